@@ -1,0 +1,102 @@
+"""What a platform holds: tables, columns, their types and tags. Values only; reading a platform is a driver's work."""
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from rolevend.model import Tag
+
+
+class Family(enum.Enum):
+    """What policy needs to know of a column's type, the same for every platform."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMERIC = "numeric"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    TIMESTAMP_TZ = "timestamp with time zone"
+    UUID = "uuid"
+    OTHER = "other"
+    """Policies can grant, hide or null such a column, and test it for NULL; nothing else."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableId:
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    family: Family
+    native_type: str
+    """The platform's own name of the type, without length or precision: what a literal is cast to."""
+    tags: frozenset[Tag] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    id: TableId
+    columns: tuple[Column, ...]
+    """In the table's own order."""
+    tags: frozenset[Tag] = frozenset()
+    obstacle: str = ""
+    """Why rows of this table cannot be governed here ("is a foreign table"), or empty: such a table is never granted."""
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class TagAssignment:
+    """Tags for every table (`column` is None) or column whose names match; `*` in a name matches any run of characters."""
+
+    schema: str
+    table: str
+    column: str | None
+    tags: frozenset[Tag]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    tables: Mapping[TableId, Table] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tables: Iterable[Table]) -> "Catalog":
+        return cls({table.id: table for table in sorted(tables, key=lambda table: table.id)})
+
+    def tagged(self, assignments: Iterable[TagAssignment]) -> "Catalog":
+        """The same catalog with these tags united with those it has; nothing takes a tag away."""
+        by_schema: dict[str, list[TagAssignment]] = {}
+        for assignment in assignments:
+            by_schema.setdefault(assignment.schema, []).append(assignment)
+        return Catalog(
+            {name: _tagged(table, by_schema[name.schema]) if name.schema in by_schema else table for name, table in self.tables.items()}
+        )
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether `name` matches `pattern`, in which only `*` is special."""
+    return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
+
+
+def _tagged(table: Table, assignments: Iterable[TagAssignment]) -> Table:
+    here = [assignment for assignment in assignments if matches(assignment.table, table.id.name)]
+    if not here:
+        return table
+    columns = tuple(
+        replace(
+            column,
+            tags=column.tags.union(*(each.tags for each in here if each.column is not None and matches(each.column, column.name))),
+        )
+        for column in table.columns
+    )
+    return replace(table, columns=columns, tags=table.tags.union(*(each.tags for each in here if each.column is None)))

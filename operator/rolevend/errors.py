@@ -1,0 +1,55 @@
+"""The one tree of errors; a class says who can mend it, and so whether to try again.
+
+    RolevendError
+    ├── Rejected                    a person must change something: trying again is of no use
+    │   ├── InvalidInput            a field says something that cannot be; names the field and the way out
+    │   ├── NotPermitted            the field is well formed, but nobody allowed it
+    │   └── Conflict                the name already belongs to something else, or is closed for good
+    └── Unavailable                 try again later, for ever
+        ├── PlatformUnavailable     the platform does not answer, or refuses our credential
+        ├── PlatformBusy            the platform answers, but something there is in the way (a lock, a live session)
+        └── ClusterUnavailable      the Kubernetes API does not answer
+
+Messages are one line, begin in lower case, say what was attempted on what, and never hold a secret.
+"""
+
+
+class RolevendError(Exception):
+    """Whatever rolevend raises on purpose."""
+
+
+class Rejected(RolevendError):
+    """A person must change something first."""
+
+
+class InvalidInput(Rejected):
+    """`field` (a path such as `spec.rowFilter`) says something that cannot be."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+        self.message = message
+
+
+class NotPermitted(Rejected):
+    """What is asked for is well formed, but nobody allowed it."""
+
+
+class Conflict(Rejected):
+    """The name belongs to something else, or was closed for good."""
+
+
+class Unavailable(RolevendError):
+    """Try again later."""
+
+
+class PlatformUnavailable(Unavailable):
+    """The platform does not answer, or does not take our credential."""
+
+
+class PlatformBusy(Unavailable):
+    """The platform answers, but something there is in the way."""
+
+
+class ClusterUnavailable(Unavailable):
+    """The Kubernetes API does not answer."""

@@ -1,0 +1,74 @@
+"""The words of rolevend as values: who asks, for whom, and what identifies a vend. Imports nothing but the standard library."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NewType
+
+AgentHandle = NewType("AgentHandle", str)
+"""`[A-Z0-9]{1,10}`: the AGENT_ID of a role name."""
+UserHandle = NewType("UserHandle", str)
+"""`[A-Z0-9]{1,11}`: the USER_ID of a role name. Opaque: never an e-mail address, since role names cannot be hidden."""
+RoleName = NewType("RoleName", str)
+"""`IMMUTA_VENDED_<AgentHandle>_<UserHandle>_<uid in base32>`, at most 63 bytes."""
+ProfileName = NewType("ProfileName", str)
+ClusterId = NewType("ClusterId", str)
+"""The uid of the cluster's `kube-system` namespace: two clusters on one platform never touch each other's roles."""
+Uid = NewType("Uid", str)
+"""A Kubernetes object's uid: a lower-case UUID with hyphens."""
+PlatformName = NewType("PlatformName", str)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectName:
+    """A namespaced object: an agent, or a policy."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class User:
+    """The person an agent acts for, as an identity provider names them."""
+
+    issuer: str
+    subject: str
+
+    def __str__(self) -> str:
+        return f"{self.subject} ({self.issuer})"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tag:
+    """A fact about data: `pii=ssn`."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """Facts about a user: each key has one or more values. Sorted, so that equal facts are equal values."""
+
+    items: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, Iterable[str]]]) -> "Attributes":
+        """Later pairs add to earlier ones of the same key; empty values do not count as values."""
+        merged: dict[str, set[str]] = {}
+        for key, values in pairs:
+            merged.setdefault(key, set()).update(value for value in values if value)
+        return cls(tuple((key, tuple(sorted(values))) for key, values in sorted(merged.items()) if values))
+
+    def values(self, key: str) -> tuple[str, ...]:
+        """The values of `key`, or () where the user has none."""
+        return next((values for name, values in self.items if name == key), ())
+
+    def only(self, keys: Iterable[str]) -> "Attributes":
+        wanted = frozenset(keys)
+        return Attributes(tuple(item for item in self.items if item[0] in wanted))
+
+    def __iter__(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        return iter(self.items)

@@ -1,0 +1,159 @@
+"""The driver protocol. Its docstrings are promises, and one conformance suite holds every driver to them by using the roles.
+
+Drivers are synchronous and safe to call from several threads. They raise only errors of `rolevend.errors`: `Unavailable` is
+worth another try, `Rejected` is not.
+"""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from rolevend.catalog import Catalog, TableId
+from rolevend.model import ProfileName, RoleName, Uid
+from rolevend.plan import Lease, Profile
+
+Randomness = Callable[[int], bytes]
+"""That many random bytes; `secrets.token_bytes` outside of tests."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A text that no log, error or status shows by accident; `reveal` is the one way to it."""
+
+    _text: str
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a vended role logs in."""
+
+    host: str
+    port: int
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A login for exactly one role."""
+
+    role: RoleName
+    password: Secret
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Vended:
+    """The role exists and can log in until `expires_at`, or `error` says why not and nothing was made."""
+
+    role: RoleName
+    expires_at: datetime | None
+    error: Exception | None = None
+
+
+class EndReason(enum.StrEnum):
+    RELEASED = "Released"
+    REVOKED = "Revoked"
+    EXPIRED = "Expired"
+    ORPHANED = "Orphaned"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    role: RoleName
+    uid: Uid
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """`error` is None only if the role was looked for and is gone, and no session of it is left."""
+
+    role: RoleName
+    error: Exception | None = None
+    sessions_ended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRole:
+    """A role on the platform that carries the mark of our cluster, whatever its state."""
+
+    role: RoleName
+    uid: Uid
+    expires_at: datetime | None
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Somebody changed by hand what keeps rows of `table` apart. `roles` are the live roles that read it."""
+
+    table: TableId
+    finding: str
+    """What is wrong and how to mend it, one line."""
+    roles: tuple[RoleName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a platform says of itself, for the DataPlatform's conditions."""
+
+    version: str
+    identifier: str
+    """The same for two names of one server."""
+    limitations: tuple[str, ...] = ()
+    """What this platform or its installation lacks, one sentence each."""
+
+
+class Platform(Protocol):
+    def facts(self) -> ServerFacts:
+        """Asks the platform with both credentials; raises where either is refused or the installation is missing or too old."""
+        ...
+
+    def catalog(self, schemas: frozenset[str]) -> Catalog:
+        """Every table of these schemas with columns, types and native tags. Read with the programmer's credential."""
+        ...
+
+    def ensure(self, profile: Profile) -> None:
+        """Builds the shape where it is missing. Idempotent; cut short at any point it leaves nothing a vend could use."""
+        ...
+
+    def credential(self, lease: Lease, randomness: Randomness) -> Credential:
+        """A fresh login for the lease's role. Pure: stored before the role exists."""
+        ...
+
+    def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[Vended]:
+        """One round trip, however many tables. Each vend happens whole or not at all, and fails alone.
+
+        The same lease again is the same role with the new password and the *old* expiry. A lease that was closed stays closed:
+        `Conflict`. The profile must have been built.
+        """
+        ...
+
+    def drop(self, endings: Sequence[Ending]) -> Sequence[Dropped]:
+        """Locks out, ends sessions, drops, and looks again. Total and idempotent: a role that never was is a success, and
+        a vend of it that arrives later is refused. Another cluster's or another uid's role is never touched: `Conflict`."""
+        ...
+
+    def live(self) -> Sequence[LiveRole]:
+        """Every role of our cluster that still exists or still has a session, closed ones included."""
+        ...
+
+    def drift(self) -> Sequence[Drift]:
+        """What was changed by hand on governed tables since a profile was built there."""
+        ...
+
+    def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
+        """Drops profiles that no live lease uses, that are not in `keep` and were not used since; answers how many."""
+        ...
+
+    def close(self) -> None:
+        """Gives the connections back. The driver is not used afterwards."""
+        ...

@@ -1,0 +1,113 @@
+"""A row predicate as a value: a closed union, small enough to be rendered by hand on every platform.
+
+SQL's three-valued logic holds; at the top NULL counts as false.
+"""
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import assert_never
+
+from rolevend.catalog import Family
+
+
+class Operator(enum.Enum):
+    EQUAL = "="
+    NOT_EQUAL = "<>"
+    LESS = "<"
+    LESS_OR_EQUAL = "<="
+    GREATER = ">"
+    GREATER_OR_EQUAL = ">="
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnReference:
+    """`family` and `native_type` are filled in when the predicate is bound to a table; unbound they are OTHER and empty."""
+
+    name: str
+    family: Family = Family.OTHER
+    native_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """The text of a value. Bound, it is canonical for its column's family: `true`, `42`, `2024-01-31`, `2024-01-31T10:00:00`."""
+
+    text: str
+    quoted: bool
+    """Whether the policy wrote it as 'text' (a string) or bare (a number or a boolean)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    column: ColumnReference
+    operator: Operator
+    literal: Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """`column IN (literals)`; at least one literal."""
+
+    column: ColumnReference
+    literals: tuple[Literal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeMembership:
+    """`column IN (user_attr('attribute'))`: equals one of the user's values, which arrive as lease data, never as SQL text."""
+
+    column: ColumnReference
+    attribute: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`column BETWEEN low AND high`, both included."""
+
+    column: ColumnReference
+    low: Literal
+    high: Literal
+
+
+@dataclass(frozen=True, slots=True)
+class NullTest:
+    column: ColumnReference
+    is_null: bool
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    parts: "tuple[Predicate, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    parts: "tuple[Predicate, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: "Predicate"
+
+
+Predicate = Comparison | Membership | AttributeMembership | Range | NullTest | And | Or | Not
+
+
+def atoms(predicate: Predicate) -> "Iterator[Comparison | Membership | AttributeMembership | Range | NullTest]":
+    """Every test of a column in `predicate`, from left to right."""
+    match predicate:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from atoms(part)
+        case Not(part):
+            yield from atoms(part)
+        case Comparison() | Membership() | AttributeMembership() | Range() | NullTest():
+            yield predicate
+        case _:
+            assert_never(predicate)
+
+
+def attributes(predicate: Predicate) -> tuple[str, ...]:
+    """The user attributes that `predicate` reads, sorted."""
+    return tuple(sorted({atom.attribute for atom in atoms(predicate) if isinstance(atom, AttributeMembership)}))

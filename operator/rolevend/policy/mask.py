@@ -1,0 +1,63 @@
+"""The masks and their order, from showing all to showing nothing. How a mask is computed is written by hand for each platform."""
+
+import enum
+from dataclasses import dataclass
+
+from rolevend.catalog import Family
+
+
+class Unit(enum.Enum):
+    YEAR = "Year"
+    QUARTER = "Quarter"
+    MONTH = "Month"
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """The value itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """`***` and the last `keep_last` characters of a text; only `***` where that would be more than half of it."""
+
+    keep_last: int
+
+
+@dataclass(frozen=True, slots=True)
+class DateTrunc:
+    """The first instant of the value's `unit`; UTC decides for a timestamp with time zone."""
+
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """Lower-case hexadecimal SHA-256 of a text under a secret that the agent cannot read: equal values stay equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The same `value` in every row, also where the column is NULL: whether there was a value is hidden, too."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nullify:
+    """NULL."""
+
+
+Mask = Clear | Partial | DateTrunc | Hash | Constant | Nullify
+
+_ORDER: tuple[type[Mask], ...] = (Clear, Partial, DateTrunc, Hash, Constant, Nullify)
+
+
+def rank(mask: Mask) -> int:
+    """Its place in the order; a higher one shows less."""
+    return _ORDER.index(type(mask))
+
+
+def carries(mask: Mask, family: Family) -> bool:
+    """Whether a column of this family can show the result of `mask`; otherwise Nullify takes its place."""
+    raise NotImplementedError

@@ -1,0 +1,59 @@
+"""What policies say, as parsed values. Selectors of one kind are all required to match; within one list of names any one does."""
+
+from dataclasses import dataclass
+
+from rolevend.catalog import TableId
+from rolevend.model import ObjectName, Tag
+from rolevend.policy.expression import Predicate
+from rolevend.policy.mask import Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """`key In values`: the user has one of these values, or the data carries `key=value` for one of them."""
+
+    key: str
+    values: frozenset[str]
+
+    @property
+    def tags(self) -> frozenset[Tag]:
+        return frozenset(Tag(self.key, value) for value in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class TableSelector:
+    """Tables that meet every requirement on tags *and* match one of the names, where names are given. Never both empty."""
+
+    tags: tuple[Requirement, ...] = ()
+    names: tuple[TableId, ...] = ()
+    """Patterns in which `*` matches any run of characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSelector:
+    """As TableSelector, for the columns of one table."""
+
+    tags: tuple[Requirement, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRule:
+    name: str
+    columns: ColumnSelector
+    mask: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One AccessPolicy on one platform. Where two mask rules match a column, the one that shows less holds."""
+
+    id: ObjectName
+    schemas: frozenset[str]
+    """The schemas that the DataPlatform gives to the policy's namespace: it reaches nothing else."""
+    users: tuple[Requirement, ...]
+    tables: TableSelector
+    columns: ColumnSelector
+    row_filter: Predicate | None
+    """Not yet bound to a table; None: every row."""
+    masks: tuple[MaskRule, ...] = ()
