@@ -1,0 +1,259 @@
+"""A real Kubernetes control plane on 127.0.0.1: etcd, kube-apiserver and kube-controller-manager, without containers.
+
+There is no node: pods stay Pending, and whatever should run, runs as a process with a kubeconfig of its own
+ServiceAccount. Everything that the API server itself decides is real: RBAC, admission policies, CRD validation,
+TokenRequest, TokenReview, watches.
+"""
+
+import contextlib
+import datetime
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rolevend.demo.binaries import Binaries, obtain
+from rolevend.demo.certificates import Authority, KeyPair, signing_key
+from rolevend.demo.errors import PartFailed, Unusable
+from rolevend.demo.kubeconfig import ApiClient, ClientCertificate, Server, Token, write_kubeconfig, write_private
+from rolevend.demo.ports import HOST, free_ports
+from rolevend.demo.process import Process, Program
+from rolevend.demo.progress import Progress, Silence
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+
+# Namespaces must end, owners take their dependents along, and workloads must make pods; nothing else has work here.
+_CONTROLLERS = (
+    "namespace-controller",
+    "garbage-collector-controller",
+    "serviceaccount-controller",
+    "deployment-controller",
+    "replicaset-controller",
+    "job-controller",
+)
+_LIFETIME = datetime.timedelta(days=30)
+_READY_TIMEOUT = 60.0
+_STOP_GRACE = 10.0
+
+
+class ControlPlane:
+    """Start with ``with ControlPlane() as cluster:``, or `start` and `stop`.
+
+    State lies in `directory` (new or empty, and kept), else in a temporary folder that `stop` removes. After `stop`
+    it can not be started again; for faults there are `stop_api_server` and `start_api_server`.
+    `api_server_arguments` come after ours and so win.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path | None = None,
+        binaries: Binaries | None = None,
+        api_server_arguments: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        self._progress = progress or Silence()
+        self._binaries = binaries
+        self._extra = tuple(api_server_arguments)
+        self._given = directory
+        self._etcd: Process | None = None
+        self._api_server: Process | None = None
+        self._controllers: Process | None = None
+
+    def start(self) -> Self:
+        """Return when `/readyz` says ok and the controllers work; `PartFailed` if they do not within a minute."""
+        self.binaries = self._binaries or obtain(progress=self._progress)
+        self.directory = _empty_folder(self._given)
+        try:
+            with self._progress.step("starting the control plane"):
+                self._prepare()
+                self._etcd = self._etcd_program().start()
+                self.start_api_server()
+                self._controllers = self._controllers_program().start()
+                # The first thing that the controllers do is to give every namespace a ServiceAccount.
+                sign_of_life = "/api/v1/namespaces/default/serviceaccounts/default"
+                self._controllers.wait_until(lambda: self._api.answers(sign_of_life), _READY_TIMEOUT)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End all parts; nothing of a temporary folder remains. No error if it was stopped, or never started."""
+        for process in (self._controllers, self._api_server, self._etcd):
+            if process is None:
+                continue
+            if self._given is None:
+                process.kill()
+            else:
+                process.stop(grace=_STOP_GRACE)
+        self._controllers = self._api_server = self._etcd = None
+        if self._given is None and hasattr(self, "directory"):
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's (system:masters), which may do anything."""
+        return self.directory / "admin.kubeconfig"
+
+    @property
+    def logs(self) -> Path:
+        """The folder with a log per part."""
+        return self.directory / "logs"
+
+    def stop_api_server(self, *, graceful: bool = True) -> None:
+        """Stop the API server alone, or kill it as a crash would. Its clients get connection refused."""
+        if self._api_server is None:
+            return
+        if graceful:
+            self._api_server.stop(grace=_STOP_GRACE)
+        else:
+            self._api_server.kill()
+        self._api_server = None
+
+    def start_api_server(self) -> None:
+        """Start it, on the port and data that it had, and return when `/readyz` says ok. No error if it runs."""
+        if self._api_server is not None and self._api_server.running:
+            return
+        self._api_server = self._api_server_program().start()
+        self._api_server.wait_until(lambda: self._api.answers("/readyz"), _READY_TIMEOUT)
+
+    def kubectl(self, *arguments: str, standard_input: str | None = None, kubeconfig: Path | None = None) -> str:
+        """What ``kubectl arguments`` prints, as the administrator or whoever `kubeconfig` names.
+
+        `subprocess.CalledProcessError`, with what it said in `stderr`, if it fails.
+        """
+        return subprocess.run(
+            [self.binaries["kubectl"], *arguments],
+            input=standard_input,
+            env=self.environment(kubeconfig),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
+        """Environment variables for a child that uses this cluster: our own, KUBECONFIG, and PATH with our programs."""
+        path = os.pathsep.join((self.binaries.search_path, os.environ.get("PATH", os.defpath)))
+        return {**os.environ, "KUBECONFIG": str(kubeconfig or self.kubeconfig), "PATH": path}
+
+    def service_account_kubeconfig(
+        self, namespace: str, name: str, directory: Path | None = None, expiration_seconds: int = 3600
+    ) -> Path:
+        """Write a kubeconfig for exactly this ServiceAccount, with a new token that lives so long (600 s at least).
+
+        The ServiceAccount must exist. The file, in `directory` or else in ours, is `<namespace>.<name>.kubeconfig`.
+        """
+        token = self.service_account_token(namespace, name, expiration_seconds=expiration_seconds)
+        path = (directory or self.directory) / f"{namespace}.{name}.kubeconfig"
+        return write_kubeconfig(path, self.server, f"{namespace}.{name}", Token(token), namespace=namespace)
+
+    def service_account_token(
+        self, namespace: str, name: str, *, audiences: Sequence[str] = (), expiration_seconds: int = 3600
+    ) -> str:
+        """A token from TokenRequest, for the API server itself or for `audiences`."""
+        spec = {"expirationSeconds": expiration_seconds, **({"audiences": list(audiences)} if audiences else {})}
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        answer = self._api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", request)
+        return str(answer["status"]["token"])
+
+    def _prepare(self) -> None:
+        """Choose ports, and write keys, certificates and kubeconfigs."""
+        self._pki = self.directory / "pki"
+        for folder in (self._pki, self.logs, self.directory / "etcd"):
+            folder.mkdir(mode=0o700)
+        self._etcd_port, self._peer_port, api_port = free_ports(3)
+        now = datetime.datetime.now(datetime.UTC)
+        authority = Authority("rolevend-bench", now, _LIFETIME)
+        self.server = Server(HOST, api_port, authority.certificate)
+        write_private(self._pki / "ca.crt", authority.certificate)
+        write_private(self._pki / "service-accounts.key", signing_key())
+        names = (HOST, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+        self._write_pair("etcd", authority.issue("etcd", hosts=(HOST,)))
+        self._write_pair("kube-apiserver", authority.issue("kube-apiserver", hosts=names))
+        admin = authority.issue("admin", organization="system:masters")
+        self._write_pair("admin", admin)
+        controllers = authority.issue("system:kube-controller-manager")
+        write_kubeconfig(self.kubeconfig, self.server, "admin", ClientCertificate(admin))
+        write_kubeconfig(self._pki / "controllers.kubeconfig", self.server, "controllers", ClientCertificate(controllers))
+        self._api = ApiClient(self.server, self._pki / "admin.crt", self._pki / "admin.key")
+
+    def _write_pair(self, name: str, pair: KeyPair) -> None:
+        write_private(self._pki / f"{name}.crt", pair.certificate)
+        write_private(self._pki / f"{name}.key", pair.key)
+
+    def _etcd_program(self) -> Program:
+        """Takes only clients with a certificate of ours: the machine may have other users, and RBAC ends at etcd."""
+        client, peer = f"https://{HOST}:{self._etcd_port}", f"https://{HOST}:{self._peer_port}"
+        tls = {"cert-file": "etcd.crt", "key-file": "etcd.key", "trusted-ca-file": "ca.crt"}
+        return self._program(
+            "etcd",
+            f"--data-dir={self.directory / 'etcd'}",
+            *(f"--{prefix}{flag}={self._pki / file}" for prefix in ("", "peer-") for flag, file in tls.items()),
+            *("--client-cert-auth", "--peer-client-cert-auth"),
+            *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
+            *(f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}"),
+            "--unsafe-no-fsync",  # this cluster need not outlive the machine
+            "--log-level=warn",
+        )
+
+    def _api_server_program(self) -> Program:
+        files = {
+            "etcd-cafile": "ca.crt",
+            "etcd-certfile": "etcd.crt",
+            "etcd-keyfile": "etcd.key",
+            "tls-cert-file": "kube-apiserver.crt",
+            "tls-private-key-file": "kube-apiserver.key",
+            "client-ca-file": "ca.crt",
+            "service-account-key-file": "service-accounts.key",
+            "service-account-signing-key-file": "service-accounts.key",
+        }
+        return self._program(
+            "kube-apiserver",
+            *(f"--{flag}={self._pki / file}" for flag, file in files.items()),
+            f"--etcd-servers=https://{HOST}:{self._etcd_port}",
+            *(f"--bind-address={HOST}", f"--advertise-address={HOST}", f"--secure-port={self.server.port}"),
+            "--endpoint-reconciler-type=none",  # it would refuse to publish a loopback address
+            "--service-cluster-ip-range=10.0.0.0/24",
+            "--authorization-mode=RBAC",
+            f"--service-account-issuer={ISSUER}",
+            "--disable-admission-plugins=ServiceAccount",  # it makes pods wait for what only a node needs
+            *self._extra,
+        )
+
+    def _controllers_program(self) -> Program:
+        return self._program(
+            "kube-controller-manager",
+            f"--kubeconfig={self._pki / 'controllers.kubeconfig'}",
+            f"--controllers={','.join(_CONTROLLERS)}",
+            "--use-service-account-credentials",  # each with the rights it has in a real cluster
+            "--leader-elect=false",
+            "--secure-port=0",
+        )
+
+    def _program(self, name: str, *arguments: str) -> Program:
+        return Program(name, (str(self.binaries[name]), *arguments), self.logs / f"{name}.log")
+
+
+def _empty_folder(given: Path | None) -> Path:
+    if given is None:
+        return Path(tempfile.mkdtemp(prefix="rolevend-control-plane-"))
+    given.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(given.iterdir()):
+        raise Unusable(f"cannot keep a control plane in {given}: the folder is not empty")
+    return given.resolve()
