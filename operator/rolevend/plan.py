@@ -5,17 +5,8 @@ from datetime import datetime
 
 from rolevend.catalog import Family, TableId
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
-from rolevend.policy.expression import Predicate
+from rolevend.policy.expression import Condition as Condition
 from rolevend.policy.mask import Mask
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One grant's row filter. It holds only if every attribute in `needs` is there and not empty."""
-
-    needs: tuple[str, ...]
-    predicate: Predicate | None
-    """Bound to the table. None: every row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,8 +93,20 @@ class Not:
 
 Predicate = Comparison | Membership | AttributeMembership | Range | NullTest | And | Or | Not
 
+Atom = Comparison | Membership | AttributeMembership | Range | NullTest
+"""A test of one column."""
 
-def atoms(predicate: Predicate) -> "Iterator[Comparison | Membership | AttributeMembership | Range | NullTest]":
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One grant's row filter. It holds only if every attribute in `needs` is there and not empty."""
+
+    needs: tuple[str, ...]
+    predicate: Predicate | None
+    """Bound to the table. None: every row."""
+
+
+def atoms(predicate: Predicate) -> Iterator[Atom]:
     """Every test of a column in `predicate`, from left to right."""
     match predicate:
         case And(parts) | Or(parts):
@@ -111,3 +123,45 @@ def atoms(predicate: Predicate) -> "Iterator[Comparison | Membership | Attribute
 def attributes(predicate: Predicate) -> tuple[str, ...]:
     """The user attributes that `predicate` reads, sorted."""
     return tuple(sorted({atom.attribute for atom in atoms(predicate) if isinstance(atom, AttributeMembership)}))
+
+
+def render(predicate: Predicate) -> str:
+    """The text of `predicate`: what `parse` reads back as the same value, for explanations and as a canonical form.
+
+    Never for a platform, which renders the value by hand in its own dialect.
+    """
+    match predicate:
+        case Comparison(column, operator, literal):
+            return f"{_name(column)} {operator.value} {_literal(literal)}"
+        case Membership(column, literals):
+            return f"{_name(column)} IN ({', '.join(map(_literal, literals))})"
+        case AttributeMembership(column, attribute):
+            return f"{_name(column)} IN (user_attr({_quoted(attribute)}))"
+        case Range(column, low, high):
+            return f"{_name(column)} BETWEEN {_literal(low)} AND {_literal(high)}"
+        case NullTest(column, is_null):
+            return f"{_name(column)} IS {'' if is_null else 'NOT '}NULL"
+        case And(parts):
+            return " AND ".join(map(_part, parts))
+        case Or(parts):
+            return " OR ".join(map(_part, parts))
+        case Not(part):
+            return f"NOT {_part(part)}"
+        case _:
+            assert_never(predicate)
+
+
+def _part(predicate: Predicate) -> str:
+    return f"({render(predicate)})" if isinstance(predicate, And | Or) else render(predicate)
+
+
+def _name(column: ColumnReference) -> str:
+    return '"' + column.name.replace('"', '""') + '"'
+
+
+def _literal(literal: Literal) -> str:
+    return _quoted(literal.text) if literal.quoted else literal.text
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -2,8 +2,10 @@
 
 import enum
 from dataclasses import dataclass
+from typing import assert_never
 
 from rolevend.catalog import Family
+from rolevend.policy.literal import canonical
 
 
 class Unit(enum.Enum):
@@ -60,4 +62,14 @@ def rank(mask: Mask) -> int:
 
 def carries(mask: Mask, family: Family) -> bool:
     """Whether a column of this family can show the result of `mask`; otherwise Nullify takes its place."""
-    raise NotImplementedError
+    match mask:
+        case Clear() | Nullify():
+            return True
+        case Partial() | Hash():
+            return family is Family.TEXT
+        case DateTrunc():
+            return family in (Family.DATE, Family.TIMESTAMP, Family.TIMESTAMP_TZ)
+        case Constant(value):
+            return canonical(value, family) is not None
+        case _:
+            assert_never(mask)

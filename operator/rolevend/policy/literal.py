@@ -1,0 +1,100 @@
+"""Which texts are values of a column's family, and the one spelling of each. Knows no SQL.
+
+A literal of a row filter, a constant mask and a value of a user attribute all pass here before a platform sees them, so that
+no platform is ever asked to read a text that it could misread: no time without its zone, no `Infinity`, no locale's date.
+"""
+
+import math
+import re
+from datetime import UTC, date, datetime
+
+from rolevend.catalog import Family
+
+EXPECTED = {
+    Family.TEXT: "a text without the character NUL",
+    Family.INTEGER: "a whole number from -2^63 to 2^63-1, such as 42",
+    Family.NUMERIC: "a finite number without exponent, such as 12.50",
+    Family.FLOAT: "a finite double-precision number without exponent, such as 0.5",
+    Family.BOOLEAN: "true or false",
+    Family.DATE: "a date such as 2024-01-31",
+    Family.TIMESTAMP: "a date and time without time zone, such as 2024-01-31T10:00:00",
+    Family.TIMESTAMP_TZ: "a date and time with its offset, such as 2024-01-31T10:00:00Z",
+    Family.UUID: "a UUID such as 6f1c0a9e-1f2d-4c3b-8a59-0d1e2f3a4b5c",
+    Family.OTHER: "nothing: a value of this type cannot be compared",
+}
+"""What `canonical` takes, for messages."""
+
+_INTEGER = re.compile(r"-?[0-9]{1,1000}")
+_DECIMAL = re.compile(r"(?P<sign>-?)(?P<whole>[0-9]{1,1000})(?:\.(?P<fraction>[0-9]{1,1000}))?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+_TIMESTAMP = re.compile(rf"{_DATE.pattern}(?:[T ]{_TIME})?")
+_TIMESTAMP_TZ = re.compile(rf"{_DATE.pattern}[T ]{_TIME}(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def canonical(text: str, family: Family) -> str | None:
+    """The one spelling of the value that `text` means in a column of `family`; None where it means none."""
+    match family:
+        case Family.TEXT:
+            return text if "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text) else None
+        case Family.INTEGER:
+            return _integer(text)
+        case Family.NUMERIC:
+            return _decimal(text)
+        case Family.FLOAT:
+            return _float(text)
+        case Family.BOOLEAN:
+            return text.lower() if text.lower() in ("true", "false") else None
+        case Family.DATE:
+            return _instant(text) if _DATE.fullmatch(text) else None
+        case Family.TIMESTAMP:
+            return _instant(text, time=True) if _TIMESTAMP.fullmatch(text) else None
+        case Family.TIMESTAMP_TZ:
+            return _instant(text, time=True) if _TIMESTAMP_TZ.fullmatch(text) else None
+        case Family.UUID:
+            return text.lower() if _UUID.fullmatch(text.lower()) else None
+        case Family.OTHER:
+            return None
+
+
+def value_fits(value: str, family: Family) -> bool:
+    """Whether a user attribute's value can be compared with a column of `family`; an empty value counts as missing."""
+    return value != "" and canonical(value, family) is not None
+
+
+def _integer(text: str) -> str | None:
+    if not _INTEGER.fullmatch(text):
+        return None
+    number = int(text)
+    return str(number) if -(2**63) <= number < 2**63 else None
+
+
+def _decimal(text: str) -> str | None:
+    # By hand: Decimal.normalize() would round to the context's 28 digits.
+    parts = _DECIMAL.fullmatch(text)
+    if parts is None:
+        return None
+    whole = parts["whole"].lstrip("0") or "0"
+    fraction = (parts["fraction"] or "").rstrip("0")
+    magnitude = f"{whole}.{fraction}" if fraction else whole
+    return magnitude if magnitude == "0" else parts["sign"] + magnitude
+
+
+def _float(text: str) -> str | None:
+    spelling = _decimal(text)
+    if spelling is None:
+        return None
+    number = float(spelling)
+    # A number that overflows, or is not 0 and yet reads as 0, is an error on one platform and a value on another.
+    return spelling if math.isfinite(number) and (number != 0 or spelling == "0") else None
+
+
+def _instant(text: str, *, time: bool = False) -> str | None:
+    try:
+        if not time:
+            return date.fromisoformat(text).isoformat()
+        moment = datetime.fromisoformat(text)
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).isoformat()
+    except (ValueError, OverflowError):
+        return None
