@@ -85,9 +85,7 @@ def _cached(programs: Sequence[str], cache: Path, build: Builder, progress: Prog
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Unusable(
-            f"cannot keep programs in {folder}: {error.strerror}; set XDG_CACHE_HOME to a folder that can be written"
-        ) from error
+        raise Unusable(f"cannot keep programs in {folder}: {error.strerror}; set XDG_CACHE_HOME to a folder that can be written") from error
     with _locked(folder.with_suffix(".lock"), progress):
         missing = [program for program in programs if program not in _present(programs, folder)]
         if missing:

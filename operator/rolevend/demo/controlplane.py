@@ -5,21 +5,20 @@ ServiceAccount. Everything that the API server itself decides is real: RBAC, adm
 TokenRequest, TokenReview, watches.
 """
 
-import contextlib
 import datetime
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rolevend.demo.binaries import Binaries, obtain
 from rolevend.demo.certificates import Authority, KeyPair, signing_key
-from rolevend.demo.errors import PartFailed, Unusable
+from rolevend.demo.errors import Unusable
 from rolevend.demo.kubeconfig import ApiClient, ClientCertificate, Server, Token, write_kubeconfig, write_private
 from rolevend.demo.ports import HOST, free_ports
 from rolevend.demo.process import Process, Program
@@ -36,6 +35,7 @@ _CONTROLLERS = (
     "replicaset-controller",
     "job-controller",
 )
+_API_SERVER_HOSTS = (HOST, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 _LIFETIME = datetime.timedelta(days=30)
 _READY_TIMEOUT = 60.0
 _STOP_GRACE = 10.0
@@ -61,17 +61,22 @@ class ControlPlane:
         self._binaries = binaries
         self._extra = tuple(api_server_arguments)
         self._given = directory
+        self._directory: Path | None = None
         self._etcd: Process | None = None
         self._api_server: Process | None = None
         self._controllers: Process | None = None
+        self._etcd_port, self._peer_port, port = free_ports(3)
+        self._authority = Authority("rolevend-bench", datetime.datetime.now(datetime.UTC), _LIFETIME)
+        self.server = Server(HOST, port, self._authority.certificate)
 
     def start(self) -> Self:
-        """Return when `/readyz` says ok and the controllers work; `PartFailed` if they do not within a minute."""
-        self.binaries = self._binaries or obtain(progress=self._progress)
-        self.directory = _empty_folder(self._given)
+        """Return when `/readyz` says ok and the controllers work; `PartFailed` if they do not within a minute each."""
+        if self._binaries is None:
+            self._binaries = obtain(progress=self._progress)
+        self._directory = _empty_folder(self._given)
         try:
             with self._progress.step("starting the control plane"):
-                self._prepare()
+                self._write_credentials()
                 self._etcd = self._etcd_program().start()
                 self.start_api_server()
                 self._controllers = self._controllers_program().start()
@@ -86,15 +91,14 @@ class ControlPlane:
     def stop(self) -> None:
         """End all parts; nothing of a temporary folder remains. No error if it was stopped, or never started."""
         for process in (self._controllers, self._api_server, self._etcd):
-            if process is None:
-                continue
-            if self._given is None:
+            if process is not None and self._given is None:
                 process.kill()
-            else:
+            elif process is not None:
                 process.stop(grace=_STOP_GRACE)
         self._controllers = self._api_server = self._etcd = None
-        if self._given is None and hasattr(self, "directory"):
-            shutil.rmtree(self.directory, ignore_errors=True)
+        if self._directory is not None and self._given is None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        self._directory = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -105,6 +109,20 @@ class ControlPlane:
     @property
     def url(self) -> str:
         return self.server.url
+
+    @property
+    def binaries(self) -> Binaries:
+        """The programs that it runs, kubectl and helm."""
+        if self._binaries is None:
+            raise Unusable("this control plane has no programs: it was not started yet")
+        return self._binaries
+
+    @property
+    def directory(self) -> Path:
+        """Where its state lies."""
+        if self._directory is None:
+            raise Unusable("this control plane has no folder: it was not started yet, or was stopped")
+        return self._directory
 
     @property
     def kubeconfig(self) -> Path:
@@ -138,7 +156,7 @@ class ControlPlane:
 
         `subprocess.CalledProcessError`, with what it said in `stderr`, if it fails.
         """
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603 - a list, no shell
             [self.binaries["kubectl"], *arguments],
             input=standard_input,
             env=self.environment(kubeconfig),
@@ -152,9 +170,7 @@ class ControlPlane:
         path = os.pathsep.join((self.binaries.search_path, os.environ.get("PATH", os.defpath)))
         return {**os.environ, "KUBECONFIG": str(kubeconfig or self.kubeconfig), "PATH": path}
 
-    def service_account_kubeconfig(
-        self, namespace: str, name: str, directory: Path | None = None, expiration_seconds: int = 3600
-    ) -> Path:
+    def service_account_kubeconfig(self, namespace: str, name: str, directory: Path | None = None, expiration_seconds: int = 3600) -> Path:
         """Write a kubeconfig for exactly this ServiceAccount, with a new token that lives so long (600 s at least).
 
         The ServiceAccount must exist. The file, in `directory` or else in ours, is `<namespace>.<name>.kubeconfig`.
@@ -163,35 +179,35 @@ class ControlPlane:
         path = (directory or self.directory) / f"{namespace}.{name}.kubeconfig"
         return write_kubeconfig(path, self.server, f"{namespace}.{name}", Token(token), namespace=namespace)
 
-    def service_account_token(
-        self, namespace: str, name: str, *, audiences: Sequence[str] = (), expiration_seconds: int = 3600
-    ) -> str:
+    def service_account_token(self, namespace: str, name: str, *, audiences: Sequence[str] = (), expiration_seconds: int = 3600) -> str:
         """A token from TokenRequest, for the API server itself or for `audiences`."""
         spec = {"expirationSeconds": expiration_seconds, **({"audiences": list(audiences)} if audiences else {})}
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         answer = self._api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", request)
         return str(answer["status"]["token"])
 
-    def _prepare(self) -> None:
-        """Choose ports, and write keys, certificates and kubeconfigs."""
-        self._pki = self.directory / "pki"
+    @property
+    def _pki(self) -> Path:
+        return self.directory / "pki"
+
+    @cached_property
+    def _api(self) -> ApiClient:
+        return ApiClient(self.server, self._pki / "admin.crt", self._pki / "admin.key")
+
+    def _write_credentials(self) -> None:
+        """Write the keys, certificates and kubeconfigs that the parts find each other with."""
         for folder in (self._pki, self.logs, self.directory / "etcd"):
             folder.mkdir(mode=0o700)
-        self._etcd_port, self._peer_port, api_port = free_ports(3)
-        now = datetime.datetime.now(datetime.UTC)
-        authority = Authority("rolevend-bench", now, _LIFETIME)
-        self.server = Server(HOST, api_port, authority.certificate)
-        write_private(self._pki / "ca.crt", authority.certificate)
+        issue = self._authority.issue
+        write_private(self._pki / "ca.crt", self._authority.certificate)
         write_private(self._pki / "service-accounts.key", signing_key())
-        names = (HOST, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
-        self._write_pair("etcd", authority.issue("etcd", hosts=(HOST,)))
-        self._write_pair("kube-apiserver", authority.issue("kube-apiserver", hosts=names))
-        admin = authority.issue("admin", organization="system:masters")
+        self._write_pair("etcd", issue("etcd", hosts=(HOST,)))
+        self._write_pair("kube-apiserver", issue("kube-apiserver", hosts=_API_SERVER_HOSTS))
+        admin = issue("admin", organization="system:masters")
         self._write_pair("admin", admin)
-        controllers = authority.issue("system:kube-controller-manager")
         write_kubeconfig(self.kubeconfig, self.server, "admin", ClientCertificate(admin))
-        write_kubeconfig(self._pki / "controllers.kubeconfig", self.server, "controllers", ClientCertificate(controllers))
-        self._api = ApiClient(self.server, self._pki / "admin.crt", self._pki / "admin.key")
+        controllers = ClientCertificate(issue("system:kube-controller-manager"))
+        write_kubeconfig(self._pki / "controllers.kubeconfig", self.server, "controllers", controllers)
 
     def _write_pair(self, name: str, pair: KeyPair) -> None:
         write_private(self._pki / f"{name}.crt", pair.certificate)
@@ -230,6 +246,7 @@ class ControlPlane:
             *(f"--bind-address={HOST}", f"--advertise-address={HOST}", f"--secure-port={self.server.port}"),
             "--endpoint-reconciler-type=none",  # it would refuse to publish a loopback address
             "--service-cluster-ip-range=10.0.0.0/24",
+            "--shutdown-watch-termination-grace-period=1s",  # without it a stop waits a minute for watches that nobody ends
             "--authorization-mode=RBAC",
             f"--service-account-issuer={ISSUER}",
             "--disable-admission-plugins=ServiceAccount",  # it makes pods wait for what only a node needs

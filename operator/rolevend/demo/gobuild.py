@@ -31,9 +31,7 @@ class Module:
         self.folder = folder
         self.go = go_version(_only(r"^go (\S+)$", text))
         self.kubernetes = _only(r"^\s*k8s\.io/kubernetes (v\S+)", text)
-        self.packages: Mapping[str, str] = {
-            package.rpartition("/")[2]: package for package in _only(r"^tool \(\n(.*?)^\)", text).split()
-        }
+        self.packages: Mapping[str, str] = {package.rpartition("/")[2]: package for package in _only(r"^tool \(\n(.*?)^\)", text).split()}
 
     @property
     def linker_flags(self) -> str:
@@ -82,7 +80,7 @@ def build(programs: Sequence[str], into: Path, cache: Path, progress: Progress) 
             progress.step("downloading the sources of the Kubernetes programs") as step,
             running(logs / "list.log", "list", "-deps", *packages) as process,
         ):
-            total = _follow(process, lambda what, done: step.update(what))
+            total = _follow(process, lambda what, _: step.update(what))
         with (
             progress.step(f"building {', '.join(programs)} (once; about five minutes on two cores)") as step,
             running(logs / "install.log", "install", "-v", *_FLAGS, f"-ldflags={module.linker_flags}", *packages) as process,

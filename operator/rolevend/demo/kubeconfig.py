@@ -54,9 +54,7 @@ class Server:
         return f"https://{self.host}:{self.port}"
 
 
-def write_kubeconfig(
-    path: Path, server: Server, name: str, proof: ClientCertificate | Token, *, namespace: str = "default"
-) -> Path:
+def write_kubeconfig(path: Path, server: Server, name: str, proof: ClientCertificate | Token, *, namespace: str = "default") -> Path:
     """A kubeconfig with one context, `name`, readable by its owner only; replaced in one step."""
     cluster = {"server": server.url, "certificate-authority-data": _encode(server.authority)}
     content = {

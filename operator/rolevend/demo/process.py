@@ -4,6 +4,7 @@ Knows nothing about Kubernetes or PostgreSQL. A `Program` says what to run; `Pro
 `Process`. If this process ends in any way, SIGKILL included, the kernel sends each child its death signal.
 """
 
+import contextlib
 import os
 import queue
 import select
@@ -21,6 +22,7 @@ from rolevend.demo import launch
 from rolevend.demo.errors import PartFailed
 
 _POLL = 0.02
+_KILL_TIMEOUT = 10.0
 _TAIL = 20
 
 
@@ -75,10 +77,10 @@ class Process:
             *(str(int(program.death_signal)), str(os.getpid()), f"{account.uid}:{account.gid}" if account else "-"),
             *program.command,
         )
-        with program.log.open("ab") as log:
+        with open(program.log, "ab", opener=_private) as log:
             self._log_start = log.tell()
             self._child = _spawner().run(
-                lambda: subprocess.Popen(
+                lambda: subprocess.Popen(  # noqa: S603 - a list, no shell
                     command,
                     cwd="/",  # ours may be unreadable for the account, and must not be kept busy
                     env=dict(program.environment),
@@ -114,9 +116,7 @@ class Process:
         """Whether the program ended within `timeout` seconds."""
         if self._reaped:
             return True
-        end = select.poll()
-        end.register(self._pidfd, select.POLLIN)
-        return bool(end.poll(timeout * 1000))
+        return _await_end(self._pidfd, timeout)
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
         """Return as soon as `ready()`; `PartFailed`, with the end of the log, if the program ends or time is over."""
@@ -141,11 +141,18 @@ class Process:
         return graceful
 
     def kill(self) -> None:
-        """End the whole process group at once; no error if it has ended."""
+        """End the program, its children and its process group at once, and return when they are gone; again is no error."""
         if self._reaped:
             return
-        # The program is reaped only here, after its group got the signal: until then nobody else can get the number.
+        # Nobody reaps the program before the last line, nor its children while it is stopped, so that until then
+        # their numbers cannot come to name other processes.
+        self.send(signal.SIGSTOP)
+        children = [os.pidfd_open(child) for child in _children(self.pid)]  # PostgreSQL's leave the group
         os.killpg(self.pid, signal.SIGKILL)
+        for child in children:
+            signal.pidfd_send_signal(child, signal.SIGKILL)
+            _await_end(child, _KILL_TIMEOUT)
+            os.close(child)
         self._child.wait()
         self._reaped = True
         os.close(self._pidfd)
@@ -168,6 +175,30 @@ class Process:
         return f"exit code {code}"
 
 
+def _private(path: str, flags: int) -> int:
+    """Opens a file that only we can read: servers log statements, and statements hold passwords."""
+    return os.open(path, flags, 0o600)
+
+
+def _await_end(pidfd: int, timeout: float) -> bool:
+    """Whether the process ended within `timeout` seconds."""
+    end = select.poll()
+    end.register(pidfd, select.POLLIN)
+    return bool(end.poll(timeout * 1000))
+
+
+def _children(parent: int) -> list[int]:
+    """The process ids of the direct children."""
+    children: list[int] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            # "pid (name) state parent …", where a name may hold anything
+            _, _, rest = (process / "stat").read_text().rpartition(")")
+            if int(rest.split()[1]) == parent:
+                children.append(int(process.name))
+    return children
+
+
 class _Spawner:
     """Starts every child from one thread that lives as long as the process.
 
@@ -186,7 +217,7 @@ class _Spawner:
         def work() -> None:
             try:
                 outcome.set_result(spawn())
-            except BaseException as error:  # noqa: BLE001 - belongs to the caller, whatever it is
+            except BaseException as error:  # the caller's, whatever it is
                 outcome.set_exception(error)
 
         self._work.put(work)
@@ -203,7 +234,7 @@ _current: _Spawner | None = None
 
 def _spawner() -> _Spawner:
     """The spawner of this process; a fork takes over the variable, but not the thread."""
-    global _current  # noqa: PLW0603
+    global _current
     with _lock:
         if _current is None or _current.owner != os.getpid():
             _current = _Spawner()

