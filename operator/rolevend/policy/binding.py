@@ -1,0 +1,99 @@
+"""A row filter meets a table: columns get their types, literals the one spelling of their value. Refuses what no platform could answer."""
+
+from difflib import get_close_matches
+from functools import partial
+from typing import assert_never
+
+from rolevend.catalog import Column, Family, Table
+from rolevend.errors import InvalidInput
+from rolevend.policy.expression import (
+    And,
+    Atom,
+    AttributeMembership,
+    ColumnReference,
+    Comparison,
+    Literal,
+    Membership,
+    Not,
+    NullTest,
+    Operator,
+    Or,
+    Predicate,
+    Range,
+)
+from rolevend.policy.literal import EXPECTED, canonical
+
+_EQUALITY = (Operator.EQUAL, Operator.NOT_EQUAL)
+_UNORDERED = (Family.BOOLEAN, Family.UUID)
+_BARE = (Family.INTEGER, Family.NUMERIC, Family.FLOAT, Family.BOOLEAN)
+"""Families whose literals stand without quotes."""
+
+
+def bind(predicate: Predicate, table: Table, field: str = "spec.rowFilter") -> Predicate:
+    """`predicate` with the types of `table`'s columns and canonical literals: two filters that mean the same list are equal.
+
+    Raises InvalidInput for `field` where a column is not there, or a test or literal does not go with its type.
+    """
+    match predicate:
+        case And(parts):
+            return And(tuple(bind(part, table, field) for part in parts))
+        case Or(parts):
+            return Or(tuple(bind(part, table, field) for part in parts))
+        case Not(part):
+            return Not(bind(part, table, field))
+        case _:
+            return _bound(predicate, _find(table, predicate.column.name, field), field)
+
+
+def _bound(atom: Atom, found: Column, field: str) -> Predicate:
+    column = ColumnReference(found.name, found.family, found.native_type)
+    typed = partial(_typed, column=found, field=field)
+    if isinstance(atom, NullTest):
+        return NullTest(column, atom.is_null)
+    if found.family is Family.OTHER:
+        raise InvalidInput(field, f"column {found.name} is of type {found.native_type}, which only IS NULL and IS NOT NULL can test")
+    match atom:
+        case Comparison(_, operator, literal):
+            if operator not in _EQUALITY:
+                _ordered(found, field)
+            return Comparison(column, operator, typed(literal))
+        case Membership(_, literals):
+            return Membership(column, tuple(sorted({typed(literal) for literal in literals}, key=lambda literal: literal.text)))
+        case AttributeMembership(_, attribute):
+            return AttributeMembership(column, attribute)
+        case Range(_, low, high):
+            _ordered(found, field)
+            return Range(column, typed(low), typed(high))
+        case _:
+            assert_never(atom)
+
+
+def _find(table: Table, name: str, field: str) -> Column:
+    column = table.column(name)
+    if column is not None:
+        return column
+    names = {each.name.lower(): each.name for each in table.columns}
+    near = next((names[each] for each in get_close_matches(name.lower(), names, n=1)), None)
+    if near is None:
+        known = ", ".join(each.name for each in table.columns[:8]) + (", …" if len(table.columns) > 8 else "")
+        raise InvalidInput(field, f"table {table.id} has no column {name[:63]}; it has {known}")
+    spelling = near if near == near.lower() else f'"{near}"'
+    raise InvalidInput(field, f"table {table.id} has no column {name[:63]}; did you mean {spelling}?")
+
+
+def _ordered(column: Column, field: str) -> None:
+    if column.family in _UNORDERED:
+        raise InvalidInput(field, f"column {column.name} is of type {column.family.value}, which has no order; use =, <> or IN")
+
+
+def _typed(literal: Literal, column: Column, field: str) -> Literal:
+    text = canonical(literal.text, column.family)
+    bare = column.family in _BARE
+    boolean = literal.text in ("true", "false")
+    if text is not None and (literal.quoted or (bare and boolean == (column.family is Family.BOOLEAN))):
+        return Literal(text, quoted=not bare)
+    if not literal.quoted and not bare:
+        way_out = f"put it in quotes: '{literal.text[:40]}'" if text is not None else f"write {EXPECTED[column.family]}, in quotes"
+        raise InvalidInput(field, f"column {column.name} is of type {column.family.value} and {literal.text[:40]} is not; {way_out}")
+    shown = f"'{literal.text[:40]}'" if literal.quoted else literal.text[:40]
+    raise InvalidInput(field, f"{shown} is no value of column {column.name} ({column.family.value}); write {EXPECTED[column.family]}")

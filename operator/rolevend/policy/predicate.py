@@ -1,0 +1,279 @@
+"""Row filters, from text to value. The only module that knows sqlglot.
+
+A text passes three gates. `vocabulary`: every character belongs to an allowed word or is a space between two. `_Reader`: the
+parser's tree is walked against an allow-list, and no node may carry an argument that is not read. `_nothing_lost`: the names
+and literals of the text are those of the predicate, so that nothing a parser is lenient about disappears in silence.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from sqlglot import exp
+from sqlglot.dialects.postgres import Postgres
+from sqlglot.errors import ParseError, TokenError
+
+from rolevend.policy.binding import bind as bind
+from rolevend.policy.expression import (
+    And,
+    AttributeMembership,
+    ColumnReference,
+    Comparison,
+    Literal,
+    Membership,
+    Not,
+    NullTest,
+    Operator,
+    Or,
+    Predicate,
+    Range,
+    atoms,
+)
+from rolevend.policy.expression import render as render
+from rolevend.policy.vocabulary import ALLOWED, Source, Word, admit_text, admit_words
+
+MAXIMUM_LIST: Final = 1000
+MAXIMUM_ATTRIBUTE_NAME: Final = 253
+
+_OPERATORS: dict[type[exp.Expression], Operator] = {
+    exp.EQ: Operator.EQUAL,
+    exp.NEQ: Operator.NOT_EQUAL,
+    exp.LT: Operator.LESS,
+    exp.LTE: Operator.LESS_OR_EQUAL,
+    exp.GT: Operator.GREATER,
+    exp.GTE: Operator.GREATER_OR_EQUAL,
+}
+_FLIPPED = {
+    Operator.EQUAL: Operator.EQUAL,
+    Operator.NOT_EQUAL: Operator.NOT_EQUAL,
+    Operator.LESS: Operator.GREATER,
+    Operator.LESS_OR_EQUAL: Operator.GREATER_OR_EQUAL,
+    Operator.GREATER: Operator.LESS,
+    Operator.GREATER_OR_EQUAL: Operator.LESS_OR_EQUAL,
+}
+
+
+def parse(text: str, field: str = "spec.rowFilter") -> Predicate:
+    """The predicate that `text` states, not yet bound to a table. `And` and `Or` are never nested in their own kind.
+
+    Raises InvalidInput for `field`, with line, column and a way out, for everything that is not in the language.
+    """
+    source = Source(text, field)
+    words = _words(source)
+    admit_words(source, words)
+    try:
+        (tree,) = Postgres().parse_into(exp.Condition, text)
+    except ParseError as error:
+        raise _unreadable(source, words, error) from error
+    if tree is None:
+        raise source.fault(0, "the row filter states nothing", ALLOWED)
+    predicate = _Reader(source).predicate(cast("exp.Expression", tree))
+    _nothing_lost(source, words, predicate)
+    return predicate
+
+
+def _words(source: Source) -> Sequence[Word]:
+    admit_text(source)
+    try:
+        tokens = Postgres().tokenize(source.text)
+    except TokenError as error:
+        opened = max(source.text.rfind(mark) for mark in ("'", '"', "/*", "$", ""))
+        raise source.fault(opened, "a quote or comment is opened and not closed", "close it; a quote inside a string is ''") from error
+    return [Word(token.token_type.name, token.text, source.text[token.start : token.end + 1], token.start) for token in tokens]
+
+
+def _unreadable(source: Source, words: Sequence[Word], error: ParseError) -> Exception:
+    """The parser counts columns to a word's end; the fault is told at the word's start."""
+    found = error.errors[0] if error.errors else {}
+    line, column = found.get("line") or 1, found.get("col") or 1
+    offset = sum(len(each) + 1 for each in source.text.split("\n")[: line - 1]) + column
+    word = next((word for word in words if word.end >= offset), words[-1])
+    return source.fault(word.start, f"this cannot be read as a condition near {word.raw[:40]}", ALLOWED)
+
+
+def _nothing_lost(source: Source, words: Sequence[Word], predicate: Predicate) -> None:
+    named = [word for word in words if word.is_name and not word.is_user_attr]
+    valued = [word for word in words if word.kind in ("STRING", "NUMBER", "TRUE", "FALSE")]
+    columns = [atom.column.name for atom in atoms(predicate)]
+    for word, read in zip(named, [*columns, *([None] * len(named))], strict=False):
+        if word.name != read:
+            raise source.fault(word.start, f"{word.raw[:40]} has no meaning here", ALLOWED)
+    values = list(_values(predicate))
+    if len(named) != len(columns) or [word.text.lower() for word in valued] != [value.lstrip("-").lower() for value in values]:
+        raise source.fault(0, "this cannot be read as one condition without loss", ALLOWED)
+
+
+def _values(predicate: Predicate) -> Iterator[str]:
+    for atom in atoms(predicate):
+        match atom:
+            case Comparison(_, _, literal):
+                yield literal.text
+            case Membership(_, literals):
+                yield from (literal.text for literal in literals)
+            case Range(_, low, high):
+                yield from (low.text, high.text)
+            case AttributeMembership(_, attribute):
+                yield attribute
+            case NullTest():
+                pass
+
+
+@dataclass(frozen=True, slots=True)
+class _UserAttribute:
+    key: str
+
+
+_Operand = ColumnReference | Literal | _UserAttribute
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    source: Source
+
+    def predicate(self, node: exp.Expression) -> Predicate:
+        match node:
+            case exp.Paren():
+                return self.predicate(self._only(node, "this")["this"])
+            case exp.And():
+                return And(tuple(self._parts(node, And)))
+            case exp.Or():
+                return Or(tuple(self._parts(node, Or)))
+            case exp.Not():
+                return self._negated(self._only(node, "this")["this"])
+            case exp.In():
+                return self._membership(node)
+            case exp.Between():
+                bounds = self._only(node, "this", "low", "high")
+                return Range(self._column(bounds["this"]), self._literal(bounds["low"]), self._literal(bounds["high"]))
+            case exp.Is():
+                return self._null_test(node)
+            case exp.Column():
+                column = self._column(node)
+                raise self._fault(node, f"column {column.name} stands alone", f"write {column.name} = true")
+            case exp.Boolean() | exp.Literal():
+                raise self._fault(node, "this is the same in every row", "leave the row filter out to grant every row")
+            case _ if type(node) in _OPERATORS:
+                return self._comparison(node, _OPERATORS[type(node)])
+        raise self._refused(node)
+
+    def _parts(self, node: exp.Expression, kind: type[And] | type[Or]) -> Iterator[Predicate]:
+        # The parser nests a chain to the left, as deep as it is long: down that side without recursion.
+        right: list[exp.Expression] = []
+        left: exp.Expression = node
+        while type(left) is type(node):
+            sides = self._only(left, "this", "expression")
+            right.append(sides["expression"])
+            left = sides["this"]
+        for part in map(self.predicate, (left, *reversed(right))):
+            yield from part.parts if isinstance(part, kind) else (part,)
+
+    def _negated(self, node: exp.Expression) -> Predicate:
+        if isinstance(node, exp.Column):
+            column = self._column(node)
+            raise self._fault(node, f"column {column.name} stands alone", f"write {column.name} = false")
+        part = self.predicate(node)
+        return NullTest(part.column, not part.is_null) if isinstance(part, NullTest) else Not(part)
+
+    def _comparison(self, node: exp.Expression, operator: Operator) -> Predicate:
+        sides = self._only(node, "this", "expression")
+        match self._operand(sides["this"]), self._operand(sides["expression"]):
+            case ColumnReference() as column, Literal() as literal:
+                return Comparison(column, operator, literal)
+            case Literal() as literal, ColumnReference() as column:
+                return Comparison(column, _FLIPPED[operator], literal)
+            case (ColumnReference() as column, _UserAttribute(key)) | (_UserAttribute(key), ColumnReference() as column):
+                if operator is not Operator.EQUAL:
+                    way_out = f"write {column.name} IN (user_attr('{key}')) or NOT ({column.name} IN (user_attr('{key}')))"
+                    raise self._fault(node, f"user_attr() cannot be compared with {operator.value}: it has several values", way_out)
+                return AttributeMembership(column, key)
+            case ColumnReference(), ColumnReference():
+                raise self._fault(node, "a column is compared with a column", "compare with a literal: a text in 'quotes', a finite number")
+            case _:
+                raise self._fault(node, "this is the same in every row", "compare a column with a literal or with user_attr('name')")
+
+    def _membership(self, node: exp.In) -> Predicate:
+        if node.args.get("field") is not None:
+            raise self._fault(node, "IN needs a list in parentheses", "write column IN ('a', 'b') or column IN (user_attr('name'))")
+        if not any(node.args.get(part) for part in ("expressions", "query")):
+            raise self._fault(node, "the IN list is empty", "list at least one value")
+        listed = self._only(node, "this", "expressions")
+        column, members = self._column(listed["this"]), [self._operand(member) for member in listed["expressions"]]
+        match members:
+            case [_UserAttribute(key)]:
+                return AttributeMembership(column, key)
+            case _ if len(members) > MAXIMUM_LIST:
+                raise self._fault(node, f"an IN list has at most {MAXIMUM_LIST} values", "move the list to a user attribute")
+        literals = tuple(member for member in members if isinstance(member, Literal))
+        if len(literals) == len(members):
+            return Membership(column, literals)
+        if any(isinstance(member, ColumnReference) for member in members):
+            raise self._fault(node, "an IN list holds literals only", "put a text in 'quotes'")
+        raise self._fault(
+            node, "user_attr() stands alone in its IN list", "join the tests: column IN ('a') OR column IN (user_attr('name'))"
+        )
+
+    def _null_test(self, node: exp.Is) -> Predicate:
+        # Since sqlglot 30 IS NOT NULL is one node; before, it was NOT around IS NULL.
+        negated = bool(node.args.get("negate"))
+        sides = self._only(node, "this", "expression", *(("negate",) if negated else ()))
+        if isinstance(sides["expression"], exp.Null):
+            return NullTest(self._column(sides["this"]), not negated)
+        raise self._fault(node, "IS tests for NULL only", "write column IS NULL, column = true or column = false")
+
+    def _operand(self, node: exp.Expression) -> _Operand:
+        match node:
+            case exp.Column():
+                return self._column(node)
+            case exp.Anonymous():
+                return self._user_attribute(node)
+            case exp.Null():
+                raise self._fault(node, "a comparison with NULL is never true", "write column IS NULL or column IS NOT NULL")
+        return self._literal(node)
+
+    def _column(self, node: exp.Expression) -> ColumnReference:
+        if not isinstance(node, exp.Column):
+            raise self._fault(node, "a test begins with a column", "write column = 'literal', a column's name without parentheses")
+        name = self._only(node, "this")["this"]
+        if not isinstance(name, exp.Identifier):
+            raise self._refused(node)
+        return ColumnReference(name.name if name.args.get("quoted") else name.name.lower())
+
+    def _literal(self, node: exp.Expression) -> Literal:
+        match node:
+            case exp.Literal(is_string=quoted):
+                return Literal(node.name, quoted)
+            case exp.Boolean():
+                return Literal("true" if node.this else "false", quoted=False)
+            case exp.Neg(this=exp.Literal(is_string=False) as number):
+                return Literal(f"-{number.name}", quoted=False)
+            case exp.Column():
+                raise self._fault(node, "a column stands where a literal is expected", "put a text in 'quotes'")
+        raise self._refused(node)
+
+    def _user_attribute(self, node: exp.Anonymous) -> _UserAttribute:
+        match node.expressions:
+            case [exp.Literal(is_string=True) as key] if 0 < len(key.name) <= MAXIMUM_ATTRIBUTE_NAME:
+                return _UserAttribute(key.name)
+        raise self._fault(node, "user_attr takes the name of one attribute", "write user_attr('name')")
+
+    def _only(self, node: exp.Expression, *arguments: str) -> dict[str, Any]:
+        """The arguments of `node`, which are these and no others."""
+        given = {name: value for name, value in node.args.items() if value is not None and value is not False and value != []}
+        if set(given) != set(arguments):
+            raise self._refused(node)
+        return given
+
+    def _refused(self, node: exp.Expression) -> Exception:
+        if isinstance(node, exp.Paren):
+            return self._fault(node, "parentheses go around conditions, not around a column or a literal", "remove them")
+        name = node.sql_name() if isinstance(node, exp.Func) else node.key.upper()
+        return self._fault(node, f"{name} is not allowed in a row filter", ALLOWED)
+
+    def _fault(self, node: exp.Expression, problem: str, way_out: str) -> Exception:
+        """Told at the first word of `node`, or of the nearest node around it whose place is known."""
+        around: exp.Expression | None = node
+        starts: list[int] = []
+        while around is not None and not starts:
+            starts = [each.meta["start"] for each in around.walk() if "start" in each.meta]
+            around = cast("exp.Expression | None", around.parent)
+        return self.source.fault(min(starts, default=0), problem, way_out)

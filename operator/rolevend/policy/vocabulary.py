@@ -1,0 +1,177 @@
+"""The words that a row filter may be written in, and the places where each may stand. Knows no parser: words arrive as values.
+
+The check on words comes before any parser's leniency: comments, casts, placeholders and functions are refused where they
+stand, with a way out, and what is left is small enough for recursive code.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+from unicodedata import category
+
+from rolevend.errors import InvalidInput
+
+MAXIMUM_LENGTH: Final = 4096
+MAXIMUM_DEPTH: Final = 32
+MAXIMUM_TESTS: Final = 200
+
+ALLOWED: Final = "allowed are = <> < <= > >=, IN, BETWEEN, IS NULL, AND, OR, NOT and user_attr('name')"
+
+_CAST = ("casts are not allowed in a row filter", "write the plain literal, '2024-01-31': it is read as the column's own type")
+_ARITHMETIC = ("arithmetic is not allowed in a row filter", "compare the column itself with a literal")
+_COMMENT = ("comments are not allowed in a row filter", "remove it, and describe the policy in an annotation")
+_SPACE = ("only plain spaces and line ends separate words", "type this space again")
+_STRING = ("only plain strings and numbers are allowed in a row filter", "write 'text', on one line, with '' for a quote inside")
+_REFUSED: dict[tuple[str, ...], tuple[str, str]] = {
+    ("SELECT", "WITH", "UNION", "EXISTS", "ANY", "ALL", "SOME"): (
+        "subqueries are not allowed in a row filter",
+        "put the fact on the user and compare with user_attr('name')",
+    ),
+    ("LIKE", "ILIKE", "SIMILAR_TO", "RLIKE", "IRLIKE", "TILDE"): (
+        "pattern matching is not allowed in a row filter",
+        "list the values: column IN ('a', 'b')",
+    ),
+    ("PARAMETER", "PLACEHOLDER", "COLON"): ("placeholders are not allowed in a row filter", "a value of the user is user_attr('name')"),
+    ("DCOLON",): _CAST,
+    ("PLUS", "STAR", "SLASH", "MOD", "CARET", "DPIPE", "HASH"): _ARITHMETIC,
+    (
+        *("BYTE_STRING", "BIT_STRING", "HEX_STRING", "HEREDOC_STRING"),
+        *("NATIONAL_STRING", "UNICODE_STRING", "RAW_STRING"),
+    ): _STRING,
+    ("SEMICOLON",): ("a row filter is one condition", "remove the ; and what follows it"),
+    ("CASE",): ("CASE is not allowed in a row filter", "combine conditions with AND, OR and NOT"),
+    ("COLLATE",): ("COLLATE is not allowed in a row filter", "leave it out: the column's own collation holds"),
+    ("DISTINCT",): ("IS DISTINCT FROM is not allowed in a row filter", "write column <> 'x' OR column IS NULL"),
+}
+_REFUSAL = {kind: refusal for kinds, refusal in _REFUSED.items() for kind in kinds}
+_SPELLINGS = {"EQ": ("=",), "NEQ": ("<>", "!="), "LT": ("<",), "LTE": ("<=",), "GT": (">",), "GTE": (">=",)}
+_KEYWORDS = frozenset({"AND", "OR", "NOT", "IN", "BETWEEN", "IS", "NULL", "TRUE", "FALSE"})
+_PUNCTUATION = frozenset({"L_PAREN", "R_PAREN", "COMMA"})
+_OPERAND_ENDS = frozenset({"STRING", "NUMBER", "TRUE", "FALSE", "NULL", "R_PAREN"})
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories of control characters. Cf turns text round: what a reviewer saw would not be what runs."""
+_BARE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A row filter's text, and the field that it stands in."""
+
+    text: str
+    field: str
+
+    def fault(self, start: int, problem: str, way_out: str) -> InvalidInput:
+        before = self.text[:start]
+        return InvalidInput(self.field, f"line {before.count(chr(10)) + 1}, column {start - before.rfind(chr(10))}: {problem}; {way_out}")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    kind: str
+    """The tokenizer's name of it: `VAR`, `IDENTIFIER`, `STRING`, `NUMBER`, `L_PAREN`, or a keyword."""
+    text: str
+    """Without quotes."""
+    raw: str
+    """As it stands in the source."""
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.raw)
+
+    @property
+    def is_name(self) -> bool:
+        """Whether it can be a column's name: quoted, or a bare word that this language gives no meaning."""
+        if self.kind in _KEYWORDS or self.kind in _REFUSAL or self.kind == "STRING":
+            return False
+        return self.kind == "IDENTIFIER" or _BARE_NAME.fullmatch(self.raw) is not None
+
+    @property
+    def name(self) -> str:
+        """What a name names: as quoted, or folded to lower case."""
+        return self.text if self.kind == "IDENTIFIER" else self.raw.lower()
+
+    @property
+    def is_user_attr(self) -> bool:
+        return self.kind == "VAR" and self.name == "user_attr"
+
+
+def admit_text(source: Source) -> None:
+    """Refuses a text that is too long for any parser, or that holds characters nobody can see."""
+    if len(source.text) > MAXIMUM_LENGTH:
+        raise source.fault(MAXIMUM_LENGTH, f"a row filter has at most {MAXIMUM_LENGTH} characters", "move the list to a user attribute")
+    for position, character in enumerate(source.text):
+        if category(character) in _UNSEEN and character not in "\n\t":
+            raise source.fault(position, f"the control character U+{ord(character):04X} is not allowed in a row filter", "remove it")
+
+
+def admit_words(source: Source, words: Sequence[Word]) -> None:
+    """Refuses words that are not of the language or stand where they would mean something else, and more than fits."""
+    if not words:
+        raise source.fault(0, "the row filter is empty", "write a condition, or leave the field out to grant every row")
+    _only_spaces_between(source, words)
+    for before, word, after in zip((None, *words), words, (*words[1:], None), strict=False):
+        _admit(source, before, word, after)
+    _within_bounds(source, words)
+
+
+def _only_spaces_between(source: Source, words: Sequence[Word]) -> None:
+    edges = [(0, 0), *((word.start, word.end) for word in words), (len(source.text), len(source.text))]
+    for (_, end), (start, _) in pairwise(edges):
+        for position in range(end, start):
+            if source.text[position] not in " \t\n":
+                raise source.fault(position, *(_COMMENT if source.text[position] in "-/#" else _SPACE))
+
+
+def _admit(source: Source, before: Word | None, word: Word, after: Word | None) -> None:
+    kind, shown = word.kind, word.raw[:40]
+    if kind in _KEYWORDS or kind in _PUNCTUATION:
+        if kind == "COMMA" and (after is None or after.kind in _PUNCTUATION):
+            raise source.fault(word.start, "a value is missing after the comma", "remove the comma or add the value")
+        return
+    if kind in _SPELLINGS:
+        if word.raw not in _SPELLINGS[kind]:
+            raise source.fault(word.start, f"{shown} is no operator of a row filter", f"write {_SPELLINGS[kind][0]}")
+    elif kind in _REFUSAL:
+        raise source.fault(word.start, *_REFUSAL[kind])
+    elif kind == "STRING":
+        _admit_string(source, before, word)
+    elif kind == "NUMBER":
+        if not _NUMBER.fullmatch(word.raw):
+            raise source.fault(word.start, f"{shown} is not a plain number", "write digits without exponent, such as 1000 or 0.5")
+    elif kind == "DASH":
+        if after is None or after.kind != "NUMBER" or (before is not None and (before.kind in _OPERAND_ENDS or before.is_name)):
+            raise source.fault(word.start, *_ARITHMETIC)
+    elif kind == "DOT":
+        if before is None or not before.is_name:
+            raise source.fault(word.start, "a number does not begin with a dot", "write 0.5")
+        raise source.fault(before.start, "columns are named alone, without table or schema", f"remove {before.raw[:40]} and the dot")
+    elif not word.is_name:
+        raise source.fault(word.start, f"{shown} is not allowed in a row filter", ALLOWED)
+    elif after is not None and after.kind == "L_PAREN" and not word.is_user_attr:
+        raise source.fault(word.start, f"function {shown}() is not allowed in a row filter", "compare the column itself with a literal")
+
+
+def _admit_string(source: Source, before: Word | None, word: Word) -> None:
+    # What the tokenizer made of the escapes must be what standard SQL makes of them: '' is a quote, a backslash is itself.
+    if word.raw[0] != "'" or word.raw[1:-1].replace("''", "'") != word.text or "\n" in word.raw or "\t" in word.raw:
+        raise source.fault(word.start, *_STRING)
+    if before is not None and before.kind == "STRING":
+        raise source.fault(word.start, "two strings stand side by side", "separate the values of a list with commas")
+    if before is not None and before.is_name:
+        raise source.fault(before.start, *_CAST)
+
+
+def _within_bounds(source: Source, words: Sequence[Word]) -> None:
+    depth = negations = tests = 0
+    for word in words:
+        depth += (word.kind == "L_PAREN") - (word.kind == "R_PAREN")
+        negations = negations + 1 if word.kind == "NOT" else negations if word.kind == "L_PAREN" else 0
+        if depth + negations > MAXIMUM_DEPTH:
+            raise source.fault(word.start, f"conditions are nested deeper than {MAXIMUM_DEPTH}", "remove parentheses that change nothing")
+        tests += (word.kind in ("AND", "OR")) - (word.kind == "BETWEEN")
+        if tests >= MAXIMUM_TESTS:
+            raise source.fault(word.start, f"a row filter has at most {MAXIMUM_TESTS} tests", "use one IN list for tests of one column")
