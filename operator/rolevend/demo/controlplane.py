@@ -44,9 +44,9 @@ _STOP_GRACE = 10.0
 class ControlPlane:
     """Start with ``with ControlPlane() as cluster:``, or `start` and `stop`.
 
-    State lies in `directory` (new or empty, and kept), else in a temporary folder that `stop` removes. After `stop`
-    it can not be started again; for faults there are `stop_api_server` and `start_api_server`.
-    `api_server_arguments` come after ours and so win.
+    State lies in `directory` (new or empty, and kept), else in a temporary folder that `stop` removes. `stop` is for
+    good; for faults there are `stop_api_server` and `start_api_server`. `api_server_arguments` come after ours and win.
+    A kind that a new CRD brings gets garbage collection after half a minute at most: so often its controller looks.
     """
 
     def __init__(

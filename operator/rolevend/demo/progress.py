@@ -8,7 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
 
 class Step(Protocol):
@@ -53,29 +57,29 @@ class Lines:
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
         start = self._clock()
-        line = _Latest()
+        latest = _Latest()
         over = threading.Event()
 
         def remind() -> None:
             while not over.wait(self._every):
-                self._tell(title, f"{line.text}, {_elapsed(self._clock() - start)}" if line.text else _elapsed(self._clock() - start))
+                self._tell(title, latest.text, _elapsed(self._clock() - start))
 
-        self._tell(title, "…")
+        self._tell(title)
         reminder = threading.Thread(target=remind, name="rolevend-progress", daemon=True)
         reminder.start()
         outcome = "failed"
         try:
-            yield line
+            yield latest
             outcome = "done"
         finally:
             over.set()
             reminder.join()
             elapsed = self._clock() - start
             if outcome == "failed" or elapsed >= self._quiet:
-                self._tell(title, f"{outcome}, {_elapsed(elapsed)}")
+                self._tell(title, outcome, _elapsed(elapsed))
 
-    def _tell(self, title: str, what: str) -> None:
-        print(f"{title} … {what}" if what != "…" else f"{title} …", file=self._stream, flush=True)
+    def _tell(self, title: str, *facts: str) -> None:
+        print(f"{title} … {', '.join(fact for fact in facts if fact)}".rstrip(), file=self._stream, flush=True)
 
 
 class _Latest:
@@ -90,6 +94,9 @@ class _Latest:
 class Live:
     """One line with a spinner and the time that redraws itself, on a terminal."""
 
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
         # Only here: most users of the starters have no terminal, and importing rich takes longer than starting etcd.
@@ -98,24 +105,38 @@ class Live:
         from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
         from rich.table import Column
 
-        console = Console(stderr=True)
-        detail = TextColumn("[dim]{task.fields[detail]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1), markup=True)
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), detail)
+        console = Console(file=self._stream, highlight=False)
+        detail = TextColumn(
+            "{task.fields[detail]}", style="dim", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        )
         start = time.monotonic()
-        with Bars(*columns, console=console, transient=True, expand=True) as bars:
-            task = bars.add_task(title, total=None, detail="")
+        outcome = "[red]✗[/red]"
+        try:
+            with Bars(
+                *(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), detail),
+                console=console,
+                transient=True,
+                expand=True,
+            ) as bars:
+                yield _Bar(bars, bars.add_task(title, total=None, detail=""))
+            outcome = "[green]✓[/green]"
+        finally:
+            console.print(f"{outcome} {title} [dim]{_elapsed(time.monotonic() - start)}[/dim]")
 
-            class Bar:
-                def update(self, detail: str, *, done: int | None = None, total: int | None = None) -> None:
-                    bars.update(task, detail=f"{_count(done, total)}{detail}")
 
-            yield Bar()
-        console.print(f"[green]✓[/green] {title} [dim]{_elapsed(time.monotonic() - start)}[/dim]", highlight=False)
+class _Bar:
+    def __init__(self, bars: "Bars", task: "TaskID") -> None:
+        self._bars = bars
+        self._task = task
+
+    def update(self, detail: str, *, done: int | None = None, total: int | None = None) -> None:
+        self._bars.update(self._task, detail=f"{_count(done, total)}{detail}")
 
 
-def progress_for(stream: TextIO = sys.stderr) -> Progress:
-    """`Live` on a terminal, else `Lines`."""
-    return Live() if stream.isatty() else Lines(stream)
+def progress_for(stream: TextIO | None = None) -> Progress:
+    """`Live` on a terminal, else `Lines`; standard error unless another stream is named."""
+    stream = stream or sys.stderr
+    return Live(stream) if stream.isatty() else Lines(stream)
 
 
 def _count(done: int | None, total: int | None) -> str:

@@ -1,0 +1,48 @@
+"""The real parts that tests share: one control plane and one PostgreSQL per session.
+
+Imported by `tests/conftest.py`, and nowhere else: a second import would make a second control plane.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from rolevend.demo.binaries import Binaries, obtain
+from rolevend.demo.controlplane import ControlPlane
+from rolevend.demo.database import DatabaseServer, PostgresServer
+from rolevend.demo.named_server import server_from_environment
+from rolevend.demo.progress import progress_for
+
+
+@pytest.fixture(scope="session")
+def binaries(request: pytest.FixtureRequest) -> Binaries:
+    """Where kubectl, helm and the programs of the control plane are; built first, if need be."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    # A person who waits five minutes for a build should see it.
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        return obtain(progress=progress_for())
+
+
+@pytest.fixture(scope="session")
+def control_plane(binaries: Binaries) -> Iterator[ControlPlane]:
+    """A running control plane. It is shared: a test works in namespaces of its own, and starts again what it stops."""
+    with ControlPlane(binaries=binaries) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
+    """A running PostgreSQL: 18, or each that ``parametrize("postgres", [16, 18], indirect=True)`` names.
+
+    It is shared: a test works in a database of its own, with roles of its own. A server that the person named in
+    ROLEVEND_TEST_POSTGRES_DSN takes the place of all, and tests that ask for another version are skipped.
+    """
+    wanted = getattr(request, "param", None)
+    if (named := server_from_environment()) is not None:
+        if wanted not in (None, named.version):
+            pytest.skip(f"ROLEVEND_TEST_POSTGRES_DSN names a server of version {named.version}")
+        yield named
+        return
+    with PostgresServer(wanted or 18, fsync=False) as running:
+        yield running

@@ -1,0 +1,24 @@
+"""Waiting for a condition, with a deadline."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+_POLL = 0.05
+
+Answer = TypeVar("Answer")
+
+
+def eventually(condition: Callable[[], Answer], *, within: float = 30.0) -> Answer:
+    """The first answer of `condition` that is true; an AssertionError (its own, or ours) if there is none in time."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            if answer := condition():
+                return answer
+            problem: AssertionError = AssertionError(f"{condition} did not come true within {within:g} s")
+        except AssertionError as error:
+            problem = error
+        if time.monotonic() > deadline:
+            raise problem
+        time.sleep(_POLL)
