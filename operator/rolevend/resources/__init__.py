@@ -1,0 +1,34 @@
+"""The kinds as parsed values, and what is derived from them: the definitions for the API server, and values of the core.
+
+Knows nothing of how objects reach us or who is asked for them. The one place, with `settings`, that imports pydantic.
+"""
+
+from rolevend.resources.access_policy import AccessPolicy
+from rolevend.resources.agent import Agent
+from rolevend.resources.data_platform import DataPlatform
+from rolevend.resources.kinds import KINDS, Kind, kind_named
+from rolevend.resources.parse import parse
+from rolevend.resources.shared import API_VERSION, FINALIZER, GROUP, REQUESTED_BY, VERSION, Condition, Resource
+from rolevend.resources.tag_binding import TagBinding
+from rolevend.resources.user_attributes import UserAttributes
+from rolevend.resources.vended_role import VendedRole
+
+__all__ = [
+    "API_VERSION",
+    "FINALIZER",
+    "GROUP",
+    "KINDS",
+    "REQUESTED_BY",
+    "VERSION",
+    "AccessPolicy",
+    "Agent",
+    "Condition",
+    "DataPlatform",
+    "Kind",
+    "Resource",
+    "TagBinding",
+    "UserAttributes",
+    "VendedRole",
+    "kind_named",
+    "parse",
+]

@@ -1,0 +1,113 @@
+"""The kind AccessPolicy: which users see which rows and columns of which tables, and how masked."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rolevend.resources.part import Atomic, KeyedBy, Part, Rule, at_least_one, only_with_type
+from rolevend.resources.shared import ColumnSelector, PlatformRefs, Resource, Status, TagRequirements, UserSelector
+from rolevend.resources.text import ConstantText, Count, Expression, Identifier, Label
+
+
+class TablePattern(Part):
+    """Tables by name. `*` matches any run of characters in either part."""
+
+    schema_name: Annotated[Identifier, Field(alias="schema")]
+    """Name or pattern of the schema. Only schemas that the DataPlatform gives to this namespace are reached."""
+    name: Identifier
+    """Name or pattern of the table."""
+
+
+class TableSelector(Part):
+    """Tables by name, by tag, or by both: where both are given both must match."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (at_least_one("matchTags", "matchNames"),)
+
+    match_tags: TagRequirements | None = None
+    """Every one of them must be met. A table without tags meets none."""
+    match_names: Annotated[tuple[TablePattern, ...], Field(min_length=1, max_length=256), Atomic()] | None = None
+    """Names, of which one is enough."""
+
+
+class PartialMask(Part):
+    """Parameters of the type `Partial`."""
+
+    keep_last: Annotated[int, Field(strict=True, ge=1, le=64, json_schema_extra={"format": "int32"})]
+    """How many characters at the end stay visible. Where that is more than half of a value, none do."""
+
+
+class DateTruncMask(Part):
+    """Parameters of the type `DateTrunc`."""
+
+    unit: Literal["Year", "Quarter", "Month"]
+    """What stays of a date: the first instant of this unit."""
+
+
+class ConstantMask(Part):
+    """Parameters of the type `Constant`."""
+
+    value: ConstantText
+    """What every row shows, also one without a value."""
+
+
+class MaskRule(Part):
+    """How some of the granted columns are shown."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        only_with_type("Partial", "partial"),
+        only_with_type("DateTrunc", "dateTrunc"),
+        only_with_type("Constant", "constant"),
+    )
+
+    name: Label
+    """Names the rule in explanations. Unique in the policy."""
+    columns: ColumnSelector
+    """The columns it is for. Where several rules are for one column, the one that shows least holds."""
+    type: Literal["Hash", "Partial", "DateTrunc", "Constant", "Nullify"]
+    """What is shown: `Hash` a keyed digest of a text, equal for equal values; `Partial` its last characters; `DateTrunc` the
+    start of the year, quarter or month; `Constant` the same value in every row; `Nullify` NULL. A column whose type cannot
+    carry the mask shows NULL."""
+    partial: PartialMask | None = None
+    """For type Partial only."""
+    date_trunc: DateTruncMask | None = None
+    """For type DateTrunc only."""
+    constant: ConstantMask | None = None
+    """For type Constant only."""
+
+
+class AccessPolicySpec(Part):
+    """A grant. Several that cover one user and one table combine cell by cell: a row that only one of them shows is masked as
+    that one says."""
+
+    platform_refs: PlatformRefs
+    """The DataPlatforms that the policy is for."""
+    users: UserSelector
+    """The users it covers."""
+    tables: TableSelector
+    """The tables it grants, of the schemas that the DataPlatform gives to this namespace."""
+    columns: ColumnSelector
+    """The columns it grants. Others are not there for the agent. Required, so that `*` is a choice."""
+    row_filter: Expression | None = None
+    """A condition in SQL on the columns of each table, true for the rows to show: `country IN (user_attr('countries'))`.
+    Comparisons, IN, BETWEEN, IS NULL, AND, OR, NOT, literals and user_attr; a user without the attribute gets no row. Without
+    a filter every row is shown."""
+    masks: Annotated[tuple[MaskRule, ...], Field(max_length=64), KeyedBy(("name",))] = ()
+    """How granted columns are shown. A column that no rule is for is shown as it is."""
+
+
+class AccessPolicyStatus(Status):
+    """What the operator saw. Not written by people."""
+
+    matched_tables: Count | None = None
+    """How many tables it grants now, over all its platforms."""
+    matched_columns: Count | None = None
+    """How many columns of these tables it grants, masked or not."""
+
+
+class AccessPolicy(Resource):
+    """Grants rows and columns to the users it covers, through any agent. Written by the owner of the data, in the namespace to
+    which the DataPlatform gives the schemas."""
+
+    kind: Literal["AccessPolicy"] = "AccessPolicy"
+    spec: AccessPolicySpec
+    status: AccessPolicyStatus = AccessPolicyStatus()

@@ -1,0 +1,50 @@
+"""The kind Agent: a registered piece of software, for whom it may act, and for how long."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rolevend.resources.part import Part, immutable
+from rolevend.resources.shared import Assertion, Resource, Status, UserSelector
+from rolevend.resources.text import AgentHandleText, Seconds
+
+
+class OnBehalfOf(Part):
+    """How the agent shows for whom it acts."""
+
+    assertion: Assertion
+    """What it shows. `Trusted`: it names the user, and is believed. A DataPlatform must permit this, too; status and audit mark such roles
+    as asserted."""
+    users: UserSelector | None = None
+    """The only users it may act for. Without it: every user."""
+
+
+class AgentLimits(Part):
+    """The agent's own bounds, within those of the DataPlatform."""
+
+    max_expiration_seconds: Seconds = 3600
+    """The longest life of a role that is vended to this agent."""
+
+
+class AgentSpec(Part):
+    """Who the agent is and what it may ask for. Each part holds only as far as the DataPlatform permits it."""
+
+    handle: Annotated[
+        AgentHandleText,
+        Field(json_schema_extra=immutable("spec.handle", "old role names must stay true; register another Agent instead")),
+    ]
+    """Names the agent in every role name: 1 to 10 characters of A-Z and 0-9, unique in the cluster, immutable."""
+    on_behalf_of: OnBehalfOf
+    limits: AgentLimits = AgentLimits()
+
+
+class AgentStatus(Status):
+    """What the operator saw. Not written by people."""
+
+
+class Agent(Resource):
+    """Software that queries data on behalf of people. Whoever has the verb `vend` on it may create a VendedRole for it."""
+
+    kind: Literal["Agent"] = "Agent"
+    spec: AgentSpec
+    status: AgentStatus = AgentStatus()

@@ -1,0 +1,140 @@
+"""The CustomResourceDefinitions, generated from the models: `python -m rolevend.resources.crd --write crds`.
+
+With `--chart` the same as templates of the Helm chart. Generated means generated: `--check` fails on any difference.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rolevend.resources.kinds import KINDS, Column, Kind
+from rolevend.resources.schema import Schema, structural
+from rolevend.resources.shared import GROUP, VERSION
+
+_HEADER = "# Generated from rolevend.resources by `make crds`; edit the models instead.\n"
+
+
+def documents() -> dict[str, str]:
+    """File name -> manifest of one definition, for `kubectl apply`. The same on every run."""
+    return {file_name(kind): _HEADER + _yaml(definition(kind)) for kind in KINDS}
+
+
+def chart_templates() -> dict[str, str]:
+    """The same as templates, since Helm never upgrades what lies in a chart's `crds` folder."""
+    return {file_name(kind): _template(definition(kind)) for kind in KINDS}
+
+
+def file_name(kind: Kind) -> str:
+    return f"{GROUP}_{kind.plural}.yaml"
+
+
+def definition(kind: Kind) -> dict[str, Any]:
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": kind.scope,
+            "names": {
+                "kind": kind.name,
+                "listKind": f"{kind.name}List",
+                "plural": kind.plural,
+                "singular": kind.name.lower(),
+                "shortNames": [kind.short_name],
+                "categories": ["rolevend"],
+            },
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": [_column(column) for column in kind.columns],
+                    "schema": {"openAPIV3Schema": _object_schema(kind)},
+                }
+            ],
+        },
+    }
+
+
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """Afterwards the folder holds these files, and no other definition of ours."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in _definitions_in(folder) - files.keys():
+        (folder / stale).unlink()
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def differences(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of files that are missing, stale or different; () if the folder is up to date."""
+    there = _definitions_in(folder)
+    changed = {name for name in files.keys() & there if (folder / name).read_text(encoding="utf-8") != files[name]}
+    return tuple(sorted(changed | (files.keys() ^ there)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m rolevend.resources.crd", description="Write or check the generated definitions.")
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--write", type=Path, metavar="DIR", help="make the folder hold what the models say")
+    action.add_argument("--check", type=Path, metavar="DIR", help="fail where the folder holds something else")
+    parser.add_argument("--chart", action="store_true", help="as templates of the Helm chart")
+    chosen = parser.parse_args(arguments)
+    files = chart_templates() if chosen.chart else documents()
+    if chosen.write is not None:
+        write(chosen.write, files)
+        return 0
+    different = differences(chosen.check, files)
+    for name in different:
+        print(f"{chosen.check / name}: not what the models say; run make crds", file=sys.stderr)
+    return 1 if different else 0
+
+
+def _object_schema(kind: Kind) -> Schema:
+    schema = structural(kind.model)
+    # The API server has its own schema of these three, and takes no other.
+    schema["properties"] |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+    schema["required"] = ["spec"]
+    return schema
+
+
+def _column(column: Column) -> dict[str, Any]:
+    wide = {"priority": column.priority} if column.priority else {}
+    return {"name": column.name, "type": column.type, "jsonPath": column.json_path, "description": column.description, **wide}
+
+
+def _template(manifest: dict[str, Any]) -> str:
+    text = _yaml(manifest)
+    if "{{" in text:
+        raise ValueError(f"{manifest['metadata']['name']}: two braces in a row would be read as a template")
+    name = f"  name: {manifest['metadata']['name']}\n"
+    head = (
+        '  labels:\n    {{- include "rolevend.labels" . | nindent 4 }}\n'
+        "  {{- if .Values.crds.keep }}\n  annotations:\n    helm.sh/resource-policy: keep\n  {{- end }}\n"
+    )
+    return f"{_HEADER}{{{{- if .Values.crds.enabled }}}}\n{text.replace(name, name + head, 1)}{{{{- end }}}}\n"
+
+
+def _yaml(manifest: dict[str, Any]) -> str:
+    text: str = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+def _definitions_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob(f"{GROUP}_*.yaml")}
+
+
+class _Dumper(yaml.SafeDumper):
+    """No anchors: a person reads this."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

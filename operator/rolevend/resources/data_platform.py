@@ -1,0 +1,118 @@
+"""The kind DataPlatform: a database, who owns policy for which of its schemas, and which agents may ever get there."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rolevend.resources.part import VALIDATIONS, Atomic, Distinct, KeyedBy, Part, Rule, exactly_one
+from rolevend.resources.shared import Assertion, Resource, SecretRef, Status
+from rolevend.resources.text import Count, Host, Identifier, Label, LabelValue, Seconds, Sentence
+
+
+class Postgres(Part):
+    """One database of a PostgreSQL server, version 16 or later."""
+
+    host: Host
+    """Host name or IP address, for the operator and for the agents."""
+    port: Annotated[int, Field(strict=True, ge=1, le=65535, json_schema_extra={"format": "int32"})] = 5432
+    """TCP port."""
+    database: Identifier
+    """Name of the database."""
+
+
+class Credentials(Part):
+    """The operator's two logins, as Secrets with the keys `username` and `password` in the operator's namespace."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.programmerSecretRef.name != self.vendorSecretRef.name",
+            message="vendorSecretRef must name another Secret than programmerSecretRef: whoever vends must not be able to program",
+            holds=lambda credentials: credentials.programmer_secret_ref != credentials.vendor_secret_ref,
+            field="vendorSecretRef",
+        ),
+    )
+
+    programmer_secret_ref: SecretRef
+    """The login that builds profiles: it administers the governed tables."""
+    vendor_secret_ref: SecretRef
+    """The login that vends: it can make and drop roles of profiles that exist, and reads no table."""
+
+
+class Domain(Part):
+    """A namespace that writes policy for schemas."""
+
+    namespace: Label
+    """The namespace whose AccessPolicies and TagBindings reach the schemas."""
+    schemas: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=32), Distinct()]
+    """Names of schemas, not patterns. Each belongs to one domain only."""
+
+
+class NamespaceSelector(Part):
+    """Namespaces by their labels."""
+
+    match_labels: Annotated[dict[Annotated[str, Field(strict=True, max_length=317)], LabelValue], Field(min_length=1, max_length=16)]
+    """Every one of them must be on the namespace. At least one: a platform for agents of all namespaces would be an accident.
+    `kubernetes.io/metadata.name` is a namespace's own name."""
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        return all(labels.get(key) == value for key, value in self.match_labels.items())
+
+
+class AgentTerms(Part):
+    """What agents of some namespaces may ask for here."""
+
+    namespace_selector: NamespaceSelector
+    """The namespaces of these agents."""
+    assertions: Annotated[tuple[Assertion, ...], Field(min_length=1, max_length=8), Distinct()]
+    """How these agents may show for whom they act. `Trusted`: by naming the user."""
+    max_expiration_seconds: Seconds = 3600
+    """The longest life of a role that is vended to them."""
+
+
+class DataPlatformSpec(Part):
+    """How to reach it, who owns what, and who may ever get here."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("kind of platform", "postgres"),)
+
+    postgres: Postgres | None = None
+    """A PostgreSQL database. Exactly one kind of platform must be set."""
+    credentials: Credentials
+    domains: Annotated[
+        tuple[Domain, ...],
+        Field(
+            max_length=32,
+            json_schema_extra={
+                VALIDATIONS: [
+                    {
+                        "rule": "self.all(one, one.schemas.all(name, self.exists_one(other, name in other.schemas)))",
+                        "message": "spec.domains: a schema belongs to at most one namespace: leave it in one item only",
+                    }
+                ]
+            },
+        ),
+        KeyedBy(("namespace",)),
+    ] = ()
+    """Which namespace writes policy for which schemas. What is in nobody's domain is granted to nobody."""
+    agents: Annotated[tuple[AgentTerms, ...], Field(max_length=64), Atomic()] = ()
+    """Which agents may get here, and on what terms. Where several items select a namespace, the widest term holds. Without an
+    item: none."""
+
+
+class DataPlatformStatus(Status):
+    """What the operator saw. Not written by people."""
+
+    server_version: Annotated[str, Field(max_length=128)] | None = None
+    """What the server says of itself."""
+    table_count: Count | None = None
+    """How many tables the schemas of all domains hold."""
+    limitations: Annotated[tuple[Sentence, ...], Field(max_length=32), Atomic()] = ()
+    """What this server or its installation cannot do, one sentence each."""
+
+
+class DataPlatform(Resource):
+    """A database on which roles are vended. Written by the platform team."""
+
+    kind: Literal["DataPlatform"] = "DataPlatform"
+    spec: DataPlatformSpec
+    status: DataPlatformStatus = DataPlatformStatus()

@@ -1,0 +1,153 @@
+"""The kinds of the API group, and how the API server presents each: names, scope and the columns of `kubectl get`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rolevend.errors import InvalidInput
+from rolevend.resources.access_policy import AccessPolicy
+from rolevend.resources.agent import Agent
+from rolevend.resources.data_platform import DataPlatform
+from rolevend.resources.shared import Resource
+from rolevend.resources.tag_binding import TagBinding
+from rolevend.resources.user_attributes import UserAttributes
+from rolevend.resources.vended_role import VendedRole
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of `kubectl get`."""
+
+    name: str
+    json_path: str
+    description: str
+    type: Literal["string", "integer", "date"] = "string"
+    priority: int = 0
+    """Above 0: shown with `-o wide` only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    model: type[Resource]
+    plural: str
+    short_name: str
+    """Begins with `rv`, or is `vr`: two letters of anything else are taken on many clusters."""
+    scope: Literal["Namespaced", "Cluster"]
+    columns: tuple[Column, ...]
+
+    @property
+    def name(self) -> str:
+        return self.model.__name__
+
+
+def _ready(member: str) -> str:
+    return f'.status.conditions[?(@.type=="Ready")].{member}'
+
+
+_READY = Column("Ready", _ready("status"), "Whether all is well.")
+_REASON = Column("Reason", _ready("reason"), "Why, in one word.")
+_MESSAGE = Column("Message", _ready("message"), "Why, in a sentence.", priority=1)
+_AGE = Column("Age", ".metadata.creationTimestamp", "Time since it was created.", type="date")
+
+KINDS = (
+    Kind(
+        AccessPolicy,
+        "accesspolicies",
+        "rvap",
+        "Namespaced",
+        (
+            _READY,
+            _REASON,
+            Column("Tables", ".status.matchedTables", "How many tables it grants now.", type="integer"),
+            Column("Columns", ".status.matchedColumns", "How many of their columns it grants.", type="integer"),
+            _AGE,
+            Column("Row Filter", ".spec.rowFilter", "Which rows it grants.", priority=1),
+            _MESSAGE,
+        ),
+    ),
+    Kind(
+        Agent,
+        "agents",
+        "rvag",
+        "Namespaced",
+        (
+            _READY,
+            _REASON,
+            Column("Handle", ".spec.handle", "What names it in role names."),
+            Column("Assertion", ".spec.onBehalfOf.assertion", "How it shows for whom it acts."),
+            Column("Max Seconds", ".spec.limits.maxExpirationSeconds", "The longest life of its roles.", type="integer", priority=1),
+            _AGE,
+            _MESSAGE,
+        ),
+    ),
+    Kind(
+        DataPlatform,
+        "dataplatforms",
+        "rvdp",
+        "Cluster",
+        (
+            _READY,
+            _REASON,
+            Column("Host", ".spec.postgres.host", "Where it is."),
+            Column("Database", ".spec.postgres.database", "Which database."),
+            Column("Version", ".status.serverVersion", "What the server says of itself."),
+            Column("Tables", ".status.tableCount", "How many tables can be governed.", type="integer"),
+            _AGE,
+            _MESSAGE,
+        ),
+    ),
+    Kind(
+        TagBinding,
+        "tagbindings",
+        "rvtb",
+        "Namespaced",
+        (
+            _READY,
+            _REASON,
+            Column("Tables", ".status.matchedTables", "How many tables it tags now.", type="integer"),
+            Column("Columns", ".status.matchedColumns", "How many columns it tags now.", type="integer"),
+            _AGE,
+            _MESSAGE,
+        ),
+    ),
+    Kind(
+        UserAttributes,
+        "userattributes",
+        "rvua",
+        "Cluster",
+        (
+            _READY,
+            _REASON,
+            Column("Subject", ".spec.user.subject", "Whom it is about."),
+            Column("Handle", ".spec.handle", "What names them in role names."),
+            Column("Issuer", ".spec.user.issuer", "Who names them so.", priority=1),
+            _AGE,
+            _MESSAGE,
+        ),
+    ),
+    Kind(
+        VendedRole,
+        "vendedroles",
+        "vr",
+        "Namespaced",
+        (
+            _READY,
+            _REASON,
+            Column("Agent", ".spec.agentRef.name", "Who asked."),
+            Column("User", ".status.user.handle", "For whom."),
+            Column("Role", ".status.roleName", "What the database calls it."),
+            # A column of the type `date` shows a time to come as <invalid>.
+            Column("Expires", ".status.expirationTimestamp", "When it stops working."),
+            _AGE,
+            Column("Platform", ".spec.platformRefs[0].name", "Where it is.", priority=1),
+            _MESSAGE,
+        ),
+    ),
+)
+
+
+def kind_named(name: str) -> Kind:
+    """By the name of the kind, as in a manifest."""
+    for kind in KINDS:
+        if kind.name == name:
+            return kind
+    raise InvalidInput("kind", f"must be one of {', '.join(kind.name for kind in KINDS)}")

@@ -1,0 +1,87 @@
+"""From what a cluster or a file says to an object of a kind, once; further in nothing is checked again."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from rolevend.errors import InvalidInput
+from rolevend.resources.shared import Resource
+from rolevend.resources.text import MEANINGS
+
+Kind = TypeVar("Kind", bound=Resource)
+
+_LONGEST_NAME_SHOWN = 64
+_SUBJECT = re.compile(r"^\w+ should\b")
+
+
+def parse(kind: type[Kind], body: Mapping[str, Any]) -> Kind:
+    """The object that `body` describes; InvalidInput names the first field that cannot be, such as `spec.masks[0].type`.
+
+    `apiVersion` and `kind` may be missing, as they are in the items of a list. A status that cannot be read counts as none:
+    it is the operator's own, and is written anew.
+    """
+    if not isinstance(body, Mapping) or not all(isinstance(name, str) for name in body):
+        raise InvalidInput("", f"this is no object of kind {kind.__name__}")
+    members: dict[str, Any] = {"kind": kind.__name__, **body}
+    status = members.pop("status", None)
+    try:
+        parsed = kind.model_validate(members)
+    except ValidationError as error:
+        raise _invalid_input(error) from error
+    return parsed.model_copy(update={"status": _status(kind, status)}) if status else parsed
+
+
+def _status(kind: type[Kind], status: object) -> Any:
+    status_type: Any = kind.model_fields["status"].annotation
+    try:
+        return status_type.model_validate(status)
+    except ValidationError:
+        return status_type()
+
+
+def _invalid_input(error: ValidationError) -> InvalidInput:
+    first, *others = error.errors(include_url=False)
+    more = f" (and {len(others)} more)" if others else ""
+    return InvalidInput(_path(first), _message(first) + more)
+
+
+def _path(error: ErrorDetails) -> str:
+    member = error.get("ctx", {}).get("member")
+    path = ""
+    for step in (*error["loc"], *((member,) if member else ())):
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif step != "[key]":
+            path += f".{_shown(step)}"
+    return path.removeprefix(".")
+
+
+def _shown(name: str) -> str:
+    """A member's name as it stands, or quoted and cut where it is not one that we could have given."""
+    if name.isascii() and name.isalnum():
+        return name
+    quoted = json.dumps(name)
+    return quoted if len(quoted) <= _LONGEST_NAME_SHOWN else quoted[:_LONGEST_NAME_SHOWN] + '…"'
+
+
+def _message(error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "is not a field of this kind; see kubectl explain"
+        case "string_pattern_mismatch":
+            return MEANINGS.get(context["pattern"], f"must match {context['pattern']}")
+        case "literal_error":
+            return f"must be {context['expected']}"
+        case "value_error":
+            return str(context["error"])
+        case "rule" | "repeated":
+            return error["msg"]
+        case _:
+            return _SUBJECT.sub("must", error["msg"]).replace(" after validation", "")

@@ -1,0 +1,190 @@
+"""The pieces that more than one kind has: references, selectors, conditions, and the object around a spec."""
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, WithJsonSchema
+
+from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, at_least_one
+from rolevend.resources.text import (
+    REASON_PATTERN,
+    Generation,
+    Identifier,
+    Issuer,
+    Key,
+    ObjectReferenceName,
+    Subject,
+    Timestamp,
+    Value,
+)
+
+GROUP = "rolevend.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+FINALIZER = f"{GROUP}/drop"
+"""Keeps a VendedRole until its role was looked for and is gone."""
+REQUESTED_BY = f"{GROUP}/requested-by"
+"""Annotation with the Kubernetes user who created the object; admission lets nobody forge it."""
+
+Assertion = Literal["Trusted"]
+
+
+class PlatformRef(Part):
+    """A DataPlatform."""
+
+    name: ObjectReferenceName
+    """Name of a DataPlatform."""
+
+
+PlatformRefs = Annotated[tuple[PlatformRef, ...], Field(min_length=1, max_length=16), KeyedBy(("name",))]
+
+
+class SecretRef(Part):
+    """A Secret. Where it lies is said by whoever refers to it."""
+
+    name: ObjectReferenceName
+    """Name of the Secret."""
+
+
+class UserName(Part):
+    """A person, as an identity provider names them."""
+
+    issuer: Issuer
+    """The identity provider, as in the `iss` of its tokens. Compared as it is written."""
+    subject: Subject
+    """The person, as in the `sub` of tokens of that issuer. Compared as it is written."""
+
+
+Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=64), Distinct()]
+
+
+class AttributeRequirement(Part):
+    """A test of one attribute of the user."""
+
+    key: Key
+    """The attribute."""
+    operator: Literal["In"]
+    """`In`: the user has at least one of the values. A user without the attribute never meets it."""
+    values: Values
+    """The values, of which one is enough."""
+
+
+AttributeRequirements = Annotated[tuple[AttributeRequirement, ...], Field(min_length=1, max_length=16), Atomic()]
+
+
+class UserSelector(Part):
+    """Users by their attributes."""
+
+    match_attributes: AttributeRequirements
+    """Every one of them must be met."""
+
+
+class TagRequirement(Part):
+    """A test of one tag of a table or column."""
+
+    key: Key
+    """The tag."""
+    operator: Literal["In"]
+    """`In`: the table or column carries the tag with at least one of the values. What carries no such tag never meets it."""
+    values: Values
+    """The values, of which one is enough."""
+
+
+TagRequirements = Annotated[tuple[TagRequirement, ...], Field(min_length=1, max_length=16), Atomic()]
+
+
+class ColumnSelector(Part):
+    """Columns of a table by name, by tag, or by both: where both are given both must match."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (at_least_one("matchNames", "matchTags"),)
+
+    match_names: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=256), Distinct()] | None = None
+    """Names, of which one is enough. `*` matches any run of characters; `["*"]` is every column, also one that is added later."""
+    match_tags: TagRequirements | None = None
+    """Every one of them must be met. A column without tags meets none."""
+
+
+class UserAttribute(Part):
+    """A fact about a user."""
+
+    key: Key
+    """What the fact is about: `department`."""
+    values: Annotated[tuple[Value, ...], Field(min_length=1, max_length=256), Distinct()]
+    """Its values."""
+
+
+class Condition(StatusPart):
+    """One aspect of the state that the operator saw."""
+
+    type: Annotated[str, Field(min_length=1, max_length=316)]
+    """CamelCase name of the aspect."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds. `Unknown`: not decided yet."""
+    observed_generation: Generation | None = None
+    """The `metadata.generation` that this is about."""
+    last_transition_time: Timestamp
+    """When `status` last changed."""
+    reason: Annotated[str, Field(min_length=1, max_length=1024, pattern=REASON_PATTERN)]
+    """CamelCase code of the cause."""
+    message: Annotated[str, Field(max_length=32768)]
+    """The same for people, with the way out where there is one."""
+
+
+Conditions = Annotated[tuple[Condition, ...], Field(max_length=16), KeyedBy(("type",))]
+
+
+class Status(StatusPart):
+    """What the operator saw. Not written by people."""
+
+    observed_generation: Generation | None = None
+    """The `metadata.generation` that this status is about."""
+    conditions: Conditions = ()
+    """The state, one aspect each. `Ready` sums up the others."""
+    kopf: Annotated[dict[str, Any] | None, WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})] = None
+    """The operator's own notes on what it has handled. Of no meaning to anybody else, and safe to lose."""
+
+    def condition(self, type_name: str) -> Condition | None:
+        return next((condition for condition in self.conditions if condition.type == type_name), None)
+
+
+class Metadata(Part):
+    """What rolevend reads of the metadata; the rest is the API server's business, and passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    namespace: Annotated[str, Field(max_length=63)] = ""
+    """Empty for an object of the cluster."""
+    uid: str = ""
+    """Empty where the object was not read from a cluster."""
+    generation: int = 0
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    finalizers: tuple[str, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class Resource(Part):
+    """An object of one of the kinds. Each kind states its own spec and status."""
+
+    api_version: Literal["rolevend.dev/v1alpha1"] = "rolevend.dev/v1alpha1"
+    kind: str
+    metadata: Metadata
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def namespace(self) -> str:
+        """Empty for a kind of the cluster."""
+        return self.metadata.namespace
+
+    @property
+    def uid(self) -> str:
+        return self.metadata.uid
+
+    @property
+    def generation(self) -> int:
+        return self.metadata.generation

@@ -1,0 +1,47 @@
+"""What the operator reports, as the values that go into a status. The clock is an argument."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from rolevend.resources.shared import Condition
+
+Truth = Literal["True", "False", "Unknown"]
+LONGEST_MESSAGE = 32768
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is true of one aspect of an object now; it becomes a condition when it is reported."""
+
+    type: str
+    status: Truth
+    reason: str
+    """CamelCase code."""
+    message: str
+
+
+def reported(findings: Iterable[Finding], before: Iterable[Condition], *, generation: int, now: datetime) -> tuple[Condition, ...]:
+    """The conditions `before`, with these findings in place of those of their types: an aspect whose `status` did not change
+    keeps the time of its last transition, one that nothing was found about stays as it was. In the order of first appearance."""
+    conditions = {condition.type: condition for condition in before}
+    for finding in findings:
+        old = conditions.get(finding.type)
+        unchanged = old is not None and old.status == finding.status
+        conditions[finding.type] = Condition(
+            type=finding.type,
+            status=finding.status,
+            observed_generation=generation,
+            last_transition_time=old.last_transition_time if old is not None and unchanged else now,
+            reason=finding.reason,
+            message=finding.message[:LONGEST_MESSAGE],
+        )
+    return tuple(conditions.values())
+
+
+def body(part: BaseModel) -> dict[str, Any]:
+    """A status, or a piece of one, as it is patched: camelCase, times as text, without what is not known."""
+    return part.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"kopf"})

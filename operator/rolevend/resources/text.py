@@ -1,0 +1,98 @@
+"""The strings and numbers of the kinds, each with its bounds, and what a person is told who misses them.
+
+The patterns mean the same to the API server (Go, RE2) and to pydantic (Rust): no look-around, no back references.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, StringConstraints
+
+_CONTROL: Final = r"\p{Cc}\p{Zl}\p{Zp}"
+_BIDI: Final = r"\x{061C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}"
+_INVISIBLE: Final = rf"{_CONTROL}\p{{Cf}}"
+_BLANK: Final = r"\p{Z}\p{Cc}\p{Cf}"
+
+LABEL_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+SUBDOMAIN_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+AGENT_HANDLE_PATTERN: Final = "^[A-Z0-9]{1,10}$"
+USER_HANDLE_PATTERN: Final = "^[A-Z0-9]{1,11}$"
+HOST_PATTERN: Final = "^[A-Za-z0-9._:-]+$"
+REASON_PATTERN: Final = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+IDENTIFIER_PATTERN: Final = f"^[^{_CONTROL}{_BIDI}]+$"
+PLAIN_PATTERN: Final = rf"^[^{_BLANK}]([^{_INVISIBLE}]*[^{_BLANK}])?$"
+CONSTANT_PATTERN: Final = f"^[^{_INVISIBLE}]*$"
+EXPRESSION_PATTERN: Final = rf"^([^{_CONTROL}{_BIDI}]|[\t\n\r])+$"
+
+MEANINGS: Final = {
+    LABEL_PATTERN: "must be lower-case letters, digits and '-', and begin and end with a letter or digit",
+    SUBDOMAIN_PATTERN: "must be lower-case letters, digits, '-' and '.', as names of Kubernetes objects are",
+    AGENT_HANDLE_PATTERN: "must be 1 to 10 characters of A-Z and 0-9",
+    USER_HANDLE_PATTERN: "must be 1 to 11 characters of A-Z and 0-9",
+    HOST_PATTERN: "must be one host name or IP address",
+    REASON_PATTERN: "must be one CamelCase word",
+    IDENTIFIER_PATTERN: "must not be empty or hold control characters or bidirectional controls",
+    PLAIN_PATTERN: "must not be empty, begin or end with a space, or hold control characters or invisible ones",
+    CONSTANT_PATTERN: "must not hold control characters or invisible ones",
+    EXPRESSION_PATTERN: "must not be empty or hold control characters or bidirectional controls; line breaks and tabs are fine",
+}
+"""What a pattern asks for, in words."""
+
+LONGEST_IDENTIFIER_BYTES: Final = 63
+
+
+def _short_enough(name: str) -> str:
+    # A longer name would be cut without a word by PostgreSQL, and then be another table's.
+    if len(name.encode()) > LONGEST_IDENTIFIER_BYTES:
+        raise ValueError(f"must be at most {LONGEST_IDENTIFIER_BYTES} bytes long in UTF-8")
+    return name
+
+
+def _text(longest: int, pattern: str, shortest: int = 1) -> StringConstraints:
+    return StringConstraints(strict=True, min_length=shortest, max_length=longest, pattern=pattern)
+
+
+Label = Annotated[str, _text(63, LABEL_PATTERN)]
+"""A namespace, or the name of an item of a list."""
+ObjectReferenceName = Annotated[str, _text(253, SUBDOMAIN_PATTERN)]
+AgentHandleText = Annotated[str, _text(10, AGENT_HANDLE_PATTERN)]
+UserHandleText = Annotated[str, _text(11, USER_HANDLE_PATTERN)]
+Host = Annotated[str, _text(253, HOST_PATTERN)]
+Identifier = Annotated[
+    str,
+    _text(LONGEST_IDENTIFIER_BYTES, IDENTIFIER_PATTERN),
+    AfterValidator(_short_enough),
+    Field(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": f"size(bytes(self)) <= {LONGEST_IDENTIFIER_BYTES}",
+                    "message": f"a database name must be at most {LONGEST_IDENTIFIER_BYTES} bytes long in UTF-8",
+                }
+            ]
+        }
+    ),
+]
+"""A name in a database, or a pattern of such names: whatever is legal between double quotes there."""
+Key = Annotated[str, _text(128, PLAIN_PATTERN)]
+"""The key of an attribute or tag. What cannot be seen in a review cannot be in it."""
+Value = Annotated[str, _text(256, PLAIN_PATTERN)]
+Issuer = Annotated[str, _text(512, PLAIN_PATTERN)]
+Subject = Annotated[str, _text(255, PLAIN_PATTERN)]
+ConstantText = Annotated[str, _text(256, CONSTANT_PATTERN, shortest=0)]
+Expression = Annotated[str, _text(2048, EXPRESSION_PATTERN)]
+LabelValue = Annotated[str, StringConstraints(strict=True, max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
+Sentence = Annotated[str, StringConstraints(strict=True, max_length=1024)]
+Digest = Annotated[str, StringConstraints(strict=True, max_length=128)]
+
+Seconds = Annotated[int, Field(strict=True, ge=5, le=86400, json_schema_extra={"format": "int32"})]
+Count = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int32"})]
+Generation = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int64"})]
+
+
+def timestamp_text(moment: datetime) -> str:
+    """RFC 3339 in UTC, whole seconds rounded down, as Kubernetes writes times."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Timestamp = Annotated[AwareDatetime, PlainSerializer(timestamp_text, return_type=str, when_used="json")]

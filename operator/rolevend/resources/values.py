@@ -1,0 +1,138 @@
+"""From parsed objects to the values of the core. Pure; what else an object's meaning depends on is an argument."""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from rolevend.catalog import TableId, TagAssignment, matches
+from rolevend.errors import InvalidInput
+from rolevend.model import AgentHandle, Attributes, ObjectName, Tag, User, UserHandle
+from rolevend.platforms.base import Address
+from rolevend.policy import predicate
+from rolevend.policy.expression import Predicate
+from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
+from rolevend.resources import access_policy as spelled
+from rolevend.resources.agent import Agent
+from rolevend.resources.data_platform import DataPlatform
+from rolevend.resources.shared import AttributeRequirement, Resource, TagRequirement, UserAttribute, UserName, UserSelector
+from rolevend.resources.shared import ColumnSelector as SpelledColumns
+from rolevend.resources.tag_binding import DataTag, TagBinding
+from rolevend.resources.user_attributes import UserAttributes
+from rolevend.resources.vended_role import VendedRole
+
+
+def object_name(resource: Resource) -> ObjectName:
+    return ObjectName(resource.namespace, resource.name)
+
+
+def user(name: UserName) -> User:
+    return User(name.issuer, name.subject)
+
+
+def attributes(spelled_out: Iterable[UserAttribute]) -> Attributes:
+    return Attributes.of((attribute.key, attribute.values) for attribute in spelled_out)
+
+
+def known_user(resource: UserAttributes) -> tuple[User, UserHandle | None, Attributes]:
+    """The person, the handle if one is configured, and what is known of them."""
+    spec = resource.spec
+    return user(spec.user), None if spec.handle is None else UserHandle(spec.handle), attributes(spec.attributes)
+
+
+def agent_of(role: VendedRole) -> ObjectName:
+    """The Agent that a VendedRole is for: always of its own namespace."""
+    return ObjectName(role.namespace, role.spec.agent_ref.name)
+
+
+def agent_handle(agent: Agent) -> AgentHandle:
+    return AgentHandle(agent.spec.handle)
+
+
+def agent_users(agent: Agent) -> tuple[Requirement, ...]:
+    """What the attributes of a user must meet for the agent to act for them; () for every user."""
+    users = agent.spec.on_behalf_of.users
+    return () if users is None else _users(users)
+
+
+def address(platform: DataPlatform) -> Address:
+    """Where roles of the platform log in."""
+    postgres = platform.spec.postgres
+    if postgres is None:
+        raise InvalidInput("spec.postgres", "is the only kind of platform, and must be set")
+    return Address(postgres.host, postgres.port, postgres.database)
+
+
+def schemas_of(platform: DataPlatform) -> dict[str, frozenset[str]]:
+    """Namespace -> the schemas whose policy it writes."""
+    return {domain.namespace: frozenset(domain.schemas) for domain in platform.spec.domains}
+
+
+def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
+    """The policy on a platform that gives `schemas` to its namespace. InvalidInput names `spec.rowFilter` where that cannot be."""
+    spec = resource.spec
+    return Policy(
+        id=object_name(resource),
+        schemas=schemas,
+        users=_users(spec.users),
+        tables=TableSelector(
+            tags=_requirements(spec.tables.match_tags or ()),
+            names=tuple(TableId(pattern.schema_name, pattern.name) for pattern in spec.tables.match_names or ()),
+        ),
+        columns=_columns(spec.columns),
+        row_filter=None if spec.row_filter is None else row_filter(spec.row_filter),
+        masks=tuple(MaskRule(rule.name, _columns(rule.columns), mask(rule)) for rule in spec.masks),
+    )
+
+
+def row_filter(text: str) -> Predicate:
+    try:
+        return predicate.parse(text)
+    except InvalidInput as error:
+        inner = f"{error.field}: " if error.field else ""
+        raise InvalidInput("spec.rowFilter", inner + error.message) from error
+
+
+def mask(rule: spelled.MaskRule) -> Mask:
+    """The rule's parameters are there: parsing has seen to it."""
+    match rule.type:
+        case "Hash":
+            return Hash()
+        case "Nullify":
+            return Nullify()
+        case "Partial":
+            return Partial(rule.partial.keep_last) if rule.partial else Nullify()
+        case "DateTrunc":
+            return DateTrunc(Unit(rule.date_trunc.unit)) if rule.date_trunc else Nullify()
+        case "Constant":
+            return Constant(rule.constant.value) if rule.constant else Nullify()
+        case _:
+            assert_never(rule.type)
+
+
+def tag_assignments(binding: TagBinding, schemas: frozenset[str]) -> tuple[TagAssignment, ...]:
+    """The binding's tags on a platform that gives `schemas` to its namespace: one assignment for each of them that a pattern
+    of schemas reaches, and nothing beyond."""
+    tables = [(entry.schema_name, entry.name, None, entry.tags) for entry in binding.spec.tables or ()]
+    columns = [(entry.schema_name, entry.table, entry.column, entry.tags) for entry in binding.spec.columns or ()]
+    return tuple(
+        TagAssignment(schema, table, column, _tags(tags))
+        for pattern, table, column, tags in [*tables, *columns]
+        for schema in sorted(schemas)
+        if matches(pattern, schema)
+    )
+
+
+def _users(selector: UserSelector) -> tuple[Requirement, ...]:
+    return _requirements(selector.match_attributes)
+
+
+def _columns(selector: SpelledColumns) -> ColumnSelector:
+    return ColumnSelector(tags=_requirements(selector.match_tags or ()), names=selector.match_names or ())
+
+
+def _requirements(spelled_out: Iterable[AttributeRequirement | TagRequirement]) -> tuple[Requirement, ...]:
+    return tuple(Requirement(requirement.key, frozenset(requirement.values)) for requirement in spelled_out)
+
+
+def _tags(tags: Iterable[DataTag]) -> frozenset[Tag]:
+    return frozenset(Tag(tag.key, tag.value) for tag in tags)

@@ -1,0 +1,101 @@
+"""The kind VendedRole: one role, for one agent, on behalf of one user, until one moment."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rolevend.resources.part import VALIDATIONS, KeyedBy, Part, StatusPart, immutable
+from rolevend.resources.shared import PlatformRef, Resource, SecretRef, Status, UserAttribute, UserName
+from rolevend.resources.text import Count, Digest, ObjectReferenceName, Seconds, Sentence, Timestamp, UserHandleText
+
+
+class AgentRef(Part):
+    """An Agent in the namespace of the VendedRole."""
+
+    name: ObjectReferenceName
+    """Name of an Agent in the same namespace."""
+
+
+class VendedRoleSpec(Part):
+    """What is asked for. Immutable as a whole: another question is another object."""
+
+    agent_ref: AgentRef
+    """The agent that asks. Creating the object needs the RBAC verb `vend` on it."""
+    user: UserName
+    """The person it acts for. A claim: `status.user.proof` says what it rests on."""
+    platform_refs: Annotated[tuple[PlatformRef, ...], Field(min_length=1, max_length=1), KeyedBy(("name",))]
+    """The DataPlatform to get a role on. Exactly one in this version."""
+    expiration_seconds: Seconds = 900
+    """How long the role lives, counted from the creation of this object, 5 seconds to one day."""
+
+
+class ProvenUser(StatusPart):
+    """The user as the decision saw them."""
+
+    handle: UserHandleText
+    """As in the role name."""
+    proof: Literal["Asserted"]
+    """What shows that it is this user. `Asserted`: the agent named the user, and is trusted to."""
+    attributes: Annotated[tuple[UserAttribute, ...], Field(max_length=64), KeyedBy(("key",))] = ()
+    """What is known of them; only attributes that a granting policy reads."""
+
+
+class PlatformState(StatusPart):
+    """The role on one platform."""
+
+    name: ObjectReferenceName
+    """Name of the DataPlatform."""
+    state: Literal["Pending", "Live", "Dropping", "Dropped"]
+    """How far it is. `Pending`: nothing can log in yet. `Live`: the role can log in until the expiry. `Dropping`: it is being taken away,
+    again and again until it is gone. `Dropped`: it was looked for and is gone, with its sessions."""
+    profile: Annotated[str, Field(max_length=63)] | None = None
+    """The shape of access that the role has, shared with every role of the same shape."""
+    table_count: Count | None = None
+    """How many tables the role can read."""
+    credential_secret_ref: SecretRef | None = None
+    """The Secret in this namespace with `username password host port dbname uri`. Goes with this object."""
+
+
+class Ended(StatusPart):
+    """Why the role was taken away. Written before the object is deleted."""
+
+    reason: Literal["Released", "Revoked", "Expired"]
+    """What ended it. `Released`: the agent was done. `Revoked`: a person, or a change of policy, ended it. `Expired`: its time was over."""
+    by: Sentence | None = None
+    """Who ended it."""
+    message: Sentence | None = None
+    """Why, for people."""
+
+
+class VendedRoleStatus(Status):
+    """What the operator saw and did. Not written by people."""
+
+    role_name: Annotated[str, Field(max_length=63)] | None = None
+    """The name of the role, the same on every platform."""
+    expiration_timestamp: (
+        Annotated[
+            Timestamp,
+            Field(
+                json_schema_extra={
+                    VALIDATIONS: [{"rule": "self <= oldSelf", "message": "status.expirationTimestamp may only move earlier"}]
+                }
+            ),
+        ]
+        | None
+    ) = None
+    """When the role stops working. May only move earlier."""
+    user: ProvenUser | None = None
+    platforms: Annotated[tuple[PlatformState, ...], Field(max_length=16), KeyedBy(("name",))] = ()
+    """The role on each platform."""
+    policy_digest: Digest | None = None
+    """Digest of the policies that the decision rests on."""
+    ended: Ended | None = None
+
+
+class VendedRole(Resource):
+    """A short-lived database role for an agent that acts on behalf of a person. Deleting it drops the role and ends its
+    sessions."""
+
+    kind: Literal["VendedRole"] = "VendedRole"
+    spec: Annotated[VendedRoleSpec, Field(json_schema_extra=immutable("spec", "delete this VendedRole and create another one"))]
+    status: VendedRoleStatus = VendedRoleStatus()
