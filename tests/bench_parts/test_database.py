@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import select
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
 
 def ask(connection: Connection, question: str) -> object:
     with psycopg.connect(connection.dsn) as session:
-        row = session.execute(question).fetchone()  # type: ignore[call-overload]
+        row = session.execute(question).fetchone()
         assert row is not None
         return row[0]
 
@@ -37,7 +38,7 @@ def ask(connection: Connection, question: str) -> object:
 def do(connection: Connection, *statements: str) -> None:
     with psycopg.connect(connection.dsn, autocommit=True) as session:
         for statement in statements:
-            session.execute(statement)  # type: ignore[call-overload]
+            session.execute(statement)
 
 
 @each_version
@@ -98,11 +99,14 @@ def test_it_comes_back_with_its_port_and_its_data(server: PostgresServer, end: s
 @pytest.mark.parametrize("end", ["stopped", "killed"])
 def test_its_end_is_the_end_of_its_sessions(server: PostgresServer, end: str) -> None:
     with psycopg.connect(server.superuser.dsn) as session:
-        process = os.pidfd_open(session.info.backend_pid)
+        backend = os.pidfd_open(session.info.backend_pid)
         server.stop() if end == "stopped" else server.kill()
+        over = select.poll()
+        over.register(backend, select.POLLIN)
+        assert over.poll(0)
+        os.close(backend)
         with pytest.raises(psycopg.OperationalError):
             session.execute("SELECT 1")
-    os.close(process)
     server.start()
 
 

@@ -17,8 +17,8 @@ FOREVER = "exec sleep 600"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may start programs as others")
 
 
-def shell(script: str, log: Path, **options: object) -> Program:
-    return Program("example", ("/bin/sh", "-c", script), log, {"PATH": os.defpath}, **options)
+def shell(script: str, log: Path, account: Account | None = None) -> Program:
+    return Program("example", ("/bin/sh", "-c", script), log, {"PATH": os.defpath}, account)
 
 
 @pytest.fixture
