@@ -82,6 +82,16 @@ class Catalog:
             {name: _tagged(table, by_schema[name.schema]) if name.schema in by_schema else table for name, table in self.tables.items()}
         )
 
+    def selected(self, assignments: Iterable[TagAssignment]) -> tuple[int, int]:
+        """How many tables, and how many columns, these assignments give tags to."""
+        wanted = list(assignments)
+        tables = columns = 0
+        for table in self.tables.values():
+            here = [each for each in wanted if each.schema == table.id.schema and matches(each.table, table.id.name)]
+            tables += any(each.column is None for each in here)
+            columns += sum(any(each.column is not None and matches(each.column, column.name) for each in here) for column in table.columns)
+        return tables, columns
+
 
 def matches(pattern: str, name: str) -> bool:
     """Whether `name` matches `pattern`, in which only `*` is special."""

@@ -1,0 +1,184 @@
+"""The command line: parses, calls `app`, reports. Each command imports what it needs when it runs, so that `--help` answers at once."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rolevend import __version__
+
+if TYPE_CHECKING:
+    from rolevend.platforms.postgres.install import InstallPlan
+
+_NOTHING_TO_DO, _FAILED = 0, 1
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="rolevend")
+def cli() -> None:
+    """Vends short-lived, least-privilege database roles to AI agents that act on behalf of a person.
+
+    \b
+    Shell completion:  eval "$(_ROLEVEND_COMPLETE=bash_source rolevend)"    (or zsh_source, fish_source)
+    """
+
+
+def main() -> None:
+    """The entry point: an error that a person can mend is one line, without a traceback."""
+    from rolevend.errors import RolevendError
+
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("aborted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except RolevendError as error:
+        click.echo(f"rolevend: {error}", err=True)
+        sys.exit(_FAILED)
+    except ModuleNotFoundError as error:
+        extra = {"kopf": "operator", "kubernetes": "operator", "psycopg": "postgres", "rich": "demo"}.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        click.echo(f"rolevend: this command needs more packages: pip install 'rolevend[{extra}]'", err=True)
+        sys.exit(_FAILED)
+
+
+@cli.command()
+@click.option(
+    "--kubeconfig", type=click.Path(exists=True, dir_okay=False), envvar="ROLEVEND_KUBECONFIG", help="Instead of the pod's ServiceAccount."
+)
+@click.option(
+    "--namespace", envvar="ROLEVEND_NAMESPACE", default="rolevend-system", show_default=True, help="Where the platforms' Secrets are."
+)
+def operator(kubeconfig: str | None, namespace: str) -> None:
+    """Run the operator until it is told to stop.
+
+    Everything else is set by environment variables ROLEVEND_...; the chart's values name them.
+    """
+    import asyncio
+
+    from rolevend.app.operator import run
+    from rolevend.settings import Settings
+    from rolevend.telemetry.logs import configure
+
+    settings = Settings.from_environment().model_copy(update={"kubeconfig": kubeconfig, "namespace": namespace})
+    configure(settings.log_level)
+    asyncio.run(run(settings))
+
+
+@cli.command()
+@click.option("--dev", is_flag=True, help="Leave everything up until Ctrl-C, and print what to try.")
+@click.option(
+    "--break", "broken", type=click.Choice(["row-security", "mask", "expiry"]), help="Break one thing on purpose: the demo must fail."
+)
+@click.option("--claims", type=click.IntRange(1000), default=100_000, show_default=True, help="How many claims to load.")
+def demo(*, dev: bool, broken: str | None, claims: int) -> None:
+    """Show the main job on a real control plane and a real PostgreSQL, started here and ended again."""
+    from rolevend.demo.story import run
+
+    sys.exit(run(dev=dev, broken=broken, claims=claims))
+
+
+@cli.command()
+@click.option(
+    "--write", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write a file per kind there, instead of printing."
+)
+def crds(folder: Path | None) -> None:
+    """Print the CustomResourceDefinitions: rolevend crds | kubectl apply --server-side -f -"""
+    from rolevend.resources.crd import documents
+
+    for name, text in documents().items():
+        if folder is None:
+            click.echo(f"---\n{text}", nl=False)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+
+
+@cli.command()
+@click.argument("role_name")
+@click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False), envvar="KUBECONFIG", help="Default: ~/.kube/config.")
+@click.option("--offline", is_flag=True, help="Say only what the name itself says.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def who(role_name: str, kubeconfig: str | None, output: str, *, offline: bool) -> None:
+    """Say which agent acted for whom in ROLE_NAME, also after the role is gone."""
+    import asyncio
+    import json
+
+    from rolevend.app.who import describe
+
+    found = asyncio.run(describe(role_name, None if offline else kubeconfig or str(Path("~/.kube/config").expanduser())))
+    if output == "json":
+        click.echo(json.dumps(found.facts(), indent=2))
+    else:
+        for key, value in found.facts().items():
+            click.echo(f"{key:<12} {value}")
+    for gap in found.gaps:
+        click.echo(f"note: {gap}", err=True)
+
+
+@cli.group()
+def platform() -> None:
+    """Prepare a database for vended roles: see what would change, then do exactly that."""
+
+
+_MANIFEST = click.option(
+    "-f",
+    "--filename",
+    "manifest",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The DataPlatform manifest.",
+)
+_DSN = click.option(
+    "--dsn", required=True, envvar="ROLEVEND_ADMIN_DSN", help="How an administrator connects: postgresql://… or key=value pairs."
+)
+
+
+@platform.command("plan")
+@_MANIFEST
+@_DSN
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def platform_plan(manifest: Path, dsn: str, output: str) -> None:
+    """Print every statement that would run, what it changes and for whom. Changes nothing."""
+    import json
+
+    from rolevend.app.platform import plan
+
+    planned = plan(manifest, dsn)
+    click.echo(json.dumps(planned.as_json(), indent=2) if output == "json" else planned.text())
+    _next_step(planned, manifest)
+
+
+@platform.command("install")
+@_MANIFEST
+@_DSN
+@click.option("--accept", required=True, metavar="DIGEST", help="The digest that `plan` printed.")
+@click.option(
+    "--secrets",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    default="-",
+    show_default=True,
+    help="Where the two Secrets go, for kubectl apply.",
+)
+@click.option("--namespace", envvar="ROLEVEND_NAMESPACE", default="rolevend-system", show_default=True, help="The operator's namespace.")
+def platform_install(manifest: Path, dsn: str, accept: str, secrets: str, namespace: str) -> None:
+    """Run exactly the plan with this digest, and print the operator's two logins as Secrets."""
+    from rolevend.app.platform import install
+
+    text = install(manifest, dsn, accept, namespace)
+    if secrets == "-":
+        click.echo(text, nl=False)
+        return
+    target = Path(secrets)
+    target.touch(mode=0o600)
+    target.write_text(text)
+    click.echo(f"installed; next: kubectl apply -f {secrets} && rm {secrets}", err=True)
+
+
+def _next_step(planned: "InstallPlan", manifest: Path) -> None:
+    click.echo(f"\nrolevend platform install -f {manifest} --accept {planned.digest} --secrets secrets.yaml", err=True)

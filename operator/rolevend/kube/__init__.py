@@ -1,0 +1,1 @@
+"""The Kubernetes API, translated: objects are plain dictionaries, failures are errors of `rolevend.errors`. The only door of its client."""

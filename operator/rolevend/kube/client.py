@@ -1,0 +1,177 @@
+"""A few verbs on the Kubernetes API, as dictionaries in and out, with the library's transport, authentication and TLS."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import client as kubernetes_client
+from kubernetes.aio import config as kubernetes_config
+
+from rolevend.errors import ClusterUnavailable, Conflict, NotPermitted, Rejected
+
+Body = dict[str, Any]
+"""An object as the API server says it."""
+
+_TRANSPORT_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
+_PAGE = 500
+_REQUEST_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Where objects of one kind are found."""
+
+    prefix: str
+    """`/api/v1` or `/apis/<group>/<version>`."""
+    plural: str
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        parts = [self.prefix]
+        if namespace:
+            parts += ["namespaces", quote(namespace, safe="")]
+        parts += [self.plural, *(quote(part, safe="") for part in (name, subresource) if part)]
+        return "/".join(parts)
+
+
+SECRETS = Resource("/api/v1", "secrets")
+NAMESPACES = Resource("/api/v1", "namespaces")
+
+
+class NotFound(Rejected):
+    """No such object."""
+
+
+class AlreadyExists(Conflict):
+    """An object of that name is there already, or it changed since it was read."""
+
+
+class Gone(Rejected):
+    """The watched version is too old: list again."""
+
+
+class Cluster:
+    """One API server, with the credentials of a kubeconfig or of the pod's ServiceAccount."""
+
+    def __init__(self, api: kubernetes_client.ApiClient) -> None:
+        self._api = api
+
+    @classmethod
+    async def connect(cls, kubeconfig: str | None, connections: int = 32) -> "Cluster":
+        """Reads the credentials; talks to nobody yet. `kubeconfig` None means the pod's ServiceAccount."""
+        configuration = kubernetes_client.Configuration()
+        try:
+            if kubeconfig is None:
+                kubernetes_config.load_incluster_config(client_configuration=configuration)
+            else:
+                await kubernetes_config.load_kube_config(config_file=kubeconfig, client_configuration=configuration, persist_config=False)
+        except (kubernetes_config.ConfigException, OSError) as error:
+            where = "the pod's ServiceAccount" if kubeconfig is None else kubeconfig
+            raise Rejected(
+                f"no credentials for the Kubernetes API in {where}: {error}; name a file with --kubeconfig or KUBECONFIG"
+            ) from error
+        configuration.connection_pool_maxsize = connections
+        return cls(kubernetes_client.ApiClient(configuration))
+
+    async def close(self) -> None:
+        await self._api.close()
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Body:
+        return await self._json("GET", resource.path(namespace, name))
+
+    async def list(self, resource: Resource) -> tuple[list[Body], str]:
+        """Every object in every namespace, page by page, and the version to watch from."""
+        items: list[Body] = []
+        query: dict[str, str] = {"limit": str(_PAGE)}
+        while True:
+            page = await self._json("GET", resource.path(), query)
+            items += page["items"]
+            if not (token := page["metadata"].get("continue")):
+                return items, str(page["metadata"]["resourceVersion"])
+            query["continue"] = token
+
+    async def create(self, resource: Resource, body: Body, namespace: str | None = None) -> Body:
+        return await self._json("POST", resource.path(namespace), body=body)
+
+    async def merge(self, resource: Resource, name: str, patch: Body, namespace: str | None = None, subresource: str | None = None) -> Body:
+        """A JSON merge patch; `metadata.uid` or `metadata.resourceVersion` in it are preconditions."""
+        return await self._json(
+            "PATCH", resource.path(namespace, name, subresource), body=patch, content_type="application/merge-patch+json"
+        )
+
+    async def delete(self, resource: Resource, name: str, uid: str, namespace: str | None = None) -> None:
+        """Deletes exactly the object with this uid; one that is gone, or another of the name, is fine."""
+        try:
+            await self._json("DELETE", resource.path(namespace, name), body={"preconditions": {"uid": uid}})
+        except (NotFound, AlreadyExists):
+            return
+
+    async def watch(self, resource: Resource, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
+        """(type, object) of every change since `version`, bookmarks included, until the server ends it after `seconds`."""
+        query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
+        response = await self._send("GET", resource.path(), query, timeout=aiohttp.ClientTimeout(total=seconds + 30, sock_read=90))
+        try:
+            async for line in response.content:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise _error(int(event["object"].get("code", 500)), f"watching {resource.plural}", event["object"].get("message", ""))
+                yield event["type"], event["object"]
+        except _TRANSPORT_ERRORS as error:
+            raise ClusterUnavailable(f"watching {resource.plural}: {error or type(error).__name__}") from error
+        finally:
+            response.close()
+
+    async def _json(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None, content_type: str = "") -> Body:
+        response = await self._send(method, path, query, body, content_type)
+        try:
+            answer: Body = json.loads(await response.read())
+        except _TRANSPORT_ERRORS as error:
+            raise ClusterUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "",
+        timeout: float | aiohttp.ClientTimeout = _REQUEST_SECONDS,
+    ) -> aiohttp.ClientResponse:
+        headers = {"Accept": "application/json", "Content-Type": content_type or "application/json"}
+        try:
+            serialized = await self._api.param_serialize(method, path, header_params=headers, body=body, auth_settings=["BearerToken"])
+            url = serialized[1] + (f"?{urlencode(query)}" if query else "")
+            answer = await self._api.call_api(serialized[0], url, serialized[2], serialized[3], _request_timeout=timeout)
+            response: aiohttp.ClientResponse = answer.response
+            if response.status >= 400:
+                raise _error(response.status, f"{method} {path}", _message(await response.read()))
+        except _TRANSPORT_ERRORS as error:
+            raise ClusterUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
+        return response
+
+
+def _message(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode(errors="replace")
+
+
+def _error(status: int, attempted: str, message: str) -> Exception:
+    text = f"{attempted}: {message}"
+    match status:
+        case 401 | 403:
+            return NotPermitted(text)
+        case 404:
+            return NotFound(text)
+        case 409:
+            return AlreadyExists(text)
+        case 410:
+            return Gone(text)
+        case 429 | 500 | 502 | 503 | 504:
+            return ClusterUnavailable(text)
+        case _:
+            return Rejected(text)

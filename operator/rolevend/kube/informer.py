@@ -1,0 +1,76 @@
+"""One kind of object, kept in memory: listed once, then watched for ever. Whoever is told may assume nothing of the order of kinds."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from datetime import datetime
+
+from rolevend.errors import RolevendError
+from rolevend.kube.client import Body, Cluster, Gone, Resource
+
+_WATCH_SECONDS = 240
+_LONGEST_PAUSE_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class Informer:
+    """`objects` by (namespace, name). `changed` is called after every change, in the event loop, and must not block."""
+
+    def __init__(self, cluster: Cluster, resource: Resource, changed: Callable[[], None], clock: Callable[[], datetime]) -> None:
+        self.resource = resource
+        self.objects: dict[tuple[str, str], Body] = {}
+        self.synced = False
+        """Whether everything there was has been listed once."""
+        self.heard_at: datetime | None = None
+        """When the API server last said anything on this kind, bookmarks included."""
+        self._cluster = cluster
+        self._changed = changed
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        pause = 0.1
+        while True:
+            try:
+                version = await self._relist()
+                pause = 0.1
+                while True:
+                    version = await self._follow(version)
+            except Gone:
+                continue
+            except RolevendError as error:
+                _log.warning("following %s: %s", self.resource.plural, error)
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _relist(self) -> str:
+        items, version = await self._cluster.list(self.resource)
+        self.objects = {_key(item): item for item in items}
+        self.synced = True
+        self._heard()
+        self._changed()
+        return version
+
+    async def _follow(self, version: str) -> str:
+        async for kind, item in self._cluster.watch(self.resource, version, _WATCH_SECONDS):
+            version = item["metadata"]["resourceVersion"]
+            self._heard()
+            if kind == "BOOKMARK":
+                continue
+            if kind == "DELETED":
+                self.objects.pop(_key(item), None)
+            else:
+                self.objects[_key(item)] = item
+            self._changed()
+        return version
+
+    def _heard(self) -> None:
+        self.heard_at = self._clock()
+
+
+def _key(item: Body) -> tuple[str, str]:
+    metadata = item["metadata"]
+    metadata.pop("managedFields", None)
+    return metadata.get("namespace", ""), metadata["name"]

@@ -1,0 +1,142 @@
+"""Secrets: the credential of a vended role, the two logins of a platform, the key of opaque user handles.
+
+Credential Secrets are only ever created, never overwritten: nobody reaches another Secret through us.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from rolevend.errors import Conflict, InvalidInput
+from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound
+from rolevend.model import RoleName
+from rolevend.platforms.base import Address, Credential, Secret
+from rolevend.vending.directory import Request
+
+CREDENTIAL_TYPE = "rolevend.dev/credential"
+_HANDLE_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    username: str
+    password: Secret
+    version: str
+    """Changes when the Secret does."""
+
+
+class CredentialSecrets:
+    """The credential of each VendedRole in a Secret of the same name, owned by it, so that it is collected with it."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:
+        """See vending.vend.CredentialStore."""
+        body = _credential_secret(request, fresh, expires_at)
+        try:
+            await self._cluster.create(SECRETS, body, request.name.namespace)
+        except AlreadyExists:
+            kept = await self._cluster.get(SECRETS, request.name.name, request.name.namespace)
+            return _kept(request, kept, fresh)
+        return fresh
+
+
+async def login(cluster: Cluster, namespace: str, name: str, field: str) -> Login:
+    """The keys `username` and `password` of a Secret; InvalidInput names `field`, which refers to it, and what is wrong."""
+    try:
+        secret = await cluster.get(SECRETS, name, namespace)
+    except NotFound as error:
+        raise InvalidInput(field, f"there is no Secret {name} in namespace {namespace}") from error
+    username, password = _text(secret, "username"), _text(secret, "password")
+    missing = [key for key, value in (("username", username), ("password", password)) if not value]
+    if missing:
+        raise InvalidInput(field, f"Secret {namespace}/{name} has no usable key {' and no key '.join(missing)}")
+    return Login(username, Secret(password), secret["metadata"]["resourceVersion"])
+
+
+async def handle_key(cluster: Cluster, namespace: str, name: str, randomness: Callable[[int], bytes]) -> bytes:
+    """The key of opaque user handles, made on the first start; it must survive an uninstall, or old role names lose their meaning."""
+    try:
+        secret = await cluster.get(SECRETS, name, namespace)
+    except NotFound:
+        encoded = base64.b64encode(randomness(_HANDLE_KEY_BYTES)).decode()
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "annotations": {"helm.sh/resource-policy": "keep"}},
+            "data": {"key": encoded},
+        }
+        try:
+            secret = await cluster.create(SECRETS, body, namespace)
+        except AlreadyExists:
+            secret = await cluster.get(SECRETS, name, namespace)
+    key = _bytes(secret, "key")
+    if len(key) < _HANDLE_KEY_BYTES:
+        raise InvalidInput(f"Secret {namespace}/{name}", f"the key `key` must hold at least {_HANDLE_KEY_BYTES} bytes")
+    return key
+
+
+def _credential_secret(request: Request, credential: Credential, expires_at: datetime) -> Body:
+    address = credential.address
+    password = credential.password.reveal()
+    who = f"{quote(credential.role)}:{quote(password, safe='')}"
+    where = f"{_host(address)}:{address.port}/{quote(address.database, safe='')}"
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": CREDENTIAL_TYPE,
+        "immutable": True,
+        "metadata": {
+            "name": request.name.name,
+            "annotations": {"rolevend.dev/expires": expires_at.isoformat()},
+            "ownerReferences": [
+                {
+                    "apiVersion": "rolevend.dev/v1alpha1",
+                    "kind": "VendedRole",
+                    "name": request.name.name,
+                    "uid": request.uid,
+                    "controller": True,
+                    "blockOwnerDeletion": False,
+                }
+            ],
+        },
+        "stringData": {
+            "username": credential.role,
+            "password": password,
+            "host": address.host,
+            "port": str(address.port),
+            "dbname": address.database,
+            "uri": f"postgresql://{who}@{where}",
+        },
+    }
+
+
+def _host(address: Address) -> str:
+    return f"[{address.host}]" if ":" in address.host else address.host
+
+
+def _kept(request: Request, secret: Body, fresh: Credential) -> Credential:
+    owners = [owner["uid"] for owner in secret["metadata"].get("ownerReferences", [])]
+    if secret.get("type") != CREDENTIAL_TYPE or owners != [request.uid]:
+        raise Conflict(
+            f"Secret {request.name} exists and is not this VendedRole's credential: delete it, or give the VendedRole another name"
+        )
+    return Credential(RoleName(_text(secret, "username")), Secret(_text(secret, "password")), fresh.address)
+
+
+def _bytes(secret: Body, key: str) -> bytes:
+    try:
+        return base64.b64decode((secret.get("data") or {}).get(key, ""), validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _text(secret: Body, key: str) -> str:
+    try:
+        return _bytes(secret, key).decode()
+    except UnicodeDecodeError:
+        return ""

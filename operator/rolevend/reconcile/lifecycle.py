@@ -1,0 +1,201 @@
+"""One VendedRole from its first event to its last: what the handlers call. Parses, asks the directory, lets `vending` act, reports."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from rolevend.errors import PlatformUnavailable, Rejected, RolevendError
+from rolevend.kube.client import Body, Cluster, NotFound
+from rolevend.model import RoleName, Uid
+from rolevend.platforms.base import Ending, EndReason, Randomness
+from rolevend.reconcile.clock import Clock
+from rolevend.reconcile.objects import VENDED_ROLES, Observed
+from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.roles import Roles, Standing, is_ready, request_of, standing_of
+from rolevend.reconcile.status import Report, dropping, granted, refused, unready, vended
+from rolevend.resources import VendedRole, parse
+from rolevend.telemetry.metrics import Metrics
+from rolevend.vending.directory import Granted, Request
+from rolevend.vending.vend import CredentialStore, end, vend
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes Event, for people."""
+
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    status: Body
+    event: Event | None = None
+
+
+class Lifecycle:
+    def __init__(
+        self,
+        cluster: Cluster,
+        observed: Observed,
+        platforms: Platforms,
+        store: CredentialStore,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        randomness: Randomness,
+    ) -> None:
+        self.roles = Roles()
+        self.clock = Clock(now, self.expire, metrics)
+        self._cluster = cluster
+        self._observed = observed
+        self._platforms = platforms
+        self._store = store
+        self._metrics = metrics
+        self._now = now
+        self._randomness = randomness
+
+    def remember(self, event: str | None, body: Body) -> None:
+        """Every event of the watch, and every object of its first listing."""
+        uid = Uid(body["metadata"]["uid"])
+        if event == "DELETED":
+            self.roles.gone(uid)
+            self.clock.remove(uid)
+            return
+        try:
+            standing = standing_of(parse(VendedRole, body))
+        except RolevendError as error:
+            _log.error("a VendedRole that cannot be read: %s", error, extra={"object": _object(body)})
+            return
+        self.roles.seen(standing)
+        if standing.ending_since is not None:
+            self.clock.remove(uid)
+        else:
+            self.clock.put(uid, standing.request.expires_at)
+
+    async def vend(self, body: Body) -> Outcome:
+        """Makes the object's role, or says why not. Raises what is worth another try, or what a person must mend on a platform."""
+        role = parse(VendedRole, body)
+        request = request_of(role)
+        report = Report(role, self._now())
+        if is_ready(role) or self._now() >= request.expires_at:
+            return Outcome({})
+        started = time.perf_counter()
+        verdict = self._observed.directory.verdict(request)
+        self._metrics.decision_seconds.observe(time.perf_counter() - started)
+        if not isinstance(verdict, Granted):
+            status, event = refused(report, verdict)
+            return Outcome(status, Event("Warning", event, verdict.message) if event else None)
+        try:
+            live = await self._vend(request, verdict, report)
+        except RolevendError:
+            self._metrics.vend_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
+            raise
+        self.roles.vended(request.uid, verdict)
+        self._metrics.vend_seconds.labels(request.platform, "vended").observe(time.perf_counter() - started)
+        _log.info(
+            "vended", extra={"role": live, "platform": request.platform, "object": str(request.name), "profile": verdict.profile.name}
+        )
+        message = f"{live} on {request.platform} reads {len(verdict.profile.tables)} tables until {request.expires_at:%H:%M:%S} UTC"
+        return Outcome(vended(report, verdict, request), Event("Normal", "Vended", message))
+
+    async def _vend(self, request: Request, verdict: Granted, report: Report) -> str:
+        at_work = self._platforms.get(request.platform)
+        if at_work is None or at_work.executor is None:
+            raise PlatformUnavailable(f"DataPlatform {request.platform} is not connected yet")
+        drifted = {drift.table: drift.finding for drift in at_work.state.drift}
+        for shape in verdict.profile.tables:
+            if shape.table in drifted:
+                raise Rejected(f"DataPlatform {request.platform}: {shape.table}: {drifted[shape.table]}")
+        if report.role.status.role_name is None:
+            # The intent is on record before anything exists on a platform: a drop needs nothing but this object.
+            await self._patch_status(request, granted(report, verdict, request))
+        live = await vend(request, verdict, at_work.executor, self._store, self._randomness)
+        return live.role
+
+    def not_ready(self, body: Body, error: RolevendError) -> Body:
+        return unready(Report(parse(VendedRole, body), self._now()), type(error).__name__, str(error))
+
+    async def drop(self, body: Body) -> Event | None:
+        """Returns when the role was looked for and is gone; raises until then. Reads nothing that a namespace may have lost."""
+        role = parse(VendedRole, body)
+        request = request_of(role)
+        self.clock.remove(request.uid)
+        name = role.status.role_name
+        if name is None:
+            return None  # nothing was ever begun on a platform
+        reason = self._end_reason(role, request)
+        at_work = self._platforms.get(request.platform)
+        if at_work is None or at_work.executor is None:
+            raise PlatformUnavailable(f"dropping {name}: DataPlatform {request.platform} is not connected")
+        started = time.perf_counter()
+        try:
+            dropped = await end(Ending(RoleName(name), request.uid, reason), at_work.executor)
+        except RolevendError:
+            self._metrics.drop_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
+            raise
+        self._metrics.drop_seconds.labels(request.platform, "dropped").observe(time.perf_counter() - started)
+        _log.info(
+            "dropped",
+            extra={
+                "role": name,
+                "platform": request.platform,
+                "object": str(request.name),
+                "reason": reason.value,
+                "sessions": dropped.sessions_ended,
+            },
+        )
+        return Event(
+            "Normal", "Dropped", f"{name} is gone from {request.platform}: {reason.value}, {dropped.sessions_ended} sessions ended"
+        )
+
+    def not_dropped(self, body: Body, error: RolevendError) -> Body:
+        return dropping(Report(parse(VendedRole, body), self._now()), type(error).__name__, str(error))
+
+    async def expire(self, uid: Uid) -> None:
+        standing = self.roles.get(uid)
+        if standing is not None:
+            await self._delete(standing.request)
+
+    async def revoke(self, standing: Standing, by: str, message: str) -> None:
+        """Ends a live role before its time: the reason is written first, then the object is deleted."""
+        request = standing.request
+        _log.warning("revoking: %s", message, extra={"role": standing.role, "platform": request.platform, "object": str(request.name)})
+        self._metrics.revoked_roles.labels(request.platform, by).inc()
+        ended = {"ended": {"reason": EndReason.REVOKED.value, "by": by, "message": message[:1024]}}
+        try:
+            await self._patch_status(request, ended)
+        except NotFound:
+            return
+        await self._delete(request)
+
+    async def reconsider(self, standing: Standing, why: str) -> None:
+        """Has kopf run the vend handler again: an update that every operator, this one or the next, sees."""
+        patch = {
+            "metadata": {"uid": standing.request.uid, "annotations": {"rolevend.dev/reconsidered": f"{self._now().isoformat()} {why}"}}
+        }
+        try:
+            await self._cluster.merge(VENDED_ROLES, standing.request.name.name, patch, standing.request.name.namespace)
+        except RolevendError as error:
+            _log.info("reconsidering: %s", error, extra={"object": str(standing.request.name)})
+
+    async def _patch_status(self, request: Request, status: Body) -> None:
+        patch = {"metadata": {"uid": request.uid}, "status": status}
+        await self._cluster.merge(VENDED_ROLES, request.name.name, patch, request.name.namespace, "status")
+
+    async def _delete(self, request: Request) -> None:
+        await self._cluster.delete(VENDED_ROLES, request.name.name, request.uid, request.name.namespace)
+
+    def _end_reason(self, role: VendedRole, request: Request) -> EndReason:
+        if role.status.ended is not None:
+            return EndReason(role.status.ended.reason)
+        deleted_at = role.metadata.deletion_timestamp or self._now()
+        return EndReason.EXPIRED if deleted_at >= request.expires_at else EndReason.RELEASED
+
+
+def _object(body: Body) -> str:
+    return f"{body['metadata'].get('namespace', '')}/{body['metadata'].get('name', '')}"

@@ -1,0 +1,161 @@
+"""The objects that decide, as the informers hold them: parsed once each, painted into one picture, and told what was made of them.
+
+kopf has no part in this: the picture shows what is there now, whatever the order in which it came.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from typing import TypeVar
+
+from rolevend.errors import InvalidInput, RolevendError
+from rolevend.kube.client import NAMESPACES, Body, Cluster, NotFound
+from rolevend.kube.client import Resource as Path
+from rolevend.kube.informer import Informer
+from rolevend.reconcile.picture import Judgement, Objects, Painter
+from rolevend.reconcile.platforms import Platforms
+from rolevend.resources import (
+    API_VERSION,
+    AccessPolicy,
+    Agent,
+    DataPlatform,
+    Resource,
+    TagBinding,
+    UserAttributes,
+    VendedRole,
+    kind_named,
+    parse,
+)
+from rolevend.resources.shared import Metadata
+from rolevend.resources.status import Finding, body, reported
+from rolevend.telemetry.metrics import Metrics
+from rolevend.vending.directory import Directory
+
+R = TypeVar("R", bound=Resource)
+
+_SETTLE_SECONDS = 0.02
+"""Objects come in groups: one picture for all that arrive together."""
+
+_log = logging.getLogger(__name__)
+
+
+def path_of(kind: type[Resource]) -> Path:
+    return Path(f"/apis/{API_VERSION}", kind_named(kind.__name__).plural)
+
+
+VENDED_ROLES = path_of(VendedRole)
+_KINDS: tuple[type[Resource], ...] = (DataPlatform, Agent, AccessPolicy, TagBinding, UserAttributes)
+_RETRY_SECONDS = 2.0
+
+
+class Observed:
+    """`directory` is the newest picture. Until the first listing of every kind it decides nothing."""
+
+    def __init__(self, cluster: Cluster, painter: Painter, metrics: Metrics, now: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._painter = painter
+        self._metrics = metrics
+        self._now = now
+        self._stale = asyncio.Event()
+        self._informers = {kind: Informer(cluster, path_of(kind), self.changed, now) for kind in _KINDS}
+        self._namespaces = Informer(cluster, NAMESPACES, self.changed, now)
+        self.directory = painter.paint(Objects(), {}, "nothing was read yet").directory
+
+    @property
+    def informers(self) -> tuple[Informer, ...]:
+        return (*self._informers.values(), self._namespaces)
+
+    @property
+    def pending(self) -> str:
+        missing = [informer.resource.plural for informer in self.informers if not informer.synced]
+        return f"the operator has not listed all {', '.join(missing)} yet" if missing else ""
+
+    def changed(self) -> None:
+        """Something is not as the picture shows it."""
+        self._stale.set()
+
+    async def run(self, platforms: Platforms, viewed: Callable[[Directory], Awaitable[None]]) -> None:
+        """Until cancelled: a new picture after every change, first acted upon, then told."""
+        while True:
+            await self._stale.wait()
+            await asyncio.sleep(_SETTLE_SECONDS)
+            self._stale.clear()
+            objects, refused = self._objects()
+            platforms.follow(objects.platforms)
+            picture = self._painter.paint(objects, {name: at_work.state for name, at_work in platforms}, self.pending)
+            self.directory = picture.directory
+            await viewed(picture.directory)
+            await self._tell([*picture.judgements, *refused])
+
+    def _objects(self) -> tuple[Objects, list[Judgement[Resource]]]:
+        refused: list[Judgement[Resource]] = []
+
+        def all_of(kind: type[R]) -> list[R]:
+            parsed = []
+            for raw in self._informers[kind].objects.values():
+                resource = self._parse(kind, raw)
+                if isinstance(resource, InvalidInput):
+                    refused.append(_unreadable(kind, raw, resource))
+                else:
+                    parsed.append(resource)
+            return parsed
+
+        objects = Objects(
+            agents=all_of(Agent),
+            platforms=all_of(DataPlatform),
+            policies=all_of(AccessPolicy),
+            bindings=all_of(TagBinding),
+            people=all_of(UserAttributes),
+            namespaces={name: raw["metadata"].get("labels", {}) for (_, name), raw in self._namespaces.objects.items()},
+        )
+        return objects, refused
+
+    @staticmethod
+    def _parse(kind: type[R], raw: Body) -> R | InvalidInput:
+        try:
+            return parse(kind, raw)
+        except InvalidInput as error:
+            return error
+
+    async def _tell(self, judgements: Iterable[Judgement[Resource]]) -> None:
+        by_kind: dict[str, int] = {kind.__name__: 0 for kind in _KINDS}
+        patches = []
+        for judgement in judgements:
+            by_kind[judgement.resource.kind] += not judgement.accepted
+            patch = self._patch(judgement)
+            if patch is not None:
+                patches.append(self._report(judgement.resource, patch))
+        for kind, count in by_kind.items():
+            self._metrics.policy_errors.labels(kind).set(count)
+        if not all(await asyncio.gather(*patches)):
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.changed)
+
+    def _patch(self, judgement: Judgement[Resource]) -> Body | None:
+        """What the status must say and does not; None where it says it already."""
+        resource = judgement.resource
+        status = resource.status  # type: ignore[attr-defined]
+        conditions = reported(judgement.findings, status.conditions, generation=resource.generation, now=self._now())
+        wanted = {**judgement.counts, "observedGeneration": resource.generation, "conditions": [body(each) for each in conditions]}
+        now = body(status)
+        return None if all(now.get(key) == value for key, value in wanted.items()) else wanted
+
+    async def _report(self, resource: Resource, status: Body) -> bool:
+        patch = {"metadata": {"uid": resource.uid}, "status": status}
+        try:
+            await self._cluster.merge(path_of(type(resource)), resource.name, patch, resource.namespace or None, "status")
+        except NotFound:
+            return True
+        except RolevendError as error:
+            _log.warning("reporting on %s %s: %s", resource.kind, resource.name, error)
+            return False
+        return True
+
+
+def _unreadable(kind: type[R], raw: Body, error: InvalidInput) -> Judgement[Resource]:
+    """For an object that an older or newer schema let in: its conditions must still be ours to write."""
+    stub = kind.model_construct(
+        kind=kind.__name__, metadata=Metadata.model_validate(raw["metadata"]), status=kind.model_fields["status"].default
+    )
+    findings = tuple(Finding(type_, "False", "InvalidInput", str(error)) for type_ in ("Accepted", "Ready"))
+    return Judgement(stub, findings)

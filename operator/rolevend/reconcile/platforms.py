@@ -1,0 +1,154 @@
+"""A driver at work for every DataPlatform: connected, asked for its catalog and for drift again and again, replaced when it changes."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from rolevend.catalog import Catalog
+from rolevend.errors import RolevendError
+from rolevend.kube.client import Cluster
+from rolevend.kube.secrets import Login, login
+from rolevend.model import PlatformName
+from rolevend.platforms.base import Drift, Platform, ServerFacts
+from rolevend.reconcile.executor import Executor
+from rolevend.resources import DataPlatform
+from rolevend.settings import Settings
+
+DriverFactory = Callable[[DataPlatform, Login, Login], Platform]
+"""(what the object says, the programmer's login, the vendor's login) -> a driver. Connects to nothing yet."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformState:
+    """What is known of one platform. The last good catalog outlives an outage: an outage is no reason to end a role."""
+
+    problem: tuple[str, str] | None = ("Connecting", "was not reached yet")
+    """Reason and message, or None while it answers with both credentials."""
+    facts: ServerFacts | None = None
+    catalog: Catalog | None = None
+    drift: tuple[Drift, ...] = ()
+
+
+class PlatformAtWork:
+    """One DataPlatform. Only its own task changes it."""
+
+    def __init__(self, platform: DataPlatform) -> None:
+        self.platform = platform
+        self.state = PlatformState()
+        self.executor: Executor | None = None
+        """None until the Secrets were read."""
+        self.poke = asyncio.Event()
+        self.versions: tuple[str, ...] = ()
+
+    @property
+    def schemas(self) -> frozenset[str]:
+        return frozenset(schema for domain in self.platform.spec.domains for schema in domain.schemas)
+
+
+class Platforms:
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: Settings,
+        build: DriverFactory,
+        changed: Callable[[PlatformName], None],
+        drifted: Callable[[PlatformName, tuple[Drift, ...]], Awaitable[None]],
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._build = build
+        self._changed = changed
+        self._drifted = drifted
+        self._at_work: dict[PlatformName, PlatformAtWork] = {}
+        self._tasks: dict[PlatformName, asyncio.Task[None]] = {}
+
+    def __iter__(self) -> Iterator[tuple[PlatformName, PlatformAtWork]]:
+        return iter(list(self._at_work.items()))
+
+    def get(self, name: PlatformName) -> PlatformAtWork | None:
+        return self._at_work.get(name)
+
+    def follow(self, objects: Iterable[DataPlatform]) -> None:
+        """These are all the DataPlatforms there are now."""
+        wanted = {PlatformName(each.metadata.name): each for each in objects}
+        for name in self._at_work.keys() - wanted.keys():
+            del self._at_work[name]
+            self._tasks.pop(name).cancel()
+        for name, platform in wanted.items():
+            known = self._at_work.get(name)
+            if known is None:
+                known = self._at_work[name] = PlatformAtWork(platform)
+                self._tasks[name] = asyncio.create_task(self._run(name, known), name=f"platform-{name}")
+            elif known.platform.metadata.generation != platform.metadata.generation:
+                known.platform = platform
+                known.poke.set()
+
+    async def stop(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _run(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+        try:
+            while True:
+                at_work.poke.clear()
+                before = at_work.state
+                at_work.state = await self._look(at_work)
+                if at_work.state != before:
+                    self._tell(name, before, at_work.state)
+                    self._changed(name)
+                if at_work.state.drift:
+                    await self._drifted(name, at_work.state.drift)
+                pause = self._settings.platform_retry_seconds if at_work.state.problem else self._settings.platform_poll_seconds
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(at_work.poke.wait(), pause)
+        finally:
+            if at_work.executor is not None:
+                await at_work.executor.close()
+
+    async def _look(self, at_work: PlatformAtWork) -> PlatformState:
+        try:
+            executor = await self._connect(at_work)
+            facts = await executor.facts()
+            catalog = await executor.catalog(at_work.schemas)
+            if catalog == at_work.state.catalog:
+                catalog = at_work.state.catalog  # the same object: whoever compares catalogs is done at once
+            return PlatformState(None, facts, catalog, await executor.drift())
+        except RolevendError as error:
+            return replace(at_work.state, problem=(_reason(error), str(error)))
+        except Exception as error:  # a driver's bug must not end the loop that would heal it
+            _log.exception("looking at the platform", extra={"platform": at_work.platform.metadata.name})
+            return replace(at_work.state, problem=("InternalError", f"{type(error).__name__}; see the operator's log"))
+
+    async def _connect(self, at_work: PlatformAtWork) -> Executor:
+        """The driver for what the object and its Secrets say now; the old one goes when nothing uses it any more."""
+        platform = at_work.platform
+        credentials = platform.spec.credentials
+        namespace = self._settings.namespace
+        programmer = await login(self._cluster, namespace, credentials.programmer_secret_ref.name, "spec.credentials.programmerSecretRef")
+        vendor = await login(self._cluster, namespace, credentials.vendor_secret_ref.name, "spec.credentials.vendorSecretRef")
+        versions = (str(platform.metadata.generation), programmer.version, vendor.version)
+        if at_work.executor is None or versions != at_work.versions:
+            old = at_work.executor
+            name = PlatformName(platform.metadata.name)
+            at_work.executor = Executor(name, self._build(platform, programmer, vendor), self._settings.platform_workers)
+            at_work.versions = versions
+            if old is not None:
+                await old.close()
+        return at_work.executor
+
+    @staticmethod
+    def _tell(name: PlatformName, before: PlatformState, now: PlatformState) -> None:
+        if now.problem and now.problem != before.problem:
+            _log.warning("platform: %s", now.problem[1], extra={"platform": name, "reason": now.problem[0]})
+        elif before.problem and not now.problem:
+            _log.info("platform answers", extra={"platform": name, "version": now.facts.version if now.facts else ""})
+
+
+def _reason(error: RolevendError) -> str:
+    """The class of the error is the reason: InvalidInput, NotPermitted, Conflict, PlatformUnavailable, PlatformBusy, ClusterUnavailable."""
+    return type(error).__name__

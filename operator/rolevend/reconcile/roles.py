@@ -1,0 +1,100 @@
+"""Every VendedRole that the watch told of, in memory: what was asked, what its status says, and what it was granted here."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from rolevend.errors import InvalidInput
+from rolevend.model import Attributes, PlatformName, RoleName, Uid
+from rolevend.resources import VendedRole, values
+from rolevend.vending.directory import Granted, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One VendedRole as last seen."""
+
+    request: Request
+    ready: bool
+    ending_since: datetime | None
+    """When its deletion began, or None."""
+    role: RoleName | None
+    """Set before anything is made on a platform."""
+    profile: str
+    attributes: Attributes
+    """Those that the profile reads, as the status says."""
+    verdict: tuple[str, str]
+    """Status and message of the condition Granted."""
+    granted: Granted | None = None
+    """What this process vended; None after a restart."""
+
+
+class Roles:
+    """Keyed by uid: an object that is deleted and made again under its name is another one."""
+
+    def __init__(self) -> None:
+        self._standing: dict[Uid, Standing] = {}
+
+    def seen(self, standing: Standing) -> None:
+        known = self._standing.get(standing.request.uid)
+        granted = known.granted if known else None
+        self._standing[standing.request.uid] = replace(standing, granted=granted)
+
+    def vended(self, uid: Uid, granted: Granted) -> None:
+        if uid in self._standing:
+            self._standing[uid] = replace(self._standing[uid], granted=granted)
+
+    def gone(self, uid: Uid) -> None:
+        self._standing.pop(uid, None)
+
+    def get(self, uid: Uid) -> Standing | None:
+        return self._standing.get(uid)
+
+    def on(self, platform: PlatformName) -> Iterator[Standing]:
+        return (each for each in self if each.request.platform == platform)
+
+    def named(self, names: Iterable[RoleName]) -> list[Standing]:
+        wanted = frozenset(names)
+        return [each for each in self if each.role in wanted]
+
+    def __iter__(self) -> Iterator[Standing]:
+        return iter(list(self._standing.values()))
+
+    def __contains__(self, uid: Uid) -> bool:
+        return uid in self._standing
+
+    def __len__(self) -> int:
+        return len(self._standing)
+
+
+def request_of(role: VendedRole) -> Request:
+    if role.metadata.creation_timestamp is None:
+        raise InvalidInput("metadata.creationTimestamp", "is missing: the object was not read from a cluster")
+    return Request(
+        name=values.object_name(role),
+        uid=Uid(role.uid),
+        agent=values.agent_of(role),
+        user=values.user(role.spec.user),
+        platform=PlatformName(role.spec.platform_refs[0].name),
+        created_at=role.metadata.creation_timestamp,
+        expiration_seconds=role.spec.expiration_seconds,
+    )
+
+
+def is_ready(role: VendedRole) -> bool:
+    condition = role.status.condition("Ready")
+    return condition is not None and condition.status == "True"
+
+
+def standing_of(role: VendedRole) -> Standing:
+    status = role.status
+    condition = status.condition("Granted")
+    return Standing(
+        request=request_of(role),
+        ready=is_ready(role),
+        ending_since=role.metadata.deletion_timestamp,
+        role=RoleName(status.role_name) if status.role_name else None,
+        profile=(status.platforms[0].profile or "") if status.platforms else "",
+        attributes=values.attributes(status.user.attributes) if status.user else Attributes(),
+        verdict=(condition.status, condition.message) if condition else ("", ""),
+    )

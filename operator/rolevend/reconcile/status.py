@@ -1,0 +1,94 @@
+"""What a VendedRole's status says at each step of its life. Pure: from what happened to the fields that change."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from rolevend.kube.client import Body
+from rolevend.resources import VendedRole
+from rolevend.resources.status import Finding, Truth, body, reported
+from rolevend.resources.text import timestamp_text
+from rolevend.vending.directory import Denied, Granted, Request, Undecided, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """On which object, and when."""
+
+    role: VendedRole
+    now: datetime
+
+    def status(self, findings: list[Finding], **fields: Any) -> Body:
+        generation = self.role.metadata.generation
+        conditions = reported(findings, self.role.status.conditions, generation=generation, now=self.now)
+        return {**fields, "observedGeneration": generation, "conditions": [body(each) for each in conditions]}
+
+
+def verdict_of(verdict: Verdict) -> tuple[Truth, str]:
+    """Status and message of the condition Granted."""
+    match verdict:
+        case Undecided(_, message):
+            return "Unknown", message
+        case Denied(_, message):
+            return "False", message
+        case Granted():
+            return "True", f"{len(verdict.profile.tables)} tables"
+        case _:
+            assert_never(verdict)
+
+
+def refused(report: Report, verdict: Undecided | Denied) -> tuple[Body, str]:
+    """And the reason of a Kubernetes Event, or nothing to tell."""
+    truth, message = verdict_of(verdict)
+    findings = [Finding("Granted", truth, verdict.reason, message), Finding("Ready", "False", verdict.reason, message)]
+    return report.status(findings), "Denied" if isinstance(verdict, Denied) else ""
+
+
+def granted(report: Report, verdict: Granted, request: Request) -> Body:
+    """Written before anything is made on a platform: what a drop needs to know."""
+    findings = [_granted(verdict), Finding("Ready", "False", "Vending", "the role is being made"), _user_proven()]
+    return report.status(findings, **_names(verdict, request), platforms=[_platform(verdict, request, "Pending")])
+
+
+def vended(report: Report, verdict: Granted, request: Request) -> Body:
+    message = f"the role can log in; its credential is in Secret {request.name.name}"
+    findings = [_granted(verdict), Finding("Ready", "True", "Live", message), _user_proven()]
+    return report.status(findings, **_names(verdict, request), platforms=[_platform(verdict, request, "Live")])
+
+
+def unready(report: Report, reason: str, message: str) -> Body:
+    """Granted, or not yet decided, and something is in the way; tried again for ever."""
+    return report.status([Finding("Ready", "False", reason, message)])
+
+
+def dropping(report: Report, reason: str, message: str) -> Body:
+    platforms = [{**body(each), "state": "Dropping"} for each in report.role.status.platforms]
+    return report.status([Finding("Ready", "False", "Dropping", f"{reason}: {message}")], platforms=platforms)
+
+
+def _granted(verdict: Granted) -> Finding:
+    truth, message = verdict_of(verdict)
+    return Finding("Granted", truth, "PolicyGrants", message)
+
+
+def _user_proven() -> Finding:
+    return Finding("UserProven", "False", "Asserted", "the agent named the user, and is trusted to; no token proves it")
+
+
+def _names(verdict: Granted, request: Request) -> Body:
+    attributes = [{"key": key, "values": list(values)} for key, values in verdict.lease.attributes]
+    return {
+        "roleName": verdict.lease.role,
+        "expirationTimestamp": timestamp_text(request.expires_at),
+        "user": {"handle": verdict.user_handle, "proof": "Asserted", "attributes": attributes},
+    }
+
+
+def _platform(verdict: Granted, request: Request, state: str) -> Body:
+    return {
+        "name": request.platform,
+        "state": state,
+        "profile": verdict.profile.name,
+        "tableCount": len(verdict.profile.tables),
+        "credentialSecretRef": {"name": request.name.name},
+    }

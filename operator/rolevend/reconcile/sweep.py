@@ -1,0 +1,114 @@
+"""Every minute, objects and roles held against each other, from both sides, and from a fresh listing: no watch is believed for ever."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from rolevend.errors import RolevendError
+from rolevend.kube.client import Body, Cluster
+from rolevend.model import PlatformName, ProfileName, Uid
+from rolevend.platforms.base import Ending
+from rolevend.reconcile.executor import Executor
+from rolevend.reconcile.lifecycle import Lifecycle
+from rolevend.reconcile.objects import VENDED_ROLES
+from rolevend.reconcile.platforms import Platforms
+from rolevend.settings import Settings
+from rolevend.telemetry.metrics import Metrics
+from rolevend.vending.sweep import Orphans
+
+_log = logging.getLogger(__name__)
+
+
+class Sweeper:
+    def __init__(
+        self,
+        cluster: Cluster,
+        lifecycle: Lifecycle,
+        platforms: Platforms,
+        settings: Settings,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.deaf = ""
+        """What the watch failed to tell, or empty: then only a restart helps."""
+        self.listed_at: datetime | None = None
+        self._cluster = cluster
+        self._lifecycle = lifecycle
+        self._platforms = platforms
+        self._settings = settings
+        self._metrics = metrics
+        self._now = now
+        self._orphans: dict[PlatformName, Orphans] = {}
+        self._missing_since: dict[Uid, datetime] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(self._settings.sweep_seconds)
+            try:
+                await self.sweep()
+            except RolevendError as error:
+                _log.warning("sweep: %s", error)
+
+    async def sweep(self) -> None:
+        known_before = {each.request.uid for each in self._lifecycle.roles}
+        objects, _ = await self._cluster.list(VENDED_ROLES)
+        self.listed_at = self._now()
+        self._listen({Uid(each["metadata"]["uid"]) for each in objects}, known_before)
+        await asyncio.gather(
+            *(self._sweep_platform(name, at_work.executor, objects) for name, at_work in self._platforms if at_work.executor)
+        )
+
+    def _listen(self, listed: set[Uid], known_before: set[Uid]) -> None:
+        """An object that is listed and that the watch never told of, or the other way round, for longer than is plausible."""
+        differing = {uid for uid in listed if uid not in self._lifecycle.roles} | {
+            uid for uid in known_before - listed if uid in self._lifecycle.roles
+        }
+        now = self._now()
+        self._missing_since = {uid: self._missing_since.get(uid, now) for uid in differing}
+        longest = timedelta(seconds=self._settings.deaf_after_seconds)
+        late = [uid for uid, since in self._missing_since.items() if now - since >= longest]
+        self.deaf = f"the watch did not tell of {len(late)} VendedRoles for over {self._settings.deaf_after_seconds:.0f} s" if late else ""
+
+    async def _sweep_platform(self, name: PlatformName, executor: Executor, objects: list[Body]) -> None:
+        claimed = {Uid(each["metadata"]["uid"]) for each in objects}
+        ready = {Uid(each["metadata"]["uid"]) for each in objects if _is_ready(each) and name in _platforms_of(each)}
+        grace = timedelta(seconds=self._settings.orphan_grace_seconds)
+        orphans = self._orphans.setdefault(name, Orphans(grace))
+        try:
+            found = orphans.sweep(await executor.live(), claimed, ready, self._now())
+            await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans))
+            for uid in found.vanished:
+                if (standing := self._lifecycle.roles.get(uid)) is not None and standing.ending_since is None:
+                    await self._lifecycle.revoke(standing, "Sweep", f"role {standing.role} is gone from {name}, and not by us")
+            kept = frozenset(ProfileName(each.profile) for each in self._lifecycle.roles.on(name) if each.profile)
+            await executor.collect(kept, self._now() - timedelta(seconds=self._settings.profile_unused_seconds))
+        except RolevendError as error:
+            _log.warning("sweeping: %s", error, extra={"platform": name})
+        self._measure(name)
+
+    async def _drop(self, name: PlatformName, executor: Executor, ending: Ending) -> None:
+        dropped = await executor.drop(ending)
+        if dropped.error is not None:
+            _log.warning("dropping an orphan: %s", dropped.error, extra={"platform": name, "role": ending.role})
+            return
+        self._metrics.orphan_roles.labels(name).inc()
+        _log.warning("dropped an orphan: no object claims it", extra={"platform": name, "role": ending.role})
+
+    def _measure(self, name: PlatformName) -> None:
+        standing = list(self._lifecycle.roles.on(name))
+        self._metrics.live_roles.labels(name).set(sum(each.ready and each.ending_since is None for each in standing))
+        oldest = min((each.ending_since for each in standing if each.ending_since and each.role), default=None)
+        self._metrics.drop_overdue_seconds.labels(name).set((self._now() - oldest).total_seconds() if oldest else 0)
+
+
+def _is_ready(body: Body) -> bool:
+    if body["metadata"].get("deletionTimestamp"):
+        return False
+    conditions = body.get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def _platforms_of(body: Body) -> list[str]:
+    return [each["name"] for each in body["spec"]["platformRefs"]]

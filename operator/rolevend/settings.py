@@ -1,0 +1,38 @@
+"""How one operator process runs: from the environment (`ROLEVEND_…`), each value with a default that suits production."""
+
+import os
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rolevend.errors import InvalidInput
+
+PREFIX = "ROLEVEND_"
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    namespace: str = Field("rolevend-system", min_length=1, description="The operator's own namespace: platform Secrets live here.")
+    kubeconfig: str | None = Field(None, description="A kubeconfig file; without one the pod's ServiceAccount is used.")
+    handle_key_secret: str = Field("rolevend-handle-key", description="Secret with the key of opaque user handles; made if it is missing.")
+    probe_host: str = Field("0.0.0.0", description="Where probes and metrics listen.")  # noqa: S104 - kubelet comes from outside the pod
+    probe_port: int = Field(8080, ge=0, le=65535, description="0: any free port.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    platform_poll_seconds: float = Field(15, gt=0, description="How often each platform is asked for its catalog and for drift.")
+    platform_retry_seconds: float = Field(2, gt=0, description="How soon a platform that does not answer is asked again.")
+    sweep_seconds: float = Field(60, gt=0, description="How often objects and roles are held against each other.")
+    orphan_grace_seconds: float = Field(60, ge=0, description="How long a role may be unclaimed before it is dropped.")
+    deaf_after_seconds: float = Field(60, gt=0, description="How old an object may be that the watch never told of.")
+    profile_unused_seconds: float = Field(3600, ge=0, description="How long a profile that no role uses is kept warm.")
+    platform_workers: int = Field(4, ge=1, le=32, description="Connections and threads per platform and credential.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Unknown `ROLEVEND_` names are ignored, since other parts have theirs; a bad value is an error that names it."""
+        values = {name: environment[PREFIX + name.upper()] for name in cls.model_fields if PREFIX + name.upper() in environment}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InvalidInput(PREFIX + str(first["loc"][0]).upper(), first["msg"].lower()) from error

@@ -1,0 +1,45 @@
+"""The metrics by name; what they count is in their help text. One registry per process, so that tests can run several operators."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from rolevend import __version__
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.vend_seconds = Histogram(
+            "rolevend_vend_seconds",
+            "From the handler's start to a role that can log in",
+            ["platform", "outcome"],
+            buckets=_FAST,
+            registry=self.registry,
+        )
+        self.decision_seconds = Histogram("rolevend_decision_seconds", "One verdict on one request", buckets=_FAST, registry=self.registry)
+        self.drop_seconds = Histogram(
+            "rolevend_drop_seconds",
+            "Closing, ending sessions, dropping and looking again",
+            ["platform", "outcome"],
+            buckets=_FAST,
+            registry=self.registry,
+        )
+        self.drop_overdue_seconds = Gauge(
+            "rolevend_drop_overdue_seconds", "Age of the oldest ending that did not succeed yet", ["platform"], registry=self.registry
+        )
+        self.live_roles = Gauge("rolevend_live_roles", "VendedRoles that are Ready", ["platform"], registry=self.registry)
+        self.expiry_lateness_seconds = Histogram(
+            "rolevend_expiry_lateness_seconds", "From the time to live to the deletion of the object", buckets=_FAST, registry=self.registry
+        )
+        self.orphan_roles = Counter(
+            "rolevend_orphan_roles", "Roles that no object claimed and the sweep dropped", ["platform"], registry=self.registry
+        )
+        self.revoked_roles = Counter(
+            "rolevend_revoked_roles", "Live roles ended before their time", ["platform", "reason"], registry=self.registry
+        )
+        self.policy_errors = Gauge("rolevend_policy_errors", "Objects that are not accepted", ["kind"], registry=self.registry)
+        self.platform_up = Gauge(
+            "rolevend_platform_up", "Whether the platform answered with both credentials", ["platform"], registry=self.registry
+        )
+        Gauge("rolevend_build_info", "Always 1", ["version"], registry=self.registry).labels(__version__).set(1)

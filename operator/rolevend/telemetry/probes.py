@@ -1,0 +1,44 @@
+"""`/healthz`, `/readyz` and `/metrics` over plain HTTP, for kubelet and Prometheus."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+Check = Callable[[], str]
+"""What is wrong, in one line; empty where nothing is."""
+
+
+class ProbeServer:
+    """`healthy` fails when only a restart helps; `ready` tells whether a request would be served now."""
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry, healthy: Check, ready: Check) -> None:
+        self._host = host
+        self._port = port
+        self._registry = registry
+        application = web.Application()
+        application.router.add_get("/healthz", _probe(healthy))
+        application.router.add_get("/readyz", _probe(ready))
+        application.router.add_get("/metrics", self._metrics)
+        self._runner = web.AppRunner(application, access_log=None)
+
+    async def start(self) -> int:
+        """The port it listens on, which matters where 0 was asked for."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _probe(check: Check) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        wrong = check()
+        return web.Response(text=wrong or "ok", status=503 if wrong else 200)
+
+    return answer

@@ -1,0 +1,215 @@
+"""Who is registered, what platforms permit, and the verdict on one request. Pure: an immutable picture of the cluster's objects.
+
+A picture is incomplete until everything that could change the verdict was read; until then the verdict is `Undecided`, never a
+denial, because a denial of a live role ends it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle
+from rolevend.naming import role_name, user_handle
+from rolevend.plan import Lease, Profile, contains, needed_attributes, plan
+from rolevend.policy.decision import Denial, decide
+from rolevend.policy.index import Index
+from rolevend.policy.statement import Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A VendedRole: everything a vend is derived from. The object exists already, so whatever follows can be found and undone."""
+
+    name: ObjectName
+    uid: Uid
+    agent: ObjectName
+    user: User
+    platform: PlatformName
+    created_at: datetime
+    expiration_seconds: int
+
+    @property
+    def expires_at(self) -> datetime:
+        """Counted from the object's creation, so that no retry moves it."""
+        return self.created_at + timedelta(seconds=self.expiration_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    name: ObjectName
+    handle: AgentHandle
+    may_assert: bool
+    """Whether it may name the user without a token (`onBehalfOf.assertion: Trusted`)."""
+    users: tuple[Requirement, ...]
+    """What the attributes of a user must meet for the agent to act for them."""
+    longest_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTerms:
+    """What a DataPlatform permits to agents of the namespaces that carry all of `labels`."""
+
+    labels: Mapping[str, str]
+    may_assert: bool
+    longest_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformTerms:
+    name: PlatformName
+    schemas_of: Mapping[str, frozenset[str]]
+    """Namespace -> the schemas whose policy it writes."""
+    agents: tuple[AgentTerms, ...]
+
+    @property
+    def schemas(self) -> frozenset[str]:
+        return frozenset().union(*self.schemas_of.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    user: User
+    handle: UserHandle | None
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Something that the verdict needs is not known yet; `message` says what."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What would be vended: the shape, the values, the names."""
+
+    profile: Profile
+    lease: Lease
+    user_handle: UserHandle
+
+    def still_carries(self, other: "Granted") -> bool:
+        """Whether a role that was vended as `other` may live on under this verdict: everything it reads is granted unchanged."""
+        return (
+            contains(self.profile, other.profile) and self.lease.attributes.only(needed_attributes(other.profile)) == other.lease.attributes
+        )
+
+
+Verdict = Undecided | Denied | Granted
+
+_MOST_SHAPES = 10_000
+
+
+class Shapes:
+    """One platform's index, and the profile of every set of attributes that was asked for. Never wrong: a changed index is another
+    `Shapes`. Planning a thousand tables takes longer than vending them, so users of one shape share it."""
+
+    def __init__(self, index: Index, cluster: ClusterId) -> None:
+        self.index = index
+        self._cluster = cluster
+        self._known: dict[Attributes, Profile | Denial] = {}
+
+    def of(self, attributes: Attributes) -> Profile | Denial:
+        shape = self._known.get(attributes)
+        if shape is None:
+            decision = decide(attributes, self.index)
+            shape = decision if isinstance(decision, Denial) else plan(decision, self._cluster)
+            if len(self._known) >= _MOST_SHAPES:
+                self._known.clear()
+            self._known[attributes] = shape
+        return shape
+
+
+@dataclass(frozen=True)
+class Directory:
+    cluster: ClusterId
+    handle_key: bytes
+    """The secret of opaque user handles; the same for the life of the cluster, or traces of old roles end."""
+    agents: Mapping[ObjectName, Agent] = field(default_factory=dict)
+    people: Mapping[User, Person] = field(default_factory=dict)
+    platforms: Mapping[PlatformName, PlatformTerms] = field(default_factory=dict)
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Labels by namespace."""
+    shapes: Mapping[PlatformName, Shapes] = field(default_factory=dict)
+    """Only of platforms whose catalog was read."""
+    pending: str = "nothing was read yet"
+    """What must still be read before anything is decided, or empty."""
+
+    def verdict(self, request: Request) -> Verdict:
+        """What is granted now. Under a millisecond, no side effect, no clock: the expiry is a fact of the request."""
+        if self.pending:
+            return Undecided("Starting", self.pending)
+        terms = self.platforms.get(request.platform)
+        if terms is None:
+            return Undecided("PlatformUnknown", f"spec.platformRefs: no accepted DataPlatform is named {request.platform}")
+        agent = self.agents.get(request.agent)
+        if agent is None:
+            return Undecided(
+                "AgentUnknown", f"spec.agentRef: no accepted Agent is named {request.agent.name} in namespace {request.agent.namespace}"
+            )
+        labels = self.namespaces.get(request.agent.namespace)
+        if labels is None:
+            return Undecided("NamespaceUnknown", f"the labels of namespace {request.agent.namespace} are not known yet")
+        refusal = _refusal(request, agent, terms, labels)
+        if refusal is not None:
+            return refusal
+        person = self.people.get(request.user) or Person(request.user, None, Attributes())
+        if not all(_meets(requirement, person.attributes) for requirement in agent.users):
+            return Denied(
+                "UserNotCovered", f"spec.user: Agent {agent.name.name} may not act for {request.user}; see its spec.onBehalfOf.users"
+            )
+        shapes = self.shapes.get(request.platform)
+        if shapes is None:
+            return Undecided("CatalogUnread", f"the tables of DataPlatform {request.platform} were not read yet")
+        shape = shapes.of(person.attributes)
+        if isinstance(shape, Denial):
+            known = request.user in self.people
+            hint = "" if known else f"; no accepted UserAttributes names {request.user}"
+            return Denied(shape.reason, shape.message + hint)
+        return self._granted(request, agent, person, shape)
+
+    def _granted(self, request: Request, agent: Agent, person: Person, profile: Profile) -> Granted:
+        handle = person.handle or user_handle(self.handle_key, person.user)
+        lease = Lease(
+            role=role_name(agent.handle, handle, request.uid),
+            cluster=self.cluster,
+            uid=request.uid,
+            profile=profile.name,
+            agent=agent.name,
+            agent_handle=agent.handle,
+            user=person.user,
+            attributes=person.attributes.only(needed_attributes(profile)),
+            expires_at=request.expires_at,
+        )
+        return Granted(profile, lease, handle)
+
+
+def _refusal(request: Request, agent: Agent, terms: PlatformTerms, labels: Mapping[str, str]) -> Denied | None:
+    """What the platform team and the agent team say, whoever the user is."""
+    here = [each for each in terms.agents if all(labels.get(key) == value for key, value in each.labels.items())]
+    if not here:
+        return Denied(
+            "NotPermitted",
+            f"DataPlatform {terms.name} admits no agents of namespace {agent.name.namespace}; its spec.agents would have to select it",
+        )
+    if not (agent.may_assert and any(each.may_assert for each in here)):
+        return Denied("NotPermitted", f"DataPlatform {terms.name} wants a proof of the user: assertion Trusted is not in its spec.agents")
+    longest = min(agent.longest_seconds, max(each.longest_seconds for each in here if each.may_assert))
+    if request.expiration_seconds > longest:
+        return Denied(
+            "ExpirationTooLong",
+            f"spec.expirationSeconds: {request.expiration_seconds} is longer than the {longest} that Agent {agent.name.name} "
+            f"and DataPlatform {terms.name} allow",
+        )
+    return None
+
+
+def _meets(requirement: Requirement, attributes: Attributes) -> bool:
+    return not requirement.values.isdisjoint(attributes.values(requirement.key))

@@ -1,0 +1,59 @@
+"""One role from request to end: the order of effects, and nothing else.
+
+Every step may run twice. The object (with our finalizer) exists before anything else does; the credential is stored before the
+role exists; the object goes only after the driver has looked and found no role. So a crash anywhere leaves something that the
+next run completes or undoes.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from rolevend.model import RoleName
+from rolevend.plan import Lease, Profile
+from rolevend.platforms.base import Credential, Dropped, Ending, Randomness, Vended
+from rolevend.vending.directory import Granted, Request
+
+
+class PlatformAtWork(Protocol):
+    """A driver behind its bounded executor: the same promises as `platforms.base.Platform`, awaited."""
+
+    async def ensure(self, profile: Profile) -> None: ...
+
+    def credential(self, lease: Lease, randomness: Randomness) -> Credential: ...
+
+    async def vend(self, lease: Lease, credential: Credential) -> Vended: ...
+
+    async def drop(self, ending: Ending) -> Dropped: ...
+
+
+class CredentialStore(Protocol):
+    async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:
+        """Stores `fresh` for the request, or answers what an earlier run stored. Raises Conflict if the place is somebody else's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The role can log in until `expires_at`."""
+
+    role: RoleName
+    expires_at: datetime
+
+
+async def vend(request: Request, granted: Granted, platform: PlatformAtWork, store: CredentialStore, randomness: Randomness) -> Live:
+    """Makes it so, whatever was done already. Raises an error of `rolevend.errors`; then no role can log in that was not live before."""
+    await platform.ensure(granted.profile)
+    credential = await store.keep(request, platform.credential(granted.lease, randomness), granted.lease.expires_at)
+    vended = await platform.vend(granted.lease, credential)
+    if vended.error is not None:
+        raise vended.error
+    return Live(vended.role, vended.expires_at or granted.lease.expires_at)
+
+
+async def end(ending: Ending, platform: PlatformAtWork) -> Dropped:
+    """Returns only when the role was looked for and is gone, with its sessions; raises otherwise."""
+    dropped = await platform.drop(ending)
+    if dropped.error is not None:
+        raise dropped.error
+    return dropped
