@@ -1,12 +1,27 @@
 """From entitlement to what a driver builds: a Profile (a shape, shared by every vend that has it) and a Lease (values and a clock)."""
 
+import enum
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from hashlib import sha256
+from itertools import count
+from typing import Any, Final, NamedTuple
 
 from rolevend.catalog import Family, TableId
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
+from rolevend.policy.decision import Entitlement, TableEntitlement
 from rolevend.policy.expression import Condition as Condition
-from rolevend.policy.mask import Mask
+from rolevend.policy.expression import render
+from rolevend.policy.mask import Mask, Nullify, rank
+
+MAXIMUM_NAME_BYTES: Final = 63
+_EVERY_ROW: Final = ""
+"""The text of a condition without a predicate; no predicate renders to it."""
+_FORM_VERSION: Final = "rolevend profile 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +76,132 @@ class Lease:
     """Only those that the profile's conditions read."""
     expires_at: datetime
     """Aware, UTC; counted from the object's creation, so that a retry does not move it."""
+
+
+def plan(entitlement: Entitlement, cluster: ClusterId) -> Profile:
+    """The shape of `entitlement`: policies' names are gone, equal filters and masks are one, and what is left is in one order.
+
+    A row is visible if one grant shows it. A cell shows the weakest mask among the grants that show the row and include the
+    column (equal rank: the grant of the policy whose id is smallest), and NULL where there is none.
+    """
+    views = view_names(each.table.id for each in entitlement.tables)
+    tables = tuple(_table_shape(each, views[each.table.id]) for each in entitlement.tables)
+    return Profile(_profile_name(tables, cluster), tables)
+
+
+def attribute_keys(profile: Profile) -> tuple[str, ...]:
+    """The user attributes that a lease of `profile` must carry, sorted."""
+    conditions = {id(each): each for table in profile.tables for each in _conditions(table)}
+    return tuple(sorted({key for condition in conditions.values() for key in condition.needs}))
+
+
+def contains(new: Profile, old: Profile) -> bool:
+    """Whether every table of `old` is in `new`, unchanged: rows, masks, types and the name it is found under."""
+    shapes = {shape.table: shape for shape in new.tables}
+    return all(shapes.get(shape.table) == shape for shape in old.tables)
+
+
+def view_names(tables: Iterable[TableId]) -> Mapping[TableId, str]:
+    """A name for each table, unique among them and at most 63 bytes: its own; `<schema>__<table>` where two schemas have
+    one of that name; with part of a hash at the end where that is too long or taken."""
+    ids = sorted(set(tables))
+    bare = Counter(table.name for table in ids)
+    wished = {table: table.name if bare[table.name] == 1 else f"{table.schema}__{table.name}" for table in ids}
+    wishes = Counter(wished.values())
+    names = {table: wish for table, wish in wished.items() if wishes[wish] == 1 and len(wish.encode()) <= MAXIMUM_NAME_BYTES}
+    taken = set(names.values())
+    for table in ids:
+        if table not in names:
+            names[table] = next(name for name in _hashed_names(table, wished[table]) if name not in taken)
+            taken.add(names[table])
+    return names
+
+
+def _hashed_names(table: TableId, wish: str) -> Iterator[str]:
+    for attempt in count():
+        digest = sha256(json.dumps([table.schema, table.name, attempt]).encode()).hexdigest()[:8]
+        # Cut in bytes, but never within a character.
+        yield wish.encode()[: MAXIMUM_NAME_BYTES - 9].decode(errors="ignore") + "_" + digest
+
+
+def _table_shape(entitled: TableEntitlement, view: str) -> TableShape:
+    # Equal texts are equal conditions, since both are bound to this table; sorting by them forgets the policies' order.
+    conditions = {_text(grant.condition): grant.condition for grant in entitled.grants}
+    everything = conditions.get(_EVERY_ROW)
+    rows = (everything,) if everything is not None else tuple(conditions[text] for text in sorted(conditions))
+    row_texts = frozenset(conditions) if everything is None else frozenset({_EVERY_ROW})
+    given = [(grant.policy, _text(grant.condition), dict(grant.masks)) for grant in entitled.grants]
+
+    @cache
+    def cells(masks: tuple[Mask | None, ...]) -> tuple[Cell, ...]:
+        offers = [_Offer(rank(mask), policy, text, mask) for (policy, text, _), mask in zip(given, masks, strict=True) if mask is not None]
+        return _cells(offers, conditions, row_texts)
+
+    columns = []
+    for column in entitled.table.columns:
+        masks = tuple(mask_of.get(column.name) for _, _, mask_of in given)
+        if any(mask is not None for mask in masks):
+            columns.append(ColumnShape(column.name, column.family, column.native_type, cells(masks)))
+    return TableShape(entitled.table.id, view, rows, tuple(columns))
+
+
+class _Offer(NamedTuple):
+    """What one grant would show of a column, in rows of the condition with this text; the smallest offer that holds decides."""
+
+    rank: int
+    policy: ObjectName
+    condition: str
+    mask: Mask
+
+
+def _cells(offers: Iterable[_Offer], conditions: Mapping[str, Condition], rows: frozenset[str]) -> tuple[Cell, ...]:
+    groups: list[tuple[Mask, list[str]]] = []
+    seen: set[str] = set()
+    for offer in sorted(offers, key=lambda offer: offer[:2]):
+        if offer.condition in seen or _EVERY_ROW in seen:
+            continue  # a weaker mask holds wherever this offer would
+        seen.add(offer.condition)
+        if groups and groups[-1][0] == offer.mask:
+            groups[-1][1].append(offer.condition)
+        else:
+            groups.append((offer.mask, [offer.condition]))
+    if groups[-1][0] == Nullify():  # what nothing shows is NULL anyway
+        seen.difference_update(groups.pop()[1])
+    if not groups:
+        return (Cell((), Nullify()),)
+    cells = [Cell(tuple(conditions[text] for text in sorted(texts)), mask) for mask, texts in groups]
+    if _EVERY_ROW in seen or seen >= rows:  # every row that is left belongs to the last cell
+        cells[-1] = Cell((), cells[-1].mask)
+    return tuple(cells)
+
+
+def _text(condition: Condition) -> str:
+    return _EVERY_ROW if condition.predicate is None else render(condition.predicate)
+
+
+def _conditions(table: TableShape) -> Iterator[Condition]:
+    yield from table.rows
+    for column in table.columns:
+        for cell in column.cells:
+            yield from cell.conditions
+
+
+def _profile_name(tables: tuple[TableShape, ...], cluster: ClusterId) -> ProfileName:
+    forms: dict[int, Any] = {}
+
+    def form(value: Any) -> Any:
+        # Whole values, not chosen fields: a field that is added later cannot be forgotten here. Shared parts are formed once.
+        if isinstance(value, str | int | None):
+            return value
+        if id(value) not in forms:
+            match value:
+                case enum.Enum():
+                    forms[id(value)] = value.value
+                case tuple():
+                    forms[id(value)] = [form(part) for part in value]
+                case _:
+                    forms[id(value)] = [type(value).__name__, *(form(getattr(value, name)) for name in value.__slots__)]
+        return forms[id(value)]
+
+    text = json.dumps([_FORM_VERSION, cluster, form(tables)], separators=(",", ":"))
+    return ProfileName(f"rv_p_{sha256(text.encode()).hexdigest()[:32]}")

@@ -1,0 +1,119 @@
+"""What one user may read, now: pure, deterministic, and closed wherever something is not known."""
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rolevend.catalog import Table
+from rolevend.model import Attributes, ObjectName
+from rolevend.policy.index import CompiledPolicy, Demand, Grant, Index
+from rolevend.policy.literal import EXPECTED, value_fits
+from rolevend.policy.statement import Requirement
+
+
+class Reason(enum.StrEnum):
+    NO_POLICY = "NoPolicy"
+    """No policy covers the user."""
+    ATTRIBUTE_MISSING = "AttributeMissing"
+    """A policy covers the user, but its row filter reads an attribute that the user does not have."""
+    ATTRIBUTE_UNFIT = "AttributeUnfit"
+    """As before, but the user has a value there that the column could not hold."""
+    NO_TABLE = "NoTable"
+    """Policies cover the user, but none of them grants a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Grants of a policy that covers the user and that are off because of one attribute."""
+
+    policy: ObjectName
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableEntitlement:
+    table: Table
+    grants: tuple[Grant, ...]
+    """By policy, smallest id first; never empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """All that a user may read. Every grant carries the policy that gave it: that is the answer to "why"."""
+
+    tables: tuple[TableEntitlement, ...]
+    """By table id; never empty."""
+    withheld: tuple[Withheld, ...] = ()
+    """What the user would have, too, with other attributes."""
+    switched_on: tuple[tuple[int, int], ...] = ()
+    """The places, in the index, of the policies and of their grant sets that are on. Within one index they determine
+    `tables`: a cheap key under which to keep what is made of an entitlement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    reason: Reason
+    message: str
+    """One sentence with the way out; names policies and attributes, never the values of anybody."""
+
+
+def decide(user: Attributes, index: Index) -> Entitlement | Denial:
+    """The union of what the policies that cover `user` grant; a policy that requires nothing of its users covers nobody.
+
+    A grant is on only if the user has every attribute that its row filter reads, with values that the filtered column can
+    hold. Otherwise the whole grant is off: `NOT (region IN (user_attr('region')))` would be every row.
+    """
+    values = {key: frozenset(given) for key, given in user}
+    covering = [(place, policy) for place, policy in enumerate(index.policies) if _covers(policy.users, values)]
+    switched_on: list[tuple[int, int]] = []
+    withheld: list[Withheld] = []
+    for place, policy in covering:
+        for number, grant_set in enumerate(policy.grant_sets):
+            lack = _lack(policy.id, grant_set.demands, values)
+            if lack is None:
+                switched_on.append((place, number))
+            elif lack not in withheld:
+                withheld.append(lack)
+    if not switched_on:
+        return _denial([policy for _, policy in covering], withheld, index)
+    return Entitlement(_tables(index, switched_on), tuple(withheld), tuple(switched_on))
+
+
+def _covers(users: tuple[Requirement, ...], values: Mapping[str, frozenset[str]]) -> bool:
+    return bool(users) and not any(requirement.values.isdisjoint(values.get(requirement.key, frozenset())) for requirement in users)
+
+
+def _lack(policy: ObjectName, demands: tuple[Demand, ...], values: Mapping[str, frozenset[str]]) -> Withheld | None:
+    """What keeps grants with these demands off, or None where nothing does."""
+    for demand in demands:
+        given = values.get(demand.attribute, frozenset())
+        reads = f"the row filter of policy {policy} reads the user attribute {demand.attribute!r}"
+        if not given or "" in given:
+            way_out = "add it to the user's attributes"
+            return Withheld(policy, Reason.ATTRIBUTE_MISSING, f"{reads}, which the user does not have or has empty; {way_out}")
+        if not all(value_fits(value, demand.family) for value in given):
+            way_out = f"each value must be {EXPECTED[demand.family]}"
+            return Withheld(policy, Reason.ATTRIBUTE_UNFIT, f"{reads} for a column of type {demand.family.value}; {way_out}")
+    return None
+
+
+def _tables(index: Index, switched_on: Iterable[tuple[int, int]]) -> tuple[TableEntitlement, ...]:
+    grants: dict[int, list[Grant]] = {}
+    for policy, number in switched_on:
+        for table, grant in index.policies[policy].grant_sets[number].grants:
+            grants.setdefault(table, []).append(grant)
+    return tuple(TableEntitlement(index.tables[table], tuple(grants[table])) for table in sorted(grants))
+
+
+def _denial(covering: list[CompiledPolicy], withheld: list[Withheld], index: Index) -> Denial:
+    if withheld:
+        # An attribute to add is a smaller step than one to mend.
+        first = min(withheld, key=lambda each: each.reason is not Reason.ATTRIBUTE_MISSING)
+        return Denial(first.reason, first.message)
+    if covering:
+        names = ", ".join(str(policy.id) for policy in covering[:5]) + (", …" if len(covering) > 5 else "")
+        return Denial(Reason.NO_TABLE, f"policies cover the user but grant no table here: see the conditions of {names}")
+    keys = sorted({requirement.key for policy in index.policies for requirement in policy.users})
+    asked = f"policies here ask for the user attributes {', '.join(keys[:10])}" if keys else "no policy is in force here"
+    return Denial(Reason.NO_POLICY, f"no policy covers the user; {asked}")

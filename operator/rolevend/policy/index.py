@@ -1,0 +1,154 @@
+"""The object side of decisions, compiled once for a catalog and its policies: what each policy would give, whoever asks.
+
+An index knows no user. Whatever a policy says that does not hold for a table (a column that is not there, a table that cannot
+be governed) is left out of the index and told in the policy's report; it never makes another grant wider.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from rolevend.catalog import Catalog, Column, Family, Table, TableId
+from rolevend.errors import InvalidInput
+from rolevend.model import ObjectName
+from rolevend.policy.binding import bind
+from rolevend.policy.expression import AttributeMembership, Condition, atoms, attributes
+from rolevend.policy.mask import Mask
+from rolevend.policy.selection import SelectedColumn, column_choice, table_test
+from rolevend.policy.statement import Policy, Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Leave to read these columns of one table, in rows where `condition` holds, each through its mask."""
+
+    policy: ObjectName
+    condition: Condition
+    masks: tuple[tuple[str, Mask], ...]
+    """Every granted column in the table's order; never empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The user must have `attribute`, and each of its values must be one that a column of `family` can hold."""
+
+    attribute: str
+    family: Family
+
+
+@dataclass(frozen=True, slots=True)
+class GrantSet:
+    """One policy's grants that ask the same of a user: on or off together. Tables are places in `Index.tables`, ascending."""
+
+    demands: tuple[Demand, ...]
+    grants: tuple[tuple[int, Grant], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    id: ObjectName
+    users: tuple[Requirement, ...]
+    grant_sets: tuple[GrantSet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that a policy says and that does not hold; `table` is None where it concerns the policy as a whole."""
+
+    table: TableId | None
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFallback:
+    """`mask` cannot be shown in a column of this type: the column is NULL instead."""
+
+    table: TableId
+    column: str
+    mask: Mask
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReport:
+    """What became of one policy, for its conditions."""
+
+    policy: ObjectName
+    granted_tables: int
+    problems: tuple[Problem, ...]
+    mask_fallbacks: tuple[MaskFallback, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    tables: tuple[Table, ...]
+    """Sorted by their ids."""
+    policies: tuple[CompiledPolicy, ...]
+    """Sorted by their ids."""
+    reports: tuple[PolicyReport, ...]
+    """In the order of `policies`."""
+
+
+def compile_policies(catalog: Catalog, policies: Iterable[Policy]) -> Index:
+    """Deterministic, whatever the order of `policies`; their ids are unique."""
+    tables = tuple(sorted(catalog.tables.values(), key=lambda table: table.id))
+    compiled = [_compile(tables, policy) for policy in sorted(policies, key=lambda policy: policy.id)]
+    return Index(tables, tuple(policy for policy, _ in compiled), tuple(report for _, report in compiled))
+
+
+def _compile(tables: tuple[Table, ...], policy: Policy) -> tuple[CompiledPolicy, PolicyReport]:
+    selects, choose = table_test(policy), column_choice(policy)
+    problems: list[Problem] = []
+    fallbacks: list[MaskFallback] = []
+    by_demands: dict[tuple[Demand, ...], list[tuple[int, Grant]]] = {}
+    for place, table in enumerate(tables):
+        if not selects(table):
+            continue
+        chosen = [(column, choice) for column in table.columns if (choice := choose(column)) is not None]
+        match _filter(policy, table) if chosen else None:
+            case Problem() as problem:
+                problems.append(problem)
+            case Condition() as condition:
+                fallbacks += (fallback for column, choice in chosen for fallback in _fallbacks(table.id, column, choice))
+                grant = Grant(policy.id, condition, tuple((column.name, choice.mask) for column, choice in chosen))
+                by_demands.setdefault(_demands(condition), []).append((place, grant))
+            case None:
+                pass
+    granted = sum(map(len, by_demands.values()))
+    if not granted and not problems:
+        problems.append(Problem(None, "spec.tables", _nothing_selected(policy)))
+    grant_sets = tuple(GrantSet(demands, tuple(grants)) for demands, grants in sorted(by_demands.items(), key=lambda item: _order(item[0])))
+    return CompiledPolicy(policy.id, policy.users, grant_sets), PolicyReport(policy.id, granted, tuple(problems), tuple(fallbacks))
+
+
+def _filter(policy: Policy, table: Table) -> Condition | Problem:
+    if table.obstacle:
+        return Problem(table.id, "spec.tables", f"{table.id} {table.obstacle}: it is not granted")
+    if policy.row_filter is None:
+        return Condition((), None)
+    try:
+        predicate = bind(policy.row_filter, table)
+    except InvalidInput as error:
+        return Problem(table.id, error.field, f"{error.message} ({table.id} is not granted)")
+    return Condition(attributes(predicate), predicate)
+
+
+def _demands(condition: Condition) -> tuple[Demand, ...]:
+    tests = () if condition.predicate is None else atoms(condition.predicate)
+    found = {Demand(test.attribute, test.column.family) for test in tests if isinstance(test, AttributeMembership)}
+    return tuple(sorted(found, key=lambda demand: (demand.attribute, demand.family.value)))
+
+
+def _order(demands: tuple[Demand, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((demand.attribute, demand.family.value) for demand in demands)
+
+
+def _fallbacks(table: TableId, column: Column, choice: SelectedColumn) -> Iterator[MaskFallback]:
+    for mask in choice.dropped:
+        shown = f"column {column.name} of {table} is {column.native_type}, which cannot show {type(mask).__name__}: it is NULL instead"
+        yield MaskFallback(table, column.name, mask, shown)
+
+
+def _nothing_selected(policy: Policy) -> str:
+    reach = ", ".join(sorted(policy.schemas)) or "none"
+    return f"no table with a selected column is in the schemas of namespace {policy.id.namespace} ({reach}); check names and tags"

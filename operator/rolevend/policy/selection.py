@@ -1,0 +1,88 @@
+"""What a policy's selectors match, prepared for many tables: names are compiled once, and an answer is kept per distinct column."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rolevend.catalog import Column, Family, Table, matches
+from rolevend.model import Tag
+from rolevend.policy.mask import Clear, DateTrunc, Mask, Nullify, Partial, Unit, carries, rank
+from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement
+
+_UNITS = (Unit.MONTH, Unit.QUARTER, Unit.YEAR)
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedColumn:
+    mask: Mask
+    dropped: tuple[Mask, ...] = ()
+    """Masks that the column's type cannot carry: the reason why `mask` is Nullify."""
+
+
+def table_test(policy: Policy) -> Callable[[Table], bool]:
+    """Whether the policy is about a table: in its reach, and selected by tags and names as far as given. Nothing given: no table."""
+    required = _required(policy.tables.tags)
+    names = policy.tables.names
+
+    def selects(table: Table) -> bool:
+        return (
+            bool(required or names)
+            and table.id.schema in policy.schemas
+            and _carries_all(table.tags, required)
+            and (not names or any(matches(each.schema, table.id.schema) and matches(each.name, table.id.name) for each in names))
+        )
+
+    return selects
+
+
+def column_choice(policy: Policy) -> Callable[[Column], SelectedColumn | None]:
+    """What the policy shows of a column: None where it does not select it, else the mask that shows least of those that match."""
+    selected = _column_test(policy.columns)
+    # By name, so that of two masks that show as little as each other the rule that sorts first holds.
+    rules = [(_column_test(rule.columns), rule) for rule in sorted(policy.masks, key=lambda rule: rule.name)]
+    answers: dict[tuple[str, frozenset[Tag], Family], SelectedColumn | None] = {}
+
+    def choose(column: Column) -> SelectedColumn | None:
+        key = (column.name, column.tags, column.family)
+        if key not in answers:
+            answers[key] = _choice([rule for applies, rule in rules if applies(column)], column.family) if selected(column) else None
+        return answers[key]
+
+    return choose
+
+
+def _choice(rules: Iterable[MaskRule], family: Family) -> SelectedColumn:
+    given = [rule.mask for rule in rules]
+    carried = [mask if carries(mask, family) else Nullify() for mask in given]
+    return SelectedColumn(max(carried, key=_strictness, default=Clear()), tuple(mask for mask in given if not carries(mask, family)))
+
+
+def _strictness(mask: Mask) -> tuple[int, int]:
+    """Within a policy also the parameters count; between policies only the rank does."""
+    match mask:
+        case Partial(keep_last):
+            return rank(mask), -keep_last
+        case DateTrunc(unit):
+            return rank(mask), _UNITS.index(unit)
+        case _:
+            return rank(mask), 0
+
+
+def _column_test(selector: ColumnSelector) -> Callable[[Column], bool]:
+    required = _required(selector.tags)
+
+    def selects(column: Column) -> bool:
+        return (
+            bool(required or selector.names)
+            and _carries_all(column.tags, required)
+            and (not selector.names or any(matches(pattern, column.name) for pattern in selector.names))
+        )
+
+    return selects
+
+
+def _required(requirements: Iterable[Requirement]) -> tuple[frozenset[Tag], ...]:
+    return tuple(requirement.tags for requirement in requirements)
+
+
+def _carries_all(tags: frozenset[Tag], required: tuple[frozenset[Tag], ...]) -> bool:
+    return not any(alternatives.isdisjoint(tags) for alternatives in required)
