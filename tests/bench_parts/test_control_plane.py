@@ -188,9 +188,17 @@ def test_an_api_server_that_comes_back_has_its_port_and_its_data(control_plane: 
 def test_a_part_that_cannot_start_says_why_and_leaves_nothing(binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     broken = ControlPlane(binaries=binaries, api_server_arguments=("--no-such-flag",))
-    with pytest.raises(PartFailed, match=r"(?s)kube-apiserver ended with exit code 1.*unknown flag: --no-such-flag"):
+    with pytest.raises(PartFailed, match=r"(?s)kube-apiserver ended by itself with exit code 1.*unknown flag: --no-such-flag"):
         broken.start()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_part_that_is_to_blame_is_named(binaries: Binaries, tmp_path: Path) -> None:
+    etcd = tmp_path / "etcd"
+    etcd.write_text("#!/bin/sh\necho the disk is full; exit 7\n")
+    etcd.chmod(0o755)
+    with pytest.raises(PartFailed, match=r"(?s)etcd ended by itself with exit code 7.*the disk is full"):
+        ControlPlane(binaries=Binaries({**binaries.paths, "etcd": etcd})).start()
 
 
 def test_a_folder_in_use_is_refused(binaries: Binaries, tmp_path: Path) -> None:

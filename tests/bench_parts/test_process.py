@@ -74,7 +74,7 @@ def test_a_program_that_fails_says_why(log: Path) -> None:
 
 def test_a_program_that_ends_before_it_is_ready_says_why(log: Path) -> None:
     process = shell("echo no such luck", log).start()
-    with pytest.raises(PartFailed, match=r"(?s)before it was ready.*no such luck"):
+    with pytest.raises(PartFailed, match=r"(?s)ended by itself with exit code 0.*no such luck"):
         process.wait_until(lambda: False, timeout=30)
     process.kill()
 

@@ -81,8 +81,7 @@ class ControlPlane:
                 self.start_api_server()
                 self._controllers = self._controllers_program().start()
                 # The first thing that the controllers do is to give every namespace a ServiceAccount.
-                sign_of_life = "/api/v1/namespaces/default/serviceaccounts/default"
-                self._controllers.wait_until(lambda: self._api.answers(sign_of_life), _READY_TIMEOUT)
+                self._wait_for(self._controllers, "/api/v1/namespaces/default/serviceaccounts/default")
         except BaseException:
             self.stop()
             raise
@@ -149,7 +148,7 @@ class ControlPlane:
         if self._api_server is not None and self._api_server.running:
             return
         self._api_server = self._api_server_program().start()
-        self._api_server.wait_until(lambda: self._api.answers("/readyz"), _READY_TIMEOUT)
+        self._wait_for(self._api_server, "/readyz")
 
     def kubectl(self, *arguments: str, standard_input: str | None = None, kubeconfig: Path | None = None) -> str:
         """What ``kubectl arguments`` prints, as the administrator or whoever `kubeconfig` names.
@@ -193,6 +192,16 @@ class ControlPlane:
     @cached_property
     def _api(self) -> ApiClient:
         return ApiClient(self.server, self._pki / "admin.crt", self._pki / "admin.key")
+
+    def _wait_for(self, process: Process, path: str) -> None:
+        """Wait until the API server answers `path`, which `process` sees to; if etcd ends meanwhile, that is the news."""
+
+        def ready() -> bool:
+            if self._etcd is not None:
+                self._etcd.check()
+            return self._api.answers(path)
+
+        process.wait_until(ready, _READY_TIMEOUT)
 
     def _write_credentials(self) -> None:
         """Write the keys, certificates and kubeconfigs that the parts find each other with."""

@@ -70,22 +70,27 @@ def build(programs: Sequence[str], into: Path, cache: Path, progress: Progress) 
     def tell_with_ready(step: Step, total: int) -> Callable[[str, int], None]:
         def tell(package: str, done: int) -> None:
             ready = ", ".join(program for program in programs if (into / program).exists())
-            step.update(f"{package}{f'; ready: {ready}' if ready else ''}", done=done, total=total)
+            step.update(f"{f'{ready} ready; ' if ready else ''}{package}", done=done, total=total)
 
         return tell
 
     with TemporaryDirectory(prefix="rolevend-go-") as scratch:
         logs = Path(scratch)
         with (
-            progress.step("downloading the sources of the Kubernetes programs") as step,
+            progress.step(f"downloading the sources of {_title(programs)}") as step,
             running(logs / "list.log", "list", "-deps", *packages) as process,
         ):
             total = _follow(process, lambda what, _: step.update(what))
         with (
-            progress.step(f"building {', '.join(programs)} (once; about five minutes on two cores)") as step,
+            progress.step(f"building {_title(programs)} (once, about five minutes)") as step,
             running(logs / "install.log", "install", "-v", *_FLAGS, f"-ldflags={module.linker_flags}", *packages) as process,
         ):
             _follow(process, tell_with_ready(step, total))
+
+
+def _title(programs: Sequence[str]) -> str:
+    """Short enough to leave room on a line."""
+    return " and ".join(programs) if len(programs) <= 2 else f"{len(programs)} Kubernetes programs"
 
 
 def _follow(process: Process, tell: Callable[[str, int], None]) -> int:

@@ -122,10 +122,15 @@ class Process:
         """Return as soon as `ready()`; `PartFailed`, with the end of the log, if the program ends or time is over."""
         deadline = time.monotonic() + timeout
         while not ready():
-            if self.wait(_POLL):
-                raise PartFailed(self.with_log(f"{self.program.name} ended with {self.describe_exit()} before it was ready"))
+            self.wait(_POLL)
+            self.check()
             if time.monotonic() > deadline:
                 raise PartFailed(self.with_log(f"{self.program.name} was not ready within {timeout:g} s"))
+
+    def check(self) -> None:
+        """`PartFailed`, with the end of the log, if the program has ended."""
+        if not self.running:
+            raise PartFailed(self.with_log(f"{self.program.name} ended by itself with {self.describe_exit()}"))
 
     def send(self, number: signal.Signals) -> None:
         """Send it to the program alone; no error if that has ended."""

@@ -109,11 +109,12 @@ class Live:
         detail = TextColumn(
             "{task.fields[detail]}", style="dim", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
         )
+        whole = Column(no_wrap=True)
         start = time.monotonic()
         outcome = "[red]✗[/red]"
         try:
             with Bars(
-                *(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), detail),
+                *(SpinnerColumn(), TextColumn("{task.description}", table_column=whole), TimeElapsedColumn(table_column=whole), detail),
                 console=console,
                 transient=True,
                 expand=True,
