@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle
 from rolevend.naming import role_name, user_handle
-from rolevend.plan import Lease, Profile, contains, needed_attributes, plan
+from rolevend.plan import Lease, Profile, contains, attribute_keys, plan
 from rolevend.policy.decision import Denial, decide
 from rolevend.policy.index import Index
 from rolevend.policy.statement import Requirement
@@ -98,7 +98,7 @@ class Granted:
     def still_carries(self, other: "Granted") -> bool:
         """Whether a role that was vended as `other` may live on under this verdict: everything it reads is granted unchanged."""
         return (
-            contains(self.profile, other.profile) and self.lease.attributes.only(needed_attributes(other.profile)) == other.lease.attributes
+            contains(self.profile, other.profile) and self.lease.attributes.only(attribute_keys(other.profile)) == other.lease.attributes
         )
 
 
@@ -185,7 +185,7 @@ class Directory:
             agent=agent.name,
             agent_handle=agent.handle,
             user=person.user,
-            attributes=person.attributes.only(needed_attributes(profile)),
+            attributes=person.attributes.only(attribute_keys(profile)),
             expires_at=request.expires_at,
         )
         return Granted(profile, lease, handle)

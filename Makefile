@@ -1,0 +1,64 @@
+# One verb per habit. Everything it needs it sets up itself, in .venv and in the user's cache folder.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev check test e2e bench crds docs lock fix clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Install everything into .venv, from the hash-locked requirements
+
+demo: $(STAMP) ## Show the main job on a real control plane and a real PostgreSQL (the first run builds Kubernetes, about 5 minutes)
+	@$(BIN)/rolevend demo $(ARGS)
+
+dev: $(STAMP) ## The same, and leave everything up to try by hand
+	@$(BIN)/rolevend demo --dev $(ARGS)
+
+test: $(STAMP) ## Run every test on real parts
+	$(BIN)/python -m pytest $(ARGS)
+
+e2e: $(STAMP) ## Run the end-to-end tests alone: the demo, its broken variants, the README's commands
+	$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+check: $(STAMP) ## Lint, types, import contracts, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m rolevend.resources.crd --check .
+	$(BIN)/python docs/generate.py --check
+
+fix: $(STAMP) ## Format, and mend what can be mended by a machine
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## Measure, and print ratios beside their budgets
+	$(BIN)/python -m bench $(ARGS)
+
+crds: $(STAMP) ## Write the CRDs, and the chart's copies of them
+	$(BIN)/python -m rolevend.resources.crd --write .
+
+docs: $(STAMP) ## Write the reference pages that come from the code
+	$(BIN)/python docs/generate.py --write
+
+lock: $(STAMP) ## Resolve the dependencies again
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--all-extras --group dev pyproject.toml -o requirements/dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--extra operator --extra postgres pyproject.toml -o requirements/image.lock
+
+clean: ## Remove .venv and caches of this checkout; the user's cache folder stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(STAMP): requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "rolevend needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.13 …" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $@
