@@ -1,0 +1,29 @@
+# docker build -t rolevend:0.1.0 .
+ARG PYTHON=3.13
+
+FROM python:${PYTHON}-slim AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /source
+RUN python -m venv --without-pip /opt/rolevend
+# Dependencies first, so that a change of our code does not download them again; every one by its hash, and as a wheel.
+COPY requirements/image.lock requirements/image.lock
+RUN pip --python /opt/rolevend/bin/python install --require-hashes --only-binary :all: -r requirements/image.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY operator operator
+RUN pip wheel --no-deps --wheel-dir /wheels . \
+ && pip --python /opt/rolevend/bin/python install --no-deps --no-index --find-links /wheels 'rolevend[operator,postgres]' \
+ && pip --python /opt/rolevend/bin/python check
+
+FROM python:${PYTHON}-slim
+LABEL org.opencontainers.image.title="rolevend" \
+      org.opencontainers.image.description="Vends short-lived, least-privilege database roles to AI agents that act on behalf of a person" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# Nothing is installed in a running container: the root file system is read-only there.
+RUN pip uninstall --yes --quiet --root-user-action ignore pip
+COPY --from=build /opt/rolevend /opt/rolevend
+ENV PATH=/opt/rolevend/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# By number, so that kubelet can see that it is not root.
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT ["rolevend"]
+CMD ["operator"]
