@@ -1,6 +1,6 @@
-"""The CustomResourceDefinitions, generated from the models: `python -m rolevend.resources.crd --write crds`.
+"""The CustomResourceDefinitions, generated from the models: `python -m rolevend.resources.crd --write .` at the top of a checkout.
 
-With `--chart` the same as templates of the Helm chart. Generated means generated: `--check` fails on any difference.
+As plain manifests and as templates of the Helm chart. Generated means generated: `--check .` fails on any difference.
 """
 
 import argparse
@@ -62,6 +62,11 @@ def definition(kind: Kind) -> dict[str, Any]:
     }
 
 
+def generated() -> dict[Path, dict[str, str]]:
+    """Folder of a checkout -> its generated files."""
+    return {Path("crds"): documents(), Path("charts/rolevend/templates/crds"): chart_templates()}
+
+
 def write(folder: Path, files: Mapping[str, str]) -> None:
     """Afterwards the folder holds these files, and no other definition of ours."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,17 +86,17 @@ def differences(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m rolevend.resources.crd", description="Write or check the generated definitions.")
     action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", type=Path, metavar="DIR", help="make the folder hold what the models say")
-    action.add_argument("--check", type=Path, metavar="DIR", help="fail where the folder holds something else")
-    parser.add_argument("--chart", action="store_true", help="as templates of the Helm chart")
+    action.add_argument("--write", type=Path, metavar="DIR", help="make the checkout in DIR hold what the models say")
+    action.add_argument("--check", type=Path, metavar="DIR", help="fail where the checkout in DIR holds something else")
     chosen = parser.parse_args(arguments)
-    files = chart_templates() if chosen.chart else documents()
-    if chosen.write is not None:
-        write(chosen.write, files)
-        return 0
-    different = differences(chosen.check, files)
-    for name in different:
-        print(f"{chosen.check / name}: not what the models say; run make crds", file=sys.stderr)
+    different = []
+    for folder, files in generated().items():
+        if chosen.write is not None:
+            write(chosen.write / folder, files)
+        else:
+            different += [folder / name for name in differences(chosen.check / folder, files)]
+    for path in different:
+        print(f"{path}: not what the models say; run make crds", file=sys.stderr)
     return 1 if different else 0
 
 
