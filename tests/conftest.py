@@ -1,4 +1,4 @@
-"""Until `tests/conftest.py` shares them with everybody."""
+"""The real parts, shared by every test that needs them."""
 
 from tests.support.parts import binaries, control_plane, postgres
 
