@@ -3,19 +3,19 @@
 import enum
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from hashlib import sha256
 from itertools import count
 from typing import Any, Final, NamedTuple
 
-from rolevend.catalog import Family, TableId
+from rolevend.catalog import Family, Table, TableId
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
-from rolevend.policy.decision import Entitlement, TableEntitlement
+from rolevend.policy.decision import Entitlement
 from rolevend.policy.expression import Condition as Condition
 from rolevend.policy.expression import render
+from rolevend.policy.index import Grant
 from rolevend.policy.mask import Mask, Nullify, rank
 
 MAXIMUM_NAME_BYTES: Final = 63
@@ -85,7 +85,7 @@ def plan(entitlement: Entitlement, cluster: ClusterId) -> Profile:
     column (equal rank: the grant of the policy whose id is smallest), and NULL where there is none.
     """
     views = view_names(each.table.id for each in entitlement.tables)
-    tables = tuple(_table_shape(each, views[each.table.id]) for each in entitlement.tables)
+    tables = tuple(_lowered(entitlement, views))
     return Profile(_profile_name(tables, cluster), tables)
 
 
@@ -97,6 +97,8 @@ def attribute_keys(profile: Profile) -> tuple[str, ...]:
 
 def contains(new: Profile, old: Profile) -> bool:
     """Whether every table of `old` is in `new`, unchanged: rows, masks, types and the name it is found under."""
+    if new.name == old.name:
+        return True
     shapes = {shape.table: shape for shape in new.tables}
     return all(shapes.get(shape.table) == shape for shape in old.tables)
 
@@ -124,25 +126,46 @@ def _hashed_names(table: TableId, wish: str) -> Iterator[str]:
         yield wish.encode()[: MAXIMUM_NAME_BYTES - 9].decode(errors="ignore") + "_" + digest
 
 
-def _table_shape(entitled: TableEntitlement, view: str) -> TableShape:
-    # Equal texts are equal conditions, since both are bound to this table; sorting by them forgets the policies' order.
-    conditions = {_text(grant.condition): grant.condition for grant in entitled.grants}
-    everything = conditions.get(_EVERY_ROW)
-    rows = (everything,) if everything is not None else tuple(conditions[text] for text in sorted(conditions))
-    row_texts = frozenset(conditions) if everything is None else frozenset({_EVERY_ROW})
-    given = [(grant.policy, _text(grant.condition), dict(grant.masks)) for grant in entitled.grants]
+@dataclass(frozen=True, slots=True)
+class _Granted:
+    """One grant, and the text of its condition. Within a table equal texts are equal conditions: both are bound to it."""
 
-    @cache
-    def cells(masks: tuple[Mask | None, ...]) -> tuple[Cell, ...]:
-        offers = [_Offer(rank(mask), policy, text, mask) for (policy, text, _), mask in zip(given, masks, strict=True) if mask is not None]
-        return _cells(offers, conditions, row_texts)
+    grant: Grant
+    text: str
 
+
+def _lowered(entitlement: Entitlement, views: Mapping[TableId, str]) -> Iterator[TableShape]:
+    texts: dict[int, str] = {}  # grants of many tables share their condition
+
+    def text(condition: Condition) -> str:
+        if id(condition) not in texts:
+            texts[id(condition)] = _EVERY_ROW if condition.predicate is None else render(condition.predicate)
+        return texts[id(condition)]
+
+    for each in entitlement.tables:
+        granted = [_Granted(grant, text(grant.condition)) for grant in each.grants]
+        yield _table_shape(each.table, views[each.table.id], granted)
+
+
+def _table_shape(table: Table, view: str, granted: Sequence[_Granted]) -> TableShape:
+    # Sorting by text forgets the order of the policies, so that it does not tell one shape from another.
+    conditions = {each.text: each.grant.condition for each in granted}
+    shown = [_EVERY_ROW] if _EVERY_ROW in conditions else sorted(conditions)
+    masks_of = [dict(each.grant.masks) for each in granted]
+    cells: dict[tuple[Mask | None, ...], tuple[Cell, ...]] = {}
     columns = []
-    for column in entitled.table.columns:
-        masks = tuple(mask_of.get(column.name) for _, _, mask_of in given)
-        if any(mask is not None for mask in masks):
-            columns.append(ColumnShape(column.name, column.family, column.native_type, cells(masks)))
-    return TableShape(entitled.table.id, view, rows, tuple(columns))
+    for column in table.columns:
+        masks = tuple(mask_of.get(column.name) for mask_of in masks_of)
+        if masks not in cells:
+            offers = [
+                _Offer(rank(mask), each.grant.policy, each.text, mask)
+                for each, mask in zip(granted, masks, strict=True)
+                if mask is not None
+            ]
+            cells[masks] = _cells(offers, conditions, frozenset(shown))
+        if cells[masks]:
+            columns.append(ColumnShape(column.name, column.family, column.native_type, cells[masks]))
+    return TableShape(table.id, view, tuple(conditions[text] for text in shown), tuple(columns))
 
 
 class _Offer(NamedTuple):
@@ -155,6 +178,7 @@ class _Offer(NamedTuple):
 
 
 def _cells(offers: Iterable[_Offer], conditions: Mapping[str, Condition], rows: frozenset[str]) -> tuple[Cell, ...]:
+    """The cells of a column, or () where nothing is offered: the column is not granted."""
     groups: list[tuple[Mask, list[str]]] = []
     seen: set[str] = set()
     for offer in sorted(offers, key=lambda offer: offer[:2]):
@@ -165,6 +189,8 @@ def _cells(offers: Iterable[_Offer], conditions: Mapping[str, Condition], rows: 
             groups[-1][1].append(offer.condition)
         else:
             groups.append((offer.mask, [offer.condition]))
+    if not groups:
+        return ()
     if groups[-1][0] == Nullify():  # what nothing shows is NULL anyway
         seen.difference_update(groups.pop()[1])
     if not groups:
@@ -173,10 +199,6 @@ def _cells(offers: Iterable[_Offer], conditions: Mapping[str, Condition], rows: 
     if _EVERY_ROW in seen or seen >= rows:  # every row that is left belongs to the last cell
         cells[-1] = Cell((), cells[-1].mask)
     return tuple(cells)
-
-
-def _text(condition: Condition) -> str:
-    return _EVERY_ROW if condition.predicate is None else render(condition.predicate)
 
 
 def _conditions(table: TableShape) -> Iterator[Condition]:

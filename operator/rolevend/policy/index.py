@@ -4,7 +4,7 @@ An index knows no user. Whatever a policy says that does not hold for a table (a
 be governed) is left out of the index and told in the policy's report; it never makes another grant wider.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from rolevend.catalog import Catalog, Column, Family, Table, TableId
@@ -97,7 +97,7 @@ def compile_policies(catalog: Catalog, policies: Iterable[Policy]) -> Index:
 
 
 def _compile(tables: tuple[Table, ...], policy: Policy) -> tuple[CompiledPolicy, PolicyReport]:
-    selects, choose = table_test(policy), column_choice(policy)
+    selects, choose, filter_of = table_test(policy), column_choice(policy), _filters(policy)
     problems: list[Problem] = []
     fallbacks: list[MaskFallback] = []
     by_demands: dict[tuple[Demand, ...], list[tuple[int, Grant]]] = {}
@@ -105,7 +105,7 @@ def _compile(tables: tuple[Table, ...], policy: Policy) -> tuple[CompiledPolicy,
         if not selects(table):
             continue
         chosen = [(column, choice) for column in table.columns if (choice := choose(column)) is not None]
-        match _filter(policy, table) if chosen else None:
+        match filter_of(table) if chosen else None:
             case Problem() as problem:
                 problems.append(problem)
             case Condition() as condition:
@@ -121,16 +121,27 @@ def _compile(tables: tuple[Table, ...], policy: Policy) -> tuple[CompiledPolicy,
     return CompiledPolicy(policy.id, policy.users, grant_sets), PolicyReport(policy.id, granted, tuple(problems), tuple(fallbacks))
 
 
-def _filter(policy: Policy, table: Table) -> Condition | Problem:
-    if table.obstacle:
-        return Problem(table.id, "spec.tables", f"{table.id} {table.obstacle}: it is not granted")
-    if policy.row_filter is None:
-        return Condition((), None)
-    try:
-        predicate = bind(policy.row_filter, table)
-    except InvalidInput as error:
-        return Problem(table.id, error.field, f"{error.message} ({table.id} is not granted)")
-    return Condition(attributes(predicate), predicate)
+def _filters(policy: Policy) -> Callable[[Table], Condition | Problem]:
+    """The policy's row filter, bound. Tables whose filtered columns have the same types share one value: so does all that
+    is made of it."""
+    row_filter = policy.row_filter
+    names = [] if row_filter is None else sorted({atom.column.name for atom in atoms(row_filter)})
+    bound: dict[tuple[tuple[Family, str] | None, ...], Condition] = {}
+
+    def condition(table: Table) -> Condition | Problem:
+        if table.obstacle:
+            return Problem(table.id, "spec.tables", f"{table.id} {table.obstacle}: it is not granted")
+        columns = [table.column(name) for name in names]
+        types = tuple(None if column is None else (column.family, column.native_type) for column in columns)
+        if types not in bound:
+            try:
+                predicate = None if row_filter is None else bind(row_filter, table)
+            except InvalidInput as error:
+                return Problem(table.id, error.field, f"{error.message} ({table.id} is not granted)")
+            bound[types] = Condition(() if predicate is None else attributes(predicate), predicate)
+        return bound[types]
+
+    return condition
 
 
 def _demands(condition: Condition) -> tuple[Demand, ...]:
