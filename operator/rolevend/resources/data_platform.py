@@ -1,11 +1,11 @@
 """The kind DataPlatform: a database, who owns policy for which of its schemas, and which agents may ever get there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rolevend.resources.part import VALIDATIONS, Atomic, Distinct, KeyedBy, Part, Rule, exactly_one
+from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, exactly_one
 from rolevend.resources.shared import Assertion, Resource, SecretRef, Status
 from rolevend.resources.text import Count, Host, Identifier, Label, LabelValue, Seconds, Sentence
 
@@ -73,26 +73,20 @@ class AgentTerms(Part):
 class DataPlatformSpec(Part):
     """How to reach it, who owns what, and who may ever get here."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("kind of platform", "postgres"),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one("kind of platform", "postgres"),
+        Rule(
+            cel="!has(self.domains) || self.domains.all(one, one.schemas.all(name, self.domains.exists_one(other, name in other.schemas)))",
+            message="domains: a schema belongs to at most one namespace: leave it in one item only",
+            holds=lambda spec: _once_each(name for domain in spec.domains for name in domain.schemas),
+            field="domains",
+        ),
+    )
 
     postgres: Postgres | None = None
     """A PostgreSQL database. Exactly one kind of platform must be set."""
     credentials: Credentials
-    domains: Annotated[
-        tuple[Domain, ...],
-        Field(
-            max_length=32,
-            json_schema_extra={
-                VALIDATIONS: [
-                    {
-                        "rule": "self.all(one, one.schemas.all(name, self.exists_one(other, name in other.schemas)))",
-                        "message": "spec.domains: a schema belongs to at most one namespace: leave it in one item only",
-                    }
-                ]
-            },
-        ),
-        KeyedBy(("namespace",)),
-    ] = ()
+    domains: Annotated[tuple[Domain, ...], Field(max_length=32), KeyedBy(("namespace",))] = ()
     """Which namespace writes policy for which schemas. What is in nobody's domain is granted to nobody."""
     agents: Annotated[tuple[AgentTerms, ...], Field(max_length=64), Atomic()] = ()
     """Which agents may get here, and on what terms. Where several items select a namespace, the widest term holds. Without an
@@ -116,3 +110,8 @@ class DataPlatform(Resource):
     kind: Literal["DataPlatform"] = "DataPlatform"
     spec: DataPlatformSpec
     status: DataPlatformStatus = DataPlatformStatus()
+
+
+def _once_each(names: Iterable[str]) -> bool:
+    counted = list(names)
+    return len(set(counted)) == len(counted)

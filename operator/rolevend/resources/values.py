@@ -8,7 +8,6 @@ from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, Tag, User, UserHandle
 from rolevend.platforms.base import Address
 from rolevend.policy import predicate
-from rolevend.policy.expression import Predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
 from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
 from rolevend.resources import access_policy as spelled
@@ -79,17 +78,9 @@ def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
             names=tuple(TableId(pattern.schema_name, pattern.name) for pattern in spec.tables.match_names or ()),
         ),
         columns=_columns(spec.columns),
-        row_filter=None if spec.row_filter is None else row_filter(spec.row_filter),
+        row_filter=None if spec.row_filter is None else predicate.parse(spec.row_filter, "spec.rowFilter"),
         masks=tuple(MaskRule(rule.name, _columns(rule.columns), mask(rule)) for rule in spec.masks),
     )
-
-
-def row_filter(text: str) -> Predicate:
-    try:
-        return predicate.parse(text)
-    except InvalidInput as error:
-        inner = f"{error.field}: " if error.field else ""
-        raise InvalidInput("spec.rowFilter", inner + error.message) from error
 
 
 def mask(rule: spelled.MaskRule) -> Mask:

@@ -1,0 +1,215 @@
+"""Objects of every kind: valid ones to start from, and every way we know to spoil one, with the field that the refusal must name."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+Body = dict[str, Any]
+
+_PLATFORM = [{"name": "warehouse"}]
+_USER = {"issuer": "https://idp.example.org", "subject": "anna"}
+_TAGGED = {"matchTags": [{"key": "pii", "operator": "In", "values": ["id"]}]}
+
+_SPECS: Final[Mapping[str, Body]] = {
+    "AccessPolicy": {
+        "platformRefs": _PLATFORM,
+        "users": {"matchAttributes": [{"key": "job", "operator": "In", "values": ["analyst"]}]},
+        "tables": {
+            "matchTags": [{"key": "domain", "operator": "In", "values": ["claims"]}],
+            "matchNames": [{"schema": "claims", "name": "*"}],
+        },
+        "columns": {"matchNames": ["*"]},
+        "rowFilter": "country IN (user_attr('countries'))",
+        "masks": [
+            {"name": "ids", "columns": _TAGGED, "type": "Hash"},
+            {"name": "names", "columns": {"matchNames": ["full_name"]}, "type": "Partial", "partial": {"keepLast": 2}},
+            {"name": "births", "columns": {"matchNames": ["birth_*"]}, "type": "DateTrunc", "dateTrunc": {"unit": "Year"}},
+            {"name": "notes", "columns": {"matchNames": ["note"]}, "type": "Constant", "constant": {"value": "(withheld)"}},
+            {"name": "rest", "columns": {"matchNames": ["iban"]}, "type": "Nullify"},
+        ],
+    },
+    "Agent": {
+        "handle": "FINBOT",
+        "onBehalfOf": {
+            "assertion": "Trusted",
+            "users": {"matchAttributes": [{"key": "department", "operator": "In", "values": ["claims"]}]},
+        },
+        "limits": {"maxExpirationSeconds": 1800},
+    },
+    "DataPlatform": {
+        "postgres": {"host": "db.example.org", "port": 5432, "database": "claims"},
+        "credentials": {"programmerSecretRef": {"name": "programmer"}, "vendorSecretRef": {"name": "vendor"}},
+        "domains": [{"namespace": "domain-claims", "schemas": ["claims"]}, {"namespace": "domain-hr", "schemas": ["hr"]}],
+        "agents": [
+            {"namespaceSelector": {"matchLabels": {"team": "claims"}}, "assertions": ["Trusted"], "maxExpirationSeconds": 3600},
+        ],
+    },
+    "TagBinding": {
+        "platformRefs": _PLATFORM,
+        "tables": [{"schema": "claims", "name": "*", "tags": [{"key": "domain", "value": "claims"}]}],
+        "columns": [{"schema": "claims", "table": "people", "column": "ssn", "tags": [{"key": "pii", "value": "id"}]}],
+    },
+    "UserAttributes": {
+        "user": _USER,
+        "handle": "ANNA",
+        "attributes": [{"key": "countries", "values": ["DE", "AT"]}, {"key": "job", "values": ["analyst"]}],
+    },
+    "VendedRole": {"agentRef": {"name": "finbot"}, "user": _USER, "platformRefs": _PLATFORM, "expirationSeconds": 900},
+}
+
+KINDS: Final = tuple(_SPECS)
+CLUSTER_KINDS: Final = frozenset({"DataPlatform", "UserAttributes"})
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "missing"
+
+
+MISSING: Final = _Missing()
+"""In place of a value: the member is not there."""
+
+
+def valid(kind: str, name: str = "sample", namespace: str = "agents") -> Body:
+    """A new object that is right in every way, with every optional field set."""
+    place = {} if kind in CLUSTER_KINDS else {"namespace": namespace}
+    return {
+        "apiVersion": "rolevend.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": name, **place},
+        "spec": copy.deepcopy(_SPECS[kind]),
+    }
+
+
+def changed(body: Body, path: str, value: Any) -> Body:
+    """A copy in which the member at `path`, such as `spec.masks[0].type`, is `value`."""
+    copied = copy.deepcopy(body)
+    *way, last = _steps(path)
+    target: Any = copied
+    for step in way:
+        target = target[step]
+    if value is MISSING:
+        del target[last]
+    else:
+        target[last] = value
+    return copied
+
+
+def _steps(path: str) -> list[str | int]:
+    return [int(step) if step.isdigit() else step for step in path.replace("[", ".").replace("]", "").split(".")]
+
+
+@dataclass(frozen=True)
+class Spoiled:
+    """A valid object of `kind` with `value` at `path`; a refusal must name `field`."""
+
+    kind: str
+    path: str
+    value: Any
+    field: str = ""
+
+    @property
+    def named(self) -> str:
+        return self.field or self.path
+
+    @property
+    def body(self) -> Body:
+        return changed(valid(self.kind), self.path, self.value)
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.path}-{ascii(self.value)[:30]}"
+
+
+HOSTILE: Final = ("\x00", "a\x00b", "a\nb", "\u202egnp.exe", "a\u2066b", "a\u200bb", "", " ", " a", "a ", "x" * 10_000)
+"""What no key or value may be."""
+
+NOT_A_NAME: Final = ("'; DROP ROLE x; --", 'a"b', "a;b", "A", "ä", "🙂", "a/b", "../a", "-a", *HOSTILE)
+"""What the name of an object may not be."""
+
+SPOILED: Final = (
+    # Names of other objects
+    *(Spoiled("VendedRole", "spec.agentRef.name", text) for text in NOT_A_NAME),
+    *(Spoiled("VendedRole", "spec.platformRefs[0].name", text) for text in ("a;b", "x" * 254)),
+    *(Spoiled("DataPlatform", "spec.credentials.vendorSecretRef.name", text) for text in ("a b", "")),
+    *(Spoiled("DataPlatform", "spec.domains[0].namespace", text) for text in ("a.b", "x" * 64)),
+    # People, attributes, tags
+    *(Spoiled("VendedRole", "spec.user.subject", text) for text in HOSTILE),
+    *(Spoiled("VendedRole", "spec.user.issuer", text) for text in HOSTILE),
+    *(Spoiled("UserAttributes", "spec.attributes[0].key", text) for text in HOSTILE),
+    *(Spoiled("UserAttributes", "spec.attributes[0].values[1]", text) for text in HOSTILE),
+    *(Spoiled("TagBinding", "spec.columns[0].tags[0].value", text) for text in HOSTILE),
+    *(Spoiled("AccessPolicy", "spec.users.matchAttributes[0].values[0]", text) for text in HOSTILE),
+    # Handles
+    *(Spoiled("Agent", "spec.handle", text) for text in ("finbot", "FIN-BOT", "X" * 11, "ÄGENT", "A_B", *HOSTILE)),
+    *(Spoiled("UserAttributes", "spec.handle", text) for text in ("anna", "X" * 12, "A'B", *HOSTILE)),
+    # Names in a database: anything printable, but no longer than the database takes
+    *(
+        Spoiled("TagBinding", "spec.columns[0].table", text)
+        for text in ("\x00", "a\nb", "\u202egnp", "", "x" * 64, "ä" * 32, "🙂" * 16, "x" * 10_000)
+    ),
+    Spoiled("DataPlatform", "spec.postgres.database", "ä" * 32),
+    # Numbers
+    *(Spoiled("VendedRole", "spec.expirationSeconds", number) for number in (4, 86401, -1, 2**70, 900.5, "900", True, [900])),
+    *(Spoiled("Agent", "spec.limits.maxExpirationSeconds", number) for number in (0, 86401)),
+    *(Spoiled("DataPlatform", "spec.postgres.port", number) for number in (0, 65536, "5432")),
+    *(Spoiled("AccessPolicy", "spec.masks[1].partial.keepLast", number) for number in (0, 65)),
+    # What must be there
+    *(Spoiled("VendedRole", f"spec.{name}", MISSING) for name in ("agentRef", "user", "platformRefs")),
+    Spoiled("VendedRole", "spec", MISSING),
+    Spoiled("VendedRole", "spec.user.subject", MISSING),
+    *(Spoiled("AccessPolicy", f"spec.{name}", MISSING) for name in ("platformRefs", "users", "tables", "columns")),
+    Spoiled("AccessPolicy", "spec.users", {}, "spec.users.matchAttributes"),
+    Spoiled("AccessPolicy", "spec.users.matchAttributes", []),
+    Spoiled("AccessPolicy", "spec.tables", {}),
+    Spoiled("AccessPolicy", "spec.columns", {}),
+    Spoiled("AccessPolicy", "spec.columns.matchNames", []),
+    Spoiled("AccessPolicy", "spec.masks[0].columns", {}),
+    *(Spoiled("Agent", f"spec.{name}", MISSING) for name in ("handle", "onBehalfOf")),
+    Spoiled("Agent", "spec.onBehalfOf.assertion", MISSING),
+    Spoiled("TagBinding", "spec", {"platformRefs": _PLATFORM}),
+    Spoiled("TagBinding", "spec.tables[0].tags", []),
+    Spoiled("DataPlatform", "spec.credentials", MISSING),
+    Spoiled("DataPlatform", "spec.postgres", MISSING, "spec"),
+    Spoiled("DataPlatform", "spec.agents[0].assertions", []),
+    Spoiled("DataPlatform", "spec.agents[0].namespaceSelector.matchLabels", {}),
+    # Words that mean nothing
+    Spoiled("Agent", "spec.onBehalfOf.assertion", "TokenRequired"),
+    Spoiled("AccessPolicy", "spec.masks[0].type", "Scramble"),
+    Spoiled("AccessPolicy", "spec.masks[2].dateTrunc.unit", "Day"),
+    Spoiled("AccessPolicy", "spec.users.matchAttributes[0].operator", "NotIn"),
+    Spoiled("AccessPolicy", "spec.tables.matchTags[0].operator", "Exists"),
+    # Unions
+    Spoiled("AccessPolicy", "spec.masks[0].partial", {"keepLast": 2}),
+    Spoiled("AccessPolicy", "spec.masks[1].partial", MISSING),
+    Spoiled("AccessPolicy", "spec.masks[1].constant", {"value": "x"}),
+    Spoiled("AccessPolicy", "spec.masks[2].dateTrunc", MISSING),
+    Spoiled("AccessPolicy", "spec.masks[3].constant", MISSING),
+    Spoiled("AccessPolicy", "spec.masks[4].dateTrunc", {"unit": "Year"}),
+    # Lists
+    Spoiled("VendedRole", "spec.platformRefs", []),
+    Spoiled("VendedRole", "spec.platformRefs", [{"name": "warehouse"}, {"name": "crm"}]),
+    Spoiled("AccessPolicy", "spec.platformRefs", [{"name": "warehouse"}, {"name": "warehouse"}]),
+    Spoiled("AccessPolicy", "spec.masks[1].name", "ids", "spec.masks"),
+    Spoiled("AccessPolicy", "spec.columns.matchNames", ["a", "a"]),
+    Spoiled("UserAttributes", "spec.attributes[1].key", "countries", "spec.attributes"),
+    Spoiled("UserAttributes", "spec.attributes[0].values", []),
+    Spoiled("UserAttributes", "spec.attributes[0].values", [str(number) for number in range(257)]),
+    Spoiled("DataPlatform", "spec.domains[1].namespace", "domain-claims", "spec.domains"),
+    # Between fields
+    Spoiled("DataPlatform", "spec.domains[1].schemas", ["payroll", "claims"], "spec.domains"),
+    Spoiled("DataPlatform", "spec.credentials.vendorSecretRef.name", "programmer", "spec.credentials.vendorSecretRef"),
+    Spoiled("DataPlatform", "spec.postgres.host", "one,two"),
+    Spoiled("DataPlatform", "spec.postgres.host", "/var/run/postgresql"),
+    # Texts
+    *(Spoiled("AccessPolicy", "spec.rowFilter", text) for text in ("", "a = 1\x00", "a = '\u202e'", "x" * 2049)),
+    *(Spoiled("AccessPolicy", "spec.masks[3].constant.value", text) for text in ("\x00", "\u202e", "x" * 257)),
+    # Members that nobody knows
+    Spoiled("VendedRole", "spec.purpose", "reporting"),
+    Spoiled("AccessPolicy", "spec.masks[0].typ", "Hash"),
+    # Other shapes
+    Spoiled("VendedRole", "spec", []),
+    Spoiled("VendedRole", "spec.user", "anna"),
+    Spoiled("AccessPolicy", "spec.masks", {}),
+    Spoiled("UserAttributes", "spec.attributes[0].values", "DE"),
+)

@@ -1,0 +1,93 @@
+"""What parsed objects mean to the core."""
+
+import pytest
+from tests.support.manifests import MISSING, changed, valid
+
+from rolevend.catalog import TableId, TagAssignment
+from rolevend.errors import InvalidInput
+from rolevend.model import Attributes, ObjectName, Tag, User
+from rolevend.platforms.base import Address
+from rolevend.policy import predicate
+from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Unit
+from rolevend.policy.statement import ColumnSelector, Requirement, TableSelector
+from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, VendedRole, parse, values
+
+CLAIMS = frozenset({"claims"})
+
+
+def test_a_policy_says_whom_what_and_how():
+    policy = values.policy(parse(AccessPolicy, valid("AccessPolicy", "analysts", "domain-claims")), CLAIMS)
+
+    assert policy.id == ObjectName("domain-claims", "analysts")
+    assert policy.schemas == CLAIMS
+    assert policy.users == (Requirement("job", frozenset({"analyst"})),)
+    assert policy.tables == TableSelector((Requirement("domain", frozenset({"claims"})),), (TableId("claims", "*"),))
+    assert policy.columns == ColumnSelector((), ("*",))
+    assert policy.row_filter == predicate.parse("country IN (user_attr('countries'))")
+    assert [(rule.name, rule.mask) for rule in policy.masks] == [
+        ("ids", Hash()),
+        ("names", Partial(2)),
+        ("births", DateTrunc(Unit.YEAR)),
+        ("notes", Constant("(withheld)")),
+        ("rest", Nullify()),
+    ]
+    assert policy.masks[0].columns == ColumnSelector((Requirement("pii", frozenset({"id"})),), ())
+
+
+def test_a_policy_without_a_filter_shows_every_row():
+    assert values.policy(parse(AccessPolicy, changed(valid("AccessPolicy"), "spec.rowFilter", MISSING)), CLAIMS).row_filter is None
+
+
+@pytest.mark.parametrize("text", ["1 = 1", "country IN (SELECT 1)", "country =", "'"])
+def test_a_filter_that_cannot_be_is_refused_under_its_field(text):
+    policy = parse(AccessPolicy, changed(valid("AccessPolicy"), "spec.rowFilter", text))
+
+    with pytest.raises(InvalidInput) as refused:
+        values.policy(policy, CLAIMS)
+
+    assert refused.value.field == "spec.rowFilter"
+    assert str(refused.value).count("spec.rowFilter") == 1
+
+
+def test_tags_reach_only_the_schemas_of_the_namespace():
+    body = changed(valid("TagBinding"), "spec.tables[0].schema", "*")
+    body = changed(body, "spec.columns[0].schema", "hr")
+
+    assignments = values.tag_assignments(parse(TagBinding, body), frozenset({"claims", "reports"}))
+
+    domain = frozenset({Tag("domain", "claims")})
+    assert assignments == (TagAssignment("claims", "*", None, domain), TagAssignment("reports", "*", None, domain))
+
+
+def test_a_person_is_who_the_identity_provider_says():
+    person = values.known_user(parse(UserAttributes, valid("UserAttributes")))
+
+    attributes = Attributes.of([("countries", ["AT", "DE"]), ("job", ["analyst"])])
+    assert person == (User("https://idp.example.org", "anna"), "ANNA", attributes)
+
+
+def test_a_person_without_a_handle_has_none():
+    assert values.known_user(parse(UserAttributes, changed(valid("UserAttributes"), "spec.handle", MISSING)))[1] is None
+
+
+def test_a_vended_role_is_for_an_agent_of_its_own_namespace():
+    assert values.agent_of(parse(VendedRole, valid("VendedRole", namespace="agents"))) == ObjectName("agents", "finbot")
+
+
+def test_an_agent_may_be_for_some_users_or_for_all():
+    assert values.agent_users(parse(Agent, valid("Agent"))) == (Requirement("department", frozenset({"claims"})),)
+    assert values.agent_users(parse(Agent, changed(valid("Agent"), "spec.onBehalfOf.users", MISSING))) == ()
+
+
+def test_a_platform_says_where_it_is_and_who_owns_what():
+    platform = parse(DataPlatform, valid("DataPlatform"))
+
+    assert values.address(platform) == Address("db.example.org", 5432, "claims")
+    assert values.schemas_of(platform) == {"domain-claims": CLAIMS, "domain-hr": frozenset({"hr"})}
+
+
+@pytest.mark.parametrize(("labels", "selected"), [({"team": "claims", "x": "y"}, True), ({"team": "fraud"}, False), ({}, False)])
+def test_a_platform_selects_namespaces_that_carry_every_label(labels, selected):
+    selector = parse(DataPlatform, valid("DataPlatform")).spec.agents[0].namespace_selector
+
+    assert selector.selects(labels) is selected
