@@ -1,0 +1,28 @@
+"""PostgreSQL 16 to 18. `PostgresPlatform` is the driver; `plan` and `install` prepare a database for it.
+
+The SQL stands in files beside this one: `sql/install` is what a database gets, in order; `sql/survey` and `sql/query` only look.
+Nothing outside of this package knows psycopg.
+"""
+
+from rolevend.platforms.postgres.connections import Limits, Login, Tls, connected
+from rolevend.platforms.postgres.driver import PostgresPlatform
+from rolevend.platforms.postgres.findings import Finding, Kind
+from rolevend.platforms.postgres.install import InstallPlan, Passwords, install, plan
+from rolevend.platforms.postgres.survey import Options
+from rolevend.platforms.postgres.tombstones import Tombstone
+
+__all__ = [
+    "Finding",
+    "InstallPlan",
+    "Kind",
+    "Limits",
+    "Login",
+    "Options",
+    "Passwords",
+    "PostgresPlatform",
+    "Tls",
+    "Tombstone",
+    "connected",
+    "install",
+    "plan",
+]

@@ -1,0 +1,129 @@
+"""Builds a profile where it is missing: looks once, decides, and runs what `render` wrote.
+
+Templates go first, each in a transaction of its own that waits 200 ms for its table; the profile goes last. Cut short at any
+point there is less than was wanted, and nothing that a vend could use.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from rolevend.errors import Conflict, PlatformBusy
+from rolevend.model import ProfileName
+from rolevend.platforms.postgres.connections import Connection
+from rolevend.platforms.postgres.files import query
+from rolevend.platforms.postgres.render import ProfileText, Template
+
+_TOGETHER = 25
+"""Transactions in one message to the server: a slow network is waited for once."""
+_FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
+_PASSING = frozenset({"55P03", "40P01", "40001", "42710", "23505", "42P06", "XX000"})
+"""A lock was not to be had, or somebody else made the same meanwhile: look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateState:
+    role_exists: bool
+    must_be_made: bool
+    finding: str
+    """What was changed by hand, and nobody accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileState:
+    digest: str
+    drift: str | None
+    altered: bool
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    text: str
+    subject: str
+    """What it locks, for the message when it cannot."""
+
+
+def build(connection: Connection, wanted: ProfileText, attempts: int, sleep: Callable[[float], None] = time.sleep) -> None:
+    """`PlatformBusy` if after `attempts` without progress a table is still locked, `Conflict` if one was changed by hand."""
+    with _turn(connection, wanted.name):
+        fewest, left, wait = 1 << 30, attempts, _FIRST_WAIT
+        while steps := steps_for(wanted, *look(connection, wanted)):
+            if len(steps) < fewest:
+                fewest, left, wait = len(steps), attempts, _FIRST_WAIT
+            elif left <= 0:
+                raise PlatformBusy(f"cannot build profile {wanted.name}: {steps[0].subject} is locked by somebody; try again")
+            else:
+                sleep(wait)
+                wait = min(wait * 2, _LONGEST_WAIT)
+            left -= 1
+            _run(connection, steps)
+
+
+def look(connection: Connection, wanted: ProfileText) -> tuple[ProfileState | None, dict[str, TemplateState]]:
+    with connection.pipeline():
+        profiles = connection.execute(query("profile"), {"profile": wanted.name})
+        templates = connection.execute(query("templates"), {"templates": [template.name for template in wanted.templates]})
+    row = profiles.fetchone()
+    return (None if row is None else ProfileState(*row)), {name: TemplateState(*state) for name, *state in templates.fetchall()}
+
+
+def steps_for(wanted: ProfileText, profile: ProfileState | None, templates: dict[str, TemplateState]) -> list[Step]:
+    """What is missing, in order. Pure. `Conflict` if something was changed by hand that nobody accepted."""
+    for template in wanted.templates:
+        state = templates[template.name]
+        if state.finding:
+            raise Conflict(f"table {template.table} was changed by hand: {state.finding}; {mend(template)}")
+    if profile is not None and profile.altered and profile.digest == wanted.digest:
+        raise Conflict(f"profile {wanted.name}: a view was changed by hand; {mend(wanted.templates[0])}")
+    steps = [
+        Step(template.renew if templates[template.name].role_exists else template.create, f"table {template.table}")
+        for template in wanted.templates
+        if templates[template.name].must_be_made
+    ]
+    if profile is None:
+        steps.append(Step(wanted.create, f"a table of profile {wanted.name}"))
+    elif profile.digest != wanted.digest or profile.stale or profile.drift is not None or steps:
+        steps.append(Step(wanted.renew, f"a view of profile {wanted.name}"))
+    return steps
+
+
+def mend(template: Template) -> str:
+    """What a person does about drift."""
+    table = sql.Identifier(template.table.schema, template.table.name).as_string()
+    call = sql.SQL("SELECT rolevend.accept({})").format(sql.Literal(table)).as_string()
+    return f"put it right, or look at it and have it made anew with: {call}"
+
+
+def _run(connection: Connection, steps: Sequence[Step]) -> None:
+    """Runs until something passing is in the way, or to the end."""
+    for together in _batches(steps):
+        try:
+            connection.execute(sql.SQL("\n".join(step.text for step in together)))
+        except psycopg.Error as error:
+            connection.rollback()
+            if error.sqlstate not in _PASSING:
+                raise
+            return
+
+
+def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    for start in range(0, len(steps), _TOGETHER):
+        yield steps[start : start + _TOGETHER]
+
+
+@contextmanager
+def _turn(connection: Connection, name: ProfileName) -> Iterator[None]:
+    """One builder of a profile at a time, in all processes; the server gives the turn back when a connection is lost."""
+    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+    connection.execute("SELECT pg_advisory_lock(%s)", [key])
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(%s)", [key])

@@ -1,0 +1,61 @@
+"""Reads what a database holds, as a `Catalog`. Tags stand in comments: `COMMENT ON COLUMN … IS 'rolevend: pii=ssn, domain=claims'`."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from rolevend.catalog import Catalog, Column, Family, Table, TableId
+from rolevend.errors import InvalidInput
+from rolevend.model import Tag
+from rolevend.platforms.postgres.connections import Connection
+from rolevend.platforms.postgres.files import query
+from rolevend.platforms.postgres.types import FAMILIES
+
+_KINDS = {
+    "v": "is a view: grant the tables beneath it",
+    "m": "is a materialized view, whose rows PostgreSQL cannot keep apart: grant the tables beneath it",
+    "f": "is a foreign table, whose rows PostgreSQL cannot keep apart",
+}
+_SYSTEM = re.compile(r"pg_.*|information_schema|rolevend|rv_p_.*")
+_TAG_LINE = re.compile(r"^[ \t]*rolevend:(.*)$", re.MULTILINE)
+_TAG = re.compile(r"(?P<key>[A-Za-z0-9][A-Za-z0-9._/-]*)[ \t]*=[ \t]*(?P<value>[^\s,=](?:[^,=]*[^\s,=])?)")
+
+
+def read_catalog(connection: Connection, schemas: Iterable[str]) -> Catalog:
+    """Every table of `schemas`. A table that cannot be governed has an `obstacle`; a schema that is not there has no tables."""
+    wanted = sorted(governable(schemas))
+    return Catalog.of(_table(*row) for row in connection.execute(query("catalog"), {"schemas": wanted}))
+
+
+def governable(schemas: Iterable[str]) -> frozenset[str]:
+    """The same schemas, if none is the server's own or ours."""
+    wanted = frozenset(schemas)
+    for schema in sorted(wanted):
+        if _SYSTEM.fullmatch(schema):
+            raise InvalidInput("schemas", f"{schema} belongs to PostgreSQL or to rolevend and cannot be governed")
+    return wanted
+
+
+def tags_of(comment: str) -> frozenset[Tag]:
+    """The tags in a comment: any number of lines that begin with `rolevend:`, any number of `key=value` on each.
+
+    What is malformed is no tag, and gives nothing to anybody.
+    """
+    parts = (part.strip() for line in _TAG_LINE.findall(comment) for part in line.split(","))
+    found = (_TAG.fullmatch(part) for part in parts)
+    return frozenset(Tag(tag["key"], tag["value"]) for tag in found if tag is not None)
+
+
+def malformed_tags(comment: str) -> tuple[str, ...]:
+    """What stands in the lines of `tags_of` and is no tag, for a person to mend."""
+    parts = (part.strip() for line in _TAG_LINE.findall(comment) for part in line.split(","))
+    return tuple(part for part in parts if part and _TAG.fullmatch(part) is None)
+
+
+def _table(schema: str, name: str, kind: str, obstacle: str, comment: str, columns: list[list[Any]]) -> Table:
+    return Table(
+        TableId(schema, name),
+        tuple(Column(column, FAMILIES.get(type_, Family.OTHER), native, tags_of(text)) for column, type_, native, text in columns),
+        tags_of(comment),
+        _KINDS.get(kind, obstacle),
+    )

@@ -1,0 +1,197 @@
+"""The driver of PostgreSQL: `rolevend.platforms.base.Platform`, whose docstrings are its promises.
+
+Two logins, kept apart: the vendor makes and drops roles of profiles that exist, and the programmer builds profiles. A process
+that only vends has no programmer, and then what needs one is `PlatformUnavailable`.
+"""
+
+import base64
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rolevend.catalog import Catalog, TableId
+from rolevend.errors import PlatformBusy, PlatformUnavailable
+from rolevend.model import ClusterId, ProfileName, RoleName
+from rolevend.plan import Lease, Profile
+from rolevend.platforms.base import Address, Credential, Drift, Dropped, Ending, LiveRole, Randomness, Secret, ServerFacts, Vended
+from rolevend.platforms.postgres.build import build
+from rolevend.platforms.postgres.catalog import read_catalog
+from rolevend.platforms.postgres.collect import collect_profiles, collect_templates
+from rolevend.platforms.postgres.connections import Limits, Login, Pool, Tls
+from rolevend.platforms.postgres.drops import drop_all
+from rolevend.platforms.postgres.facts import facts_of
+from rolevend.platforms.postgres.files import query
+from rolevend.platforms.postgres.render import render
+from rolevend.platforms.postgres.tombstones import Tombstone, tombstone_of
+from rolevend.platforms.postgres.vends import vend_all
+
+_PASSWORD_BYTES = 32
+
+
+class PostgresPlatform:
+    """One database of one PostgreSQL server, for one cluster. Nothing is connected before the first call."""
+
+    def __init__(
+        self,
+        address: Address,
+        cluster: ClusterId,
+        vendor: Login,
+        programmer: Login | None = None,
+        tls: Tls | None = None,
+        limits: Limits | None = None,
+        agent_address: Address | None = None,
+    ) -> None:
+        """`agent_address` is where agents log in, if that is another than the operator's `address`."""
+        self._address = address
+        self._agent_address = agent_address or address
+        self._cluster = cluster
+        self._limits = limits or Limits()
+        self._vendor = _pool(address, vendor, tls or Tls(), self._limits, programmer=False)
+        self._programmer = _pool(address, programmer, tls or Tls(), self._limits, programmer=True) if programmer else None
+        self._built = _Built()
+
+    def facts(self) -> ServerFacts:
+        attempt = f"ask {self._where} what it is"
+        if self._programmer is not None:
+            self._programmer.run(attempt, lambda connection: connection.execute("SELECT 1").fetchone())
+        return self._vendor.run(attempt, facts_of)
+
+    def catalog(self, schemas: frozenset[str]) -> Catalog:
+        return self._program().run(f"read the catalog of {self._where}", lambda connection: read_catalog(connection, schemas))
+
+    def ensure(self, profile: Profile) -> None:
+        if self._built.has(profile.name):
+            return
+        if self._programmer is None:
+            self._expect_built(profile.name)
+            return
+        with self._built.turn(profile.name):
+            if self._built.has(profile.name):
+                return
+            wanted = render(profile, self._cluster)
+            attempt = f"build profile {profile.name} on {self._where}"
+            self._program().run(attempt, lambda connection: build(connection, wanted, self._limits.build_attempts))
+            self._built.add(profile.name)
+
+    def credential(self, lease: Lease, randomness: Randomness) -> Credential:
+        password = base64.urlsafe_b64encode(randomness(_PASSWORD_BYTES)).rstrip(b"=").decode()
+        return Credential(lease.role, Secret(password), self._agent_address)
+
+    def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[Vended]:
+        attempt = f"vend on {self._where}"
+        answers = vend_all(lambda work: self._vendor.run(attempt, work), attempt, vends, self._limits.scram_iterations)
+        for (lease, _), answer in zip(vends, answers, strict=True):
+            if isinstance(answer.error, PlatformBusy):  # its profile may have been collected, or closed for drift: look again next time
+                self._built.remove(lease.profile)
+        return answers
+
+    def drop(self, endings: Sequence[Ending]) -> Sequence[Dropped]:
+        attempt = f"drop on {self._where}"
+        return drop_all(lambda work: self._vendor.run(attempt, work), attempt, self._cluster, endings, self._limits.drop_patience)
+
+    def live(self) -> Sequence[LiveRole]:
+        rows = self._vendor.run(
+            f"list the vended roles of {self._where}",
+            lambda connection: connection.execute(query("live"), {"cluster": self._cluster}).fetchall(),
+        )
+        return [LiveRole(role, uid, expires_at, closed) for role, uid, expires_at, closed in rows]
+
+    def drift(self) -> Sequence[Drift]:
+        """What the server finds is also noted there: a profile over a changed table is not vended until it is mended."""
+        rows = self._program().run(
+            f"look for drift on {self._where}",
+            lambda connection: connection.execute(query("drift"), {"cluster": self._cluster}).fetchall(),
+        )
+        for *_, profiles in rows:
+            for profile in profiles:
+                self._built.remove(profile)
+        return [
+            Drift(TableId(schema, table), f"{finding}; {mend}", tuple(RoleName(role) for role in roles))
+            for schema, table, finding, mend, roles, _ in rows
+        ]
+
+    def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
+        """Templates that no view uses go too, where their table is not locked; those that stay are met again next time."""
+        attempt = f"collect unused profiles on {self._where}"
+        self._vendor.run(attempt, lambda connection: connection.execute("SELECT rolevend.forget()").fetchone())
+        program = self._program()
+        gone = program.run(attempt, lambda connection: collect_profiles(connection, self._cluster, keep, unused_since))
+        for profile in gone:
+            self._built.remove(profile)
+        program.run(attempt, lambda connection: collect_templates(connection, self._cluster))
+        return len(gone)
+
+    def tombstone(self, role: RoleName) -> Tombstone | None:
+        """What the platform knows of a role that it vended, also a day after its end."""
+        return self._vendor.run(f"look up {role} on {self._where}", lambda connection: tombstone_of(connection, role))
+
+    def close(self) -> None:
+        self._vendor.close()
+        if self._programmer is not None:
+            self._programmer.close()
+
+    @property
+    def _where(self) -> str:
+        return f"{self._address.host}:{self._address.port}/{self._address.database}"
+
+    def _program(self) -> Pool:
+        if self._programmer is None:
+            raise PlatformUnavailable(f"this process has no programmer's credential for {self._where}")
+        return self._programmer
+
+    def _expect_built(self, profile: ProfileName) -> None:
+        row = self._vendor.run(
+            f"look for profile {profile} on {self._where}",
+            lambda connection: connection.execute("SELECT drift FROM rolevend.profile WHERE profile = %s", [profile]).fetchone(),
+        )
+        if row is None:
+            raise PlatformBusy(f"profile {profile} is not built on {self._where} yet")
+        if row[0] is not None:
+            raise PlatformBusy(f"profile {profile} on {self._where} is closed: {row[0]}")
+        self._built.add(profile)
+
+
+@dataclass(slots=True)
+class _Built:
+    """Which profiles this process knows to be built, and whose turn it is to build one."""
+
+    _names: set[ProfileName] = field(default_factory=set)
+    _turns: dict[ProfileName, threading.Lock] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def has(self, name: ProfileName) -> bool:
+        return name in self._names
+
+    def add(self, name: ProfileName) -> None:
+        self._names.add(name)
+
+    def remove(self, name: ProfileName) -> None:
+        self._names.discard(name)
+
+    def turn(self, name: ProfileName) -> threading.Lock:
+        with self._lock:
+            return self._turns.setdefault(name, threading.Lock())
+
+
+def _pool(address: Address, login: Login, tls: Tls, limits: Limits, *, programmer: bool) -> Pool:
+    statement_timeout = limits.programmer_statement_timeout if programmer else limits.vendor_statement_timeout
+    return Pool(
+        address=address,
+        login=login,
+        tls=tls,
+        size=limits.programmer_connections if programmer else limits.vendor_connections,
+        connect_timeout=limits.connect_timeout,
+        wait=limits.wait_for_connection,
+        application_name="rolevend programmer" if programmer else "rolevend vendor",
+        settings={
+            "search_path": "pg_catalog, pg_temp",
+            "timezone": "UTC",
+            "datestyle": "ISO, YMD",
+            "statement_timeout": f"{statement_timeout * 1000:.0f}",
+            "lock_timeout": f"{limits.lock_timeout * 1000:.0f}",
+            "idle_in_transaction_session_timeout": "30000",
+            # The programmer hands views over to the roles that it makes, and drops what they own.
+            **({"createrole_self_grant": "set, inherit", "synchronous_commit": "on"} if programmer else {}),
+        },
+    )

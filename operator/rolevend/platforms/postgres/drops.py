@@ -1,0 +1,72 @@
+"""Ending roles: closed and committed, then finished again and again until they are gone, then looked for once more."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rolevend.errors import PlatformBusy, RolevendError
+from rolevend.model import ClusterId, RoleName
+from rolevend.platforms.base import Dropped, Ending
+from rolevend.platforms.postgres.connections import Connection
+from rolevend.platforms.postgres.failures import failure
+from rolevend.platforms.postgres.files import query
+
+CHUNK = 60
+"""What `rolevend.close_many` and `rolevend.finish_many` take."""
+
+Run = Callable[[Callable[[Connection], Any]], Any]
+_CLOSE = "SELECT role, failed, message FROM rolevend.close_many(%(endings)s::jsonb)"
+_FINISH = "SELECT role, state, ended FROM rolevend.finish_many(%(roles)s)"
+_FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.2
+
+
+def drop_all(run: Run, attempt: str, cluster: ClusterId, endings: Sequence[Ending], patience: float) -> Sequence[Dropped]:
+    """One answer for each ending, in their order."""
+    answers: dict[RoleName, Dropped] = {}
+    for start in range(0, len(endings), CHUNK):
+        chunk = endings[start : start + CHUNK]
+        try:
+            answers |= _chunk(run, attempt, cluster, chunk, patience)
+        except RolevendError as error:
+            answers |= {ending.role: Dropped(ending.role, error) for ending in chunk}
+    return [answers[ending.role] for ending in endings]
+
+
+def _chunk(run: Run, attempt: str, cluster: ClusterId, endings: Sequence[Ending], patience: float) -> dict[RoleName, Dropped]:
+    asked = [{"role": each.role, "cluster": cluster, "uid": each.uid, "reason": each.reason.value} for each in endings]
+    closed = run(lambda connection: connection.execute(_CLOSE, {"endings": json.dumps(asked)}, prepare=True).fetchall())
+    refused = {RoleName(role): Dropped(role, failure(attempt, state, message)) for role, state, message in closed if state is not None}
+    left = [ending.role for ending in endings if ending.role not in refused]
+    return refused | _finish(run, attempt, left, patience)
+
+
+def _finish(run: Run, attempt: str, roles: Sequence[RoleName], patience: float) -> dict[RoleName, Dropped]:
+    states: dict[RoleName, str] = dict.fromkeys(roles, "not tried")
+    sessions: dict[RoleName, set[int]] = {role: set() for role in roles}
+    deadline, wait = time.monotonic() + patience, _FIRST_WAIT
+    left = list(roles)
+    while left:
+        trying = list(left)
+        for role, state, ended in run(lambda connection: connection.execute(_FINISH, {"roles": trying}, prepare=True).fetchall()):  # noqa: B023
+            states[role] = state
+            sessions[role].update(ended)
+        left = [role for role in left if states[role] != "dropped"]
+        if not left or time.monotonic() >= deadline:
+            break
+        time.sleep(wait)
+        wait = min(wait * 2, _LONGEST_WAIT)
+    gone = [role for role in roles if states[role] == "dropped"]
+    for role in _still_there(run, gone):
+        states[role] = "it was dropped, and a session or a role of that name is there again"
+    return {role: Dropped(role, _error(attempt, role, states[role]), len(sessions[role])) for role in roles}
+
+
+def _still_there(run: Run, roles: Sequence[RoleName]) -> list[RoleName]:
+    if not roles:
+        return []
+    return [role for (role,) in run(lambda connection: connection.execute(query("gone"), {"roles": list(roles)}, prepare=True).fetchall())]
+
+
+def _error(attempt: str, role: RoleName, state: str) -> PlatformBusy | None:
+    return None if state == "dropped" else PlatformBusy(f"cannot {attempt}: {role}: {state}")

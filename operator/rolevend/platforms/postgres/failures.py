@@ -1,0 +1,92 @@
+"""What PostgreSQL and psycopg say, as errors of rolevend. The one table from SQLSTATE to class.
+
+Messages carry the server's primary message only: DETAIL, CONTEXT and the statement may hold values of rows or verifiers.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg_pool import PoolClosed, PoolTimeout
+
+from rolevend.errors import Conflict, InvalidInput, PlatformBusy, PlatformUnavailable, RolevendError
+
+NOT_INSTALLED = "rolevend is not installed in this database, or an older version of it is: plan and run the installation"
+
+_BY_STATE: dict[str, type[RolevendError]] = {
+    # ours: see sql/install/40_vending.sql
+    "RV001": Conflict,  # closed
+    "RV002": Conflict,  # the name belongs to another vend
+    "RV003": PlatformBusy,  # not closed yet
+    "RV004": PlatformBusy,  # drift: vended again once it is mended
+    "RV005": PlatformBusy,  # the profile is not built
+    # another class may mend itself, or be mended, without anybody changing the request
+    "23503": PlatformBusy,  # foreign_key_violation: the profile was collected a moment ago
+    "40001": PlatformBusy,  # serialization_failure
+    "40P01": PlatformBusy,  # deadlock_detected
+    "55P03": PlatformBusy,  # lock_not_available
+    "55006": PlatformBusy,  # object_in_use
+    "57014": PlatformBusy,  # query_canceled: the statement timeout
+    "53300": PlatformBusy,  # too_many_connections
+    "XX000": PlatformBusy,  # internal_error: "tuple concurrently updated"
+    "28000": PlatformUnavailable,  # invalid_authorization_specification
+    "28P01": PlatformUnavailable,  # invalid_password
+    "42501": PlatformUnavailable,  # insufficient_privilege: the installation is not what we need
+    "3D000": PlatformUnavailable,  # invalid_catalog_name: no such database
+    "25006": PlatformUnavailable,  # read_only_sql_transaction: a standby
+    # a person must change something
+    "42710": Conflict,  # duplicate_object: a role of that name that no lease claims
+    "42703": Conflict,  # undefined_column: the table changed since the catalog was read
+    "42704": Conflict,  # undefined_object
+    "42P01": Conflict,  # undefined_table; one of ours is not installed, see `failure`
+    "42883": Conflict,  # undefined_function; likewise
+    "3F000": Conflict,  # invalid_schema_name; likewise
+    "2BP01": Conflict,  # dependent_objects_still_exist
+}
+_BY_CLASS: dict[str, type[RolevendError]] = {
+    "08": PlatformUnavailable,  # connection exception
+    "22": InvalidInput,  # data exception
+    "53": PlatformBusy,  # insufficient resources
+    "57": PlatformUnavailable,  # operator intervention: shutting down, starting up
+    "58": PlatformUnavailable,  # system error
+}
+_ABSENT = frozenset({"3F000", "42883", "42P01"})
+_OURS = re.compile(r"\brolevend\b")
+
+
+def failure(attempt: str, state: str | None, message: str) -> RolevendError:
+    """The error for a SQLSTATE; an unknown one may pass by itself, so it is worth another try."""
+    if state in _ABSENT and _OURS.search(message):
+        return PlatformUnavailable(f"cannot {attempt}: {NOT_INSTALLED} ({state})")
+    kind = _BY_STATE.get(state or "") or _BY_CLASS.get((state or "")[:2]) or PlatformBusy
+    first_line = message.strip().splitlines()[0] if message.strip() else "no message"
+    text = f"cannot {attempt}: {first_line}{f' ({state})' if state else ''}"
+    return InvalidInput("", text) if kind is InvalidInput else kind(text)
+
+
+def translated(attempt: str, error: psycopg.Error) -> RolevendError:
+    """The same for an exception of psycopg or its pool."""
+    if isinstance(error, PoolTimeout):
+        return PlatformBusy(f"cannot {attempt}: every connection of the pool is in use")
+    if isinstance(error, PoolClosed):
+        return PlatformUnavailable(f"cannot {attempt}: the connections were given back")
+    if error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return PlatformUnavailable(f"cannot {attempt}: {_last_line(error)}")
+    if error.sqlstate is None and isinstance(error, psycopg.DataError):
+        return InvalidInput("", f"cannot {attempt}: {_last_line(error)}")
+    return failure(attempt, error.sqlstate, error.diag.message_primary or str(error))
+
+
+@contextmanager
+def translating(attempt: str) -> Iterator[None]:
+    """`attempt` completes "cannot …": "vend two roles on db.example.org"."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translated(attempt, error) from error
+
+
+def _last_line(error: psycopg.Error) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

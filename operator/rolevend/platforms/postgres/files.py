@@ -1,0 +1,54 @@
+"""The SQL files of this package, and how a file is cut into statements. Pure but for reading them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+
+from psycopg import sql
+
+_PIECES = re.compile(
+    r"--[^\n]*|/\*.*?\*/"  # comments
+    r"|\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$"  # dollar quotes
+    r"|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\""  # strings and identifiers
+    r"|;",
+    re.DOTALL,
+)
+_OTHER_PERCENT = re.compile(r"%(?!\([a-z_]+\)s)")
+_VARIABLE = re.compile(r':"([a-z_]+)"')
+
+
+@cache
+def query(name: str, *, folder: str = "query") -> sql.SQL:
+    """`sql/<folder>/<name>.sql`, with `%(name)s` for parameters, which psycopg needs even where there are none ({})."""
+    return sql.SQL(_OTHER_PERCENT.sub("%%", _read(folder, f"{name}.sql")))
+
+
+def installation(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The statements of `sql/install/*.sql` in order, each with the comment that stands before it. `:"name"` is the variable
+    as an identifier, as in psql."""
+    folder = files("rolevend.platforms.postgres") / "sql" / "install"
+    for name in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")):
+        for comment, statement in statements(_read("install", name)):
+            yield comment, _VARIABLE.sub(lambda found: sql.Identifier(variables[found[1]]).as_string(), statement)
+
+
+def statements(text: str) -> Iterator[tuple[str, str]]:
+    """(comment before it, statement without its semicolon) of a script."""
+    start = 0
+    for piece in _PIECES.finditer(text):
+        if piece[0] == ";":
+            yield _split(text[start : piece.start()])
+            start = piece.end()
+
+
+def _split(text: str) -> tuple[str, str]:
+    lines = text.strip().splitlines()
+    first = next((number for number, line in enumerate(lines) if line.strip() and not line.startswith("--")), len(lines))
+    # A heading of the file stands apart from the comment by an empty line, and says nothing of the statement.
+    paragraph = "\n".join(lines[:first]).split("\n\n")[-1]
+    return " ".join(line.removeprefix("--").strip() for line in paragraph.splitlines()).strip(), "\n".join(lines[first:]).strip()
+
+
+def _read(folder: str, name: str) -> str:
+    return (files("rolevend.platforms.postgres") / "sql" / folder / name).read_text(encoding="utf-8")

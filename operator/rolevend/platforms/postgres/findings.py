@@ -1,0 +1,135 @@
+"""What an installation would mean for whoever uses the database today, in sentences. Pure: a survey to findings."""
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rolevend.platforms.postgres.survey import GovernedTable, Options, Survey
+
+
+class Kind(enum.StrEnum):
+    REFUSED = "refused"
+    """Must be mended before anything is installed."""
+    OPEN = "open to vended roles"
+    """Stays as it is, and every vended role can use it past all policies."""
+    KEEPS = "keeps its rights"
+    """Somebody whose rights are taken from PUBLIC and given to rv_public, of which it becomes a member."""
+    READERS = "row security"
+    """A table on which row security is switched on with its first profile, and who goes on reading all of it."""
+    UNGOVERNED = "not governed"
+    """No policy can grant this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    kind: Kind
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.text}"
+
+
+def findings_of(survey: Survey, options: Options) -> tuple[Finding, ...]:
+    """Everything that a person should know first; the worst comes first."""
+    order = list(Kind)
+    found = [
+        *_logins(survey, options),
+        *_schemas(survey, options),
+        *_tables(survey),
+        *_exposed(survey),
+        *_keeping(survey),
+        *_server(survey),
+    ]
+    return tuple(sorted(found, key=lambda finding: (order.index(finding.kind), finding.subject, finding.text)))
+
+
+def _logins(survey: Survey, options: Options) -> Iterator[Finding]:
+    for name, may_create_roles in ((options.vendor, False), (options.programmer, True)):
+        role = survey.roles.get(name)
+        if role is None:
+            continue
+        if role.is_superuser or role.is_strong or (role.can_create_roles and not may_create_roles):
+            yield Finding(
+                Kind.REFUSED, name, "this login exists and is stronger than it may be; choose another name, or take from it what it has"
+            )
+    vendor = survey.roles.get(options.vendor)
+    if vendor is not None and vendor.member_of:
+        yield Finding(Kind.REFUSED, options.vendor, f"the vendor may be a member of nothing, and is one of {', '.join(vendor.member_of)}")
+    owner = survey.roles.get("rv_owner")
+    if owner is not None and (not owner.is_superuser or owner.can_login):
+        yield Finding(Kind.REFUSED, "rv_owner", "this role exists, but it is not the superuser without login that it should be")
+
+
+def _schemas(survey: Survey, options: Options) -> Iterator[Finding]:
+    for schema in sorted(set(options.schemas) - survey.schemas):
+        yield Finding(Kind.REFUSED, schema, "there is no such schema")
+
+
+def _tables(survey: Survey) -> Iterator[Finding]:
+    kinds = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
+    for table in survey.tables:
+        if table.kind in kinds:
+            yield Finding(Kind.UNGOVERNED, table.shown, f"is {kinds[table.kind]}: PostgreSQL has no row security for it")
+        elif table.owner_is_superuser:
+            text = (
+                f"is owned by the superuser {table.owner}, for whom the programmer must not act; "
+                f"run: ALTER TABLE {table.shown} OWNER TO <a role that is no superuser>"
+            )
+            yield Finding(Kind.REFUSED, table.shown, text)
+        elif table.superuser_above is not None:
+            text = f"its owner {table.owner} is a member of the superuser {table.superuser_above}, for whom the programmer must not act"
+            yield Finding(Kind.REFUSED, table.shown, text)
+        elif not table.has_row_security:
+            yield Finding(Kind.READERS, table.shown, _readers(table))
+
+
+def _readers(table: GovernedTable) -> str:
+    names = [*("everybody who is there now (rv_public)" if name == "PUBLIC" else name for name in table.readers)]
+    kept = ", ".join([f"its owner {table.owner}", *names, "members of pg_read_all_data and pg_write_all_data"])
+    return (
+        f"row security is switched on when a policy first grants it; all its rows stay with {kept}; "
+        "a role that is granted it later sees none until it is added to the policy rv_readers"
+    )
+
+
+def _exposed(survey: Survey) -> Iterator[Finding]:
+    for each in survey.exposed:
+        if each.kind == "relation":
+            yield Finding(Kind.OPEN, each.object, f"PUBLIC has {each.what} on it; to close it run: REVOKE ALL ON {each.object} FROM PUBLIC")
+        else:
+            text = (
+                f"everybody may call it, and it acts with the rights of {each.what}; "
+                f"to close it run: REVOKE EXECUTE ON FUNCTION {each.object} FROM PUBLIC"
+            )
+            yield Finding(Kind.OPEN, each.object, text)
+
+
+def _keeping(survey: Survey) -> Iterator[Finding]:
+    for login, rights in survey.logins:
+        yield Finding(Kind.KEEPS, login, f"has through PUBLIC alone, and keeps as a member of rv_public: {', '.join(rights)}")
+    for right in survey.taken:
+        if right.kind == "DATABASE" and right.privilege == "CONNECT":
+            yield Finding(
+                Kind.KEEPS, f"database {right.object}", "is open to PUBLIC, and then to rv_public only: add roles that are made later"
+            )
+
+
+def _server(survey: Survey) -> Iterator[Finding]:
+    server = survey.server
+    if server.version_number < 170000:
+        text = (
+            f"PostgreSQL {server.version} has no login trigger: without a password (trust, peer, a certificate) "
+            "an expired role can log in, and read nothing"
+        )
+        yield Finding(Kind.OPEN, "server", text)
+    if server.prepared_transactions > 0:
+        text = (
+            f"max_prepared_transactions is {server.prepared_transactions}: a vended role can leave a prepared transaction "
+            "behind, which keeps its locks; set it to 0"
+        )
+        yield Finding(Kind.OPEN, "server", text)
+    for line in survey.trusting_lines:
+        yield Finding(
+            Kind.OPEN, f"pg_hba.conf line {line}", "lets in without a password, so anybody can be any vended role; use scram-sha-256"
+        )

@@ -1,0 +1,163 @@
+"""Installs rolevend in one database: first a plan that a person can read, then exactly that plan.
+
+The plan names every statement, and everybody whom it touches. Its digest is the consent: an installation under another digest,
+because somebody made a table or a login meanwhile, is refused. The installation is one transaction.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from textwrap import indent
+from typing import Any
+
+from psycopg import sql
+
+from rolevend.errors import Conflict
+from rolevend.platforms.base import Randomness, Secret
+from rolevend.platforms.postgres.connections import Connection
+from rolevend.platforms.postgres.failures import translating
+from rolevend.platforms.postgres.findings import Finding, Kind, findings_of
+from rolevend.platforms.postgres.scram import SALT_BYTES, verifier
+from rolevend.platforms.postgres.steps import Statement, steps_of
+from rolevend.platforms.postgres.survey import Options, Survey, survey
+
+VERSION = 1
+"""Of the files in `sql/install`. Grows with every change that a running operator must be able to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passwords:
+    """For the two logins; None leaves what is there, such as a certificate."""
+
+    vendor: Secret | None = None
+    programmer: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstallPlan:
+    """What would run, and what a person should know first."""
+
+    server: str
+    database: str
+    options: Options
+    statements: tuple[Statement, ...]
+    findings: tuple[Finding, ...]
+    digest: str = field(init=False)
+    """SHA-256 over everything else here: the same plan for the same database is the same digest."""
+
+    def __post_init__(self) -> None:
+        canonical = json.dumps(self._content(), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        object.__setattr__(self, "digest", hashlib.sha256(canonical.encode()).hexdigest())
+
+    @property
+    def refusals(self) -> tuple[Finding, ...]:
+        """What must be mended first: with any of these nothing is installed."""
+        return tuple(finding for finding in self.findings if finding.kind is Kind.REFUSED)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"digest": self.digest, **self._content()}
+
+    def text(self) -> str:
+        """For a DBA: the findings, every statement with its reason, and the digest that consents to them."""
+        return "\n".join([*self._text_of_findings(), *self._text_of_statements(), f"-- digest: {self.digest}", ""])
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "server": self.server,
+            "database": self.database,
+            "options": {
+                "schemas": sorted(self.options.schemas),
+                "vendor": self.options.vendor,
+                "programmer": self.options.programmer,
+            },
+            "findings": [{"kind": each.kind.value, "subject": each.subject, "text": each.text} for each in self.findings],
+            "statements": [{"text": each.text, "why": each.why} for each in self.statements],
+        }
+
+    def _text_of_findings(self) -> Iterator[str]:
+        yield f"-- rolevend {VERSION} in database {self.database} of server {self.server}"
+        for kind in Kind:
+            found = [finding for finding in self.findings if finding.kind is kind]
+            if found:
+                yield f"--\n-- {kind.value}:"
+            for finding in found:
+                yield indent(str(finding), "--   ")
+
+    def _text_of_statements(self) -> Iterator[str]:
+        yield "\nBEGIN;"
+        for statement in self.statements:
+            if statement.why:
+                yield f"\n{indent(statement.why, '-- ')}"
+            yield f"{statement.text};"
+        yield "\n-- and the passwords of the two logins, as SCRAM-SHA-256 verifiers\nCOMMIT;\n"
+
+
+def plan(connection: Connection, options: Options) -> InstallPlan:
+    """What `install` would do now, as the superuser that `connection` belongs to. Changes nothing.
+
+    `Conflict` where this server or database is none that rolevend can be installed in.
+    """
+    with translating("plan the installation"), connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        _pin(connection)
+        return _planned(connection, options)
+
+
+def install(connection: Connection, options: Options, *, accept: str, passwords: Passwords, randomness: Randomness) -> InstallPlan:
+    """Runs exactly the plan whose digest a person accepted, in one transaction, and answers it.
+
+    `Conflict`, and nothing has changed, where the plan of now is another one or has refusals.
+    """
+    verifiers = _verifiers(options, passwords, randomness)
+    with translating("install"), connection.transaction():
+        _pin(connection)
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('rolevend install', 0))")
+        current = _planned(connection, options)
+        if current.digest != accept:
+            raise Conflict(
+                f"cannot install under digest {accept[:12]}…: the plan is now {current.digest[:12]}…, because the database, "
+                "the options or rolevend changed; read the new plan and accept its digest"
+            )
+        if current.refusals:
+            raise Conflict(f"cannot install: {'; '.join(str(finding) for finding in current.refusals)}")
+        for statement in current.statements:
+            connection.execute(statement.text)
+        for password in verifiers:
+            connection.execute(password)
+    return current
+
+
+def _planned(connection: Connection, options: Options) -> InstallPlan:
+    found = survey(connection, options)
+    _same_logins(found, options)
+    return InstallPlan(
+        found.server.identifier, found.server.database, options, steps_of(found, options, VERSION), findings_of(found, options)
+    )
+
+
+def _same_logins(found: Survey, options: Options) -> None:
+    there = found.installed
+    if there is None:
+        return
+    if there.version > VERSION:
+        raise Conflict(
+            f"version {there.version} of rolevend's schema is installed, and this rolevend knows {VERSION}: use a newer rolevend"
+        )
+    if (there.vendor, there.programmer) != (options.vendor, options.programmer):
+        raise Conflict(f"rolevend is installed here for the logins {there.vendor} and {there.programmer}: use these")
+
+
+def _pin(connection: Connection) -> None:
+    """Names mean the same whatever the superuser's own settings are."""
+    connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+    connection.execute("SET LOCAL standard_conforming_strings = on")
+
+
+def _verifiers(options: Options, passwords: Passwords, randomness: Randomness) -> list[sql.Composed]:
+    pairs = ((options.vendor, passwords.vendor), (options.programmer, passwords.programmer))
+    return [
+        sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(name), sql.Literal(verifier(password.reveal(), randomness(SALT_BYTES))))
+        for name, password in pairs
+        if password is not None
+    ]

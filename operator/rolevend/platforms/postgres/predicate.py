@@ -1,0 +1,138 @@
+"""Row predicates as SQL of PostgreSQL. Pure: values to composed text.
+
+User attributes are never in the text: `rolevend.attr('key')` reads them from the lease when the query runs, inside a
+sub-select, so once per query. Where an attribute is missing, or a value of it cannot be compared with the column, it is NULL.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from psycopg import sql
+
+from rolevend.catalog import Family
+from rolevend.errors import InvalidInput
+from rolevend.platforms.postgres.types import attribute_type, comparison_type, type_name
+from rolevend.policy.expression import (
+    And,
+    AttributeMembership,
+    ColumnReference,
+    Comparison,
+    Condition,
+    Literal,
+    Membership,
+    Not,
+    NullTest,
+    Or,
+    Predicate,
+    Range,
+    atoms,
+)
+
+Naming = Callable[[str], sql.Composable]
+"""How a column is written: bare in a policy, `t."column"` in a view."""
+
+Need = tuple[str, str]
+"""An attribute, and the type that its values are read as ("text" for none in particular)."""
+
+
+def any_of(conditions: Sequence[Condition], naming: Naming) -> sql.Composable | None:
+    """That one of `conditions` holds; None where that is always so."""
+    rendered = [condition_text(condition, naming) for condition in conditions]
+    if not rendered:
+        raise InvalidInput("", "a filter without a condition would mean nothing")
+    present = [text for text in rendered if text is not None]
+    if len(present) < len(rendered):
+        return None
+    return present[0] if len(present) == 1 else sql.SQL("({})").format(sql.SQL(" OR ").join(_enclosed(text) for text in present))
+
+
+def condition_text(condition: Condition, naming: Naming) -> sql.Composable | None:
+    """That one grant's condition holds; None where that is always so.
+
+    A test that the attributes are there stands before the predicate, except for those without which it is not true anyway.
+    """
+    parts = [_present(need) for need in _untested_needs(condition)]
+    if condition.predicate is not None:
+        parts.append(predicate_text(condition.predicate, naming))
+    return sql.SQL(" AND ").join(parts) if parts else None
+
+
+def predicate_text(predicate: Predicate, naming: Naming) -> sql.Composable:
+    match predicate:
+        case Comparison(column, operator, literal):
+            return sql.SQL("{} {} {}").format(naming(column.name), sql.SQL(operator.value), literal_text(literal, column))
+        case Membership(column, literals):
+            values = sql.SQL(", ").join(literal_text(literal, column) for literal in literals)
+            return sql.SQL("{} IN ({})").format(naming(column.name), values)
+        case AttributeMembership(column, attribute):
+            # The cast stands inside, where it runs once, and again outside, where it costs nothing: it makes the list a list.
+            kind = attribute_type(column.family, column.native_type)
+            array = sql.SQL("{}[]").format(kind.sql)
+            return sql.SQL("{} = ANY ((SELECT {}::{})::{})").format(naming(column.name), _attribute((attribute, kind.name)), array, array)
+        case Range(column, low, high):
+            return sql.SQL("{} BETWEEN {} AND {}").format(naming(column.name), literal_text(low, column), literal_text(high, column))
+        case NullTest(column, is_null):
+            return sql.SQL("{} IS NULL" if is_null else "{} IS NOT NULL").format(naming(column.name))
+        case And(parts):
+            return _joined(" AND ", parts, naming)
+        case Or(parts):
+            return _joined(" OR ", parts, naming)
+        case Not(part):
+            return sql.SQL("NOT ({})").format(predicate_text(part, naming))
+        case _:
+            assert_never(predicate)
+
+
+def literal_text(literal: Literal, column: ColumnReference) -> sql.Composable:
+    if column.family is Family.OTHER:
+        raise InvalidInput("", f"column {column.name} cannot be compared: PostgreSQL type {column.native_type}")
+    return sql.SQL("{}::{}").format(sql.Literal(literal.text), type_name(comparison_type(column.family, column.native_type)))
+
+
+def _joined(word: str, parts: Sequence[Predicate], naming: Naming) -> sql.Composable:
+    if not parts:
+        raise InvalidInput("", "AND and OR need at least one part")
+    return sql.SQL("({})").format(sql.SQL(word).join(predicate_text(part, naming) for part in parts))
+
+
+def _untested_needs(condition: Condition) -> list[Need]:
+    """What has to be tested, in a stable order: each attribute as every type that the predicate reads it as."""
+    if condition.predicate is None:
+        return [(key, "text") for key in sorted(condition.needs)]
+    read = {_need(atom) for atom in atoms(condition.predicate) if isinstance(atom, AttributeMembership)}
+    read_keys = {key for key, _ in read}
+    wanted = read | {(key, "text") for key in condition.needs if key not in read_keys}
+    return sorted(wanted - _false_without(condition.predicate))
+
+
+def _false_without(predicate: Predicate) -> frozenset[Need]:
+    """Attributes without any of which `predicate` is never true: comparing with NULL gives NULL, and so does NOT of it."""
+    match predicate:
+        case AttributeMembership() | Not(AttributeMembership()):
+            return frozenset({_need(predicate if isinstance(predicate, AttributeMembership) else predicate.part)})
+        case And(parts):
+            return frozenset().union(*(_false_without(part) for part in parts))
+        case Or(parts) if parts:
+            return frozenset.intersection(*(_false_without(part) for part in parts))
+        case _:
+            return frozenset()
+
+
+def _need(atom: Predicate) -> Need:
+    assert isinstance(atom, AttributeMembership)  # noqa: S101 - for the type checker; both callers matched it
+    return atom.attribute, attribute_type(atom.column.family, atom.column.native_type).name
+
+
+def _attribute(need: Need) -> sql.Composable:
+    key, kind = need
+    if kind == "text":
+        return sql.SQL("rolevend.attr({})").format(sql.Literal(key))
+    return sql.SQL("rolevend.attr({}, {})").format(sql.Literal(key), sql.Literal(kind))
+
+
+def _present(need: Need) -> sql.Composable:
+    return sql.SQL("(SELECT {}) IS NOT NULL").format(_attribute(need))
+
+
+def _enclosed(text: sql.Composable) -> sql.Composable:
+    return sql.SQL("({})").format(text)

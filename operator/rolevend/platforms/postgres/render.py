@@ -1,0 +1,189 @@
+"""The SQL that builds templates and profiles. Pure: what `rolevend platform plan` prints is what runs, and tests compare texts.
+
+A **template** is a role `rv_t_<hash>` that owns views of one table, with a row policy for it. Its name is the digest of
+the cluster, the table and the filter's text: the same filter is the same template. A **profile** is a role and a schema of the
+same name with one view for each table. Both are made in transactions that leave nothing behind when they are cut short.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+
+from psycopg import sql
+
+from rolevend.catalog import TableId
+from rolevend.errors import InvalidInput
+from rolevend.model import ClusterId, ProfileName
+from rolevend.plan import ColumnShape, Profile, TableShape
+from rolevend.platforms.postgres.masks import mask_text
+from rolevend.platforms.postgres.predicate import any_of
+from rolevend.policy.mask import Nullify
+
+LOCK_TIMEOUT: LiteralString = "200ms"
+"""How long the building statements wait for a table: readers queue behind them."""
+
+
+_LAYOUT = "1"
+"""Part of every template's name: with another one, templates of an older rolevend are never taken for ours."""
+
+_TEMPLATE: LiteralString = """\
+GRANT rv_template TO {template} WITH INHERIT TRUE, SET FALSE;
+SELECT rolevend.govern({table_text});
+CREATE POLICY {template} ON {table} AS RESTRICTIVE FOR SELECT TO {template}
+    USING ({rows});
+CREATE POLICY {open} ON {table} AS PERMISSIVE FOR SELECT TO {template}
+    USING ({rows});
+GRANT SELECT ON TABLE {table} TO {template};
+SELECT rolevend.record_template({record});"""
+
+_PROFILE: LiteralString = """\
+CREATE SCHEMA {profile};
+GRANT USAGE ON SCHEMA {profile} TO {profile};
+GRANT CREATE ON SCHEMA {profile} TO {templates};
+{views}
+GRANT SELECT ON ALL TABLES IN SCHEMA {profile} TO {profile};
+{owners}
+REVOKE CREATE ON SCHEMA {profile} FROM {templates};"""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One filter of one table, ready to be built."""
+
+    name: str
+    table: TableId
+    create: str
+    """One transaction that makes it where it is not."""
+    renew: str
+    """One transaction that makes it again where its role is there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileText:
+    name: ProfileName
+    digest: str
+    """Of everything the profile is made of."""
+    templates: tuple[Template, ...]
+    create: str
+    renew: str
+
+
+def render(profile: Profile, cluster: ClusterId) -> ProfileText:
+    """Everything that `profile` needs, in the order in which it must run: the templates, then the profile."""
+    owners = {table.view: template_of(table, cluster) for table in profile.tables}
+    templates = {template.name: template for template in owners.values()}
+    views = _lines([_view(profile.name, table) for table in profile.tables])
+    digest = hashlib.sha256("\n".join([*(template.create for template in templates.values()), views]).encode()).hexdigest()
+    body = _lines([_body(profile, tuple(templates), views, owners), _record(profile, cluster, digest, tuple(templates))])
+    name = sql.Identifier(profile.name)
+    create = (
+        sql.SQL(
+            "CREATE ROLE {0} NOLOGIN;\nGRANT rv_connect TO {0} WITH INHERIT TRUE, SET FALSE;"  # every prefix of this is closed
+        )
+        .format(name)
+        .as_string()
+    )
+    renew = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE;").format(name).as_string()
+    return ProfileText(profile.name, digest, tuple(templates.values()), _transaction(create, body), _transaction(renew, body))
+
+
+def template_of(table: TableShape, cluster: ClusterId) -> Template:
+    """The template that shows rows of `table`. Both its policies test the same: dropping one by hand opens nothing."""
+    rows = row_filter(table)
+    key = [_LAYOUT, cluster, table.table.schema, table.table.name, rows.as_string()]
+    name = "rv_t_" + hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    words = {
+        "template": sql.Identifier(name),
+        "open": sql.Identifier(f"{name}_open"),
+        "table": sql.Identifier(table.table.schema, table.table.name),
+        "table_text": sql.Literal(sql.Identifier(table.table.schema, table.table.name).as_string()),
+        "rows": rows,
+        "record": sql.SQL(", ").join(sql.Literal(text) for text in (name, cluster, table.table.schema, table.table.name)),
+    }
+    body = sql.SQL(_TEMPLATE).format(**words).as_string()
+    create = sql.SQL("CREATE ROLE {template} NOLOGIN;").format(**words).as_string()
+    renew = sql.SQL("DROP POLICY IF EXISTS {template} ON {table};\nDROP POLICY IF EXISTS {open} ON {table};").format(**words).as_string()
+    return Template(name, table.table, _transaction(create, body), _transaction(renew, body))
+
+
+def row_filter(table: TableShape) -> sql.Composable:
+    """What a template's policies test: that the lease lives, and then that one of the row conditions holds."""
+    rows = any_of(table.rows, sql.Identifier)
+    live = sql.SQL("(SELECT rolevend.live())")
+    return live if rows is None else sql.SQL("{} AND {}").format(live, rows)
+
+
+def column_text(column: ColumnShape) -> sql.Composable:
+    """What one column of a view shows: the first cell that applies, and NULL where none does."""
+    name = _of_table(column.name)
+    whens: list[sql.Composable] = []
+    for cell in column.cells:
+        shown = mask_text(cell.mask, name, column.family, column.native_type)
+        condition = any_of(cell.conditions, _of_table) if cell.conditions else None
+        if condition is None:
+            return shown if not whens else _case(whens, shown)
+        whens.append(sql.SQL("WHEN {} THEN {}").format(condition, shown))
+    nothing = mask_text(Nullify(), name, column.family, column.native_type)
+    return _case(whens, nothing) if whens else nothing
+
+
+def _case(whens: Sequence[sql.Composable], otherwise: sql.Composable) -> sql.Composable:
+    return sql.SQL("CASE {} ELSE {} END").format(sql.SQL(" ").join(whens), otherwise)
+
+
+def _of_table(column: str) -> sql.Composable:
+    return sql.SQL("t.{}").format(sql.Identifier(column))
+
+
+def _view(profile: ProfileName, table: TableShape) -> str:
+    """Plain, not security_barrier: row security below guards the rows, so the view may be flattened into the query. It tests
+    the lease once more, so that switching row security off does not open an expired one."""
+    columns = sql.SQL(",\n           ").join(
+        sql.SQL("{} AS {}").format(column_text(column), sql.Identifier(column.name)) for column in table.columns
+    )
+    return (
+        sql.SQL("CREATE VIEW {} AS\n    SELECT {}\n      FROM {} AS t\n     WHERE (SELECT rolevend.live());")
+        .format(sql.Identifier(profile, table.view), columns, sql.Identifier(table.table.schema, table.table.name))
+        .as_string()
+    )
+
+
+def _body(profile: Profile, templates: Sequence[str], views: str, owners: Mapping[str, Template]) -> str:
+    if not profile.tables:
+        raise InvalidInput("", f"profile {profile.name} has no tables")
+    alter = [
+        sql.SQL("ALTER VIEW {} OWNER TO {};").format(sql.Identifier(profile.name, view), sql.Identifier(template.name)).as_string()
+        for view, template in owners.items()
+    ]
+    names = sql.SQL(", ").join(sql.Identifier(template) for template in templates)
+    return (
+        sql.SQL(_PROFILE)
+        .format(profile=sql.Identifier(profile.name), templates=names, views=_text(views), owners=_text(_lines(alter)))
+        .as_string()
+    )
+
+
+def _record(profile: Profile, cluster: ClusterId, digest: str, templates: Sequence[str]) -> str:
+    tables = {table.view: [table.table.schema, table.table.name] for table in profile.tables}
+    array = sql.SQL("ARRAY[{}]").format(sql.SQL(", ").join(sql.Literal(template) for template in templates))
+    json_text = sql.Literal(json.dumps(tables, ensure_ascii=False, sort_keys=True))
+    return (
+        sql.SQL("SELECT rolevend.record_profile({}, {}, {}, {}, {});")
+        .format(sql.Literal(profile.name), sql.Literal(cluster), sql.Literal(digest), array, json_text)
+        .as_string()
+    )
+
+
+def _transaction(*statements: str) -> str:
+    return _lines(["BEGIN;", f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';", *statements, "COMMIT;"])
+
+
+def _lines(statements: Sequence[str]) -> str:
+    return "\n".join(statements)
+
+
+def _text(rendered: str) -> sql.Composable:
+    """SQL that was composed before."""
+    return sql.SQL(rendered)

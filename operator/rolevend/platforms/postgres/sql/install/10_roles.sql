@@ -1,0 +1,23 @@
+-- The roles that rolevend stands on. Run by a superuser in the governed database; a role that is there already is left alone.
+-- psql runs these files in the order of their names, with  -v vendor=rv_vendor -v programmer=rv_programmer  inside one transaction.
+
+-- Owns the schema rolevend and runs its SECURITY DEFINER functions. Nobody is a member of it, and nobody logs in as it.
+-- A superuser because a CREATEROLE owner becomes an admin member of every role it makes, and each further role then costs more.
+CREATE ROLE rv_owner NOLOGIN SUPERUSER;
+
+-- Every profile is a member: it may CONNECT to this database, and pg_hba.conf can name all vended roles by it:
+--   host  <this database>  +rv_connect  all  scram-sha-256
+--   host  all              +rv_connect  all  reject
+CREATE ROLE rv_connect NOLOGIN;
+
+-- Every template (the owner of views) is a member: it may read the salt of hashed columns.
+CREATE ROLE rv_template NOLOGIN;
+
+-- Everybody who was here before rolevend is a member: it keeps what the hardening takes from PUBLIC. Add later roles by hand.
+CREATE ROLE rv_public NOLOGIN;
+
+-- The operator's login for vending: a handful of functions, and no table of anybody.
+CREATE ROLE :"vendor" LOGIN CONNECTION LIMIT 40;
+
+-- The operator's login for policy: makes templates and profiles, and acts for the owners of the governed tables.
+CREATE ROLE :"programmer" LOGIN CREATEROLE CONNECTION LIMIT 10;

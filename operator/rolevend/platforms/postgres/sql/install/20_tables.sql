@@ -1,0 +1,88 @@
+-- The control schema. Everything in it belongs to rv_owner.
+
+CREATE SCHEMA IF NOT EXISTS rolevend AUTHORIZATION rv_owner;
+
+REVOKE ALL ON SCHEMA rolevend FROM PUBLIC;
+
+SET LOCAL ROLE rv_owner;
+
+-- Which version of these files was installed last.
+CREATE TABLE IF NOT EXISTS rolevend.version (
+    one          boolean PRIMARY KEY DEFAULT true CHECK (one),
+    version      integer NOT NULL,
+    vendor       name NOT NULL,
+    programmer   name NOT NULL,
+    schemas      name[] NOT NULL,
+    installed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- A template: one role that owns views, and the row policy that shows it rows of one table.
+CREATE TABLE IF NOT EXISTS rolevend.template (
+    template   name PRIMARY KEY CHECK (template ~ '^rv_t_[0-9a-f]{32}$'),
+    cluster_id text NOT NULL,
+    table_oid  oid NOT NULL,
+    schema_name name NOT NULL,
+    table_name name NOT NULL,
+    policies   jsonb NOT NULL,                       -- as rolevend.policies() saw them when the template was made
+    rebuild    boolean NOT NULL DEFAULT false,       -- somebody looked at a drift, and the operator may put it right
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE INDEX IF NOT EXISTS template_table ON rolevend.template (table_oid);
+
+-- A profile: one role that is granted to vended roles, and a schema of the same name that holds its views.
+-- A row here is the leave to vend it, so it is inserted last. The CHECK keeps other roles, such as a superuser, out of reach.
+CREATE TABLE IF NOT EXISTS rolevend.profile (
+    profile    name PRIMARY KEY CHECK (profile ~ '^rv_p_[0-9a-z]+$'),
+    cluster_id text NOT NULL,
+    digest     text NOT NULL,                        -- of the SQL that built it; another one is rebuilt when it is next needed
+    templates  name[] NOT NULL,
+    tables     jsonb NOT NULL,                       -- view -> [schema, table, oid of the table]
+    views      jsonb NOT NULL,                       -- as rolevend.views() saw them when the profile was made
+    drift      text,                                 -- why it must not be vended now
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- A lease: what one vended role may see, and until when. The row outlives the role as a tombstone, so that a vend that arrives
+-- late is refused. A live lease has everything; a tombstone of a role that never was has only its name.
+CREATE TABLE IF NOT EXISTS rolevend.lease (
+    role       name PRIMARY KEY,
+    cluster_id text NOT NULL,
+    uid        text NOT NULL,
+    role_oid   oid,
+    profile    name REFERENCES rolevend.profile ON DELETE SET NULL,
+    agent      text,
+    issuer     text,
+    subject    text,
+    attrs      jsonb NOT NULL DEFAULT '{}',
+    issued_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    expires_at timestamptz,
+    revoked_at timestamptz,
+    reason     text,
+    dropped_at timestamptz,
+    CONSTRAINT live_lease_is_whole CHECK (
+        revoked_at IS NOT NULL
+        OR (profile IS NOT NULL AND agent IS NOT NULL AND issuer IS NOT NULL AND subject IS NOT NULL AND expires_at IS NOT NULL))
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
+
+CREATE INDEX IF NOT EXISTS lease_expiry ON rolevend.lease (expires_at) WHERE dropped_at IS NULL;
+
+CREATE INDEX IF NOT EXISTS lease_profile ON rolevend.lease (profile);
+
+-- The secret of the mask Hash. Everybody can read the text of a view, so it is not in there.
+CREATE TABLE IF NOT EXISTS rolevend.salt (
+    one  boolean PRIMARY KEY DEFAULT true CHECK (one),
+    salt bytea NOT NULL
+);
+
+INSERT INTO rolevend.salt (salt)
+VALUES (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
+ON CONFLICT DO NOTHING;
+
+-- When a scheduler last called rolevend.sweep(): the proof that roles die here without the operator.
+CREATE TABLE IF NOT EXISTS rolevend.swept (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    at  timestamptz NOT NULL
+);
+
+RESET ROLE;

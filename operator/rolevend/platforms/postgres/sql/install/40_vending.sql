@@ -1,0 +1,109 @@
+-- Making a vended role. Our SQLSTATEs: RV001 closed (revoked or expired), RV002 the name belongs to another vend,
+-- RV003 not closed yet, RV004 what keeps rows apart was changed by hand. Arguments that cannot be: 22023.
+
+SET LOCAL ROLE rv_owner;
+
+-- One role: a login with a password that is already hashed, a member of one profile that was built, and a lease.
+-- Again with the same uid it is the same role with the new password and the old expiry. Answers when the role expires.
+CREATE OR REPLACE FUNCTION rolevend.vend(
+    p_role text, p_cluster text, p_uid text, p_profile text, p_verifier text, p_expires_at timestamptz,
+    p_agent text, p_issuer text, p_subject text, p_attrs jsonb
+) RETURNS timestamptz
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    l rolevend.lease;
+    closed_why text;
+    made oid;
+BEGIN
+    -- Every test ends in IS NOT TRUE, so that a NULL is refused too.
+    IF (p_role ~ '^IMMUTA_VENDED_[A-Za-z0-9_]+$' AND octet_length(p_role) <= 63) IS NOT TRUE THEN
+        RAISE EXCEPTION 'not the name of a vended role' USING ERRCODE = '22023';
+    END IF;
+    IF (p_expires_at > clock_timestamp() AND p_expires_at <= clock_timestamp() + interval '24 hours') IS NOT TRUE THEN
+        RAISE EXCEPTION 'the expiry is past or more than 24 hours away' USING ERRCODE = '22023';
+    END IF;
+    -- Exactly what the server takes for a verifier: it would hash anything else as a plaintext password. The server works
+    -- through the iterations once to see that the password is not the empty one, so they have an upper bound.
+    IF (p_verifier ~ ('^SCRAM-SHA-256\$([1-9][0-9]{0,4}|100000):[A-Za-z0-9+/]{21}[AQgw]==\$'
+                      '[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$')) IS NOT TRUE THEN
+        RAISE EXCEPTION 'not a SCRAM-SHA-256 verifier with 1 to 100000 iterations' USING ERRCODE = '22023';
+    END IF;
+    IF (jsonb_typeof(p_attrs) = 'object'
+        AND NOT EXISTS (SELECT FROM jsonb_each(p_attrs) AS a WHERE jsonb_typeof(a.value) <> 'array')) IS NOT TRUE THEN
+        RAISE EXCEPTION 'the attributes are not an object of lists' USING ERRCODE = '22023';
+    END IF;
+
+    SELECT drift INTO closed_why FROM rolevend.profile WHERE profile = p_profile;
+    IF closed_why IS NOT NULL THEN
+        RAISE EXCEPTION 'profile % is closed: %', p_profile, closed_why USING ERRCODE = 'RV004';
+    END IF;
+
+    -- The lease comes first: the same vend elsewhere, or a close, waits here. The foreign key is the list of what may be vended.
+    INSERT INTO rolevend.lease (role, cluster_id, uid, profile, agent, issuer, subject, attrs, expires_at)
+    VALUES (p_role, p_cluster, p_uid, p_profile, p_agent, p_issuer, p_subject, p_attrs, p_expires_at)
+    ON CONFLICT (role) DO NOTHING;
+
+    IF NOT FOUND THEN
+        SELECT * INTO l FROM rolevend.lease WHERE role = p_role FOR UPDATE;
+        IF (l.cluster_id, l.uid) IS DISTINCT FROM (p_cluster, p_uid) THEN
+            RAISE EXCEPTION '% belongs to another vend', p_role USING ERRCODE = 'RV002';
+        END IF;
+        IF l.revoked_at IS NOT NULL OR l.expires_at <= clock_timestamp() THEN
+            RAISE EXCEPTION '% is closed', p_role USING ERRCODE = 'RV001';
+        END IF;
+        IF (l.profile, l.attrs) IS DISTINCT FROM (p_profile::name, p_attrs) THEN
+            RAISE EXCEPTION '% was vended with another profile or other attributes', p_role USING ERRCODE = 'RV002';
+        END IF;
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE oid = l.role_oid AND rolname = p_role) THEN
+            RAISE EXCEPTION '% was vended, and then dropped by hand', p_role USING ERRCODE = 'RV002';
+        END IF;
+        EXECUTE format('ALTER ROLE %I PASSWORD %L', p_role, p_verifier);
+        RETURN l.expires_at;
+    END IF;
+
+    -- In UTC and ISO: the caller's DateStyle and time zone could write "IST", which reads back as Israel's.
+    EXECUTE format(
+        'CREATE ROLE %I LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS '
+        'CONNECTION LIMIT 8 PASSWORD %L VALID UNTIL %L',
+        p_role, p_verifier, to_char(p_expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'));
+    EXECUTE format('GRANT %I TO %I WITH INHERIT TRUE, SET FALSE, ADMIN FALSE', p_profile, p_role);
+    EXECUTE format('ALTER ROLE %I SET search_path = %I, pg_catalog', p_role, p_profile);
+    SELECT oid INTO made FROM pg_roles WHERE rolname = p_role;
+    UPDATE rolevend.lease SET role_oid = made WHERE role = p_role;
+    RETURN p_expires_at;
+END
+$$;
+
+-- Up to 60 roles in one transaction: a commit is what a vend costs most. One that cannot be made fails alone, with its SQLSTATE.
+-- No more than 60, because from 64 subtransactions on everybody's snapshots get slow.
+CREATE OR REPLACE FUNCTION rolevend.vend_many(p_vends jsonb)
+RETURNS TABLE (role text, expires_at timestamptz, failed text, message text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v jsonb;
+BEGIN
+    IF (jsonb_array_length(p_vends) BETWEEN 1 AND 60) IS NOT TRUE THEN
+        RAISE EXCEPTION 'between 1 and 60 vends a call' USING ERRCODE = '22023';
+    END IF;
+    -- GRANT locks the profile until the commit; everybody takes profiles in the same order, so nobody waits in a circle.
+    FOR v IN SELECT e FROM jsonb_array_elements(p_vends) AS e ORDER BY e ->> 'profile', e ->> 'role' LOOP
+        role := v ->> 'role';
+        expires_at := NULL;
+        failed := NULL;
+        message := NULL;
+        BEGIN
+            expires_at := rolevend.vend(
+                v ->> 'role', v ->> 'cluster', v ->> 'uid', v ->> 'profile', v ->> 'verifier', (v ->> 'expires_at')::timestamptz,
+                v ->> 'agent', v ->> 'issuer', v ->> 'subject', v -> 'attrs');
+        EXCEPTION WHEN OTHERS THEN
+            failed := SQLSTATE;
+            message := SQLERRM;
+        END;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+RESET ROLE;

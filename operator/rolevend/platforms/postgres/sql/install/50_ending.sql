@@ -1,0 +1,207 @@
+-- Ending a vended role, in two steps that are committed one by one: close, then finish until it says "dropped".
+-- As one transaction a drop that fails would roll the closing back, and a login meanwhile would survive.
+
+SET LOCAL ROLE rv_owner;
+
+-- Locks out: from its commit on the lease is a tombstone, every statement and every login of the role is refused, and so is a
+-- vend of it that arrives later. Answers the role's oid, or NULL where it never was or is gone. Again is the same.
+CREATE OR REPLACE FUNCTION rolevend.close(p_role text, p_cluster text, p_uid text, p_reason text) RETURNS oid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    l rolevend.lease;
+    r record;
+BEGIN
+    IF (p_role ~ '^IMMUTA_VENDED_[A-Za-z0-9_]+$' AND octet_length(p_role) <= 63) IS NOT TRUE THEN
+        RAISE EXCEPTION 'not the name of a vended role' USING ERRCODE = '22023';
+    END IF;
+
+    -- Waits for a vend that is under way.
+    INSERT INTO rolevend.lease AS t (role, cluster_id, uid, revoked_at, reason)
+    VALUES (p_role, p_cluster, p_uid, clock_timestamp(), p_reason)
+    ON CONFLICT (role) DO UPDATE
+        SET revoked_at = coalesce(t.revoked_at, excluded.revoked_at), reason = coalesce(t.reason, excluded.reason)
+    RETURNING * INTO l;
+    IF (l.cluster_id, l.uid) IS DISTINCT FROM (p_cluster, p_uid) THEN
+        RAISE EXCEPTION '% belongs to another vend', p_role USING ERRCODE = 'RV002';
+    END IF;
+
+    SELECT oid, rolcanlogin INTO r FROM pg_roles WHERE rolname = p_role;
+    IF r.rolcanlogin AND r.oid = coalesce(l.role_oid, r.oid) THEN
+        EXECUTE format('ALTER ROLE %I NOLOGIN', p_role);
+    END IF;
+    IF l.role_oid IS NULL AND r.oid IS NOT NULL THEN
+        UPDATE rolevend.lease SET role_oid = r.oid WHERE role = p_role;
+    END IF;
+    RETURN r.oid;
+END
+$$;
+
+-- close() for up to 60 roles: [{"role", "cluster", "uid", "reason"}]. One that is refused fails alone, with its SQLSTATE.
+CREATE OR REPLACE FUNCTION rolevend.close_many(p_endings jsonb) RETURNS TABLE (role text, failed text, message text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    e jsonb;
+BEGIN
+    IF (jsonb_array_length(p_endings) BETWEEN 1 AND 60) IS NOT TRUE THEN
+        RAISE EXCEPTION 'between 1 and 60 endings a call' USING ERRCODE = '22023';
+    END IF;
+    FOR e IN SELECT x FROM jsonb_array_elements(p_endings) AS x ORDER BY x ->> 'role' LOOP
+        role := e ->> 'role';
+        failed := NULL;
+        message := NULL;
+        BEGIN
+            PERFORM rolevend.close(e ->> 'role', e ->> 'cluster', e ->> 'uid', e ->> 'reason');
+        EXCEPTION WHEN OTHERS THEN
+            failed := SQLSTATE;
+            message := SQLERRM;
+        END;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+-- Asks every session of a closed role to end, and answers their process ids. By the role's oid: DROP ROLE succeeds while
+-- sessions live on, and they must still be found afterwards; but never those of another role that has the number now.
+CREATE OR REPLACE FUNCTION rolevend.end_sessions(p_role text) RETURNS integer[]
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(array_agg(a.pid) FILTER (WHERE pg_terminate_backend(a.pid)), '{}')
+      FROM rolevend.lease AS l JOIN pg_stat_activity AS a ON a.usesysid = l.role_oid
+     WHERE l.role = p_role AND l.revoked_at IS NOT NULL
+       AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = l.role_oid AND r.rolname <> p_role)
+$$;
+
+-- Ends the sessions of a closed role and drops it. The state is "dropped", "sessions remain", or "blocked: " and why: call
+-- again later. "ended" are the process ids of the sessions that were asked to end.
+CREATE OR REPLACE FUNCTION rolevend.finish(p_role text, OUT state text, OUT ended integer[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    l rolevend.lease;
+    o oid;
+    now_ending integer[];
+    detail text;
+BEGIN
+    ended := '{}';
+    SELECT * INTO l FROM rolevend.lease WHERE role = p_role FOR UPDATE;     -- one at a time
+    SELECT oid INTO o FROM pg_roles WHERE rolname = p_role;
+    IF l.role IS NULL AND o IS NULL THEN
+        state := 'dropped';
+        RETURN;
+    END IF;
+    IF l.revoked_at IS NULL THEN
+        RAISE EXCEPTION 'close % first', p_role USING ERRCODE = 'RV003';
+    END IF;
+
+    -- pg_terminate_backend with a timeout would look only every 100 ms.
+    FOR i IN 1..10 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        now_ending := rolevend.end_sessions(p_role);
+        ended := ARRAY(SELECT unnest(ended) UNION SELECT unnest(now_ending));
+        EXIT WHEN now_ending = '{}';
+        PERFORM pg_sleep(0.005);
+    END LOOP;
+    IF now_ending <> '{}' THEN
+        state := 'sessions remain';
+        RETURN;
+    END IF;
+
+    IF o <> l.role_oid THEN
+        state := format('blocked: RV002 %s is not the role that was vended', p_role);
+        RETURN;
+    END IF;
+    IF o IS NOT NULL THEN
+        BEGIN
+            -- First, always: default privileges and stray objects of the role would block DROP ROLE.
+            EXECUTE format('DROP OWNED BY %I', p_role);
+            EXECUTE format('DROP ROLE %I', p_role);
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+            state := format('blocked: %s %s %s', SQLSTATE, SQLERRM, detail);
+            RETURN;
+        END;
+    END IF;
+    UPDATE rolevend.lease SET dropped_at = clock_timestamp() WHERE role = p_role AND dropped_at IS NULL;
+    state := 'dropped';
+END
+$$;
+
+-- finish() for up to 60 closed roles: all their sessions are asked to end before the first one is waited for.
+CREATE OR REPLACE FUNCTION rolevend.finish_many(p_roles text[]) RETURNS TABLE (role text, state text, ended integer[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    asked jsonb := '{}';
+BEGIN
+    IF (cardinality(p_roles) BETWEEN 1 AND 60) IS NOT TRUE THEN
+        RAISE EXCEPTION 'between 1 and 60 roles a call' USING ERRCODE = '22023';
+    END IF;
+    FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
+        asked := asked || jsonb_build_object(role, rolevend.end_sessions(role));
+    END LOOP;
+    FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
+        SELECT f.state, f.ended INTO state, ended FROM rolevend.finish(role) AS f;
+        ended := ARRAY(SELECT unnest(ended) UNION SELECT x::integer FROM jsonb_array_elements_text(asked -> role) AS x);
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+-- Forgets tombstones after a day: a vend that comes even later has a past expiry.
+CREATE OR REPLACE FUNCTION rolevend.forget() RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    DELETE FROM rolevend.lease AS l
+     WHERE l.revoked_at < clock_timestamp() - interval '24 hours'
+       AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = l.role)
+       AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.usesysid = l.role_oid)
+$$;
+
+-- Notes that a scheduler is at work; at most twice a minute, for a sweep may come every second.
+CREATE OR REPLACE FUNCTION rolevend.note_sweep() RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO rolevend.swept AS s (at) VALUES (clock_timestamp())
+    ON CONFLICT (one) DO UPDATE SET at = excluded.at WHERE s.at < excluded.at - interval '30 seconds'
+$$;
+
+-- For pg_cron or any other scheduler: the operator may be down. Ends what is over, each role in transactions of its own.
+-- With the caller's rights, because a SECURITY DEFINER procedure may not COMMIT; those of the vendor's login are enough.
+CREATE OR REPLACE PROCEDURE rolevend.sweep()
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    l record;
+    how text;
+BEGIN
+    PERFORM set_config('search_path', 'pg_catalog, pg_temp', false);
+    FOR l IN
+        SELECT role, cluster_id, uid FROM rolevend.lease
+         WHERE (revoked_at IS NOT NULL OR expires_at <= clock_timestamp())
+           AND (dropped_at IS NULL OR role_oid IN (SELECT usesysid FROM pg_stat_activity))
+         ORDER BY role
+    LOOP
+        BEGIN
+            PERFORM rolevend.close(l.role, l.cluster_id, l.uid, 'Expired');
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING 'rolevend.sweep cannot close %: %', l.role, SQLERRM;
+        END;
+        COMMIT;
+        BEGIN
+            SELECT state INTO how FROM rolevend.finish(l.role);
+        EXCEPTION WHEN OTHERS THEN
+            how := SQLERRM;
+        END;
+        IF how <> 'dropped' THEN
+            RAISE WARNING 'rolevend.sweep cannot finish %: %', l.role, how;
+        END IF;
+        COMMIT;
+    END LOOP;
+    PERFORM rolevend.note_sweep();
+    PERFORM rolevend.forget();
+END
+$$;
+
+RESET ROLE;

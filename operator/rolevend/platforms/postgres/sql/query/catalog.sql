@@ -1,0 +1,34 @@
+-- Every relation of these schemas that a policy could name, one row each. Partitions are left out: they are read through the
+-- table that they belong to. A column of a domain counts as one of the type beneath it.
+WITH RECURSIVE beneath (domain, type) AS (
+    SELECT oid, typbasetype FROM pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT b.domain, t.typbasetype FROM beneath AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype = 'd'
+), base (domain, type) AS (
+    SELECT b.domain, b.type FROM beneath AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype <> 'd'
+)
+SELECT n.nspname, c.relname, c.relkind::text,
+       CASE WHEN o.rolsuper
+            THEN format('is owned by the superuser %I; run: ALTER TABLE %s OWNER TO <a role that is no superuser>',
+                        o.rolname, c.oid::regclass)
+            WHEN NOT pg_has_role(current_user, c.relowner, 'USAGE')
+            THEN format('is owned by %1$I, for whom %2$I may not act; run: GRANT %1$I TO %2$I WITH INHERIT TRUE, SET FALSE',
+                        o.rolname, current_user)
+            ELSE '' END,
+       coalesce(obj_description(c.oid, 'pg_class'), ''),
+       coalesce((SELECT jsonb_agg(jsonb_build_array(
+                            a.attname,
+                            CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND coalesce(k.collisdeterministic, true)
+                                 THEN t.typname ELSE '' END,
+                            format_type(t.oid, -1),
+                            coalesce(col_description(c.oid, a.attnum), '')) ORDER BY a.attnum)
+                   FROM pg_attribute AS a
+                   LEFT JOIN base AS b ON b.domain = a.atttypid
+                   JOIN pg_type AS t ON t.oid = coalesce(b.type, a.atttypid)
+                   LEFT JOIN pg_collation AS k ON k.oid = a.attcollation
+                  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]')
+  FROM pg_class AS c
+  JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  JOIN pg_roles AS o ON o.oid = c.relowner
+ WHERE n.nspname = ANY (%(schemas)s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+ ORDER BY 1, 2

@@ -1,0 +1,9 @@
+-- One profile as it is built: the digest of its SQL, whether a view in it was made or changed by hand, and whether it must be
+-- built anew because a view is gone, or a table was replaced by another one of the same name.
+SELECT p.digest, p.drift,
+       EXISTS (SELECT FROM jsonb_each(rolevend.views(p.profile)) AS now WHERE p.views -> now.key IS DISTINCT FROM now.value) AS altered,
+       EXISTS (SELECT FROM jsonb_object_keys(p.views) AS view WHERE NOT rolevend.views(p.profile) ? view)
+       OR EXISTS (SELECT FROM jsonb_each(p.tables) AS t
+                   WHERE to_regclass(format('%I.%I', t.value ->> 0, t.value ->> 1))::oid IS DISTINCT FROM (t.value ->> 2)::oid) AS stale
+  FROM rolevend.profile AS p
+ WHERE p.profile = %(profile)s

@@ -1,0 +1,2 @@
+-- Those of these schemas that exist.
+SELECT nspname::text FROM pg_namespace WHERE nspname = ANY (%(schemas)s::name[])

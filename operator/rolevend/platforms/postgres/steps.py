@@ -1,0 +1,92 @@
+"""The statements of an installation, in order. Pure: a survey to statements.
+
+Whatever is there already is left out, or is safe to run again.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from psycopg import sql
+
+from rolevend.platforms.postgres.files import installation
+from rolevend.platforms.postgres.survey import Options, Right, Survey
+
+_MADE_ROLE = re.compile(r'CREATE ROLE ("(?:[^"]|"")+"|\w+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    text: str
+    why: str
+
+
+def steps_of(survey: Survey, options: Options, version: int) -> tuple[Statement, ...]:
+    """Every statement, apart from the passwords, which are nobody's to read."""
+    return (
+        *_files(survey, options),
+        *_hardening(survey),
+        *_programmer(survey, options),
+        *_marks(survey, options, version),
+    )
+
+
+def _files(survey: Survey, options: Options) -> Iterator[Statement]:
+    there = {sql.Identifier(name).as_string() for name in survey.roles} | set(survey.roles)
+    for why, text in installation({"vendor": options.vendor, "programmer": options.programmer}):
+        role = _MADE_ROLE.match(text)
+        if role is not None and role[1] in there:
+            continue
+        if text.startswith("CREATE EVENT TRIGGER") and (survey.server.has_login_trigger or survey.server.version_number < 170000):
+            continue
+        yield Statement(text, why)
+
+
+def _hardening(survey: Survey) -> Iterator[Statement]:
+    """First rv_public gets a right, then PUBLIC loses it, then everybody who was there becomes a member of rv_public."""
+    for (kind, privilege), rights in groupby(sorted(survey.taken, key=_order), key=lambda right: (right.kind, right.privilege)):
+        for objects in [[right.object] for right in rights] if kind != "FUNCTION" else [[right.object for right in rights]]:
+            on = f"{privilege} ON {kind} {', '.join(objects)}"
+            yield Statement(f"GRANT {on} TO rv_public", "Whoever was here keeps this.")
+            yield Statement(f"REVOKE {on} FROM PUBLIC", "A vended role does not have this.")
+    if survey.taken and survey.everybody:
+        members = ", ".join(sql.Identifier(name).as_string() for name in survey.everybody)
+        yield Statement(f"GRANT rv_public TO {members} WITH INHERIT TRUE, SET FALSE", "Everybody who was here before rolevend.")
+
+
+def _order(right: Right) -> tuple[str, str, str]:
+    return (right.kind, right.privilege, right.object)
+
+
+def _programmer(survey: Survey, options: Options) -> Iterator[Statement]:
+    programmer = sql.Identifier(options.programmer).as_string()
+    known = survey.roles.get(options.programmer)
+    if known is not None and not known.can_create_roles:
+        yield Statement(f"ALTER ROLE {programmer} CREATEROLE", "It makes templates and profiles.")
+    for name in (options.vendor, options.programmer):
+        if name in survey.roles and not survey.roles[name].can_login:
+            yield Statement(f"ALTER ROLE {sql.Identifier(name).as_string()} LOGIN", "The operator logs in as it.")
+    for schema in sorted(options.schemas):
+        yield Statement(f"GRANT USAGE ON SCHEMA {sql.Identifier(schema).as_string()} TO {programmer}", "It makes views of tables in it.")
+    for owner in survey.owners:
+        text = f"GRANT {sql.Identifier(owner).as_string()} TO {programmer} WITH INHERIT TRUE, SET FALSE"
+        yield Statement(text, "Only a table's owner may switch row security on and make policies.")
+    database = sql.Identifier(survey.server.database).as_string()
+    vendor = sql.Identifier(options.vendor).as_string()
+    yield Statement(f"GRANT CONNECT ON DATABASE {database} TO rv_connect, {vendor}, {programmer}", "Nobody else needs it of us.")
+    yield Statement(f"GRANT CREATE ON DATABASE {database} TO {programmer}", "A profile is a schema.")
+
+
+def _marks(survey: Survey, options: Options, version: int) -> Iterator[Statement]:
+    comment = f"rolevend vends from the database {sql.Identifier(survey.server.database).as_string()}"
+    yield Statement(
+        sql.SQL("COMMENT ON ROLE rv_owner IS {}").format(sql.Literal(comment)).as_string(),
+        "Vended roles belong to the whole server: another database of it is refused.",
+    )
+    schemas = sql.SQL(", ").join(sql.Literal(schema) for schema in sorted(options.schemas))
+    text = sql.SQL(
+        "INSERT INTO rolevend.version (version, vendor, programmer, schemas) VALUES ({}, {}, {}, ARRAY[{}])\n"
+        "ON CONFLICT (one) DO UPDATE SET version = excluded.version, schemas = excluded.schemas, installed_at = clock_timestamp()"
+    ).format(sql.Literal(version), sql.Literal(options.vendor), sql.Literal(options.programmer), schemas)
+    yield Statement(text.as_string(), "Whether an operator and this database fit.")

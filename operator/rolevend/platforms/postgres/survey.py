@@ -1,0 +1,186 @@
+"""What an installation finds in a database, read in one snapshot. Reads only; what follows from it is for `findings` and `steps`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from psycopg.rows import kwargs_row, scalar_row, tuple_row
+
+from rolevend.errors import Conflict, InvalidInput
+from rolevend.platforms.postgres.catalog import governable
+from rolevend.platforms.postgres.connections import Connection
+from rolevend.platforms.postgres.files import query
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person chooses. A schema is governed when policies may grant tables of it."""
+
+    schemas: tuple[str, ...]
+    vendor: str = "rv_vendor"
+    programmer: str = "rv_programmer"
+
+    def __post_init__(self) -> None:
+        if not self.schemas:
+            raise InvalidInput("schemas", "name at least one schema whose tables rolevend shall govern")
+        governable(self.schemas)
+        if self.vendor == self.programmer:
+            raise InvalidInput("programmer", "must be another login than the vendor")
+        for field, name in (("vendor", self.vendor), ("programmer", self.programmer)):
+            if not 0 < len(name.encode()) <= 63 or "\0" in name or name.lower().startswith(("pg_", "immuta_vended_")):
+                raise InvalidInput(field, f"{name!r} cannot be the name of a login")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    version_number: int
+    version: str
+    database: str
+    identifier: str
+    is_superuser: bool
+    is_standby: bool
+    encoding: str
+    prepared_transactions: int
+    is_installed: bool
+    has_schema: bool
+    has_login_trigger: bool
+    other_database: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    version: int
+    vendor: str
+    programmer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    name: str
+    is_superuser: bool
+    can_login: bool
+    can_create_roles: bool
+    is_strong: bool
+    """May bypass row security, create databases or replicate."""
+    member_of: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A right of PUBLIC; `object` is as GRANT names it."""
+
+    kind: str
+    object: str
+    privilege: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    kind: str
+    """`relation` or `function`."""
+    object: str
+    what: str
+    """The privileges, or the function's owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class GovernedTable:
+    schema: str
+    name: str
+    kind: str
+    shown: str
+    """The qualified name, quoted where it must be."""
+    owner: str
+    owner_is_superuser: bool
+    superuser_above: str | None
+    """A superuser of whom the owner is a member."""
+    has_row_security: bool
+    readers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    server: Server
+    installed: Installed | None
+    roles: Mapping[str, Role]
+    """Those of ours that exist."""
+    taken: tuple[Right, ...]
+    everybody: tuple[str, ...]
+    logins: tuple[tuple[str, tuple[str, ...]], ...]
+    exposed: tuple[Exposed, ...]
+    schemas: frozenset[str]
+    tables: tuple[GovernedTable, ...]
+    owners: tuple[str, ...]
+    trusting_lines: tuple[int, ...]
+    """Of pg_hba.conf."""
+
+
+OUR_ROLES = ("rv_owner", "rv_connect", "rv_template", "rv_public")
+
+
+def survey(connection: Connection, options: Options) -> Survey:
+    """`Conflict` where this server is none that rolevend can be installed on; nothing else is looked at then."""
+    reader = _Reader(connection, options)
+    server = reader.rows("server", Server)[0]
+    admit(server)
+    return Survey(
+        server=server,
+        installed=next(iter(reader.rows("installed", Installed)), None) if server.is_installed else None,
+        roles={role.name: role for role in reader.rows("roles", Role)},
+        taken=reader.rows("taken", Right),
+        everybody=tuple(reader.column("everybody")),
+        logins=tuple((login, tuple(rights)) for login, rights in reader.tuples("logins")),
+        exposed=reader.rows("exposed", Exposed),
+        schemas=frozenset(reader.column("schemas")),
+        tables=reader.rows("tables", GovernedTable),
+        owners=tuple(reader.column("owners")),
+        trusting_lines=tuple(reader.column("access")),
+    )
+
+
+def admit(server: Server) -> None:
+    """The checks that need nothing but the server's own word, each with what to do."""
+    major = server.version_number // 10_000
+    refusals = [
+        (not 16 <= major <= 18, f"PostgreSQL {server.version} is not supported: rolevend runs on 16, 17 and 18"),
+        (server.is_standby, "this server is a standby; install on its primary"),
+        (server.encoding != "UTF8", f"the database's encoding is {server.encoding}; rolevend needs UTF8"),
+        (not server.is_superuser, "installing takes a superuser; managed services that have none are not supported yet"),
+        (
+            server.other_database is not None,
+            f"this server vends from the database {server.other_database} already: vended roles belong to a whole server",
+        ),
+        (server.has_schema and not server.is_installed, "there is a schema rolevend that is not ours; rename it first"),
+    ]
+    for refused, why in refusals:
+        if refused:
+            raise Conflict(f"cannot install in database {server.database}: {why}")
+
+
+class _Reader:
+    def __init__(self, connection: Connection, options: Options) -> None:
+        self._connection = connection
+        ours = [*OUR_ROLES, options.vendor, options.programmer]
+        self._parameters: dict[str, Any] = {
+            "names": ours,
+            "ours": ours,
+            "schemas": sorted(options.schemas),
+            "programmer": options.programmer,
+        }
+
+    def rows(self, name: str, kind: type[Row]) -> tuple[Row, ...]:
+        def frozen(**fields: Any) -> Row:  # with arrays as tuples: a survey is a value
+            return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+
+        with self._connection.cursor(row_factory=kwargs_row(frozen)) as cursor:
+            return tuple(cursor.execute(query(name, folder="survey"), self._parameters).fetchall())
+
+    def column(self, name: str) -> list[Any]:
+        with self._connection.cursor(row_factory=scalar_row) as cursor:
+            return cursor.execute(query(name, folder="survey"), self._parameters).fetchall()
+
+    def tuples(self, name: str) -> list[tuple[Any, ...]]:
+        with self._connection.cursor(row_factory=tuple_row) as cursor:
+            return cursor.execute(query(name, folder="survey"), self._parameters).fetchall()

@@ -1,0 +1,92 @@
+"""Vending, as calls to the platform's own functions: one round trip for one role, or for up to sixty."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from rolevend.errors import InvalidInput, RolevendError
+from rolevend.plan import Lease
+from rolevend.platforms.base import Credential, Vended
+from rolevend.platforms.postgres.connections import Connection
+from rolevend.platforms.postgres.failures import failure
+from rolevend.platforms.postgres.scram import SALT_BYTES, verifier
+
+CHUNK = 60
+"""What `rolevend.vend_many` takes."""
+
+_ONE = """
+SELECT rolevend.vend(%(role)s, %(cluster)s, %(uid)s, %(profile)s, %(verifier)s, %(expires_at)s::timestamptz,
+                     %(agent)s, %(issuer)s, %(subject)s, %(attrs)s::jsonb)
+"""
+_MANY = "SELECT role, expires_at, failed, message FROM rolevend.vend_many(%(vends)s::jsonb)"
+
+
+Run = Callable[[Callable[[Connection], Any]], Any]
+"""Gives a connection to a piece of work, and answers what that answers."""
+
+
+def vend_all(run: Run, attempt: str, vends: Sequence[tuple[Lease, Credential]], iterations: int) -> Sequence[Vended]:
+    """One answer for each vend, in their order. What happens to one is its own; what happens to the connection is a whole chunk's."""
+    answers: list[Vended] = []
+    for start in range(0, len(vends), CHUNK):
+        answers += _chunk(run, attempt, vends[start : start + CHUNK], iterations)
+    return answers
+
+
+def _chunk(run: Run, attempt: str, vends: Sequence[tuple[Lease, Credential]], iterations: int) -> list[Vended]:
+    refused = {lease.role: error for lease, credential in vends if (error := _unsendable(lease, credential)) is not None}
+    sent = {lease.role: _arguments(lease, credential, iterations) for lease, credential in vends if lease.role not in refused}
+    try:
+        made = _send(run, attempt, list(sent.values()))
+    except RolevendError as error:
+        made = {role: Vended(role, None, error) for role in sent}
+    return [made[lease.role] if lease.role in sent else Vended(lease.role, None, refused[lease.role]) for lease, _ in vends]
+
+
+def _send(run: Run, attempt: str, sent: list[dict[str, Any]]) -> dict[Any, Vended]:
+    if not sent:
+        return {}
+    if len(sent) == 1:
+        (one,) = sent
+        parameters = {**one, "attrs": json.dumps(one["attrs"])}
+        expires_at: datetime = run(lambda connection: connection.execute(_ONE, parameters, prepare=True).fetchone())[0]
+        return {one["role"]: Vended(one["role"], expires_at)}
+    rows = run(lambda connection: connection.execute(_MANY, {"vends": json.dumps(sent)}, prepare=True).fetchall())
+    return {
+        role: Vended(role, expires_at, None if failed is None else failure(attempt, failed, message))
+        for role, expires_at, failed, message in rows
+    }
+
+
+def _arguments(lease: Lease, credential: Credential, iterations: int) -> dict[str, Any]:
+    return {
+        "role": lease.role,
+        "cluster": lease.cluster,
+        "uid": lease.uid,
+        "profile": lease.profile,
+        "verifier": _verifier(credential, iterations),
+        "expires_at": lease.expires_at.isoformat(),
+        "agent": str(lease.agent),
+        "issuer": lease.user.issuer,
+        "subject": lease.user.subject,
+        "attrs": {key: list(values) for key, values in lease.attributes},
+    }
+
+
+def _verifier(credential: Credential, iterations: int) -> str:
+    """Salted by the password itself, which holds 256 random bits: the same vend again is the same verifier."""
+    password = credential.password.reveal()
+    salt = hashlib.sha256(f"rolevend salt of {credential.role} {password}".encode()).digest()[:SALT_BYTES]
+    return verifier(password, salt, iterations)
+
+
+def _unsendable(lease: Lease, credential: Credential) -> InvalidInput | None:
+    """Texts that PostgreSQL has no place for: found here, so that they spoil nobody else's vend."""
+    if lease.role != credential.role:
+        return InvalidInput("credential", f"is for {credential.role}, and the lease for {lease.role}")
+    texts = [lease.user.issuer, lease.user.subject, *(text for key, values in lease.attributes for text in (key, *values))]
+    if any("\0" in text or any("\ud800" <= character <= "\udfff" for character in text) for text in texts):
+        return InvalidInput("attributes", f"{lease.role}: NUL and lone surrogates are no text")
+    return None
