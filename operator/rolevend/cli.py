@@ -9,7 +9,7 @@ import click
 from rolevend import __version__
 
 if TYPE_CHECKING:
-    from rolevend.platforms.postgres.install import InstallPlan
+    from rolevend.platforms.postgres import InstallPlan
 
 _NOTHING_TO_DO, _FAILED = 0, 1
 

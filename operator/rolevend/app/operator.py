@@ -16,7 +16,7 @@ from rolevend.kube.client import NAMESPACES, Cluster
 from rolevend.kube.secrets import CredentialSecrets, Login, handle_key
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platforms.base import Drift, Platform
-from rolevend.platforms.postgres import PostgresPlatform
+from rolevend.platforms import postgres
 from rolevend.reconcile.handlers import configure, registry
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import Observed
@@ -34,7 +34,7 @@ _KOPF_CONNECTIONS = 64
 """Unlimited workers opened two thousand connections for two thousand objects."""
 _LOGIN_SECONDS = 600
 """A pod's token is replaced now and then: kopf reads it again this often."""
-_SILENCE_SECONDS = 300
+_SILENCE = timedelta(minutes=5)
 """An informer hears a bookmark a minute; silence of this length is a dead watch that did not notice."""
 _RETRY_SECONDS = 2.0
 
@@ -49,75 +49,103 @@ def now() -> datetime:
 
 async def run(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises if a part of it ends by itself: then the process must go, and be started again."""
+    metrics = Metrics()
+    health = Health()
+    probes = ProbeServer(settings.probe_host, settings.probe_port, metrics.registry, health.unhealthy, health.unready)
     cluster = await Cluster.connect(settings.kubeconfig)
     try:
-        await _run(settings, cluster)
+        _log.info("probes and metrics", extra={"port": await probes.start()})
+        cluster_id = await _patiently(lambda: _cluster_id(cluster))
+        key = await _patiently(lambda: handle_key(cluster, settings.namespace, settings.handle_key_secret, secrets.token_bytes))
+        await Operator(settings, cluster, cluster_id, key, metrics, health).run()
     finally:
+        await probes.stop()
         await cluster.close()
 
 
-async def _run(settings: Settings, cluster: Cluster) -> None:
-    cluster_id = await _patiently(lambda: _cluster_id(cluster))
-    key = await _patiently(lambda: handle_key(cluster, settings.namespace, settings.handle_key_secret, secrets.token_bytes))
-    metrics = Metrics()
-    observed = Observed(cluster, Painter(cluster_id, key), metrics, now)
+class Health:
+    """What the probes answer; nothing is wrong before there is something to ask."""
 
-    def build(platform: DataPlatform, programmer: Login, vendor: Login) -> Platform:
-        return PostgresPlatform(
+    observed: Observed | None = None
+    sweeper: Sweeper | None = None
+
+    def unready(self) -> str:
+        return self.observed.pending if self.observed else "the operator has not reached the API server yet"
+
+    def unhealthy(self) -> str:
+        """Only what a restart mends: a watch that stays silent while listings are answered."""
+        if self.observed is None or self.sweeper is None or self.sweeper.listed_at is None:
+            return ""
+        if self.sweeper.deaf:
+            return self.sweeper.deaf
+        for informer in self.observed.informers:
+            if informer.heard_at is not None and self.sweeper.listed_at - informer.heard_at > _SILENCE:
+                return f"nothing was heard of {informer.resource.plural} since {informer.heard_at:%H:%M:%S} UTC"
+        return ""
+
+
+class Operator:
+    """The parts, each given what it needs of the others."""
+
+    def __init__(self, settings: Settings, cluster: Cluster, cluster_id: ClusterId, key: bytes, metrics: Metrics, health: Health) -> None:
+        self._settings = settings
+        self._cluster_id = cluster_id
+        self._metrics = metrics
+        self._listed = asyncio.Event()
+        self._observed = Observed(cluster, Painter(cluster_id, key), metrics, now)
+        self._platforms = Platforms(cluster, settings, self._build, self._platform_changed, self._drifted, self._in_use)
+        store = CredentialSecrets(cluster)
+        self._lifecycle = Lifecycle(cluster, self._observed, self._platforms, store, metrics, now, secrets.token_bytes)
+        self._sweeper = Sweeper(cluster, self._lifecycle, self._observed, self._platforms, settings, metrics, now)
+        health.observed, health.sweeper = self._observed, self._sweeper
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as parts:
+                tasks = [parts.create_task(informer.run()) for informer in self._observed.informers]
+                tasks.append(parts.create_task(self._observed.run(self._platforms, self._viewed)))
+                tasks.append(parts.create_task(self._lifecycle.clock.run()))
+                # kopf begins when a verdict can be given: each request is then looked at once.
+                await self._listed.wait()
+                tasks.append(parts.create_task(self._sweeper.run()))
+                await _run_kopf(self._settings, self._lifecycle)
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await self._platforms.stop()
+
+    def _build(self, platform: DataPlatform, programmer: Login, vendor: Login) -> Platform:
+        return postgres.PostgresPlatform(
             values.address(platform),
-            programmer=(programmer.username, programmer.password),
-            vendor=(vendor.username, vendor.password),
-            cluster=cluster_id,
-            connections=settings.platform_workers,
+            self._cluster_id,
+            vendor=postgres.Login(vendor.username, vendor.password),
+            programmer=postgres.Login(programmer.username, programmer.password),
+            # Vends and drops have threads of their own, and neither waits for the other's connections.
+            limits=postgres.Limits(vendor_connections=2 * self._settings.platform_workers + 1),
         )
 
-    async def drifted(name: PlatformName, drift: tuple[Drift, ...]) -> None:
+    def _platform_changed(self, name: PlatformName) -> None:
+        at_work = self._platforms.get(name)
+        self._metrics.platform_up.labels(name).set(at_work is not None and at_work.state.problem is None)
+        self._observed.changed()
+
+    async def _drifted(self, name: PlatformName, drift: tuple[Drift, ...]) -> None:
         for each in drift:
-            for standing in lifecycle.roles.named(each.roles):
+            for standing in self._lifecycle.roles.named(each.roles):
                 if standing.ending_since is None:
-                    await lifecycle.revoke(standing, "Drift", f"{name}: {each.table}: {each.finding}")
+                    await self._lifecycle.revoke(standing, "Drift", f"{name}: {each.table}: {each.finding}")
 
-    def platform_changed(name: PlatformName) -> None:
-        at_work = platforms.get(name)
-        metrics.platform_up.labels(name).set(at_work is not None and at_work.state.problem is None)
-        observed.changed()
+    def _in_use(self, name: PlatformName) -> bool:
+        return any(standing.role for standing in self._lifecycle.roles.on(name))
 
-    platforms = Platforms(cluster, settings, build, platform_changed, drifted)
-    lifecycle = Lifecycle(cluster, observed, platforms, CredentialSecrets(cluster), metrics, now, secrets.token_bytes)
-    sweeper = Sweeper(cluster, lifecycle, platforms, settings, metrics, now)
-    started = asyncio.Event()
-
-    async def viewed(directory: Directory) -> None:
+    async def _viewed(self, directory: Directory) -> None:
         if not directory.pending:
-            started.set()
-        await review(lifecycle, directory)
-
-    probes = ProbeServer(
-        settings.probe_host,
-        settings.probe_port,
-        metrics.registry,
-        healthy=lambda: sweeper.deaf or _silent(observed, sweeper),
-        ready=lambda: observed.pending,
-    )
-    port = await probes.start()
-    _log.info("probes and metrics", extra={"port": port})
-    stop = asyncio.Event()
-    try:
-        async with asyncio.TaskGroup() as parts:
-            tasks = [parts.create_task(informer.run()) for informer in observed.informers]
-            tasks.append(parts.create_task(observed.run(platforms, viewed)))
-            tasks.append(parts.create_task(lifecycle.clock.run()))
-            await started.wait()
-            tasks.append(parts.create_task(sweeper.run()))
-            await _run_kopf(settings, lifecycle, stop)
-            for task in tasks:
-                task.cancel()
-    finally:
-        await platforms.stop()
-        await probes.stop()
+            self._listed.set()
+        await review(self._lifecycle, directory)
 
 
-async def _run_kopf(settings: Settings, lifecycle: Lifecycle, stop: asyncio.Event) -> None:
+async def _run_kopf(settings: Settings, lifecycle: Lifecycle) -> None:
+    """Until SIGTERM or SIGINT."""
     handlers = registry(lifecycle)
 
     @kopf.on.login(registry=handlers)
@@ -128,7 +156,7 @@ async def _run_kopf(settings: Settings, lifecycle: Lifecycle, stop: asyncio.Even
         os.environ["KUBECONFIG"] = settings.kubeconfig  # kopf's own login reads nothing else
     kopf_settings = kopf.OperatorSettings()
     configure(kopf_settings)
-    await kopf.operator(registry=handlers, settings=kopf_settings, clusterwide=True, standalone=True, stop_flag=stop)
+    await kopf.operator(registry=handlers, settings=kopf_settings, clusterwide=True, standalone=True)
 
 
 def _session(settings: kopf.OperatorSettings) -> kopf.AiohttpSession | None:
@@ -147,16 +175,6 @@ def _session(settings: kopf.OperatorSettings) -> kopf.AiohttpSession | None:
         default_namespace=info.default_namespace,
         expiration=now() + timedelta(seconds=_LOGIN_SECONDS),
     )
-
-
-def _silent(observed: Observed, sweeper: Sweeper) -> str:
-    """Only while the API server answers listings: if it is down, a restart of ours mends nothing."""
-    for informer in observed.informers:
-        if informer.heard_at is not None and sweeper.listed_at is not None:
-            silence = sweeper.listed_at - informer.heard_at
-            if silence > timedelta(seconds=_SILENCE_SECONDS):
-                return f"nothing was heard of {informer.resource.plural} for {silence.total_seconds():.0f} s"
-    return ""
 
 
 async def _cluster_id(cluster: Cluster) -> ClusterId:

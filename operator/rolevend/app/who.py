@@ -1,6 +1,7 @@
 """Who stood behind a role: what its name says, and what the cluster still knows."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from rolevend.errors import RolevendError
 from rolevend.kube.client import Body, Cluster
@@ -52,13 +53,13 @@ async def describe(role_name: str, kubeconfig: str | None) -> Who:
 async def _ask(known: Who, cluster: Cluster) -> Who:
     gaps: list[str] = []
 
-    async def find(kind: type[Resource], matches: "tuple[str, ...]", value: str) -> Body | None:
+    async def find(kind: type[Resource], path: tuple[str, ...], value: str) -> Body | None:
         try:
             items, _ = await cluster.list(path_of(kind))
         except RolevendError as error:
             gaps.append(str(error))
             return None
-        return next((item for item in items if _at(item, matches) == value), None)
+        return next((item for item in items if _at(item, path) == value), None)
 
     agent = await find(Agent, ("spec", "handle"), known.agent_handle)
     person = await find(UserAttributes, ("spec", "handle"), known.user_handle)
@@ -83,8 +84,9 @@ def _state(role: Body | None) -> str:
     return f"{name}, until {_at(role, ('status', 'expirationTimestamp'))}"
 
 
-def _at(body: Body, path: tuple[str, ...]) -> Body | str | None:
-    found: object = body
+def _at(body: Body, path: tuple[str, ...]) -> Any:
+    """What the object says there, or None."""
+    found: Any = body
     for step in path:
         found = found.get(step) if isinstance(found, dict) else None
-    return found  # type: ignore[return-value]
+    return found

@@ -10,9 +10,8 @@ import kopf
 
 from rolevend.errors import Rejected, RolevendError
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.resources import GROUP, VERSION
+from rolevend.resources import FINALIZER, GROUP, VERSION
 
-FINALIZER = "rolevend.dev/drop"
 _LONGEST_PAUSE_SECONDS = 30.0
 _KIND = (GROUP, VERSION, "vendedroles")
 

@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 
 from rolevend.catalog import Catalog
 from rolevend.errors import RolevendError
-from rolevend.kube.client import Cluster
+from rolevend.kube.client import Cluster, Resource
 from rolevend.kube.secrets import Login, login
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Drift, Platform, ServerFacts
 from rolevend.reconcile.executor import Executor
-from rolevend.resources import DataPlatform
+from rolevend.resources import API_VERSION, FINALIZER, DataPlatform
 from rolevend.settings import Settings
 
 DriverFactory = Callable[[DataPlatform, Login, Login], Platform]
 """(what the object says, the programmer's login, the vendor's login) -> a driver. Connects to nothing yet."""
+
+DATA_PLATFORMS = Resource(f"/apis/{API_VERSION}", "dataplatforms")
 
 _log = logging.getLogger(__name__)
 
@@ -57,12 +59,14 @@ class Platforms:
         build: DriverFactory,
         changed: Callable[[PlatformName], None],
         drifted: Callable[[PlatformName, tuple[Drift, ...]], Awaitable[None]],
+        in_use: Callable[[PlatformName], bool],
     ) -> None:
         self._cluster = cluster
         self._settings = settings
         self._build = build
         self._changed = changed
         self._drifted = drifted
+        self._in_use = in_use
         self._at_work: dict[PlatformName, PlatformAtWork] = {}
         self._tasks: dict[PlatformName, asyncio.Task[None]] = {}
 
@@ -83,7 +87,8 @@ class Platforms:
             if known is None:
                 known = self._at_work[name] = PlatformAtWork(platform)
                 self._tasks[name] = asyncio.create_task(self._run(name, known), name=f"platform-{name}")
-            elif known.platform.metadata.generation != platform.metadata.generation:
+            elif known.platform.metadata != platform.metadata:
+                # The status changes with every look, the metadata when a person, or a finalizer, changes something.
                 known.platform = platform
                 known.poke.set()
 
@@ -103,12 +108,28 @@ class Platforms:
                     self._changed(name)
                 if at_work.state.drift:
                     await self._drifted(name, at_work.state.drift)
+                await self._hold(name, at_work)
                 pause = self._settings.platform_retry_seconds if at_work.state.problem else self._settings.platform_poll_seconds
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(at_work.poke.wait(), pause)
         finally:
             if at_work.executor is not None:
                 await at_work.executor.close()
+
+    async def _hold(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+        """A DataPlatform does not go while a role lives on it: without it nobody could drop that role."""
+        metadata = at_work.platform.metadata
+        deleting = metadata.deletion_timestamp is not None
+        if deleting == (FINALIZER not in metadata.finalizers):
+            return
+        try:
+            if deleting and (self._in_use(name) or (at_work.executor is not None and await at_work.executor.live())):
+                return
+            kept = [each for each in metadata.finalizers if each != FINALIZER]
+            patch = {"metadata": {"uid": metadata.uid, "finalizers": kept if deleting else [*kept, FINALIZER]}}
+            await self._cluster.merge(DATA_PLATFORMS, metadata.name, patch)
+        except RolevendError as error:
+            _log.warning("holding the DataPlatform: %s", error, extra={"platform": name})
 
     async def _look(self, at_work: PlatformAtWork) -> PlatformState:
         try:

@@ -11,8 +11,9 @@ from rolevend.model import PlatformName, ProfileName, Uid
 from rolevend.platforms.base import Ending
 from rolevend.reconcile.executor import Executor
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.objects import VENDED_ROLES
+from rolevend.reconcile.objects import VENDED_ROLES, Observed
 from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.review import review
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.sweep import Orphans
@@ -25,6 +26,7 @@ class Sweeper:
         self,
         cluster: Cluster,
         lifecycle: Lifecycle,
+        observed: Observed,
         platforms: Platforms,
         settings: Settings,
         metrics: Metrics,
@@ -35,6 +37,7 @@ class Sweeper:
         self.listed_at: datetime | None = None
         self._cluster = cluster
         self._lifecycle = lifecycle
+        self._observed = observed
         self._platforms = platforms
         self._settings = settings
         self._metrics = metrics
@@ -48,6 +51,7 @@ class Sweeper:
             await asyncio.sleep(self._settings.sweep_seconds)
             try:
                 await self.sweep()
+                await review(self._lifecycle, self._observed.directory)  # what failed then is tried again
             except RolevendError as error:
                 _log.warning("sweep: %s", error)
 

@@ -1,0 +1,90 @@
+"""`rolevend platform plan|install`: from a DataPlatform manifest and an administrator's connection to a plan, and to exactly that plan."""
+
+import base64
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import yaml
+
+from rolevend.errors import InvalidInput, PlatformUnavailable
+from rolevend.platforms.base import Secret
+from rolevend.platforms.postgres import InstallPlan, Options, Passwords
+from rolevend.platforms.postgres import install as run_plan
+from rolevend.platforms.postgres import plan as make_plan
+from rolevend.platforms.postgres.connections import Connection
+from rolevend.resources import DataPlatform, parse, values
+
+_PASSWORD_BYTES = 32
+_CONNECT_SECONDS = 10
+
+
+def plan(manifest: Path, dsn: str) -> InstallPlan:
+    """What `install` would do now. Changes nothing."""
+    platform = read(manifest)
+    with _administrator(platform, dsn) as connection:
+        return make_plan(connection, _options(platform))
+
+
+def install(manifest: Path, dsn: str, accept: str, namespace: str) -> str:
+    """Runs the plan of that digest; answers the two Secrets that the manifest refers to, as YAML for the operator's namespace."""
+    platform = read(manifest)
+    options = _options(platform)
+    passwords = Passwords(vendor=_password(), programmer=_password())
+    with _administrator(platform, dsn) as connection:
+        run_plan(connection, options, accept=accept, passwords=passwords, randomness=secrets.token_bytes)
+    credentials = platform.spec.credentials
+    return yaml.safe_dump_all(
+        [
+            _secret(credentials.programmer_secret_ref.name, namespace, options.programmer, passwords.programmer),
+            _secret(credentials.vendor_secret_ref.name, namespace, options.vendor, passwords.vendor),
+        ],
+        sort_keys=False,
+    )
+
+
+def read(manifest: Path) -> DataPlatform:
+    """The one DataPlatform in the file."""
+    try:
+        documents = [each for each in yaml.safe_load_all(manifest.read_text()) if isinstance(each, dict)]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidInput(str(manifest), f"cannot be read as YAML: {' '.join(str(error).split())}") from error
+    platforms = [each for each in documents if each.get("kind") == "DataPlatform"]
+    if len(platforms) != 1:
+        raise InvalidInput(str(manifest), f"must hold one object of kind DataPlatform, and holds {len(platforms)}")
+    return parse(DataPlatform, platforms[0])
+
+
+def _options(platform: DataPlatform) -> Options:
+    schemas = sorted(frozenset().union(*values.schemas_of(platform).values()))
+    if not schemas:
+        raise InvalidInput(
+            "spec.domains", "names no schema, so there is nothing to govern: give a namespace the schemas that it writes policy for"
+        )
+    return Options(tuple(schemas))
+
+
+@contextmanager
+def _administrator(platform: DataPlatform, dsn: str) -> Iterator[Connection]:
+    """A connection to the database that the manifest names; the DSN says where and as whom."""
+    database = values.address(platform).database
+    try:
+        connection = psycopg.connect(dsn, dbname=database, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+    except psycopg.Error as error:
+        raise PlatformUnavailable(f"connecting to database {database} as an administrator: {' '.join(str(error).split())}") from error
+    with connection:
+        yield connection
+
+
+def _password() -> Secret:
+    return Secret(secrets.token_urlsafe(_PASSWORD_BYTES))
+
+
+def _secret(name: str, namespace: str, username: str, password: Secret | None) -> dict[str, object]:
+    def encoded(text: str) -> str:
+        return base64.b64encode(text.encode()).decode()
+
+    login = {"username": encoded(username)} | ({"password": encoded(password.reveal())} if password else {})
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "type": "Opaque", "data": login}
