@@ -7,6 +7,7 @@ and literals of the text are those of the predicate, so that nothing a parser is
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final, cast
 
 from sqlglot import exp
@@ -93,27 +94,38 @@ def _unreadable(source: Source, words: Sequence[Word], error: ParseError) -> Exc
 
 def _nothing_lost(source: Source, words: Sequence[Word], predicate: Predicate) -> None:
     named = [word for word in words if word.is_name and not word.is_user_attr]
-    valued = [word for word in words if word.kind in ("STRING", "NUMBER", "TRUE", "FALSE")]
     columns = [atom.column.name for atom in atoms(predicate)]
-    for word, read in zip(named, [*columns, *([None] * len(named))], strict=False):
-        if word.name != read:
-            raise source.fault(word.start, f"{word.raw[:40]} has no meaning here", ALLOWED)
-    values = list(_values(predicate))
-    if len(named) != len(columns) or [word.text.lower() for word in valued] != [value.lstrip("-").lower() for value in values]:
+    for word, column in zip_longest(named, columns):
+        if word is None or word.name != column:
+            place, shown = (0, "a name") if word is None else (word.start, word.raw[:40])
+            raise source.fault(place, f"{shown} has no meaning here", ALLOWED)
+    if list(_written(words)) != list(_read(predicate)):
         raise source.fault(0, "this cannot be read as one condition without loss", ALLOWED)
 
 
-def _values(predicate: Predicate) -> Iterator[str]:
+def _written(words: Sequence[Word]) -> Iterator[Literal]:
+    """The literals of the text, in its order."""
+    for before, word in zip((None, *words), words, strict=False):
+        if word.kind == "STRING":
+            yield Literal(word.text, quoted=True)
+        elif word.kind == "NUMBER":
+            yield Literal(f"{'-' if before is not None and before.kind == 'DASH' else ''}{word.text}", quoted=False)
+        elif word.kind in ("TRUE", "FALSE"):
+            yield Literal(word.kind.lower(), quoted=False)
+
+
+def _read(predicate: Predicate) -> Iterator[Literal]:
+    """The literals of the predicate, in the order in which its text has them."""
     for atom in atoms(predicate):
         match atom:
             case Comparison(_, _, literal):
-                yield literal.text
+                yield literal
             case Membership(_, literals):
-                yield from (literal.text for literal in literals)
+                yield from literals
             case Range(_, low, high):
-                yield from (low.text, high.text)
+                yield from (low, high)
             case AttributeMembership(_, attribute):
-                yield attribute
+                yield Literal(attribute, quoted=True)
             case NullTest():
                 pass
 
@@ -266,6 +278,8 @@ class _Reader:
     def _refused(self, node: exp.Expression) -> Exception:
         if isinstance(node, exp.Paren):
             return self._fault(node, "parentheses go around conditions, not around a column or a literal", "remove them")
+        if isinstance(node, exp.Anonymous):
+            return self._fault(node, "user_attr() is not allowed here", "write column IN (user_attr('name'))")
         name = node.sql_name() if isinstance(node, exp.Func) else node.key.upper()
         return self._fault(node, f"{name} is not allowed in a row filter", ALLOWED)
 

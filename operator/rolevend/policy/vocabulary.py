@@ -129,7 +129,7 @@ def _only_spaces_between(source: Source, words: Sequence[Word]) -> None:
 def _admit(source: Source, before: Word | None, word: Word, after: Word | None) -> None:
     kind, shown = word.kind, word.raw[:40]
     if kind in _KEYWORDS or kind in _PUNCTUATION:
-        if kind == "COMMA" and (after is None or after.kind in _PUNCTUATION):
+        if kind == "COMMA" and (after is None or after.kind in ("COMMA", "R_PAREN")):
             raise source.fault(word.start, "a value is missing after the comma", "remove the comma or add the value")
         return
     if kind in _SPELLINGS:
@@ -149,20 +149,24 @@ def _admit(source: Source, before: Word | None, word: Word, after: Word | None) 
         if before is None or not before.is_name:
             raise source.fault(word.start, "a number does not begin with a dot", "write 0.5")
         raise source.fault(before.start, "columns are named alone, without table or schema", f"remove {before.raw[:40]} and the dot")
-    elif not word.is_name:
+    elif not word.is_name or (kind == "IDENTIFIER" and not _plainly_quoted(word, '"')):
         raise source.fault(word.start, f"{shown} is not allowed in a row filter", ALLOWED)
     elif after is not None and after.kind == "L_PAREN" and not word.is_user_attr:
         raise source.fault(word.start, f"function {shown}() is not allowed in a row filter", "compare the column itself with a literal")
 
 
 def _admit_string(source: Source, before: Word | None, word: Word) -> None:
-    # What the tokenizer made of the escapes must be what standard SQL makes of them: '' is a quote, a backslash is itself.
-    if word.raw[0] != "'" or word.raw[1:-1].replace("''", "'") != word.text or "\n" in word.raw or "\t" in word.raw:
+    if not _plainly_quoted(word, "'") or "\n" in word.raw or "\t" in word.raw:
         raise source.fault(word.start, *_STRING)
     if before is not None and before.kind == "STRING":
         raise source.fault(word.start, "two strings stand side by side", "separate the values of a list with commas")
     if before is not None and before.is_name:
         raise source.fault(before.start, *_CAST)
+
+
+def _plainly_quoted(word: Word, quote: str) -> bool:
+    """Whether the tokenizer understood what standard SQL says: a doubled quote is a quote, a backslash is itself. A name is not empty."""
+    return word.raw[0] == quote and word.raw[1:-1].replace(quote * 2, quote) == word.text and (quote == "'" or word.text != "")
 
 
 def _within_bounds(source: Source, words: Sequence[Word]) -> None:

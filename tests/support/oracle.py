@@ -1,0 +1,259 @@
+"""What a policy means, said a second time and as simply as possible: rows and cells, computed in Python.
+
+`expected` runs each policy alone and combines cell by cell; `shown` reads a profile as a driver must. Neither uses the code
+that decides or plans. `visible` turns a mask and a value into what an agent sees, so that a real platform can be held to it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import assert_never
+from uuid import UUID
+
+from rolevend.catalog import Column, Family, Table
+from rolevend.model import Attributes, Tag
+from rolevend.plan import TableShape
+from rolevend.policy.expression import (
+    And,
+    AttributeMembership,
+    Comparison,
+    Condition,
+    Membership,
+    Not,
+    NullTest,
+    Operator,
+    Or,
+    Predicate,
+    Range,
+    atoms,
+)
+from rolevend.policy.literal import value_fits
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit, carries, rank
+from rolevend.policy.statement import MaskRule, Policy, Requirement
+
+Row = Mapping[str, object]
+"""Column name -> value: str, int, Decimal, float, bool, date, datetime (aware for TIMESTAMP_TZ), UUID, or None."""
+Masked = Mapping[str, Mask]
+"""Column name -> the mask through which one row shows it; Nullify where it shows nothing."""
+
+
+def value_of(text: str, family: Family) -> object:
+    """The value that `text` means in a column of `family`."""
+    match family:
+        case Family.TEXT:
+            return text
+        case Family.INTEGER:
+            return int(text)
+        case Family.NUMERIC:
+            return Decimal(text)
+        case Family.FLOAT:
+            return float(text)
+        case Family.BOOLEAN:
+            return text.lower() == "true"
+        case Family.DATE:
+            return date.fromisoformat(text)
+        case Family.TIMESTAMP | Family.TIMESTAMP_TZ:
+            return datetime.fromisoformat(text)
+        case Family.UUID:
+            return UUID(text)
+        case Family.OTHER:
+            raise AssertionError("a column of this family is never compared")
+
+
+def truth(predicate: Predicate, row: Row, user: Attributes, family_of: Callable[[str], Family]) -> bool | None:
+    """SQL's three-valued logic; None is NULL."""
+
+    def value(name: str) -> object:
+        return row[name]
+
+    match predicate:
+        case And(parts):
+            found = [truth(part, row, user, family_of) for part in parts]
+            return False if False in found else None if None in found else True
+        case Or(parts):
+            found = [truth(part, row, user, family_of) for part in parts]
+            return True if True in found else None if None in found else False
+        case Not(part):
+            inner = truth(part, row, user, family_of)
+            return None if inner is None else not inner
+        case NullTest(column, is_null):
+            return (value(column.name) is None) == is_null
+        case _ if value(predicate.column.name) is None:
+            return None
+    family = family_of(predicate.column.name)
+    actual = value(predicate.column.name)
+    match predicate:
+        case Comparison(_, operator, literal):
+            return _compare(actual, operator, value_of(literal.text, family))
+        case Membership(_, literals):
+            return any(actual == value_of(literal.text, family) for literal in literals)
+        case AttributeMembership(_, attribute):
+            return any(actual == value_of(text, family) for text in user.values(attribute))
+        case Range(_, low, high):
+            return _compare(actual, Operator.GREATER_OR_EQUAL, value_of(low.text, family)) and _compare(
+                actual, Operator.LESS_OR_EQUAL, value_of(high.text, family)
+            )
+        case _:
+            assert_never(predicate)
+
+
+def _compare(left, operator: Operator, right) -> bool:
+    match operator:
+        case Operator.EQUAL:
+            return left == right
+        case Operator.NOT_EQUAL:
+            return left != right
+        case Operator.LESS:
+            return left < right
+        case Operator.LESS_OR_EQUAL:
+            return left <= right
+        case Operator.GREATER:
+            return left > right
+        case Operator.GREATER_OR_EQUAL:
+            return left >= right
+        case _:
+            assert_never(operator)
+
+
+def expected(policies: Iterable[Policy], table: Table, user: Attributes, rows: Sequence[Row]) -> list[Masked | None]:
+    """What `user` must see of each row: None for a row that must stay hidden. Columns that no grant includes do not appear."""
+    runs = [(policy, run) for policy in policies if (run := alone(policy, table, user, rows)) is not None]
+    granted = sorted({name for policy, _ in runs for name in _masks(policy, table)})
+    combined: list[Masked | None] = []
+    for place in range(len(rows)):
+        showing = [(policy.id, run[place]) for policy, run in runs if run[place] is not None]
+        if not showing:
+            combined.append(None)
+            continue
+        offers = {name: [(rank(masks[name]), policy, masks[name]) for policy, masks in showing if name in masks] for name in granted}
+        combined.append({name: min(offers[name], key=lambda offer: offer[:2])[2] if offers[name] else Nullify() for name in granted})
+    return combined
+
+
+def alone(policy: Policy, table: Table, user: Attributes, rows: Sequence[Row]) -> list[Masked | None] | None:
+    """What this one policy shows; None where it grants the user nothing of the table."""
+    masks = _masks(policy, table)
+    if not masks or not _covers(policy, user) or not _selects(policy, table) or not _has_attributes(policy, table, user):
+        return None
+    row_filter = policy.row_filter
+    return [masks if row_filter is None or truth(row_filter, row, user, _families(table)) is True else None for row in rows]
+
+
+def shown(shape: TableShape | None, user: Attributes, rows: Sequence[Row]) -> list[Masked | None]:
+    """What a profile's table shows of each row, read as the docstrings of `rolevend.plan` say."""
+    if shape is None:
+        return [None] * len(rows)
+    return [
+        {column.name: _first(column.cells, row, user) for column in shape.columns}
+        if any(_holds(condition, row, user) for condition in shape.rows)
+        else None
+        for row in rows
+    ]
+
+
+def visible(mask: Mask, value: object, family: Family, hash_of: Callable[[str], str]) -> object:
+    """What an agent sees of `value` in a column of `family`; `hash_of` is the platform's keyed hash."""
+    match mask:
+        case Clear():
+            return value
+        case Nullify():
+            return None
+        case Constant(text):
+            return value_of(text, family)
+    if value is None:
+        return None
+    match mask:
+        case Partial(keep_last):
+            text = str(value)
+            return "***" + text[len(text) - keep_last :] if keep_last * 2 <= len(text) else "***"
+        case DateTrunc(unit):
+            return _truncated(value, unit)
+        case Hash():
+            return hash_of(str(value))
+        case _:
+            assert_never(mask)
+
+
+def _truncated(value: object, unit: Unit) -> object:
+    assert isinstance(value, date)
+    if isinstance(value, datetime):
+        value = (value.astimezone(UTC) if value.tzinfo else value).replace(hour=0, minute=0, second=0, microsecond=0)
+    month = {Unit.YEAR: 1, Unit.QUARTER: (value.month - 1) // 3 * 3 + 1, Unit.MONTH: value.month}[unit]
+    return value.replace(month=month, day=1)
+
+
+def _first(cells, row: Row, user: Attributes) -> Mask:
+    return next(
+        (cell.mask for cell in cells if not cell.conditions or any(_holds(condition, row, user) for condition in cell.conditions)),
+        Nullify(),
+    )
+
+
+def _holds(condition: Condition, row: Row, user: Attributes) -> bool:
+    if not all(user.values(key) for key in condition.needs):
+        return False
+    if condition.predicate is None:
+        return True
+    families = {atom.column.name: atom.column.family for atom in atoms(condition.predicate)}
+    return truth(condition.predicate, row, user, families.__getitem__) is True
+
+
+def _families(table: Table) -> Callable[[str], Family]:
+    return {column.name: column.family for column in table.columns}.__getitem__
+
+
+def _covers(policy: Policy, user: Attributes) -> bool:
+    return bool(policy.users) and all(set(user.values(each.key)) & each.values for each in policy.users)
+
+
+def _selects(policy: Policy, table: Table) -> bool:
+    wanted = policy.tables
+    named = any(fnmatchcase(table.id.schema, each.schema) and fnmatchcase(table.id.name, each.name) for each in wanted.names)
+    return (
+        not table.obstacle
+        and table.id.schema in policy.schemas
+        and bool(wanted.names or wanted.tags)
+        and (named or not wanted.names)
+        and _tagged(table.tags, wanted.tags)
+    )
+
+
+def _has_attributes(policy: Policy, table: Table, user: Attributes) -> bool:
+    tests = [] if policy.row_filter is None else [atom for atom in atoms(policy.row_filter) if isinstance(atom, AttributeMembership)]
+    families = _families(table)
+    return all(
+        user.values(test.attribute) and all(value_fits(value, families(test.column.name)) for value in user.values(test.attribute))
+        for test in tests
+    )
+
+
+def _masks(policy: Policy, table: Table) -> dict[str, Mask]:
+    return {
+        column.name: _strictest([rule for rule in policy.masks if _includes(rule.columns, column)], column)
+        for column in table.columns
+        if _includes(policy.columns, column)
+    }
+
+
+def _strictest(rules: list[MaskRule], column: Column) -> Mask:
+    masks = [rule.mask if carries(rule.mask, column.family) else Nullify() for rule in sorted(rules, key=lambda rule: rule.name)]
+    ranked = [mask for mask in masks if rank(mask) == max(map(rank, masks))]
+    match ranked:
+        case []:
+            return Clear()
+        case [Partial(), *_]:
+            return min(ranked, key=lambda mask: mask.keep_last)
+        case [DateTrunc(), *_]:
+            return min(ranked, key=lambda mask: [Unit.YEAR, Unit.QUARTER, Unit.MONTH].index(mask.unit))
+        case _:
+            return ranked[0]
+
+
+def _includes(selector, column: Column) -> bool:
+    named = any(fnmatchcase(column.name, pattern) for pattern in selector.names)
+    return bool(selector.names or selector.tags) and (named or not selector.names) and _tagged(column.tags, selector.tags)
+
+
+def _tagged(tags: frozenset[Tag], required: Iterable[Requirement]) -> bool:
+    return all(any(Tag(each.key, value) in tags for value in each.values) for each in required)

@@ -1,0 +1,191 @@
+"""Builders and hypothesis strategies of tables, rows, users and policies. Values come from small pools, so that they meet."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from hypothesis import strategies as st
+
+from rolevend.catalog import Catalog, Column, Family, Table, TableId
+from rolevend.model import Attributes, ObjectName, Tag
+from rolevend.policy.expression import (
+    And,
+    AttributeMembership,
+    ColumnReference,
+    Comparison,
+    Literal,
+    Membership,
+    Not,
+    NullTest,
+    Operator,
+    Or,
+    Predicate,
+    Range,
+)
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
+
+NATIVE = {
+    Family.TEXT: "text",
+    Family.INTEGER: "bigint",
+    Family.NUMERIC: "numeric",
+    Family.FLOAT: "double precision",
+    Family.BOOLEAN: "boolean",
+    Family.DATE: "date",
+    Family.TIMESTAMP: "timestamp without time zone",
+    Family.TIMESTAMP_TZ: "timestamp with time zone",
+    Family.UUID: "uuid",
+    Family.OTHER: "jsonb",
+}
+VALUES: dict[Family, dict[str, object]] = {
+    Family.TEXT: {text: text for text in ("DE", "AT", "it's", "", "naïve ☃")},
+    Family.INTEGER: {"-1": -1, "0": 0, "7": 7, "9223372036854775807": 2**63 - 1},
+    Family.NUMERIC: {"0": Decimal(0), "12.5": Decimal("12.5"), "-0.01": Decimal("-0.01")},
+    Family.FLOAT: {"0": 0.0, "0.5": 0.5, "-2.25": -2.25},
+    Family.BOOLEAN: {"true": True, "false": False},
+    Family.DATE: {text: date.fromisoformat(text) for text in ("1970-01-01", "2024-02-29", "2024-11-30")},
+    Family.TIMESTAMP: {text: datetime.fromisoformat(text) for text in ("2024-02-29T23:59:59", "1999-12-31T00:00:00")},
+    Family.TIMESTAMP_TZ: {
+        text: datetime.fromisoformat(text).astimezone(UTC) for text in ("2024-01-01T00:30:00+02:00", "2024-06-15T12:00:00+00:00")
+    },
+    Family.UUID: {text: UUID(text) for text in ("6f1c0a9e-1f2d-4c3b-8a59-0d1e2f3a4b5c", "00000000-0000-0000-0000-000000000001")},
+    Family.OTHER: {},
+}
+"""For each family: the text of a literal -> the value that it means."""
+
+
+def column(name: str, family: Family = Family.TEXT, *tags: Tag) -> Column:
+    return Column(name, family, NATIVE[family], frozenset(tags))
+
+
+def table(name: str, *columns: Column, tags: tuple[Tag, ...] = (), obstacle: str = "") -> Table:
+    """`name` is `schema.table`."""
+    schema, _, bare = name.partition(".")
+    return Table(TableId(schema, bare), columns, frozenset(tags), obstacle)
+
+
+def policy(name: str = "analysts", **changes: object) -> Policy:
+    """A policy of namespace `domain` that grants every column of every table of schema `claims` to the department `claims`."""
+    fields: dict[str, object] = {
+        "id": ObjectName("domain", name),
+        "schemas": frozenset({"claims"}),
+        "users": (Requirement("department", frozenset({"claims"})),),
+        "tables": TableSelector(names=(TableId("*", "*"),)),
+        "columns": ColumnSelector(names=("*",)),
+        "row_filter": None,
+    }
+    return Policy(**(fields | changes))
+
+
+def masked(mask: Mask, *columns: str, name: str = "rule") -> MaskRule:
+    return MaskRule(name, ColumnSelector(names=columns), mask)
+
+
+def user(**attributes: list[str]) -> Attributes:
+    """Somebody of the department `claims`, unless `department` says otherwise."""
+    return Attributes.of(({"department": ["claims"]} | attributes).items())
+
+
+EVERY_FAMILY = table("claims.people", *(column(family.name.lower(), family) for family in Family))
+"""One column for each family, named as the family in lower case."""
+
+_ATTRIBUTES = {"countries": Family.TEXT, "levels": Family.INTEGER, "born": Family.DATE, "flags": Family.BOOLEAN}
+
+
+def rows(of: Table = EVERY_FAMILY, most: int = 12) -> st.SearchStrategy[list[dict[str, object]]]:
+    fields = {each.name: st.none() | st.sampled_from(list(VALUES[each.family].values()) or [None]) for each in of.columns}
+    return st.lists(st.fixed_dictionaries(fields), min_size=1, max_size=most)
+
+
+def users() -> st.SearchStrategy[Attributes]:
+    """Some attributes missing, some with a value that no column of their family could hold."""
+    values = {
+        key: st.lists(
+            st.sampled_from([text for text in VALUES[family] if text] + (["unfit"] if family is not Family.TEXT else [])), max_size=2
+        )
+        for key, family in _ATTRIBUTES.items()
+    }
+    departments = st.sampled_from([["claims"], ["claims", "finance"], ["finance"], []])
+    return st.fixed_dictionaries({"department": departments, **values}).map(lambda facts: Attributes.of(facts.items()))
+
+
+def predicates(of: Table = EVERY_FAMILY) -> st.SearchStrategy[Predicate]:
+    """Unbound, in the form that `parse` gives them."""
+    compared = [each for each in of.columns if each.family is not Family.OTHER]
+    tests = st.one_of(
+        st.builds(NullTest, st.sampled_from(of.columns).map(lambda each: ColumnReference(each.name)), st.booleans()),
+        st.sampled_from(compared).flatmap(_test),
+        st.sampled_from([(each, key) for each in compared for key, family in _ATTRIBUTES.items() if family is each.family]).map(
+            lambda pair: AttributeMembership(ColumnReference(pair[0].name), pair[1])
+        ),
+    )
+    return st.recursive(tests, _combined, max_leaves=6)
+
+
+def _combined(parts: st.SearchStrategy[Predicate]) -> st.SearchStrategy[Predicate]:
+    several = st.lists(parts, min_size=2, max_size=3)
+    return st.one_of(
+        several.map(lambda each: And(_flat(each, And))),
+        several.map(lambda each: Or(_flat(each, Or))),
+        parts.map(lambda part: NullTest(part.column, not part.is_null) if isinstance(part, NullTest) else Not(part)),
+    )
+
+
+def _flat(parts: list[Predicate], kind: type[And] | type[Or]) -> tuple[Predicate, ...]:
+    return tuple(inner for part in parts for inner in (part.parts if isinstance(part, kind) else (part,)))
+
+
+def _test(each: Column) -> st.SearchStrategy[Predicate]:
+    bare = each.family in (Family.INTEGER, Family.NUMERIC, Family.FLOAT, Family.BOOLEAN)
+    literals = st.sampled_from(list(VALUES[each.family])).map(lambda text: Literal(text, quoted=not bare))
+    reference = ColumnReference(each.name)
+    tests = [
+        st.builds(Comparison, st.just(reference), st.sampled_from([Operator.EQUAL, Operator.NOT_EQUAL]), literals),
+        st.lists(literals, min_size=1, max_size=3).map(lambda listed: Membership(reference, tuple(listed))),
+    ]
+    if each.family not in (Family.BOOLEAN, Family.UUID, Family.TEXT):  # the order of texts is each platform's own
+        tests.append(st.builds(Comparison, st.just(reference), st.sampled_from(Operator), literals))
+        tests.append(st.builds(Range, st.just(reference), literals, literals))
+    return st.one_of(tests)
+
+
+MASKS: tuple[Mask, ...] = (
+    Clear(),
+    Partial(2),
+    Partial(4),
+    DateTrunc(Unit.YEAR),
+    DateTrunc(Unit.QUARTER),
+    DateTrunc(Unit.MONTH),
+    Hash(),
+    Constant("0"),
+    Constant("none"),
+    Nullify(),
+)
+
+
+def policies(of: Table = EVERY_FAMILY, most: int = 4) -> st.SearchStrategy[list[Policy]]:
+    """Up to `most` policies with names of their own that overlap on `of`: few distinct filters, masks and column lists."""
+    names = [each.name for each in of.columns]
+    some_columns = st.just(("*",)) | st.lists(st.sampled_from(names), min_size=1, max_size=6).map(tuple)
+    rules = st.lists(
+        st.builds(MaskRule, st.sampled_from("abc"), some_columns.map(lambda each: ColumnSelector(names=each)), st.sampled_from(MASKS)),
+        max_size=3,
+    )
+
+    def built(filters: list[Predicate | None]) -> st.SearchStrategy[list[Policy]]:
+        one = st.builds(
+            policy,
+            name=st.sampled_from([f"p{number}" for number in range(9)]),
+            users=st.sampled_from(["claims", "finance"]).map(lambda each: (Requirement("department", frozenset({each})),)),
+            columns=some_columns.map(lambda each: ColumnSelector(names=each)),
+            row_filter=st.sampled_from(filters),
+            masks=rules.map(tuple),
+            schemas=st.just(frozenset({of.id.schema})),
+        )
+        return st.lists(one, min_size=1, max_size=most, unique_by=lambda each: each.id)
+
+    return st.lists(st.none() | predicates(of), min_size=1, max_size=3).flatmap(built)
+
+
+def catalog(*tables: Table) -> Catalog:
+    return Catalog.of(tables or (EVERY_FAMILY,))

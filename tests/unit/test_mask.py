@@ -1,0 +1,33 @@
+"""The order of the masks, and which types can show them."""
+
+import pytest
+
+from rolevend.catalog import Family
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Nullify, Partial, Unit, carries, rank
+
+TIMES = {Family.DATE, Family.TIMESTAMP, Family.TIMESTAMP_TZ}
+
+
+@pytest.mark.parametrize(
+    ("mask", "families"),
+    [
+        (Clear(), set(Family)),
+        (Nullify(), set(Family)),
+        (Partial(4), {Family.TEXT}),
+        (Hash(), {Family.TEXT}),
+        (DateTrunc(Unit.YEAR), TIMES),
+        (Constant("hidden"), {Family.TEXT}),
+        (Constant("0"), {Family.TEXT, Family.INTEGER, Family.NUMERIC, Family.FLOAT}),
+        (Constant("1970-01-01"), {Family.TEXT, Family.DATE, Family.TIMESTAMP}),
+        (Constant("false"), {Family.TEXT, Family.BOOLEAN}),
+    ],
+    ids=str,
+)
+def test_a_mask_is_carried_by_the_types_that_can_show_its_result(mask, families):
+    assert {family for family in Family if carries(mask, family)} == families
+
+
+def test_masks_are_ordered_from_showing_all_to_showing_nothing():
+    masks = [Clear(), Partial(4), DateTrunc(Unit.YEAR), Hash(), Constant("x"), Nullify()]
+
+    assert [rank(mask) for mask in masks] == list(range(len(masks)))

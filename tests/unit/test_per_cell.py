@@ -1,0 +1,95 @@
+"""The rule, end to end: random policies on random rows, decided, planned, read as a driver reads, held against the oracle."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support import oracle
+from tests.support.policies import EVERY_FAMILY, catalog, masked, policies, policy, rows, user, users
+
+from rolevend.model import Attributes, ClusterId, ObjectName
+from rolevend.plan import Profile, TableShape, plan
+from rolevend.policy.decision import Denial, decide
+from rolevend.policy.index import compile_policies
+from rolevend.policy.mask import Clear, Hash, Nullify, Partial, rank
+from rolevend.policy.predicate import parse
+from rolevend.policy.statement import Policy
+
+CLUSTER = ClusterId("5d4c9f0e-8d0c-4a44-9d7b-2d8f3a1c6b5e")
+EMPTY_ROW = dict.fromkeys(column.name for column in EVERY_FAMILY.columns)
+CASES = settings(max_examples=200, deadline=None)
+
+
+def profile_of(given_policies: list[Policy], somebody: Attributes) -> Profile | None:
+    decision = decide(somebody, compile_policies(catalog(), given_policies))
+    return None if isinstance(decision, Denial) else plan(decision, CLUSTER)
+
+
+def shape_of(given_policies: list[Policy], somebody: Attributes) -> TableShape | None:
+    profile = profile_of(given_policies, somebody)
+    return None if profile is None else profile.tables[0]
+
+
+@CASES
+@given(policies(), users(), rows())
+def test_no_cell_leaks_and_no_cell_is_masked_more_than_its_grants_say(given_policies, somebody, some_rows):
+    shown = oracle.shown(shape_of(given_policies, somebody), somebody, some_rows)
+
+    assert shown == oracle.expected(given_policies, EVERY_FAMILY, somebody, some_rows)
+
+
+@CASES
+@given(policies(), users(), rows())
+def test_what_a_cell_shows_some_grant_alone_shows_too(given_policies, somebody, some_rows):
+    shown = oracle.shown(shape_of(given_policies, somebody), somebody, some_rows)
+    alone = [run for each in given_policies if (run := oracle.alone(each, EVERY_FAMILY, somebody, some_rows)) is not None]
+
+    for place, cells in enumerate(shown):
+        sources = [run[place] for run in alone if run[place] is not None]
+        assert (cells is not None) == bool(sources)
+        for name, mask in (cells or {}).items():
+            assert mask == Nullify() or mask in [source.get(name) for source in sources]
+
+
+@CASES
+@given(policies(most=5), users(), rows(), st.data())
+def test_one_policy_more_never_hides_a_row_or_strengthens_a_mask(given_policies, somebody, some_rows, draw):
+    fewer = draw.draw(st.lists(st.sampled_from(given_policies), unique_by=lambda each: each.id))
+    before = oracle.shown(shape_of(fewer, somebody), somebody, some_rows)
+    after = oracle.shown(shape_of(given_policies, somebody), somebody, some_rows)
+
+    for old, new in zip(before, after, strict=True):
+        assert old is None or new is not None
+        for name, mask in (old or {}).items():
+            assert rank(new[name]) <= rank(mask)
+
+
+@CASES
+@given(policies(), users(), st.randoms(use_true_random=False))
+def test_the_order_in_which_policies_arrive_changes_nothing(given_policies, somebody, random):
+    shuffled = random.sample(given_policies, len(given_policies))
+
+    assert compile_policies(catalog(), shuffled) == compile_policies(catalog(), given_policies)
+    assert profile_of(shuffled, somebody) == profile_of(given_policies, somebody)
+
+
+def test_the_obvious_union_would_show_finance_people_outside_the_eu_in_clear():
+    eu = policy("eu", row_filter=parse("text = 'DE'"))
+    finance = policy("finance", row_filter=parse("integer = 7"), masks=(masked(Hash(), "text"),))
+    row = EMPTY_ROW | {"text": "US", "integer": 7}
+
+    ((cells),) = oracle.shown(shape_of([eu, finance], user()), user(), [row])
+
+    assert cells["text"] == Hash()
+    assert cells["integer"] == Clear()
+
+
+def test_of_equally_strong_masks_the_policy_with_the_smallest_name_decides():
+    a = policy("a", row_filter=parse("integer > 0"), masks=(masked(Partial(2), "text"),))
+    b = policy("b", row_filter=parse("integer > 1"), masks=(masked(Partial(4), "text"),))
+    c = policy("c", row_filter=parse("integer > 2"), masks=(masked(Partial(2), "text"),), id=ObjectName("aaa", "z"))
+    numbered = [EMPTY_ROW | {"integer": number} for number in (1, 2, 3)]
+
+    shown = oracle.shown(shape_of([a, b, c], user()), user(), numbered)
+
+    assert [cells["text"] for cells in shown] == [Partial(2), Partial(2), Partial(2)]
+    shown = oracle.shown(shape_of([b, policy("z", row_filter=a.row_filter, masks=a.masks)], user()), user(), numbered)
+    assert [cells["text"] for cells in shown] == [Partial(2), Partial(4), Partial(4)]
