@@ -1,0 +1,5 @@
+"""`python -m rolevend`: the same as the command `rolevend`."""
+
+from rolevend.cli import main
+
+main()
