@@ -1,0 +1,125 @@
+"""What one user may read: what is not known closes, and a denial names the way out."""
+
+import pytest
+from tests.support.policies import catalog, column, policy, table, user
+
+from rolevend.catalog import Family
+from rolevend.model import Attributes, ObjectName
+from rolevend.policy.decision import Denial, Entitlement, Reason, decide
+from rolevend.policy.index import compile_policies
+from rolevend.policy.predicate import parse
+from rolevend.policy.statement import ColumnSelector, Policy, Requirement
+
+PEOPLE = table("claims.people", column("id", Family.INTEGER), column("country"))
+PAYMENTS = table("claims.payments", column("id", Family.INTEGER), column("country", Family.INTEGER))
+
+
+def decided(somebody: Attributes, *policies: Policy) -> Entitlement | Denial:
+    return decide(somebody, compile_policies(catalog(PEOPLE, PAYMENTS), policies))
+
+
+def entitled(somebody: Attributes, *policies: Policy) -> dict[str, list[str]]:
+    decision = decided(somebody, *policies)
+    assert isinstance(decision, Entitlement)
+    return {each.table.id.name: [grant.policy.name for grant in each.grants] for each in decision.tables}
+
+
+def denied(somebody: Attributes, *policies: Policy) -> Denial:
+    decision = decided(somebody, *policies)
+    assert isinstance(decision, Denial)
+    return decision
+
+
+def test_grants_of_all_policies_that_cover_the_user_are_united_and_carry_their_policy():
+    finance = policy("payers", users=(Requirement("department", frozenset({"finance"})),), columns=ColumnSelector(names=("id",)))
+
+    assert entitled(user(), policy("b"), policy("a"), finance) == {"payments": ["a", "b"], "people": ["a", "b"]}
+    assert entitled(user(department=["finance"]), policy("a"), finance) == {"payments": ["payers"], "people": ["payers"]}
+
+
+@pytest.mark.parametrize(
+    ("requirements", "covered"),
+    [
+        ((Requirement("department", frozenset({"claims"})),), True),
+        ((Requirement("department", frozenset({"finance", "claims"})),), True),
+        ((Requirement("department", frozenset({"finance"})),), False),
+        ((Requirement("department", frozenset({"claims"})), Requirement("clearance", frozenset({"high"}))), False),
+        ((Requirement("department", frozenset()),), False),
+        ((), False),
+    ],
+)
+def test_a_user_must_meet_every_requirement_and_a_policy_without_any_covers_nobody(requirements, covered):
+    assert isinstance(decided(user(), policy(users=requirements)), Entitlement) == covered
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["country IN (user_attr('countries'))", "NOT (country IN (user_attr('countries')))", "id = 1 OR country = user_attr('countries')"],
+)
+def test_a_missing_attribute_switches_the_whole_grant_off(source):
+    filtered = policy(row_filter=parse(source))
+
+    assert denied(user(), filtered).reason is Reason.ATTRIBUTE_MISSING
+    assert denied(Attributes((("countries", ("",)), ("department", ("claims",)))), filtered).reason is Reason.ATTRIBUTE_MISSING
+    assert denied(Attributes((("countries", ()), ("department", ("claims",)))), filtered).reason is Reason.ATTRIBUTE_MISSING
+    assert "people" in entitled(user(countries=["DE"]), filtered)
+
+
+def test_a_value_that_one_tables_column_could_not_hold_switches_off_that_table_only():
+    filtered = policy(row_filter=parse("country IN (user_attr('countries'))"))
+
+    assert set(entitled(user(countries=["DE"]), filtered)) == {"people"}
+    assert set(entitled(user(countries=["49", "DE"]), filtered)) == {"people"}
+    assert set(entitled(user(countries=["49"]), filtered)) == {"people", "payments"}
+
+
+def test_what_is_off_is_told_beside_what_is_on():
+    open_to_all = policy("open", row_filter=parse("id = 1"))
+    filtered = policy("filtered", row_filter=parse("id = user_attr('level')"))
+    decision = decided(user(level=["high"]), open_to_all, filtered)
+
+    assert isinstance(decision, Entitlement)
+    (withheld,) = decision.withheld
+    assert (withheld.policy, withheld.reason) == (ObjectName("domain", "filtered"), Reason.ATTRIBUTE_UNFIT)
+
+
+def test_a_denial_says_which_attribute_is_missing():
+    assert denied(user(), policy(row_filter=parse("country = user_attr('countries')"))) == Denial(
+        Reason.ATTRIBUTE_MISSING,
+        "the row filter of policy domain/analysts reads the user attribute 'countries', which the user does not have or has empty; "
+        "add it to the user's attributes",
+    )
+
+
+def test_a_denial_never_shows_a_value():
+    unfit = denied(user(level=["s3cret"]), policy(row_filter=parse("id = user_attr('level')")))
+    uncovered = denied(user(department=["s3cret"]), policy(users=(Requirement("department", frozenset({"hidden"})),)))
+
+    assert unfit.reason is Reason.ATTRIBUTE_UNFIT
+    assert "each value must be a whole number" in unfit.message
+    assert uncovered == Denial(Reason.NO_POLICY, "no policy covers the user; policies here ask for the user attributes department")
+    assert "s3cret" not in unfit.message + uncovered.message
+    assert "hidden" not in uncovered.message
+
+
+def test_an_attribute_to_add_is_named_before_one_to_mend():
+    unfit = policy("a", row_filter=parse("id = user_attr('level')"))
+    missing = policy("b", row_filter=parse("country = user_attr('countries')"))
+
+    assert denied(user(level=["x"]), unfit, missing).reason is Reason.ATTRIBUTE_MISSING
+
+
+def test_nobody_is_granted_anything_by_nobody():
+    assert denied(user()) == Denial(Reason.NO_POLICY, "no policy covers the user; no policy is in force here")
+    assert denied(user(), policy(columns=ColumnSelector(names=("absent",)))) == Denial(
+        Reason.NO_TABLE, "policies cover the user but grant no table here: see the conditions of domain/analysts"
+    )
+
+
+def test_what_is_switched_on_determines_the_tables():
+    filtered = policy("filtered", row_filter=parse("country = user_attr('countries')"))
+    index = compile_policies(catalog(PEOPLE, PAYMENTS), [policy("open"), filtered])
+    one, same, other = (decide(somebody, index) for somebody in (user(countries=["DE"]), user(countries=["AT"]), user(countries=["1"])))
+
+    assert one.switched_on == same.switched_on != other.switched_on
+    assert one.tables == same.tables != other.tables

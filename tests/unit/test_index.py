@@ -1,0 +1,154 @@
+"""What each policy would give, and what is told of what it cannot."""
+
+import pytest
+from tests.support.policies import catalog, column, masked, policy, table
+
+from rolevend.catalog import Family, TableId
+from rolevend.model import ObjectName, Tag
+from rolevend.policy.index import PolicyReport, compile_policies
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+from rolevend.policy.predicate import parse
+from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
+
+SSN, DOB = Tag("pii", "ssn"), Tag("pii", "dob")
+PEOPLE = table(
+    "claims.people",
+    column("id", Family.INTEGER),
+    column("ssn", Family.TEXT, SSN),
+    column("born", Family.DATE, DOB),
+    tags=(Tag("domain", "claims"), Tag("env", "prod")),
+)
+PAYMENTS = table("claims.payments", column("id", Family.INTEGER), column("amount", Family.NUMERIC), tags=(Tag("domain", "claims"),))
+STAFF = table("hr.staff", column("id", Family.INTEGER), tags=(Tag("domain", "claims"),))
+
+
+def granted(one: Policy, *tables) -> dict[str, dict[str, Mask]]:
+    index = compile_policies(catalog(*(tables or (PEOPLE, PAYMENTS, STAFF))), [one])
+    return {str(index.tables[place].id): dict(grant.masks) for each in index.policies[0].grant_sets for place, grant in each.grants}
+
+
+def report(one: Policy, *tables) -> PolicyReport:
+    (only,) = compile_policies(catalog(*(tables or (PEOPLE, PAYMENTS, STAFF))), [one]).reports
+    return only
+
+
+def tagged(**tags: str) -> tuple[Requirement, ...]:
+    return tuple(Requirement(key, frozenset(values.split())) for key, values in tags.items())
+
+
+def test_a_policy_reaches_only_its_own_schemas():
+    assert set(granted(policy())) == {"claims.people", "claims.payments"}
+    assert set(granted(policy(schemas=frozenset({"claims", "hr"})))) == {"claims.people", "claims.payments", "hr.staff"}
+    assert granted(policy(schemas=frozenset())) == {}
+
+
+@pytest.mark.parametrize(
+    ("selector", "tables"),
+    [
+        (TableSelector(tags=tagged(domain="claims")), {"claims.people", "claims.payments"}),
+        (TableSelector(tags=tagged(domain="claims", env="prod")), {"claims.people"}),
+        (TableSelector(tags=tagged(env="prod test")), {"claims.people"}),
+        (TableSelector(tags=tagged(domain="finance")), set()),
+        (TableSelector(names=(TableId("claims", "pay*"),)), {"claims.payments"}),
+        (TableSelector(names=(TableId("claims", "PAY*"),)), set()),
+        (TableSelector(names=(TableId("claims", "people"), TableId("*", "payments"))), {"claims.people", "claims.payments"}),
+        (TableSelector(names=(TableId("*", "*"),), tags=tagged(env="prod")), {"claims.people"}),
+        (TableSelector(), set()),
+        (TableSelector(tags=(Requirement("domain", frozenset()),)), set()),
+    ],
+)
+def test_selectors_of_tables_must_all_match(selector, tables):
+    assert set(granted(policy(tables=selector))) == tables
+
+
+@pytest.mark.parametrize(
+    ("selector", "columns"),
+    [
+        (ColumnSelector(names=("*",)), {"id", "ssn", "born"}),
+        (ColumnSelector(names=("id", "b*")), {"id", "born"}),
+        (ColumnSelector(tags=tagged(pii="ssn dob")), {"ssn", "born"}),
+        (ColumnSelector(tags=tagged(pii="ssn dob"), names=("s*",)), {"ssn"}),
+        (ColumnSelector(names=("absent",)), None),
+        (ColumnSelector(), None),
+    ],
+)
+def test_columns_are_granted_by_choice_and_a_table_without_any_is_not_granted(selector, columns):
+    found = granted(policy(columns=selector), PEOPLE).get("claims.people")
+
+    assert (None if found is None else set(found)) == columns
+
+
+@pytest.mark.parametrize(
+    ("masks", "shown"),
+    [
+        ((), Clear()),
+        ((masked(Hash(), "ssn"),), Hash()),
+        ((masked(Hash(), "s*"), masked(Nullify(), "ssn")), Nullify()),
+        ((masked(Partial(4), "ssn"), masked(Hash(), "ssn")), Hash()),
+        ((masked(Partial(4), "ssn"), masked(Partial(2), "ssn")), Partial(2)),
+        ((masked(Constant("b"), "ssn", name="b"), masked(Constant("a"), "ssn", name="a")), Constant("a")),
+        ((MaskRule("tagged", ColumnSelector(tags=tagged(pii="ssn")), Hash()),), Hash()),
+        ((masked(DateTrunc(Unit.YEAR), "ssn"), masked(Clear(), "ssn")), Nullify()),
+    ],
+)
+def test_of_the_masks_that_match_a_column_the_one_that_shows_least_holds(masks, shown):
+    assert granted(policy(masks=masks), PEOPLE)["claims.people"]["ssn"] == shown
+
+
+def test_of_two_truncations_the_coarser_holds():
+    masks = (masked(DateTrunc(Unit.MONTH), "born"), masked(DateTrunc(Unit.YEAR), "born"), masked(DateTrunc(Unit.QUARTER), "born"))
+
+    assert granted(policy(masks=masks), PEOPLE)["claims.people"]["born"] == DateTrunc(Unit.YEAR)
+
+
+def test_a_mask_that_a_type_cannot_show_becomes_null_and_is_reported():
+    told = report(policy(masks=(masked(Hash(), "*"),)), PEOPLE)
+
+    assert granted(policy(masks=(masked(Hash(), "*"),)), PEOPLE)["claims.people"] == {"id": Nullify(), "ssn": Hash(), "born": Nullify()}
+    assert [(each.table, each.column, each.mask) for each in told.mask_fallbacks] == [
+        (PEOPLE.id, "id", Hash()),
+        (PEOPLE.id, "born", Hash()),
+    ]
+    assert told.mask_fallbacks[0].message == "column id of claims.people is bigint, which cannot show Hash: it is NULL instead"
+
+
+def test_a_table_that_cannot_be_governed_is_not_granted_and_is_reported():
+    foreign = table("claims.elsewhere", column("id"), obstacle="is a foreign table")
+
+    assert granted(policy(), foreign) == {}
+    assert [each.message for each in report(policy(), foreign).problems] == ["claims.elsewhere is a foreign table: it is not granted"]
+
+
+def test_a_table_that_the_row_filter_does_not_fit_is_not_granted_and_is_reported():
+    filtered = policy(row_filter=parse("amount > 10"))
+    told = report(filtered)
+
+    assert set(granted(filtered)) == {"claims.payments"}
+    assert told.granted_tables == 1
+    assert [(each.table, each.field) for each in told.problems] == [(PEOPLE.id, "spec.rowFilter")]
+    assert "has no column amount" in told.problems[0].message
+    assert "claims.people is not granted" in told.problems[0].message
+
+
+def test_a_filter_of_one_type_does_not_slip_through_on_another():
+    text = table("claims.a", column("level"))
+    number = table("claims.b", column("level", Family.INTEGER))
+    filtered = policy(row_filter=parse("level = 7"))
+
+    assert set(granted(filtered, text, number)) == {"claims.b"}
+
+
+def test_a_policy_that_selects_nothing_is_told_so():
+    told = report(policy(tables=TableSelector(tags=tagged(domain="finance"))))
+
+    assert told.granted_tables == 0
+    assert [(each.table, each.field) for each in told.problems] == [(None, "spec.tables")]
+    assert "schemas of namespace domain (claims)" in told.problems[0].message
+
+
+def test_policies_and_tables_stand_in_one_order():
+    both = [policy("b"), policy("a", id=ObjectName("z", "a"))]
+    index = compile_policies(catalog(STAFF, PAYMENTS, PEOPLE), both)
+
+    assert [str(each.id) for each in index.policies] == [str(each.policy) for each in index.reports] == ["domain/b", "z/a"]
+    assert [each.id for each in index.tables] == [PAYMENTS.id, PEOPLE.id, STAFF.id]
