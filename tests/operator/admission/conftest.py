@@ -1,0 +1,45 @@
+"""A control plane of its own, with the chart installed as a person would: definitions and admission are the whole cluster's."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.support.installed import AGENTS, CHART, ELSEWHERE, SYSTEM, Cluster
+from tests.support.manifests import changed, valid
+from tests.support.waiting import eventually
+
+from rolevend.demo.binaries import Binaries
+from rolevend.demo.controlplane import ControlPlane
+
+
+@pytest.fixture(scope="package")
+def cluster(binaries: Binaries) -> Iterator[Cluster]:
+    with ControlPlane(binaries=binaries) as control_plane:
+        cluster = Cluster(control_plane)
+        for namespace in (AGENTS, ELSEWHERE, "domain-claims"):
+            cluster.kubectl("create", "namespace", namespace)
+        installed = cluster.helm(
+            "install", "rolevend", str(CHART), "--namespace", SYSTEM, "--create-namespace", "--set", f"agentNamespaces={{{AGENTS}}}"
+        )
+        assert installed.returncode == 0, installed.stderr
+        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        _wait_until_admission_works(cluster)
+        yield cluster
+        cluster.close()
+
+
+def _wait_until_admission_works(cluster: Cluster) -> None:
+    """The API server takes up new policies a moment after they were made."""
+    creator = cluster.service_account("probe", {"apiGroups": ["rolevend.dev"], "resources": ["vendedroles"], "verbs": ["create"]})
+    role = valid("VendedRole", "probe")
+    tracked = changed(role, "metadata.annotations", {"argocd.argoproj.io/tracking-id": "x"})
+    eventually(lambda: "may not vend" in cluster.create(role, user=creator, dry_run=True).message)
+    eventually(lambda: "Argo CD" in cluster.create(tracked, dry_run=True).message)
+    eventually(lambda: cluster.create(role, dry_run=True).body["metadata"].get("finalizers"))
+    held = changed(valid("DataPlatform", "probe"), "metadata.finalizers", ["rolevend.dev/drop"])
+    assert cluster.create(held).ok
+    stranger = "system:serviceaccount:agents:stranger"
+    cluster.kubectl("create", "clusterrole", "patches-platforms", "--verb=patch,get", "--resource=dataplatforms.rolevend.dev")
+    cluster.kubectl("create", "clusterrolebinding", "patches-platforms", "--clusterrole=patches-platforms", f"--user={stranger}")
+    eventually(lambda: "breakglass" in cluster.patch(held, {"metadata": {"finalizers": []}}, user=stranger).message)
+    assert cluster.patch(held, {"metadata": {"finalizers": []}}).ok
+    assert cluster.delete(held).ok

@@ -1,0 +1,207 @@
+"""The chart itself: what it renders, what it refuses, what stays when it goes."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from tests.support.installed import CHART, Cluster
+
+from rolevend import __version__
+from rolevend.demo.binaries import Binaries
+from rolevend.settings import Settings
+
+Render = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def helm(binaries: Binaries) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([binaries["helm"], *arguments], capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def render(helm: Callable[..., subprocess.CompletedProcess[str]]) -> Render:
+    def run(values: dict[str, Any] | None = None, *arguments: str) -> list[dict[str, Any]]:
+        flags = [f"--set-json={name}={json.dumps(value)}" for name, value in (values or {}).items()]
+        done = helm("template", "rolevend", str(CHART), "--namespace", "rolevend-system", *flags, *arguments)
+        assert done.returncode == 0, done.stderr
+        return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+    return run
+
+
+def only(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (found,) = [document for document in documents if document["kind"] == kind]
+    return found
+
+
+def test_it_lints(helm):
+    done = helm("lint", "--strict", str(CHART))
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_it_is_the_version_that_the_code_is():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert chart["appVersion"] == __version__
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("agentNamespaces", ["Not A Name"], "agentNamespaces"),
+        ("agentNamespaces", "agents", "agentNamespaces"),
+        ("agentNamespaces", ["agents", "agents"], "agentNamespaces"),
+        ("settings", {"sweepSecond": 5}, "sweepSecond"),
+        ("settings", {"sweepSeconds": 0}, "sweepSeconds"),
+        ("settings", {"logLevel": "LOUD"}, "logLevel"),
+        ("image", {"digest": "sha256:1"}, "digest"),
+        ("image", {"pullPolicy": "Sometimes"}, "pullPolicy"),
+        ("crds", {"enabled": "yes"}, "crds"),
+        ("replicas", 2, "replicas"),
+        ("service", {"port": 0}, "port"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_and_named(helm, name, value, word):
+    done = helm("template", "rolevend", str(CHART), f"--set-json={name}={json.dumps(value)}")
+
+    assert done.returncode != 0
+    assert word in done.stderr
+
+
+def test_every_setting_of_the_operator_can_be_set_and_no_other():
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["properties"]
+    decided_by_the_pod = {"namespace", "kubeconfig", "probe_host", "probe_port"}
+
+    assert {_snake(name) for name in schema} == Settings.model_fields.keys() - decided_by_the_pod
+
+
+def test_the_comments_on_settings_tell_their_defaults():
+    commented = dict(
+        line.removeprefix("  # ").split("#")[0].strip().split(": ")
+        for line in (CHART / "values.yaml").read_text().splitlines()
+        if line.startswith("  # ") and _snake(line.removeprefix("  # ").split(":")[0]) in Settings.model_fields
+    )
+    defaults = Settings()
+
+    assert commented
+    for name, value in commented.items():
+        assert yaml.safe_load(value) == getattr(defaults, _snake(name)), name
+
+
+def test_settings_reach_the_operator_as_it_reads_them(render: Render):
+    container = only(render({"settings": {"sweepSeconds": 1.5, "logLevel": "DEBUG", "platformWorkers": 8}}), "Deployment")
+    environment = {each["name"]: each.get("value", "") for each in container["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+    settings = Settings.from_environment(environment | {"ROLEVEND_NAMESPACE": "rolevend-system"})
+
+    assert (settings.sweep_seconds, settings.log_level, settings.platform_workers) == (1.5, "DEBUG", 8)
+
+
+def test_the_pod_meets_the_restricted_standard_and_only_one_runs(render: Render):
+    deployment = only(render(), "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+
+    assert deployment["spec"]["replicas"] == 1
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["resources"]["limits"]["memory"]
+    assert container["args"] == ["operator"]
+    named = {port["name"] for port in container["ports"]}
+    assert {container[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")} <= named
+
+
+def test_the_api_server_takes_the_pod_in_a_restricted_namespace(cluster: Cluster, render: Render):
+    cluster.kubectl("create", "namespace", "strict")
+    cluster.kubectl("label", "namespace", "strict", "pod-security.kubernetes.io/enforce=restricted")
+    template = only(render(), "Deployment")["spec"]["template"]
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "operator", "labels": template["metadata"]["labels"]},
+        "spec": template["spec"],
+    }
+
+    taken = cluster.call("POST", "/api/v1/namespaces/strict/pods?dryRun=All", pod)
+
+    assert taken.ok, taken.message
+
+
+def test_a_digest_wins_over_a_tag(render: Render):
+    image = only(render({"image": {"digest": f"sha256:{'0' * 64}", "tag": "x"}}), "Deployment")
+
+    assert image["spec"]["template"]["spec"]["containers"][0]["image"] == f"rolevend@sha256:{'0' * 64}"
+
+
+def test_definitions_are_kept_unless_somebody_says_otherwise(render: Render):
+    def keeps(documents: list[dict[str, Any]]) -> set[bool]:
+        annotations = [each["metadata"].get("annotations", {}) for each in documents if each["kind"] == "CustomResourceDefinition"]
+        return {"helm.sh/resource-policy" in each for each in annotations}
+
+    assert keeps(render()) == {True}
+    assert keeps(render({"crds": {"keep": False}})) == {False}
+    assert keeps(render({"crds": {"enabled": False}})) == set()
+
+
+def test_a_secret_role_in_each_namespace_of_agents_and_in_no_cluster_role(render: Render):
+    documents = render({"agentNamespaces": ["one", "two"]})
+
+    roles = {each["metadata"]["namespace"]: each["rules"] for each in documents if each["kind"] == "Role"}
+    assert roles.keys() == {"rolevend-system", "one", "two"}
+    assert all(rules == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create"]}] for rules in roles.values())
+    for each in documents:
+        if each["kind"] == "ClusterRole":
+            assert not any("secrets" in rule["resources"] or "*" in rule["resources"] + rule["verbs"] for rule in each["rules"])
+
+
+def test_the_mutation_is_there_only_where_the_cluster_serves_it(render: Render):
+    served = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
+
+    def kinds(*arguments: Any) -> set[str]:
+        return {each["kind"] for each in render(*arguments)}
+
+    assert "MutatingAdmissionPolicy" not in kinds()
+    assert "MutatingAdmissionPolicy" in kinds({}, served)
+    assert "MutatingAdmissionPolicy" not in kinds({"admission": {"mutate": False}}, served)
+
+
+def test_monitoring_is_there_when_asked_for(render: Render):
+    assert "ServiceMonitor" not in {each["kind"] for each in render()}
+    monitor = only(render({"serviceMonitor": {"enabled": True}}), "ServiceMonitor")
+    service = only(render(), "Service")
+    assert monitor["spec"]["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+
+
+def test_an_upgrade_reaches_the_definitions(cluster: Cluster):
+    cluster.kubectl("annotate", "crd", "agents.rolevend.dev", "drifted=yes", "--overwrite")
+
+    done = cluster.helm("upgrade", "rolevend", str(CHART), "--namespace", "rolevend-system", "--set", "agentNamespaces={agents}")
+
+    assert done.returncode == 0, done.stderr
+    assert "first" not in done.stderr
+    assert "Credentials are handed over in: agents" in done.stdout
+
+
+def test_without_agent_namespaces_the_notes_say_what_is_missing(helm, cluster: Cluster):
+    done = cluster.helm(
+        "install", "second", str(CHART), "--namespace", "second", "--create-namespace", "--dry-run=server", "--set", "crds.enabled=false"
+    )
+
+    assert "NO AGENT CAN GET A ROLE YET" in done.stdout
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

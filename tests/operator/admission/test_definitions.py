@@ -1,0 +1,128 @@
+"""The real API server takes the definitions, every good object, and no bad one."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.support.installed import Cluster
+from tests.support.manifests import KINDS, SPOILED, Spoiled, changed, valid
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def test_every_definition_is_established_without_complaint(cluster: Cluster):
+    definitions = cluster.call("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions").body["items"]
+    ours = [definition for definition in definitions if definition["spec"]["group"] == "rolevend.dev"]
+
+    assert sorted(definition["spec"]["names"]["kind"] for definition in ours) == sorted(KINDS)
+    for definition in ours:
+        conditions = {condition["type"]: condition["status"] for condition in definition["status"]["conditions"]}
+        assert conditions == {"NamesAccepted": "True", "Established": "True"}  # NonStructuralSchema would be a third
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_valid_object_is_taken_as_it_is(cluster: Cluster, kind: str):
+    body = valid(kind, "fine")
+
+    taken = cluster.create(body, dry_run=True)
+
+    assert taken.ok, taken.message
+    assert taken.body["spec"] == body["spec"]
+
+
+@pytest.mark.parametrize("spoiled", SPOILED, ids=str)
+def test_a_spoiled_object_is_refused_and_the_field_is_named(cluster: Cluster, spoiled: Spoiled):
+    refused = cluster.create(spoiled.body, dry_run=True)
+
+    assert refused.status in {400, 422}
+    assert spoiled.named in refused.message
+
+
+@pytest.mark.parametrize("name", ["a" * 254, "UPPER", "a;b", "a\x00", "ü"])
+def test_a_name_that_is_none_is_refused(cluster: Cluster, name: str):
+    refused = cluster.create(changed(valid("VendedRole"), "metadata.name", name), dry_run=True)
+
+    assert refused.status == 422
+    assert "metadata.name" in refused.message
+
+
+def test_a_database_name_may_be_anything_that_can_be_seen(cluster: Cluster):
+    body = changed(valid("TagBinding", "odd"), "spec.columns[0].table", """it's "quoted"; ünïcode 🙂 --""")
+
+    assert cluster.create(body, dry_run=True).ok
+
+
+def test_what_was_asked_for_cannot_be_changed(cluster: Cluster):
+    role = valid("VendedRole", "asked")
+    assert cluster.create(role).ok
+
+    refused = cluster.patch(role, {"spec": {"expirationSeconds": 901}})
+
+    assert refused.status == 422
+    assert "spec is immutable: delete this VendedRole and create another one" in refused.message
+
+
+def test_a_handle_cannot_be_changed_and_the_rest_of_an_agent_can(cluster: Cluster):
+    agent = valid("Agent", "renamed")
+    assert cluster.create(agent).ok
+
+    refused = cluster.patch(agent, {"spec": {"handle": "OTHER"}})
+
+    assert refused.status == 422
+    assert "spec.handle is immutable" in refused.message
+    assert cluster.patch(agent, {"spec": {"limits": {"maxExpirationSeconds": 60}}}).ok
+
+
+def test_an_expiry_moves_earlier_and_never_later(cluster: Cluster):
+    role = valid("VendedRole", "expiring")
+    assert cluster.create(role).ok
+
+    def expire(moment: str):
+        return cluster.patch(role, {"status": {"expirationTimestamp": moment}}, subresource="status")
+
+    assert expire("2030-01-01T12:00:00Z").ok
+    assert expire("2030-01-01T12:00:00Z").ok
+    assert expire("2030-01-01T11:00:00Z").ok
+    later = expire("2030-01-01T11:00:01Z")
+    assert later.status == 422
+    assert "status.expirationTimestamp may only move earlier" in later.message
+
+
+def test_the_operators_notes_are_kept_whatever_they_are(cluster: Cluster):
+    role = valid("VendedRole", "noted")
+    assert cluster.create(role).ok
+
+    noted = cluster.patch(role, {"status": {"kopf": {"progress": {"vend": {"retries": 3}}}}}, subresource="status")
+
+    assert noted.body["status"]["kopf"] == {"progress": {"vend": {"retries": 3}}}
+
+
+def test_get_shows_what_a_person_asks_for(cluster: Cluster):
+    role = valid("VendedRole", "shown")
+    assert cluster.create(role).ok
+    ready = {"type": "Ready", "status": "True", "reason": "Live", "message": "ok", "lastTransitionTime": "2030-01-01T11:00:00Z"}
+    status = {
+        "roleName": "IMMUTA_VENDED_X",
+        "expirationTimestamp": "2030-01-01T12:00:00Z",
+        "user": {"handle": "ANNA", "proof": "Asserted"},
+        "conditions": [ready],
+    }
+    assert cluster.patch(role, {"status": status}, subresource="status").ok
+
+    head, line = cluster.kubectl("get", "vr", "shown", "--namespace", "agents").splitlines()
+
+    assert head.split() == ["NAME", "READY", "REASON", "AGENT", "USER", "ROLE", "EXPIRES", "AGE"]
+    assert line.split()[:-1] == ["shown", "True", "Live", "finbot", "ANNA", "IMMUTA_VENDED_X", "2030-01-01T12:00:00Z"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_explain_knows_every_kind(cluster: Cluster, kind: str):
+    assert "DESCRIPTION" in cluster.kubectl("explain", f"{kind.lower()}.spec", "--recursive")
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda path: str(path.relative_to(EXAMPLES)))
+def test_every_object_of_the_examples_is_taken(cluster: Cluster, path: Path):
+    for body in yaml.safe_load_all(path.read_text()):
+        if body["apiVersion"].startswith("rolevend.dev/"):
+            taken = cluster.create(body, dry_run=True)
+            assert taken.ok, taken.message

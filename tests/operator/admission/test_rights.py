@@ -1,0 +1,124 @@
+"""What the chart lets the operator, people and agents do, as the API server's own RBAC answers."""
+
+import pytest
+from tests.support.installed import AGENTS, ELSEWHERE, OPERATOR, SYSTEM, Cluster
+
+GROUP = "rolevend.dev"
+RBAC = "rbac.authorization.k8s.io"
+ALL = ("accesspolicies", "agents", "dataplatforms", "tagbindings", "userattributes", "vendedroles")
+
+
+def binding(name: str, role: str, subject: dict) -> dict:
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": name, "namespace": AGENTS},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [subject],
+    }
+
+
+def aggregated(cluster: Cluster, role: str) -> list[str]:
+    """What a built-in role holds where a controller aggregates it, which this control plane does not do."""
+    below = {"view": ["view"], "edit": ["view", "edit"], "admin": ["view", "edit", "admin"]}.get(role, [])
+    roles = cluster.call("GET", f"/apis/{RBAC}/v1/clusterroles").body["items"]
+    return [
+        each["metadata"]["name"]
+        for each in roles
+        if any(each["metadata"].get("labels", {}).get(f"{RBAC}/aggregate-to-{level}") == "true" for level in below)
+    ]
+
+
+@pytest.mark.parametrize("namespace", [ELSEWHERE, "kube-system", "default", ""])
+@pytest.mark.parametrize("verb", ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"])
+def test_the_operator_has_no_right_on_secrets_of_others(cluster: Cluster, verb: str, namespace: str):
+    assert not cluster.may(OPERATOR, verb, "secrets", namespace=namespace)
+
+
+@pytest.mark.parametrize("namespace", [SYSTEM, AGENTS])
+def test_the_operator_reads_and_creates_secrets_where_it_must_and_never_overwrites(cluster: Cluster, namespace: str):
+    allowed = {
+        verb
+        for verb in ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+        if cluster.may(OPERATOR, verb, "secrets", namespace=namespace)
+    }
+
+    assert allowed == {"get", "create"}
+
+
+def test_the_operator_is_really_refused_a_secret_elsewhere(cluster: Cluster):
+    cluster.kubectl("create", "secret", "generic", "other", "--namespace", ELSEWHERE, "--from-literal=a=b")
+
+    refused = cluster.call("GET", f"/api/v1/namespaces/{ELSEWHERE}/secrets/other", user=OPERATOR)
+
+    assert refused.status == 403
+
+
+@pytest.mark.parametrize("plural", ALL)
+def test_the_operator_reads_every_kind_and_reports_on_it(cluster: Cluster, plural: str):
+    for verb in ("get", "list", "watch"):
+        assert cluster.may(OPERATOR, verb, plural, group=GROUP)
+    assert cluster.may(OPERATOR, "patch", f"{plural}/status", group=GROUP)
+
+
+@pytest.mark.parametrize("plural", ALL)
+def test_the_operator_creates_nothing_and_deletes_only_vended_roles(cluster: Cluster, plural: str):
+    assert not cluster.may(OPERATOR, "create", plural, group=GROUP)
+    assert not cluster.may(OPERATOR, "update", plural, group=GROUP)
+    assert cluster.may(OPERATOR, "delete", plural, group=GROUP) is (plural == "vendedroles")
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource", "group"), [("vend", "agents", GROUP), ("create", "pods", ""), ("escalate", "clusterroles", "*")]
+)
+def test_the_operator_has_no_right_it_does_not_use(cluster: Cluster, verb: str, resource: str, group: str):
+    assert not cluster.may(OPERATOR, verb, resource, group=group)
+
+
+@pytest.mark.parametrize("resource", ["namespaces", "events"])
+def test_the_operator_knows_namespaces_and_writes_events(cluster: Cluster, resource: str):
+    verb = {"namespaces": "watch", "events": "create"}[resource]
+
+    assert cluster.may(OPERATOR, verb, resource)
+
+
+@pytest.mark.parametrize(
+    ("role", "verb", "plural", "allowed"),
+    [
+        ("view", "list", "vendedroles", True),
+        ("view", "list", "userattributes", False),
+        ("view", "create", "accesspolicies", False),
+        ("edit", "create", "accesspolicies", False),
+        ("edit", "create", "vendedroles", False),
+        ("admin", "create", "accesspolicies", True),
+        ("admin", "create", "agents", True),
+        ("admin", "delete", "vendedroles", True),
+        ("admin", "create", "vendedroles", False),
+        ("admin", "vend", "agents", False),
+        ("admin", "breakglass", "vendedroles", False),
+        ("admin", "patch", "vendedroles/status", False),
+        ("rolevend-requester", "create", "vendedroles", True),
+        ("rolevend-requester", "vend", "agents", True),
+        ("rolevend-requester", "patch", "vendedroles/status", False),
+        ("rolevend-requester", "create", "agents", False),
+        ("rolevend-policy-author", "create", "tagbindings", True),
+        ("rolevend-policy-author", "create", "agents", False),
+    ],
+)
+def test_what_a_role_in_a_namespace_means(cluster: Cluster, role: str, verb: str, plural: str, allowed: bool):
+    user = f"holder-of-{role}"
+    for each in (role, *aggregated(cluster, role)):
+        cluster.kubectl("apply", "-f", "-", body=binding(f"{user}.{each}", each, {"apiGroup": RBAC, "kind": "User", "name": user}))
+
+    assert cluster.may(user, verb, plural, namespace=AGENTS, group=GROUP) is allowed
+    assert not cluster.may(user, verb, plural, namespace=ELSEWHERE, group=GROUP)
+
+
+def test_an_admin_of_a_namespace_hands_vend_on_without_holding_it(cluster: Cluster):
+    for role in ("admin", *aggregated(cluster, "admin")):
+        cluster.kubectl("apply", "-f", "-", body=binding(f"chief.{role}", role, {"apiGroup": RBAC, "kind": "User", "name": "chief"}))
+    path = f"/apis/{RBAC}/v1/namespaces/{AGENTS}/rolebindings"
+    finbot = {"kind": "ServiceAccount", "name": "finbot", "namespace": AGENTS}
+
+    assert cluster.call("POST", path, binding("may-ask", "rolevend-requester", finbot), user="chief").ok
+    assert cluster.call("POST", path, binding("may-break", "rolevend-breakglass", finbot), user="chief").status == 403

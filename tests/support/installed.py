@@ -1,0 +1,125 @@
+"""A cluster with the chart in it, seen by the administrator or by anybody else: raw calls, since clients add kindness of their own."""
+
+import http.client
+import json
+import ssl
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rolevend.demo.controlplane import ControlPlane
+from rolevend.resources import API_VERSION, kind_named
+
+Body = dict[str, Any]
+
+CHART = Path(__file__).parents[2] / "charts" / "rolevend"
+SYSTEM, AGENTS, ELSEWHERE = "rolevend-system", "agents", "elsewhere"
+OPERATOR = f"system:serviceaccount:{SYSTEM}:rolevend"
+MERGE_PATCH = "application/merge-patch+json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Body
+
+    @property
+    def ok(self) -> bool:
+        return self.status < 300
+
+    @property
+    def message(self) -> str:
+        return str(self.body.get("message", ""))
+
+
+def path_of(body: Body, name: str = "") -> str:
+    """Where objects of this kind and namespace are, or this one."""
+    namespace = body["metadata"].get("namespace")
+    place = f"namespaces/{namespace}/" if namespace else ""
+    path = f"/apis/{API_VERSION}/{place}{kind_named(body['kind']).plural}"
+    return f"{path}/{name}" if name else path
+
+
+class Cluster:
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+        self._token = ""
+        tls = ssl.create_default_context(cadata=control_plane.server.authority.decode())
+        self._connection = http.client.HTTPSConnection(control_plane.server.host, control_plane.server.port, timeout=30, context=tls)
+
+    def create(self, body: Body, *, user: str | None = None, dry_run: bool = False) -> Answer:
+        query = "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")
+        return self.call("POST", path_of(body) + query, body, user=user)
+
+    def patch(self, body: Body, change: Body, *, user: str | None = None, subresource: str = "") -> Answer:
+        path = path_of(body, body["metadata"]["name"])
+        return self.call("PATCH", f"{path}/{subresource}" if subresource else path, change, user=user, content_type=MERGE_PATCH)
+
+    def delete(self, body: Body, *, user: str | None = None) -> Answer:
+        return self.call("DELETE", path_of(body, body["metadata"]["name"]), user=user)
+
+    def read(self, body: Body) -> Answer:
+        return self.call("GET", path_of(body, body["metadata"]["name"]))
+
+    def call(
+        self, method: str, path: str, body: Body | None = None, *, user: str | None = None, content_type: str = "application/json"
+    ) -> Answer:
+        """As the administrator, or as `user`, whom the API server then takes us for."""
+        headers = {"Authorization": f"Bearer {self._administrator()}", "Content-Type": content_type, "Accept": "application/json"}
+        if user is not None:
+            headers["Impersonate-User"] = user
+        self._connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = self._connection.getresponse()
+        return Answer(response.status, json.loads(response.read()))
+
+    def service_account(self, name: str, *rules: Mapping[str, list[str]], namespace: str = AGENTS) -> str:
+        """The user name of a ServiceAccount with a Role of these rules."""
+        place = {"name": name, "namespace": namespace}
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": place, "rules": list(rules)}
+        binding = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": place,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", **place}],
+        }
+        self.kubectl("apply", "-f", "-", body={"apiVersion": "v1", "kind": "List", "items": [role, binding]})
+        return f"system:serviceaccount:{namespace}:{name}"
+
+    def may(self, user: str, verb: str, resource: str, *, namespace: str = "", name: str = "", group: str = "") -> bool:
+        """What RBAC says. `resource` may have a subresource; an empty namespace means all of them."""
+        plural, _, subresource = resource.partition("/")
+        attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource, "namespace": namespace, "name": name}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "groups": ["system:authenticated", "system:serviceaccounts"], "resourceAttributes": attributes},
+        }
+        return bool(self.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review).body["status"]["allowed"])
+
+    def kubectl(self, *arguments: str, body: Any = None) -> str:
+        """`body` goes to standard input as JSON."""
+        return self._control_plane.kubectl(*arguments, standard_input=None if body is None else json.dumps(body))
+
+    def helm(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self._control_plane.binaries["helm"], *arguments],
+            env=self._control_plane.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _administrator(self) -> str:
+        if not self._token:
+            self.kubectl("create", "serviceaccount", "administrator", "--namespace", "default")
+            self.kubectl(
+                "create", "clusterrolebinding", "administrator", "--clusterrole=cluster-admin", "--serviceaccount=default:administrator"
+            )
+            self._token = self._control_plane.service_account_token("default", "administrator")
+        return self._token
