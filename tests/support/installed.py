@@ -4,10 +4,13 @@ import http.client
 import json
 import ssl
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from tests.support.waiting import eventually
 
 from rolevend.demo.controlplane import ControlPlane
 from rolevend.resources import API_VERSION, kind_named
@@ -17,6 +20,7 @@ Body = dict[str, Any]
 CHART = Path(__file__).parents[2] / "charts" / "rolevend"
 SYSTEM, AGENTS, ELSEWHERE = "rolevend-system", "agents", "elsewhere"
 OPERATOR = f"system:serviceaccount:{SYSTEM}:rolevend"
+RBAC = "rbac.authorization.k8s.io"
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -75,18 +79,33 @@ class Cluster:
         return Answer(response.status, json.loads(response.read()))
 
     def service_account(self, name: str, *rules: Mapping[str, list[str]], namespace: str = AGENTS) -> str:
-        """The user name of a ServiceAccount with a Role of these rules."""
+        """The user name of a ServiceAccount with a Role of these rules, which hold already."""
         place = {"name": name, "namespace": namespace}
-        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": place, "rules": list(rules)}
+        role = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": place, "rules": list(rules)}
         binding = {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "apiVersion": f"{RBAC}/v1",
             "kind": "RoleBinding",
             "metadata": place,
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
             "subjects": [{"kind": "ServiceAccount", **place}],
         }
         self.kubectl("apply", "-f", "-", body={"apiVersion": "v1", "kind": "List", "items": [role, binding]})
-        return f"system:serviceaccount:{namespace}:{name}"
+        user = f"system:serviceaccount:{namespace}:{name}"
+        self._wait_until_held(user, rules, namespace)
+        return user
+
+    def bind(self, user: str, role: str, namespace: str = "") -> None:
+        """Gives `user` a ClusterRole in the namespace, or everywhere, and returns when it holds."""
+        binding = {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "RoleBinding" if namespace else "ClusterRoleBinding",
+            "metadata": {"name": f"{user}.{role}", **({"namespace": namespace} if namespace else {})},
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+            "subjects": [{"apiGroup": RBAC, "kind": "User", "name": user}],
+        }
+        self.kubectl("apply", "-f", "-", body=binding)
+        rules = self.call("GET", f"/apis/{RBAC}/v1/clusterroles/{role}").body["rules"]
+        self._wait_until_held(user, rules or [], namespace)
 
     def may(self, user: str, verb: str, resource: str, *, namespace: str = "", name: str = "", group: str = "") -> bool:
         """What RBAC says. `resource` may have a subresource; an empty namespace means all of them."""
@@ -115,6 +134,14 @@ class Cluster:
     def close(self) -> None:
         self._connection.close()
 
+    def _wait_until_held(self, user: str, rules: Iterable[Mapping[str, list[str]]], namespace: str) -> None:
+        """The API server hears of new roles and bindings a moment after it stored them."""
+        for rule in rules:
+            name = rule.get("resourceNames", [""])[0]
+            for verb in rule["verbs"]:
+                held = partial(self.may, user, verb, rule["resources"][0], namespace=namespace, name=name, group=rule["apiGroups"][0])
+                eventually(held)
+
     def _administrator(self) -> str:
         if not self._token:
             self.kubectl("create", "serviceaccount", "administrator", "--namespace", "default")
@@ -122,4 +149,5 @@ class Cluster:
                 "create", "clusterrolebinding", "administrator", "--clusterrole=cluster-admin", "--serviceaccount=default:administrator"
             )
             self._token = self._control_plane.service_account_token("default", "administrator")
+            eventually(lambda: self.call("GET", "/api/v1/namespaces").ok)
         return self._token

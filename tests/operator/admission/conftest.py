@@ -37,9 +37,7 @@ def _wait_until_admission_works(cluster: Cluster) -> None:
     eventually(lambda: cluster.create(role, dry_run=True).body["metadata"].get("finalizers"))
     held = changed(valid("DataPlatform", "probe"), "metadata.finalizers", ["rolevend.dev/drop"])
     assert cluster.create(held).ok
-    stranger = "system:serviceaccount:agents:stranger"
-    cluster.kubectl("create", "clusterrole", "patches-platforms", "--verb=patch,get", "--resource=dataplatforms.rolevend.dev")
-    cluster.kubectl("create", "clusterrolebinding", "patches-platforms", "--clusterrole=patches-platforms", f"--user={stranger}")
-    eventually(lambda: "breakglass" in cluster.patch(held, {"metadata": {"finalizers": []}}, user=stranger).message)
+    cluster.bind("stranger", "rolevend-platform-admin")
+    eventually(lambda: "breakglass" in cluster.patch(held, {"metadata": {"finalizers": []}}, user="stranger").message)
     assert cluster.patch(held, {"metadata": {"finalizers": []}}).ok
     assert cluster.delete(held).ok

@@ -1,8 +1,11 @@
 """Who may create a VendedRole, and who may take our finalizer off."""
 
+from collections.abc import Iterator
+
 import pytest
-from tests.support.installed import OPERATOR, Cluster
+from tests.support.installed import AGENTS, CHART, ELSEWHERE, OPERATOR, SYSTEM, Cluster
 from tests.support.manifests import changed, valid
+from tests.support.waiting import eventually
 
 CREATE = {"apiGroups": ["rolevend.dev"], "resources": ["vendedroles"], "verbs": ["create", "patch", "update", "get"]}
 VEND = {"apiGroups": ["rolevend.dev"], "resources": ["agents"], "resourceNames": ["finbot"], "verbs": ["vend"]}
@@ -41,9 +44,8 @@ class TestTheVerbVend:
 
     def test_it_is_for_one_namespace_and_not_for_others(self, cluster: Cluster):
         finbot = cluster.service_account("finbot", CREATE, VEND)
-        cluster.kubectl("create", "rolebinding", "guest", "--namespace=elsewhere", "--clusterrole=cluster-admin", "--user=nobody")
-        cluster.kubectl("create", "role", "guest", "--namespace=elsewhere", "--verb=create", "--resource=vendedroles.rolevend.dev")
-        cluster.kubectl("create", "rolebinding", "guest-creates", "--namespace=elsewhere", "--role=guest", "--serviceaccount=agents:finbot")
+        cluster.kubectl("create", "clusterrole", "creator", "--verb=create", "--resource=vendedroles.rolevend.dev")
+        cluster.bind(finbot, "creator", ELSEWHERE)
 
         refused = cluster.create(changed(named("abroad"), "metadata.namespace", "elsewhere"), user=finbot)
 
@@ -51,7 +53,7 @@ class TestTheVerbVend:
         assert "in namespace elsewhere" in refused.message
 
     def test_the_charts_role_for_requesters_has_it(self, cluster: Cluster):
-        cluster.kubectl("create", "rolebinding", "asks", "--namespace=agents", "--clusterrole=rolevend-requester", "--user=asker")
+        cluster.bind("asker", "rolevend-requester", AGENTS)
 
         created = cluster.create(named("asked-by-role"), user="asker")
 
@@ -162,7 +164,7 @@ class TestTheFinalizer:
         assert cluster.read(role).status == 404
 
     def test_breaking_the_glass_is_a_right_of_its_own(self, cluster: Cluster):
-        cluster.kubectl("create", "rolebinding", "glass", "--namespace=agents", "--clusterrole=rolevend-breakglass", "--user=responder")
+        cluster.bind("responder", "rolevend-breakglass", AGENTS)
         role = named("stuck")
         assert cluster.create(role).ok
 
@@ -172,10 +174,55 @@ class TestTheFinalizer:
         platform = valid("DataPlatform", "held")
         platform["metadata"]["finalizers"] = [FINALIZER]
         assert cluster.create(platform).ok
-        cluster.kubectl("create", "clusterrolebinding", "runs-platforms", "--clusterrole=rolevend-platform-admin", "--user=platformer")
+        cluster.bind("platformer", "rolevend-platform-admin")
 
         refused = cluster.patch(platform, {"metadata": {"finalizers": []}}, user="platformer")
 
         assert refused.status == 403
         assert "verb breakglass on dataplatforms held" in refused.message
         assert cluster.patch(platform, {"metadata": {"finalizers": []}}, user=OPERATOR).ok
+
+
+class TestAnOlderCluster:
+    """Before 1.36 nothing stamps an object, so what it says of itself must be true or absent."""
+
+    @pytest.fixture(autouse=True)
+    def without_mutation(self, cluster: Cluster) -> Iterator[None]:
+        probe = named("unstamped-probe")
+        self._upgrade(cluster, "admission.mutate=false")
+        eventually(lambda: "finalizers" not in cluster.create(probe, dry_run=True).body["metadata"])
+        yield
+        self._upgrade(cluster, "admission.mutate=true")
+        eventually(lambda: "finalizers" in cluster.create(probe, dry_run=True).body["metadata"])
+
+    @staticmethod
+    def _upgrade(cluster: Cluster, setting: str) -> None:
+        done = cluster.helm("upgrade", "rolevend", str(CHART), "--namespace", SYSTEM, "--reuse-values", "--set", setting)
+        assert done.returncode == 0, done.stderr
+
+    def test_nobody_passes_for_somebody_else(self, cluster: Cluster):
+        finbot = cluster.service_account("finbot", CREATE, VEND)
+
+        refused = cluster.create(named("passes", annotations={STAMP: "system:admin"}), user=finbot)
+
+        assert refused.status == 403
+        assert STAMP in refused.message
+        assert cluster.create(named("honest", annotations={STAMP: finbot}), user=finbot).ok
+        assert cluster.create(named("silent"), user=finbot).ok
+
+    def test_nobody_signs_for_somebody_else_afterwards(self, cluster: Cluster):
+        finbot = cluster.service_account("finbot", CREATE, VEND)
+        role = named("unsigned")
+        assert cluster.create(role, user=finbot).ok
+
+        refused = cluster.patch(role, {"metadata": {"annotations": {STAMP: "system:admin"}}}, user=finbot)
+
+        assert refused.status == 403
+
+    def test_the_operator_adds_the_finalizer_by_a_patch(self, cluster: Cluster):
+        role = named("patched")
+        assert cluster.create(role).ok
+
+        patched = cluster.patch(role, {"metadata": {"finalizers": [FINALIZER]}}, user=OPERATOR)
+
+        assert patched.body["metadata"]["finalizers"] == [FINALIZER]

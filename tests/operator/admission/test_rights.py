@@ -1,21 +1,10 @@
 """What the chart lets the operator, people and agents do, as the API server's own RBAC answers."""
 
 import pytest
-from tests.support.installed import AGENTS, ELSEWHERE, OPERATOR, SYSTEM, Cluster
+from tests.support.installed import AGENTS, ELSEWHERE, OPERATOR, RBAC, SYSTEM, Answer, Cluster
 
 GROUP = "rolevend.dev"
-RBAC = "rbac.authorization.k8s.io"
 ALL = ("accesspolicies", "agents", "dataplatforms", "tagbindings", "userattributes", "vendedroles")
-
-
-def binding(name: str, role: str, subject: dict) -> dict:
-    return {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": name, "namespace": AGENTS},
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
-        "subjects": [subject],
-    }
 
 
 def aggregated(cluster: Cluster, role: str) -> list[str]:
@@ -108,7 +97,7 @@ def test_the_operator_knows_namespaces_and_writes_events(cluster: Cluster, resou
 def test_what_a_role_in_a_namespace_means(cluster: Cluster, role: str, verb: str, plural: str, allowed: bool):
     user = f"holder-of-{role}"
     for each in (role, *aggregated(cluster, role)):
-        cluster.kubectl("apply", "-f", "-", body=binding(f"{user}.{each}", each, {"apiGroup": RBAC, "kind": "User", "name": user}))
+        cluster.bind(user, each, AGENTS)
 
     assert cluster.may(user, verb, plural, namespace=AGENTS, group=GROUP) is allowed
     assert not cluster.may(user, verb, plural, namespace=ELSEWHERE, group=GROUP)
@@ -116,9 +105,17 @@ def test_what_a_role_in_a_namespace_means(cluster: Cluster, role: str, verb: str
 
 def test_an_admin_of_a_namespace_hands_vend_on_without_holding_it(cluster: Cluster):
     for role in ("admin", *aggregated(cluster, "admin")):
-        cluster.kubectl("apply", "-f", "-", body=binding(f"chief.{role}", role, {"apiGroup": RBAC, "kind": "User", "name": "chief"}))
-    path = f"/apis/{RBAC}/v1/namespaces/{AGENTS}/rolebindings"
-    finbot = {"kind": "ServiceAccount", "name": "finbot", "namespace": AGENTS}
+        cluster.bind("chief", role, AGENTS)
 
-    assert cluster.call("POST", path, binding("may-ask", "rolevend-requester", finbot), user="chief").ok
-    assert cluster.call("POST", path, binding("may-break", "rolevend-breakglass", finbot), user="chief").status == 403
+    def hand_on(role: str) -> Answer:
+        binding = {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": f"hands-on-{role}", "namespace": AGENTS},
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": "finbot", "namespace": AGENTS}],
+        }
+        return cluster.call("POST", f"/apis/{RBAC}/v1/namespaces/{AGENTS}/rolebindings?dryRun=All", binding, user="chief")
+
+    assert hand_on("rolevend-requester").ok
+    assert hand_on("rolevend-breakglass").status == 403
