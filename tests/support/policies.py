@@ -93,20 +93,21 @@ _ATTRIBUTES = {"countries": Family.TEXT, "levels": Family.INTEGER, "born": Famil
 
 
 def rows(of: Table = EVERY_FAMILY, most: int = 12) -> st.SearchStrategy[list[dict[str, object]]]:
-    fields = {each.name: st.none() | st.sampled_from(list(VALUES[each.family].values()) or [None]) for each in of.columns}
+    fields = {each.name: st.sampled_from([*VALUES[each.family].values(), None]) for each in of.columns}
     return st.lists(st.fixed_dictionaries(fields), min_size=1, max_size=most)
 
 
 def users() -> st.SearchStrategy[Attributes]:
     """Some attributes missing, some with a value that no column of their family could hold."""
-    values = {
-        key: st.lists(
-            st.sampled_from([text for text in VALUES[family] if text] + (["unfit"] if family is not Family.TEXT else [])), max_size=2
-        )
-        for key, family in _ATTRIBUTES.items()
-    }
-    departments = st.sampled_from([["claims"], ["claims", "finance"], ["finance"], []])
+    values = {key: _attribute_values(family) for key, family in _ATTRIBUTES.items()}
+    departments = st.sampled_from([["claims", "finance"], ["claims", "finance"], ["claims"], []])
     return st.fixed_dictionaries({"department": departments, **values}).map(lambda facts: Attributes.of(facts.items()))
+
+
+def _attribute_values(family: Family) -> st.SearchStrategy[list[str]]:
+    known = [text for text in VALUES[family] if text]
+    some = st.lists(st.sampled_from(known), min_size=1, max_size=2)
+    return st.one_of(some, some, some, st.sampled_from([[], [*known, "unfit"]]))
 
 
 def predicates(of: Table = EVERY_FAMILY) -> st.SearchStrategy[Predicate]:
@@ -164,7 +165,7 @@ MASKS: tuple[Mask, ...] = (
 
 
 def policies(of: Table = EVERY_FAMILY, most: int = 4) -> st.SearchStrategy[list[Policy]]:
-    """Up to `most` policies with names of their own that overlap on `of`: few distinct filters, masks and column lists."""
+    """Two to `most` policies with names of their own that overlap on `of`: few distinct filters, masks and column lists."""
     names = [each.name for each in of.columns]
     some_columns = st.just(("*",)) | st.lists(st.sampled_from(names), min_size=1, max_size=6).map(tuple)
     rules = st.lists(
@@ -182,9 +183,10 @@ def policies(of: Table = EVERY_FAMILY, most: int = 4) -> st.SearchStrategy[list[
             masks=rules.map(tuple),
             schemas=st.just(frozenset({of.id.schema})),
         )
-        return st.lists(one, min_size=1, max_size=most, unique_by=lambda each: each.id)
+        return st.lists(one, min_size=2, max_size=most, unique_by=lambda each: each.id)
 
-    return st.lists(st.none() | predicates(of), min_size=1, max_size=3).flatmap(built)
+    some_filters = st.lists(predicates(of), min_size=2, max_size=4)
+    return st.one_of(some_filters, some_filters, some_filters.map(lambda each: [None, *each])).flatmap(built)
 
 
 def catalog(*tables: Table) -> Catalog:
