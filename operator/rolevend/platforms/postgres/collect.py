@@ -35,11 +35,10 @@ def collect_templates(connection: Connection, cluster: ClusterId) -> tuple[str, 
 
 def _drop_profile(name: ProfileName) -> sql.Composed:
     """First the leave to vend it: a vend that comes meanwhile waits, and is then refused."""
-    return _transaction(
-        sql.SQL(
-            "DELETE FROM rolevend.profile WHERE profile = {};\nDROP SCHEMA IF EXISTS {} CASCADE;\nDROP OWNED BY {};\nDROP ROLE {};"
-        ).format(sql.Literal(name), *[sql.Identifier(name)] * 3)
+    text = sql.SQL("DELETE FROM rolevend.profile WHERE profile = {};\nDROP SCHEMA IF EXISTS {} CASCADE;\n{}").format(
+        sql.Literal(name), sql.Identifier(name), _drop_role(sql.Identifier(name))
     )
+    return _transaction(text)
 
 
 def _drop_template(name: str, table: TableId | None) -> sql.Composed:
@@ -53,8 +52,13 @@ def _drop_template(name: str, table: TableId | None) -> sql.Composed:
                 relation, role, policy
             )
         )
-    parts.append(sql.SQL("DROP OWNED BY {0};\nDROP ROLE {0};").format(role))
+    parts.append(_drop_role(role))
     return _transaction(sql.SQL("\n").join(parts))
+
+
+def _drop_role(role: sql.Identifier) -> sql.Composed:
+    """Whoever drops what a role owns must have its rights."""
+    return sql.SQL("GRANT {0} TO CURRENT_USER WITH INHERIT TRUE;\nDROP OWNED BY {0};\nDROP ROLE {0};").format(role)
 
 
 def _transaction(body: sql.Composable) -> sql.Composed:

@@ -18,6 +18,7 @@ CHUNK = 60
 Run = Callable[[Callable[[Connection], Any]], Any]
 _CLOSE = "SELECT role, failed, message FROM rolevend.close_many(%(endings)s::jsonb)"
 _FINISH = "SELECT role, state, ended FROM rolevend.finish_many(%(roles)s)"
+_SESSIONS_REMAIN = "sessions remain"
 _FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.2
 
 
@@ -52,8 +53,8 @@ def _finish(run: Run, attempt: str, roles: Sequence[RoleName], patience: float) 
             states[role] = state
             sessions[role].update(ended)
         left = [role for role in left if states[role] != "dropped"]
-        if not left or time.monotonic() >= deadline:
-            break
+        if not any(states[role] == _SESSIONS_REMAIN for role in left) or time.monotonic() >= deadline:
+            break  # what is blocked otherwise takes a person, or another time
         time.sleep(wait)
         wait = min(wait * 2, _LONGEST_WAIT)
     gone = [role for role in roles if states[role] == "dropped"]

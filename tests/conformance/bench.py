@@ -1,0 +1,301 @@
+"""What the suite needs of a platform that runs: tables to govern, roles to use, and somebody who changes things by hand.
+
+`Bench` is what another driver's bench has to offer. The tests that speak of PostgreSQL's own traps use `PostgresBench`.
+"""
+
+import base64
+import itertools
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg import sql
+
+from rolevend.catalog import Table, TableId
+from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
+from rolevend.plan import Cell, ColumnShape, Lease, Profile, TableShape
+from rolevend.platforms.base import Address, Credential, Platform, Secret
+from rolevend.platforms.postgres import Limits, Login, Options, Passwords, PostgresPlatform, install, plan
+from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
+from rolevend.policy.mask import Clear, Mask
+
+CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000001")
+OTHER_CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000002")
+Rows = Sequence[Sequence[Any]]
+EVERY_ROW = Condition((), None)
+
+
+class Session(Protocol):
+    """One login of an agent."""
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """The answer; any exception where the platform refuses."""
+
+    def close(self) -> None: ...
+
+
+class Bench(Protocol):
+    """One platform of some kind, with the driver under test for CLUSTER."""
+
+    platform: Platform
+
+    def platform_of(self, cluster: ClusterId) -> Platform:
+        """The same platform, as another cluster's operator sees it."""
+
+    def table(self, columns: Sequence[tuple[str, str]], rows: Rows) -> Table:
+        """A new table (name, native type) with `rows`, as the driver's catalog knows it."""
+
+    def log_in(self, credential: Credential) -> Session:
+        """Any exception where the login is refused."""
+
+
+def reference(table: Table, column: str) -> ColumnReference:
+    found = table.column(column)
+    assert found is not None
+    return ColumnReference(found.name, found.family, found.native_type)
+
+
+def own(table: Table, column: str, attribute: str) -> Condition:
+    """Rows whose `column` is one of the user's values of `attribute`."""
+    return Condition((attribute,), AttributeMembership(reference(table, column), attribute))
+
+
+def equal(table: Table, column: str, text: str) -> Condition:
+    return Condition((), Comparison(reference(table, column), Operator.EQUAL, Literal(text, quoted=True)))
+
+
+def shape(table: Table, *conditions: Condition, masks: dict[str, Mask | tuple[Cell, ...]] | None = None, view: str = "") -> TableShape:
+    """Every column of `table`: as `masks` says, else clear; every row where no condition is given."""
+    chosen = masks or {}
+
+    def cells(name: str) -> tuple[Cell, ...]:
+        wanted = chosen.get(name, Clear())
+        return wanted if isinstance(wanted, tuple) else (Cell((), wanted),)
+
+    columns = tuple(ColumnShape(each.name, each.family, each.native_type, cells(each.name)) for each in table.columns)
+    return TableShape(table.id, view or table.id.name, conditions or (EVERY_ROW,), columns)
+
+
+def profile(*tables: TableShape) -> Profile:
+    return Profile(ProfileName(f"rv_p_{secrets.token_hex(16)}"), tables)
+
+
+def lease(of: Profile, *, cluster: ClusterId = CLUSTER, seconds: float = 600, uid: UUID | None = None, **values: Sequence[str]) -> Lease:
+    identity = uid or uuid4()
+    tail = base64.b32encode(identity.bytes).decode().rstrip("=")
+    return Lease(
+        role=RoleName(f"IMMUTA_VENDED_AGENT_USER_{tail}"),
+        cluster=cluster,
+        uid=Uid(str(identity)),
+        profile=of.name,
+        agent=ObjectName("agents", "assistant"),
+        agent_handle=AgentHandle("AGENT"),
+        user=User("https://idp.example.org", "jane"),
+        attributes=Attributes.of(values.items()),
+        expires_at=datetime.now(UTC) + timedelta(seconds=seconds),
+    )
+
+
+def vended(platform: Platform, of: Profile, seconds: float = 600, **values: Sequence[str]) -> tuple[Lease, Credential]:
+    """A lease of `of`, vended: the profile is built first where it is not."""
+    made = lease(of, seconds=seconds, **values)
+    credential = vend(platform, of, made)
+    return made, credential
+
+
+def vend(platform: Platform, of: Profile, wanted: Lease) -> Credential:
+    platform.ensure(of)
+    credential = platform.credential(wanted, secrets.token_bytes)
+    (answer,) = platform.vend([(wanted, credential)])
+    if answer.error is not None:
+        raise answer.error
+    return credential
+
+
+def quoted(*names: str) -> str:
+    return sql.Identifier(*names).as_string()
+
+
+class PostgresSession:
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self.connection = connection
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        return self.connection.execute(sql.SQL(statement)).fetchall()
+
+    def run(self, statement: str) -> None:
+        self.connection.execute(sql.SQL(statement))
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+@dataclass
+class PostgresBench:
+    """An installed database on one server; `admin` is a superuser's session in it."""
+
+    address: Address
+    superuser: str
+    superuser_password: str
+    options: Options
+    passwords: Passwords
+    admin: psycopg.Connection[tuple[Any, ...]]
+    version: int
+    owner: str = "app_owner"
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _platforms: list[PostgresPlatform] = field(default_factory=list)
+    _sessions: list[PostgresSession] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.platform = self.platform_of(CLUSTER)
+
+    def platform_of(self, cluster: ClusterId, limits: Limits | None = None, **changes: Any) -> PostgresPlatform:
+        made = PostgresPlatform(
+            **{
+                "address": self.address,
+                "cluster": cluster,
+                "vendor": self.vendor,
+                "programmer": self.programmer,
+                "limits": limits,
+                **changes,
+            }
+        )
+        self._platforms.append(made)
+        return made
+
+    @property
+    def vendor(self) -> Login:
+        return _login(self.options.vendor, self.passwords.vendor)
+
+    @property
+    def programmer(self) -> Login:
+        return _login(self.options.programmer, self.passwords.programmer)
+
+    def schema(self) -> str:
+        """A new one, of the owner."""
+        name = f"s{next(self._numbers)}"
+        self.run(f"CREATE SCHEMA {name} AUTHORIZATION {self.owner}")
+        return name
+
+    def table(self, columns: Sequence[tuple[str, str]], rows: Rows = (), *, name: str = "items", schema: str = "") -> Table:
+        place = TableId(schema or self.schema(), name)
+        listed = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns)
+        self.run(f"CREATE TABLE {quoted(place.schema, place.name)} ({listed})")
+        self.run(f"ALTER TABLE {quoted(place.schema, place.name)} OWNER TO {self.owner}")
+        if rows:
+            marks = sql.SQL(", ").join(sql.Placeholder() * len(columns))
+            with self.admin.cursor() as cursor:
+                target = sql.Identifier(place.schema, place.name)
+                cursor.executemany(sql.SQL("INSERT INTO {} VALUES ({})").format(target, marks), rows)
+        return self.catalog_table(place)
+
+    def catalog_table(self, place: TableId) -> Table:
+        return self.platform.catalog(frozenset({place.schema})).tables[place]
+
+    def people(self) -> Table:
+        """Six rows of three regions, with something to mask in each."""
+        regions = ["EU", "EU", "US", "US", "APAC", None]
+        rows = [(number, region, f"p{number}@example.org", f"123-45-678{number}") for number, region in enumerate(regions)]
+        return self.table([("id", "integer"), ("region", "text"), ("email", "text"), ("ssn", "text")], rows, name="people")
+
+    def run(self, statement: str) -> None:
+        self.admin.execute(sql.SQL(statement))
+
+    def value(self, statement: str) -> Any:
+        row = self.admin.execute(sql.SQL(statement)).fetchone()
+        return None if row is None else row[0]
+
+    def log_in(self, credential: Credential) -> PostgresSession:
+        return self.session(credential.role, credential.password.reveal())
+
+    def session(self, user: str, password: str, database: str | None = None, **options: str) -> PostgresSession:
+        made = PostgresSession(
+            psycopg.connect(
+                host=self.address.host,
+                port=self.address.port,
+                dbname=database or self.address.database,
+                user=user,
+                password=password,
+                autocommit=True,
+                connect_timeout=10,
+                **options,
+            )
+        )
+        self._sessions.append(made)
+        return made
+
+    def login_of(self, login: Login) -> PostgresSession:
+        return self.session(login.user, login.password.reveal())
+
+    def as_superuser(self, database: str | None = None) -> PostgresSession:
+        return self.session(self.superuser, self.superuser_password, database)
+
+    def exists(self, role: str) -> bool:
+        return bool(self.value(f"SELECT count(*) FROM pg_roles WHERE rolname = '{role}'"))
+
+    def tidy(self) -> None:
+        """After each test: nobody is logged in, and nobody's role is left."""
+        for session in self._sessions:
+            session.close()
+        self._sessions.clear()
+        self.run("DELETE FROM rolevend.lease; DELETE FROM rolevend.profile; DELETE FROM rolevend.template")
+        for (schema,) in self.admin.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ '^(s[0-9]+|rv_p_.*)$'").fetchall():
+            self.run(f"DROP SCHEMA {quoted(schema)} CASCADE")
+        for (role,) in self.admin.execute("SELECT rolname FROM pg_roles WHERE rolname ~ '^(IMMUTA_VENDED_|rv_p_|rv_t_[0-9a-f]{32})'").fetchall():
+            with_no_session(self.admin, role)
+            self.run(f"DROP OWNED BY {quoted(role)}; DROP ROLE {quoted(role)}")
+        for extra in self._platforms[1:]:
+            extra.close()
+        del self._platforms[1:]
+
+    def close(self) -> None:
+        for each in self._platforms:
+            each.close()
+        self.admin.close()
+
+
+def with_no_session(admin: psycopg.Connection[tuple[Any, ...]], role: str) -> None:
+    admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s", [role])
+
+
+def _login(user: str, password: Secret | None) -> Login:
+    assert password is not None
+    return Login(user, password)
+
+
+@contextmanager
+def installed(host: str, port: int, superuser: str, password: str, database: str, version: int) -> Iterator[PostgresBench]:
+    """A new database with an owner, `app_owner`, and rolevend in it. The server must be one that has none yet."""
+    with psycopg.connect(host=host, port=port, user=superuser, password=password, dbname="postgres", autocommit=True) as outside:
+        outside.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        if outside.execute("SELECT FROM pg_roles WHERE rolname = 'app_owner'").fetchone() is None:
+            outside.execute("CREATE ROLE app_owner")
+    admin = psycopg.connect(host=host, port=port, user=superuser, password=password, dbname=database, autocommit=True)
+    admin.execute("CREATE SCHEMA governed AUTHORIZATION app_owner")
+    admin.execute("CREATE TABLE governed.first (id integer); ALTER TABLE governed.first OWNER TO app_owner")
+    options = Options(schemas=("governed",))
+    passwords = Passwords(Secret(secrets.token_urlsafe(16)), Secret(secrets.token_urlsafe(16)))
+    install(admin, options, accept=plan(admin, options).digest, passwords=passwords, randomness=secrets.token_bytes)
+    bench = PostgresBench(Address(host, port, database), superuser, password, options, passwords, admin, version)
+    try:
+        yield bench
+    finally:
+        bench.close()
+
+
+def moved(of: Lease, **changes: Any) -> Lease:
+    return replace(of, **changes)
+
+
+def refused(work: Callable[[], object]) -> str:
+    """The SQLSTATE with which PostgreSQL refuses `work`; an AssertionError where it does not."""
+    try:
+        answer = work()
+    except psycopg.Error as error:
+        return error.sqlstate or type(error).__name__
+    raise AssertionError(f"was not refused, but answered {answer!r}")
