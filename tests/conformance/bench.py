@@ -190,7 +190,7 @@ class PostgresBench:
         if rows:
             marks = sql.SQL(", ").join(sql.Placeholder() * len(columns))
             with self.admin.cursor() as cursor:
-                target = sql.Identifier(place.schema, place.name)
+                target = sql.SQL(quoted(place.schema, place.name).replace("%", "%%"))
                 cursor.executemany(sql.SQL("INSERT INTO {} VALUES ({})").format(target, marks), rows)
         return self.catalog_table(place)
 
@@ -246,7 +246,9 @@ class PostgresBench:
         self.run("DELETE FROM rolevend.lease; DELETE FROM rolevend.profile; DELETE FROM rolevend.template")
         for (schema,) in self.admin.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ '^(s[0-9]+|rv_p_.*)$'").fetchall():
             self.run(f"DROP SCHEMA {quoted(schema)} CASCADE")
-        for (role,) in self.admin.execute("SELECT rolname FROM pg_roles WHERE rolname ~ '^(IMMUTA_VENDED_|rv_p_|rv_t_[0-9a-f]{32})'").fetchall():
+        for (role,) in self.admin.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname ~ '^(IMMUTA_VENDED_|rv_p_|rv_t_[0-9a-f]{32})'"
+        ).fetchall():
             with_no_session(self.admin, role)
             self.run(f"DROP OWNED BY {quoted(role)}; DROP ROLE {quoted(role)}")
         for extra in self._platforms[1:]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
+from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, refused, shape, vended
 
 from rolevend.plan import Lease, TableShape
 from rolevend.platforms.base import Credential, Ending, EndReason
 from rolevend.policy.mask import Hash, Nullify, Partial
-from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, refused, shape, vended
 
 INSUFFICIENT_PRIVILEGE, INVALID_PARAMETER, UNDEFINED = "42501", "22023", ("42883", "42P01", "42704", "3F000")
 
@@ -309,47 +309,46 @@ def test_partial_never_shows_a_short_value(bench: PostgresBench):
     assert {text for (text,) in bench.log_in(credential).rows("SELECT code FROM items")} == {"***", "***5678"}
 
 
+VENDOR_REFUSED = {
+    "read a table": "SELECT * FROM {table}",
+    "read a view": "SELECT * FROM {profile}.people",
+    "read the salt": "SELECT * FROM rolevend.salt",
+    "write a lease": "UPDATE rolevend.lease SET expires_at = 'infinity'",
+    "write a profile": "INSERT INTO rolevend.profile VALUES ('rv_p_x')",
+    "create a role": "CREATE ROLE mine",
+    "grant a profile": 'GRANT {profile} TO "{eve}"',
+    "take a profile": "GRANT {profile} TO {vendor}",
+    "become the owner": "SET ROLE rv_owner",
+    "become the programmer": "SET ROLE {programmer}",
+    "become a role that it made": 'SET ROLE "{eve}"',
+    "create a schema": "CREATE SCHEMA mine",
+    "a temporary table": "CREATE TEMPORARY TABLE mine (a int)",
+    "read files": "SELECT pg_read_file('postgresql.conf')",
+    "build": "SELECT rolevend.govern('{table}')",
+    "accept a drift": "SELECT rolevend.accept('{table}')",
+    "a DO block": "DO $$ BEGIN END $$",
+}
+VENDOR_INVALID = {
+    "a name that is not ours": ("rv_owner", "{profile}", "1 hour"),
+    "an overlong name": ("IMMUTA_VENDED_" + "A" * 50, "{profile}", "1 hour"),
+    "a quote in the name": ('IMMUTA_VENDED_A"B', "{profile}", "1 hour"),
+    "a life that is too long": ("IMMUTA_VENDED_A_B_C", "{profile}", "25 hours"),
+    "a life that is over": ("IMMUTA_VENDED_A_B_C", "{profile}", "-1 second"),
+}
 _VERIFIER = f"SCRAM-SHA-256$1:{'A' * 21}A==${'A' * 42}A=:{'A' * 42}A="
 
 
 class TestTheOperatorsLogins:
     """The vendor reads nothing and makes nothing but roles of profiles that are built; the programmer is no superuser."""
 
-    VENDOR_REFUSED = {
-        "read a table": "SELECT * FROM {table}",
-        "read a view": "SELECT * FROM {profile}.people",
-        "read the salt": "SELECT * FROM rolevend.salt",
-        "write a lease": "UPDATE rolevend.lease SET expires_at = 'infinity'",
-        "write a profile": "INSERT INTO rolevend.profile VALUES ('rv_p_x')",
-        "create a role": "CREATE ROLE mine",
-        "grant a profile": 'GRANT {profile} TO "{eve}"',
-        "take a profile": "GRANT {profile} TO {vendor}",
-        "become the owner": "SET ROLE rv_owner",
-        "become the programmer": "SET ROLE {programmer}",
-        "become a role that it made": 'SET ROLE "{eve}"',
-        "create a schema": "CREATE SCHEMA mine",
-        "a temporary table": "CREATE TEMPORARY TABLE mine (a int)",
-        "read files": "SELECT pg_read_file('postgresql.conf')",
-        "build": "SELECT rolevend.govern('{table}')",
-        "accept a drift": "SELECT rolevend.accept('{table}')",
-        "a DO block": "DO $$ BEGIN END $$",
-    }
-    VENDOR_INVALID = {
-        "a name that is not ours": ("rv_owner", "{profile}", "1 hour"),
-        "an overlong name": ("IMMUTA_VENDED_" + "A" * 50, "{profile}", "1 hour"),
-        "a quote in the name": ('IMMUTA_VENDED_A"B', "{profile}", "1 hour"),
-        "a life that is too long": ("IMMUTA_VENDED_A_B_C", "{profile}", "25 hours"),
-        "a life that is over": ("IMMUTA_VENDED_A_B_C", "{profile}", "-1 second"),
-    }
-
     @pytest.mark.parametrize("name", VENDOR_REFUSED)
     def test_the_vendor_is_refused(self, attack: Attack, name: str):
         vendor = attack.bench.login_of(attack.bench.vendor)
-        assert refused(lambda: vendor.run(self.VENDOR_REFUSED[name].format(**attack.words))) == INSUFFICIENT_PRIVILEGE
+        assert refused(lambda: vendor.run(VENDOR_REFUSED[name].format(**attack.words))) == INSUFFICIENT_PRIVILEGE
 
     @pytest.mark.parametrize("name", VENDOR_INVALID)
     def test_the_vendor_cannot_vend(self, attack: Attack, name: str):
-        role, of, life = (text.format(**attack.words) if "{" in text else text for text in self.VENDOR_INVALID[name])
+        role, of, life = (text.format(**attack.words) if "{" in text else text for text in VENDOR_INVALID[name])
         assert self._vend(attack, role, of, life) == INVALID_PARAMETER
 
     @pytest.mark.parametrize("of", ["postgres", "pg_read_all_data", "rv_owner", "app_owner", "rv_template"])

@@ -1,11 +1,11 @@
 """What somebody changes by hand on a governed table is found, closes the profiles that read it, and can be mended."""
 
 import pytest
+from tests.conformance.bench import OTHER_CLUSTER, PostgresBench, own, profile, quoted, shape, vend, vended
+from tests.conformance.bench import lease as new_lease
 
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.plan import Profile, TableShape
-from tests.conformance.bench import OTHER_CLUSTER, PostgresBench, own, profile, quoted, shape, vend, vended
-from tests.conformance.bench import lease as new_lease
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_cold_operator_refuses_a_changed_table_too(bench: PostgresBench, peopl
     restarted = bench.platform_of(new_lease(of).cluster)
     with pytest.raises(Conflict, match="row level security was switched off"):
         restarted.ensure(of)
-    with pytest.raises(PlatformBusy, match="row security of .* was switched off"):
+    with pytest.raises(PlatformBusy, match=r"row security of .* was switched off"):
         restarted.ensure(profile(shape(bench.catalog_table(people.table))))
 
 

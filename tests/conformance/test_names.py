@@ -1,0 +1,163 @@
+"""Names and types of other people's tables, as bad as they come."""
+
+import psycopg
+import pytest
+from tests.conformance.bench import PostgresBench, own, profile, quoted, shape, vended
+
+from rolevend.catalog import Family
+from rolevend.errors import InvalidInput
+from rolevend.policy.mask import Hash
+
+NAMES = [
+    "Upper Case",
+    'quo"ted',
+    "it's",
+    "select",
+    "naïve ☃ 表",
+    "back\\slash",
+    "per%cent %s %(x)s",
+    "semi;colon--",
+    "{brace}",
+    "$$dollar$$",
+    "x" * 63,
+    ":colon",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_only_a_name(bench: PostgresBench, name: str):
+    schema = f"{bench.schema()} {name}"[:50]
+    bench.run(f"CREATE SCHEMA {quoted(schema)} AUTHORIZATION app_owner")
+    try:
+        table = bench.table([(name, "text"), ("ssn", "text")], [["EU", "x"], ["US", "y"]], name=name, schema=schema)
+        of = profile(shape(table, own(table, name, name), masks={"ssn": Hash()}, view=name))
+        _, credential = vended(bench.platform, of, **{name: ["EU"]})
+        session = bench.log_in(credential)
+        assert session.rows(f"SELECT {quoted(name)} FROM {quoted(name)}") == [("EU",)]
+        assert bench.platform.drift() == []
+        bench.run(f"ALTER TABLE {quoted(schema, name)} DISABLE ROW LEVEL SECURITY")
+        (drift,) = bench.platform.drift()
+        assert drift.table == table.id
+        bench.run(drift.finding[drift.finding.index("SELECT rolevend.accept") :])
+        restarted = bench.platform_of(bench.platform._cluster)
+        restarted.ensure(of)
+        assert bench.platform.drift() == []
+    finally:
+        bench.run(f"DROP SCHEMA {quoted(schema)} CASCADE")
+
+
+def test_the_catalog_knows_types_by_family_and_what_is_odd_as_other(bench: PostgresBench):
+    schema = bench.schema()
+    bench.run(
+        f"CREATE DOMAIN {schema}.email AS varchar(100); CREATE DOMAIN {schema}.work_email AS {schema}.email;"
+        f"CREATE TYPE {schema}.state AS ENUM ('open')"
+    )
+    kinds = {
+        "text": (Family.TEXT, "text"),
+        "character varying(3)": (Family.TEXT, "character varying"),
+        "character(3)": (Family.TEXT, "bpchar"),
+        "smallint": (Family.INTEGER, "smallint"),
+        "integer": (Family.INTEGER, "integer"),
+        "bigint": (Family.INTEGER, "bigint"),
+        "numeric(10,2)": (Family.NUMERIC, "numeric"),
+        "real": (Family.FLOAT, "real"),
+        "double precision": (Family.FLOAT, "double precision"),
+        "boolean": (Family.BOOLEAN, "boolean"),
+        "date": (Family.DATE, "date"),
+        "timestamp(3)": (Family.TIMESTAMP, "timestamp without time zone"),
+        "timestamptz": (Family.TIMESTAMP_TZ, "timestamp with time zone"),
+        "uuid": (Family.UUID, "uuid"),
+        "jsonb": (Family.OTHER, "jsonb"),
+        "text[]": (Family.OTHER, "text[]"),
+        "name": (Family.OTHER, "name"),
+        "time": (Family.OTHER, "time without time zone"),
+        f"{schema}.work_email": (Family.TEXT, "character varying"),
+        f"{schema}.state": (Family.OTHER, f"{schema}.state"),
+    }
+    table = bench.table([(f"c{number}", kind) for number, kind in enumerate(kinds)], schema=schema)
+    assert {kind: (column.family, column.native_type) for kind, column in zip(kinds, table.columns, strict=True)} == kinds
+
+
+def test_a_text_whose_collation_calls_different_texts_equal_is_other(bench: PostgresBench):
+    schema = bench.schema()
+    try:
+        bench.run(f"CREATE COLLATION {schema}.blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    except psycopg.errors.FeatureNotSupported:
+        pytest.skip("this build of PostgreSQL has no ICU")
+    table = bench.table([("c", f"text COLLATE {schema}.blind")], schema=schema)
+    assert table.columns[0].family is Family.OTHER
+
+
+def test_tags_stand_in_comments(bench: PostgresBench):
+    table = bench.people()
+    bench.run(
+        f"COMMENT ON TABLE {table.id} IS 'People.\nrolevend: domain=claims, steward=jane doe\nrolevend: tier=1';"
+        f"COMMENT ON COLUMN {table.id}.ssn IS 'rolevend: pii=ssn, malformed, =x, y='"
+    )
+    found = bench.catalog_table(table.id)
+    assert {(tag.key, tag.value) for tag in found.tags} == {("domain", "claims"), ("steward", "jane doe"), ("tier", "1")}
+    ssn = found.column("ssn")
+    assert ssn is not None
+    assert {(tag.key, tag.value) for tag in ssn.tags} == {("pii", "ssn")}
+
+
+def test_what_cannot_be_governed_says_why(bench: PostgresBench):
+    schema = bench.schema()
+    bench.table([("a", "integer")], name="plain", schema=schema)
+    bench.run(
+        f"CREATE TABLE {schema}.whole (a integer) PARTITION BY LIST (a); ALTER TABLE {schema}.whole OWNER TO app_owner;"
+        f"CREATE TABLE {schema}.part PARTITION OF {schema}.whole DEFAULT;"
+        f"CREATE VIEW {schema}.a_view AS SELECT 1 AS a; CREATE MATERIALIZED VIEW {schema}.a_matview AS SELECT 1 AS a;"
+        f"CREATE TABLE {schema}.supers (a integer);"
+        f"CREATE ROLE stranger; CREATE TABLE {schema}.strangers (a integer); ALTER TABLE {schema}.strangers OWNER TO stranger;"
+    )
+    try:
+        tables = bench.platform.catalog(frozenset({schema, "nowhere"})).tables
+        obstacles = {table.id.name: table.obstacle for table in tables.values()}
+        assert obstacles["plain"] == obstacles["whole"] == ""
+        assert "part" not in obstacles
+        assert "is a view" in obstacles["a_view"]
+        assert "is a materialized view" in obstacles["a_matview"]
+        assert "superuser postgres" in obstacles["supers"]
+        assert "GRANT stranger TO rv_programmer WITH INHERIT TRUE, SET FALSE" in obstacles["strangers"]
+    finally:
+        bench.run(f"DROP SCHEMA {schema} CASCADE; DROP ROLE stranger")
+
+
+@pytest.mark.parametrize("schema", ["pg_catalog", "information_schema", "rolevend", "rv_p_x", "pg_toast"])
+def test_schemas_of_the_server_and_ours_are_refused(bench: PostgresBench, schema: str):
+    with pytest.raises(InvalidInput):
+        bench.platform.catalog(frozenset({schema}))
+
+
+def test_a_partitioned_table_is_governed_as_one(bench: PostgresBench):
+    schema = bench.schema()
+    bench.run(
+        f"CREATE TABLE {schema}.whole (region text, n integer) PARTITION BY LIST (region); ALTER TABLE {schema}.whole OWNER TO app_owner;"
+        f"CREATE TABLE {schema}.eu PARTITION OF {schema}.whole FOR VALUES IN ('EU');"
+        f"CREATE TABLE {schema}.us PARTITION OF {schema}.whole FOR VALUES IN ('US');"
+        f"INSERT INTO {schema}.whole VALUES ('EU', 1), ('US', 2)"
+    )
+    (table,) = bench.platform.catalog(frozenset({schema})).tables.values()
+    _, credential = vended(bench.platform, profile(shape(table, own(table, "region", "regions"))), regions=["US"])
+    assert bench.log_in(credential).rows("SELECT * FROM whole") == [("US", 2)]
+
+
+def test_who_reads_a_table_today_goes_on_reading_all_of_it(bench: PostgresBench):
+    table = bench.people()
+    bench.run(
+        "CREATE ROLE by_name LOGIN PASSWORD 'x'; CREATE ROLE by_column LOGIN PASSWORD 'x'; CREATE ROLE by_group LOGIN PASSWORD 'x';"
+        "CREATE ROLE by_all LOGIN PASSWORD 'x'; CREATE ROLE the_group; GRANT the_group TO by_group; GRANT pg_read_all_data TO by_all;"
+        "GRANT rv_public TO by_name, by_column, by_group, by_all;"
+        f"GRANT USAGE ON SCHEMA {table.id.schema} TO by_name, by_column, the_group;"
+        f"GRANT SELECT ON {table.id} TO by_name, the_group; GRANT SELECT (id) ON {table.id} TO by_column"
+    )
+    try:
+        vended(bench.platform, profile(shape(table, own(table, "region", "regions"))), regions=["EU"])
+        for login in ("by_name", "by_column", "by_group", "by_all"):
+            session = bench.session(login, "x")
+            assert session.rows(f"SELECT count(id) FROM {table.id}") == [(6,)], login
+            session.close()
+    finally:
+        for role in ("by_name", "by_column", "by_group", "by_all", "the_group"):
+            bench.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
