@@ -28,13 +28,13 @@ async def review(lifecycle: Lifecycle, directory: Directory) -> None:
 
 async def _revoke_if_narrower(lifecycle: Lifecycle, standing: Standing, verdict: Verdict) -> None:
     match verdict:
-        case Undecided():
+        case Undecided(withdrawn=False):
             return  # not knowing is no reason to end anything: the platform may be down, or we have just started
         case Granted() if _carried(standing, verdict):
             return
         case Granted():
             why = "policy, tags or attributes changed: what the role reads is no longer granted unchanged"
-        case Denied():
+        case Undecided() | Denied():
             why = verdict.message
     try:
         await lifecycle.revoke(standing, "PolicyChanged", why)

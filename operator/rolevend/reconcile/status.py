@@ -27,9 +27,9 @@ class Report:
 def verdict_of(verdict: Verdict) -> tuple[Truth, str]:
     """Status and message of the condition Granted."""
     match verdict:
-        case Undecided(_, message):
+        case Undecided(message=message):
             return "Unknown", message
-        case Denied(_, message):
+        case Denied(message=message):
             return "False", message
         case Granted():
             return "True", f"{len(verdict.profile.tables)} tables"

@@ -1,7 +1,7 @@
 """Who is registered, what platforms permit, and the verdict on one request. Pure: an immutable picture of the cluster's objects.
 
 A picture is incomplete until everything that could change the verdict was read; until then the verdict is `Undecided`, never a
-denial, because a denial of a live role ends it.
+denial, because a denial of a live role ends it. An Agent may yet arrive, so a request waits for it, too.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle
 from rolevend.naming import role_name, user_handle
-from rolevend.plan import Lease, Profile, contains, attribute_keys, plan
+from rolevend.plan import Lease, Profile, attribute_keys, contains, plan
 from rolevend.policy.decision import Denial, decide
 from rolevend.policy.index import Index
 from rolevend.policy.statement import Requirement
@@ -79,6 +79,8 @@ class Undecided:
 
     reason: str
     message: str
+    withdrawn: bool = False
+    """What a role that is live already rested on was taken away: that role ends. Otherwise not knowing ends nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,7 @@ class Granted:
 
     def still_carries(self, other: "Granted") -> bool:
         """Whether a role that was vended as `other` may live on under this verdict: everything it reads is granted unchanged."""
-        return (
-            contains(self.profile, other.profile) and self.lease.attributes.only(attribute_keys(other.profile)) == other.lease.attributes
-        )
+        return contains(self.profile, other.profile) and self.lease.attributes.only(attribute_keys(other.profile)) == other.lease.attributes
 
 
 Verdict = Undecided | Denied | Granted
@@ -151,9 +151,8 @@ class Directory:
             return Undecided("PlatformUnknown", f"spec.platformRefs: no accepted DataPlatform is named {request.platform}")
         agent = self.agents.get(request.agent)
         if agent is None:
-            return Undecided(
-                "AgentUnknown", f"spec.agentRef: no accepted Agent is named {request.agent.name} in namespace {request.agent.namespace}"
-            )
+            where = f"is named {request.agent.name} in namespace {request.agent.namespace}"
+            return Undecided("AgentUnknown", f"spec.agentRef: no accepted Agent {where}", withdrawn=True)
         labels = self.namespaces.get(request.agent.namespace)
         if labels is None:
             return Undecided("NamespaceUnknown", f"the labels of namespace {request.agent.namespace} are not known yet")

@@ -1,0 +1,22 @@
+"""One installation with a running operator for all these tests. A test works under names of its own, and starts what it stops."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.support.site import Site
+from tests.support.tenancy import Tenant
+
+from rolevend.demo.controlplane import ControlPlane
+
+
+@pytest.fixture(scope="session")
+def site(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with Site(control_plane, tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture
+def tenant(site: Site) -> Iterator[Tenant]:
+    tenant = Tenant(site)
+    yield tenant
+    tenant.leave()

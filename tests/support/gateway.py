@@ -1,0 +1,56 @@
+"""A way to the API server that can be frozen: what is connected hangs, what connects anew gets through, as after a lost route."""
+
+import contextlib
+import socket
+import threading
+
+
+class Gateway:
+    """Listens on `port` of 127.0.0.1 and passes bytes on, TLS included."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._generation = threading.Event()
+        self._open: set[socket.socket] = set()
+        threading.Thread(target=self._accept, name="gateway", daemon=True).start()
+
+    def freeze(self) -> None:
+        """Everything that is connected now hears nothing more, and is not told."""
+        frozen, self._generation = self._generation, threading.Event()
+        frozen.set()
+
+    def close(self) -> None:
+        self._generation.set()
+        self._listener.close()
+        for each in list(self._open):
+            each.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(self._target)
+            except ConnectionRefusedError:
+                near.close()  # as the API server itself would: nobody is there
+                continue
+            except OSError:
+                return
+            self._open |= {near, far}
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pass_on, args=(source, sink, self._generation), name="gateway", daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket, frozen: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if frozen.is_set():
+                    return  # the sockets stay open
+                sink.sendall(data)
+        if frozen.is_set():
+            return
+        for each in (source, sink):
+            self._open.discard(each)
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()

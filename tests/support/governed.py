@@ -1,0 +1,88 @@
+"""A PostgreSQL server of its own with a few governed tables, small enough to know every row by heart."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+
+from rolevend.demo.connection import Connection
+from rolevend.demo.database import PostgresServer
+
+DATABASE, SCHEMA, OWNER = "claims", "claims", "app_owner"
+
+_TABLES = """
+CREATE SCHEMA claims;
+CREATE TABLE claims.people (person_id bigint PRIMARY KEY, full_name text, ssn text, birth_date date, country text);
+CREATE TABLE claims.claims (claim_id bigint PRIMARY KEY, person_id bigint, country text, amount numeric, note text);
+CREATE TABLE claims.payments (payment_id bigint PRIMARY KEY, claim_id bigint, country text, iban text);
+CREATE TABLE claims.reserves (reserve_id bigint PRIMARY KEY, country text, amount numeric);
+INSERT INTO claims.people VALUES
+    (1, 'Lena Bauer', '900-01-0001', '1980-05-17', 'DE'), (2, 'Anton Huber', '900-01-0002', '1975-02-03', 'AT'),
+    (3, 'Ruby Hayes', '900-01-0003', '1991-12-31', 'US'), (4, 'Manon Girard', '900-01-0004', '2001-07-08', 'FR');
+INSERT INTO claims.claims VALUES (11, 1, 'DE', 120.50, 'hail'), (12, 2, 'AT', 80, 'water'), (13, 3, 'US', 9000, 'theft');
+INSERT INTO claims.payments VALUES (21, 11, 'DE', 'DE00DEMO01'), (22, 13, 'US', 'US00DEMO02');
+INSERT INTO claims.reserves VALUES (31, 'DE', 1000), (32, 'US', 2000);
+"""
+
+
+class Governed:
+    """Use as ``with Governed() as database:``. `server.stop`, `server.kill` and `server.start` are for faults."""
+
+    def __init__(self) -> None:
+        self.server = PostgresServer(18, fsync=False)
+
+    def __enter__(self) -> "Governed":
+        self.server.start()
+        with psycopg.connect(self.server.superuser.dsn, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {OWNER} NOLOGIN")
+            connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
+        with psycopg.connect(self.superuser.dsn) as connection:
+            connection.execute(f"SET ROLE {OWNER}")
+            connection.execute(_TABLES)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.close()
+
+    @property
+    def superuser(self) -> Connection:
+        return self.server.superuser.to_database(DATABASE)
+
+    def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """As the superuser. An AssertionError where the server does not answer, so that one can wait until it does."""
+        try:
+            with psycopg.connect(self.superuser.dsn, autocommit=True, connect_timeout=5) as connection:
+                cursor = connection.execute(query, values or None)
+                return cursor.fetchall() if cursor.description else []
+        except psycopg.OperationalError as error:
+            raise AssertionError(f"the database does not answer: {error}") from error
+
+    def roles(self) -> set[str]:
+        """Every vended role there is, whoever made it."""
+        return {name for (name,) in self.ask(r"SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'IMMUTA\_VENDED\_%'")}
+
+    def has(self, role: str) -> bool:
+        return role in self.roles()
+
+    def ended(self, role: str) -> str | None:
+        """The reason on the tombstone, or None while the role's lease is alive."""
+        rows = self.ask("SELECT reason FROM rolevend.lease WHERE role = %s AND dropped_at IS NOT NULL", role)
+        return str(rows[0][0]) if rows else None
+
+    @contextlib.contextmanager
+    def session(self, login: dict[str, str]) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
+        """As a vended role, by the keys of its Secret."""
+        connection = psycopg.connect(login["uri"], autocommit=True, connect_timeout=5)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def refuses(self, login: dict[str, str]) -> bool:
+        """Whether nobody gets in with this login any more."""
+        try:
+            with self.session(login):
+                return False
+        except psycopg.OperationalError:
+            return True

@@ -1,0 +1,219 @@
+"""rolevend installed on real parts and running, for tests of the operator: the chart, two databases, two DataPlatforms.
+
+The operator is a process with the rights of the chart's ServiceAccount, and reaches the API server through a gateway that a
+test may freeze. `warehouse` is never stopped; `annex` is for faults.
+"""
+
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from tests.support.gateway import Gateway
+from tests.support.governed import DATABASE, SCHEMA, Governed
+from tests.support.installed import Answer, Cluster
+from tests.support.waiting import eventually
+
+from rolevend.demo.controlplane import ControlPlane
+from rolevend.demo.installation import NAMESPACE, SERVICE_ACCOUNT, Installation, OperatorProcess
+from rolevend.resources import API_VERSION
+
+Body = dict[str, Any]
+
+AGENTS, UNADMITTED, DOOMED = "claims-agents", "strangers", "doomed"
+"""Namespaces of agents: admitted by both platforms, by none, and one that a test deletes."""
+DOMAIN, NOBODY = "domain-claims", "domain-of-nothing"
+"""Namespaces of policy: the one that owns the schema, and one that owns none."""
+WAREHOUSE, ANNEX = "warehouse", "annex"
+
+SETTINGS: Final = {
+    "PLATFORM_POLL_SECONDS": "0.5",
+    "PLATFORM_RETRY_SECONDS": "0.5",
+    "SWEEP_SECONDS": "0.5",
+    "ORPHAN_GRACE_SECONDS": "1",
+    "DEAF_AFTER_SECONDS": "3",
+}
+
+
+def data_platform(name: str, database: Governed, **spec: Any) -> Body:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "DataPlatform",
+        "metadata": {"name": name},
+        "spec": {
+            "postgres": {"host": database.superuser.host, "port": database.superuser.port, "database": DATABASE},
+            "credentials": {"programmerSecretRef": {"name": f"{name}-programmer"}, "vendorSecretRef": {"name": f"{name}-vendor"}},
+            "domains": [{"namespace": DOMAIN, "schemas": [SCHEMA]}],
+            "agents": [{"namespaceSelector": {"matchLabels": {"team": "claims"}}, "assertions": ["Trusted"], "maxExpirationSeconds": 3600}],
+            **spec,
+        },
+    }
+
+
+class Site:
+    """Use as ``with Site(…) as site:``."""
+
+    def __init__(self, control_plane: ControlPlane, directory: Path) -> None:
+        self.control_plane = control_plane
+        self.cluster = Cluster(control_plane)
+        self.gateway = Gateway(control_plane.server.host, control_plane.server.port)
+        self.warehouse, self.annex = Governed(), Governed()
+        self.issued: set[str] = set()
+        """Every password that a test has seen."""
+        self._directory = directory
+        self._installation = Installation(control_plane, directory)
+        self._starts = 0
+        self._ends = ExitStack()
+        self._ends.callback(self.gateway.close)
+        self._ends.callback(self.cluster.close)
+
+    operator: OperatorProcess
+
+    def __enter__(self) -> "Site":
+        try:
+            with ThreadPoolExecutor(2) as threads:
+                list(threads.map(lambda database: self._ends.enter_context(database), (self.warehouse, self.annex)))
+            self._install()
+        except BaseException:
+            self._ends.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    def database(self, platform: str) -> Governed:
+        return {WAREHOUSE: self.warehouse, ANNEX: self.annex}[platform]
+
+    def start_operator(self, *, wait: bool = True, **settings: str) -> None:
+        """As the chart's ServiceAccount; the one before must have been ended."""
+        kubeconfig = self.control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory)
+        server = self.control_plane.server
+        kubeconfig.write_text(kubeconfig.read_text().replace(f"{server.host}:{server.port}", f"{server.host}:{self.gateway.port}"))
+        self._starts += 1
+        self.operator = OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", SETTINGS | settings)
+        self._ends.callback(self.operator.kill)
+        if wait:
+            self.operator.wait_until_ready()
+
+    @property
+    def logs(self) -> list[Path]:
+        """Of every operator that ran here."""
+        return [self._directory / f"operator-{number}.log" for number in range(1, self._starts + 1)]
+
+    def apply(self, body: Body) -> Body:
+        """Makes the object as the administrator; an error if the API server refuses it."""
+        answer = self.cluster.create(body)
+        assert answer.ok, answer.message
+        return answer.body
+
+    def patch(self, body: Body, spec: Body) -> None:
+        answer = self.cluster.patch(body, {"spec": spec})
+        assert answer.ok, answer.message
+
+    def remove(self, body: Body) -> None:
+        answer = self.cluster.delete(body)
+        assert answer.ok or answer.status == 404, answer.message
+
+    def condition(self, body: Body, type_: str) -> Body:
+        """The condition as the object has it now; without one, and for a stale one, an AssertionError."""
+        now = self.cluster.read(body).body
+        found = [each for each in now.get("status", {}).get("conditions", []) if each["type"] == type_]
+        assert found, f"{body['kind']} {body['metadata']['name']} has no condition {type_} yet"
+        assert found[0]["observedGeneration"] == now["metadata"]["generation"], f"{type_} is about an older generation"
+        return dict(found[0])
+
+    def told(self, body: Body, type_: str, status: str, reason: str = "", within: float = 30.0) -> str:
+        """Waits until the condition says so; its message."""
+
+        def said() -> Body:
+            condition = self.condition(body, type_)
+            assert condition["status"] == status, condition
+            assert not reason or condition["reason"] == reason, condition
+            return condition
+
+        return str(eventually(said, within=within)["message"])
+
+    def wait_for_platform(self, name: str, status: str = "True", reason: str = "") -> str:
+        return self.told({"kind": "DataPlatform", "metadata": {"name": name}}, "Ready", status, reason)
+
+    def events(self, namespace: str, name: str) -> set[tuple[str, str]]:
+        """(reason, message) of the Kubernetes Events about the object of this name."""
+        listed = self.cluster.call("GET", f"/api/v1/namespaces/{namespace}/events?fieldSelector=involvedObject.name={name}")
+        return {(each["reason"], each["message"]) for each in listed.body["items"]}
+
+    def secret(self, namespace: str, name: str) -> Answer:
+        return self.cluster.call("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+
+    def put_secret(self, namespace: str, name: str, **values: str) -> None:
+        """Makes it, or replaces what it says."""
+        metadata = {"name": name, "namespace": namespace}
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values}
+        self.cluster.call("DELETE", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+        answer = self.cluster.call("POST", f"/api/v1/namespaces/{namespace}/secrets", body)
+        assert answer.ok, answer.message
+
+    def text_of(self, secret: Answer) -> dict[str, str]:
+        texts = {key: base64.b64decode(value).decode() for key, value in secret.body["data"].items()}
+        self.issued |= {text for key, text in texts.items() if key == "password"}
+        return texts
+
+    def restart_api_server(self) -> None:
+        self.cluster.close()
+        self.control_plane.start_api_server()
+
+    def metric(self, name: str, **labels: str) -> float:
+        """0 where it was not counted yet."""
+        wanted = {f'{key}="{value}"' for key, value in labels.items()}
+        for line in self.operator.probe("/metrics")[1].splitlines():
+            sample, _, value = line.rpartition(" ")
+            metric, _, text = sample.partition("{")
+            if metric == name and wanted <= set(text.rstrip("}").split(",")):
+                return float(value)
+        return 0.0
+
+    def log_lines(self) -> list[Body]:
+        return [json.loads(line) for log in self.logs for line in log.read_text().splitlines()]
+
+    def _install(self) -> None:
+        for name, labels in (
+            (AGENTS, {"team": "claims"}),
+            (DOOMED, {"team": "claims"}),
+            (UNADMITTED, {}),
+            (DOMAIN, {}),
+            (NOBODY, {}),
+        ):
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+            assert self.cluster.call("POST", "/api/v1/namespaces", namespace).ok
+        self._installation.chart([AGENTS, DOOMED, UNADMITTED])
+        self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(self._prepare, (WAREHOUSE, ANNEX)))
+        for name in (WAREHOUSE, ANNEX):
+            self.apply(data_platform(name, self.database(name)))
+            for login in ("programmer", "vendor"):
+                self.text_of(self.secret(NAMESPACE, f"{name}-{login}"))
+        eventually(partial(self._finalizers_are_stamped))
+        self.start_operator()
+        for name in (WAREHOUSE, ANNEX):
+            self.wait_for_platform(name)
+
+    def _prepare(self, name: str) -> None:
+        database = self.database(name)
+        manifest = self._directory / f"{name}.yaml"
+        manifest.write_text(yaml.safe_dump(data_platform(name, database)))
+        self._installation.platform(manifest, database.superuser)
+
+    def _finalizers_are_stamped(self) -> bool:
+        """The API server takes up new admission policies a moment after they were made."""
+        probe = {
+            "apiVersion": API_VERSION,
+            "kind": "VendedRole",
+            "metadata": {"name": "probe", "namespace": AGENTS},
+            "spec": {"agentRef": {"name": "probe"}, "user": {"issuer": "probe", "subject": "probe"}, "platformRefs": [{"name": "probe"}]},
+        }
+        return bool(self.cluster.create(probe, dry_run=True).body["metadata"].get("finalizers"))

@@ -1,0 +1,172 @@
+"""One test's own agent, people, policies and vended roles on the shared site, under names that no other test has."""
+
+import itertools
+from typing import Any
+
+from tests.support.governed import SCHEMA, Governed
+from tests.support.site import AGENTS, DOMAIN, WAREHOUSE, Body, Site
+from tests.support.waiting import eventually
+
+from rolevend.resources import API_VERSION
+
+ISSUER = "https://idp.example.org"
+
+_numbers = itertools.count(1)
+
+
+class Asked:
+    """A VendedRole that a test made."""
+
+    def __init__(self, site: Site, body: Body) -> None:
+        self.site = site
+        self.body = body
+        self.name: str = body["metadata"]["name"]
+        self.namespace: str = body["metadata"]["namespace"]
+        self.uid: str = body["metadata"]["uid"]
+        self.platform: str = body["spec"]["platformRefs"][0]["name"]
+        self.role = ""
+        """The name of the role, from the moment in which a test waited for it."""
+
+    @property
+    def database(self) -> Governed:
+        return self.site.database(self.platform)
+
+    def now(self) -> Body | None:
+        """The object, or None when it is gone."""
+        answer = self.site.cluster.read(self.body)
+        if answer.status == 404 or answer.body["metadata"]["uid"] != self.uid:
+            return None
+        return answer.body
+
+    @property
+    def status(self) -> Body:
+        found = self.now()
+        assert found is not None, f"VendedRole {self.name} is gone"
+        return dict(found.get("status", {}))
+
+    def is_ready(self) -> bool:
+        return any(each["type"] == "Ready" and each["status"] == "True" for each in self.status.get("conditions", []))
+
+    def ready(self, within: float = 30.0) -> "Asked":
+        self.site.told(self.body, "Ready", "True", within=within)
+        self.role = self.status["roleName"]
+        return self
+
+    def refused(self, reason: str, *, granted: str = "", within: float = 30.0) -> str:
+        """Waits until Ready says so, and Granted if asked; the message."""
+        if granted:
+            self.site.told(self.body, "Granted", granted, reason, within=within)
+        return self.site.told(self.body, "Ready", "False", reason, within=within)
+
+    def login(self) -> dict[str, str]:
+        secret = self.site.secret(self.namespace, self.name)
+        assert secret.ok, secret.message
+        return self.site.text_of(secret)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self.database.session(self.login()) as session:
+            return session.execute(query).fetchall()  # type: ignore[arg-type]
+
+    def delete(self) -> None:
+        """Begins it; it is done when the object is `gone`."""
+        self.site.remove(self.body)
+
+    def is_gone(self) -> bool:
+        return self.now() is None
+
+    def gone(self, within: float = 30.0) -> None:
+        eventually(self.is_gone, within=within)
+
+    def has_role(self) -> bool:
+        return self.database.has(self.role)
+
+    def events(self) -> set[tuple[str, str]]:
+        return self.site.events(self.namespace, self.name)
+
+
+class Tenant:
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.name = f"t{next(_numbers)}"
+        self.handle = self.name.upper()
+        self._made: list[Body] = []
+        self._asked = itertools.count(1)
+
+    def make(self, kind: str, spec: Body, name: str = "", namespace: str = "") -> Body:
+        """As the administrator, and taken away when the test is over."""
+        return self._keep(self.site.apply(self.described(kind, spec, name, namespace)))
+
+    def described(self, kind: str, spec: Body, name: str = "", namespace: str = "") -> Body:
+        metadata = {"name": name or self.name, **({"namespace": namespace} if namespace else {})}
+        return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+    def agent(self, name: str = "", *, namespace: str = AGENTS, handle: str = "", **spec: Any) -> Body:
+        return self.make("Agent", self.agent_spec(handle, **spec), name, namespace)
+
+    def agent_spec(self, handle: str = "", **spec: Any) -> Body:
+        return {"handle": handle or self.handle, "onBehalfOf": {"assertion": "Trusted"}, **spec}
+
+    def user(self, subject: str = "anna") -> Body:
+        return {"issuer": ISSUER, "subject": f"{subject}.{self.name}"}
+
+    def person(self, subject: str = "anna", *, handle: str | None = None, **attributes: list[str]) -> Body:
+        """With the attributes `tenant` (this one) and `countries` (DE and AT), unless others are given; None takes one away."""
+        return self.make("UserAttributes", self.person_spec(subject, handle, **attributes), f"{subject}.{self.name}")
+
+    def person_spec(self, subject: str = "anna", handle: str | None = None, **attributes: list[str]) -> Body:
+        known = {"tenant": [self.name], "countries": ["DE", "AT"]} | attributes
+        facts = [{"key": key, "values": values} for key, values in known.items() if values]
+        return {"user": self.user(subject), "attributes": facts, **({"handle": handle} if handle else {})}
+
+    def policy(self, name: str = "", *tables: str, namespace: str = DOMAIN, platform: str = WAREHOUSE, **spec: Any) -> Body:
+        """For people of this tenant: `people` of their countries, without the ssn."""
+        return self.make("AccessPolicy", self.policy_spec(*tables, platform=platform, **spec), name or self.name, namespace)
+
+    def policy_spec(self, *tables: str, platform: str = WAREHOUSE, **spec: Any) -> Body:
+        return {
+            "platformRefs": [{"name": platform}],
+            "users": {"matchAttributes": [{"key": "tenant", "operator": "In", "values": [self.name]}]},
+            "tables": {"matchNames": [{"schema": SCHEMA, "name": table} for table in tables or ("people",)]},
+            "columns": {"matchNames": ["*"]},
+            "rowFilter": "country IN (user_attr('countries'))",
+            "masks": [{"name": "ids", "columns": {"matchNames": ["ssn"]}, "type": "Nullify"}],
+            **spec,
+        }
+
+    def ready_to_ask(self, platform: str = WAREHOUSE, namespace: str = AGENTS) -> "Tenant":
+        """An agent, the person anna, and a policy: whoever asks now is vended a role."""
+        self.agent(namespace=namespace)
+        self.person()
+        self.site.told(self.policy(platform=platform), "Ready", "True")
+        return self
+
+    def ask(
+        self,
+        subject: str = "anna",
+        *,
+        name: str = "",
+        namespace: str = AGENTS,
+        agent: str = "",
+        platform: str = WAREHOUSE,
+        seconds: int = 900,
+        user: Body | None = None,
+        **metadata: Any,
+    ) -> Asked:
+        spec = {
+            "agentRef": {"name": agent or self.name},
+            "user": user or self.user(subject),
+            "platformRefs": [{"name": platform}],
+            "expirationSeconds": seconds,
+        }
+        body = self.described("VendedRole", spec, name or f"{self.name}-{next(self._asked)}", namespace)
+        body["metadata"] |= metadata
+        return Asked(self.site, self._keep(self.site.apply(body)))
+
+    def leave(self) -> None:
+        """Takes everything away again; the vended roles first."""
+        for body in sorted(self._made, key=lambda body: body["kind"] != "VendedRole"):
+            self.site.remove(body)
+
+    def _keep(self, body: Body) -> Body:
+        self._made.append(body)
+        return body
