@@ -83,7 +83,6 @@ ConstantText = Annotated[str, _text(256, CONSTANT_PATTERN, shortest=0)]
 Expression = Annotated[str, _text(2048, EXPRESSION_PATTERN)]
 LabelValue = Annotated[str, StringConstraints(strict=True, max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
 Sentence = Annotated[str, StringConstraints(strict=True, max_length=1024)]
-Digest = Annotated[str, StringConstraints(strict=True, max_length=128)]
 
 Seconds = Annotated[int, Field(strict=True, ge=5, le=86400, json_schema_extra={"format": "int32"})]
 Count = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int32"})]

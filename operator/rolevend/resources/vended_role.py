@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rolevend.resources.part import VALIDATIONS, KeyedBy, Part, StatusPart, immutable
 from rolevend.resources.shared import PlatformRef, Resource, SecretRef, Status, UserAttribute, UserName
-from rolevend.resources.text import Count, Digest, ObjectReferenceName, Seconds, Sentence, Timestamp, UserHandleText
+from rolevend.resources.text import Count, ObjectReferenceName, Seconds, Sentence, Timestamp, UserHandleText
 
 
 class AgentRef(Part):
@@ -87,8 +87,6 @@ class VendedRoleStatus(Status):
     user: ProvenUser | None = None
     platforms: Annotated[tuple[PlatformState, ...], Field(max_length=16), KeyedBy(("name",))] = ()
     """The role on each platform."""
-    policy_digest: Digest | None = None
-    """Digest of the policies that the decision rests on."""
     ended: Ended | None = None
 
 

@@ -108,23 +108,25 @@ _MOST_SHAPES = 10_000
 
 
 class Shapes:
-    """One platform's index, and the profile of every set of attributes that was asked for. Never wrong: a changed index is another
-    `Shapes`. Planning a thousand tables takes longer than vending them, so users of one shape share it."""
+    """One platform's index, and the profile of every combination of grants that was asked for. Never wrong: a changed index is
+    another `Shapes`. Planning a thousand tables takes longer than vending them, so all users of one shape share it."""
 
     def __init__(self, index: Index, cluster: ClusterId) -> None:
         self.index = index
         self._cluster = cluster
-        self._known: dict[Attributes, Profile | Denial] = {}
+        self._known: dict[tuple[tuple[int, int], ...], Profile] = {}
 
     def of(self, attributes: Attributes) -> Profile | Denial:
-        shape = self._known.get(attributes)
-        if shape is None:
-            decision = decide(attributes, self.index)
-            shape = decision if isinstance(decision, Denial) else plan(decision, self._cluster)
+        decision = decide(attributes, self.index)
+        if isinstance(decision, Denial):
+            return decision
+        profile = self._known.get(decision.switched_on)
+        if profile is None:
+            profile = plan(decision, self._cluster)
             if len(self._known) >= _MOST_SHAPES:
                 self._known.clear()
-            self._known[attributes] = shape
-        return shape
+            self._known[decision.switched_on] = profile
+        return profile
 
 
 @dataclass(frozen=True)
