@@ -1,0 +1,25 @@
+"""What the agent asks: the SQL of the story. It names tables; which rows and columns that means is the business of the role."""
+
+from typing import LiteralString
+
+TOTALS: LiteralString = """\
+SELECT c.country, c.status, count(*) AS claims, count(DISTINCT p.person_id) AS people, sum(c.amount) AS amount
+  FROM claims AS c JOIN people AS p USING (person_id)
+ GROUP BY c.country, c.status
+ ORDER BY c.country, c.status"""
+
+WAITING: LiteralString = """\
+SELECT c.claim_id, c.country, c.amount, p.full_name, p.ssn, p.birth_date, c.note
+  FROM claims AS c JOIN people AS p USING (person_id)
+ WHERE c.status = 'open'
+ ORDER BY c.amount DESC, c.claim_id
+ LIMIT 3"""
+
+EVERYBODY: LiteralString = "SELECT person_id, full_name, ssn, birth_date, country FROM people ORDER BY person_id"
+EVERY_CLAIM: LiteralString = "SELECT claim_id, policy_id, person_id, country, filed_on, amount, status, note FROM claims ORDER BY claim_id"
+
+LONG: LiteralString = """\
+SELECT count(*) AS similar
+  FROM claims AS a, claims AS b, claims AS c, claims AS d
+ WHERE abs(a.amount - b.amount) + abs(c.amount - d.amount) < 10"""
+"""Would take days."""

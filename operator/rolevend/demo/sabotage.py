@@ -1,0 +1,40 @@
+"""What `--break` does, behind rolevend's back and with rights that no vended role has: each must be caught by a check."""
+
+import signal
+from datetime import datetime, timedelta
+from typing import Literal
+
+import psycopg
+from psycopg import sql
+
+from rolevend.demo.connection import Connection
+from rolevend.demo.installation import OperatorProcess
+
+Sabotage = Literal["row-security", "mask", "expiry"]
+
+LATER = timedelta(hours=1)
+
+
+def switch_row_security_off(superuser: Connection) -> str:
+    with psycopg.connect(superuser.dsn) as connection:
+        connection.execute("ALTER TABLE claims.claims DISABLE ROW LEVEL SECURITY")
+    return "row security of claims.claims is switched off"
+
+
+def unmask(superuser: Connection, profile: str) -> str:
+    """Replaces the view that the roles of `profile` read people through; row security goes on holding."""
+    with psycopg.connect(superuser.dsn) as connection:
+        columns = sql.SQL("person_id, full_name, ssn, birth_date, country")
+        view = sql.Identifier(profile, "people")
+        connection.execute(sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM claims.people").format(view, columns))
+    return f"the view {profile}.people is replaced by one without masks"
+
+
+def postpone(superuser: Connection, operator: OperatorProcess, role: str, expires_at: datetime) -> str:
+    """Nobody ends the role in time: the operator stands still, and the database thinks that there is time left."""
+    operator.process.send(signal.SIGSTOP)
+    with psycopg.connect(superuser.dsn) as connection:
+        later = expires_at + LATER
+        connection.execute("UPDATE rolevend.lease SET expires_at = %s WHERE role = %s", [later, role])
+        connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(sql.Identifier(role), sql.Literal(later.isoformat())))
+    return "the operator is frozen, and the role's expiry in the database is moved into the future"

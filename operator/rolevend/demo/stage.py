@@ -1,0 +1,136 @@
+"""Everything that the story needs, up and set up as a user would: control plane, database, rolevend on both, the example's objects."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Self
+
+from rolevend.demo.binaries import obtain
+from rolevend.demo.connection import Connection
+from rolevend.demo.controlplane import ControlPlane
+from rolevend.demo.database import PostgresServer
+from rolevend.demo.errors import PartFailed
+from rolevend.demo.installation import Installation, OperatorProcess, checkout, with_address
+from rolevend.demo.kubectl import Kubectl, Refusal
+from rolevend.demo.progress import Progress, Step
+from rolevend.demo.seed import Seed, generate, load
+
+AGENTS = "agents"
+DOMAIN = "domain-claims"
+AGENT = "finbot"
+EXAMPLE = Path("examples") / "01-first-role"
+"""In the checkout; what a person applies. Its DataPlatform alone is applied with another address."""
+
+AGAIN = "ask-again-for-anna"
+"""A third VendedRole; the Role of the example lets the agent read the Secrets of two."""
+
+_READY_SECONDS = 60
+_POLL_SECONDS = 0.1
+_TOKEN_SECONDS = 24 * 3600
+_LOG = {"log_line_prefix": "%m [%p] %u ", "log_statement": "all"}
+
+
+class Stage(AbstractContextManager["Stage"]):
+    """Up within the ``with``; on leaving it, in whatever way, everything is ended and nothing remains."""
+
+    def __init__(self, claims: int, progress: Progress, settings: Mapping[str, str] | None = None) -> None:
+        """`settings` of the operator, as in `rolevend.settings`, in upper case."""
+        self._claims = claims
+        self._progress = progress
+        self._settings = settings or {}
+        self._ends = ExitStack()
+
+    scratch: Path
+    cluster: ControlPlane
+    postgres: PostgresServer
+    superuser: Connection
+    """Connected to the database `claims`."""
+    seed: Seed
+    admin: Kubectl
+    agent: Kubectl
+    """The agent's own ServiceAccount."""
+    operator: OperatorProcess
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._ends.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    def kubectl_as(self, namespace: str, name: str) -> Kubectl:
+        """The commands as a ServiceAccount."""
+        kubeconfig = self.cluster.service_account_kubeconfig(namespace, name, self.scratch, _TOKEN_SECONDS)
+        return Kubectl(self.cluster, kubeconfig, self.scratch)
+
+    def _start(self) -> None:
+        checkout()
+        binaries = obtain(progress=self._progress)
+        self.scratch = Path(tempfile.mkdtemp(prefix="rolevend-demo-"))
+        self._ends.callback(shutil.rmtree, self.scratch, ignore_errors=True)
+        self.cluster = ControlPlane(binaries=binaries)
+        self._ends.callback(self.cluster.stop)
+        self.postgres = PostgresServer(18, settings=_LOG, fsync=False)
+        self._ends.callback(self.postgres.close)
+        title = f"starting Kubernetes and PostgreSQL {self.postgres.version}, loading {self._claims:,} claims"
+        # The pool waits for its thread also when the other side fails: what was started must be there to be stopped.
+        with self._progress.step(title), ThreadPoolExecutor(1, thread_name_prefix="rolevend-demo") as threads:
+            data = threads.submit(self._start_database)
+            self.cluster.start()
+            data.result()
+        with self._progress.step("installing rolevend as its users do") as step:
+            self._install(step)
+
+    def _start_database(self) -> None:
+        self.seed = generate(self._claims)
+        self.postgres.start()
+        self.superuser = load(self.postgres.superuser, self.seed)
+
+    def _install(self, step: Step) -> None:
+        self.admin = Kubectl(self.cluster, self.cluster.kubeconfig, self.scratch)
+        manifests = checkout() / EXAMPLE / "manifests"
+        here = self.scratch / "manifests"
+        shutil.copytree(manifests, here)
+        for manifest in here.glob("*.yaml"):
+            manifest.write_text(with_address(manifest, self.superuser))
+
+        self.admin("apply", "--filename", str(here / "1-namespaces.yaml"))
+        installation = Installation(self.cluster, self.scratch / "installation")
+        step.update("helm install")
+        installation.chart([AGENTS])
+        step.update("rolevend platform plan, rolevend platform install")
+        installation.platform(here / "2-platform.yaml", self.superuser)
+        step.update("starting the operator as its ServiceAccount")
+        self.operator = installation.operator(self._settings)
+        self._ends.callback(self.operator.kill)
+        step.update("applying examples/01-first-role/manifests")
+        self.admin("apply", "--filename", str(here))
+        self.operator.wait_until_ready()
+        self.wait_until_ready("dataplatform/warehouse")
+        self.wait_until_ready("accesspolicy", "--all", "--namespace", DOMAIN)
+        self.wait_until_ready(f"agent/{AGENT}", "--namespace", AGENTS)
+        self.admin("create", "role", AGAIN, "--namespace", AGENTS, "--verb=get", "--resource=secrets", f"--resource-name={AGAIN}")
+        self.admin("create", "rolebinding", AGAIN, "--namespace", AGENTS, f"--role={AGAIN}", f"--serviceaccount={AGENTS}:{AGENT}")
+        self.agent = self.kubectl_as(AGENTS, AGENT)
+        step.update("waiting for admission")
+        self._wait_for_admission()
+
+    def _wait_for_admission(self) -> None:
+        """A new kind's admission policies refuse everything until the API server has noticed the kind, for seconds after it is served."""
+        deadline = time.monotonic() + _READY_SECONDS
+        request = ("create", "--dry-run=server", "--filename", str(checkout() / EXAMPLE / "vended-roles.yaml"))
+        while isinstance(answer := self.agent.attempt(*request), Refusal):
+            if time.monotonic() > deadline:
+                raise PartFailed(f"the agent may not ask for roles: {answer.message}")
+            time.sleep(_POLL_SECONDS)
+
+    def wait_until_ready(self, *what: str) -> None:
+        self.admin("wait", "--for=condition=Ready", *what, f"--timeout={_READY_SECONDS}s")

@@ -1,0 +1,80 @@
+"""`rolevend demo`: sets the stage, tells the story, and cleans up, in whatever way it ends."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import cast
+
+from rolevend.demo import acts, endings, tryout
+from rolevend.demo.acts import Scene
+from rolevend.demo.checks import CheckFailed
+from rolevend.demo.errors import PartFailed
+from rolevend.demo.progress import progress_for
+from rolevend.demo.sabotage import Sabotage
+from rolevend.demo.stage import Stage
+from rolevend.demo.telling import Teller
+from rolevend.demo.witness import Witness
+
+_UNDISTURBED = {"PLATFORM_POLL_SECONDS": "3600"}
+"""With a break on purpose: the operator, which would mend or end what is broken, does not look before the check does."""
+
+
+def run(*, dev: bool, broken: str | None, claims: int) -> int:
+    """The exit status: 0 if all was as it should be, 1 if a check failed. Raises what a person must mend first."""
+    tell = Teller(sys.stdout)
+    tell.title("rolevend: a short-lived, least-privilege database role for an agent that acts for a person")
+    started = time.monotonic()
+    with _ended_by_signals(), Stage(claims, progress_for(), _UNDISTURBED if broken else None) as stage:
+        if dev:
+            return tryout.wait(stage, tell)
+        try:
+            with Witness(stage.superuser, stage.postgres.log) as witness:
+                _tell_all(Scene(stage, tell, witness, cast("Sabotage | None", broken)), started)
+        except CheckFailed as failure:
+            tell.failed(_with_log(str(failure), stage))
+            return 1
+    return 0
+
+
+def _tell_all(scene: Scene, started: float) -> None:
+    up = time.monotonic()
+    anna, bob = acts.ask_for_two(scene)
+    acts.try_to_leave(scene, anna, bob)
+    endings.let_time_pass(scene)
+    endings.release(scene, anna)
+    endings.change_policy(scene, bob)
+    endings.ask_who(scene, anna)
+    now = time.monotonic()
+    tell = scene.tell
+    tell.say()
+    tell.title(f"All of it was checked against the database. {up - started:.0f} s to start, {now - up:.0f} s to tell.")
+    tell.table(("measured here", "seconds"), [(what, f"{seconds:.2f}") for what, seconds in scene.times.items()])
+    tell.say()
+    tell.say("Try it by hand: make dev        See a check fail: make demo ARGS='--break mask'")
+
+
+def _with_log(message: str, stage: Stage) -> str:
+    """With the end of the operator's log if it has ended, which is then the news."""
+    try:
+        stage.operator.process.check()
+    except PartFailed as ended:
+        return f"{message}\n{ended}"
+    return message
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal end us as Ctrl-C does: with everything cleaned up."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
