@@ -256,7 +256,7 @@ class PostgresBench:
         del self._platforms[1:]
 
     def close(self) -> None:
-        for each in self._platforms:
+        for each in (*self._sessions, *self._platforms):
             each.close()
         self.admin.close()
 
@@ -271,7 +271,7 @@ def _login(user: str, password: Secret | None) -> Login:
 
 
 @contextmanager
-def installed(host: str, port: int, superuser: str, password: str, database: str, version: int) -> Iterator[PostgresBench]:
+def installed(host: str, port: int, superuser: str, password: str, database: str, version: int, **logins: str) -> Iterator[PostgresBench]:
     """A new database with an owner, `app_owner`, and rolevend in it. The server must be one that has none yet."""
     with psycopg.connect(host=host, port=port, user=superuser, password=password, dbname="postgres", autocommit=True) as outside:
         outside.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
@@ -280,7 +280,7 @@ def installed(host: str, port: int, superuser: str, password: str, database: str
     admin = psycopg.connect(host=host, port=port, user=superuser, password=password, dbname=database, autocommit=True)
     admin.execute("CREATE SCHEMA governed AUTHORIZATION app_owner")
     admin.execute("CREATE TABLE governed.first (id integer); ALTER TABLE governed.first OWNER TO app_owner")
-    options = Options(schemas=("governed",))
+    options = Options(schemas=("governed",), **logins)
     passwords = Passwords(Secret(secrets.token_urlsafe(16)), Secret(secrets.token_urlsafe(16)))
     install(admin, options, accept=plan(admin, options).digest, passwords=passwords, randomness=secrets.token_bytes)
     bench = PostgresBench(Address(host, port, database), superuser, password, options, passwords, admin, version)

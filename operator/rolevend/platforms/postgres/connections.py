@@ -4,10 +4,11 @@ Nothing is opened before it is needed, so a server that is down when the operato
 """
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -17,6 +18,8 @@ from rolevend.platforms.postgres.failures import translated
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
+_SLICE = 0.1
+"""Seconds after which a wait for a connection looks whether one can be made at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +62,46 @@ class Limits:
     """How long a drop waits for sessions that do not end."""
 
 
-@dataclass(slots=True)
 class Pool:
     """Connections in autocommit: what runs together says BEGIN itself."""
 
-    address: Address
-    login: Login
-    tls: Tls
-    size: int
-    connect_timeout: float
-    wait: float
-    settings: dict[str, str]
-    application_name: str
-    _pool: ConnectionPool[Connection] | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(
+        self,
+        address: Address,
+        login: Login,
+        tls: Tls,
+        *,
+        size: int,
+        wait: float,
+        connect_timeout: float,
+        settings: Mapping[str, str],
+        application_name: str,
+    ) -> None:
+        self._parameters: dict[str, Any] = {
+            **_where(address, login, tls),
+            "connect_timeout": max(2, round(connect_timeout)),
+            "application_name": application_name,
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        }
+        self._size = size
+        self._wait = wait
+        self._settings = settings
+        self._pool: ConnectionPool[Connection] | None = None
+        self._lock = threading.Lock()
+        self._failures = _Failures()
 
     def run(self, attempt: str, work: Callable[[Connection], Result]) -> Result:
         """The result of `work`, which must be safe to run twice: a connection that the server has closed meanwhile is
-        noticed only in use, and then `work` gets a second one."""
+        noticed only in use, and then `work` gets another one."""
         try:
             try:
                 return self._once(work)
-            except psycopg.OperationalError as error:
-                if isinstance(error, PoolTimeout) or not _lost(error):
-                    raise
+            except _Lost:
                 self._opened().check()
                 return self._once(work)
-        except PoolTimeout as error:
-            raise translated(attempt, self._reason(error)) from error
         except psycopg.Error as error:
             raise translated(attempt, error) from error
 
@@ -96,79 +111,100 @@ class Pool:
                 self._pool.close(timeout=5.0)
 
     def _once(self, work: Callable[[Connection], Result]) -> Result:
-        with self._opened().connection(self.wait) as connection:
+        pool = self._opened()
+        connection = self._connection(pool)
+        try:
+            return work(connection)
+        except psycopg.OperationalError as error:
+            if connection.broken:
+                raise _Lost(*error.args) from error
+            raise
+        finally:
+            pool.putconn(connection)
+
+    def _connection(self, pool: ConnectionPool[Connection]) -> Connection:
+        """Waits for one that is free; but where none can be made, what keeps it is said at once."""
+        deadline = time.monotonic() + self._wait
+        while True:
+            known = self._failures.count
             try:
-                return work(connection)
-            except psycopg.OperationalError:
-                if connection.broken:
-                    raise _Lost("the server closed the connection") from None
-                raise
+                return pool.getconn(min(_SLICE, self._wait))
+            except PoolTimeout:
+                if self._failures.count > known and self._failures.last is not None:
+                    raise self._failures.last from None
+                if time.monotonic() >= deadline:
+                    raise
 
     def _opened(self) -> ConnectionPool[Connection]:
         with self._lock:
             if self._pool is None:
                 self._pool = ConnectionPool(
-                    kwargs={**self._parameters(), "autocommit": True},
+                    kwargs={**self._parameters, "autocommit": True},
+                    connection_class=_telling(self._failures),
                     min_size=0,
-                    max_size=self.size,
-                    timeout=self.wait,
+                    max_size=self._size,
                     max_idle=300.0,
-                    reconnect_timeout=self.wait,
+                    reconnect_timeout=_SLICE,
                     num_workers=1,
                     configure=self._configure,
-                    name=self.application_name,
+                    name=self._parameters["application_name"],
                     open=False,
                 )
                 self._pool.open()
             return self._pool
 
-    def _parameters(self) -> dict[str, Any]:
-        return {
-            "host": self.address.host,
-            "port": self.address.port,
-            "dbname": self.address.database,
-            "user": self.login.user,
-            "password": self.login.password.reveal(),
-            "connect_timeout": max(2, round(self.connect_timeout)),
-            "application_name": self.application_name,
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 30_000,
-            "client_encoding": "UTF8",
-            **self.tls.parameters(),
-        }
-
     def _configure(self, connection: Connection) -> None:
-        names = list(self.settings)
+        names = list(self._settings)
         connection.execute(
             "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)",
-            [names, [self.settings[name] for name in names]],
+            [names, [self._settings[name] for name in names]],
         )
-
-    def _reason(self, timeout: PoolTimeout) -> psycopg.Error:
-        """Why the pool had no connection to give: what a connection made now says, or that all are in use."""
-        try:
-            psycopg.connect(**self._parameters()).close()
-        except psycopg.Error as error:
-            return error
-        return timeout
 
 
 class _Lost(psycopg.OperationalError):
     """The connection was gone before or while it was used."""
 
 
-def _lost(error: psycopg.OperationalError) -> bool:
-    return isinstance(error, _Lost)
+@dataclass(slots=True)
+class _Failures:
+    """To connect."""
+
+    count: int = 0
+    last: psycopg.Error | None = None
+
+
+def _telling(failures: _Failures) -> type[Connection]:
+    """Connections that leave in `failures` why the last of them could not be made: a pool keeps that to itself."""
+
+    class Telling(psycopg.Connection[Any]):
+        @classmethod
+        def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
+            try:
+                return super().connect(conninfo, **kwargs)
+            except psycopg.Error as error:
+                failures.count, failures.last = failures.count + 1, error
+                raise
+
+    return Telling
+
+
+def _where(address: Address, login: Login, tls: Tls) -> dict[str, Any]:
+    return {
+        "host": address.host,
+        "port": address.port,
+        "dbname": address.database,
+        "user": login.user,
+        "password": login.password.reveal(),
+        "client_encoding": "UTF8",
+        **tls.parameters(),
+    }
 
 
 @contextmanager
 def connected(address: Address, login: Login, tls: Tls | None = None) -> Iterator[Connection]:
     """One connection outside of any pool, for an installation."""
-    parameters: dict[str, Any] = {"host": address.host, "port": address.port, "dbname": address.database, **(tls or Tls()).parameters()}
     try:
-        connection = psycopg.connect(**parameters, user=login.user, password=login.password.reveal(), client_encoding="UTF8")
+        connection = psycopg.connect(**_where(address, login, tls or Tls()))
     except psycopg.Error as error:
         raise translated(f"connect to {address.host}:{address.port} as {login.user}", error) from error
     with connection:

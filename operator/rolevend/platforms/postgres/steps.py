@@ -79,7 +79,7 @@ def _programmer(survey: Survey, options: Options) -> Iterator[Statement]:
 
 
 def _marks(survey: Survey, options: Options, version: int) -> Iterator[Statement]:
-    comment = f"rolevend vends from the database {sql.Identifier(survey.server.database).as_string()}"
+    comment = f"rolevend vends from the database {survey.server.database}"
     yield Statement(
         sql.SQL("COMMENT ON ROLE rv_owner IS {}").format(sql.Literal(comment)).as_string(),
         "Vended roles belong to the whole server: another database of it is refused.",

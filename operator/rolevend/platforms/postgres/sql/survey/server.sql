@@ -14,4 +14,4 @@ SELECT current_setting('server_version_num')::integer AS version_number,
           FROM pg_database AS d
          WHERE d.datname <> current_database()
            AND shobj_description((SELECT oid FROM pg_roles WHERE rolname = 'rv_owner'), 'pg_authid')
-               = 'rolevend vends from the database ' || quote_ident(d.datname)) AS other_database
+               = 'rolevend vends from the database ' || d.datname) AS other_database
