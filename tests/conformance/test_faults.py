@@ -79,7 +79,8 @@ def test_the_programmers_credential_is_asked_too(bench: PostgresBench):
 
 
 def test_a_database_without_rolevend_says_so(bench: PostgresBench):
-    bench.run("CREATE DATABASE bare; GRANT CONNECT ON DATABASE bare TO rv_vendor")
+    bench.run("CREATE DATABASE bare")
+    bench.run("GRANT CONNECT ON DATABASE bare TO rv_vendor")
     try:
         bare = bench.platform_of(CLUSTER, address=Address(bench.address.host, bench.address.port, "bare"), programmer=None)
         with pytest.raises(PlatformUnavailable, match="not installed"):

@@ -72,9 +72,9 @@ def translated(attempt: str, error: psycopg.Error) -> RolevendError:
     if isinstance(error, PoolClosed):
         return PlatformUnavailable(f"cannot {attempt}: the connections were given back")
     if error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return PlatformUnavailable(f"cannot {attempt}: {_last_line(error)}")
+        return PlatformUnavailable(f"cannot {attempt}: {_first_line(error)}")
     if error.sqlstate is None and isinstance(error, psycopg.DataError):
-        return InvalidInput("", f"cannot {attempt}: {_last_line(error)}")
+        return InvalidInput("", f"cannot {attempt}: {_first_line(error)}")
     return failure(attempt, error.sqlstate, error.diag.message_primary or str(error))
 
 
@@ -87,6 +87,7 @@ def translating(attempt: str) -> Iterator[None]:
         raise translated(attempt, error) from error
 
 
-def _last_line(error: psycopg.Error) -> str:
+def _first_line(error: psycopg.Error) -> str:
+    """What libpq says first; it goes on with advice on another line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return lines[0].removeprefix("connection failed: ") if lines else type(error).__name__
