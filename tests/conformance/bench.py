@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from rolevend.catalog import Table, TableId
+from rolevend.errors import PlatformBusy
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Cell, ColumnShape, Lease, Profile, TableShape
 from rolevend.platforms.base import Address, Credential, Platform, Secret
@@ -109,9 +110,13 @@ def vended(platform: Platform, of: Profile, seconds: float = 600, **values: Sequ
 
 
 def vend(platform: Platform, of: Profile, wanted: Lease) -> Credential:
-    platform.ensure(of)
+    """As every caller does: a profile that was taken away meanwhile is built again when the vend is tried again."""
     credential = platform.credential(wanted, secrets.token_bytes)
-    (answer,) = platform.vend([(wanted, credential)])
+    for _ in range(2):
+        platform.ensure(of)
+        (answer,) = platform.vend([(wanted, credential)])
+        if not isinstance(answer.error, PlatformBusy):
+            break
     if answer.error is not None:
         raise answer.error
     return credential

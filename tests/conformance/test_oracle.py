@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from psycopg import sql
 from tests.conformance.bench import CLUSTER, PostgresBench, lease, vend
-from tests.support.oracle import expected, visible
+from tests.support.oracle import expected, shown, visible
 from tests.support.policies import EVERY_FAMILY, policies, rows, users
 
 from rolevend.catalog import Catalog, Table
 from rolevend.model import Attributes
-from rolevend.plan import Lease, attribute_keys, plan
+from rolevend.plan import Lease, Profile, attribute_keys, plan
 from rolevend.platforms.base import Ending, EndReason
 from rolevend.policy.decision import Denial, decide
 from rolevend.policy.index import compile_policies
@@ -42,15 +43,35 @@ def test_the_platform_shows_what_the_policies_say(bench: PostgresBench, claims: 
     assert claims == EVERY_FAMILY
     fill(bench, rows)
     wanted = expected(policies, claims, user, rows)
-    shown = read(bench, claims, policies, user)
-    if shown is None:
+    answer = read(bench, claims, policies, user)
+    if answer is None:
         assert all(row is None for row in wanted)
         return
-    columns, seen = shown
+    columns, seen = answer
     hash_of = salted_hash(bench)
     assert Counter(seen) == Counter(
         tuple(visible(masks[name], row[name], family_of(claims, name), hash_of) for name in columns)
         for masks, row in zip(wanted, rows, strict=True)
+        if masks is not None
+    )
+
+
+@RANDOM
+@given(policies=policies(), rows=rows(), user=users(), lost=st.sets(st.sampled_from(["countries", "levels", "born", "flags"])))
+def test_a_lease_without_an_attribute_closes_the_conditions_that_need_it(bench: PostgresBench, claims: Table, policies, rows, user, lost):
+    """Which the vend refuses to make, and the platform closes all the same."""
+    decision = decide(user, compile_policies(Catalog.of([claims]), policies))
+    if isinstance(decision, Denial):
+        return
+    fill(bench, rows)
+    profile = plan(decision, CLUSTER)
+    (table,) = profile.tables
+    left = Attributes(tuple(item for item in user if item[0] not in lost))
+    _, seen = read_as(bench, profile, left)
+    hash_of = salted_hash(bench)
+    assert Counter(seen) == Counter(
+        tuple(visible(mask, row[name], family_of(claims, name), hash_of) for name, mask in masks.items())
+        for masks, row in zip(shown(table, left, rows), rows, strict=True)
         if masks is not None
     )
 
@@ -60,7 +81,10 @@ def read(bench: PostgresBench, table: Table, given: Sequence[Policy], user: Attr
     decision = decide(user, compile_policies(Catalog.of([table]), given))
     if isinstance(decision, Denial):
         return None
-    profile = plan(decision, CLUSTER)
+    return read_as(bench, plan(decision, CLUSTER), user)
+
+
+def read_as(bench: PostgresBench, profile: Profile, user: Attributes) -> tuple[list[str], list[tuple[Any, ...]]]:
     made: Lease = lease(profile, **dict(user.only(attribute_keys(profile))))
     session = bench.log_in(vend(bench.platform, profile, made))
     try:
