@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -61,6 +62,8 @@ class Cluster:
     @classmethod
     async def connect(cls, kubeconfig: str | None, connections: int = 32) -> "Cluster":
         """Reads the credentials; talks to nobody yet. `kubeconfig` None means the pod's ServiceAccount."""
+        if kubeconfig is not None and not Path(kubeconfig).is_file():
+            raise Rejected(f"no credentials for the Kubernetes API: there is no file {kubeconfig}; name one with --kubeconfig or KUBECONFIG")
         configuration = kubernetes_client.Configuration()
         try:
             if kubeconfig is None:
