@@ -1,5 +1,20 @@
-"""The real parts, shared by every test that needs them."""
+"""The real parts, shared by every test that needs them; and in CI, no test is passed over in silence."""
+
+import os
+from collections.abc import Generator
+
+import pytest
 
 from tests.support.parts import binaries, control_plane, postgres
 
 __all__ = ["binaries", "control_plane", "postgres"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skip is a failure where ROLEVEND_NO_SKIP is set: a real part that could not start must not look like success."""
+    report = yield
+    if report.skipped and os.environ.get("ROLEVEND_NO_SKIP"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which ROLEVEND_NO_SKIP forbids: {report.longrepr}"
+    return report
