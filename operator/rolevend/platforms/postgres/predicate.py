@@ -65,10 +65,13 @@ def predicate_text(predicate: Predicate, naming: Naming) -> sql.Composable:
             values = sql.SQL(", ").join(literal_text(literal, column) for literal in literals)
             return sql.SQL("{} IN ({})").format(naming(column.name), values)
         case AttributeMembership(column, attribute):
-            # The cast stands inside, where it runs once, and again outside, where it costs nothing: it makes the list a list.
             kind = attribute_type(column.family, column.native_type)
             array = sql.SQL("{}[]").format(kind.sql)
-            return sql.SQL("{} = ANY ((SELECT {}::{})::{})").format(naming(column.name), _attribute((attribute, kind.name)), array, array)
+            values = _attribute((attribute, kind.name))
+            if kind.name != "text":  # inside, where the cast runs once
+                values = sql.SQL("{}::{}").format(values, array)
+            # Outside it costs nothing, and says that a list is meant: = ANY (SELECT ...) would look for it among rows.
+            return sql.SQL("{} = ANY ((SELECT {})::{})").format(naming(column.name), values, array)
         case Range(column, low, high):
             return sql.SQL("{} BETWEEN {} AND {}").format(naming(column.name), literal_text(low, column), literal_text(high, column))
         case NullTest(column, is_null):
@@ -123,7 +126,7 @@ def _need(atom: Predicate) -> Need:
     return atom.attribute, attribute_type(atom.column.family, atom.column.native_type).name
 
 
-def _attribute(need: Need) -> sql.Composable:
+def _attribute(need: Need) -> sql.Composed:
     key, kind = need
     if kind == "text":
         return sql.SQL("rolevend.attr({})").format(sql.Literal(key))

@@ -1,0 +1,157 @@
+"""The pure parts of the PostgreSQL driver: tags, scripts, what to build, and what an error means."""
+
+from dataclasses import replace
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg_pool import PoolTimeout
+
+from rolevend.catalog import TableId
+from rolevend.errors import Conflict, InvalidInput, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.model import ProfileName, Tag
+from rolevend.platforms.postgres.build import ProfileState, TemplateState, steps_for
+from rolevend.platforms.postgres.catalog import malformed_tags, tags_of
+from rolevend.platforms.postgres.failures import failure, translated
+from rolevend.platforms.postgres.files import installation, query, statements
+from rolevend.platforms.postgres.render import ProfileText, Template
+
+
+class TestTags:
+    @pytest.mark.parametrize(
+        ("comment", "tags"),
+        [
+            ("rolevend: pii=ssn", {"pii": "ssn"}),
+            ("rolevend:pii=ssn,domain=claims", {"pii": "ssn", "domain": "claims"}),
+            (
+                "Claims of people.\n\n  rolevend: pii = ssn , x.y/z = two words \nrolevend: a=b",
+                {"pii": "ssn", "x.y/z": "two words", "a": "b"},
+            ),
+            ("see rolevend: pii=ssn", {}),
+            ("Rolevend: pii=ssn", {}),
+            ("rolevend: pii, =x, y=, a=b=c", {}),
+            ("", {}),
+        ],
+    )
+    def test_tags_are_read_from_lines_of_their_own(self, comment: str, tags: dict[str, str]):
+        assert tags_of(comment) == frozenset(Tag(key, value) for key, value in tags.items())
+
+    def test_what_is_malformed_is_told(self):
+        assert malformed_tags("rolevend: pii, ok=yes, =x\nnothing, here") == ("pii", "=x")
+
+    @given(st.text())
+    def test_any_comment_can_be_read(self, comment: str):
+        tags_of(comment)
+        malformed_tags(comment)
+
+
+class TestScripts:
+    def test_a_script_is_cut_at_its_semicolons_only(self):
+        script = """-- The heading; of the file.
+
+-- Why it is
+-- done.
+CREATE FUNCTION f() AS $$ a; -- b ' ; $$;
+SELECT ';', ";" /* ; */ , '--';
+"""
+        assert list(statements(script)) == [
+            ("Why it is done.", "CREATE FUNCTION f() AS $$ a; -- b ' ; $$"),
+            ("", """SELECT ';', ";" /* ; */ , '--'"""),
+        ]
+
+    def test_the_installation_names_the_logins_as_identifiers(self):
+        texts = [text for _, text in installation({"vendor": 'v"1', "programmer": "P"})]
+        assert any(text.startswith('CREATE ROLE "v""1" LOGIN') for text in texts)
+        assert not any(':"' in text for text in texts)
+
+    def test_every_statement_that_makes_something_can_run_again_or_is_left_out(self):
+        for _, text in installation({"vendor": "v", "programmer": "p"}):
+            if text.startswith("CREATE"):
+                again = ("CREATE OR REPLACE", "CREATE ROLE", "CREATE EVENT TRIGGER")
+                assert text.startswith(again) or "IF NOT EXISTS" in text.splitlines()[0]
+
+    def test_every_function_pins_its_search_path(self):
+        """But the procedure, which could not commit then, and sets it as its first statement."""
+        for _, text in installation({"vendor": "v", "programmer": "p"}):
+            if text.startswith("CREATE OR REPLACE FUNCTION"):
+                assert "SET search_path = pg_catalog, pg_temp\nAS $$" in text
+            if text.startswith("CREATE OR REPLACE PROCEDURE"):
+                assert "BEGIN\n    PERFORM set_config('search_path', 'pg_catalog, pg_temp', false);" in text
+
+    def test_a_percent_sign_that_is_no_parameter_is_doubled(self):
+        text = query("catalog").as_string()
+        assert "%(schemas)s" in text
+        assert "%%I" in text
+
+
+TEMPLATES = tuple(Template(f"rv_t_{name}", TableId("raw", name), f"create {name}", f"renew {name}") for name in "ab")
+WANTED = ProfileText(ProfileName("rv_p_1"), "digest", TEMPLATES, "create profile", "renew profile")
+THERE = TemplateState(role_exists=True, must_be_made=False, finding="")
+ABSENT = TemplateState(role_exists=False, must_be_made=True, finding="")
+BUILT = ProfileState("digest", None, altered=False, stale=False)
+
+
+def steps(profile: ProfileState | None, a: TemplateState = THERE, b: TemplateState = THERE) -> list[str]:
+    return [step.text for step in steps_for(WANTED, profile, {"rv_t_a": a, "rv_t_b": b})]
+
+
+class TestWhatIsBuilt:
+    def test_nothing_where_all_is_there(self):
+        assert steps(BUILT) == []
+
+    def test_templates_first_and_the_profile_last(self):
+        assert steps(None, ABSENT, ABSENT) == ["create a", "create b", "create profile"]
+
+    def test_only_what_is_missing(self):
+        assert steps(None, THERE, ABSENT) == ["create b", "create profile"]
+
+    def test_a_role_that_is_there_is_not_made_again(self):
+        assert steps(BUILT, replace(ABSENT, role_exists=True)) == ["renew a", "renew profile"]
+
+    @pytest.mark.parametrize("change", [{"digest": "of an older rolevend"}, {"stale": True}, {"drift": "noted"}])
+    def test_a_profile_that_is_not_what_it_should_be_is_made_anew(self, change):
+        assert steps(replace(BUILT, **change)) == ["renew profile"]
+
+    def test_what_was_changed_by_hand_is_refused_with_the_way_out(self):
+        with pytest.raises(Conflict, match=r"""table raw\.a was changed by hand: .*SELECT rolevend\.accept\('"raw"\."a"'\)"""):
+            steps(BUILT, replace(THERE, finding="policy x was added"))
+        with pytest.raises(Conflict, match="a view was changed by hand"):
+            steps(replace(BUILT, altered=True))
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("state", "message", "kind"),
+        [
+            ("RV001", "closed", Conflict),
+            ("RV002", "another vend", Conflict),
+            ("RV003", "close first", PlatformBusy),
+            ("RV004", "drift", PlatformBusy),
+            ("55P03", "lock", PlatformBusy),
+            ("23503", "no profile", PlatformBusy),
+            ("XX000", "tuple concurrently updated", PlatformBusy),
+            ("57P03", "starting up", PlatformUnavailable),
+            ("28P01", "password", PlatformUnavailable),
+            ("08006", "gone", PlatformUnavailable),
+            ("22023", "bad", InvalidInput),
+            ("22P02", "bad", InvalidInput),
+            ("42P01", 'relation "raw.customers" does not exist', Conflict),
+            ("42P01", 'relation "rolevend.lease" does not exist', PlatformUnavailable),
+            ("42883", "function rolevend.vend(text) does not exist", PlatformUnavailable),
+            ("3F000", 'schema "rolevend" does not exist', PlatformUnavailable),
+            ("99999", "unheard of", PlatformBusy),
+            (None, "no state", PlatformBusy),
+        ],
+    )
+    def test_a_state_is_a_class(self, state: str | None, message: str, kind: type[RolevendError]):
+        error = failure("vend", state, f"{message}\nDETAIL: Key (ssn)=(123-45-6789)")
+        assert type(error) is kind
+        assert str(error).startswith("cannot vend: ")
+        assert "123-45" not in str(error)
+
+    def test_a_pool_without_a_free_connection_is_busy(self):
+        assert isinstance(translated("vend", PoolTimeout("x")), PlatformBusy)
+
+    def test_a_text_that_no_server_takes_is_the_callers(self):
+        assert isinstance(translated("vend", psycopg.DataError("PostgreSQL text fields cannot contain NUL")), InvalidInput)

@@ -1,0 +1,230 @@
+"""What is sent to PostgreSQL, word for word. UPDATE_GOLDEN=1 writes the files again: read the difference before you commit it."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from psycopg import sql
+from tests.support.policies import EVERY_FAMILY, predicates
+
+from rolevend.catalog import Column, Family, Table, TableId
+from rolevend.errors import InvalidInput
+from rolevend.model import ClusterId, ProfileName
+from rolevend.plan import Cell, ColumnShape, Condition, Profile, TableShape
+from rolevend.platforms.postgres.predicate import predicate_text
+from rolevend.platforms.postgres.render import render, template_of
+from rolevend.platforms.postgres.types import type_name
+from rolevend.policy.binding import bind
+from rolevend.policy.expression import (
+    And,
+    AttributeMembership,
+    ColumnReference,
+    Comparison,
+    Literal,
+    Membership,
+    Not,
+    NullTest,
+    Operator,
+    Or,
+    Predicate,
+    Range,
+    attributes,
+)
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+
+CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000001")
+GOLDEN = Path(__file__).parent / "golden"
+
+COLUMNS = (
+    Column("id", Family.INTEGER, "integer"),
+    Column("region", Family.TEXT, "text"),
+    Column("email", Family.TEXT, "character varying"),
+    Column("ssn", Family.TEXT, "text"),
+    Column("born", Family.DATE, "date"),
+    Column("seen", Family.TIMESTAMP_TZ, "timestamp with time zone"),
+    Column("paid", Family.TIMESTAMP, "timestamp without time zone"),
+    Column("amount", Family.NUMERIC, "numeric"),
+    Column("active", Family.BOOLEAN, "boolean"),
+    Column("place", Family.OTHER, "public.geometry"),
+)
+CUSTOMERS = Table(TableId("raw", "customers"), COLUMNS)
+
+
+def reference(name: str, table: Table = CUSTOMERS) -> ColumnReference:
+    column = table.column(name)
+    assert column is not None
+    return ColumnReference(column.name, column.family, column.native_type)
+
+
+def condition(predicate: Predicate | None) -> Condition:
+    return Condition(() if predicate is None else attributes(predicate), predicate)
+
+
+def own(column: str, attribute: str) -> AttributeMembership:
+    return AttributeMembership(reference(column), attribute)
+
+
+def equal(column: str, text: str) -> Comparison:
+    return Comparison(reference(column), Operator.EQUAL, Literal(text, quoted=True))
+
+
+def shaped(table: Table, rows: tuple[Condition, ...], masks: dict[str, Mask | tuple[Cell, ...]]) -> TableShape:
+    def cells(name: str) -> tuple[Cell, ...]:
+        wanted = masks.get(name, Clear())
+        return wanted if isinstance(wanted, tuple) else (Cell((), wanted),)
+
+    columns = tuple(ColumnShape(each.name, each.family, each.native_type, cells(each.name)) for each in table.columns)
+    return TableShape(table.id, table.id.name, rows, columns)
+
+
+ONE_GRANT = shaped(
+    CUSTOMERS,
+    (condition(own("region", "regions")),),
+    {
+        "email": Hash(),
+        "ssn": Partial(4),
+        "born": DateTrunc(Unit.QUARTER),
+        "seen": DateTrunc(Unit.MONTH),
+        "paid": DateTrunc(Unit.YEAR),
+        "amount": Nullify(),
+        "active": Constant("false"),
+        "place": Nullify(),
+    },
+)
+EUROPE, MINE = condition(own("region", "regions")), condition(Or((own("id", "ids"), equal("region", "EU"))))
+EVERYBODY_ELSE = condition(Not(Or((own("region", "regions"), NullTest(reference("ssn"), is_null=True)))))
+THREE_GRANTS = shaped(
+    CUSTOMERS,
+    (EUROPE, MINE, EVERYBODY_ELSE),
+    {
+        "email": (Cell((EUROPE, MINE), Clear()), Cell((), Hash())),
+        "ssn": (Cell((MINE,), Clear()), Cell((EUROPE,), Partial(4))),
+        "born": (Cell((EUROPE,), Clear()), Cell((), DateTrunc(Unit.YEAR))),
+        "place": (),
+    },
+)
+EVERY_TEST = shaped(
+    CUSTOMERS,
+    (
+        condition(
+            And(
+                (
+                    Comparison(reference("amount"), Operator.GREATER_OR_EQUAL, Literal("12.5", quoted=False)),
+                    Membership(reference("id"), (Literal("1", quoted=False), Literal("3000000000", quoted=False))),
+                    Range(reference("born"), Literal("2000-01-01", quoted=True), Literal("2001-01-01", quoted=True)),
+                    Comparison(reference("seen"), Operator.LESS, Literal("2024-01-31T10:00:00+00:00", quoted=True)),
+                    Not(equal("email", "o'hara\\")),
+                    NullTest(reference("paid"), is_null=False),
+                    Or((Comparison(reference("active"), Operator.NOT_EQUAL, Literal("true", quoted=False)), own("born", "days"))),
+                )
+            )
+        ),
+    ),
+    {},
+)
+HOSTILE = shaped(
+    Table(
+        TableId('a "schema"', "it's; DROP TABLE x --"),
+        (Column('se"lect', Family.TEXT, '"Odd".""" type"'), Column("☃", Family.TEXT, "text")),
+    ),
+    (Condition(("o'k\\",), AttributeMembership(ColumnReference("☃", Family.TEXT, "text"), "o'k\\")),),
+    {'se"lect': Nullify(), "☃": Constant("'; --")},
+)
+PROFILES = {
+    "one_grant": (ONE_GRANT,),
+    "three_grants": (THREE_GRANTS,),
+    "every_row": (shaped(CUSTOMERS, (condition(None),), {}),),
+    "every_test": (EVERY_TEST,),
+    "hostile_names": (HOSTILE,),
+    "two_tables": (ONE_GRANT, shaped(Table(TableId("raw", "orders"), COLUMNS[:2]), (EUROPE,), {})),
+}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_is_built_with_these_words(name: str):
+    rendered = render(Profile(ProfileName("rv_p_3f9a1c"), PROFILES[name]), CLUSTER)
+    parts = [(f"create template of {each.table}", each.create) for each in rendered.templates]
+    if name == "one_grant":
+        parts += [("renew the template", rendered.templates[0].renew), ("renew the profile", rendered.renew)]
+    parts.append(("create the profile", rendered.create))
+    golden(f"postgres_{name}.sql", "\n\n".join(f"-- {title}\n{text}" for title, text in parts) + "\n")
+
+
+def golden(name: str, text: str) -> None:
+    path = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_the_same_filter_is_the_same_template_in_every_profile():
+    other = shaped(CUSTOMERS, ONE_GRANT.rows, {})
+    assert template_of(ONE_GRANT, CLUSTER) == template_of(other, CLUSTER)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        shaped(CUSTOMERS, (condition(own("region", "countries")),), {}),
+        shaped(Table(TableId("raw", "clients"), COLUMNS), ONE_GRANT.rows, {}),
+        shaped(Table(TableId("cooked", "customers"), COLUMNS), ONE_GRANT.rows, {}),
+    ],
+)
+def test_another_filter_table_or_cluster_is_another_template(other: TableShape):
+    assert template_of(other, CLUSTER).name != template_of(ONE_GRANT, CLUSTER).name
+    assert template_of(ONE_GRANT, ClusterId("another")).name != template_of(ONE_GRANT, CLUSTER).name
+
+
+def test_a_column_of_another_type_is_another_template():
+    """`region = ANY (...)` would be compared as another type."""
+    varying = ColumnReference("region", Family.TEXT, "character varying")
+    other = shaped(CUSTOMERS, (condition(AttributeMembership(varying, "regions")),), {})
+    assert template_of(other, CLUSTER).name != template_of(ONE_GRANT, CLUSTER).name
+
+
+def test_the_digest_follows_every_mask():
+    digests = {
+        render(Profile(ProfileName("rv_p_1"), (shaped(CUSTOMERS, ONE_GRANT.rows, {"ssn": mask}),)), CLUSTER).digest
+        for mask in (Clear(), Hash(), Partial(3), Partial(4), Nullify(), Constant("x"))
+    }
+    assert len(digests) == 6
+
+
+@pytest.mark.parametrize("name", ["integer; DROP TABLE x", "text)", "a--b", "integer/**/", "'x'", "", 'a"b', "Text", "x\0"])
+def test_what_is_no_name_of_a_type_never_becomes_sql(name: str):
+    with pytest.raises(InvalidInput):
+        type_name(name)
+
+
+@pytest.mark.parametrize("name", ["integer", "timestamp with time zone", '"char"', 'public."My Type"', "text[]", "bpchar", '"a""b".c'])
+def test_names_of_types_pass(name: str):
+    assert type_name(name).as_string() == name
+
+
+@pytest.mark.parametrize("empty", [And(()), Or(())])
+def test_a_conjunction_of_nothing_is_refused(empty: Predicate):
+    with pytest.raises(InvalidInput):
+        predicate_text(empty, lambda name: (_ for _ in ()).throw(AssertionError(name)))
+
+
+def test_a_column_that_cannot_be_compared_is_refused():
+    with pytest.raises(InvalidInput):
+        predicate_text(Comparison(reference("place"), Operator.EQUAL, Literal("x", quoted=True)), _bare)
+    with pytest.raises(InvalidInput):
+        predicate_text(own("place", "places"), _bare)
+
+
+@given(predicates())
+def test_values_of_users_and_policies_are_literals_or_are_not_in_the_text(predicate: Predicate):
+    """Outside of its quotes a predicate is made of a few words only."""
+    text = predicate_text(bind(predicate, EVERY_FAMILY), _bare).as_string()
+    outside = "".join(text.split("'")[::2])
+    words = set("".join(character if character.isalpha() or character == "_" else " " for character in outside).split())
+    families = {family.name.lower() for family in Family}
+    types = {"text", "bigint", "numeric", "double", "precision", "boolean", "date", "timestamp", "with", "without", "time", "zone", "uuid"}
+    assert words <= families | types | {"AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "ANY", "SELECT", "rolevend", "attr"}
+
+
+def _bare(name: str):
+    return sql.Identifier(name)
