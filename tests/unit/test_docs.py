@@ -1,0 +1,272 @@
+"""The pages say what the code does: links lead somewhere, examples parse, and every name that a page gives exists."""
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from rolevend import errors
+from rolevend.catalog import Family
+from rolevend.cli import cli
+from rolevend.errors import InvalidInput, RolevendError
+from rolevend.kube import client
+from rolevend.policy import predicate
+from rolevend.policy.decision import Reason
+from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit, carries
+from rolevend.resources import API_VERSION, KINDS, AccessPolicy, kind_named, parse
+from rolevend.resources.schema import structural
+from rolevend.settings import Settings
+from rolevend.telemetry.metrics import Metrics
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "operator" / "rolevend"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md"), *(ROOT / ".github").rglob("*.md")])
+REFERENCE = ROOT / "docs" / "reference"
+
+page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+@cache
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def fences(path: Path, *languages: str) -> Iterator[str]:
+    """The blocks of code in these languages, without their indentation."""
+    for indent, language, body in re.findall(r"^( *)```(\w+)\n(.*?)^ *```$", text_of(path), re.MULTILINE | re.DOTALL):
+        if language in languages:
+            yield re.sub(rf"^{indent}", "", body, flags=re.MULTILINE)
+
+
+def prose(path: Path) -> str:
+    return re.sub(r"^ *```.*?^ *```$", "", text_of(path), flags=re.MULTILINE | re.DOTALL)
+
+
+def spans(text: str) -> set[str]:
+    return set(re.findall(r"`([^`\n]+)`", text))
+
+
+def rows(path: Path) -> Iterator[list[str]]:
+    """The cells of every row of every table."""
+    for line in text_of(path).splitlines():
+        if line.startswith("|") and not line.startswith("|---"):
+            yield [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def anchors(path: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@page
+def test_every_link_leads_somewhere(path: Path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+def test_every_page_of_the_documentation_can_be_found_from_its_index():
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target.partition("#")[0]).resolve() for target in re.findall(r"\]\(([^)\s]+)\)", text_of(index))}
+    assert set((ROOT / "docs").rglob("*.md")) - linked == {index}
+
+
+@page
+def test_every_yaml_block_is_what_it_says(path: Path):
+    for block in fences(path, "yaml"):
+        for document in yaml.safe_load_all(block):
+            if isinstance(document, dict) and document.get("apiVersion") == API_VERSION:
+                metadata = document["metadata"]
+                metadata.setdefault("name", metadata.get("generateName", ""))
+                parsed = parse(kind_named(document["kind"]).model, document)
+                if isinstance(parsed, AccessPolicy) and parsed.spec.row_filter is not None:
+                    predicate.parse(parsed.spec.row_filter)
+
+
+def test_the_row_filters_of_the_reference_are_read_or_refused_as_it_says():
+    found = {"Row filter": [], "Text": []}
+    table = None
+    for first, *_ in rows(REFERENCE / "row-filters.md"):
+        if first in found or not first.startswith("`"):
+            table = found.get(first)
+        elif table is not None:
+            table.append(first.strip("`"))
+    assert all(found.values())
+    for read in found["Row filter"]:
+        predicate.parse(read)
+    for refused in found["Text"]:
+        with pytest.raises(InvalidInput):
+            predicate.parse(refused)
+
+
+@page
+def test_every_command_of_ours_exists_with_its_options(path: Path):
+    for block in fences(path, "console", "bash", "sh"):
+        for line in re.sub(r"\\\n", " ", block).splitlines():
+            found = re.match(r"\$ (?:\S+=\S+ )*(?:\S*/)?rolevend (.*)", line)
+            if found is not None:
+                assert_exists(shlex.split(found[1], comments=True))
+
+
+def assert_exists(words: list[str]):
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name, *words = words
+        below = command.get_command(click.Context(command), name)
+        assert below is not None, name
+        command = below
+    options = {name for each in command.params for name in each.opts} | {"--help", "-h"}
+    assert {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"} <= options
+
+
+@page
+def test_every_verb_of_make_exists(path: Path):
+    verbs = set(re.findall(r"^(\w+):.*##", text_of(ROOT / "Makefile"), re.MULTILINE))
+    named = {verb for code in [*fences(path, "console"), *spans(prose(path))] for verb in re.findall(r"(?:^|\$ )make (\w+)", code)}
+    assert named <= verbs
+
+
+def constants(*names: str) -> set[str]:
+    """Every text that stands in these modules."""
+    trees = [ast.parse(text_of(PACKAGE / name)) for name in names]
+    return {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def reported() -> tuple[set[str], set[str]]:
+    """The condition types and the reasons that the operator writes, where they stand as texts."""
+    types, reasons = set(), {each.value for each in Reason}
+    place = {"Finding": 2, "_both": 1, "Undecided": 0, "Denied": 0}
+    for path in [*(PACKAGE / "reconcile").glob("*.py"), PACKAGE / "vending" / "directory.py"]:
+        for node in ast.walk(ast.parse(text_of(path))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place:
+                texts = [argument.value if isinstance(argument, ast.Constant) else None for argument in node.args]
+                reasons |= {text for text in texts[place[node.func.id] :][:1] if isinstance(text, str)}
+                types |= {text for text in texts[:1] if isinstance(text, str) and node.func.id == "Finding"}
+    return types, reasons
+
+
+def error_names() -> set[str]:
+    def below(kind: type[RolevendError]) -> Iterator[type[RolevendError]]:
+        yield kind
+        for each in kind.__subclasses__():
+            yield from below(each)
+
+    return {kind.__name__ for kind in below(RolevendError) if kind.__module__ in (errors.__name__, client.__name__)}
+
+
+def test_conditions_and_reasons_are_those_of_the_code():
+    types, reasons = reported()
+    documented_types, documented = set(), set()
+    for first, *others in rows(REFERENCE / "conditions.md"):
+        if len(others) == 3:
+            documented_types |= spans(first)
+            documented |= {word for word in spans(others[1]) if word not in ("Granted", "Accepted", "InSync")}
+        elif len(others) == 2:
+            documented |= spans(first)
+    assert documented_types == types | {"Accepted", "Ready"}
+    raised = error_names() - {"RolevendError", "Unavailable"}
+    assert (reasons | raised) - documented == set()
+    assert documented - reasons - raised == {"Connecting", "InternalError"} <= constants("reconcile/platforms.py")
+
+
+@page
+def test_words_in_camel_case_are_words_of_ours(path: Path):
+    types, reasons = reported()
+    known = (
+        types | reasons | error_names() | {kind.name for kind in KINDS} | set().union(*(enums(structural(kind.model)) for kind in KINDS))
+    )
+    known |= constants("reconcile/lifecycle.py", "reconcile/platforms.py", "reconcile/status.py", "reconcile/sweep.py", "platforms/base.py")
+    known |= {"IfNotPresent"}
+    named = {word for word in spans(prose(path)) if re.fullmatch(r"([A-Z][a-z]+){2,}", word)}
+    assert named - known == set()
+
+
+def enums(schema: dict) -> set[str]:
+    return set(schema.get("enum", [])).union(
+        *(enums(each) for each in schema.get("properties", {}).values()), *([enums(schema["items"])] if "items" in schema else [])
+    )
+
+
+@page
+def test_metrics_settings_and_variables_exist(path: Path):
+    families = [family.name for family in Metrics().registry.collect()]
+    metrics = {f"{name}{suffix}" for name, suffix in product(families, ("", "_total", "_bucket", "_count", "_sum"))}
+    settings = {re.sub(r"_(.)", lambda found: found[1].upper(), name) for name in Settings.model_fields}
+    source = "".join(text_of(each) for folder in ("operator", "tests") for each in (ROOT / folder).rglob("*.py"))
+    text = text_of(path)
+    assert set(re.findall(r"\brolevend_(?:vend|drop|live|orphan|revoked|policy|platform|build|decision|expiry)\w*", text)) <= metrics
+    assert set(re.findall(r"\bsettings\.(\w+)", text.replace("rolevend.settings", ""))) - {"md"} <= settings
+    named = set(re.findall(r"\bROLEVEND_([A-Z_]*[A-Z])\b", text))
+    assert {name for name in named if name.lower() not in Settings.model_fields and f"ROLEVEND_{name}" not in source} == set()
+
+
+def test_every_test_that_the_threat_model_names_exists():
+    tests = "".join(text_of(each) for each in (ROOT / "tests").rglob("test_*.py"))
+    named = {word for word in spans(text_of(ROOT / "docs" / "threat-model.md")) if word.startswith("test_")}
+    assert len(named) > 30
+    assert {name for name in named if f"def {name}(" not in tests} == set()
+
+
+def test_sql_objects_are_those_of_the_installation():
+    files = "".join(text_of(each) for each in (PACKAGE / "platforms" / "postgres" / "sql" / "install").glob("*.sql"))
+    made = set(re.findall(r"CREATE (?:OR REPLACE )?(?:TABLE IF NOT EXISTS|FUNCTION|PROCEDURE) rolevend\.(\w+)", files))
+    named = {name for span in spans(text_of(REFERENCE / "sql-objects.md")) for name in re.findall(r"^rolevend\.(\w+)", span)}
+    assert named == made
+    for path in (ROOT / "docs").rglob("*.md"):
+        assert {name for block in fences(path, "sql") for name in re.findall(r"\brolevend\.(\w+)", block)} <= made
+    states = set(re.findall(r"RV\d{3}", files))
+    assert set(re.findall(r"RV\d{3}", text_of(REFERENCE / "sql-objects.md"))) == states
+
+
+MASKS: dict[str, tuple[Mask, ...]] = {
+    "Partial": (Partial(2),),
+    "DateTrunc": (DateTrunc(Unit.YEAR),),
+    "Hash": (Hash(),),
+    "Constant": tuple(
+        map(
+            Constant,
+            (
+                "text",
+                "1",
+                "0.5",
+                "true",
+                "2024-01-31",
+                "2024-01-31T10:00:00",
+                "2024-01-31T10:00:00Z",
+                "6f1c0a9e-1f2d-4c3b-8a59-0d1e2f3a4b5c",
+            ),
+        )
+    ),
+    "Nullify": (Nullify(),),
+}
+
+
+def test_the_table_of_masks_is_true():
+    found = False
+    for first, *cells in rows(REFERENCE / "masks.md"):
+        families = [Family.OTHER] if first == "any other type" else [each for each in Family if each.value in first.split(", ")]
+        if len(cells) != len(MASKS) or not families:
+            continue
+        found = True
+        for family, (masks, cell) in product(families, zip(MASKS.values(), cells, strict=True)):
+            assert any(carries(mask, family) for mask in masks) == (cell != "NULL"), (family, cell)
+    assert found
+
+
+def test_the_clusterroles_and_policies_of_the_reference_are_those_of_the_chart():
+    templates = "".join(text_of(each) for each in (ROOT / "charts" / "rolevend" / "templates").glob("*.yaml"))
+    made = set(re.findall(r'(?:\$name|"rolevend\.name" \.) \}\}-([a-z-]+)', templates)) - {"secrets", "metrics"}
+    named = {name for span in spans(text_of(REFERENCE / "rbac.md")) for name in re.findall(r"^rolevend-([a-z-]+)$", span)}
+    assert named - {"handle-key"} == made
