@@ -4,16 +4,19 @@
 has a limit and every failure is a `TemporaryError`. Handlers return nothing, since kopf would write it into the status.
 """
 
+import logging
 from typing import Any
 
 import kopf
 
-from rolevend.errors import Rejected, RolevendError
+from rolevend.errors import RolevendError, Unavailable
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.resources import FINALIZER, GROUP, VERSION
 
 _LONGEST_PAUSE_SECONDS = 30.0
 _KIND = (GROUP, VERSION, "vendedroles")
+
+_log = logging.getLogger(__name__)
 
 
 def registry(lifecycle: Lifecycle) -> kopf.OperatorRegistry:
@@ -30,9 +33,9 @@ def registry(lifecycle: Lifecycle) -> kopf.OperatorRegistry:
     async def vend(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
         try:
             outcome = await lifecycle.vend(dict(body))
-        except RolevendError as error:
+        except Exception as error:  # a bug of ours, too, is tried again: giving up would leak a role
             patch.status.update(lifecycle.not_ready(dict(body), error))
-            raise kopf.TemporaryError(str(error), delay=_pause(retry, error)) from error
+            raise _again(error, retry) from error
         patch.status.update(outcome.status)
         if outcome.event is not None:
             kopf.event(body, type=outcome.event.type, reason=outcome.event.reason, message=outcome.event.message)
@@ -41,9 +44,9 @@ def registry(lifecycle: Lifecycle) -> kopf.OperatorRegistry:
     async def drop(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
         try:
             event = await lifecycle.drop(dict(body))
-        except RolevendError as error:
+        except Exception as error:
             patch.status.update(lifecycle.not_dropped(dict(body), error))
-            raise kopf.TemporaryError(str(error), delay=_pause(retry, error)) from error
+            raise _again(error, retry) from error
         if event is not None:
             kopf.event(body, type=event.type, reason=event.reason, message=event.message)
 
@@ -70,7 +73,9 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.posting.event_name_prefix = "rolevend-"
 
 
-def _pause(retry: int, error: RolevendError) -> float:
+def _again(error: Exception, retry: int) -> kopf.TemporaryError:
     """Never given up: soon at first, then at most twice a minute; what a person must mend is not hurried."""
-    first = 5.0 if isinstance(error, Rejected) else 0.5
-    return float(min(_LONGEST_PAUSE_SECONDS, first * 2 ** min(retry, 10)))
+    if not isinstance(error, RolevendError):
+        _log.exception("a handler failed", exc_info=error)
+    first = 0.5 if isinstance(error, Unavailable) else 5.0
+    return kopf.TemporaryError(str(error), delay=min(_LONGEST_PAUSE_SECONDS, first * 2 ** min(retry, 10)))

@@ -18,7 +18,7 @@ from rolevend.reconcile.status import Report, dropping, granted, refused, unread
 from rolevend.resources import VendedRole, parse
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Granted, Request
-from rolevend.vending.vend import CredentialStore, end, vend
+from rolevend.vending.vend import CredentialStore, Overtaken, end, vend
 
 _log = logging.getLogger(__name__)
 
@@ -88,13 +88,24 @@ class Lifecycle:
         verdict = self._observed.directory.verdict(request)
         self._metrics.decision_seconds.observe(time.perf_counter() - started)
         if not isinstance(verdict, Granted):
+            if role.status.role_name is not None and verdict.withdrawn:
+                # An earlier run may have made the role, and could not say so before the grant was taken away.
+                await self._revoke(request, role.status.role_name, "PolicyChanged", verdict.message)
+                return Outcome({})
             status, event = refused(report, verdict)
             return Outcome(status, Event("Warning", event, verdict.message) if event else None)
         try:
             live = await self._vend(request, verdict, report)
+        except Overtaken as error:
+            await self._revoke(request, verdict.lease.role, "PolicyChanged", str(error))
+            return Outcome({})
         except RolevendError:
             self._metrics.vend_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
             raise
+        now = self._observed.directory.verdict(request)
+        if now.withdrawn if not isinstance(now, Granted) else not now.still_carries(verdict):
+            await self._revoke(request, live, "PolicyChanged", "policy, tags or attributes changed while the role was being made")
+            return Outcome({})
         self.roles.vended(request.uid, verdict)
         self._metrics.vend_seconds.labels(request.platform, "vended").observe(time.perf_counter() - started)
         _log.info(
@@ -111,14 +122,17 @@ class Lifecycle:
         for shape in verdict.profile.tables:
             if shape.table in drifted:
                 raise Rejected(f"DataPlatform {request.platform}: {shape.table}: {drifted[shape.table]}")
-        if report.role.status.role_name is None:
+        recorded = report.role.status.role_name
+        if recorded is not None and recorded != verdict.lease.role:
+            raise Overtaken(f"{recorded} was begun under another handle")
+        if recorded is None:
             # The intent is on record before anything exists on a platform: a drop needs nothing but this object.
             await self._patch_status(request, granted(report, verdict, request))
         live = await vend(request, verdict, at_work.executor, self._store, self._randomness)
         return live.role
 
-    def not_ready(self, body: Body, error: RolevendError) -> Body:
-        return unready(Report(parse(VendedRole, body), self._now()), type(error).__name__, str(error))
+    def not_ready(self, body: Body, error: Exception) -> Body:
+        return unready(Report(parse(VendedRole, body), self._now()), *_told(error))
 
     async def drop(self, body: Body) -> Event | None:
         """Returns when the role was looked for and is gone; raises until then. Reads nothing that a namespace may have lost."""
@@ -153,8 +167,8 @@ class Lifecycle:
             "Normal", "Dropped", f"{name} is gone from {request.platform}: {reason.value}, {dropped.sessions_ended} sessions ended"
         )
 
-    def not_dropped(self, body: Body, error: RolevendError) -> Body:
-        return dropping(Report(parse(VendedRole, body), self._now()), type(error).__name__, str(error))
+    def not_dropped(self, body: Body, error: Exception) -> Body:
+        return dropping(Report(parse(VendedRole, body), self._now()), *_told(error))
 
     async def expire(self, uid: Uid) -> None:
         standing = self.roles.get(uid)
@@ -163,8 +177,10 @@ class Lifecycle:
 
     async def revoke(self, standing: Standing, by: str, message: str) -> None:
         """Ends a live role before its time: the reason is written first, then the object is deleted."""
-        request = standing.request
-        _log.warning("revoking: %s", message, extra={"role": standing.role, "platform": request.platform, "object": str(request.name)})
+        await self._revoke(standing.request, standing.role or "", by, message)
+
+    async def _revoke(self, request: Request, role: str, by: str, message: str) -> None:
+        _log.warning("revoking: %s", message, extra={"role": role, "platform": request.platform, "object": str(request.name)})
         self._metrics.revoked_roles.labels(request.platform, by).inc()
         ended = {"ended": {"reason": EndReason.REVOKED.value, "by": by, "message": message[:1024]}}
         try:
@@ -195,6 +211,13 @@ class Lifecycle:
             return EndReason(role.status.ended.reason)
         deleted_at = role.metadata.deletion_timestamp or self._now()
         return EndReason.EXPIRED if deleted_at >= request.expires_at else EndReason.RELEASED
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """Reason and message of a condition. What we did not raise on purpose might hold anything, so only its kind is told."""
+    if isinstance(error, RolevendError):
+        return type(error).__name__, str(error)
+    return "InternalError", f"{type(error).__name__}; see the operator's log"
 
 
 def _object(body: Body) -> str:

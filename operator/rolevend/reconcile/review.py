@@ -10,7 +10,7 @@ from rolevend.errors import RolevendError
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.roles import Standing
 from rolevend.reconcile.status import verdict_of
-from rolevend.vending.directory import Denied, Directory, Granted, Undecided, Verdict
+from rolevend.vending.directory import Directory, Granted, Verdict
 
 _log = logging.getLogger(__name__)
 
@@ -27,15 +27,14 @@ async def review(lifecycle: Lifecycle, directory: Directory) -> None:
 
 
 async def _revoke_if_narrower(lifecycle: Lifecycle, standing: Standing, verdict: Verdict) -> None:
-    match verdict:
-        case Undecided(withdrawn=False):
-            return  # not knowing is no reason to end anything: the platform may be down, or we have just started
-        case Granted() if _carried(standing, verdict):
+    if isinstance(verdict, Granted):
+        if _carried(standing, verdict):
             return
-        case Granted():
-            why = "policy, tags or attributes changed: what the role reads is no longer granted unchanged"
-        case Undecided() | Denied():
-            why = verdict.message
+        why = "policy, tags or attributes changed: what the role reads is no longer granted unchanged"
+    elif verdict.withdrawn:
+        why = verdict.message
+    else:
+        return  # not knowing is no reason to end anything: the platform may be down, or we have just started
     try:
         await lifecycle.revoke(standing, "PolicyChanged", why)
     except RolevendError as error:

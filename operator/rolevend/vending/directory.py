@@ -87,6 +87,8 @@ class Undecided:
 class Denied:
     reason: str
     message: str
+    withdrawn: bool = True
+    """See Undecided: a role that lives without a grant ends."""
 
 
 @dataclass(frozen=True, slots=True)
