@@ -1,16 +1,18 @@
 """`rolevend demo --dev`: leaves everything up, and says what to try. What it prints works as it is printed."""
 
+import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
 from rolevend.demo.checks import ANNA
 from rolevend.demo.installation import checkout
+from rolevend.demo.postgres_programs import postgres_programs
 from rolevend.demo.stage import AGENTS, EXAMPLE, Stage
 from rolevend.demo.telling import Teller
 
 _POLL_SECONDS = 3600.0
+_QUESTION = "SELECT full_name, ssn, birth_date, country FROM people LIMIT 3"
 
 
 def wait(stage: Stage, tell: Teller) -> int:
@@ -18,7 +20,7 @@ def wait(stage: Stage, tell: Teller) -> int:
     tell.say()
     tell.title("Everything is up. In another terminal:")
     tell.say()
-    for line in commands(stage):
+    for line in (*commands(stage), "", *further(stage)):
         tell.say(line)
     tell.say()
     tell.title("Ctrl-C here ends all of it.")
@@ -33,23 +35,44 @@ def wait(stage: Stage, tell: Teller) -> int:
 
 
 def commands(stage: Stage) -> list[str]:
+    """For a shell of anybody's, from the first line to the last."""
     secret = f"kubectl get secret {ANNA.name} -n {AGENTS} -o go-template='{{{{.data.uri | base64decode}}}}'"
     return [
         f"cd {shlex.quote(str(checkout()))}",
-        f"export KUBECONFIG={shlex.quote(str(stage.admin.kubeconfig))} PATH={shlex.quote(stage.cluster.binaries.search_path)}:$PATH",
+        f"export KUBECONFIG={shlex.quote(str(stage.admin.kubeconfig))}",
+        f"export PATH={search_path(stage)}",
         "",
         f"kubectl apply -f {EXAMPLE}",
         f"kubectl wait --for=condition=Ready -n {AGENTS} vendedrole --all",
         f"kubectl get vr -n {AGENTS}",
-        login(f"$({secret})", "SELECT full_name, ssn, birth_date, country FROM people LIMIT 3"),
+        f'psql "$({secret})" -c {shlex.quote(_QUESTION)}',
     ]
 
 
-def login(uri: str, question: str) -> str:
-    """A line that asks `question` with whatever can: psql where it is installed, else the driver that is here anyway."""
-    if shutil.which("psql"):
-        return f'psql "{uri}" -c {shlex.quote(question)}'
-    program = "import psycopg, sys; print(*psycopg.connect(sys.argv[1]).execute(sys.argv[2]).fetchall(), sep='\\n')"
-    python = Path(sys.executable)
-    shown = python.relative_to(checkout()) if python.is_relative_to(checkout()) else python
-    return f'{shlex.quote(str(shown))} -c "{program}" "{uri}" {shlex.quote(question)}'
+def further(stage: Stage) -> list[str]:
+    """Other places to stand."""
+    return [
+        "# what the tables really hold:",
+        f"psql {shlex.quote(superuser_uri(stage))}",
+        "# what the operator does:",
+        f"tail -f {shlex.quote(str(stage.operator.log))}",
+        "# be the agent, not the administrator:",
+        f"export KUBECONFIG={shlex.quote(str(stage.agent.kubeconfig))}",
+    ]
+
+
+def search_path(stage: Stage) -> str:
+    """kubectl of the cluster's own version first; rolevend and psql only where the person has no other."""
+    psql = postgres_programs(18, None, stage.scratch)
+    return os.pathsep.join((shlex.quote(stage.cluster.binaries.search_path), "$PATH", *map(shlex.quote, (_environment(), str(psql)))))
+
+
+def superuser_uri(stage: Stage) -> str:
+    connection = stage.superuser
+    where = f"{connection.host}:{connection.port}/{connection.database}"
+    return f"postgresql://{connection.user}:{connection.password}@{where}"
+
+
+def _environment() -> str:
+    """Where the commands of this Python environment are."""
+    return str(Path(sys.executable).parent)
