@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.support.site import AGENTS
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
@@ -26,8 +27,8 @@ def test_whoever_asks_gets_a_secret_with_a_login_that_reads_what_policy_grants_a
 def test_the_single_keys_of_the_secret_log_in_as_the_uri_does(tenant: Tenant):
     login = tenant.ready_to_ask().ask().ready().login()
 
-    parts = {"host": login["host"], "port": login["port"], "dbname": login["dbname"], "user": login["username"]}
-    with psycopg.connect(**parts, password=login["password"]) as session:
+    dsn = make_conninfo(host=login["host"], port=login["port"], dbname=login["dbname"], user=login["username"], password=login["password"])
+    with psycopg.connect(dsn) as session:
         assert session.execute("SELECT session_user::text").fetchone() == (login["username"],)
 
 

@@ -8,7 +8,6 @@ import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -162,9 +161,11 @@ class Site:
         self.issued |= {text for key, text in texts.items() if key == "password"}
         return texts
 
-    def restart_api_server(self) -> None:
+    def start_api_server(self) -> None:
+        """After it was stopped; it answers before it knows all definitions and admission policies again."""
         self.cluster.close()
         self.control_plane.start_api_server()
+        eventually(self._finalizers_are_stamped)
 
     def metric(self, name: str, **labels: str) -> float:
         """0 where it was not counted yet."""
@@ -197,7 +198,7 @@ class Site:
             self.apply(data_platform(name, self.database(name)))
             for login in ("programmer", "vendor"):
                 self.text_of(self.secret(NAMESPACE, f"{name}-{login}"))
-        eventually(partial(self._finalizers_are_stamped))
+        eventually(self._finalizers_are_stamped)
         self.start_operator()
         for name in (WAREHOUSE, ANNEX):
             self.wait_for_platform(name)
@@ -216,4 +217,4 @@ class Site:
             "metadata": {"name": "probe", "namespace": AGENTS},
             "spec": {"agentRef": {"name": "probe"}, "user": {"issuer": "probe", "subject": "probe"}, "platformRefs": [{"name": "probe"}]},
         }
-        return bool(self.cluster.create(probe, dry_run=True).body["metadata"].get("finalizers"))
+        return bool(self.cluster.create(probe, dry_run=True).body.get("metadata", {}).get("finalizers"))

@@ -65,7 +65,7 @@ class Asked:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with self.database.session(self.login()) as session:
-            return session.execute(query).fetchall()  # type: ignore[arg-type]
+            return session.execute(query).fetchall()
 
     def delete(self) -> None:
         """Begins it; it is done when the object is `gone`."""

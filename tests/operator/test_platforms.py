@@ -1,0 +1,238 @@
+"""A DataPlatform says whether it can be used, and why not; what is mended heals by itself, and no fault of one is another's."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.support.installed import Body
+from tests.support.site import ANNEX, WAREHOUSE, Site, data_platform
+from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
+
+from rolevend.demo.installation import NAMESPACE
+
+
+@pytest.fixture
+def annex(site: Site) -> Iterator[Body]:
+    """The platform for faults, in order before the test, and in order again after it."""
+    site.wait_for_platform(ANNEX)
+    yield {"kind": "DataPlatform", "metadata": {"name": ANNEX}}
+    site.annex.server.start()
+    site.wait_for_platform(ANNEX)
+
+
+def condition(site: Site, platform: Body, type_: str) -> tuple[str, str]:
+    found = site.condition(platform, type_)
+    return found["status"], found["reason"]
+
+
+def test_it_says_what_it_found(site: Site):
+    platform = {"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}
+
+    status = site.cluster.read(platform).body["status"]
+
+    assert status["serverVersion"].startswith("18.")
+    assert status["tableCount"] >= 4
+    assert condition(site, platform, "Accepted") == ("True", "Valid")
+    assert condition(site, platform, "InSync") == ("True", "AsProgrammed")
+
+
+def test_a_second_platform_on_the_same_server_is_not_accepted(site: Site):
+    twin = data_platform("warehouse-twin", site.warehouse)
+    twin["spec"]["credentials"] = data_platform(WAREHOUSE, site.warehouse)["spec"]["credentials"]
+    site.apply(twin)
+
+    message = site.told(twin, "Accepted", "False", "Conflict")
+
+    assert f"spec.postgres: this is the server of DataPlatform {WAREHOUSE}" in message
+    site.wait_for_platform(WAREHOUSE)
+    site.remove(twin)
+    eventually(lambda: site.cluster.read(twin).status == 404)
+
+
+def test_a_missing_secret_is_named_and_the_platform_heals_when_it_comes(site: Site, annex: Body, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    login = site.text_of(site.secret(NAMESPACE, "annex-vendor"))
+    site.cluster.call("DELETE", f"/api/v1/namespaces/{NAMESPACE}/secrets/annex-vendor")
+
+    message = site.wait_for_platform(ANNEX, "False", "InvalidInput")
+
+    assert f"spec.credentials.vendorSecretRef: there is no Secret annex-vendor in namespace {NAMESPACE}" in message
+    site.put_secret(NAMESPACE, "annex-vendor", **login)
+    site.wait_for_platform(ANNEX)
+    tenant.ask(platform=ANNEX).ready()
+
+
+def test_a_secret_without_a_password_is_named_with_the_key_that_is_missing(site: Site, annex: Body):
+    login = site.text_of(site.secret(NAMESPACE, "annex-programmer"))
+    site.put_secret(NAMESPACE, "annex-programmer", username=login["username"])
+
+    message = site.wait_for_platform(ANNEX, "False", "InvalidInput")
+
+    assert f"spec.credentials.programmerSecretRef: Secret {NAMESPACE}/annex-programmer has no usable key password" in message
+    site.put_secret(NAMESPACE, "annex-programmer", **login)
+    site.wait_for_platform(ANNEX)
+
+
+def test_a_rotated_password_is_used_as_soon_as_both_sides_have_it(site: Site, annex: Body, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    live = tenant.ask(platform=ANNEX).ready()
+    login = site.text_of(site.secret(NAMESPACE, "annex-vendor"))
+    site.put_secret(NAMESPACE, "annex-vendor", username=login["username"], password="rotated-in-Kubernetes-first")
+
+    message = site.wait_for_platform(ANNEX, "False", "PlatformUnavailable")
+
+    assert "password authentication failed" in message
+    assert "rotated-in-Kubernetes-first" not in message
+    site.issued.add("rotated-in-Kubernetes-first")
+    site.annex.ask(f"ALTER ROLE {login['username']} PASSWORD 'rotated-in-Kubernetes-first'")
+    site.wait_for_platform(ANNEX)
+    assert live.is_ready()
+    tenant.ask(platform=ANNEX).ready()
+
+
+def test_while_the_server_is_down_requests_wait_endings_wait_and_nothing_is_lost(site: Site, annex: Body, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    staying, leaving = tenant.ask(platform=ANNEX).ready(), tenant.ask(platform=ANNEX).ready()
+    login = staying.login()
+    site.annex.server.kill()
+    message = site.wait_for_platform(ANNEX, "False", "PlatformUnavailable")
+    assert str(site.annex.superuser.port) in message
+
+    leaving.delete()
+    waiting = tenant.ask(platform=ANNEX)
+
+    assert "PlatformUnavailable" in leaving.refused("Dropping")
+    assert "rolevend.dev/drop" in (leaving.now() or {})["metadata"]["finalizers"]
+    waiting.refused("PlatformUnavailable")
+    assert staying.is_ready(), "an outage is no reason to end a role"
+    site.annex.server.start()
+    leaving.gone()
+    assert not leaving.has_role()
+    assert waiting.ready().rows("SELECT count(*) FROM people") == [(2,)]
+    with site.annex.session(login) as session:
+        assert session.execute("SELECT count(*) FROM people").fetchall() == [(2,)]
+    assert site.annex.roles() == {staying.role, waiting.role}
+
+
+def test_a_server_that_restarts_loses_no_role(site: Site, annex: Body, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    asked = tenant.ask(platform=ANNEX).ready()
+
+    site.annex.server.restart()
+
+    assert tenant.ask(platform=ANNEX).ready()
+    assert asked.is_ready()
+    assert asked.rows("SELECT count(*) FROM people") == [(2,)]
+
+
+def test_an_operator_that_starts_before_the_server_does_catches_up(site: Site, annex: Body, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    leaving, staying = tenant.ask(platform=ANNEX).ready(), tenant.ask(platform=ANNEX).ready()
+    site.operator.kill()
+    site.annex.server.stop()
+    leaving.delete()
+    waiting = tenant.ask(platform=ANNEX)
+
+    site.start_operator()
+
+    site.wait_for_platform(ANNEX, "False", "PlatformUnavailable")
+    tenant.site.wait_for_platform(WAREHOUSE)
+    assert staying.is_ready()
+    site.annex.server.start()
+    waiting.ready()
+    leaving.gone()
+    assert site.annex.roles() == {staying.role, waiting.role}
+
+
+def test_two_hundred_drops_that_cannot_succeed_delay_none_elsewhere(site: Site, annex: Body, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    tenant.policy(f"{tenant.name}-here")
+    stuck = [tenant.ask(platform=ANNEX) for _ in range(200)]
+    elsewhere = [tenant.ask() for _ in range(3)]
+    for asked in (*stuck, *elsewhere):
+        asked.ready()
+    site.annex.server.stop()
+    for asked in stuck:
+        asked.delete()
+    stuck[-1].refused("Dropping")
+
+    for asked in elsewhere:
+        asked.delete()
+        asked.gone(within=5)
+        assert not asked.has_role()
+    tenant.ask().ready(within=5)
+
+    assert not any(asked.is_gone() for asked in stuck)
+    site.annex.server.start()
+    for asked in stuck:
+        asked.gone(within=60)
+    assert site.annex.roles() == set()
+
+
+def test_a_platform_that_is_deleted_waits_for_its_last_role(site: Site, annex: Body, tenant: Tenant):
+    tenant.agent()
+    tenant.person()
+    policy = tenant.policy(platform=ANNEX)
+    asked = tenant.ask(platform=ANNEX).ready()
+
+    site.remove(annex)
+
+    assert site.cluster.read(annex).body["metadata"]["deletionTimestamp"]
+    site.told(policy, "Accepted", "False", "PlatformUnknown")
+    assert "no accepted DataPlatform is named annex" in tenant.ask(platform=ANNEX).refused("PlatformUnknown", granted="Unknown")
+    assert site.cluster.read(annex).ok
+    assert asked.rows("SELECT count(*) FROM people") == [(2,)]
+    asked.delete()
+    asked.gone()
+    assert site.annex.roles() == set()
+    eventually(lambda: site.cluster.read(annex).status == 404)
+    site.apply(data_platform(ANNEX, site.annex))
+    site.wait_for_platform(ANNEX)
+
+
+def test_a_platform_that_comes_last_serves_who_waited(site: Site, annex: Body, tenant: Tenant):
+    site.remove(annex)
+    eventually(lambda: site.cluster.read(annex).status == 404)
+    tenant.agent()
+    tenant.person()
+    policy = tenant.policy(platform=ANNEX)
+    asked = tenant.ask(platform=ANNEX)
+    asked.refused("PlatformUnknown", granted="Unknown")
+    site.told(policy, "Accepted", "False", "PlatformUnknown")
+
+    site.apply(data_platform(ANNEX, site.annex))
+
+    site.told(policy, "Ready", "True")
+    assert asked.ready().rows("SELECT count(*) FROM people") == [(2,)]
+
+
+class TestDrift:
+    def test_row_security_that_is_switched_off_ends_the_roles_that_read_there_and_stops_vending_until_it_is_back(
+        self, site: Site, tenant: Tenant
+    ):
+        warehouse = {"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}
+        tenant.agent()
+        tenant.person("anna", table=["reserves"])
+        tenant.person("bob")
+        only_anna = {
+            "matchAttributes": [
+                {"key": "tenant", "operator": "In", "values": [tenant.name]},
+                {"key": "table", "operator": "In", "values": ["reserves"]},
+            ]
+        }
+        tenant.policy(f"{tenant.name}-reserves", "reserves", users=only_anna, masks=[])
+        tenant.policy()
+        reader, other = tenant.ask("anna").ready(), tenant.ask("bob").ready()
+
+        site.warehouse.ask("ALTER TABLE claims.reserves DISABLE ROW LEVEL SECURITY")
+
+        assert "claims.reserves" in site.told(warehouse, "InSync", "False", "Drift")
+        reader.gone()
+        assert site.warehouse.ended(reader.role) == "Revoked"
+        assert other.is_ready()
+        waiting = tenant.ask("anna")
+        assert "claims.reserves" in waiting.refused("Rejected")
+        tenant.ask("bob").ready()
+        site.warehouse.ask("ALTER TABLE claims.reserves ENABLE ROW LEVEL SECURITY")
+        site.told(warehouse, "InSync", "True")
+        assert waiting.ready(within=60).rows("SELECT reserve_id FROM reserves") == [(31,)]
