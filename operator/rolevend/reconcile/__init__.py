@@ -1,6 +1,7 @@
 """The edge to Kubernetes: kopf's handlers and the loops beside them. They parse, call and report; they decide nothing.
 
-`objects` turns what the informers hold into a `vending.directory.Directory` and judges each object; `platforms` keeps a driver at
-work for every DataPlatform; `roles` remembers every VendedRole; `handlers` vends and drops them; `clock`, `reconsider` and `sweep`
-end them.
+What decides: `objects` holds what the informers bring, `picture` turns it into a `vending.directory.Directory`, and `judgement` says
+of each object whether it is accepted. What is done: `handlers` (kopf's) call `lifecycle`, which vends and drops one VendedRole;
+`roles` remembers them all; `clock`, `review` and `sweep` end them. `platforms` keeps a driver at work for every DataPlatform, in
+the threads of its `executor`. `status` is what a VendedRole is told.
 """

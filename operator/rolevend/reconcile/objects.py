@@ -13,7 +13,8 @@ from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kube.client import NAMESPACES, Body, Cluster, NotFound
 from rolevend.kube.client import Resource as Path
 from rolevend.kube.informer import Informer
-from rolevend.reconcile.picture import Judgement, Objects, Painter
+from rolevend.reconcile.judgement import Judgement
+from rolevend.reconcile.picture import Objects, Painter
 from rolevend.reconcile.platforms import Platforms
 from rolevend.resources import (
     API_VERSION,
