@@ -187,7 +187,7 @@ def test_words_in_camel_case_are_words_of_ours(path: Path):
     known = (
         types | reasons | error_names() | {kind.name for kind in KINDS} | set().union(*(enums(structural(kind.model)) for kind in KINDS))
     )
-    known |= constants("reconcile/lifecycle.py", "reconcile/platforms.py", "reconcile/status.py", "reconcile/sweep.py", "platforms/base.py")
+    known |= constants(*(f"reconcile/{each.name}" for each in (PACKAGE / "reconcile").glob("*.py")), "platforms/base.py")
     known |= {"IfNotPresent"}
     named = {word for word in spans(prose(path)) if re.fullmatch(r"([A-Z][a-z]+){2,}", word)}
     assert named - known == set()
