@@ -15,8 +15,8 @@ from rolevend.errors import Unavailable
 from rolevend.kube.client import NAMESPACES, Cluster
 from rolevend.kube.secrets import CredentialSecrets, Login, handle_key
 from rolevend.model import ClusterId, PlatformName
-from rolevend.platforms.base import Drift, Platform
 from rolevend.platforms import postgres
+from rolevend.platforms.base import Drift, Platform
 from rolevend.reconcile.handlers import configure, registry
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import Observed
@@ -51,7 +51,7 @@ async def run(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises if a part of it ends by itself: then the process must go, and be started again."""
     metrics = Metrics()
     health = Health()
-    probes = ProbeServer(settings.probe_host, settings.probe_port, metrics.registry, health.unhealthy, health.unready)
+    probes = ProbeServer(settings.probe_host, settings.probe_port, metrics.registry, health.unhealthy, health.unready, health.measure)
     cluster = await Cluster.connect(settings.kubeconfig)
     try:
         _log.info("probes and metrics", extra={"port": await probes.start()})
@@ -68,6 +68,10 @@ class Health:
 
     observed: Observed | None = None
     sweeper: Sweeper | None = None
+
+    def measure(self) -> None:
+        if self.sweeper is not None:
+            self.sweeper.measure()
 
     def unready(self) -> str:
         return self.observed.pending if self.observed else "the operator has not reached the API server yet"

@@ -63,7 +63,9 @@ class Cluster:
     async def connect(cls, kubeconfig: str | None, connections: int = 32) -> "Cluster":
         """Reads the credentials; talks to nobody yet. `kubeconfig` None means the pod's ServiceAccount."""
         if kubeconfig is not None and not Path(kubeconfig).is_file():
-            raise Rejected(f"no credentials for the Kubernetes API: there is no file {kubeconfig}; name one with --kubeconfig or KUBECONFIG")
+            raise Rejected(
+                f"no credentials for the Kubernetes API: there is no file {kubeconfig}; name one with --kubeconfig or KUBECONFIG"
+            )
         configuration = kubernetes_client.Configuration()
         try:
             if kubeconfig is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from rolevend.errors import Conflict, InvalidInput
+from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound
 from rolevend.model import RoleName
 from rolevend.platforms.base import Address, Credential, Secret
@@ -42,6 +42,9 @@ class CredentialSecrets:
         except AlreadyExists:
             kept = await self._cluster.get(SECRETS, request.name.name, request.name.namespace)
             return _kept(request, kept, fresh)
+        except NotPermitted as error:
+            where = f"namespace {request.name.namespace}"
+            raise NotPermitted(f"the operator may not write Secrets in {where}: add it to agentNamespaces in the chart's values") from error
         return fresh
 
 

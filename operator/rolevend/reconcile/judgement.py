@@ -161,10 +161,6 @@ def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> Finding:
     if problems:
         shown = "; ".join(problem.message for problem in problems[:_MOST_PROBLEMS])
         return Finding("Ready", "False", "NotGranted", f"{shown}{_more(problems)}")
-    if not counts["matchedTables"]:
-        return Finding(
-            "Ready", "False", "NoMatch", "no table and column is selected: see spec.tables, spec.columns, and the tags that they name"
-        )
     return Finding("Ready", "True", "InForce", f"grants {counts['matchedColumns']} columns of {counts['matchedTables']} tables")
 
 

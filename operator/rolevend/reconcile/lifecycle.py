@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from rolevend.errors import PlatformUnavailable, Rejected, RolevendError
+from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.kube.client import Body, Cluster, NotFound
 from rolevend.model import RoleName, Uid
 from rolevend.platforms.base import Ending, EndReason, Randomness
@@ -17,7 +17,7 @@ from rolevend.reconcile.roles import Roles, Standing, is_ready, request_of, stan
 from rolevend.reconcile.status import Report, dropping, granted, refused, unready, vended
 from rolevend.resources import VendedRole, parse
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.directory import Granted, Request
+from rolevend.vending.directory import Granted, Request, Undecided
 from rolevend.vending.vend import CredentialStore, Overtaken, end, vend
 
 _log = logging.getLogger(__name__)
@@ -92,8 +92,11 @@ class Lifecycle:
                 # An earlier run may have made the role, and could not say so before the grant was taken away.
                 await self._revoke(request, role.status.role_name, "PolicyChanged", verdict.message)
                 return Outcome({})
-            status, event = refused(report, verdict)
-            return Outcome(status, Event("Warning", event, verdict.message) if event else None)
+            status = refused(report, verdict)
+            if isinstance(verdict, Undecided):
+                return Outcome(status)
+            self._metrics.denials.labels(request.platform, verdict.reason).inc()
+            return Outcome(status, Event("Warning", "Denied", verdict.message))
         try:
             live = await self._vend(request, verdict, report)
         except Overtaken as error:
@@ -118,10 +121,6 @@ class Lifecycle:
         at_work = self._platforms.get(request.platform)
         if at_work is None or at_work.executor is None:
             raise PlatformUnavailable(f"DataPlatform {request.platform} is not connected yet")
-        drifted = {drift.table: drift.finding for drift in at_work.state.drift}
-        for shape in verdict.profile.tables:
-            if shape.table in drifted:
-                raise Rejected(f"DataPlatform {request.platform}: {shape.table}: {drifted[shape.table]}")
         recorded = report.role.status.role_name
         if recorded is not None and recorded != verdict.lease.role:
             raise Overtaken(f"{recorded} was begun under another handle")

@@ -37,11 +37,9 @@ def verdict_of(verdict: Verdict) -> tuple[Truth, str]:
             assert_never(verdict)
 
 
-def refused(report: Report, verdict: Undecided | Denied) -> tuple[Body, str]:
-    """And the reason of a Kubernetes Event, or nothing to tell."""
+def refused(report: Report, verdict: Undecided | Denied) -> Body:
     truth, message = verdict_of(verdict)
-    findings = [Finding("Granted", truth, verdict.reason, message), Finding("Ready", "False", verdict.reason, message)]
-    return report.status(findings), "Denied" if isinstance(verdict, Denied) else ""
+    return report.status([Finding("Granted", truth, verdict.reason, message), Finding("Ready", "False", verdict.reason, message)])
 
 
 def granted(report: Report, verdict: Granted, request: Request) -> Body:

@@ -90,7 +90,6 @@ class Sweeper:
             await executor.collect(kept, self._now() - timedelta(seconds=self._settings.profile_unused_seconds))
         except RolevendError as error:
             _log.warning("sweeping: %s", error, extra={"platform": name})
-        self._measure(name)
 
     async def _drop(self, name: PlatformName, executor: Executor, ending: Ending) -> None:
         dropped = await executor.drop(ending)
@@ -100,11 +99,13 @@ class Sweeper:
         self._metrics.orphan_roles.labels(name).inc()
         _log.warning("dropped an orphan: no object claims it", extra={"platform": name, "role": ending.role})
 
-    def _measure(self, name: PlatformName) -> None:
-        standing = list(self._lifecycle.roles.on(name))
-        self._metrics.live_roles.labels(name).set(sum(each.ready and each.ending_since is None for each in standing))
-        oldest = min((each.ending_since for each in standing if each.ending_since and each.role), default=None)
-        self._metrics.drop_overdue_seconds.labels(name).set((self._now() - oldest).total_seconds() if oldest else 0)
+    def measure(self) -> None:
+        """Brings the gauges of every platform up to date."""
+        for name, _ in self._platforms:
+            standing = list(self._lifecycle.roles.on(name))
+            self._metrics.live_roles.labels(name).set(sum(each.ready and each.ending_since is None for each in standing))
+            oldest = min((each.ending_since for each in standing if each.ending_since and each.role), default=None)
+            self._metrics.drop_overdue_seconds.labels(name).set((self._now() - oldest).total_seconds() if oldest else 0)
 
 
 def _is_ready(body: Body) -> bool:

@@ -45,9 +45,9 @@ class PlatformState(StatusPart):
 
     name: ObjectReferenceName
     """Name of the DataPlatform."""
-    state: Literal["Pending", "Live", "Dropping", "Dropped"]
+    state: Literal["Pending", "Live", "Dropping"]
     """How far it is. `Pending`: nothing can log in yet. `Live`: the role can log in until the expiry. `Dropping`: it is being taken away,
-    again and again until it is gone. `Dropped`: it was looked for and is gone, with its sessions."""
+    again and again until it was looked for and is gone, with its sessions; then this object goes, too."""
     profile: Annotated[str, Field(max_length=63)] | None = None
     """The shape of access that the role has, shared with every role of the same shape."""
     table_count: Count | None = None
@@ -60,7 +60,8 @@ class Ended(StatusPart):
     """Why the role was taken away. Written before the object is deleted."""
 
     reason: Literal["Released", "Revoked", "Expired"]
-    """What ended it. `Released`: the agent was done. `Revoked`: a person, or a change of policy, ended it. `Expired`: its time was over."""
+    """`Released`: the agent was done. `Expired`: its time was over. `Revoked`: a change of policy, or of the platform by hand,
+    ended it."""
     by: Sentence | None = None
     """Who ended it."""
     message: Sentence | None = None

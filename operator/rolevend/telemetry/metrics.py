@@ -38,6 +38,9 @@ class Metrics:
         self.revoked_roles = Counter(
             "rolevend_revoked_roles", "Live roles ended before their time", ["platform", "reason"], registry=self.registry
         )
+        self.denials = Counter(
+            "rolevend_denials", "Requests that policy, agent or platform denied", ["platform", "reason"], registry=self.registry
+        )
         self.policy_errors = Gauge("rolevend_policy_errors", "Objects that are not accepted", ["kind"], registry=self.registry)
         self.platform_up = Gauge(
             "rolevend_platform_up", "Whether the platform answered with both credentials", ["platform"], registry=self.registry

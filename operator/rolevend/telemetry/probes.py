@@ -13,10 +13,14 @@ Check = Callable[[], str]
 class ProbeServer:
     """`healthy` fails when only a restart helps; `ready` tells whether a request would be served now."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, healthy: Check, ready: Check) -> None:
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, healthy: Check, ready: Check, measure: Callable[[], None]
+    ) -> None:
+        """`measure` brings the gauges up to date before each scrape."""
         self._host = host
         self._port = port
         self._registry = registry
+        self._measure = measure
         application = web.Application()
         application.router.add_get("/healthz", _probe(healthy))
         application.router.add_get("/readyz", _probe(ready))
@@ -33,6 +37,7 @@ class ProbeServer:
         await self._runner.cleanup()
 
     async def _metrics(self, _request: web.Request) -> web.Response:
+        self._measure()
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
