@@ -39,8 +39,7 @@ def commands(stage: Stage) -> list[str]:
     secret = f"kubectl get secret {ANNA.name} -n {AGENTS} -o go-template='{{{{.data.uri | base64decode}}}}'"
     return [
         f"cd {shlex.quote(str(checkout()))}",
-        f"export KUBECONFIG={shlex.quote(str(stage.admin.kubeconfig))}",
-        f"export PATH={search_path(stage)}",
+        f"export KUBECONFIG={shlex.quote(str(stage.admin.kubeconfig))} PATH={search_path(stage)}",
         "",
         f"kubectl apply -f {EXAMPLE}",
         f"kubectl wait --for=condition=Ready -n {AGENTS} vendedrole --all",

@@ -1,0 +1,16 @@
+"""What more than one of these tests looks at."""
+
+import pytest
+from tests.e2e.command import rolevend
+
+from rolevend.demo.binaries import Binaries
+
+
+@pytest.fixture(scope="session")
+def told(binaries: Binaries) -> str:
+    """All that `make demo` says when all is well."""
+    with rolevend("demo") as demo:
+        status = demo.end()
+        assert status == 0, demo.output
+        assert demo.remains() == []
+        return demo.output

@@ -1,0 +1,83 @@
+"""The demo shows the main job, and fails when the main job is not done."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from tests.e2e.command import ROOT, rolevend, shows
+
+from rolevend.demo.binaries import Binaries
+
+MAIN_LINES = (
+    "1. The agent finbot asks the same question for two people, …",
+    "✓ after … s two roles are in PostgreSQL, until … UTC; all they can do is read",
+    "Anna AT denied …",
+    "Bob US denied …",
+    "✓ of 100,000 claims Anna's role reads … and Bob's …, none of them the same: …",
+    "✓ all … people of Anna's role and all … of Bob's are masked like this",
+    "2. The agent tries to get out of Anna's role",
+    "SET ROLE <Bob's role> permission denied to set role …",
+    "✓ afterwards the role has the rights and the expiry that it had, and the tables hold what they held",
+    "3. The time to live passes in the middle of a query",
+    "terminating connection due to administrator command",
+    "✓ the role is gone from pg_roles, with its sessions; the VendedRole is gone; the lease says Expired",
+    "✓ the role is gone from pg_roles, with its sessions; the VendedRole is gone; the lease says Released",
+    "✓ the role is gone from pg_roles, with its sessions; the VendedRole is gone; the lease says Revoked",
+    "user anna (https://idp.example.org)",
+    "All of it was checked against the database. …",
+)
+
+
+def files() -> list[Path]:
+    """What is in the folders that it reads, and beside them."""
+    folders = (ROOT / name for name in ("charts", "crds", "examples"))
+    return sorted([*ROOT.iterdir(), *(path for folder in folders for path in folder.rglob("*"))])
+
+
+@pytest.mark.parametrize("line", MAIN_LINES)
+def test_it_shows(told: str, line: str) -> None:
+    assert shows(told.splitlines(), line)
+
+
+def test_the_checkout_stays_as_it_was(binaries: Binaries) -> None:
+    before = files()
+    with rolevend("demo", "--claims", "1000") as demo:
+        demo.read_until("2. The agent tries")
+        assert files() == before
+        assert demo.interrupt() == 130
+    assert files() == before
+
+
+@pytest.mark.parametrize(
+    ("broken", "check"),
+    [
+        ("row-security", "row security: the countries in the answer for Anna"),
+        ("mask", "mask: all people of Anna's role"),
+        ("expiry", "expiry: the query ends with the role's time to live"),
+    ],
+)
+def test_it_fails_at_the_check_that_names_what_is_broken(binaries: Binaries, broken: str, check: str) -> None:
+    with rolevend("demo", "--claims", "2000", "--break", broken) as demo:
+        status = demo.end()
+        assert status == 1, demo.output
+        assert f"✗ check failed: {check}" in demo.output
+        assert "expected:" in demo.output
+        assert "seen:" in demo.output
+        assert demo.remains() == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "number", "status"),
+    [
+        ("starting Kubernetes", signal.SIGINT, 130),
+        ("installing rolevend", signal.SIGTERM, 128 + signal.SIGTERM),
+        ("2. The agent tries", signal.SIGINT, 130),
+        ("and is busy with:", signal.SIGHUP, 128 + signal.SIGHUP),
+    ],
+)
+def test_whoever_interrupts_it_finds_nothing_left(binaries: Binaries, moment: str, number: signal.Signals, status: int) -> None:
+    with rolevend("demo", "--claims", "2000") as demo:
+        demo.read_until(moment)
+        assert demo.interrupt(number) == status, demo.output
+        assert "Traceback" not in demo.output
+        assert demo.remains() == []

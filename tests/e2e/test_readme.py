@@ -1,0 +1,113 @@
+"""What README.md shows is what happens: its transcript, its commands and its manifests are held to the real thing."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from tests.e2e.command import DEADLINE, ROOT, rolevend, shows
+
+from rolevend.demo.binaries import Binaries
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE = ROOT / "examples" / "00-minimal"
+
+
+@dataclass
+class Typed:
+    """A command, and what is shown below it."""
+
+    command: str
+    shown: list[str]
+
+
+def section(title: str) -> str:
+    _, _, rest = README.partition(f"\n## {title}\n")
+    assert rest, f"README has no section {title!r}"
+    return rest.partition("\n## ")[0]
+
+
+def fences(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def typed(text: str) -> Iterator[Typed]:
+    """Every command of the console blocks, with what is shown for it."""
+    for block in fences(text, "console"):
+        for entry in re.split(r"^\$ ", block.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
+            command, *shown = entry.splitlines()
+            yield Typed(command, [line for line in shown if line.strip()])
+
+
+def prelude(output: str) -> list[str]:
+    """The lines that a person pastes into a second terminal."""
+    lines = [line.strip() for line in output.splitlines() if re.match(r" *(cd|export) ", line)]
+    return lines[:2]
+
+
+def run(script: list[str]) -> "list[tuple[int, list[str]]]":
+    """(exit status, output) of each command, typed one after the other into one shell."""
+    mark = "@@@"
+    text = "\n".join(f'{line}\necho "{mark}$?"' for line in script)
+    answer = subprocess.run(["bash"], input=text, cwd="/", stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True, timeout=DEADLINE)
+    ends = re.split(rf"^{mark}(\d+)\n", answer.stdout, flags=re.MULTILINE)
+    return [(int(status), output.splitlines()) for output, status in zip(ends[::2], ends[1::2], strict=False)]
+
+
+def test_the_transcript_is_what_the_demo_says(told: str) -> None:
+    (transcript,) = fences(section("What the demo shows"), "text")
+    said = told.splitlines()
+    for line in transcript.splitlines():
+        assert shows(said, line), line
+
+
+def test_the_commands_to_try_do_what_is_shown(binaries: Binaries) -> None:
+    first, *commands = typed(section("Try it by hand"))
+    assert first.command == "make dev"
+    with rolevend("demo", "--dev") as dev:
+        before = prelude(dev.read_until("Ctrl-C here"))
+        answers = run([*before, *(each.command for each in commands)])[len(before) :]
+        assert len(answers) == len(commands)
+        for each, (status, output) in zip(commands, answers, strict=True):
+            meant_to_fail = any("error:" in line.lower() for line in each.shown)
+            assert (status != 0) == meant_to_fail, (each.command, output)
+            for line in each.shown:
+                assert shows(output, line), (each.command, line, output)
+        assert dev.interrupt() == 0, dev.output
+        assert dev.remains() == []
+
+
+def test_what_make_dev_prints_works_as_it_is_printed(binaries: Binaries) -> None:
+    with rolevend("demo", "--dev", "--claims", "1000") as dev:
+        output = dev.read_until("Ctrl-C here")
+        printed = output.partition("In another terminal:")[2].partition("# ")[0]
+        lines = [line.strip() for line in printed.splitlines() if line.strip()]
+        assert len(lines) > 4
+        assert [(line, output) for line, (status, output) in zip(lines, run(lines), strict=True) if status != 0] == []
+        *_, (_, rows) = run(lines)
+        assert shows(rows, "*** … | … | …-01-01 | DE") or shows(rows, "***… | … | …-01-01 | …")
+        before, superuser = prelude(output), re.search(r"^ *(psql postgresql.*)$", output, re.MULTILINE)
+        assert superuser is not None
+        assert run([*before, f"{superuser[1]} -Atc 'SELECT count(*) FROM claims.claims'"])[-1] == (0, ["1000"])
+        become_agent = re.findall(r"^ *(export KUBECONFIG=\S+)$", output, re.MULTILINE)[-1]
+        assert run([*before, become_agent, "kubectl auth whoami -o jsonpath='{.status.userInfo.username}{\"\\n\"}'"])[-1] == (
+            0,
+            ["system:serviceaccount:agents:finbot"],
+        )
+
+
+def test_its_manifests_are_those_of_the_example() -> None:
+    shown = [each for block in fences(section("Install it on a cluster"), "yaml") for each in yaml.safe_load_all(block)]
+    files = ("platform.yaml", "access.yaml")
+    there = [each for name in files for each in yaml.safe_load_all((EXAMPLE / name).read_text(encoding="utf-8"))]
+    assert shown
+    for each in shown:
+        assert each in there
+
+
+def test_the_files_that_its_commands_name_are_there() -> None:
+    named = {word for each in typed(README) for word in each.command.split() if re.match(r"(examples|charts)/", word)}
+    assert named
+    assert [name for name in named if not Path(ROOT / name).exists()] == []
