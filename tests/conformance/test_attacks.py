@@ -361,6 +361,32 @@ class TestTheOperatorsLogins:
         statement = f"SELECT rolevend.record_profile('{of}', 'c', '', '{{}}', '{{}}')"
         assert refused(lambda: programmer.run(statement)) == "23514"
 
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "make_templates('{{rv_owner}}')",
+            "make_templates('{{postgres,NULL}}')",
+            "make_profile('mine')",
+            "hand_over('public', '{{\"v\": \"{template}\"}}')",
+            "hand_over('{profile}', '{{\"people\": \"postgres\"}}')",
+        ],
+    )
+    def test_the_programmer_makes_templates_and_profiles_only(self, attack: Attack, call: str):
+        programmer = attack.bench.login_of(attack.bench.programmer)
+        assert refused(lambda: programmer.run(f"SELECT rolevend.{call}".format(**attack.words))) == INVALID_PARAMETER
+
+    @pytest.mark.parametrize("call", ["drop_template('{owner}')", "drop_profile('{owner}')", "drop_profile('postgres')"])
+    def test_the_programmer_drops_nothing_else(self, attack: Attack, call: str):
+        programmer = attack.bench.login_of(attack.bench.programmer)
+        state = None
+        try:
+            programmer.run(f"SELECT rolevend.{call}".format(**attack.words))
+        except psycopg.Error as error:
+            state = error.sqlstate
+        assert state in (None, "2BP01")
+        assert attack.bench.exists(attack.bench.owner)
+        assert attack.bench.exists("postgres")
+
     @pytest.mark.parametrize("password", ["plaintext", "md5" + "0" * 32, "SCRAM-SHA-256$4096:c2FsdA==$x:y", ""])
     def test_a_password_that_is_not_hashed_is_refused(self, attack: Attack, password: str):
         assert self._vend(attack, "IMMUTA_VENDED_A_B_C", attack.lease.profile, "1 hour", password) == INVALID_PARAMETER
@@ -374,7 +400,12 @@ class TestTheOperatorsLogins:
             "GRANT rv_owner TO {programmer}",
             "SET ROLE rv_owner",
             "SET ROLE {owner}",
+            "CREATE ROLE mine",
             "CREATE ROLE mine SUPERUSER",
+            "SET ROLE {template}",
+            "GRANT {template} TO {programmer}",
+            "DROP ROLE {template}",
+            "DELETE FROM rolevend.template",
             "CREATE ROLE mine BYPASSRLS",
             "SELECT rolevend.vend('IMMUTA_VENDED_A_B_C', 'c', 'u', '{profile}', 'v', now(), 'a', 'i', 's', '{{}}')",
             "UPDATE rolevend.lease SET expires_at = 'infinity'",

@@ -161,3 +161,22 @@ def test_who_reads_a_table_today_goes_on_reading_all_of_it(bench: PostgresBench)
     finally:
         for role in ("by_name", "by_column", "by_group", "by_all", "the_group"):
             bench.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_who_is_granted_a_governed_table_later_is_named_and_can_be_admitted(bench: PostgresBench):
+    """Otherwise it would see an empty table, and nobody would know why."""
+    table = bench.people()
+    bench.platform.ensure(profile(shape(table)))
+    bench.run('CREATE ROLE "a late one" LOGIN PASSWORD \'x\'; GRANT rv_public TO "a late one"')
+    bench.run(f'GRANT USAGE ON SCHEMA {table.id.schema} TO "a late one"; GRANT SELECT ON {table.id} TO "a late one"')
+    try:
+        session = bench.session("a late one", "x")
+        assert session.rows(f"SELECT * FROM {table.id}") == []
+        (said,) = [text for text in bench.platform.facts().limitations if "a late one" in text]
+        bench.run(said[said.index("SELECT rolevend.admit") :])
+        assert session.rows(f"SELECT count(*) FROM {table.id}") == [(6,)]
+        assert not any("a late one" in text for text in bench.platform.facts().limitations)
+        assert bench.platform.drift() == []
+        session.close()
+    finally:
+        bench.run('DROP OWNED BY "a late one"; DROP ROLE "a late one"')

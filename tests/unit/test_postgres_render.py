@@ -13,7 +13,7 @@ from rolevend.errors import InvalidInput
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Condition, Profile, TableShape
 from rolevend.platforms.postgres.predicate import predicate_text
-from rolevend.platforms.postgres.render import render, template_of
+from rolevend.platforms.postgres.render import render, roles, template_of
 from rolevend.platforms.postgres.types import type_name
 from rolevend.policy.binding import bind
 from rolevend.policy.expression import (
@@ -144,7 +144,8 @@ PROFILES = {
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_profile_is_built_with_these_words(name: str):
     rendered = render(Profile(ProfileName("rv_p_3f9a1c"), PROFILES[name]), CLUSTER)
-    parts = [(f"create template of {each.table}", each.create) for each in rendered.templates]
+    parts = [("make the roles", roles(rendered.templates))]
+    parts += [(f"create template of {each.table}", each.create) for each in rendered.templates]
     if name == "one_grant":
         parts += [("renew the template", rendered.templates[0].renew), ("renew the profile", rendered.renew)]
     parts.append(("create the profile", rendered.create))

@@ -1,8 +1,14 @@
+-- make the roles
+BEGIN;
+SET LOCAL lock_timeout = '200ms';
+SET LOCAL synchronous_commit = off;
+SELECT rolevend.make_templates(ARRAY['rv_t_b3db70ffd828be57bff565ed632fee9a']);
+COMMIT;
+
 -- create template of raw.customers
 BEGIN;
 SET LOCAL lock_timeout = '200ms';
-CREATE ROLE "rv_t_b3db70ffd828be57bff565ed632fee9a" NOLOGIN;
-GRANT rv_template TO "rv_t_b3db70ffd828be57bff565ed632fee9a" WITH INHERIT TRUE, SET FALSE;
+SET LOCAL synchronous_commit = off;
 SELECT rolevend.govern('"raw"."customers"');
 CREATE POLICY "rv_t_b3db70ffd828be57bff565ed632fee9a" ON "raw"."customers" AS RESTRICTIVE FOR SELECT TO "rv_t_b3db70ffd828be57bff565ed632fee9a"
     USING ((SELECT rolevend.live()));
@@ -15,11 +21,9 @@ COMMIT;
 -- create the profile
 BEGIN;
 SET LOCAL lock_timeout = '200ms';
-CREATE ROLE "rv_p_3f9a1c" NOLOGIN;
-GRANT rv_connect TO "rv_p_3f9a1c" WITH INHERIT TRUE, SET FALSE;
+SELECT rolevend.make_profile('rv_p_3f9a1c');
 CREATE SCHEMA "rv_p_3f9a1c";
 GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
-GRANT CREATE ON SCHEMA "rv_p_3f9a1c" TO "rv_t_b3db70ffd828be57bff565ed632fee9a";
 CREATE VIEW "rv_p_3f9a1c"."customers" AS
     SELECT t."id" AS "id",
            t."region" AS "region",
@@ -34,7 +38,6 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
       FROM "raw"."customers" AS t
      WHERE (SELECT rolevend.live());
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
-ALTER VIEW "rv_p_3f9a1c"."customers" OWNER TO "rv_t_b3db70ffd828be57bff565ed632fee9a";
-REVOKE CREATE ON SCHEMA "rv_p_3f9a1c" FROM "rv_t_b3db70ffd828be57bff565ed632fee9a";
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '5a88e8f9caf567e1513752c2c29c5643d828d42759d50f44d8141dcea1de58fa', ARRAY['rv_t_b3db70ffd828be57bff565ed632fee9a'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_b3db70ffd828be57bff565ed632fee9a"}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '33cb7eecea6ade9f0d340fb77c2c7cfdaacd696f93960dd3db6c6b7a2fe26756', ARRAY['rv_t_b3db70ffd828be57bff565ed632fee9a'], '{"customers": ["raw", "customers"]}');
 COMMIT;

@@ -1,30 +1,36 @@
+-- make the roles
+BEGIN;
+SET LOCAL lock_timeout = '200ms';
+SET LOCAL synchronous_commit = off;
+SELECT rolevend.make_templates(ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440']);
+COMMIT;
+
 -- create template of raw.customers
 BEGIN;
 SET LOCAL lock_timeout = '200ms';
-CREATE ROLE "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25" NOLOGIN;
-GRANT rv_template TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25" WITH INHERIT TRUE, SET FALSE;
+SET LOCAL synchronous_commit = off;
 SELECT rolevend.govern('"raw"."customers"');
-CREATE POLICY "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25" ON "raw"."customers" AS RESTRICTIVE FOR SELECT TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25"
-    USING ((SELECT rolevend.live()) AND "region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
-CREATE POLICY "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25_open" ON "raw"."customers" AS PERMISSIVE FOR SELECT TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25"
-    USING ((SELECT rolevend.live()) AND "region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
-GRANT SELECT ON TABLE "raw"."customers" TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25";
-SELECT rolevend.record_template('rv_t_962aef34eef2ed0ebf3e3fa7aa930b25', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'customers');
+CREATE POLICY "rv_t_85b6becbfa51aff6d31fa4bbabd43440" ON "raw"."customers" AS RESTRICTIVE FOR SELECT TO "rv_t_85b6becbfa51aff6d31fa4bbabd43440"
+    USING ("region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
+CREATE POLICY "rv_t_85b6becbfa51aff6d31fa4bbabd43440_open" ON "raw"."customers" AS PERMISSIVE FOR SELECT TO "rv_t_85b6becbfa51aff6d31fa4bbabd43440"
+    USING ("region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
+GRANT SELECT ON TABLE "raw"."customers" TO "rv_t_85b6becbfa51aff6d31fa4bbabd43440";
+SELECT rolevend.record_template('rv_t_85b6becbfa51aff6d31fa4bbabd43440', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'customers');
 COMMIT;
 
 -- renew the template
 BEGIN;
 SET LOCAL lock_timeout = '200ms';
-DROP POLICY IF EXISTS "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25" ON "raw"."customers";
-DROP POLICY IF EXISTS "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25_open" ON "raw"."customers";
-GRANT rv_template TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25" WITH INHERIT TRUE, SET FALSE;
+SET LOCAL synchronous_commit = off;
+DROP POLICY IF EXISTS "rv_t_85b6becbfa51aff6d31fa4bbabd43440" ON "raw"."customers";
+DROP POLICY IF EXISTS "rv_t_85b6becbfa51aff6d31fa4bbabd43440_open" ON "raw"."customers";
 SELECT rolevend.govern('"raw"."customers"');
-CREATE POLICY "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25" ON "raw"."customers" AS RESTRICTIVE FOR SELECT TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25"
-    USING ((SELECT rolevend.live()) AND "region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
-CREATE POLICY "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25_open" ON "raw"."customers" AS PERMISSIVE FOR SELECT TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25"
-    USING ((SELECT rolevend.live()) AND "region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
-GRANT SELECT ON TABLE "raw"."customers" TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25";
-SELECT rolevend.record_template('rv_t_962aef34eef2ed0ebf3e3fa7aa930b25', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'customers');
+CREATE POLICY "rv_t_85b6becbfa51aff6d31fa4bbabd43440" ON "raw"."customers" AS RESTRICTIVE FOR SELECT TO "rv_t_85b6becbfa51aff6d31fa4bbabd43440"
+    USING ("region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
+CREATE POLICY "rv_t_85b6becbfa51aff6d31fa4bbabd43440_open" ON "raw"."customers" AS PERMISSIVE FOR SELECT TO "rv_t_85b6becbfa51aff6d31fa4bbabd43440"
+    USING ("region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
+GRANT SELECT ON TABLE "raw"."customers" TO "rv_t_85b6becbfa51aff6d31fa4bbabd43440";
+SELECT rolevend.record_template('rv_t_85b6becbfa51aff6d31fa4bbabd43440', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'customers');
 COMMIT;
 
 -- renew the profile
@@ -33,7 +39,6 @@ SET LOCAL lock_timeout = '200ms';
 DROP SCHEMA IF EXISTS "rv_p_3f9a1c" CASCADE;
 CREATE SCHEMA "rv_p_3f9a1c";
 GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
-GRANT CREATE ON SCHEMA "rv_p_3f9a1c" TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25";
 CREATE VIEW "rv_p_3f9a1c"."customers" AS
     SELECT t."id" AS "id",
            t."region" AS "region",
@@ -48,19 +53,16 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
       FROM "raw"."customers" AS t
      WHERE (SELECT rolevend.live());
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
-ALTER VIEW "rv_p_3f9a1c"."customers" OWNER TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25";
-REVOKE CREATE ON SCHEMA "rv_p_3f9a1c" FROM "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25";
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '216ee87914d7b1d81c6af9d6fd25067ab03c46d396ad55e60d952352c9800337', ARRAY['rv_t_962aef34eef2ed0ebf3e3fa7aa930b25'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440"}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '1ef1be58213abeb61f1de0e6b9964e4f530b9ec06674b708cb5c6e3d5a1cd005', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}');
 COMMIT;
 
 -- create the profile
 BEGIN;
 SET LOCAL lock_timeout = '200ms';
-CREATE ROLE "rv_p_3f9a1c" NOLOGIN;
-GRANT rv_connect TO "rv_p_3f9a1c" WITH INHERIT TRUE, SET FALSE;
+SELECT rolevend.make_profile('rv_p_3f9a1c');
 CREATE SCHEMA "rv_p_3f9a1c";
 GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
-GRANT CREATE ON SCHEMA "rv_p_3f9a1c" TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25";
 CREATE VIEW "rv_p_3f9a1c"."customers" AS
     SELECT t."id" AS "id",
            t."region" AS "region",
@@ -75,7 +77,6 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
       FROM "raw"."customers" AS t
      WHERE (SELECT rolevend.live());
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
-ALTER VIEW "rv_p_3f9a1c"."customers" OWNER TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25";
-REVOKE CREATE ON SCHEMA "rv_p_3f9a1c" FROM "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25";
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '216ee87914d7b1d81c6af9d6fd25067ab03c46d396ad55e60d952352c9800337', ARRAY['rv_t_962aef34eef2ed0ebf3e3fa7aa930b25'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440"}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '1ef1be58213abeb61f1de0e6b9964e4f530b9ec06674b708cb5c6e3d5a1cd005', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}');
 COMMIT;

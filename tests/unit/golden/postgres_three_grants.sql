@@ -1,25 +1,29 @@
+-- make the roles
+BEGIN;
+SET LOCAL lock_timeout = '200ms';
+SET LOCAL synchronous_commit = off;
+SELECT rolevend.make_templates(ARRAY['rv_t_b2af8a9532ad691c35a8ef8bd5363aa6']);
+COMMIT;
+
 -- create template of raw.customers
 BEGIN;
 SET LOCAL lock_timeout = '200ms';
-CREATE ROLE "rv_t_d6489c011b46a1f1d9fb751efe208bc1" NOLOGIN;
-GRANT rv_template TO "rv_t_d6489c011b46a1f1d9fb751efe208bc1" WITH INHERIT TRUE, SET FALSE;
+SET LOCAL synchronous_commit = off;
 SELECT rolevend.govern('"raw"."customers"');
-CREATE POLICY "rv_t_d6489c011b46a1f1d9fb751efe208bc1" ON "raw"."customers" AS RESTRICTIVE FOR SELECT TO "rv_t_d6489c011b46a1f1d9fb751efe208bc1"
-    USING ((SELECT rolevend.live()) AND (("region" = ANY ((SELECT rolevend.attr('regions'))::text[])) OR ((SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND ("id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR "region" = 'EU'::text)) OR ((SELECT rolevend.attr('regions')) IS NOT NULL AND NOT (("region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR "ssn" IS NULL)))));
-CREATE POLICY "rv_t_d6489c011b46a1f1d9fb751efe208bc1_open" ON "raw"."customers" AS PERMISSIVE FOR SELECT TO "rv_t_d6489c011b46a1f1d9fb751efe208bc1"
-    USING ((SELECT rolevend.live()) AND (("region" = ANY ((SELECT rolevend.attr('regions'))::text[])) OR ((SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND ("id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR "region" = 'EU'::text)) OR ((SELECT rolevend.attr('regions')) IS NOT NULL AND NOT (("region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR "ssn" IS NULL)))));
-GRANT SELECT ON TABLE "raw"."customers" TO "rv_t_d6489c011b46a1f1d9fb751efe208bc1";
-SELECT rolevend.record_template('rv_t_d6489c011b46a1f1d9fb751efe208bc1', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'customers');
+CREATE POLICY "rv_t_b2af8a9532ad691c35a8ef8bd5363aa6" ON "raw"."customers" AS RESTRICTIVE FOR SELECT TO "rv_t_b2af8a9532ad691c35a8ef8bd5363aa6"
+    USING ((("region" = ANY ((SELECT rolevend.attr('regions'))::text[])) OR ((SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND ("id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR "region" = 'EU'::text)) OR ((SELECT rolevend.attr('regions')) IS NOT NULL AND NOT (("region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR "ssn" IS NULL)))));
+CREATE POLICY "rv_t_b2af8a9532ad691c35a8ef8bd5363aa6_open" ON "raw"."customers" AS PERMISSIVE FOR SELECT TO "rv_t_b2af8a9532ad691c35a8ef8bd5363aa6"
+    USING ((("region" = ANY ((SELECT rolevend.attr('regions'))::text[])) OR ((SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND ("id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR "region" = 'EU'::text)) OR ((SELECT rolevend.attr('regions')) IS NOT NULL AND NOT (("region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR "ssn" IS NULL)))));
+GRANT SELECT ON TABLE "raw"."customers" TO "rv_t_b2af8a9532ad691c35a8ef8bd5363aa6";
+SELECT rolevend.record_template('rv_t_b2af8a9532ad691c35a8ef8bd5363aa6', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'customers');
 COMMIT;
 
 -- create the profile
 BEGIN;
 SET LOCAL lock_timeout = '200ms';
-CREATE ROLE "rv_p_3f9a1c" NOLOGIN;
-GRANT rv_connect TO "rv_p_3f9a1c" WITH INHERIT TRUE, SET FALSE;
+SELECT rolevend.make_profile('rv_p_3f9a1c');
 CREATE SCHEMA "rv_p_3f9a1c";
 GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
-GRANT CREATE ON SCHEMA "rv_p_3f9a1c" TO "rv_t_d6489c011b46a1f1d9fb751efe208bc1";
 CREATE VIEW "rv_p_3f9a1c"."customers" AS
     SELECT t."id" AS "id",
            t."region" AS "region",
@@ -34,7 +38,6 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
       FROM "raw"."customers" AS t
      WHERE (SELECT rolevend.live());
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
-ALTER VIEW "rv_p_3f9a1c"."customers" OWNER TO "rv_t_d6489c011b46a1f1d9fb751efe208bc1";
-REVOKE CREATE ON SCHEMA "rv_p_3f9a1c" FROM "rv_t_d6489c011b46a1f1d9fb751efe208bc1";
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'c57666b549a53152d3bbce3ae3521fb25b6eaf7557c5fb72f4aa1de9c4f14c10', ARRAY['rv_t_d6489c011b46a1f1d9fb751efe208bc1'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_b2af8a9532ad691c35a8ef8bd5363aa6"}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'fea45cd11e47b629a11b100977574cbd78c2263a3744c03767cea8a00e325597', ARRAY['rv_t_b2af8a9532ad691c35a8ef8bd5363aa6'], '{"customers": ["raw", "customers"]}');
 COMMIT;

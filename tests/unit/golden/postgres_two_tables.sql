@@ -1,39 +1,42 @@
+-- make the roles
+BEGIN;
+SET LOCAL lock_timeout = '200ms';
+SET LOCAL synchronous_commit = off;
+SELECT rolevend.make_templates(ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440', 'rv_t_5b43ea9c878889abb34a2d452404b502']);
+COMMIT;
+
 -- create template of raw.customers
 BEGIN;
 SET LOCAL lock_timeout = '200ms';
-CREATE ROLE "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25" NOLOGIN;
-GRANT rv_template TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25" WITH INHERIT TRUE, SET FALSE;
+SET LOCAL synchronous_commit = off;
 SELECT rolevend.govern('"raw"."customers"');
-CREATE POLICY "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25" ON "raw"."customers" AS RESTRICTIVE FOR SELECT TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25"
-    USING ((SELECT rolevend.live()) AND "region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
-CREATE POLICY "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25_open" ON "raw"."customers" AS PERMISSIVE FOR SELECT TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25"
-    USING ((SELECT rolevend.live()) AND "region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
-GRANT SELECT ON TABLE "raw"."customers" TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25";
-SELECT rolevend.record_template('rv_t_962aef34eef2ed0ebf3e3fa7aa930b25', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'customers');
+CREATE POLICY "rv_t_85b6becbfa51aff6d31fa4bbabd43440" ON "raw"."customers" AS RESTRICTIVE FOR SELECT TO "rv_t_85b6becbfa51aff6d31fa4bbabd43440"
+    USING ("region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
+CREATE POLICY "rv_t_85b6becbfa51aff6d31fa4bbabd43440_open" ON "raw"."customers" AS PERMISSIVE FOR SELECT TO "rv_t_85b6becbfa51aff6d31fa4bbabd43440"
+    USING ("region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
+GRANT SELECT ON TABLE "raw"."customers" TO "rv_t_85b6becbfa51aff6d31fa4bbabd43440";
+SELECT rolevend.record_template('rv_t_85b6becbfa51aff6d31fa4bbabd43440', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'customers');
 COMMIT;
 
 -- create template of raw.orders
 BEGIN;
 SET LOCAL lock_timeout = '200ms';
-CREATE ROLE "rv_t_0554f70f1177bc49b8ce90f2a1674b24" NOLOGIN;
-GRANT rv_template TO "rv_t_0554f70f1177bc49b8ce90f2a1674b24" WITH INHERIT TRUE, SET FALSE;
+SET LOCAL synchronous_commit = off;
 SELECT rolevend.govern('"raw"."orders"');
-CREATE POLICY "rv_t_0554f70f1177bc49b8ce90f2a1674b24" ON "raw"."orders" AS RESTRICTIVE FOR SELECT TO "rv_t_0554f70f1177bc49b8ce90f2a1674b24"
-    USING ((SELECT rolevend.live()) AND "region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
-CREATE POLICY "rv_t_0554f70f1177bc49b8ce90f2a1674b24_open" ON "raw"."orders" AS PERMISSIVE FOR SELECT TO "rv_t_0554f70f1177bc49b8ce90f2a1674b24"
-    USING ((SELECT rolevend.live()) AND "region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
-GRANT SELECT ON TABLE "raw"."orders" TO "rv_t_0554f70f1177bc49b8ce90f2a1674b24";
-SELECT rolevend.record_template('rv_t_0554f70f1177bc49b8ce90f2a1674b24', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'orders');
+CREATE POLICY "rv_t_5b43ea9c878889abb34a2d452404b502" ON "raw"."orders" AS RESTRICTIVE FOR SELECT TO "rv_t_5b43ea9c878889abb34a2d452404b502"
+    USING ("region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
+CREATE POLICY "rv_t_5b43ea9c878889abb34a2d452404b502_open" ON "raw"."orders" AS PERMISSIVE FOR SELECT TO "rv_t_5b43ea9c878889abb34a2d452404b502"
+    USING ("region" = ANY ((SELECT rolevend.attr('regions'))::text[]));
+GRANT SELECT ON TABLE "raw"."orders" TO "rv_t_5b43ea9c878889abb34a2d452404b502";
+SELECT rolevend.record_template('rv_t_5b43ea9c878889abb34a2d452404b502', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'orders');
 COMMIT;
 
 -- create the profile
 BEGIN;
 SET LOCAL lock_timeout = '200ms';
-CREATE ROLE "rv_p_3f9a1c" NOLOGIN;
-GRANT rv_connect TO "rv_p_3f9a1c" WITH INHERIT TRUE, SET FALSE;
+SELECT rolevend.make_profile('rv_p_3f9a1c');
 CREATE SCHEMA "rv_p_3f9a1c";
 GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
-GRANT CREATE ON SCHEMA "rv_p_3f9a1c" TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25", "rv_t_0554f70f1177bc49b8ce90f2a1674b24";
 CREATE VIEW "rv_p_3f9a1c"."customers" AS
     SELECT t."id" AS "id",
            t."region" AS "region",
@@ -53,8 +56,6 @@ CREATE VIEW "rv_p_3f9a1c"."orders" AS
       FROM "raw"."orders" AS t
      WHERE (SELECT rolevend.live());
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
-ALTER VIEW "rv_p_3f9a1c"."customers" OWNER TO "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25";
-ALTER VIEW "rv_p_3f9a1c"."orders" OWNER TO "rv_t_0554f70f1177bc49b8ce90f2a1674b24";
-REVOKE CREATE ON SCHEMA "rv_p_3f9a1c" FROM "rv_t_962aef34eef2ed0ebf3e3fa7aa930b25", "rv_t_0554f70f1177bc49b8ce90f2a1674b24";
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '507b19ac0c7107afc5fa0a0b9a6f8dd52584d980a6f090c4a2fa49df44c3a8ee', ARRAY['rv_t_962aef34eef2ed0ebf3e3fa7aa930b25', 'rv_t_0554f70f1177bc49b8ce90f2a1674b24'], '{"customers": ["raw", "customers"], "orders": ["raw", "orders"]}');
+SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440", "orders": "rv_t_5b43ea9c878889abb34a2d452404b502"}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'd0437b354ca6a4d57f6f1a0033ec42229af6bf81933d384f9fc02a6074bd48bb', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440', 'rv_t_5b43ea9c878889abb34a2d452404b502'], '{"customers": ["raw", "customers"], "orders": ["raw", "orders"]}');
 COMMIT;

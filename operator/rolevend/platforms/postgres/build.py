@@ -17,7 +17,7 @@ from rolevend.errors import Conflict, PlatformBusy
 from rolevend.model import ProfileName
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.files import query
-from rolevend.platforms.postgres.render import ProfileText, Template
+from rolevend.platforms.postgres.render import ProfileText, Template, roles
 
 _TOGETHER = 25
 """Transactions in one message to the server: a slow network is waited for once."""
@@ -62,7 +62,8 @@ def build(connection: Connection, wanted: ProfileText, attempts: int, sleep: Cal
                 sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT)
             left -= 1
-            _run(connection, steps)
+            if _run(connection, steps):
+                return
 
 
 def look(connection: Connection, wanted: ProfileText) -> tuple[ProfileState | None, dict[str, TemplateState]]:
@@ -81,11 +82,12 @@ def steps_for(wanted: ProfileText, profile: ProfileState | None, templates: dict
             raise Conflict(f"table {template.table} was changed by hand: {state.finding}; {mend(template)}")
     if profile is not None and profile.altered and profile.digest == wanted.digest:
         raise Conflict(f"profile {wanted.name}: a view was changed by hand; {mend(wanted.templates[0])}")
-    steps = [
-        Step(template.renew if templates[template.name].role_exists else template.create, f"table {template.table}")
-        for template in wanted.templates
-        if templates[template.name].must_be_made
-    ]
+    missing = [template for template in wanted.templates if templates[template.name].must_be_made]
+    without_role = [template for template in missing if not templates[template.name].role_exists]
+    steps = [Step(roles(without_role), "the list of roles")] if without_role else []
+    for template in missing:
+        text = template.renew if templates[template.name].role_exists else template.create
+        steps.append(Step(text, f"table {template.table}"))
     if profile is None:
         steps.append(Step(wanted.create, f"a table of profile {wanted.name}"))
     elif profile.digest != wanted.digest or profile.stale or profile.drift is not None or steps:
@@ -100,8 +102,8 @@ def mend(template: Template) -> str:
     return f"put it right, or look at it and have it made anew with: {call}"
 
 
-def _run(connection: Connection, steps: Sequence[Step]) -> None:
-    """Runs until something passing is in the way, or to the end."""
+def _run(connection: Connection, steps: Sequence[Step]) -> bool:
+    """Runs until something passing is in the way, or to the end: True."""
     for together in _batches(steps):
         try:
             connection.execute(sql.SQL("\n".join(step.text for step in together)))
@@ -109,7 +111,8 @@ def _run(connection: Connection, steps: Sequence[Step]) -> None:
             connection.rollback()
             if error.sqlstate not in _PASSING:
                 raise
-            return
+            return False
+    return True
 
 
 def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:

@@ -191,7 +191,5 @@ def _pool(address: Address, login: Login, tls: Tls, limits: Limits, *, programme
             "statement_timeout": f"{statement_timeout * 1000:.0f}",
             "lock_timeout": f"{limits.lock_timeout * 1000:.0f}",
             "idle_in_transaction_session_timeout": "30000",
-            # The programmer hands views over to the roles that it makes; what these may read it need not read itself.
-            **({"createrole_self_grant": "set"} if programmer else {}),
         },
     )

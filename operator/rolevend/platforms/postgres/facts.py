@@ -14,7 +14,7 @@ def facts_of(connection: Connection) -> ServerFacts:
     """`PlatformUnavailable` where the installation is missing, or older than what this driver calls."""
     row = connection.execute(query("facts"), {}).fetchone()
     assert row is not None  # noqa: S101 - an aggregate has one row
-    version, identifier, installed, may_trigger, has_trigger, swept, prepared, open_databases, strays = row
+    version, identifier, installed, may_trigger, has_trigger, swept, prepared, open_databases, strays, blind = row
     if installed is None or installed < VERSION:
         raise PlatformUnavailable(f"cannot vend here: {NOT_INSTALLED}")
     limitations = [
@@ -30,6 +30,7 @@ def facts_of(connection: Connection) -> ServerFacts:
             bool(open_databases),
             f"open to PUBLIC, and so to vended roles: {_some(open_databases)}; plan and run the installation again",
         ),
+        (bool(blind), f"may read a governed table and see no row of it, being granted it later; admit them: {_some(blind)}"),
         (bool(strays), f"roles that look vended and have no lease: {_some(strays)}; drop them by hand"),
     ]
     return ServerFacts(version, identifier, tuple(text for holds, text in limitations if holds))

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from rolevend.errors import Conflict, InvalidInput, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
 
 NOT_INSTALLED = "rolevend is not installed in this database, or an older version of it is: plan and run the installation"
 
 _BY_STATE: dict[str, type[RolevendError]] = {
     # ours: see sql/install/40_vending.sql
-    "RV001": Conflict,  # closed
-    "RV002": Conflict,  # the name belongs to another vend
+    "RV001": Overtaken,  # closed
+    "RV002": Overtaken,  # the name belongs to another vend
     "RV003": PlatformBusy,  # not closed yet
     "RV004": PlatformBusy,  # drift: vended again once it is mended
     "RV005": PlatformBusy,  # the profile is not built
@@ -37,12 +37,12 @@ _BY_STATE: dict[str, type[RolevendError]] = {
     "25006": PlatformUnavailable,  # read_only_sql_transaction: a standby
     # a person must change something
     "42710": Conflict,  # duplicate_object: a role of that name that no lease claims
-    "42703": Conflict,  # undefined_column: the table changed since the catalog was read
-    "42704": Conflict,  # undefined_object
-    "42P01": Conflict,  # undefined_table; one of ours is not installed, see `failure`
-    "42883": Conflict,  # undefined_function; likewise
-    "3F000": Conflict,  # invalid_schema_name; likewise
-    "2BP01": Conflict,  # dependent_objects_still_exist
+    "42703": PlatformBusy,  # undefined_column: the table changed since the catalog was read
+    "42704": PlatformBusy,  # undefined_object
+    "42P01": PlatformBusy,  # undefined_table; one of ours is not installed, see `failure`
+    "42883": PlatformBusy,  # undefined_function; likewise
+    "3F000": PlatformBusy,  # invalid_schema_name; likewise
+    "2BP01": PlatformBusy,  # dependent_objects_still_exist
 }
 _BY_CLASS: dict[str, type[RolevendError]] = {
     "08": PlatformUnavailable,  # connection exception

@@ -45,11 +45,9 @@ def findings_of(survey: Survey, options: Options) -> tuple[Finding, ...]:
 
 
 def _logins(survey: Survey, options: Options) -> Iterator[Finding]:
-    for name, may_create_roles in ((options.vendor, False), (options.programmer, True)):
+    for name in (options.vendor, options.programmer):
         role = survey.roles.get(name)
-        if role is None:
-            continue
-        if role.is_superuser or role.is_strong or (role.can_create_roles and not may_create_roles):
+        if role is not None and (role.is_superuser or role.is_strong):
             yield Finding(
                 Kind.REFUSED, name, "this login exists and is stronger than it may be; choose another name, or take from it what it has"
             )

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from textwrap import indent
+from textwrap import fill, indent
 from typing import Any
 
 from psycopg import sql
@@ -88,7 +88,7 @@ class InstallPlan:
         yield "\nBEGIN;"
         for statement in self.statements:
             if statement.why:
-                yield f"\n{indent(statement.why, '-- ')}"
+                yield "\n" + fill(statement.why, 120, initial_indent="-- ", subsequent_indent="-- ")
             yield f"{statement.text};"
         yield "\n-- and the passwords of the two logins, as SCRAM-SHA-256 verifiers\nCOMMIT;\n"
 

@@ -7,9 +7,10 @@ same name with one view for each table. Both are made in transactions that leave
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import LiteralString
+from functools import lru_cache
+from typing import Any, LiteralString
 
 from psycopg import sql
 
@@ -25,11 +26,12 @@ LOCK_TIMEOUT: LiteralString = "200ms"
 """How long the building statements wait for a table: readers queue behind them."""
 
 
+_QUICK = "SET LOCAL synchronous_commit = off;"
+"""The profile's transaction goes to disk, and with it all that came before."""
 _LAYOUT = "1"
 """Part of every template's name: with another one, templates of an older rolevend are never taken for ours."""
 
 _TEMPLATE: LiteralString = """\
-GRANT rv_template TO {template} WITH INHERIT TRUE, SET FALSE;
 SELECT rolevend.govern({table_text});
 CREATE POLICY {template} ON {table} AS RESTRICTIVE FOR SELECT TO {template}
     USING ({rows});
@@ -41,11 +43,10 @@ SELECT rolevend.record_template({record});"""
 _PROFILE: LiteralString = """\
 CREATE SCHEMA {profile};
 GRANT USAGE ON SCHEMA {profile} TO {profile};
-GRANT CREATE ON SCHEMA {profile} TO {templates};
 {views}
 GRANT SELECT ON ALL TABLES IN SCHEMA {profile} TO {profile};
-{owners}
-REVOKE CREATE ON SCHEMA {profile} FROM {templates};"""
+SELECT rolevend.hand_over({name}, {owners});
+SELECT rolevend.record_profile({name}, {cluster}, {digest}, {templates}, {tables});"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,9 @@ class Template:
     name: str
     table: TableId
     create: str
-    """One transaction that makes it where it is not."""
+    """One transaction that makes its policies, once `roles` has made its role."""
     renew: str
-    """One transaction that makes it again where its role is there already."""
+    """The same where policies of it may be there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,45 +75,69 @@ def render(profile: Profile, cluster: ClusterId) -> ProfileText:
     """Everything that `profile` needs, in the order in which it must run: the templates, then the profile."""
     owners = {table.view: template_of(table, cluster) for table in profile.tables}
     templates = {template.name: template for template in owners.values()}
+    if not templates:
+        raise InvalidInput("", f"profile {profile.name} has no tables")
     views = _lines([_view(profile.name, table) for table in profile.tables])
     digest = hashlib.sha256("\n".join([*(template.create for template in templates.values()), views]).encode()).hexdigest()
-    body = _lines([_body(profile, tuple(templates), views, owners), _record(profile, cluster, digest, tuple(templates))])
-    name = sql.Identifier(profile.name)
-    create = (
-        sql.SQL(
-            "CREATE ROLE {0} NOLOGIN;\nGRANT rv_connect TO {0} WITH INHERIT TRUE, SET FALSE;"  # every prefix of this is closed
+    body = (
+        sql.SQL(_PROFILE)
+        .format(
+            profile=sql.Identifier(profile.name),
+            name=sql.Literal(profile.name),
+            views=sql.SQL(views),
+            owners=_json({view: template.name for view, template in owners.items()}),
+            cluster=sql.Literal(cluster),
+            digest=sql.Literal(digest),
+            templates=_array(templates),
+            tables=_json({table.view: [table.table.schema, table.table.name] for table in profile.tables}),
         )
-        .format(name)
         .as_string()
     )
-    renew = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE;").format(name).as_string()
+    create = sql.SQL("SELECT rolevend.make_profile({});").format(sql.Literal(profile.name)).as_string()
+    renew = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE;").format(sql.Identifier(profile.name)).as_string()
     return ProfileText(profile.name, digest, tuple(templates.values()), _transaction(create, body), _transaction(renew, body))
+
+
+def roles(templates: Sequence[Template]) -> str:
+    """One transaction that makes the roles of `templates` where they are not. Alone they can do nothing."""
+    return _transaction(_QUICK, sql.SQL("SELECT rolevend.make_templates({});").format(_array(each.name for each in templates)).as_string())
 
 
 def template_of(table: TableShape, cluster: ClusterId) -> Template:
     """The template that shows rows of `table`. Both its policies test the same: dropping one by hand opens nothing."""
-    rows = row_filter(table)
-    key = [_LAYOUT, cluster, table.table.schema, table.table.name, rows.as_string()]
+    rows = row_filter(table).as_string()
+    key = [_LAYOUT, cluster, table.table.schema, table.table.name, rows]
     name = "rv_t_" + hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
     words = {
         "template": sql.Identifier(name),
         "open": sql.Identifier(f"{name}_open"),
         "table": sql.Identifier(table.table.schema, table.table.name),
         "table_text": sql.Literal(sql.Identifier(table.table.schema, table.table.name).as_string()),
-        "rows": rows,
+        "rows": sql.SQL(rows),
         "record": sql.SQL(", ").join(sql.Literal(text) for text in (name, cluster, table.table.schema, table.table.name)),
     }
     body = sql.SQL(_TEMPLATE).format(**words).as_string()
-    create = sql.SQL("CREATE ROLE {template} NOLOGIN;").format(**words).as_string()
     renew = sql.SQL("DROP POLICY IF EXISTS {template} ON {table};\nDROP POLICY IF EXISTS {open} ON {table};").format(**words).as_string()
-    return Template(name, table.table, _transaction(create, body), _transaction(renew, body))
+    return Template(name, table.table, _transaction(_QUICK, body), _transaction(_QUICK, renew, body))
 
 
 def row_filter(table: TableShape) -> sql.Composable:
-    """What a template's policies test: that the lease lives, and then that one of the row conditions holds."""
+    """What a template's policies test: that the lease lives, and that one of the row conditions holds.
+
+    A condition that needs an attribute is not true before `rolevend.attr` has looked at the lease, which is an error without a
+    live one. So `rolevend.live` stands here only where a condition needs none: row security asks it again for every row.
+    """
     rows = any_of(table.rows, sql.Identifier)
     live = sql.SQL("(SELECT rolevend.live())")
-    return live if rows is None else sql.SQL("{} AND {}").format(live, rows)
+    if rows is None:
+        return live
+    return rows if all(condition.needs for condition in table.rows) else sql.SQL("{} AND {}").format(live, rows)
+
+
+@lru_cache(maxsize=4096)
+def _shown(column: ColumnShape) -> str:
+    """Tables have many equal columns."""
+    return sql.SQL("{} AS {}").format(column_text(column), sql.Identifier(column.name)).as_string()
 
 
 def column_text(column: ColumnShape) -> sql.Composable:
@@ -140,9 +165,7 @@ def _of_table(column: str) -> sql.Composable:
 def _view(profile: ProfileName, table: TableShape) -> str:
     """Plain, not security_barrier: row security below guards the rows, so the view may be flattened into the query. It tests
     the lease once more, so that switching row security off does not open an expired one."""
-    columns = sql.SQL(",\n           ").join(
-        sql.SQL("{} AS {}").format(column_text(column), sql.Identifier(column.name)) for column in table.columns
-    )
+    columns = sql.SQL(",\n           ".join(_shown(column) for column in table.columns))
     return (
         sql.SQL("CREATE VIEW {} AS\n    SELECT {}\n      FROM {} AS t\n     WHERE (SELECT rolevend.live());")
         .format(sql.Identifier(profile, table.view), columns, sql.Identifier(table.table.schema, table.table.name))
@@ -150,30 +173,12 @@ def _view(profile: ProfileName, table: TableShape) -> str:
     )
 
 
-def _body(profile: Profile, templates: Sequence[str], views: str, owners: Mapping[str, Template]) -> str:
-    if not profile.tables:
-        raise InvalidInput("", f"profile {profile.name} has no tables")
-    alter = [
-        sql.SQL("ALTER VIEW {} OWNER TO {};").format(sql.Identifier(profile.name, view), sql.Identifier(template.name)).as_string()
-        for view, template in owners.items()
-    ]
-    names = sql.SQL(", ").join(sql.Identifier(template) for template in templates)
-    return (
-        sql.SQL(_PROFILE)
-        .format(profile=sql.Identifier(profile.name), templates=names, views=_text(views), owners=_text(_lines(alter)))
-        .as_string()
-    )
+def _array(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL("ARRAY[{}]").format(sql.SQL(", ").join(sql.Literal(name) for name in names))
 
 
-def _record(profile: Profile, cluster: ClusterId, digest: str, templates: Sequence[str]) -> str:
-    tables = {table.view: [table.table.schema, table.table.name] for table in profile.tables}
-    array = sql.SQL("ARRAY[{}]").format(sql.SQL(", ").join(sql.Literal(template) for template in templates))
-    json_text = sql.Literal(json.dumps(tables, ensure_ascii=False, sort_keys=True))
-    return (
-        sql.SQL("SELECT rolevend.record_profile({}, {}, {}, {}, {});")
-        .format(sql.Literal(profile.name), sql.Literal(cluster), sql.Literal(digest), array, json_text)
-        .as_string()
-    )
+def _json(value: Mapping[str, Any]) -> sql.Literal:
+    return sql.Literal(json.dumps(value, ensure_ascii=False, sort_keys=True))
 
 
 def _transaction(*statements: str) -> str:
@@ -182,8 +187,3 @@ def _transaction(*statements: str) -> str:
 
 def _lines(statements: Sequence[str]) -> str:
     return "\n".join(statements)
-
-
-def _text(rendered: str) -> sql.Composable:
-    """SQL that was composed before."""
-    return sql.SQL(rendered)

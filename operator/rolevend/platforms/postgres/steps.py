@@ -61,9 +61,6 @@ def _order(right: Right) -> tuple[str, str, str]:
 
 def _programmer(survey: Survey, options: Options) -> Iterator[Statement]:
     programmer = sql.Identifier(options.programmer).as_string()
-    known = survey.roles.get(options.programmer)
-    if known is not None and not known.can_create_roles:
-        yield Statement(f"ALTER ROLE {programmer} CREATEROLE", "It makes templates and profiles.")
     for name in (options.vendor, options.programmer):
         if name in survey.roles and not survey.roles[name].can_login:
             yield Statement(f"ALTER ROLE {sql.Identifier(name).as_string()} LOGIN", "The operator logs in as it.")

@@ -61,9 +61,8 @@ class Role:
     name: str
     is_superuser: bool
     can_login: bool
-    can_create_roles: bool
     is_strong: bool
-    """May bypass row security, create databases or replicate."""
+    """May create roles or databases, replicate, or bypass row security."""
     member_of: tuple[str, ...]
 
 

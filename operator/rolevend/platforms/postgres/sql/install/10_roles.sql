@@ -20,4 +20,4 @@ CREATE ROLE rv_public NOLOGIN;
 CREATE ROLE :"vendor" LOGIN CONNECTION LIMIT 40;
 
 -- The operator's login for policy: makes templates and profiles, and acts for the owners of the governed tables.
-CREATE ROLE :"programmer" LOGIN CREATEROLE CONNECTION LIMIT 10;
+CREATE ROLE :"programmer" LOGIN CONNECTION LIMIT 10;

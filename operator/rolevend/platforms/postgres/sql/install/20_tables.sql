@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS rolevend.template (
     table_oid  oid NOT NULL,
     schema_name name NOT NULL,
     table_name name NOT NULL,
-    policies   jsonb NOT NULL,                       -- as rolevend.policies() saw them when the template was made
+    policies   jsonb NOT NULL,                       -- {kind: {name: text}} of rolevend.policies(), when it was made
     rebuild    boolean NOT NULL DEFAULT false,       -- somebody looked at a drift, and the operator may put it right
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );

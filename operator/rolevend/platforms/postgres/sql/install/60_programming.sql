@@ -39,27 +39,125 @@ BEGIN
 END
 $$;
 
--- The policies that bear on what a template shows, as texts: {"own": {name: text}, "foreign": {name: text}}. Those of other
--- templates and rv_readers are neither: they change nothing for this one.
-CREATE OR REPLACE FUNCTION rolevend.policies(p_table oid, p_template name) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+-- Makes the roles of these templates where they are not there. They have no right yet, and nobody is a member of them.
+-- With the owner's rights, and for names of templates only: so the programmer can create no other role, and does not become an
+-- admin member of thousands, which would make every further one slower.
+CREATE OR REPLACE FUNCTION rolevend.make_templates(p_templates name[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_build_object(
-               'own', coalesce(jsonb_object_agg(p.polname, p.as_text) FILTER (WHERE p.is_own), '{}'),
-               'foreign', coalesce(jsonb_object_agg(p.polname, p.as_text) FILTER (WHERE NOT p.is_own), '{}'))
-      FROM (SELECT polname,
-                   polname IN (p_template, p_template || '_open') AS is_own,
-                   format('%s %s to %s using (%s) with check (%s)',
-                          CASE WHEN polpermissive THEN 'permissive' ELSE 'restrictive' END,
-                          polcmd,
-                          ARRAY(SELECT CASE r WHEN 0 THEN 'public' ELSE r::regrole::text END FROM unnest(polroles) AS r ORDER BY 1),
-                          pg_get_expr(polqual, polrelid),
-                          pg_get_expr(polwithcheck, polrelid)) AS as_text
-              FROM pg_policy
-             WHERE polrelid = p_table AND polname <> 'rv_readers') AS p
-     WHERE p.is_own
-        OR NOT EXISTS (SELECT FROM rolevend.template AS t
-                        WHERE t.table_oid = p_table AND p.polname IN (t.template, t.template || '_open'))
+DECLARE
+    t name;
+BEGIN
+    FOR t IN SELECT x FROM unnest(p_templates) AS x ORDER BY x LOOP
+        IF (t ~ '^rv_t_[0-9a-f]{32}$') IS NOT TRUE THEN
+            RAISE EXCEPTION 'not the name of a template' USING ERRCODE = '22023';
+        END IF;
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = t) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', t);
+        END IF;
+        EXECUTE format('GRANT rv_template TO %I WITH INHERIT TRUE, SET FALSE', t);
+    END LOOP;
+END
+$$;
+
+-- Makes the role of a profile. It has no right but to connect.
+CREATE OR REPLACE FUNCTION rolevend.make_profile(p_profile name) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF (p_profile ~ '^rv_p_[0-9a-z]+$') IS NOT TRUE THEN
+        RAISE EXCEPTION 'not the name of a profile' USING ERRCODE = '22023';
+    END IF;
+    EXECUTE format('CREATE ROLE %I NOLOGIN', p_profile);
+    EXECUTE format('GRANT rv_connect TO %I WITH INHERIT TRUE, SET FALSE', p_profile);
+END
+$$;
+
+-- Gives the views of a profile to their templates: {view: template}. Only now do they read with the rights of these.
+CREATE OR REPLACE FUNCTION rolevend.hand_over(p_profile name, p_owners jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v record;
+BEGIN
+    FOR v IN SELECT key AS name, value AS template FROM jsonb_each_text(p_owners) ORDER BY key LOOP
+        IF (p_profile ~ '^rv_p_[0-9a-z]+$' AND v.template ~ '^rv_t_[0-9a-f]{32}$') IS NOT TRUE THEN
+            RAISE EXCEPTION 'not a view of a profile, or not a template' USING ERRCODE = '22023';
+        END IF;
+        EXECUTE format('ALTER VIEW %I.%I OWNER TO %I', p_profile, v.name, v.template);
+    END LOOP;
+END
+$$;
+
+-- Takes a profile away. First the leave to vend it: a vend that comes meanwhile waits, and is then refused; a live lease refuses.
+CREATE OR REPLACE FUNCTION rolevend.drop_profile(p_profile name) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM rolevend.profile WHERE profile = p_profile;
+    IF FOUND THEN
+        EXECUTE format('DROP SCHEMA IF EXISTS %I CASCADE', p_profile);
+        EXECUTE format('DROP OWNED BY %I', p_profile);
+        EXECUTE format('DROP ROLE %I', p_profile);
+    END IF;
+END
+$$;
+
+-- Takes a template away, with its policies and its right to read. A view that it still owns refuses.
+CREATE OR REPLACE FUNCTION rolevend.drop_template(p_template name) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner WHERE r.rolname = p_template) THEN
+        RAISE EXCEPTION '% still owns views', p_template USING ERRCODE = '2BP01';
+    END IF;
+    DELETE FROM rolevend.template WHERE template = p_template;
+    IF FOUND THEN
+        EXECUTE format('DROP OWNED BY %I', p_template);
+        EXECUTE format('DROP ROLE %I', p_template);
+    END IF;
+END
+$$;
+
+-- A policy as one text, for comparing. Without a search_path of its own, so that it is inlined; whoever calls it has pinned one.
+CREATE OR REPLACE FUNCTION rolevend.policy_text(p pg_catalog.pg_policy) RETURNS text
+LANGUAGE sql STABLE
+AS $$
+    SELECT pg_catalog.format(
+        '%s %s to %s using (%s) with check (%s)',
+        CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
+        p.polcmd,
+        ARRAY(SELECT CASE r WHEN 0 THEN 'public' ELSE r::regrole::text END FROM pg_catalog.unnest(p.polroles) AS r ORDER BY 1),
+        pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+        pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
+$$;
+
+-- Of these tables the policies that bear on one template (NULL: on each): its two own ones, and those of others. Policies of
+-- other templates and rv_readers are neither: they change nothing for this one.
+CREATE OR REPLACE FUNCTION rolevend.policies(p_tables oid[], p_template name)
+RETURNS TABLE (table_oid oid, template name, kind text, name name, as_text text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH own (table_oid, template, polname) AS MATERIALIZED (
+        SELECT t.table_oid, t.template, n.polname
+          FROM rolevend.template AS t
+         CROSS JOIN LATERAL (VALUES (t.template), ((t.template || '_open')::name)) AS n (polname)
+         WHERE t.table_oid = ANY (p_tables)
+    ), texts AS MATERIALIZED (
+        SELECT p.polrelid, p.polname, rolevend.policy_text(p) AS as_text
+          FROM pg_policy AS p
+         WHERE p.polrelid = ANY (p_tables) AND p.polname <> 'rv_readers'
+           AND (p_template IS NULL
+                OR NOT EXISTS (SELECT FROM own AS o
+                                WHERE o.table_oid = p.polrelid AND o.polname = p.polname AND o.template <> p_template))
+    )
+    SELECT o.table_oid, o.template, 'own', x.polname, x.as_text
+      FROM own AS o JOIN texts AS x ON x.polrelid = o.table_oid AND x.polname = o.polname
+    UNION ALL
+    SELECT x.polrelid, t.template, 'foreign', x.polname, x.as_text
+      FROM texts AS x JOIN rolevend.template AS t ON t.table_oid = x.polrelid
+     WHERE (p_template IS NULL OR t.template = p_template)
+       AND NOT EXISTS (SELECT FROM own AS o WHERE o.table_oid = x.polrelid AND o.polname = x.polname)
 $$;
 
 -- What a profile's schema holds: {view: [owner, digest of its definition]}.
@@ -78,31 +176,34 @@ $$;
 -- is next needed.
 CREATE OR REPLACE FUNCTION rolevend.findings(p_templates name[])
 RETURNS TABLE (template name, replaced boolean, finding text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     WITH seen AS MATERIALIZED (
         SELECT t.template, t.table_oid, t.policies, c.oid IS NULL AS is_gone, c.relrowsecurity, c.relowner, r.oid AS role_oid,
                r.rolsuper OR r.rolbypassrls OR r.rolcanlogin AS is_strong,
-               to_regclass(format('%I.%I', t.schema_name, t.table_name)) IS DISTINCT FROM t.table_oid::regclass AS is_another,
-               CASE WHEN c.oid IS NOT NULL THEN rolevend.policies(t.table_oid, t.template) END AS policies_now
+               to_regclass(format('%I.%I', t.schema_name, t.table_name)) IS DISTINCT FROM t.table_oid::regclass AS is_another
           FROM rolevend.template AS t
           LEFT JOIN pg_class AS c ON c.oid = t.table_oid
           LEFT JOIN pg_roles AS r ON r.rolname = t.template
          WHERE p_templates IS NULL OR t.template = ANY (p_templates)
+    ), was (template, kind, name, as_text) AS (
+        SELECT s.template, k.key, p.key::name, p.value
+          FROM seen AS s CROSS JOIN LATERAL jsonb_each(s.policies) AS k CROSS JOIN LATERAL jsonb_each_text(k.value) AS p
+         WHERE NOT s.is_gone
+    ), now (template, kind, name, as_text) AS (
+        SELECT p.template, p.kind, p.name, p.as_text
+          FROM rolevend.policies(ARRAY(SELECT DISTINCT s.table_oid FROM seen AS s), NULL) AS p
+         WHERE p.template IN (SELECT s.template FROM seen AS s)
     )
     SELECT s.template, true, CASE WHEN s.is_gone THEN 'the table was dropped' ELSE 'another table has its name now' END
       FROM seen AS s WHERE s.is_gone OR s.is_another
     UNION ALL
     SELECT s.template, false, 'row level security was switched off' FROM seen AS s WHERE NOT s.relrowsecurity
     UNION ALL
-    SELECT s.template, false,
-           format('policy %I was %s', p.name, CASE WHEN p.now IS NULL THEN 'dropped' WHEN p.was IS NULL THEN 'added' ELSE 'altered' END)
-      FROM seen AS s
-     CROSS JOIN unnest(ARRAY['own', 'foreign']) AS kind
-     CROSS JOIN LATERAL (SELECT coalesce(was.key, now.key), was.value, now.value
-                           FROM jsonb_each_text(s.policies -> kind) AS was
-                           FULL JOIN jsonb_each_text(s.policies_now -> kind) AS now ON now.key = was.key) AS p (name, was, now)
-     WHERE NOT s.is_gone AND p.was IS DISTINCT FROM p.now
+    SELECT template, false,
+           format('policy %I was %s', name, CASE WHEN now.as_text IS NULL THEN 'dropped' WHEN was.as_text IS NULL THEN 'added' ELSE 'altered' END)
+      FROM was FULL JOIN now USING (template, kind, name)
+     WHERE was.as_text IS DISTINCT FROM now.as_text
     UNION ALL
     SELECT s.template, false, format('role %I was dropped', s.template) FROM seen AS s WHERE s.role_oid IS NULL
     UNION ALL
@@ -153,20 +254,24 @@ $$;
 
 -- The last statement of the transaction that makes a template: what its policies are now is what they are meant to be.
 CREATE OR REPLACE FUNCTION rolevend.record_template(p_template name, p_cluster text, p_schema name, p_table name) RETURNS void
-LANGUAGE sql SET search_path = pg_catalog, pg_temp
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     INSERT INTO rolevend.template (template, cluster_id, table_oid, schema_name, table_name, policies)
-    SELECT p_template, p_cluster, c.oid, p_schema, p_table, rolevend.policies(c.oid, p_template)
+    SELECT p_template, p_cluster, c.oid, p_schema, p_table, '{}'
       FROM to_regclass(format('%I.%I', p_schema, p_table)) AS c (oid)
-    ON CONFLICT (template) DO UPDATE
-       SET table_oid = excluded.table_oid, policies = excluded.policies, rebuild = false
+    ON CONFLICT (template) DO UPDATE SET table_oid = excluded.table_oid, rebuild = false;
+    UPDATE rolevend.template AS t
+       SET policies = (SELECT jsonb_object_agg(k.kind, k.policies)
+                         FROM (SELECT p.kind, jsonb_object_agg(p.name, p.as_text) AS policies
+                                 FROM rolevend.policies(ARRAY[t.table_oid], p_template) AS p GROUP BY p.kind) AS k)
+     WHERE t.template = p_template
 $$;
 
 -- The last statement of the transaction that makes a profile: from its commit on the profile can be vended.
 -- p_tables is {view: [schema, table]}.
 CREATE OR REPLACE FUNCTION rolevend.record_profile(p_profile name, p_cluster text, p_digest text, p_templates name[], p_tables jsonb)
 RETURNS void
-LANGUAGE sql SET search_path = pg_catalog, pg_temp
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     INSERT INTO rolevend.profile (profile, cluster_id, digest, templates, tables, views)
     SELECT p_profile, p_cluster, p_digest, p_templates,
@@ -175,6 +280,20 @@ AS $$
       FROM jsonb_each(p_tables) AS t
     ON CONFLICT (profile) DO UPDATE
        SET digest = excluded.digest, templates = excluded.templates, tables = excluded.tables, views = excluded.views, drift = NULL
+$$;
+
+-- For a person: lets a role read and write all rows of a governed table, as those may who did when row security was switched on.
+CREATE OR REPLACE FUNCTION rolevend.admit(p_table regclass, p_role regrole) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    readers text;
+BEGIN
+    SELECT string_agg(DISTINCT r::regrole::text, ', ') INTO readers
+      FROM (SELECT unnest(polroles) FROM pg_policy WHERE polrelid = p_table AND polname = 'rv_readers'
+            UNION ALL SELECT p_role) AS x (r);
+    EXECUTE format('ALTER POLICY rv_readers ON %s TO %s', p_table, readers);
+END
 $$;
 
 -- For a person who looked at a drift: the operator may make our policies and views anew, switch row security on again, and take

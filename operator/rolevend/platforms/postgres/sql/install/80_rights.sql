@@ -17,18 +17,16 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON PROCEDURE rolevend.sweep TO :"vendor";
 
-GRANT SELECT ON rolevend.version, rolevend.profile, rolevend.lease, rolevend.swept TO :"vendor";
+GRANT SELECT ON rolevend.version, rolevend.profile, rolevend.template, rolevend.lease, rolevend.swept TO :"vendor";
 
--- The programmer: makes templates and profiles, and looks for drift.
-GRANT rv_connect, rv_template TO :"programmer" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
-
-GRANT SELECT ON rolevend.version, rolevend.lease, rolevend.swept TO :"programmer";
-
-GRANT SELECT, INSERT, UPDATE, DELETE ON rolevend.template, rolevend.profile TO :"programmer";
+-- The programmer: makes templates and profiles, and looks for drift. It makes no role but through these functions, and has no
+-- right of the roles that it makes.
+GRANT SELECT ON rolevend.version, rolevend.profile, rolevend.template, rolevend.lease, rolevend.swept TO :"programmer";
 
 GRANT EXECUTE ON FUNCTION
-    rolevend.govern, rolevend.policies, rolevend.views, rolevend.findings, rolevend.drift,
-    rolevend.record_template, rolevend.record_profile, rolevend.attr, rolevend.live
+    rolevend.make_templates, rolevend.govern, rolevend.record_template, rolevend.drop_template,
+    rolevend.make_profile, rolevend.hand_over, rolevend.record_profile, rolevend.drop_profile,
+    rolevend.policies, rolevend.views, rolevend.findings, rolevend.drift, rolevend.attr, rolevend.live
     TO :"programmer";
 
 -- Two operators that build one profile at a time take turns. The hardening takes these functions from PUBLIC.

@@ -10,5 +10,17 @@ SELECT current_setting('server_version'),
                FROM pg_database AS d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS a
               WHERE d.datallowconn AND a.grantee = 0 AND a.privilege_type = 'CONNECT' ORDER BY 1),
        ARRAY(SELECT r.rolname::text FROM pg_roles AS r
-              WHERE r.rolname LIKE 'IMMUTA\_VENDED\_%' AND NOT EXISTS (SELECT FROM rolevend.lease AS l WHERE l.role = r.rolname) ORDER BY 1)
+              WHERE r.rolname LIKE 'IMMUTA\_VENDED\_%' AND NOT EXISTS (SELECT FROM rolevend.lease AS l WHERE l.role = r.rolname) ORDER BY 1),
+       -- Roles that were granted a governed table after its row security was switched on, and see nothing in it.
+       ARRAY(SELECT DISTINCT format('%I on %s: SELECT rolevend.admit(%L, %L)', r.rolname, c.oid::regclass, c.oid::regclass, quote_ident(r.rolname))
+               FROM pg_class AS c
+              CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+               JOIN pg_roles AS r ON r.oid = a.grantee
+              WHERE c.oid IN (SELECT t.table_oid FROM rolevend.template AS t)
+                AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
+                AND NOT r.rolsuper AND NOT r.rolbypassrls AND r.rolname !~ '^rv_t_'
+                AND NOT EXISTS (SELECT FROM pg_policy AS p CROSS JOIN LATERAL unnest(p.polroles) AS x
+                                 WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd IN ('r', '*')
+                                   AND (x = 0 OR pg_has_role(r.oid, x, 'USAGE')))
+              ORDER BY 1)
   FROM (SELECT max(version) AS version FROM rolevend.version) AS v
