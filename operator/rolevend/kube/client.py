@@ -11,7 +11,7 @@ import aiohttp
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from rolevend.errors import ClusterUnavailable, Conflict, NotPermitted, Rejected
+from rolevend.errors import ClusterUnavailable, Conflict, NotPermitted, Rejected, Unavailable
 
 Body = dict[str, Any]
 """An object as the API server says it."""
@@ -51,6 +51,10 @@ class AlreadyExists(Conflict):
 
 class Gone(Rejected):
     """The watched version is too old: list again."""
+
+
+class NotYetCollected(Unavailable):
+    """The cluster still has something of an object that is gone, and will take it away by itself."""
 
 
 class Cluster:

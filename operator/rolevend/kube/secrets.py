@@ -11,7 +11,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
-from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound
+from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound, NotYetCollected
 from rolevend.model import RoleName
 from rolevend.platforms.base import Address, Credential, Secret
 from rolevend.vending.directory import Request
@@ -123,8 +123,13 @@ def _host(address: Address) -> str:
 
 
 def _kept(request: Request, secret: Body, fresh: Credential) -> Credential:
-    owners = [owner["uid"] for owner in secret["metadata"].get("ownerReferences", [])]
-    if secret.get("type") != CREDENTIAL_TYPE or owners != [request.uid]:
+    owners = secret["metadata"].get("ownerReferences", [])
+    ours = secret.get("type") == CREDENTIAL_TYPE and [(each["kind"], each["name"]) for each in owners] == [
+        ("VendedRole", request.name.name)
+    ]
+    if ours and owners[0]["uid"] != request.uid:
+        raise NotYetCollected(f"Secret {request.name} is of an earlier VendedRole of this name, and not collected yet")
+    if not ours:
         raise Conflict(
             f"Secret {request.name} exists and is not this VendedRole's credential: delete it, or give the VendedRole another name"
         )
