@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from psycopg_pool import PoolTimeout
 
 from rolevend.catalog import TableId
-from rolevend.errors import Conflict, InvalidInput, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
 from rolevend.model import ProfileName, Tag
 from rolevend.platforms.postgres.build import ProfileState, TemplateState, steps_for
 from rolevend.platforms.postgres.catalog import malformed_tags, tags_of
@@ -125,8 +125,8 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("state", "message", "kind"),
         [
-            ("RV001", "closed", Conflict),
-            ("RV002", "another vend", Conflict),
+            ("RV001", "closed", Overtaken),
+            ("RV002", "another vend", Overtaken),
             ("RV003", "close first", PlatformBusy),
             ("RV004", "drift", PlatformBusy),
             ("55P03", "lock", PlatformBusy),
@@ -137,7 +137,7 @@ class TestErrors:
             ("08006", "gone", PlatformUnavailable),
             ("22023", "bad", InvalidInput),
             ("22P02", "bad", InvalidInput),
-            ("42P01", 'relation "raw.customers" does not exist', Conflict),
+            ("42P01", 'relation "raw.customers" does not exist', PlatformBusy),
             ("42P01", 'relation "rolevend.lease" does not exist', PlatformUnavailable),
             ("42883", "function rolevend.vend(text) does not exist", PlatformUnavailable),
             ("3F000", 'schema "rolevend" does not exist', PlatformUnavailable),

@@ -20,7 +20,6 @@ _BY_STATE: dict[str, type[RolevendError]] = {
     "RV002": Overtaken,  # the name belongs to another vend
     "RV003": PlatformBusy,  # not closed yet
     "RV004": PlatformBusy,  # drift: vended again once it is mended
-    "RV005": PlatformBusy,  # the profile is not built
     # another class may mend itself, or be mended, without anybody changing the request
     "23503": PlatformBusy,  # foreign_key_violation: the profile was collected a moment ago
     "40001": PlatformBusy,  # serialization_failure
@@ -35,14 +34,15 @@ _BY_STATE: dict[str, type[RolevendError]] = {
     "42501": PlatformUnavailable,  # insufficient_privilege: the installation is not what we need
     "3D000": PlatformUnavailable,  # invalid_catalog_name: no such database
     "25006": PlatformUnavailable,  # read_only_sql_transaction: a standby
-    # a person must change something
-    "42710": Conflict,  # duplicate_object: a role of that name that no lease claims
-    "42703": PlatformBusy,  # undefined_column: the table changed since the catalog was read
+    # the database is not what the catalog said when the profile was planned: the next decision reads it again
+    "42703": PlatformBusy,  # undefined_column
     "42704": PlatformBusy,  # undefined_object
     "42P01": PlatformBusy,  # undefined_table; one of ours is not installed, see `failure`
     "42883": PlatformBusy,  # undefined_function; likewise
     "3F000": PlatformBusy,  # invalid_schema_name; likewise
     "2BP01": PlatformBusy,  # dependent_objects_still_exist
+    # a person must change something
+    "42710": Conflict,  # duplicate_object: a role of that name that no lease claims
 }
 _BY_CLASS: dict[str, type[RolevendError]] = {
     "08": PlatformUnavailable,  # connection exception
