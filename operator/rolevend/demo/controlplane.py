@@ -165,9 +165,13 @@ class ControlPlane:
         ).stdout
 
     def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
-        """Environment variables for a child that uses this cluster: our own, KUBECONFIG, and PATH with our programs."""
+        """Environment variables for a child that uses this cluster: our own, KUBECONFIG, and PATH with our programs.
+
+        kubectl neither reads the person's preferences nor leaves a cache in their home.
+        """
         path = os.pathsep.join((self.binaries.search_path, os.environ.get("PATH", os.defpath)))
-        return {**os.environ, "KUBECONFIG": str(kubeconfig or self.kubeconfig), "PATH": path}
+        kubectl = {"KUBECONFIG": str(kubeconfig or self.kubeconfig), "KUBECACHEDIR": str(self.directory / "kubectl"), "KUBERC": "off"}
+        return {**os.environ, **kubectl, "PATH": path}
 
     def service_account_kubeconfig(self, namespace: str, name: str, directory: Path | None = None, expiration_seconds: int = 3600) -> Path:
         """Write a kubeconfig for exactly this ServiceAccount, with a new token that lives so long (600 s at least).

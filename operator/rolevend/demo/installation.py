@@ -22,6 +22,8 @@ from rolevend.demo.process import Process, Program
 NAMESPACE = "rolevend-system"
 SERVICE_ACCOUNT = "rolevend"
 _STOP_SECONDS = 30.0
+_TOKEN_SECONDS = 24 * 3600
+"""Nobody renews it, as a kubelet would; what is left up to be tried by hand should last for a day."""
 
 
 def checkout() -> Path:
@@ -69,7 +71,7 @@ class Installation:
 
     def operator(self, settings: Mapping[str, str] | None = None) -> "OperatorProcess":
         """Starts the operator as the chart's ServiceAccount. `settings` are names of `rolevend.settings` in upper case."""
-        kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory)
+        kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory, _TOKEN_SECONDS)
         self._starts += 1
         return OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", settings or {})
 

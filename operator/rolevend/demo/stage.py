@@ -69,7 +69,7 @@ class Stage(AbstractContextManager["Stage"]):
     def kubectl_as(self, namespace: str, name: str) -> Kubectl:
         """The commands as a ServiceAccount."""
         kubeconfig = self.cluster.service_account_kubeconfig(namespace, name, self.scratch, _TOKEN_SECONDS)
-        return Kubectl(self.cluster, kubeconfig, self.scratch)
+        return Kubectl(self.cluster, kubeconfig)
 
     def _start(self) -> None:
         checkout()
@@ -95,7 +95,7 @@ class Stage(AbstractContextManager["Stage"]):
         self.superuser = load(self.postgres.superuser, self.seed)
 
     def _install(self, step: Step) -> None:
-        self.admin = Kubectl(self.cluster, self.cluster.kubeconfig, self.scratch)
+        self.admin = Kubectl(self.cluster, self.cluster.kubeconfig)
         manifests = checkout() / EXAMPLE / "manifests"
         here = self.scratch / "manifests"
         shutil.copytree(manifests, here)
@@ -114,9 +114,9 @@ class Stage(AbstractContextManager["Stage"]):
         step.update("applying examples/01-first-role/manifests")
         self.admin("apply", "--filename", str(here))
         self.operator.wait_until_ready()
-        self.wait_until_ready("dataplatform/warehouse")
-        self.wait_until_ready("accesspolicy", "--all", "--namespace", DOMAIN)
-        self.wait_until_ready(f"agent/{AGENT}", "--namespace", AGENTS)
+        self._wait_until_ready("dataplatform/warehouse")
+        self._wait_until_ready("accesspolicy", "--all", "--namespace", DOMAIN)
+        self._wait_until_ready(f"agent/{AGENT}", "--namespace", AGENTS)
         self.admin("create", "role", AGAIN, "--namespace", AGENTS, "--verb=get", "--resource=secrets", f"--resource-name={AGAIN}")
         self.admin("create", "rolebinding", AGAIN, "--namespace", AGENTS, f"--role={AGAIN}", f"--serviceaccount={AGENTS}:{AGENT}")
         self.agent = self.kubectl_as(AGENTS, AGENT)
@@ -132,5 +132,8 @@ class Stage(AbstractContextManager["Stage"]):
                 raise PartFailed(f"the agent may not ask for roles: {answer.message}")
             time.sleep(_POLL_SECONDS)
 
-    def wait_until_ready(self, *what: str) -> None:
-        self.admin("wait", "--for=condition=Ready", *what, f"--timeout={_READY_SECONDS}s")
+    def _wait_until_ready(self, *what: str) -> None:
+        answer = self.admin.attempt("wait", "--for=condition=Ready", *what, f"--timeout={_READY_SECONDS}s")
+        if isinstance(answer, Refusal):
+            state = self.admin("get", "rolevend", "--all-namespaces", "--output=wide")
+            raise PartFailed(self.operator.process.with_log(f"{what[0]} does not become Ready: {answer.message}\n{state}"))
