@@ -60,6 +60,7 @@ def operator(kubeconfig: str | None, namespace: str) -> None:
     Everything else is set by environment variables ROLEVEND_...; the chart's values name them.
     """
     import asyncio
+    import contextlib
 
     from rolevend.app.operator import run
     from rolevend.settings import Settings
@@ -67,7 +68,8 @@ def operator(kubeconfig: str | None, namespace: str) -> None:
 
     settings = Settings.from_environment().model_copy(update={"kubeconfig": kubeconfig, "namespace": namespace})
     configure(settings.log_level)
-    asyncio.run(run(settings))
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(run(settings))
 
 
 @cli.command()

@@ -4,7 +4,8 @@
     ├── Rejected                    a person must change something: trying again is of no use
     │   ├── InvalidInput            a field says something that cannot be; names the field and the way out
     │   ├── NotPermitted            the field is well formed, but nobody allowed it
-    │   └── Conflict                the name already belongs to something else, or is closed for good
+    │   └── Conflict                the name already belongs to something else
+    │       └── Overtaken           the role was made under another decision, or was ended for good: it must go
     └── Unavailable                 try again later, for ever
         ├── PlatformUnavailable     the platform does not answer, or refuses our credential
         ├── PlatformBusy            the platform answers, but something there is in the way (a lock, a live session)
@@ -36,7 +37,11 @@ class NotPermitted(Rejected):
 
 
 class Conflict(Rejected):
-    """The name belongs to something else, or was closed for good."""
+    """The name belongs to something else."""
+
+
+class Overtaken(Conflict):
+    """The role was made under another decision, or was ended for good: it can never be what is granted now, and must go."""
 
 
 class Unavailable(RolevendError):

@@ -96,11 +96,14 @@ def attribute_keys(profile: Profile) -> tuple[str, ...]:
 
 
 def contains(new: Profile, old: Profile) -> bool:
-    """Whether every table of `old` is in `new`, unchanged: rows, masks, types and the name it is found under."""
-    if new.name == old.name:
-        return True
+    """Whether everything of `old` is in `new`, unchanged: each table's rows and the name it is found under, and each column with
+    its type and masks. `new` may have more tables and more columns."""
     shapes = {shape.table: shape for shape in new.tables}
-    return all(shapes.get(shape.table) == shape for shape in old.tables)
+    return all(shape.table in shapes and _carries(shapes[shape.table], shape) for shape in old.tables)
+
+
+def _carries(new: TableShape, old: TableShape) -> bool:
+    return new.rows == old.rows and new.view == old.view and set(old.columns) <= set(new.columns)
 
 
 def view_names(tables: Iterable[TableId]) -> Mapping[TableId, str]:

@@ -179,7 +179,7 @@ def test_a_platform_that_is_deleted_waits_for_its_last_role(site: Site, annex: B
 
     assert site.cluster.read(annex).body["metadata"]["deletionTimestamp"]
     site.told(policy, "Accepted", "False", "PlatformUnknown")
-    assert "no accepted DataPlatform is named annex" in tenant.ask(platform=ANNEX).refused("PlatformUnknown", granted="Unknown")
+    assert "DataPlatform annex: it is being deleted" in tenant.ask(platform=ANNEX).refused("PlatformClosed", granted="Unknown")
     assert site.cluster.read(annex).ok
     assert asked.rows("SELECT count(*) FROM people") == [(2,)]
     asked.delete()

@@ -5,7 +5,7 @@ from tests.support.policies import catalog, column, policy, table, user
 
 from rolevend.catalog import Family
 from rolevend.model import Attributes, ObjectName
-from rolevend.policy.decision import Denial, Entitlement, Reason, decide
+from rolevend.policy.decision import Denial, Entitlement, Reason, decide, entitlement, switch
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import ColumnSelector, Policy, Requirement
@@ -119,7 +119,8 @@ def test_nobody_is_granted_anything_by_nobody():
 def test_what_is_switched_on_determines_the_tables():
     filtered = policy("filtered", row_filter=parse("country = user_attr('countries')"))
     index = compile_policies(catalog(PEOPLE, PAYMENTS), [policy("open"), filtered])
-    one, same, other = (decide(somebody, index) for somebody in (user(countries=["DE"]), user(countries=["AT"]), user(countries=["1"])))
+    people = (user(countries=["DE"]), user(countries=["AT"]), user(countries=["1"]))
+    one, same, other = (switch(somebody, index) for somebody in people)
 
-    assert one.switched_on == same.switched_on != other.switched_on
-    assert one.tables == same.tables != other.tables
+    assert one.on == same.on != other.on
+    assert entitlement(one, index).tables == entitlement(same, index).tables != entitlement(other, index).tables

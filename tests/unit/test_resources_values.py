@@ -84,10 +84,3 @@ def test_a_platform_says_where_it_is_and_who_owns_what():
 
     assert values.address(platform) == Address("db.example.org", 5432, "claims")
     assert values.schemas_of(platform) == {"domain-claims": CLAIMS, "domain-hr": frozenset({"hr"})}
-
-
-@pytest.mark.parametrize(("labels", "selected"), [({"team": "claims", "x": "y"}, True), ({"team": "fraud"}, False), ({}, False)])
-def test_a_platform_selects_namespaces_that_carry_every_label(labels, selected):
-    selector = parse(DataPlatform, valid("DataPlatform")).spec.agents[0].namespace_selector
-
-    assert selector.selects(labels) is selected

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import secrets
+import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -11,24 +12,24 @@ from typing import TypeVar
 import aiohttp
 import kopf
 
-from rolevend.errors import Unavailable
+from rolevend.errors import RolevendError, Unavailable
 from rolevend.kube.client import NAMESPACES, Cluster
 from rolevend.kube.secrets import CredentialSecrets, Login, handle_key
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platforms import postgres
 from rolevend.platforms.base import Drift, Platform
+from rolevend.reconcile.executor import BUILDERS, LOOKERS
 from rolevend.reconcile.handlers import configure, registry
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import Observed
 from rolevend.reconcile.picture import Painter
 from rolevend.reconcile.platforms import Platforms
-from rolevend.reconcile.review import review
+from rolevend.reconcile.review import Review
 from rolevend.reconcile.sweep import Sweeper
 from rolevend.resources import DataPlatform, values
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
-from rolevend.vending.directory import Directory
 
 _KOPF_CONNECTIONS = 64
 """Unlimited workers opened two thousand connections for two thousand objects."""
@@ -49,6 +50,10 @@ def now() -> datetime:
 
 async def run(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises if a part of it ends by itself: then the process must go, and be started again."""
+    # Until kopf minds the signals itself: process 1 of a container would not even be ended by one.
+    running = asyncio.current_task()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, lambda: running and running.cancel())
     metrics = Metrics()
     health = Health()
     probes = ProbeServer(settings.probe_host, settings.probe_port, metrics.registry, health.unhealthy, health.unready, health.measure)
@@ -100,7 +105,8 @@ class Operator:
         self._platforms = Platforms(cluster, settings, self._build, self._platform_changed, self._drifted, self._in_use)
         store = CredentialSecrets(cluster)
         self._lifecycle = Lifecycle(cluster, self._observed, self._platforms, store, metrics, now, secrets.token_bytes)
-        self._sweeper = Sweeper(cluster, self._lifecycle, self._observed, self._platforms, settings, metrics, now)
+        self._review = Review(self._lifecycle, lambda: self._observed.directory)
+        self._sweeper = Sweeper(cluster, self._lifecycle, self._review, self._platforms, settings, metrics, now)
         health.observed, health.sweeper = self._observed, self._sweeper
 
     async def run(self) -> None:
@@ -109,6 +115,7 @@ class Operator:
                 tasks = [parts.create_task(informer.run()) for informer in self._observed.informers]
                 tasks.append(parts.create_task(self._observed.run(self._platforms, self._viewed)))
                 tasks.append(parts.create_task(self._lifecycle.clock.run()))
+                tasks.append(parts.create_task(self._review.run()))
                 # kopf begins when a verdict can be given: each request is then looked at once.
                 await self._listed.wait()
                 tasks.append(parts.create_task(self._sweeper.run()))
@@ -125,7 +132,9 @@ class Operator:
             vendor=postgres.Login(vendor.username, vendor.password),
             programmer=postgres.Login(programmer.username, programmer.password),
             # Vends and drops have threads of their own, and neither waits for the other's connections.
-            limits=postgres.Limits(vendor_connections=2 * self._settings.platform_workers + 1),
+            limits=postgres.Limits(
+                vendor_connections=2 * self._settings.platform_workers + LOOKERS, programmer_connections=LOOKERS + BUILDERS
+            ),
         )
 
     def _platform_changed(self, name: PlatformName) -> None:
@@ -137,15 +146,18 @@ class Operator:
         for each in drift:
             for standing in self._lifecycle.roles.named(each.roles):
                 if standing.ending_since is None:
-                    await self._lifecycle.revoke(standing, "Drift", f"{name}: {each.table}: {each.finding}")
+                    try:
+                        await self._lifecycle.revoke(standing, "Drift", f"{name}: {each.table}: {each.finding}")
+                    except RolevendError as error:  # the next look finds the drift again
+                        _log.warning("revoking: %s", error, extra={"role": standing.role})
 
     def _in_use(self, name: PlatformName) -> bool:
         return any(standing.role for standing in self._lifecycle.roles.on(name))
 
-    async def _viewed(self, directory: Directory) -> None:
-        if not directory.pending:
+    def _viewed(self) -> None:
+        if not self._observed.directory.pending:
             self._listed.set()
-        await review(self._lifecycle, directory)
+        self._review.wake()
 
 
 async def _run_kopf(settings: Settings, lifecycle: Lifecycle) -> None:

@@ -125,6 +125,10 @@ class Platform(Protocol):
         """Builds the shape where it is missing. Idempotent; cut short at any point it leaves nothing a vend could use."""
         ...
 
+    def is_built(self, profile: ProfileName) -> bool:
+        """Whether `ensure` has built it and nothing is known to the contrary. Answers at once, from memory."""
+        ...
+
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         """A fresh login for the lease's role. Pure: stored before the role exists."""
         ...

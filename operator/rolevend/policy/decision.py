@@ -39,6 +39,17 @@ class TableEntitlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Switches:
+    """Which grants of an index are on for a user."""
+
+    on: tuple[tuple[int, int], ...]
+    """The places, in the index, of the policies and of their grant sets. Within one index they determine what may be read: a
+    cheap key under which to keep what is made of it."""
+    withheld: tuple[Withheld, ...] = ()
+    """What the user would have, too, with other attributes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entitlement:
     """All that a user may read. Every grant carries the policy that gave it: that is the answer to "why"."""
 
@@ -46,9 +57,6 @@ class Entitlement:
     """By table id; never empty."""
     withheld: tuple[Withheld, ...] = ()
     """What the user would have, too, with other attributes."""
-    switched_on: tuple[tuple[int, int], ...] = ()
-    """The places, in the index, of the policies and of their grant sets that are on. Within one index they determine
-    `tables`: a cheap key under which to keep what is made of an entitlement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,12 @@ def decide(user: Attributes, index: Index) -> Entitlement | Denial:
     A grant is on only if the user has every attribute that its row filter reads, with values that the filtered column can
     hold. Otherwise the whole grant is off: `NOT (region IN (user_attr('region')))` would be every row.
     """
+    switches = switch(user, index)
+    return switches if isinstance(switches, Denial) else entitlement(switches, index)
+
+
+def switch(user: Attributes, index: Index) -> Switches | Denial:
+    """The first half of `decide`, and the cheap one: which grants are on. Many users share what comes of it."""
     values = {key: frozenset(given) for key, given in user}
     covering = [(place, policy) for place, policy in enumerate(index.policies) if _covers(policy.users, values)]
     switched_on: list[tuple[int, int]] = []
@@ -77,7 +91,12 @@ def decide(user: Attributes, index: Index) -> Entitlement | Denial:
                 withheld.append(lack)
     if not switched_on:
         return _denial([policy for _, policy in covering], withheld, index)
-    return Entitlement(_tables(index, switched_on), tuple(withheld), tuple(switched_on))
+    return Switches(tuple(switched_on), tuple(withheld))
+
+
+def entitlement(switches: Switches, index: Index) -> Entitlement:
+    """The second half: the tables of the grants that are on. `index` is the one that was switched."""
+    return Entitlement(_tables(index, switches.on), switches.withheld)
 
 
 def _covers(users: tuple[Requirement, ...], values: Mapping[str, frozenset[str]]) -> bool:

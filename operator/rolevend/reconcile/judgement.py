@@ -13,7 +13,7 @@ from rolevend.catalog import Catalog
 from rolevend.kube.client import Body
 from rolevend.model import PlatformName
 from rolevend.policy.index import Index, PolicyReport
-from rolevend.reconcile.platforms import PlatformState
+from rolevend.reconcile.platforms import SERVER_CHANGED, PlatformState
 from rolevend.resources import AccessPolicy, DataPlatform, Resource, TagBinding, UserAttributes, values
 from rolevend.resources.status import Finding
 from rolevend.vending.directory import PlatformTerms, Shapes
@@ -44,7 +44,9 @@ def judge_platforms(platforms: Sequence[DataPlatform], states: Mapping[PlatformN
         state = states.get(PlatformName(platform.name), PlatformState())
         server = state.facts.identifier if state.facts else ""
         owner = owners.setdefault(server, platform.name) if server else platform.name
-        if owner == platform.name:
+        if state.problem is not None and state.problem[0] == SERVER_CHANGED:
+            accepted = Finding("Accepted", "False", "ServerChanged", state.problem[1])
+        elif owner == platform.name:
             accepted = Finding("Accepted", "True", "Valid", "the platform can be used")
         else:
             accepted = Finding(
@@ -78,6 +80,7 @@ def _platform_counts(state: PlatformState) -> Body:
     counts: Body = {}
     if state.facts is not None:
         counts |= {"serverVersion": state.facts.version, "limitations": list(state.facts.limitations)}
+        counts["serverIdentifier"] = state.facts.identifier
     if state.catalog is not None:
         counts["tableCount"] = len(state.catalog.tables)
     return counts
@@ -116,7 +119,7 @@ def reached(
 
 def reach(resource: Resource, refs: Sequence[str], terms: Mapping[PlatformName, PlatformTerms]) -> Finding | None:
     """What keeps the object from the platforms it names, if anything."""
-    unknown = [ref for ref in refs if PlatformName(ref) not in terms]
+    unknown = [ref for ref in refs if PlatformName(ref) not in terms or terms[PlatformName(ref)].closed]
     if unknown:
         return Finding("Accepted", "False", "PlatformUnknown", f"spec.platformRefs: no accepted DataPlatform is named {', '.join(unknown)}")
     without = [ref for ref in refs if resource.namespace not in terms[PlatformName(ref)].schemas_of]
@@ -139,7 +142,8 @@ def judge_policy(policy: AccessPolicy, obstacle: Finding | None, shapes: Mapping
     names = [PlatformName(ref.name) for ref in policy.spec.platform_refs]
     unread = [name for name in names if name not in shapes]
     if unread:
-        ready = Finding("Ready", "Unknown", "CatalogUnread", f"the tables of DataPlatform {', '.join(unread)} were not read yet")
+        why = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
+        ready = Finding("Ready", "Unknown", "CatalogUnread", why)
         return Judgement(policy, (accepted, ready))
     reports = [_report(shapes[name].index, policy) for name in names]
     columns = sum(_granted_columns(shapes[name].index, policy) for name in names)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from rolevend.errors import PlatformUnavailable, RolevendError
-from rolevend.kube.client import Body, Cluster, NotFound
+from rolevend.errors import Overtaken, PlatformUnavailable, RolevendError
+from rolevend.kube.client import Body, Cluster
 from rolevend.model import RoleName, Uid
 from rolevend.platforms.base import Ending, EndReason, Randomness
 from rolevend.reconcile.clock import Clock
@@ -17,8 +17,8 @@ from rolevend.reconcile.roles import Roles, Standing, is_ready, request_of, stan
 from rolevend.reconcile.status import Report, dropping, granted, refused, unready, vended
 from rolevend.resources import VendedRole, parse
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.directory import Granted, Request, Undecided
-from rolevend.vending.vend import CredentialStore, Overtaken, end, vend
+from rolevend.vending.directory import Granted, Request, Undecided, ended_by
+from rolevend.vending.vend import CredentialStore, end, vend
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class Lifecycle:
         randomness: Randomness,
     ) -> None:
         self.roles = Roles()
+        self._revoking: set[Uid] = set()
         self.clock = Clock(now, self.expire, metrics)
         self._cluster = cluster
         self._observed = observed
@@ -64,10 +65,11 @@ class Lifecycle:
         uid = Uid(body["metadata"]["uid"])
         if event == "DELETED":
             self.roles.gone(uid)
+            self._revoking.discard(uid)
             self.clock.remove(uid)
             return
         try:
-            standing = standing_of(parse(VendedRole, body))
+            standing = standing_of(_ending(body))
         except RolevendError as error:
             _log.error("a VendedRole that cannot be read: %s", error, extra={"object": _object(body)})
             return
@@ -85,7 +87,7 @@ class Lifecycle:
         if is_ready(role) or self._now() >= request.expires_at:
             return Outcome({})
         started = time.perf_counter()
-        verdict = self._observed.directory.verdict(request)
+        verdict = self._observed.directory.verdict(request, begun=role.status.role_name is not None)
         self._metrics.decision_seconds.observe(time.perf_counter() - started)
         if not isinstance(verdict, Granted):
             if role.status.role_name is not None and verdict.withdrawn:
@@ -105,11 +107,10 @@ class Lifecycle:
         except RolevendError:
             self._metrics.vend_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
             raise
-        now = self._observed.directory.verdict(request)
-        if now.withdrawn if not isinstance(now, Granted) else not now.still_carries(verdict):
-            await self._revoke(request, live, "PolicyChanged", "policy, tags or attributes changed while the role was being made")
-            return Outcome({})
         self.roles.vended(request.uid, verdict)
+        if why := ended_by(self._observed.directory.verdict(request, begun=True), verdict):
+            await self._revoke(request, live, "PolicyChanged", why)
+            return Outcome({})
         self._metrics.vend_seconds.labels(request.platform, "vended").observe(time.perf_counter() - started)
         _log.info(
             "vended", extra={"role": live, "platform": request.platform, "object": str(request.name), "profile": verdict.profile.name}
@@ -131,13 +132,16 @@ class Lifecycle:
         return live.role
 
     def not_ready(self, body: Body, error: Exception) -> Body:
-        return unready(Report(parse(VendedRole, body), self._now()), *_told(error))
+        return unready(Report(_ending(body), self._now()), *_told(error))
 
     async def drop(self, body: Body) -> Event | None:
         """Returns when the role was looked for and is gone; raises until then. Reads nothing that a namespace may have lost."""
-        role = parse(VendedRole, body)
+        role = _ending(body)
         request = request_of(role)
         self.clock.remove(request.uid)
+        if role.status.role_name is None:
+            # The watch may lag behind what we wrote ourselves: the finalizer goes only on the API server's own word.
+            role = _ending(await self._cluster.get(VENDED_ROLES, request.name.name, request.name.namespace))
         name = role.status.role_name
         if name is None:
             return None  # nothing was ever begun on a platform
@@ -167,7 +171,7 @@ class Lifecycle:
         )
 
     def not_dropped(self, body: Body, error: Exception) -> Body:
-        return dropping(Report(parse(VendedRole, body), self._now()), *_told(error))
+        return dropping(Report(_ending(body), self._now()), *_told(error))
 
     async def expire(self, uid: Uid) -> None:
         standing = self.roles.get(uid)
@@ -179,14 +183,20 @@ class Lifecycle:
         await self._revoke(standing.request, standing.role or "", by, message)
 
     async def _revoke(self, request: Request, role: str, by: str, message: str) -> None:
-        _log.warning("revoking: %s", message, extra={"role": role, "platform": request.platform, "object": str(request.name)})
-        self._metrics.revoked_roles.labels(request.platform, by).inc()
-        ended = {"ended": {"reason": EndReason.REVOKED.value, "by": by, "message": message[:1024]}}
-        try:
-            await self._patch_status(request, ended)
-        except NotFound:
+        if request.uid in self._revoking:
             return
-        await self._delete(request)
+        self._revoking.add(request.uid)
+        _log.warning("revoking: %s", message, extra={"role": role, "platform": request.platform, "object": str(request.name)})
+        try:
+            await self._patch_status(request, {"ended": {"reason": EndReason.REVOKED.value, "by": by, "message": message[:1024]}})
+        except RolevendError as error:
+            _log.warning("writing down why: %s", error, extra={"role": role})  # no reason to let it live
+        try:
+            await self._delete(request)
+        except RolevendError:
+            self._revoking.discard(request.uid)
+            raise
+        self._metrics.revoked_roles.labels(request.platform, by).inc()
 
     async def reconsider(self, standing: Standing, why: str) -> None:
         """Has kopf run the vend handler again: an update that every operator, this one or the next, sees."""
@@ -210,6 +220,11 @@ class Lifecycle:
             return EndReason(role.status.ended.reason)
         deleted_at = role.metadata.deletion_timestamp or self._now()
         return EndReason.EXPIRED if deleted_at >= request.expires_at else EndReason.RELEASED
+
+
+def _ending(body: Body) -> VendedRole:
+    """The object as far as its end needs it: a field of a newer version must not keep a role alive."""
+    return parse(VendedRole, body, unknown="ignore")
 
 
 def _told(error: Exception) -> tuple[str, str]:

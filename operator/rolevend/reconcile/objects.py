@@ -5,14 +5,15 @@ kopf has no part in this: the picture shows what is there now, whatever the orde
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kube.client import NAMESPACES, Body, Cluster, NotFound
 from rolevend.kube.client import Resource as Path
 from rolevend.kube.informer import Informer
+from rolevend.model import PlatformName
 from rolevend.reconcile.judgement import Judgement
 from rolevend.reconcile.picture import Objects, Painter
 from rolevend.reconcile.platforms import Platforms
@@ -31,7 +32,6 @@ from rolevend.resources import (
 from rolevend.resources.shared import Metadata
 from rolevend.resources.status import Finding, body, reported
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.directory import Directory
 
 R = TypeVar("R", bound=Resource)
 
@@ -59,6 +59,7 @@ class Observed:
         self._metrics = metrics
         self._now = now
         self._stale = asyncio.Event()
+        self._parsed: dict[str, tuple[str, Resource | InvalidInput]] = {}
         self._informers = {kind: Informer(cluster, path_of(kind), self.changed, now) for kind in _KINDS}
         self._namespaces = Informer(cluster, NAMESPACES, self.changed, now)
         self.directory = painter.paint(Objects(), {}, "nothing was read yet").directory
@@ -76,8 +77,8 @@ class Observed:
         """Something is not as the picture shows it."""
         self._stale.set()
 
-    async def run(self, platforms: Platforms, viewed: Callable[[Directory], Awaitable[None]]) -> None:
-        """Until cancelled: a new picture after every change, first acted upon, then told."""
+    async def run(self, platforms: Platforms, viewed: Callable[[], None]) -> None:
+        """Until cancelled: a new picture after every change. `viewed` is called with each, and must not block."""
         while True:
             await self._stale.wait()
             await asyncio.sleep(_SETTLE_SECONDS)
@@ -86,11 +87,12 @@ class Observed:
             platforms.follow(objects.platforms)
             picture = self._painter.paint(objects, {name: at_work.state for name, at_work in platforms}, self.pending)
             self.directory = picture.directory
-            await viewed(picture.directory)
+            viewed()
             await self._tell([*picture.judgements, *refused])
 
     def _objects(self) -> tuple[Objects, list[Judgement[Resource]]]:
         refused: list[Judgement[Resource]] = []
+        unreadable_tags: dict[PlatformName, str] = {}
 
         def all_of(kind: type[R]) -> list[R]:
             parsed = []
@@ -98,6 +100,8 @@ class Observed:
                 resource = self._parse(kind, raw)
                 if isinstance(resource, InvalidInput):
                     refused.append(_unreadable(kind, raw, resource))
+                    if kind is TagBinding:
+                        unreadable_tags.update(dict.fromkeys(_platforms_of(raw), f"{_shown(raw)} cannot be read: {resource}"))
                 else:
                     parsed.append(resource)
             return parsed
@@ -108,16 +112,25 @@ class Observed:
             policies=all_of(AccessPolicy),
             bindings=all_of(TagBinding),
             people=all_of(UserAttributes),
+            unreadable_tags=unreadable_tags,
             namespaces={name: raw["metadata"].get("labels", {}) for (_, name), raw in self._namespaces.objects.items()},
         )
+        there = {raw["metadata"]["uid"] for informer in self._informers.values() for raw in informer.objects.values()}
+        for gone in self._parsed.keys() - there:
+            del self._parsed[gone]
         return objects, refused
 
-    @staticmethod
-    def _parse(kind: type[R], raw: Body) -> R | InvalidInput:
-        try:
-            return parse(kind, raw)
-        except InvalidInput as error:
-            return error
+    def _parse(self, kind: type[R], raw: Body) -> R | InvalidInput:
+        """Each version is parsed once."""
+        metadata = raw["metadata"]
+        known = self._parsed.get(metadata["uid"])
+        if known is None or known[0] != metadata["resourceVersion"]:
+            try:
+                known = (metadata["resourceVersion"], parse(kind, raw))
+            except InvalidInput as error:
+                known = (metadata["resourceVersion"], error)
+            self._parsed[metadata["uid"]] = known
+        return cast("R | InvalidInput", known[1])
 
     async def _tell(self, judgements: Iterable[Judgement[Resource]]) -> None:
         by_kind: dict[str, int] = {kind.__name__: 0 for kind in _KINDS}
@@ -160,3 +173,13 @@ def _unreadable(kind: type[R], raw: Body, error: InvalidInput) -> Judgement[Reso
     )
     findings = tuple(Finding(type_, "False", "InvalidInput", str(error)) for type_ in ("Accepted", "Ready"))
     return Judgement(stub, findings)
+
+
+def _platforms_of(raw: Body) -> list[PlatformName]:
+    """The platforms that an object names which cannot be read as a whole."""
+    refs = raw.get("spec", {}).get("platformRefs", [])
+    return [PlatformName(str(ref["name"])) for ref in refs if isinstance(ref, dict) and "name" in ref]
+
+
+def _shown(raw: Body) -> str:
+    return f"{raw['kind']} {raw['metadata'].get('namespace', '')}/{raw['metadata']['name']}"

@@ -26,6 +26,9 @@ class Objects:
     bindings: Sequence[TagBinding] = ()
     people: Sequence[UserAttributes] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unreadable_tags: Mapping[PlatformName, str] = field(default_factory=dict)
+    """Platforms for which there is a TagBinding that cannot be read, and which. A mask that it would have brought must not be
+    missing, so nothing is decided there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +44,12 @@ class Painter:
         self._cluster = cluster
         self._handle_key = handle_key
         self._compiled: dict[PlatformName, tuple[object, Shapes]] = {}
+        self._statements: dict[str, tuple[object, Policy]] = {}
 
     def paint(self, objects: Objects, states: Mapping[PlatformName, PlatformState], pending: str) -> Picture:
         """`pending` names what was not read yet; until it is empty nothing is decided."""
         platforms = judge_platforms(objects.platforms, states)
-        terms = {
-            PlatformName(each.resource.name): _terms(each.resource)
-            for each in platforms
-            if each.accepted and each.resource.metadata.deletion_timestamp is None
-        }
+        terms = {PlatformName(each.resource.name): _terms(each) for each in platforms}
         agents = judge_unique(objects.agents, lambda agent: (("spec.handle", agent.spec.handle),))
         people = judge_unique(objects.people, person_keys)
         shapes, policy_judgements = self._compile(objects, terms, states)
@@ -61,6 +61,7 @@ class Painter:
             platforms=terms,
             namespaces=objects.namespaces,
             shapes=shapes,
+            unsure=objects.unreadable_tags,
             pending=pending,
         )
         return Picture(directory, (*platforms, *agents, *people, *policy_judgements))
@@ -80,19 +81,29 @@ class Painter:
             obstacles[policy.uid] = reach(policy, refs, terms)
             try:
                 for name, schemas in reached(policy, refs, terms):
-                    statements[name].append(values.policy(policy, schemas))
+                    statements[name].append(self._statement(policy, schemas))
             except InvalidInput as error:
                 obstacles[policy.uid] = Finding("Accepted", "False", "InvalidInput", str(error))
         shapes = {}
         for name in terms:
             state = states.get(name)
-            if state is not None and state.catalog is not None:
+            if state is not None and state.catalog is not None and name not in objects.unreadable_tags:
                 shapes[name] = self._shapes(name, state, statements[name], assignments[name])
         for gone in self._compiled.keys() - shapes.keys():
             del self._compiled[gone]
+        for unused in self._statements.keys() - {policy.uid for policy in objects.policies}:
+            del self._statements[unused]
         judgements = [judge_policy(policy, obstacles[policy.uid], shapes) for policy in objects.policies]
         judgements += [judge_binding(binding, obstacles[binding.uid], terms, states) for binding in objects.bindings]
         return shapes, judgements
+
+    def _statement(self, policy: AccessPolicy, schemas: frozenset[str]) -> Policy:
+        """Its row filter is parsed once for each version."""
+        version = (policy.generation, schemas)
+        known = self._statements.get(policy.uid)
+        if known is None or known[0] != version:
+            known = self._statements[policy.uid] = (version, values.policy(policy, schemas))
+        return known[1]
 
     def _shapes(self, name: PlatformName, state: PlatformState, policies: list[Policy], assignments: list[TagAssignment]) -> Shapes:
         made_of = (state.catalog, tuple(policies), tuple(assignments))
@@ -119,12 +130,17 @@ def _person(person: UserAttributes) -> Person:
     return Person(*values.known_user(person))
 
 
-def _terms(resource: DataPlatform) -> PlatformTerms:
+def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
+    platform = judged.resource
+    closed = "" if judged.accepted else "it is not accepted; see its conditions"
+    if platform.metadata.deletion_timestamp is not None:
+        closed = "it is being deleted"
     return PlatformTerms(
-        PlatformName(resource.name),
-        values.schemas_of(resource),
+        PlatformName(platform.name),
+        closed,
+        values.schemas_of(platform),
         tuple(
             AgentTerms(each.namespace_selector.match_labels, "Trusted" in each.assertions, each.max_expiration_seconds)
-            for each in resource.spec.agents
+            for each in platform.spec.agents
         ),
     )

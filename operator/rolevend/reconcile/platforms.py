@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from rolevend.catalog import Catalog
-from rolevend.errors import RolevendError
+from rolevend.errors import ClusterUnavailable, RolevendError
 from rolevend.kube.client import Cluster, Resource
 from rolevend.kube.secrets import Login, login
 from rolevend.model import PlatformName
@@ -18,6 +18,8 @@ from rolevend.settings import Settings
 
 DriverFactory = Callable[[DataPlatform, Login, Login], Platform]
 """(what the object says, the programmer's login, the vendor's login) -> a driver. Connects to nothing yet."""
+
+SERVER_CHANGED = "ServerChanged"
 
 DATA_PLATFORMS = Resource(f"/apis/{API_VERSION}", "dataplatforms")
 
@@ -87,10 +89,11 @@ class Platforms:
             if known is None:
                 known = self._at_work[name] = PlatformAtWork(platform)
                 self._tasks[name] = asyncio.create_task(self._run(name, known), name=f"platform-{name}")
-            elif known.platform.metadata != platform.metadata:
-                # The status changes with every look, the metadata when a person, or a finalizer, changes something.
+            else:
+                # The status changes with every look, the metadata's essentials when a person, or a finalizer, changes something.
+                if _essentials(known.platform) != _essentials(platform):
+                    known.poke.set()
                 known.platform = platform
-                known.poke.set()
 
     async def stop(self) -> None:
         for task in self._tasks.values():
@@ -101,20 +104,26 @@ class Platforms:
         try:
             while True:
                 at_work.poke.clear()
-                before = at_work.state
-                at_work.state = await self._look(at_work)
-                if at_work.state != before:
-                    self._tell(name, before, at_work.state)
-                    self._changed(name)
-                if at_work.state.drift:
-                    await self._drifted(name, at_work.state.drift)
-                await self._hold(name, at_work)
+                try:
+                    await self._turn(name, at_work)
+                except Exception:  # a bug must not end the loop that would heal what it broke
+                    _log.exception("following the platform", extra={"platform": name})
                 pause = self._settings.platform_retry_seconds if at_work.state.problem else self._settings.platform_poll_seconds
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(at_work.poke.wait(), pause)
         finally:
             if at_work.executor is not None:
                 await at_work.executor.close()
+
+    async def _turn(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+        before = at_work.state
+        at_work.state = await self._look(at_work)
+        if at_work.state != before:
+            self._tell(name, before, at_work.state)
+            self._changed(name)
+        if at_work.state.drift:
+            await self._drifted(name, at_work.state.drift)
+        await self._hold(name, at_work)
 
     async def _hold(self, name: PlatformName, at_work: PlatformAtWork) -> None:
         """A DataPlatform does not go while a role lives on it: without it nobody could drop that role."""
@@ -123,7 +132,7 @@ class Platforms:
         if deleting == (FINALIZER not in metadata.finalizers):
             return
         try:
-            if deleting and (self._in_use(name) or (at_work.executor is not None and await at_work.executor.live())):
+            if deleting and (self._in_use(name) or await self._holds_roles(at_work)):
                 return
             kept = [each for each in metadata.finalizers if each != FINALIZER]
             patch = {"metadata": {"uid": metadata.uid, "finalizers": kept if deleting else [*kept, FINALIZER]}}
@@ -131,14 +140,27 @@ class Platforms:
         except RolevendError as error:
             _log.warning("holding the DataPlatform: %s", error, extra={"platform": name})
 
+    @staticmethod
+    async def _holds_roles(at_work: PlatformAtWork) -> bool:
+        if at_work.executor is None:
+            return at_work.platform.status.server_identifier is not None  # it was reached once, and cannot be asked now
+        return bool(await at_work.executor.live())
+
     async def _look(self, at_work: PlatformAtWork) -> PlatformState:
         try:
             executor = await self._connect(at_work)
             facts = await executor.facts()
+            known = at_work.platform.status.server_identifier
+            if known not in (None, facts.identifier):
+                await self._let_go(at_work)
+                raise _OtherServer(known, facts.identifier)
+            at_work.executor = executor
             catalog = await executor.catalog(at_work.schemas)
             if catalog == at_work.state.catalog:
                 catalog = at_work.state.catalog  # the same object: whoever compares catalogs is done at once
             return PlatformState(None, facts, catalog, await executor.drift())
+        except _OtherServer as error:
+            return replace(at_work.state, problem=(SERVER_CHANGED, str(error)))
         except RolevendError as error:
             return replace(at_work.state, problem=(_reason(error), str(error)))
         except Exception as error:  # a driver's bug must not end the loop that would heal it
@@ -146,21 +168,31 @@ class Platforms:
             return replace(at_work.state, problem=("InternalError", f"{type(error).__name__}; see the operator's log"))
 
     async def _connect(self, at_work: PlatformAtWork) -> Executor:
-        """The driver for what the object and its Secrets say now; the old one goes when nothing uses it any more."""
+        """The driver for what the object and its Secrets say now; an older one goes when nothing uses it any more."""
         platform = at_work.platform
         credentials = platform.spec.credentials
         namespace = self._settings.namespace
-        programmer = await login(self._cluster, namespace, credentials.programmer_secret_ref.name, "spec.credentials.programmerSecretRef")
-        vendor = await login(self._cluster, namespace, credentials.vendor_secret_ref.name, "spec.credentials.vendorSecretRef")
+        try:
+            programmer = await login(
+                self._cluster, namespace, credentials.programmer_secret_ref.name, "spec.credentials.programmerSecretRef"
+            )
+            vendor = await login(self._cluster, namespace, credentials.vendor_secret_ref.name, "spec.credentials.vendorSecretRef")
+        except ClusterUnavailable:
+            if at_work.executor is None:
+                raise
+            return at_work.executor  # the platform is looked after as long as its own server answers
         versions = (str(platform.metadata.generation), programmer.version, vendor.version)
-        if at_work.executor is None or versions != at_work.versions:
-            old = at_work.executor
-            name = PlatformName(platform.metadata.name)
-            at_work.executor = Executor(name, self._build(platform, programmer, vendor), self._settings.platform_workers)
-            at_work.versions = versions
-            if old is not None:
-                await old.close()
-        return at_work.executor
+        if at_work.executor is not None and versions == at_work.versions:
+            return at_work.executor
+        await self._let_go(at_work)
+        at_work.versions = versions
+        return Executor(PlatformName(platform.name), self._build(platform, programmer, vendor), self._settings.platform_workers)
+
+    @staticmethod
+    async def _let_go(at_work: PlatformAtWork) -> None:
+        old, at_work.executor = at_work.executor, None
+        if old is not None:
+            await old.close()
 
     @staticmethod
     def _tell(name: PlatformName, before: PlatformState, now: PlatformState) -> None:
@@ -170,6 +202,21 @@ class Platforms:
             _log.info("platform answers", extra={"platform": name, "version": now.facts.version if now.facts else ""})
 
 
+class _OtherServer(Exception):
+    """The roles that may live are on another server than the one that answers."""
+
+    def __init__(self, known: str, answers: str) -> None:
+        super().__init__(
+            f"spec.postgres: server {answers} answers, and roles were vended on server {known}. Point it back; if that server is gone "
+            "for good, set status.serverIdentifier to null"
+        )
+
+
 def _reason(error: RolevendError) -> str:
     """The class of the error is the reason: InvalidInput, NotPermitted, Conflict, PlatformUnavailable, PlatformBusy, ClusterUnavailable."""
     return type(error).__name__
+
+
+def _essentials(platform: DataPlatform) -> tuple[object, ...]:
+    metadata = platform.metadata
+    return metadata.generation, metadata.deletion_timestamp, metadata.finalizers, platform.status.server_identifier

@@ -4,46 +4,76 @@ A live role whose grants are no longer all granted is ended; one that only could
 A request that waited, or was denied, is taken up again as soon as its verdict would be another.
 """
 
+import asyncio
 import logging
+from collections.abc import Callable
 
 from rolevend.errors import RolevendError
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.roles import Standing
 from rolevend.reconcile.status import verdict_of
-from rolevend.vending.directory import Directory, Granted, Verdict
+from rolevend.vending.directory import Directory, Granted, Verdict, ended_by
+
+_AT_ONCE = 16
+"""Revocations under way together."""
+_BREATH = 50
+"""After so many verdicts others get their turn in the event loop."""
 
 _log = logging.getLogger(__name__)
 
 
-async def review(lifecycle: Lifecycle, directory: Directory) -> None:
-    for standing in lifecycle.roles:
-        if standing.ending_since is not None:
-            continue
-        verdict = directory.verdict(standing.request)
-        if standing.ready:
-            await _revoke_if_narrower(lifecycle, standing, verdict)
+class Review:
+    """Runs beside the painting of pictures: a long review never keeps a newer picture from deciding what is vended."""
+
+    def __init__(self, lifecycle: Lifecycle, directory: Callable[[], Directory]) -> None:
+        self._lifecycle = lifecycle
+        self._directory = directory
+        self._due = asyncio.Event()
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    def wake(self) -> None:
+        self._due.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            await self.review()
+
+    async def review(self) -> None:
+        """Every standing role once, each against the newest picture."""
+        async with asyncio.TaskGroup() as acts:
+            for count, standing in enumerate(self._lifecycle.roles, start=1):
+                if standing.ending_since is None:
+                    self._judge(standing, acts)
+                if count % _BREATH == 0:
+                    await asyncio.sleep(0)
+
+    def _judge(self, standing: Standing, acts: asyncio.TaskGroup) -> None:
+        live = standing.ready or standing.granted is not None
+        verdict = self._directory().verdict(standing.request, begun=standing.role is not None)
+        if live:
+            why = _ended_by(verdict, standing)
+            if why:
+                acts.create_task(self._revoke(standing, why))
         elif verdict_of(verdict) != standing.verdict:
-            await lifecycle.reconsider(standing, "verdict changed")
+            acts.create_task(self._lifecycle.reconsider(standing, "verdict changed"))
+
+    async def _revoke(self, standing: Standing, why: str) -> None:
+        async with self._slots:
+            try:
+                await self._lifecycle.revoke(standing, "PolicyChanged", why)
+            except RolevendError as error:
+                # The next review, which every later change and every sweep brings, tries again.
+                _log.warning("revoking: %s", error, extra={"role": standing.role})
 
 
-async def _revoke_if_narrower(lifecycle: Lifecycle, standing: Standing, verdict: Verdict) -> None:
-    if isinstance(verdict, Granted):
-        if _carried(standing, verdict):
-            return
-        why = "policy, tags or attributes changed: what the role reads is no longer granted unchanged"
-    elif verdict.withdrawn:
-        why = verdict.message
-    else:
-        return  # not knowing is no reason to end anything: the platform may be down, or we have just started
-    try:
-        await lifecycle.revoke(standing, "PolicyChanged", why)
-    except RolevendError as error:
-        # The next review, which every later change and every sweep brings, tries again.
-        _log.warning("revoking: %s", error, extra={"role": standing.role})
-
-
-def _carried(standing: Standing, verdict: Granted) -> bool:
+def _ended_by(verdict: Verdict, standing: Standing) -> str:
     if standing.granted is not None:
-        return verdict.still_carries(standing.granted)
-    # After a restart only the profile's name is known, which is a digest of what it grants.
-    return verdict.profile.name == standing.profile and verdict.lease.attributes == standing.attributes
+        return ended_by(verdict, standing.granted)
+    if isinstance(verdict, Granted):
+        # After a restart only the profile's name is known, which is a digest of what it grants: any other one ends the role.
+        same = verdict.profile.name == standing.profile and verdict.lease.attributes == standing.attributes
+        return "" if same else "policy, tags or attributes changed while the operator was down"
+    return verdict.message if verdict.withdrawn else ""

@@ -11,9 +11,9 @@ from rolevend.model import PlatformName, ProfileName, Uid
 from rolevend.platforms.base import Ending
 from rolevend.reconcile.executor import Executor
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.objects import VENDED_ROLES, Observed
+from rolevend.reconcile.objects import VENDED_ROLES
 from rolevend.reconcile.platforms import Platforms
-from rolevend.reconcile.review import review
+from rolevend.reconcile.review import Review
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.sweep import Orphans
@@ -26,7 +26,7 @@ class Sweeper:
         self,
         cluster: Cluster,
         lifecycle: Lifecycle,
-        observed: Observed,
+        review: Review,
         platforms: Platforms,
         settings: Settings,
         metrics: Metrics,
@@ -37,7 +37,7 @@ class Sweeper:
         self.listed_at: datetime | None = None
         self._cluster = cluster
         self._lifecycle = lifecycle
-        self._observed = observed
+        self._review = review
         self._platforms = platforms
         self._settings = settings
         self._metrics = metrics
@@ -51,7 +51,7 @@ class Sweeper:
             await asyncio.sleep(self._settings.sweep_seconds)
             try:
                 await self.sweep()
-                await review(self._lifecycle, self._observed.directory)  # what failed then is tried again
+                self._review.wake()  # what failed is tried again
             except RolevendError as error:
                 _log.warning("sweep: %s", error)
 

@@ -1,6 +1,6 @@
 """The kind DataPlatform: a database, who owns policy for which of its schemas, and which agents may ever get there."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -55,9 +55,6 @@ class NamespaceSelector(Part):
     """Every one of them must be on the namespace. At least one: a platform for agents of all namespaces would be an accident.
     `kubernetes.io/metadata.name` is a namespace's own name."""
 
-    def selects(self, labels: Mapping[str, str]) -> bool:
-        return all(labels.get(key) == value for key, value in self.match_labels.items())
-
 
 class AgentTerms(Part):
     """What agents of some namespaces may ask for here."""
@@ -96,6 +93,8 @@ class DataPlatformSpec(Part):
 class DataPlatformStatus(Status):
     """What the operator saw. Not written by people."""
 
+    server_identifier: Annotated[str, Field(max_length=128)] | None = None
+    """Which server it is. If another one answers at the address, nothing is vended or dropped there: the roles are on this one."""
     server_version: Annotated[str, Field(max_length=128)] | None = None
     """What the server says of itself."""
     table_count: Count | None = None

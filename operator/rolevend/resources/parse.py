@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -18,18 +18,19 @@ _LONGEST_NAME_SHOWN = 64
 _SUBJECT = re.compile(r"^\w+ should\b")
 
 
-def parse(kind: type[Kind], body: Mapping[str, Any]) -> Kind:
+def parse(kind: type[Kind], body: Mapping[str, Any], *, unknown: Literal["forbid", "ignore"] = "forbid") -> Kind:
     """The object that `body` describes; InvalidInput names the first field that cannot be, such as `spec.masks[0].type`.
 
     `apiVersion` and `kind` may be missing, as they are in the items of a list. A status that cannot be read counts as none:
-    it is the operator's own, and is written anew.
+    it is the operator's own, and is written anew. `unknown="ignore"` passes over fields of a newer version: for ending what they
+    asked for, never for granting it.
     """
     if not isinstance(body, Mapping) or not all(isinstance(name, str) for name in body):
         raise InvalidInput("", f"this is no object of kind {kind.__name__}")
     members: dict[str, Any] = {"kind": kind.__name__, **body}
     status = members.pop("status", None)
     try:
-        parsed = kind.model_validate(members)
+        parsed = kind.model_validate(members, extra="ignore" if unknown == "ignore" else None)  # None: as each piece says
     except ValidationError as error:
         raise _invalid_input(error) from error
     return parsed.model_copy(update={"status": _status(kind, status)}) if status else parsed

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle
 from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, attribute_keys, contains, plan
-from rolevend.policy.decision import Denial, decide
+from rolevend.policy.decision import Denial, entitlement, switch
 from rolevend.policy.index import Index
 from rolevend.policy.statement import Requirement
 
@@ -57,6 +57,8 @@ class AgentTerms:
 @dataclass(frozen=True, slots=True)
 class PlatformTerms:
     name: PlatformName
+    closed: str
+    """Why no new role is vended here, or empty. Live ones are still judged: what ends them must not wait."""
     schemas_of: Mapping[str, frozenset[str]]
     """Namespace -> the schemas whose policy it writes."""
     agents: tuple[AgentTerms, ...]
@@ -106,7 +108,17 @@ class Granted:
 
 Verdict = Undecided | Denied | Granted
 
-_MOST_SHAPES = 10_000
+
+def ended_by(verdict: Verdict, held: Granted) -> str:
+    """Why a role that was vended as `held` must end now; empty while it may live on."""
+    if isinstance(verdict, Granted):
+        return (
+            "" if verdict.still_carries(held) else "policy, tags or attributes changed: what the role reads is no longer granted unchanged"
+        )
+    return verdict.message if verdict.withdrawn else ""
+
+
+_MOST_SHAPES = 1_000
 
 
 class Shapes:
@@ -119,15 +131,15 @@ class Shapes:
         self._known: dict[tuple[tuple[int, int], ...], Profile] = {}
 
     def of(self, attributes: Attributes) -> Profile | Denial:
-        decision = decide(attributes, self.index)
-        if isinstance(decision, Denial):
-            return decision
-        profile = self._known.get(decision.switched_on)
+        switches = switch(attributes, self.index)
+        if isinstance(switches, Denial):
+            return switches
+        profile = self._known.get(switches.on)
         if profile is None:
-            profile = plan(decision, self._cluster)
+            profile = plan(entitlement(switches, self.index), self._cluster)
             if len(self._known) >= _MOST_SHAPES:
                 self._known.clear()
-            self._known[decision.switched_on] = profile
+            self._known[switches.on] = profile
         return profile
 
 
@@ -143,16 +155,21 @@ class Directory:
     """Labels by namespace."""
     shapes: Mapping[PlatformName, Shapes] = field(default_factory=dict)
     """Only of platforms whose catalog was read."""
+    unsure: Mapping[PlatformName, str] = field(default_factory=dict)
+    """Platforms of which something cannot be read that may be in the way of a grant: nothing is decided there, and why."""
     pending: str = "nothing was read yet"
     """What must still be read before anything is decided, or empty."""
 
-    def verdict(self, request: Request) -> Verdict:
-        """What is granted now. Under a millisecond, no side effect, no clock: the expiry is a fact of the request."""
+    def verdict(self, request: Request, *, begun: bool = False) -> Verdict:
+        """What is granted now. No side effect, no clock: the expiry is a fact of the request. `begun`: its role may be there
+        already, which a platform that is closed to new ones does not end."""
         if self.pending:
             return Undecided("Starting", self.pending)
         terms = self.platforms.get(request.platform)
         if terms is None:
-            return Undecided("PlatformUnknown", f"spec.platformRefs: no accepted DataPlatform is named {request.platform}")
+            return Undecided("PlatformUnknown", f"spec.platformRefs: no DataPlatform is named {request.platform}")
+        if terms.closed and not begun:
+            return Undecided("PlatformClosed", f"spec.platformRefs: DataPlatform {request.platform}: {terms.closed}")
         agent = self.agents.get(request.agent)
         if agent is None:
             where = f"is named {request.agent.name} in namespace {request.agent.namespace}"
@@ -170,7 +187,8 @@ class Directory:
             )
         shapes = self.shapes.get(request.platform)
         if shapes is None:
-            return Undecided("CatalogUnread", f"the tables of DataPlatform {request.platform} were not read yet")
+            why = f"the tables of DataPlatform {request.platform} were not read yet"
+            return Undecided("CatalogUnread", self.unsure.get(request.platform, why))
         shape = shapes.of(person.attributes)
         if isinstance(shape, Denial):
             known = request.user in self.people

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rolevend.errors import Conflict
 from rolevend.model import RoleName
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import Credential, Dropped, Ending, Randomness, Vended
 from rolevend.vending.directory import Granted, Request
 
 
-class PlatformAtWork(Protocol):
+class AwaitedPlatform(Protocol):
     """A driver behind its bounded executor: the same promises as `platforms.base.Platform`, awaited."""
 
     async def ensure(self, profile: Profile) -> None: ...
@@ -42,23 +41,18 @@ class Live:
     expires_at: datetime
 
 
-class Overtaken(Conflict):
-    """The role was made under another decision, or was ended: what this request would be granted now, its role can never have."""
-
-
-async def vend(request: Request, granted: Granted, platform: PlatformAtWork, store: CredentialStore, randomness: Randomness) -> Live:
-    """Makes it so, whatever was done already. Raises an error of `rolevend.errors`; then no role can log in that was not live before."""
+async def vend(request: Request, granted: Granted, platform: AwaitedPlatform, store: CredentialStore, randomness: Randomness) -> Live:
+    """Makes it so, whatever was done already. Raises an error of `rolevend.errors`: then the role may or may not be there,
+    and the same call again, or an ending, puts that right."""
     await platform.ensure(granted.profile)
     credential = await store.keep(request, platform.credential(granted.lease, randomness), granted.lease.expires_at)
     vended = await platform.vend(granted.lease, credential)
-    if isinstance(vended.error, Conflict):
-        raise Overtaken(str(vended.error)) from vended.error
     if vended.error is not None:
         raise vended.error
     return Live(vended.role, vended.expires_at or granted.lease.expires_at)
 
 
-async def end(ending: Ending, platform: PlatformAtWork) -> Dropped:
+async def end(ending: Ending, platform: AwaitedPlatform) -> Dropped:
     """Returns only when the role was looked for and is gone, with its sessions; raises otherwise."""
     dropped = await platform.drop(ending)
     if dropped.error is not None:

@@ -196,6 +196,8 @@ def _where(address: Address, login: Login, tls: Tls) -> dict[str, Any]:
         "user": login.user,
         "password": login.password.reveal(),
         "client_encoding": "UTF8",
+        # Whoever answers may ask for the password in clear text: it never gets it.
+        "require_auth": "scram-sha-256",
         **tls.parameters(),
     }
 

@@ -74,6 +74,9 @@ class PostgresPlatform:
             self._program().run(attempt, lambda connection: build(connection, wanted, self._limits.build_attempts))
             self._built.add(profile.name)
 
+    def is_built(self, profile: ProfileName) -> bool:
+        return self._built.has(profile)
+
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         password = base64.urlsafe_b64encode(randomness(_PASSWORD_BYTES)).rstrip(b"=").decode()
         return Credential(lease.role, Secret(password), self._agent_address)
