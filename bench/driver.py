@@ -211,7 +211,9 @@ def questions(bench: PostgresBench) -> Iterator[Line]:
         for _ in range(rounds + 6):
             for place, (connection, statement) in enumerate(asked):
                 seconds[place].append(timed(lambda ask=connection, it=statement: ask.execute(it, prepare=True).fetchall()))
-        yield question(name, p50(seconds[0][6:]), p50(seconds[1][6:]))
+        ours, theirs = (one[6:] for one in seconds)
+        # Of long questions the best, which nothing else on the machine has made longer.
+        yield question(name, *((min(ours), min(theirs)) if min(theirs) > 0.005 else (p50(ours), p50(theirs))))
     bench.tidy()
 
 
@@ -219,7 +221,7 @@ def question(name: str, ours: float, theirs: float) -> Line:
     large = theirs >= 0.005
     within = ours <= 1.25 * theirs if large else ours - theirs <= 0.0002
     budget = "<= 1.25x" if large else "<= 0.2 ms more"
-    measured = f"p50 {ours * 1e3:.3f} ms against {theirs * 1e3:.3f} ms: {ours / theirs:.2f}x"
+    measured = f"{'best' if large else 'p50'} {ours * 1e3:.3f} ms against {theirs * 1e3:.3f} ms: {ours / theirs:.2f}x"
     return Line(f"1,000,000 rows, {name}", measured, "reported" if name == REPORTED else budget, within or name == REPORTED)
 
 

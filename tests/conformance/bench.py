@@ -48,8 +48,11 @@ class Bench(Protocol):
     def platform_of(self, cluster: ClusterId) -> Platform:
         """The same platform, as another cluster's operator sees it."""
 
-    def table(self, columns: Sequence[tuple[str, str]], rows: Rows) -> Table:
+    def table(self, columns: Sequence[tuple[str, str]], rows: Rows = ()) -> Table:
         """A new table (name, native type) with `rows`, as the driver's catalog knows it."""
+
+    def people(self) -> Table:
+        """A new table `people` with the columns id, region, email and ssn: ids 0 to 5 in EU, EU, US, US, APAC and nowhere."""
 
     def log_in(self, credential: Credential) -> Session:
         """Any exception where the login is refused."""
@@ -249,16 +252,19 @@ class PostgresBench:
             session.close()
         self._sessions.clear()
         self.run("DELETE FROM rolevend.lease; DELETE FROM rolevend.profile; DELETE FROM rolevend.template")
-        for (schema,) in self.admin.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ '^(s[0-9]+|rv_p_.*)$'").fetchall():
-            self.run(f"DROP SCHEMA {quoted(schema)} CASCADE")
-        for (role,) in self.admin.execute(
-            "SELECT rolname FROM pg_roles WHERE rolname ~ '^(IMMUTA_VENDED_|rv_p_|rv_t_[0-9a-f]{32})'"
-        ).fetchall():
+        self._drop_schemas("^rv_p_")
+        ours = "SELECT rolname FROM pg_roles WHERE rolname ~ '^(IMMUTA_VENDED_|rv_p_|rv_t_[0-9a-f]{32})'"
+        for (role,) in self.admin.execute(sql.SQL(ours)).fetchall():
             with_no_session(self.admin, role)
             self.run(f"DROP OWNED BY {quoted(role)}; DROP ROLE {quoted(role)}")
+        self._drop_schemas("^s[0-9]+$")
         for extra in self._platforms[1:]:
             extra.close()
         del self._platforms[1:]
+
+    def _drop_schemas(self, pattern: str) -> None:
+        for (schema,) in self.admin.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ %s", [pattern]).fetchall():
+            self.run(f"DROP SCHEMA {quoted(schema)} CASCADE")
 
     def close(self) -> None:
         for each in (*self._sessions, *self._platforms):
