@@ -1,0 +1,65 @@
+"""The command line: what a person can type without a cluster, and errors that are one line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from rolevend.cli import cli
+from rolevend.errors import InvalidInput
+from rolevend.resources import kind_named
+
+ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"
+
+
+def run(*arguments: str) -> str:
+    answer = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert answer.exit_code == 0, answer.output
+    return answer.stdout
+
+
+def test_every_command_explains_itself():
+    for command in ((), ("operator",), ("who",), ("crds",), ("demo",), ("platform", "plan"), ("platform", "install")):
+        assert "Usage:" in run(*command, "--help")
+
+
+def test_who_takes_a_role_name_apart_without_a_cluster():
+    facts = json.loads(run("who", ROLE, "--offline", "--output", "json"))
+
+    assert facts["agent"] == "handle FINBOT"
+    assert facts["user"] == "handle E10442"
+    assert len(facts["request"]) == 36
+
+
+def test_who_refuses_what_is_no_role_name():
+    with pytest.raises(InvalidInput, match="is not the name of a vended role"):
+        run("who", "postgres", "--offline")
+
+
+def test_crds_are_printed_as_one_stream_or_written_as_files(tmp_path: Path):
+    printed = list(yaml.safe_load_all(run("crds")))
+    run("crds", "--write", str(tmp_path / "crds"))
+
+    written = [yaml.safe_load(path.read_text()) for path in sorted((tmp_path / "crds").iterdir())]
+    assert [each["metadata"]["name"] for each in printed] == [each["metadata"]["name"] for each in written]
+    assert {kind_named("VendedRole").plural, kind_named("Agent").plural} <= {each["spec"]["names"]["plural"] for each in printed}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("who", "postgres", "--offline"), "rolevend: roleName: 'postgres' is not the name of a vended role"),
+        (("unknown",), "Error: No such command 'unknown'"),
+        (("platform", "plan", "-f", "no-such-file.yaml", "--dsn", "x"), "Error: Invalid value for '-f' / '--filename'"),
+    ],
+)
+def test_a_mistake_is_told_without_a_traceback(arguments: tuple[str, ...], said: str):
+    answer = subprocess.run([sys.executable, "-m", "rolevend", *arguments], capture_output=True, text=True, check=False)
+
+    assert answer.returncode != 0
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
