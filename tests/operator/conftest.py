@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.support.site import Site
-from tests.support.tenancy import Tenant
 
 from rolevend.demo.controlplane import ControlPlane
+from tests.support.site import Site
+from tests.support.tenancy import Tenant
 
 
 @pytest.fixture(scope="session")

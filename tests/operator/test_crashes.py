@@ -1,6 +1,7 @@
 """The operator dies at the worst moment and comes back: every role has its object, or is gone."""
 
 import psycopg
+
 from tests.support.site import AGENTS, SETTINGS, WAREHOUSE, Site
 from tests.support.tenancy import ISSUER, Asked, Tenant
 from tests.support.waiting import eventually

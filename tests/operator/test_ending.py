@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+
 from tests.support.site import AGENTS, DOOMED
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually

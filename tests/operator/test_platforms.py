@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+
+from rolevend.demo.installation import NAMESPACE
 from tests.support.installed import Body
 from tests.support.site import ANNEX, WAREHOUSE, Site, data_platform
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
-
-from rolevend.demo.installation import NAMESPACE
 
 
 @pytest.fixture

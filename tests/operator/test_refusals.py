@@ -4,6 +4,7 @@ import itertools
 
 import psycopg
 import pytest
+
 from tests.support.governed import Governed
 from tests.support.manifests import HOSTILE
 from tests.support.site import AGENTS, DOMAIN, NOBODY, UNADMITTED, WAREHOUSE
@@ -33,7 +34,7 @@ def test_an_unknown_agent_is_waited_for(tenant: Tenant):
 def test_an_unknown_platform_is_waited_for_and_named(tenant: Tenant):
     asked = tenant.ready_to_ask().ask(platform="nowhere", seconds=5)
 
-    assert "spec.platformRefs: no accepted DataPlatform is named nowhere" in asked.refused("PlatformUnknown", granted="Unknown")
+    assert "spec.platformRefs: no DataPlatform is named nowhere" in asked.refused("PlatformUnknown", granted="Unknown")
     asked.gone()
 
 

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+
 from tests.support.site import AGENTS
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually

@@ -6,20 +6,22 @@ test may freeze. `warehouse` is never stopped; `annex` is for faults.
 
 import base64
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
-from tests.support.gateway import Gateway
-from tests.support.governed import DATABASE, SCHEMA, Governed
-from tests.support.installed import Answer, Cluster
-from tests.support.waiting import eventually
 
 from rolevend.demo.controlplane import ControlPlane
 from rolevend.demo.installation import NAMESPACE, SERVICE_ACCOUNT, Installation, OperatorProcess
 from rolevend.resources import API_VERSION
+from tests.support.gateway import Gateway
+from tests.support.governed import DATABASE, SCHEMA, Governed
+from tests.support.installed import Answer, Cluster
+from tests.support.waiting import eventually
 
 Body = dict[str, Any]
 
@@ -88,13 +90,13 @@ class Site:
     def database(self, platform: str) -> Governed:
         return {WAREHOUSE: self.warehouse, ANNEX: self.annex}[platform]
 
-    def start_operator(self, *, wait: bool = True, **settings: str) -> None:
+    def start_operator(self, settings: Mapping[str, str] = MappingProxyType({}), *, wait: bool = True) -> None:
         """As the chart's ServiceAccount; the one before must have been ended."""
         kubeconfig = self.control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory)
         server = self.control_plane.server
         kubeconfig.write_text(kubeconfig.read_text().replace(f"{server.host}:{server.port}", f"{server.host}:{self.gateway.port}"))
         self._starts += 1
-        self.operator = OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", SETTINGS | settings)
+        self.operator = OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", {**SETTINGS, **settings})
         self._ends.callback(self.operator.kill)
         if wait:
             self.operator.wait_until_ready()

@@ -1,0 +1,16 @@
+"""Every measurement, and its table: `python -m bench [--quick]`. Fails if a budget is missed."""
+
+import subprocess
+import sys
+
+
+def main() -> None:
+    parts = ("bench.driver", "bench.operator")
+    # Each in a process of its own: what one leaves behind must not slow the next.
+    failed = [part for part in parts if subprocess.run([sys.executable, "-m", part, *sys.argv[1:]], check=False).returncode]
+    if failed:
+        sys.exit(f"over budget, or failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
