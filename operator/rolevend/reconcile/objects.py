@@ -28,6 +28,7 @@ from rolevend.resources import (
     VendedRole,
     kind_named,
     parse,
+    values,
 )
 from rolevend.resources.shared import Metadata
 from rolevend.resources.status import Finding, body, reported
@@ -92,7 +93,7 @@ class Observed:
 
     def _objects(self) -> tuple[Objects, list[Judgement[Resource]]]:
         refused: list[Judgement[Resource]] = []
-        unreadable_tags: dict[PlatformName, str] = {}
+        unreadable_tags: list[tuple[Body, InvalidInput]] = []
 
         def all_of(kind: type[R]) -> list[R]:
             parsed = []
@@ -101,18 +102,23 @@ class Observed:
                 if isinstance(resource, InvalidInput):
                     refused.append(_unreadable(kind, raw, resource))
                     if kind is TagBinding:
-                        unreadable_tags.update(dict.fromkeys(_platforms_of(raw), f"{_shown(raw)} cannot be read: {resource}"))
+                        unreadable_tags.append((raw, resource))
                 else:
                     parsed.append(resource)
             return parsed
 
+        platforms, bindings = all_of(DataPlatform), all_of(TagBinding)
         objects = Objects(
             agents=all_of(Agent),
-            platforms=all_of(DataPlatform),
+            platforms=platforms,
             policies=all_of(AccessPolicy),
-            bindings=all_of(TagBinding),
+            bindings=bindings,
             people=all_of(UserAttributes),
-            unreadable_tags=unreadable_tags,
+            unreadable_tags={
+                name: f"TagBinding {raw['metadata']['namespace']}/{raw['metadata']['name']} cannot be read: {error}"
+                for raw, error in unreadable_tags
+                for name in _reached_by(raw, platforms)
+            },
             namespaces={name: raw["metadata"].get("labels", {}) for (_, name), raw in self._namespaces.objects.items()},
         )
         there = {raw["metadata"]["uid"] for informer in self._informers.values() for raw in informer.objects.values()}
@@ -175,11 +181,13 @@ def _unreadable(kind: type[R], raw: Body, error: InvalidInput) -> Judgement[Reso
     return Judgement(stub, findings)
 
 
-def _platforms_of(raw: Body) -> list[PlatformName]:
-    """The platforms that an object names which cannot be read as a whole."""
-    refs = raw.get("spec", {}).get("platformRefs", [])
-    return [PlatformName(str(ref["name"])) for ref in refs if isinstance(ref, dict) and "name" in ref]
-
-
-def _shown(raw: Body) -> str:
-    return f"{raw['kind']} {raw['metadata'].get('namespace', '')}/{raw['metadata']['name']}"
+def _reached_by(raw: Body, platforms: Iterable[DataPlatform]) -> list[PlatformName]:
+    """Where a TagBinding that cannot be read would count: of the platforms that give its namespace schemas those that it names, and
+    all of them where not even its references can be read."""
+    giving = [PlatformName(each.name) for each in platforms if raw["metadata"]["namespace"] in values.schemas_of(each)]
+    spec = raw.get("spec")
+    refs = spec.get("platformRefs") if isinstance(spec, dict) else None
+    if not isinstance(refs, list) or not refs or not all(isinstance(ref, dict) and "name" in ref for ref in refs):
+        return giving
+    named = [ref["name"] for ref in refs]
+    return [name for name in giving if name in named]
