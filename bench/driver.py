@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
-from tests.conformance.bench import PostgresBench, equal, installed, lease, own, profile, shape, vended
 
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.demo.database import PostgresServer
@@ -25,6 +24,7 @@ from rolevend.platforms.base import Credential, Ending, EndReason
 from rolevend.platforms.postgres import Limits
 from rolevend.platforms.postgres.vends import _ONE, _arguments
 from rolevend.policy.mask import Hash, Partial
+from tests.conformance.bench import PostgresBench, equal, installed, lease, own, profile, shape, vended
 
 Pair = tuple[Lease, Credential]
 ROUNDS = 200

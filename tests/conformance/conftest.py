@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.conformance.bench import PostgresBench, installed
 
 from rolevend.demo.database import DatabaseServer, PostgresServer
+from tests.conformance.bench import PostgresBench, installed
 
 VERSIONS = (16, 18)
 

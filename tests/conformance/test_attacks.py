@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
-from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, refused, shape, vended
 
 from rolevend.plan import Lease, TableShape
 from rolevend.platforms.base import Credential, Ending, EndReason
 from rolevend.policy.mask import Hash, Nullify, Partial
+from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, refused, shape, vended
 
 INSUFFICIENT_PRIVILEGE, INVALID_PARAMETER, UNDEFINED = "42501", "22023", ("42883", "42P01", "42704", "3F000")
 

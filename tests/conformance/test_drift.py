@@ -1,11 +1,11 @@
 """What somebody changes by hand on a governed table is found, closes the profiles that read it, and can be mended."""
 
 import pytest
-from tests.conformance.bench import OTHER_CLUSTER, PostgresBench, own, profile, quoted, shape, vend, vended
-from tests.conformance.bench import lease as new_lease
 
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.plan import Profile, TableShape
+from tests.conformance.bench import OTHER_CLUSTER, PostgresBench, own, profile, quoted, shape, vend, vended
+from tests.conformance.bench import lease as new_lease
 
 
 @pytest.fixture

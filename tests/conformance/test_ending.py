@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from tests.conformance.bench import OTHER_CLUSTER, Bench, PostgresBench, lease, moved, profile, shape, vend, vended
-from tests.support.waiting import eventually
 
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.model import Uid
 from rolevend.platforms.base import Ending, EndReason
+from tests.conformance.bench import OTHER_CLUSTER, Bench, PostgresBench, lease, moved, profile, shape, vend, vended
+from tests.support.waiting import eventually
 
 
 def ending(of, reason: EndReason = EndReason.RELEASED) -> Ending:

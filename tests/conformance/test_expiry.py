@@ -4,10 +4,10 @@ import threading
 
 import psycopg
 import pytest
-from tests.conformance.bench import PostgresBench, own, profile, refused, shape, vended
-from tests.support.waiting import eventually
 
 from rolevend.platforms.base import LiveRole
+from tests.conformance.bench import PostgresBench, own, profile, refused, shape, vended
+from tests.support.waiting import eventually
 
 INSUFFICIENT_PRIVILEGE = "42501"
 

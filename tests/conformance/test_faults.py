@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.conformance.bench import CLUSTER, PostgresBench, equal, installed, lease, own, profile, shape, vend, vended
-from tests.support.waiting import eventually
 
 from rolevend.demo.database import PostgresServer
 from rolevend.errors import PlatformBusy, PlatformUnavailable, Unavailable
@@ -16,6 +14,8 @@ from rolevend.platforms.postgres import Limits, Login
 from rolevend.platforms.postgres.build import look, steps_for
 from rolevend.platforms.postgres.connections import connected
 from rolevend.platforms.postgres.render import render
+from tests.conformance.bench import CLUSTER, PostgresBench, equal, installed, lease, own, profile, shape, vend, vended
+from tests.support.waiting import eventually
 
 IMPATIENT = Limits(build_attempts=2, wait_for_connection=0.5)
 

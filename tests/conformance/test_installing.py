@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from psycopg import sql
-from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, installed, profile, shape, vended
-from tests.conformance.bench import refused as sqlstate
 
 from rolevend.demo.database import PostgresServer
 from rolevend.errors import Conflict, InvalidInput, PlatformUnavailable
 from rolevend.platforms.base import Address, Secret
 from rolevend.platforms.postgres import Finding, InstallPlan, Kind, Login, Options, Passwords, PostgresPlatform, connected, install, plan
+from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, installed, profile, shape, vended
+from tests.conformance.bench import refused as sqlstate
 
 PASSWORDS = Passwords(Secret("for the vendor"), Secret("for the programmer"))
 OPTIONS = Options(schemas=("raw",))

@@ -3,10 +3,10 @@
 from datetime import UTC, date, datetime
 
 import pytest
-from tests.conformance.bench import PostgresBench, equal, profile, shape, vended
 
 from rolevend.plan import Cell
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+from tests.conformance.bench import PostgresBench, equal, profile, shape, vended
 
 Case = tuple[str, str, Mask, object, object]
 TEXTS = ("text", "character varying(20)", "character(12)")

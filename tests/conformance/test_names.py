@@ -2,11 +2,11 @@
 
 import psycopg
 import pytest
-from tests.conformance.bench import PostgresBench, own, profile, quoted, shape, vended
 
 from rolevend.catalog import Family
 from rolevend.errors import InvalidInput
 from rolevend.policy.mask import Hash
+from tests.conformance.bench import PostgresBench, own, profile, quoted, shape, vended
 
 NAMES = [
     "Upper Case",

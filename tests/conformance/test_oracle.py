@@ -10,9 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
-from tests.conformance.bench import CLUSTER, PostgresBench, lease, vend
-from tests.support.oracle import expected, shown, visible
-from tests.support.policies import EVERY_FAMILY, policies, rows, users
 
 from rolevend.catalog import Catalog, Table
 from rolevend.model import Attributes
@@ -21,6 +18,9 @@ from rolevend.platforms.base import Ending, EndReason
 from rolevend.policy.decision import Denial, decide
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Policy
+from tests.conformance.bench import CLUSTER, PostgresBench, lease, vend
+from tests.support.oracle import expected, shown, visible
+from tests.support.policies import EVERY_FAMILY, policies, rows, users
 
 RANDOM = settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], database=None

@@ -4,13 +4,13 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.conformance.bench import OTHER_CLUSTER, Bench, equal, lease, moved, own, profile, shape, vend, vended
-from tests.support.waiting import eventually
 
 from rolevend.errors import Conflict, InvalidInput, PlatformBusy, PlatformUnavailable
 from rolevend.model import ProfileName
 from rolevend.plan import Cell, Profile
 from rolevend.policy.mask import Clear, Constant, Nullify
+from tests.conformance.bench import OTHER_CLUSTER, Bench, equal, lease, moved, own, profile, shape, vend, vended
+from tests.support.waiting import eventually
 
 
 def test_a_role_reads_exactly_the_permitted_rows(bench: Bench):

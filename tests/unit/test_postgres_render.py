@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from psycopg import sql
-from tests.support.policies import EVERY_FAMILY, predicates
 
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
@@ -32,6 +31,7 @@ from rolevend.policy.expression import (
     attributes,
 )
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+from tests.support.policies import EVERY_FAMILY, predicates
 
 CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000001")
 GOLDEN = Path(__file__).parent / "golden"
