@@ -42,8 +42,8 @@ class Size:
     expiring: int
 
 
-FULL = Size(alone=300, burst=500, live=2000, cold=25, expiring=300)
-QUICK = Size(alone=40, burst=100, live=200, cold=5, expiring=60)
+FULL = Size(alone=300, burst=500, live=2000, cold=10, expiring=150)
+QUICK = Size(alone=40, burst=100, live=200, cold=5, expiring=40)
 
 
 class Caller:
@@ -167,7 +167,7 @@ class Run:
             yield Line(f"create to Ready, one at a time, {what}, against a bare status loop", measured, "reported", within=True)
 
     def cold(self) -> Iterator[Line]:
-        """Each time a hundred tables under a filter that no profile has yet; row security is on after the first."""
+        """Each time the same hundred tables under a filter that no profile has yet; row security is on after the first."""
         self.hundred_tables()
         seconds = []
         for number in range(self.size.cold + 1):
@@ -180,17 +180,17 @@ class Run:
             self.release([f"cold-{number}"])
             self.site.remove(policy)
         first, *later = seconds
-        worst = percentile(later, 99)
-        yield Line("create to Ready, a new profile of 100 tables, p99", ms(worst), "<= 250 ms", worst <= 0.25)
+        measured = f"p50 {ms(percentile(later, 50))}, worst of {len(later)} {ms(max(later))}"
+        yield Line("create to Ready, a new profile of 100 tables", measured, "p99 <= 250 ms", max(later) <= 0.25)
         yield Line("the first one, which switches row security on, too", ms(first), "reported", within=True)
 
     def lateness(self) -> Iterator[Line]:
-        """Thirty a second, as a cluster of tens of thousands would."""
+        """Ten a second, made and ended: that is ten thousand live roles of a quarter of an hour each."""
         before = self.late()
         names = [f"late-{number}" for number in range(self.size.expiring)]
         for name in names:
             self.create(name, seconds=6)
-            time.sleep(1 / 30)
+            time.sleep(1 / 10)
         self.watch.gone(names)
         counted = {bound: count - before.get(bound, 0.0) for bound, count in self.late().items()}
         worst = min(bound for bound, count in counted.items() if count >= 0.99 * counted[float("inf")])
