@@ -83,7 +83,12 @@ def test_a_text_whose_collation_calls_different_texts_equal_is_other(bench: Post
     try:
         bench.run(f"CREATE COLLATION {schema}.blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
     except psycopg.errors.FeatureNotSupported:
-        pytest.skip("this build of PostgreSQL has no ICU")
+        # This build has no ICU: the catalog then says of another collation what it would say of that one.
+        bench.run(
+            f'CREATE COLLATION {schema}.blind FROM "C"; SET allow_system_table_mods = on;'
+            f"UPDATE pg_collation SET collisdeterministic = false WHERE collnamespace = '{schema}'::regnamespace;"
+            "RESET allow_system_table_mods"
+        )
     table = bench.table([("c", f"text COLLATE {schema}.blind")], schema=schema)
     assert table.columns[0].family is Family.OTHER
 
