@@ -1,336 +1,168 @@
-"""From objects to verdicts: what cannot be read, is being deleted or claims what another has opens nothing, and ends nothing."""
+"""From objects and what platforms answered to one picture: who came first keeps a name, and what is wrong is said where it is written."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, cast
+from typing import Any
 
-import pytest
-
-from rolevend.catalog import Catalog
-from rolevend.kube.client import NAMESPACES, Cluster, Resource
-from rolevend.model import ClusterId, ObjectName, PlatformName, Uid, User
-from rolevend.platforms.base import ServerFacts
-from rolevend.reconcile.objects import Observed
+from rolevend.catalog import Family
+from rolevend.model import ClusterId, ObjectName, PlatformName, User
+from rolevend.platforms.base import Drift, ServerFacts
+from rolevend.reconcile.judgement import Judgement
 from rolevend.reconcile.picture import Objects, Painter, Picture
-from rolevend.reconcile.platforms import SERVER_CHANGED, PlatformAtWork, Platforms, PlatformState
-from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, kind_named, parse
-from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.directory import Denied, Granted, Request, Undecided, Verdict, ended_by
-from tests.support.manifests import Body, changed, valid
-from tests.support.policies import column, table
+from rolevend.reconcile.platforms import PlatformState
+from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, parse
+from tests.support.manifests import valid
+from tests.support.policies import catalog, column, table
 
-NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-STAMP = "2026-11-24T12:00:00Z"
-CLUSTER, KEY = ClusterId("cluster"), b"key"
-WAREHOUSE, CRM = PlatformName("warehouse"), PlatformName("crm")
-PEOPLE = table("claims.people", column("country"), column("full_name"))
-ANNA, UID = User("idp", "anna"), Uid("0d5f1e7a-0000-4000-8000-000000000001")
-REQUEST = Request(
-    ObjectName("agents", "ask"),
-    Uid("0d5f1e7a-0000-4000-8000-000000000001"),
-    ObjectName("agents", "finbot"),
-    User("idp", "anna"),
-    WAREHOUSE,
-    NOW,
-    900,
+START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+WAREHOUSE = PlatformName("warehouse")
+TABLES = (
+    table("claims.people", column("id", Family.INTEGER), column("country"), column("ssn")),
+    table("hr.people", column("id", Family.INTEGER)),
 )
+GRANT = {"tables": {"matchNames": [{"schema": "*", "name": "*"}]}, "columns": {"matchNames": ["*"]}, "rowFilter": None, "masks": None}
 
 
-def raw(kind: str, name: str, namespace: str, *changes: tuple[str, object], age: int = 0, **metadata: object) -> Body:
-    """A valid object as the API server has it, with `changes` as (path, value), made `age` seconds before now."""
-    body = valid(kind, name, namespace)
-    body["metadata"] |= {
-        "uid": f"{kind}-{namespace}-{name}",
-        "generation": 1,
-        "resourceVersion": "1",
-        "creationTimestamp": f"{NOW - timedelta(seconds=age):%Y-%m-%dT%H:%M:%SZ}",
-        **metadata,
-    }
-    for path, value in changes:
-        body = changed(body, path, value)
-    return body
+def made(kind: type[Resource], name: str = "sample", after: int = 0, namespace: str = "domain-claims", **spec: Any) -> Any:
+    """An object that was created so many seconds after the first; members of `spec` that are None are left out."""
+    body = valid(kind.__name__, name, namespace)
+    created = (START + timedelta(seconds=after)).isoformat()
+    body["metadata"] |= {"uid": f"{kind.__name__}-{namespace}-{name}", "generation": 1, "creationTimestamp": created}
+    body["spec"] = {key: value for key, value in (body["spec"] | spec).items() if value is not None}
+    return parse(kind, body)
 
 
-def raw_policy(row_filter: str = "country IN (user_attr('countries'))", **metadata: object) -> Body:
-    everything = ("spec.tables", {"matchNames": [{"schema": "claims", "name": "*"}]}), ("spec.masks", [])
-    return raw("AccessPolicy", "analysts", "domain-claims", *everything, ("spec.rowFilter", row_filter), **metadata)
+def platform(name: str = "warehouse", after: int = 0) -> DataPlatform:
+    return made(DataPlatform, name, after)
 
 
-def raw_agent(name: str = "finbot", **more: Any) -> Body:
-    return raw("Agent", name, "agents", ("spec.onBehalfOf", {"assertion": "Trusted"}), **more)
+def answering(identifier: str = "server-1", *drift: Drift) -> PlatformState:
+    return PlatformState(None, ServerFacts("18.4", identifier), catalog(*TABLES), drift)
 
 
-def raw_person(**more: Any) -> Body:
-    return raw("UserAttributes", "anna", "", ("spec.user", {"issuer": "idp", "subject": "anna"}), **more)
+def painted(states: dict[PlatformName, PlatformState] | None = None, **objects: Any) -> Picture:
+    chosen = {"platforms": [platform()], **objects}
+    return Painter(ClusterId("cluster-1"), b"k" * 32).paint(Objects(**chosen), states or {WAREHOUSE: answering()}, "")
 
 
-def raw_binding(*changes: tuple[str, object]) -> Body:
-    return raw("TagBinding", "pii", "domain-claims", *changes)
+def said(picture: Picture, resource: Resource) -> dict[str, tuple[str, str]]:
+    return {finding.type: (finding.status, finding.reason) for finding in judged(picture, resource).findings}
 
 
-OBJECTS = Objects(
-    agents=[parse(Agent, raw_agent())],
-    platforms=[parse(DataPlatform, raw("DataPlatform", name, "")) for name in (WAREHOUSE, CRM)],
-    policies=[parse(AccessPolicy, raw_policy())],
-    bindings=[parse(TagBinding, raw_binding())],
-    people=[parse(UserAttributes, raw_person())],
-    namespaces={"agents": {"team": "claims"}},
-)
+def judged(picture: Picture, resource: Resource) -> Judgement[Resource]:
+    return next(each for each in picture.judgements if each.resource is resource)
 
 
-def state(name: str) -> PlatformState:
-    return PlatformState(None, ServerFacts("18.4", f"server of {name}"), Catalog.of([PEOPLE]))
+def message(picture: Picture, resource: Resource, type_: str) -> str:
+    return next(finding.message for finding in judged(picture, resource).findings if finding.type == type_)
 
 
-STATES = {name: state(name) for name in (WAREHOUSE, CRM)}
+def test_the_older_of_two_agents_keeps_the_handle_whatever_the_order_in_which_they_were_seen():
+    older, younger = made(Agent, "b", namespace="agents"), made(Agent, "a", after=1, namespace="agents")
 
+    for order in ([older, younger], [younger, older]):
+        picture = painted(agents=order)
 
-def paint(objects: Objects = OBJECTS, states: dict[PlatformName, PlatformState] | None = None) -> Picture:
-    return Painter(CLUSTER, KEY).paint(objects, states or STATES, "")
+        assert set(picture.directory.agents) == {ObjectName("agents", "b")}
+        assert said(picture, younger)["Accepted"] == ("False", "Conflict")
+        assert message(picture, younger, "Accepted") == "spec.handle: agents/b has it already; choose another one"
 
 
-def verdict(picture: Picture, *, begun: bool = False, request: Request = REQUEST) -> Verdict:
-    return picture.directory.verdict(request, begun=begun)
+def test_a_person_is_described_once_and_a_handle_is_one_persons():
+    anna, again = made(UserAttributes, "anna"), made(UserAttributes, "again", after=1)
+    bob = made(UserAttributes, "bob", after=2, user={"issuer": "https://idp.example.org", "subject": "bob"})
 
+    picture = painted(people=[again, bob, anna])
 
-def conditions(picture: Picture, name: str) -> dict[str, tuple[str, str, str]]:
-    (judged,) = [each for each in picture.judgements if each.resource.name == name]
-    return {each.type: (each.status, each.reason, each.message) for each in judged.findings}
+    assert set(picture.directory.people) == {User("https://idp.example.org", "anna")}
+    assert message(picture, again, "Accepted").startswith("spec.user: anna has it already")
+    assert message(picture, bob, "Accepted").startswith("spec.handle: anna has it already")
 
 
-def test_what_everybody_agrees_on_is_granted():
-    assert isinstance(verdict(paint()), Granted)
+def test_two_platforms_on_one_server_are_one_too_many():
+    first, second = platform(), platform("twin", after=1)
+    states = {WAREHOUSE: answering(), PlatformName("twin"): answering()}
 
+    picture = painted(states, platforms=[second, first])
 
-class TestATagBindingThatCannotBeRead:
-    UNREADABLE: ClassVar = {WAREHOUSE: "TagBinding domain-claims/pii cannot be read: spec.colums: is not known"}
+    assert said(picture, first)["Accepted"] == ("True", "Valid")
+    assert said(picture, second)["Ready"] == ("False", "Conflict")
+    assert "this is the server of DataPlatform warehouse" in message(picture, second, "Accepted")
 
-    SPOILED: ClassVar = [("spec.colums", []), ("spec.platformRefs", "warehouse"), ("spec", None)]
 
-    @pytest.mark.parametrize("begun", [False, True])
-    def test_leaves_its_platform_undecided_and_is_named(self, begun: bool):
-        picture = paint(replace(OBJECTS, unreadable_tags=self.UNREADABLE))
+def test_a_platform_that_does_not_answer_keeps_its_catalog_and_says_what_is_wrong():
+    down = PlatformState(("PlatformUnavailable", "no route"), ServerFacts("18.4", "server-1"), catalog(*TABLES))
+    warehouse = platform()
 
-        assert verdict(picture, begun=begun) == Undecided("CatalogUnread", self.UNREADABLE[WAREHOUSE], withdrawn=False)
+    picture = painted({WAREHOUSE: down}, platforms=[warehouse])
 
-    def test_opens_no_policy_there(self):
-        picture = paint(replace(OBJECTS, unreadable_tags=self.UNREADABLE))
+    assert said(picture, warehouse)["Ready"] == ("False", "PlatformUnavailable")
+    assert WAREHOUSE in picture.directory.shapes, "an outage is no reason to end a role"
 
-        assert conditions(picture, "analysts")["Ready"][:2] == ("Unknown", "CatalogUnread")
-        assert not [name for name in picture.directory.shapes if name == WAREHOUSE]
 
-    def test_is_no_concern_of_another_platform(self):
-        elsewhere = {CRM: self.UNREADABLE[WAREHOUSE]}
+def test_drift_is_told_with_the_table_and_more_than_five_are_counted():
+    drifts = [Drift(TABLES[0].id, f"finding {number}", ()) for number in range(7)]
+    warehouse = platform()
 
-        assert isinstance(verdict(paint(replace(OBJECTS, unreadable_tags=elsewhere))), Granted)
+    picture = painted({WAREHOUSE: answering("server-1", *drifts)}, platforms=[warehouse])
 
-    def test_decides_again_from_what_was_compiled_when_it_can_be_read(self):
-        painter = Painter(CLUSTER, KEY)
-        first = painter.paint(OBJECTS, STATES, "")
-        painter.paint(replace(OBJECTS, unreadable_tags=self.UNREADABLE), STATES, "")
+    assert said(picture, warehouse)["InSync"] == ("False", "Drift")
+    assert "claims.people: finding 4 (and 2 more)" in message(picture, warehouse, "InSync")
 
-        assert verdict(painter.paint(OBJECTS, STATES, "")) == verdict(first)
 
-    @pytest.mark.parametrize(
-        ("path", "value"),
-        [("spec.colums", []), ("spec.columns[0].tags[0].value", ""), ("spec.tables", "tables"), ("spec.tagsFrom", {})],
-    )
-    async def test_is_found_among_the_objects_of_the_watch_and_opens_nothing(self, path: str, value: object):
-        decided = await decided_of(raw_binding((path, value)))
+def test_a_policy_reaches_the_schemas_of_its_namespace_and_no_others():
+    policy = made(AccessPolicy, **GRANT)
 
-        assert isinstance(decided, Undecided)
-        assert decided.reason == "CatalogUnread"
-        assert decided.message.startswith("TagBinding domain-claims/pii cannot be read: spec.")
+    picture = painted(policies=[policy])
 
-    @pytest.mark.parametrize("refs", [None, "warehouse", [], [{"names": "warehouse"}], [{"name": "crm"}, "warehouse"], [None]])
-    async def test_that_names_its_platforms_in_a_way_that_cannot_be_read_is_in_the_way_wherever_its_namespace_owns_schemas(
-        self, refs: object
-    ):
-        assert isinstance(await decided_of(raw_binding(("spec.platformRefs", refs))), Undecided)
+    assert said(picture, policy)["Ready"] == ("True", "InForce")
+    assert judged(picture, policy).counts == {"matchedTables": 1, "matchedColumns": 3}
 
-    @pytest.mark.parametrize("spec", [None, [], "warehouse"])
-    async def test_that_has_no_spec_to_read_is_in_the_way_too_and_breaks_nothing(self, spec: object):
-        assert isinstance(await decided_of(raw_binding(("spec", spec))), Undecided)
 
-    async def test_of_a_namespace_that_owns_no_schema_is_in_nobodys_way(self):
-        strangers = [raw("TagBinding", str(number), "domain-of-nothing", change) for number, change in enumerate(self.SPOILED)]
+def test_a_policy_of_a_namespace_without_a_schema_is_not_accepted_and_grants_nothing():
+    policy = made(AccessPolicy, namespace="elsewhere", **GRANT)
 
-        assert isinstance(await decided_of(raw_binding(), *strangers), Granted)
+    picture = painted(policies=[policy])
 
-    async def test_that_names_other_platforms_only_is_not_in_the_way_of_this_one(self):
-        other = raw_binding(("spec.platformRefs", [{"name": "crm"}]), ("spec.colums", []))
+    assert said(picture, policy)["Accepted"] == ("False", "NotPermitted")
+    assert not picture.directory.shapes[WAREHOUSE].index.policies
 
-        assert isinstance(await decided_of(other), Granted)
 
+def test_a_policy_whose_filter_cannot_be_read_says_so_and_spoils_no_other():
+    broken, sound = made(AccessPolicy, "broken", **(GRANT | {"rowFilter": "country ="})), made(AccessPolicy, "sound", **GRANT)
 
-class ApiServer:
-    """Lists what it was given, and tells of no change."""
+    picture = painted(policies=[broken, sound])
 
-    def __init__(self, *bodies: Body) -> None:
-        self.bodies = bodies
+    assert said(picture, broken)["Accepted"] == ("False", "InvalidInput")
+    assert message(picture, broken, "Accepted").startswith("spec.rowFilter: ")
+    assert [policy.id.name for policy in picture.directory.shapes[WAREHOUSE].index.policies] == ["sound"]
 
-    async def list(self, resource: Resource) -> tuple[Sequence[Body], str]:
-        if resource == NAMESPACES:
-            return [{"metadata": {"uid": "namespace", "name": "agents", "labels": {"team": "claims"}}}], "1"
-        return [each for each in self.bodies if kind_named(each["kind"]).plural == resource.plural], "1"
 
-    async def watch(self, resource: Resource, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
-        await asyncio.Event().wait()
-        yield "BOOKMARK", {}
+def test_a_policy_waits_for_a_platform_that_is_not_there_and_for_a_catalog_that_was_not_read():
+    policy = made(AccessPolicy, **GRANT)
 
-    async def merge(self, *_: object) -> Body:
-        return {}
+    assert said(painted(platforms=[], policies=[policy]), policy)["Accepted"] == ("False", "PlatformUnknown")
+    assert said(painted({WAREHOUSE: PlatformState()}, policies=[policy]), policy)["Ready"] == ("Unknown", "CatalogUnread")
 
 
-class OnePlatform:
-    """At work, and read."""
+def test_tags_that_match_nothing_are_told():
+    binding = made(TagBinding, tables=[{"schema": "claims", "name": "nothing", "tags": [{"key": "a", "value": "b"}]}], columns=None)
 
-    def follow(self, objects: Iterable[DataPlatform]) -> None:
-        self.objects = tuple(objects)
+    picture = painted(bindings=[binding])
 
-    def __iter__(self) -> Iterator[tuple[PlatformName, PlatformAtWork]]:
-        for each in self.objects:
-            at_work = PlatformAtWork(each)
-            at_work.state = state(each.name)
-            yield PlatformName(each.name), at_work
+    assert said(picture, binding)["Ready"] == ("False", "NoMatch")
 
 
-async def decided_of(*bindings: Body) -> Verdict:
-    """The verdict on the request in the first picture that shows everything, of an operator that watches."""
-    server = ApiServer(raw_agent(), raw("DataPlatform", WAREHOUSE, ""), raw_policy(), raw_person(), *bindings)
-    observed = Observed(cast(Cluster, server), Painter(CLUSTER, KEY), Metrics(), lambda: NOW)
-    complete = asyncio.Event()
+def test_what_did_not_change_is_not_compiled_again():
+    painter, state = Painter(ClusterId("cluster-1"), b"k" * 32), answering()
+    objects = Objects(platforms=[platform()], policies=[made(AccessPolicy, **GRANT)])
 
-    def viewed() -> None:
-        if not observed.directory.pending:
-            complete.set()
+    first = painter.paint(objects, {WAREHOUSE: state}, "").directory.shapes[WAREHOUSE]
 
-    runs = [observed.run(cast(Platforms, OnePlatform()), viewed), *(informer.run() for informer in observed.informers)]
-    tasks = [asyncio.ensure_future(each) for each in (complete.wait(), *runs)]
-    done, _ = await asyncio.wait(tasks, timeout=10, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
-    assert complete.is_set()
-    return observed.directory.verdict(REQUEST)
+    assert painter.paint(objects, {WAREHOUSE: state}, "").directory.shapes[WAREHOUSE] is first
+    assert painter.paint(Objects(platforms=[platform()]), {WAREHOUSE: state}, "").directory.shapes[WAREHOUSE] is not first
 
 
-CLOSED = {
-    "it is being deleted": (
-        replace(OBJECTS, platforms=[parse(DataPlatform, raw("DataPlatform", WAREHOUSE, "", deletionTimestamp=STAMP))]),
-        STATES,
-    ),
-    "it is not accepted": (OBJECTS, {**STATES, WAREHOUSE: replace(state(WAREHOUSE), problem=(SERVER_CHANGED, "another server"))}),
-}
+def test_nothing_is_decided_while_something_is_still_to_be_read():
+    picture = Painter(ClusterId("cluster-1"), b"k" * 32).paint(Objects(), {}, "the operator has not listed all agents yet")
 
-
-@pytest.mark.parametrize("why", CLOSED)
-class TestAPlatformThatIsClosed:
-    def test_vends_nothing_new(self, why: str):
-        found = verdict(paint(*CLOSED[why]))
-
-        assert isinstance(found, Undecided)
-        assert (found.reason, found.withdrawn) == ("PlatformClosed", False)
-        assert f"DataPlatform warehouse: {why}" in found.message
-
-    def test_still_grants_live_roles_what_they_were_granted(self, why: str):
-        live = verdict(paint())
-        assert isinstance(live, Granted)
-
-        found = verdict(paint(*CLOSED[why]), begun=True)
-
-        assert found == live
-        assert not ended_by(found, live)
-
-    def test_still_ends_live_roles_whose_grant_was_taken_away(self, why: str):
-        live = verdict(paint())
-        assert isinstance(live, Granted)
-        objects, states = CLOSED[why]
-
-        without_policy = verdict(paint(replace(objects, policies=[]), states), begun=True)
-        without_agent = verdict(paint(replace(objects, agents=[]), states), begun=True)
-        narrowed = verdict(paint(replace(objects, policies=[parse(AccessPolicy, raw_policy("country = 'AT'"))]), states), begun=True)
-
-        assert isinstance(without_policy, Denied)
-        assert all(ended_by(each, live) for each in (without_policy, without_agent, narrowed))
-
-
-def test_a_second_platform_of_one_server_vends_nothing_and_the_older_one_goes_on():
-    platforms = [parse(DataPlatform, raw("DataPlatform", name, "", age=age)) for name, age in ((CRM, 60), (WAREHOUSE, 5))]
-    picture = paint(replace(OBJECTS, platforms=platforms), {WAREHOUSE: state("one"), CRM: state("one")})
-
-    assert conditions(picture, CRM)["Accepted"][:2] == ("True", "Valid")
-    assert conditions(picture, WAREHOUSE)["Accepted"][:2] == ("False", "Conflict")
-    assert isinstance(verdict(picture), Undecided)
-
-
-class TestARowFilter:
-    """Whether one was parsed again shows in the statement: it is another object then."""
-
-    @staticmethod
-    def parsed(painter: Painter, body: Body) -> object:
-        objects = replace(OBJECTS, policies=[parse(AccessPolicy, body)])
-        shapes = painter.paint(objects, STATES, "").directory.shapes[WAREHOUSE]
-        return shapes.index
-
-    def test_is_parsed_once_however_often_a_picture_is_painted(self):
-        painter = Painter(CLUSTER, KEY)
-        first = self.parsed(painter, raw_policy())
-
-        assert self.parsed(painter, raw_policy(resourceVersion="2", labels={"new": "label"})) is first
-
-    def test_of_the_same_generation_is_not_looked_at_again(self):
-        painter = Painter(CLUSTER, KEY)
-        first = self.parsed(painter, raw_policy())
-
-        assert self.parsed(painter, raw_policy("this is no condition")) is first
-
-    def test_of_a_new_generation_counts(self):
-        painter = Painter(CLUSTER, KEY)
-        first = self.parsed(painter, raw_policy())
-
-        assert self.parsed(painter, raw_policy("country = 'AT'", generation=2)) != first
-
-    def test_of_a_policy_that_was_made_again_under_its_name_counts(self):
-        painter = Painter(CLUSTER, KEY)
-        first = self.parsed(painter, raw_policy())
-
-        assert self.parsed(painter, raw_policy("country = 'AT'", uid="another")) != first
-
-    def test_that_cannot_be_read_is_refused_by_name_in_every_picture(self):
-        painter = Painter(CLUSTER, KEY)
-        broken = replace(OBJECTS, policies=[parse(AccessPolicy, raw_policy("country ="))])
-
-        for _ in range(2):
-            picture = painter.paint(broken, STATES, "")
-            status, reason, message = conditions(picture, "analysts")["Accepted"]
-            assert (status, reason) == ("False", "InvalidInput")
-            assert "spec.rowFilter" in message
-            assert isinstance(verdict(picture), Denied)
-
-
-@pytest.mark.parametrize("newest_first", [False, True])
-class TestOfTwoThatClaimOneHandle:
-    def test_the_older_agent_keeps_it_whatever_the_order_in_which_they_came(self, newest_first: bool):
-        agents = [parse(Agent, raw_agent("elder", age=60)), parse(Agent, raw_agent("finbot"))]
-
-        picture = paint(replace(OBJECTS, agents=agents[::-1] if newest_first else agents))
-
-        assert conditions(picture, "elder")["Accepted"][:2] == ("True", "Valid")
-        status, reason, message = conditions(picture, "finbot")["Accepted"]
-        assert (status, reason) == ("False", "Conflict")
-        assert "spec.handle: agents/elder has it already" in message
-        assert list(picture.directory.agents) == [ObjectName("agents", "elder")]
-
-    def test_the_older_person_keeps_it(self, newest_first: bool):
-        other = raw("UserAttributes", "beth", "", ("spec.user", {"issuer": "idp", "subject": "beth"}))
-        people = [parse(UserAttributes, raw_person(age=60)), parse(UserAttributes, other)]
-
-        picture = paint(replace(OBJECTS, people=people[::-1] if newest_first else people))
-
-        assert conditions(picture, "beth")["Accepted"][:2] == ("False", "Conflict")
-        assert list(picture.directory.people) == [User("idp", "anna")]
+    assert picture.directory.pending == "the operator has not listed all agents yet"

@@ -1,0 +1,99 @@
+"""What a VendedRole's status says at each step, and what is remembered of the object itself."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rolevend.errors import InvalidInput
+from rolevend.model import PlatformName, RoleName, Uid
+from rolevend.reconcile.roles import Roles, request_of, standing_of
+from rolevend.reconcile.status import Report, dropping, granted, refused, unready, vended, verdict_of
+from rolevend.resources import VendedRole, parse
+from rolevend.vending.directory import Denied, Undecided
+from tests.support import registered
+from tests.support.manifests import valid
+from tests.support.registered import NOW, REQUEST
+
+
+def role(status: dict[str, Any] | None = None, **metadata: Any) -> VendedRole:
+    body = valid("VendedRole", "ask")
+    body["metadata"] |= {"uid": REQUEST.uid, "generation": 1, "creationTimestamp": NOW.isoformat(), **metadata}
+    return parse(VendedRole, body | ({"status": status} if status else {}))
+
+
+def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    return {each["type"]: (each["status"], each["reason"]) for each in status["conditions"]}
+
+
+def test_a_request_is_read_from_the_object():
+    assert request_of(role()) == REQUEST
+
+
+def test_an_object_that_was_not_read_from_a_cluster_is_no_request():
+    with pytest.raises(InvalidInput, match=r"metadata\.creationTimestamp"):
+        request_of(parse(VendedRole, valid("VendedRole")))
+
+
+def test_each_step_of_a_vend_can_be_read_back_from_the_status_it_wrote():
+    verdict = registered.granted()
+    begun = granted(Report(role(), NOW), verdict, REQUEST)
+    standing = standing_of(role(begun))
+    assert (standing.ready, standing.role) == (False, verdict.lease.role), "a drop needs no more than this"
+
+    live = vended(Report(role(begun), NOW), verdict, REQUEST)
+    standing = standing_of(role(live))
+
+    assert (standing.ready, standing.profile, standing.attributes) == (True, verdict.profile.name, verdict.lease.attributes)
+    assert standing.verdict == verdict_of(verdict)
+    assert conditions(live) == {"Granted": ("True", "PolicyGrants"), "Ready": ("True", "Live"), "UserProven": ("False", "Asserted")}
+    assert live["expirationTimestamp"] == "2026-11-24T12:15:00Z"
+
+
+@pytest.mark.parametrize(("verdict", "truth"), [(Undecided("AgentUnknown", "who?"), "Unknown"), (Denied("NoPolicy", "no"), "False")])
+def test_a_refusal_says_the_same_in_granted_and_ready_and_makes_nothing(verdict: Undecided | Denied, truth: str):
+    status = refused(Report(role(), NOW), verdict)
+
+    assert conditions(status) == {"Granted": (truth, verdict.reason), "Ready": ("False", verdict.reason)}
+    assert "roleName" not in status
+    assert standing_of(role(status)).verdict == (truth, verdict.message)
+
+
+def test_a_failure_leaves_the_verdict_and_the_names_as_they_were():
+    begun = granted(Report(role(), NOW), registered.granted(), REQUEST)
+
+    failed = begun | unready(Report(role(begun), NOW + timedelta(seconds=9)), "PlatformBusy", "locked")
+
+    assert conditions(failed) == {
+        "Granted": ("True", "PolicyGrants"),
+        "Ready": ("False", "PlatformBusy"),
+        "UserProven": ("False", "Asserted"),
+    }
+    assert standing_of(role(failed)).role == begun["roleName"]
+
+
+def test_a_drop_that_is_not_done_says_why_and_which_platform_waits():
+    live = vended(Report(role(), NOW), registered.granted(), REQUEST)
+
+    waiting = dropping(Report(role(live), NOW), "PlatformUnavailable", "no route")
+
+    assert [each["state"] for each in waiting["platforms"]] == ["Dropping"]
+    assert [each["message"] for each in waiting["conditions"] if each["type"] == "Ready"] == ["PlatformUnavailable: no route"]
+
+
+def test_what_this_process_granted_is_remembered_while_the_object_is_seen_again_and_forgotten_with_it():
+    roles, verdict = Roles(), registered.granted()
+    roles.seen(standing_of(role()))
+    roles.vended(REQUEST.uid, verdict)
+
+    roles.seen(standing_of(role(vended(Report(role(), NOW), verdict, REQUEST))))
+
+    (standing,) = roles.named([verdict.lease.role])
+    assert standing.granted is verdict
+    assert list(roles.on(PlatformName("warehouse"))) == [standing]
+    assert not list(roles.on(PlatformName("other")))
+    assert not roles.named([RoleName("other")])
+    roles.gone(REQUEST.uid)
+    roles.vended(REQUEST.uid, verdict)
+    assert Uid(REQUEST.uid) not in roles
+    assert len(roles) == 0
