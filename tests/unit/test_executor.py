@@ -1,0 +1,179 @@
+"""A driver at work for many: what is built already waits for no build, one build serves all who want it, and a closed one says so."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from typing import cast
+
+import pytest
+
+from rolevend.errors import PlatformBusy, PlatformUnavailable
+from rolevend.model import PlatformName, ProfileName, RoleName, Uid
+from rolevend.plan import Profile
+from rolevend.platforms.base import Ending, EndReason, Platform, ServerFacts
+from rolevend.reconcile.executor import BUILDERS, Executor
+
+WAREHOUSE = PlatformName("warehouse")
+PATIENCE = 10.0
+"""Seconds after which a test gives up."""
+
+
+def profile(name: str) -> Profile:
+    return Profile(ProfileName(name), ())
+
+
+class Builder:
+    """Of a driver the part that builds: each build goes on until `finish` is set."""
+
+    def __init__(self, *built: str) -> None:
+        self.built = set(built)
+        self.builds: list[str] = []
+        self.finish = threading.Event()
+        self.failure: Exception | None = None
+        self.closed = False
+        self._begun = threading.Condition()
+
+    def is_built(self, name: ProfileName) -> bool:
+        return name in self.built
+
+    def ensure(self, wanted: Profile) -> None:
+        with self._begun:
+            self.builds.append(wanted.name)
+            self._begun.notify_all()
+        assert self.finish.wait(PATIENCE)
+        if self.failure is not None:
+            raise self.failure
+        self.built.add(wanted.name)
+
+    async def begun(self, count: int) -> None:
+        """Returns when so many builds were begun."""
+
+        def wait() -> bool:
+            with self._begun:
+                return self._begun.wait_for(lambda: len(self.builds) >= count, PATIENCE)
+
+        assert await asyncio.to_thread(wait)
+
+    def facts(self) -> ServerFacts:
+        return ServerFacts("18.4", "one")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def driver() -> Builder:
+    return Builder("warm")
+
+
+@pytest.fixture
+async def executor(driver: Builder) -> AsyncIterator[Executor]:
+    made = Executor(WAREHOUSE, cast(Platform, driver), workers=2)
+    yield made
+    driver.finish.set()
+    await made.close()
+
+
+async def soon(awaited: Awaitable[object]) -> object:
+    return await asyncio.wait_for(awaited, PATIENCE)
+
+
+async def outcomes(awaited: Iterable[Awaitable[object]]) -> list[object]:
+    return list(await asyncio.wait_for(asyncio.gather(*awaited, return_exceptions=True), PATIENCE))
+
+
+async def test_what_is_built_waits_for_no_build_though_every_builder_is_at_work(executor: Executor, driver: Builder):
+    cold = [asyncio.create_task(executor.ensure(profile(f"cold-{number}"))) for number in range(BUILDERS + 1)]
+    await driver.begun(BUILDERS)
+
+    await soon(executor.ensure(profile("warm")))
+
+    assert not any(task.done() for task in cold)
+    driver.finish.set()
+    await soon(asyncio.gather(*cold))
+    assert "warm" not in driver.builds
+
+
+async def test_the_platform_is_looked_at_while_every_builder_is_at_work(executor: Executor, driver: Builder):
+    cold = [asyncio.create_task(executor.ensure(profile(f"cold-{number}"))) for number in range(BUILDERS + 1)]
+    await driver.begun(BUILDERS)
+
+    assert await soon(executor.facts()) == ServerFacts("18.4", "one")
+
+    assert not any(task.done() for task in cold)
+    driver.finish.set()
+    await soon(asyncio.gather(*cold))
+
+
+async def test_several_who_want_one_cold_profile_have_it_built_once(executor: Executor, driver: Builder):
+    waiting = [asyncio.create_task(executor.ensure(profile("cold"))) for _ in range(5)]
+    await driver.begun(1)
+    waiting.append(asyncio.create_task(executor.ensure(profile("cold"))))
+    driver.finish.set()
+
+    await soon(asyncio.gather(*waiting))
+
+    assert driver.builds == ["cold"]
+
+
+async def test_who_gives_up_waiting_takes_the_build_from_nobody(executor: Executor, driver: Builder):
+    leaving, staying = (asyncio.create_task(executor.ensure(profile("cold"))) for _ in range(2))
+    await driver.begun(1)
+
+    leaving.cancel()
+    await outcomes([leaving])
+    assert not staying.done()
+    driver.finish.set()
+
+    await soon(staying)
+    assert driver.builds == ["cold"]
+
+
+async def test_a_build_that_fails_is_told_to_all_who_waited_and_begun_anew_for_the_next(executor: Executor, driver: Builder):
+    driver.failure = PlatformBusy("a table is locked")
+    waiting = [asyncio.create_task(executor.ensure(profile("cold"))) for _ in range(3)]
+    await driver.begun(1)
+    driver.finish.set()
+
+    assert await outcomes(waiting) == [driver.failure] * 3
+
+    driver.failure = None
+    await soon(executor.ensure(profile("cold")))
+    assert driver.builds == ["cold", "cold"]
+
+
+async def test_a_profile_that_was_taken_away_is_built_again(executor: Executor, driver: Builder):
+    driver.finish.set()
+    driver.built.remove("warm")
+
+    await soon(executor.ensure(profile("warm")))
+
+    assert driver.builds == ["warm"]
+
+
+async def test_whoever_still_holds_it_when_it_is_closed_is_told_to_try_again(executor: Executor, driver: Builder):
+    await executor.close()
+
+    ending = Ending(RoleName("ROLE"), Uid("uid"), EndReason.RELEASED)
+    asked = (executor.facts(), executor.ensure(profile("cold")), executor.drop(ending), executor.catalog(frozenset()))
+    for answer in await outcomes(asked):
+        assert isinstance(answer, PlatformUnavailable)
+        assert "DataPlatform warehouse is being connected anew" in str(answer)
+    assert driver.closed
+
+
+async def test_closing_waits_for_what_was_begun_and_takes_nothing_new(executor: Executor, driver: Builder):
+    begun = asyncio.create_task(executor.ensure(profile("cold")))
+    await driver.begun(1)
+    closing = asyncio.create_task(executor.close())
+    await asyncio.sleep(0)  # its turn to begin
+
+    (late,) = await outcomes([executor.ensure(profile("late"))])
+
+    assert isinstance(late, PlatformUnavailable)
+    assert not closing.done()
+    assert not driver.closed
+    driver.finish.set()
+    await soon(asyncio.gather(begun, closing))
+    assert driver.builds == ["cold"]
+    assert driver.closed
