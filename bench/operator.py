@@ -31,6 +31,7 @@ Body = dict[str, Any]
 VENDED_ROLES = f"/apis/{API_VERSION}/namespaces/{AGENTS}/vendedroles"
 PRODUCTION = {"PLATFORM_POLL_SECONDS": "15", "SWEEP_SECONDS": "60", "ORPHAN_GRACE_SECONDS": "60", "DEAF_AFTER_SECONDS": "60"}
 PATIENCE = 120.0
+IDLE = 20.0
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,19 @@ QUICK = Size(alone=40, burst=100, live=200, cold=5, expiring=40)
 
 
 class Caller:
-    """Calls the API server as the administrator, over one connection that stays open. For one thread."""
+    """Calls the API server as the administrator, over one connection that stays open while it is in use. For one thread."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
         server = control_plane.server
         tls = ssl.create_default_context(cadata=server.authority.decode())
         tls.load_cert_chain(control_plane.directory / "pki" / "admin.crt", control_plane.directory / "pki" / "admin.key")
         self._connection = http.client.HTTPSConnection(server.host, server.port, timeout=PATIENCE, context=tls)
+        self._used_at = time.monotonic()
 
     def call(self, method: str, path: str, body: Body | None = None, content_type: str = "application/json") -> Body:
+        if time.monotonic() - self._used_at > IDLE:
+            self._connection.close()  # the server may have done so already; the next request opens it again
+        self._used_at = time.monotonic()
         self._connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": content_type})
         response = self._connection.getresponse()
         answer: Body = json.loads(response.read())
