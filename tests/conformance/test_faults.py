@@ -1,21 +1,72 @@
 """Servers that go away, tables that are locked, processes that are cut short: what is promised then."""
 
+import contextlib
 import secrets
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO
 
 import pytest
 
 from rolevend.demo.database import PostgresServer
 from rolevend.errors import PlatformBusy, PlatformUnavailable, Unavailable
 from rolevend.platforms.base import Address, Ending, EndReason, Secret
-from rolevend.platforms.postgres import Limits, Login
+from rolevend.platforms.postgres import Limits, Login, PostgresPlatform
 from rolevend.platforms.postgres.build import look, steps_for
 from rolevend.platforms.postgres.connections import connected
 from rolevend.platforms.postgres.render import render
 from tests.conformance.bench import CLUSTER, PostgresBench, equal, installed, lease, own, profile, shape, vend, vended
 from tests.support.waiting import eventually
+
+
+class Impostor:
+    """Speaks PostgreSQL up to the question for a password, which it asks in the way of `method` (3: clear text, 5: MD5).
+
+    Use as ``with Impostor(3) as impostor:``."""
+
+    def __init__(self, method: int) -> None:
+        self._question = struct.pack("!cII", b"R", 8, method) if method == 3 else struct.pack("!cII4s", b"R", 12, method, b"salt")
+        self.users: set[bytes] = set()
+        self.answers: list[bytes] = []
+        """What it was sent after it had asked."""
+
+    def __enter__(self) -> "Impostor":
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, name="impostor", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                with client, client.makefile("rb") as heard:
+                    self._greet(client, heard)
+
+    def _greet(self, client: socket.socket, heard: BinaryIO) -> None:
+        while (startup := self._startup(heard)).startswith(_WANTS_ENCRYPTION):
+            client.sendall(b"N")
+        fields = startup[4:].split(b"\0")
+        self.users.add(fields[fields.index(b"user") + 1])
+        client.sendall(self._question)
+        with contextlib.suppress(ConnectionResetError):
+            if answer := client.recv(1024):
+                self.answers.append(answer)
+
+    @staticmethod
+    def _startup(heard: BinaryIO) -> bytes:
+        (length,) = struct.unpack("!I", heard.read(4))
+        return heard.read(length - 4)
+
+
+_WANTS_ENCRYPTION = (struct.pack("!I", 80877103), struct.pack("!I", 80877104))
+"""SSLRequest and GSSENCRequest."""
 
 IMPATIENT = Limits(build_attempts=2, wait_for_connection=0.5)
 
@@ -71,6 +122,29 @@ def test_why_nothing_can_be_asked_is_said_at_once(bench: PostgresBench, changes,
         bench.platform_of(CLUSTER, **changes).facts()
     assert "wrong" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(params=[3, 5], ids=["clear-text", "md5"])
+def asking(request: pytest.FixtureRequest) -> Iterator[Impostor]:
+    with Impostor(request.param) as impostor:
+        yield impostor
+
+
+def test_a_server_that_asks_for_the_password_in_a_weaker_way_than_scram_never_gets_it(asking: Impostor):
+    address = Address("127.0.0.1", asking.port, "claims")
+    logins = Login("rv_vendor", Secret("the-vendors-password")), Login("rv_programmer", Secret("the-programmers-password"))
+    platform = PostgresPlatform(address, CLUSTER, *logins)
+
+    for ask in (platform.facts, platform.live, lambda: platform.catalog(frozenset({"claims"}))):
+        with pytest.raises(PlatformUnavailable, match="authentication method requirement"):
+            ask()
+    for login in logins:
+        with pytest.raises(PlatformUnavailable), connected(address, login):
+            pass
+
+    platform.close()
+    assert {b"rv_vendor", b"rv_programmer"} <= asking.users
+    assert asking.answers == []
 
 
 def test_the_programmers_credential_is_asked_too(bench: PostgresBench):
