@@ -1,10 +1,15 @@
 """A DataPlatform says whether it can be used, and why not; what is mended heals by itself, and no fault of one is another's."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
+from psycopg import sql
 
+from rolevend.app.platform import install, plan
 from rolevend.demo.installation import NAMESPACE
+from tests.support.governed import Governed
 from tests.support.installed import Body
 from tests.support.site import ANNEX, WAREHOUSE, Site, data_platform
 from tests.support.tenancy import Tenant
@@ -204,6 +209,99 @@ def test_a_platform_that_comes_last_serves_who_waited(site: Site, annex: Body, t
 
     site.told(policy, "Ready", "True")
     assert asked.ready().rows("SELECT count(*) FROM people") == [(2,)]
+
+
+@pytest.fixture
+def elsewhere(annex: Body, site: Site, tmp_path: Path) -> Iterator[Governed]:
+    """Another server with rolevend in it, for the logins of `annex`, which is where it was again after the test."""
+    with Governed() as other:
+        manifest = tmp_path / "elsewhere.yaml"
+        manifest.write_text(yaml.safe_dump(data_platform(ANNEX, other)))
+        install(manifest, other.superuser.dsn, plan(manifest, other.superuser.dsn).digest, NAMESPACE)
+        for login in ("programmer", "vendor"):
+            names = site.text_of(site.secret(NAMESPACE, f"annex-{login}"))
+            other.ask(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(names["username"]), names["password"]).as_string())
+        try:
+            yield other
+        finally:
+            point(site, annex, site.annex)
+
+
+def point(site: Site, platform: Body, to: Governed) -> None:
+    site.patch(platform, {"postgres": {"host": to.superuser.host, "port": to.superuser.port}})
+
+
+def test_another_server_at_the_address_is_not_taken_for_the_one_that_roles_are_on(
+    site: Site, annex: Body, elsewhere: Governed, tenant: Tenant
+):
+    tenant.ready_to_ask(ANNEX)
+    leaving, staying = tenant.ask(platform=ANNEX).ready(), tenant.ask(platform=ANNEX).ready()
+
+    point(site, annex, elsewhere)
+
+    assert "Point it back" in site.told(annex, "Accepted", "False", "ServerChanged")
+    leaving.delete()
+    assert "PlatformUnavailable" in leaving.refused("Dropping")
+    tenant.ask(platform=ANNEX, name=f"{tenant.name}-new").refused("PlatformClosed", granted="Unknown")
+    assert "rolevend.dev/drop" in (leaving.now() or {})["metadata"]["finalizers"]
+    assert staying.is_ready(), "nobody took its grant away"
+    assert {leaving.role, staying.role} <= site.annex.roles()
+    assert not elsewhere.roles()
+
+    point(site, annex, site.annex)
+
+    site.told(annex, "Accepted", "True", "Valid")
+    leaving.gone(within=60)
+    assert not leaving.has_role()
+    assert site.annex.ended(leaving.role) == "Released"
+    assert staying.rows("SELECT count(*) FROM people") == [(2,)]
+
+
+def test_a_platform_whose_secrets_are_rotated_again_and_again_leaves_the_operator_alive(site: Site, annex: Body, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    site.operator.stop()
+    site.start_operator({"SWEEP_SECONDS": "0.05", "PLATFORM_POLL_SECONDS": "0.05", "PLATFORM_RETRY_SECONDS": "0.05"})
+    try:
+        live = tenant.ask(platform=ANNEX).ready()
+        for count in range(12):
+            for name in ("annex-vendor", "annex-programmer"):
+                login = site.text_of(site.secret(NAMESPACE, name))
+                login["password"] = f"rotation-{count}-of-{name}"
+                site.issued.add(login["password"])
+                site.annex.ask(
+                    sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(login["username"]), login["password"]).as_string()
+                )
+                site.put_secret(NAMESPACE, name, **login)
+            asked = tenant.ask(platform=ANNEX).ready()
+            asked.delete()
+            asked.gone()
+
+        assert site.operator.process.running
+        assert site.operator.probe("/healthz") == (200, "ok")
+        site.wait_for_platform(ANNEX)
+        assert live.rows("SELECT count(*) FROM people") == [(2,)]
+        faults = [line for line in site.operator.log.read_text().splitlines() if "Traceback" in line]
+        assert not faults
+    finally:
+        site.operator.stop()
+        site.start_operator()
+
+
+def test_a_role_whose_agent_goes_while_its_platform_is_being_deleted_ends(site: Site, annex: Body, tenant: Tenant):
+    agent = tenant.agent()
+    tenant.person()
+    policy = tenant.policy(platform=ANNEX)
+    asked = tenant.ask(platform=ANNEX).ready()
+    site.remove(annex)
+    site.told(policy, "Accepted", "False", "PlatformUnknown")
+    assert asked.is_ready()
+
+    site.remove(agent)
+
+    asked.gone()
+    assert site.annex.ended(asked.role) == "Revoked"
+    eventually(lambda: site.cluster.read(annex).status == 404)
+    site.apply(data_platform(ANNEX, site.annex))
 
 
 class TestDrift:

@@ -120,7 +120,8 @@ class Lifecycle:
 
     async def _vend(self, request: Request, verdict: Granted, report: Report) -> str:
         at_work = self._platforms.get(request.platform)
-        if at_work is None or at_work.executor is None:
+        executor = at_work.executor if at_work else None  # one for the whole vend: it may be replaced while we write
+        if executor is None:
             raise PlatformUnavailable(f"DataPlatform {request.platform} is not connected yet")
         recorded = report.role.status.role_name
         if recorded is not None and recorded != verdict.lease.role:
@@ -128,7 +129,7 @@ class Lifecycle:
         if recorded is None:
             # The intent is on record before anything exists on a platform: a drop needs nothing but this object.
             await self._patch_status(request, granted(report, verdict, request))
-        live = await vend(request, verdict, at_work.executor, self._store, self._randomness)
+        live = await vend(request, verdict, executor, self._store, self._randomness)
         return live.role
 
     def not_ready(self, body: Body, error: Exception) -> Body:
