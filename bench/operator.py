@@ -68,13 +68,12 @@ class Caller:
         return answer
 
     def events(self, path: str) -> Iterator[tuple[str, Body]]:
-        """From now on, until the connection is closed."""
+        """From this call on, until the connection is closed."""
         version = self.call("GET", f"{path}?limit=1")["metadata"]["resourceVersion"]
         self._connection.request("GET", f"{path}?watch=1&resourceVersion={version}")
         response = self._connection.getresponse()
-        while line := response.readline():
-            event = json.loads(line)
-            yield event["type"], event["object"]
+        events = (json.loads(line) for line in iter(response.readline, b""))
+        return ((event["type"], event["object"]) for event in events)
 
     def hang_up(self) -> None:
         """Ends `events`, from any thread."""
