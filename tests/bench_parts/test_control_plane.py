@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.waiting import eventually
 
 from rolevend.demo.binaries import Binaries
 from rolevend.demo.controlplane import ISSUER, ControlPlane
 from rolevend.demo.errors import PartFailed, Unusable
 from rolevend.demo.gobuild import Module
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """What more than one of these tests looks at."""
 
 import pytest
-from tests.e2e.command import rolevend
 
 from rolevend.demo.binaries import Binaries
+from tests.e2e.command import rolevend
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.e2e.command import ROOT, rolevend, shows
 
 from rolevend.demo.binaries import Binaries
+from tests.e2e.command import ROOT, rolevend, shows
 
 MAIN_LINES = (
     "1. The agent finbot asks the same question for two people, …",

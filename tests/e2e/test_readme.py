@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from tests.e2e.command import DEADLINE, ROOT, rolevend, shows
 
 from rolevend.demo.binaries import Binaries
+from tests.e2e.command import DEADLINE, ROOT, rolevend, shows
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "examples" / "00-minimal"

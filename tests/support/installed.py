@@ -10,10 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.support.waiting import eventually
-
 from rolevend.demo.controlplane import ControlPlane
 from rolevend.resources import API_VERSION, kind_named
+from tests.support.waiting import eventually
 
 Body = dict[str, Any]
 

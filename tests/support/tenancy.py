@@ -3,11 +3,10 @@
 import itertools
 from typing import Any
 
+from rolevend.resources import API_VERSION
 from tests.support.governed import SCHEMA, Governed
 from tests.support.site import AGENTS, DOMAIN, WAREHOUSE, Body, Site
 from tests.support.waiting import eventually
-
-from rolevend.resources import API_VERSION
 
 ISSUER = "https://idp.example.org"
 

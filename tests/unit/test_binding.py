@@ -4,13 +4,13 @@ import re
 
 import pytest
 from hypothesis import given, settings
-from tests.support.policies import EVERY_FAMILY, NATIVE, column, predicates, table
 
 from rolevend.catalog import Family
 from rolevend.errors import InvalidInput
 from rolevend.policy.binding import bind
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Literal, Membership, atoms, render
 from rolevend.policy.predicate import parse
+from tests.support.policies import EVERY_FAMILY, NATIVE, column, predicates, table
 
 PEOPLE = table(
     "claims.people",

@@ -1,7 +1,6 @@
 """What one user may read: what is not known closes, and a denial names the way out."""
 
 import pytest
-from tests.support.policies import catalog, column, policy, table, user
 
 from rolevend.catalog import Family
 from rolevend.model import Attributes, ObjectName
@@ -9,6 +8,7 @@ from rolevend.policy.decision import Denial, Entitlement, Reason, decide, entitl
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import ColumnSelector, Policy, Requirement
+from tests.support.policies import catalog, column, policy, table, user
 
 PEOPLE = table("claims.people", column("id", Family.INTEGER), column("country"))
 PAYMENTS = table("claims.payments", column("id", Family.INTEGER), column("country", Family.INTEGER))

@@ -1,7 +1,6 @@
 """What each policy would give, and what is told of what it cannot."""
 
 import pytest
-from tests.support.policies import catalog, column, masked, policy, table
 
 from rolevend.catalog import Family, TableId
 from rolevend.model import ObjectName, Tag
@@ -9,6 +8,7 @@ from rolevend.policy.index import PolicyReport, compile_policies
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
+from tests.support.policies import catalog, column, masked, policy, table
 
 SSN, DOB = Tag("pii", "ssn"), Tag("pii", "dob")
 PEOPLE = table(

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.oracle import value_of
 
 from rolevend.catalog import Family
 from rolevend.policy.literal import EXPECTED, canonical, value_fits
+from tests.support.oracle import value_of
 
 
 @pytest.mark.parametrize(

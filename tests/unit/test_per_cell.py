@@ -2,8 +2,6 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support import oracle
-from tests.support.policies import EVERY_FAMILY, catalog, masked, policies, policy, rows, user, users
 
 from rolevend.model import Attributes, ClusterId, ObjectName
 from rolevend.plan import Profile, TableShape, plan
@@ -12,6 +10,8 @@ from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Hash, Nullify, Partial, rank
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Policy
+from tests.support import oracle
+from tests.support.policies import EVERY_FAMILY, catalog, masked, policies, policy, rows, user, users
 
 CLUSTER = ClusterId("5d4c9f0e-8d0c-4a44-9d7b-2d8f3a1c6b5e")
 EMPTY_ROW = dict.fromkeys(column.name for column in EVERY_FAMILY.columns)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.policies import catalog, column, masked, policies, policy, table, user, users
 
 from rolevend.catalog import Family, Table, TableId
 from rolevend.model import ClusterId, ObjectName
@@ -15,6 +14,7 @@ from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Hash, Nullify, Partial
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import ColumnSelector, Policy, Requirement
+from tests.support.policies import catalog, column, masked, policies, policy, table, user, users
 
 CLUSTER = ClusterId("5d4c9f0e-8d0c-4a44-9d7b-2d8f3a1c6b5e")
 PEOPLE = table("claims.people", column("id", Family.INTEGER), column("ssn"), column("country"))

@@ -5,8 +5,6 @@ import re
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.support.policies import predicates
-from tests.unit.hostile_predicates import HOSTILE
 
 from rolevend.errors import InvalidInput
 from rolevend.policy.expression import (
@@ -25,6 +23,8 @@ from rolevend.policy.expression import (
     render,
 )
 from rolevend.policy.predicate import parse
+from tests.support.policies import predicates
+from tests.unit.hostile_predicates import HOSTILE
 
 A, B, C = ColumnReference("a"), ColumnReference("b"), ColumnReference("c")
 

@@ -8,11 +8,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.manifests import KINDS as KIND_NAMES
-from tests.support.manifests import SPOILED, Spoiled, changed, valid
 
 from rolevend.errors import InvalidInput
 from rolevend.resources import KINDS, AccessPolicy, Agent, DataPlatform, VendedRole, kind_named, parse
+from tests.support.manifests import KINDS as KIND_NAMES
+from tests.support.manifests import SPOILED, Spoiled, changed, valid
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

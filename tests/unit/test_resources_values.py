@@ -1,7 +1,6 @@
 """What parsed objects mean to the core."""
 
 import pytest
-from tests.support.manifests import MISSING, changed, valid
 
 from rolevend.catalog import TableId, TagAssignment
 from rolevend.errors import InvalidInput
@@ -11,6 +10,7 @@ from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Unit
 from rolevend.policy.statement import ColumnSelector, Requirement, TableSelector
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, VendedRole, parse, values
+from tests.support.manifests import MISSING, changed, valid
 
 CLAIMS = frozenset({"claims"})
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.support.installed import AGENTS, CHART, ELSEWHERE, SYSTEM, Cluster
-from tests.support.manifests import changed, valid
-from tests.support.waiting import eventually
 
 from rolevend.demo.binaries import Binaries
 from rolevend.demo.controlplane import ControlPlane
+from tests.support.installed import AGENTS, CHART, ELSEWHERE, SYSTEM, Cluster
+from tests.support.manifests import changed, valid
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="package")

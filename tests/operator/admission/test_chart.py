@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.support.installed import CHART, Cluster
 
 from rolevend import __version__
 from rolevend.demo.binaries import Binaries
 from rolevend.settings import Settings
+from tests.support.installed import CHART, Cluster
 
 Render = Callable[..., list[dict[str, Any]]]
 

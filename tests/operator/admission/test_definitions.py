@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from tests.support.installed import Cluster
 from tests.support.manifests import KINDS, SPOILED, Spoiled, changed, valid
 

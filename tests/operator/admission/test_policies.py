@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from tests.support.installed import AGENTS, CHART, ELSEWHERE, OPERATOR, SYSTEM, Cluster
 from tests.support.manifests import changed, valid
 from tests.support.waiting import eventually

@@ -1,6 +1,7 @@
 """What the chart lets the operator, people and agents do, as the API server's own RBAC answers."""
 
 import pytest
+
 from tests.support.installed import AGENTS, ELSEWHERE, OPERATOR, RBAC, SYSTEM, Answer, Cluster
 
 GROUP = "rolevend.dev"
