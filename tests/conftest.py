@@ -1,6 +1,7 @@
 """The real parts, shared by every test that needs them; and in CI, no test is passed over in silence."""
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from tests.support.parts import binaries, control_plane, postgres
 
 __all__ = ["binaries", "control_plane", "postgres"]
+
+# A shell starts what runs in the background deaf to Ctrl-C, and children inherit that: those whom we interrupt must hear us.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

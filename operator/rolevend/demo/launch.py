@@ -29,9 +29,10 @@ def main(arguments: list[str]) -> None:
         raise OSError(ctypes.get_errno(), "cannot ask the kernel for a death signal")
     if os.getppid() != int(parent):
         sys.exit("the process that started this one has ended")
-    # Python ignores these two, and what is ignored stays ignored in the program that follows.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    # Python ignores some, a shell others for what it runs in the background; what is ignored would stay so in the program that follows.
+    for number in signal.valid_signals():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     try:
         os.execv(command[0], command)  # noqa: S606 - no shell is the point
     except OSError as error:
