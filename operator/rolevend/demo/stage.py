@@ -81,11 +81,13 @@ class Stage(AbstractContextManager["Stage"]):
         self.postgres = PostgresServer(18, settings=_LOG, fsync=False)
         self._ends.callback(self.postgres.close)
         title = f"starting Kubernetes and PostgreSQL {self.postgres.version}, loading {self._claims:,} claims"
-        # The pool waits for its thread also when the other side fails: what was started must be there to be stopped.
-        with self._progress.step(title), ThreadPoolExecutor(1, thread_name_prefix="rolevend-demo") as threads:
+        # The pool waits for its thread also when the other side fails: what was started must be there to be stopped. Nothing is
+        # said before the thread runs, so that whoever interrupts what he reads does not meet a thread that the pool does not know yet.
+        with ThreadPoolExecutor(1, thread_name_prefix="rolevend-demo") as threads:
             data = threads.submit(self._start_database)
-            self.cluster.start()
-            data.result()
+            with self._progress.step(title):
+                self.cluster.start()
+                data.result()
         with self._progress.step("installing rolevend as its users do") as step:
             self._install(step)
 
