@@ -67,13 +67,13 @@ class Caller:
         assert response.status < 300, answer.get("message")
         return answer
 
-    def events(self, path: str) -> Iterator[tuple[str, Body]]:
-        """From this call on, until the connection is closed."""
-        version = self.call("GET", f"{path}?limit=1")["metadata"]["resourceVersion"]
+    def changes(self, path: str, version: str) -> Iterator[tuple[str, Body]]:
+        """Since this version, until the server or `hang_up` ends it."""
         self._connection.request("GET", f"{path}?watch=1&resourceVersion={version}")
         response = self._connection.getresponse()
-        events = (json.loads(line) for line in iter(response.readline, b""))
-        return ((event["type"], event["object"]) for event in events)
+        while line := response.readline():
+            event = json.loads(line)
+            yield event["type"], event["object"]
 
     def hang_up(self) -> None:
         """Ends `events`, from any thread."""
@@ -90,10 +90,12 @@ class Watch:
         self._gone: set[str] = set()
         self._seen = seen
         self._caller = Caller(control_plane)
-        self._thread = threading.Thread(target=self._follow, args=(self._caller.events(VENDED_ROLES),), daemon=True)
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, args=(self._list(),), daemon=True)
         self._thread.start()
 
     def close(self) -> None:
+        self._closed = True
         self._caller.hang_up()
         self._thread.join()
 
@@ -101,25 +103,45 @@ class Watch:
         """Waits for all of them; the moments."""
         wanted = list(names)
         with self._news:
-            done = self._news.wait_for(lambda: all(name in self._ready for name in wanted), PATIENCE)
-            assert done, f"{sum(name not in self._ready for name in wanted)} of {len(wanted)} VendedRoles did not become Ready"
+            done = self._news.wait_for(lambda: self._ready.keys() >= set(wanted), PATIENCE)
+            assert done, f"{len(set(wanted) - self._ready.keys())} of {len(wanted)} VendedRoles did not become Ready"
             return [self._ready[name] for name in wanted]
 
     def gone(self, names: Sequence[str]) -> None:
         with self._news:
             assert self._news.wait_for(lambda: self._gone.issuperset(names), PATIENCE), "VendedRoles are still there"
 
-    def _follow(self, events: Iterator[tuple[str, Body]]) -> None:
-        for type_, body in events:
-            now = time.perf_counter()
-            self._seen(type_, body)
-            name = body["metadata"]["name"]
-            with self._news:
-                if type_ == "DELETED":
-                    self._gone.add(name)
-                elif any(each["type"] == "Ready" and each["status"] == "True" for each in body.get("status", {}).get("conditions", [])):
-                    self._ready.setdefault(name, now)
-                self._news.notify_all()
+    def _run(self, version: str) -> None:
+        """The server ends a watch that cannot keep up with a burst; what came meanwhile is in the next listing."""
+        while not self._closed:
+            for type_, body in self._caller.changes(VENDED_ROLES, version):
+                self._note(type_, body)
+            if not self._closed:
+                version = self._list()
+
+    def _list(self) -> str:
+        """The version to watch from."""
+        listed = self._caller.call("GET", VENDED_ROLES)
+        for body in listed["items"]:
+            self._note("LISTED", body)
+        with self._news:
+            self._gone |= self._ready.keys() - {body["metadata"]["name"] for body in listed["items"]}
+            self._news.notify_all()
+        return str(listed["metadata"]["resourceVersion"])
+
+    def _note(self, type_: str, body: Body) -> None:
+        now = time.perf_counter()
+        self._seen(type_, body)
+        name = body["metadata"]["name"]
+        conditions = body.get("status", {}).get("conditions", [])
+        with self._news:
+            if type_ == "DELETED":
+                self._gone.add(name)
+            elif name not in self._ready and any(each["type"] == "Ready" and each["status"] == "True" for each in conditions):
+                self._ready[name] = now
+            else:
+                return
+            self._news.notify_all()
 
 
 class Run:
