@@ -163,6 +163,7 @@ class Run:
         yield from self.lateness()
         yield from self.burst()
         yield from self.many()
+        self.watch.close()
 
     def floor(self) -> list[float]:
         """Create, and a loop that writes Ready into the status of whatever appears; the same watch tells when."""
