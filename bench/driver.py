@@ -40,7 +40,7 @@ class Line:
 
 
 def main() -> None:
-    version = int(sys.argv[1]) if len(sys.argv) > 1 else 18
+    version = next((int(each) for each in sys.argv[1:] if each.isdecimal()), 18)
     with PostgresServer(version) as server:  # type: ignore[arg-type]
         superuser = server.superuser
         with installed(superuser.host, superuser.port, superuser.user, superuser.password, "bench", version) as bench:
