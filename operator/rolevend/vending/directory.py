@@ -63,10 +63,6 @@ class PlatformTerms:
     """Namespace -> the schemas whose policy it writes."""
     agents: tuple[AgentTerms, ...]
 
-    @property
-    def schemas(self) -> frozenset[str]:
-        return frozenset().union(*self.schemas_of.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Person:
