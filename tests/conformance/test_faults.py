@@ -194,6 +194,29 @@ def test_a_locked_table_is_tried_again_and_then_busy(bench: PostgresBench):
     assert bench.log_in(credential).rows("SELECT count(*) FROM other") == [(6,)]
 
 
+@pytest.mark.parametrize("place", [0, 39])
+def test_a_build_on_two_connections_finishes_what_was_locked_on_either(bench: PostgresBench, place: int):
+    """From 26 tables on every other batch is made by a second connection."""
+    tables = [bench.people() for _ in range(40)]
+    of = profile(*(shape(table, view=f"v{number}") for number, table in enumerate(tables)))
+    blocking = bench.as_superuser()
+    blocking.run(f"BEGIN; LOCK TABLE {tables[place].id} IN ACCESS SHARE MODE")
+    with pytest.raises(PlatformBusy, match=f"table {tables[place].id} is locked"):
+        bench.platform_of(CLUSTER, IMPATIENT).ensure(of)
+    blocking.run("COMMIT")
+    session = bench.log_in(vended(bench.platform, of)[1])
+    assert [session.rows(f"SELECT count(*) FROM v{number}") for number in range(40)] == [[(6,)]] * 40
+
+
+def test_builds_that_hold_every_connection_do_not_wait_for_each_others(bench: PostgresBench):
+    wanted = [profile(*(shape(bench.people(), view=f"v{place}") for place in range(30))) for _ in range(4)]
+    platform = bench.platform_of(CLUSTER, Limits(programmer_connections=2))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(platform.ensure, wanted))
+    for of in wanted:
+        assert bench.log_in(vended(platform, of)[1]).rows("SELECT count(*) FROM v29") == [(6,)]
+
+
 def test_readers_never_wait_for_long_behind_a_build(bench: PostgresBench):
     """A waiting ACCESS EXCLUSIVE lock makes later readers queue: ours waits 200 ms at most."""
     people = bench.people()

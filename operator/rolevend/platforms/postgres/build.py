@@ -7,8 +7,10 @@ point there is less than was wanted, and nothing that a vend could use.
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 import psycopg
 from psycopg import sql
@@ -49,20 +51,40 @@ class Step:
     """What it locks, for the message when it cannot."""
 
 
-def build(connection: Connection, wanted: ProfileText, attempts: int, sleep: Callable[[float], None] = time.sleep) -> None:
-    """`PlatformBusy` if after `attempts` without progress a table is still locked, `Conflict` if one was changed by hand."""
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """In this order; those of the templates in any."""
+
+    first: list[Step]
+    templates: list[Step]
+    last: list[Step]
+
+    def __iter__(self) -> Iterator[Step]:
+        return chain(self.first, self.templates, self.last)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def build(
+    connection: Connection, helper: Connection | None, wanted: ProfileText, attempts: int, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """`PlatformBusy` if after `attempts` without progress a table is still locked, `Conflict` if one was changed by hand.
+
+    Where there is a `helper`, every other batch of templates is made there: they need nothing of each other.
+    """
     with _turn(connection, wanted.name):
         fewest, left, wait = 1 << 30, attempts, _FIRST_WAIT
         while steps := steps_for(wanted, *look(connection, wanted)):
             if len(steps) < fewest:
                 fewest, left, wait = len(steps), attempts, _FIRST_WAIT
             elif left <= 0:
-                raise PlatformBusy(f"cannot build profile {wanted.name}: {steps[0].subject} is locked by somebody; try again")
+                raise PlatformBusy(f"cannot build profile {wanted.name}: {next(iter(steps)).subject} is locked by somebody; try again")
             else:
                 sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT)
             left -= 1
-            if _run(connection, steps):
+            if _run(connection, helper, steps):
                 return
 
 
@@ -74,8 +96,8 @@ def look(connection: Connection, wanted: ProfileText) -> tuple[ProfileState | No
     return (None if row is None else ProfileState(*row)), {name: TemplateState(*state) for name, *state in templates.fetchall()}
 
 
-def steps_for(wanted: ProfileText, profile: ProfileState | None, templates: dict[str, TemplateState]) -> list[Step]:
-    """What is missing, in order. Pure. `Conflict` if something was changed by hand that nobody accepted."""
+def steps_for(wanted: ProfileText, profile: ProfileState | None, templates: dict[str, TemplateState]) -> Steps:
+    """What is missing. Pure. `Conflict` if something was changed by hand that nobody accepted."""
     for template in wanted.templates:
         state = templates[template.name]
         if state.finding:
@@ -84,14 +106,18 @@ def steps_for(wanted: ProfileText, profile: ProfileState | None, templates: dict
         raise Conflict(f"profile {wanted.name}: a view was changed by hand; {mend(wanted.templates[0])}")
     missing = [template for template in wanted.templates if templates[template.name].must_be_made]
     without_role = [template for template in missing if not templates[template.name].role_exists]
-    steps = [Step(roles(without_role), "the list of roles")] if without_role else []
-    for template in missing:
-        text = template.renew if templates[template.name].role_exists else template.create
-        steps.append(Step(text, f"table {template.table}"))
+    steps = Steps(
+        [Step(roles(without_role), "the list of roles")] if without_role else [],
+        [
+            Step(template.renew if templates[template.name].role_exists else template.create, f"table {template.table}")
+            for template in missing
+        ],
+        [],
+    )
     if profile is None:
-        steps.append(Step(wanted.create, f"a table of profile {wanted.name}"))
-    elif profile.digest != wanted.digest or profile.stale or profile.drift is not None or steps:
-        steps.append(Step(wanted.renew, f"a view of profile {wanted.name}"))
+        steps.last.append(Step(wanted.create, f"a table of profile {wanted.name}"))
+    elif profile.digest != wanted.digest or profile.stale or profile.drift is not None or missing:
+        steps.last.append(Step(wanted.renew, f"a view of profile {wanted.name}"))
     return steps
 
 
@@ -102,9 +128,22 @@ def mend(template: Template) -> str:
     return f"put it right, or look at it and have it made anew with: {call}"
 
 
-def _run(connection: Connection, steps: Sequence[Step]) -> bool:
+def _run(connection: Connection, helper: Connection | None, steps: Steps) -> bool:
     """Runs until something passing is in the way, or to the end: True."""
-    for together in _batches(steps):
+    if not _in_order(connection, [steps.first]):
+        return False
+    batches = [steps.templates[start : start + _TOGETHER] for start in range(0, len(steps.templates), _TOGETHER)]
+    if helper is None or len(batches) == 1:
+        done = _in_order(connection, batches)
+    else:
+        with ThreadPoolExecutor(1) as beside:
+            others = beside.submit(_in_order, helper, batches[1::2])
+            done = all([_in_order(connection, batches[::2]), others.result()])
+    return done and _in_order(connection, [steps.last])
+
+
+def _in_order(connection: Connection, batches: Sequence[Sequence[Step]]) -> bool:
+    for together in filter(None, batches):
         try:
             connection.execute(sql.SQL("\n".join(step.text for step in together)))
         except psycopg.Error as error:
@@ -113,11 +152,6 @@ def _run(connection: Connection, steps: Sequence[Step]) -> bool:
                 raise
             return False
     return True
-
-
-def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
-    for start in range(0, len(steps), _TOGETHER):
-        yield steps[start : start + _TOGETHER]
 
 
 @contextmanager

@@ -20,6 +20,8 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
 _SLICE = 0.1
 """Seconds after which a wait for a connection looks whether one can be made at all."""
+_MOMENT = 0.02
+"""Seconds: long enough to make a connection, and not worth more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,20 @@ class Pool:
                 return self._once(work)
         except psycopg.Error as error:
             raise translated(attempt, error) from error
+
+    @contextmanager
+    def spare(self) -> Iterator[Connection | None]:
+        """A further connection for who has one already; None where all are in use, since two who wait for each other's never end."""
+        pool = self._opened()
+        try:
+            connection = pool.getconn(_MOMENT)
+        except (psycopg.Error, PoolTimeout):
+            yield None
+            return
+        try:
+            yield connection
+        finally:
+            pool.putconn(connection)
 
     def close(self) -> None:
         with self._lock:

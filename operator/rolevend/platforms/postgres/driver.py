@@ -18,7 +18,7 @@ from rolevend.platforms.base import Address, Credential, Drift, Dropped, Ending,
 from rolevend.platforms.postgres.build import build
 from rolevend.platforms.postgres.catalog import read_catalog
 from rolevend.platforms.postgres.collect import collect_profiles, collect_templates
-from rolevend.platforms.postgres.connections import Limits, Login, Pool, Tls
+from rolevend.platforms.postgres.connections import Connection, Limits, Login, Pool, Tls
 from rolevend.platforms.postgres.drops import drop_all
 from rolevend.platforms.postgres.facts import facts_of
 from rolevend.platforms.postgres.files import query
@@ -71,7 +71,13 @@ class PostgresPlatform:
                 return
             wanted = render(profile, self._cluster)
             attempt = f"build profile {profile.name} on {self._where}"
-            self._program().run(attempt, lambda connection: build(connection, wanted, self._limits.build_attempts))
+            program = self._program()
+
+            def work(connection: Connection) -> None:
+                with program.spare() as helper:
+                    build(connection, helper, wanted, self._limits.build_attempts)
+
+            program.run(attempt, work)
             self._built.add(profile.name)
 
     def is_built(self, profile: ProfileName) -> bool:

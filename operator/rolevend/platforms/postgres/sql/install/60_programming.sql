@@ -132,32 +132,30 @@ AS $$
         pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
 $$;
 
--- Of these tables the policies that bear on one template (NULL: on each): its two own ones, and those of others. Policies of
--- other templates and rv_readers are neither: they change nothing for this one.
-CREATE OR REPLACE FUNCTION rolevend.policies(p_tables oid[], p_template name)
-RETURNS TABLE (table_oid oid, template name, kind text, name name, as_text text)
+-- Which template a policy of this name would belong to: it has two. Inlined, as policy_text is.
+CREATE OR REPLACE FUNCTION rolevend.template_of(p_policy name) RETURNS text
+LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE pg_catalog.right(p_policy::text, 5) WHEN '_open' THEN pg_catalog.left(p_policy::text, -5) ELSE p_policy::text END
+$$;
+
+-- Of these tables the policies that bear on each template: its two own ones, and those of others. Policies of other templates and
+-- rv_readers are neither: they change nothing for this one.
+CREATE OR REPLACE FUNCTION rolevend.policies(p_tables oid[])
+RETURNS TABLE (template name, kind text, name name, as_text text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH own (table_oid, template, polname) AS MATERIALIZED (
-        SELECT t.table_oid, t.template, n.polname
-          FROM rolevend.template AS t
-         CROSS JOIN LATERAL (VALUES (t.template), ((t.template || '_open')::name)) AS n (polname)
-         WHERE t.table_oid = ANY (p_tables)
-    ), texts AS MATERIALIZED (
-        SELECT p.polrelid, p.polname, rolevend.policy_text(p) AS as_text
+    WITH texts AS MATERIALIZED (
+        SELECT p.polrelid, p.polname, t.template, rolevend.policy_text(p) AS as_text
           FROM pg_policy AS p
+          LEFT JOIN rolevend.template AS t ON t.table_oid = p.polrelid AND t.template = rolevend.template_of(p.polname)::name
          WHERE p.polrelid = ANY (p_tables) AND p.polname <> 'rv_readers'
-           AND (p_template IS NULL
-                OR NOT EXISTS (SELECT FROM own AS o
-                                WHERE o.table_oid = p.polrelid AND o.polname = p.polname AND o.template <> p_template))
     )
-    SELECT o.table_oid, o.template, 'own', x.polname, x.as_text
-      FROM own AS o JOIN texts AS x ON x.polrelid = o.table_oid AND x.polname = o.polname
+    SELECT x.template, 'own', x.polname, x.as_text FROM texts AS x WHERE x.template IS NOT NULL
     UNION ALL
-    SELECT x.polrelid, t.template, 'foreign', x.polname, x.as_text
+    SELECT t.template, 'foreign', x.polname, x.as_text
       FROM texts AS x JOIN rolevend.template AS t ON t.table_oid = x.polrelid
-     WHERE (p_template IS NULL OR t.template = p_template)
-       AND NOT EXISTS (SELECT FROM own AS o WHERE o.table_oid = x.polrelid AND o.polname = x.polname)
+     WHERE x.template IS NULL
 $$;
 
 -- What a profile's schema holds: {view: [owner, digest of its definition]}.
@@ -192,7 +190,7 @@ AS $$
          WHERE NOT s.is_gone
     ), now (template, kind, name, as_text) AS (
         SELECT p.template, p.kind, p.name, p.as_text
-          FROM rolevend.policies(ARRAY(SELECT DISTINCT s.table_oid FROM seen AS s), NULL) AS p
+          FROM rolevend.policies(ARRAY(SELECT DISTINCT s.table_oid FROM seen AS s)) AS p
          WHERE p.template IN (SELECT s.template FROM seen AS s)
     )
     SELECT s.template, true, CASE WHEN s.is_gone THEN 'the table was dropped' ELSE 'another table has its name now' END
@@ -252,19 +250,26 @@ AS $$
       FROM found AS f GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 $$;
 
--- The last statement of the transaction that makes a template: what its policies are now is what they are meant to be.
+-- The last statement of the transaction that makes a template: what its policies are now (as rolevend.policies says, of one
+-- template) is what they are meant to be. In plpgsql, which plans it once and not for every template.
 CREATE OR REPLACE FUNCTION rolevend.record_template(p_template name, p_cluster text, p_schema name, p_table name) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_table oid := to_regclass(format('%I.%I', p_schema, p_table));
+BEGIN
     INSERT INTO rolevend.template (template, cluster_id, table_oid, schema_name, table_name, policies)
-    SELECT p_template, p_cluster, c.oid, p_schema, p_table, '{}'
-      FROM to_regclass(format('%I.%I', p_schema, p_table)) AS c (oid)
-    ON CONFLICT (template) DO UPDATE SET table_oid = excluded.table_oid, rebuild = false;
-    UPDATE rolevend.template AS t
-       SET policies = (SELECT jsonb_object_agg(k.kind, k.policies)
-                         FROM (SELECT p.kind, jsonb_object_agg(p.name, p.as_text) AS policies
-                                 FROM rolevend.policies(ARRAY[t.table_oid], p_template) AS p GROUP BY p.kind) AS k)
-     WHERE t.template = p_template
+    SELECT p_template, p_cluster, v_table, p_schema, p_table, coalesce(jsonb_object_agg(k.kind, k.policies), '{}')
+      FROM (SELECT CASE rolevend.template_of(p.polname) WHEN p_template THEN 'own' ELSE 'foreign' END AS kind,
+                   jsonb_object_agg(p.polname, rolevend.policy_text(p)) AS policies
+              FROM pg_policy AS p
+             WHERE p.polrelid = v_table AND p.polname <> 'rv_readers'
+               AND (rolevend.template_of(p.polname) = p_template
+                    OR NOT EXISTS (SELECT FROM rolevend.template AS t
+                                    WHERE t.table_oid = v_table AND t.template = rolevend.template_of(p.polname)::name))
+             GROUP BY 1) AS k
+    ON CONFLICT (template) DO UPDATE SET table_oid = excluded.table_oid, policies = excluded.policies, rebuild = false;
+END
 $$;
 
 -- The last statement of the transaction that makes a profile: from its commit on the profile can be vended.
