@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from rolevend.catalog import Column, Family, Table, TableId
-from rolevend.demo.database import PostgresServer
+from rolevend.demo.parts.database import PostgresServer
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import Credential, Ending, EndReason
 from rolevend.platforms.postgres import Limits

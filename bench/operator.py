@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.driver import Line
-from rolevend.demo.controlplane import ControlPlane
+from rolevend.demo.parts.controlplane import ControlPlane
 from rolevend.resources import API_VERSION
 from tests.support.governed import OWNER
 from tests.support.site import AGENTS, WAREHOUSE, Site

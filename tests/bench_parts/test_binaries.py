@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rolevend.demo.binaries import PROGRAMS, Binaries, obtain
-from rolevend.demo.errors import BuildFailed, MissingProgram, Unusable
-from rolevend.demo.gobuild import Module
-from rolevend.demo.progress import Progress, Silence, Step
-from rolevend.demo.toolchain import find_go, go_version
+from rolevend.demo.parts.binaries import PROGRAMS, Binaries, obtain
+from rolevend.demo.parts.errors import BuildFailed, MissingProgram, Unusable
+from rolevend.demo.parts.gobuild import Module
+from rolevend.demo.parts.progress import Progress, Silence, Step
+from rolevend.demo.parts.toolchain import find_go, go_version
 
 
 def write_program(folder: Path, name: str, text: str = "#!/bin/sh\n") -> Path:

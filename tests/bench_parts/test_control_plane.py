@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from rolevend.demo.binaries import Binaries
-from rolevend.demo.controlplane import ISSUER, ControlPlane
-from rolevend.demo.errors import PartFailed, Unusable
-from rolevend.demo.gobuild import Module
+from rolevend.demo.parts.binaries import Binaries
+from rolevend.demo.parts.controlplane import ISSUER, ControlPlane
+from rolevend.demo.parts.errors import PartFailed, Unusable
+from rolevend.demo.parts.gobuild import Module
 from tests.support.waiting import eventually
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rolevend.demo.account import unprivileged_account
-from rolevend.demo.connection import Connection
-from rolevend.demo.database import DatabaseServer, PostgresServer
-from rolevend.demo.errors import MissingProgram, Unusable
-from rolevend.demo.named_server import VARIABLE, server_from_environment
-from rolevend.demo.postgres_programs import VERSIONS, postgres_programs
-from rolevend.demo.process import Program
+from rolevend.demo.parts.account import unprivileged_account
+from rolevend.demo.parts.connection import Connection
+from rolevend.demo.parts.database import DatabaseServer, PostgresServer
+from rolevend.demo.parts.errors import MissingProgram, Unusable
+from rolevend.demo.parts.named_server import VARIABLE, server_from_environment
+from rolevend.demo.parts.postgres_programs import VERSIONS, postgres_programs
+from rolevend.demo.parts.process import Program
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root must become somebody else")
 each_version = pytest.mark.parametrize("server", VERSIONS, indirect=True)

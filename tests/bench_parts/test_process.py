@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rolevend.demo.errors import PartFailed
-from rolevend.demo.process import Account, Process, Program
+from rolevend.demo.parts.errors import PartFailed
+from rolevend.demo.parts.process import Account, Process, Program
 
 FOREVER = "exec sleep 600"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may start programs as others")
@@ -40,7 +40,7 @@ def ends(pidfd: int) -> bool:
 
 def test_a_child_ends_when_its_parent_is_killed(log: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from rolevend.demo.process import Program\n"
+        "import sys; from pathlib import Path; from rolevend.demo.parts.process import Program\n"
         "log = Path(sys.argv[1])\n"
         "child = Program('example', ('/bin/sh', '-c', 'echo up; exec sleep 600'), log, {'PATH': '/usr/bin:/bin'}).start()\n"
         "child.wait_until(lambda: 'up' in child.log_tail(), 30)\n"

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from rolevend.demo.progress import Lines, Live, progress_for
+from rolevend.demo.parts.progress import Lines, Live, progress_for
 
 
 class Clock:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rolevend.demo.database import DatabaseServer, PostgresServer
+from rolevend.demo.parts.database import DatabaseServer, PostgresServer
 from tests.conformance.bench import PostgresBench, installed
 
 VERSIONS = (16, 18)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import pytest
 
-from rolevend.demo.database import PostgresServer
+from rolevend.demo.parts.database import PostgresServer
 from rolevend.errors import PlatformBusy, PlatformUnavailable, Unavailable
 from rolevend.platforms.base import Address, Ending, EndReason, Secret
 from rolevend.platforms.postgres import Limits, Login, PostgresPlatform

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rolevend.demo.database import PostgresServer
+from rolevend.demo.parts.database import PostgresServer
 from rolevend.errors import Conflict, InvalidInput, PlatformUnavailable
 from rolevend.platforms.base import Address, Secret
 from rolevend.platforms.postgres import Finding, InstallPlan, Kind, Login, Options, Passwords, PostgresPlatform, connected, install, plan

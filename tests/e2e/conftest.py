@@ -2,7 +2,7 @@
 
 import pytest
 
-from rolevend.demo.binaries import Binaries
+from rolevend.demo.parts.binaries import Binaries
 from tests.e2e.command import rolevend
 
 

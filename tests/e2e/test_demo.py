@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rolevend.demo.binaries import Binaries
+from rolevend.demo.parts.binaries import Binaries
 from tests.e2e.command import ROOT, rolevend, shows
 
 MAIN_LINES = (

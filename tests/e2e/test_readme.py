@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from rolevend.demo.binaries import Binaries
+from rolevend.demo.parts.binaries import Binaries
 from tests.e2e.command import DEADLINE, ROOT, rolevend, shows
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

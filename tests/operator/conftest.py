@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rolevend.demo.controlplane import ControlPlane
+from rolevend.demo.parts.controlplane import ControlPlane
 from tests.support.site import Site
 from tests.support.tenancy import Tenant
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
-from rolevend.demo.connection import Connection
-from rolevend.demo.database import PostgresServer
+from rolevend.demo.parts.connection import Connection
+from rolevend.demo.parts.database import PostgresServer
 
 DATABASE, SCHEMA, OWNER = "claims", "claims", "app_owner"
 

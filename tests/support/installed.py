@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rolevend.demo.controlplane import ControlPlane
+from rolevend.demo.parts.controlplane import ControlPlane
 from rolevend.resources import API_VERSION, kind_named
 from tests.support.waiting import eventually
 

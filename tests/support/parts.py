@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from rolevend.demo.binaries import Binaries, obtain
-from rolevend.demo.controlplane import ControlPlane
-from rolevend.demo.database import DatabaseServer, PostgresServer
-from rolevend.demo.named_server import server_from_environment
-from rolevend.demo.progress import progress_for
+from rolevend.demo.parts.binaries import Binaries, obtain
+from rolevend.demo.parts.controlplane import ControlPlane
+from rolevend.demo.parts.database import DatabaseServer, PostgresServer
+from rolevend.demo.parts.named_server import server_from_environment
+from rolevend.demo.parts.progress import progress_for
 
 
 @pytest.fixture(scope="session")

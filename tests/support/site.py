@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import yaml
 
-from rolevend.demo.controlplane import ControlPlane
-from rolevend.demo.installation import NAMESPACE, SERVICE_ACCOUNT, Installation, OperatorProcess
+from rolevend.demo.parts.controlplane import ControlPlane
+from rolevend.demo.parts.installation import NAMESPACE, SERVICE_ACCOUNT, Installation, OperatorProcess
 from rolevend.resources import API_VERSION
 from tests.support.gateway import Gateway
 from tests.support.governed import DATABASE, SCHEMA, Governed

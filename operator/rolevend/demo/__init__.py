@@ -1,1 +1,1 @@
-"""The local parts that demo, tests and measurements stand on, and the story that the demo tells with them."""
+"""The story that `rolevend demo` tells, on the local parts of `parts`: one act after another, each line checked before it is told."""

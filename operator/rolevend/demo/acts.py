@@ -10,7 +10,7 @@ from psycopg import sql
 from rolevend.demo import agent, sabotage
 from rolevend.demo.agent import Vended, refused_login, said
 from rolevend.demo.checks import ANNA, BOB, CheckFailed, Row, Sight, check, check_rows, waiting_row
-from rolevend.demo.kubectl import Refusal
+from rolevend.demo.parts.kubectl import Refusal
 from rolevend.demo.questions import EVERY_CLAIM, EVERYBODY, TOTALS, WAITING
 from rolevend.demo.stage import AGENT, AGENTS, DOMAIN, Stage
 from rolevend.demo.telling import Teller

@@ -14,8 +14,8 @@ import yaml
 from psycopg.conninfo import make_conninfo
 
 from rolevend.demo.checks import CheckFailed, Row
-from rolevend.demo.installation import checkout
-from rolevend.demo.kubectl import Kubectl, Refusal
+from rolevend.demo.parts.installation import checkout
+from rolevend.demo.parts.kubectl import Kubectl, Refusal
 from rolevend.demo.stage import AGENTS, EXAMPLE
 
 _READY_SECONDS = 30

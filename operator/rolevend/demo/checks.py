@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from rolevend.demo.errors import BenchError
+from rolevend.demo.parts.errors import BenchError
 from rolevend.demo.seed import Claim, Person, Seed
 
 Row = tuple[object, ...]

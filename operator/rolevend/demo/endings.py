@@ -13,7 +13,7 @@ from rolevend.demo import agent, sabotage
 from rolevend.demo.acts import AGENT_USER, Scene
 from rolevend.demo.agent import LongQuery, Vended, refused_login, said
 from rolevend.demo.checks import ANNA, CheckFailed, check, check_soon
-from rolevend.demo.kubectl import Refusal
+from rolevend.demo.parts.kubectl import Refusal
 from rolevend.demo.questions import LONG, TOTALS
 from rolevend.demo.stage import AGAIN, AGENT, AGENTS, DOMAIN
 

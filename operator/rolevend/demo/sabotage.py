@@ -7,8 +7,8 @@ from typing import Literal
 import psycopg
 from psycopg import sql
 
-from rolevend.demo.connection import Connection
-from rolevend.demo.installation import OperatorProcess
+from rolevend.demo.parts.connection import Connection
+from rolevend.demo.parts.installation import OperatorProcess
 
 Sabotage = Literal["row-security", "mask", "expiry"]
 

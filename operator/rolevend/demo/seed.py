@@ -13,7 +13,7 @@ from typing import NamedTuple
 import psycopg
 from psycopg import sql
 
-from rolevend.demo.connection import Connection
+from rolevend.demo.parts.connection import Connection
 
 OWNER = "app_owner"
 """Owns the tables; no superuser, and nobody logs in as it."""

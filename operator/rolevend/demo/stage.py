@@ -9,14 +9,14 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Self
 
-from rolevend.demo.binaries import obtain
-from rolevend.demo.connection import Connection
-from rolevend.demo.controlplane import ControlPlane
-from rolevend.demo.database import PostgresServer
-from rolevend.demo.errors import PartFailed
-from rolevend.demo.installation import Installation, OperatorProcess, checkout, with_address
-from rolevend.demo.kubectl import Kubectl, Refusal
-from rolevend.demo.progress import Progress, Step
+from rolevend.demo.parts.binaries import obtain
+from rolevend.demo.parts.connection import Connection
+from rolevend.demo.parts.controlplane import ControlPlane
+from rolevend.demo.parts.database import PostgresServer
+from rolevend.demo.parts.errors import PartFailed
+from rolevend.demo.parts.installation import Installation, OperatorProcess, checkout, with_address
+from rolevend.demo.parts.kubectl import Kubectl, Refusal
+from rolevend.demo.parts.progress import Progress, Step
 from rolevend.demo.seed import Seed, generate, load
 
 AGENTS = "agents"

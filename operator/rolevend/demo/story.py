@@ -11,8 +11,8 @@ from typing import cast
 from rolevend.demo import acts, endings, tryout
 from rolevend.demo.acts import Scene
 from rolevend.demo.checks import CheckFailed
-from rolevend.demo.errors import PartFailed
-from rolevend.demo.progress import progress_for
+from rolevend.demo.parts.errors import PartFailed
+from rolevend.demo.parts.progress import progress_for
 from rolevend.demo.sabotage import Sabotage
 from rolevend.demo.stage import Stage
 from rolevend.demo.telling import Teller

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from rolevend.demo.checks import ANNA
-from rolevend.demo.installation import checkout
-from rolevend.demo.postgres_programs import postgres_programs
+from rolevend.demo.parts.installation import checkout
+from rolevend.demo.parts.postgres_programs import postgres_programs
 from rolevend.demo.stage import AGENTS, EXAMPLE, Stage
 from rolevend.demo.telling import Teller
 

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from rolevend.demo.checks import check
-from rolevend.demo.connection import Connection
+from rolevend.demo.parts.connection import Connection
 from rolevend.demo.seed import Seed
 
 _POWERS = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolreplication", "rolbypassrls")

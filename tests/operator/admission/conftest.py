@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rolevend.demo.binaries import Binaries
-from rolevend.demo.controlplane import ControlPlane
+from rolevend.demo.parts.binaries import Binaries
+from rolevend.demo.parts.controlplane import ControlPlane
 from tests.support.installed import AGENTS, CHART, ELSEWHERE, SYSTEM, Cluster
 from tests.support.manifests import changed, valid
 from tests.support.waiting import eventually

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rolevend import __version__
-from rolevend.demo.binaries import Binaries
+from rolevend.demo.parts.binaries import Binaries
 from rolevend.settings import Settings
 from tests.support.installed import CHART, Cluster
 

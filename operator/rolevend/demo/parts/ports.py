@@ -5,7 +5,7 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
-from rolevend.demo.errors import Unusable
+from rolevend.demo.parts.errors import Unusable
 
 HOST = "127.0.0.1"
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from rolevend.demo.connection import Connection
-from rolevend.demo.errors import Unusable
+from rolevend.demo.parts.connection import Connection
+from rolevend.demo.parts.errors import Unusable
 
 VARIABLE = "ROLEVEND_TEST_POSTGRES_DSN"
 

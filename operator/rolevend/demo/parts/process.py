@@ -18,8 +18,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rolevend.demo import launch
-from rolevend.demo.errors import PartFailed
+from rolevend.demo.parts import launch
+from rolevend.demo.parts.errors import PartFailed
 
 _POLL = 0.02
 _KILL_TIMEOUT = 10.0

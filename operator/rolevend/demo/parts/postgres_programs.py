@@ -7,8 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from rolevend.demo.errors import MissingProgram, PartFailed
-from rolevend.demo.process import Account, Program
+from rolevend.demo.parts.errors import MissingProgram, PartFailed
+from rolevend.demo.parts.process import Account, Program
 
 Version = Literal[16, 18]
 VERSIONS: tuple[Version, ...] = get_args(Version)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rolevend.demo.certificates import KeyPair
-from rolevend.demo.errors import PartFailed
+from rolevend.demo.parts.certificates import KeyPair
+from rolevend.demo.parts.errors import PartFailed
 
 Json = dict[str, Any]
 _TIMEOUT = 30.0

@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 
 from rolevend.app.platform import install, plan
-from rolevend.demo.connection import Connection
-from rolevend.demo.controlplane import ControlPlane
-from rolevend.demo.errors import Unusable
-from rolevend.demo.ports import free_ports
-from rolevend.demo.process import Process, Program
+from rolevend.demo.parts.connection import Connection
+from rolevend.demo.parts.controlplane import ControlPlane
+from rolevend.demo.parts.errors import Unusable
+from rolevend.demo.parts.ports import free_ports
+from rolevend.demo.parts.process import Process, Program
 
 NAMESPACE = "rolevend-system"
 SERVICE_ACCOUNT = "rolevend"
@@ -28,7 +28,7 @@ _TOKEN_SECONDS = 24 * 3600
 
 def checkout() -> Path:
     """The checkout that this package runs from: the chart and the examples are not in the wheel."""
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[4]
     if not (root / "charts" / "rolevend" / "Chart.yaml").is_file():
         raise Unusable("the demo needs a checkout of rolevend, with its chart and examples; clone the repository and run make demo there")
     return root

@@ -4,8 +4,8 @@ import os
 import pwd
 from pathlib import Path
 
-from rolevend.demo.errors import Unusable
-from rolevend.demo.process import Account
+from rolevend.demo.parts.errors import Unusable
+from rolevend.demo.parts.process import Account
 
 _CANDIDATES = ("postgres", "nobody")
 

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rolevend.demo.errors import BuildFailed
-from rolevend.demo.process import Process, Program
-from rolevend.demo.progress import Progress, Step
-from rolevend.demo.toolchain import WAYS_OUT, find_go, go_version
+from rolevend.demo.parts.errors import BuildFailed
+from rolevend.demo.parts.process import Process, Program
+from rolevend.demo.parts.progress import Progress, Step
+from rolevend.demo.parts.toolchain import WAYS_OUT, find_go, go_version
 
 _FOLDER = Path(__file__).parent / "go"
 _FLAGS = ("-trimpath", "-buildvcs=false")

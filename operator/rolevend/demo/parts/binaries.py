@@ -15,9 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from rolevend.demo import gobuild
-from rolevend.demo.errors import BuildFailed, MissingProgram, Unusable
-from rolevend.demo.progress import Progress, Silence
+from rolevend.demo.parts import gobuild
+from rolevend.demo.parts.errors import BuildFailed, MissingProgram, Unusable
+from rolevend.demo.parts.progress import Progress, Silence
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm")
 

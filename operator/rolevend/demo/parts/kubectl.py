@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rolevend.demo.controlplane import ControlPlane
-from rolevend.demo.errors import PartFailed
+from rolevend.demo.parts.controlplane import ControlPlane
+from rolevend.demo.parts.errors import PartFailed
 
 _TIMEOUT = 120.0
 

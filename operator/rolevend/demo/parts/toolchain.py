@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rolevend.demo.errors import MissingProgram
-from rolevend.demo.progress import Progress
+from rolevend.demo.parts.errors import MissingProgram
+from rolevend.demo.parts.progress import Progress
 
 WAYS_OUT = (
     "ways out: install Go (https://go.dev/dl), or make the Python package index and the Go module proxy reachable, "

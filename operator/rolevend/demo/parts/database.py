@@ -14,13 +14,13 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Literal, Protocol, Self
 
-from rolevend.demo.account import reachable, unprivileged_account
-from rolevend.demo.connection import Connection
-from rolevend.demo.errors import Unusable
-from rolevend.demo.ports import HOST, free_ports
-from rolevend.demo.postgres_programs import Version, postgres_programs
-from rolevend.demo.process import Process, Program
-from rolevend.demo.progress import Progress, Silence
+from rolevend.demo.parts.account import reachable, unprivileged_account
+from rolevend.demo.parts.connection import Connection
+from rolevend.demo.parts.errors import Unusable
+from rolevend.demo.parts.ports import HOST, free_ports
+from rolevend.demo.parts.postgres_programs import Version, postgres_programs
+from rolevend.demo.parts.process import Process, Program
+from rolevend.demo.parts.progress import Progress, Silence
 
 StopMode = Literal["smart", "fast", "immediate"]
 

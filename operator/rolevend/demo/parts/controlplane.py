@@ -16,13 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rolevend.demo.binaries import Binaries, obtain
-from rolevend.demo.certificates import Authority, KeyPair, signing_key
-from rolevend.demo.errors import Unusable
-from rolevend.demo.kubeconfig import ApiClient, ClientCertificate, Server, Token, write_kubeconfig, write_private
-from rolevend.demo.ports import HOST, free_ports
-from rolevend.demo.process import Process, Program
-from rolevend.demo.progress import Progress, Silence
+from rolevend.demo.parts.binaries import Binaries, obtain
+from rolevend.demo.parts.certificates import Authority, KeyPair, signing_key
+from rolevend.demo.parts.errors import Unusable
+from rolevend.demo.parts.kubeconfig import ApiClient, ClientCertificate, Server, Token, write_kubeconfig, write_private
+from rolevend.demo.parts.ports import HOST, free_ports
+from rolevend.demo.parts.process import Process, Program
+from rolevend.demo.parts.progress import Progress, Silence
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
