@@ -25,7 +25,9 @@ class Settings(BaseModel):
     orphan_grace_seconds: float = Field(60, ge=0, description="How long a role may be unclaimed before it is dropped.")
     deaf_after_seconds: float = Field(60, gt=0, description="How old an object may be that the watch never told of.")
     profile_unused_seconds: float = Field(3600, ge=0, description="How long a profile that no role uses is kept warm.")
-    platform_workers: int = Field(4, ge=1, le=32, description="Connections and threads per platform and credential.")
+    platform_workers: int = Field(
+        4, ge=1, le=32, description="Profiles that are vended at once on one platform: so many connections and threads."
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

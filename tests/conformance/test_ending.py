@@ -139,6 +139,26 @@ def test_an_object_in_another_database_blocks_the_drop_but_not_the_closing(bench
         bench.run("DROP DATABASE elsewhere WITH (FORCE)")
 
 
+def test_roles_that_are_locked_use_up_the_time_of_no_other_and_are_dropped_once_it_is_over(bench: PostgresBench):
+    wanted = profile(shape(bench.people()))
+    bench.platform.ensure(wanted)
+    leases = [lease(wanted) for _ in range(30)]
+    bench.platform.vend([(each, bench.platform.credential(each, secrets.token_bytes)) for each in leases])
+    locked = sorted(each.role for each in leases)[:20]
+    holder = bench.as_superuser()
+    holder.run("BEGIN")
+    for role in locked:
+        holder.run(f"COMMENT ON ROLE \"{role}\" IS 'under audit'")
+
+    answers = bench.platform.drop([ending(each) for each in leases])
+
+    assert {answer.role for answer in answers if answer.error is not None} == set(locked)
+    assert all(isinstance(answer.error, PlatformBusy | None) for answer in answers)
+    assert {live.role for live in bench.platform.live() if live.closed} == set(locked), "locked out all the same"
+    holder.run("ROLLBACK")
+    assert [answer.error for answer in bench.platform.drop([ending(each) for each in leases])] == [None] * 30
+
+
 def test_a_role_by_that_name_that_is_not_the_one_that_was_vended_is_left_alone(bench: PostgresBench):
     made, _ = vended(bench.platform, profile(shape(bench.people())))
     bench.run(f'DROP OWNED BY "{made.role}"; DROP ROLE "{made.role}"; CREATE ROLE "{made.role}"')

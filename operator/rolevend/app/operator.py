@@ -18,7 +18,7 @@ from rolevend.kube.secrets import CredentialSecrets, Login, handle_key
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platforms import postgres
 from rolevend.platforms.base import Drift, Platform
-from rolevend.reconcile.executor import BUILDERS, LOOKERS
+from rolevend.reconcile.executor import BUILDERS, DROPPERS, LOOKERS
 from rolevend.reconcile.handlers import configure, registry
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import Observed
@@ -102,7 +102,7 @@ class Operator:
         self._metrics = metrics
         self._listed = asyncio.Event()
         self._observed = Observed(cluster, Painter(cluster_id, key), metrics, now)
-        self._platforms = Platforms(cluster, settings, self._build, self._platform_changed, self._drifted, self._in_use)
+        self._platforms = Platforms(cluster, settings, self._build, self._platform_changed, self._drifted, self._in_use, self._waiting)
         store = CredentialSecrets(cluster)
         self._lifecycle = Lifecycle(cluster, self._observed, self._platforms, store, metrics, now, secrets.token_bytes)
         self._review = Review(self._lifecycle, lambda: self._observed.directory)
@@ -133,7 +133,7 @@ class Operator:
             programmer=postgres.Login(programmer.username, programmer.password),
             # Vends and drops have threads of their own, and neither waits for the other's connections.
             limits=postgres.Limits(
-                vendor_connections=2 * self._settings.platform_workers + LOOKERS, programmer_connections=LOOKERS + BUILDERS
+                vendor_connections=self._settings.platform_workers + DROPPERS + LOOKERS, programmer_connections=LOOKERS + BUILDERS
             ),
         )
 
@@ -153,6 +153,9 @@ class Operator:
 
     def _in_use(self, name: PlatformName) -> bool:
         return any(standing.role for standing in self._lifecycle.roles.on(name))
+
+    def _waiting(self, name: PlatformName, kind: str, count: int) -> None:
+        self._metrics.queue_depth.labels(name, kind).set(count)
 
     def _viewed(self) -> None:
         if not self._observed.directory.pending:

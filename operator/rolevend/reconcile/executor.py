@@ -1,7 +1,8 @@
 """A synchronous driver at work for asynchronous callers: bounded threads of its own, so that one slow platform hurts no other."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TypeVar
@@ -11,19 +12,28 @@ from rolevend.errors import PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import Credential, Drift, Dropped, Ending, LiveRole, Platform, Randomness, ServerFacts, Vended
+from rolevend.reconcile.breaker import Breaker
+from rolevend.reconcile.queues import DropQueue, Vend, VendQueue
 
 T = TypeVar("T")
 
 
-LOOKERS, BUILDERS = 2, 2
-"""Threads, and so connections, that read the platform and that build profiles there."""
+LOOKERS, BUILDERS, DROPPERS = 2, 2, 2
+"""Threads, and so connections, that read the platform, that build profiles there, and that drop."""
+_LONGEST_TURN_SECONDS = 0.1
+"""A call of drops lets vends go first, but not for longer."""
+
+
+def _untold(_kind: str, _count: int) -> None:
+    """Nobody measures the queues."""
 
 
 class Executor:
     """See vending.vend.AwaitedPlatform. Looking, building, vending and dropping have threads of their own: none waits for another,
     and a vend whose profile is built waits for no build."""
 
-    def __init__(self, name: PlatformName, driver: Platform, workers: int) -> None:
+    def __init__(self, name: PlatformName, driver: Platform, workers: int, depth: Callable[[str, int], None] = _untold) -> None:
+        """`depth` is told how many of a kind ("vend", "drop") wait for a call."""
         self._name = name
         self._driver = driver
         self._closed = False
@@ -31,7 +41,10 @@ class Executor:
         self._looks = ThreadPoolExecutor(LOOKERS, thread_name_prefix=f"{name}-look")
         self._builds = ThreadPoolExecutor(BUILDERS, thread_name_prefix=f"{name}-build")
         self._vends = ThreadPoolExecutor(workers, thread_name_prefix=f"{name}-vend")
-        self._drops = ThreadPoolExecutor(workers, thread_name_prefix=f"{name}-drop")
+        self._drops = ThreadPoolExecutor(DROPPERS, thread_name_prefix=f"{name}-drop")
+        self._breaker = Breaker(time.monotonic)
+        self._vend_queue = VendQueue(self._vend_all, workers, self._breaker, lambda count: depth("vend", count))
+        self._drop_queue = DropQueue(self._drop_all, self._turn, self._breaker, time.monotonic, lambda count: depth("drop", count))
 
     async def facts(self) -> ServerFacts:
         return await self._run(self._looks, self._driver.facts)
@@ -62,14 +75,19 @@ class Executor:
         return self._driver.credential(lease, randomness)
 
     async def vend(self, lease: Lease, credential: Credential) -> Vended:
-        return await self._run(self._vends, lambda: self._driver.vend([(lease, credential)])[0])
+        self._expect_open()
+        return await self._vend_queue.vend((lease, credential))
 
-    async def drop(self, ending: Ending) -> Dropped:
-        return await self._run(self._drops, lambda: self._driver.drop([ending])[0])
+    async def drop(self, ending: Ending, patience: float = 0.0) -> Dropped:
+        """See queues.DropQueue.drop: what fails is tried again without being asked."""
+        self._expect_open()
+        return await self._drop_queue.drop(ending, patience)
 
     async def close(self) -> None:
         """Waits for what is under way, then gives the connections back. Whoever still holds this is told to try again."""
         self._closed = True
+        self._vend_queue.refuse(self._anew())
+        self._drop_queue.close(self._anew())
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
@@ -77,7 +95,32 @@ class Executor:
             pool.shutdown(wait=True)
         self._driver.close()
 
+    async def _vend_all(self, vends: Sequence[Vend]) -> Sequence[Vended]:
+        answers = await self._run(self._vends, lambda: self._driver.vend(vends))
+        self._heard([answer.error for answer in answers])
+        return answers
+
+    async def _drop_all(self, endings: Sequence[Ending]) -> Sequence[Dropped]:
+        answers = await self._run(self._drops, lambda: self._driver.drop(endings))
+        self._heard([answer.error for answer in answers])
+        return answers
+
+    async def _turn(self) -> None:
+        await self._vend_queue.none_waits(_LONGEST_TURN_SECONDS)
+
+    def _heard(self, errors: Sequence[Exception | None]) -> None:
+        """Of one call: the platform answered, unless it was unavailable for all."""
+        unavailable = [error for error in errors if isinstance(error, PlatformUnavailable)]
+        if self._breaker.heard(unavailable[0] if len(unavailable) == len(errors) else None):
+            self._drop_queue.hurry()
+
     async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        if self._closed:
-            raise PlatformUnavailable(f"DataPlatform {self._name} is being connected anew")
+        self._expect_open()
         return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+    def _expect_open(self) -> None:
+        if self._closed:
+            raise self._anew()
+
+    def _anew(self) -> PlatformUnavailable:
+        return PlatformUnavailable(f"DataPlatform {self._name} is being connected anew")

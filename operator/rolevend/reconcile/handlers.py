@@ -5,6 +5,7 @@ has a limit and every failure is a `TemporaryError`. Handlers return nothing, si
 """
 
 import logging
+import time
 from typing import Any
 
 import kopf
@@ -14,6 +15,10 @@ from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.resources import FINALIZER, GROUP, VERSION
 
 _LONGEST_PAUSE_SECONDS = 30.0
+_LONGEST_UNAVAILABLE_SECONDS = 8.0
+"""What mends itself is tried again sooner."""
+_LONGEST_BETWEEN_DROPS_SECONDS = 4.0
+"""A platform that is connected anew has drops in hand again within five seconds."""
 _KIND = (GROUP, VERSION, "vendedroles")
 
 _log = logging.getLogger(__name__)
@@ -35,18 +40,22 @@ def registry(lifecycle: Lifecycle) -> kopf.OperatorRegistry:
             outcome = await lifecycle.vend(dict(body))
         except Exception as error:  # a bug of ours, too, is tried again: giving up would leak a role
             patch.status.update(lifecycle.not_ready(dict(body), error))
-            raise _again(error, retry) from error
+            raise _again(error, _pause(error, retry)) from error
         patch.status.update(outcome.status)
         if outcome.event is not None:
             kopf.event(body, type=outcome.event.type, reason=outcome.event.reason, message=outcome.event.message)
 
     @kopf.on.delete(*_KIND, registry=handlers, id="drop")
     async def drop(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
+        # A drop that failed goes on without us: we come to learn how it went, at first soon, and say so in the status.
+        patience = min(_LONGEST_PAUSE_SECONDS, 2.0 ** min(retry, 10)) if retry else 0.0
+        begun = time.monotonic()
         try:
-            event = await lifecycle.drop(dict(body))
+            event = await lifecycle.drop(dict(body), patience)
         except Exception as error:
             patch.status.update(lifecycle.not_dropped(dict(body), error))
-            raise _again(error, retry) from error
+            left = patience - (time.monotonic() - begun)
+            raise _again(error, min(_LONGEST_BETWEEN_DROPS_SECONDS, max(0.5, left))) from error
         if event is not None:
             kopf.event(body, type=event.type, reason=event.reason, message=event.message)
 
@@ -73,9 +82,14 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.posting.event_name_prefix = "rolevend-"
 
 
-def _again(error: Exception, retry: int) -> kopf.TemporaryError:
-    """Never given up: soon at first, then at most twice a minute; what a person must mend is not hurried."""
+def _again(error: Exception, delay: float) -> kopf.TemporaryError:
+    """Never given up."""
     if not isinstance(error, RolevendError):
         _log.exception("a handler failed", exc_info=error)
-    first = 0.5 if isinstance(error, Unavailable) else 5.0
-    return kopf.TemporaryError(str(error), delay=min(_LONGEST_PAUSE_SECONDS, first * 2 ** min(retry, 10)))
+    return kopf.TemporaryError(str(error), delay=delay)
+
+
+def _pause(error: Exception, retry: int) -> float:
+    """Soon at first, then ever later; what a person must mend is not hurried."""
+    first, longest = (0.5, _LONGEST_UNAVAILABLE_SECONDS) if isinstance(error, Unavailable) else (5.0, _LONGEST_PAUSE_SECONDS)
+    return min(longest, first * 2.0 ** min(retry, 10))

@@ -135,8 +135,9 @@ class Lifecycle:
     def not_ready(self, body: Body, error: Exception) -> Body:
         return unready(Report(_ending(body), self._now()), *_told(error))
 
-    async def drop(self, body: Body) -> Event | None:
-        """Returns when the role was looked for and is gone; raises until then. Reads nothing that a namespace may have lost."""
+    async def drop(self, body: Body, patience: float = 0.0) -> Event | None:
+        """Returns when the role was looked for and is gone; raises until then. Reads nothing that a namespace may have lost.
+        What fails goes on by itself, and is waited for as long as `patience` says, in seconds."""
         role = _ending(body)
         request = request_of(role)
         self.clock.remove(request.uid)
@@ -148,11 +149,12 @@ class Lifecycle:
             return None  # nothing was ever begun on a platform
         reason = self._end_reason(role, request)
         at_work = self._platforms.get(request.platform)
-        if at_work is None or at_work.executor is None:
+        executor = await at_work.connected(patience) if at_work else None
+        if executor is None:
             raise PlatformUnavailable(f"dropping {name}: DataPlatform {request.platform} is not connected")
         started = time.perf_counter()
         try:
-            dropped = await end(Ending(RoleName(name), request.uid, reason), at_work.executor)
+            dropped = await end(Ending(RoleName(name), request.uid, reason), executor, patience)
         except RolevendError:
             self._metrics.drop_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
             raise

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from rolevend.catalog import Catalog
 from rolevend.errors import ClusterUnavailable, RolevendError
@@ -44,9 +45,27 @@ class PlatformAtWork:
         self.platform = platform
         self.state = PlatformState()
         self.executor: Executor | None = None
-        """None until the Secrets were read."""
+        """None until the server was reached and is the one that roles are on."""
+        self._reached = asyncio.Event()
         self.poke = asyncio.Event()
         self.versions: tuple[str, ...] = ()
+
+    async def connected(self, within: float) -> Executor | None:
+        """The executor as soon as there is one; None when so many seconds are over."""
+        if self.executor is None and within > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._reached.wait(), within)
+        return self.executor
+
+    def reach(self, executor: Executor) -> None:
+        self.executor = executor
+        self._reached.set()
+
+    async def let_go(self) -> None:
+        old, self.executor = self.executor, None
+        self._reached.clear()
+        if old is not None:
+            await old.close()
 
     @property
     def schemas(self) -> frozenset[str]:
@@ -62,13 +81,16 @@ class Platforms:
         changed: Callable[[PlatformName], None],
         drifted: Callable[[PlatformName, tuple[Drift, ...]], Awaitable[None]],
         in_use: Callable[[PlatformName], bool],
+        depth: Callable[[PlatformName, str, int], None],
     ) -> None:
+        """`depth` is told how many vends and drops of a platform wait for a call."""
         self._cluster = cluster
         self._settings = settings
         self._build = build
         self._changed = changed
         self._drifted = drifted
         self._in_use = in_use
+        self._depth = depth
         self._at_work: dict[PlatformName, PlatformAtWork] = {}
         self._tasks: dict[PlatformName, asyncio.Task[None]] = {}
 
@@ -148,13 +170,7 @@ class Platforms:
 
     async def _look(self, at_work: PlatformAtWork) -> PlatformState:
         try:
-            executor = await self._connect(at_work)
-            facts = await executor.facts()
-            known = at_work.platform.status.server_identifier
-            if known not in (None, facts.identifier):
-                await self._let_go(at_work)
-                raise _OtherServer(known, facts.identifier)
-            at_work.executor = executor
+            executor, facts = await self._reach(at_work)
             catalog = await executor.catalog(at_work.schemas)
             if catalog == at_work.state.catalog:
                 catalog = at_work.state.catalog  # the same object: whoever compares catalogs is done at once
@@ -166,6 +182,22 @@ class Platforms:
         except Exception as error:  # a driver's bug must not end the loop that would heal it
             _log.exception("looking at the platform", extra={"platform": at_work.platform.metadata.name})
             return replace(at_work.state, problem=("InternalError", f"{type(error).__name__}; see the operator's log"))
+
+    async def _reach(self, at_work: PlatformAtWork) -> tuple[Executor, ServerFacts]:
+        """Of the server that roles are on; what cannot be reached, or is another one, is let go."""
+        executor = await self._connect(at_work)
+        try:
+            facts = await executor.facts()
+            known = at_work.platform.status.server_identifier
+            if known not in (None, facts.identifier):
+                await at_work.let_go()
+                raise _OtherServer(known, facts.identifier)
+        except BaseException:
+            if executor is not at_work.executor:
+                await executor.close()
+            raise
+        at_work.reach(executor)
+        return executor, facts
 
     async def _connect(self, at_work: PlatformAtWork) -> Executor:
         """The driver for what the object and its Secrets say now; an older one goes when nothing uses it any more."""
@@ -184,15 +216,10 @@ class Platforms:
         versions = (str(platform.metadata.generation), programmer.version, vendor.version)
         if at_work.executor is not None and versions == at_work.versions:
             return at_work.executor
-        await self._let_go(at_work)
+        await at_work.let_go()
         at_work.versions = versions
-        return Executor(PlatformName(platform.name), self._build(platform, programmer, vendor), self._settings.platform_workers)
-
-    @staticmethod
-    async def _let_go(at_work: PlatformAtWork) -> None:
-        old, at_work.executor = at_work.executor, None
-        if old is not None:
-            await old.close()
+        name = PlatformName(platform.name)
+        return Executor(name, self._build(platform, programmer, vendor), self._settings.platform_workers, partial(self._depth, name))
 
     @staticmethod
     def _tell(name: PlatformName, before: PlatformState, now: PlatformState) -> None:

@@ -28,6 +28,12 @@ class Metrics:
         self.drop_overdue_seconds = Gauge(
             "rolevend_drop_overdue_seconds", "Age of the oldest ending that did not succeed yet", ["platform"], registry=self.registry
         )
+        self.queue_depth = Gauge(
+            "rolevend_queue_depth",
+            "Vends and drops that wait for a call to their platform, those that failed and are tried again included",
+            ["platform", "kind"],
+            registry=self.registry,
+        )
         self.live_roles = Gauge("rolevend_live_roles", "VendedRoles that are Ready", ["platform"], registry=self.registry)
         self.expiry_lateness_seconds = Histogram(
             "rolevend_expiry_lateness_seconds", "From the time to live to the deletion of the object", buckets=_FAST, registry=self.registry

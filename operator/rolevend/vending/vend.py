@@ -24,7 +24,9 @@ class AwaitedPlatform(Protocol):
 
     async def vend(self, lease: Lease, credential: Credential) -> Vended: ...
 
-    async def drop(self, ending: Ending) -> Dropped: ...
+    async def drop(self, ending: Ending, patience: float = 0.0) -> Dropped:
+        """How it went. A drop that failed goes on by itself; `patience` is how many seconds more to wait for its success."""
+        ...
 
 
 class CredentialStore(Protocol):
@@ -52,9 +54,9 @@ async def vend(request: Request, granted: Granted, platform: AwaitedPlatform, st
     return Live(vended.role, vended.expires_at or granted.lease.expires_at)
 
 
-async def end(ending: Ending, platform: AwaitedPlatform) -> Dropped:
+async def end(ending: Ending, platform: AwaitedPlatform, patience: float = 0.0) -> Dropped:
     """Returns only when the role was looked for and is gone, with its sessions; raises otherwise."""
-    dropped = await platform.drop(ending)
+    dropped = await platform.drop(ending, patience)
     if dropped.error is not None:
         raise dropped.error
     return dropped

@@ -93,6 +93,13 @@ BEGIN
         expires_at := NULL;
         failed := NULL;
         message := NULL;
+        -- Whoever waits for a lock lets those behind wait, too: before the statement's time is over they are told to come again.
+        IF clock_timestamp() > statement_timestamp() + interval '5 seconds' THEN
+            failed := '55P03';
+            message := 'not tried: those before it waited too long';
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
         BEGIN
             expires_at := rolevend.vend(
                 v ->> 'role', v ->> 'cluster', v ->> 'uid', v ->> 'profile', v ->> 'verifier', (v ->> 'expires_at')::timestamptz,

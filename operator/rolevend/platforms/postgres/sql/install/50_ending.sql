@@ -37,6 +37,12 @@ BEGIN
 END
 $$;
 
+-- Of those who end together each waits for locks a part of three seconds: one that is blocked is tried again later, and must not
+-- use up the time of the others.
+CREATE OR REPLACE FUNCTION rolevend.share_patience(p_roles integer) RETURNS text
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT set_config('lock_timeout', format('%sms', 3000 / p_roles), true) $$;
+
 -- close() for up to 60 roles: [{"role", "cluster", "uid", "reason"}]. One that is refused fails alone, with its SQLSTATE.
 CREATE OR REPLACE FUNCTION rolevend.close_many(p_endings jsonb) RETURNS TABLE (role text, failed text, message text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -47,6 +53,7 @@ BEGIN
     IF (jsonb_array_length(p_endings) BETWEEN 1 AND 60) IS NOT TRUE THEN
         RAISE EXCEPTION 'between 1 and 60 endings a call' USING ERRCODE = '22023';
     END IF;
+    PERFORM rolevend.share_patience(jsonb_array_length(p_endings));
     FOR e IN SELECT x FROM jsonb_array_elements(p_endings) AS x ORDER BY x ->> 'role' LOOP
         role := e ->> 'role';
         failed := NULL;
@@ -85,46 +92,49 @@ DECLARE
     detail text;
 BEGIN
     ended := '{}';
-    SELECT * INTO l FROM rolevend.lease WHERE role = p_role FOR UPDATE;     -- one at a time
-    SELECT oid INTO o FROM pg_roles WHERE rolname = p_role;
-    IF l.role IS NULL AND o IS NULL THEN
-        state := 'dropped';
-        RETURN;
-    END IF;
-    IF l.revoked_at IS NULL THEN
-        RAISE EXCEPTION 'close % first', p_role USING ERRCODE = 'RV003';
-    END IF;
+    -- What fails in here is of this role alone; the sessions that were asked to end, end.
+    BEGIN
+        SELECT * INTO l FROM rolevend.lease WHERE role = p_role FOR UPDATE;     -- one at a time
+        SELECT oid INTO o FROM pg_roles WHERE rolname = p_role;
+        IF l.role IS NULL AND o IS NULL THEN
+            state := 'dropped';
+            RETURN;
+        END IF;
+        IF l.revoked_at IS NULL THEN
+            RAISE EXCEPTION 'close % first', p_role USING ERRCODE = 'RV003';
+        END IF;
 
-    -- pg_terminate_backend with a timeout would look only every 100 ms.
-    FOR i IN 1..10 LOOP
-        PERFORM pg_stat_clear_snapshot();
-        now_ending := rolevend.end_sessions(p_role);
-        ended := ARRAY(SELECT unnest(ended) UNION SELECT unnest(now_ending));
-        EXIT WHEN now_ending = '{}';
-        PERFORM pg_sleep(0.005);
-    END LOOP;
-    IF now_ending <> '{}' THEN
-        state := 'sessions remain';
-        RETURN;
-    END IF;
+        -- pg_terminate_backend with a timeout would look only every 100 ms.
+        FOR i IN 1..10 LOOP
+            PERFORM pg_stat_clear_snapshot();
+            now_ending := rolevend.end_sessions(p_role);
+            ended := ARRAY(SELECT unnest(ended) UNION SELECT unnest(now_ending));
+            EXIT WHEN now_ending = '{}';
+            PERFORM pg_sleep(0.005);
+        END LOOP;
+        IF now_ending <> '{}' THEN
+            state := 'sessions remain';
+            RETURN;
+        END IF;
 
-    IF o <> l.role_oid THEN
-        state := format('blocked: RV002 %s is not the role that was vended', p_role);
-        RETURN;
-    END IF;
-    IF o IS NOT NULL THEN
-        BEGIN
+        IF o <> l.role_oid THEN
+            state := format('blocked: RV002 %s is not the role that was vended', p_role);
+            RETURN;
+        END IF;
+        IF o IS NOT NULL THEN
             -- First, always: default privileges and stray objects of the role would block DROP ROLE.
             EXECUTE format('DROP OWNED BY %I', p_role);
             EXECUTE format('DROP ROLE %I', p_role);
-        EXCEPTION WHEN OTHERS THEN
-            GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-            state := format('blocked: %s %s %s', SQLSTATE, SQLERRM, detail);
-            RETURN;
-        END;
-    END IF;
-    UPDATE rolevend.lease SET dropped_at = clock_timestamp() WHERE role = p_role AND dropped_at IS NULL;
-    state := 'dropped';
+        END IF;
+        UPDATE rolevend.lease SET dropped_at = clock_timestamp() WHERE role = p_role AND dropped_at IS NULL;
+        state := 'dropped';
+    EXCEPTION WHEN OTHERS THEN
+        IF SQLSTATE = 'RV003' THEN
+            RAISE;
+        END IF;
+        GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+        state := format('blocked: %s %s %s', SQLSTATE, SQLERRM, detail);
+    END;
 END
 $$;
 
@@ -138,6 +148,7 @@ BEGIN
     IF (cardinality(p_roles) BETWEEN 1 AND 60) IS NOT TRUE THEN
         RAISE EXCEPTION 'between 1 and 60 roles a call' USING ERRCODE = '22023';
     END IF;
+    PERFORM rolevend.share_patience(cardinality(p_roles));
     FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
         asked := asked || jsonb_build_object(role, rolevend.end_sessions(role));
     END LOOP;
