@@ -20,7 +20,7 @@ from rolevend.catalog import Table, TableId
 from rolevend.errors import PlatformBusy
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Cell, ColumnShape, Lease, Profile, TableShape
-from rolevend.platforms.base import Address, Credential, Platform, Secret
+from rolevend.platforms.base import Address, Credential, InstallMode, Platform, Secret
 from rolevend.platforms.postgres import Limits, Login, Options, Passwords, PostgresPlatform, install, plan
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Mask
@@ -145,7 +145,8 @@ class PostgresSession:
 
 @dataclass
 class PostgresBench:
-    """An installed database on one server; `admin` is a superuser's session in it."""
+    """An installed database on one server; `admin` is a superuser's session in it, also where rolevend was installed without one:
+    a hosted service has one, too."""
 
     address: Address
     superuser: str
@@ -154,6 +155,7 @@ class PostgresBench:
     passwords: Passwords
     admin: psycopg.Connection[tuple[Any, ...]]
     version: int
+    mode: InstallMode = InstallMode.SUPERUSER
     owner: str = "app_owner"
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _platforms: list[PostgresPlatform] = field(default_factory=list)
@@ -243,6 +245,10 @@ class PostgresBench:
     def as_superuser(self, database: str | None = None) -> PostgresSession:
         return self.session(self.superuser, self.superuser_password, database)
 
+    @property
+    def has_login_trigger(self) -> bool:
+        return self.version >= 17 and self.mode is InstallMode.SUPERUSER
+
     def exists(self, role: str) -> bool:
         return bool(self.value(f"SELECT count(*) FROM pg_roles WHERE rolname = '{role}'"))
 
@@ -282,19 +288,38 @@ def _login(user: str, password: Secret | None) -> Login:
 
 
 @contextmanager
-def installed(host: str, port: int, superuser: str, password: str, database: str, version: int, **logins: str) -> Iterator[PostgresBench]:
-    """A new database with an owner, `app_owner`, and rolevend in it. The server must be one that has none yet."""
-    with psycopg.connect(host=host, port=port, user=superuser, password=password, dbname="postgres", autocommit=True) as outside:
-        outside.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-        if outside.execute("SELECT FROM pg_roles WHERE rolname = 'app_owner'").fetchone() is None:
-            outside.execute("CREATE ROLE app_owner")
-    admin = psycopg.connect(host=host, port=port, user=superuser, password=password, dbname=database, autocommit=True)
-    admin.execute("CREATE SCHEMA governed AUTHORIZATION app_owner")
-    admin.execute("CREATE TABLE governed.first (id integer); ALTER TABLE governed.first OWNER TO app_owner")
-    options = Options(schemas=("governed",), **logins)
-    passwords = Passwords(Secret(secrets.token_urlsafe(16)), Secret(secrets.token_urlsafe(16)))
-    install(admin, options, accept=plan(admin, options).digest, passwords=passwords, randomness=secrets.token_bytes)
-    bench = PostgresBench(Address(host, port, database), superuser, password, options, passwords, admin, version)
+def installed(
+    host: str,
+    port: int,
+    superuser: str,
+    password: str,
+    database: str,
+    version: int,
+    mode: InstallMode = InstallMode.SUPERUSER,
+    **logins: str,
+) -> Iterator[PostgresBench]:
+    """A new database with an owner of its tables, `app_owner`, and rolevend in it. The server must be one that has none yet."""
+
+    def connection(user: str, password: str, database: str) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(host=host, port=port, user=user, password=password, dbname=database, autocommit=True)
+
+    administrator = (superuser, password)
+    with connection(superuser, password, "postgres") as outside:
+        if mode is InstallMode.MANAGED:
+            administrator = ("cloud_admin", secrets.token_urlsafe(16))
+            make = sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD {}")
+            outside.execute(make.format(sql.Identifier(administrator[0]), sql.Literal(administrator[1])))
+        outside.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(administrator[0])))
+    admin = connection(superuser, password, database)
+    with connection(*administrator, database) as installing:
+        if installing.execute("SELECT FROM pg_roles WHERE rolname = 'app_owner'").fetchone() is None:
+            installing.execute("CREATE ROLE app_owner")
+        admin.execute("CREATE SCHEMA governed AUTHORIZATION app_owner")
+        admin.execute("CREATE TABLE governed.first (id integer); ALTER TABLE governed.first OWNER TO app_owner")
+        options = Options(schemas=("governed",), **logins)
+        passwords = Passwords(Secret(secrets.token_urlsafe(16)), Secret(secrets.token_urlsafe(16)))
+        install(installing, options, accept=plan(installing, options).digest, passwords=passwords, randomness=secrets.token_bytes)
+    bench = PostgresBench(Address(host, port, database), superuser, password, options, passwords, admin, version, mode)
     try:
         yield bench
     finally:

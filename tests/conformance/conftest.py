@@ -1,25 +1,50 @@
-"""The benches that the suite runs on: PostgreSQL 16 and 18, one server of each for the whole session."""
+"""The benches that the suite runs on: PostgreSQL 16 and 18, and of each one server for a whole session and way to install."""
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
 
 from rolevend.demo.parts.database import DatabaseServer, PostgresServer
+from rolevend.platforms.base import InstallMode
 from tests.conformance.bench import PostgresBench, installed
 
 VERSIONS = (16, 18)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "postgres" in metafunc.fixturenames:
+    if "install_mode" in metafunc.fixturenames:
+        both = metafunc.definition.get_closest_marker("both_installs") is not None
+        modes = tuple(InstallMode) if both else (InstallMode.SUPERUSER,)
+        metafunc.parametrize(
+            ("postgres", "install_mode"),
+            [(version, mode) for version in VERSIONS for mode in modes],
+            indirect=True,
+            scope="session",
+            ids=[f"postgres{version}{'' if mode is InstallMode.SUPERUSER else '-managed'}" for version in VERSIONS for mode in modes],
+        )
+    elif "postgres" in metafunc.fixturenames:
         metafunc.parametrize("postgres", VERSIONS, indirect=True, scope="session", ids=[f"postgres{version}" for version in VERSIONS])
 
 
 @pytest.fixture(scope="session")
-def installed_bench(postgres: DatabaseServer) -> Iterator[PostgresBench]:
-    superuser = postgres.superuser
-    with installed(superuser.host, superuser.port, superuser.user, superuser.password, "conformance", postgres.version) as made:
-        yield made
+def install_mode(request: pytest.FixtureRequest) -> InstallMode:
+    mode: InstallMode = request.param
+    return mode
+
+
+@pytest.fixture(scope="session")
+def installed_bench(postgres: DatabaseServer, install_mode: InstallMode) -> Iterator[PostgresBench]:
+    """Vended roles belong to a whole server, so the second way to install has one of its own."""
+    with contextlib.ExitStack() as stack:
+        server = postgres
+        if install_mode is InstallMode.MANAGED:
+            if not isinstance(postgres, PostgresServer):
+                pytest.skip("takes a second server, and ROLEVEND_TEST_POSTGRES_DSN names one")
+            server = stack.enter_context(PostgresServer(postgres.version, fsync=False))  # type: ignore[arg-type]
+        superuser = server.superuser
+        place = (superuser.host, superuser.port, superuser.user, superuser.password)
+        yield stack.enter_context(installed(*place, "conformance", server.version, install_mode))
 
 
 @pytest.fixture

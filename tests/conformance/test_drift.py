@@ -4,8 +4,11 @@ import pytest
 
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.plan import Profile, TableShape
-from tests.conformance.bench import OTHER_CLUSTER, PostgresBench, own, profile, quoted, shape, vend, vended
+from rolevend.platforms.base import Ending, EndReason
+from tests.conformance.bench import OTHER_CLUSTER, PostgresBench, own, profile, quoted, refused, shape, vend, vended
 from tests.conformance.bench import lease as new_lease
+
+pytestmark = pytest.mark.both_installs
 
 
 @pytest.fixture
@@ -132,6 +135,48 @@ def test_a_table_that_was_replaced_is_built_anew(bench: PostgresBench, people: T
     assert bench.log_in(vend(bench.platform, of, late)).rows("SELECT id FROM people") == [(9,)]
     assert old.rows("SELECT id FROM people") == [(9,)]
     assert bench.platform.drift() == []
+
+
+@pytest.mark.parametrize("how", ["DROP TABLE {table} CASCADE", "DROP SCHEMA {schema} CASCADE"])
+def test_a_table_that_was_dropped_opens_nothing_and_needs_nobody(bench: PostgresBench, people: TableShape, how: str):
+    """The roles that read it are named as long as they live; then there is nothing to mend, and nothing is vended without it."""
+    of = profile(people, shape(bench.people(), view="others"))
+    lease, credential = vended(bench.platform, of, regions=["EU"])
+    session = bench.log_in(credential)
+
+    bench.run(how.format(table=people.table, schema=people.table.schema))
+
+    found = bench.platform.drift()
+    assert {drift.roles for drift in found} == {(lease.role,)}
+    assert {drift.table for drift in found} == {people.table}
+    assert not any("accept" in drift.finding for drift in found)
+    assert refused(lambda: session.rows("SELECT * FROM people")) == "42P01"
+    assert session.rows("SELECT count(*) FROM others") == [(6,)]
+    (ended,) = bench.platform.drop([Ending(lease.role, lease.uid, EndReason.REVOKED)])
+    assert ended.error is None
+    assert bench.platform.drift() == []
+    late = new_lease(of, regions=["EU"])
+    (answer,) = bench.platform.vend([(late, bench.platform.credential(late, bytes))])
+    assert isinstance(answer.error, PlatformBusy)
+    with pytest.raises(PlatformBusy, match="does not exist"):
+        bench.platform.ensure(of)
+
+    bench.run(f"CREATE SCHEMA IF NOT EXISTS {people.table.schema} AUTHORIZATION {bench.owner}")
+    columns = [("id", "integer"), ("region", "text"), ("email", "text"), ("ssn", "text")]
+    bench.table(columns, [[8, "US", "", ""], [9, "EU", "", ""]], name="people", schema=people.table.schema)
+    assert bench.log_in(vend(bench.platform, of, late)).rows("SELECT id FROM people") == [(9,)]
+    assert bench.platform.drift() == []
+
+
+def test_a_view_that_was_dropped_needs_nobody_either(bench: PostgresBench, people: TableShape):
+    of = profile(people)
+    lease, _ = vended(bench.platform, of, regions=["EU"])
+    bench.run(f"DROP VIEW {of.name}.people")
+    assert {drift.roles for drift in bench.platform.drift()} == {(lease.role,)}
+    bench.platform.drop([Ending(lease.role, lease.uid, EndReason.REVOKED)])
+    assert bench.platform.drift() == []
+    _, credential = vended(bench.platform, of, regions=["EU"])
+    assert bench.log_in(credential).rows("SELECT DISTINCT region FROM people") == [("EU",)]
 
 
 def test_a_column_that_went_away_is_said(bench: PostgresBench, people: TableShape):

@@ -9,9 +9,11 @@ import pytest
 
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.model import Uid
-from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.base import Ending, EndReason, InstallMode
 from tests.conformance.bench import OTHER_CLUSTER, Bench, PostgresBench, lease, moved, profile, shape, vend, vended
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.both_installs
 
 
 def ending(of, reason: EndReason = EndReason.RELEASED) -> Ending:
@@ -81,10 +83,18 @@ def test_a_session_of_a_role_that_somebody_dropped_by_hand_ends_too(bench: Postg
     session = bench.log_in(credential)
     bench.run(f'DROP OWNED BY "{made.role}"; DROP ROLE "{made.role}"')
     assert [role.role for role in bench.platform.live()] == [made.role]
+    if bench.mode is InstallMode.MANAGED:
+        assert any("pg_signal_backend" in text for text in bench.platform.facts().limitations)
+        (answer,) = bench.platform.drop([ending(made)])
+        assert isinstance(answer.error, PlatformBusy)
+        assert "sessions remain" in str(answer.error)
+        bench.run("GRANT pg_signal_backend TO rv_owner WITH INHERIT TRUE, SET FALSE")
     (answer,) = bench.platform.drop([ending(made)])
     assert (answer.error, answer.sessions_ended) == (None, 1)
     with pytest.raises(psycopg.OperationalError):
         session.rows("SELECT 1")
+    assert not any("pg_signal_backend" in text for text in bench.platform.facts().limitations)
+    bench.run("REVOKE pg_signal_backend FROM rv_owner")
 
 
 def test_many_roles_end_at_once_and_each_answers_for_itself(bench: Bench):

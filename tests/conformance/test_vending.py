@@ -12,6 +12,8 @@ from rolevend.policy.mask import Clear, Constant, Nullify
 from tests.conformance.bench import OTHER_CLUSTER, Bench, equal, lease, moved, own, profile, shape, vend, vended
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.both_installs
+
 
 def test_a_role_reads_exactly_the_permitted_rows(bench: Bench):
     people = bench.people()

@@ -11,6 +11,7 @@ from psycopg_pool import PoolTimeout
 from rolevend.catalog import TableId
 from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
 from rolevend.model import ProfileName, Tag
+from rolevend.platforms.base import InstallMode
 from rolevend.platforms.postgres.build import ProfileState, TemplateState, steps_for
 from rolevend.platforms.postgres.catalog import malformed_tags, tags_of
 from rolevend.platforms.postgres.failures import failure, translated
@@ -60,13 +61,35 @@ SELECT ';', ";" /* ; */ , '--';
             ("", """SELECT ';', ";" /* ; */ , '--'"""),
         ]
 
-    def test_the_installation_names_the_logins_as_identifiers(self):
-        texts = [text for _, text in installation({"vendor": 'v"1', "programmer": "P"})]
+    @pytest.mark.parametrize("mode", InstallMode)
+    def test_the_installation_names_the_logins_as_identifiers(self, mode: InstallMode):
+        texts = [text for _, text in installation(mode, {"vendor": 'v"1', "programmer": "P"})]
         assert any(text.startswith('CREATE ROLE "v""1" LOGIN') for text in texts)
         assert not any(':"' in text for text in texts)
 
-    def test_every_statement_that_makes_something_can_run_again_or_is_left_out(self):
-        for _, text in installation({"vendor": "v", "programmer": "p"}):
+    def test_without_a_superuser_everything_but_what_takes_one_is_the_same(self):
+        superuser, managed = (
+            [text for _, text in installation(mode, {"vendor": "v", "programmer": "p"})]
+            for mode in (InstallMode.SUPERUSER, InstallMode.MANAGED)
+        )
+        assert [
+            text.split("\n")[0] for text in superuser if text not in managed and text not in {"RESET ROLE", "SET LOCAL ROLE rv_owner"}
+        ] == [
+            "CREATE ROLE rv_owner NOLOGIN SUPERUSER",
+            "CREATE OR REPLACE FUNCTION rolevend.on_login() RETURNS event_trigger",
+            "CREATE EVENT TRIGGER rv_login ON login EXECUTE FUNCTION rolevend.on_login()",
+            'GRANT EXECUTE ON FUNCTION pg_catalog.pg_advisory_lock(bigint), pg_catalog.pg_advisory_unlock(bigint) TO "p"',
+        ]
+        assert [text for text in managed if text not in superuser] == [
+            "CREATE ROLE rv_owner NOLOGIN CREATEROLE",
+            "GRANT rv_owner TO CURRENT_USER WITH INHERIT TRUE, SET TRUE",
+            "GRANT rv_connect, rv_template TO rv_owner WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
+            'GRANT "p" TO rv_owner WITH INHERIT TRUE, SET FALSE',
+        ]
+
+    @pytest.mark.parametrize("mode", InstallMode)
+    def test_every_statement_that_makes_something_can_run_again_or_is_left_out(self, mode: InstallMode):
+        for _, text in installation(mode, {"vendor": "v", "programmer": "p"}):
             if text.startswith("CREATE"):
                 again = ("CREATE OR REPLACE", "CREATE ROLE", "CREATE EVENT TRIGGER")
                 assert text.startswith(again) or "IF NOT EXISTS" in text.splitlines()[0]
@@ -74,7 +97,7 @@ SELECT ';', ";" /* ; */ , '--';
     def test_every_function_pins_its_search_path(self):
         """But the procedure, which could not commit then, and sets it as its first statement, and what is inlined."""
         inlined = ("rolevend.policy_text(", "rolevend.template_of(")
-        for _, text in installation({"vendor": "v", "programmer": "p"}):
+        for _, text in installation(InstallMode.SUPERUSER, {"vendor": "v", "programmer": "p"}):
             if text.startswith("CREATE OR REPLACE FUNCTION") and not any(name in text.splitlines()[0] for name in inlined):
                 assert "SET search_path = pg_catalog, pg_temp\nAS $$" in text
             if text.startswith("CREATE OR REPLACE PROCEDURE"):

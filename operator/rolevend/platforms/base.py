@@ -101,6 +101,14 @@ class Drift:
     roles: tuple[RoleName, ...]
 
 
+class InstallMode(enum.StrEnum):
+    """By which rights rolevend was installed on a platform."""
+
+    SUPERUSER = "Superuser"
+    MANAGED = "Managed"
+    """Without a superuser, as on a hosted service: what cannot be taken from vended roles there is among the limitations."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
     """What a platform says of itself, for the DataPlatform's conditions."""
@@ -110,6 +118,7 @@ class ServerFacts:
     """The same for two names of one server."""
     limitations: tuple[str, ...] = ()
     """What this platform or its installation lacks, one sentence each."""
+    install_mode: InstallMode = InstallMode.SUPERUSER
 
 
 class Platform(Protocol):

@@ -80,7 +80,7 @@ def _platform_counts(state: PlatformState) -> Body:
     counts: Body = {}
     if state.facts is not None:
         counts |= {"serverVersion": state.facts.version, "limitations": list(state.facts.limitations)}
-        counts["serverIdentifier"] = state.facts.identifier
+        counts |= {"serverIdentifier": state.facts.identifier, "installMode": state.facts.install_mode.value}
     if state.catalog is not None:
         counts["tableCount"] = len(state.catalog.tables)
     return counts

@@ -97,6 +97,8 @@ class DataPlatformStatus(Status):
     """Which server it is. If another one answers at the address, nothing is vended or dropped there: the roles are on this one."""
     server_version: Annotated[str, Field(max_length=128)] | None = None
     """What the server says of itself."""
+    install_mode: Literal["Superuser", "Managed"] | None = None
+    """By which rights rolevend was installed there. `Managed` is without a superuser, and then `limitations` say what that leaves open."""
     table_count: Count | None = None
     """How many tables the schemas of all domains hold."""
     limitations: Annotated[tuple[Sentence, ...], Field(max_length=32), Atomic()] = ()

@@ -1,11 +1,17 @@
 """What a server says of itself."""
 
+from collections.abc import Iterator
+
+from psycopg.rows import kwargs_row
+
 from rolevend.errors import PlatformUnavailable
-from rolevend.platforms.base import ServerFacts
+from rolevend.platforms.base import InstallMode, ServerFacts
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import NOT_INSTALLED
 from rolevend.platforms.postgres.files import query
 from rolevend.platforms.postgres.install import VERSION
+from rolevend.platforms.postgres.left_open import MANAGED, UNENDABLE, left_to_public, some
+from rolevend.platforms.postgres.survey import Right
 
 _SCHEDULE = "SELECT cron.schedule('rolevend', '2 seconds', 'CALL rolevend.sweep()')"
 
@@ -14,27 +20,35 @@ def facts_of(connection: Connection) -> ServerFacts:
     """`PlatformUnavailable` where the installation is missing, or older than what this driver calls."""
     row = connection.execute(query("facts"), {}).fetchone()
     assert row is not None  # noqa: S101 - an aggregate has one row
-    version, identifier, installed, may_trigger, has_trigger, swept, prepared, open_databases, strays, blind = row
+    version, identifier, installed, by_superuser, may_trigger, has_trigger, ends_all, swept, prepared, strays, blind = row
     if installed is None or installed < VERSION:
         raise PlatformUnavailable(f"cannot vend here: {NOT_INSTALLED}")
+    mode = InstallMode.SUPERUSER if by_superuser else InstallMode.MANAGED
     limitations = [
-        (not may_trigger, "PostgreSQL 16 has no login trigger: an expired role can log in without a password, and read nothing"),
-        (may_trigger and not has_trigger, "the login trigger rv_login is missing or disabled: install again"),
+        *((mode is InstallMode.MANAGED, text) for text in MANAGED),
+        (not by_superuser and not ends_all, UNENDABLE),
+        (
+            by_superuser and not may_trigger,
+            "PostgreSQL 16 has no login trigger: an expired role can log in without a password, and read nothing",
+        ),
+        (by_superuser and may_trigger and not has_trigger, "the login trigger rv_login is missing or disabled: install again"),
         (
             not swept,
             "no scheduler calls rolevend.sweep(): while the operator is down a statement that runs at its role's expiry may finish; "
             f"with pg_cron run: {_SCHEDULE}",
         ),
         (prepared > 0, "max_prepared_transactions is not 0: a vended role can leave a prepared transaction behind, with its locks"),
-        (
-            bool(open_databases),
-            f"open to PUBLIC, and so to vended roles: {_some(open_databases)}; plan and run the installation again",
-        ),
-        (bool(blind), f"may read a governed table and see no row of it, being granted it later; admit them: {_some(blind)}"),
-        (bool(strays), f"roles that look vended and have no lease: {_some(strays)}; drop them by hand"),
+        *((True, text) for text in _public(connection, mode)),
+        (bool(blind), f"may read a governed table and see no row of it, being granted it later; admit them: {some(blind)}"),
+        (bool(strays), f"roles that look vended and have no lease: {some(strays)}; drop them by hand"),
     ]
-    return ServerFacts(version, identifier, tuple(text for holds, text in limitations if holds))
+    return ServerFacts(version, identifier, tuple(text for holds, text in limitations if holds), mode)
 
 
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def _public(connection: Connection, mode: InstallMode) -> Iterator[str]:
+    """What is open to PUBLIC again, or where there is no superuser, still."""
+    with connection.cursor(row_factory=kwargs_row(Right)) as cursor:
+        rights = cursor.execute(query("public", folder="survey"), {}).fetchall()
+    again = "; plan and run the installation again" if mode is InstallMode.SUPERUSER else ""
+    for subject, text in left_to_public(rights):
+        yield f"{subject}: {text}{again}"

@@ -7,6 +7,8 @@ from importlib.resources import files
 
 from psycopg import sql
 
+from rolevend.platforms.base import InstallMode
+
 _PIECES = re.compile(
     r"--[^\n]*|/\*.*?\*/"  # comments
     r"|\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$"  # dollar quotes
@@ -24,11 +26,14 @@ def query(name: str, *, folder: str = "query") -> sql.SQL:
     return sql.SQL(_OTHER_PERCENT.sub("%%", _read(folder, f"{name}.sql")))
 
 
-def installation(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def installation(mode: InstallMode, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The statements of `sql/install/*.sql` in order, each with the comment that stands before it. `:"name"` is the variable
-    as an identifier, as in psql."""
+    as an identifier, as in psql. `name.superuser.sql` and `name.managed.sql` belong to that mode only."""
     folder = files("rolevend.platforms.postgres") / "sql" / "install"
     for name in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")):
+        _, *only, _ = name.split(".")
+        if only and only != [mode.value.lower()]:
+            continue
         for comment, statement in statements(_read("install", name)):
             yield comment, _VARIABLE.sub(lambda found: sql.Identifier(variables[found[1]]).as_string(), statement)
 

@@ -4,6 +4,8 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rolevend.platforms.base import InstallMode
+from rolevend.platforms.postgres.left_open import MANAGED, UNENDABLE, left_to_public
 from rolevend.platforms.postgres.survey import GovernedTable, Options, Survey
 
 
@@ -12,6 +14,8 @@ class Kind(enum.StrEnum):
     """Must be mended before anything is installed."""
     OPEN = "open to vended roles"
     """Stays as it is, and every vended role can use it past all policies."""
+    STAYS = "cannot be prevented here"
+    """Takes a superuser, whom this server has for nobody."""
     KEEPS = "keeps its rights"
     """Somebody whose rights are taken from PUBLIC and given to rv_public, of which it becomes a member."""
     READERS = "row security"
@@ -37,6 +41,7 @@ def findings_of(survey: Survey, options: Options) -> tuple[Finding, ...]:
         *_logins(survey, options),
         *_schemas(survey, options),
         *_tables(survey),
+        *_staying(survey),
         *_exposed(survey),
         *_keeping(survey),
         *_server(survey),
@@ -54,14 +59,35 @@ def _logins(survey: Survey, options: Options) -> Iterator[Finding]:
     vendor = survey.roles.get(options.vendor)
     if vendor is not None and vendor.member_of:
         yield Finding(Kind.REFUSED, options.vendor, f"the vendor may be a member of nothing, and is one of {', '.join(vendor.member_of)}")
+    for role in survey.roles.values():
+        if not role.is_mine:
+            text = f"this role exists, and {survey.server.administrator} may not administer it; drop it, or connect as one who may"
+            yield Finding(Kind.REFUSED, role.name, text)
     owner = survey.roles.get("rv_owner")
-    if owner is not None and (not owner.is_superuser or owner.can_login):
-        yield Finding(Kind.REFUSED, "rv_owner", "this role exists, but it is not the superuser without login that it should be")
+    if owner is None:
+        return
+    if survey.mode is InstallMode.SUPERUSER and (not owner.is_superuser or owner.can_login):
+        text = (
+            "this role exists, but it is not the superuser without login that it should be; if rolevend was installed here without one, "
+            "connect as the same administrator, or run first: ALTER ROLE rv_owner SUPERUSER"
+        )
+        yield Finding(Kind.REFUSED, "rv_owner", text)
+    if survey.mode is InstallMode.MANAGED and (not owner.makes_roles or owner.can_login):
+        yield Finding(
+            Kind.REFUSED, "rv_owner", "this role exists, but it is not the one with CREATEROLE and without login that it should be"
+        )
 
 
 def _schemas(survey: Survey, options: Options) -> Iterator[Finding]:
-    for schema in sorted(set(options.schemas) - survey.schemas):
-        yield Finding(Kind.REFUSED, schema, "there is no such schema")
+    for missing in sorted(set(options.schemas) - {schema.name for schema in survey.schemas}):
+        yield Finding(Kind.REFUSED, missing, "there is no such schema")
+    for schema in survey.schemas:
+        if not schema.is_mine and not schema.is_given and schema.owner not in survey.owners:
+            text = (
+                f"belongs to {schema.owner}, for whom {survey.server.administrator} does not act, so its use cannot be granted; "
+                f"run: GRANT {schema.owner} TO {survey.server.administrator} WITH INHERIT TRUE"
+            )
+            yield Finding(Kind.REFUSED, schema.name, text)
 
 
 def _tables(survey: Survey) -> Iterator[Finding]:
@@ -75,8 +101,17 @@ def _tables(survey: Survey) -> Iterator[Finding]:
                 f"run: ALTER TABLE {table.shown} OWNER TO <a role that is no superuser>"
             )
             yield Finding(Kind.REFUSED, table.shown, text)
-        elif table.superuser_above is not None:
-            text = f"its owner {table.owner} is a member of the superuser {table.superuser_above}, for whom the programmer must not act"
+        elif table.administrator_above is not None:
+            text = (
+                f"its owner {table.owner} is, or acts for, {table.administrator_above}, for whom the programmer must not act; "
+                f"run: ALTER TABLE {table.shown} OWNER TO <a role that does not>"
+            )
+            yield Finding(Kind.REFUSED, table.shown, text)
+        elif not table.owner_is_mine and table.owner in survey.owners:
+            text = (
+                f"is owned by {table.owner}, which {survey.server.administrator} may not grant to the programmer; "
+                f"run as one who may: GRANT {table.owner} TO {survey.server.administrator} WITH ADMIN TRUE"
+            )
             yield Finding(Kind.REFUSED, table.shown, text)
         elif not table.has_row_security:
             yield Finding(Kind.READERS, table.shown, _readers(table))
@@ -89,6 +124,20 @@ def _readers(table: GovernedTable) -> str:
         f"row security is switched on when a policy first grants it; all its rows stay with {kept}; "
         "a role that is granted it later sees none until it is added to the policy rv_readers"
     )
+
+
+def _staying(survey: Survey) -> Iterator[Finding]:
+    if survey.mode is InstallMode.SUPERUSER:
+        return
+    for text in MANAGED:
+        yield Finding(Kind.STAYS, "server", text)
+    if not survey.server.may_lend_signals:
+        yield Finding(Kind.STAYS, "sessions", UNENDABLE)
+    for subject, text in left_to_public(right for right in survey.public if not right.may_be_taken):
+        yield Finding(Kind.STAYS, subject, text)
+    if not survey.server.shows_access:
+        text = "is not shown here, so nobody can say whether vended roles are asked for a password; it must be so (scram-sha-256)"
+        yield Finding(Kind.STAYS, "pg_hba.conf", text)
 
 
 def _exposed(survey: Survey) -> Iterator[Finding]:
@@ -106,8 +155,8 @@ def _exposed(survey: Survey) -> Iterator[Finding]:
 def _keeping(survey: Survey) -> Iterator[Finding]:
     for login, rights in survey.logins:
         yield Finding(Kind.KEEPS, login, f"has through PUBLIC alone, and keeps as a member of rv_public: {', '.join(rights)}")
-    for right in survey.taken:
-        if right.kind == "DATABASE" and right.privilege == "CONNECT":
+    for right in survey.public:
+        if right.may_be_taken and right.kind == "DATABASE" and right.privilege == "CONNECT":
             yield Finding(
                 Kind.KEEPS, f"database {right.object}", "is open to PUBLIC, and then to rv_public only: add roles that are made later"
             )
@@ -115,7 +164,7 @@ def _keeping(survey: Survey) -> Iterator[Finding]:
 
 def _server(survey: Survey) -> Iterator[Finding]:
     server = survey.server
-    if server.version_number < 170000:
+    if survey.mode is InstallMode.SUPERUSER and server.version_number < 170000:
         text = (
             f"PostgreSQL {server.version} has no login trigger: without a password (trust, peer, a certificate) "
             "an expired role can log in, and read nothing"

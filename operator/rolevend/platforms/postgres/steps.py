@@ -34,7 +34,7 @@ def steps_of(survey: Survey, options: Options, version: int) -> tuple[Statement,
 
 def _files(survey: Survey, options: Options) -> Iterator[Statement]:
     there = {sql.Identifier(name).as_string() for name in survey.roles} | set(survey.roles)
-    for why, text in installation({"vendor": options.vendor, "programmer": options.programmer}):
+    for why, text in installation(survey.mode, {"vendor": options.vendor, "programmer": options.programmer}):
         role = _MADE_ROLE.match(text)
         if role is not None and role[1] in there:
             continue
@@ -45,12 +45,13 @@ def _files(survey: Survey, options: Options) -> Iterator[Statement]:
 
 def _hardening(survey: Survey) -> Iterator[Statement]:
     """First rv_public gets a right, then PUBLIC loses it, then everybody who was there becomes a member of rv_public."""
-    for (kind, privilege), rights in groupby(sorted(survey.taken, key=_order), key=lambda right: (right.kind, right.privilege)):
+    taken = sorted((right for right in survey.public if right.may_be_taken), key=_order)
+    for (kind, privilege), rights in groupby(taken, key=lambda right: (right.kind, right.privilege)):
         for objects in [[right.object] for right in rights] if kind != "FUNCTION" else [[right.object for right in rights]]:
             on = f"{privilege} ON {kind} {', '.join(objects)}"
             yield Statement(f"GRANT {on} TO rv_public", "Whoever was here keeps this.")
             yield Statement(f"REVOKE {on} FROM PUBLIC", "A vended role does not have this.")
-    if survey.taken and survey.everybody:
+    if taken and survey.everybody:
         members = ", ".join(sql.Identifier(name).as_string() for name in survey.everybody)
         yield Statement(f"GRANT rv_public TO {members} WITH INHERIT TRUE, SET FALSE", "Everybody who was here before rolevend.")
 
@@ -64,8 +65,15 @@ def _programmer(survey: Survey, options: Options) -> Iterator[Statement]:
     for name in (options.vendor, options.programmer):
         if name in survey.roles and not survey.roles[name].can_login:
             yield Statement(f"ALTER ROLE {sql.Identifier(name).as_string()} LOGIN", "The operator logs in as it.")
-    for schema in sorted(options.schemas):
-        yield Statement(f"GRANT USAGE ON SCHEMA {sql.Identifier(schema).as_string()} TO {programmer}", "It makes views of tables in it.")
+    for schema in survey.schemas:
+        if schema.is_mine:
+            text = f"GRANT USAGE ON SCHEMA {sql.Identifier(schema.name).as_string()} TO {programmer}"
+            yield Statement(text, "It makes views of tables in it.")
+    if survey.server.may_lend_signals:
+        yield Statement(
+            "GRANT pg_signal_backend TO rv_owner WITH INHERIT TRUE, SET FALSE",
+            "It ends sessions also of a vended role that somebody dropped by hand.",
+        )
     for owner in survey.owners:
         text = f"GRANT {sql.Identifier(owner).as_string()} TO {programmer} WITH INHERIT TRUE, SET FALSE"
         yield Statement(text, "Only a table's owner may switch row security on and make policies.")

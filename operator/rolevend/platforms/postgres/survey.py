@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from psycopg.rows import kwargs_row, scalar_row, tuple_row
 
 from rolevend.errors import Conflict, InvalidInput
+from rolevend.platforms.base import InstallMode
 from rolevend.platforms.postgres.catalog import governable
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.files import query
@@ -39,11 +40,21 @@ class Server:
     version: str
     database: str
     identifier: str
+    administrator: str
+    """Who asks, and would install."""
     is_superuser: bool
+    makes_roles: bool
+    owns_database: bool
+    shows_access: bool
+    """Shows pg_hba.conf to the administrator."""
+    may_lend_signals: bool
+    """The administrator is no superuser, and may make others members of pg_signal_backend."""
     is_standby: bool
     encoding: str
     prepared_transactions: int
     is_installed: bool
+    may_look: bool
+    """Into the tables of the installation that is there."""
     has_schema: bool
     has_login_trigger: bool
     other_database: str | None
@@ -63,6 +74,9 @@ class Role:
     can_login: bool
     is_strong: bool
     """May create roles or databases, replicate, or bypass row security."""
+    makes_roles: bool
+    is_mine: bool
+    """The administrator may grant it, and set its password."""
     member_of: tuple[str, ...]
 
 
@@ -73,6 +87,7 @@ class Right:
     kind: str
     object: str
     privilege: str
+    may_be_taken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,16 @@ class Exposed:
 
 
 @dataclass(frozen=True, slots=True)
+class GovernedSchema:
+    name: str
+    owner: str
+    is_mine: bool
+    """The administrator acts for its owner."""
+    is_given: bool
+    """The programmer may use it already."""
+
+
+@dataclass(frozen=True, slots=True)
 class GovernedTable:
     schema: str
     name: str
@@ -93,8 +118,10 @@ class GovernedTable:
     """The qualified name, quoted where it must be."""
     owner: str
     owner_is_superuser: bool
-    superuser_above: str | None
-    """A superuser of whom the owner is a member."""
+    owner_is_mine: bool
+    """The administrator may make the programmer a member of it."""
+    administrator_above: str | None
+    """A superuser of whom the owner is a member, or the administrator, who may be the owner."""
     has_row_security: bool
     readers: tuple[str, ...]
 
@@ -105,15 +132,22 @@ class Survey:
     installed: Installed | None
     roles: Mapping[str, Role]
     """Those of ours that exist."""
-    taken: tuple[Right, ...]
+    public: tuple[Right, ...]
+    """What PUBLIC has, and a vended role must not have."""
     everybody: tuple[str, ...]
     logins: tuple[tuple[str, tuple[str, ...]], ...]
     exposed: tuple[Exposed, ...]
-    schemas: frozenset[str]
+    schemas: tuple[GovernedSchema, ...]
     tables: tuple[GovernedTable, ...]
     owners: tuple[str, ...]
+    """Those for whom the programmer does not act yet."""
     trusting_lines: tuple[int, ...]
-    """Of pg_hba.conf."""
+    """Of pg_hba.conf, where it is shown."""
+
+    @property
+    def mode(self) -> InstallMode:
+        """What the administrator's rights allow."""
+        return InstallMode.SUPERUSER if self.server.is_superuser else InstallMode.MANAGED
 
 
 OUR_ROLES = ("rv_owner", "rv_connect", "rv_template", "rv_public")
@@ -128,14 +162,14 @@ def survey(connection: Connection, options: Options) -> Survey:
         server=server,
         installed=next(iter(reader.rows("installed", Installed)), None) if server.is_installed else None,
         roles={role.name: role for role in reader.rows("roles", Role)},
-        taken=reader.rows("taken", Right),
+        public=reader.rows("public", Right),
         everybody=tuple(reader.column("everybody")),
         logins=tuple((login, tuple(rights)) for login, rights in reader.tuples("logins")),
         exposed=reader.rows("exposed", Exposed),
-        schemas=frozenset(reader.column("schemas")),
+        schemas=reader.rows("schemas", GovernedSchema),
         tables=reader.rows("tables", GovernedTable),
         owners=tuple(reader.column("owners")),
-        trusting_lines=tuple(reader.column("access")),
+        trusting_lines=tuple(reader.column("access")) if server.shows_access else (),
     )
 
 
@@ -146,12 +180,17 @@ def admit(server: Server) -> None:
         (not 16 <= major <= 18, f"PostgreSQL {server.version} is not supported: rolevend runs on 16, 17 and 18"),
         (server.is_standby, "this server is a standby; install on its primary"),
         (server.encoding != "UTF8", f"the database's encoding is {server.encoding}; rolevend needs UTF8"),
-        (not server.is_superuser, "installing takes a superuser; managed services that have none are not supported yet"),
+        (
+            not server.is_superuser and not (server.makes_roles and server.owns_database),
+            "installing takes a superuser or, on a service that has none, the owner of the database with CREATEROLE; "
+            f"{server.administrator} is neither",
+        ),
         (
             server.other_database is not None,
             f"this server vends from the database {server.other_database} already: vended roles belong to a whole server",
         ),
         (server.has_schema and not server.is_installed, "there is a schema rolevend that is not ours; rename it first"),
+        (not server.may_look, "somebody else installed rolevend here, who may be a superuser: connect as the same administrator"),
     ]
     for refused, why in refusals:
         if refused:

@@ -1,9 +1,8 @@
--- The roles that rolevend stands on. Run by a superuser in the governed database; a role that is there already is left alone.
--- psql runs these files in the order of their names, with  -v vendor=rv_vendor -v programmer=rv_programmer  inside one transaction.
-
--- Owns the schema rolevend and runs its SECURITY DEFINER functions. Nobody is a member of it, and nobody logs in as it.
--- A superuser because a CREATEROLE owner becomes an admin member of every role it makes, and each further role then costs more.
-CREATE ROLE rv_owner NOLOGIN SUPERUSER;
+-- The roles that rolevend stands on, beside rv_owner, which owns the schema rolevend and runs its SECURITY DEFINER functions.
+-- A role that is there already is left alone.
+-- psql runs these files in the governed database, in the order of their names, inside one transaction, with
+--   -v vendor=rv_vendor -v programmer=rv_programmer
+-- A file NAME.superuser.sql is run by a superuser only, and NAME.managed.sql where there is none; all others are run in both cases.
 
 -- Every profile is a member: it may CONNECT to this database, and pg_hba.conf can name all vended roles by it:
 --   host  <this database>  +rv_connect  all  scram-sha-256

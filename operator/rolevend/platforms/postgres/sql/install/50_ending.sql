@@ -3,6 +3,18 @@
 
 SET LOCAL ROLE rv_owner;
 
+-- Takes on the rights of a role that is to go: pg_terminate_backend and DROP OWNED ask for them. A superuser has them already.
+-- With the caller's rights, and called by functions of rv_owner only, which made the role.
+CREATE OR REPLACE FUNCTION rolevend.act_for(p_role name) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT pg_has_role(p_role, 'USAGE') THEN
+        EXECUTE format('GRANT %I TO CURRENT_USER WITH INHERIT TRUE, SET FALSE', p_role);
+    END IF;
+END
+$$;
+
 -- Locks out: from its commit on the lease is a tombstone, every statement and every login of the role is refused, and so is a
 -- vend of it that arrives later. Answers the role's oid, or NULL where it never was or is gone. Again is the same.
 CREATE OR REPLACE FUNCTION rolevend.close(p_role text, p_cluster text, p_uid text, p_reason text) RETURNS oid
@@ -27,8 +39,11 @@ BEGIN
     END IF;
 
     SELECT oid, rolcanlogin INTO r FROM pg_roles WHERE rolname = p_role;
-    IF r.rolcanlogin AND r.oid = coalesce(l.role_oid, r.oid) THEN
-        EXECUTE format('ALTER ROLE %I NOLOGIN', p_role);
+    IF r.oid = coalesce(l.role_oid, r.oid) THEN
+        PERFORM rolevend.act_for(p_role);
+        IF r.rolcanlogin THEN
+            EXECUTE format('ALTER ROLE %I NOLOGIN', p_role);
+        END IF;
     END IF;
     IF l.role_oid IS NULL AND r.oid IS NOT NULL THEN
         UPDATE rolevend.lease SET role_oid = r.oid WHERE role = p_role;
@@ -71,10 +86,13 @@ $$;
 
 -- Asks every session of a closed role to end, and answers their process ids. By the role's oid: DROP ROLE succeeds while
 -- sessions live on, and they must still be found afterwards; but never those of another role that has the number now.
+-- Without a superuser, sessions of a role that is gone can be ended only by a member of pg_signal_backend: then they remain.
 CREATE OR REPLACE FUNCTION rolevend.end_sessions(p_role text) RETURNS integer[]
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(array_agg(a.pid) FILTER (WHERE pg_terminate_backend(a.pid)), '{}')
+    SELECT coalesce(array_agg(a.pid) FILTER (
+               WHERE CASE WHEN pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')
+                          THEN pg_terminate_backend(a.pid) ELSE true END), '{}')
       FROM rolevend.lease AS l JOIN pg_stat_activity AS a ON a.usesysid = l.role_oid
      WHERE l.role = p_role AND l.revoked_at IS NOT NULL
        AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = l.role_oid AND r.rolname <> p_role)

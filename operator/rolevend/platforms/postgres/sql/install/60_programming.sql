@@ -42,8 +42,9 @@ $$;
 -- Makes the roles of these templates where they are not there. They have no right yet, and nobody is a member of them.
 -- With the owner's rights, and for names of templates only: so the programmer can create no other role, and does not become an
 -- admin member of thousands, which would make every further one slower.
+-- Where the owner is no superuser, createrole_self_grant gives it what giving a view away takes: SET ROLE, without any right.
 CREATE OR REPLACE FUNCTION rolevend.make_templates(p_templates name[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET createrole_self_grant = 'set' SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     t name;
@@ -74,18 +75,24 @@ END
 $$;
 
 -- Gives the views of a profile to their templates: {view: template}. Only now do they read with the rights of these.
+-- Whoever gets a view must be able to create one there, unless a superuser gives it.
 CREATE OR REPLACE FUNCTION rolevend.hand_over(p_profile name, p_owners jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v record;
 BEGIN
+    IF (p_profile ~ '^rv_p_[0-9a-z]+$') IS NOT TRUE THEN
+        RAISE EXCEPTION 'not the name of a profile' USING ERRCODE = '22023';
+    END IF;
+    EXECUTE format('GRANT CREATE ON SCHEMA %I TO rv_template', p_profile);
     FOR v IN SELECT key AS name, value AS template FROM jsonb_each_text(p_owners) ORDER BY key LOOP
-        IF (p_profile ~ '^rv_p_[0-9a-z]+$' AND v.template ~ '^rv_t_[0-9a-f]{32}$') IS NOT TRUE THEN
-            RAISE EXCEPTION 'not a view of a profile, or not a template' USING ERRCODE = '22023';
+        IF (v.template ~ '^rv_t_[0-9a-f]{32}$') IS NOT TRUE THEN
+            RAISE EXCEPTION 'not the name of a template' USING ERRCODE = '22023';
         END IF;
         EXECUTE format('ALTER VIEW %I.%I OWNER TO %I', p_profile, v.name, v.template);
     END LOOP;
+    EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM rv_template', p_profile);
 END
 $$;
 
@@ -97,6 +104,7 @@ BEGIN
     DELETE FROM rolevend.profile WHERE profile = p_profile;
     IF FOUND THEN
         EXECUTE format('DROP SCHEMA IF EXISTS %I CASCADE', p_profile);
+        PERFORM rolevend.act_for(p_profile);
         EXECUTE format('DROP OWNED BY %I', p_profile);
         EXECUTE format('DROP ROLE %I', p_profile);
     END IF;
@@ -113,6 +121,7 @@ BEGIN
     END IF;
     DELETE FROM rolevend.template WHERE template = p_template;
     IF FOUND THEN
+        PERFORM rolevend.act_for(p_template);
         EXECUTE format('DROP OWNED BY %I', p_template);
         EXECUTE format('DROP ROLE %I', p_template);
     END IF;
@@ -138,6 +147,9 @@ LANGUAGE sql IMMUTABLE
 AS $$
     SELECT CASE pg_catalog.right(p_policy::text, 5) WHEN '_open' THEN pg_catalog.left(p_policy::text, -5) ELSE p_policy::text END
 $$;
+
+-- As version 1 had it: with both of them its name would say which one no more.
+DROP FUNCTION IF EXISTS rolevend.policies(oid[], name);
 
 -- Of these tables the policies that bear on each template: its two own ones, and those of others. Policies of other templates and
 -- rv_readers are neither: they change nothing for this one.
@@ -211,20 +223,23 @@ AS $$
       FROM seen AS s WHERE s.role_oid IS NOT NULL AND NOT s.is_gone AND pg_has_role(s.role_oid, s.relowner, 'USAGE')
 $$;
 
+-- As version 1 had it: CREATE OR REPLACE cannot change what a function answers.
+DROP FUNCTION IF EXISTS rolevend.drift(text);
+
 -- All drift of one cluster's profiles. Notes it in rolevend.profile, so that nothing new is vended over it, or takes the note
--- away where all is well again.
+-- away where all is well again. "replaced" is as in rolevend.findings: a table or a view is gone, which opens nothing.
 CREATE OR REPLACE FUNCTION rolevend.drift(p_cluster text)
-RETURNS TABLE (schema_name text, table_name text, finding text, profiles name[])
+RETURNS TABLE (schema_name text, table_name text, replaced boolean, finding text, profiles name[])
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH found (schema_name, table_name, finding, profile) AS MATERIALIZED (
-        SELECT t.schema_name::text, t.table_name::text, f.finding, p.profile
+    WITH found (schema_name, table_name, replaced, finding, profile) AS MATERIALIZED (
+        SELECT t.schema_name::text, t.table_name::text, f.replaced, f.finding, p.profile
           FROM rolevend.findings(NULL) AS f
           JOIN rolevend.template AS t USING (template)
           LEFT JOIN rolevend.profile AS p ON t.template = ANY (p.templates)
          WHERE t.cluster_id = p_cluster
         UNION ALL
-        SELECT coalesce(p.tables -> v.name ->> 0, p.profile::text), coalesce(p.tables -> v.name ->> 1, v.name),
+        SELECT coalesce(p.tables -> v.name ->> 0, p.profile::text), coalesce(p.tables -> v.name ->> 1, v.name), v.now IS NULL,
                format('view %I.%I was %s', p.profile, v.name,
                       CASE WHEN v.now IS NULL THEN 'dropped' WHEN v.was IS NULL THEN 'added' ELSE 'altered' END),
                p.profile
@@ -234,10 +249,10 @@ AS $$
                                FULL JOIN jsonb_each(rolevend.views(p.profile)) AS now ON now.key = was.key) AS v (name, was, now)
          WHERE p.cluster_id = p_cluster AND v.was IS DISTINCT FROM v.now
         UNION ALL
-        SELECT t.value ->> 0, t.value ->> 1, 'another table has its name now', p.profile
+        SELECT t.value ->> 0, t.value ->> 1, true, 'another table has its name now', p.profile
           FROM rolevend.profile AS p CROSS JOIN LATERAL jsonb_each(p.tables) AS t
          WHERE p.cluster_id = p_cluster
-           AND to_regclass(format('%I.%I', t.value ->> 0, t.value ->> 1))::oid IS DISTINCT FROM (t.value ->> 2)::oid
+           AND to_regclass(format('%I.%I', t.value ->> 0, t.value ->> 1))::oid <> (t.value ->> 2)::oid
     ), noted AS (
         UPDATE rolevend.profile AS p SET drift = n.drift
           FROM (SELECT o.profile, string_agg(DISTINCT concat(f.schema_name, '.', f.table_name, ': ', f.finding), '; ')
@@ -246,8 +261,9 @@ AS $$
                  WHERE o.cluster_id = p_cluster GROUP BY o.profile) AS n
          WHERE p.profile = n.profile AND p.drift IS DISTINCT FROM n.drift
     )
-    SELECT f.schema_name, f.table_name, f.finding, coalesce(array_agg(DISTINCT f.profile) FILTER (WHERE f.profile IS NOT NULL), '{}')
-      FROM found AS f GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    SELECT f.schema_name, f.table_name, f.replaced, f.finding,
+           coalesce(array_agg(DISTINCT f.profile) FILTER (WHERE f.profile IS NOT NULL), '{}')
+      FROM found AS f GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 $$;
 
 -- The last statement of the transaction that makes a template: what its policies are now (as rolevend.policies says, of one

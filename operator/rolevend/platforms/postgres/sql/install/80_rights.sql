@@ -28,6 +28,3 @@ GRANT EXECUTE ON FUNCTION
     rolevend.make_profile, rolevend.hand_over, rolevend.record_profile, rolevend.drop_profile,
     rolevend.policies, rolevend.views, rolevend.findings, rolevend.drift, rolevend.attr, rolevend.live
     TO :"programmer";
-
--- Two operators that build one profile at a time take turns. The hardening takes these functions from PUBLIC.
-GRANT EXECUTE ON FUNCTION pg_catalog.pg_advisory_lock(bigint), pg_catalog.pg_advisory_unlock(bigint) TO :"programmer";

@@ -1,9 +1,15 @@
--- What was changed by hand, how a person mends it, and the live roles that it touches.
-SELECT d.schema_name, d.table_name, d.finding,
-       format('put it right, or look at it and have it made anew with: SELECT rolevend.accept(%L)',
-              format('%I.%I', d.schema_name, d.table_name)),
-       ARRAY(SELECT l.role::text FROM rolevend.lease AS l
-              WHERE l.cluster_id = %(cluster)s AND l.profile = ANY (d.profiles) AND l.revoked_at IS NULL AND l.expires_at > clock_timestamp()
-              ORDER BY 1),
-       d.profiles::text[]
-  FROM rolevend.drift(%(cluster)s) AS d
+-- What was changed by hand, what becomes of it, and the live roles that it touches. What is gone opens nothing: once no role
+-- reads from there any more it needs nobody, and the profile is built anew when it is next needed.
+WITH touched AS (
+    SELECT d.*, ARRAY(SELECT l.role::text FROM rolevend.lease AS l
+                       WHERE l.cluster_id = %(cluster)s AND l.profile = ANY (d.profiles) AND l.revoked_at IS NULL AND l.expires_at > clock_timestamp()
+                       ORDER BY 1) AS roles
+      FROM rolevend.drift(%(cluster)s) AS d
+)
+SELECT schema_name, table_name, finding,
+       CASE WHEN replaced THEN 'the roles that read it end, and it is made anew when it is next needed'
+            ELSE format('put it right, or look at it and have it made anew with: SELECT rolevend.accept(%L)', format('%I.%I', schema_name, table_name))
+       END,
+       roles, profiles::text[]
+  FROM touched
+ WHERE NOT replaced OR roles <> '{}'

@@ -2,13 +2,12 @@
 SELECT current_setting('server_version'),
        (SELECT system_identifier::text FROM pg_control_system()),
        v.version,
+       o.rolsuper,
        current_setting('server_version_num')::integer >= 170000,
        EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'rv_login' AND evtenabled <> 'D'),
+       pg_has_role(o.oid, 'pg_signal_backend'::regrole, 'USAGE'),
        (SELECT s.at > clock_timestamp() - interval '5 minutes' FROM rolevend.swept AS s),
        current_setting('max_prepared_transactions')::integer,
-       ARRAY(SELECT d.datname::text
-               FROM pg_database AS d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS a
-              WHERE d.datallowconn AND a.grantee = 0 AND a.privilege_type = 'CONNECT' ORDER BY 1),
        ARRAY(SELECT r.rolname::text FROM pg_roles AS r
               WHERE r.rolname LIKE 'IMMUTA\_VENDED\_%' AND NOT EXISTS (SELECT FROM rolevend.lease AS l WHERE l.role = r.rolname) ORDER BY 1),
        -- Roles that were granted a governed table after its row security was switched on, and see nothing in it.
@@ -24,3 +23,4 @@ SELECT current_setting('server_version'),
                                    AND (x = 0 OR pg_has_role(r.oid, x, 'USAGE')))
               ORDER BY 1)
   FROM (SELECT max(version) AS version FROM rolevend.version) AS v
+ CROSS JOIN (SELECT oid, rolsuper FROM pg_roles WHERE rolname = 'rv_owner') AS o

@@ -1,17 +1,25 @@
--- What the installation must know of the server before it does anything.
+-- What the installation must know of the server before it does anything, and of who asks.
 SELECT current_setting('server_version_num')::integer AS version_number,
        current_setting('server_version') AS version,
        current_database()::text AS database,
        (SELECT system_identifier::text FROM pg_control_system()) AS identifier,
+       current_user::text AS administrator,
        current_setting('is_superuser') = 'on' AS is_superuser,
+       (SELECT rolcreaterole FROM pg_roles WHERE rolname = current_user) AS makes_roles,
+       (SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database()) AS owns_database,
+       has_table_privilege('pg_hba_file_rules', 'SELECT') AND has_function_privilege('pg_hba_file_rules()', 'EXECUTE') AS shows_access,
+       NOT current_setting('is_superuser')::boolean AND pg_has_role('pg_signal_backend', 'MEMBER WITH ADMIN OPTION') AS may_lend_signals,
        pg_is_in_recovery() AS is_standby,
        current_setting('server_encoding') AS encoding,
        current_setting('max_prepared_transactions')::integer AS prepared_transactions,
-       to_regclass('rolevend.version') IS NOT NULL AS is_installed,
-       to_regnamespace('rolevend') IS NOT NULL AS has_schema,
+       v.oid IS NOT NULL AS is_installed,
+       coalesce(has_schema_privilege(v.relnamespace, 'USAGE') AND has_table_privilege(v.oid, 'SELECT'), true) AS may_look,
+       EXISTS (SELECT FROM pg_namespace WHERE nspname = 'rolevend') AS has_schema,
        EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'rv_login') AS has_login_trigger,
        (SELECT d.datname::text
           FROM pg_database AS d
          WHERE d.datname <> current_database()
            AND shobj_description((SELECT oid FROM pg_roles WHERE rolname = 'rv_owner'), 'pg_authid')
                = 'rolevend vends from the database ' || d.datname) AS other_database
+  FROM (SELECT 1) AS once
+  LEFT JOIN (pg_class AS v JOIN pg_namespace AS n ON n.oid = v.relnamespace AND n.nspname = 'rolevend') ON v.relname = 'version'

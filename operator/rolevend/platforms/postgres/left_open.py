@@ -1,0 +1,40 @@
+"""What an installation cannot take from vended roles, in sentences: for the plan before, and for the platform's status after. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rolevend.platforms.postgres.survey import Right
+
+LIVE_ROLES = 2000
+"""For how many live roles at a time an installation without a superuser is meant. Measured by `bench/driver.py`."""
+MANAGED = (
+    "there is no superuser, so rv_owner becomes an admin member of every role it makes, and each further one costs more: "
+    f"meant for up to {LIVE_ROLES} live roles at a time",
+    "there is no login trigger, which takes a superuser: without a password (a certificate, a token of the service) "
+    "an expired role can log in, and read nothing",
+)
+UNENDABLE = (
+    "rv_owner is no member of pg_signal_backend: sessions of a vended role that somebody drops by hand go on, and read nothing; "
+    "to mend it, run as one who may: GRANT pg_signal_backend TO rv_owner WITH INHERIT TRUE, SET FALSE"
+)
+
+
+def left_to_public(rights: Iterable[Right]) -> Iterator[tuple[str, str]]:
+    """(of what, what a vended role can do with it) for what PUBLIC has, as one sentence for each kind of right."""
+    by_kind: dict[tuple[str, str], list[str]] = {}
+    for right in rights:
+        by_kind.setdefault((right.kind, right.privilege), []).append(right.object)
+    for (kind, privilege), objects in sorted(by_kind.items()):
+        yield f"{privilege} on {kind.lower()} {some(objects)}", _MEANS.get((kind, privilege), "every vended role has it, as PUBLIC does")
+
+
+_MEANS = {
+    ("DATABASE", "CONNECT"): "every vended role can log in there, as PUBLIC can, and what it leaves there keeps it from being dropped; "
+    "the owner of a database can run: REVOKE CONNECT ON DATABASE … FROM PUBLIC",
+    ("LANGUAGE", "USAGE"): "every vended role can run DO blocks, as PUBLIC can",
+    ("FUNCTION", "EXECUTE"): "every vended role can call it, as PUBLIC can: large objects, advisory locks, messages, exported snapshots",
+}
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few, and how many more."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
