@@ -1,5 +1,6 @@
 """The command line: parses, calls `app`, reports. Each command imports what it needs when it runs, so that `--help` answers at once."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,6 +132,40 @@ def who(role_name: str, kubeconfig: str | None, output: str, *, offline: bool) -
             click.echo(f"{key:<12} {value}")
     for gap in found.gaps:
         click.echo(f"note: {gap}", err=True)
+
+
+@cli.command()
+@click.option(
+    "--kubeconfig",
+    type=click.Path(exists=True, dir_okay=False),
+    envvar="KUBECONFIG",
+    help="Default: the pod's ServiceAccount, else ~/.kube/config.",
+)
+@click.option("--namespace", envvar="ROLEVEND_NAMESPACE", default="rolevend-system", show_default=True, help="The operator's namespace.")
+@click.option("--policy", default="rolevend-closed", show_default=True, help="The chart's ValidatingAdmissionPolicy that closes vending.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=240, show_default=True, help="Seconds to wait at most.")
+@click.option("--platforms", is_flag=True, help="Delete the DataPlatforms, too, after the last role.")
+def drain(kubeconfig: str | None, namespace: str, policy: str, timeout: float, *, platforms: bool) -> None:
+    """Refuse new requests, end all live roles, and wait until the operator has dropped them.
+
+    The chart runs it before it is uninstalled. Vending stays closed until the ConfigMap with the policy's name is deleted. The exit
+    status is 1 if something is left, and standard output says what.
+    """
+    import asyncio
+
+    from rolevend.app.drain import drain as run
+
+    def tell(text: str) -> None:
+        click.echo(text, err=True)
+
+    if kubeconfig is None and "KUBERNETES_SERVICE_HOST" not in os.environ:
+        kubeconfig = str(Path("~/.kube/config").expanduser())
+    left = asyncio.run(run(kubeconfig, namespace, policy, timeout, platforms=platforms, tell=tell))
+    for each in left:
+        click.echo(f"left: {each.kind} {each.name}: {each.message}")
+    if left:
+        tell(f"vending stays closed; to open it again: kubectl delete configmap {policy} --namespace {namespace}")
+        sys.exit(_FAILED)
 
 
 @cli.group()

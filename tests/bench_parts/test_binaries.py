@@ -171,7 +171,7 @@ def test_a_go_version_is_read_in_any_form(text: str) -> None:
 
 
 def test_the_module_builds_every_program() -> None:
-    assert set(Module().packages) == set(PROGRAMS)
+    assert set(Module().packages) >= set(PROGRAMS)
 
 
 def test_other_versions_have_a_cache_of_their_own(tmp_path: Path) -> None:

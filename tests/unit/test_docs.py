@@ -212,6 +212,46 @@ def test_metrics_settings_and_variables_exist(path: Path):
     assert {name for name in named if name.lower() not in Settings.model_fields and f"ROLEVEND_{name}" not in source} == set()
 
 
+CHART = ROOT / "charts" / "rolevend"
+
+
+def test_every_alert_has_a_section_that_says_what_it_means_and_what_to_do():
+    alerts = [each["alert"] for each in yaml.safe_load(text_of(CHART / "alerts.yaml"))]
+    sections = re.split(r"^## ", text_of(ROOT / "docs" / "how-to" / "alerts.md"), flags=re.MULTILINE)[1:]
+    titles = [section.partition("\n")[0] for section in sections]
+
+    assert titles == alerts
+    for section in sections:
+        assert "**It means**" in section, section
+        assert "**Do**" in section, section
+
+
+def series(expression: str) -> Iterator[tuple[str, set[str]]]:
+    """Every series that a PromQL expression reads: its name, and the labels that it is selected by."""
+    for name, labels in re.findall(r"\b(rolevend_\w+)(?:\{([^}]*)\})?", expression):
+        yield name, set(re.findall(r"(\w+)\s*[=!]", labels))
+
+
+def grouped(expression: str) -> set[str]:
+    return {label.strip() for labels in re.findall(r"\bby \(([^)]*)\)", expression) for label in labels.split(",")}
+
+
+def test_alerts_and_the_dashboard_read_series_that_exist():
+    metrics = Metrics()
+    labels = {collector._name: set(collector._labelnames) for collector in vars(metrics).values() if hasattr(collector, "_labelnames")}
+    labels["rolevend_build_info"] = {"version"}
+    known = {f"{name}{suffix}": of for name, of in labels.items() for suffix in ("", "_total", "_bucket", "_count", "_sum")}
+    dashboard = yaml.safe_load(text_of(CHART / "dashboard.json"))
+    drawn = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    alerting = [each["expr"] for each in yaml.safe_load(text_of(CHART / "alerts.yaml"))]
+    for expression in drawn + alerting:
+        read = list(series(expression))
+        assert read, expression
+        for name, selected in read:
+            assert name in known, expression
+            assert selected | grouped(expression) <= known[name] | {"le"}, expression
+
+
 def test_every_test_that_the_threat_model_names_exists():
     tests = "".join(text_of(each) for each in (ROOT / "tests").rglob("test_*.py"))
     named = {word for word in spans(text_of(ROOT / "docs" / "threat-model.md")) if word.startswith("test_")}
@@ -267,6 +307,6 @@ def test_the_table_of_masks_is_true():
 
 def test_the_clusterroles_and_policies_of_the_reference_are_those_of_the_chart():
     templates = "".join(text_of(each) for each in (ROOT / "charts" / "rolevend" / "templates").glob("*.yaml"))
-    made = set(re.findall(r'(?:\$name|"rolevend\.name" \.) \}\}-([a-z-]+)', templates)) - {"secrets", "metrics"}
+    made = set(re.findall(r'(?:\$name|"rolevend\.name" \.) \}\}-([a-z-]+)', templates)) - {"secrets", "metrics", "test", "dashboard"}
     named = {name for span in spans(text_of(REFERENCE / "rbac.md")) for name in re.findall(r"^rolevend-([a-z-]+)$", span)}
     assert named - {"handle-key"} == made

@@ -39,6 +39,8 @@ class Resource:
 
 SECRETS = Resource("/api/v1", "secrets")
 NAMESPACES = Resource("/api/v1", "namespaces")
+CONFIG_MAPS = Resource("/api/v1", "configmaps")
+VALIDATING_POLICIES = Resource("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies")
 
 
 class NotFound(Rejected):
@@ -101,8 +103,8 @@ class Cluster:
                 return items, str(page["metadata"]["resourceVersion"])
             query["continue"] = token
 
-    async def create(self, resource: Resource, body: Body, namespace: str | None = None) -> Body:
-        return await self._json("POST", resource.path(namespace), body=body)
+    async def create(self, resource: Resource, body: Body, namespace: str | None = None, *, dry_run: bool = False) -> Body:
+        return await self._json("POST", resource.path(namespace), {"dryRun": "All"} if dry_run else None, body)
 
     async def merge(self, resource: Resource, name: str, patch: Body, namespace: str | None = None, subresource: str | None = None) -> Body:
         """A JSON merge patch; `metadata.uid` or `metadata.resourceVersion` in it are preconditions."""

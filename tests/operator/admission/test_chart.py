@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from rolevend import __version__
+from rolevend.cli import cli
 from rolevend.demo.parts.binaries import Binaries
 from rolevend.settings import Settings
 from tests.support.installed import CHART, Cluster
@@ -66,6 +67,9 @@ def test_it_is_the_version_that_the_code_is():
         ("crds", {"enabled": "yes"}, "crds"),
         ("replicas", 2, "replicas"),
         ("service", {"port": 0}, "port"),
+        ("networkPolicy", {"databases": [{"cidr": "10.0.0.0/8"}]}, "databases"),
+        ("networkPolicy", {"databasePorts": []}, "databasePorts"),
+        ("uninstall", {"timeoutSeconds": 0}, "timeoutSeconds"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_and_named(helm, name, value, word):
@@ -104,13 +108,28 @@ def test_settings_reach_the_operator_as_it_reads_them(render: Render):
     assert (settings.sweep_seconds, settings.log_level, settings.platform_workers) == (1.5, "DEBUG", 8)
 
 
-def test_the_pod_meets_the_restricted_standard_and_only_one_runs(render: Render):
+def test_only_one_operator_runs(render: Render):
     deployment = only(render(), "Deployment")
-    pod = deployment["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
 
     assert deployment["spec"]["replicas"] == 1
     assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert container["args"] == ["operator"]
+    named = {port["name"] for port in container["ports"]}
+    assert {container[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")} <= named
+
+
+def pods(documents: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The spec of every pod that the chart makes: the operator's, the test's, and that of the hook."""
+    templates = {each["kind"]: each["spec"]["template"]["spec"] for each in documents if each["kind"] in ("Deployment", "Job")}
+    return templates | {"Pod": only(documents, "Pod")["spec"]}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Job", "Pod"])
+def test_every_pod_meets_the_restricted_standard(render: Render, kind: str):
+    pod = pods(render())[kind]
+    (container,) = pod["containers"]
+
     assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
@@ -118,25 +137,88 @@ def test_the_pod_meets_the_restricted_standard_and_only_one_runs(render: Render)
         "capabilities": {"drop": ["ALL"]},
     }
     assert container["resources"]["limits"]["memory"]
-    assert container["args"] == ["operator"]
-    named = {port["name"] for port in container["ports"]}
-    assert {container[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")} <= named
 
 
-def test_the_api_server_takes_the_pod_in_a_restricted_namespace(cluster: Cluster, render: Render):
+@pytest.mark.parametrize("kind", ["Deployment", "Job", "Pod"])
+def test_every_pod_runs_where_the_values_say(render: Render, kind: str):
+    pod = pods(render({"nodeSelector": {"pool": "system"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high"}))[kind]
+
+    assert (pod["nodeSelector"], pod["tolerations"], pod["priorityClassName"]) == ({"pool": "system"}, [{"operator": "Exists"}], "high")
+
+
+@pytest.fixture(scope="module")
+def strict(cluster: Cluster) -> str:
     cluster.kubectl("create", "namespace", "strict")
     cluster.kubectl("label", "namespace", "strict", "pod-security.kubernetes.io/enforce=restricted")
-    template = only(render(), "Deployment")["spec"]["template"]
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "operator", "labels": template["metadata"]["labels"]},
-        "spec": template["spec"],
-    }
+    return "strict"
 
-    taken = cluster.call("POST", "/api/v1/namespaces/strict/pods?dryRun=All", pod)
+
+@pytest.mark.parametrize("kind", ["Deployment", "Job", "Pod"])
+def test_the_api_server_takes_every_pod_in_a_restricted_namespace(cluster: Cluster, render: Render, strict: str, kind: str):
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": kind.lower()}, "spec": pods(render())[kind]}
+
+    taken = cluster.call("POST", f"/api/v1/namespaces/{strict}/pods?dryRun=All", pod)
 
     assert taken.ok, taken.message
+
+
+def test_the_api_server_takes_what_protects_the_operator(cluster: Cluster, render: Render, strict: str):
+    documents = render({"networkPolicy": {"enabled": True, "databases": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}})
+    paths = {"NetworkPolicy": "networking.k8s.io/v1", "PodDisruptionBudget": "policy/v1"}
+    for kind, group in paths.items():
+        body = only(documents, kind)
+        body["metadata"]["namespace"] = strict
+        plural = {"NetworkPolicy": "networkpolicies", "PodDisruptionBudget": "poddisruptionbudgets"}[kind]
+
+        taken = cluster.call("POST", f"/apis/{group}/namespaces/{strict}/{plural}?dryRun=All&fieldValidation=Strict", body)
+
+        assert taken.ok, taken.message
+
+
+def test_the_network_policy_lets_out_what_the_operator_needs(render: Render):
+    assert "NetworkPolicy" not in {each["kind"] for each in render()}
+    database = {"ipBlock": {"cidr": "10.1.2.3/32"}}
+    policy = only(render({"networkPolicy": {"enabled": True, "databasePorts": [6432], "databases": [database]}}), "NetworkPolicy")["spec"]
+    deployment = only(render(), "Deployment")["spec"]["template"]
+
+    assert policy["podSelector"]["matchLabels"].items() <= deployment["metadata"]["labels"].items()
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert [({port["port"] for port in rule["ports"]}, rule.get("to")) for rule in policy["egress"]] == [
+        ({53}, None),
+        ({443, 6443}, None),
+        ({6432}, [database]),
+    ]
+
+
+def test_a_drain_of_a_node_takes_one_operator_at_a_time(render: Render):
+    budget = only(render(), "PodDisruptionBudget")["spec"]
+    template = only(render(), "Deployment")["spec"]["template"]
+
+    assert budget["maxUnavailable"] == 1
+    assert budget["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    spread = template["spec"]["topologySpreadConstraints"]
+    assert [each["topologyKey"] for each in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert all(each["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items() for each in spread)
+
+
+def hooks(documents: list[dict[str, Any]], hook: str) -> list[dict[str, Any]]:
+    return [each for each in documents if each["metadata"].get("annotations", {}).get("helm.sh/hook") == hook]
+
+
+def test_before_it_is_uninstalled_all_roles_end(render: Render):
+    documents = render()
+    before = hooks(documents, "pre-delete")
+    (container,) = only(before, "Job")["spec"]["template"]["spec"]["containers"]
+    options = [argument.partition("=")[0] for argument in container["args"][1:]]
+
+    assert {each["kind"] for each in before} == {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Job"}
+    assert container["args"][0] == "drain"
+    assert set(options) < {name for parameter in cli.commands["drain"].params for name in parameter.opts}
+    closing = [each["metadata"]["name"] for each in documents if each["kind"] == "ValidatingAdmissionPolicy"]
+    assert next(each.partition("=")[2] for each in container["args"] if each.startswith("--policy")) in closing
+    assert "--platforms" not in options
+    assert "--platforms" in str(only(hooks(render({"crds": {"keep": False}}), "pre-delete"), "Job"))
+    assert hooks(render({"uninstall": {"drain": False}}), "pre-delete") == []
 
 
 def test_a_digest_wins_over_a_tag(render: Render):
@@ -158,7 +240,7 @@ def test_definitions_are_kept_unless_somebody_says_otherwise(render: Render):
 def test_a_secret_role_in_each_namespace_of_agents_and_in_no_cluster_role(render: Render):
     documents = render({"agentNamespaces": ["one", "two"]})
 
-    roles = {each["metadata"]["namespace"]: each["rules"] for each in documents if each["kind"] == "Role"}
+    roles = {each["metadata"]["namespace"]: each["rules"] for each in documents if each["kind"] == "Role" and "hook" not in str(each)}
     assert roles.keys() == {"rolevend-system", "one", "two"}
     assert all(rules == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create"]}] for rules in roles.values())
     for each in documents:
@@ -178,11 +260,32 @@ def test_the_mutation_is_there_only_where_the_cluster_serves_it(render: Render):
 
 
 def test_monitoring_is_there_when_asked_for(render: Render):
-    assert "ServiceMonitor" not in {each["kind"] for each in render()}
+    assert not {"ServiceMonitor", "PrometheusRule", "ConfigMap"} & {each["kind"] for each in render()}
     monitor = only(render({"serviceMonitor": {"enabled": True}}), "ServiceMonitor")
     service = only(render(), "Service")
     assert monitor["spec"]["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+
+
+def test_alerts_are_those_of_the_file_and_lead_to_their_sections(render: Render):
+    values = {"prometheusRule": {"enabled": True, "runbookUrl": "https://wiki.example.org/rolevend", "labels": {"team": "data"}}}
+    rule = only(render(values), "PrometheusRule")
+    written = yaml.safe_load((CHART / "alerts.yaml").read_text())
+    (group,) = rule["spec"]["groups"]
+
+    assert rule["metadata"]["labels"]["team"] == "data"
+    assert [(each["alert"], each["expr"], each["for"]) for each in group["rules"]] == [
+        (each["alert"], each["expr"], each["for"]) for each in written
+    ]
+    assert [each["annotations"]["summary"] for each in group["rules"]] == [each["summary"] for each in written]
+    assert group["rules"][0]["annotations"]["runbook_url"] == "https://wiki.example.org/rolevend#rolevendabsent"
+
+
+def test_the_dashboard_is_found_by_grafana(render: Render):
+    found = only(render({"grafanaDashboard": {"enabled": True}}), "ConfigMap")
+
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(found["data"]["rolevend.json"]) == json.loads((CHART / "dashboard.json").read_text())
 
 
 def test_an_upgrade_reaches_the_definitions(cluster: Cluster):

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
@@ -49,20 +50,23 @@ def obtain(
     *,
     progress: Progress | None = None,
     environ: Mapping[str, str] = os.environ,
-    build: Builder = gobuild.build,
+    module: gobuild.Module | None = None,
+    build: Builder | None = None,
 ) -> Binaries:
-    """Where `programs` are, which takes minutes the first time, and nothing after that.
+    """Where `programs` of `module` (the Kubernetes programs) are, which takes minutes the first time, and nothing after that.
 
     Safe to call from many processes at once: one builds, the others wait for it. A build that is cut short, at any
     line, leaves nothing that is taken for a program.
     """
-    unknown = set(programs) - set(PROGRAMS)
+    module = module or gobuild.Module()
+    unknown = set(programs) - set(module.packages)
     if unknown:
-        raise MissingProgram(f"cannot obtain {', '.join(sorted(unknown))}: known are {', '.join(PROGRAMS)}")
+        raise MissingProgram(f"cannot obtain {', '.join(sorted(unknown))}: known are {', '.join(module.packages)}")
     found = _present(programs, Path(assets)) if (assets := environ.get("KUBEBUILDER_ASSETS")) else {}
     missing = [program for program in programs if program not in found]
     if missing:
-        found |= _cached(missing, cache_folder(environ), build, progress or Silence())
+        folder = cache_folder(environ) / f"bin-{module.fingerprint}"
+        found |= _cached(missing, folder, build or partial(gobuild.build, module), progress or Silence())
     return Binaries({program: found[program] for program in programs})
 
 
@@ -77,8 +81,7 @@ def _present(programs: Sequence[str], folder: Path) -> dict[str, Path]:
     return {program: path for program in programs if os.access(path := folder / program, os.X_OK) and path.is_file()}
 
 
-def _cached(programs: Sequence[str], cache: Path, build: Builder, progress: Progress) -> dict[str, Path]:
-    folder = cache / f"bin-{gobuild.Module().fingerprint}"
+def _cached(programs: Sequence[str], folder: Path, build: Builder, progress: Progress) -> dict[str, Path]:
     present = _present(programs, folder)
     if len(present) == len(programs):
         return present

@@ -30,12 +30,16 @@ class Module:
         text = (folder / "go.mod").read_text()
         self.folder = folder
         self.go = go_version(_only(r"^go (\S+)$", text))
-        self.kubernetes = _only(r"^\s*k8s\.io/kubernetes (v\S+)", text)
+        kubernetes = re.search(r"^\s*k8s\.io/kubernetes (v\S+)", text, re.MULTILINE)
+        self.kubernetes = kubernetes[1] if kubernetes else None
+        """Its version, where the programs are made of it."""
         self.packages: Mapping[str, str] = {package.rpartition("/")[2]: package for package in _only(r"^tool \(\n(.*?)^\)", text).split()}
 
     @property
     def linker_flags(self) -> str:
         """Stamps the version, without which kopf and helm take the cluster for 0.0."""
+        if self.kubernetes is None:
+            return "-s -w"
         major, minor, *_ = self.kubernetes.removeprefix("v").split(".")
         stamps = {"gitVersion": self.kubernetes, "gitMajor": major, "gitMinor": minor}
         return " ".join(("-s -w", *(f"-X k8s.io/component-base/version.{name}={value}" for name, value in stamps.items())))
@@ -49,12 +53,11 @@ class Module:
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
-def build(programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
-    """Build `programs` into the folder `into`; a Go toolchain that had to be fetched stays in `cache`.
+def build(module: Module, programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
+    """Build `programs` of the module into the folder `into`; a Go toolchain that had to be fetched stays in `cache`.
 
     `MissingProgram` where no Go is to be had, `BuildFailed` where it fails; `into` then holds a part of them.
     """
-    module = Module()
     go = find_go(module.go, cache, os.environ, progress)
     packages = [module.packages[program] for program in programs]
     environment = _environment(os.environ, into)
@@ -90,7 +93,7 @@ def build(programs: Sequence[str], into: Path, cache: Path, progress: Progress) 
 
 def _title(programs: Sequence[str]) -> str:
     """Short enough to leave room on a line."""
-    return " and ".join(programs) if len(programs) <= 2 else f"{len(programs)} Kubernetes programs"
+    return " and ".join(programs) if len(programs) <= 3 else f"{len(programs)} Kubernetes programs"
 
 
 def _follow(process: Process, tell: Callable[[str, int], None]) -> int:

@@ -1,0 +1,150 @@
+"""`rolevend drain`: no role is made any more, and none is left, so that the operator can go.
+
+It asks, as a person would: the operator drops the roles, and must run meanwhile.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from rolevend.errors import NotPermitted, Rejected, Unavailable
+from rolevend.kube.client import CONFIG_MAPS, VALIDATING_POLICIES, AlreadyExists, Body, Cluster, NotFound, Resource
+from rolevend.platforms.base import EndReason
+from rolevend.reconcile.objects import VENDED_ROLES, path_of
+from rolevend.resources import API_VERSION, DataPlatform
+
+_POLL_SECONDS = 0.5
+_PROBE = "rolevend-drain"
+"""The name of a VendedRole that is never made, and of the Agent that it names."""
+_CLOSED = "vending is closed"
+"""How the policy begins what it says."""
+_REASON = "the operator is about to go"
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An object that is still there."""
+
+    kind: str
+    name: str
+    """With the namespace before it, where it has one."""
+    message: str
+    """What its status says about why."""
+
+
+async def drain(kubeconfig: str | None, namespace: str, policy: str, timeout: float, *, platforms: bool, tell: Tell) -> tuple[Left, ...]:
+    """Closes vending, ends every VendedRole, and, where `platforms`, deletes every DataPlatform; what is left after `timeout` seconds.
+
+    `policy` is the chart's ValidatingAdmissionPolicy that refuses requests while a ConfigMap of its name lies in `namespace`.
+    """
+    cluster = await Cluster.connect(kubeconfig)
+    try:
+        return await _Drain(cluster, asyncio.get_running_loop().time() + timeout, tell).run(namespace, policy, platforms=platforms)
+    finally:
+        await cluster.close()
+
+
+class _Drain:
+    def __init__(self, cluster: Cluster, deadline: float, tell: Tell) -> None:
+        self._cluster = cluster
+        self._deadline = deadline
+        self._tell = tell
+
+    async def run(self, namespace: str, policy: str, *, platforms: bool) -> tuple[Left, ...]:
+        await self._close(namespace, policy)
+        self._tell(f"{_CLOSED}: ConfigMap {policy} in namespace {namespace}")
+        left = await self._end(VENDED_ROLES, "VendedRole", self._revoke)
+        if platforms and not left:  # an operator whose platform goes first could not drop what is on it
+            left = await self._end(path_of(DataPlatform), "DataPlatform", self._delete_platform)
+        return left
+
+    async def _close(self, namespace: str, policy: str) -> None:
+        """Returns when the API server refuses requests: it takes up a change of this kind a moment after it was made."""
+        try:
+            owner = (await self._cluster.get(VALIDATING_POLICIES, policy))["metadata"]
+        except NotFound as error:
+            raise Rejected(
+                f"there is no ValidatingAdmissionPolicy {policy}: name that of your release of the chart with --policy"
+            ) from error
+        # It goes with the policy, so that rolevend is open when it is installed again.
+        reference = {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
+            "name": policy,
+            "uid": owner["uid"],
+        }
+        body = {"metadata": {"name": policy, "namespace": namespace, "ownerReferences": [reference]}, "data": {"reason": _REASON}}
+        with contextlib.suppress(AlreadyExists):  # somebody closed it before
+            await self._cluster.create(CONFIG_MAPS, body, namespace)
+        answer = "the API server did not say so"
+        while self._has_time():
+            answer = await self._probe(namespace)
+            if _CLOSED in answer:
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+        raise Unavailable(f"closing vending: requests are not refused yet: {answer}")
+
+    async def _probe(self, namespace: str) -> str:
+        """What the API server says to a request that it is not to carry out."""
+        spec = {"agentRef": {"name": _PROBE}, "user": {"issuer": _PROBE, "subject": _PROBE}, "platformRefs": [{"name": _PROBE}]}
+        body = {"apiVersion": API_VERSION, "kind": "VendedRole", "metadata": {"name": _PROBE, "namespace": namespace}, "spec": spec}
+        try:
+            await self._cluster.create(VENDED_ROLES, body, namespace, dry_run=True)
+        except (NotPermitted, Unavailable) as error:
+            return str(error)
+        return "a request was accepted"
+
+    async def _end(self, kind: Resource, name: str, ask: Callable[[Body], Awaitable[None]]) -> tuple[Left, ...]:
+        """Asks each object once to go; those that are left at the deadline."""
+        asked: set[str] = set()
+        known = -1
+        while True:
+            try:
+                objects, _ = await self._cluster.list(kind)
+                new = [each for each in objects if each["metadata"]["uid"] not in asked]
+                await asyncio.gather(*(ask(each) for each in new))
+                asked |= {each["metadata"]["uid"] for each in new}
+                if len(objects) != known:
+                    self._tell(f"{name}s left: {len(objects)}")
+                    known = len(objects)
+                if not objects:
+                    return ()
+                left = tuple(Left(name, _name(each), _message(each)) for each in objects)
+            except Unavailable as error:
+                left = (Left("API server", "-", str(error)),)
+            if not self._has_time():
+                return left
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _revoke(self, role: Body) -> None:
+        """The reason is written before the object is deleted."""
+        metadata = role["metadata"]
+        if metadata.get("deletionTimestamp"):
+            return
+        ended = {"reason": EndReason.REVOKED.value, "by": "rolevend drain", "message": _REASON}
+        patch = {"metadata": {"uid": metadata["uid"]}, "status": {"ended": ended}}
+        try:
+            await self._cluster.merge(VENDED_ROLES, metadata["name"], patch, metadata["namespace"], "status")
+        except (NotFound, AlreadyExists):
+            return  # it went meanwhile
+        await self._cluster.delete(VENDED_ROLES, metadata["name"], metadata["uid"], metadata["namespace"])
+
+    async def _delete_platform(self, platform: Body) -> None:
+        await self._cluster.delete(path_of(DataPlatform), platform["metadata"]["name"], platform["metadata"]["uid"])
+
+    def _has_time(self) -> bool:
+        return asyncio.get_running_loop().time() < self._deadline
+
+
+def _name(body: Body) -> str:
+    metadata = body["metadata"]
+    return "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
+
+
+def _message(body: Body) -> str:
+    """What the object says of itself: the message of its condition Ready."""
+    conditions = body.get("status", {}).get("conditions", [])
+    return next((each["message"] for each in conditions if each["type"] == "Ready"), "no operator has looked at it")

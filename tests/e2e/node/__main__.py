@@ -1,0 +1,43 @@
+"""The node by hand: ``python -m tests.e2e.node up`` until Ctrl-C, ``clean`` after one that was killed, ``forget`` to free its disk."""
+
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+
+from rolevend.demo.parts.errors import BenchError
+from rolevend.demo.parts.installation import checkout
+from rolevend.demo.parts.progress import progress_for
+from tests.e2e.node.node import Node
+
+
+def main(arguments: Sequence[str]) -> int:
+    try:
+        match arguments:
+            case ["up", *ports]:
+                _up([int(port) for port in ports])
+            case ["clean"]:
+                Node(progress_for()).clean()
+            case ["forget"]:
+                Node(progress_for()).forget()
+            case _:
+                print("usage: python -m tests.e2e.node up [PORT of the machine that pods may reach …] | clean | forget", file=sys.stderr)
+                return 2
+    except BenchError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _up(ports: Sequence[int]) -> None:
+    with Node(progress_for(), exposed=ports) as node:
+        node.provide("registry.example.org/rolevend:0.1.0", checkout())
+        print(f"export KUBECONFIG={shlex.quote(str(node.kubeconfig))} PATH={node.binaries.search_path}:$PATH")
+        print(f"Pods reach {', '.join(f'{node.host}:{port}' for port in ports) or 'no port of this machine'}. Ctrl-C ends the node.")
+        signal.pause()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,81 @@
+"""`rolevend drain` on the real API server, with the chart's policy: nothing is made any more, and what is left is named."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rolevend.demo.parts.installation import NAMESPACE
+from rolevend.resources import API_VERSION
+from tests.support.site import AGENTS, ANNEX, Body, Site
+from tests.support.tenancy import Asked, Tenant
+from tests.support.waiting import eventually
+
+POLICY = "rolevend-closed"
+
+
+def drain(site: Site, *arguments: str, kubeconfig: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "rolevend", "drain", "--kubeconfig", str(kubeconfig or site.control_plane.kubeconfig), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+
+
+def again(asked: Asked) -> Body:
+    """The same request, under another name."""
+    return {**asked.body, "metadata": {"name": f"{asked.name}-again", "namespace": asked.namespace}, "status": {}}
+
+
+@pytest.fixture(autouse=True)
+def opened_again(site: Site) -> Iterator[None]:
+    """The site is shared: whoever comes next may ask."""
+    yield
+    site.cluster.kubectl("delete", "configmap", POLICY, "--namespace", NAMESPACE, "--ignore-not-found")
+    spec = {"agentRef": {"name": "probe"}, "user": {"issuer": "probe", "subject": "probe"}, "platformRefs": [{"name": "probe"}]}
+    probe = {"apiVersion": API_VERSION, "kind": "VendedRole", "metadata": {"name": "probe", "namespace": AGENTS}, "spec": spec}
+    eventually(lambda: site.cluster.create(probe, dry_run=True).ok)
+
+
+def test_every_role_ends_and_no_request_comes_in(site: Site, tenant: Tenant) -> None:
+    tenant.ready_to_ask()
+    asked = [tenant.ask().ready(), tenant.ask().ready()]
+    with asked[0].database.session(asked[0].login()) as session:
+        session.execute("SELECT 1")
+
+        done = drain(site)
+
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert "VendedRoles left: 0" in done.stderr
+    assert not any(each.has_role() for each in asked)
+    assert all(each.is_gone() for each in asked)
+    assert [each.database.ended(each.role) for each in asked] == ["Revoked", "Revoked"]
+    refused = site.cluster.create(again(asked[0]))
+    assert refused.status == 403
+    assert "vending is closed: the operator is about to go; it opens when ConfigMap rolevend-closed" in refused.message
+
+
+def test_what_is_left_is_named_and_requests_stay_refused(site: Site, tenant: Tenant) -> None:
+    tenant.ready_to_ask(ANNEX)
+    asked = tenant.ask(platform=ANNEX).ready()
+    site.annex.server.stop()
+    try:
+        done = drain(site, "--timeout", "8")
+
+        assert done.returncode == 1
+        assert f"left: VendedRole {asked.namespace}/{asked.name}: PlatformUnavailable: cannot drop on" in done.stdout
+        assert f"to open it again: kubectl delete configmap {POLICY} --namespace {NAMESPACE}" in done.stderr
+        assert "vending is closed" in site.cluster.create(again(asked)).message
+    finally:
+        site.annex.server.start()
+    assert drain(site).returncode == 0
+    assert not asked.has_role()
+
+
+def test_without_the_charts_policy_nothing_is_ended(site: Site, tenant: Tenant) -> None:
+    asked = tenant.ready_to_ask().ask().ready()
+
+    done = drain(site, "--policy", "other-closed")
+
+    assert done.returncode == 1
+    assert "there is no ValidatingAdmissionPolicy other-closed: name that of your release of the chart with --policy" in done.stderr
+    assert asked.has_role()
