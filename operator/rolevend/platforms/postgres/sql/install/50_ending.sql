@@ -4,12 +4,13 @@
 SET LOCAL ROLE rv_owner;
 
 -- Takes on the rights of a role that is to go: pg_terminate_backend and DROP OWNED ask for them. A superuser has them already.
--- With the caller's rights, and called by functions of rv_owner only, which made the role.
+-- With the caller's rights, and called by functions of rv_owner only, which made the role. It waits for whoever has the role locked,
+-- so it comes after the closing.
 CREATE OR REPLACE FUNCTION rolevend.act_for(p_role name) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT pg_has_role(p_role, 'USAGE') THEN
+    IF NOT (SELECT pg_has_role(oid, 'USAGE') FROM pg_roles WHERE rolname = p_role) THEN
         EXECUTE format('GRANT %I TO CURRENT_USER WITH INHERIT TRUE, SET FALSE', p_role);
     END IF;
 END
@@ -39,11 +40,8 @@ BEGIN
     END IF;
 
     SELECT oid, rolcanlogin INTO r FROM pg_roles WHERE rolname = p_role;
-    IF r.oid = coalesce(l.role_oid, r.oid) THEN
-        PERFORM rolevend.act_for(p_role);
-        IF r.rolcanlogin THEN
-            EXECUTE format('ALTER ROLE %I NOLOGIN', p_role);
-        END IF;
+    IF r.rolcanlogin AND r.oid = coalesce(l.role_oid, r.oid) THEN
+        EXECUTE format('ALTER ROLE %I NOLOGIN', p_role);
     END IF;
     IF l.role_oid IS NULL AND r.oid IS NOT NULL THEN
         UPDATE rolevend.lease SET role_oid = r.oid WHERE role = p_role;
@@ -121,6 +119,9 @@ BEGIN
         IF l.revoked_at IS NULL THEN
             RAISE EXCEPTION 'close % first', p_role USING ERRCODE = 'RV003';
         END IF;
+        IF o = l.role_oid THEN
+            PERFORM rolevend.act_for(p_role);
+        END IF;
 
         -- pg_terminate_backend with a timeout would look only every 100 ms.
         FOR i IN 1..10 LOOP
@@ -167,6 +168,13 @@ BEGIN
         RAISE EXCEPTION 'between 1 and 60 roles a call' USING ERRCODE = '22023';
     END IF;
     PERFORM rolevend.share_patience(cardinality(p_roles));
+    BEGIN
+        PERFORM rolevend.act_for(closed.role)
+           FROM (SELECT l.role FROM rolevend.lease AS l JOIN pg_roles AS r ON r.oid = l.role_oid AND r.rolname = l.role
+                  WHERE l.role = ANY (p_roles) AND l.revoked_at IS NOT NULL ORDER BY l.role) AS closed;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;   -- one of them is locked: then each tries for itself, and says what is in its way
+    END;
     FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
         asked := asked || jsonb_build_object(role, rolevend.end_sessions(role));
     END LOOP;
