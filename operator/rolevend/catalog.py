@@ -1,9 +1,11 @@
 """What a platform holds: tables, columns, their types and tags. Values only; reading a platform is a driver's work."""
 
 import enum
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from hashlib import sha256
 
 from rolevend.model import Tag
 
@@ -91,6 +93,22 @@ class Catalog:
             tables += any(each.column is None for each in here)
             columns += sum(any(each.column is not None and matches(each.column, column.name) for each in here) for column in table.columns)
         return tables, columns
+
+
+def digest(catalog: Catalog) -> str:
+    """The same for catalogs with the same tables, columns, types, tags and obstacles."""
+    told = [
+        [
+            *(table.id.schema, table.id.name, table.obstacle, _told(table.tags)),
+            [[column.name, column.native_type, column.family.value, _told(column.tags)] for column in table.columns],
+        ]
+        for _, table in sorted(catalog.tables.items())
+    ]
+    return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
+
+
+def _told(tags: frozenset[Tag]) -> list[list[str]]:
+    return sorted([tag.key, tag.value] for tag in tags)
 
 
 def matches(pattern: str, name: str) -> bool:

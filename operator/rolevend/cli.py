@@ -169,6 +169,39 @@ def drain(kubeconfig: str | None, namespace: str, policy: str, timeout: float, *
 
 
 @cli.group()
+def audit() -> None:
+    """Work with files of audit events."""
+
+
+@audit.command("verify")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE...")
+@click.option("--expect", default="", metavar="HASH", help="An event with this hash must be there: the last one of an earlier look.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def audit_verify(files: tuple[str, ...], expect: str, output: str) -> None:
+    """Say whether every audit event is there as it was written: older files first, - is standard input.
+
+    A line that was altered, removed, moved or cut off is named, and the exit status is 1.
+    """
+    import json
+    from dataclasses import asdict
+
+    from rolevend.app.audit import verify
+
+    found = verify(files, expect)
+    if output == "json":
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        for problem in found.problems:
+            click.echo(f"PROBLEM {problem}")
+        for note in found.notes:
+            click.echo(f"note: {note}")
+        outcome = f"{len(found.problems)} problems" if found.problems else "all of them as they were written"
+        click.echo(f"{found.events} events, {outcome}; the last one has the hash {found.head or '(none)'}")
+    if found.problems:
+        sys.exit(_FAILED)
+
+
+@cli.group()
 def platform() -> None:
     """Prepare a database for vended roles: see what would change, then do exactly that."""
 

@@ -9,7 +9,8 @@
     └── Unavailable                 try again later, for ever
         ├── PlatformUnavailable     the platform does not answer, or refuses our credential
         ├── PlatformBusy            the platform answers, but something there is in the way (a lock, a live session)
-        └── ClusterUnavailable      the Kubernetes API does not answer
+        ├── ClusterUnavailable      the Kubernetes API does not answer
+        └── AuditUnavailable        no audit event can be written, so nothing is vended
 
 Messages are one line, begin in lower case, say what was attempted on what, and never hold a secret.
 """
@@ -58,3 +59,7 @@ class PlatformBusy(Unavailable):
 
 class ClusterUnavailable(Unavailable):
     """The Kubernetes API does not answer."""
+
+
+class AuditUnavailable(Unavailable):
+    """No audit event can be written. What would leave no trace is not done."""

@@ -30,6 +30,17 @@ class ObjectName:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """One version of one object in the cluster: what a decision is traced to."""
+
+    kind: str
+    name: str
+    """`namespace/name`, or the name alone for a kind of the cluster."""
+    uid: Uid
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class User:
     """The person an agent acts for, as an identity provider names them."""
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +20,7 @@ class Settings(BaseModel):
     probe_host: str = Field("0.0.0.0", description="Where probes and metrics listen.")  # noqa: S104 - kubelet comes from outside the pod
     probe_port: int = Field(8080, ge=0, le=65535, description="0: any free port.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    audit_file: Path | None = Field(None, description="A file that audit events are appended to; without one they go to standard output.")
     platform_poll_seconds: float = Field(15, gt=0, description="How often each platform is asked for its catalog and for drift.")
     platform_retry_seconds: float = Field(2, gt=0, description="How soon a platform that does not answer is asked again.")
     sweep_seconds: float = Field(60, gt=0, description="How often objects and roles are held against each other.")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from click.testing import CliRunner
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.resources import kind_named
+from rolevend.telemetry.chain import Chain
+from rolevend.vending.audit import Body, Event, EventType
 
 ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"
 
@@ -23,7 +26,7 @@ def run(*arguments: str) -> str:
 
 
 def test_every_command_explains_itself():
-    for command in ((), ("operator",), ("who",), ("crds",), ("demo",), ("platform", "plan"), ("platform", "install")):
+    for command in ((), ("operator",), ("who",), ("crds",), ("demo",), ("audit", "verify"), ("platform", "plan"), ("platform", "install")):
         assert "Usage:" in run(*command, "--help")
 
 
@@ -63,3 +66,19 @@ def test_a_mistake_is_told_without_a_traceback(arguments: tuple[str, ...], said:
     assert answer.returncode != 0
     assert said in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_audit_verify_names_what_is_wrong_and_fails(tmp_path: Path):
+    made = Chain("/rolevend/clusters/c", "c1")
+    moment = datetime(2026, 11, 24, tzinfo=UTC)
+    lines = [made.append(Event(f"e{number}", EventType.STARTED, "pod", moment, Body())) for number in range(3)]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.write_bytes(b"".join(lines))
+    cut.write_bytes(lines[0] + lines[2])
+
+    assert f"3 events, all of them as they were written; the last one has the hash {made.head}" in run("audit", "verify", str(whole))
+    failed = CliRunner().invoke(cli, ["audit", "verify", str(cut)])
+    assert failed.exit_code == 1
+    assert f"PROBLEM {cut}:2: 1 event is missing between {cut}:1 and here" in failed.stdout
+    assert json.loads(run("audit", "verify", str(whole), "-o", "json"))["problems"] == []
+    assert CliRunner().invoke(cli, ["audit", "verify", str(whole), "--expect", "0" * 64]).exit_code == 1

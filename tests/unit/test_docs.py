@@ -307,6 +307,12 @@ def test_the_table_of_masks_is_true():
 
 def test_the_clusterroles_and_policies_of_the_reference_are_those_of_the_chart():
     templates = "".join(text_of(each) for each in (ROOT / "charts" / "rolevend" / "templates").glob("*.yaml"))
-    made = set(re.findall(r'(?:\$name|"rolevend\.name" \.) \}\}-([a-z-]+)', templates)) - {"secrets", "metrics", "test", "dashboard"}
+    made = set(re.findall(r'(?:\$name|"rolevend\.name" \.) \}\}-([a-z-]+)', templates)) - {
+        "secrets",
+        "metrics",
+        "test",
+        "dashboard",
+        "records",
+    }
     named = {name for span in spans(text_of(REFERENCE / "rbac.md")) for name in re.findall(r"^rolevend-([a-z-]+)$", span)}
     assert named - {"handle-key"} == made

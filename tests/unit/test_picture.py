@@ -36,7 +36,7 @@ def platform(name: str = "warehouse", after: int = 0) -> DataPlatform:
 
 
 def answering(identifier: str = "server-1", *drift: Drift) -> PlatformState:
-    return PlatformState(None, ServerFacts("18.4", identifier), catalog(*TABLES), drift)
+    return PlatformState(None, ServerFacts("18.4", identifier), catalog(*TABLES), drift=drift)
 
 
 def painted(states: dict[PlatformName, PlatformState] | None = None, **objects: Any) -> Picture:

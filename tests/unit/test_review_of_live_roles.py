@@ -17,6 +17,7 @@ from rolevend.policy.statement import ColumnSelector, Policy
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import Observed
 from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
 from rolevend.reconcile.roles import Standing
 from rolevend.telemetry.metrics import Metrics
@@ -96,6 +97,7 @@ class Operator:
             cast(Observed, nothing),
             cast(Platforms, nothing),
             cast(CredentialStore, nothing),
+            cast(Record, nothing),
             Metrics(),
             lambda: NOW,
             lambda count: b"0" * count,

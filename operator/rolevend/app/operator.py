@@ -14,6 +14,7 @@ import kopf
 
 from rolevend.errors import RolevendError, Unavailable
 from rolevend.kube.client import NAMESPACES, Cluster
+from rolevend.kube.handles import HandleRecords
 from rolevend.kube.secrets import CredentialSecrets, Login, handle_key
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platforms import postgres
@@ -24,10 +25,12 @@ from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import Observed
 from rolevend.reconcile.picture import Painter
 from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
 from rolevend.reconcile.sweep import Sweeper
 from rolevend.resources import DataPlatform, values
 from rolevend.settings import Settings
+from rolevend.telemetry.audit import Journal
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
 
@@ -104,9 +107,11 @@ class Operator:
         self._observed = Observed(cluster, Painter(cluster_id, key), metrics, now)
         self._platforms = Platforms(cluster, settings, self._build, self._platform_changed, self._drifted, self._in_use, self._waiting)
         store = CredentialSecrets(cluster)
-        self._lifecycle = Lifecycle(cluster, self._observed, self._platforms, store, metrics, now, secrets.token_bytes)
+        self._journal = Journal(settings.audit_file, f"/rolevend/clusters/{cluster_id}", now, lambda: secrets.token_hex(8), metrics)
+        record = Record(self._journal, HandleRecords(cluster, settings.namespace), now)
+        self._lifecycle = Lifecycle(cluster, self._observed, self._platforms, store, record, metrics, now, secrets.token_bytes)
         self._review = Review(self._lifecycle, lambda: self._observed.directory)
-        self._sweeper = Sweeper(cluster, self._lifecycle, self._review, self._platforms, settings, metrics, now)
+        self._sweeper = Sweeper(cluster, self._lifecycle, self._review, self._platforms, record, settings, metrics, now)
         health.observed, health.sweeper = self._observed, self._sweeper
 
     async def run(self) -> None:
@@ -124,6 +129,7 @@ class Operator:
                     task.cancel()
         finally:
             await self._platforms.stop()
+            await self._journal.close()
 
     def _build(self, platform: DataPlatform, programmer: Login, vendor: Login) -> Platform:
         return postgres.PostgresPlatform(

@@ -79,10 +79,10 @@ def decide(user: Attributes, index: Index) -> Entitlement | Denial:
 def switch(user: Attributes, index: Index) -> Switches | Denial:
     """The first half of `decide`, and the cheap one: which grants are on. Many users share what comes of it."""
     values = {key: frozenset(given) for key, given in user}
-    covering = [(place, policy) for place, policy in enumerate(index.policies) if _covers(policy.users, values)]
+    covers = covering(user, index)
     switched_on: list[tuple[int, int]] = []
     withheld: list[Withheld] = []
-    for place, policy in covering:
+    for place, policy in covers:
         for number, grant_set in enumerate(policy.grant_sets):
             lack = _lack(policy.id, grant_set.demands, values)
             if lack is None:
@@ -90,8 +90,14 @@ def switch(user: Attributes, index: Index) -> Switches | Denial:
             elif lack not in withheld:
                 withheld.append(lack)
     if not switched_on:
-        return _denial([policy for _, policy in covering], withheld, index)
+        return _denial([policy for _, policy in covers], withheld, index)
     return Switches(tuple(switched_on), tuple(withheld))
+
+
+def covering(user: Attributes, index: Index) -> list[tuple[int, CompiledPolicy]]:
+    """The policies that cover `user`, each with its place in the index, whether they grant anything or not."""
+    values = {key: frozenset(given) for key, given in user}
+    return [(place, policy) for place, policy in enumerate(index.policies) if _covers(policy.users, values)]
 
 
 def entitlement(switches: Switches, index: Index) -> Entitlement:

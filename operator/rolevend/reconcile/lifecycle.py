@@ -1,5 +1,6 @@
 """One VendedRole from its first event to its last: what the handlers call. Parses, asks the directory, lets `vending` act, reports."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -13,11 +14,13 @@ from rolevend.platforms.base import Ending, EndReason, Randomness
 from rolevend.reconcile.clock import Clock
 from rolevend.reconcile.objects import VENDED_ROLES, Observed
 from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.record import Record
 from rolevend.reconcile.roles import Roles, Standing, is_ready, request_of, standing_of
 from rolevend.reconcile.status import Report, dropping, granted, refused, unready, vended
 from rolevend.resources import VendedRole, parse
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.directory import Granted, Request, Undecided, ended_by
+from rolevend.vending.audit import End
+from rolevend.vending.directory import Directory, Granted, Request, Undecided, ended_by
 from rolevend.vending.vend import CredentialStore, end, vend
 
 _log = logging.getLogger(__name__)
@@ -45,6 +48,7 @@ class Lifecycle:
         observed: Observed,
         platforms: Platforms,
         store: CredentialStore,
+        record: Record,
         metrics: Metrics,
         now: Callable[[], datetime],
         randomness: Randomness,
@@ -56,6 +60,7 @@ class Lifecycle:
         self._observed = observed
         self._platforms = platforms
         self._store = store
+        self._record = record
         self._metrics = metrics
         self._now = now
         self._randomness = randomness
@@ -67,6 +72,7 @@ class Lifecycle:
             self.roles.gone(uid)
             self._revoking.discard(uid)
             self.clock.remove(uid)
+            self._record.forget(uid)
             return
         try:
             standing = standing_of(_ending(body))
@@ -87,7 +93,8 @@ class Lifecycle:
         if is_ready(role) or self._now() >= request.expires_at:
             return Outcome({})
         started = time.perf_counter()
-        verdict = self._observed.directory.verdict(request, begun=role.status.role_name is not None)
+        directory = self._observed.directory
+        verdict = directory.verdict(request, begun=role.status.role_name is not None)
         self._metrics.decision_seconds.observe(time.perf_counter() - started)
         if not isinstance(verdict, Granted):
             if role.status.role_name is not None and verdict.withdrawn:
@@ -97,10 +104,13 @@ class Lifecycle:
             status = refused(report, verdict)
             if isinstance(verdict, Undecided):
                 return Outcome(status)
+            condition = role.status.condition("Granted")
+            if condition is None or (condition.reason, condition.message) != (verdict.reason, verdict.message):
+                await self._record.denied(request, verdict.reason, verdict.message, directory)
             self._metrics.denials.labels(request.platform, verdict.reason).inc()
             return Outcome(status, Event("Warning", "Denied", verdict.message))
         try:
-            live = await self._vend(request, verdict, report)
+            live = await self._vend(request, verdict, directory, report)
         except Overtaken as error:
             await self._revoke(request, verdict.lease.role, "PolicyChanged", str(error))
             return Outcome({})
@@ -118,7 +128,7 @@ class Lifecycle:
         message = f"{live} on {request.platform} reads {len(verdict.profile.tables)} tables until {request.expires_at:%H:%M:%S} UTC"
         return Outcome(vended(report, verdict, request), Event("Normal", "Vended", message))
 
-    async def _vend(self, request: Request, verdict: Granted, report: Report) -> str:
+    async def _vend(self, request: Request, verdict: Granted, directory: Directory, report: Report) -> str:
         at_work = self._platforms.get(request.platform)
         executor = at_work.executor if at_work else None  # one for the whole vend: it may be replaced while we write
         if executor is None:
@@ -126,9 +136,14 @@ class Lifecycle:
         recorded = report.role.status.role_name
         if recorded is not None and recorded != verdict.lease.role:
             raise Overtaken(f"{recorded} was begun under another handle")
+        await self._record.handles(request, verdict, directory)
+        # On record before anything exists on a platform: why it may, and the intent. A drop needs nothing but this object.
+        writing = [self._record.granted(request, verdict, directory)]
         if recorded is None:
-            # The intent is on record before anything exists on a platform: a drop needs nothing but this object.
-            await self._patch_status(request, granted(report, verdict, request))
+            writing.append(self._patch_status(request, granted(report, verdict, request)))
+        for outcome in await asyncio.gather(*writing, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
         live = await vend(request, verdict, executor, self._store, self._randomness)
         return live.role
 
@@ -158,7 +173,20 @@ class Lifecycle:
         except RolevendError:
             self._metrics.drop_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
             raise
-        self._metrics.drop_seconds.labels(request.platform, "dropped").observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._metrics.drop_seconds.labels(request.platform, "dropped").observe(seconds)
+        ended = role.status.ended
+        end_of_role = End(
+            role=RoleName(name),
+            reason=reason,
+            due_at=request.expires_at if reason is EndReason.EXPIRED else role.metadata.deletion_timestamp or self._now(),
+            outcome=dropped,
+            seconds=seconds,
+            by=ended.by if ended else None,
+            message=ended.message if ended else None,
+            profile=role.status.platforms[0].profile if role.status.platforms else None,
+        )
+        await self._record.dropped(request, end_of_role)
         _log.info(
             "dropped",
             extra={

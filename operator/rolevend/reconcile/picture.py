@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from rolevend.catalog import TagAssignment
 from rolevend.errors import InvalidInput
-from rolevend.model import ClusterId, PlatformName
+from rolevend.model import ClusterId, ObjectName, PlatformName, Version
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Policy
 from rolevend.reconcile.judgement import Judgement, judge_binding, judge_platforms, judge_policy, judge_unique, person_keys, reach, reached
@@ -13,7 +13,7 @@ from rolevend.reconcile.platforms import PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, values
 from rolevend.resources.status import Finding
 from rolevend.vending.directory import Agent as RegisteredAgent
-from rolevend.vending.directory import AgentTerms, Directory, Person, PlatformTerms, Shapes
+from rolevend.vending.directory import AgentTerms, Directory, Person, PlatformTerms, Shapes, Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Painter:
             platforms=terms,
             namespaces=objects.namespaces,
             shapes=shapes,
+            sources=_sources(objects, terms, states),
             unsure=objects.unreadable_tags,
             pending=pending,
         )
@@ -116,6 +117,24 @@ class Painter:
         return shapes
 
 
+def _sources(
+    objects: Objects, terms: Mapping[PlatformName, PlatformTerms], states: Mapping[PlatformName, PlatformState]
+) -> dict[PlatformName, Sources]:
+    policies: dict[PlatformName, dict[ObjectName, Version]] = {name: {} for name in terms}
+    bindings: dict[PlatformName, list[Version]] = {name: [] for name in terms}
+    for policy in objects.policies:
+        for name, _ in reached(policy, [ref.name for ref in policy.spec.platform_refs], terms):
+            policies[name][values.object_name(policy)] = values.version(policy)
+    for binding in objects.bindings:
+        for name, _ in reached(binding, [ref.name for ref in binding.spec.platform_refs], terms):
+            bindings[name].append(values.version(binding))
+    return {
+        name: Sources(values.version(platform), policies[name], tuple(sorted(bindings[name])), state.catalog_digest)
+        for platform in objects.platforms
+        if (state := states.get(name := PlatformName(platform.name))) is not None
+    }
+
+
 def _agent(agent: Agent) -> RegisteredAgent:
     return RegisteredAgent(
         name=values.object_name(agent),
@@ -123,11 +142,12 @@ def _agent(agent: Agent) -> RegisteredAgent:
         may_assert=agent.spec.on_behalf_of.assertion == "Trusted",
         users=values.agent_users(agent),
         longest_seconds=agent.spec.limits.max_expiration_seconds,
+        version=values.version(agent),
     )
 
 
 def _person(person: UserAttributes) -> Person:
-    return Person(*values.known_user(person))
+    return Person(*values.known_user(person), version=values.version(person))
 
 
 def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from rolevend.catalog import Catalog
+from rolevend.catalog import Catalog, digest
 from rolevend.errors import ClusterUnavailable, RolevendError
 from rolevend.kube.client import Cluster, Resource
 from rolevend.kube.secrets import Login, login
@@ -35,6 +35,7 @@ class PlatformState:
     """Reason and message, or None while it answers with both credentials."""
     facts: ServerFacts | None = None
     catalog: Catalog | None = None
+    catalog_digest: str = ""
     drift: tuple[Drift, ...] = ()
 
 
@@ -174,7 +175,10 @@ class Platforms:
             catalog = await executor.catalog(at_work.schemas)
             if catalog == at_work.state.catalog:
                 catalog = at_work.state.catalog  # the same object: whoever compares catalogs is done at once
-            return PlatformState(None, facts, catalog, await executor.drift())
+                catalog_digest = at_work.state.catalog_digest
+            else:
+                catalog_digest = await asyncio.to_thread(digest, catalog)
+            return PlatformState(None, facts, catalog, catalog_digest, await executor.drift())
         except _OtherServer as error:
             return replace(at_work.state, problem=(SERVER_CHANGED, str(error)))
         except RolevendError as error:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, PlatformName, RoleName, Uid
-from rolevend.resources import VendedRole, values
+from rolevend.resources import REQUESTED_BY, VendedRole, values
 from rolevend.vending.directory import Granted, Request
 
 
@@ -78,6 +78,7 @@ def request_of(role: VendedRole) -> Request:
         platform=PlatformName(role.spec.platform_refs[0].name),
         created_at=role.metadata.creation_timestamp,
         expiration_seconds=role.spec.expiration_seconds,
+        requested_by=role.metadata.annotations.get(REQUESTED_BY),
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -13,9 +14,11 @@ from rolevend.reconcile.executor import Executor
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import VENDED_ROLES
 from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
+from rolevend.vending.audit import End
 from rolevend.vending.sweep import Orphans
 
 _log = logging.getLogger(__name__)
@@ -28,6 +31,7 @@ class Sweeper:
         lifecycle: Lifecycle,
         review: Review,
         platforms: Platforms,
+        record: Record,
         settings: Settings,
         metrics: Metrics,
         now: Callable[[], datetime],
@@ -39,6 +43,7 @@ class Sweeper:
         self._lifecycle = lifecycle
         self._review = review
         self._platforms = platforms
+        self._record = record
         self._settings = settings
         self._metrics = metrics
         self._now = now
@@ -52,6 +57,7 @@ class Sweeper:
             try:
                 await self.sweep()
                 self._review.wake()  # what failed is tried again
+                await self._record.write_orphans()
             except RolevendError as error:
                 _log.warning("sweep: %s", error)
 
@@ -92,12 +98,15 @@ class Sweeper:
             _log.warning("sweeping: %s", error, extra={"platform": name})
 
     async def _drop(self, name: PlatformName, executor: Executor, ending: Ending) -> None:
+        started, due_at = time.perf_counter(), self._now()
         dropped = await executor.drop(ending)
         if dropped.error is not None:
             _log.warning("dropping an orphan: %s", dropped.error, extra={"platform": name, "role": ending.role})
             return
         self._metrics.orphan_roles.labels(name).inc()
         _log.warning("dropped an orphan: no object claims it", extra={"platform": name, "role": ending.role})
+        end = End(ending.role, ending.reason, due_at, dropped, time.perf_counter() - started, by="Sweep", message="no object claims it")
+        self._record.orphan_dropped(ending.uid, name, end)
 
     def measure(self) -> None:
         """Brings the gauges of every platform up to date."""

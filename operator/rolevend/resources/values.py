@@ -5,7 +5,7 @@ from typing import assert_never
 
 from rolevend.catalog import TableId, TagAssignment, matches
 from rolevend.errors import InvalidInput
-from rolevend.model import AgentHandle, Attributes, ObjectName, Tag, User, UserHandle
+from rolevend.model import AgentHandle, Attributes, ObjectName, Tag, Uid, User, UserHandle, Version
 from rolevend.platforms.base import Address
 from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
@@ -22,6 +22,11 @@ from rolevend.resources.vended_role import VendedRole
 
 def object_name(resource: Resource) -> ObjectName:
     return ObjectName(resource.namespace, resource.name)
+
+
+def version(resource: Resource) -> Version:
+    name = f"{resource.namespace}/{resource.name}".removeprefix("/")
+    return Version(resource.kind, name, Uid(resource.uid), resource.generation)
 
 
 def user(name: UserName) -> User:

@@ -47,6 +47,10 @@ class Metrics:
         self.denials = Counter(
             "rolevend_denials", "Requests that policy, agent or platform denied", ["platform", "reason"], registry=self.registry
         )
+        self.audit_events = Counter("rolevend_audit_events", "Audit events that were written", ["type"], registry=self.registry)
+        self.audit_failures = Counter(
+            "rolevend_audit_failures", "Audit events that could not be written; what waits for one is tried again", registry=self.registry
+        )
         self.policy_errors = Gauge("rolevend_policy_errors", "Objects that are not accepted", ["kind"], registry=self.registry)
         self.platform_up = Gauge(
             "rolevend_platform_up", "Whether the platform answered with both credentials", ["platform"], registry=self.registry

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle
+from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, attribute_keys, contains, plan
 from rolevend.policy.decision import Denial, entitlement, switch
@@ -27,6 +27,8 @@ class Request:
     platform: PlatformName
     created_at: datetime
     expiration_seconds: int
+    requested_by: str | None = None
+    """Who created the object, where the cluster writes that down."""
 
     @property
     def expires_at(self) -> datetime:
@@ -43,6 +45,7 @@ class Agent:
     users: tuple[Requirement, ...]
     """What the attributes of a user must meet for the agent to act for them."""
     longest_seconds: int
+    version: Version | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,19 @@ class Person:
     user: User
     handle: UserHandle | None
     attributes: Attributes
+    version: Version | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The versions of what the verdicts of one platform are made of."""
+
+    platform: Version
+    policies: Mapping[ObjectName, Version]
+    bindings: tuple[Version, ...]
+    """Every TagBinding that reaches the platform, sorted."""
+    catalog: str
+    """Digest of the tables and columns as they were read there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +167,7 @@ class Directory:
     """Labels by namespace."""
     shapes: Mapping[PlatformName, Shapes] = field(default_factory=dict)
     """Only of platforms whose catalog was read."""
+    sources: Mapping[PlatformName, Sources] = field(default_factory=dict)
     unsure: Mapping[PlatformName, str] = field(default_factory=dict)
     """Platforms of which something cannot be read that may be in the way of a grant: nothing is decided there, and why."""
     pending: str = "nothing was read yet"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rolevend.model import RoleName
+from rolevend.model import RoleName, UserHandle
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import Credential, Dropped, Ending, Randomness, Vended
 from rolevend.vending.directory import Granted, Request
@@ -32,6 +32,12 @@ class AwaitedPlatform(Protocol):
 class CredentialStore(Protocol):
     async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:
         """Stores `fresh` for the request, or answers what an earlier run stored. Raises Conflict if the place is somebody else's."""
+        ...
+
+
+class Handles(Protocol):
+    async def claim(self, lease: Lease, user_handle: UserHandle) -> None:
+        """Both handles of the lease's role stand for its agent and its user, for ever. Raises Conflict if one is somebody else's."""
         ...
 
 

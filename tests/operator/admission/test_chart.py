@@ -81,7 +81,7 @@ def test_a_value_that_cannot_be_is_refused_and_named(helm, name, value, word):
 
 def test_every_setting_of_the_operator_can_be_set_and_no_other():
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["properties"]
-    decided_by_the_pod = {"namespace", "kubeconfig", "probe_host", "probe_port"}
+    decided_by_the_pod = {"namespace", "kubeconfig", "probe_host", "probe_port", "audit_file"}
 
     assert {_snake(name) for name in schema} == Settings.model_fields.keys() - decided_by_the_pod
 
@@ -240,12 +240,32 @@ def test_definitions_are_kept_unless_somebody_says_otherwise(render: Render):
 def test_a_secret_role_in_each_namespace_of_agents_and_in_no_cluster_role(render: Render):
     documents = render({"agentNamespaces": ["one", "two"]})
 
-    roles = {each["metadata"]["namespace"]: each["rules"] for each in documents if each["kind"] == "Role" and "hook" not in str(each)}
+    roles = {
+        each["metadata"]["namespace"]: each["rules"]
+        for each in documents
+        if each["kind"] == "Role" and each["metadata"]["name"] == "rolevend-secrets"
+    }
     assert roles.keys() == {"rolevend-system", "one", "two"}
     assert all(rules == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create"]}] for rules in roles.values())
     for each in documents:
         if each["kind"] == "ClusterRole":
             assert not any("secrets" in rule["resources"] or "*" in rule["resources"] + rule["verbs"] for rule in each["rules"])
+
+
+def test_audit_events_go_to_a_volume_when_there_is_one_and_else_to_standard_output(render: Render):
+    def pod(values: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+        spec = only(render(values), "Deployment")["spec"]["template"]["spec"]
+        return spec, {each["name"] for each in spec["containers"][0]["env"]}
+
+    plain, environment = pod({})
+    assert "volumes" not in plain
+    assert "ROLEVEND_AUDIT_FILE" not in environment
+    kept, environment = pod({"audit": {"volume": {"persistentVolumeClaim": {"claimName": "trail"}}}})
+    assert kept["volumes"] == [{"name": "audit", "persistentVolumeClaim": {"claimName": "trail"}}]
+    (mount,) = kept["containers"][0]["volumeMounts"]
+    (file,) = [each["value"] for each in kept["containers"][0]["env"] if each["name"] == "ROLEVEND_AUDIT_FILE"]
+    assert file.startswith(f"{mount['mountPath']}/")
+    assert kept["securityContext"]["fsGroup"] == 65532
 
 
 def test_the_mutation_is_there_only_where_the_cluster_serves_it(render: Render):

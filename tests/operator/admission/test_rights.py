@@ -36,6 +36,14 @@ def test_the_operator_reads_and_creates_secrets_where_it_must_and_never_overwrit
     assert allowed == {"get", "create"}
 
 
+def test_the_operator_writes_records_of_handles_once_and_only_in_its_own_namespace(cluster: Cluster):
+    verbs = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+
+    assert {verb for verb in verbs if cluster.may(OPERATOR, verb, "configmaps", namespace=SYSTEM)} == {"get", "create"}
+    for namespace in (AGENTS, ELSEWHERE, "kube-system"):
+        assert not any(cluster.may(OPERATOR, verb, "configmaps", namespace=namespace) for verb in verbs)
+
+
 def test_the_operator_is_really_refused_a_secret_elsewhere(cluster: Cluster):
     cluster.kubectl("create", "secret", "generic", "other", "--namespace", ELSEWHERE, "--from-literal=a=b")
 

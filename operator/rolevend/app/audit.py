@@ -1,0 +1,43 @@
+"""`rolevend audit verify`, and the events of one role for `rolevend who`: from files of audit events."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rolevend.errors import InvalidInput
+from rolevend.telemetry.chain import Line, Verified
+from rolevend.telemetry.chain import verify as verify_lines
+
+STANDARD_INPUT = "-"
+
+
+def verify(files: Sequence[str], expect: str = "") -> Verified:
+    """Older files first."""
+    return verify_lines(_lines(files), expect)
+
+
+def events_of(request_uid: str, files: Sequence[str]) -> list[dict[str, Any]]:
+    """The events about one request, in order; one that was written twice is here once. Their chain is not verified."""
+    found: dict[str, dict[str, Any]] = {}
+    for line in _lines(files):
+        if request_uid.encode() not in line.text:
+            continue
+        try:
+            event = json.loads(line.text)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and event.get("data", {}).get("requestUid") == request_uid:
+            found.setdefault(str(event["id"]), event)
+    return list(found.values())
+
+
+def _lines(files: Iterable[str]) -> Iterator[Line]:
+    for name in files:
+        try:
+            with sys.stdin.buffer if name == STANDARD_INPUT else Path(name).open("rb") as file:
+                for number, text in enumerate(file, start=1):
+                    yield Line(f"{name}:{number}", text)
+        except OSError as error:
+            raise InvalidInput(name, f"cannot be read: {error.strerror or error}") from error

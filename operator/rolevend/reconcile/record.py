@@ -1,0 +1,76 @@
+"""What is written down before a role exists, and after it is gone: whom its handles stand for, and the audit events."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from rolevend.errors import Conflict
+from rolevend.model import PlatformName, ProfileName, Uid
+from rolevend.vending.audit import End, Event, Trail, denied, dropped, granted, orphan_dropped
+from rolevend.vending.directory import Directory, Granted, Request
+from rolevend.vending.evidence import Given, given
+from rolevend.vending.vend import Handles
+
+_MOST_PROFILES = 200
+
+
+class Record:
+    """Remembers, for as long as an object stands, which events it has: a step that is tried again writes none twice. After a restart
+    it may; the event then has the same id."""
+
+    def __init__(self, trail: Trail, handles: Handles, now: Callable[[], datetime]) -> None:
+        self._trail = trail
+        self._handles = handles
+        self._now = now
+        self._last: dict[Uid, str] = {}
+        self._untold: dict[str, Event] = {}
+        self._orphans: list[Event] = []
+        self._given: dict[ProfileName, Given] = {}
+
+    async def handles(self, request: Request, verdict: Granted, directory: Directory) -> None:
+        """Raises Conflict where a handle of the role stands for somebody else; that is a denial, and is recorded as one."""
+        try:
+            await self._handles.claim(verdict.lease, verdict.user_handle)
+        except Conflict as error:
+            await self.denied(request, "Conflict", str(error), directory)
+            raise
+
+    async def granted(self, request: Request, verdict: Granted, directory: Directory) -> None:
+        """Raises AuditUnavailable: then nothing may be made."""
+        await self._tell(request.uid, granted(request, verdict, directory, self._told(verdict), self._now()))
+
+    async def denied(self, request: Request, reason: str, message: str, directory: Directory) -> None:
+        await self._tell(request.uid, denied(request, reason, message, directory, self._now()))
+
+    async def dropped(self, request: Request, end: End) -> None:
+        """Raises AuditUnavailable: then the object must stay, and this be called again. What it said first is what is written."""
+        event = dropped(request, end, self._now())
+        event = self._untold.setdefault(event.id, event)
+        await self._trail.record(event)
+        self._untold.pop(event.id, None)
+
+    def orphan_dropped(self, uid: Uid, platform: PlatformName, end: End) -> None:
+        """No object waits for it, so it is kept until `write_orphans`."""
+        self._orphans.append(orphan_dropped(uid, platform, end, self._now()))
+
+    async def write_orphans(self) -> None:
+        """Raises AuditUnavailable; what is not written then is written by the next call."""
+        while self._orphans:
+            await self._trail.record(self._orphans[0])
+            del self._orphans[0]
+
+    def forget(self, uid: Uid) -> None:
+        self._last.pop(uid, None)
+
+    async def _tell(self, uid: Uid, event: Event) -> None:
+        if self._last.get(uid) != event.id:
+            await self._trail.record(event)
+            self._last[uid] = event.id
+
+    def _told(self, verdict: Granted) -> Given:
+        """Rendering a thousand tables takes longer than vending them."""
+        name = verdict.profile.name
+        if name not in self._given:
+            if len(self._given) >= _MOST_PROFILES:
+                self._given.clear()
+            self._given[name] = given(verdict.profile)
+        return self._given[name]

@@ -1,0 +1,185 @@
+"""The chain of audit events: each line names the hash of the line before it, so a line that was altered or is missing shows. Pure.
+
+A chain begins with an event `started` and belongs to one process and one file. Its hashes have no key: who can write the file can
+make a whole new chain. So keep the last hash elsewhere, and let `verify` expect it.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from rolevend.vending.audit import Event, EventType, as_json
+
+BEGINNING = "0" * 64
+"""The `previoushash` of an event that nothing went before."""
+_SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
+_MARKS = {"specversion", "chain", "previoushash", "hash"}
+"""What has one of these was an event once."""
+_SEAL_BYTES = len(',"hash":""}') + 64
+
+
+@dataclass(slots=True)
+class Chain:
+    """Where a chain stands. `source` says which cluster, `name` which chain."""
+
+    source: str
+    name: str
+    head: str = BEGINNING
+    length: int = 0
+
+    def append(self, event: Event) -> bytes:
+        """The line of `event`, with its end: a CloudEvent in the JSON format, with the chain in extension attributes."""
+        envelope = {
+            "specversion": "1.0",
+            "id": event.id,
+            "source": self.source,
+            "type": event.type.value,
+            "subject": event.subject,
+            "time": as_json(event.time),
+            "datacontenttype": "application/json",
+            "data": as_json(event.body),
+            "chain": self.name,
+            "sequence": str(self.length + 1),
+            "previoushash": self.head,
+        }
+        text = json.dumps(envelope, separators=(",", ":")).removesuffix("}").encode()
+        self.head = sha256(text).hexdigest()
+        self.length += 1
+        return text + b',"hash":"' + self.head.encode() + b'"}\n'
+
+
+def hash_of(line: bytes) -> str | None:
+    """The hash that stands at the end of an event's line; None where it is not that of the line."""
+    line = line.rstrip(b"\r\n")
+    seal = _SEAL.fullmatch(line[-_SEAL_BYTES:])
+    right = seal is not None and sha256(line[:-_SEAL_BYTES]).hexdigest().encode() == seal[1]
+    return seal[1].decode() if seal is not None and right else None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    where: str
+    """Such as `audit.ndjson:7`."""
+    text: bytes
+
+
+@dataclass(slots=True)
+class Verified:
+    """What became of a look at whole files. Without `problems` every event that was ever written between the first and the last one is
+    there, as it was written."""
+
+    events: int = 0
+    passed_over: int = 0
+    """Lines of JSON that are no events, such as log lines in the output of a pod."""
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What need not be wrong, and what a person should know."""
+    head: str = ""
+    """Hash of the last event."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    where: str
+    sequence: int
+    hash: str
+    type: str
+
+
+def verify(lines: Iterable[Line], expect: str = "") -> Verified:
+    """In the order in which they were written, older files first. `expect` is a hash that must be there."""
+    verifier = _Verifier(expect)
+    for line in lines:
+        verifier.take(line)
+    return verifier.end()
+
+
+class _Verifier:
+    def __init__(self, expect: str) -> None:
+        self._found = Verified()
+        self._chains: dict[str, _Link] = {}
+        self._torn: Line | None = None
+        self._expected = expect
+
+    def take(self, line: Line) -> None:
+        event = _json(line.text)
+        if event is not None and event.keys().isdisjoint(_MARKS):
+            self._found.passed_over += 1
+            return
+        if event is None:
+            self._tear()
+            self._torn = line
+            return
+        hash_ = hash_of(line.text)
+        sequence = str(event.get("sequence"))
+        if hash_ is None or not sequence.isdecimal():
+            self._tear()
+            self._problem(line, f"event {event.get('id')} was altered: it is not what its hash was made of")
+            hash_, sequence = str(event.get("hash")), sequence if sequence.isdecimal() else "0"
+        self._link(line, event, _Link(line.where, int(sequence), hash_, str(event.get("type"))))
+
+    def _link(self, line: Line, event: dict[str, object], link: _Link) -> None:
+        chain, previous = str(event.get("chain")), str(event.get("previoushash"))
+        before = self._chains.get(chain)
+        if self._torn is not None and link.sequence == 1 and previous == (self._found.head or BEGINNING):
+            self._found.notes.append(f"{self._torn.where}: is cut short, as a process leaves it that is killed while it writes")
+            self._torn = None
+        self._tear()
+        if before is not None:
+            for problem in _follows(before, link, previous):
+                self._problem(line, problem)
+        elif link.sequence == 1:
+            if previous not in (BEGINNING, self._found.head) and self._found.events:
+                self._problem(line, f"a process began here after event {previous[:12]}…, which is not there: the end before it was cut off")
+            elif previous != BEGINNING and not self._found.events:
+                self._found.notes.append(f"{line.where}: what went before is in an older file, which ends with hash {previous}")
+        elif not self._found.events:
+            self._found.notes.append(f"{line.where}: begins with event {link.sequence} of its chain; what went before is in an older file")
+        else:
+            self._problem(line, f"events 1 to {link.sequence - 1} of chain {chain} are missing before it")
+        self._chains[chain] = link
+        self._found.events += 1
+        self._found.head = link.hash
+        if link.hash == self._expected:
+            self._expected = ""
+
+    def end(self) -> Verified:
+        self._tear()
+        found = self._found
+        for link in self._chains.values():
+            if link.type != EventType.STOPPED:
+                found.notes.append(
+                    f"{link.where}: nothing says that the process which wrote this was told to stop: it runs, it was killed, or what "
+                    "followed was cut off"
+                )
+        if self._expected:
+            found.problems.append(f"no event has the expected hash {self._expected}: it was cut off, or its file is not among these")
+        return found
+
+    def _problem(self, line: Line, problem: str) -> None:
+        self._found.problems.append(f"{line.where}: {problem}")
+
+    def _tear(self) -> None:
+        if self._torn is not None:
+            self._problem(self._torn, "cannot be read as an event: it was altered, or cut off")
+            self._torn = None
+
+
+def _follows(before: _Link, link: _Link, previous: str) -> Iterator[str]:
+    missing = link.sequence - before.sequence - 1
+    if missing > 0:
+        yield f"{missing} {'event is' if missing == 1 else 'events are'} missing between {before.where} and here"
+    elif missing < 0:
+        yield f"is event {link.sequence} of its chain, and comes after event {before.sequence} ({before.where}): a copy, or out of order"
+    elif previous != before.hash:
+        yield f"does not follow from {before.where}: one of the two was altered"
+
+
+def _json(text: bytes) -> dict[str, object] | None:
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None

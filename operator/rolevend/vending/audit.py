@@ -1,0 +1,247 @@
+"""Audit events: what was decided and on what grounds, and how it ended. Pure; who writes them down is above.
+
+An event's id follows from the request's uid and from what the event says: a step that runs twice says the same event twice.
+The docstrings of `Body` and of its parts are the reference of the format (docs/reference/audit.md).
+"""
+
+import dataclasses
+import enum
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Protocol
+
+from rolevend.errors import InvalidInput
+from rolevend.model import PlatformName, RoleName, Uid
+from rolevend.naming import parse_role_name
+from rolevend.platforms.base import Dropped, EndReason
+from rolevend.vending.directory import Directory, Granted, Request
+from rolevend.vending.evidence import AttributeRead, Given, ObjectRead, TableGiven, evidence
+
+_PROOF = "Asserted"
+
+
+class EventType(enum.StrEnum):
+    """What an event tells of."""
+
+    STARTED = "dev.rolevend.audit.started"
+    """The first event of a chain: `previoushash` is that of the last event which the file held before, or zeros."""
+    STOPPED = "dev.rolevend.audit.stopped"
+    """The last event of a chain whose process was told to stop. A process that is killed writes none."""
+    GRANTED = "dev.rolevend.granted"
+    """A request is granted, and its role is made. Written before the role exists, so there is no role without it; a vend that fails
+    for good leaves it without a role."""
+    DENIED = "dev.rolevend.denied"
+    """A request is refused. Written again only when the reason or the message is another one."""
+    DROPPED = "dev.rolevend.dropped"
+    """A role was looked for and is gone, with its sessions. Written before the VendedRole goes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """The member `data` of every event: one flat object. What does not apply, or is not known, is left out."""
+
+    role: RoleName | None = None
+    """Name of the role on the platform."""
+    request: str | None = None
+    """The VendedRole: `namespace/name`. Left out for an orphan."""
+    request_uid: Uid | None = None
+    """Its uid, which is also the last part of the role's name."""
+    requested_by: str | None = None
+    """The Kubernetes user who created it, where the cluster writes that down (Kubernetes 1.36 and later)."""
+    requested_at: datetime | None = None
+    """When it was created."""
+    platform: PlatformName | None = None
+    """Name of the DataPlatform."""
+    agent: str | None = None
+    """The Agent: `namespace/name`."""
+    agent_handle: str | None = None
+    """As in the role's name."""
+    user_issuer: str | None = None
+    """The identity provider that names the user."""
+    user_subject: str | None = None
+    """The user, as that provider names them."""
+    user_handle: str | None = None
+    """As in the role's name."""
+    user_proof: str | None = None
+    """What shows that it is this user. `Asserted`: the agent named the user, and is trusted to."""
+    expires_at: datetime | None = None
+    """When the role stops working."""
+    reason: str | None = None
+    """Of a denial: the reason of the condition `Granted`, or `Conflict` where a handle was somebody else's."""
+    message: str | None = None
+    """Of a denial: why, and the way out. Of an end: why, where it was revoked."""
+    attributes: tuple[AttributeRead, ...] | None = None
+    """What the decision read of the user: the attributes that the Agent or a policy of the platform asks for."""
+    attributes_left_out: tuple[str, ...] | None = None
+    """Keys of attributes that were read, too, and are too long to be told here."""
+    objects: tuple[ObjectRead, ...] | None = None
+    """The versions of the objects that the decision read: DataPlatform, Agent, UserAttributes, the policies that cover the user, and
+    the TagBindings of the platform."""
+    objects_left_out: int | None = None
+    """How many more there are."""
+    policy_digest: str | None = None
+    """Digest of the versions of all AccessPolicies and TagBindings of the platform, also of those that are not in `objects`."""
+    catalog_digest: str | None = None
+    """Digest of the tables and columns that were read from the platform."""
+    profile: str | None = None
+    """The profile: its name is a digest of all tables, row filters and masks that were given."""
+    table_count: int | None = None
+    """How many tables the role can read."""
+    tables: tuple[TableGiven, ...] | None = None
+    """What the role can read, table by table."""
+    tables_left_out: int | None = None
+    """How many more there are."""
+    ended: EndReason | None = None
+    """What ended the role: `Released`, `Expired`, `Revoked` or `Orphaned`."""
+    ended_by: str | None = None
+    """Who, where the operator did it: as `status.ended.by`. For a release the audit log of the API server knows."""
+    ended_at: datetime | None = None
+    """When the role had been looked for and was gone."""
+    sessions_ended: int | None = None
+    """How many sessions of the role were ended. Of a drop that was done in several runs, those of the last one."""
+    drop_seconds: float | None = None
+    """How long the drop took, from the first statement to the last look."""
+    late_seconds: float | None = None
+    """From the moment in which the role was to end (its expiry, or the deletion of the VendedRole) to `endedAt`."""
+    version: str | None = None
+    """Of `started`: the version of rolevend."""
+    host: str | None = None
+    """Of `started`: the pod or machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    id: str
+    type: EventType
+    subject: str
+    """The role's name; for a denial the VendedRole; for the chain's own events the host."""
+    time: datetime
+    body: Body
+
+
+class Trail(Protocol):
+    async def record(self, event: Event) -> None:
+        """Returns when the event is written for good. Raises AuditUnavailable, and may then have written it all the same."""
+        ...
+
+
+def granted(request: Request, verdict: Granted, directory: Directory, given: Given, now: datetime) -> Event:
+    lease, profile = verdict.lease, verdict.profile
+    shape = _digest(profile.name, [[key, list(values)] for key, values in lease.attributes])
+    return Event(
+        f"{request.uid}/granted/{shape}",
+        EventType.GRANTED,
+        lease.role,
+        now,
+        Body(
+            **_request(request),
+            **evidence(directory, request),
+            role=lease.role,
+            agent_handle=lease.agent_handle,
+            user_handle=verdict.user_handle,
+            user_proof=_PROOF,
+            expires_at=lease.expires_at,
+            profile=profile.name,
+            table_count=len(profile.tables),
+            tables=given.tables,
+            tables_left_out=given.left_out or None,
+        ),
+    )
+
+
+def denied(request: Request, reason: str, message: str, directory: Directory, now: datetime) -> Event:
+    return Event(
+        f"{request.uid}/denied/{_digest(reason, message)}",
+        EventType.DENIED,
+        str(request.name),
+        now,
+        Body(**_request(request), **evidence(directory, request), user_proof=_PROOF, reason=reason, message=message),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A role that was looked for and is gone."""
+
+    role: RoleName
+    reason: EndReason
+    due_at: datetime
+    """When it was to end."""
+    outcome: Dropped
+    seconds: float
+    by: str | None = None
+    message: str | None = None
+    profile: str | None = None
+
+
+def dropped(request: Request, end: End, now: datetime) -> Event:
+    return _dropped(request.uid, end, now, {**_request(request), "expires_at": request.expires_at, "user_proof": _PROOF})
+
+
+def orphan_dropped(uid: Uid, platform: PlatformName, end: End, now: datetime) -> Event:
+    return _dropped(uid, end, now, {"request_uid": uid, "platform": platform})
+
+
+def _dropped(uid: Uid, end: End, now: datetime, about: dict[str, Any]) -> Event:
+    body = Body(
+        **about,
+        **_handles(end.role),
+        role=end.role,
+        profile=end.profile,
+        message=end.message,
+        ended=end.reason,
+        ended_by=end.by,
+        ended_at=now,
+        sessions_ended=end.outcome.sessions_ended,
+        drop_seconds=round(end.seconds, 6),
+        late_seconds=round(max(0.0, (now - end.due_at).total_seconds()), 3),
+    )
+    return Event(f"{uid}/dropped/{end.reason.value}", EventType.DROPPED, end.role, now, body)
+
+
+def as_json(value: Any) -> Any:
+    """As it stands in an event: camelCase, times in RFC 3339, without what is None."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        case enum.Enum():
+            return value.value
+        case tuple() | list():
+            return [as_json(each) for each in value]
+        case _ if dataclasses.is_dataclass(value):
+            members = ((member.name, getattr(value, member.name)) for member in dataclasses.fields(value))
+            return {json_name(name): as_json(each) for name, each in members if each is not None}
+        case _:
+            return value
+
+
+def json_name(field: str) -> str:
+    first, *others = field.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def _request(request: Request) -> dict[str, Any]:
+    return {
+        "request": str(request.name),
+        "request_uid": request.uid,
+        "requested_by": request.requested_by,
+        "requested_at": request.created_at,
+        "platform": request.platform,
+        "agent": str(request.agent),
+        "user_issuer": request.user.issuer,
+        "user_subject": request.user.subject,
+    }
+
+
+def _handles(role: RoleName) -> dict[str, Any]:
+    try:
+        parts = parse_role_name(role)
+    except InvalidInput:  # an orphan may have any name
+        return {}
+    return {"agent_handle": parts.agent, "user_handle": parts.user}
+
+
+def _digest(*parts: Any) -> str:
+    return sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,159 @@
+"""What a decision read and what it gave, in the words of an audit event: bounded, whatever the size of policies and tables. Pure."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, TypeVar, assert_never
+
+from rolevend.model import Attributes, Uid, Version
+from rolevend.plan import Cell, ColumnShape, Profile, TableShape
+from rolevend.policy.decision import covering
+from rolevend.policy.expression import Condition, render
+from rolevend.policy.index import Index
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial
+from rolevend.vending.directory import Directory, Request
+
+_MOST_TABLE_BYTES = 32_768
+_MOST_ATTRIBUTE_BYTES = 16_384
+_MOST_OBJECTS = 100
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeRead:
+    key: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRead:
+    kind: str
+    name: str
+    """`namespace/name`, or the name alone."""
+    uid: Uid
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnGiven:
+    name: str
+    shows: str
+    """A mask such as `Nullify` or `Partial(4)`; several, for rows of different policies, as `Clear where … else Hash`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableGiven:
+    table: str
+    rows: tuple[str, ...]
+    """Row filters: a row is shown if one of them holds. Empty: every row."""
+    clear: tuple[str, ...]
+    """Columns that are shown as they are, in every row that is shown."""
+    masked: tuple[ColumnGiven, ...]
+    """The other columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a profile gives, as far as there is room to tell."""
+
+    tables: tuple[TableGiven, ...]
+    left_out: int
+
+
+def given(profile: Profile) -> Given:
+    told = _within(_MOST_TABLE_BYTES, profile.tables, _table)
+    return Given(told, len(profile.tables) - len(told))
+
+
+def evidence(directory: Directory, request: Request) -> dict[str, Any]:
+    """Fields of `audit.Body`: what the verdict on `request` was made of."""
+    sources = directory.sources.get(request.platform)
+    agent = directory.agents.get(request.agent)
+    person = directory.people.get(request.user)
+    shapes = directory.shapes.get(request.platform)
+    known = person.attributes if person else Attributes()
+    asked = {requirement.key for requirement in agent.users} if agent else set()
+    read: list[Version | None] = [
+        sources.platform if sources else None,
+        agent.version if agent else None,
+        person.version if person else None,
+    ]
+    if shapes is not None:
+        asked |= _keys(shapes.index)
+        if sources is not None:
+            read += [sources.policies.get(policy.id) for _, policy in covering(known, shapes.index)]
+            read += sources.bindings
+    objects = [ObjectRead(each.kind, each.name, each.uid, each.generation) for each in read if each is not None]
+    attributes = [AttributeRead(key, values) for key, values in known.only(asked)]
+    told = _within(_MOST_ATTRIBUTE_BYTES, attributes, lambda each: each)
+    return {
+        "attributes": told,
+        "attributes_left_out": tuple(each.key for each in attributes[len(told) :]) or None,
+        "objects": tuple(objects[:_MOST_OBJECTS]),
+        "objects_left_out": max(0, len(objects) - _MOST_OBJECTS) or None,
+        "policy_digest": _digest([*sources.policies.values(), *sources.bindings]) if sources else None,
+        "catalog_digest": (sources.catalog or None) if sources else None,
+    }
+
+
+def _keys(index: Index) -> set[str]:
+    """The attributes that any policy of the index asks for."""
+    keys = {requirement.key for policy in index.policies for requirement in policy.users}
+    return keys | {demand.attribute for policy in index.policies for grants in policy.grant_sets for demand in grants.demands}
+
+
+def _digest(versions: Iterable[Version]) -> str:
+    told = [[each.kind, each.name, each.uid, each.generation] for each in sorted(versions)]
+    return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
+
+
+def _within(room: int, things: Sequence[T], tell: Any) -> tuple[Any, ...]:
+    """The first of `things`, told, that have room in about so many bytes."""
+    told = []
+    for thing in things:
+        each = tell(thing)
+        room -= len(ascii(each))  # as long as its JSON, nearly
+        if room < 0:
+            break
+        told.append(each)
+    return tuple(told)
+
+
+def _table(shape: TableShape) -> TableGiven:
+    every_row = any(condition.predicate is None for condition in shape.rows)
+    clear = tuple(column.name for column in shape.columns if column.cells == _CLEAR)
+    masked = tuple(ColumnGiven(column.name, _shows(column)) for column in shape.columns if column.cells != _CLEAR)
+    return TableGiven(str(shape.table), () if every_row else tuple(map(_filter, shape.rows)), clear, masked)
+
+
+_CLEAR = (Cell((), Clear()),)
+
+
+def _shows(column: ColumnShape) -> str:
+    cells = [_cell(cell) for cell in column.cells]
+    return " else ".join(cells if not column.cells[-1].conditions else [*cells, "Nullify"])
+
+
+def _cell(cell: Cell) -> str:
+    where = " or ".join(f"({_filter(condition)})" for condition in cell.conditions)
+    return f"{_mask(cell.mask)} where {where}" if where else _mask(cell.mask)
+
+
+def _filter(condition: Condition) -> str:
+    return "true" if condition.predicate is None else render(condition.predicate)
+
+
+def _mask(mask: Mask) -> str:
+    match mask:
+        case Clear() | Hash() | Nullify():
+            return type(mask).__name__
+        case Partial(keep_last):
+            return f"Partial({keep_last})"
+        case DateTrunc(unit):
+            return f"DateTrunc({unit.value})"
+        case Constant(value):
+            return f"Constant({value!r})"
+        case _:
+            assert_never(mask)

@@ -1,0 +1,277 @@
+"""The record of a vend against reality: for every role there is an event, written before the role, and one more when it is gone."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolevend.app.audit import verify
+from tests.support.site import AGENTS, DOMAIN, WAREHOUSE, Body, Site
+from tests.support.tenancy import ISSUER, Asked, Tenant
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def trail(site: Site, tmp_path: Path) -> "Trail":
+    """The operator, started again with an audit file of its own; afterwards as it was."""
+    site.operator.stop()
+    trail = Trail(site, tmp_path / "audit.ndjson")
+    trail.start()
+    yield trail
+    site.operator.stop()
+    site.start_operator()
+
+
+class Trail:
+    def __init__(self, site: Site, file: Path) -> None:
+        self.site = site
+        self.file = file
+
+    def start(self) -> None:
+        self.site.start_operator({"AUDIT_FILE": str(self.file)})
+
+    def killed_and_started(self) -> None:
+        self.site.operator.kill()
+        self.start()
+
+    def all(self) -> list[Body]:
+        if not self.file.exists():
+            return []
+        return [json.loads(line) for line in self.file.read_bytes().splitlines(keepends=True) if line.endswith(b"}\n")]
+
+    def of(self, asked: Asked) -> list[Body]:
+        """The events about one request, each once, whatever the number of times that it was written."""
+        found: dict[str, Body] = {}
+        for event in self.all():
+            if event["data"].get("requestUid") == asked.uid:
+                assert found.setdefault(event["id"], event)["data"]["platform"] == event["data"]["platform"]
+        return list(found.values())
+
+    def kinds(self, asked: Asked) -> list[str]:
+        return [event["type"].removeprefix("dev.rolevend.") for event in self.of(asked)]
+
+    def is_whole(self) -> bool:
+        found = verify([str(self.file)])
+        assert found.problems == []
+        return found.events > 0
+
+
+def test_a_vend_and_its_end_are_told_with_all_that_was_read_and_given(trail: Trail, tenant: Tenant):
+    site = tenant.site
+    person, agent = tenant.person(handle=f"P{tenant.handle}"), tenant.agent()
+    policy = tenant.policy()
+    site.told(policy, "Ready", "True")
+    asked = tenant.ask().ready()
+    (granted,) = trail.of(asked)
+
+    told = granted["data"]
+    assert (granted["type"], granted["subject"]) == ("dev.rolevend.granted", asked.role)
+    assert granted["source"].endswith(site.cluster.call("GET", "/api/v1/namespaces/kube-system").body["metadata"]["uid"])
+    assert (
+        told.items()
+        >= {
+            "role": asked.role,
+            "request": f"{AGENTS}/{asked.name}",
+            "platform": WAREHOUSE,
+            "agent": f"{AGENTS}/{tenant.name}",
+            "userSubject": f"anna.{tenant.name}",
+            "userIssuer": ISSUER,
+            "userHandle": f"P{tenant.handle}",
+            "userProof": "Asserted",
+            "profile": asked.status["platforms"][0]["profile"],
+            "tableCount": 1,
+        }.items()
+    )
+    assert told["tables"] == [
+        {
+            "table": "claims.people",
+            "rows": ["\"country\" IN (user_attr('countries'))"],
+            "clear": ["person_id", "full_name", "birth_date", "country"],
+            "masked": [{"name": "ssn", "shows": "Nullify"}],
+        }
+    ]
+    assert {"key": "countries", "values": ["AT", "DE"]} in told["attributes"]
+    read = {(each["kind"], each["uid"], each["generation"]) for each in told["objects"]}
+    platform = site.cluster.read({"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}).body
+    for body in (person, agent, policy, platform):
+        assert (body["kind"], body["metadata"]["uid"], body["metadata"]["generation"]) in read
+
+    with site.warehouse.session(asked.login()) as session:
+        session.execute("SELECT 1")
+        asked.delete()
+        asked.gone()
+    _, dropped = trail.of(asked)
+    assert (
+        dropped["data"].items() >= {"role": asked.role, "ended": "Released", "sessionsEnded": 1, "agent": f"{AGENTS}/{tenant.name}"}.items()
+    )
+    assert 0 < dropped["data"]["dropSeconds"] < 30
+    assert dropped["data"]["lateSeconds"] >= 0
+    assert trail.is_whole()
+
+
+def test_who_asked_is_told_where_the_cluster_writes_it_down(trail: Trail, tenant: Tenant):
+    asked = tenant.ready_to_ask().ask().ready()
+
+    (granted,) = trail.of(asked)
+    assert granted["data"].get("requestedBy") == (asked.now() or {})["metadata"].get("annotations", {}).get("rolevend.dev/requested-by")
+
+
+def test_each_way_to_end_is_told_with_who_ended_it(trail: Trail, tenant: Tenant):
+    site = tenant.site
+    tenant.agent()
+    tenant.person()
+    policy = tenant.policy()
+    expired, released = tenant.ask(seconds=5).ready(), tenant.ask().ready()
+    released.delete()
+    for asked in (expired, released):
+        asked.gone()
+    revoked = tenant.ask().ready()
+    site.patch(policy, {"rowFilter": "country = 'FR'"})
+    revoked.gone()
+
+    ends = {asked: trail.of(asked)[-1]["data"] for asked in (expired, released, revoked)}
+    assert [(each["ended"], each.get("endedBy")) for each in ends.values()] == [
+        ("Expired", None),
+        ("Released", None),
+        ("Revoked", "PolicyChanged"),
+    ]
+    assert "no longer granted unchanged" in ends[revoked]["message"]
+    assert ends[expired]["lateSeconds"] < 30
+
+
+def test_an_orphan_that_the_sweep_drops_is_told(trail: Trail, tenant: Tenant):
+    site = tenant.ready_to_ask().site
+    site.cluster.bind("firefighter", "rolevend-breakglass", AGENTS)
+    asked = tenant.ask().ready()
+    site.operator.kill()
+    asked.delete()
+    assert site.cluster.patch(asked.body, {"metadata": {"finalizers": []}}, user="firefighter").ok
+
+    trail.start()
+
+    eventually(lambda: trail.kinds(asked) == ["granted", "dropped"])
+    assert trail.of(asked)[-1]["data"].items() >= {"ended": "Orphaned", "endedBy": "Sweep", "platform": WAREHOUSE}.items()
+
+
+def test_a_denial_is_told_once_and_again_when_it_is_another_one(trail: Trail, tenant: Tenant):
+    tenant.agent()
+    tenant.policy()
+    asked = tenant.ask()
+    asked.refused("NoPolicy", granted="False")
+    (denied,) = trail.of(asked)
+    assert (
+        denied["data"].items() >= {"reason": "NoPolicy", "userSubject": f"anna.{tenant.name}", "request": f"{AGENTS}/{asked.name}"}.items()
+    )
+
+    tenant.person(countries=[])
+    asked.refused("AttributeMissing", granted="False")
+    trail.killed_and_started()
+    later = tenant.ask()
+    later.refused("AttributeMissing", granted="False")
+
+    assert [event["data"]["reason"] for event in trail.of(asked)] == ["NoPolicy", "AttributeMissing"]
+    assert f"policy {DOMAIN}/{tenant.name}" in trail.of(asked)[-1]["data"]["message"]
+    written = Counter(event["id"] for event in trail.all() if event["data"].get("requestUid") == asked.uid)
+    assert set(written.values()) == {1}, "what the status says already is not told again"
+
+
+def test_what_was_not_decided_is_not_told(trail: Trail, tenant: Tenant):
+    asked = tenant.ask()
+    asked.refused("AgentUnknown", granted="Unknown")
+
+    asked.delete()
+    asked.gone()
+
+    assert trail.of(asked) == []
+
+
+def test_killed_again_and_again_it_leaves_no_role_without_its_event_and_no_end_without_one(trail: Trail, tenant: Tenant):
+    """At every moment a role on the platform has its event; an event that is there twice has one id."""
+    site = tenant.ready_to_ask().site
+    asked: list[Asked] = []
+    vended = "SELECT count(*) FROM rolevend.lease WHERE uid = ANY (%s)"
+    for _ in range(4):
+        asked += [tenant.ask() for _ in range(6)]
+        for each in asked[-9:-6]:
+            each.delete()
+        uids = [each.uid for each in asked]
+        wanted = len(asked) - 3
+        eventually(lambda uids=uids, wanted=wanted: site.warehouse.ask(vended, uids)[0][0] >= wanted)  # type: ignore[misc]
+        site.operator.kill()
+        told = {event["data"]["requestUid"] for event in trail.all() if event["type"] == "dev.rolevend.granted"}
+        roles = {uid for (uid,) in site.warehouse.ask("SELECT uid FROM rolevend.lease WHERE uid = ANY (%s)", uids)}
+        assert roles <= told
+        trail.start()
+
+    for each in asked:
+        each.delete()
+    for each in asked:
+        each.gone()
+
+    assert {each.name: trail.kinds(each) for each in asked} == {each.name: ["granted", "dropped"] for each in asked}
+    assert trail.is_whole()
+
+
+def test_while_nothing_can_be_written_nothing_is_vended_and_roles_go_all_the_same(trail: Trail, tenant: Tenant):
+    site = tenant.ready_to_ask().site
+    standing = tenant.ask().ready()
+    login = standing.login()
+    trail.file.rename(trail.file.with_suffix(".1"))
+    trail.file.mkdir()
+
+    waiting = tenant.ask()
+    message = waiting.refused("AuditUnavailable")
+    standing.delete()
+    eventually(lambda: not standing.has_role())
+
+    assert f"writing an audit event to {trail.file}: Is a directory; nothing is vended until that works" in message
+    assert site.warehouse.refuses(login)
+    assert site.warehouse.ask("SELECT 1 FROM rolevend.lease WHERE uid = %s", waiting.uid) == []
+    assert site.metric("rolevend_audit_failures_total") > 0
+
+    trail.file.rmdir()
+    waiting.ready()
+    standing.gone()
+    assert trail.kinds(standing) == ["dropped"]
+    assert verify([str(trail.file.with_suffix(".1")), str(trail.file)]).problems == []
+
+
+def test_a_handle_is_never_vended_for_somebody_else_also_when_its_agent_or_its_person_is_gone(trail: Trail, tenant: Tenant):
+    site, handle = tenant.site, f"H{tenant.handle}"
+    person, agent = tenant.person("anna", handle=handle), tenant.agent()
+    tenant.policy()
+    tenant.ask("anna").ready()
+    for body in (person, agent):
+        site.remove(body)
+    trail.killed_and_started()
+
+    other = tenant.make("UserAttributes", tenant.person_spec("bob", handle), f"bob.{tenant.name}")
+    tenant.agent()
+    site.told(other, "Ready", "True")
+    asked = tenant.ask("bob")
+    message = asked.refused("Conflict")
+    assert f"spec.user: the handle {handle} of this user is that of anna.{tenant.name} ({ISSUER}) for ever" in message
+    assert [(event["type"], event["data"]["reason"]) for event in trail.of(asked)] == [("dev.rolevend.denied", "Conflict")]
+    assert site.warehouse.ask("SELECT 1 FROM rolevend.lease WHERE uid = %s", asked.uid) == []
+
+    site.patch(other, {"handle": f"B{tenant.handle}"})
+    asked.ready(within=90)
+
+
+def test_a_record_of_a_handle_cannot_be_changed_by_the_operator(tenant: Tenant):
+    tenant.ready_to_ask().ask().ready()
+    name = f"rolevend-agent-{tenant.name}"
+    path = f"/api/v1/namespaces/rolevend-system/configmaps/{name}"
+    operator: dict[str, Any] = {"user": "system:serviceaccount:rolevend-system:rolevend"}
+
+    assert tenant.site.cluster.call("GET", path, **operator).body["data"] == {
+        "handle": tenant.handle,
+        "namespace": AGENTS,
+        "name": tenant.name,
+    }
+    assert tenant.site.cluster.call("DELETE", path, **operator).status == 403
+    changed = {**tenant.site.cluster.call("GET", path).body, "data": {"handle": tenant.handle, "namespace": AGENTS, "name": "other"}}
+    refused = tenant.site.cluster.call("PUT", path, changed)
+    assert refused.status == 422, "not even the administrator"

@@ -1,0 +1,153 @@
+"""A line of the audit file that was altered, taken out, moved or cut off shows, and is named."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolevend.telemetry.chain import BEGINNING, Chain, Line, Verified, verify
+from rolevend.vending.audit import Body, Event, EventType
+
+NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def event(number: int, type_: EventType = EventType.GRANTED) -> Event:
+    return Event(f"uid-{number}/{type_}", type_, f"role-{number}", NOW, Body(message=f"é \u202e {number}", table_count=number))
+
+
+def chain(length: int = 6, name: str = "c1", before: str = BEGINNING, *, stopped: bool = True) -> list[bytes]:
+    """A whole one: `started`, then events, then `stopped`."""
+    made = Chain("/rolevend/clusters/c", name, before)
+    types = [EventType.STARTED, *[EventType.GRANTED] * (length - 2), EventType.STOPPED if stopped else EventType.DROPPED]
+    return [made.append(event(number, type_)) for number, type_ in enumerate(types, start=1)]
+
+
+def head(lines: list[bytes]) -> str:
+    return str(json.loads(lines[-1])["hash"])
+
+
+def verified(lines: list[bytes], expect: str = "") -> Verified:
+    return verify([Line(f"f:{number}", text) for number, text in enumerate(lines, start=1)], expect)
+
+
+def test_a_line_is_a_cloud_event_in_json():
+    line = json.loads(chain()[1])
+
+    assert {"specversion", "id", "source", "type"} <= line.keys(), "what CloudEvents 1.0 requires"
+    assert line["specversion"] == "1.0"
+    assert line["time"] == "2026-11-24T12:00:00.123Z"
+    assert all(name.isalnum() and name.islower() and len(name) <= 20 for name in line), "as CloudEvents names attributes"
+    assert all(isinstance(value, str) for name, value in line.items() if name != "data")
+    assert line["data"] == {"message": "é \u202e 2", "tableCount": 2}
+    assert chain()[1].isascii(), "nothing in it steers a terminal"
+
+
+def test_what_was_written_is_found_whole():
+    found = verified(chain())
+
+    assert (found.events, found.problems, found.notes) == (6, [], [])
+    assert found.head == head(chain())
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_a_line_that_was_altered_is_named(place: int):
+    lines = chain()
+    lines[place] = lines[place].replace(b"role-", b"rule-")
+
+    assert verified(lines).problems[0].startswith(f"f:{place + 1}: event uid-{place + 1}/")
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_a_line_that_was_altered_with_its_hash_does_not_fit_the_next(place: int):
+    lines = chain()
+    forged = json.loads(lines[place])
+    made = Chain(forged["source"], forged["chain"], forged["previoushash"], int(forged["sequence"]) - 1)
+    lines[place] = made.append(Event(forged["id"], EventType(forged["type"]), "another role", NOW, Body()))
+
+    assert verified(lines).problems == [f"f:{place + 2}: does not follow from f:{place + 1}: one of the two was altered"]
+
+
+@pytest.mark.parametrize("place", range(1, 5))
+def test_a_line_that_was_taken_out_is_missed(place: int):
+    lines = chain()
+    del lines[place]
+
+    assert verified(lines).problems == [f"f:{place + 1}: 1 event is missing between f:{place} and here"]
+
+
+def test_a_line_that_was_doubled_or_moved_is_named():
+    lines = chain()
+    assert "a copy, or out of order" in verified([*lines[:3], lines[1], *lines[3:]]).problems[0]
+    assert verified([lines[0], lines[2], lines[1], *lines[3:]]).problems
+
+
+def test_an_end_that_was_cut_off_shows_where_the_next_process_began():
+    first = chain(stopped=False)
+    second = chain(name="c2", before=head(first))
+
+    assert verified([*first, *second]).problems == []
+    (problem,) = verified([*first[:-1], *second]).problems
+    assert problem.startswith("f:6: a process began here after event ")
+    assert problem.endswith("the end before it was cut off")
+
+
+def test_the_end_of_the_file_is_not_taken_for_the_end_of_the_record():
+    lines = chain()
+
+    assert "what followed was cut off" in verified(lines[:-1]).notes[0]
+    assert verified(lines, head(lines)).problems == []
+    assert "it was cut off" in verified(lines[:-1], head(lines)).problems[0]
+
+
+def test_half_a_line_is_named_and_is_no_harm_where_a_process_was_killed_while_it_wrote():
+    first = chain(stopped=False)
+    half = first[-1][:40] + b"\n"
+
+    assert verified([*first[:-1], half]).problems == ["f:6: cannot be read as an event: it was altered, or cut off"]
+    after_a_kill = [*first[:-1], half, *chain(name="c2", before=head(first[:-1]))]
+    assert verified(after_a_kill).problems == []
+    assert "is cut short" in verified(after_a_kill).notes[0]
+
+
+def test_files_that_were_rotated_are_verified_together_and_one_by_one():
+    older = chain()
+    newer = chain(name="c2", before=head(older))
+
+    assert verified([*older, *newer]).problems == []
+    assert verified(newer).problems == []
+    assert f"ends with hash {head(older)}" in verified(newer).notes[0]
+    assert "what went before is in an older file" in verified(older[2:]).notes[0]
+
+
+def test_chains_of_two_processes_in_one_stream_are_told_apart_and_log_lines_passed_over():
+    one, two = chain(), chain(name="c2")
+    log = b'{"level": "INFO", "message": "vended"}\n'
+    mixed = [line for pair in zip(one, two, strict=True) for line in (*pair, log)]
+
+    found = verified(mixed)
+    assert (found.events, found.passed_over, found.problems) == (12, 6, [])
+    del mixed[6]
+    assert "1 event is missing" in verified(mixed).problems[0]
+
+
+def test_an_event_that_was_made_to_look_like_a_log_line_is_missed():
+    lines = chain()
+    lines[2] = lines[2].replace(b"specversion", b"specversions")
+    assert "was altered" in verified(lines).problems[0]
+
+    lines[2] = b'{"message": "vended"}\n'
+    assert "1 event is missing" in verified(lines).problems[0]
+
+
+@given(st.data())
+def test_whatever_byte_is_changed_is_found(data: st.DataObject):
+    lines = chain()
+    place = data.draw(st.integers(0, 5))
+    at = data.draw(st.integers(0, len(lines[place]) - 2))
+    byte = data.draw(st.integers(0, 255).filter(lambda value: value != lines[place][at]))
+    lines[place] = lines[place][:at] + bytes([byte]) + lines[place][at + 1 :]
+    lines = b"".join(lines).splitlines(keepends=True)
+
+    assert verified(lines).problems

@@ -1,0 +1,296 @@
+"""What an audit event tells: everything that the decision read and gave, within bounds, and the same event when a step runs twice."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rolevend.catalog import Family
+from rolevend.errors import Conflict
+from rolevend.model import Attributes, ObjectName, RoleName, Uid, Version
+from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape
+from rolevend.platforms.base import Dropped, EndReason
+from rolevend.policy.expression import Condition
+from rolevend.policy.mask import Clear, Hash, Partial
+from rolevend.policy.predicate import parse
+from rolevend.policy.statement import Requirement
+from rolevend.reconcile.record import Record
+from rolevend.vending.audit import End, Event, as_json, denied, dropped, granted, orphan_dropped
+from rolevend.vending.directory import Directory, Granted, Sources
+from rolevend.vending.evidence import given
+from tests.support import registered
+from tests.support.policies import policy
+from tests.support.registered import AGENT, ANNA, MINE, NOW, PERSON, REQUEST, WAREHOUSE, shapes
+
+OTHERS = policy("others", users=(Requirement("department", frozenset({"hr"})),), row_filter=parse("country = user_attr('office')"))
+UID = Uid("00000000-0000-4000-8000-000000000001")
+
+
+def version(kind: str, name: str, generation: int = 1) -> Version:
+    return Version(kind, name, Uid(f"uid of {name}"), generation)
+
+
+SOURCES = Sources(
+    version("DataPlatform", "warehouse"),
+    {MINE.id: version("AccessPolicy", str(MINE.id), 3), OTHERS.id: version("AccessPolicy", str(OTHERS.id))},
+    (version("TagBinding", "domain/tags"),),
+    "sha256:catalog",
+)
+
+
+def directory(**changes: Any) -> Directory:
+    return registered.directory(
+        **{
+            "shapes": {WAREHOUSE: shapes(MINE, OTHERS)},
+            "sources": {WAREHOUSE: SOURCES},
+            "agents": {AGENT.name: replace(AGENT, version=version("Agent", "agents/finbot", 2))},
+            "people": {ANNA: replace(PERSON, version=version("UserAttributes", "anna", 7))},
+            **changes,
+        }
+    )
+
+
+def grant(known: Directory | None = None) -> Event:
+    asked = replace(REQUEST, requested_by="system:serviceaccount:agents:finbot")
+    found = known or directory()
+    verdict = found.verdict(asked)
+    assert isinstance(verdict, Granted)
+    return granted(asked, verdict, found, given(verdict.profile), NOW)
+
+
+def end(reason: EndReason = EndReason.RELEASED, *, late: float = 2.5, role: str = "") -> End:
+    name = role or "IMMUTA_VENDED_FINBOT_ANNA_42SKFT181Z8TKB28R3A49B8MN0"
+    return End(RoleName(name), reason, NOW - timedelta(seconds=late), Dropped(RoleName(name), None, 3), 0.25, by="PolicyChanged")
+
+
+def test_a_grant_tells_who_asked_for_whom_and_how_the_user_was_proven():
+    body = as_json(grant().body)
+
+    assert (
+        body.items()
+        >= {
+            "role": grant().subject,
+            "request": "agents/ask",
+            "requestUid": REQUEST.uid,
+            "requestedBy": "system:serviceaccount:agents:finbot",
+            "requestedAt": "2026-11-24T12:00:00.000Z",
+            "platform": "warehouse",
+            "agent": "agents/finbot",
+            "agentHandle": "FINBOT",
+            "userIssuer": "https://idp.example.org",
+            "userSubject": "anna",
+            "userHandle": "ANNA",
+            "userProof": "Asserted",
+            "expiresAt": "2026-11-24T12:15:00.000Z",
+        }.items()
+    )
+
+
+def test_a_grant_tells_each_version_that_the_decision_read_and_no_policy_that_does_not_cover_the_user():
+    body = as_json(grant().body)
+
+    assert [(each["kind"], each["name"], each["generation"]) for each in body["objects"]] == [
+        ("DataPlatform", "warehouse", 1),
+        ("Agent", "agents/finbot", 2),
+        ("UserAttributes", "anna", 7),
+        ("AccessPolicy", str(MINE.id), 3),
+        ("TagBinding", "domain/tags", 1),
+    ]
+    assert all(each["uid"] for each in body["objects"])
+    assert body["catalogDigest"] == "sha256:catalog"
+
+
+def test_another_version_of_any_policy_or_binding_is_another_digest():
+    def digest(**changes: Any) -> str:
+        return str(as_json(grant(directory(sources={WAREHOUSE: replace(SOURCES, **changes)})).body)["policyDigest"])
+
+    edited = {MINE.id: SOURCES.policies[MINE.id], OTHERS.id: version("AccessPolicy", str(OTHERS.id), 2)}
+    assert digest() == digest() != digest(policies=edited)
+    assert digest() != digest(bindings=())
+
+
+def test_a_grant_tells_the_attributes_that_were_asked_for_and_no_others():
+    known = Attributes.of({"department": ["claims"], "countries": ["DE", "AT"], "salary": ["1"], "office": ["Bonn"]}.items())
+
+    body = as_json(grant(directory(people={ANNA: replace(PERSON, attributes=known)})).body)
+
+    assert [each["key"] for each in body["attributes"]] == ["countries", "department", "office"]
+    assert body["attributes"][0]["values"] == ["AT", "DE"]
+
+
+def test_a_grant_tells_each_table_with_its_row_filter_and_its_masks():
+    body = as_json(grant().body)
+
+    assert body["tableCount"] == 2
+    assert body["tables"][0] == {
+        "table": "claims.payments",
+        "rows": ["\"country\" IN (user_attr('countries'))"],
+        "clear": ["id", "country"],
+        "masked": [],
+    }
+    assert "tablesLeftOut" not in body
+
+
+def test_cells_of_several_policies_are_told_in_their_order():
+    mine, theirs = (Condition((), parse(f"country = '{each}'")) for each in ("DE", "US"))
+    cells = (Cell((mine,), Clear()), Cell((theirs,), Partial(4)))
+    columns = (ColumnShape("ssn", Family.TEXT, "text", cells), ColumnShape("iban", Family.TEXT, "text", (Cell((), Hash()),)))
+    (table,) = given(profile(TableShape(next(iter(shapes(MINE).index.tables)).id, "v", (Condition((), None),), columns))).tables
+
+    assert table.rows == ()
+    assert [each.shows for each in table.masked] == [
+        "Clear where (\"country\" = 'DE') else Partial(4) where (\"country\" = 'US') else Nullify",
+        "Hash",
+    ]
+
+
+def profile(*tables: TableShape) -> Profile:
+    return Profile(ProfileName("rv_p_1"), tables)
+
+
+def test_a_thousand_tables_and_long_attributes_are_told_within_bounds_and_what_is_left_out_is_counted():
+    verdict = directory().verdict(REQUEST)
+    assert isinstance(verdict, Granted)
+    many = replace(verdict, profile=Profile(verdict.profile.name, verdict.profile.tables * 1000))
+    long = Attributes.of({"department": ["claims"], "countries": [f"{number:0200}" for number in range(200)]}.items())
+    known = directory(people={ANNA: replace(PERSON, attributes=long)})
+
+    event = granted(REQUEST, many, known, given(many.profile), NOW)
+
+    body = as_json(event.body)
+    assert len(json.dumps(body)) < 65_536, "what CloudEvents asks everybody to carry"
+    assert len(body["tables"]) + body["tablesLeftOut"] == body["tableCount"] == 2000
+    assert body["attributesLeftOut"] == ["countries", "department"]
+
+
+def test_the_same_step_says_the_same_event_and_another_decision_another_one():
+    assert grant().id == grant().id
+    elsewhere = Attributes.of({"department": ["claims"], "countries": ["AT"]}.items())
+    assert grant().id != grant(directory(people={ANNA: replace(PERSON, attributes=elsewhere)})).id
+    assert grant().id.startswith(f"{REQUEST.uid}/granted/")
+    one, again = (denied(REQUEST, "NoPolicy", "m", directory(), NOW + timedelta(seconds=late)) for late in (0, 9))
+    assert one.id == again.id != denied(REQUEST, "NoPolicy", "another", directory(), NOW).id
+
+
+def test_a_denial_tells_reason_and_message_also_where_nothing_is_known():
+    body = as_json(denied(REQUEST, "NoPolicy", "no policy covers the user", registered.directory(people={}, shapes={}), NOW).body)
+
+    assert (body["reason"], body["message"]) == ("NoPolicy", "no policy covers the user")
+    assert "role" not in body
+
+
+def test_an_end_tells_what_closed_it_how_long_it_took_and_how_late_it_was():
+    event = dropped(REQUEST, end(EndReason.REVOKED), NOW)
+
+    assert event.id == f"{REQUEST.uid}/dropped/Revoked"
+    assert (
+        as_json(event.body).items()
+        >= {
+            "ended": "Revoked",
+            "endedBy": "PolicyChanged",
+            "endedAt": "2026-11-24T12:00:00.000Z",
+            "sessionsEnded": 3,
+            "dropSeconds": 0.25,
+            "lateSeconds": 2.5,
+            "agentHandle": "FINBOT",
+            "userHandle": "ANNA",
+            "userSubject": "anna",
+        }.items()
+    )
+    assert as_json(dropped(REQUEST, end(late=-3), NOW).body)["lateSeconds"] == 0, "clocks differ a little"
+
+
+@pytest.mark.parametrize("role", ["", "IMMUTA_VENDED_not_by_us"])
+def test_an_orphan_is_told_by_its_name_alone_whatever_that_is(role: str):
+    event = orphan_dropped(UID, WAREHOUSE, end(EndReason.ORPHANED, role=role), NOW)
+
+    assert event.id == f"{UID}/dropped/Orphaned"
+    assert event.body.request is None
+    assert event.body.platform == "warehouse"
+
+
+class Trail:
+    """Remembers; or fails so many times first."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.failures = 0
+
+    async def record(self, event: Event) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("not now")
+        self.events.append(event)
+
+
+class Taken:
+    async def claim(self, lease: object, user_handle: object) -> None:
+        raise Conflict("the handle is bob's")
+
+
+class Free:
+    async def claim(self, lease: object, user_handle: object) -> None: ...
+
+
+@pytest.fixture
+def trail() -> Trail:
+    return Trail()
+
+
+async def test_a_step_that_is_tried_again_is_recorded_once_and_one_that_failed_again(trail: Trail):
+    record, known = Record(trail, Free(), lambda: NOW), directory()
+    verdict = known.verdict(REQUEST)
+    assert isinstance(verdict, Granted)
+    trail.failures = 1
+    with pytest.raises(OSError, match="not now"):
+        await record.granted(REQUEST, verdict, known)
+
+    for _ in range(3):
+        await record.granted(REQUEST, verdict, known)
+        await record.denied(replace(REQUEST, uid=UID), "NoPolicy", "m", known)
+
+    assert [each.type.rpartition(".")[2] for each in trail.events] == ["granted", "denied"]
+
+
+async def test_a_handle_that_is_somebody_elses_is_a_denial(trail: Trail):
+    record, known = Record(trail, Taken(), lambda: NOW), directory()
+    verdict = known.verdict(REQUEST)
+    assert isinstance(verdict, Granted)
+
+    for _ in range(2):
+        with pytest.raises(Conflict, match="bob's"):
+            await record.handles(REQUEST, verdict, known)
+
+    (event,) = trail.events
+    assert (event.body.reason, event.body.message) == ("Conflict", "the handle is bob's")
+
+
+async def test_an_end_that_could_not_be_written_is_written_as_it_was(trail: Trail):
+    record = Record(trail, Free(), lambda: NOW)
+    trail.failures = 1
+    with pytest.raises(OSError, match="not now"):
+        await record.dropped(REQUEST, end())
+
+    await record.dropped(REQUEST, replace(end(), outcome=Dropped(RoleName("r"), None, 0), seconds=0.001))
+
+    (event,) = trail.events
+    assert (event.body.sessions_ended, event.body.drop_seconds) == (3, 0.25)
+
+
+async def test_the_end_of_an_orphan_waits_until_it_can_be_written(trail: Trail):
+    record = Record(trail, Free(), lambda: NOW)
+    record.orphan_dropped(UID, WAREHOUSE, end(EndReason.ORPHANED))
+    trail.failures = 1
+    with pytest.raises(OSError, match="not now"):
+        await record.write_orphans()
+
+    await record.write_orphans()
+    await record.write_orphans()
+
+    assert [each.id for each in trail.events] == [f"{UID}/dropped/Orphaned"]
+
+
+def test_the_agent_of_a_request_is_named_in_full():
+    assert as_json(grant().body)["agent"] == str(ObjectName("agents", "finbot"))

@@ -1,0 +1,132 @@
+"""A handle in a role name stands for one agent, or one person, for ever; and to know that costs one request in the life of a process."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from rolevend.errors import Conflict, NotPermitted
+from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound, Resource
+from rolevend.kube.handles import HandleRecords
+from rolevend.model import AgentHandle, ObjectName, User, UserHandle
+from tests.support.registered import ANNA, granted
+
+BOB = User("https://idp.example.org", "bob")
+LEASE = granted().lease
+
+
+class ApiServer:
+    """ConfigMaps of one namespace."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Body] = {}
+        self.requests = 0
+        self.forbidden = False
+
+    async def create(self, resource: Resource, body: Body, namespace: str | None = None) -> Body:
+        self.requests += 1
+        assert (resource.plural, namespace) == ("configmaps", "rolevend-system")
+        if self.forbidden:
+            raise NotPermitted("no")
+        name = body["metadata"]["name"]
+        if name in self.kept:
+            raise AlreadyExists(name)
+        self.kept[name] = {**body, "metadata": {**body["metadata"], "namespace": namespace}}
+        return self.kept[name]
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Body:
+        self.requests += 1
+        if name not in self.kept:
+            raise NotFound(name)
+        return self.kept[name]
+
+
+@pytest.fixture
+def server() -> ApiServer:
+    return ApiServer()
+
+
+def records(server: ApiServer) -> HandleRecords:
+    """As a process that has just started."""
+    return HandleRecords(cast(Cluster, server), "rolevend-system")
+
+
+async def test_a_record_is_immutable_and_read_back_by_the_handle(server: ApiServer):
+    await records(server).claim(LEASE, UserHandle("ANNA"))
+
+    assert all(each["immutable"] for each in server.kept.values())
+    assert await records(server).agent(AgentHandle("FINBOT")) == LEASE.agent
+    assert await records(server).user(UserHandle("ANNA")) == ANNA
+    assert await records(server).user(UserHandle("BOB")) is None
+
+
+async def test_the_second_vend_of_a_handle_asks_nobody(server: ApiServer):
+    record = records(server)
+    await record.claim(LEASE, UserHandle("ANNA"))
+    before = server.requests
+
+    await record.claim(LEASE, UserHandle("ANNA"))
+
+    assert server.requests == before
+
+
+async def test_the_same_claim_by_another_process_is_fine(server: ApiServer):
+    await records(server).claim(LEASE, UserHandle("ANNA"))
+    await records(server).claim(LEASE, UserHandle("ANNA"))
+
+    assert len(server.kept) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"user": BOB}, "spec.user: the handle ANNA of this user is that of anna (https://idp.example.org) for ever"),
+        ({"user": User("https://other.example.org", "anna")}, "is that of anna (https://idp.example.org)"),
+        (
+            {"agent": ObjectName("agents", "other")},
+            "spec.agentRef: the handle FINBOT of this Agent is that of Agent agents/finbot for ever",
+        ),
+        ({"agent": ObjectName("elsewhere", "finbot")}, "is that of Agent agents/finbot"),
+    ],
+)
+async def test_a_handle_that_was_somebody_elses_is_refused_by_the_same_process_and_by_a_new_one(
+    server: ApiServer, changes: dict[str, Any], said: str
+):
+    first = records(server)
+    await first.claim(LEASE, UserHandle("ANNA"))
+
+    for record in (first, records(server)):
+        for _ in range(2):
+            with pytest.raises(Conflict) as refused:
+                await record.claim(replace(LEASE, **changes), UserHandle("ANNA"))
+            assert said in str(refused.value)
+            assert "choose another one" in str(refused.value)
+
+
+async def test_of_two_who_claim_a_handle_at_once_one_has_it(server: ApiServer):
+    record = records(server)
+
+    outcomes = await asyncio.gather(
+        *(record.claim(replace(LEASE, user=user), UserHandle("X")) for user in (ANNA, BOB)), return_exceptions=True
+    )
+
+    assert [type(each) for each in outcomes] == [type(None), Conflict]
+
+
+@pytest.mark.parametrize("spoiled", [{"immutable": False}, {"data": None}, {"data": {"handle": "ANNA"}}])
+async def test_what_is_no_record_of_ours_is_not_believed(server: ApiServer, spoiled: dict[str, Any]):
+    await records(server).claim(LEASE, UserHandle("ANNA"))
+    server.kept["rolevend-user-anna"] |= spoiled
+
+    with pytest.raises(Conflict, match="ConfigMap rolevend-system/rolevend-user-anna is in the place of a handle's record"):
+        await records(server).claim(LEASE, UserHandle("ANNA"))
+    with pytest.raises(Conflict):
+        await records(server).user(UserHandle("ANNA"))
+
+
+async def test_a_right_that_is_missing_is_named(server: ApiServer):
+    server.forbidden = True
+
+    with pytest.raises(NotPermitted, match="may not write ConfigMaps in namespace rolevend-system: upgrade the chart"):
+        await records(server).claim(LEASE, UserHandle("ANNA"))
