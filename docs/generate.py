@@ -36,7 +36,7 @@ REFERENCE = ROOT / "docs" / "reference"
 
 Schema = Mapping[str, Any]
 
-_SET_BY_THE_CHART = {"namespace", "kubeconfig", "probe_host", "probe_port", "audit_file"}
+_SET_BY_THE_CHART = {"namespace", "kubeconfig", "pod_name", "probe_host", "probe_port", "audit_file"}
 """Settings that the chart's Deployment decides: `values.yaml` has no place for them."""
 
 

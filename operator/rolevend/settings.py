@@ -16,6 +16,13 @@ class Settings(BaseModel):
 
     namespace: str = Field("rolevend-system", min_length=1, description="The operator's own namespace: platform Secrets live here.")
     kubeconfig: str | None = Field(None, description="A kubeconfig file; without one the pod's ServiceAccount is used.")
+    pod_name: str = Field(
+        "", description="A container that starts again in the same pod leads on at once. Empty: no process is taken for the one before it."
+    )
+    leadership_seconds: int = Field(
+        15, ge=3, le=600, description="How long a leader that is silent keeps its place; it stops by itself after two thirds of that."
+    )
+    request_seconds: float = Field(15, gt=0, description="How long one call to the Kubernetes API may take.")
     handle_key_secret: str = Field("rolevend-handle-key", description="Secret with the key of opaque user handles; made if it is missing.")
     probe_host: str = Field("0.0.0.0", description="Where probes and metrics listen.")  # noqa: S104 - kubelet comes from outside the pod
     probe_port: int = Field(8080, ge=0, le=65535, description="0: any free port.")

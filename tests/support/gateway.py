@@ -1,4 +1,7 @@
-"""A way to the API server that can be frozen: what is connected hangs, what connects anew gets through, as after a lost route."""
+"""A way to the API server that can be frozen: what is connected hangs, what connects anew gets through, as after a lost route.
+
+Or closed: then nothing gets through, and nobody is told.
+"""
 
 import contextlib
 import socket
@@ -14,12 +17,18 @@ class Gateway:
         self.port: int = self._listener.getsockname()[1]
         self._generation = threading.Event()
         self._open: set[socket.socket] = set()
+        self._blocked = False
         threading.Thread(target=self._accept, name="gateway", daemon=True).start()
 
     def freeze(self) -> None:
         """Everything that is connected now hears nothing more, and is not told."""
         frozen, self._generation = self._generation, threading.Event()
         frozen.set()
+
+    def block(self) -> None:
+        """The same for everything that connects from now on."""
+        self._blocked = True
+        self.freeze()
 
     def close(self) -> None:
         self._generation.set()
@@ -31,6 +40,9 @@ class Gateway:
         while True:
             try:
                 near, _ = self._listener.accept()
+                if self._blocked:
+                    self._open.add(near)
+                    continue
                 far = socket.create_connection(self._target)
             except ConnectionRefusedError:
                 near.close()  # as the API server itself would: nobody is there

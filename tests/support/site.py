@@ -37,7 +37,10 @@ SETTINGS: Final = {
     "SWEEP_SECONDS": "0.5",
     "ORPHAN_GRACE_SECONDS": "1",
     "DEAF_AFTER_SECONDS": "3",
+    "REQUEST_SECONDS": "3",
+    "LEADERSHIP_SECONDS": "60",
 }
+"""A leader stays one through whatever a test does to the API server; started again, it is the same pod, and leads at once."""
 
 
 def data_platform(name: str, database: Governed, **spec: Any) -> Body:
@@ -60,16 +63,15 @@ class Site:
 
     def __init__(self, control_plane: ControlPlane, directory: Path) -> None:
         self.control_plane = control_plane
+        self._ends = ExitStack()
         self.cluster = Cluster(control_plane)
-        self.gateway = Gateway(control_plane.server.host, control_plane.server.port)
+        self.gateway = self._gateway()
         self.warehouse, self.annex = Governed(), Governed()
         self.issued: set[str] = set()
         """Every password that a test has seen."""
         self._directory = directory
         self._installation = Installation(control_plane, directory)
         self._starts = 0
-        self._ends = ExitStack()
-        self._ends.callback(self.gateway.close)
         self._ends.callback(self.cluster.close)
 
     operator: OperatorProcess
@@ -92,14 +94,29 @@ class Site:
 
     def start_operator(self, settings: Mapping[str, str] = MappingProxyType({}), *, wait: bool = True) -> None:
         """As the chart's ServiceAccount; the one before must have been ended."""
-        kubeconfig = self.control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory)
-        server = self.control_plane.server
-        kubeconfig.write_text(kubeconfig.read_text().replace(f"{server.host}:{server.port}", f"{server.host}:{self.gateway.port}"))
-        self._starts += 1
-        self.operator = OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", {**SETTINGS, **settings})
-        self._ends.callback(self.operator.kill)
+        self.operator = self._start(self.gateway, settings)
         if wait:
             self.operator.wait_until_ready()
+
+    def start_replica(self, pod: str, settings: Mapping[str, str] = MappingProxyType({})) -> tuple[OperatorProcess, Gateway]:
+        """Another one beside it, with a way to the API server of its own."""
+        gateway = self._gateway()
+        return self._start(gateway, {"POD_NAME": pod, **settings}), gateway
+
+    def _gateway(self) -> Gateway:
+        gateway = Gateway(self.control_plane.server.host, self.control_plane.server.port)
+        self._ends.callback(gateway.close)
+        return gateway
+
+    def _start(self, gateway: Gateway, settings: Mapping[str, str]) -> OperatorProcess:
+        server = self.control_plane.server
+        text = self.control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory).read_text()
+        self._starts += 1
+        kubeconfig = self._directory / f"operator-{self._starts}.kubeconfig"
+        kubeconfig.write_text(text.replace(f"{server.host}:{server.port}", f"{server.host}:{gateway.port}"))
+        operator = OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", {**SETTINGS, **settings})
+        self._ends.callback(operator.kill)
+        return operator
 
     @property
     def logs(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The operator process: informers, drivers, kopf, the clock, the sweep and the probes, tied together and ended together."""
+"""The operator process: election, informers, drivers, kopf, the clock, the sweep and the probes, tied together and ended together."""
 
 import asyncio
 import logging
@@ -7,14 +7,16 @@ import secrets
 import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Never, TypeVar
 
 import aiohttp
 import kopf
 
 from rolevend.errors import RolevendError, Unavailable
 from rolevend.kube.client import NAMESPACES, Cluster
+from rolevend.kube.election import ATTEMPT, Election
 from rolevend.kube.handles import HandleRecords
+from rolevend.kube.leadership import identity
 from rolevend.kube.secrets import CredentialSecrets, Login, handle_key
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platforms import postgres
@@ -59,39 +61,63 @@ async def run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, lambda: running and running.cancel())
     metrics = Metrics()
     health = Health()
-    probes = ProbeServer(settings.probe_host, settings.probe_port, metrics.registry, health.unhealthy, health.unready, health.measure)
-    cluster = await Cluster.connect(settings.kubeconfig)
+    probes = ProbeServer(
+        settings.probe_host, settings.probe_port, metrics.registry, health.unhealthy, health.unready, health.standing, health.measure
+    )
+    cluster = await Cluster.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
+    voting = await Cluster.connect(settings.kubeconfig, connections=1, request_seconds=settings.leadership_seconds * ATTEMPT)
+    election = Election(
+        voting,
+        settings.namespace,
+        identity(settings.pod_name, secrets.token_hex(8)),
+        settings.leadership_seconds,
+        now=now,
+        lost=_exit,
+    )
     try:
         _log.info("probes and metrics", extra={"port": await probes.start()})
         cluster_id = await _patiently(lambda: _cluster_id(cluster))
         key = await _patiently(lambda: handle_key(cluster, settings.namespace, settings.handle_key_secret, secrets.token_bytes))
-        await Operator(settings, cluster, cluster_id, key, metrics, health).run()
+        await Operator(settings, cluster, election, cluster_id, key, metrics, health).run()
     finally:
         await probes.stop()
         await cluster.close()
+        await voting.close()
+
+
+def _exit(why: str) -> Never:
+    """At once, and without a word to anybody: another replica may begin, and finds whatever is half done."""
+    _log.error("no longer leading: %s; this process ends", why)
+    os._exit(1)
 
 
 class Health:
     """What the probes answer; nothing is wrong before there is something to ask."""
 
-    observed: Observed | None = None
-    sweeper: Sweeper | None = None
+    operator: "Operator | None" = None
 
     def measure(self) -> None:
-        if self.sweeper is not None:
-            self.sweeper.measure()
+        if self.operator is not None:
+            self.operator.measure()
 
     def unready(self) -> str:
-        return self.observed.pending if self.observed else "the operator has not reached the API server yet"
+        """A replica that stands by is ready, for it could lead: or an update of the Deployment would wait for ever."""
+        if self.operator is None:
+            return "the operator has not reached the API server yet"
+        return self.operator.observed.pending or self.operator.election.problem
+
+    def standing(self) -> str:
+        election = self.operator.election if self.operator else None
+        return "ok" if election is None or election.leading else f"standing by: {election.leader or 'nobody'} leads"
 
     def unhealthy(self) -> str:
-        """Only what a restart mends: a watch that stays silent while listings are answered."""
-        if self.observed is None or self.sweeper is None or self.sweeper.listed_at is None:
+        """Only what a restart mends: a watch that stays silent while the API server answers."""
+        if self.operator is None or (answered_at := self.operator.election.answered_at) is None:
             return ""
-        if self.sweeper.deaf:
-            return self.sweeper.deaf
-        for informer in self.observed.informers:
-            if informer.heard_at is not None and self.sweeper.listed_at - informer.heard_at > _SILENCE:
+        if self.operator.sweeper.deaf:
+            return self.operator.sweeper.deaf
+        for informer in self.operator.observed.informers:
+            if informer.heard_at is not None and answered_at - informer.heard_at > _SILENCE:
                 return f"nothing was heard of {informer.resource.plural} since {informer.heard_at:%H:%M:%S} UTC"
         return ""
 
@@ -99,31 +125,53 @@ class Health:
 class Operator:
     """The parts, each given what it needs of the others."""
 
-    def __init__(self, settings: Settings, cluster: Cluster, cluster_id: ClusterId, key: bytes, metrics: Metrics, health: Health) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        cluster: Cluster,
+        election: Election,
+        cluster_id: ClusterId,
+        key: bytes,
+        metrics: Metrics,
+        health: Health,
+    ) -> None:
+        self.election = election
         self._settings = settings
         self._cluster_id = cluster_id
         self._metrics = metrics
         self._listed = asyncio.Event()
-        self._observed = Observed(cluster, Painter(cluster_id, key), metrics, now)
+        self.observed = Observed(cluster, Painter(cluster_id, key), metrics, now)
         self._platforms = Platforms(cluster, settings, self._build, self._platform_changed, self._drifted, self._in_use, self._waiting)
         store = CredentialSecrets(cluster)
         self._journal = Journal(settings.audit_file, f"/rolevend/clusters/{cluster_id}", now, lambda: secrets.token_hex(8), metrics)
         record = Record(self._journal, HandleRecords(cluster, settings.namespace), now)
-        self._lifecycle = Lifecycle(cluster, self._observed, self._platforms, store, record, metrics, now, secrets.token_bytes)
-        self._review = Review(self._lifecycle, lambda: self._observed.directory)
-        self._sweeper = Sweeper(cluster, self._lifecycle, self._review, self._platforms, record, settings, metrics, now)
-        health.observed, health.sweeper = self._observed, self._sweeper
+        self._lifecycle = Lifecycle(cluster, self.observed, self._platforms, store, record, metrics, now, secrets.token_bytes)
+        self._review = Review(self._lifecycle, lambda: self.observed.directory)
+        self.sweeper = Sweeper(cluster, self._lifecycle, self._review, self._platforms, record, settings, metrics, now)
+        health.operator = self
+
+    def measure(self) -> None:
+        self._metrics.leader.set(self.election.leading)
+        self.sweeper.measure()
 
     async def run(self) -> None:
+        async with asyncio.TaskGroup() as watching:
+            # A replica that stands by watches as well: when it takes over, everything is listed.
+            tasks = [watching.create_task(informer.run()) for informer in self.observed.informers]
+            async with self.election:
+                await self._lead()
+            for task in tasks:
+                task.cancel()
+
+    async def _lead(self) -> None:
         try:
             async with asyncio.TaskGroup() as parts:
-                tasks = [parts.create_task(informer.run()) for informer in self._observed.informers]
-                tasks.append(parts.create_task(self._observed.run(self._platforms, self._viewed)))
+                tasks = [parts.create_task(self.observed.run(self._platforms, self._viewed))]
                 tasks.append(parts.create_task(self._lifecycle.clock.run()))
                 tasks.append(parts.create_task(self._review.run()))
                 # kopf begins when a verdict can be given: each request is then looked at once.
                 await self._listed.wait()
-                tasks.append(parts.create_task(self._sweeper.run()))
+                tasks.append(parts.create_task(self.sweeper.run()))
                 await _run_kopf(self._settings, self._lifecycle)
                 for task in tasks:
                     task.cancel()
@@ -146,7 +194,7 @@ class Operator:
     def _platform_changed(self, name: PlatformName) -> None:
         at_work = self._platforms.get(name)
         self._metrics.platform_up.labels(name).set(at_work is not None and at_work.state.problem is None)
-        self._observed.changed()
+        self.observed.changed()
 
     async def _drifted(self, name: PlatformName, drift: tuple[Drift, ...]) -> None:
         for each in drift:
@@ -164,7 +212,7 @@ class Operator:
         self._metrics.queue_depth.labels(name, kind).set(count)
 
     def _viewed(self) -> None:
-        if not self._observed.directory.pending:
+        if not self.observed.directory.pending:
             self._listed.set()
         self._review.wake()
 
@@ -181,7 +229,16 @@ async def _run_kopf(settings: Settings, lifecycle: Lifecycle) -> None:
         os.environ["KUBECONFIG"] = settings.kubeconfig  # kopf's own login reads nothing else
     kopf_settings = kopf.OperatorSettings()
     configure(kopf_settings)
-    await kopf.operator(registry=handlers, settings=kopf_settings, clusterwide=True, standalone=True)
+    tasks = await kopf.spawn_tasks(registry=handlers, settings=kopf_settings, clusterwide=True, standalone=True)
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # As `kopf.run_tasks` does, but for the five seconds that it gives everybody else's tasks in this loop, and then cancels them.
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in ended:
+        task.result()
 
 
 def _session(settings: kopf.OperatorSettings) -> kopf.AiohttpSession | None:

@@ -18,7 +18,6 @@ Body = dict[str, Any]
 
 _TRANSPORT_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
 _PAGE = 500
-_REQUEST_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +61,16 @@ class NotYetCollected(Unavailable):
 class Cluster:
     """One API server, with the credentials of a kubeconfig or of the pod's ServiceAccount."""
 
-    def __init__(self, api: kubernetes_client.ApiClient) -> None:
+    def __init__(self, api: kubernetes_client.ApiClient, request_seconds: float) -> None:
         self._api = api
+        self._request_seconds = request_seconds
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None, connections: int = 32) -> "Cluster":
-        """Reads the credentials; talks to nobody yet. `kubeconfig` None means the pod's ServiceAccount."""
+    async def connect(cls, kubeconfig: str | None, *, connections: int = 32, request_seconds: float = 15.0) -> "Cluster":
+        """Reads the credentials; talks to nobody yet. `kubeconfig` None means the pod's ServiceAccount.
+
+        A call that takes longer than `request_seconds` is `ClusterUnavailable`, for its connection may hang: the next call gets another.
+        """
         if kubeconfig is not None and not Path(kubeconfig).is_file():
             raise Rejected(
                 f"no credentials for the Kubernetes API: there is no file {kubeconfig}; name one with --kubeconfig or KUBECONFIG"
@@ -84,7 +87,7 @@ class Cluster:
                 f"no credentials for the Kubernetes API in {where}: {error}; name a file with --kubeconfig or KUBECONFIG"
             ) from error
         configuration.connection_pool_maxsize = connections
-        return cls(kubernetes_client.ApiClient(configuration))
+        return cls(kubernetes_client.ApiClient(configuration), request_seconds)
 
     async def close(self) -> None:
         await self._api.close()
@@ -149,13 +152,15 @@ class Cluster:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "",
-        timeout: float | aiohttp.ClientTimeout = _REQUEST_SECONDS,
+        timeout: aiohttp.ClientTimeout | None = None,
     ) -> aiohttp.ClientResponse:
         headers = {"Accept": "application/json", "Content-Type": content_type or "application/json"}
         try:
             serialized = await self._api.param_serialize(method, path, header_params=headers, body=body, auth_settings=["BearerToken"])
             url = serialized[1] + (f"?{urlencode(query)}" if query else "")
-            answer = await self._api.call_api(serialized[0], url, serialized[2], serialized[3], _request_timeout=timeout)
+            answer = await self._api.call_api(
+                serialized[0], url, serialized[2], serialized[3], _request_timeout=timeout or self._request_seconds
+            )
             response: aiohttp.ClientResponse = answer.response
             if response.status >= 400:
                 raise _error(response.status, f"{method} {path}", _message(await response.read()))

@@ -38,7 +38,6 @@ class Sweeper:
     ) -> None:
         self.deaf = ""
         """What the watch failed to tell, or empty: then only a restart helps."""
-        self.listed_at: datetime | None = None
         self._cluster = cluster
         self._lifecycle = lifecycle
         self._review = review
@@ -64,7 +63,6 @@ class Sweeper:
     async def sweep(self) -> None:
         known_before = {each.request.uid for each in self._lifecycle.roles}
         objects, _ = await self._cluster.list(VENDED_ROLES)
-        self.listed_at = self._now()
         self._listen({Uid(each["metadata"]["uid"]) for each in objects}, known_before)
         await asyncio.gather(
             *(self._sweep_platform(name, at_work.executor, objects) for name, at_work in self._platforms if at_work.executor)

@@ -55,4 +55,5 @@ class Metrics:
         self.platform_up = Gauge(
             "rolevend_platform_up", "Whether the platform answered with both credentials", ["platform"], registry=self.registry
         )
+        self.leader = Gauge("rolevend_leader", "1 in the replica that acts, 0 in those that stand by", registry=self.registry)
         Gauge("rolevend_build_info", "Always 1", ["version"], registry=self.registry).labels(__version__).set(1)

@@ -10,20 +10,31 @@ Check = Callable[[], str]
 """What is wrong, in one line; empty where nothing is."""
 
 
+def _ok() -> str:
+    return "ok"
+
+
 class ProbeServer:
-    """`healthy` fails when only a restart helps; `ready` tells whether a request would be served now."""
+    """`healthy` fails when only a restart helps; `ready` tells whether a request would be served now, or soon after the leader goes."""
 
     def __init__(
-        self, host: str, port: int, registry: CollectorRegistry, healthy: Check, ready: Check, measure: Callable[[], None]
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        healthy: Check,
+        ready: Check,
+        standing: Callable[[], str],
+        measure: Callable[[], None],
     ) -> None:
-        """`measure` brings the gauges up to date before each scrape."""
+        """`standing` is what a probe of one that is ready says. `measure` brings the gauges up to date before each scrape."""
         self._host = host
         self._port = port
         self._registry = registry
         self._measure = measure
         application = web.Application()
-        application.router.add_get("/healthz", _probe(healthy))
-        application.router.add_get("/readyz", _probe(ready))
+        application.router.add_get("/healthz", _probe(healthy, _ok))
+        application.router.add_get("/readyz", _probe(ready, standing))
         application.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(application, access_log=None)
 
@@ -41,9 +52,9 @@ class ProbeServer:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _probe(check: Check) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _probe(check: Check, well: Callable[[], str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(_request: web.Request) -> web.StreamResponse:
         wrong = check()
-        return web.Response(text=wrong or "ok", status=503 if wrong else 200)
+        return web.Response(text=wrong or well(), status=503 if wrong else 200)
 
     return answer

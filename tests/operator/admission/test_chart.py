@@ -65,7 +65,8 @@ def test_it_is_the_version_that_the_code_is():
         ("image", {"digest": "sha256:1"}, "digest"),
         ("image", {"pullPolicy": "Sometimes"}, "pullPolicy"),
         ("crds", {"enabled": "yes"}, "crds"),
-        ("replicas", 2, "replicas"),
+        ("replicas", -1, "replicas"),
+        ("settings", {"leadershipSeconds": 1}, "leadershipSeconds"),
         ("service", {"port": 0}, "port"),
         ("networkPolicy", {"databases": [{"cidr": "10.0.0.0/8"}]}, "databases"),
         ("networkPolicy", {"databasePorts": []}, "databasePorts"),
@@ -81,7 +82,7 @@ def test_a_value_that_cannot_be_is_refused_and_named(helm, name, value, word):
 
 def test_every_setting_of_the_operator_can_be_set_and_no_other():
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["properties"]
-    decided_by_the_pod = {"namespace", "kubeconfig", "probe_host", "probe_port", "audit_file"}
+    decided_by_the_pod = {"namespace", "kubeconfig", "pod_name", "probe_host", "probe_port", "audit_file"}
 
     assert {_snake(name) for name in schema} == Settings.model_fields.keys() - decided_by_the_pod
 
@@ -108,12 +109,20 @@ def test_settings_reach_the_operator_as_it_reads_them(render: Render):
     assert (settings.sweep_seconds, settings.log_level, settings.platform_workers) == (1.5, "DEBUG", 8)
 
 
-def test_only_one_operator_runs(render: Render):
+def test_a_replica_stands_by_and_a_new_one_is_there_before_an_old_one_goes(render: Render):
+    deployment = only(render(), "Deployment")["spec"]
+    names = {each["name"]: each.get("valueFrom") for each in deployment["template"]["spec"]["containers"][0]["env"]}
+
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    assert names["ROLEVEND_POD_NAME"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert only(render({"replicas": 1}), "Deployment")["spec"]["replicas"] == 1
+
+
+def test_the_operator_is_what_runs_and_is_probed(render: Render):
     deployment = only(render(), "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
 
-    assert deployment["spec"]["replicas"] == 1
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
     assert container["args"] == ["operator"]
     named = {port["name"] for port in container["ports"]}
     assert {container[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")} <= named

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rolevend.kube.election import LEASE
 from tests.support.installed import AGENTS, ELSEWHERE, OPERATOR, RBAC, SYSTEM, Answer, Cluster
 
 GROUP = "rolevend.dev"
@@ -50,6 +51,17 @@ def test_the_operator_is_really_refused_a_secret_elsewhere(cluster: Cluster):
     refused = cluster.call("GET", f"/api/v1/namespaces/{ELSEWHERE}/secrets/other", user=OPERATOR)
 
     assert refused.status == 403
+
+
+def test_the_operator_holds_the_lease_of_its_leader_and_no_other(cluster: Cluster):
+    def verbs(namespace: str, name: str) -> set[str]:
+        group = "coordination.k8s.io"
+        every = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+        return {verb for verb in every if cluster.may(OPERATOR, verb, "leases", namespace=namespace, name=name, group=group)}
+
+    assert verbs(SYSTEM, LEASE) == {"create", "get", "patch"}
+    assert verbs(SYSTEM, "another") == {"create"}
+    assert verbs("kube-node-lease", LEASE) == verbs("kube-system", LEASE) == set()
 
 
 @pytest.mark.parametrize("plural", ALL)

@@ -85,6 +85,7 @@ class OperatorProcess:
             "PATH": "/usr/bin:/bin",
             "ROLEVEND_PROBE_HOST": "127.0.0.1",
             "ROLEVEND_PROBE_PORT": str(self.port),
+            "ROLEVEND_POD_NAME": "rolevend-0",
             **{f"ROLEVEND_{key}": value for key, value in settings.items()},
         }
         command = (sys.executable, "-m", "rolevend", "operator", "--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE)

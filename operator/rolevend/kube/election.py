@@ -1,0 +1,184 @@
+"""One replica leads, by a Lease; the others wait until it steps down or is silent for too long."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Never, Self
+
+from rolevend.errors import RolevendError
+from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound, Resource
+from rolevend.kube.leadership import Move, Sight, move, pod_of, safe_until, sight_of
+
+LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
+LEASE = "rolevend-operator"
+
+ATTEMPT = 1 / 5
+"""Of the promised time: after that an answer that does not come is not waited for, so that there is time for another try."""
+_PAUSE = 1 / 10
+"""Of the promised time: how often the leader renews, and how often the others look."""
+_LONGEST_PAUSE_SECONDS = 2.0
+"""So that the others soon see that a leader has stepped down."""
+_LONGEST_SLEEP = 1.0
+"""The watchdog looks at the clock so often: its sleep does not count the time in which the whole machine is suspended."""
+
+_log = logging.getLogger(__name__)
+
+
+def monotonic() -> float:
+    """Seconds of a clock that nobody sets, and that goes on while the machine is suspended, where there is such a clock."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class Election:
+    """``async with election:`` waits until we lead, and steps down at the end of the block.
+
+    If we cannot renew in time, or somebody else leads, `lost` is called with what happened. It must end the process and never
+    return: it may be called from another thread, since the event loop may be what is stuck.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        me: str,
+        seconds: int,
+        *,
+        now: Callable[[], datetime],
+        lost: Callable[[str], Never],
+        moment: Callable[[], float] = monotonic,
+    ) -> None:
+        """`cluster` is for the election alone, with one connection and short calls: no other call holds up a renewal."""
+        self.leading = False
+        self.problem = "who leads was not read yet"
+        """Why it is not known who leads, or empty."""
+        self.answered_at: datetime | None = None
+        """When the API server last answered."""
+        self._cluster = cluster
+        self._namespace = namespace
+        self._me = me
+        self._seconds = seconds
+        self._now = now
+        self._lost = lost
+        self._moment = moment
+        self._seen: Sight | None = None
+        self._pause = min(_LONGEST_PAUSE_SECONDS, seconds * _PAUSE)
+        self._watchdog = Watchdog(moment, lambda: lost(f"the Lease {namespace}/{LEASE} could not be renewed in time"))
+        self._renewals: asyncio.Task[None] | None = None
+
+    @property
+    def leader(self) -> str:
+        """The pod that leads as far as we saw, or empty."""
+        return pod_of(self._seen.holder) if self._seen else ""
+
+    async def __aenter__(self) -> Self:
+        while not await self._tried():
+            await asyncio.sleep(self._pause)
+        self.leading = True
+        self._watchdog.start()
+        self._renewals = asyncio.create_task(self._renew(), name="renewals of the Lease")
+        _log.info("leading", extra={"holder": self._me})
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._renewals is not None:
+            self._renewals.cancel()
+            await asyncio.wait([self._renewals])
+        self.leading = False
+        try:
+            await self._step_down()
+        except RolevendError as error:  # then it becomes stale
+            _log.warning("stepping down: %s", error)
+        self._watchdog.stop()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(self._pause)
+            await self._tried()
+
+    async def _tried(self) -> bool:
+        """Whether we lead now; False, too, where the API server did not answer."""
+        try:
+            leading = await self._turn()
+        except AlreadyExists:
+            return False  # somebody was faster, or a try of our own that we did not see the end of: look again
+        except RolevendError as error:
+            self.problem = f"the Lease cannot be read or written: {error}"
+            _log.warning("%s", self.problem)
+            return False
+        self.problem = ""
+        self.answered_at = self._now()
+        return leading
+
+    async def _turn(self) -> bool:
+        there = await self._look()
+        asked_at = self._moment()
+        next_move = move(self._seen, there=there, me=self._me, moment=asked_at)
+        if self.leading and there and next_move is not Move.RENEW:
+            self._lost(f"the Lease {self._namespace}/{LEASE} is held by {self.leader or 'nobody'}")
+        match next_move:
+            case Move.WAIT:
+                return False
+            case Move.CREATE:
+                body = {"metadata": {"name": LEASE}, "spec": self._spec(took=True)}
+                written = await self._cluster.create(LEASES, body, self._namespace)
+            case Move.TAKE | Move.RENEW:
+                written = await self._write(self._spec(took=next_move is Move.TAKE))
+        self._seen = sight_of(written, self._seen, asked_at)
+        self._watchdog.put_off(safe_until(asked_at, self._seconds))
+        return True
+
+    async def _look(self) -> bool:
+        """Whether the Lease is there."""
+        try:
+            lease = await self._cluster.get(LEASES, LEASE, self._namespace)
+        except NotFound:
+            return False
+        self._seen = sight_of(lease, self._seen, self._moment())
+        return True
+
+    async def _step_down(self) -> None:
+        if await self._look() and self._seen is not None and self._seen.holder == self._me:
+            await self._write({"holderIdentity": "", "renewTime": _micro_time(self._now())})
+
+    async def _write(self, spec: Body) -> Body:
+        """Only over what was read: a conflict where somebody wrote meanwhile."""
+        version = self._seen.version if self._seen else ""
+        return await self._cluster.merge(LEASES, LEASE, {"metadata": {"resourceVersion": version}, "spec": spec}, self._namespace)
+
+    def _spec(self, *, took: bool) -> Body:
+        now = _micro_time(self._now())
+        spec: Body = {"holderIdentity": self._me, "leaseDurationSeconds": self._seconds, "renewTime": now}
+        if took:
+            spec |= {"acquireTime": now, "leaseTransitions": self._seen.changes + 1 if self._seen else 0}
+        return spec
+
+
+class Watchdog:
+    """Calls `late` from a thread of its own when the deadline was not put off in time."""
+
+    def __init__(self, moment: Callable[[], float], late: Callable[[], Never]) -> None:
+        self._moment = moment
+        self._late = late
+        self._deadline = float("inf")
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    def put_off(self, deadline: float) -> None:
+        self._deadline = deadline
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(min(_LONGEST_SLEEP, max(0.0, self._deadline - self._moment()))):
+            if self._moment() >= self._deadline:
+                self._late()
+
+
+def _micro_time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

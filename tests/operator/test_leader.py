@@ -1,0 +1,197 @@
+"""Two operators, of which one leads: it dies, stops, is stopped, or hears nothing, and the other goes on; never both."""
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from rolevend.demo.parts.installation import NAMESPACE, OperatorProcess
+from rolevend.kube.election import LEASE
+from tests.support.gateway import Gateway
+from tests.support.installed import MERGE_PATCH
+from tests.support.site import Site
+from tests.support.tenancy import Asked, Tenant
+from tests.support.waiting import eventually
+
+LEASE_PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}"
+QUICK, NEVER = 6, 600
+"""Seconds that a silent leader keeps its place: soon over, or longer than any test waits."""
+
+
+@dataclass
+class Replica:
+    site: Site
+    pod: str
+    process: OperatorProcess
+    gateway: Gateway
+
+    @property
+    def leads(self) -> bool:
+        return self.holder.startswith(f"{self.pod}_") and self.metric("rolevend_leader") == 1
+
+    @property
+    def holder(self) -> str:
+        return str(lease(self.site).get("holderIdentity", ""))
+
+    @property
+    def running(self) -> bool:
+        return self.process.process.running
+
+    def metric(self, name: str) -> float:
+        lines = self.process.probe("/metrics")[1].splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.split(" ")[0] == name), -1)
+
+    def stands_by_for(self, leader: "Replica") -> bool:
+        return self.process.probe("/readyz") == (200, f"standing by: {leader.pod} leads") and self.metric("rolevend_leader") == 0
+
+
+def lease(site: Site) -> dict[str, Any]:
+    answer = site.cluster.call("GET", LEASE_PATH)
+    return dict(answer.body["spec"]) if answer.ok else {}
+
+
+@dataclass
+class Pair:
+    leader: Replica
+    other: Replica
+
+
+@pytest.fixture
+def seconds(request: pytest.FixtureRequest) -> int:
+    return int(getattr(request, "param", QUICK))
+
+
+@pytest.fixture
+def pair(tenant: Tenant, seconds: int) -> Iterator[Pair]:
+    """In place of the one operator of all other tests."""
+    site = tenant.ready_to_ask().site
+    site.operator.stop()
+    started: list[Replica] = []
+
+    def start(pod: str) -> Replica:
+        process, gateway = site.start_replica(pod, {"LEADERSHIP_SECONDS": str(seconds)})
+        started.append(Replica(site, pod, process, gateway))
+        return started[-1]
+
+    leader = start("replica-a")
+    eventually(lambda: leader.leads)
+    other = start("replica-b")
+    eventually(lambda: other.stands_by_for(leader))
+    yield Pair(leader, other)
+    for each in started:
+        each.process.process.send(signal.SIGCONT)
+        each.process.stop()
+    site.cluster.call("DELETE", LEASE_PATH)
+    site.start_operator()
+
+
+def vended_by(replica: Replica, tenant: Tenant) -> Asked:
+    asked = tenant.ask().ready()
+    assert f'"{asked.role}"' in replica.process.log.read_text()
+    return asked
+
+
+def test_one_leads_and_the_other_is_ready_to(tenant: Tenant, pair: Pair):
+    assert pair.leader.process.probe("/readyz") == (200, "ok")
+    assert pair.other.process.probe("/healthz") == (200, "ok")
+
+    asked = vended_by(pair.leader, tenant)
+
+    assert asked.role not in pair.other.process.log.read_text()
+
+
+def test_when_the_leader_is_killed_the_other_takes_over(tenant: Tenant, pair: Pair):
+    before = lease(tenant.site)
+    live, expiring = tenant.ask().ready(), tenant.ask(seconds=5).ready()
+
+    pair.leader.process.kill()
+    unheard = tenant.ask()
+    live.delete()
+
+    eventually(lambda: pair.other.leads, within=60)
+    unheard.ready()
+    live.gone()
+    expiring.gone()
+    assert lease(tenant.site)["leaseTransitions"] == before["leaseTransitions"] + 1
+    assert tenant.site.warehouse.roles() & {live.role, expiring.role, unheard.role} == {unheard.role}
+
+
+@pytest.mark.parametrize("seconds", [NEVER], indirect=True)
+def test_a_leader_that_is_told_to_stop_hands_over_at_once(tenant: Tenant, pair: Pair):
+    live = tenant.ask().ready()
+
+    pair.leader.process.stop()
+
+    assert pair.leader.process.process.exit_code == 0
+    eventually(lambda: pair.other.leads)
+    live.delete()
+    live.gone()
+
+
+@pytest.mark.parametrize("seconds", [NEVER], indirect=True)
+def test_a_container_that_starts_again_in_its_pod_leads_on_at_once(tenant: Tenant, pair: Pair):
+    pair.leader.process.kill()
+
+    again, gateway = tenant.site.start_replica(pair.leader.pod, {"LEADERSHIP_SECONDS": str(NEVER)})
+    pair.leader = Replica(tenant.site, pair.leader.pod, again, gateway)
+
+    eventually(lambda: pair.leader.leads)
+    vended_by(pair.leader, tenant)
+    assert pair.other.stands_by_for(pair.leader)
+    again.stop()
+
+
+def test_a_leader_that_sleeps_finds_itself_replaced_ends_and_leaves_nothing(tenant: Tenant, pair: Pair):
+    site = tenant.site
+    before = site.warehouse.roles()
+    staying, leaving = tenant.ask().ready(), tenant.ask().ready()
+    burst = [tenant.ask() for _ in range(20)]
+
+    pair.leader.process.process.send(signal.SIGSTOP)
+    leaving.delete()
+
+    eventually(lambda: pair.other.leads, within=60)
+    burst[0].delete()
+    burst[0].gone()
+    pair.leader.process.process.send(signal.SIGCONT)
+    assert eventually(lambda: pair.leader.process.process.exit_code) == 1
+    leaving.gone()
+    roles = {staying.role} | {asked.ready().role for asked in burst[1:]}
+    eventually(lambda: site.warehouse.roles() - before == roles)
+    for asked in burst[1:]:
+        assert asked.rows("SELECT count(*) FROM people") == [(2,)], "the password in the Secret is the role's"
+
+
+def test_a_leader_that_hears_nothing_is_gone_before_the_other_leads(tenant: Tenant, pair: Pair):
+    live = tenant.ask().ready()
+
+    pair.leader.gateway.block()
+
+    eventually(lambda: pair.other.leads, within=60)
+    assert not pair.leader.running
+    assert pair.leader.process.process.exit_code == 1
+    vended_by(pair.other, tenant)
+    live.delete()
+    live.gone()
+
+
+@pytest.mark.parametrize("seconds", [NEVER], indirect=True)
+def test_a_leader_whose_place_somebody_else_took_ends(tenant: Tenant, pair: Pair):
+    spec = {"holderIdentity": f"{pair.other.pod}_somebody"}
+    assert tenant.site.cluster.call("PATCH", LEASE_PATH, {"spec": spec}, content_type=MERGE_PATCH).ok
+
+    assert eventually(lambda: pair.leader.process.process.exit_code) == 1
+    assert "no longer leading: the Lease rolevend-system/rolevend-operator is held by replica-b" in pair.leader.process.log.read_text()
+    eventually(lambda: pair.other.leads)
+
+
+@pytest.mark.parametrize("seconds", [NEVER], indirect=True)
+def test_a_lease_that_somebody_deleted_stays_with_its_leader(tenant: Tenant, pair: Pair):
+    assert tenant.site.cluster.call("DELETE", LEASE_PATH).ok
+
+    eventually(lambda: lease(tenant.site))
+
+    assert pair.leader.leads
+    assert pair.other.stands_by_for(pair.leader)
