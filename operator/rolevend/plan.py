@@ -62,6 +62,32 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleLimits:
+    """What one vended role may use of a platform, so that it holds up nobody else there."""
+
+    connections: int = 8
+    transaction_seconds: int = 300
+    """The age of a transaction, and so of a statement; without BEGIN each statement is a transaction."""
+    idle_transaction_seconds: int = 60
+    temp_file_mebibytes: int = 1024
+    """On disk, for each of its sessions at one time."""
+    idle_seconds: int | None = None
+    """A role whose sessions did nothing for so long counts as given back; None: never."""
+
+    @classmethod
+    def widest(cls, given: Sequence["RoleLimits"]) -> "RoleLimits":
+        """Each limit as the most generous of `given` has it. At least one must be given."""
+        idle = [each.idle_seconds for each in given if each.idle_seconds is not None]
+        return cls(
+            max(each.connections for each in given),
+            max(each.transaction_seconds for each in given),
+            max(each.idle_transaction_seconds for each in given),
+            max(each.temp_file_mebibytes for each in given),
+            max(idle) if len(idle) == len(given) else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """One vended role's values and clock."""
 
@@ -76,6 +102,8 @@ class Lease:
     """Only those that the profile's conditions read."""
     expires_at: datetime
     """Aware, UTC; counted from the object's creation, so that a retry does not move it."""
+    limits: RoleLimits = RoleLimits()
+    """Those of the first vend count: a retry does not move them, either."""
 
 
 def plan(entitlement: Entitlement, cluster: ClusterId) -> Profile:

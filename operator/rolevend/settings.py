@@ -31,6 +31,7 @@ class Settings(BaseModel):
     platform_poll_seconds: float = Field(15, gt=0, description="How often each platform is asked for its catalog and for drift.")
     platform_retry_seconds: float = Field(2, gt=0, description="How soon a platform that does not answer is asked again.")
     sweep_seconds: float = Field(60, gt=0, description="How often objects and roles are held against each other.")
+    curb_seconds: float = Field(5, gt=0, le=30, description="How often sessions are held to the limits of their roles.")
     orphan_grace_seconds: float = Field(60, ge=0, description="How long a role may be unclaimed before it is dropped.")
     deaf_after_seconds: float = Field(60, gt=0, description="How old an object may be that the watch never told of.")
     profile_unused_seconds: float = Field(3600, ge=0, description="How long a profile that no role uses is kept warm.")

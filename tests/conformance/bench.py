@@ -19,7 +19,7 @@ from psycopg import sql
 from rolevend.catalog import Table, TableId
 from rolevend.errors import PlatformBusy
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
-from rolevend.plan import Cell, ColumnShape, Lease, Profile, TableShape
+from rolevend.plan import Cell, ColumnShape, Lease, Profile, RoleLimits, TableShape
 from rolevend.platforms.base import Address, Credential, InstallMode, Platform, Secret
 from rolevend.platforms.postgres import Limits, Login, Options, Passwords, PostgresPlatform, install, plan
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
@@ -105,9 +105,11 @@ def lease(of: Profile, *, cluster: ClusterId = CLUSTER, seconds: float = 600, ui
     )
 
 
-def vended(platform: Platform, of: Profile, seconds: float = 600, **values: Sequence[str]) -> tuple[Lease, Credential]:
+def vended(
+    platform: Platform, of: Profile, seconds: float = 600, limits: RoleLimits | None = None, **values: Sequence[str]
+) -> tuple[Lease, Credential]:
     """A lease of `of`, vended: the profile is built first where it is not."""
-    made = lease(of, seconds=seconds, **values)
+    made = replace(lease(of, seconds=seconds, **values), limits=limits or RoleLimits())
     credential = vend(platform, of, made)
     return made, credential
 
@@ -257,11 +259,11 @@ class PostgresBench:
         for session in self._sessions:
             session.close()
         self._sessions.clear()
-        self.run("DELETE FROM rolevend.lease; DELETE FROM rolevend.profile; DELETE FROM rolevend.template")
+        self.run(r"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename LIKE 'IMMUTA\_VENDED\_%'")
+        self.run("DELETE FROM rolevend.lease; DELETE FROM rolevend.looked; DELETE FROM rolevend.profile; DELETE FROM rolevend.template")
         self._drop_schemas("^rv_p_")
         ours = "SELECT rolname FROM pg_roles WHERE rolname ~ '^(IMMUTA_VENDED_|rv_p_|rv_t_[0-9a-f]{32})'"
         for (role,) in self.admin.execute(sql.SQL(ours)).fetchall():
-            with_no_session(self.admin, role)
             self.run(f"DROP OWNED BY {quoted(role)}; DROP ROLE {quoted(role)}")
         self._drop_schemas("^s[0-9]+$")
         for extra in self._platforms[1:]:
@@ -276,10 +278,6 @@ class PostgresBench:
         for each in (*self._sessions, *self._platforms):
             each.close()
         self.admin.close()
-
-
-def with_no_session(admin: psycopg.Connection[tuple[Any, ...]], role: str) -> None:
-    admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s", [role])
 
 
 def _login(user: str, password: Secret | None) -> Login:

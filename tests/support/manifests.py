@@ -35,14 +35,25 @@ _SPECS: Final[Mapping[str, Body]] = {
             "assertion": "Trusted",
             "users": {"matchAttributes": [{"key": "department", "operator": "In", "values": ["claims"]}]},
         },
-        "limits": {"maxExpirationSeconds": 1800},
+        "limits": {"maxExpirationSeconds": 1800, "idleReleaseSeconds": 300},
     },
     "DataPlatform": {
         "postgres": {"host": "db.example.org", "port": 5432, "database": "claims"},
         "credentials": {"programmerSecretRef": {"name": "programmer"}, "vendorSecretRef": {"name": "vendor"}},
         "domains": [{"namespace": "domain-claims", "schemas": ["claims"]}, {"namespace": "domain-hr", "schemas": ["hr"]}],
         "agents": [
-            {"namespaceSelector": {"matchLabels": {"team": "claims"}}, "assertions": ["Trusted"], "maxExpirationSeconds": 3600},
+            {
+                "namespaceSelector": {"matchLabels": {"team": "claims"}},
+                "assertions": ["Trusted"],
+                "maxExpirationSeconds": 3600,
+                "roleLimits": {
+                    "maxConnections": 4,
+                    "maxTransactionSeconds": 120,
+                    "maxIdleInTransactionSeconds": 30,
+                    "maxTempFileMebibytes": 256,
+                    "idleReleaseSeconds": 900,
+                },
+            },
         ],
     },
     "TagBinding": {
@@ -152,6 +163,12 @@ SPOILED: Final = (
     # Numbers
     *(Spoiled("VendedRole", "spec.expirationSeconds", number) for number in (4, 86401, -1, 2**70, 900.5, "900", True, [900])),
     *(Spoiled("Agent", "spec.limits.maxExpirationSeconds", number) for number in (0, 86401)),
+    *(Spoiled("Agent", "spec.limits.idleReleaseSeconds", number) for number in (59, 86401)),
+    *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.maxConnections", number) for number in (0, 65, "8")),
+    *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.maxTransactionSeconds", number) for number in (4, 86401)),
+    *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.maxIdleInTransactionSeconds", number) for number in (4, 86401)),
+    *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.maxTempFileMebibytes", number) for number in (0, 524289)),
+    *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.idleReleaseSeconds", number) for number in (59, 86401)),
     *(Spoiled("DataPlatform", "spec.postgres.port", number) for number in (0, 65536, "5432")),
     *(Spoiled("AccessPolicy", "spec.masks[1].partial.keepLast", number) for number in (0, 65)),
     # What must be there
@@ -207,6 +224,7 @@ SPOILED: Final = (
     # Members that nobody knows
     Spoiled("VendedRole", "spec.purpose", "reporting"),
     Spoiled("AccessPolicy", "spec.masks[0].typ", "Hash"),
+    Spoiled("DataPlatform", "spec.agents[0].roleLimits.workMem", 1),
     # Other shapes
     Spoiled("VendedRole", "spec", []),
     Spoiled("VendedRole", "spec.user", "anna"),

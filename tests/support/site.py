@@ -25,8 +25,8 @@ from tests.support.waiting import eventually
 
 Body = dict[str, Any]
 
-AGENTS, UNADMITTED, DOOMED = "claims-agents", "strangers", "doomed"
-"""Namespaces of agents: admitted by both platforms, by none, and one that a test deletes."""
+AGENTS, UNADMITTED, DOOMED, BOUNDED = "claims-agents", "strangers", "doomed", "bounded"
+"""Namespaces of agents: admitted by both platforms, by none, one that a test deletes, and one whose roles have tight limits."""
 DOMAIN, NOBODY = "domain-claims", "domain-of-nothing"
 """Namespaces of policy: the one that owns the schema, and one that owns none."""
 WAREHOUSE, ANNEX = "warehouse", "annex"
@@ -35,6 +35,7 @@ SETTINGS: Final = {
     "PLATFORM_POLL_SECONDS": "0.5",
     "PLATFORM_RETRY_SECONDS": "0.5",
     "SWEEP_SECONDS": "0.5",
+    "CURB_SECONDS": "0.5",
     "ORPHAN_GRACE_SECONDS": "1",
     "DEAF_AFTER_SECONDS": "3",
     "REQUEST_SECONDS": "3",
@@ -52,7 +53,14 @@ def data_platform(name: str, database: Governed, **spec: Any) -> Body:
             "postgres": {"host": database.superuser.host, "port": database.superuser.port, "database": DATABASE},
             "credentials": {"programmerSecretRef": {"name": f"{name}-programmer"}, "vendorSecretRef": {"name": f"{name}-vendor"}},
             "domains": [{"namespace": DOMAIN, "schemas": [SCHEMA]}],
-            "agents": [{"namespaceSelector": {"matchLabels": {"team": "claims"}}, "assertions": ["Trusted"], "maxExpirationSeconds": 3600}],
+            "agents": [
+                {"namespaceSelector": {"matchLabels": {"team": "claims"}}, "assertions": ["Trusted"], "maxExpirationSeconds": 3600},
+                {
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": BOUNDED}},
+                    "assertions": ["Trusted"],
+                    "roleLimits": {"maxConnections": 2, "maxTransactionSeconds": 5, "idleReleaseSeconds": 60},
+                },
+            ],
             **spec,
         },
     }
@@ -203,13 +211,14 @@ class Site:
         for name, labels in (
             (AGENTS, {"team": "claims"}),
             (DOOMED, {"team": "claims"}),
+            (BOUNDED, {}),
             (UNADMITTED, {}),
             (DOMAIN, {}),
             (NOBODY, {}),
         ):
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
             assert self.cluster.call("POST", "/api/v1/namespaces", namespace).ok
-        self._installation.chart([AGENTS, DOOMED, UNADMITTED])
+        self._installation.chart([AGENTS, DOOMED, UNADMITTED, BOUNDED])
         self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(self._prepare, (WAREHOUSE, ANNEX)))

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rolevend.model import Attributes
+from rolevend.plan import RoleLimits
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement
 from rolevend.vending.directory import Denied, Undecided, ended_by
@@ -97,6 +98,36 @@ def test_where_several_terms_select_a_namespace_the_widest_holds_and_only_of_tho
         verdict = directory(platforms={WAREHOUSE: terms(short, narrow)}).verdict(REQUEST)
         assert isinstance(verdict, Denied)
         assert "longer than the 60" in verdict.message
+
+
+def test_limits_are_the_widest_of_the_terms_that_permit_the_assertion_each_for_itself():
+    many = replace(TERMS, limits=RoleLimits(connections=16, transaction_seconds=60, idle_seconds=600))
+    long = replace(TERMS, limits=RoleLimits(connections=2, transaction_seconds=900, idle_seconds=300))
+    unproven = replace(TERMS, may_assert=False, limits=RoleLimits(connections=64))
+
+    lease = granted(platforms={WAREHOUSE: terms(many, long, unproven)}).lease
+
+    assert lease.limits == RoleLimits(connections=16, transaction_seconds=900, idle_seconds=600)
+    assert granted(platforms={WAREHOUSE: terms(many, TERMS)}).lease.limits.idle_seconds is None, "one of them says never"
+
+
+@pytest.mark.parametrize(
+    ("platforms", "agents", "held"), [(None, None, None), (600, None, 600), (None, 300, 300), (600, 300, 300), (60, 300, 60)]
+)
+def test_the_shorter_of_the_platforms_and_the_agents_times_gives_an_idle_role_back(
+    platforms: int | None, agents: int | None, held: int | None
+):
+    admits = {WAREHOUSE: terms(replace(TERMS, limits=RoleLimits(idle_seconds=platforms)))}
+
+    lease = granted(platforms=admits, agents={AGENT.name: replace(AGENT, idle_seconds=agents)}).lease
+
+    assert lease.limits == RoleLimits(idle_seconds=held)
+
+
+def test_limits_that_change_end_no_role():
+    wider = {WAREHOUSE: terms(replace(TERMS, limits=RoleLimits(connections=1)))}
+
+    assert ended_by(granted(platforms=wider), granted()) == ""
 
 
 def test_a_platform_that_is_closed_vends_nothing_new_and_its_live_roles_are_still_judged():

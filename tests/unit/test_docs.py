@@ -206,7 +206,7 @@ def test_metrics_settings_and_variables_exist(path: Path):
     settings = {re.sub(r"_(.)", lambda found: found[1].upper(), name) for name in Settings.model_fields}
     source = "".join(text_of(each) for folder in ("operator", "tests") for each in (ROOT / folder).rglob("*.py"))
     text = text_of(path)
-    assert set(re.findall(r"\brolevend_(?:vend|drop|live|orphan|revoked|policy|platform|build|decision|expiry)\w*", text)) <= metrics
+    assert set(re.findall(r"\brolevend_(?:vend|curbed|drop|live|orphan|revoked|policy|platform|build|decision|expiry)\w*", text)) <= metrics
     assert set(re.findall(r"\bsettings\.(\w+)", text.replace("rolevend.settings", ""))) - {"md"} <= settings
     named = set(re.findall(r"\bROLEVEND_([A-Z_]*[A-Z])\b", text))
     assert {name for name in named if name.lower() not in Settings.model_fields and f"ROLEVEND_{name}" not in source} == set()

@@ -5,6 +5,7 @@ import pytest
 from rolevend.catalog import TableId, TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, Tag, User
+from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Address
 from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Unit
@@ -84,3 +85,11 @@ def test_a_platform_says_where_it_is_and_who_owns_what():
 
     assert values.address(platform) == Address("db.example.org", 5432, "claims")
     assert values.schemas_of(platform) == {"domain-claims": CLAIMS, "domain-hr": frozenset({"hr"})}
+
+
+def test_a_platform_that_says_nothing_of_limits_has_those_that_suit_a_shared_server():
+    (terms,) = parse(DataPlatform, valid("DataPlatform")).spec.agents
+    silent = parse(DataPlatform, changed(valid("DataPlatform"), "spec.agents[0].roleLimits", MISSING)).spec.agents[0]
+
+    assert values.role_limits(terms.role_limits) == RoleLimits(4, 120, 30, 256, 900)
+    assert values.role_limits(silent.role_limits) == RoleLimits()

@@ -21,6 +21,7 @@ from rolevend.kube.secrets import CredentialSecrets, Login, handle_key
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platforms import postgres
 from rolevend.platforms.base import Drift, Platform
+from rolevend.reconcile.curb import Curb
 from rolevend.reconcile.executor import BUILDERS, DROPPERS, LOOKERS
 from rolevend.reconcile.handlers import configure, registry
 from rolevend.reconcile.lifecycle import Lifecycle
@@ -148,6 +149,7 @@ class Operator:
         self._lifecycle = Lifecycle(cluster, self.observed, self._platforms, store, record, metrics, now, secrets.token_bytes)
         self._review = Review(self._lifecycle, lambda: self.observed.directory)
         self.sweeper = Sweeper(cluster, self._lifecycle, self._review, self._platforms, record, settings, metrics, now)
+        self._curb = Curb(cluster, self._lifecycle, self._platforms, metrics, now, settings.curb_seconds)
         health.operator = self
 
     def measure(self) -> None:
@@ -172,6 +174,7 @@ class Operator:
                 # kopf begins when a verdict can be given: each request is then looked at once.
                 await self._listed.wait()
                 tasks.append(parts.create_task(self.sweeper.run()))
+                tasks.append(parts.create_task(self._curb.run()))
                 await _run_kopf(self._settings, self._lifecycle)
                 for task in tasks:
                     task.cancel()

@@ -40,6 +40,7 @@ SECRETS = Resource("/api/v1", "secrets")
 NAMESPACES = Resource("/api/v1", "namespaces")
 CONFIG_MAPS = Resource("/api/v1", "configmaps")
 VALIDATING_POLICIES = Resource("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies")
+EVENTS = Resource("/api/v1", "events")
 
 
 class NotFound(Rejected):

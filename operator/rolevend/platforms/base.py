@@ -91,6 +91,26 @@ class LiveRole:
     closed: bool
 
 
+class Act(enum.StrEnum):
+    CANCELLED = "Cancelled"
+    """The statement."""
+    TERMINATED = "Terminated"
+    """The session."""
+    IDLE = "Idle"
+    """Nothing was done: the role counts as given back, and is the caller's to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curbed:
+    """A role that is beyond a limit of its lease."""
+
+    role: RoleName
+    uid: Uid
+    act: Act
+    why: str
+    """The limit, and how far beyond it the role is, one line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Drift:
     """Somebody changed by hand what keeps rows of `table` apart. `roles` are the live roles that read it."""
@@ -157,6 +177,11 @@ class Platform(Protocol):
 
     def live(self) -> Sequence[LiveRole]:
         """Every role of our cluster that still exists or still has a session, closed ones included."""
+        ...
+
+    def curb(self) -> Sequence[Curbed]:
+        """Stops what exceeds the limits of its lease, whatever the session has set for itself, and names the roles that are idle for
+        too long, again and again until they end. By the platform's clock, and only roles of our cluster."""
         ...
 
     def drift(self) -> Sequence[Drift]:

@@ -11,7 +11,7 @@ from rolevend.catalog import Catalog
 from rolevend.errors import PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.base import Credential, Drift, Dropped, Ending, LiveRole, Platform, Randomness, ServerFacts, Vended
+from rolevend.platforms.base import Credential, Curbed, Drift, Dropped, Ending, LiveRole, Platform, Randomness, ServerFacts, Vended
 from rolevend.reconcile.breaker import Breaker
 from rolevend.reconcile.queues import DropQueue, Vend, VendQueue
 
@@ -54,6 +54,9 @@ class Executor:
 
     async def drift(self) -> tuple[Drift, ...]:
         return tuple(await self._run(self._looks, self._driver.drift))
+
+    async def curb(self) -> tuple[Curbed, ...]:
+        return tuple(await self._run(self._looks, self._driver.curb))
 
     async def live(self) -> tuple[LiveRole, ...]:
         return tuple(await self._run(self._looks, self._driver.live))

@@ -197,9 +197,8 @@ class Lifecycle:
                 "sessions": dropped.sessions_ended,
             },
         )
-        return Event(
-            "Normal", "Dropped", f"{name} is gone from {request.platform}: {reason.value}, {dropped.sessions_ended} sessions ended"
-        )
+        why = f"{reason.value} by {ended.by}" if ended and ended.by else reason.value
+        return Event("Normal", "Dropped", f"{name} is gone from {request.platform}: {why}, {dropped.sessions_ended} sessions ended")
 
     def not_dropped(self, body: Body, error: Exception) -> Body:
         return dropping(Report(_ending(body), self._now()), *_told(error))
@@ -209,17 +208,17 @@ class Lifecycle:
         if standing is not None:
             await self._delete(standing.request)
 
-    async def revoke(self, standing: Standing, by: str, message: str) -> None:
+    async def revoke(self, standing: Standing, by: str, message: str, reason: EndReason = EndReason.REVOKED) -> None:
         """Ends a live role before its time: the reason is written first, then the object is deleted."""
-        await self._revoke(standing.request, standing.role or "", by, message)
+        await self._revoke(standing.request, standing.role or "", by, message, reason)
 
-    async def _revoke(self, request: Request, role: str, by: str, message: str) -> None:
+    async def _revoke(self, request: Request, role: str, by: str, message: str, reason: EndReason = EndReason.REVOKED) -> None:
         if request.uid in self._revoking:
             return
         self._revoking.add(request.uid)
-        _log.warning("revoking: %s", message, extra={"role": role, "platform": request.platform, "object": str(request.name)})
+        _log.warning("ending (%s): %s", by, message, extra={"role": role, "platform": request.platform, "object": str(request.name)})
         try:
-            await self._patch_status(request, {"ended": {"reason": EndReason.REVOKED.value, "by": by, "message": message[:1024]}})
+            await self._patch_status(request, {"ended": {"reason": reason.value, "by": by, "message": message[:1024]}})
         except RolevendError as error:
             _log.warning("writing down why: %s", error, extra={"role": role})  # no reason to let it live
         try:

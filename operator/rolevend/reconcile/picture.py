@@ -142,6 +142,7 @@ def _agent(agent: Agent) -> RegisteredAgent:
         may_assert=agent.spec.on_behalf_of.assertion == "Trusted",
         users=values.agent_users(agent),
         longest_seconds=agent.spec.limits.max_expiration_seconds,
+        idle_seconds=agent.spec.limits.idle_release_seconds,
         version=values.version(agent),
     )
 
@@ -160,7 +161,12 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
         closed,
         values.schemas_of(platform),
         tuple(
-            AgentTerms(each.namespace_selector.match_labels, "Trusted" in each.assertions, each.max_expiration_seconds)
+            AgentTerms(
+                each.namespace_selector.match_labels,
+                "Trusted" in each.assertions,
+                each.max_expiration_seconds,
+                values.role_limits(each.role_limits),
+            )
             for each in platform.spec.agents
         ),
     )

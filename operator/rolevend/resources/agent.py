@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rolevend.resources.part import Part, immutable
 from rolevend.resources.shared import Assertion, Resource, Status, UserSelector
-from rolevend.resources.text import AgentHandleText, Seconds
+from rolevend.resources.text import AgentHandleText, IdleSeconds, Seconds
 
 
 class OnBehalfOf(Part):
@@ -24,6 +24,9 @@ class AgentLimits(Part):
 
     max_expiration_seconds: Seconds = 3600
     """The longest life of a role that is vended to this agent."""
+    idle_release_seconds: IdleSeconds | None = None
+    """A role whose sessions did nothing for so long, or that has none, counts as given back, and is ended. Choose more than the agent
+    thinks between two questions. Without it: as the DataPlatform says."""
 
 
 class AgentSpec(Part):

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, exactly_one
 from rolevend.resources.shared import Assertion, Resource, SecretRef, Status
-from rolevend.resources.text import Count, Host, Identifier, Label, LabelValue, Seconds, Sentence
+from rolevend.resources.text import Count, Host, Identifier, IdleSeconds, Label, LabelValue, Seconds, Sentence
 
 
 class Postgres(Part):
@@ -56,6 +56,23 @@ class NamespaceSelector(Part):
     `kubernetes.io/metadata.name` is a namespace's own name."""
 
 
+class RoleLimits(Part):
+    """What one role may use of the server, so that no agent holds up whoever else is there. A change counts from the next role on."""
+
+    max_connections: Annotated[int, Field(strict=True, ge=1, le=64, json_schema_extra={"format": "int32"})] = 8
+    """Sessions of a role at one time."""
+    max_transaction_seconds: Seconds = 300
+    """The age of a transaction; a statement outside of one counts as one. What is older is cancelled, whatever `statement_timeout` the
+    agent set, and five seconds later its session is ended."""
+    max_idle_in_transaction_seconds: Seconds = 60
+    """How long a session may wait inside of a transaction before it is ended."""
+    max_temp_file_mebibytes: Annotated[int, Field(strict=True, ge=1, le=524288, json_schema_extra={"format": "int32"})] = 1024
+    """What the statements of one session may write to temporary files at one time."""
+    idle_release_seconds: IdleSeconds | None = None
+    """A role whose sessions did nothing for so long, or that has none, counts as given back, and is ended: its agent may have
+    crashed. Without it: a role lives until its expiry. An Agent may name a shorter time for its own roles."""
+
+
 class AgentTerms(Part):
     """What agents of some namespaces may ask for here."""
 
@@ -65,6 +82,8 @@ class AgentTerms(Part):
     """How these agents may show for whom they act. `Trusted`: by naming the user."""
     max_expiration_seconds: Seconds = 3600
     """The longest life of a role that is vended to them."""
+    role_limits: RoleLimits = RoleLimits()
+    """What one role that is vended to them may use."""
 
 
 class DataPlatformSpec(Part):

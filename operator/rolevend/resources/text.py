@@ -85,6 +85,7 @@ LabelValue = Annotated[str, StringConstraints(strict=True, max_length=63, patter
 Sentence = Annotated[str, StringConstraints(strict=True, max_length=1024)]
 
 Seconds = Annotated[int, Field(strict=True, ge=5, le=86400, json_schema_extra={"format": "int32"})]
+IdleSeconds = Annotated[int, Field(strict=True, ge=60, le=86400, json_schema_extra={"format": "int32"})]
 Count = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int32"})]
 Generation = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int64"})]
 

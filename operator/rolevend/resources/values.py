@@ -6,6 +6,7 @@ from typing import assert_never
 from rolevend.catalog import TableId, TagAssignment, matches
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, Tag, Uid, User, UserHandle, Version
+from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Address
 from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
@@ -13,6 +14,7 @@ from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirem
 from rolevend.resources import access_policy as spelled
 from rolevend.resources.agent import Agent
 from rolevend.resources.data_platform import DataPlatform
+from rolevend.resources.data_platform import RoleLimits as SpelledLimits
 from rolevend.resources.shared import AttributeRequirement, Resource, TagRequirement, UserAttribute, UserName, UserSelector
 from rolevend.resources.shared import ColumnSelector as SpelledColumns
 from rolevend.resources.tag_binding import DataTag, TagBinding
@@ -69,6 +71,16 @@ def address(platform: DataPlatform) -> Address:
 def schemas_of(platform: DataPlatform) -> dict[str, frozenset[str]]:
     """Namespace -> the schemas whose policy it writes."""
     return {domain.namespace: frozenset(domain.schemas) for domain in platform.spec.domains}
+
+
+def role_limits(spelled_out: SpelledLimits) -> RoleLimits:
+    return RoleLimits(
+        connections=spelled_out.max_connections,
+        transaction_seconds=spelled_out.max_transaction_seconds,
+        idle_transaction_seconds=spelled_out.max_idle_in_transaction_seconds,
+        temp_file_mebibytes=spelled_out.max_temp_file_mebibytes,
+        idle_seconds=spelled_out.idle_release_seconds,
+    )
 
 
 def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:

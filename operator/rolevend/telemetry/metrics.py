@@ -44,6 +44,12 @@ class Metrics:
         self.revoked_roles = Counter(
             "rolevend_revoked_roles", "Live roles ended before their time", ["platform", "reason"], registry=self.registry
         )
+        self.curbed = Counter(
+            "rolevend_curbed",
+            "Statements cancelled and sessions ended because they were beyond a limit of their role",
+            ["platform", "act"],
+            registry=self.registry,
+        )
         self.denials = Counter(
             "rolevend_denials", "Requests that policy, agent or platform denied", ["platform", "reason"], registry=self.registry
         )

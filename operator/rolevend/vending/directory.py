@@ -4,13 +4,13 @@ A picture is incomplete until everything that could change the verdict was read;
 denial, because a denial of a live role ends it. An Agent may yet arrive, so a request waits for it, too.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
-from rolevend.plan import Lease, Profile, attribute_keys, contains, plan
+from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, contains, plan
 from rolevend.policy.decision import Denial, entitlement, switch
 from rolevend.policy.index import Index
 from rolevend.policy.statement import Requirement
@@ -45,6 +45,8 @@ class Agent:
     users: tuple[Requirement, ...]
     """What the attributes of a user must meet for the agent to act for them."""
     longest_seconds: int
+    idle_seconds: int | None = None
+    """After how long without use its roles count as given back; None: as the platform says."""
     version: Version | None = None
 
 
@@ -55,6 +57,7 @@ class AgentTerms:
     labels: Mapping[str, str]
     may_assert: bool
     longest_seconds: int
+    limits: RoleLimits = field(default_factory=RoleLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +210,9 @@ class Directory:
             known = request.user in self.people
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
             return Denied(shape.reason, shape.message + hint)
-        return self._granted(request, agent, person, shape)
+        return self._granted(request, agent, person, shape, _limits(agent, _permitting(terms, labels)))
 
-    def _granted(self, request: Request, agent: Agent, person: Person, profile: Profile) -> Granted:
+    def _granted(self, request: Request, agent: Agent, person: Person, profile: Profile, limits: RoleLimits) -> Granted:
         handle = person.handle or user_handle(self.handle_key, person.user)
         lease = Lease(
             role=role_name(agent.handle, handle, request.uid),
@@ -221,21 +224,23 @@ class Directory:
             user=person.user,
             attributes=person.attributes.only(attribute_keys(profile)),
             expires_at=request.expires_at,
+            limits=limits,
         )
         return Granted(profile, lease, handle)
 
 
 def _refusal(request: Request, agent: Agent, terms: PlatformTerms, labels: Mapping[str, str]) -> Denied | None:
     """What the platform team and the agent team say, whoever the user is."""
-    here = [each for each in terms.agents if all(labels.get(key) == value for key, value in each.labels.items())]
+    here = _selecting(terms, labels)
     if not here:
         return Denied(
             "NotPermitted",
             f"DataPlatform {terms.name} admits no agents of namespace {agent.name.namespace}; its spec.agents would have to select it",
         )
-    if not (agent.may_assert and any(each.may_assert for each in here)):
+    permitting = _permitting(terms, labels)
+    if not (agent.may_assert and permitting):
         return Denied("NotPermitted", f"DataPlatform {terms.name} wants a proof of the user: assertion Trusted is not in its spec.agents")
-    longest = min(agent.longest_seconds, max(each.longest_seconds for each in here if each.may_assert))
+    longest = min(agent.longest_seconds, max(each.longest_seconds for each in permitting))
     if request.expiration_seconds > longest:
         return Denied(
             "ExpirationTooLong",
@@ -243,6 +248,22 @@ def _refusal(request: Request, agent: Agent, terms: PlatformTerms, labels: Mappi
             f"and DataPlatform {terms.name} allow",
         )
     return None
+
+
+def _selecting(terms: PlatformTerms, labels: Mapping[str, str]) -> list[AgentTerms]:
+    return [each for each in terms.agents if all(labels.get(key) == value for key, value in each.labels.items())]
+
+
+def _permitting(terms: PlatformTerms, labels: Mapping[str, str]) -> list[AgentTerms]:
+    """The terms on which an agent of a namespace with these labels gets a role."""
+    return [each for each in _selecting(terms, labels) if each.may_assert]
+
+
+def _limits(agent: Agent, permitting: Sequence[AgentTerms]) -> RoleLimits:
+    """The most generous ones; but how long a role may be idle the agent may cut further."""
+    limits = RoleLimits.widest([each.limits for each in permitting])
+    idle = [seconds for seconds in (limits.idle_seconds, agent.idle_seconds) if seconds is not None]
+    return replace(limits, idle_seconds=min(idle, default=None))
 
 
 def _meets(requirement: Requirement, attributes: Attributes) -> bool:

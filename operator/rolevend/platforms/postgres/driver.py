@@ -14,7 +14,20 @@ from rolevend.catalog import Catalog, TableId
 from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.model import ClusterId, ProfileName, RoleName
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.base import Address, Credential, Drift, Dropped, Ending, LiveRole, Randomness, Secret, ServerFacts, Vended
+from rolevend.platforms.base import (
+    Act,
+    Address,
+    Credential,
+    Curbed,
+    Drift,
+    Dropped,
+    Ending,
+    LiveRole,
+    Randomness,
+    Secret,
+    ServerFacts,
+    Vended,
+)
 from rolevend.platforms.postgres.build import build
 from rolevend.platforms.postgres.catalog import read_catalog
 from rolevend.platforms.postgres.collect import collect_profiles, collect_templates
@@ -27,6 +40,7 @@ from rolevend.platforms.postgres.tombstones import Tombstone, tombstone_of
 from rolevend.platforms.postgres.vends import vend_all
 
 _PASSWORD_BYTES = 32
+_CURB = "SELECT role, uid, act, why FROM rolevend.curb(%(cluster)s)"
 
 
 class PostgresPlatform:
@@ -105,6 +119,13 @@ class PostgresPlatform:
             lambda connection: connection.execute(query("live"), {"cluster": self._cluster}).fetchall(),
         )
         return [LiveRole(role, uid, expires_at, closed) for role, uid, expires_at, closed in rows]
+
+    def curb(self) -> Sequence[Curbed]:
+        rows = self._vendor.run(
+            f"curb the vended roles of {self._where}",
+            lambda connection: connection.execute(_CURB, {"cluster": self._cluster}, prepare=True).fetchall(),
+        )
+        return [Curbed(role, uid, Act(act), why) for role, uid, act, why in rows]
 
     def drift(self) -> Sequence[Drift]:
         """What the server finds is also noted there: a profile over a changed table is not vended until it is mended."""

@@ -10,7 +10,7 @@ from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import NOT_INSTALLED
 from rolevend.platforms.postgres.files import query
 from rolevend.platforms.postgres.install import VERSION
-from rolevend.platforms.postgres.left_open import MANAGED, UNENDABLE, left_to_public, some
+from rolevend.platforms.postgres.left_open import MANAGED, UNBOUNDED_FILES, UNENDABLE, left_to_public, some
 from rolevend.platforms.postgres.survey import Right
 
 _SCHEDULE = "SELECT cron.schedule('rolevend', '2 seconds', 'CALL rolevend.sweep()')"
@@ -20,7 +20,7 @@ def facts_of(connection: Connection) -> ServerFacts:
     """`PlatformUnavailable` where the installation is missing, or older than what this driver calls."""
     row = connection.execute(query("facts"), {}).fetchone()
     assert row is not None  # noqa: S101 - an aggregate has one row
-    version, identifier, installed, by_superuser, may_trigger, has_trigger, ends_all, swept, prepared, strays, blind = row
+    version, identifier, installed, by_superuser, may_trigger, has_trigger, ends_all, swept, prepared, strays, blind, watched, files = row
     if installed is None or installed < VERSION:
         raise PlatformUnavailable(f"cannot vend here: {NOT_INSTALLED}")
     mode = InstallMode.SUPERUSER if by_superuser else InstallMode.MANAGED
@@ -29,7 +29,8 @@ def facts_of(connection: Connection) -> ServerFacts:
         (not by_superuser and not ends_all, UNENDABLE),
         (
             by_superuser and not may_trigger,
-            "PostgreSQL 16 has no login trigger: an expired role can log in without a password, and read nothing",
+            "PostgreSQL 16 has no login trigger: an expired role can log in without a password, and read nothing; "
+            "and idleReleaseSeconds does not see sessions that are over within seconds",
         ),
         (by_superuser and may_trigger and not has_trigger, "the login trigger rv_login is missing or disabled: install again"),
         (
@@ -37,6 +38,8 @@ def facts_of(connection: Connection) -> ServerFacts:
             "no scheduler calls rolevend.sweep(): while the operator is down a statement that runs at its role's expiry may finish; "
             f"with pg_cron run: {_SCHEDULE}",
         ),
+        (not watched, "track_activities is off: statements and sessions of vended roles are not held to their limits"),
+        (not files, UNBOUNDED_FILES),
         (prepared > 0, "max_prepared_transactions is not 0: a vended role can leave a prepared transaction behind, with its locks"),
         *((True, text) for text in _public(connection, mode)),
         (bool(blind), f"may read a governed table and see no row of it, being granted it later; admit them: {some(blind)}"),

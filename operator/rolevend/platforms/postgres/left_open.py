@@ -10,11 +10,15 @@ MANAGED = (
     "there is no superuser, so rv_owner becomes an admin member of every role it makes, and each further one costs more: "
     f"meant for up to {LIVE_ROLES} live roles at a time",
     "there is no login trigger, which takes a superuser: without a password (a certificate, a token of the service) "
-    "an expired role can log in, and read nothing",
+    "an expired role can log in, and read nothing; and idleReleaseSeconds does not see sessions that are over within seconds",
 )
 UNENDABLE = (
     "rv_owner is no member of pg_signal_backend: sessions of a vended role that somebody drops by hand go on, and read nothing; "
     "to mend it, run as one who may: GRANT pg_signal_backend TO rv_owner WITH INHERIT TRUE, SET FALSE"
+)
+UNBOUNDED_FILES = (
+    "rv_owner may not set temp_file_limit: temporary files of vended roles have no bound but the server's own; "
+    "to mend it, run as one who may: GRANT SET ON PARAMETER temp_file_limit TO rv_owner"
 )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from rolevend.errors import InvalidInput, RolevendError
-from rolevend.plan import Lease
+from rolevend.plan import Lease, RoleLimits
 from rolevend.platforms.base import Credential, Vended
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import failure
@@ -18,7 +18,7 @@ CHUNK = 60
 
 _ONE = """
 SELECT rolevend.vend(%(role)s, %(cluster)s, %(uid)s, %(profile)s, %(verifier)s, %(expires_at)s::timestamptz,
-                     %(agent)s, %(issuer)s, %(subject)s, %(attrs)s::jsonb)
+                     %(agent)s, %(issuer)s, %(subject)s, %(attrs)s::jsonb, %(limits)s::jsonb)
 """
 _MANY = "SELECT role, expires_at, failed, message FROM rolevend.vend_many(%(vends)s::jsonb)"
 
@@ -50,7 +50,7 @@ def _send(run: Run, attempt: str, sent: list[dict[str, Any]]) -> dict[Any, Vende
         return {}
     if len(sent) == 1:
         (one,) = sent
-        parameters = {**one, "attrs": json.dumps(one["attrs"])}
+        parameters = {**one, "attrs": json.dumps(one["attrs"]), "limits": json.dumps(one["limits"])}
         expires_at: datetime = run(lambda connection: connection.execute(_ONE, parameters, prepare=True).fetchone())[0]
         return {one["role"]: Vended(one["role"], expires_at)}
     rows = run(lambda connection: connection.execute(_MANY, {"vends": json.dumps(sent)}, prepare=True).fetchall())
@@ -72,6 +72,18 @@ def _arguments(lease: Lease, credential: Credential, iterations: int) -> dict[st
         "issuer": lease.user.issuer,
         "subject": lease.user.subject,
         "attrs": {key: list(values) for key, values in lease.attributes},
+        "limits": _limits(lease.limits),
+    }
+
+
+def _limits(limits: RoleLimits) -> dict[str, int]:
+    idle = {} if limits.idle_seconds is None else {"idle_seconds": limits.idle_seconds}
+    return {
+        "connections": limits.connections,
+        "transaction_seconds": limits.transaction_seconds,
+        "idle_transaction_seconds": limits.idle_transaction_seconds,
+        "temp_file_kb": limits.temp_file_mebibytes * 1024,
+        **idle,
     }
 
 

@@ -65,9 +65,16 @@ CREATE TABLE IF NOT EXISTS rolevend.lease (
         OR (profile IS NOT NULL AND agent IS NOT NULL AND issuer IS NOT NULL AND subject IS NOT NULL AND expires_at IS NOT NULL))
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 
+-- limits: what the role may use at most, see rolevend.vend(). active_at: when its agent was last seen at work, see rolevend.curb().
+ALTER TABLE rolevend.lease
+    ADD COLUMN IF NOT EXISTS limits jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS active_at timestamptz NOT NULL DEFAULT clock_timestamp();
+
 CREATE INDEX IF NOT EXISTS lease_expiry ON rolevend.lease (expires_at) WHERE dropped_at IS NULL;
 
 CREATE INDEX IF NOT EXISTS lease_profile ON rolevend.lease (profile);
+
+CREATE INDEX IF NOT EXISTS lease_idle ON rolevend.lease (cluster_id) WHERE revoked_at IS NULL AND limits ? 'idle_seconds';
 
 -- The secret of the mask Hash. Everybody can read the text of a view, so it is not in there.
 CREATE TABLE IF NOT EXISTS rolevend.salt (
@@ -83,6 +90,12 @@ ON CONFLICT DO NOTHING;
 CREATE TABLE IF NOT EXISTS rolevend.swept (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     at  timestamptz NOT NULL
+);
+
+-- When the sessions of a cluster's roles were last looked at, where it matters how long a role is idle.
+CREATE TABLE IF NOT EXISTS rolevend.looked (
+    cluster_id text PRIMARY KEY,
+    at         timestamptz NOT NULL
 );
 
 RESET ROLE;

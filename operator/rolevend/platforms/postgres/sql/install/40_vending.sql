@@ -3,11 +3,17 @@
 
 SET LOCAL ROLE rv_owner;
 
+-- Of an earlier version.
+DROP FUNCTION IF EXISTS rolevend.vend(text, text, text, text, text, timestamptz, text, text, text, jsonb);
+
 -- One role: a login with a password that is already hashed, a member of one profile that was built, and a lease.
--- Again with the same uid it is the same role with the new password and the old expiry. Answers when the role expires.
+-- Again with the same uid it is the same role with the new password, the old expiry and the old limits. Answers when the role
+-- expires. p_limits may hold: connections, temp_file_kb (of each session), transaction_seconds, idle_transaction_seconds, and
+-- idle_seconds, after which the role counts as given back. The two times of a transaction are also settings of the role, so that
+-- an honest agent is told by its own session; whoever sets them anew is stopped by rolevend.curb().
 CREATE OR REPLACE FUNCTION rolevend.vend(
     p_role text, p_cluster text, p_uid text, p_profile text, p_verifier text, p_expires_at timestamptz,
-    p_agent text, p_issuer text, p_subject text, p_attrs jsonb
+    p_agent text, p_issuer text, p_subject text, p_attrs jsonb, p_limits jsonb DEFAULT '{}'
 ) RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -34,14 +40,22 @@ BEGIN
         RAISE EXCEPTION 'the attributes are not an object of lists' USING ERRCODE = '22023';
     END IF;
 
+    IF (jsonb_typeof(p_limits) = 'object'
+        AND NOT EXISTS (SELECT FROM jsonb_each(p_limits) AS x
+                         WHERE x.value::text !~ '^[1-9][0-9]{0,8}$'
+                            OR x.key <> ALL ('{connections,temp_file_kb,transaction_seconds,idle_transaction_seconds,idle_seconds}'))
+        ) IS NOT TRUE THEN
+        RAISE EXCEPTION 'the limits are not an object of whole numbers that we know' USING ERRCODE = '22023';
+    END IF;
+
     SELECT drift INTO closed_why FROM rolevend.profile WHERE profile = p_profile;
     IF closed_why IS NOT NULL THEN
         RAISE EXCEPTION 'profile % is closed: %', p_profile, closed_why USING ERRCODE = 'RV004';
     END IF;
 
     -- The lease comes first: the same vend elsewhere, or a close, waits here. The foreign key is the list of what may be vended.
-    INSERT INTO rolevend.lease (role, cluster_id, uid, profile, agent, issuer, subject, attrs, expires_at)
-    VALUES (p_role, p_cluster, p_uid, p_profile, p_agent, p_issuer, p_subject, p_attrs, p_expires_at)
+    INSERT INTO rolevend.lease (role, cluster_id, uid, profile, agent, issuer, subject, attrs, expires_at, limits)
+    VALUES (p_role, p_cluster, p_uid, p_profile, p_agent, p_issuer, p_subject, p_attrs, p_expires_at, p_limits)
     ON CONFLICT (role) DO NOTHING;
 
     IF NOT FOUND THEN
@@ -65,10 +79,21 @@ BEGIN
     -- In UTC and ISO: the caller's DateStyle and time zone could write "IST", which reads back as Israel's.
     EXECUTE format(
         'CREATE ROLE %I LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS '
-        'CONNECTION LIMIT 8 PASSWORD %L VALID UNTIL %L',
-        p_role, p_verifier, to_char(p_expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'));
+        'CONNECTION LIMIT %s PASSWORD %L VALID UNTIL %L',
+        p_role, coalesce(p_limits ->> 'connections', '8'), p_verifier, to_char(p_expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'));
     EXECUTE format('GRANT %I TO %I WITH INHERIT TRUE, SET FALSE, ADMIN FALSE', p_profile, p_role);
     EXECUTE format('ALTER ROLE %I SET search_path = %I, pg_catalog', p_role, p_profile);
+    IF p_limits ? 'transaction_seconds' THEN
+        EXECUTE format('ALTER ROLE %I SET statement_timeout = %L', p_role, (p_limits ->> 'transaction_seconds') || 's');
+    END IF;
+    IF p_limits ? 'idle_transaction_seconds' THEN
+        EXECUTE format(
+            'ALTER ROLE %I SET idle_in_transaction_session_timeout = %L', p_role, (p_limits ->> 'idle_transaction_seconds') || 's');
+    END IF;
+    -- Only a superuser may set this one, so the agent cannot set it anew.
+    IF p_limits ? 'temp_file_kb' AND has_parameter_privilege('temp_file_limit', 'SET') THEN
+        EXECUTE format('ALTER ROLE %I SET temp_file_limit = %L', p_role, (p_limits ->> 'temp_file_kb') || 'kB');
+    END IF;
     SELECT oid INTO made FROM pg_roles WHERE rolname = p_role;
     UPDATE rolevend.lease SET role_oid = made WHERE role = p_role;
     RETURN p_expires_at;
@@ -103,7 +128,7 @@ BEGIN
         BEGIN
             expires_at := rolevend.vend(
                 v ->> 'role', v ->> 'cluster', v ->> 'uid', v ->> 'profile', v ->> 'verifier', (v ->> 'expires_at')::timestamptz,
-                v ->> 'agent', v ->> 'issuer', v ->> 'subject', v -> 'attrs');
+                v ->> 'agent', v ->> 'issuer', v ->> 'subject', v -> 'attrs', v -> 'limits');
         EXCEPTION WHEN OTHERS THEN
             failed := SQLSTATE;
             message := SQLERRM;

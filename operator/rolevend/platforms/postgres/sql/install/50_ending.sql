@@ -204,7 +204,8 @@ AS $$
     ON CONFLICT (one) DO UPDATE SET at = excluded.at WHERE s.at < excluded.at - interval '30 seconds'
 $$;
 
--- For pg_cron or any other scheduler: the operator may be down. Ends what is over, each role in transactions of its own.
+-- For pg_cron or any other scheduler: the operator may be down. Curbs what runs away, and ends what is over, each role in
+-- transactions of its own. A role that is idle goes on until the operator is back, or until its expiry.
 -- With the caller's rights, because a SECURITY DEFINER procedure may not COMMIT; those of the vendor's login are enough.
 CREATE OR REPLACE PROCEDURE rolevend.sweep()
 LANGUAGE plpgsql
@@ -214,6 +215,10 @@ DECLARE
     how text;
 BEGIN
     PERFORM set_config('search_path', 'pg_catalog, pg_temp', false);
+    FOR l IN SELECT DISTINCT cluster_id FROM rolevend.lease WHERE dropped_at IS NULL LOOP
+        PERFORM rolevend.curb(l.cluster_id);
+        COMMIT;
+    END LOOP;
     FOR l IN
         SELECT role, cluster_id, uid FROM rolevend.lease
          WHERE (revoked_at IS NOT NULL OR expires_at <= clock_timestamp())

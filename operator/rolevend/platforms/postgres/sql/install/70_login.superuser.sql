@@ -13,6 +13,12 @@ BEGIN
                         WHERE role = session_user AND revoked_at IS NULL AND expires_at > clock_timestamp()) THEN
             RAISE insufficient_privilege USING MESSAGE = format('%s has no live lease', session_user);
         END IF;
+        -- A session may be shorter than the time between two looks. One that was begun as read-only cannot be noted.
+        IF current_setting('transaction_read_only') = 'off' THEN
+            UPDATE rolevend.lease SET active_at = clock_timestamp()
+             WHERE role = session_user AND revoked_at IS NULL AND limits ? 'idle_seconds'
+               AND active_at < clock_timestamp() - interval '1 second';
+        END IF;
     END IF;
 END
 $$;

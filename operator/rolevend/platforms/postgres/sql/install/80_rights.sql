@@ -12,7 +12,7 @@ GRANT SELECT ON rolevend.salt TO rv_template;
 -- The vendor: vends, ends, looks. It holds no other right in this database.
 GRANT EXECUTE ON FUNCTION
     rolevend.vend, rolevend.vend_many, rolevend.close, rolevend.close_many, rolevend.finish, rolevend.finish_many,
-    rolevend.forget, rolevend.note_sweep
+    rolevend.curb, rolevend.forget, rolevend.note_sweep
     TO :"vendor";
 
 GRANT EXECUTE ON PROCEDURE rolevend.sweep TO :"vendor";

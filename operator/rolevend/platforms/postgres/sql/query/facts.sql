@@ -21,6 +21,8 @@ SELECT current_setting('server_version'),
                 AND NOT EXISTS (SELECT FROM pg_policy AS p CROSS JOIN LATERAL unnest(p.polroles) AS x
                                  WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd IN ('r', '*')
                                    AND (x = 0 OR pg_has_role(r.oid, x, 'USAGE')))
-              ORDER BY 1)
+              ORDER BY 1),
+       current_setting('track_activities')::boolean,
+       has_parameter_privilege('rv_owner', 'temp_file_limit', 'SET')
   FROM (SELECT max(version) AS version FROM rolevend.version) AS v
  CROSS JOIN (SELECT oid, rolsuper FROM pg_roles WHERE rolname = 'rv_owner') AS o

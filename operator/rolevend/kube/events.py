@@ -1,0 +1,43 @@
+"""Kubernetes Events outside of kopf's handlers, which post their own."""
+
+from datetime import datetime
+from typing import Literal
+
+from rolevend.errors import RolevendError
+from rolevend.kube.client import EVENTS, Cluster
+from rolevend.model import ObjectName, Uid
+
+_LONGEST_MESSAGE = 1024
+_COMPONENT = "rolevend"
+
+
+async def tell(
+    cluster: Cluster, name: ObjectName, uid: Uid, type_: Literal["Normal", "Warning"], reason: str, message: str, now: datetime
+) -> str:
+    """About a VendedRole, for people. Answers what kept it from being told, or nothing: no work waits for an Event."""
+    at = now.isoformat()
+    body = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{_COMPONENT}-", "namespace": name.namespace},
+        "involvedObject": {
+            "apiVersion": "rolevend.dev/v1alpha1",
+            "kind": "VendedRole",
+            "namespace": name.namespace,
+            "name": name.name,
+            "uid": uid,
+        },
+        "type": type_,
+        "reason": reason,
+        "message": message[:_LONGEST_MESSAGE],
+        "firstTimestamp": at,
+        "lastTimestamp": at,
+        "count": 1,
+        "source": {"component": _COMPONENT},
+        "reportingComponent": _COMPONENT,
+    }
+    try:
+        await cluster.create(EVENTS, body, name.namespace)
+    except RolevendError as error:
+        return str(error)
+    return ""

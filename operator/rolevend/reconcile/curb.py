@@ -1,0 +1,73 @@
+"""Every few seconds the sessions of vended roles are held to the limits of their leases. The platform judges and stops; this tells of it,
+and gives back what is idle."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from rolevend.errors import RolevendError
+from rolevend.kube.client import Cluster
+from rolevend.kube.events import tell
+from rolevend.model import PlatformName
+from rolevend.platforms.base import Act, Curbed, EndReason
+from rolevend.reconcile.executor import Executor
+from rolevend.reconcile.lifecycle import Lifecycle
+from rolevend.reconcile.platforms import Platforms
+from rolevend.telemetry.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+
+class Curb:
+    def __init__(
+        self,
+        cluster: Cluster,
+        lifecycle: Lifecycle,
+        platforms: Platforms,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        pause_seconds: float,
+    ) -> None:
+        self._cluster = cluster
+        self._lifecycle = lifecycle
+        self._platforms = platforms
+        self._metrics = metrics
+        self._now = now
+        self._pause_seconds = pause_seconds
+        self._under_way: set[PlatformName] = set()
+
+    async def run(self) -> None:
+        """Until cancelled. A platform that answers late is asked less often, and holds up no other."""
+        async with asyncio.TaskGroup() as looks:
+            while True:
+                for name, at_work in self._platforms:
+                    if at_work.executor is not None and name not in self._under_way:
+                        self._under_way.add(name)
+                        looks.create_task(self._look(name, at_work.executor))
+                await asyncio.sleep(self._pause_seconds)
+
+    async def _look(self, name: PlatformName, executor: Executor) -> None:
+        try:
+            for curbed in await executor.curb():
+                await self._follow(name, curbed)
+        except RolevendError as error:
+            _log.warning("curbing: %s", error, extra={"platform": name})
+        except Exception:  # a bug must not end the loop
+            _log.exception("curbing", extra={"platform": name})
+        finally:
+            self._under_way.discard(name)
+
+    async def _follow(self, name: PlatformName, curbed: Curbed) -> None:
+        standing = self._lifecycle.roles.get(curbed.uid)
+        if curbed.act is Act.IDLE:
+            if standing is not None and standing.ending_since is None:
+                await self._lifecycle.revoke(standing, "IdleRelease", curbed.why, EndReason.RELEASED)
+            return
+        self._metrics.curbed.labels(name, curbed.act.value).inc()
+        _log.warning("curbed: %s", curbed.why, extra={"role": curbed.role, "platform": name, "act": curbed.act.value})
+        if standing is not None:
+            reason = "StatementCancelled" if curbed.act is Act.CANCELLED else "SessionEnded"
+            message = f"{curbed.role} on {name}: {curbed.why}"
+            if problem := await tell(self._cluster, standing.request.name, curbed.uid, "Warning", reason, message, self._now()):
+                _log.info("telling: %s", problem, extra={"role": curbed.role})
