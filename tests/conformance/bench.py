@@ -157,7 +157,9 @@ class PostgresBench:
     passwords: Passwords
     admin: psycopg.Connection[tuple[Any, ...]]
     version: int
-    mode: InstallMode = InstallMode.SUPERUSER
+    mode: InstallMode
+    administrator: Callable[[], psycopg.Connection[tuple[Any, ...]]]
+    """A new connection as the one who installed."""
     owner: str = "app_owner"
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _platforms: list[PostgresPlatform] = field(default_factory=list)
@@ -317,7 +319,17 @@ def installed(
         options = Options(schemas=("governed",), **logins)
         passwords = Passwords(Secret(secrets.token_urlsafe(16)), Secret(secrets.token_urlsafe(16)))
         install(installing, options, accept=plan(installing, options).digest, passwords=passwords, randomness=secrets.token_bytes)
-    bench = PostgresBench(Address(host, port, database), superuser, password, options, passwords, admin, version, mode)
+    bench = PostgresBench(
+        Address(host, port, database),
+        superuser,
+        password,
+        options,
+        passwords,
+        admin,
+        version,
+        mode,
+        lambda: connection(*administrator, database),
+    )
     try:
         yield bench
     finally:
