@@ -39,6 +39,15 @@ def test_it_says_what_it_found(site: Site):
     assert status["tableCount"] >= 4
     assert condition(site, platform, "Accepted") == ("True", "Valid")
     assert condition(site, platform, "InSync") == ("True", "AsProgrammed")
+    assert status["installMode"] == "Superuser"
+
+
+def test_it_says_when_there_is_no_superuser_and_what_that_leaves_open(site: Site, annex: Body):
+    status = site.cluster.read(annex).body["status"]
+
+    assert status["installMode"] == "Managed"
+    assert any("DO blocks" in text for text in status["limitations"])
+    assert any("live roles at a time" in text for text in status["limitations"])
 
 
 def test_a_second_platform_on_the_same_server_is_not_accepted(site: Site):
@@ -338,3 +347,26 @@ class TestDrift:
         site.warehouse.ask(mended)
         assert waiting.ready(within=60).rows("SELECT reserve_id FROM reserves") == [(31,)]
         site.told(warehouse, "InSync", "True")
+
+    def test_a_table_that_is_dropped_ends_the_roles_that_read_it_and_then_there_is_nothing_to_mend(self, site: Site, tenant: Tenant):
+        warehouse = {"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}
+        table = f"claims.{tenant.name}"
+
+        def tables() -> int:
+            return int(site.cluster.read(warehouse).body["status"]["tableCount"])
+
+        before = tables()
+        site.warehouse.ask(f"CREATE TABLE {table} AS SELECT * FROM claims.people; ALTER TABLE {table} OWNER TO app_owner")
+        eventually(lambda: tables() == before + 1)
+        tenant.ready_to_ask()
+        site.told(tenant.policy(f"{tenant.name}-dropped", tenant.name), "Ready", "True")
+        reader = tenant.ask().ready()
+        assert reader.rows(f"SELECT count(*) FROM {tenant.name}") == [(2,)]
+
+        site.warehouse.ask(f"DROP TABLE {table} CASCADE")
+
+        reader.gone()
+        assert site.warehouse.ended(reader.role) == "Revoked"
+        site.told(warehouse, "InSync", "True")
+        site.told(warehouse, "Ready", "True")
+        assert tenant.ask().ready().rows("SELECT count(*) FROM people") == [(2,)]

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from rolevend.demo.parts.connection import Connection
 from rolevend.demo.parts.database import PostgresServer
+from rolevend.platforms.base import InstallMode
 
 DATABASE, SCHEMA, OWNER = "claims", "claims", "app_owner"
 
@@ -27,23 +29,39 @@ INSERT INTO claims.reserves VALUES (31, 'DE', 1000), (32, 'US', 2000);
 
 
 class Governed:
-    """Use as ``with Governed() as database:``. `server.stop`, `server.kill` and `server.start` are for faults."""
+    """Use as ``with Governed() as database:``. `server.stop`, `server.kill` and `server.start` are for faults.
 
-    def __init__(self) -> None:
+    The administrator, who installs rolevend, is a superuser or, as on a hosted service, the owner of the database with CREATEROLE."""
+
+    def __init__(self, mode: InstallMode = InstallMode.SUPERUSER) -> None:
+        self.mode = mode
         self.server = PostgresServer(18, fsync=False)
 
     def __enter__(self) -> "Governed":
         self.server.start()
         with psycopg.connect(self.server.superuser.dsn, autocommit=True) as connection:
+            if self.mode is InstallMode.MANAGED:
+                make = sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}")
+                connection.execute(make.format(sql.Identifier(self.administrator.user), self.administrator.password))
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(self.administrator.user))
+            )
+        with psycopg.connect(self.administrator.dsn, autocommit=True) as connection:
             connection.execute(f"CREATE ROLE {OWNER} NOLOGIN")
-            connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
         with psycopg.connect(self.superuser.dsn) as connection:
+            connection.execute(f"GRANT CREATE ON DATABASE {DATABASE} TO {OWNER}")
             connection.execute(f"SET ROLE {OWNER}")
             connection.execute(_TABLES)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.server.close()
+
+    @property
+    def administrator(self) -> Connection:
+        if self.mode is InstallMode.SUPERUSER:
+            return self.superuser
+        return self.superuser.as_user("cloud_admin", self.superuser.password)
 
     @property
     def superuser(self) -> Connection:

@@ -1,7 +1,7 @@
 """rolevend installed on real parts and running, for tests of the operator: the chart, two databases, two DataPlatforms.
 
 The operator is a process with the rights of the chart's ServiceAccount, and reaches the API server through a gateway that a
-test may freeze. `warehouse` is never stopped; `annex` is for faults.
+test may freeze. `warehouse` is never stopped; `annex` is for faults, and its administrator is no superuser.
 """
 
 import base64
@@ -17,6 +17,7 @@ import yaml
 
 from rolevend.demo.parts.controlplane import ControlPlane
 from rolevend.demo.parts.installation import NAMESPACE, SERVICE_ACCOUNT, Installation, OperatorProcess
+from rolevend.platforms.base import InstallMode
 from rolevend.resources import API_VERSION
 from tests.support.gateway import Gateway
 from tests.support.governed import DATABASE, SCHEMA, Governed
@@ -74,7 +75,7 @@ class Site:
         self._ends = ExitStack()
         self.cluster = Cluster(control_plane)
         self.gateway = self._gateway()
-        self.warehouse, self.annex = Governed(), Governed()
+        self.warehouse, self.annex = Governed(), Governed(InstallMode.MANAGED)
         self.issued: set[str] = set()
         """Every password that a test has seen."""
         self._directory = directory
@@ -235,7 +236,7 @@ class Site:
         database = self.database(name)
         manifest = self._directory / f"{name}.yaml"
         manifest.write_text(yaml.safe_dump(data_platform(name, database)))
-        self._installation.platform(manifest, database.superuser)
+        self._installation.platform(manifest, database.administrator)
 
     def _finalizers_are_stamped(self) -> bool:
         """The API server takes up new admission policies a moment after they were made."""
