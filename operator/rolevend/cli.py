@@ -115,23 +115,62 @@ def crds(folder: Path | None) -> None:
 @cli.command()
 @click.argument("role_name")
 @click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False), envvar="KUBECONFIG", help="Default: ~/.kube/config.")
-@click.option("--offline", is_flag=True, help="Say only what the name itself says.")
+@click.option(
+    "--namespace", envvar="ROLEVEND_NAMESPACE", default="rolevend-system", show_default=True, help="Where the records of handles are."
+)
+@click.option(
+    "--audit",
+    "audit_files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Look into this file of audit events, too. May be given again; - is standard input.",
+)
+@click.option(
+    "--dsn", envvar="ROLEVEND_ADMIN_DSN", help="Ask the platform's database for the lease, as somebody who may read rolevend.lease."
+)
+@click.option("--offline", is_flag=True, help="Do not ask the cluster.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
-def who(role_name: str, kubeconfig: str | None, output: str, *, offline: bool) -> None:
-    """Say which agent acted for whom in ROLE_NAME, also after the role is gone."""
+def who(
+    role_name: str, kubeconfig: str | None, namespace: str, audit_files: tuple[str, ...], dsn: str | None, output: str, *, offline: bool
+) -> None:
+    """Say which agent acted for whom in ROLE_NAME, also years after the role is gone."""
     import asyncio
     import json
 
-    from rolevend.app.who import describe
+    from rolevend.app.who import Sources, describe
 
-    found = asyncio.run(describe(role_name, None if offline else kubeconfig or str(Path("~/.kube/config").expanduser())))
+    config = None if offline else kubeconfig or str(Path("~/.kube/config").expanduser())
+    found = asyncio.run(describe(role_name, Sources(config, namespace, audit_files, dsn)))
     if output == "json":
-        click.echo(json.dumps(found.facts(), indent=2))
+        click.echo(json.dumps({**found.text, "sources": found.sources}, indent=2))
     else:
-        for key, value in found.facts().items():
-            click.echo(f"{key:<12} {value}")
-    for gap in found.gaps:
-        click.echo(f"note: {gap}", err=True)
+        for key, value in found.text.items():
+            click.echo(f"{key:<10} {value}  [{found.sources[key]}]")
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+
+
+@cli.command()
+@click.argument("role_name")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE...")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: one object per line.")
+def trace(role_name: str, files: tuple[str, ...], output: str) -> None:
+    """Print every statement that ROLE_NAME ran, from PostgreSQL's own log.
+
+    FILE is a csvlog or jsonlog, also compressed by gzip; older files first, - is standard input. Statements come in the order in
+    which they ended.
+    """
+    import json
+    from dataclasses import asdict
+
+    from rolevend.app.trace import Trace, shown
+
+    statements = Trace(role_name, files)
+    for statement in statements:
+        click.echo(json.dumps(asdict(statement)) if output == "json" else shown(statement))
+    for note in statements.notes:
+        click.echo(f"note: {note}", err=True)
 
 
 @cli.command()

@@ -32,7 +32,7 @@ print("loaded:", *sorted(set(sys.modules) & set({HEAVY!r})))
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("rolevend ", {"audit", "crds", "demo", "operator", "platform", "who"}),
+        ("rolevend ", {"audit", "crds", "demo", "operator", "platform", "trace", "who"}),
         ("rolevend platform ", {"plan", "install"}),
         ("rolevend demo --break ", {"row-security", "mask", "expiry"}),
         ("rolevend demo --", {"--dev", "--break", "--claims", "--help"}),

@@ -23,7 +23,7 @@ MAIN_LINES = (
     "✓ the role is gone from pg_roles, with its sessions; the VendedRole is gone; the lease says Expired",
     "✓ the role is gone from pg_roles, with its sessions; the VendedRole is gone; the lease says Released",
     "✓ the role is gone from pg_roles, with its sessions; the VendedRole is gone; the lease says Revoked",
-    "user anna (https://idp.example.org)",
+    "user anna (https://idp.example.org) [the record of its handle]",
     "All of it was checked against the database. …",
 )
 

@@ -1,6 +1,8 @@
 """The record of a vend against reality: for every role there is an event, written before the role, and one more when it is gone."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -275,3 +277,89 @@ def test_a_record_of_a_handle_cannot_be_changed_by_the_operator(tenant: Tenant):
     changed = {**tenant.site.cluster.call("GET", path).body, "data": {"handle": tenant.handle, "namespace": AGENTS, "name": "other"}}
     refused = tenant.site.cluster.call("PUT", path, changed)
     assert refused.status == 422, "not even the administrator"
+
+
+def who(site: Site, role: str, *arguments: str) -> dict[str, Any]:
+    """What `rolevend who` answers, with its notes."""
+    command = [sys.executable, "-m", "rolevend", "who", role, "-o", "json", *arguments]
+    done = subprocess.run(command, env=site.control_plane.environment(), capture_output=True, text=True, check=True, timeout=60)
+    return {**json.loads(done.stdout), "notes": done.stderr}
+
+
+@pytest.mark.parametrize("configured", [True, False], ids=["a-handle", "an-opaque-handle"])
+def test_who_names_agent_and_person_when_everything_but_the_name_is_gone(trail: Trail, tenant: Tenant, configured: bool):
+    """As a year later: no VendedRole, no Agent, no UserAttributes, no audit file, no lease."""
+    site = tenant.site
+    person = tenant.person(handle=f"W{tenant.handle}" if configured else None)
+    agent = tenant.agent()
+    tenant.policy()
+    asked = tenant.ask().ready()
+    asked.delete()
+    asked.gone()
+    for body in (person, agent):
+        site.remove(body)
+    trail.file.unlink()
+    site.warehouse.ask("DELETE FROM rolevend.lease WHERE role = %s", asked.role)
+
+    answer = who(site, asked.role)
+
+    assert answer["agent"] == f"{AGENTS}/{tenant.name}"
+    assert answer["user"] == f"anna.{tenant.name} ({ISSUER})"
+    assert answer["sources"]["agent"] == answer["sources"]["user"] == "the record of its handle"
+    assert answer["state"].startswith("gone")
+    assert answer["notes"] == ""
+
+
+def test_who_asks_every_place_that_still_knows_and_says_which(trail: Trail, tenant: Tenant):
+    site = tenant.site
+    tenant.person(handle=f"Q{tenant.handle}")
+    tenant.agent()
+    policy = tenant.policy()
+    asked = tenant.ask().ready()
+    site.patch(policy, {"rowFilter": "country = 'FR'"})
+    asked.gone()
+    places = ("--audit", str(trail.file)), ("--dsn", site.warehouse.superuser.dsn)
+
+    for place in places:
+        answer = who(site, asked.role, "--offline", *place)
+        assert (answer["agent"], answer["user"]) == (f"{AGENTS}/{tenant.name}", f"anna.{tenant.name} ({ISSUER})")
+        assert answer["ended"].startswith("Revoked")
+
+    answer = who(site, asked.role, *places[0], *places[1])
+    assert answer["notes"] == ""
+    assert f"{DOMAIN}/{tenant.name} (1)" in answer["policies"]
+    assert answer["ended"].startswith("Revoked by PolicyChanged, gone at ")
+    assert answer["sources"]["policies"] == "the audit file"
+
+
+def test_who_says_where_two_places_do_not_agree_and_what_it_could_not_ask(trail: Trail, tenant: Tenant, tmp_path: Path):
+    site = tenant.ready_to_ask().site
+    asked = tenant.ask().ready()
+    forged = tmp_path / "forged"
+    forged.write_bytes(trail.file.read_bytes().replace(f"anna.{tenant.name}".encode(), b"mallory"))
+
+    answer = who(site, asked.role, "--audit", str(forged), "--dsn", "host=127.0.0.1 port=1 user=x")
+
+    assert answer["user"] == f"anna.{tenant.name} ({ISSUER})"
+    assert (
+        f"the record of its handle says that the user is anna.{tenant.name} ({ISSUER}), and the audit file says mallory" in answer["notes"]
+    )
+    assert "asking the database for the lease: " in answer["notes"]
+
+
+def test_an_investigator_learns_whom_a_handle_stands_for_and_nobody_else_does(tenant: Tenant):
+    tenant.ready_to_ask().ask().ready()
+    site = tenant.site
+    path = f"/api/v1/namespaces/rolevend-system/configmaps/rolevend-agent-{tenant.name}"
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "investigator", "namespace": "rolevend-system"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "rolevend-investigator"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "investigator"}],
+    }
+    assert site.cluster.call("GET", path, user="investigator").status == 403
+    assert site.cluster.call("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/rolevend-system/rolebindings", binding).ok
+
+    eventually(lambda: site.cluster.call("GET", path, user="investigator").ok)
+    assert site.cluster.call("GET", path, user="somebody").status == 403

@@ -15,7 +15,7 @@ def who(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def facts(answer: subprocess.CompletedProcess[str]) -> dict[str, str]:
     assert answer.returncode == 0, answer.stderr
-    return dict(line.split(maxsplit=1) for line in answer.stdout.splitlines())
+    return dict(line.rpartition("  [")[0].split(maxsplit=1) for line in answer.stdout.splitlines())
 
 
 def test_the_probes_say_that_all_is_well(site: Site):
@@ -101,12 +101,14 @@ def test_who_says_which_agent_acted_for_whom_and_still_does_when_the_role_is_gon
 
     behind = {"agent": f"{AGENTS}/{tenant.name}", "user": f"anna.{tenant.name} ({ISSUER})", "request": asked.uid}
     assert behind.items() <= live.items()
-    assert live["state"] == f"VendedRole {AGENTS}/{asked.name}, until {asked.status['expirationTimestamp']}"
+    assert live["object"] == f"{AGENTS}/{asked.name}"
+    assert live["until"] == asked.status["expirationTimestamp"]
+    assert live["state"].startswith("Live: the role can log in")
     asked.delete()
     asked.gone()
     gone = facts(who(tenant.site, asked.role))
     assert behind.items() <= gone.items()
-    assert gone["state"] == "gone"
+    assert gone["state"] == "gone: no VendedRole has its uid"
 
 
 def test_who_says_offline_what_the_name_says(tenant: Tenant):

@@ -26,7 +26,17 @@ def run(*arguments: str) -> str:
 
 
 def test_every_command_explains_itself():
-    for command in ((), ("operator",), ("who",), ("crds",), ("demo",), ("audit", "verify"), ("platform", "plan"), ("platform", "install")):
+    for command in (
+        (),
+        ("operator",),
+        ("who",),
+        ("crds",),
+        ("demo",),
+        ("audit", "verify"),
+        ("trace",),
+        ("platform", "plan"),
+        ("platform", "install"),
+    ):
         assert "Usage:" in run(*command, "--help")
 
 
@@ -35,6 +45,7 @@ def test_who_takes_a_role_name_apart_without_a_cluster():
 
     assert facts["agent"] == "handle FINBOT"
     assert facts["user"] == "handle E10442"
+    assert facts["sources"]["user"] == "its name"
     assert len(facts["request"]) == 36
 
 

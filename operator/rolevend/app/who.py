@@ -1,92 +1,203 @@
-"""Who stood behind a role: what its name says, and what the cluster still knows."""
+"""`rolevend who`: who stood behind a role, asked of every place that may still know. Each fact says where it is from.
 
+The name needs nobody. The record of a handle lasts as long as the operator's namespace, audit events as long as their files, the
+VendedRole until the role is gone, and the lease in the database for a day more.
+"""
+
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rolevend.errors import RolevendError
+import psycopg
+
+from rolevend.app.audit import events_of
+from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.kube.client import Body, Cluster
-from rolevend.naming import parse_role_name
+from rolevend.kube.handles import HandleRecords
+from rolevend.model import RoleName, User
+from rolevend.naming import RoleNameParts, parse_role_name
+from rolevend.platforms.postgres.tombstones import tombstone_of
 from rolevend.reconcile.objects import path_of
-from rolevend.resources import Agent, Resource, UserAttributes, VendedRole
+from rolevend.resources import REQUESTED_BY, Agent, Resource, UserAttributes, VendedRole
+from rolevend.vending.audit import EventType
+
+_ORDER = ("role", "agent", "user", "request", "object", "requester", "platform", "policies", "profile", "from", "until", "ended", "state")
+_CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Sources:
+    """Where to look besides the name. What is None or empty is not asked."""
+
+    kubeconfig: str | None = None
+    namespace: str = ""
+    """The operator's, where the records of handles are."""
+    audit_files: Sequence[str] = ()
+    dsn: str | None = None
+    """Of the platform's database, as somebody who may read `rolevend.lease`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    name: str
+    value: str
+    source: str
+
+
+@dataclass(slots=True)
 class Who:
-    role: str
-    agent_handle: str
-    user_handle: str
-    uid: str
-    agent: str = ""
-    user: str = ""
-    state: str = ""
-    gaps: tuple[str, ...] = field(default=())
-    """What could not be found out, and why."""
+    facts: list[Fact] = field(default_factory=list)
+    """One of each name; whoever said it first counts."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be found out, and where two places do not agree."""
 
-    def facts(self) -> dict[str, str]:
-        """What is known, in the order in which a person asks for it."""
-        known = {
-            "role": self.role,
-            "agent": self.agent or f"handle {self.agent_handle}",
-            "user": self.user or f"handle {self.user_handle}",
-            "request": self.uid,
-            "state": self.state,
-        }
-        return {key: value for key, value in known.items() if value}
+    @property
+    def text(self) -> dict[str, str]:
+        return {fact.name: fact.value for fact in sorted(self.facts, key=lambda fact: _ORDER.index(fact.name))}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        return {fact.name: fact.source for fact in self.facts}
+
+    def learn(self, source: str, facts: Iterable[tuple[str, Any]]) -> None:
+        for name, value in facts:
+            known = next((each for each in self.facts if each.name == name), None)
+            if known is None and value is not None:
+                self.facts.append(Fact(name, str(value), source))
+            elif known is not None and known.value != str(value) and name in ("agent", "user"):
+                self.notes.append(f"{known.source} says that the {name} is {known.value}, and {source} says {value}")
+
+    async def ask(self, source: str, answer: Awaitable[Iterable[tuple[str, Any]]]) -> None:
+        try:
+            self.learn(source, await answer)
+        except RolevendError as error:
+            self.notes.append(str(error))
 
 
-async def describe(role_name: str, kubeconfig: str | None) -> Who:
-    """Raises InvalidInput for what is no vended role. Without a kubeconfig only the name is read."""
+async def describe(role_name: str, sources: Sources) -> Who:
+    """Raises InvalidInput for what is no vended role; what cannot be asked is a note."""
     parts = parse_role_name(role_name)
-    from_name = Who(role_name, parts.agent, parts.user, parts.uid)
-    if kubeconfig is None:
-        return from_name
+    who = Who()
+    who.learn("its name", [("role", role_name), ("request", parts.uid)])
+    if sources.kubeconfig is not None:
+        await _ask_cluster(who, parts, sources.kubeconfig, sources.namespace)
+    if sources.audit_files:
+        await who.ask("the audit file", _audit(parts, sources.audit_files))
+    if sources.dsn is not None:
+        await who.ask("the database", _lease(RoleName(role_name), sources.dsn))
+    if sources.kubeconfig is not None and not {"agent", "user"} <= who.text.keys():
+        await _ask_who_has_them_now(who, parts, sources.kubeconfig)
+    known = who.text
+    handles = (("agent", parts.agent), ("user", parts.user))
+    who.learn("its name", [(name, f"handle {handle}") for name, handle in handles if name not in known])
+    return who
+
+
+async def _ask_cluster(who: Who, parts: RoleNameParts, kubeconfig: str, namespace: str) -> None:
     try:
         cluster = await Cluster.connect(kubeconfig)
     except RolevendError as error:
-        return Who(role_name, parts.agent, parts.user, parts.uid, gaps=(str(error),))
+        who.notes.append(str(error))
+        return
     try:
-        return await _ask(from_name, cluster)
+        records = HandleRecords(cluster, namespace)
+        await who.ask("the record of its handle", _recorded("agent", records.agent(parts.agent)))
+        await who.ask("the record of its handle", _recorded("user", records.user(parts.user)))
+        await who.ask("the cluster", _object(cluster, parts))
     finally:
         await cluster.close()
 
 
-async def _ask(known: Who, cluster: Cluster) -> Who:
-    gaps: list[str] = []
-
-    async def find(kind: type[Resource], path: tuple[str, ...], value: str) -> Body | None:
-        try:
-            items, _ = await cluster.list(path_of(kind))
-        except RolevendError as error:
-            gaps.append(str(error))
-            return None
-        return next((item for item in items if _at(item, path) == value), None)
-
-    agent = await find(Agent, ("spec", "handle"), known.agent_handle)
-    person = await find(UserAttributes, ("spec", "handle"), known.user_handle)
-    role = await find(VendedRole, ("metadata", "uid"), known.uid)
-    user = _at(person or {}, ("spec", "user")) or _at(role or {}, ("spec", "user")) or {}
-    return Who(
-        role=known.role,
-        agent_handle=known.agent_handle,
-        user_handle=known.user_handle,
-        uid=known.uid,
-        agent=f"{agent['metadata']['namespace']}/{agent['metadata']['name']}" if agent else "",
-        user=f"{user['subject']} ({user['issuer']})" if user else "",
-        state=_state(role),
-        gaps=tuple(gaps),
-    )
+async def _ask_who_has_them_now(who: Who, parts: RoleNameParts, kubeconfig: str) -> None:
+    """Of roles that were vended before there were records: the best guess, and told as one."""
+    try:
+        cluster = await Cluster.connect(kubeconfig)
+    except RolevendError:
+        return  # told already
+    try:
+        await who.ask("who has the handle now", _registered(cluster, Agent, "agent", parts.agent))
+        await who.ask("who has the handle now", _registered(cluster, UserAttributes, "user", parts.user))
+    finally:
+        await cluster.close()
 
 
-def _state(role: Body | None) -> str:
+async def _recorded(name: str, answer: Awaitable[Any]) -> Iterable[tuple[str, Any]]:
+    return [(name, await answer)]
+
+
+async def _object(cluster: Cluster, parts: RoleNameParts) -> Iterable[tuple[str, Any]]:
+    items, _ = await cluster.list(path_of(VendedRole))
+    role = next((item for item in items if item["metadata"]["uid"] == parts.uid), None)
     if role is None:
-        return "gone"
-    name = f"VendedRole {role['metadata']['namespace']}/{role['metadata']['name']}"
-    return f"{name}, until {_at(role, ('status', 'expirationTimestamp'))}"
+        return [("state", "gone: no VendedRole has its uid")]
+    metadata, spec, status = role["metadata"], role["spec"], role.get("status", {})
+    return [
+        ("agent", f"{metadata['namespace']}/{spec['agentRef']['name']}"),
+        ("user", User(spec["user"]["issuer"], spec["user"]["subject"])),
+        ("object", f"{metadata['namespace']}/{metadata['name']}"),
+        ("requester", metadata.get("annotations", {}).get(REQUESTED_BY)),
+        ("platform", spec["platformRefs"][0]["name"]),
+        ("profile", next((each.get("profile") for each in status.get("platforms", [])), None)),
+        ("from", metadata["creationTimestamp"]),
+        ("until", status.get("expirationTimestamp")),
+        ("state", "is ending" if metadata.get("deletionTimestamp") else _ready(status)),
+    ]
 
 
-def _at(body: Body, path: tuple[str, ...]) -> Any:
-    """What the object says there, or None."""
-    found: Any = body
-    for step in path:
-        found = found.get(step) if isinstance(found, dict) else None
-    return found
+def _ready(status: Body) -> str:
+    condition = next((each for each in status.get("conditions", []) if each["type"] == "Ready"), None)
+    return f"{condition['reason']}: {condition['message']}" if condition else "not seen by the operator yet"
+
+
+async def _audit(parts: RoleNameParts, files: Sequence[str]) -> Iterable[tuple[str, Any]]:
+    return [fact for event in events_of(parts.uid, files) for fact in _told(event)]
+
+
+def _told(event: Body) -> Iterator[tuple[str, Any]]:
+    told = event["data"]
+    if "userSubject" in told:
+        yield "agent", told["agent"]
+        yield "user", User(told["userIssuer"], told["userSubject"])
+    yield "object", told.get("request")
+    yield "requester", told.get("requestedBy")
+    yield "platform", told.get("platform")
+    match event["type"]:
+        case EventType.GRANTED:
+            policies = [f"{each['name']} ({each['generation']})" for each in told["objects"] if each["kind"] == "AccessPolicy"]
+            yield "policies", ", ".join(policies)
+            yield "profile", told["profile"]
+            yield "from", event["time"]
+            yield "until", told["expiresAt"]
+        case EventType.DROPPED:
+            by = f" by {told['endedBy']}" if "endedBy" in told else ""
+            why = f": {told['message']}" if "message" in told else ""
+            yield "ended", f"{told['ended']}{by}, gone at {told['endedAt']}, {told['sessionsEnded']} sessions ended{why}"
+
+
+async def _lease(role: RoleName, dsn: str) -> Iterable[tuple[str, Any]]:
+    try:
+        with psycopg.connect(dsn, connect_timeout=_CONNECT_SECONDS) as connection:
+            lease = tombstone_of(connection, role)
+    except psycopg.Error as error:
+        raise PlatformUnavailable(f"asking the database for the lease: {' '.join(str(error).split())}") from error
+    if lease is None:
+        return []
+    ended = f"{lease.reason}, closed at {lease.revoked_at}, gone at {lease.dropped_at or '(not yet)'}" if lease.revoked_at else None
+    return [
+        ("agent", lease.agent),
+        ("user", lease.user),
+        ("profile", lease.profile),
+        ("from", lease.issued_at),
+        ("until", lease.expires_at),
+        ("ended", ended),
+    ]
+
+
+async def _registered(cluster: Cluster, kind: type[Resource], name: str, handle: str) -> Iterable[tuple[str, Any]]:
+    items, _ = await cluster.list(path_of(kind))
+    found = next((item for item in items if item["spec"].get("handle") == handle), None)
+    if found is None:
+        return []
+    if kind is Agent:
+        return [(name, f"{found['metadata']['namespace']}/{found['metadata']['name']}")]
+    return [(name, User(found["spec"]["user"]["issuer"], found["spec"]["user"]["subject"]))]

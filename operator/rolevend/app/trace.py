@@ -1,0 +1,70 @@
+"""`rolevend trace`: what a role ran, from PostgreSQL's own log files."""
+
+import gzip
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from rolevend.errors import InvalidInput
+from rolevend.model import RoleName
+from rolevend.naming import parse_role_name
+from rolevend.platforms.postgres.statement_log import Statement, StatementLog
+
+STANDARD_INPUT = "-"
+
+
+class Trace:
+    """Iterate over it once; afterwards `notes` says what a person should know of the answer."""
+
+    def __init__(self, role_name: str, files: Sequence[str]) -> None:
+        """Raises InvalidInput for what is no vended role, and, while it is read, for what is no log."""
+        parse_role_name(role_name)
+        self._log = StatementLog(RoleName(role_name))
+        self._files = files
+        self.notes: list[str] = []
+
+    def __iter__(self) -> Iterator[Statement]:
+        found = False
+        for name in self._files:
+            try:
+                with _open(name) as lines:
+                    for statement in self._log.read(lines, name):
+                        found = True
+                        yield statement
+            except OSError as error:
+                raise InvalidInput(name, f"cannot be read: {error.strerror or error}") from error
+        for statement in self._log.rest():
+            found = True
+            yield statement
+        if not found:
+            self.notes.append("no statement of this role is in these files: see docs/how-to/trace-a-role.md for the settings that it takes")
+        if self._log.unread:
+            self.notes.append(f"{self._log.unread} records are cut short, and were passed over")
+
+
+def shown(statement: Statement) -> str:
+    """For people: one statement, whose later lines cannot be taken for another one's first. Nothing in it steers a terminal."""
+    took = "" if statement.milliseconds is None else f"{statement.milliseconds:.3f} ms"
+    first, *later = statement.text.splitlines() or [""]
+    lines = [f"{statement.time}  {statement.database}  {took:>12}  {_plain(first)}", *(f"    | {_plain(line)}" for line in later)]
+    if statement.parameters is not None:
+        lines.append(f"    with {_plain(statement.parameters)}")
+    if statement.error is not None:
+        lines.append(f"    failed: {_plain(statement.error)}")
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def _open(name: str) -> TextIO:
+    """As text whose line ends stay as they are; bytes that are no UTF-8 are shown as such."""
+    if name == STANDARD_INPUT:
+        sys.stdin.reconfigure(errors="backslashreplace", newline="")  # type: ignore[union-attr]
+        return sys.stdin
+    path = Path(name)
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", errors="backslashreplace", newline="")
+    return path.open(encoding="utf-8", errors="backslashreplace", newline="")
