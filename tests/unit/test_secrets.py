@@ -1,16 +1,18 @@
 """Secrets: credentials are created and never overwritten, logins are read whole or refused with the field that names them."""
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import psycopg.conninfo
 import pytest
 
-from rolevend.errors import Conflict, InvalidInput
+from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import AlreadyExists, Cluster, NotFound, Resource
 from rolevend.kube.secrets import CREDENTIAL_TYPE, CredentialSecrets, handle_key, login
-from rolevend.model import ObjectName, PlatformName, RoleName, Uid, User
+from rolevend.model import AgentHandle, ObjectName, PlatformName, RoleName, Uid, User, UserHandle
+from rolevend.naming import role_name
 from rolevend.platforms.base import Address, Credential, Secret
 from rolevend.vending.directory import Request
 
@@ -31,6 +33,7 @@ class Secrets:
 
     def __init__(self) -> None:
         self.stored: dict[tuple[str, str], dict[str, Any]] = {}
+        self.forbidding = False
 
     async def get(self, resource: Resource, name: str, namespace: str) -> dict[str, Any]:
         if (namespace, name) not in self.stored:
@@ -42,9 +45,15 @@ class Secrets:
         if key in self.stored:
             raise AlreadyExists(key[1])
         texts = {name: base64.b64encode(text.encode()).decode() for name, text in body.get("stringData", {}).items()}
-        metadata = {**body["metadata"], "resourceVersion": "1"}
+        metadata = {**body["metadata"], "resourceVersion": "1", "uid": "secret-1"}
         self.stored[key] = {**body, "metadata": metadata, "data": {**body.get("data", {}), **texts}}
         return self.stored[key]
+
+    async def delete(self, resource: Resource, name: str, uid: str, namespace: str) -> None:
+        assert self.stored[namespace, name]["metadata"]["uid"] == uid
+        if self.forbidding:
+            raise NotPermitted("no right on Secrets here")
+        del self.stored[namespace, name]
 
     async def put(self, name: str, **texts: str) -> None:
         await self.create(Resource("", ""), {"metadata": {"name": name}, "stringData": texts}, "system")
@@ -108,6 +117,59 @@ async def test_a_secret_that_is_not_ours_is_a_conflict_and_stays_as_it_is(secret
         await kept(secrets, credential())
 
     assert secrets.stored["agents", "ask"] == foreign
+
+
+ROLE_UID = Uid("0d5f1e7a-0000-4000-8000-000000000001")
+
+
+def of_role(uid: Uid) -> Credential:
+    return replace(credential(), role=role_name(AgentHandle("A"), UserHandle("B"), uid))
+
+
+async def discarded(secrets: Secrets, request: Request) -> None:
+    await CredentialSecrets(cast(Cluster, secrets)).discard(request)
+
+
+async def test_a_credential_that_is_discarded_is_gone_and_discarding_nothing_is_fine(secrets: Secrets):
+    await kept(secrets, credential())
+
+    await discarded(secrets, REQUEST)
+    await discarded(secrets, REQUEST)
+
+    assert secrets.stored == {}
+
+
+async def test_one_that_has_lost_its_owner_is_known_by_the_role_that_it_is_for(secrets: Secrets):
+    mine, another = (replace(REQUEST, uid=uid) for uid in (ROLE_UID, Uid("0d5f1e7a-0000-4000-8000-000000000002")))
+    await kept(secrets, of_role(ROLE_UID), mine)
+    del secrets.stored["agents", "ask"]["metadata"]["ownerReferences"]
+
+    await discarded(secrets, another)
+    assert secrets.stored
+
+    await discarded(secrets, mine)
+    assert not secrets.stored
+
+
+async def test_a_secret_that_is_not_of_the_request_is_not_discarded(secrets: Secrets):
+    for foreign in (
+        {"type": "Opaque", "metadata": {"name": "ask", "uid": "s", "ownerReferences": [{"kind": "VendedRole", "uid": "uid-1"}]}},
+        {"type": CREDENTIAL_TYPE, "metadata": {"name": "ask", "uid": "s"}},
+        {"type": CREDENTIAL_TYPE, "metadata": {"name": "ask", "uid": "s"}, "data": {"username": "///"}},
+        {"type": CREDENTIAL_TYPE, "metadata": {"name": "ask", "uid": "s", "ownerReferences": [{"kind": "VendedRole", "uid": "uid-2"}]}},
+    ):
+        secrets.stored["agents", "ask"] = foreign
+
+        await discarded(secrets, REQUEST)
+
+        assert secrets.stored["agents", "ask"] == foreign
+
+
+async def test_no_end_of_a_role_waits_for_a_right_on_secrets(secrets: Secrets):
+    await kept(secrets, credential())
+    secrets.forbidding = True
+
+    await discarded(secrets, REQUEST)
 
 
 async def test_a_login_has_a_version_that_changes_with_the_secret(secrets: Secrets):

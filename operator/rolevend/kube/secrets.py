@@ -1,10 +1,11 @@
 """Secrets: the credential of a vended role, the two logins of a platform, the key of opaque user handles.
 
-Credential Secrets are only ever created, never overwritten: nobody reaches another Secret through us.
+Credential Secrets are created, never overwritten, and deleted with the role that they are for: nobody reaches another Secret through us.
 """
 
 import base64
 import binascii
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +14,14 @@ from urllib.parse import quote
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound, NotYetCollected
 from rolevend.model import RoleName
+from rolevend.naming import parse_role_name
 from rolevend.platforms.base import Address, Credential, Secret
 from rolevend.vending.directory import Request
 
 CREDENTIAL_TYPE = "rolevend.dev/credential"
 _HANDLE_KEY_BYTES = 32
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class Login:
 
 
 class CredentialSecrets:
-    """The credential of each VendedRole in a Secret of the same name, owned by it, so that it is collected with it."""
+    """The credential of each VendedRole in a Secret of the same name. It is owned by it, so that it is collected where we cannot
+    discard it; but a deletion with `propagationPolicy: Orphan` takes the owner away."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -46,6 +51,18 @@ class CredentialSecrets:
             where = f"namespace {request.name.namespace}"
             raise NotPermitted(f"the operator may not write Secrets in {where}: add it to agentNamespaces in the chart's values") from error
         return fresh
+
+    async def discard(self, request: Request) -> None:
+        """See vending.vend.CredentialStore."""
+        namespace, name = request.name.namespace, request.name.name
+        try:
+            secret = await self._cluster.get(SECRETS, name, namespace)
+            if _is_of(request, secret):
+                await self._cluster.delete(SECRETS, name, secret["metadata"]["uid"], namespace)
+        except NotFound:
+            return
+        except NotPermitted as error:  # the namespace is none of the chart's any more: the end of a role waits for no right on Secrets
+            _log.warning("discarding a credential that opens nothing any more: %s", error, extra={"object": str(request.name)})
 
 
 async def login(cluster: Cluster, namespace: str, name: str, field: str) -> Login:
@@ -134,6 +151,17 @@ def _kept(request: Request, secret: Body, fresh: Credential) -> Credential:
             f"Secret {request.name} exists and is not this VendedRole's credential: delete it, or give the VendedRole another name"
         )
     return Credential(RoleName(_text(secret, "username")), Secret(_text(secret, "password")), fresh.address)
+
+
+def _is_of(request: Request, secret: Body) -> bool:
+    """The name of its role holds the request's uid, and it is immutable: so it can be told also where it has lost its owner."""
+    if secret.get("type") != CREDENTIAL_TYPE:
+        return False
+    owners = [each["uid"] for each in secret["metadata"].get("ownerReferences", [])]
+    try:
+        return request.uid in owners or parse_role_name(_text(secret, "username")).uid == request.uid
+    except InvalidInput:
+        return False
 
 
 def _bytes(secret: Body, key: str) -> bytes:

@@ -161,6 +161,7 @@ class Lifecycle:
             role = _ending(await self._cluster.get(VENDED_ROLES, request.name.name, request.name.namespace))
         name = role.status.role_name
         if name is None:
+            await self._store.discard(request)
             return None  # nothing was ever begun on a platform
         reason = self._end_reason(role, request)
         at_work = self._platforms.get(request.platform)
@@ -186,6 +187,7 @@ class Lifecycle:
             message=ended.message if ended else None,
             profile=role.status.platforms[0].profile if role.status.platforms else None,
         )
+        await self._store.discard(request)
         await self._record.dropped(request, end_of_role)
         _log.info(
             "dropped",

@@ -34,6 +34,10 @@ class CredentialStore(Protocol):
         """Stores `fresh` for the request, or answers what an earlier run stored. Raises Conflict if the place is somebody else's."""
         ...
 
+    async def discard(self, request: Request) -> None:
+        """Takes away what was stored for the request, and nothing else. Nothing there is a success."""
+        ...
+
 
 class Handles(Protocol):
     async def claim(self, lease: Lease, user_handle: UserHandle) -> None:

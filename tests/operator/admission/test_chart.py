@@ -255,7 +255,9 @@ def test_a_secret_role_in_each_namespace_of_agents_and_in_no_cluster_role(render
         if each["kind"] == "Role" and each["metadata"]["name"] == "rolevend-secrets"
     }
     assert roles.keys() == {"rolevend-system", "one", "two"}
-    assert all(rules == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create"]}] for rules in roles.values())
+    for namespace, rules in roles.items():
+        verbs = ["get", "create"] if namespace == "rolevend-system" else ["get", "create", "delete"]
+        assert rules == [{"apiGroups": [""], "resources": ["secrets"], "verbs": verbs}]
     for each in documents:
         if each["kind"] == "ClusterRole":
             assert not any("secrets" in rule["resources"] or "*" in rule["resources"] + rule["verbs"] for rule in each["rules"])

@@ -28,13 +28,27 @@ def test_the_operator_has_no_right_on_secrets_of_others(cluster: Cluster, verb: 
 
 @pytest.mark.parametrize("namespace", [SYSTEM, AGENTS])
 def test_the_operator_reads_and_creates_secrets_where_it_must_and_never_overwrites(cluster: Cluster, namespace: str):
+    """Where credentials are it deletes them; a policy of its own keeps it from other Secrets there."""
     allowed = {
         verb
         for verb in ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
         if cluster.may(OPERATOR, verb, "secrets", namespace=namespace)
     }
 
-    assert allowed == {"get", "create"}
+    assert allowed == ({"get", "create", "delete"} if namespace == AGENTS else {"get", "create"})
+
+
+def test_the_operator_deletes_credentials_and_no_other_secret_beside_them(cluster: Cluster):
+    place = f"/api/v1/namespaces/{AGENTS}/secrets"
+    for name, kind in (("credential", "rolevend.dev/credential"), ("theirs", "Opaque")):
+        assert cluster.call("POST", place, {"metadata": {"name": name}, "type": kind, "stringData": {"a": "b"}}).ok
+
+    refused = cluster.call("DELETE", f"{place}/theirs", user=OPERATOR)
+
+    assert refused.status == 403
+    assert "Secret theirs is no credential of a vended role: rolevend may not delete it" in refused.message
+    assert cluster.call("DELETE", f"{place}/credential", user=OPERATOR).ok
+    assert cluster.call("DELETE", f"{place}/theirs").ok, "whoever else may delete it still does"
 
 
 def test_the_operator_writes_records_of_handles_once_and_only_in_its_own_namespace(cluster: Cluster):
