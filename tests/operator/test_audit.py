@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from rolevend.app.audit import verify
@@ -155,6 +156,27 @@ def test_an_orphan_that_the_sweep_drops_is_told(trail: Trail, tenant: Tenant):
 
     eventually(lambda: trail.kinds(asked) == ["granted", "dropped"])
     assert trail.of(asked)[-1]["data"].items() >= {"ended": "Orphaned", "endedBy": "Sweep", "platform": WAREHOUSE}.items()
+
+
+def test_an_orphan_that_could_not_be_dropped_at_first_is_told_when_it_is_gone(trail: Trail, tenant: Tenant):
+    site = tenant.ready_to_ask().site
+    site.cluster.bind("firefighter", "rolevend-breakglass", AGENTS)
+    asked = tenant.ask().ready()
+    site.warehouse.ask("CREATE DATABASE elsewhere")
+    elsewhere = site.warehouse.superuser.to_database("elsewhere")
+    with psycopg.connect(elsewhere.dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE held (id integer)")
+        connection.execute(f'ALTER TABLE held OWNER TO "{asked.role}"')
+        site.operator.kill()
+        asked.delete()
+        assert site.cluster.patch(asked.body, {"metadata": {"finalizers": []}}, user="firefighter").ok
+        trail.start()
+        eventually(lambda: any("dropping an orphan" in line["message"] for line in site.log_lines() if "message" in line))
+        connection.execute("DROP TABLE held")
+
+    eventually(lambda: trail.kinds(asked) == ["granted", "dropped"])
+    assert trail.of(asked)[-1]["data"]["ended"] == "Orphaned"
+    site.warehouse.ask("DROP DATABASE elsewhere")
 
 
 def test_a_denial_is_told_once_and_again_when_it_is_another_one(trail: Trail, tenant: Tenant):

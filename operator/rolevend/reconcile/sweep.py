@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from rolevend.errors import RolevendError
 from rolevend.kube.client import Body, Cluster
 from rolevend.model import PlatformName, ProfileName, Uid
-from rolevend.platforms.base import Ending
+from rolevend.platforms.base import Dropped, Ending
 from rolevend.reconcile.executor import Executor
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import VENDED_ROLES
@@ -47,6 +46,8 @@ class Sweeper:
         self._metrics = metrics
         self._now = now
         self._orphans: dict[PlatformName, Orphans] = {}
+        self._dropping: dict[tuple[PlatformName, Uid], tuple[Ending, datetime]] = {}
+        """Orphans that could not be dropped yet, and since when. The platform's queue goes on by itself."""
         self._missing_since: dict[Uid, datetime] = {}
 
     async def run(self) -> None:
@@ -85,7 +86,9 @@ class Sweeper:
         grace = timedelta(seconds=self._settings.orphan_grace_seconds)
         orphans = self._orphans.setdefault(name, Orphans(grace))
         try:
-            found = orphans.sweep(await executor.live(), claimed, ready, self._now())
+            live = await executor.live()
+            self._finish(name, {each.uid for each in live})
+            found = orphans.sweep(live, claimed, ready, self._now())
             await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans))
             for uid in found.vanished:
                 if (standing := self._lifecycle.roles.get(uid)) is not None and standing.ending_since is None:
@@ -96,15 +99,26 @@ class Sweeper:
             _log.warning("sweeping: %s", error, extra={"platform": name})
 
     async def _drop(self, name: PlatformName, executor: Executor, ending: Ending) -> None:
-        started, due_at = time.perf_counter(), self._now()
+        self._dropping.setdefault((name, ending.uid), (ending, self._now()))
         dropped = await executor.drop(ending)
-        if dropped.error is not None:
+        if dropped.error is None:
+            self._dropped(name, ending.uid, dropped)
+        else:
             _log.warning("dropping an orphan: %s", dropped.error, extra={"platform": name, "role": ending.role})
-            return
+
+    def _finish(self, name: PlatformName, there: Collection[Uid]) -> None:
+        """Orphans that went between two sweeps."""
+        for platform, uid in list(self._dropping):
+            if platform == name and uid not in there:
+                self._dropped(name, uid, Dropped(self._dropping[name, uid][0].role))
+
+    def _dropped(self, name: PlatformName, uid: Uid, dropped: Dropped) -> None:
+        ending, since = self._dropping.pop((name, uid))
         self._metrics.orphan_roles.labels(name).inc()
         _log.warning("dropped an orphan: no object claims it", extra={"platform": name, "role": ending.role})
-        end = End(ending.role, ending.reason, due_at, dropped, time.perf_counter() - started, by="Sweep", message="no object claims it")
-        self._record.orphan_dropped(ending.uid, name, end)
+        seconds = (self._now() - since).total_seconds()
+        end = End(ending.role, ending.reason, since, dropped, seconds, by="Sweep", message="no object claims it")
+        self._record.orphan_dropped(uid, name, end)
 
     def measure(self) -> None:
         """Brings the gauges of every platform up to date."""

@@ -4,9 +4,12 @@ A picture is incomplete until everything that could change the verdict was read;
 denial, because a denial of a live role ends it. An Agent may yet arrive, so a request waits for it, too.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
+from hashlib import sha256
 
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
@@ -78,7 +81,7 @@ class Person:
     version: Version | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sources:
     """The versions of what the verdicts of one platform are made of."""
 
@@ -88,6 +91,13 @@ class Sources:
     """Every TagBinding that reaches the platform, sorted."""
     catalog: str
     """Digest of the tables and columns as they were read there."""
+
+    @cached_property
+    def policy_digest(self) -> str:
+        """Of all policies and bindings: another one where any of them is another version."""
+        versions = sorted([*self.policies.values(), *self.bindings])
+        told = [[each.kind, each.name, each.uid, each.generation] for each in versions]
+        return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)

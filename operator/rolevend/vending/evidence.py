@@ -1,9 +1,7 @@
 """What a decision read and what it gave, in the words of an audit event: bounded, whatever the size of policies and tables. Pure."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, TypeVar, assert_never
 
 from rolevend.model import Attributes, Uid, Version
@@ -19,6 +17,7 @@ _MOST_ATTRIBUTE_BYTES = 16_384
 _MOST_OBJECTS = 100
 
 T = TypeVar("T")
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
         "attributes_left_out": tuple(each.key for each in attributes[len(told) :]) or None,
         "objects": tuple(objects[:_MOST_OBJECTS]),
         "objects_left_out": max(0, len(objects) - _MOST_OBJECTS) or None,
-        "policy_digest": _digest([*sources.policies.values(), *sources.bindings]) if sources else None,
+        "policy_digest": sources.policy_digest if sources else None,
         "catalog_digest": (sources.catalog or None) if sources else None,
     }
 
@@ -104,12 +103,7 @@ def _keys(index: Index) -> set[str]:
     return keys | {demand.attribute for policy in index.policies for grants in policy.grant_sets for demand in grants.demands}
 
 
-def _digest(versions: Iterable[Version]) -> str:
-    told = [[each.kind, each.name, each.uid, each.generation] for each in sorted(versions)]
-    return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
-
-
-def _within(room: int, things: Sequence[T], tell: Any) -> tuple[Any, ...]:
+def _within(room: int, things: Sequence[T], tell: Callable[[T], Told]) -> tuple[Told, ...]:
     """The first of `things`, told, that have room in about so many bytes."""
     told = []
     for thing in things:
