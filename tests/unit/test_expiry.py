@@ -22,7 +22,7 @@ def test_nothing_is_due_before_its_time_and_everything_once_after_it():
 
     assert expiries.next_due() == at(1)
     assert expiries.pop_due(at(0)) == []
-    assert expiries.pop_due(at(2)) == ["a", "b"]
+    assert expiries.pop_due(at(2)) == [("a", at(1)), ("b", at(2))]
     assert expiries.pop_due(at(2)) == []
     assert len(expiries) == 1
 
@@ -44,7 +44,7 @@ def test_what_was_taken_away_is_never_due_and_may_come_back():
 
     assert expiries.next_due() is None
     expiries.put(Uid("a"), at(2))
-    assert expiries.pop_due(at(9)) == ["a"]
+    assert expiries.pop_due(at(9)) == [("a", at(2))]
 
 
 _CHANGES = st.lists(
@@ -66,7 +66,7 @@ def test_it_is_a_table_of_times_that_is_read_from_the_front(changes: list[tuple[
                 table.pop(uid, None)
             case "pop":
                 due = sorted((when, each) for each, when in table.items() if when <= moment)
-                assert expiries.pop_due(moment) == [each for _, each in due]
+                assert expiries.pop_due(moment) == [(each, when) for when, each in due]
                 table = {each: when for each, when in table.items() if when > moment}
         assert expiries.next_due() == min(table.values(), default=None)
         assert len(expiries) == len(table)

@@ -3,15 +3,21 @@
 import asyncio
 import contextlib
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from rolevend.errors import RolevendError
-from rolevend.model import Uid
+from rolevend.model import PlatformName, Uid
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.expiry import Expiries
 
+AT_ONCE = 16
+"""Roles of one platform that end together. A thousand that expire in one second must not stand before the next vend in every queue
+between here and PostgreSQL, which refuses them anyhow from their expiry on."""
 _RETRY_SECONDS = 1.0
+_LONGEST_TURN_SECONDS = 2.0
+"""An ending that takes longer makes room for the next one."""
 _LONGEST_WAIT_SECONDS = 60.0
 """So that a wall clock that was set is noticed."""
 
@@ -24,14 +30,33 @@ class Clock:
         self._expire = expire
         self._metrics = metrics
         self._expiries = Expiries()
+        self._platforms: dict[Uid, PlatformName] = {}
         self._earlier = asyncio.Event()
+        self._turns: dict[PlatformName, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+        self._ending: dict[Uid, asyncio.Event] = {}
+        """What we ended, until it is gone: the watch may tell of it once more as if it lived. Set when its turn is over."""
 
-    def put(self, uid: Uid, due_at: datetime) -> None:
+    def put(self, uid: Uid, due_at: datetime, platform: PlatformName) -> None:
+        if uid in self._ending:
+            return
+        self._platforms[uid] = platform
         if self._expiries.put(uid, due_at):
             self._earlier.set()
 
     def remove(self, uid: Uid) -> None:
+        """It ends already."""
         self._expiries.remove(uid)
+        self._platforms.pop(uid, None)
+
+    def gone(self, uid: Uid) -> None:
+        self.remove(uid)
+        self.stuck(uid)
+        self._ending.pop(uid, None)
+
+    def stuck(self, uid: Uid) -> None:
+        """Its end takes longer than a turn: the next one begins."""
+        if uid in self._ending:
+            self._ending[uid].set()
 
     async def run(self) -> None:
         """Until cancelled. Endings run beside each other: one slow answer holds up no other."""
@@ -44,13 +69,22 @@ class Clock:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._earlier.wait(), min(wait, _LONGEST_WAIT_SECONDS))
                     continue
-                for uid in self._expiries.pop_due(self._now()):
-                    endings.create_task(self._end(uid, due_at or self._now()))
+                for uid, since in self._expiries.pop_due(self._now()):
+                    self._ending[uid] = asyncio.Event()
+                    endings.create_task(self._end(uid, since, self._platforms.pop(uid)))
 
-    async def _end(self, uid: Uid, due_at: datetime) -> None:
-        try:
-            await self._expire(uid)
+    async def _end(self, uid: Uid, due_at: datetime, platform: PlatformName) -> None:
+        async with self._turns[platform]:
+            ending = self._ending.get(uid)
+            if ending is None:
+                return  # gone while it waited for its turn
+            try:
+                await self._expire(uid)
+            except RolevendError as error:
+                _log.warning("deleting an expired VendedRole: %s", error, extra={"uid": uid})
+                self._ending.pop(uid, None)
+                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.put, uid, due_at, platform)
+                return
             self._metrics.expiry_lateness_seconds.observe(max(0.0, (self._now() - due_at).total_seconds()))
-        except RolevendError as error:
-            _log.warning("deleting an expired VendedRole: %s", error, extra={"uid": uid})
-            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.put, uid, due_at)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), _LONGEST_TURN_SECONDS)

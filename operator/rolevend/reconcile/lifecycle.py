@@ -71,7 +71,7 @@ class Lifecycle:
         if event == "DELETED":
             self.roles.gone(uid)
             self._revoking.discard(uid)
-            self.clock.remove(uid)
+            self.clock.gone(uid)
             self._record.forget(uid)
             return
         try:
@@ -83,7 +83,7 @@ class Lifecycle:
         if standing.ending_since is not None:
             self.clock.remove(uid)
         else:
-            self.clock.put(uid, standing.request.expires_at)
+            self.clock.put(uid, standing.request.expires_at, standing.request.platform)
 
     async def vend(self, body: Body) -> Outcome:
         """Makes the object's role, or says why not. Raises what is worth another try, or what a person must mend on a platform."""
@@ -203,6 +203,7 @@ class Lifecycle:
         return Event("Normal", "Dropped", f"{name} is gone from {request.platform}: {why}, {dropped.sessions_ended} sessions ended")
 
     def not_dropped(self, body: Body, error: Exception) -> Body:
+        self.clock.stuck(Uid(body["metadata"]["uid"]))
         return dropping(Report(_ending(body), self._now()), *_told(error))
 
     async def expire(self, uid: Uid) -> None:

@@ -29,13 +29,13 @@ class Expiries:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def pop_due(self, now: datetime) -> list[Uid]:
-        """Everything that is due, earliest first; each is named once."""
+    def pop_due(self, now: datetime) -> list[tuple[Uid, datetime]]:
+        """Everything that is due, earliest first, and since when; each is named once."""
         due = []
         while (first := self.next_due()) is not None and first <= now:
-            _, uid = heapq.heappop(self._heap)
+            due_at, uid = heapq.heappop(self._heap)
             del self._due_at[uid]
-            due.append(uid)
+            due.append((uid, due_at))
         return due
 
     def __len__(self) -> int:
