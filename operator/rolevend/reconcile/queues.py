@@ -98,7 +98,8 @@ class VendQueue:
         finally:
             self._free += 1
             self._called.discard(profile)
-            self._pump()
+            # Who was answered may ask again at once, and then goes with those who waited.
+            asyncio.get_running_loop().call_soon(self._pump)
 
     def _count(self) -> None:
         self._tell(sum(map(len, self._waiting.values())))

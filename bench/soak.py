@@ -1,0 +1,126 @@
+"""Whether anything grows: an hour's worth of vends and drops in minutes, `python -m bench.soak [--quick]`, from the repository's root.
+
+Each round makes and releases as many roles as the one before. What the second round left is the measure of what the last one may.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.cluster import VENDED_ROLES, Fleet
+from bench.lines import Line, reported, table
+from rolevend.demo.parts.controlplane import ControlPlane
+from tests.support.site import AGENTS, Site
+from tests.support.waiting import eventually
+
+
+@dataclass(frozen=True)
+class Size:
+    rounds: int
+    roles: int
+
+
+FULL = Size(rounds=6, roles=600)
+"""One role a second, for an hour."""
+QUICK = Size(rounds=4, roles=60)
+CATALOGS = ("pg_authid", "pg_auth_members", "pg_db_role_setting", "pg_shdepend", "pg_class", "pg_attribute", "pg_policy")
+
+
+@dataclass(frozen=True)
+class Left:
+    """By a round."""
+
+    memory: float
+    threads: int
+    files: int
+    connections: int
+    catalogs: int
+    """Bytes."""
+    dead: int
+    """Dead rows in them."""
+    tombstones: int
+    objects: int
+    secrets: int
+    events: int
+    kept: int
+    """Roles."""
+
+
+def lines(site: Site, size: Size) -> Iterator[Line]:
+    # An hour of the server's housekeeping has to happen in minutes, too.
+    for setting in ("autovacuum_naptime = '1s'", "autovacuum_vacuum_cost_delay = 0"):
+        site.warehouse.ask(f"ALTER SYSTEM SET {setting}")
+    site.warehouse.ask("SELECT pg_reload_conf()")
+    fleet = Fleet(site)
+    fleet.begin()
+    found = []
+    for number in range(size.rounds):
+        names = [f"soak-{number}-{place}" for place in range(size.roles)]
+        fleet.create_all(names)
+        fleet.watch.ready(names)
+        fleet.release(names)
+        eventually(lambda: not objects(fleet, "secrets", "&fieldSelector=type%3Drolevend.dev/credential"), within=60)
+        found.append(left(fleet))
+    second, last = found[1], found[-1]
+    count = f"{size.rounds} x {size.roles} vends and drops"
+    yield grown(f"{count}: operator's memory, MB", second.memory, last.memory, 1.1, 5)
+    yield grown("its threads", second.threads, last.threads, 1.0, 2)
+    yield grown("its open files and connections", second.files, last.files, 1.0, 40)
+    yield grown("the server's connections", second.connections, last.connections, 1.0, 4)
+    yield grown("the system catalogs, kB", second.catalogs / 1024, last.catalogs / 1024, 1.5, 256)
+    yield grown("dead rows in them", second.dead, last.dead, 1.5, 4 * size.roles)
+    nothing = (last.objects, last.secrets, last.kept)
+    yield Line("VendedRoles, Secrets and roles that are left", str(nothing), "(0, 0, 0)", nothing == (0, 0, 0))
+    expected = size.rounds * size.roles
+    yield Line("tombstones, each for a day", str(last.tombstones), "one a role", last.tombstones == expected)
+    yield Line("Kubernetes Events, each for an hour", str(last.events), "two a role at most", last.events <= 2 * expected + 50)
+    bytes_each = size_of(site, "rolevend.lease") / expected
+    yield reported("a tombstone and its index", f"{bytes_each:.0f} bytes")
+    fleet.end()
+
+
+def grown(what: str, before: float, after: float, factor: float, slack: float) -> Line:
+    most = before * factor + slack
+    return Line(what, f"{after:.0f} after the last round, {before:.0f} after the second", f"<= {most:.0f}", after <= most)
+
+
+def left(fleet: Fleet) -> Left:
+    ask = fleet.site.warehouse.ask
+    process = Path(f"/proc/{fleet.site.operator.process.pid}")
+    return Left(
+        memory=fleet.resident(),
+        threads=len(os.listdir(process / "task")),
+        files=len(os.listdir(process / "fd")),
+        connections=ask("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'rolevend%%'")[0][0],
+        catalogs=sum(size_of(fleet.site, f"pg_catalog.{name}") for name in CATALOGS),
+        dead=ask("SELECT sum(n_dead_tup)::bigint FROM pg_stat_all_tables WHERE relname = ANY (%s)", list(CATALOGS))[0][0],
+        tombstones=ask("SELECT count(*) FROM rolevend.lease WHERE dropped_at IS NOT NULL")[0][0],
+        objects=objects(fleet, "vendedroles"),
+        secrets=objects(fleet, "secrets", "&fieldSelector=type%3Drolevend.dev/credential"),
+        events=objects(fleet, "events"),
+        kept=len(fleet.site.warehouse.roles()),
+    )
+
+
+def size_of(site: Site, relation: str) -> int:
+    return int(site.warehouse.ask("SELECT pg_total_relation_size(%s::regclass)", relation)[0][0])
+
+
+def objects(fleet: Fleet, plural: str, query: str = "") -> int:
+    """How many of these there are in the agents' namespace."""
+    path = VENDED_ROLES if plural == "vendedroles" else f"/api/v1/namespaces/{AGENTS}/{plural}"
+    listed = fleet.caller.call("GET", f"{path}?limit=1{query}")
+    return len(listed["items"]) + int(listed["metadata"].get("remainingItemCount", 0))
+
+
+def main() -> None:
+    size = QUICK if "--quick" in sys.argv[1:] else FULL
+    with tempfile.TemporaryDirectory() as scratch, ControlPlane() as control_plane, Site(control_plane, Path(scratch)) as site:
+        table("An hour's worth of roles, with a Kubernetes API server and PostgreSQL 18", lines(site, size))
+
+
+if __name__ == "__main__":
+    main()
