@@ -1,168 +1,234 @@
 """From objects and what platforms answered to one picture: who came first keeps a name, and what is wrong is said where it is written."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from dataclasses import replace
 
-from rolevend.catalog import Family
-from rolevend.model import ClusterId, ObjectName, PlatformName, User
-from rolevend.platforms.base import Drift, ServerFacts
-from rolevend.reconcile.judgement import Judgement
-from rolevend.reconcile.picture import Objects, Painter, Picture
-from rolevend.reconcile.platforms import PlatformState
-from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, parse
-from tests.support.manifests import valid
-from tests.support.policies import catalog, column, table
+import pytest
 
-START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-WAREHOUSE = PlatformName("warehouse")
-TABLES = (
-    table("claims.people", column("id", Family.INTEGER), column("country"), column("ssn")),
-    table("hr.people", column("id", Family.INTEGER)),
+from rolevend.model import ObjectName, User
+from rolevend.platforms.base import Drift
+from rolevend.reconcile.picture import Objects, Painter
+from rolevend.reconcile.platforms import SERVER_CHANGED, PlatformState
+from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse
+from rolevend.vending.directory import Denied, Granted, Undecided, ended_by
+from tests.support.manifests import Body
+from tests.support.painted import (
+    ANNA,
+    CLUSTER,
+    CRM,
+    KEY,
+    OBJECTS,
+    STATES,
+    TABLES,
+    WAREHOUSE,
+    answering,
+    judged,
+    made,
+    message,
+    paint,
+    raw,
+    raw_policy,
+    said,
+    verdict,
 )
-GRANT = {"tables": {"matchNames": [{"schema": "*", "name": "*"}]}, "columns": {"matchNames": ["*"]}, "rowFilter": None, "masks": None}
+
+EVERYTHING = {"tables": {"matchNames": [{"schema": "*", "name": "*"}]}, "columns": {"matchNames": ["*"]}, "rowFilter": None, "masks": None}
 
 
-def made(kind: type[Resource], name: str = "sample", after: int = 0, namespace: str = "domain-claims", **spec: Any) -> Any:
-    """An object that was created so many seconds after the first; members of `spec` that are None are left out."""
-    body = valid(kind.__name__, name, namespace)
-    created = (START + timedelta(seconds=after)).isoformat()
-    body["metadata"] |= {"uid": f"{kind.__name__}-{namespace}-{name}", "generation": 1, "creationTimestamp": created}
-    body["spec"] = {key: value for key, value in (body["spec"] | spec).items() if value is not None}
-    return parse(kind, body)
+def test_what_everybody_agrees_on_is_granted():
+    assert isinstance(verdict(paint()), Granted)
 
 
-def platform(name: str = "warehouse", after: int = 0) -> DataPlatform:
-    return made(DataPlatform, name, after)
+def test_nothing_is_decided_while_something_is_still_to_be_read():
+    picture = Painter(CLUSTER, KEY).paint(Objects(), {}, "the operator has not listed all agents yet")
+
+    assert picture.directory.pending == "the operator has not listed all agents yet"
 
 
-def answering(identifier: str = "server-1", *drift: Drift) -> PlatformState:
-    return PlatformState(None, ServerFacts("18.4", identifier), catalog(*TABLES), drift=drift)
+@pytest.mark.parametrize("newest_first", [False, True])
+class TestOfTwoThatClaimTheSame:
+    def test_the_older_agent_keeps_the_handle(self, newest_first: bool):
+        agents = [made(Agent, "elder", "agents", age=60), made(Agent, "finbot", "agents")]
 
+        picture = paint(replace(OBJECTS, agents=agents[::-1] if newest_first else agents))
 
-def painted(states: dict[PlatformName, PlatformState] | None = None, **objects: Any) -> Picture:
-    chosen = {"platforms": [platform()], **objects}
-    return Painter(ClusterId("cluster-1"), b"k" * 32).paint(Objects(**chosen), states or {WAREHOUSE: answering()}, "")
+        assert list(picture.directory.agents) == [ObjectName("agents", "elder")]
+        assert said(picture, "elder", "Accepted") == ("True", "Valid")
+        assert said(picture, "finbot", "Accepted") == ("False", "Conflict")
+        assert message(picture, "finbot", "Accepted") == "spec.handle: agents/elder has it already; choose another one"
 
+    def test_the_older_description_of_a_person_counts_and_the_older_person_keeps_the_handle(self, newest_first: bool):
+        people = [
+            made(UserAttributes, "anna", age=60, user={"issuer": "idp", "subject": "anna"}),
+            made(UserAttributes, "again", age=30, user={"issuer": "idp", "subject": "anna"}),
+            made(UserAttributes, "beth", user={"issuer": "idp", "subject": "beth"}),
+        ]
 
-def said(picture: Picture, resource: Resource) -> dict[str, tuple[str, str]]:
-    return {finding.type: (finding.status, finding.reason) for finding in judged(picture, resource).findings}
+        picture = paint(replace(OBJECTS, people=people[::-1] if newest_first else people))
 
+        assert list(picture.directory.people) == [ANNA] == [User("idp", "anna")]
+        assert message(picture, "again", "Accepted").startswith("spec.user: anna has it already")
+        assert said(picture, "beth", "Accepted") == ("False", "Conflict")
+        assert message(picture, "beth", "Accepted").startswith("spec.handle: anna has it already")
 
-def judged(picture: Picture, resource: Resource) -> Judgement[Resource]:
-    return next(each for each in picture.judgements if each.resource is resource)
+    def test_the_older_platform_keeps_the_server_and_the_other_one_vends_nothing(self, newest_first: bool):
+        platforms = [made(DataPlatform, CRM, age=60), made(DataPlatform, WAREHOUSE)]
+        one_server = {WAREHOUSE: answering("one"), CRM: answering("one")}
 
+        picture = paint(replace(OBJECTS, platforms=platforms[::-1] if newest_first else platforms), one_server)
 
-def message(picture: Picture, resource: Resource, type_: str) -> str:
-    return next(finding.message for finding in judged(picture, resource).findings if finding.type == type_)
-
-
-def test_the_older_of_two_agents_keeps_the_handle_whatever_the_order_in_which_they_were_seen():
-    older, younger = made(Agent, "b", namespace="agents"), made(Agent, "a", after=1, namespace="agents")
-
-    for order in ([older, younger], [younger, older]):
-        picture = painted(agents=order)
-
-        assert set(picture.directory.agents) == {ObjectName("agents", "b")}
-        assert said(picture, younger)["Accepted"] == ("False", "Conflict")
-        assert message(picture, younger, "Accepted") == "spec.handle: agents/b has it already; choose another one"
-
-
-def test_a_person_is_described_once_and_a_handle_is_one_persons():
-    anna, again = made(UserAttributes, "anna"), made(UserAttributes, "again", after=1)
-    bob = made(UserAttributes, "bob", after=2, user={"issuer": "https://idp.example.org", "subject": "bob"})
-
-    picture = painted(people=[again, bob, anna])
-
-    assert set(picture.directory.people) == {User("https://idp.example.org", "anna")}
-    assert message(picture, again, "Accepted").startswith("spec.user: anna has it already")
-    assert message(picture, bob, "Accepted").startswith("spec.handle: anna has it already")
-
-
-def test_two_platforms_on_one_server_are_one_too_many():
-    first, second = platform(), platform("twin", after=1)
-    states = {WAREHOUSE: answering(), PlatformName("twin"): answering()}
-
-    picture = painted(states, platforms=[second, first])
-
-    assert said(picture, first)["Accepted"] == ("True", "Valid")
-    assert said(picture, second)["Ready"] == ("False", "Conflict")
-    assert "this is the server of DataPlatform warehouse" in message(picture, second, "Accepted")
+        assert said(picture, CRM, "Accepted") == ("True", "Valid")
+        assert said(picture, WAREHOUSE, "Ready") == said(picture, WAREHOUSE, "Accepted") == ("False", "Conflict")
+        assert "this is the server of DataPlatform crm" in message(picture, WAREHOUSE, "Accepted")
+        assert isinstance(verdict(picture), Undecided)
 
 
 def test_a_platform_that_does_not_answer_keeps_its_catalog_and_says_what_is_wrong():
-    down = PlatformState(("PlatformUnavailable", "no route"), ServerFacts("18.4", "server-1"), catalog(*TABLES))
-    warehouse = platform()
+    down = replace(STATES[WAREHOUSE], problem=("PlatformUnavailable", "no route"))
 
-    picture = painted({WAREHOUSE: down}, platforms=[warehouse])
+    picture = paint(states={**STATES, WAREHOUSE: down})
 
-    assert said(picture, warehouse)["Ready"] == ("False", "PlatformUnavailable")
+    assert said(picture, WAREHOUSE, "Ready") == ("False", "PlatformUnavailable")
     assert WAREHOUSE in picture.directory.shapes, "an outage is no reason to end a role"
 
 
 def test_drift_is_told_with_the_table_and_more_than_five_are_counted():
     drifts = [Drift(TABLES[0].id, f"finding {number}", ()) for number in range(7)]
-    warehouse = platform()
 
-    picture = painted({WAREHOUSE: answering("server-1", *drifts)}, platforms=[warehouse])
+    picture = paint(states={**STATES, WAREHOUSE: answering("server-1", *drifts)})
 
-    assert said(picture, warehouse)["InSync"] == ("False", "Drift")
-    assert "claims.people: finding 4 (and 2 more)" in message(picture, warehouse, "InSync")
-
-
-def test_a_policy_reaches_the_schemas_of_its_namespace_and_no_others():
-    policy = made(AccessPolicy, **GRANT)
-
-    picture = painted(policies=[policy])
-
-    assert said(picture, policy)["Ready"] == ("True", "InForce")
-    assert judged(picture, policy).counts == {"matchedTables": 1, "matchedColumns": 3}
+    assert said(picture, WAREHOUSE, "InSync") == ("False", "Drift")
+    assert "claims.people: finding 4 (and 2 more)" in message(picture, WAREHOUSE, "InSync")
 
 
-def test_a_policy_of_a_namespace_without_a_schema_is_not_accepted_and_grants_nothing():
-    policy = made(AccessPolicy, namespace="elsewhere", **GRANT)
-
-    picture = painted(policies=[policy])
-
-    assert said(picture, policy)["Accepted"] == ("False", "NotPermitted")
-    assert not picture.directory.shapes[WAREHOUSE].index.policies
-
-
-def test_a_policy_whose_filter_cannot_be_read_says_so_and_spoils_no_other():
-    broken, sound = made(AccessPolicy, "broken", **(GRANT | {"rowFilter": "country ="})), made(AccessPolicy, "sound", **GRANT)
-
-    picture = painted(policies=[broken, sound])
-
-    assert said(picture, broken)["Accepted"] == ("False", "InvalidInput")
-    assert message(picture, broken, "Accepted").startswith("spec.rowFilter: ")
-    assert [policy.id.name for policy in picture.directory.shapes[WAREHOUSE].index.policies] == ["sound"]
+CLOSED = {
+    "it is being deleted": (
+        replace(OBJECTS, platforms=[parse(DataPlatform, raw("DataPlatform", WAREHOUSE, "", deletionTimestamp="2026-11-24T12:00:00Z"))]),
+        STATES,
+    ),
+    "it is not accepted": (OBJECTS, {**STATES, WAREHOUSE: replace(STATES[WAREHOUSE], problem=(SERVER_CHANGED, "another server"))}),
+}
 
 
-def test_a_policy_waits_for_a_platform_that_is_not_there_and_for_a_catalog_that_was_not_read():
-    policy = made(AccessPolicy, **GRANT)
+@pytest.mark.parametrize("why", CLOSED)
+class TestAPlatformThatIsClosed:
+    def test_vends_nothing_new(self, why: str):
+        found = verdict(paint(*CLOSED[why]))
 
-    assert said(painted(platforms=[], policies=[policy]), policy)["Accepted"] == ("False", "PlatformUnknown")
-    assert said(painted({WAREHOUSE: PlatformState()}, policies=[policy]), policy)["Ready"] == ("Unknown", "CatalogUnread")
+        assert isinstance(found, Undecided)
+        assert (found.reason, found.withdrawn) == ("PlatformClosed", False)
+        assert f"DataPlatform warehouse: {why}" in found.message
+
+    def test_still_grants_live_roles_what_they_were_granted(self, why: str):
+        live = verdict(paint())
+        assert isinstance(live, Granted)
+
+        found = verdict(paint(*CLOSED[why]), begun=True)
+
+        assert found == live
+        assert not ended_by(found, live)
+
+    def test_still_ends_live_roles_whose_grant_was_taken_away(self, why: str):
+        live = verdict(paint())
+        assert isinstance(live, Granted)
+        objects, states = CLOSED[why]
+
+        without_policy = verdict(paint(replace(objects, policies=[]), states), begun=True)
+        without_agent = verdict(paint(replace(objects, agents=[]), states), begun=True)
+        narrowed = verdict(paint(replace(objects, policies=[parse(AccessPolicy, raw_policy("country = 'AT'"))]), states), begun=True)
+
+        assert isinstance(without_policy, Denied)
+        assert all(ended_by(each, live) for each in (without_policy, without_agent, narrowed))
+
+
+class TestAPolicy:
+    @staticmethod
+    def policy(name: str = "analysts", namespace: str = "domain-claims", **spec: object) -> AccessPolicy:
+        return made(AccessPolicy, name, namespace, **(EVERYTHING | spec))
+
+    def test_reaches_the_schemas_of_its_namespace_and_no_others(self):
+        picture = paint(replace(OBJECTS, policies=[self.policy()]))
+
+        assert said(picture, "analysts", "Ready") == ("True", "InForce")
+        assert judged(picture, "analysts").counts == {"matchedTables": 1, "matchedColumns": 3}
+
+    def test_of_a_namespace_without_a_schema_is_not_accepted_and_grants_nothing(self):
+        picture = paint(replace(OBJECTS, policies=[self.policy(namespace="elsewhere")]))
+
+        assert said(picture, "analysts", "Accepted") == ("False", "NotPermitted")
+        assert not picture.directory.shapes[WAREHOUSE].index.policies
+
+    def test_whose_filter_cannot_be_read_spoils_no_other(self):
+        picture = paint(replace(OBJECTS, policies=[self.policy("broken", rowFilter="country ="), self.policy("sound")]))
+
+        assert said(picture, "broken", "Accepted") == ("False", "InvalidInput")
+        assert [policy.id.name for policy in picture.directory.shapes[WAREHOUSE].index.policies] == ["sound"]
+
+    def test_waits_for_a_platform_that_is_not_there_and_for_a_catalog_that_was_not_read(self):
+        objects = replace(OBJECTS, policies=[self.policy()])
+        unread = {WAREHOUSE: PlatformState()}
+
+        assert said(paint(replace(objects, platforms=[])), "analysts", "Accepted") == ("False", "PlatformUnknown")
+        assert said(paint(objects, unread), "analysts", "Ready") == ("Unknown", "CatalogUnread")
+
+
+class TestARowFilter:
+    """Whether one was parsed again shows in the statement: it is another object then."""
+
+    @staticmethod
+    def parsed(painter: Painter, body: Body) -> object:
+        objects = replace(OBJECTS, policies=[parse(AccessPolicy, body)])
+        shapes = painter.paint(objects, STATES, "").directory.shapes[WAREHOUSE]
+        return shapes.index
+
+    def test_is_parsed_once_however_often_a_picture_is_painted(self):
+        painter = Painter(CLUSTER, KEY)
+        first = self.parsed(painter, raw_policy())
+
+        assert self.parsed(painter, raw_policy(resourceVersion="2", labels={"new": "label"})) is first
+
+    def test_of_the_same_generation_is_not_looked_at_again(self):
+        painter = Painter(CLUSTER, KEY)
+        first = self.parsed(painter, raw_policy())
+
+        assert self.parsed(painter, raw_policy("this is no condition")) is first
+
+    def test_of_a_new_generation_counts(self):
+        painter = Painter(CLUSTER, KEY)
+        first = self.parsed(painter, raw_policy())
+
+        assert self.parsed(painter, raw_policy("country = 'AT'", generation=2)) != first
+
+    def test_of_a_policy_that_was_made_again_under_its_name_counts(self):
+        painter = Painter(CLUSTER, KEY)
+        first = self.parsed(painter, raw_policy())
+
+        assert self.parsed(painter, raw_policy("country = 'AT'", uid="another")) != first
+
+    def test_that_cannot_be_read_is_refused_by_name_in_every_picture(self):
+        painter = Painter(CLUSTER, KEY)
+        broken = replace(OBJECTS, policies=[parse(AccessPolicy, raw_policy("country ="))])
+
+        for _ in range(2):
+            picture = painter.paint(broken, STATES, "")
+            assert said(picture, "analysts", "Accepted") == ("False", "InvalidInput")
+            assert message(picture, "analysts", "Accepted").startswith("spec.rowFilter: ")
+            assert isinstance(verdict(picture), Denied)
 
 
 def test_tags_that_match_nothing_are_told():
-    binding = made(TagBinding, tables=[{"schema": "claims", "name": "nothing", "tags": [{"key": "a", "value": "b"}]}], columns=None)
+    nothing = [{"schema": "claims", "name": "nothing", "tags": [{"key": "a", "value": "b"}]}]
+    binding = made(TagBinding, "pii", "domain-claims", tables=nothing, columns=None)
 
-    picture = painted(bindings=[binding])
-
-    assert said(picture, binding)["Ready"] == ("False", "NoMatch")
+    assert said(paint(replace(OBJECTS, bindings=[binding])), "pii", "Ready") == ("False", "NoMatch")
 
 
 def test_what_did_not_change_is_not_compiled_again():
-    painter, state = Painter(ClusterId("cluster-1"), b"k" * 32), answering()
-    objects = Objects(platforms=[platform()], policies=[made(AccessPolicy, **GRANT)])
+    painter = Painter(CLUSTER, KEY)
 
-    first = painter.paint(objects, {WAREHOUSE: state}, "").directory.shapes[WAREHOUSE]
+    def shapes(objects: Objects) -> object:
+        return painter.paint(objects, STATES, "").directory.shapes[WAREHOUSE]
 
-    assert painter.paint(objects, {WAREHOUSE: state}, "").directory.shapes[WAREHOUSE] is first
-    assert painter.paint(Objects(platforms=[platform()]), {WAREHOUSE: state}, "").directory.shapes[WAREHOUSE] is not first
+    first = shapes(OBJECTS)
 
-
-def test_nothing_is_decided_while_something_is_still_to_be_read():
-    picture = Painter(ClusterId("cluster-1"), b"k" * 32).paint(Objects(), {}, "the operator has not listed all agents yet")
-
-    assert picture.directory.pending == "the operator has not listed all agents yet"
+    assert shapes(replace(OBJECTS, platforms=list(OBJECTS.platforms))) is first
+    assert shapes(replace(OBJECTS, policies=[])) is not first

@@ -1,98 +1,270 @@
-"""What a new picture means for roles that are there: narrower ends them, not knowing does not, and who waited is taken up again."""
+"""A change of policy reaches every live role, by the operator's own bookkeeping: what reads more than is granted ends, once; what
+could only read more lives on; after a restart only what is the very same does."""
 
-from dataclasses import dataclass, field, replace
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import pytest
+
 from rolevend.errors import ClusterUnavailable
-from rolevend.model import Attributes
+from rolevend.kube.client import Body, Cluster, Resource
+from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User
+from rolevend.policy.index import compile_policies
+from rolevend.policy.predicate import parse
+from rolevend.policy.statement import ColumnSelector, Policy
 from rolevend.reconcile.lifecycle import Lifecycle
+from rolevend.reconcile.objects import Observed
+from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
 from rolevend.reconcile.roles import Standing
-from rolevend.reconcile.status import verdict_of
-from tests.support.registered import MINE, NOW, REQUEST, WAREHOUSE, directory, granted, shapes
+from rolevend.telemetry.metrics import Metrics
+from rolevend.vending.directory import Agent, AgentTerms, Directory, Granted, Person, PlatformTerms, Request, Shapes
+from rolevend.vending.vend import CredentialStore
+from tests.support.policies import catalog, column, policy, table
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+CLUSTER = ClusterId("cluster")
+WAREHOUSE = PlatformName("warehouse")
+FINBOT = ObjectName("agents", "finbot")
+ANNA = User("https://idp.example.org", "anna")
+PEOPLE = table("claims.people", column("country"), column("full_name"), column("ssn"))
+PAYMENTS = table("claims.payments", column("country"), column("iban"))
+NAMES = policy(
+    tables=replace(policy().tables, names=(PEOPLE.id,)),
+    columns=ColumnSelector(names=("country", "full_name")),
+    row_filter=parse("country = user_attr('countries')"),
+)
+NARROWED = replace(NAMES, row_filter=parse("country = user_attr('countries') AND full_name = 'x'"))
+WITHOUT_A_COLUMN = replace(NAMES, columns=ColumnSelector(names=("country",)))
+WITH_ANOTHER_COLUMN = replace(NAMES, columns=ColumnSelector(names=("*",)))
+ANOTHER_TABLE = policy("payments", tables=replace(policy().tables, names=(PAYMENTS.id,)))
 
 
-@dataclass
-class Acts:
-    """A lifecycle that only notes what it is asked for."""
-
-    roles: list[Standing]
-    failing: bool = False
-    revoked: list[str] = field(default_factory=list)
-    reconsidered: list[str] = field(default_factory=list)
-
-    async def revoke(self, standing: Standing, by: str, message: str) -> None:
-        self.revoked.append(message)
-        if self.failing:
-            raise ClusterUnavailable("no answer")
-
-    async def reconsider(self, standing: Standing, why: str) -> None:
-        self.reconsidered.append(why)
+def directory(*policies: Policy, **changes: Any) -> Directory:
+    """In which finbot may act for anna, of the claims department and of DE."""
+    attributes = Attributes.of({"department": ["claims"], "countries": ["DE"]}.items())
+    fields: dict[str, Any] = {
+        "agents": {FINBOT: Agent(FINBOT, AgentHandle("FINBOT"), True, (), 3600)},
+        "people": {ANNA: Person(ANNA, None, attributes)},
+        "platforms": {WAREHOUSE: PlatformTerms(WAREHOUSE, "", {}, (AgentTerms({}, True, 3600),))},
+        "namespaces": {"agents": {}},
+        "shapes": {WAREHOUSE: Shapes(compile_policies(catalog(PEOPLE, PAYMENTS), policies), CLUSTER)},
+        "pending": "",
+    }
+    return Directory(CLUSTER, b"k" * 32, **(fields | changes))
 
 
-def waiting(verdict: tuple[str, str] = ("", "")) -> Standing:
-    return Standing(REQUEST, ready=False, ending_since=None, role=None, profile="", attributes=Attributes(), verdict=verdict)
+class ApiServer:
+    """Remembers what it was asked to delete and to patch."""
+
+    def __init__(self) -> None:
+        self.deleted: list[str] = []
+        self.patches: list[Body] = []
+        self.failures = 0
+        """So many deletions fail first."""
+
+    async def delete(self, resource: Resource, name: str, uid: str, namespace: str | None = None) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ClusterUnavailable("not now")
+        self.deleted.append(uid)
+
+    async def merge(self, resource: Resource, name: str, patch: Body, namespace: str | None = None, subresource: str | None = None) -> Body:
+        self.patches.append(patch)
+        return {}
+
+    @property
+    def ended(self) -> list[Body]:
+        return [patch["status"]["ended"] for patch in self.patches if "ended" in patch.get("status", {})]
+
+    @property
+    def reconsidered(self) -> list[str]:
+        return [patch["metadata"]["uid"] for patch in self.patches if "annotations" in patch["metadata"]]
 
 
-def live(*, after_restart: bool = False) -> Standing:
-    held = granted()
-    return Standing(
-        REQUEST,
-        ready=True,
-        ending_since=None,
-        role=held.lease.role,
-        profile=held.profile.name,
-        attributes=held.lease.attributes,
-        verdict=verdict_of(held),
-        granted=None if after_restart else held,
-    )
+class Operator:
+    """Its review, over an API server that only remembers; `directory` is the newest picture."""
+
+    def __init__(self, known: Directory) -> None:
+        self.directory = known
+        self.server = ApiServer()
+        nothing: Any = None
+        self.lifecycle = Lifecycle(
+            cast(Cluster, self.server),
+            cast(Observed, nothing),
+            cast(Platforms, nothing),
+            cast(CredentialStore, nothing),
+            cast(Record, nothing),
+            Metrics(),
+            lambda: NOW,
+            lambda count: b"0" * count,
+        )
+        self._review = Review(self.lifecycle, lambda: self.directory)
+
+    def stands(self, number: int = 1, *, vended_here: bool, listed_ready: bool) -> Standing:
+        """A VendedRole that was granted what the directory grants now."""
+        name = f"ask-{number}"
+        uid = Uid(f"0d5f1e7a-0000-4000-8000-{number:012}")
+        request = Request(ObjectName("agents", name), uid, FINBOT, ANNA, WAREHOUSE, NOW - timedelta(seconds=5), 900)
+        granted = self.directory.verdict(request)
+        assert isinstance(granted, Granted)
+        profile, attributes = (granted.profile.name, granted.lease.attributes) if listed_ready else ("", Attributes())
+        verdict = ("True", f"{len(granted.profile.tables)} tables")
+        standing = Standing(request, listed_ready, None, granted.lease.role, profile, attributes, verdict)
+        self.lifecycle.roles.seen(standing)
+        if vended_here:
+            self.lifecycle.roles.vended(uid, granted)
+        return standing
+
+    async def review(self, *policies: Policy, **changes: Any) -> list[str]:
+        """With these policies and nothing else of what was; the objects that were deleted so far."""
+        self.directory = directory(*policies, **changes)
+        await self._review.review()
+        return self.server.deleted
 
 
-async def reviewed(standing: Standing, *, failing: bool = False, **changes: Any) -> Acts:
-    acts = Acts([standing], failing)
-    await Review(cast(Lifecycle, acts), lambda: directory(**changes)).review()
-    return acts
+@pytest.fixture
+def operator() -> Operator:
+    return Operator(directory(NAMES))
 
 
-async def test_a_role_whose_grants_stand_is_left_alone_also_after_a_restart():
-    for standing in (live(), live(after_restart=True)):
-        acts = await reviewed(standing)
-
-        assert (acts.revoked, acts.reconsidered) == ([], [])
-
-
-async def test_a_role_whose_grant_is_gone_is_revoked_with_the_reason():
-    for standing in (live(), live(after_restart=True)):
-        (why,) = (await reviewed(standing, shapes={WAREHOUSE: shapes()})).revoked
-
-        assert why == "no policy covers the user; no policy is in force here"
+LIVE = [
+    pytest.param({"vended_here": True, "listed_ready": True}, id="vended-here"),
+    pytest.param({"vended_here": True, "listed_ready": False}, id="vended-here-and-not-yet-listed-as-ready"),
+    pytest.param({"vended_here": False, "listed_ready": True}, id="after-a-restart"),
+]
 
 
-async def test_a_role_that_would_be_made_otherwise_now_is_revoked():
-    narrower = {"shapes": {WAREHOUSE: shapes(replace(MINE, row_filter=None))}}
+@pytest.mark.parametrize("how", LIVE)
+@pytest.mark.parametrize("policies", [(NARROWED,), (WITHOUT_A_COLUMN,), (), (ANOTHER_TABLE,)], ids=["rows", "column", "policy", "table"])
+async def test_a_role_that_reads_more_than_is_granted_is_revoked_once_however_often_it_is_reviewed(operator, how, policies):
+    standing = operator.stands(**how)
 
-    assert (await reviewed(live(), **narrower)).revoked
-    assert (await reviewed(live(after_restart=True), **narrower)).revoked
+    await asyncio.gather(operator.review(*policies), operator.review(*policies))
+    await operator.review(*policies)
 
-
-async def test_not_knowing_ends_nothing():
-    for change in ({"pending": "starting"}, {"shapes": {}}, {"platforms": {}}):
-        assert not (await reviewed(live(), **change)).revoked
-
-
-async def test_what_is_ending_already_is_not_ended_again():
-    assert not (await reviewed(replace(live(), ending_since=NOW), agents={})).revoked
+    assert operator.server.deleted == [standing.request.uid]
+    (ended,) = operator.server.ended
+    assert (ended["reason"], ended["by"]) == ("Revoked", "PolicyChanged")
 
 
-async def test_a_request_is_taken_up_again_when_its_verdict_changes_and_only_then():
-    assert (await reviewed(waiting(("False", "no policy covers the user")))).reconsidered
-    unchanged = verdict_of(directory(agents={}).verdict(REQUEST))
-    assert not (await reviewed(waiting(unchanged), agents={})).reconsidered
+@pytest.mark.parametrize("how", LIVE)
+async def test_a_role_that_is_revoked_says_why(operator, how):
+    operator.stands(**how)
+
+    await operator.review()
+
+    assert operator.server.ended[0]["message"] == "no policy covers the user; no policy is in force here"
 
 
-async def test_a_revocation_that_fails_keeps_no_other_from_happening():
-    acts = Acts([live(), live()], failing=True)
+@pytest.mark.parametrize("how", LIVE)
+async def test_a_role_that_reads_just_what_is_granted_lives_on(operator, how):
+    operator.stands(**how)
 
-    await Review(cast(Lifecycle, acts), lambda: directory(agents={})).review()
+    assert await operator.review(NAMES) == []
+    assert operator.server.patches == []
 
-    assert len(acts.revoked) == 2
+
+@pytest.mark.parametrize("how", LIVE[:2])
+@pytest.mark.parametrize("policies", [(NAMES, ANOTHER_TABLE), (WITH_ANOTHER_COLUMN,), (WITH_ANOTHER_COLUMN, ANOTHER_TABLE)])
+async def test_a_role_that_could_read_another_table_or_column_now_lives_on(operator, how, policies):
+    operator.stands(**how)
+
+    assert await operator.review(*policies) == []
+    assert operator.server.patches == []
+
+
+async def test_a_role_that_lived_on_when_it_could_read_more_ends_when_it_could_read_less_than_it_does(operator):
+    standing = operator.stands(vended_here=True, listed_ready=True)
+    await operator.review(WITH_ANOTHER_COLUMN, ANOTHER_TABLE)
+
+    assert await operator.review(WITHOUT_A_COLUMN, ANOTHER_TABLE) == [standing.request.uid]
+
+
+@pytest.mark.parametrize("how", LIVE)
+async def test_a_role_whose_values_changed_ends(operator, how):
+    standing = operator.stands(**how)
+    elsewhere = Attributes.of({"department": ["claims"], "countries": ["AT"]}.items())
+
+    assert await operator.review(NAMES, people={ANNA: Person(ANNA, None, elsewhere)}) == [standing.request.uid]
+
+
+@pytest.mark.parametrize("how", LIVE)
+async def test_a_role_whose_agent_is_gone_ends(operator, how):
+    standing = operator.stands(**how)
+
+    assert await operator.review(NAMES, agents={}) == [standing.request.uid]
+
+
+@pytest.mark.parametrize("how", LIVE)
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"pending": "the operator has not listed all agents yet", "agents": {}},
+        {"platforms": {}},
+        {"namespaces": {}},
+        {"shapes": {}},
+        {"shapes": {}, "unsure": {WAREHOUSE: "a TagBinding cannot be read"}},
+    ],
+    ids=["starting", "platform", "namespace", "catalog", "tags"],
+)
+async def test_what_is_not_known_ends_nothing(operator, how, unknown):
+    operator.stands(**how)
+
+    assert await operator.review(**unknown) == []
+    assert operator.server.ended == []
+
+
+@pytest.mark.parametrize("how", LIVE)
+async def test_a_platform_that_takes_no_new_roles_keeps_those_it_has_and_ends_what_is_withdrawn(operator, how):
+    closed = {WAREHOUSE: PlatformTerms(WAREHOUSE, "it is being deleted", {}, (AgentTerms({}, True, 3600),))}
+    standing = operator.stands(**how)
+
+    assert await operator.review(NAMES, platforms=closed) == []
+    assert await operator.review(platforms=closed) == [standing.request.uid]
+
+
+@pytest.mark.parametrize("policies", [(WITH_ANOTHER_COLUMN,), (NAMES, ANOTHER_TABLE)])
+async def test_after_a_restart_only_the_name_of_its_profile_is_known_so_any_other_one_ends_a_role(operator, policies):
+    standing = operator.stands(vended_here=False, listed_ready=True)
+
+    assert await operator.review(*policies) == [standing.request.uid]
+    assert "while the operator was down" in operator.server.ended[0]["message"]
+
+
+async def test_a_revocation_that_the_api_server_refuses_is_tried_again_by_the_next_review(operator):
+    standing = operator.stands(vended_here=True, listed_ready=True)
+    operator.server.failures = 1
+
+    assert await operator.review() == []
+    assert await operator.review() == [standing.request.uid]
+
+
+async def test_a_role_that_cannot_be_revoked_keeps_no_other_from_it(operator):
+    for number in range(1, 101):
+        operator.stands(number, vended_here=True, listed_ready=True)
+    operator.server.failures = 1
+
+    assert len(await operator.review()) == 99
+    assert len(await operator.review()) == 100
+
+
+async def test_a_role_that_is_ending_already_is_left_alone(operator):
+    standing = operator.stands(vended_here=True, listed_ready=True)
+    operator.lifecycle.roles.seen(replace(standing, ending_since=NOW))
+
+    assert await operator.review() == []
+
+
+async def test_a_request_is_taken_up_again_when_its_verdict_is_another_and_only_then(operator):
+    standing = operator.stands(vended_here=False, listed_ready=False)
+
+    await operator.review(NAMES)
+    assert operator.server.reconsidered == []
+
+    await operator.review()
+    assert operator.server.reconsidered == [standing.request.uid]
+    assert operator.server.deleted == []

@@ -1,0 +1,152 @@
+"""A TagBinding that cannot be read may hide a mask: its platforms decide nothing until it can be, and no other platform minds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import ClassVar, cast
+
+import pytest
+
+from rolevend.kube.client import NAMESPACES, Cluster, Resource
+from rolevend.model import PlatformName
+from rolevend.reconcile.objects import Observed
+from rolevend.reconcile.picture import Painter
+from rolevend.reconcile.platforms import PlatformAtWork, Platforms
+from rolevend.resources import DataPlatform, kind_named
+from rolevend.telemetry.metrics import Metrics
+from rolevend.vending.directory import Granted, Undecided, Verdict
+from tests.support.manifests import Body
+from tests.support.painted import (
+    CLUSTER,
+    CRM,
+    KEY,
+    NOW,
+    OBJECTS,
+    REQUEST,
+    STATES,
+    WAREHOUSE,
+    answering,
+    paint,
+    raw,
+    raw_agent,
+    raw_binding,
+    raw_person,
+    raw_policy,
+    said,
+    verdict,
+)
+
+
+class TestATagBindingThatCannotBeRead:
+    UNREADABLE: ClassVar = {WAREHOUSE: "TagBinding domain-claims/pii cannot be read: spec.colums: is not known"}
+
+    SPOILED: ClassVar = [("spec.colums", []), ("spec.platformRefs", "warehouse"), ("spec", None)]
+
+    @pytest.mark.parametrize("begun", [False, True])
+    def test_leaves_its_platform_undecided_and_is_named(self, begun: bool):
+        picture = paint(replace(OBJECTS, unreadable_tags=self.UNREADABLE))
+
+        assert verdict(picture, begun=begun) == Undecided("CatalogUnread", self.UNREADABLE[WAREHOUSE], withdrawn=False)
+
+    def test_opens_no_policy_there(self):
+        picture = paint(replace(OBJECTS, unreadable_tags=self.UNREADABLE))
+
+        assert said(picture, "analysts", "Ready") == ("Unknown", "CatalogUnread")
+        assert not [name for name in picture.directory.shapes if name == WAREHOUSE]
+
+    def test_is_no_concern_of_another_platform(self):
+        elsewhere = {CRM: self.UNREADABLE[WAREHOUSE]}
+
+        assert isinstance(verdict(paint(replace(OBJECTS, unreadable_tags=elsewhere))), Granted)
+
+    def test_decides_again_from_what_was_compiled_when_it_can_be_read(self):
+        painter = Painter(CLUSTER, KEY)
+        first = painter.paint(OBJECTS, STATES, "")
+        painter.paint(replace(OBJECTS, unreadable_tags=self.UNREADABLE), STATES, "")
+
+        assert verdict(painter.paint(OBJECTS, STATES, "")) == verdict(first)
+
+    @pytest.mark.parametrize(
+        ("path", "value"),
+        [("spec.colums", []), ("spec.columns[0].tags[0].value", ""), ("spec.tables", "tables"), ("spec.tagsFrom", {})],
+    )
+    async def test_is_found_among_the_objects_of_the_watch_and_opens_nothing(self, path: str, value: object):
+        decided = await decided_of(raw_binding((path, value)))
+
+        assert isinstance(decided, Undecided)
+        assert decided.reason == "CatalogUnread"
+        assert decided.message.startswith("TagBinding domain-claims/pii cannot be read: spec.")
+
+    @pytest.mark.parametrize("refs", [None, "warehouse", [], [{"names": "warehouse"}], [{"name": "crm"}, "warehouse"], [None]])
+    async def test_that_names_its_platforms_in_a_way_that_cannot_be_read_is_in_the_way_wherever_its_namespace_owns_schemas(
+        self, refs: object
+    ):
+        assert isinstance(await decided_of(raw_binding(("spec.platformRefs", refs))), Undecided)
+
+    @pytest.mark.parametrize("spec", [None, [], "warehouse"])
+    async def test_that_has_no_spec_to_read_is_in_the_way_too_and_breaks_nothing(self, spec: object):
+        assert isinstance(await decided_of(raw_binding(("spec", spec))), Undecided)
+
+    async def test_of_a_namespace_that_owns_no_schema_is_in_nobodys_way(self):
+        strangers = [raw("TagBinding", str(number), "domain-of-nothing", change) for number, change in enumerate(self.SPOILED)]
+
+        assert isinstance(await decided_of(raw_binding(), *strangers), Granted)
+
+    async def test_that_names_other_platforms_only_is_not_in_the_way_of_this_one(self):
+        other = raw_binding(("spec.platformRefs", [{"name": "crm"}]), ("spec.colums", []))
+
+        assert isinstance(await decided_of(other), Granted)
+
+
+class ApiServer:
+    """Lists what it was given, and tells of no change."""
+
+    def __init__(self, *bodies: Body) -> None:
+        self.bodies = bodies
+
+    async def list(self, resource: Resource) -> tuple[Sequence[Body], str]:
+        if resource == NAMESPACES:
+            return [{"metadata": {"uid": "namespace", "name": "agents", "labels": {"team": "claims"}}}], "1"
+        return [each for each in self.bodies if kind_named(each["kind"]).plural == resource.plural], "1"
+
+    async def watch(self, resource: Resource, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
+        await asyncio.Event().wait()
+        yield "BOOKMARK", {}
+
+    async def merge(self, *_: object) -> Body:
+        return {}
+
+
+class OnePlatform:
+    """At work, and read."""
+
+    def follow(self, objects: Iterable[DataPlatform]) -> None:
+        self.objects = tuple(objects)
+
+    def __iter__(self) -> Iterator[tuple[PlatformName, PlatformAtWork]]:
+        for each in self.objects:
+            at_work = PlatformAtWork(each)
+            at_work.state = answering(each.name)
+            yield PlatformName(each.name), at_work
+
+
+async def decided_of(*bindings: Body) -> Verdict:
+    """The verdict on the request in the first picture that shows everything, of an operator that watches."""
+    server = ApiServer(raw_agent(), raw("DataPlatform", WAREHOUSE, ""), raw_policy(), raw_person(), *bindings)
+    observed = Observed(cast(Cluster, server), Painter(CLUSTER, KEY), Metrics(), lambda: NOW)
+    complete = asyncio.Event()
+
+    def viewed() -> None:
+        if not observed.directory.pending:
+            complete.set()
+
+    runs = [observed.run(cast(Platforms, OnePlatform()), viewed), *(informer.run() for informer in observed.informers)]
+    tasks = [asyncio.ensure_future(each) for each in (complete.wait(), *runs)]
+    done, _ = await asyncio.wait(tasks, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+    assert complete.is_set()
+    return observed.directory.verdict(REQUEST)
