@@ -118,7 +118,7 @@ def test_who_asked_is_told_where_the_cluster_writes_it_down(trail: Trail, tenant
     asked = tenant.ready_to_ask().ask().ready()
 
     (granted,) = trail.of(asked)
-    assert granted["data"].get("requestedBy") == (asked.now() or {})["metadata"].get("annotations", {}).get("rolevend.dev/requested-by")
+    assert granted["data"]["requestedBy"] == (asked.now() or {})["metadata"]["annotations"]["rolevend.dev/requested-by"]
 
 
 def test_each_way_to_end_is_told_with_who_ended_it(trail: Trail, tenant: Tenant):

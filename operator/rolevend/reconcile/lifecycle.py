@@ -176,19 +176,11 @@ class Lifecycle:
             raise
         seconds = time.perf_counter() - started
         self._metrics.drop_seconds.labels(request.platform, "dropped").observe(seconds)
-        ended = role.status.ended
-        end_of_role = End(
-            role=RoleName(name),
-            reason=reason,
-            due_at=request.expires_at if reason is EndReason.EXPIRED else role.metadata.deletion_timestamp or self._now(),
-            outcome=dropped,
-            seconds=seconds,
-            by=ended.by if ended else None,
-            message=ended.message if ended else None,
-            profile=role.status.platforms[0].profile if role.status.platforms else None,
-        )
         await self._store.discard(request)
-        await self._record.dropped(request, end_of_role)
+        due_at = request.expires_at if reason is EndReason.EXPIRED else role.metadata.deletion_timestamp or self._now()
+        ended = role.status.ended
+        by, message = (ended.by, ended.message) if ended else (None, None)
+        await self._record.dropped(request, End(RoleName(name), reason, due_at, dropped, seconds, by, message, _profile(role)))
         _log.info(
             "dropped",
             extra={
@@ -258,6 +250,10 @@ class Lifecycle:
 def _ending(body: Body) -> VendedRole:
     """The object as far as its end needs it: a field of a newer version must not keep a role alive."""
     return parse(VendedRole, body, unknown="ignore")
+
+
+def _profile(role: VendedRole) -> str | None:
+    return role.status.platforms[0].profile if role.status.platforms else None
 
 
 def _told(error: Exception) -> tuple[str, str]:

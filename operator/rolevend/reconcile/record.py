@@ -22,7 +22,7 @@ class Record:
         self._handles = handles
         self._now = now
         self._last: dict[Uid, str] = {}
-        self._untold: dict[str, Event] = {}
+        self._untold: dict[Uid, Event] = {}
         self._orphans: list[Event] = []
         self._given: dict[ProfileName, Given] = {}
 
@@ -43,10 +43,9 @@ class Record:
 
     async def dropped(self, request: Request, end: End) -> None:
         """Raises AuditUnavailable: then the object must stay, and this be called again. What it said first is what is written."""
-        event = dropped(request, end, self._now())
-        event = self._untold.setdefault(event.id, event)
+        event = self._untold.setdefault(request.uid, dropped(request, end, self._now()))
         await self._trail.record(event)
-        self._untold.pop(event.id, None)
+        self._untold.pop(request.uid, None)
 
     def orphan_dropped(self, uid: Uid, platform: PlatformName, end: End) -> None:
         """No object waits for it, so it is kept until `write_orphans`."""
@@ -60,6 +59,7 @@ class Record:
 
     def forget(self, uid: Uid) -> None:
         self._last.pop(uid, None)
+        self._untold.pop(uid, None)
 
     async def _tell(self, uid: Uid, event: Event) -> None:
         if self._last.get(uid) != event.id:
