@@ -38,7 +38,8 @@ def main() -> None:
     version = next((int(each) for each in sys.argv[1:] if each.isdecimal()), 18)
     with PostgresServer(version) as server:  # type: ignore[arg-type]
         superuser = server.superuser
-        with installed(superuser.host, superuser.port, superuser.user, superuser.password, "bench", version) as bench:
+        where = superuser.host, superuser.port, superuser.user, superuser.password
+        with installed(*where, "bench", version, tls=superuser.tls) as bench:
             parts = (vending, crowd, many_tables, ending, building, questions)
             table(f"The driver, on PostgreSQL {version}", (line for part in parts for line in part(bench)))
 

@@ -15,6 +15,7 @@ import psycopg
 
 from bench.cluster import VENDED_ROLES, Caller, Fleet, Watch
 from bench.lines import Line, ms, p50, percentile, reported, settled, table
+from rolevend.demo.parts.connection import logged_in
 from rolevend.demo.parts.controlplane import ControlPlane
 from tests.support.site import AGENTS, Site
 from tests.support.waiting import eventually
@@ -65,7 +66,7 @@ class Working:
 
     def __init__(self, site: Site, name: str) -> None:
         login = site.text_of(site.secret(AGENTS, name))
-        self._connection = psycopg.connect(login["uri"], autocommit=True)
+        self._connection = logged_in(login)
         self._ended_at = 0.0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

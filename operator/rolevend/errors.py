@@ -8,7 +8,11 @@
     │       └── Overtaken           the role was made under another decision, or was ended for good: it must go
     └── Unavailable                 try again later, for ever
         ├── PlatformUnavailable     the platform does not answer, or refuses our credential
+        │   ├── UntrustedServer     what answers does not show that it is the server that was meant
+        │   ├── ReadOnlyServer      a standby answers, or a server that takes no writes
+        │   └── PoolerInBetween     a connection pooler answers in the server's place
         ├── PlatformBusy            the platform answers, but something there is in the way (a lock, a live session)
+        │   └── PlatformFull        there is no room left on its disk
         ├── ClusterUnavailable      the Kubernetes API does not answer
         └── AuditUnavailable        no audit event can be written, so nothing is vended
 
@@ -53,8 +57,24 @@ class PlatformUnavailable(Unavailable):
     """The platform does not answer, or does not take our credential."""
 
 
+class UntrustedServer(PlatformUnavailable):
+    """What answers does not show by its certificate that it is the server that was meant. It was told no password."""
+
+
+class ReadOnlyServer(PlatformUnavailable):
+    """A standby answers, or a server that takes no writes: it heals with the promotion, or when the name leads elsewhere."""
+
+
+class PoolerInBetween(PlatformUnavailable):
+    """A connection pooler answers in the server's place, and shares one session of the server among many of ours."""
+
+
 class PlatformBusy(Unavailable):
     """The platform answers, but something there is in the way."""
+
+
+class PlatformFull(PlatformBusy):
+    """There is no room left on the platform's disk."""
 
 
 class ClusterUnavailable(Unavailable):

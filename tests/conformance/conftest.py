@@ -1,4 +1,5 @@
-"""The benches that the suite runs on: PostgreSQL 16 and 18, and of each one server for a whole session and way to install."""
+"""The benches that the suite runs on: PostgreSQL 16, 17 under TLS, and 18, and of each one server for a whole session and way to
+install."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from rolevend.demo.parts.database import DatabaseServer, PostgresServer
 from rolevend.platforms.base import InstallMode
 from tests.conformance.bench import PostgresBench, installed
 
-VERSIONS = (16, 18)
+VERSIONS = (16, 17, 18)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -44,7 +45,7 @@ def installed_bench(postgres: DatabaseServer, install_mode: InstallMode) -> Iter
             server = stack.enter_context(PostgresServer(postgres.version, fsync=False))  # type: ignore[arg-type]
         superuser = server.superuser
         place = (superuser.host, superuser.port, superuser.user, superuser.password)
-        yield stack.enter_context(installed(*place, "conformance", server.version, install_mode))
+        yield stack.enter_context(installed(*place, "conformance", server.version, install_mode, superuser.tls))
 
 
 @pytest.fixture

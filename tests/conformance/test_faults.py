@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import BinaryIO
 
 import pytest
@@ -18,7 +19,7 @@ from rolevend.platforms.postgres import Limits, Login, PostgresPlatform
 from rolevend.platforms.postgres.build import look, steps_for
 from rolevend.platforms.postgres.connections import connected
 from rolevend.platforms.postgres.render import render
-from tests.conformance.bench import CLUSTER, PostgresBench, equal, installed, lease, own, profile, shape, vend, vended
+from tests.conformance.bench import CLUSTER, IN_CLEAR, PostgresBench, equal, installed, lease, own, profile, shape, vend, vended
 from tests.support.waiting import eventually
 
 
@@ -74,7 +75,7 @@ IMPATIENT = Limits(build_attempts=2, wait_for_connection=0.5)
 @pytest.fixture
 def own_bench(server: PostgresServer) -> Iterator[PostgresBench]:
     superuser = server.superuser
-    with installed(superuser.host, superuser.port, superuser.user, superuser.password, "faulty", server.version) as made:
+    with installed(superuser.host, superuser.port, superuser.user, superuser.password, "faulty", server.version, tls=superuser.tls) as made:
         yield made
 
 
@@ -113,8 +114,8 @@ def test_idle_connections_that_the_server_closed_are_not_noticed(bench: Postgres
     [
         ({"vendor": Login("rv_vendor", Secret("wrong"))}, "password authentication failed"),
         ({"vendor": Login("nobody", Secret("wrong"))}, "password authentication failed"),
-        ({"address": Address("127.0.0.1", 1, "conformance")}, "refused"),
-        ({"address": Address("does-not-exist.invalid", 5432, "conformance")}, "does-not-exist.invalid"),
+        ({"address": Address("127.0.0.1", 1, "conformance", IN_CLEAR)}, "refused"),
+        ({"address": Address("does-not-exist.invalid", 5432, "conformance", IN_CLEAR)}, "does-not-exist.invalid"),
     ],
 )
 def test_why_nothing_can_be_asked_is_said_at_once(bench: PostgresBench, changes, said: str):
@@ -131,7 +132,7 @@ def asking(request: pytest.FixtureRequest) -> Iterator[Impostor]:
 
 
 def test_a_server_that_asks_for_the_password_in_a_weaker_way_than_scram_never_gets_it(asking: Impostor):
-    address = Address("127.0.0.1", asking.port, "claims")
+    address = Address("127.0.0.1", asking.port, "claims", IN_CLEAR)
     logins = Login("rv_vendor", Secret("the-vendors-password")), Login("rv_programmer", Secret("the-programmers-password"))
     platform = PostgresPlatform(address, CLUSTER, *logins)
 
@@ -156,7 +157,7 @@ def test_a_database_without_rolevend_says_so(bench: PostgresBench):
     bench.run("CREATE DATABASE bare")
     bench.run("GRANT CONNECT ON DATABASE bare TO rv_vendor")
     try:
-        bare = bench.platform_of(CLUSTER, address=Address(bench.address.host, bench.address.port, "bare"), programmer=None)
+        bare = bench.platform_of(CLUSTER, address=replace(bench.address, database="bare"), programmer=None)
         with pytest.raises(PlatformUnavailable, match="not installed"):
             bare.facts()
         bare.close()

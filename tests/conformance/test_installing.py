@@ -54,7 +54,7 @@ class Database:
     def platform(self) -> PostgresPlatform:
         self.close()
         self._platform = PostgresPlatform(
-            Address(self.superuser.host, self.superuser.port, "postgres"),
+            Address(self.superuser.host, self.superuser.port, "postgres", self.superuser.tls),
             CLUSTER,
             Login("rv_vendor", Secret("for the vendor")),
             Login("rv_programmer", Secret("for the programmer")),
@@ -262,6 +262,7 @@ def test_the_logins_may_have_any_names(server: PostgresServer):
         superuser.password,
         'My "DB"',
         server.version,
+        tls=superuser.tls,
         vendor='The "vendor"',
         programmer="prógrammer",
     ) as bench:

@@ -58,7 +58,7 @@ class Service:
 
     def platform(self) -> PostgresPlatform:
         return PostgresPlatform(
-            Address(self._superuser.host, self._superuser.port, DATABASE),
+            Address(self._superuser.host, self._superuser.port, DATABASE, self._superuser.tls),
             CLUSTER,
             Login("rv_vendor", Secret("for the vendor")),
             Login("rv_programmer", Secret("for the programmer")),

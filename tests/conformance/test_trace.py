@@ -114,7 +114,8 @@ def logging(postgres: DatabaseServer) -> Iterator[Logging]:
         pytest.skip("changes a whole server, and ROLEVEND_TEST_POSTGRES_DSN names one that is somebody's")
     with PostgresServer(postgres.version, settings=SETTINGS, fsync=False) as server:  # type: ignore[arg-type]
         superuser = server.superuser
-        with installed(superuser.host, superuser.port, superuser.user, superuser.password, "traced", server.version) as bench:
+        where = superuser.host, superuser.port, superuser.user, superuser.password
+        with installed(*where, "traced", server.version, tls=superuser.tls) as bench:
             yield Logging(server, bench)
             bench.tidy()
 

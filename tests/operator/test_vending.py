@@ -1,5 +1,7 @@
 """A VendedRole becomes a role that can log in, and is gone when the object is."""
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -15,7 +17,7 @@ def test_whoever_asks_gets_a_secret_with_a_login_that_reads_what_policy_grants_a
     asked = tenant.ask().ready()
     login = asked.login()
 
-    assert set(login) == {"username", "password", "host", "port", "dbname", "uri"}
+    assert set(login) == {"username", "password", "host", "port", "dbname", "sslmode", "ca.crt", "uri"}
     assert login["username"] == asked.role
     assert asked.role.startswith(f"IMMUTA_VENDED_{tenant.handle}_")
     assert asked.rows("SELECT person_id, full_name, ssn FROM people ORDER BY 1") == [(1, "Lena Bauer", None), (2, "Anton Huber", None)]
@@ -25,11 +27,13 @@ def test_whoever_asks_gets_a_secret_with_a_login_that_reads_what_policy_grants_a
         asked.rows("SELECT * FROM payments")
 
 
-def test_the_single_keys_of_the_secret_log_in_as_the_uri_does(tenant: Tenant):
+def test_the_single_keys_of_the_secret_log_in_as_the_uri_does(tenant: Tenant, tmp_path: Path):
     login = tenant.ready_to_ask().ask().ready().login()
+    authority = tmp_path / "ca.crt"
+    authority.write_text(login["ca.crt"])
 
     dsn = make_conninfo(host=login["host"], port=login["port"], dbname=login["dbname"], user=login["username"], password=login["password"])
-    with psycopg.connect(dsn) as session:
+    with psycopg.connect(dsn, sslmode=login["sslmode"], sslrootcert=str(authority)) as session:
         assert session.execute("SELECT session_user::text").fetchone() == (login["username"],)
 
 

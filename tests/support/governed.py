@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from rolevend.demo.parts.connection import Connection
+from rolevend.demo.parts.connection import Connection, logged_in
 from rolevend.demo.parts.database import PostgresServer
 from rolevend.platforms.base import InstallMode
 
@@ -35,7 +35,7 @@ class Governed:
 
     def __init__(self, mode: InstallMode = InstallMode.SUPERUSER) -> None:
         self.mode = mode
-        self.server = PostgresServer(18, fsync=False)
+        self.server = PostgresServer(17, fsync=False)
 
     def __enter__(self) -> "Governed":
         self.server.start()
@@ -91,7 +91,7 @@ class Governed:
     @contextlib.contextmanager
     def session(self, login: dict[str, str]) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
         """As a vended role, by the keys of its Secret."""
-        connection = psycopg.connect(login["uri"], autocommit=True, connect_timeout=5)
+        connection = logged_in(login, connect_timeout=5)
         try:
             yield connection
         finally:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml
 
 from rolevend.demo.parts.controlplane import ControlPlane
-from rolevend.demo.parts.installation import NAMESPACE, SERVICE_ACCOUNT, Installation, OperatorProcess
+from rolevend.demo.parts.installation import NAMESPACE, SERVICE_ACCOUNT, Installation, OperatorProcess, postgres_address
 from rolevend.platforms.base import InstallMode
 from rolevend.resources import API_VERSION
 from tests.support.gateway import Gateway
@@ -51,7 +51,7 @@ def data_platform(name: str, database: Governed, **spec: Any) -> Body:
         "kind": "DataPlatform",
         "metadata": {"name": name},
         "spec": {
-            "postgres": {"host": database.superuser.host, "port": database.superuser.port, "database": DATABASE},
+            "postgres": {**postgres_address(name, database.superuser), "database": DATABASE},
             "credentials": {"programmerSecretRef": {"name": f"{name}-programmer"}, "vendorSecretRef": {"name": f"{name}-vendor"}},
             "domains": [{"namespace": DOMAIN, "schemas": [SCHEMA]}],
             "agents": [

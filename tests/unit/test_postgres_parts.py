@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from psycopg_pool import PoolTimeout
 
 from rolevend.catalog import TableId
-from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.errors import (
+    Conflict,
+    InvalidInput,
+    Overtaken,
+    PlatformBusy,
+    PlatformFull,
+    PlatformUnavailable,
+    ReadOnlyServer,
+    RolevendError,
+)
 from rolevend.model import ProfileName, Tag
 from rolevend.platforms.base import InstallMode
 from rolevend.platforms.postgres.build import ProfileState, TemplateState, steps_for
@@ -157,6 +166,8 @@ class TestErrors:
             ("23503", "no profile", PlatformBusy),
             ("XX000", "tuple concurrently updated", PlatformBusy),
             ("57P03", "starting up", PlatformUnavailable),
+            ("25006", "cannot execute CREATE ROLE in a read-only transaction", ReadOnlyServer),
+            ("53100", "could not extend file: No space left on device", PlatformFull),
             ("28P01", "password", PlatformUnavailable),
             ("08006", "gone", PlatformUnavailable),
             ("22023", "bad", InvalidInput),

@@ -136,6 +136,7 @@ FRAGMENTS = (
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map(" ".join) | st.text(max_size=40))
 @example("a = 1 OR b IN ('x')")
+@example("ELSE")
 @settings(max_examples=500, deadline=None)
 def test_any_text_at_all_is_either_read_and_can_be_said_again_or_refused(source):
     try:

@@ -6,7 +6,7 @@ from rolevend.catalog import TableId, TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, Tag, User
 from rolevend.plan import RoleLimits
-from rolevend.platforms.base import Address
+from rolevend.platforms.base import Address, Tls, TlsMode
 from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Unit
 from rolevend.policy.statement import ColumnSelector, Requirement, TableSelector
@@ -84,6 +84,7 @@ def test_a_platform_says_where_it_is_and_who_owns_what():
     platform = parse(DataPlatform, valid("DataPlatform"))
 
     assert values.address(platform) == Address("db.example.org", 5432, "claims")
+    assert values.address(platform, "PEM").tls == Tls(TlsMode.VERIFY_FULL, "PEM")
     assert values.schemas_of(platform) == {"domain-claims": CLAIMS, "domain-hr": frozenset({"hr"})}
 
 

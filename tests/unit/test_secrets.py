@@ -2,18 +2,19 @@
 
 import base64
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import psycopg.conninfo
 import pytest
 
+from rolevend.demo.parts.certificates import Authority as Signer
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import AlreadyExists, Cluster, NotFound, Resource
-from rolevend.kube.secrets import CREDENTIAL_TYPE, CredentialSecrets, handle_key, login
+from rolevend.kube.secrets import CREDENTIAL_TYPE, CredentialSecrets, authority, handle_key, login
 from rolevend.model import AgentHandle, ObjectName, PlatformName, RoleName, Uid, User, UserHandle
 from rolevend.naming import role_name
-from rolevend.platforms.base import Address, Credential, Secret
+from rolevend.platforms.base import Address, Credential, Secret, Tls, TlsMode
 from rolevend.vending.directory import Request
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -64,8 +65,10 @@ def secrets() -> Secrets:
     return Secrets()
 
 
-def credential(password: str = "p@ss/word:#?&=%", host: str = "db.example.org", database: str = "claims") -> Credential:
-    return Credential(RoleName("IMMUTA_VENDED_A_B_C"), Secret(password), Address(host, 5432, database))
+def credential(
+    password: str = "p@ss/word:#?&=%", host: str = "db.example.org", database: str = "claims", tls: Tls | None = None
+) -> Credential:
+    return Credential(RoleName("IMMUTA_VENDED_A_B_C"), Secret(password), Address(host, 5432, database, tls or Tls()))
 
 
 async def kept(secrets: Secrets, fresh: Credential, request: Request = REQUEST) -> Credential:
@@ -88,8 +91,43 @@ async def test_the_uri_says_what_the_single_keys_say_whatever_characters_are_in_
     data = {key: base64.b64decode(value).decode() for key, value in secrets.stored["agents", "ask"]["data"].items()}
 
     parsed = psycopg.conninfo.conninfo_to_dict(data["uri"])
-    for key, member in (("user", "username"), ("password", "password"), ("host", "host"), ("port", "port"), ("dbname", "dbname")):
+    same = {"user": "username", "password": "password", "host": "host", "port": "port", "dbname": "dbname", "sslmode": "sslmode"}
+    for key, member in same.items():
         assert parsed[key] == data[member]
+
+
+@pytest.mark.parametrize(
+    ("tls", "parameters", "authorities"),
+    [
+        (Tls(), {"sslmode": "verify-full", "sslrootcert": "system"}, None),
+        (
+            Tls(TlsMode.VERIFY_FULL, "PEM"),
+            {"sslmode": "verify-full", "sslrootcert": "/var/run/secrets/rolevend.dev/ask/ca.crt"},
+            "PEM",
+        ),
+        (Tls(TlsMode.VERIFY_CA, "PEM"), {"sslmode": "verify-ca", "sslrootcert": "/var/run/secrets/rolevend.dev/ask/ca.crt"}, "PEM"),
+        (Tls(TlsMode.REQUIRE), {"sslmode": "require"}, None),
+        (Tls(TlsMode.DISABLE), {"sslmode": "disable"}, None),
+    ],
+)
+async def test_the_uri_asks_of_the_server_what_the_platform_says_and_the_authorities_come_along(
+    secrets: Secrets, tls: Tls, parameters: dict[str, str], authorities: str | None
+):
+    await kept(secrets, credential(tls=tls))
+
+    data = {key: base64.b64decode(value).decode() for key, value in secrets.stored["agents", "ask"]["data"].items()}
+
+    parsed = psycopg.conninfo.conninfo_to_dict(data["uri"])
+    assert {key: value for key, value in parsed.items() if key.startswith("ssl")} == parameters
+    assert data.get("ca.crt") == authorities
+
+
+async def test_whoever_mounts_the_secret_elsewhere_says_where_behind_the_uri(secrets: Secrets):
+    await kept(secrets, credential(tls=Tls(authority="PEM")))
+
+    uri = base64.b64decode(secrets.stored["agents", "ask"]["data"]["uri"]).decode()
+
+    assert psycopg.conninfo.conninfo_to_dict(f"{uri}&sslrootcert=/tmp/ca.crt")["sslrootcert"] == "/tmp/ca.crt"
 
 
 async def test_a_secret_is_owned_by_its_object_and_immutable(secrets: Secrets):
@@ -207,3 +245,43 @@ async def test_a_key_that_is_too_short_is_refused(secrets: Secrets):
 
     with pytest.raises(InvalidInput, match="at least 32 bytes"):
         await handle_key(cast(Cluster, secrets), "system", "key", lambda count: b"a" * count)
+
+
+def signer(since: datetime, days: int = 1) -> str:
+    return Signer("some authority", since, timedelta(days=days)).certificate.decode()
+
+
+async def trusted(secrets: Secrets, key: str = "ca.crt") -> str:
+    return (await authority(cast(Cluster, secrets), "system", "ca", key, "spec.postgres.tls.caSecretRef", NOW)).certificates
+
+
+async def test_authorities_are_read_whole_and_one_that_is_valid_is_enough(secrets: Secrets):
+    both = signer(NOW - timedelta(days=9)) + signer(NOW)
+    await secrets.put("ca", **{"ca.crt": both})
+
+    assert await trusted(secrets) == both
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ({}, r"there is no usable key ca\.crt of Secret system/ca, which has the keys: none"),
+        ({"tls.crt": "x", "a": "y"}, r"there is no usable key ca\.crt of Secret system/ca, which has the keys: a, tls\.crt"),
+        ({"ca.crt": "nonsense"}, r"key ca\.crt of Secret system/ca holds no certificates in PEM"),
+        ({"ca.crt": "ü"}, r"key ca\.crt of Secret system/ca holds no certificates in PEM"),
+        (
+            {"ca.crt": signer(NOW - timedelta(days=9))},
+            r"the authority in key ca\.crt of Secret system/ca expired at 2026-11-16 12:00 UTC: put the one there that followed it",
+        ),
+    ],
+)
+async def test_authorities_that_cannot_be_used_name_the_field_the_key_and_the_way_out(secrets: Secrets, texts: dict[str, str], said: str):
+    await secrets.put("ca", **texts)
+
+    with pytest.raises(InvalidInput, match=rf"^spec\.postgres\.tls\.caSecretRef: {said}$"):
+        await trusted(secrets)
+
+
+async def test_authorities_that_are_not_there_name_the_field_and_the_place(secrets: Secrets):
+    with pytest.raises(InvalidInput, match=r"^spec\.postgres\.tls\.caSecretRef: there is no Secret ca in namespace system$"):
+        await trusted(secrets)

@@ -17,7 +17,7 @@ from rolevend.kube.client import NAMESPACES, Cluster
 from rolevend.kube.election import ATTEMPT, Election
 from rolevend.kube.handles import HandleRecords
 from rolevend.kube.leadership import identity
-from rolevend.kube.secrets import CredentialSecrets, Login, handle_key
+from rolevend.kube.secrets import CredentialSecrets, handle_key
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platforms import postgres
 from rolevend.platforms.base import Drift, Platform
@@ -27,7 +27,7 @@ from rolevend.reconcile.handlers import configure, registry
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import Observed
 from rolevend.reconcile.picture import Painter
-from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.platforms import Keys, Platforms
 from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
 from rolevend.reconcile.sweep import Sweeper
@@ -142,7 +142,7 @@ class Operator:
         self._metrics = metrics
         self._listed = asyncio.Event()
         self.observed = Observed(cluster, Painter(cluster_id, key), metrics, now)
-        self._platforms = Platforms(cluster, settings, self._build, self._platform_changed, self._drifted, self._in_use, self._waiting)
+        self._platforms = Platforms(cluster, settings, self._build, self._platform_changed, self._drifted, self._in_use, self._waiting, now)
         store = CredentialSecrets(cluster)
         self._journal = Journal(settings.audit_file, f"/rolevend/clusters/{cluster_id}", now, lambda: secrets.token_hex(8), metrics)
         record = Record(self._journal, HandleRecords(cluster, settings.namespace), now)
@@ -182,12 +182,12 @@ class Operator:
             await self._platforms.stop()
             await self._journal.close()
 
-    def _build(self, platform: DataPlatform, programmer: Login, vendor: Login) -> Platform:
+    def _build(self, platform: DataPlatform, keys: Keys) -> Platform:
         return postgres.PostgresPlatform(
-            values.address(platform),
+            values.address(platform, keys.authority.certificates if keys.authority else None),
             self._cluster_id,
-            vendor=postgres.Login(vendor.username, vendor.password),
-            programmer=postgres.Login(programmer.username, programmer.password),
+            vendor=postgres.Login(keys.vendor.username, keys.vendor.password),
+            programmer=postgres.Login(keys.programmer.username, keys.programmer.password),
             # Vends and drops have threads of their own, and neither waits for the other's connections.
             limits=postgres.Limits(
                 vendor_connections=self._settings.platform_workers + DROPPERS + LOOKERS, programmer_connections=LOOKERS + BUILDERS

@@ -4,16 +4,16 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import psycopg
 import yaml
-from psycopg.conninfo import make_conninfo
 
 from rolevend.demo.checks import CheckFailed, Row
+from rolevend.demo.parts.connection import logged_in
 from rolevend.demo.parts.installation import checkout
 from rolevend.demo.parts.kubectl import Kubectl, Refusal
 from rolevend.demo.stage import AGENTS, EXAMPLE
@@ -33,12 +33,12 @@ class Vended:
     role: str
     uid: str
     expires_at: datetime
-    uri: str = field(repr=False)
+    login: Mapping[str, str] = field(repr=False)
+    """The keys of the Secret."""
 
     def connect(self, database: str | None = None) -> psycopg.Connection:
         """Log in as the role; `psycopg.OperationalError` if the server refuses."""
-        uri = self.uri if database is None else make_conninfo(self.uri, dbname=database)
-        return psycopg.connect(uri, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+        return logged_in(self.login, connect_timeout=_CONNECT_SECONDS, **({} if database is None else {"dbname": database}))
 
 
 def requests() -> list[dict[str, Any]]:
@@ -109,9 +109,7 @@ def _read(kubectl: Kubectl, name: str) -> Vended:
     body = kubectl.get("vendedrole", name, "--namespace", AGENTS)
     secret = kubectl.get("secret", name, "--namespace", AGENTS)
     login = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
-    return Vended(
-        name, login["username"], body["metadata"]["uid"], datetime.fromisoformat(body["status"]["expirationTimestamp"]), login["uri"]
-    )
+    return Vended(name, login["username"], body["metadata"]["uid"], datetime.fromisoformat(body["status"]["expirationTimestamp"]), login)
 
 
 def _why(kubectl: Kubectl, names: Sequence[str]) -> str:

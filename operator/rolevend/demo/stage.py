@@ -78,7 +78,7 @@ class Stage(AbstractContextManager["Stage"]):
         self._ends.callback(shutil.rmtree, self.scratch, ignore_errors=True)
         self.cluster = ControlPlane(binaries=binaries)
         self._ends.callback(self.cluster.stop)
-        self.postgres = PostgresServer(18, settings=_LOG, fsync=False)
+        self.postgres = PostgresServer(17, settings=_LOG, fsync=False)
         self._ends.callback(self.postgres.close)
         title = f"starting Kubernetes and PostgreSQL {self.postgres.version}, loading {self._claims:,} claims"
         # The pool waits for its thread also when the other side fails: what was started must be there to be stopped. Nothing is

@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
 
 from rolevend.demo.checks import ANNA
 from rolevend.demo.parts.installation import checkout
@@ -36,10 +37,10 @@ def wait(stage: Stage, tell: Teller) -> int:
 
 def commands(stage: Stage) -> list[str]:
     """For a shell of anybody's, from the first line to the last."""
-    secret = f"kubectl get secret {ANNA.name} -n {AGENTS} -o go-template='{{{{.data.uri | base64decode}}}}'"
+    secret = f"kubectl get secret {ANNA.name} -n {AGENTS} -o go-template='{{{{.data.uri | base64decode}}}}'\"&sslrootcert=$CA\""
     return [
         f"cd {shlex.quote(str(checkout()))}",
-        f"export KUBECONFIG={shlex.quote(str(stage.admin.kubeconfig))} PATH={search_path(stage)}",
+        f"export KUBECONFIG={shlex.quote(str(stage.admin.kubeconfig))} CA={shlex.quote(authority_file(stage))} PATH={search_path(stage)}",
         "",
         f"kubectl apply -f {EXAMPLE}",
         f"kubectl wait --for=condition=Ready -n {AGENTS} vendedrole --all",
@@ -62,14 +63,19 @@ def further(stage: Stage) -> list[str]:
 
 def search_path(stage: Stage) -> str:
     """kubectl of the cluster's own version first; rolevend and psql only where the person has no other."""
-    psql = postgres_programs(18, None, stage.scratch)
+    psql = postgres_programs(17, None, stage.scratch)
     return os.pathsep.join((shlex.quote(stage.cluster.binaries.search_path), "$PATH", *map(shlex.quote, (_environment(), str(psql)))))
 
 
 def superuser_uri(stage: Stage) -> str:
     connection = stage.superuser
     where = f"{connection.host}:{connection.port}/{connection.database}"
-    return f"postgresql://{connection.user}:{connection.password}@{where}"
+    return f"postgresql://{connection.user}:{connection.password}@{where}?{urlencode(connection.options, safe='/')}"
+
+
+def authority_file(stage: Stage) -> str:
+    """Who signs the database's certificate. In a pod that mounts the credential it lies where the `uri` says."""
+    return dict(stage.superuser.options)["sslrootcert"]
 
 
 def _environment() -> str:

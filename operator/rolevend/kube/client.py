@@ -18,6 +18,8 @@ Body = dict[str, Any]
 
 _TRANSPORT_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
 _PAGE = 500
+_SILENCE_SECONDS = 90.0
+"""A watch hears a bookmark about once a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class AlreadyExists(Conflict):
 
 
 class Gone(Rejected):
-    """The watched version is too old: list again."""
+    """The watch cannot go on from where it was: list again."""
 
 
 class NotYetCollected(Unavailable):
@@ -124,15 +126,19 @@ class Cluster:
             return
 
     async def watch(self, resource: Resource, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
-        """(type, object) of every change since `version`, bookmarks included, until the server ends it after `seconds`."""
+        """(type, object) of every change since `version`, bookmarks included, until the server ends it after `seconds`. `Gone` where
+        `version` is too old, and where nothing was heard for so long that the connection may be dead."""
         query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
-        response = await self._send("GET", resource.path(), query, timeout=aiohttp.ClientTimeout(total=seconds + 30, sock_read=90))
+        timeout = aiohttp.ClientTimeout(total=seconds + 30, sock_read=_SILENCE_SECONDS)
+        response = await self._send("GET", resource.path(), query, timeout=timeout)
         try:
             async for line in response.content:
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     raise _error(int(event["object"].get("code", 500)), f"watching {resource.plural}", event["object"].get("message", ""))
                 yield event["type"], event["object"]
+        except TimeoutError as error:
+            raise Gone(f"watching {resource.plural}: nothing was heard for {_SILENCE_SECONDS:.0f} s") from error
         except _TRANSPORT_ERRORS as error:
             raise ClusterUnavailable(f"watching {resource.plural}: {error or type(error).__name__}") from error
         finally:

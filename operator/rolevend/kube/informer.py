@@ -35,13 +35,12 @@ class Informer:
         while True:
             try:
                 version = await self._relist()
-                pause = 0.1
                 while True:
                     version = await self._follow(version)
-            except Gone:
-                continue
+                    pause = 0.1
             except RolevendError as error:
-                _log.warning("following %s: %s", self.resource.plural, error)
+                # A watch that has to begin anew is nothing that a person would have to look at.
+                _log.log(logging.INFO if isinstance(error, Gone) else logging.WARNING, "following %s: %s", self.resource.plural, error)
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 

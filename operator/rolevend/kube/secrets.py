@@ -6,19 +6,22 @@ Credential Secrets are created, never overwritten, and deleted with the role tha
 import base64
 import binascii
 import logging
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from urllib.parse import quote
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
 
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound, NotYetCollected
 from rolevend.model import RoleName
 from rolevend.naming import parse_role_name
-from rolevend.platforms.base import Address, Credential, Secret
+from rolevend.platforms.base import Address, Credential, Secret, TlsMode
 from rolevend.vending.directory import Request
 
 CREDENTIAL_TYPE = "rolevend.dev/credential"
+MOUNTED_AT = "/var/run/secrets/rolevend.dev"
+"""Where the `uri` of a credential looks for the authorities: an agent mounts the Secret in a folder of its name there."""
 _HANDLE_KEY_BYTES = 32
 
 _log = logging.getLogger(__name__)
@@ -28,6 +31,15 @@ _log = logging.getLogger(__name__)
 class Login:
     username: str
     password: Secret
+    version: str
+    """Changes when the Secret does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """PEM certificates of who may sign a server's."""
+
+    certificates: str
     version: str
     """Changes when the Secret does."""
 
@@ -78,6 +90,28 @@ async def login(cluster: Cluster, namespace: str, name: str, field: str) -> Logi
     return Login(username, Secret(password), secret["metadata"]["resourceVersion"])
 
 
+async def authority(cluster: Cluster, namespace: str, name: str, key: str, field: str, now: datetime) -> Authority:
+    """The certificates in a key of a Secret, of which at least one is valid now; InvalidInput names `field`, and what is wrong."""
+    try:
+        secret = await cluster.get(SECRETS, name, namespace)
+    except NotFound as error:
+        raise InvalidInput(field, f"there is no Secret {name} in namespace {namespace}") from error
+    where = f"key {key} of Secret {namespace}/{name}"
+    text = _text(secret, key)
+    if not text:
+        there = ", ".join(sorted(secret.get("data") or {})) or "none"
+        raise InvalidInput(field, f"there is no usable {where}, which has the keys: {there}")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError, TypeError) as error:  # TypeError: no ASCII
+        raise InvalidInput(field, f"{where} holds no certificates in PEM") from error
+    ends = [datetime.fromtimestamp(ssl.cert_time_to_seconds(str(each["notAfter"])), UTC) for each in context.get_ca_certs()]
+    if ends and max(ends) <= now:
+        raise InvalidInput(field, f"the authority in {where} expired at {max(ends):%Y-%m-%d %H:%M} UTC: put the one there that followed it")
+    return Authority(text, secret["metadata"]["resourceVersion"])
+
+
 async def handle_key(cluster: Cluster, namespace: str, name: str, randomness: Callable[[int], bytes]) -> bytes:
     """The key of opaque user handles, made on the first start; it must survive an uninstall, or old role names lose their meaning."""
     try:
@@ -105,6 +139,7 @@ def _credential_secret(request: Request, credential: Credential, expires_at: dat
     password = credential.password.reveal()
     who = f"{quote(credential.role)}:{quote(password, safe='')}"
     where = f"{_host(address)}:{address.port}/{quote(address.database, safe='')}"
+    authorities = {} if address.tls.authority is None else {"ca.crt": address.tls.authority}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -130,9 +165,19 @@ def _credential_secret(request: Request, credential: Credential, expires_at: dat
             "host": address.host,
             "port": str(address.port),
             "dbname": address.database,
-            "uri": f"postgresql://{who}@{where}",
+            "sslmode": address.tls.mode.value,
+            **authorities,
+            "uri": f"postgresql://{who}@{where}?{urlencode(_protection(request, address), safe='/')}",
         },
     }
+
+
+def _protection(request: Request, address: Address) -> dict[str, str]:
+    """libpq's parameters. Whoever does not mount the Secret where we say gives another `sslrootcert` after ours, and it wins."""
+    mode = {"sslmode": address.tls.mode.value}
+    if address.tls.authority is not None:
+        return {**mode, "sslrootcert": f"{MOUNTED_AT}/{request.name.name}/ca.crt"}
+    return {**mode, "sslrootcert": "system"} if address.tls.mode is TlsMode.VERIFY_FULL else mode
 
 
 def _host(address: Address) -> str:

@@ -31,6 +31,28 @@ class Secret:
         return "Secret(…)"
 
 
+class TlsMode(enum.StrEnum):
+    """What a server must show, in libpq's words."""
+
+    VERIFY_FULL = "verify-full"
+    """A certificate of a known authority, for this host."""
+    VERIFY_CA = "verify-ca"
+    """A certificate of a known authority, whatever it is for."""
+    REQUIRE = "require"
+    """Any certificate: nobody listens, but nobody knows who answers."""
+    DISABLE = "disable"
+    """Nothing: everything travels in the clear."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How connections to a server are protected, ours and those of vended roles."""
+
+    mode: TlsMode = TlsMode.VERIFY_FULL
+    authority: str | None = None
+    """PEM certificates of who may have signed the server's; None: whom the system trusts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a vended role logs in."""
@@ -38,6 +60,7 @@ class Address:
     host: str
     port: int
     database: str
+    tls: Tls = Tls()
 
 
 @dataclass(frozen=True, slots=True)

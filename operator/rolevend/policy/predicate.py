@@ -63,7 +63,7 @@ def parse(text: str, field: str = "spec.rowFilter") -> Predicate:
     words = _words(source)
     admit_words(source, words)
     try:
-        (tree,) = Postgres().parse_into(exp.Condition, text)
+        tree = next(iter(Postgres().parse_into(exp.Condition, text)), None)  # none at all for words such as ELSE
     except ParseError as error:
         raise _unreadable(source, words, error) from error
     if tree is None:

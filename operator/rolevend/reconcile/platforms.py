@@ -3,26 +3,48 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 from rolevend.catalog import Catalog, digest
-from rolevend.errors import ClusterUnavailable, RolevendError
+from rolevend.errors import ClusterUnavailable, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
 from rolevend.kube.client import Cluster, Resource
-from rolevend.kube.secrets import Login, login
+from rolevend.kube.secrets import Authority, Login, authority, login
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Drift, Platform, ServerFacts
 from rolevend.reconcile.executor import Executor
 from rolevend.resources import API_VERSION, FINALIZER, DataPlatform
 from rolevend.settings import Settings
 
-DriverFactory = Callable[[DataPlatform, Login, Login], Platform]
-"""(what the object says, the programmer's login, the vendor's login) -> a driver. Connects to nothing yet."""
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What the Secrets say that a DataPlatform refers to."""
+
+    programmer: Login
+    vendor: Login
+    authority: Authority | None
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        return self.programmer.version, self.vendor.version, self.authority.version if self.authority else ""
+
+
+DriverFactory = Callable[[DataPlatform, Keys], Platform]
+"""Connects to nothing yet."""
 
 SERVER_CHANGED = "ServerChanged"
 
 DATA_PLATFORMS = Resource(f"/apis/{API_VERSION}", "dataplatforms")
+
+_WAYS_OUT: Mapping[type[RolevendError], str] = {
+    UntrustedServer: "its certificate must be valid, be for spec.postgres.host, and be signed by an authority of "
+    "spec.postgres.tls.caSecretRef, or without one by one that the system trusts; spec.postgres.tls.mode may ask for less",
+    ReadOnlyServer: "vends and drops wait until it is promoted, or until spec.postgres.host leads to the primary",
+    PoolerInBetween: "spec.postgres.host and port must lead to the server itself, since vended roles log in there",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +105,7 @@ class Platforms:
         drifted: Callable[[PlatformName, tuple[Drift, ...]], Awaitable[None]],
         in_use: Callable[[PlatformName], bool],
         depth: Callable[[PlatformName, str, int], None],
+        now: Callable[[], datetime],
     ) -> None:
         """`depth` is told how many vends and drops of a platform wait for a call."""
         self._cluster = cluster
@@ -92,6 +115,7 @@ class Platforms:
         self._drifted = drifted
         self._in_use = in_use
         self._depth = depth
+        self._now = now
         self._at_work: dict[PlatformName, PlatformAtWork] = {}
         self._tasks: dict[PlatformName, asyncio.Task[None]] = {}
 
@@ -182,7 +206,8 @@ class Platforms:
         except _OtherServer as error:
             return replace(at_work.state, problem=(SERVER_CHANGED, str(error)))
         except RolevendError as error:
-            return replace(at_work.state, problem=(_reason(error), str(error)))
+            way_out = _WAYS_OUT.get(type(error))
+            return replace(at_work.state, problem=(_reason(error), f"{error}; {way_out}" if way_out else str(error)))
         except Exception as error:  # a driver's bug must not end the loop that would heal it
             _log.exception("looking at the platform", extra={"platform": at_work.platform.metadata.name})
             return replace(at_work.state, problem=("InternalError", f"{type(error).__name__}; see the operator's log"))
@@ -206,24 +231,29 @@ class Platforms:
     async def _connect(self, at_work: PlatformAtWork) -> Executor:
         """The driver for what the object and its Secrets say now; an older one goes when nothing uses it any more."""
         platform = at_work.platform
-        credentials = platform.spec.credentials
-        namespace = self._settings.namespace
         try:
-            programmer = await login(
-                self._cluster, namespace, credentials.programmer_secret_ref.name, "spec.credentials.programmerSecretRef"
-            )
-            vendor = await login(self._cluster, namespace, credentials.vendor_secret_ref.name, "spec.credentials.vendorSecretRef")
+            keys = await self._keys(platform)
         except ClusterUnavailable:
             if at_work.executor is None:
                 raise
             return at_work.executor  # the platform is looked after as long as its own server answers
-        versions = (str(platform.metadata.generation), programmer.version, vendor.version)
+        versions = (str(platform.metadata.generation), *keys.versions)
         if at_work.executor is not None and versions == at_work.versions:
             return at_work.executor
         await at_work.let_go()
         at_work.versions = versions
         name = PlatformName(platform.name)
-        return Executor(name, self._build(platform, programmer, vendor), self._settings.platform_workers, partial(self._depth, name))
+        return Executor(name, self._build(platform, keys), self._settings.platform_workers, partial(self._depth, name))
+
+    async def _keys(self, platform: DataPlatform) -> Keys:
+        credentials, namespace = platform.spec.credentials, self._settings.namespace
+        programmer = await login(self._cluster, namespace, credentials.programmer_secret_ref.name, "spec.credentials.programmerSecretRef")
+        vendor = await login(self._cluster, namespace, credentials.vendor_secret_ref.name, "spec.credentials.vendorSecretRef")
+        ref = platform.spec.postgres.tls.ca_secret_ref if platform.spec.postgres else None
+        if ref is None:
+            return Keys(programmer, vendor, None)
+        trusted = await authority(self._cluster, namespace, ref.name, ref.key, "spec.postgres.tls.caSecretRef", self._now())
+        return Keys(programmer, vendor, trusted)
 
     @staticmethod
     def _tell(name: PlatformName, before: PlatformState, now: PlatformState) -> None:

@@ -6,8 +6,35 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, exactly_one
-from rolevend.resources.shared import Assertion, Resource, SecretRef, Status
+from rolevend.resources.shared import Assertion, Resource, SecretKeyRef, SecretRef, Status
 from rolevend.resources.text import Count, Host, Identifier, IdleSeconds, Label, LabelValue, Seconds, Sentence
+
+
+class PostgresTls(Part):
+    """How connections to the server are protected, those of the operator and those of the agents."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.mode != 'VerifyCA' || has(self.caSecretRef)",
+            message="mode VerifyCA needs a caSecretRef: a certificate of any authority of the system would do otherwise",
+            holds=lambda tls: tls.mode != "VerifyCA" or tls.ca_secret_ref is not None,
+            field="caSecretRef",
+        ),
+        Rule(
+            cel="!has(self.caSecretRef) || self.mode in ['VerifyFull', 'VerifyCA']",
+            message="caSecretRef must not be set for a mode that looks at no certificate",
+            holds=lambda tls: tls.ca_secret_ref is None or tls.mode in ("VerifyFull", "VerifyCA"),
+            field="caSecretRef",
+        ),
+    )
+
+    mode: Literal["VerifyFull", "VerifyCA", "Require", "Disable"] = "VerifyFull"
+    """What the server must show. `VerifyFull`: a certificate for `host`, signed by a known authority. `VerifyCA`: one of that
+    authority, for whatever name. `Require`: any certificate, so that nobody listens, and nobody knows who answers. `Disable`:
+    nothing, and rows travel in the clear."""
+    ca_secret_ref: SecretKeyRef | None = None
+    """The authorities that may have signed the certificate, in PEM, in a Secret in the operator's namespace. Without it: those
+    that the operator's system trusts. Agents find the same in the key `ca.crt` of their credential."""
 
 
 class Postgres(Part):
@@ -19,6 +46,8 @@ class Postgres(Part):
     """TCP port."""
     database: Identifier
     """Name of the database."""
+    tls: PostgresTls = PostgresTls()
+    """How connections are protected. Without it: as `mode: VerifyFull` with the authorities of the system."""
 
 
 class Credentials(Part):

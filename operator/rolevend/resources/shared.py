@@ -13,6 +13,7 @@ from rolevend.resources.text import (
     Issuer,
     Key,
     ObjectReferenceName,
+    SecretKey,
     Subject,
     Timestamp,
     Value,
@@ -44,6 +45,15 @@ class SecretRef(Part):
 
     name: ObjectReferenceName
     """Name of the Secret."""
+
+
+class SecretKeyRef(Part):
+    """A key of a Secret. Where the Secret lies is said by whoever refers to it."""
+
+    name: ObjectReferenceName
+    """Name of the Secret."""
+    key: SecretKey = "ca.crt"
+    """The key in it."""
 
 
 class UserName(Part):

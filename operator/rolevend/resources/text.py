@@ -18,6 +18,7 @@ SUBDOMAIN_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]
 AGENT_HANDLE_PATTERN: Final = "^[A-Z0-9]{1,10}$"
 USER_HANDLE_PATTERN: Final = "^[A-Z0-9]{1,11}$"
 HOST_PATTERN: Final = "^[A-Za-z0-9._:-]+$"
+DATA_KEY_PATTERN: Final = "^[-._a-zA-Z0-9]+$"
 REASON_PATTERN: Final = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 IDENTIFIER_PATTERN: Final = f"^[^{_CONTROL}{_BIDI}]+$"
 PLAIN_PATTERN: Final = rf"^[^{_BLANK}]([^{_INVISIBLE}]*[^{_BLANK}])?$"
@@ -30,6 +31,7 @@ MEANINGS: Final = {
     AGENT_HANDLE_PATTERN: "must be 1 to 10 characters of A-Z and 0-9",
     USER_HANDLE_PATTERN: "must be 1 to 11 characters of A-Z and 0-9",
     HOST_PATTERN: "must be one host name or IP address",
+    DATA_KEY_PATTERN: "must be letters, digits, '-', '_' and '.', as keys of Secrets are",
     REASON_PATTERN: "must be one CamelCase word",
     IDENTIFIER_PATTERN: "must not be empty or hold control characters or bidirectional controls",
     PLAIN_PATTERN: "must not be empty, begin or end with a space, or hold control characters or invisible ones",
@@ -58,6 +60,7 @@ ObjectReferenceName = Annotated[str, _text(253, SUBDOMAIN_PATTERN)]
 AgentHandleText = Annotated[str, _text(10, AGENT_HANDLE_PATTERN)]
 UserHandleText = Annotated[str, _text(11, USER_HANDLE_PATTERN)]
 Host = Annotated[str, _text(253, HOST_PATTERN)]
+SecretKey = Annotated[str, _text(253, DATA_KEY_PATTERN)]
 Identifier = Annotated[
     str,
     _text(LONGEST_IDENTIFIER_BYTES, IDENTIFIER_PATTERN),

@@ -7,7 +7,7 @@ from rolevend.catalog import TableId, TagAssignment, matches
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, Tag, Uid, User, UserHandle, Version
 from rolevend.plan import RoleLimits
-from rolevend.platforms.base import Address
+from rolevend.platforms.base import Address, Tls, TlsMode
 from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
 from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
@@ -60,12 +60,20 @@ def agent_users(agent: Agent) -> tuple[Requirement, ...]:
     return () if users is None else _users(users)
 
 
-def address(platform: DataPlatform) -> Address:
-    """Where roles of the platform log in."""
+_TLS_MODES = {
+    "VerifyFull": TlsMode.VERIFY_FULL,
+    "VerifyCA": TlsMode.VERIFY_CA,
+    "Require": TlsMode.REQUIRE,
+    "Disable": TlsMode.DISABLE,
+}
+
+
+def address(platform: DataPlatform, authority: str | None = None) -> Address:
+    """Where roles of the platform log in. `authority` is what its `caSecretRef` refers to, where it has one."""
     postgres = platform.spec.postgres
     if postgres is None:
         raise InvalidInput("spec.postgres", "is the only kind of platform, and must be set")
-    return Address(postgres.host, postgres.port, postgres.database)
+    return Address(postgres.host, postgres.port, postgres.database, Tls(_TLS_MODES[postgres.tls.mode], authority))
 
 
 def schemas_of(platform: DataPlatform) -> dict[str, frozenset[str]]:

@@ -53,7 +53,8 @@ class PlatformState(StatusPart):
     table_count: Count | None = None
     """How many tables the role can read."""
     credential_secret_ref: SecretRef | None = None
-    """The Secret in this namespace with `username password host port dbname uri`. Goes with this object."""
+    """The Secret in this namespace with `username password host port dbname sslmode uri`, and `ca.crt` where the platform has an authority
+    of its own. Goes with this object."""
 
 
 class Ended(StatusPart):

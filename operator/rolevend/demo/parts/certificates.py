@@ -45,12 +45,15 @@ class Authority:
         """PEM; what others need in order to trust what `issue` gives."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, common_name: str, *, organization: str | None = None, hosts: Sequence[str] = ()) -> KeyPair:
-        """A certificate for a client of that name, and for a server at `hosts` (names and addresses)."""
+    def issue(
+        self, common_name: str, *, organization: str | None = None, hosts: Sequence[str] = (), now: datetime.datetime | None = None
+    ) -> KeyPair:
+        """A certificate for a client of that name, and for a server at `hosts` (names and addresses), good from `now` on for as long
+        as the authority is from its beginning."""
         key = ec.generate_private_key(ec.SECP256R1())
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = (
-            self._builder(_name(common_name, organization), key.public_key())
+            self._builder(_name(common_name, organization), key.public_key(), now)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -61,15 +64,18 @@ class Authority:
         certificate = builder.sign(self._key, hashes.SHA256())
         return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _private(key))
 
-    def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, now: datetime.datetime | None = None
+    ) -> x509.CertificateBuilder:
+        begin = now or self._now
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(self._now - _SKEW)
-            .not_valid_after(self._now + self._lifetime)
+            .not_valid_before(begin - _SKEW)
+            .not_valid_after(begin + self._lifetime)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         )
 

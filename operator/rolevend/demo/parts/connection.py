@@ -1,9 +1,15 @@
 """Where a database is and who one is there, as values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from rolevend.platforms.base import Tls, TlsMode
+from rolevend.platforms.postgres.tls import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,28 @@ class Connection:
             "", host=self.host, port=self.port, user=self.user, password=self.password, dbname=self.database, **dict(self.options)
         )
 
+    @property
+    def authority(self) -> str | None:
+        """Who signs the server's certificate, PEM; None where nobody is asked for."""
+        file = dict(self.options).get("sslrootcert")
+        return None if file is None else Path(file).read_text()
+
+    @property
+    def tls(self) -> Tls:
+        """The same for the driver. Where nothing is said of TLS there shall be none: a bench does nothing by chance."""
+        return Tls(TlsMode(dict(self.options).get("sslmode", "disable")), self.authority)
+
     def as_user(self, user: str, password: str) -> Self:
         return replace(self, user=user, password=password)
 
     def to_database(self, database: str) -> Self:
         return replace(self, database=database)
+
+
+def logged_in(login: Mapping[str, str], **options: Any) -> "psycopg.Connection[tuple[Any, ...]]":
+    """As the vended role of a credential, by the keys of its Secret, as a pod would that mounts it. `options` are further ones."""
+    trust = Trust(Tls(TlsMode(login["sslmode"]), login.get("ca.crt")))
+    try:
+        return psycopg.connect(login["uri"], autocommit=True, **{**trust.parameters(), **options})
+    finally:
+        trust.close()

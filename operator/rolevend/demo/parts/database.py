@@ -1,24 +1,27 @@
-"""A real PostgreSQL on 127.0.0.1 that asks for passwords.
+"""A real PostgreSQL on 127.0.0.1 that asks for passwords, and takes nobody in without TLS where its programs know it.
 
 Not by the Python API of the package whose programs it runs: that lets everybody in (``trust``), under which passwords
 and VALID UNTIL, and so rolevend's promises about them, mean nothing.
 """
 
+import datetime
 import os
 import secrets
 import shutil
 import signal
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Literal, Protocol, Self
 
 from rolevend.demo.parts.account import reachable, unprivileged_account
+from rolevend.demo.parts.certificates import Authority, KeyPair
 from rolevend.demo.parts.connection import Connection
 from rolevend.demo.parts.errors import Unusable
 from rolevend.demo.parts.ports import HOST, free_ports
-from rolevend.demo.parts.postgres_programs import Version, postgres_programs
+from rolevend.demo.parts.postgres_programs import WITH_TLS, Version, postgres_programs
 from rolevend.demo.parts.process import Process, Program
 from rolevend.demo.parts.progress import Progress, Silence
 
@@ -29,6 +32,9 @@ _SIGNALS: Mapping[StopMode, signal.Signals] = MappingProxyType(
 )
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _TIMEOUT = 60.0
+_LIFETIME = datetime.timedelta(days=7)
+"""Of the certificates."""
+_TLS_ONLY = "hostssl all all all scram-sha-256\nhostssl replication all all scram-sha-256\n"
 
 
 class DatabaseServer(Protocol):
@@ -69,11 +75,13 @@ class PostgresServer:
         self._process: Process | None = None
         (port,) = free_ports(1)
         self._superuser = Connection(HOST, port, "postgres", secrets.token_urlsafe(24))
+        self._authority = Authority("rolevend-database", datetime.datetime.now(datetime.UTC), _LIFETIME) if version in WITH_TLS else None
         self._settings = {
             "listen_addresses": HOST,
             "port": str(port),
             "unix_socket_directories": "",
             **({} if fsync else {"fsync": "off", "full_page_writes": "off"}),
+            **({"ssl": "on"} if self._authority else {}),
             **settings,
         }
         self._directory: Path | None = None
@@ -84,8 +92,22 @@ class PostgresServer:
 
     @property
     def superuser(self) -> Connection:
-        """The owner of everything there, connected to the database `postgres`."""
+        """The owner of everything there, connected to the database `postgres`. Checks the certificate, where the server has one."""
         return self._superuser
+
+    @property
+    def authority(self) -> Authority | None:
+        """Who signs the server's certificate; None where it knows no TLS."""
+        return self._authority
+
+    def certify(self, pair: KeyPair) -> None:
+        """Show this certificate from the next start on, or from when the configuration is loaded again."""
+        for name, content, mode in (("server.crt", pair.certificate, 0o644), ("server.key", pair.key, 0o600)):
+            file = self._data / name
+            file.touch(mode=0o600)
+            file.write_bytes(content)
+            file.chmod(mode)
+            self._give_away(file)
 
     @property
     def running(self) -> bool:
@@ -185,6 +207,17 @@ class PostgresServer:
             ).run(_TIMEOUT)
         finally:
             password.unlink()
+        if self._authority is not None:
+            self._protect(self._authority)
+
+    def _protect(self, authority: Authority) -> None:
+        """Nobody gets in without TLS, and who gets in can tell who we are."""
+        trusted = self.directory / "ca.crt"
+        trusted.write_bytes(authority.certificate)
+        trusted.chmod(0o644)
+        self._superuser = replace(self._superuser, options=(("sslmode", "verify-full"), ("sslrootcert", str(trusted))))
+        self.certify(authority.issue("postgres", hosts=(HOST,)))
+        (self._data / "pg_hba.conf").write_text(_TLS_ONLY)
 
     def _make_directory(self) -> Path:
         """Ours even when the server runs as somebody else, who only gets the data in it: we write there as root."""

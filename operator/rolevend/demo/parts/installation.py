@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from rolevend.app.platform import install, plan
+from rolevend.app.platform import install, plan, read
 from rolevend.demo.parts.connection import Connection
 from rolevend.demo.parts.controlplane import ControlPlane
 from rolevend.demo.parts.errors import Unusable
@@ -35,12 +35,23 @@ def checkout() -> Path:
 
 
 def with_address(manifest: Path, connection: Connection) -> str:
-    """The manifest of a DataPlatform, with the address of a local server in place of the one that is written there."""
+    """The manifest of a DataPlatform, with the address of a local server in place of the one that is written there, and with the
+    authority that only this server has."""
     documents: list[dict[str, Any]] = list(yaml.safe_load_all(manifest.read_text()))
     for document in documents:
         if document.get("kind") == "DataPlatform":
-            document["spec"]["postgres"] |= {"host": connection.host, "port": connection.port}
+            document["spec"]["postgres"] |= postgres_address(document["metadata"]["name"], connection)
     return yaml.safe_dump_all(documents, sort_keys=False)
+
+
+def postgres_address(platform: str, connection: Connection) -> dict[str, Any]:
+    """For `spec.postgres`. A server without TLS is one on purpose."""
+    tls = {"mode": "Disable"} if connection.authority is None else {"caSecretRef": {"name": authority_secret(platform)}}
+    return {"host": connection.host, "port": connection.port, "tls": tls}
+
+
+def authority_secret(platform: str) -> str:
+    return f"{platform}-ca"
 
 
 class Installation:
@@ -64,10 +75,16 @@ class Installation:
         Program("helm", command, log, environment={**self._control_plane.environment(), "HOME": str(self._directory)}).run(120)
 
     def platform(self, manifest: Path, administrator: Connection) -> None:
-        """Plans, accepts, installs, and hands the two logins to the operator. `manifest` already has the right address."""
+        """Plans, accepts, installs, and hands the two logins and the server's authority to the operator. `manifest` already has the
+        right address."""
         accepted = plan(manifest, administrator.dsn)
         secrets = install(manifest, administrator.dsn, accepted.digest, NAMESPACE)
         self._control_plane.kubectl("apply", "-f", "-", standard_input=secrets)
+        if administrator.authority is not None:
+            name = authority_secret(read(manifest).name)
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}}
+            body = yaml.safe_dump({**secret, "stringData": {"ca.crt": administrator.authority}})
+            self._control_plane.kubectl("apply", "-f", "-", standard_input=body)
 
     def operator(self, settings: Mapping[str, str] | None = None) -> "OperatorProcess":
         """Starts the operator as the chart's ServiceAccount. `settings` are names of `rolevend.settings` in upper case."""

