@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,15 +23,14 @@ from rolevend.platforms.postgres.statement_log import Statement
 from tests.conformance.bench import PostgresBench, PostgresSession, installed, lease, profile, shape, vend
 from tests.support.waiting import eventually
 
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "trace-a-role.md"
+(_BLOCK,) = re.findall(r"```ini\n(.*?)```", GUIDE.read_text(), re.DOTALL)
 SETTINGS = {
-    "logging_collector": "on",
-    "log_destination": "csvlog,jsonlog",
+    **dict(re.findall(r"^(\w+) = '?(.*?)'?$", _BLOCK, re.MULTILINE)),
+    "log_destination": "csvlog,jsonlog",  # the guide chooses one
     "log_filename": "log-0.log",
-    "log_statement": "all",
-    "log_min_duration_statement": "0",
-    "lc_messages": "C",
 }
-"""As docs/how-to/trace-a-role.md says."""
+"""As the guide says."""
 HIDE = (
     "SET log_statement = 'none'",
     "SET log_min_duration_statement = -1",

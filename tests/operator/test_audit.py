@@ -32,8 +32,8 @@ class Trail:
         self.site = site
         self.file = file
 
-    def start(self) -> None:
-        self.site.start_operator({"AUDIT_FILE": str(self.file)})
+    def start(self, **settings: str) -> None:
+        self.site.start_operator({"AUDIT_FILE": str(self.file), **settings})
 
     def killed_and_started(self) -> None:
         self.site.operator.kill()
@@ -236,6 +236,28 @@ def test_killed_again_and_again_it_leaves_no_role_without_its_event_and_no_end_w
 
     assert {each.name: trail.kinds(each) for each in asked} == {each.name: ["granted", "dropped"] for each in asked}
     assert trail.is_whole()
+
+
+def test_a_replica_that_takes_over_goes_on_in_the_same_file(trail: Trail, tenant: Tenant):
+    site = tenant.ready_to_ask().site
+    site.operator.stop()
+    trail.start(LEADERSHIP_SECONDS="6")
+    first = tenant.ask().ready()
+    replica, _ = site.start_replica("second", {"AUDIT_FILE": str(trail.file), "LEADERSHIP_SECONDS": "6"})
+    try:
+        replica.wait_until_ready()
+        assert trail.is_whole(), "who stands by writes nothing"
+        site.operator.kill()
+        second = tenant.ask().ready(within=60)
+        first.delete()
+        first.gone(within=60)
+    finally:
+        replica.stop()
+
+    assert trail.kinds(first) == ["granted", "dropped"]
+    assert trail.kinds(second) == ["granted"]
+    assert trail.is_whole()
+    assert len({event["chain"] for event in trail.all()}) == 2
 
 
 def test_while_nothing_can_be_written_nothing_is_vended_and_roles_go_all_the_same(trail: Trail, tenant: Tenant):

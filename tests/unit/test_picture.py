@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from rolevend.model import ObjectName, User
+from rolevend.catalog import Catalog, Table, digest
+from rolevend.model import ObjectName, Tag, User
 from rolevend.platforms.base import Drift
 from rolevend.reconcile.picture import Objects, Painter
 from rolevend.reconcile.platforms import SERVER_CHANGED, PlatformState
-from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse
+from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse, values
 from rolevend.vending.directory import Denied, Granted, Undecided, ended_by
 from tests.support.manifests import Body
 from tests.support.painted import (
@@ -232,3 +233,30 @@ def test_what_did_not_change_is_not_compiled_again():
 
     assert shapes(replace(OBJECTS, platforms=list(OBJECTS.platforms))) is first
     assert shapes(replace(OBJECTS, policies=[])) is not first
+
+
+def test_a_picture_knows_the_versions_that_its_verdicts_are_made_of():
+    elsewhere = made(AccessPolicy, "elsewhere", "nobody")
+
+    directory = paint(replace(OBJECTS, policies=[*OBJECTS.policies, elsewhere])).directory
+
+    sources = directory.sources[WAREHOUSE]
+    assert sources.platform == values.version(OBJECTS.platforms[0])
+    assert list(sources.policies.values()) == [values.version(OBJECTS.policies[0])], "what reaches it, and nothing else"
+    assert sources.bindings == (values.version(OBJECTS.bindings[0]),)
+    assert [each.version for each in directory.agents.values()] == [values.version(OBJECTS.agents[0])]
+    assert [each.version for each in directory.people.values()] == [values.version(OBJECTS.people[0])]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        TABLES[:1],
+        (replace(TABLES[0], columns=TABLES[0].columns[:2]), TABLES[1]),
+        (replace(TABLES[0], obstacle="is a foreign table"), TABLES[1]),
+        (replace(TABLES[0], tags=frozenset({Tag("pii", "id")})), TABLES[1]),
+    ],
+    ids=["table", "column", "obstacle", "tag"],
+)
+def test_another_catalog_has_another_digest_and_the_order_of_its_tables_is_none(other: tuple[Table, ...]):
+    assert digest(Catalog.of(TABLES)) == digest(Catalog.of(TABLES[::-1])) != digest(Catalog.of(other))
