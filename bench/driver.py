@@ -274,7 +274,7 @@ def ended(pair: Pair) -> Ending:
 
 def arguments(pair: Pair, iterations: int) -> dict[str, object]:
     found = _arguments(*pair, iterations)
-    return {**found, "attrs": json.dumps(found["attrs"])}
+    return {**found, "attrs": json.dumps(found["attrs"]), "limits": json.dumps(found["limits"])}
 
 
 def alternating(one: Callable[[Pair], object], other: Callable[[Pair], object], pairs: Sequence[Pair]) -> tuple[list[float], list[float]]:

@@ -11,6 +11,7 @@ from rolevend.errors import Conflict, PlatformBusy
 from rolevend.model import Uid
 from rolevend.platforms.base import Ending, EndReason, InstallMode
 from tests.conformance.bench import OTHER_CLUSTER, Bench, PostgresBench, lease, moved, profile, shape, vend, vended
+from tests.conformance.not_preventable import NOT_PREVENTABLE
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_installs
@@ -147,6 +148,28 @@ def test_an_object_in_another_database_blocks_the_drop_but_not_the_closing(bench
         assert quick.drop([ending(made)])[0].error is None
     finally:
         bench.run("DROP DATABASE elsewhere WITH (FORCE)")
+
+
+def test_what_a_role_leaves_in_another_database_keeps_it_closed_until_somebody_cleans_up(bench: PostgresBench):
+    """Where PUBLIC may connect to one, and nobody could prevent it, the role does so itself."""
+    made, credential = vended(bench.platform, profile(shape(bench.people())))
+    if "log in to postgres" not in NOT_PREVENTABLE[bench.mode]:
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            bench.session(made.role, credential.password.reveal(), "postgres")
+        return
+    elsewhere = bench.session(made.role, credential.password.reveal(), "postgres")
+    elsewhere.run("SELECT lo_create(0)")
+    (answer,) = bench.platform.drop([ending(made)])
+    assert isinstance(answer.error, PlatformBusy)
+    assert "database postgres" in str(answer.error)
+    with pytest.raises(psycopg.OperationalError):
+        elsewhere.rows("SELECT 1")
+    for database in ("postgres", None):
+        with pytest.raises(psycopg.OperationalError):
+            bench.session(made.role, credential.password.reveal(), database)
+    assert [role.closed for role in bench.platform.live()] == [True]
+    bench.as_superuser("postgres").run(f'DROP OWNED BY "{made.role}"')
+    assert bench.platform.drop([ending(made)])[0].error is None
 
 
 def test_roles_that_are_locked_use_up_the_time_of_no_other_and_are_dropped_once_it_is_over(bench: PostgresBench):

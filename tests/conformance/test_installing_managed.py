@@ -128,6 +128,7 @@ def the_plan_says_what_cannot_be_prevented(service: Service):
     assert {subject.split(" (")[0] for subject in stays} >= {
         "server",
         "sessions",
+        "temporary files",
         "pg_hba.conf",
         "USAGE on language plpgsql",
         "CONNECT on database postgres, template1",
@@ -149,7 +150,15 @@ def the_installation_takes_nothing_from_anybody_and_says_what_it_lacks(service: 
     facts = platform.facts()
     platform.close()
     assert facts.install_mode is InstallMode.MANAGED
-    for word in ("live roles at a time", "no login trigger", "pg_signal_backend", "DO blocks", "lo_", "postgres, template1"):
+    for word in (
+        "live roles at a time",
+        "no login trigger",
+        "pg_signal_backend",
+        "temp_file_limit",
+        "DO blocks",
+        "lo_",
+        "postgres, template1",
+    ):
         assert any(word in text for text in facts.limitations), word
     assert not any("installation again" in text for text in facts.limitations)
 
@@ -159,10 +168,11 @@ def installing_again_changes_nothing(service: Service):
     assert again.digest == service.install().digest
     assert not any(each.text.startswith("CREATE ROLE") for each in again.statements)
     service.run(f"GRANT pg_signal_backend TO {ADMINISTRATOR} WITH ADMIN TRUE")
-    assert "GRANT pg_signal_backend TO rv_owner WITH INHERIT TRUE, SET FALSE" in [each.text for each in service.install().statements]
-    assert not any(finding.subject == "sessions" for finding in service.plan().findings)
+    service.run(f"GRANT SET ON PARAMETER temp_file_limit TO {ADMINISTRATOR} WITH GRANT OPTION")
+    service.install()
+    assert not {finding.subject for finding in service.plan().findings} & {"sessions", "temporary files"}
     platform = service.platform()
-    assert not any("pg_signal_backend" in text for text in platform.facts().limitations)
+    assert not any(word in text for text in platform.facts().limitations for word in ("pg_signal_backend", "temp_file_limit"))
     platform.close()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rolevend.platforms.base import InstallMode
-from rolevend.platforms.postgres.left_open import MANAGED, UNENDABLE, left_to_public
+from rolevend.platforms.postgres.left_open import MANAGED, UNBOUNDED_FILES, UNENDABLE, left_to_public
 from rolevend.platforms.postgres.survey import GovernedTable, Options, Survey
 
 
@@ -133,6 +133,8 @@ def _staying(survey: Survey) -> Iterator[Finding]:
         yield Finding(Kind.STAYS, "server", text)
     if not survey.server.may_lend_signals:
         yield Finding(Kind.STAYS, "sessions", UNENDABLE)
+    if not survey.server.may_lend_files:
+        yield Finding(Kind.STAYS, "temporary files", UNBOUNDED_FILES)
     for subject, text in left_to_public(right for right in survey.public if not right.may_be_taken):
         yield Finding(Kind.STAYS, subject, text)
     if not survey.server.shows_access:

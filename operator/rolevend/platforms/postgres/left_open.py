@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from rolevend.platforms.postgres.survey import Right
 
 LIVE_ROLES = 2000
-"""For how many live roles at a time an installation without a superuser is meant. Measured by `bench/driver.py`."""
+"""For how many live roles at a time an installation without a superuser is meant. `bench/managed.py` measures it:
+a vend takes about ten times as long as the first one."""
 MANAGED = (
     "there is no superuser, so rv_owner becomes an admin member of every role it makes, and each further one costs more: "
     f"meant for up to {LIVE_ROLES} live roles at a time",

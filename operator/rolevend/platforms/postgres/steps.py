@@ -74,6 +74,8 @@ def _programmer(survey: Survey, options: Options) -> Iterator[Statement]:
             "GRANT pg_signal_backend TO rv_owner WITH INHERIT TRUE, SET FALSE",
             "It ends sessions also of a vended role that somebody dropped by hand.",
         )
+    if survey.server.may_lend_files:
+        yield Statement("GRANT SET ON PARAMETER temp_file_limit TO rv_owner", "It bounds the temporary files of vended roles.")
     for owner in survey.owners:
         text = f"GRANT {sql.Identifier(owner).as_string()} TO {programmer} WITH INHERIT TRUE, SET FALSE"
         yield Statement(text, "Only a table's owner may switch row security on and make policies.")

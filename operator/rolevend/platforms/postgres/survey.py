@@ -49,6 +49,8 @@ class Server:
     """Shows pg_hba.conf to the administrator."""
     may_lend_signals: bool
     """The administrator is no superuser, and may make others members of pg_signal_backend."""
+    may_lend_files: bool
+    """Likewise, and may let others set temp_file_limit."""
     is_standby: bool
     encoding: str
     prepared_transactions: int

@@ -81,7 +81,6 @@ BEGIN
         'CREATE ROLE %I LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS '
         'CONNECTION LIMIT %s PASSWORD %L VALID UNTIL %L',
         p_role, coalesce(p_limits ->> 'connections', '8'), p_verifier, to_char(p_expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'));
-    EXECUTE format('GRANT %I TO %I WITH INHERIT TRUE, SET FALSE, ADMIN FALSE', p_profile, p_role);
     EXECUTE format('ALTER ROLE %I SET search_path = %I, pg_catalog', p_role, p_profile);
     IF p_limits ? 'transaction_seconds' THEN
         EXECUTE format('ALTER ROLE %I SET statement_timeout = %L', p_role, (p_limits ->> 'transaction_seconds') || 's');
@@ -94,6 +93,8 @@ BEGIN
     IF p_limits ? 'temp_file_kb' AND has_parameter_privilege('temp_file_limit', 'SET') THEN
         EXECUTE format('ALTER ROLE %I SET temp_file_limit = %L', p_role, (p_limits ->> 'temp_file_kb') || 'kB');
     END IF;
+    -- Last: without a superuser, what comes after it goes through all live roles once more.
+    EXECUTE format('GRANT %I TO %I WITH INHERIT TRUE, SET FALSE, ADMIN FALSE', p_profile, p_role);
     SELECT oid INTO made FROM pg_roles WHERE rolname = p_role;
     UPDATE rolevend.lease SET role_oid = made WHERE role = p_role;
     RETURN p_expires_at;

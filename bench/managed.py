@@ -1,0 +1,50 @@
+"""What a vend and a drop cost the more roles live, where there is no superuser: `python -m bench.managed [16|18] [--quick]`.
+
+rv_owner is an admin member of every role that it makes there, and PostgreSQL goes through all of them for each further one.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from bench.driver import FEW, ended, new
+from bench.lines import Line, ms, p50, reported, table, timed
+from rolevend.demo.parts.database import PostgresServer
+from rolevend.platforms.base import InstallMode
+from rolevend.platforms.postgres import Limits
+from rolevend.platforms.postgres.left_open import LIVE_ROLES
+from tests.conformance.bench import CLUSTER, PostgresBench, installed, own, profile, shape
+
+ROUNDS, TOGETHER = 20, 20
+
+
+def main() -> None:
+    version = next((int(each) for each in sys.argv[1:] if each.isdecimal()), 18)
+    numbers = (0, LIVE_ROLES) if "--quick" in sys.argv else (0, LIVE_ROLES, 10_000)
+    with PostgresServer(version) as server:  # type: ignore[arg-type]
+        superuser = server.superuser
+        where = superuser.host, superuser.port, superuser.user, superuser.password
+        with installed(*where, "bench", version, InstallMode.MANAGED, superuser.tls) as bench:
+            table(f"The driver without a superuser, on PostgreSQL {version}", lines(bench, numbers))
+
+
+def lines(bench: PostgresBench, numbers: Sequence[int]) -> Iterator[Line]:
+    people = bench.people()
+    of = profile(shape(people, own(people, "region", "regions")))
+    platform = bench.platform_of(CLUSTER, Limits(scram_iterations=FEW, vendor_statement_timeout=60))
+    platform.ensure(of)
+    first, live = 0.0, 0
+    for wanted in numbers:
+        while live < wanted:
+            answers = platform.vend([new(bench, of) for _ in range(min(TOGETHER, wanted - live))])
+            assert all(answer.error is None for answer in answers)
+            live += len(answers)
+        pairs = [new(bench, of) for _ in range(ROUNDS)]
+        vends = p50([timed(lambda pair=pair: platform.vend([pair])) for pair in pairs])
+        drops = p50([timed(lambda pair=pair: platform.drop([ended(pair)])) for pair in pairs])
+        first = first or vends
+        what, measured = f"one vend, and one drop, at {wanted:,} live roles", f"p50 {ms(vends)} ({vends / first:.0f}x), {ms(drops)}"
+        yield Line(what, measured, "<= 20x", vends <= 20 * first) if wanted == LIVE_ROLES else reported(what, measured)
+
+
+if __name__ == "__main__":
+    main()
