@@ -164,6 +164,25 @@ class ServerFacts:
     install_mode: InstallMode = InstallMode.SUPERUSER
 
 
+class Outcome(enum.StrEnum):
+    PASSED = "Passed"
+    FAILED = "Failed"
+    NOT_PREVENTABLE = "NotPreventable"
+    """It failed, and on a platform that is installed in this mode nobody can keep it from failing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one promise, or one attack, came to when it was tried with roles that were vended for it."""
+
+    check: str
+    outcome: Outcome
+    detail: str = ""
+    """What was seen instead, or why it cannot be prevented, in one line; empty where it passed."""
+    leaks: bool = False
+    """It failed, and so shows, changes or keeps what no policy grants."""
+
+
 class Platform(Protocol):
     def facts(self) -> ServerFacts:
         """Asks the platform with both credentials; raises where either is refused or the installation is missing or too old."""
@@ -209,6 +228,14 @@ class Platform(Protocol):
 
     def drift(self) -> Sequence[Drift]:
         """What was changed by hand on governed tables since a profile was built there."""
+        ...
+
+    def attest(self, mode: InstallMode, randomness: Randomness) -> Sequence[CheckResult]:
+        """Tries every promise and every attack, by using canary roles on tables of its own, and takes all of that away again, with
+        what an earlier attestation may have left. Nothing that others have there is read or changed.
+
+        Needs the programmer's credential. Raises `Unavailable` where it could not be carried out and nothing was found to fail.
+        """
         ...
 
     def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:

@@ -23,6 +23,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
 _SLICE = 0.1
 """Seconds after which a wait for a connection looks whether one can be made at all."""
+_CONNECT_SECONDS = 10
 _MOMENT = 0.02
 """Seconds: long enough to make a connection, and not worth more."""
 
@@ -216,12 +217,17 @@ def _where(address: Address, login: Login, trust: Trust) -> dict[str, Any]:
 @contextmanager
 def connected(address: Address, login: Login) -> Iterator[Connection]:
     """One connection outside of any pool, for an installation."""
+    with connect(address, login) as connection:
+        yield connection
+
+
+def connect(address: Address, login: Login, *, proof: bool = True) -> Connection:
+    """Without `proof` also where the server lets everybody in."""
     trust = Trust(address.tls)
+    parameters = _where(address, login, trust) | {"connect_timeout": _CONNECT_SECONDS} | ({} if proof else {"require_auth": None})
     try:
-        connection = psycopg.connect(**_where(address, login, trust))
+        return psycopg.connect(**parameters)
     except psycopg.Error as error:
         raise explained(translated(f"connect to {address.host}:{address.port} as {login.user}", error), address) from error
     finally:
         trust.close()
-    with connection:
-        yield connection

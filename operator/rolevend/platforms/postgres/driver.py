@@ -7,7 +7,7 @@ that only vends has no programmer, and then what needs one is `PlatformUnavailab
 import base64
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rolevend.catalog import Catalog, TableId
@@ -17,17 +17,20 @@ from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import (
     Act,
     Address,
+    CheckResult,
     Credential,
     Curbed,
     Drift,
     Dropped,
     Ending,
+    InstallMode,
     LiveRole,
     Randomness,
     Secret,
     ServerFacts,
     Vended,
 )
+from rolevend.platforms.postgres.attest import Ground, attest, cluster_of_canaries
 from rolevend.platforms.postgres.build import build
 from rolevend.platforms.postgres.catalog import read_catalog
 from rolevend.platforms.postgres.collect import collect_profiles, collect_templates
@@ -59,6 +62,7 @@ class PostgresPlatform:
         self._address = address
         self._agent_address = agent_address or address
         self._cluster = cluster
+        self._logins = (vendor, programmer)
         self._limits = limits or Limits()
         self._vendor = _pool(address, vendor, self._limits, programmer=False)
         self._programmer = _pool(address, programmer, self._limits, programmer=True) if programmer else None
@@ -139,6 +143,19 @@ class PostgresPlatform:
             Drift(TableId(schema, table), f"{finding}; {mend}", tuple(RoleName(role) for role in roles))
             for schema, table, finding, mend, roles, _ in rows
         ]
+
+    def attest(self, mode: InstallMode, randomness: Randomness) -> Sequence[CheckResult]:
+        """By a driver of its own for the canaries' cluster, with one connection for each login."""
+        vendor, programmer = self._logins
+        if programmer is None:
+            raise PlatformUnavailable(f"this process has no programmer's credential for {self._where}")
+        cluster = cluster_of_canaries(self._cluster)
+        limits = replace(self._limits, vendor_connections=1, programmer_connections=1)
+        driver = PostgresPlatform(self._address, cluster, vendor, programmer, limits, self._agent_address)
+        try:
+            return attest(Ground(driver, cluster, self._address, vendor, programmer, randomness), mode)
+        finally:
+            driver.close()
 
     def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
         """Templates that no view uses go too, where their table is not locked; those that stay are met again next time."""

@@ -1,0 +1,30 @@
+"""Whether a PostgreSQL keeps what is promised: every promise and every attack, tried by using roles that are vended for it.
+
+`attest` is all that the driver calls. `CHECKS` is the list; the suite in tests/conformance runs the same one, and shows of each check
+that it fails when what it looks at is broken.
+"""
+
+from collections.abc import Sequence
+
+from rolevend.errors import Unavailable
+from rolevend.platforms.base import CheckResult, InstallMode, Outcome
+from rolevend.platforms.postgres.attest import attacks, ending, logins, reading
+from rolevend.platforms.postgres.attest.canaries import hatched
+from rolevend.platforms.postgres.attest.check import Check, examine
+from rolevend.platforms.postgres.attest.ground import Ground, cluster_of_canaries
+
+__all__ = ["CHECKS", "Check", "Ground", "attest", "cluster_of_canaries", "examine", "hatched"]
+
+CHECKS: tuple[Check, ...] = (*reading.CHECKS, *attacks.CHECKS, *logins.CHECKS, *ending.CHECKS)
+
+
+def attest(ground: Ground, mode: InstallMode, checks: Sequence[Check] = CHECKS) -> tuple[CheckResult, ...]:
+    """See `platforms.base.Platform.attest`. What failed is told also where the canaries cannot all be taken away again."""
+    results: tuple[CheckResult, ...] = ()
+    try:
+        with hatched(ground) as canaries:
+            results = examine(checks, canaries, mode)
+    except Unavailable:
+        if not any(result.outcome is Outcome.FAILED for result in results):
+            raise
+    return results

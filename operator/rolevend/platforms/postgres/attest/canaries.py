@@ -1,0 +1,250 @@
+"""The canaries: roles that are vended for one attestation, as any other, each when a check first needs it."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from rolevend.errors import PlatformUnavailable, RolevendError
+from rolevend.model import AgentHandle, Attributes, ObjectName, Uid, User, UserHandle
+from rolevend.naming import role_name
+from rolevend.plan import Lease, Profile
+from rolevend.platforms.base import Credential, Dropped, Ending, EndReason, Secret
+from rolevend.platforms.postgres.attest.ground import (
+    GUARDED,
+    PEOPLE,
+    TIMED,
+    Ground,
+    Profiles,
+    clear,
+    lay_out,
+    now,
+    open_session,
+    profiles,
+)
+from rolevend.platforms.postgres.attest.session import Session
+from rolevend.platforms.postgres.connections import Login
+
+_LIFE = 300.0
+"""Seconds: no attestation takes that long, and what a crash leaves is dead then."""
+_BRIEF_LIFE, _LONGEST_BRIEF_LIFE = 1.2, 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    lease: Lease
+    credential: Credential
+
+
+@dataclass(frozen=True, slots=True)
+class Mayfly:
+    """A canary whose time is nearly over, and what it began before."""
+
+    canary: Canary
+    prepared: Session
+    """Has the statement `kept` prepared."""
+    earlier: Session
+    """In a transaction that has read already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaver:
+    """A canary that was released, and what it had begun."""
+
+    canary: Canary
+    own_password: Secret
+    """That it set itself, in place of the first."""
+    idle: Session
+    reading: Session
+    """Has the cursor `kept` open."""
+    running: Future[Any]
+    """A statement under way."""
+    dropped: Dropped
+
+
+@dataclass
+class Canaries:
+    """All that checks need: see `hatched`."""
+
+    ground: Ground
+    token: str
+    vendor: Session
+    programmer: Session
+    profiles: Profiles
+    ends: ExitStack
+    threads: ThreadPoolExecutor
+
+    @cached_property
+    def eve(self) -> Canary:
+        """The agent that attacks: it reads the rows of Europe."""
+        return self.vend(self.lease(self.profiles.shared, "EVE", regions=[self.region("eu")]))
+
+    @cached_property
+    def bob(self) -> Canary:
+        """The same profile, for America."""
+        return self.vend(self.lease(self.profiles.shared, "BOB", regions=[self.region("us")]))
+
+    @cached_property
+    def carol(self) -> Canary:
+        """Another profile, and every row: the victim."""
+        return self.vend(self.lease(self.profiles.other, "CAROL"))
+
+    @cached_property
+    def session(self) -> Session:
+        """Of eve."""
+        return self.log_in(self.eve)
+
+    @cached_property
+    def victims_session(self) -> Session:
+        return self.log_in(self.carol)
+
+    def region(self, name: str) -> str:
+        return f"{name}-{self.token}"
+
+    def lease(self, of: Profile, user: str, seconds: float = _LIFE, **attributes: Sequence[str]) -> Lease:
+        uid = Uid(str(UUID(bytes=self.ground.randomness(16))))
+        handle = AgentHandle("CANARY")
+        return Lease(
+            role=role_name(handle, UserHandle(user), uid),
+            cluster=self.ground.cluster,
+            uid=uid,
+            profile=of.name,
+            agent=ObjectName("rolevend", "canary"),
+            agent_handle=handle,
+            user=User("rolevend:attestation", user.lower()),
+            attributes=Attributes.of(attributes.items()),
+            expires_at=now(self.vendor) + timedelta(seconds=seconds),
+        )
+
+    def vend(self, lease: Lease) -> Canary:
+        credential = self.ground.platform.credential(lease, self.ground.randomness)
+        (answer,) = self.ground.platform.vend([(lease, credential)])
+        if answer.error is not None:
+            raise answer.error
+        return Canary(lease, credential)
+
+    def log_in(self, canary: Canary, *, password: Secret | None = None, database: str | None = None, proof: bool = True) -> Session:
+        """As an agent does, at the agents' address. `PlatformUnavailable` where the login is refused. Without `proof` the server
+        need not ask for the password."""
+        address = canary.credential.address
+        login = Login(canary.lease.role, password or canary.credential.password)
+        where = replace(address, database=database or address.database)
+        return open_session(self.ends, where, login, proof=proof)
+
+    def lets_in(self, canary: Canary, **how: Any) -> bool:
+        """Whether a login works. One that is refused while bob's works is refused for what it is; else the error is raised."""
+        try:
+            self.log_in(canary, **how).connection.close()
+        except PlatformUnavailable:
+            self.log_in(self.bob).connection.close()
+            return False
+        return True
+
+    def filled(self, statement: LiteralString) -> sql.Composed:
+        """With the names that an attacker can know: `{eve}` is an identifier, `{eve_text}` the same as text."""
+        return sql.SQL(statement).format(**self.words)
+
+    @cached_property
+    def words(self) -> dict[str, sql.Composable]:
+        ((template,),) = self.vendor.rows(
+            sql.SQL("SELECT min(template)::text FROM rolevend.template WHERE cluster_id = {} AND table_name = {}").format(
+                sql.Literal(self.ground.cluster), sql.Literal(PEOPLE)
+            )
+        )
+        names = {
+            "eve": self.eve.lease.role,
+            "victim": self.carol.lease.role,
+            "profile": self.profiles.shared.name,
+            "victims_profile": self.profiles.other.name,
+            "template": template,
+            "vendor": self.ground.vendor.user,
+            "programmer": self.ground.programmer.user,
+            "schema": self.ground.schema,
+            "mine": "rv_canary_mine",
+            "ssn": f"ssn-{self.token}-0",
+        }
+        places = {
+            "people_table": (self.ground.schema, PEOPLE),
+            "guarded_table": (self.ground.schema, GUARDED),
+            "timed_table": (self.ground.schema, TIMED),
+            "people": (self.profiles.shared.name, PEOPLE),
+            "guarded": (self.profiles.shared.name, GUARDED),
+            "victims_people": (self.profiles.other.name, PEOPLE),
+            "leak": (self.ground.schema, "leak"),
+        }
+        words: dict[str, sql.Composable] = {}
+        for word, parts in {**{word: (name,) for word, name in names.items()}, **places}.items():
+            identifier = sql.Identifier(*parts)
+            words |= {word: identifier, f"{word}_text": sql.Literal(parts[0] if len(parts) == 1 else identifier.as_string())}
+        ((process,),) = self.victims_session.rows(sql.SQL("SELECT pg_backend_pid()"))
+        return words | {"victims_process": sql.Literal(process), "turn": sql.Literal(self.ground.turn + 1)}
+
+    @cached_property
+    def mayfly(self) -> Mayfly:
+        seconds = _BRIEF_LIFE
+        while True:
+            canary = self.vend(self.lease(self.profiles.brief, "MAYFLY", seconds))
+            try:
+                prepared, earlier = self.log_in(canary), self.log_in(canary)
+                prepared.run(sql.SQL("SET plan_cache_mode = force_generic_plan; PREPARE kept AS SELECT count(*) FROM timed; EXECUTE kept"))
+                earlier.run(sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM timed"))
+                return Mayfly(canary, prepared, earlier)
+            except (psycopg.Error, PlatformUnavailable):
+                if seconds > _LONGEST_BRIEF_LIFE or now(self.vendor) < canary.lease.expires_at:
+                    raise
+            seconds *= 2  # a slow server: it was over before it could begin
+
+    def wait_for_expiry(self) -> None:
+        """Of the mayfly."""
+        while (left := (self.mayfly.canary.lease.expires_at - now(self.vendor)).total_seconds()) >= 0:
+            time.sleep(left + 0.005)
+
+    @cached_property
+    def leaver(self) -> Leaver:
+        """Sessions of every kind, and then the release."""
+        canary = self.vend(self.lease(self.profiles.brief, "LEAVER"))
+        idle, reading, running = (self.log_in(canary) for _ in range(3))
+        own_password = Secret(self.ground.randomness(16).hex())
+        idle.run(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(canary.lease.role), sql.Literal(own_password.reveal())))
+        reading.run(sql.SQL("BEGIN; DECLARE kept CURSOR FOR SELECT * FROM timed; FETCH 1 FROM kept"))
+        under_way = self.threads.submit(running.rows, sql.SQL("SELECT pg_sleep(5)"))
+        return Leaver(canary, own_password, idle, reading, under_way, self.drop(canary))
+
+    def drop(self, canary: Canary) -> Dropped:
+        (answer,) = self.ground.platform.drop([Ending(canary.lease.role, canary.lease.uid, EndReason.RELEASED)])
+        return answer
+
+
+@contextmanager
+def hatched(ground: Ground) -> Iterator[Canaries]:
+    """Makes schema, tables and profiles, one attestation of a cluster at a time; roles are vended when a check needs them.
+
+    What an earlier run left goes first, and in the end all of it goes again. If that fails the next run does it, and nothing else is
+    hidden by it: the error is raised only where there is no other.
+    """
+    with ExitStack() as ends:
+        threads = ends.enter_context(ThreadPoolExecutor(1))
+        programmer = open_session(ends, ground.address, ground.programmer)
+        vendor = open_session(ends, ground.address, ground.vendor)
+        programmer.run(sql.SQL("SELECT pg_advisory_lock({})").format(sql.Literal(ground.turn)))
+        clear(ground, programmer)
+        try:
+            token = ground.randomness(8).hex()
+            lay_out(ground, programmer, token)
+            made = profiles(ground)
+            for profile in made:
+                ground.platform.ensure(profile)
+            yield Canaries(ground, token, vendor, programmer, made, ends, threads)
+        except BaseException:
+            with suppress(RolevendError, psycopg.Error):
+                clear(ground, programmer)
+            raise
+        clear(ground, programmer)

@@ -1,0 +1,186 @@
+"""Where canaries live: a schema with a few rows, and profiles over it, made with the operator's two logins and nothing else.
+
+They belong to a cluster of their own, so that no sweep, no listing and no search for drift of the real one meets them. Rows hold a
+random token, so that what is seen of them is known wherever it turns up.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from psycopg import sql
+
+from rolevend.catalog import Table, TableId
+from rolevend.model import ClusterId, ProfileName
+from rolevend.plan import Cell, ColumnShape, Profile, TableShape
+from rolevend.platforms.base import Address, Ending, EndReason, Platform, Randomness
+from rolevend.platforms.postgres.attest.session import Session
+from rolevend.platforms.postgres.connections import Login, connect
+from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+
+PEOPLE, GUARDED, TIMED = "people", "guarded", "timed"
+"""The tables. The last two are changed by hand on the way."""
+REGIONS = ("eu", "eu", "us", "us", "apac", None)
+"""Of the people 0 to 5, each with the token behind it."""
+EUROPE = (0, 1)
+"""The people whom a canary of Europe may see."""
+CODES = ("12345678", "1234567", "1", "", "é☃é☃é☃é☃", None)
+WITHHELD = "withheld"
+MASKS: Mapping[str, Mask] = {
+    "email": Hash(),
+    "ssn": Nullify(),
+    "code": Partial(4),
+    "born": DateTrunc(Unit.YEAR),
+    "note": Constant(WITHHELD),
+}
+EVERY_ROW = Condition((), None)
+_LATER = timedelta(hours=1)
+_LIMITS = sql.SQL("SET statement_timeout = '10s'; SET lock_timeout = '5s'")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where an attestation takes place, and with whose logins."""
+
+    platform: Platform
+    """A driver for `cluster`."""
+    cluster: ClusterId
+    """Of the canaries alone: see `cluster_of_canaries`."""
+    address: Address
+    vendor: Login
+    programmer: Login
+    randomness: Randomness
+
+    @property
+    def schema(self) -> str:
+        return f"rv_canary_{_digest(self.cluster).hex()[:16]}"
+
+    @property
+    def turn(self) -> int:
+        """The key of the lock that one attestation of a cluster holds."""
+        return int.from_bytes(_digest(self.cluster)[:8], "big", signed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    shared: Profile
+    """Rows of the user's regions, of two tables, and every mask."""
+    mixed: Profile
+    """Two grants: one shows person 0 with the e-mail address, the other one person 2 with the number."""
+    other: Profile
+    """Everything of everybody."""
+    brief: Profile
+    """Every row of one small table: for those whose end is looked at."""
+
+    def __iter__(self) -> Iterator[Profile]:
+        return iter((self.shared, self.mixed, self.other, self.brief))
+
+
+def cluster_of_canaries(cluster: ClusterId) -> ClusterId:
+    return ClusterId(f"{cluster}/canary")
+
+
+def open_session(ends: ExitStack, address: Address, login: Login, *, proof: bool = True) -> Session:
+    connection = connect(address, login, proof=proof)
+    ends.callback(connection.close)
+    connection.autocommit = True
+    connection.execute(_LIMITS)
+    return Session(connection)
+
+
+def clear(ground: Ground, programmer: Session) -> None:
+    """Takes away whatever there is of canaries. The first thing that stays is raised."""
+    platform = ground.platform
+    left = [Ending(role.role, role.uid, EndReason.ORPHANED) for role in platform.live()]
+    for answer in platform.drop(left):
+        if answer.error is not None:
+            raise answer.error
+    programmer.run(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(ground.schema)))
+    platform.collect(frozenset(), now(programmer) + _LATER)
+
+
+def now(session: Session) -> datetime:
+    """By the server's clock, which decides."""
+    ((moment,),) = session.rows(sql.SQL("SELECT clock_timestamp()"))
+    assert isinstance(moment, datetime)  # noqa: S101 - for mypy
+    return moment.astimezone(UTC)
+
+
+def lay_out(ground: Ground, programmer: Session, token: str) -> None:
+    """The schema, its tables and their rows, owned by the programmer."""
+    people = [
+        (number, region and f"{region}-{token}", f"p{number}@{token}.example", f"ssn-{token}-{number}", code, f"198{number}-05-17", token)
+        for number, (region, code) in enumerate(zip(REGIONS, CODES, strict=True))
+    ]
+    rows = sql.SQL(", ").join(sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, row))) for row in people)
+    words = {
+        "schema": sql.Identifier(ground.schema),
+        "people": sql.Identifier(ground.schema, PEOPLE),
+        "statistics": sql.Identifier(ground.schema, "people_statistics"),
+        "guarded": sql.Identifier(ground.schema, GUARDED),
+        "timed": sql.Identifier(ground.schema, TIMED),
+    }
+    programmer.run(
+        sql.SQL(
+            """
+            CREATE SCHEMA {schema};
+            COMMENT ON SCHEMA {schema} IS 'of an attestation by rolevend, which takes it away again';
+            CREATE TABLE {people} (id integer, region text, email text, ssn text, code text, born date, note text);
+            CREATE TABLE {guarded} (id integer, region text);
+            CREATE TABLE {timed} (id integer);
+            INSERT INTO {people} SELECT v.id, v.region, v.email, v.ssn, v.code, v.born::date, v.note
+              FROM (VALUES {rows}) AS v (id, region, email, ssn, code, born, note);
+            INSERT INTO {guarded} SELECT id, region FROM {people};
+            INSERT INTO {timed} VALUES (1), (2);
+            CREATE STATISTICS {statistics} ON region, ssn FROM {people};
+            ANALYZE {people};
+            """
+        ).format(**words, rows=rows)
+    )
+
+
+def profiles(ground: Ground) -> Profiles:
+    tables = ground.platform.catalog(frozenset({ground.schema})).tables
+    people, guarded, timed = (tables[TableId(ground.schema, name)] for name in (PEOPLE, GUARDED, TIMED))
+    first, second = _equal(people, "id", "0"), _equal(people, "id", "2")
+    mixed = {"email": (Cell((first,), Clear()),), "ssn": (Cell((second,), Clear()), Cell((), Constant(WITHHELD)))}
+    own = {name: (Cell((), mask),) for name, mask in MASKS.items()}
+
+    name = ground.randomness(12).hex()  # not the token: names are shown to everybody
+
+    def profile(number: int, *shapes: TableShape) -> Profile:
+        return Profile(ProfileName(f"rv_p_canary{name}{number}"), shapes)
+
+    return Profiles(
+        profile(1, _shape(people, [_own(people, "region", "regions")], own), _shape(guarded, [_own(guarded, "region", "regions")])),
+        profile(2, _shape(people, [first, second], mixed)),
+        profile(3, _shape(people, [EVERY_ROW])),
+        profile(4, _shape(timed, [EVERY_ROW])),
+    )
+
+
+def _shape(table: Table, rows: Sequence[Condition], cells: Mapping[str, tuple[Cell, ...]] | None = None) -> TableShape:
+    clear = (Cell((), Clear()),)
+    columns = tuple(ColumnShape(each.name, each.family, each.native_type, (cells or {}).get(each.name, clear)) for each in table.columns)
+    return TableShape(table.id, table.id.name, tuple(rows), columns)
+
+
+def _own(table: Table, column: str, attribute: str) -> Condition:
+    return Condition((attribute,), AttributeMembership(_reference(table, column), attribute))
+
+
+def _equal(table: Table, column: str, text: str) -> Condition:
+    return Condition((), Comparison(_reference(table, column), Operator.EQUAL, Literal(text, quoted=False)))
+
+
+def _reference(table: Table, column: str) -> ColumnReference:
+    found = table.column(column)
+    assert found is not None  # noqa: S101 - we made the table
+    return ColumnReference(found.name, found.family, found.native_type)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(f"rolevend attestation of {text}".encode()).digest()

@@ -1,0 +1,233 @@
+"""What a role reads: exactly the rows and cells that its profile and its lease say, whatever somebody does beside it."""
+
+import hashlib
+from datetime import date
+
+import psycopg
+from psycopg import sql
+
+from rolevend.errors import PlatformUnavailable
+from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT
+from rolevend.platforms.postgres.attest.canaries import Canaries
+from rolevend.platforms.postgres.attest.check import Check
+from rolevend.platforms.postgres.attest.ground import WITHHELD
+from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
+
+_MOST_DATABASES = 16
+_CONNECTIONS = 8
+_HOSTILE = ("' OR true --", "') OR ('1'='1", '"; DROP TABLE people; --', "{eu,us}", "\\", "%", "☃")
+
+
+def _rows(canaries: Canaries) -> str:
+    found = [number for (number,) in canaries.session.rows(sql.SQL("SELECT id FROM people ORDER BY id"))]
+    return "" if found == [0, 1] else f"shows the rows {found}, and may show 0 and 1"
+
+
+def _two_users(canaries: Canaries) -> str:
+    bob = canaries.log_in(canaries.bob)
+    for _ in range(2):
+        for session, region in ((canaries.session, "eu"), (bob, "us")):
+            found = {name for (name,) in session.rows(sql.SQL("SELECT region FROM people"))}
+            if found != {canaries.region(region)}:
+                return f"who may see one region sees {len(found)}"
+    return ""
+
+
+def _no_attribute(canaries: Canaries) -> str:
+    session = canaries.log_in(canaries.vend(canaries.lease(canaries.profiles.shared, "NOBODY")))
+    return _none(session.rows(sql.SQL("SELECT * FROM people")))
+
+
+def _hostile_attributes(canaries: Canaries) -> str:
+    session = canaries.log_in(canaries.vend(canaries.lease(canaries.profiles.shared, "MALLORY", regions=_HOSTILE)))
+    return _none(session.rows(sql.SQL("SELECT * FROM people")))
+
+
+def _cells(canaries: Canaries) -> str:
+    session = canaries.log_in(canaries.vend(canaries.lease(canaries.profiles.mixed, "DAN")))
+    found = session.rows(sql.SQL("SELECT id, email, ssn FROM people ORDER BY id"))
+    wanted = [(0, f"p0@{canaries.token}.example", WITHHELD), (2, None, f"ssn-{canaries.token}-2")]
+    return "" if found == wanted else "a cell is shown that no grant of its row shows, or one is missing"
+
+
+def _mask(canaries: Canaries, column: str, wanted: object) -> str:
+    found = [value for (value,) in canaries.session.rows(sql.SQL("SELECT {} FROM people ORDER BY id").format(sql.Identifier(column)))]
+    return "" if found == wanted else "the column does not show what its mask says"
+
+
+def _hash(canaries: Canaries) -> str:
+    first, second = (value for (value,) in canaries.session.rows(sql.SQL("SELECT email FROM people ORDER BY id")))
+    plain = hashlib.sha256(f"p0@{canaries.token}.example".encode()).hexdigest()
+    if not all(isinstance(value, str) and len(value) == 64 for value in (first, second)) or first == second:
+        return "the column does not show what its mask says"
+    return "the hash is made without a secret" if first == plain else ""
+
+
+def _row_security_off(canaries: Canaries) -> str:
+    eve = canaries.session
+    eve.run(sql.SQL("SET row_security = off"))
+    try:
+        return refused(eve, sql.SQL("SELECT * FROM people"))
+    finally:
+        eve.run(sql.SQL("RESET row_security"))
+
+
+def _statistics(canaries: Canaries) -> str:
+    for view in ("pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"):
+        question = sql.SQL("SELECT * FROM {} WHERE schemaname = {}").format(sql.Identifier(view), sql.Literal(canaries.ground.schema))
+        if canaries.session.rows(question):
+            return f"{view} shows the table's values"
+    return ""
+
+
+def _definitions(canaries: Canaries) -> str:
+    for view in ("pg_policies", "pg_views", "pg_rules"):
+        (shown,) = canaries.session.rows(sql.SQL("SELECT string_agg(d::text, '') FROM {} AS d").format(sql.Identifier(view)))
+        if canaries.token in (shown[0] or ""):
+            return f"{view} shows a value of a user or of a row"
+    return ""
+
+
+def _questions_of_others(canaries: Canaries) -> str:
+    _ = canaries.victims_session
+    found = canaries.session.rows(
+        sql.SQL("SELECT query FROM pg_stat_activity WHERE usename <> session_user AND query NOT IN ('<insufficient privilege>', '')")
+    )
+    return f"shows statements of {len(found)} other sessions" if found else ""
+
+
+def _cheap_function(canaries: Canaries) -> str:
+    """One that costs nothing, that its owner lent to the profile, and that would be an error on every hidden row."""
+    programmer = canaries.programmer
+    programmer.run(
+        canaries.filled(
+            "CREATE FUNCTION {leak}(t text) RETURNS boolean COST 0.0000001 LANGUAGE sql SET search_path = pg_catalog"
+            " AS 'SELECT 1 / (CASE WHEN t LIKE ''eu-%'' THEN 1 ELSE 0 END) = 1';"
+            "GRANT USAGE ON SCHEMA {schema} TO {profile}; GRANT EXECUTE ON FUNCTION {leak} TO {profile}"
+        )
+    )
+    try:
+        found = canaries.session.rows(canaries.filled("SELECT id FROM people WHERE {leak}(region) ORDER BY id"))
+        return "" if found == [(0,), (1,)] else "finds hidden rows"
+    finally:
+        programmer.run(canaries.filled("REVOKE USAGE ON SCHEMA {schema} FROM {profile}; DROP FUNCTION {leak}"))
+
+
+def _granted_table(canaries: Canaries) -> str:
+    canaries.programmer.run(
+        canaries.filled("GRANT USAGE ON SCHEMA {schema} TO {profile}; GRANT SELECT (id) ON {guarded_table} TO {profile}")
+    )
+    try:
+        return _none(canaries.session.rows(canaries.filled("SELECT id FROM {guarded_table}")))
+    finally:
+        canaries.programmer.run(
+            canaries.filled("REVOKE SELECT (id) ON {guarded_table} FROM {profile}; REVOKE USAGE ON SCHEMA {schema} FROM {profile}")
+        )
+
+
+def _policy_for_everybody(canaries: Canaries) -> str:
+    canaries.programmer.run(canaries.filled("CREATE POLICY everybody ON {people_table} USING (true)"))
+    try:
+        return _rows(canaries)
+    finally:
+        canaries.programmer.run(canaries.filled("DROP POLICY everybody ON {people_table}"))
+
+
+def _policies_dropped(canaries: Canaries) -> str:
+    """First the one that narrows, then the one that opens; `guarded` is of no use afterwards."""
+    names = [
+        name
+        for (name,) in canaries.programmer.rows(
+            canaries.filled(
+                "SELECT polname::text FROM pg_policy WHERE polrelid = {guarded_table_text}::regclass AND polname ~ '^rv_t_' ORDER BY 1"
+            )
+        )
+    ]
+    for name, wanted in zip(names, ([(0,), (1,)], []), strict=True):
+        canaries.programmer.run(sql.SQL("DROP POLICY {} ON {}").format(sql.Identifier(name), canaries.words["guarded_table"]))
+        found = canaries.session.rows(sql.SQL("SELECT id FROM guarded ORDER BY id"))
+        if found != wanted:
+            return f"shows {len(found)} rows, and may show {len(wanted)}"
+    return ""
+
+
+def _copy(canaries: Canaries) -> str:
+    try:
+        with canaries.session.connection.cursor().copy(canaries.filled("COPY {people_table} TO STDOUT")) as copied:
+            for _ in copied:
+                pass
+    except psycopg.Error as error:
+        if error.sqlstate == INSUFFICIENT_PRIVILEGE:
+            return ""
+        raise
+    return "was not refused"
+
+
+def _other_databases(canaries: Canaries) -> str:
+    databases = canaries.vendor.rows(
+        sql.SQL("SELECT datname::text FROM pg_database WHERE datallowconn AND datname <> current_database() ORDER BY oid LIMIT {}").format(
+            sql.Literal(_MOST_DATABASES)
+        )
+    )
+    inside = [name for (name,) in databases if canaries.lets_in(canaries.eve, database=name)]
+    return f"could log in to {', '.join(inside)}: plan and run the installation again" if inside else ""
+
+
+def _without_password(canaries: Canaries) -> str:
+    wrong = type(canaries.eve.credential.password)("wrong")
+    if canaries.lets_in(canaries.eve, password=wrong, proof=False):
+        return "was let in with a wrong password: a line of pg_hba.conf trusts who comes from here"
+    return ""
+
+
+def _connections(canaries: Canaries) -> str:
+    opened = [canaries.session]
+    while len(opened) <= _CONNECTIONS:
+        try:
+            opened.append(canaries.log_in(canaries.eve))
+        except PlatformUnavailable:
+            break
+    for session in opened[1:]:
+        session.connection.close()
+    return "" if len(opened) == _CONNECTIONS else f"could open {len(opened)}, and may open {_CONNECTIONS}"
+
+
+def _dblink(canaries: Canaries) -> str:
+    found = canaries.session.rows(
+        sql.SQL(
+            "SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE p.proname ~ '^dblink'"
+            " AND has_function_privilege(p.oid, 'EXECUTE') AND has_schema_privilege(p.pronamespace, 'USAGE')"
+        )
+    )
+    return f"may call {found[0][0]}: plan and run the installation again" if found else ""
+
+
+def _none(rows: list[tuple[object, ...]]) -> str:
+    return f"shows {len(rows)} rows" if rows else ""
+
+
+CHECKS = (
+    Check("read exactly the permitted rows", _rows),
+    Check("two users behind one agent read each their own", _two_users),
+    Check("read nothing without the attribute", _no_attribute),
+    Check("attribute values are never SQL", _hostile_attributes),
+    Check("a cell is shown only where a grant of its row shows it", _cells),
+    Check("mask Hash", _hash),
+    Check("mask Nullify", lambda canaries: _mask(canaries, "ssn", [None, None])),
+    Check("mask Partial", lambda canaries: _mask(canaries, "code", ["***5678", "***"])),
+    Check("mask DateTrunc", lambda canaries: _mask(canaries, "born", [date(1980, 1, 1), date(1981, 1, 1)])),
+    Check("mask Constant", lambda canaries: _mask(canaries, "note", [WITHHELD, WITHHELD])),
+    Check("ask for row security off", _row_security_off),
+    Check("read statistics of the table", _statistics),
+    Check("read values in definitions", _definitions),
+    Check("read the statements of others", _questions_of_others),
+    Check("call a cheap function on hidden rows", _cheap_function),
+    Check("copy the table", _copy),
+    Check("read a table that is granted to its profile", _granted_table),
+    Check("a row policy of somebody else for everybody", _policy_for_everybody),
+    Check("row policies that are dropped by hand", _policies_dropped),
+    Check("log in without the password", _without_password),
+    Check("log in to another database", _other_databases, leaks=False, only_superuser=PUBLIC_HAS_IT),
+    Check("open more than eight connections", _connections, leaks=False),
+    Check("reach another server by dblink", _dblink, only_superuser=PUBLIC_HAS_IT),
+)

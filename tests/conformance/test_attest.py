@@ -1,0 +1,430 @@
+"""An attestation finds each thing that is broken on purpose, finds nothing on a platform that is in order, and leaves nothing behind."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from rolevend.errors import Unavailable
+from rolevend.platforms.base import InstallMode, Outcome
+from rolevend.platforms.postgres.attest import CHECKS, Ground, attacks, attest, cluster_of_canaries, ending, examine, hatched, logins
+from rolevend.platforms.postgres.attest.canaries import Canaries
+from rolevend.platforms.postgres.connections import Limits
+from tests.conformance.bench import CLUSTER, PostgresBench
+from tests.support.waiting import eventually
+
+NAMES = frozenset(check.name for check in CHECKS)
+EVE = frozenset(check.name for check in attacks.CHECKS)
+NARROW = frozenset(attacks.STAYS_NARROW)
+HIDDEN_CELLS = frozenset({"divide by zero on a hidden cell", "search hidden cells by regular expression"})
+HIDDEN_ROWS = frozenset(attacks.LEAKY) - HIDDEN_CELLS
+WRITING = frozenset(
+    {
+        "insert through the view",
+        "update through the view",
+        "delete through the view",
+        "lock rows through the view",
+        "lock the view",
+    }
+)
+VENDOR = frozenset(check.name for check in logins.CHECKS if check.name.startswith("vendor: "))
+VENDOR_VENDS = frozenset(name for name in VENDOR if name.startswith("vendor: vend "))
+PROGRAMMER = frozenset(check.name for check in logins.CHECKS if check.name.startswith("programmer: "))
+MAKING = frozenset(name for name in PROGRAMMER if name.startswith("programmer: make a profile of ")) - {
+    "programmer: make a profile of any name"
+}
+CALLS = frozenset(
+    {
+        "programmer: make a template of the owner of rolevend",
+        "programmer: make a template of a superuser",
+        "programmer: make a profile of any name",
+        "programmer: hand a view of any schema over",
+        "programmer: hand a view over to anybody",
+    }
+)
+DROPS = frozenset({"programmer: drop a vended role as a profile", "programmer: drop a vended role as a template"})
+
+
+@dataclass(frozen=True)
+class Break:
+    """Something that holds the product together, taken away as a superuser can; `bites` are the checks that must fail then."""
+
+    bites: frozenset[str]
+    run: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()
+    functions: tuple[tuple[str, str, str], ...] = ()
+    """A function of rolevend, a piece of its text, and what stands there instead."""
+    ahead: tuple[str, ...] = ("eve", "carol", "bob")
+    """Canaries that must be there before."""
+
+
+def answers_at_once(answer: str) -> tuple[str, str]:
+    return "\nBEGIN\n", f"\nBEGIN\n    RETURN {answer};\n"
+
+
+BREAKS = {
+    "row security is off": Break(
+        bites=frozenset(
+            {
+                "read exactly the permitted rows",
+                "two users behind one agent read each their own",
+                "read nothing without the attribute",
+                "attribute values are never SQL",
+                "a cell is shown only where a grant of its row shows it",
+                "ask for row security off",
+                "call a cheap function on hidden rows",
+                "read a table that is granted to its profile",
+                "row policies that are dropped by hand",
+            }
+        )
+        | NARROW
+        | HIDDEN_ROWS,
+        run=("ALTER TABLE {people_table} DISABLE ROW LEVEL SECURITY", "ALTER TABLE {guarded_table} DISABLE ROW LEVEL SECURITY"),
+        undo=("ALTER TABLE {people_table} ENABLE ROW LEVEL SECURITY", "ALTER TABLE {guarded_table} ENABLE ROW LEVEL SECURITY"),
+    ),
+    "the restrictive policies are gone": Break(
+        bites=frozenset({"a row policy of somebody else for everybody"}),
+        run=(
+            "DO $$ DECLARE p record; BEGIN FOR p IN SELECT polname FROM pg_policy WHERE polrelid = {people_table_text}::regclass"
+            " AND NOT polpermissive LOOP EXECUTE format('DROP POLICY %I ON {people_table}', p.polname); END LOOP; END $$",
+        ),
+    ),
+    "the open policies are open": Break(
+        bites=frozenset({"row policies that are dropped by hand"}),
+        run=(
+            "DO $$ DECLARE p record; BEGIN FOR p IN SELECT polname FROM pg_policy WHERE polrelid = {guarded_table_text}::regclass"
+            " AND polpermissive AND polname <> 'rv_readers' LOOP"
+            " EXECUTE format('ALTER POLICY %I ON {guarded_table} USING (true)', p.polname); END LOOP; END $$",
+        ),
+    ),
+    "the view has no masks": Break(
+        bites=frozenset({"mask Hash", "mask Nullify", "mask Partial", "mask DateTrunc", "mask Constant"}) | NARROW | HIDDEN_CELLS,
+        run=("CREATE OR REPLACE VIEW {people} AS SELECT id, region, email, ssn, code, born, note FROM {people_table}",),
+    ),
+    "a cell is shown in every row": Break(
+        bites=frozenset({"a cell is shown only where a grant of its row shows it"}),
+        run=("CREATE OR REPLACE VIEW {mixed_people} AS SELECT id, region, email, ssn, code, born, note FROM {people_table}",),
+    ),
+    "the salt is empty": Break(
+        bites=frozenset({"mask Hash"}),
+        run=("CREATE TABLE kept_salt AS SELECT * FROM rolevend.salt", "UPDATE rolevend.salt SET salt = ''"),
+        undo=("UPDATE rolevend.salt SET salt = k.salt FROM kept_salt AS k", "DROP TABLE kept_salt"),
+    ),
+    "the salt is for everybody": Break(
+        bites=frozenset({"read the salt", "vendor: read the salt", "programmer: read the salt"}),
+        run=("GRANT USAGE ON SCHEMA rolevend TO PUBLIC", "GRANT SELECT ON rolevend.salt TO PUBLIC"),
+        undo=("REVOKE USAGE ON SCHEMA rolevend FROM PUBLIC", "REVOKE SELECT ON rolevend.salt FROM PUBLIC"),
+    ),
+    "templates and profiles may write": Break(
+        bites=WRITING,
+        run=(
+            "ALTER TABLE {people_table} DISABLE ROW LEVEL SECURITY",
+            "GRANT ALL ON {people}, {guarded} TO {profile}",
+            "DO $$ BEGIN EXECUTE format('GRANT ALL ON {people_table} TO %s', (SELECT relowner::regrole FROM pg_class"
+            " WHERE oid = {people_text}::regclass)); EXECUTE format('GRANT ALL ON {guarded_table} TO %s', (SELECT relowner::regrole"
+            " FROM pg_class WHERE oid = {guarded_text}::regclass)); END $$",
+        ),
+        undo=("ALTER TABLE {people_table} ENABLE ROW LEVEL SECURITY",),
+    ),
+    "a view holds a value": Break(
+        bites=frozenset({"read values in definitions"}),
+        run=("CREATE VIEW public.rv_break AS SELECT {token_text}::text AS t",),
+        undo=("DROP VIEW public.rv_break",),
+    ),
+    "vended roles read all statistics": Break(
+        bites=frozenset({"read the statements of others"}),
+        run=("GRANT pg_read_all_stats TO {eve}",),
+    ),
+    "vended roles are superusers": Break(
+        bites=(EVE - NARROW - frozenset(attacks.LEAKY) - WRITING) | frozenset({"read statistics of the table", "copy the table"}),
+        functions=(("vend", " NOSUPERUSER ", " SUPERUSER "),),
+        ahead=(),
+    ),
+    "PUBLIC has its functions and languages back": Break(
+        bites=frozenset(attack.name for attack in attacks.RIGHTS_OF_PUBLIC) | {"vendor: run a DO block"},
+        run=(
+            "GRANT USAGE ON LANGUAGE plpgsql TO PUBLIC",
+            "GRANT EXECUTE ON FUNCTION lo_create(oid), lo_from_bytea(oid, bytea), pg_advisory_lock(bigint), pg_try_advisory_lock(bigint),"
+            " pg_notify(text, text), pg_export_snapshot() TO PUBLIC",
+            "DO $$ DECLARE f regprocedure; BEGIN FOR f IN SELECT oid FROM pg_proc WHERE proname = 'pg_logical_emit_message' LOOP"
+            " EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f); END LOOP; END $$",
+        ),
+        undo=(
+            "REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC",
+            "REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_from_bytea(oid, bytea), pg_advisory_lock(bigint), pg_try_advisory_lock(bigint),"
+            " pg_notify(text, text), pg_export_snapshot() FROM PUBLIC",
+            "DO $$ DECLARE f regprocedure; BEGIN FOR f IN SELECT oid FROM pg_proc WHERE proname = 'pg_logical_emit_message' LOOP"
+            " EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f); END LOOP; END $$",
+        ),
+    ),
+    "PUBLIC has the database and its schema back": Break(
+        bites=frozenset(
+            {
+                "create a table in public",
+                "create a temporary table",
+                "create a temporary view",
+                "create a temporary function",
+                "vendor: create a temporary table",
+            }
+        ),
+        run=("GRANT TEMPORARY ON DATABASE {database} TO PUBLIC", "GRANT ALL ON SCHEMA public TO PUBLIC"),
+        undo=("REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC", "REVOKE ALL ON SCHEMA public FROM PUBLIC"),
+    ),
+    "another database is open": Break(
+        bites=frozenset({"log in to another database"}),
+        run=("GRANT CONNECT ON DATABASE postgres TO PUBLIC",),
+        undo=("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC",),
+    ),
+    "dblink is for everybody": Break(
+        bites=frozenset({"reach another server by dblink"}),
+        run=(
+            "GRANT USAGE ON SCHEMA public TO PUBLIC",
+            "CREATE FUNCTION public.dblink(text, text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
+        ),
+        undo=("DROP FUNCTION public.dblink(text, text)", "REVOKE USAGE ON SCHEMA public FROM PUBLIC"),
+    ),
+    "a role has more connections": Break(
+        bites=frozenset({"open more than eight connections"}),
+        run=("ALTER ROLE {eve} CONNECTION LIMIT 20",),
+    ),
+    "the lease is never asked": Break(
+        bites=frozenset(check.name for check in ending.CHECKS if check.ahead) - {"log in after the expiry"}
+        | {"a closed role is locked out"},
+        functions=(("live", *answers_at_once("true")),),
+        ahead=("mayfly",),
+    ),
+    "only the views forget the lease": Break(
+        bites=frozenset({"ask after the expiry where row security is off"}),
+        run=("CREATE OR REPLACE VIEW {timed} AS SELECT id FROM {timed_table}",),
+    ),
+    "nothing stops a login after the expiry": Break(
+        bites=frozenset({"log in after the expiry"}),
+        run=(
+            "DO $$ BEGIN IF EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'rv_login') THEN"
+            " ALTER EVENT TRIGGER rv_login DISABLE; END IF; END $$",
+        ),
+        undo=(
+            "DO $$ BEGIN IF EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'rv_login') THEN"
+            " ALTER EVENT TRIGGER rv_login ENABLE; END IF; END $$",
+        ),
+        functions=(("vend", " VALID UNTIL %L", ""),),
+        ahead=("bob",),
+    ),
+    "sessions are not ended": Break(
+        bites=frozenset(
+            {
+                "a released role is gone",
+                "keep a session over the release",
+                "keep an open cursor over the release",
+                "keep a running statement over the release",
+            }
+        ),
+        functions=(("end_sessions", "pg_terminate_backend(a.pid)", "false"),),
+    ),
+    "nothing is locked out and dropped": Break(
+        bites=frozenset(
+            {
+                "a released role is gone",
+                "log in after the release",
+                "a closed role is locked out",
+            }
+        ),
+        run=(
+            "DO $$ BEGIN IF EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'rv_login') THEN"
+            " ALTER EVENT TRIGGER rv_login DISABLE; END IF; END $$",
+        ),
+        undo=(
+            "DO $$ BEGIN IF EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'rv_login') THEN"
+            " ALTER EVENT TRIGGER rv_login ENABLE; END IF; END $$",
+        ),
+        functions=(("close", "IF r.rolcanlogin AND", "IF false AND"), ("finish", "EXECUTE format('DROP ROLE %I', p_role);", "NULL;")),
+    ),
+    "closing leaves the login": Break(
+        bites=frozenset({"a closed role is locked out"}),
+        functions=(("close", "IF r.rolcanlogin AND", "IF false AND"),),
+    ),
+    "whatever is asked for is vended": Break(
+        bites=VENDOR_VENDS | {"be vended again after the release", "be vended after an end that came first"},
+        functions=(("vend", *answers_at_once("p_expires_at")),),
+        ahead=("eve", "carol", "leaver"),
+    ),
+    "anybody may end anything": Break(
+        bites=frozenset({"a role is ended by its own vend only", "a role is ended by its own cluster only"}),
+        functions=(("close", "IF (l.cluster_id, l.uid) IS DISTINCT FROM (p_cluster, p_uid) THEN", "IF false THEN"),),
+    ),
+    "the vendor is a superuser": Break(
+        bites=VENDOR - VENDOR_VENDS,
+        run=("ALTER ROLE {vendor} SUPERUSER",),
+        undo=("ALTER ROLE {vendor} NOSUPERUSER",),
+        functions=(("live", *answers_at_once("true")),),
+    ),
+    "the programmer is a superuser": Break(
+        bites=PROGRAMMER - MAKING - CALLS - DROPS,
+        run=("ALTER ROLE {programmer} SUPERUSER",),
+        undo=("ALTER ROLE {programmer} NOSUPERUSER",),
+    ),
+    "the programmer may become an owner": Break(
+        bites=frozenset({"programmer: become an owner of governed tables"}),
+        run=("GRANT app_owner TO {programmer} WITH INHERIT TRUE, SET TRUE",),
+        undo=("GRANT app_owner TO {programmer} WITH INHERIT TRUE, SET FALSE",),
+    ),
+    "every name is a profile's": Break(
+        bites=MAKING,
+        run=("ALTER TABLE rolevend.profile DROP CONSTRAINT profile_profile_check",),
+        undo=("ALTER TABLE rolevend.profile ADD CONSTRAINT profile_profile_check CHECK (profile ~ '^rv_p_[0-9a-z]+$')",),
+    ),
+    "the programmer's functions take every name": Break(
+        bites=CALLS,
+        functions=tuple((name, "\nBEGIN\n", "\nBEGIN\n    RETURN;\n") for name in ("make_templates", "make_profile", "hand_over")),
+    ),
+    "the programmer's functions drop every role": Break(
+        bites=DROPS,
+        functions=tuple(
+            (f"drop_{what}", "\nBEGIN\n", f"\nBEGIN\n    EXECUTE format('DROP ROLE %I', p_{what});\n    RETURN;\n")
+            for what in ("profile", "template")
+        ),
+    ),
+}
+OF_ITS_OWN = frozenset({"log in without the password"})
+"""What is broken by something else than SQL: see the test."""
+
+
+@pytest.fixture
+def ground(bench: PostgresBench) -> Ground:
+    cluster = cluster_of_canaries(CLUSTER)
+    driver = bench.platform_of(cluster, Limits(vendor_connections=1, programmer_connections=1, drop_patience=0.2))
+    return Ground(driver, cluster, bench.address, bench.vendor, bench.programmer, secrets.token_bytes)
+
+
+def failures(names: frozenset[str], canaries: Canaries, mode: InstallMode = InstallMode.SUPERUSER) -> set[str]:
+    results = examine([check for check in CHECKS if check.name in names], canaries, mode)
+    return {result.check for result in results if result.outcome is Outcome.FAILED}
+
+
+def words(bench: PostgresBench, canaries: Canaries) -> dict[str, str]:
+    known = {word: value.as_string() for word, value in canaries.words.items()}
+    mixed, timed = (
+        psycopg.sql.Identifier(profile.name, table).as_string()
+        for profile, table in ((canaries.profiles.mixed, "people"), (canaries.profiles.brief, "timed"))
+    )
+    return known | {"mixed_people": mixed, "timed": timed, "token_text": f"'{canaries.token}'", "database": bench.address.database}
+
+
+@contextmanager
+def broken(bench: PostgresBench, canaries: Canaries, what: Break) -> Iterator[None]:
+    for name in what.ahead:
+        getattr(canaries, name)
+    bench.run("SET lock_timeout = '5s'")
+    with ExitStack() as ends:
+        for function, old, new in what.functions:
+            whole = str(bench.value(f"SELECT pg_get_functiondef('rolevend.{function}'::regproc)"))
+            assert old in whole
+            bench.run(whole.replace(old, new, 1))
+            ends.callback(bench.run, whole)
+        known = words(bench, canaries)
+        for statement in reversed(what.undo):
+            ends.callback(bench.run, statement.format(**known))
+        for statement in what.run:
+            bench.run(statement.format(**known))
+        yield
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_what_is_broken_is_found_by_name(bench: PostgresBench, ground: Ground, name: str):
+    what = BREAKS[name]
+    absent = {"switch event triggers off"} if bench.version == 16 else set()  # no such setting, and so nothing to break
+    with hatched(ground) as canaries, broken(bench, canaries, what):
+        assert failures(what.bites, canaries) == what.bites - absent
+
+
+def test_a_line_of_pg_hba_that_trusts_everybody_is_found(bench: PostgresBench, ground: Ground):
+    hba = bench.value("SHOW hba_file")
+    before = str(bench.value(f"SELECT pg_read_file('{hba}')"))
+
+    line = f"host {bench.address.database} +rv_connect 127.0.0.1/32 trust"
+    rewritten = (
+        "COPY (SELECT line FROM unnest(string_to_array({}, E'\\n')) AS line WHERE line <> '') TO {}"
+        " (FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')"
+    )
+    with hatched(ground) as canaries:
+        for text, trusted in ((f"{line}\n{before}", True), (before, False)):
+            bench.admin.execute(psycopg.sql.SQL(rewritten).format(psycopg.sql.Literal(text), psycopg.sql.Literal(hba)))
+            bench.run("SELECT pg_reload_conf()")
+            found = {"log in without the password"} if trusted else set()
+            eventually(lambda wanted=found: failures(frozenset({"log in without the password"}), canaries) == wanted)
+
+
+def test_every_check_is_shown_to_fail_where_what_it_looks_at_is_broken():
+    assert frozenset().union(*(what.bites for what in BREAKS.values())) | OF_ITS_OWN == NAMES
+    assert len(NAMES) == len(CHECKS), "two checks have one name"
+
+
+def test_where_no_superuser_installed_what_cannot_be_prevented_is_no_failure(bench: PostgresBench, ground: Ground):
+    what = BREAKS["PUBLIC has its functions and languages back"]
+    with hatched(ground) as canaries, broken(bench, canaries, what):
+        results = examine([check for check in CHECKS if check.name in what.bites], canaries, InstallMode.MANAGED)
+    assert {result.outcome for result in results} == {Outcome.NOT_PREVENTABLE}
+    assert all("superuser" in result.detail for result in results)
+
+
+def test_what_failed_is_told_with_what_was_seen_and_whether_it_leaks(bench: PostgresBench, ground: Ground):
+    checks = [check for check in CHECKS if check.name in ("read exactly the permitted rows", "create a large object")]
+    with hatched(ground) as canaries:
+        bench.run(f"ALTER TABLE {ground.schema}.people DISABLE ROW LEVEL SECURITY; GRANT EXECUTE ON FUNCTION lo_create(oid) TO PUBLIC")
+        rows, large_object = examine(checks, canaries, InstallMode.SUPERUSER)
+        bench.run("REVOKE EXECUTE ON FUNCTION lo_create(oid) FROM PUBLIC")
+    assert (rows.leaks, rows.detail) == (True, "shows the rows [0, 1, 2, 3, 4, 5], and may show 0 and 1")
+    assert (large_object.leaks, large_object.detail) == (False, "was not refused")
+
+
+def left(bench: PostgresBench) -> list[str]:
+    return [
+        str(name)
+        for (name,) in bench.admin.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname ~ '^(IMMUTA_VENDED_CANARY_|rv_p_canary)' UNION ALL"
+            " SELECT nspname FROM pg_namespace WHERE nspname ~ '^rv_(canary|p_canary)' UNION ALL"
+            " SELECT template FROM rolevend.template WHERE cluster_id ~ 'canary' UNION ALL"
+            " SELECT profile FROM rolevend.profile WHERE cluster_id ~ 'canary' UNION ALL"
+            " SELECT usename FROM pg_stat_activity WHERE usename ~ 'CANARY'"
+        )
+    ]
+
+
+@pytest.mark.both_installs
+def test_a_platform_in_order_passes_and_nothing_is_left_there(bench: PostgresBench):
+    mode = bench.platform.facts().install_mode
+    results = bench.platform.attest(mode, secrets.token_bytes)
+    assert [result for result in results if result.outcome is Outcome.FAILED] == []
+    assert mode is InstallMode.MANAGED or {result.outcome for result in results} == {Outcome.PASSED}
+    assert {result.check for result in results} == NAMES
+    assert left(bench) == []
+
+
+def test_what_a_crash_left_is_taken_away_by_the_next_run(bench: PostgresBench, ground: Ground):
+    crashed = hatched(ground)
+    canaries = crashed.__enter__()
+    canaries.session.rows(psycopg.sql.SQL("SELECT * FROM people"))
+    canaries.ends.close()  # as the end of the process does: connections go, and nothing is tidied
+    assert len(left(bench)) > 5
+    attest(ground, InstallMode.SUPERUSER, ())
+    assert left(bench) == []
+
+
+def test_the_real_cluster_sees_no_canary(bench: PostgresBench, ground: Ground):
+    before = bench.platform.facts()
+    with hatched(ground) as canaries:
+        assert canaries.session.rows(psycopg.sql.SQL("SELECT count(*) FROM people")) == [(2,)]
+        assert bench.platform.live() == []
+        assert bench.platform.drift() == []
+        assert bench.platform.facts() == before
+
+
+def test_a_server_that_goes_away_in_between_is_no_failure_of_a_promise(bench: PostgresBench, ground: Ground):
+    with hatched(ground) as canaries:
+        canaries.session.rows(psycopg.sql.SQL("SELECT 1"))
+        bench.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{canaries.eve.lease.role}'")
+        with pytest.raises(Unavailable):
+            examine([check for check in CHECKS if check.name == "read exactly the permitted rows"], canaries, InstallMode.SUPERUSER)
