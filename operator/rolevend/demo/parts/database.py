@@ -16,6 +16,8 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Literal, Protocol, Self
 
+import psycopg
+
 from rolevend.demo.parts.account import reachable, unprivileged_account
 from rolevend.demo.parts.certificates import Authority, KeyPair
 from rolevend.demo.parts.connection import Connection
@@ -85,6 +87,20 @@ class PostgresServer:
             **settings,
         }
         self._directory: Path | None = None
+        self._primary: PostgresServer | None = None
+
+    @classmethod
+    def standby_of(cls, primary: "PostgresServer") -> Self:
+        """One that follows `primary`, which runs, with the same superuser and the same authority, until `promote`."""
+        standby = cls(primary._version, fsync=False)
+        standby._primary, standby._authority = primary, primary._authority
+        standby._superuser = replace(primary._superuser, port=standby._superuser.port)
+        return standby
+
+    def promote(self) -> None:
+        """Return when it takes writes."""
+        with psycopg.connect(self._superuser.dsn, autocommit=True) as connection:
+            connection.execute("SELECT pg_promote()")
 
     @property
     def version(self) -> int:
@@ -192,6 +208,9 @@ class PostgresServer:
         """Make the folder, and in it a database cluster with one superuser."""
         self._directory = self._make_directory()
         self._programs = postgres_programs(self._version, self._account, self._directory)
+        if self._primary is not None:
+            self._copy(self._primary)
+            return
         self._data.mkdir(mode=0o700)
         self._give_away(self._data)
         password = self.directory / "password"
@@ -209,6 +228,16 @@ class PostgresServer:
             password.unlink()
         if self._authority is not None:
             self._protect(self._authority)
+
+    def _copy(self, primary: "PostgresServer") -> None:
+        """By the server's own means, with its certificate."""
+        self._data.mkdir(mode=0o700)
+        self._give_away(self._data)
+        self._program(
+            "pg_basebackup",
+            *(f"--pgdata={self._data}", f"--dbname={primary.superuser.dsn}"),
+            *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+        ).run(_TIMEOUT)
 
     def _protect(self, authority: Authority) -> None:
         """Nobody gets in without TLS, and who gets in can tell who we are."""

@@ -88,14 +88,16 @@ class Pool:
         self._failures = _Failures()
 
     def run(self, attempt: str, work: Callable[[Connection], Result]) -> Result:
-        """The result of `work`, which must be safe to run twice: a connection that the server has closed meanwhile is
-        noticed only in use, and then `work` gets another one."""
+        """The result of `work`, which must be safe to run twice: a connection that the server has closed meanwhile, or that leads
+        to a standby, is noticed only in use, and then `work` gets another one."""
         try:
             try:
                 return self._once(work)
             except _Lost:
                 self._opened().check()
-                return self._once(work)
+            except (ReadOnlyServer, psycopg.errors.ReadOnlySqlTransaction):
+                self._opened().drain()  # the name may lead to the primary by now, where these connections never would
+            return self._once(work)
         except psycopg.Error as error:
             raise explained(translated(attempt, error), self._address) from error
 
@@ -127,9 +129,6 @@ class Pool:
         except psycopg.OperationalError as error:
             if connection.broken:
                 raise _Lost(*error.args) from error
-            raise
-        except (ReadOnlyServer, psycopg.errors.ReadOnlySqlTransaction):
-            pool.drain()  # the name may lead to the primary by now, and these connections never would
             raise
         finally:
             pool.putconn(connection)
