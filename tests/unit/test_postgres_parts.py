@@ -87,6 +87,8 @@ SELECT ';', ";" /* ; */ , '--';
             "CREATE ROLE rv_owner NOLOGIN SUPERUSER",
             "CREATE OR REPLACE FUNCTION rolevend.on_login() RETURNS event_trigger",
             "CREATE EVENT TRIGGER rv_login ON login EXECUTE FUNCTION rolevend.on_login()",
+            "CREATE OR REPLACE FUNCTION rolevend.on_alter_table() RETURNS event_trigger",
+            "CREATE EVENT TRIGGER rv_guard ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION rolevend.on_alter_table()",
             'GRANT EXECUTE ON FUNCTION pg_catalog.pg_advisory_lock(bigint), pg_catalog.pg_advisory_unlock(bigint) TO "p"',
         ]
         assert [text for text in managed if text not in superuser] == [

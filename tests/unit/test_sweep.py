@@ -40,6 +40,12 @@ def test_the_grace_begins_anew_for_a_role_that_was_claimed_meanwhile():
     assert orphans.sweep([role("a")], uids(), uids(), START + 2 * GRACE) == NOTHING
 
 
+def test_a_role_that_the_platform_locked_out_by_itself_ends_its_object():
+    found = Orphans(GRACE).sweep([role("a", closed=True), role("b")], uids("a", "b"), uids("a", "b"), START)
+
+    assert found == Sweep((), (Uid("a"),))
+
+
 def test_a_role_that_was_closed_already_needs_no_grace():
     assert Orphans(GRACE).sweep([role("a", closed=True)], uids(), uids(), START) == Sweep((orphan("a"),), ())
 

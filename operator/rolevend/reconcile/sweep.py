@@ -91,8 +91,9 @@ class Sweeper:
             found = orphans.sweep(live, claimed, ready, self._now())
             await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans))
             for uid in found.vanished:
-                if (standing := self._lifecycle.roles.get(uid)) is not None and standing.ending_since is None:
-                    await self._lifecycle.revoke(standing, "Sweep", f"role {standing.role} is gone from {name}, and not by us")
+                standing = self._lifecycle.roles.get(uid)
+                if standing is not None and standing.ending_since is None and standing.request.expires_at > self._now():
+                    await self._lifecycle.revoke(standing, "Sweep", f"role {standing.role} is gone or locked out on {name}, and not by us")
             kept = frozenset(ProfileName(each.profile) for each in self._lifecycle.roles.on(name) if each.profile)
             await executor.collect(kept, self._now() - timedelta(seconds=self._settings.profile_unused_seconds))
         except RolevendError as error:

@@ -13,7 +13,7 @@ class Sweep:
     orphans: tuple[Ending, ...]
     """On the platform, and no object claims it: drop."""
     vanished: tuple[Uid, ...]
-    """An object says that its role lives, and the platform has none: end the object."""
+    """An object says that its role lives, and the platform has none, or has locked it out by itself: end the object."""
 
 
 class Orphans:
@@ -29,7 +29,7 @@ class Orphans:
         unclaimed = {live.role: live for live in roles if live.uid not in claimed}
         self._since = {role: self._since.get(role, now) for role in unclaimed}
         ripe = [live for role, live in unclaimed.items() if now - self._since[role] >= self._grace or live.closed]
-        there = {live.uid for live in roles}
+        there = {live.uid for live in roles if not live.closed}
         return Sweep(
             tuple(Ending(live.role, live.uid, EndReason.ORPHANED) for live in ripe),
             tuple(uid for uid in sorted(ready) if uid not in there),

@@ -13,6 +13,7 @@ from psycopg import sql
 from rolevend.platforms.postgres.files import installation
 from rolevend.platforms.postgres.survey import Options, Right, Survey
 
+_MADE_TRIGGER = re.compile(r"CREATE EVENT TRIGGER (\w+) ON (\w+)")
 _MADE_ROLE = re.compile(r'CREATE ROLE ("(?:[^"]|"")+"|\w+)')
 
 
@@ -38,9 +39,14 @@ def _files(survey: Survey, options: Options) -> Iterator[Statement]:
         role = _MADE_ROLE.match(text)
         if role is not None and role[1] in there:
             continue
-        if text.startswith("CREATE EVENT TRIGGER") and (survey.server.has_login_trigger or survey.server.version_number < 170000):
+        trigger = _MADE_TRIGGER.match(text)
+        if trigger is not None and (trigger[1] in survey.server.event_triggers or not _knows(survey, trigger[2])):
             continue
         yield Statement(text, why)
+
+
+def _knows(survey: Survey, event: str) -> bool:
+    return event != "login" or survey.server.version_number >= 170000
 
 
 def _hardening(survey: Survey) -> Iterator[Statement]:

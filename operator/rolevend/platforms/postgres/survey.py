@@ -58,7 +58,8 @@ class Server:
     may_look: bool
     """Into the tables of the installation that is there."""
     has_schema: bool
-    has_login_trigger: bool
+    event_triggers: tuple[str, ...]
+    """Ours."""
     other_database: str | None
 
 

@@ -16,7 +16,7 @@ SELECT current_setting('server_version_num')::integer AS version_number,
        v.oid IS NOT NULL AS is_installed,
        coalesce(has_schema_privilege(v.relnamespace, 'USAGE') AND has_table_privilege(v.oid, 'SELECT'), true) AS may_look,
        EXISTS (SELECT FROM pg_namespace WHERE nspname = 'rolevend') AS has_schema,
-       EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'rv_login') AS has_login_trigger,
+       ARRAY(SELECT evtname::text FROM pg_event_trigger WHERE evtname LIKE 'rv\_%' ORDER BY 1) AS event_triggers,
        (SELECT d.datname::text
           FROM pg_database AS d
          WHERE d.datname <> current_database()
