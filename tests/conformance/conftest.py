@@ -11,19 +11,15 @@ from rolevend.platforms.base import InstallMode
 from tests.conformance.bench import PostgresBench, installed
 
 VERSIONS = (16, 17, 18)
+MANAGED_VERSIONS = (16, 18)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "install_mode" in metafunc.fixturenames:
         both = metafunc.definition.get_closest_marker("both_installs") is not None
-        modes = tuple(InstallMode) if both else (InstallMode.SUPERUSER,)
-        metafunc.parametrize(
-            ("postgres", "install_mode"),
-            [(version, mode) for version in VERSIONS for mode in modes],
-            indirect=True,
-            scope="session",
-            ids=[f"postgres{version}{'' if mode is InstallMode.SUPERUSER else '-managed'}" for version in VERSIONS for mode in modes],
-        )
+        managed = {f"postgres{version}-managed": (version, InstallMode.MANAGED) for version in MANAGED_VERSIONS if both}
+        benches = {f"postgres{version}": (version, InstallMode.SUPERUSER) for version in VERSIONS} | managed
+        metafunc.parametrize(("postgres", "install_mode"), benches.values(), indirect=True, scope="session", ids=benches)
     elif "postgres" in metafunc.fixturenames:
         metafunc.parametrize("postgres", VERSIONS, indirect=True, scope="session", ids=[f"postgres{version}" for version in VERSIONS])
 
@@ -51,6 +47,8 @@ def installed_bench(postgres: DatabaseServer, install_mode: InstallMode) -> Iter
 @pytest.fixture
 def bench(installed_bench: PostgresBench) -> Iterator[PostgresBench]:
     """Nothing of an earlier test is live in it."""
+    if installed_bench.standing is not None:
+        installed_bench.tidy()
     yield installed_bench
     installed_bench.tidy()
 
