@@ -1,8 +1,10 @@
 """What an audit event tells: everything that the decision read and gave, within bounds, and the same event when a step runs twice."""
 
 import json
+import secrets
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,11 +18,13 @@ from rolevend.policy.expression import Condition
 from rolevend.policy.mask import Clear, Hash, Partial
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement
+from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.record import Record
+from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End, Event, as_json, denied, dropped, granted, orphan_dropped
 from rolevend.vending.directory import Directory, Granted, Sources
 from rolevend.vending.evidence import given
-from tests.support import registered
+from tests.support import painted, registered
 from tests.support.policies import policy
 from tests.support.registered import AGENT, ANNA, MINE, NOW, PERSON, REQUEST, WAREHOUSE, shapes
 
@@ -294,3 +298,26 @@ async def test_the_end_of_an_orphan_waits_until_it_can_be_written(trail: Trail):
 
 def test_the_agent_of_a_request_is_named_in_full():
     assert as_json(grant().body)["agent"] == str(ObjectName("agents", "finbot"))
+
+
+async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_restart(trail: Trail):
+    picture = painted.paint(replace(painted.OBJECTS, people=[]))
+    body = painted.raw("VendedRole", "ask", "agents", ("spec.user", {"issuer": "idp", "subject": "anna"}), ("spec.expirationSeconds", 900))
+    body["spec"] |= {"agentRef": {"name": "finbot"}, "platformRefs": [{"name": "warehouse"}]}
+    nothing: Any = None
+
+    async def started_and_asked() -> dict[str, Any]:
+        """By a process that remembers nothing."""
+        record = Record(trail, Free(), lambda: NOW)
+        observed: Any = SimpleNamespace(directory=picture.directory)
+        return (await Lifecycle(nothing, observed, nothing, nothing, record, Metrics(), lambda: NOW, secrets.token_bytes).vend(body)).status
+
+    body["status"] = await started_and_asked()
+    assert [each.type.rpartition(".")[2] for each in trail.events] == ["denied"]
+
+    await started_and_asked()
+    assert len(trail.events) == 1
+
+    body["status"]["conditions"][0]["message"] = "another one"
+    await started_and_asked()
+    assert len(trail.events) == 2

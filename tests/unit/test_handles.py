@@ -37,6 +37,8 @@ class ApiServer:
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Body:
         self.requests += 1
+        if self.forbidden:
+            raise NotPermitted("no")
         if name not in self.kept:
             raise NotFound(name)
         return self.kept[name]
@@ -128,5 +130,5 @@ async def test_what_is_no_record_of_ours_is_not_believed(server: ApiServer, spoi
 async def test_a_right_that_is_missing_is_named(server: ApiServer):
     server.forbidden = True
 
-    with pytest.raises(NotPermitted, match="may not write ConfigMaps in namespace rolevend-system: upgrade the chart"):
+    with pytest.raises(NotPermitted, match="may not keep ConfigMaps in namespace rolevend-system: upgrade the chart"):
         await records(server).claim(LEASE, UserHandle("ANNA"))

@@ -40,6 +40,17 @@ class HandleRecords:
         fact = (kind, *claim.values())
         if fact in self._known:
             return
+        try:
+            kept = await self._read(kind, claim["handle"]) or await self._write(kind, claim)
+        except NotPermitted as error:
+            raise NotPermitted(f"the operator may not keep ConfigMaps in namespace {self._namespace}: upgrade the chart") from error
+        if kept != claim:
+            where = f"ConfigMap {self._namespace}/{_name(kind, claim['handle'])}"
+            raise Conflict(f"{taken.format(**kept)} for ever, by {where}: a handle is never given to somebody else; choose another one")
+        self._known.add(fact)
+
+    async def _write(self, kind: str, claim: dict[str, str]) -> dict[str, str]:
+        """What stands there now: somebody else may have been faster."""
         name = _name(kind, claim["handle"])
         body = {
             "apiVersion": "v1",
@@ -51,13 +62,8 @@ class HandleRecords:
         try:
             await self._cluster.create(CONFIG_MAPS, body, self._namespace)
         except AlreadyExists:
-            kept = _data(await self._cluster.get(CONFIG_MAPS, name, self._namespace), kind)
-            if kept != claim:
-                way_out = "a handle is never given to somebody else; choose another one"
-                raise Conflict(f"{taken.format(**kept)} for ever, by ConfigMap {self._namespace}/{name}: {way_out}") from None
-        except NotPermitted as error:
-            raise NotPermitted(f"the operator may not write ConfigMaps in namespace {self._namespace}: upgrade the chart") from error
-        self._known.add(fact)
+            return _data(await self._cluster.get(CONFIG_MAPS, name, self._namespace), kind)
+        return claim
 
     async def _read(self, kind: str, handle: str) -> dict[str, str] | None:
         try:

@@ -1,1 +1,1 @@
-"""Metrics, logs and probes. Never a user in a label, never a secret in a log."""
+"""Metrics, logs, probes and the audit events. Never a user in a label, never a secret in a log."""

@@ -33,7 +33,7 @@ class EventType(enum.StrEnum):
     """A request is granted, and its role is made. Written before the role exists, so there is no role without it; a vend that fails
     for good leaves it without a role."""
     DENIED = "dev.rolevend.denied"
-    """A request is refused. Written again only when the reason or the message is another one."""
+    """A request is refused. Tried again, it is told again only when the reason or the message is another one, or after a restart."""
     DROPPED = "dev.rolevend.dropped"
     """A role was looked for and is gone, with its sessions. Written before the VendedRole goes."""
 
