@@ -64,6 +64,17 @@ def test_an_agent_that_crashed_gives_its_role_back(tenant: Tenant, bounded: Aske
     assert any(reason == "Dropped" and "Released by IdleRelease" in text for reason, text in bounded.events())
 
 
+def test_a_role_that_the_platform_locked_out_by_itself_ends(tenant: Tenant, bounded: Asked):
+    """Row security that is off for a moment only: no look finds it, and the platform has locked the role out all the same."""
+    tenant.site.warehouse.ask("ALTER TABLE claims.people DISABLE ROW LEVEL SECURITY; ALTER TABLE claims.people ENABLE ROW LEVEL SECURITY")
+
+    bounded.gone()
+
+    assert tenant.site.warehouse.ended(bounded.role) == "Revoked"
+    again = tenant.ask(namespace=BOUNDED).ready()
+    assert again.rows("SELECT count(*) FROM people") == [(2,)]
+
+
 def test_an_agent_that_is_at_work_keeps_its_role_also_over_a_restart_of_the_operator(tenant: Tenant, bounded: Asked):
     idle = tenant.ask(namespace=BOUNDED).ready()
     with tenant.site.warehouse.session(bounded.login()) as session:
