@@ -85,6 +85,7 @@ def test_the_whole_story(service: Service):
     the_installation_takes_nothing_from_anybody_and_says_what_it_lacks(service)
     installing_again_changes_nothing(service)
     nobody_else_installs_over_it(service)
+    who_becomes_a_superuser_changes_over(service)
 
 
 def whoever_has_not_the_rights_is_refused(service: Service):
@@ -186,6 +187,16 @@ def nobody_else_installs_over_it(service: Service):
     service.run("GRANT rv_vendor, rv_programmer TO successor WITH ADMIN TRUE, INHERIT FALSE")
     service.run("GRANT app_owner TO successor WITH ADMIN TRUE, INHERIT FALSE")
     service.install(service.connect("successor"))
+
+
+def who_becomes_a_superuser_changes_over(service: Service):
+    service.run("ALTER ROLE rv_owner SUPERUSER")
+    service.install(service.provider)
+    platform = service.platform()
+    facts = platform.facts()
+    platform.close()
+    assert facts.install_mode is InstallMode.SUPERUSER
+    assert not any(word in text for text in facts.limitations for word in ("PUBLIC", "live roles", "installation again", "missing"))
 
 
 @pytest.mark.both_installs
