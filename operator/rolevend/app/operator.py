@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Never, TypeVar
@@ -230,6 +231,7 @@ async def _run_kopf(settings: Settings, lifecycle: Lifecycle) -> None:
 
     if settings.kubeconfig is not None:
         os.environ["KUBECONFIG"] = settings.kubeconfig  # kopf's own login reads nothing else
+    os.environ.setdefault("POD_ID", socket.gethostname())  # or kopf asks for the name of the user, and a pod's user has none
     kopf_settings = kopf.OperatorSettings()
     configure(kopf_settings)
     tasks = await kopf.spawn_tasks(registry=handlers, settings=kopf_settings, clusterwide=True, standalone=True)
