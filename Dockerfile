@@ -19,7 +19,7 @@ LABEL org.opencontainers.image.title="rolevend" \
       org.opencontainers.image.description="Vends short-lived, least-privilege database roles to AI agents that act on behalf of a person" \
       org.opencontainers.image.licenses="Apache-2.0"
 # Nothing is installed in a running container: the root file system is read-only there.
-RUN pip uninstall --yes --quiet --root-user-action ignore pip
+RUN pip uninstall --yes --quiet --root-user-action ignore pip && rm -rf "$(python -c 'import ensurepip; print(*ensurepip.__path__)')"
 COPY --from=build /opt/rolevend /opt/rolevend
 ENV PATH=/opt/rolevend/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # By number, so that kubelet can see that it is not root.

@@ -22,8 +22,8 @@ dev: $(STAMP) ## The same, and leave everything up to try by hand
 test: $(STAMP) ## Run every test on real parts
 	$(BIN)/python -m pytest $(ARGS)
 
-e2e: $(STAMP) ## Run the end-to-end tests alone: the demo, its broken variants, the README's commands
-	$(BIN)/python -m pytest tests/e2e $(ARGS)
+e2e: $(STAMP) ## Install the image and the chart on a cluster with pods, and use them: a named one, kind, or (as root) a node of our own
+	$(BIN)/python -m pytest tests/e2e/node $(ARGS)
 
 check: $(STAMP) ## Lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .

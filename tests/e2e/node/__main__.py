@@ -12,6 +12,8 @@ from tests.e2e.node.node import Node
 
 
 def main(arguments: Sequence[str]) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell lets what it runs in the background ignore them
+        signal.signal(number, signal.default_int_handler)
     try:
         match arguments:
             case ["up", *ports]:

@@ -86,7 +86,7 @@ class Node:
         while self._processes:
             self._processes.pop().kill()
         if self._lock is not None:
-            self.clean()
+            self._remove()
             self._lock.close()
             self._lock = None
 
@@ -121,7 +121,11 @@ class Node:
         return answer.stdout
 
     def clean(self) -> None:
-        """Takes away what a node left whose process was killed. The node must have ended."""
+        """Takes away what a node left whose process was killed; `Unusable` while one runs."""
+        self._claim()
+        self.stop()
+
+    def _remove(self) -> None:
         for folder in _cgroups():
             _remove_cgroup(folder)
         for folder in _MOUNT_POINTS:
@@ -152,7 +156,7 @@ class Node:
             lock.close()
             raise Unusable(f"another node is running on this machine, and holds {self._store / 'lock'}") from None
         self._lock = lock
-        self.clean()
+        self._remove()
 
     def _obtain(self) -> None:
         self.binaries = obtain(_PROGRAMS, progress=self._progress)

@@ -1,0 +1,58 @@
+"""Which cluster `make e2e` takes, and what it says where there is none."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rolevend.demo.parts.errors import Unusable
+from rolevend.demo.parts.progress import Silence
+from tests.e2e.node.clusters import HOST, IMAGE, KUBECONFIG, Kind, Named, choose
+
+
+def put(folder: Path, *programs: str) -> None:
+    for name in programs:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+
+
+def test_a_cluster_that_is_named_comes_first(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.touch()
+    named = {KUBECONFIG: str(kubeconfig), IMAGE: "registry.example.org/rolevend:1", HOST: "10.0.0.1"}
+
+    chosen = choose(Silence(), 5432, named)
+
+    assert isinstance(chosen, Named)
+    assert chosen.provide("registry.example.org/rolevend:0.1.0", tmp_path) == "registry.example.org/rolevend:1"
+
+
+def test_a_cluster_that_is_named_needs_an_image_and_a_way_to_us() -> None:
+    with pytest.raises(Unusable, match=f"{IMAGE} and {HOST} must say"):
+        choose(Silence(), 5432, {KUBECONFIG: "/nowhere"})
+
+
+def test_the_current_context_is_never_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(Unusable, match=f"name one in {KUBECONFIG}"):
+        choose(Silence(), 5432, {"KUBECONFIG": str(tmp_path)})
+
+
+def test_kind_is_taken_where_docker_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "docker", "kind")
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert isinstance(choose(Silence(), 5432, {}), Kind)
+
+
+@pytest.mark.parametrize(("programs", "said"), [((), "a Docker that answers, with kind, or root on Debian"), (("docker",), "kind (https")])
+def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: tuple[str, ...], said: str) -> None:
+    put(tmp_path, *programs)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    with pytest.raises(Unusable) as raised:
+        choose(Silence(), 5432, {})
+
+    assert said in str(raised.value)

@@ -1,0 +1,149 @@
+"""What the tests of a node do: commands as a person types them, the agent's requests, and looks into the database."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import yaml
+
+from rolevend.demo.parts.connection import Connection
+from rolevend.demo.parts.database import PostgresServer
+from rolevend.demo.parts.installation import NAMESPACE, checkout, with_address
+from rolevend.demo.parts.progress import Progress
+from rolevend.demo.seed import Seed
+from tests.e2e.node.clusters import Cluster
+from tests.support.waiting import eventually
+
+IMAGE = "registry.example.org/rolevend"
+_MINUTES = 600.0
+OPERATOR = "app.kubernetes.io/name=rolevend,app.kubernetes.io/component=operator"
+
+
+class Bench:
+    """`folder` becomes a checkout in which README's commands are typed."""
+
+    def __init__(
+        self, cluster: Cluster, database: PostgresServer, superuser: Connection, seed: Seed, folder: Path, progress: Progress
+    ) -> None:
+        self.cluster = cluster
+        self.database = database
+        self.superuser = superuser
+        self.seed = seed
+        self._folder = folder
+        self._progress = progress
+        for name in ("charts", "examples"):
+            shutil.copytree(checkout() / name, folder / name)
+        # "Put your host there first", says the example.
+        platform = folder / "examples" / "00-minimal" / "platform.yaml"
+        platform.write_text(with_address(platform, replace(superuser, host=cluster.host)))
+
+    def install(self) -> None:
+        """The five commands of README, in namespaces that take only restricted pods."""
+        version = yaml.safe_load((checkout() / "charts" / "rolevend" / "Chart.yaml").read_text())["appVersion"]
+        self._image = self.cluster.provide(f"{IMAGE}:{version}", checkout())
+        self.kubectl("create", "namespace", NAMESPACE)
+        self.kubectl("label", "namespace", NAMESPACE, "default", "pod-security.kubernetes.io/enforce=restricted")
+        commands = readme_commands()
+        assert len(commands) == 5
+        digest = "DIGEST"
+        with self._progress.step("installing rolevend by the five commands of README"):
+            for command in commands:
+                said = self.type(command.replace("DIGEST", digest))
+                if found := re.search(r"--accept (\S+)", said):
+                    digest = found[1]
+
+    def type(self, command: str) -> str:
+        """What a command prints, typed into a shell in the checkout; an AssertionError if it fails."""
+        answer = self.attempt(command)
+        assert answer.returncode == 0, f"$ {command}\n{answer.stdout}"
+        return answer.stdout
+
+    def attempt(self, command: str) -> "subprocess.CompletedProcess[str]":
+        command = command.replace(IMAGE, self._image.rpartition(":")[0])
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self._folder,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=_MINUTES,
+        )
+
+    def kubectl(self, *arguments: str, standard_input: str | None = None) -> str:
+        answer = subprocess.run(
+            [self.cluster.binaries["kubectl"], *arguments],
+            input=standard_input,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_MINUTES,
+        )
+        assert answer.returncode == 0, f"kubectl {' '.join(arguments)}: {answer.stderr}"
+        return answer.stdout
+
+    def get(self, *arguments: str) -> Any:
+        return yaml.safe_load(self.kubectl("get", *arguments, "--output=yaml"))
+
+    def pods(self) -> list[dict[str, Any]]:
+        """The operator's, with those that are about to end left out."""
+        found = self.get("pods", "--namespace", NAMESPACE, "--selector", OPERATOR)["items"]
+        return [each for each in found if not each["metadata"].get("deletionTimestamp")]
+
+    def wait_for_operator(self) -> None:
+        self.kubectl("rollout", "status", "deployment/rolevend", "--namespace", NAMESPACE, "--timeout=180s")
+
+    def leader(self) -> str:
+        """The pod that holds the Lease."""
+        lease = self.get("lease", "rolevend-operator", "--namespace", NAMESPACE)
+        holder = lease["spec"].get("holderIdentity") or ""
+        return next((each["metadata"]["name"] for each in self.pods() if holder.startswith(each["metadata"]["name"])), "")
+
+    def ask(self, name: str, seconds: int = 900) -> str:
+        """A VendedRole, once it is Ready; the name of its role."""
+        body = yaml.safe_load((self._folder / "examples" / "00-minimal" / "vended-role.yaml").read_text())
+        body["metadata"]["name"] = name
+        body["spec"]["expirationSeconds"] = seconds
+        # The API server may take a moment to take up admission policies.
+        eventually(lambda: self.kubectl("apply", "--filename=-", standard_input=yaml.safe_dump(body)), within=60)
+        self.kubectl("wait", "--for=condition=Ready", f"vendedrole/{name}", "--timeout=120s")
+        return str(self.get("vendedrole", name)["status"]["roleName"])
+
+    @contextlib.contextmanager
+    def session(self, name: str) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
+        """Of this machine, with the login in the Secret of that VendedRole."""
+        secret = self.get("secret", name, "--output=yaml")["data"]
+        username, password = (subprocess.check_output(["base64", "-d"], input=secret[key], text=True) for key in ("username", "password"))
+        with psycopg.connect(self.superuser.as_user(username, password).dsn, autocommit=True, connect_timeout=10) as connection:
+            yield connection
+
+    def roles(self) -> set[str]:
+        """Every vended role that there is."""
+        with psycopg.connect(self.superuser.dsn, autocommit=True) as connection:
+            rows = connection.execute(r"SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'IMMUTA\_VENDED\_%'").fetchall()
+        return {name for (name,) in rows}
+
+    def _environment(self) -> dict[str, str]:
+        path = os.pathsep.join((self.cluster.binaries.search_path, str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+        home = {"HOME": str(self._folder), "KUBECONFIG": str(self.cluster.kubeconfig)}
+        where = f"{self.superuser.host}:{self.superuser.port}/{self.superuser.database}"
+        dsn = f"postgresql://{self.superuser.user}:{self.superuser.password}@{where}"
+        return {**os.environ, **home, "PATH": path, "ROLEVEND_ADMIN_DSN": dsn}
+
+
+def readme_commands() -> list[str]:
+    """The block of README's section about clusters that begins with helm."""
+    _, _, section = (checkout() / "README.md").read_text().partition("\n## Install it on a cluster\n")
+    blocks = re.findall(r"^```console\n(\$ helm install.*?)^```$", section.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+    assert blocks, "README has no block of commands that begins with helm install"
+    return [command.strip() for command in re.split(r"^\$ ", blocks[0].replace("\\\n", " "), flags=re.MULTILINE) if command.strip()]

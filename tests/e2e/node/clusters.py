@@ -1,0 +1,153 @@
+"""Which cluster the tests install rolevend on: one that is named, else one of kind, else a node of our own; else they fail.
+
+Never the person's current context: these tests install, drain and uninstall.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol, Self
+
+from rolevend.demo.parts.binaries import Binaries, obtain
+from rolevend.demo.parts.errors import PartFailed, Unusable
+from rolevend.demo.parts.progress import Progress
+from tests.e2e.node.node import Node
+
+KUBECONFIG, IMAGE, HOST = "ROLEVEND_E2E_KUBECONFIG", "ROLEVEND_E2E_IMAGE", "ROLEVEND_E2E_HOST"
+"""A cluster that is named, an image that it can pull, and the name under which its pods reach this machine."""
+
+_KIND = "rolevend-e2e"
+_MINUTES = 600.0
+
+
+class Cluster(Protocol):
+    """A cluster that runs pods."""
+
+    host: str
+    """What its pods call this machine."""
+    listen: str
+    """The address of this machine that a database must listen on for them."""
+    binaries: Binaries
+    """With kubectl and helm."""
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's."""
+
+    def provide(self, image: str, context: Path) -> str:
+        """Has the cluster know the Dockerfile in `context` as `image`; the name that it really has there."""
+
+
+def choose(progress: Progress, port: int, environ: Mapping[str, str] = os.environ) -> AbstractContextManager[Cluster]:
+    """Enter it to start it. `port` is the one port of this machine that its pods need. `Unusable` says what is missing."""
+    if environ.get(KUBECONFIG):
+        return Named(progress, environ)
+    lacking = []
+    if not _answers("docker", "info"):
+        lacking.append("a Docker that answers, with kind")
+    elif shutil.which("kind") is None:
+        lacking.append("kind (https://kind.sigs.k8s.io), beside the Docker that answers")
+    else:
+        return Kind(progress)
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        lacking.append("root on Debian, where a node needs nothing else")
+    if len(lacking) < 2:
+        return Own(progress, exposed=[port])
+    raise Unusable(f"there is no cluster to run pods on: name one in {KUBECONFIG}, or have {', or '.join(lacking)}")
+
+
+class Own(Node):
+    """A node of our own."""
+
+    listen = "127.0.0.1"
+
+    def provide(self, image: str, context: Path) -> str:
+        super().provide(image, context)
+        return image
+
+
+class Named:
+    """A cluster that somebody else looks after."""
+
+    def __init__(self, progress: Progress, environ: Mapping[str, str]) -> None:
+        missing = [name for name in (IMAGE, HOST) if not environ.get(name)]
+        if missing:
+            raise Unusable(f"{KUBECONFIG} names a cluster; {' and '.join(missing)} must say which image it can pull, and how pods reach us")
+        self.kubeconfig = Path(environ[KUBECONFIG]).resolve()
+        if not self.kubeconfig.is_file():
+            raise Unusable(f"{KUBECONFIG}: there is no file {self.kubeconfig}")
+        self.host = environ[HOST]
+        self.listen = "0.0.0.0"
+        self._image = environ[IMAGE]
+        self._progress = progress
+
+    binaries: Binaries
+
+    def __enter__(self) -> Self:
+        self.binaries = obtain(("kubectl", "helm"), progress=self._progress)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def provide(self, image: str, context: Path) -> str:
+        return self._image
+
+
+class Kind:
+    """A cluster of kind, made for these tests and deleted afterwards."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    host: str
+    listen: str
+    kubeconfig: Path
+    binaries: Binaries
+
+    def __enter__(self) -> Self:
+        self.binaries = obtain(("kubectl", "helm"), progress=self._progress)
+        self._folder = TemporaryDirectory(prefix="rolevend-kind-")
+        self.kubeconfig = Path(self._folder.name) / "kubeconfig"
+        try:
+            with self._progress.step("starting a cluster of kind"):
+                self._delete()  # of a run that was killed
+                _run("kind", "create", "cluster", "--name", _KIND, "--kubeconfig", str(self.kubeconfig), "--wait", "180s")
+            networks = _run("docker", "network", "inspect", "kind", "--format", "{{range .IPAM.Config}}{{.Gateway}} {{end}}").split()
+            # The machine, as the nodes' network knows it.
+            self.host = self.listen = next(address for address in networks if "." in address)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._delete()
+        self._folder.cleanup()
+
+    def provide(self, image: str, context: Path) -> str:
+        with self._progress.step(f"building the image {image}"):
+            _run("docker", "build", "--tag", image, str(context))
+            _run("kind", "load", "docker-image", image, "--name", _KIND)
+        return image
+
+    def _delete(self) -> None:
+        _run("kind", "delete", "cluster", "--name", _KIND)
+
+
+def _answers(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _run(*command: str) -> str:
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_MINUTES)
+    if answer.returncode != 0:
+        raise PartFailed(f"{' '.join(command)}: {answer.stderr.strip()}")
+    return answer.stdout

@@ -1,0 +1,165 @@
+"""The chart and the image on a cluster that runs pods: installed as README says, used, killed, drained, upgraded, uninstalled.
+
+In this order: each test leaves rolevend installed and working, but for the last ones.
+"""
+
+import psycopg
+import pytest
+
+from rolevend.demo.parts.installation import NAMESPACE
+from tests.e2e.node.bench import OPERATOR, Bench
+from tests.support.waiting import eventually
+
+TOTALS = "SELECT country, count(*) FROM claims GROUP BY country ORDER BY country"
+HELM = f"helm upgrade rolevend charts/rolevend --namespace {NAMESPACE} --reuse-values --wait --timeout 3m"
+
+
+def expected(bench: Bench) -> dict[str, int]:
+    """What Anna may count, of the data that was made up."""
+    countries = [claim.country for claim in bench.seed.claims]
+    return {country: countries.count(country) for country in ("AT", "DE")}
+
+
+def test_the_commands_of_readme_install_it_and_its_pods_are_the_operator(installed: Bench) -> None:
+    pods = installed.pods()
+
+    assert len(pods) == 2
+    assert all(each["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet" for each in pods)
+    assert all(status["ready"] for each in pods for status in each["status"]["containerStatuses"])
+    enforced = installed.get("namespace", NAMESPACE)["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+    assert enforced == "restricted"
+
+
+def test_the_image_has_nobody_to_become_nothing_to_build_with_and_nowhere_to_write(installed: Bench) -> None:
+    script = (
+        "id -u; for program in pip gcc make; do command -v $program >/dev/null && echo there: $program; done;"
+        " python -m pip --version; python -m ensurepip --version; touch /here /tmp/here /opt/rolevend/here"
+    )
+
+    said = installed.attempt(f"kubectl exec --namespace {NAMESPACE} deployment/rolevend -- sh -c '{script}'").stdout
+
+    assert said.splitlines()[0] == "65532"
+    assert said.count("No module named") == 2, said
+    assert said.count("Read-only file system") == 3, said
+    assert "there:" not in said, said
+
+
+def test_helm_test_passes(installed: Bench) -> None:
+    assert "Phase:          Succeeded" in installed.type(f"helm test rolevend --namespace {NAMESPACE}")
+
+
+def test_a_job_of_the_agent_reads_its_rows_with_the_secret_that_it_mounts(installed: Bench) -> None:
+    role = installed.ask("first")
+
+    installed.type("kubectl apply -f examples/00-minimal/agent-job.yaml")
+    installed.kubectl("wait", "--for=condition=Complete", "job/ask", "--timeout=120s")
+
+    rows = dict(line.split() for line in installed.kubectl("logs", "job/ask").splitlines())
+    assert {country: int(count) for country, count in rows.items()} == expected(installed)
+    installed.kubectl("delete", "job/ask", "vendedrole/first")
+    assert role not in installed.roles()
+
+
+def test_a_killed_pod_leaves_live_roles_alone_and_another_one_ends_them(installed: Bench) -> None:
+    released, expiring = installed.ask("released"), installed.ask("expiring", seconds=60)
+    leader = eventually(installed.leader)
+    with installed.session("released") as session:
+        installed.kubectl("delete", "pod", leader, "--namespace", NAMESPACE, "--grace-period=0", "--force")
+
+        assert dict(session.execute(TOTALS).fetchall()) == expected(installed)
+    installed.kubectl("delete", "vendedrole/released", "--timeout=120s")
+    assert released not in installed.roles()
+    eventually(lambda: expiring not in installed.roles(), within=120)
+    eventually(lambda: leader != installed.leader() != "", within=60)
+    installed.wait_for_operator()
+
+
+def test_a_drained_node_takes_one_operator_after_the_other_and_roles_live_on(installed: Bench) -> None:
+    role = installed.ask("drained")
+    (node,) = {each["spec"]["nodeName"] for each in installed.pods()}
+    with installed.session("drained") as session:
+        try:
+            drained = installed.attempt(f"kubectl drain {node} --pod-selector={OPERATOR} --ignore-daemonsets --timeout=20s")
+
+            # There is no other node: the second operator stays until the first one is back.
+            assert drained.returncode != 0
+            assert "violate the pod's disruption budget" in drained.stdout
+            assert dict(session.execute(TOTALS).fetchall()) == expected(installed)
+            installed.ask("while-it-drains", seconds=60)
+        finally:
+            installed.kubectl("uncordon", node)
+    installed.wait_for_operator()
+    installed.kubectl("delete", "vendedrole/drained", "vendedrole/while-it-drains", "--timeout=120s")
+    assert role not in installed.roles()
+
+
+def test_an_upgrade_does_not_disturb_a_session(installed: Bench) -> None:
+    role = installed.ask("upgraded")
+    before = {each["metadata"]["name"] for each in installed.pods()}
+    with installed.session("upgraded") as session:
+        installed.type(
+            f"{HELM} --set settings.logLevel=DEBUG --set networkPolicy.enabled=true --set grafanaDashboard.enabled=true"
+            f" --set 'networkPolicy.databasePorts={{{installed.superuser.port}}}' --set uninstall.timeoutSeconds=20"
+        )
+
+        assert before.isdisjoint(each["metadata"]["name"] for each in installed.pods())
+        assert dict(session.execute(TOTALS).fetchall()) == expected(installed)
+    assert installed.get("vendedrole", "upgraded")["status"]["roleName"] == role
+    made = installed.kubectl("get", "networkpolicy,poddisruptionbudget,configmap", "--namespace", NAMESPACE, "--output=name").split()
+    names = {"networkpolicy.networking.k8s.io/rolevend", "poddisruptionbudget.policy/rolevend", "configmap/rolevend-dashboard"}
+    assert names <= set(made)
+    installed.kubectl("delete", "vendedrole/upgraded", "--timeout=120s")
+    assert role not in installed.roles()
+
+
+def test_it_is_not_uninstalled_while_a_role_cannot_be_dropped(installed: Bench) -> None:
+    role = installed.ask("stuck")
+    installed.database.stop()
+    try:
+        refused = installed.attempt(f"helm uninstall rolevend --namespace {NAMESPACE} --timeout 2m")
+    finally:
+        installed.database.start()
+
+    assert refused.returncode != 0
+    assert "left: VendedRole default/stuck: PlatformUnavailable" in refused.stdout
+    assert installed.pods()
+    closed = installed.attempt("kubectl create -f examples/00-minimal/vended-role.yaml")
+    assert "vending is closed" in closed.stdout
+    eventually(lambda: role not in installed.roles(), within=120)
+
+
+def test_uninstalling_ends_live_roles_first_and_leaves_what_it_says(installed: Bench) -> None:
+    installed.kubectl("delete", "configmap", "rolevend-closed", "--namespace", NAMESPACE)
+    role = installed.ask("last")
+    with installed.session("last") as session:
+        said = installed.type(f"helm uninstall rolevend --namespace {NAMESPACE} --timeout 3m")
+
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT 1")
+    assert role not in installed.roles()
+    assert 'release "rolevend" uninstalled' in said
+    names = "--selector=app.kubernetes.io/instance=rolevend"
+    for kinds in ("all,configmap,serviceaccount,role,rolebinding,networkpolicy,poddisruptionbudget", "clusterrole,clusterrolebinding"):
+        eventually(
+            lambda kinds=kinds: not installed.get(kinds, "--namespace", NAMESPACE, names)["items"],
+            within=120,
+        )
+    assert not installed.get("validatingadmissionpolicy", names)["items"]
+    assert installed.get("crd", "--selector=app.kubernetes.io/name=rolevend")["items"]
+    assert installed.get("dataplatform", "warehouse")
+
+
+def test_installed_again_it_goes_on_where_it_was(installed: Bench) -> None:
+    eventually(lambda: "rolevend-closed" not in installed.kubectl("get", "configmap", "--namespace", NAMESPACE), within=60)
+    installed.type(
+        f"helm install rolevend charts/rolevend --namespace {NAMESPACE} --wait --timeout 3m"
+        " --set image.repository=registry.example.org/rolevend --set 'agentNamespaces={default}'"
+    )
+    installed.kubectl("wait", "--for=condition=Ready", "dataplatform/warehouse", "--timeout=60s")
+
+    role = installed.ask("again")
+
+    with installed.session("again") as session:
+        assert dict(session.execute(TOTALS).fetchall()) == expected(installed)
+    installed.kubectl("delete", "vendedrole/again", "--timeout=120s")
+    assert role not in installed.roles()
