@@ -46,8 +46,8 @@ python() {
   else
     say "making python:$PYTHON_VERSION-slim of Debian's python3, which is another version"
     bah run --isolation chroot "${TRUST[@]}" "$container" -- sh -ec \
-      'apt-get update -qq; apt-get install -y -qq --no-install-recommends python3 python3-pip python3-venv
-       ln -s python3 /usr/bin/python; rm -rf /usr/lib/python3*/EXTERNALLY-MANAGED /var/lib/apt/lists/*' >/dev/null
+      'apt-get update -qq; apt-get install -y -qq --no-install-recommends python3 python3-venv
+       python3 -m venv /usr/local; rm -rf /var/lib/apt/lists/*' >/dev/null
   fi
   bah config --env PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin --env LANG=C.UTF-8 --cmd python3 "$container"
   bah commit -q --rm "$container" "$PYTHON" >/dev/null
