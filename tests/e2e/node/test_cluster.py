@@ -51,7 +51,7 @@ def test_helm_test_passes(installed: Bench) -> None:
 def test_a_job_of_the_agent_reads_its_rows_with_the_secret_that_it_mounts(installed: Bench) -> None:
     role = installed.ask("first")
 
-    installed.type("kubectl apply -f examples/00-minimal/agent-job.yaml")
+    installed.type("kubectl apply -f examples/00-minimal/agent/job.yaml")
     installed.kubectl("wait", "--for=condition=Complete", "job/ask", "--timeout=120s")
 
     rows = dict(line.split() for line in installed.kubectl("logs", "job/ask").splitlines())
