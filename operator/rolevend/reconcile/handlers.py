@@ -76,6 +76,8 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
+    # Ten minutes of an API server that answers 429 or 500 are waited out: the default gives up after one, and the process with it.
+    settings.networking.error_backoffs = (1, 1, 2, 3, 5, 8, *(10,) * 60)
     # Kubernetes Events are posted by hand where a person would want one; kopf's own log is not an event.
     settings.posting.loggers = False
     settings.posting.reporting_component = "rolevend"

@@ -1,0 +1,65 @@
+"""An API server that answers 429 or 500, or has forgotten what was watched: all that was asked is done after it, nothing is left."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rolevend.demo.parts.installation import NAMESPACE, SERVICE_ACCOUNT, OperatorProcess
+from tests.support.site import SETTINGS, Site
+from tests.support.tenancy import Tenant
+from tests.support.troubled import Troubled
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def gateway(site: Site, tmp_path: Path) -> Iterator[Troubled]:
+    """The operator's only way to the API server; the test's own way is another one."""
+    site.operator.stop()
+    with Troubled(site.control_plane.server, tmp_path) as gateway:
+        kubeconfig = site.control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, tmp_path)
+        site.operator = OperatorProcess(gateway.rewritten(kubeconfig), tmp_path / "operator.log", SETTINGS)
+        try:
+            site.operator.wait_until_ready()
+            yield gateway
+        finally:
+            site.operator.kill()
+    site.start_operator()
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_what_was_asked_and_given_back_meanwhile_is_done_when_it_answers_again(gateway: Troubled, tenant: Tenant, status: int):
+    tenant.ready_to_ask()
+    staying, leaving, expiring = tenant.ask().ready(), tenant.ask().ready(), tenant.ask(seconds=6).ready()
+
+    login = expiring.login()
+    gateway.begin(status)
+    waiting = tenant.ask()
+    leaving.delete()
+    eventually(lambda: gateway.refused >= 20, within=60)
+    eventually(lambda: tenant.site.warehouse.refuses(login))
+    assert tenant.site.operator.process.running
+    gateway.end()
+
+    assert waiting.ready(within=90).rows("SELECT count(*) FROM people") == [(2,)]
+    leaving.gone(within=90)
+    expiring.gone(within=90)
+    assert staying.is_ready()
+    ours = {role for role in tenant.site.warehouse.roles() if f"_{tenant.handle}_" in role}
+    assert ours == {staying.role, waiting.role}
+    assert tenant.site.operator.probe("/healthz") == (200, "ok")
+
+
+def test_a_history_that_was_compacted_is_listed_anew(gateway: Troubled, tenant: Tenant):
+    tenant.ready_to_ask()
+    staying = tenant.ask().ready()
+
+    gateway.begin(compacted=True)
+    eventually(lambda: gateway.refused >= 20, within=60)
+    gateway.end()
+
+    asked = tenant.ask().ready(within=60)
+    asked.delete()
+    asked.gone(within=60)
+    assert staying.is_ready()
+    assert not asked.has_role()
