@@ -15,6 +15,7 @@ class Gateway:
         self._target = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
+        self.url = f"https://127.0.0.1:{self.port}"
         self._generation = threading.Event()
         self._open: set[socket.socket] = set()
         self._blocked = False

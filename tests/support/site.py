@@ -76,6 +76,7 @@ class Site:
         self.cluster = Cluster(control_plane)
         self.gateway = self._gateway()
         self.warehouse, self.annex = Governed(), Governed(InstallMode.MANAGED)
+        self._databases = {WAREHOUSE: self.warehouse, ANNEX: self.annex}
         self.issued: set[str] = set()
         """Every password that a test has seen."""
         self._directory = directory
@@ -99,30 +100,39 @@ class Site:
         self._ends.close()
 
     def database(self, platform: str) -> Governed:
-        return {WAREHOUSE: self.warehouse, ANNEX: self.annex}[platform]
+        return self._databases[platform]
 
-    def start_operator(self, settings: Mapping[str, str] = MappingProxyType({}), *, wait: bool = True) -> None:
-        """As the chart's ServiceAccount; the one before must have been ended."""
-        self.operator = self._start(self.gateway, settings)
+    def add_platform(self, name: str, database: Governed, port: int) -> None:
+        """One more, which the operator reaches without TLS at this port of 127.0.0.1, by a proxy that reads along."""
+        database.ask("COPY (SELECT 'hostnossl all all 127.0.0.1/32 scram-sha-256') TO PROGRAM 'cat >> pg_hba.conf'")
+        database.ask("SELECT pg_reload_conf()")
+        self._databases[name] = database
+        self._prepare(name)
+        body = data_platform(name, database)
+        body["spec"]["postgres"] |= {"host": "127.0.0.1", "port": port, "tls": {"mode": "Disable"}}
+        self.apply(body)
+
+    def start_operator(self, settings: Mapping[str, str] = MappingProxyType({}), *, wait: bool = True, url: str = "") -> None:
+        """As the chart's ServiceAccount; the one before must have been ended. `url` is another way to the API server."""
+        self.operator = self._start(url or self.gateway.url, settings)
         if wait:
             self.operator.wait_until_ready()
 
     def start_replica(self, pod: str, settings: Mapping[str, str] = MappingProxyType({})) -> tuple[OperatorProcess, Gateway]:
         """Another one beside it, with a way to the API server of its own."""
         gateway = self._gateway()
-        return self._start(gateway, {"POD_NAME": pod, **settings}), gateway
+        return self._start(gateway.url, {"POD_NAME": pod, **settings}), gateway
 
     def _gateway(self) -> Gateway:
         gateway = Gateway(self.control_plane.server.host, self.control_plane.server.port)
         self._ends.callback(gateway.close)
         return gateway
 
-    def _start(self, gateway: Gateway, settings: Mapping[str, str]) -> OperatorProcess:
-        server = self.control_plane.server
+    def _start(self, url: str, settings: Mapping[str, str]) -> OperatorProcess:
         text = self.control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory).read_text()
         self._starts += 1
         kubeconfig = self._directory / f"operator-{self._starts}.kubeconfig"
-        kubeconfig.write_text(text.replace(f"{server.host}:{server.port}", f"{server.host}:{gateway.port}"))
+        kubeconfig.write_text(text.replace(self.control_plane.url, url))
         operator = OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", {**SETTINGS, **settings})
         self._ends.callback(operator.kill)
         return operator

@@ -1,0 +1,36 @@
+"""Everything that the life of a role changes outside of this process: on the API server (A) and on the platform (P).
+
+A crash, or a cut line, between any two of them must leave something that the next run completes or undoes. Tests look at every
+request of a whole life: one that is none of these fails them, and so does one of these that never comes. They kill the operator
+at each, and cut its line.
+"""
+
+import enum
+
+
+class Effect(enum.Enum):
+    """In the order of a life. The value says what a crash right after it leaves behind, and who goes on."""
+
+    FINALIZER = "A: an object without a role that waits for its drop handler; without a role's name there is nothing to drop"
+    REPORTED = "A: an object that says why it has no role yet; the next change, or start, decides again"
+    RECONSIDERED = "A: an update of the object, which every operator sees"
+    HANDLE = "A: a record of whom a handle stands for; true for ever, and found by the next try"
+    INTENT = "A: an object with a role's name: the next start vends it, and a deletion looks for it on the platform"
+    TEMPLATE_ROLES = "P: roles that own nothing; the next build takes them, or they are collected"
+    TEMPLATE = "P: row policies for a role that nobody is; the same"
+    PROFILE = "P: views that nobody may read; the next vend takes them, or they are collected"
+    CREDENTIAL = "A: a Secret with a password for no role yet; the next try vends with this password"
+    ROLE = "P: a role that can log in, whose object is not Ready yet; the next try finds it, or a deletion drops it"
+    READY = "A: all is there"
+    TOLD = "A: nothing but an Event for people, which may be missing"
+    REASON = "A: why a role ends, and it is not deleted yet; the next review deletes it, or its time ends it"
+    DELETION = "A: an object that ends; its drop handler runs at the next start"
+    CLOSED = "P: a role that nobody can use; the next try finishes it"
+    FINISHED = "P: no role, and an object that still has the finalizer; the next try looks, and takes it off"
+    CREDENTIAL_GONE = "A: no Secret, and an object that ends; the next try finds neither role nor Secret"
+    FINALIZER_OFF = "A: nothing"
+    CURBED = "P: a session less that ran for too long, or one more on record as idle; the next look goes on"
+    DRIFT_NOTED = "P: a note which profiles must not be vended; the next look writes the same"
+    FORGOTTEN = "P: a day-old tombstone less"
+    PROFILE_COLLECTED = "P: a profile less; the next vend builds it"
+    TEMPLATE_COLLECTED = "P: a template less; the next build makes it"

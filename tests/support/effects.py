@@ -1,0 +1,72 @@
+"""Which effect a request of the operator has, if any: the other side of `rolevend.vending.effects`."""
+
+import re
+from importlib.resources import files
+
+from rolevend.vending.effects import Effect
+from tests.support.proxies import Asked
+
+_OBJECT = r"/apis/rolevend\.dev/v1alpha1/namespaces/[^/]+/vendedroles/[^/]+"
+_API = {
+    Effect.FINALIZER: rf'PATCH {_OBJECT}\n.*"finalizers": ?\["rolevend\.dev/drop"\]|PATCH {_OBJECT}\n.*"op": "add".*finalizers',
+    Effect.FINALIZER_OFF: rf'PATCH {_OBJECT}\n.*"op": "remove".*finalizers',
+    Effect.RECONSIDERED: rf'PATCH {_OBJECT}\n.*"rolevend\.dev/reconsidered"',
+    Effect.HANDLE: r"POST /api/v1/namespaces/rolevend-system/configmaps\n",
+    Effect.INTENT: rf'PATCH {_OBJECT}/status\n.*"state": "Pending"',
+    Effect.CREDENTIAL: r'POST /api/v1/namespaces/[^/]+/secrets\n.*"rolevend\.dev/credential"',
+    Effect.CREDENTIAL_GONE: r"DELETE /api/v1/namespaces/[^/]+/secrets/",
+    Effect.READY: rf'PATCH {_OBJECT}/status\n.*"state": "Live"',
+    Effect.REASON: rf'PATCH {_OBJECT}/status\n.*"ended"',
+    Effect.REPORTED: rf"PATCH {_OBJECT}/status\n",
+    Effect.DELETION: rf"DELETE {_OBJECT}\n",
+    Effect.TOLD: r"POST /api/v1/namespaces/[^/]+/events\n",
+}
+_SQL = {
+    Effect.TEMPLATE_ROLES: r"rolevend\.make_templates\(",
+    Effect.TEMPLATE: r"rolevend\.record_template\(",
+    Effect.PROFILE: r"rolevend\.record_profile\(",
+    Effect.ROLE: r"rolevend\.vend(_many)?\(",
+    Effect.CLOSED: r"rolevend\.close_many\(",
+    Effect.FINISHED: r"rolevend\.finish_many\(",
+    Effect.CURBED: r"rolevend\.curb\(",
+    Effect.DRIFT_NOTED: r"rolevend\.drift\(",
+    Effect.FORGOTTEN: r"rolevend\.forget\(",
+    Effect.PROFILE_COLLECTED: r"rolevend\.drop_profile\(",
+    Effect.TEMPLATE_COLLECTED: r"rolevend\.drop_template\(",
+}
+ON_THE_PLATFORM = frozenset(_SQL)
+
+_BESIDE = (
+    r"GET ",
+    r"PATCH /apis/coordination\.k8s\.io/",
+    r"PATCH /apis/rolevend\.dev/v1alpha1/(?!.*vendedroles/).*/status\n",
+    r"PATCH /apis/rolevend\.dev/v1alpha1/dataplatforms/[^/]+\n",
+    r"SELECT 1$",
+    r"SELECT pg_backend_pid\(\), pg_is_in_recovery\(\)$",
+    r"SELECT set_config\(name, value, false\)",
+    r"SELECT pg_advisory_(un)?lock\(",
+    r"ROLLBACK$",
+)
+"""Reads, and what is no part of any role's life."""
+
+
+def effects_of(asked: Asked) -> list[Effect | None]:
+    """Of each statement that has one. None stands for a request that nobody has named: it may have any effect."""
+    if asked.what.startswith(("GET ", "POST ", "PUT ", "PATCH ", "DELETE ")):
+        return _found(_API, asked.text)
+    return [effect for text in asked.what.split("\0") for effect in _found(_SQL, text)]
+
+
+def _found(patterns: dict[Effect, str], text: str) -> list[Effect | None]:
+    for effect, pattern in patterns.items():
+        if re.search(pattern, text, re.DOTALL):
+            return [effect]
+    beside = any(re.match(pattern, text) for pattern in _BESIDE) or text.lstrip().startswith(tuple(_read_queries()))
+    return [] if beside else [None]
+
+
+def _read_queries() -> list[str]:
+    """How the files of queries begin. Each only reads, but for the one that `_SQL` knows."""
+    folders = [files("rolevend.platforms.postgres") / "sql" / name for name in ("query", "survey")]
+    entries = [entry for folder in folders for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    return [entry.read_text(encoding="utf-8").splitlines()[0] for entry in entries]
