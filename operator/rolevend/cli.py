@@ -299,5 +299,31 @@ def platform_install(manifest: Path, dsn: str, accept: str, secrets: str, namesp
     click.echo(f"installed; next: kubectl apply -f {secrets} && rm {secrets}", err=True)
 
 
+@platform.command("attest")
+@click.argument("name")
+@click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False), envvar="KUBECONFIG", help="Default: ~/.kube/config.")
+@click.option("--timeout", type=click.FloatRange(min=1), default=120, show_default=True, help="Seconds to wait for the operator.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def platform_attest(name: str, kubeconfig: str | None, timeout: float, output: str) -> None:
+    """Have the operator try every promise and every attack on DataPlatform NAME with canary roles, and say what it found.
+
+    The exit status is 1 if a check failed.
+    """
+    import asyncio
+    import json
+    import secrets
+
+    from rolevend.app.attest import as_json, as_text, attest
+
+    def tell(why: str) -> None:
+        click.echo(f"waiting: {why}", err=True)
+
+    file = kubeconfig or str(Path("~/.kube/config").expanduser())
+    found = asyncio.run(attest(name, file, secrets.token_hex(8), timeout, tell))
+    click.echo(json.dumps(as_json(found), indent=2) if output == "json" else as_text(name, found))
+    if found.failed:
+        sys.exit(_FAILED)
+
+
 def _next_step(planned: "InstallPlan", manifest: Path) -> None:
     click.echo(f"\nrolevend platform install -f {manifest} --accept {planned.digest} --secrets secrets.yaml", err=True)

@@ -29,6 +29,8 @@ class Settings(BaseModel):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     audit_file: Path | None = Field(None, description="A file that audit events are appended to; without one they go to standard output.")
     platform_poll_seconds: float = Field(15, gt=0, description="How often each platform is asked for its catalog and for drift.")
+    attest_seconds: float = Field(86400, gt=0, description="How often each platform is attested by canary roles.")
+    attest_retry_seconds: float = Field(60, gt=0, description="How soon again where a check failed, or could not be carried out.")
     platform_retry_seconds: float = Field(2, gt=0, description="How soon a platform that does not answer is asked again.")
     sweep_seconds: float = Field(60, gt=0, description="How often objects and roles are held against each other.")
     curb_seconds: float = Field(5, gt=0, le=30, description="How often sessions are held to the limits of their roles.")

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from rolevend.errors import Unavailable
-from rolevend.platforms.base import InstallMode, Outcome
+from rolevend.platforms.base import CheckResult, InstallMode, Outcome
 from rolevend.platforms.postgres.attest import CHECKS, Ground, attacks, attest, cluster_of_canaries, ending, examine, hatched, logins
 from rolevend.platforms.postgres.attest.canaries import Canaries
 from rolevend.platforms.postgres.connections import Limits
@@ -391,6 +391,19 @@ def left(bench: PostgresBench) -> list[str]:
             " SELECT usename FROM pg_stat_activity WHERE usename ~ 'CANARY'"
         )
     ]
+
+
+@pytest.fixture(scope="session")
+def attestation(installed_bench: PostgresBench) -> dict[str, CheckResult]:
+    mode = installed_bench.platform.facts().install_mode
+    return {result.check: result for result in installed_bench.platform.attest(mode, secrets.token_bytes)}
+
+
+@pytest.mark.both_installs
+@pytest.mark.parametrize("name", [check.name for check in CHECKS])
+def test_a_promise_holds_and_an_attack_fails(attestation: dict[str, CheckResult], name: str):
+    """Or nobody can keep it from succeeding, where no superuser installed us."""
+    assert attestation[name].outcome is not Outcome.FAILED, attestation[name].detail
 
 
 @pytest.mark.both_installs

@@ -28,6 +28,9 @@ INSERT INTO claims.reserves VALUES (31, 'DE', 1000), (32, 'US', 2000);
 """
 
 
+_VENDED = "SELECT rolname::text FROM pg_roles WHERE rolname ~ '^IMMUTA_VENDED_' AND rolname !~ '^IMMUTA_VENDED_CANARY_'"
+
+
 class Governed:
     """Use as ``with Governed() as database:``. `server.stop`, `server.kill` and `server.start` are for faults.
 
@@ -78,7 +81,7 @@ class Governed:
 
     def roles(self) -> set[str]:
         """Every vended role there is, whoever made it."""
-        return {name for (name,) in self.ask(r"SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'IMMUTA\_VENDED\_%'")}
+        return {name for (name,) in self.ask(_VENDED)}
 
     def has(self, role: str) -> bool:
         return role in self.roles()

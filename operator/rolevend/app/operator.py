@@ -22,6 +22,7 @@ from rolevend.kube.secrets import CredentialSecrets, handle_key
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platforms import postgres
 from rolevend.platforms.base import Drift, Platform
+from rolevend.reconcile.attesting import Attesting
 from rolevend.reconcile.curb import Curb
 from rolevend.reconcile.executor import BUILDERS, DROPPERS, LOOKERS
 from rolevend.reconcile.handlers import configure, registry
@@ -143,7 +144,18 @@ class Operator:
         self._metrics = metrics
         self._listed = asyncio.Event()
         self.observed = Observed(cluster, Painter(cluster_id, key), metrics, now)
-        self._platforms = Platforms(cluster, settings, self._build, self._platform_changed, self._drifted, self._in_use, self._waiting, now)
+        attesting = Attesting(settings, metrics, self._platform_changed, now, secrets.token_bytes)
+        self._platforms = Platforms(
+            cluster,
+            settings,
+            self._build,
+            self._platform_changed,
+            self._drifted,
+            self._in_use,
+            self._waiting,
+            attesting.consider,
+            now,
+        )
         store = CredentialSecrets(cluster)
         self._journal = Journal(settings.audit_file, f"/rolevend/clusters/{cluster_id}", now, lambda: secrets.token_hex(8), metrics)
         record = Record(self._journal, HandleRecords(cluster, settings.namespace), now)

@@ -11,7 +11,20 @@ from rolevend.catalog import Catalog
 from rolevend.errors import PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.base import Credential, Curbed, Drift, Dropped, Ending, LiveRole, Platform, Randomness, ServerFacts, Vended
+from rolevend.platforms.base import (
+    CheckResult,
+    Credential,
+    Curbed,
+    Drift,
+    Dropped,
+    Ending,
+    InstallMode,
+    LiveRole,
+    Platform,
+    Randomness,
+    ServerFacts,
+    Vended,
+)
 from rolevend.reconcile.breaker import Breaker
 from rolevend.reconcile.queues import DropQueue, Vend, VendQueue
 
@@ -40,6 +53,7 @@ class Executor:
         self._building: dict[ProfileName, asyncio.Future[None]] = {}
         self._looks = ThreadPoolExecutor(LOOKERS, thread_name_prefix=f"{name}-look")
         self._builds = ThreadPoolExecutor(BUILDERS, thread_name_prefix=f"{name}-build")
+        self._attests = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-attest")
         self._vends = ThreadPoolExecutor(workers, thread_name_prefix=f"{name}-vend")
         self._drops = ThreadPoolExecutor(DROPPERS, thread_name_prefix=f"{name}-drop")
         self._breaker = Breaker(time.monotonic)
@@ -57,6 +71,9 @@ class Executor:
 
     async def curb(self) -> tuple[Curbed, ...]:
         return tuple(await self._run(self._looks, self._driver.curb))
+
+    async def attest(self, mode: InstallMode, randomness: Randomness) -> tuple[CheckResult, ...]:
+        return tuple(await self._run(self._attests, lambda: self._driver.attest(mode, randomness)))
 
     async def live(self) -> tuple[LiveRole, ...]:
         return tuple(await self._run(self._looks, self._driver.live))
@@ -94,7 +111,7 @@ class Executor:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        for pool in (self._vends, self._drops, self._builds, self._looks):
+        for pool in (self._vends, self._drops, self._builds, self._looks, self._attests):
             pool.shutdown(wait=True)
         self._driver.close()
 

@@ -13,13 +13,16 @@ from rolevend.catalog import Catalog
 from rolevend.kube.client import Body
 from rolevend.model import PlatformName
 from rolevend.policy.index import Index, PolicyReport
+from rolevend.reconcile.attesting import is_about
 from rolevend.reconcile.platforms import SERVER_CHANGED, PlatformState
 from rolevend.resources import AccessPolicy, DataPlatform, Resource, TagBinding, UserAttributes, values
-from rolevend.resources.status import Finding
+from rolevend.resources.status import Finding, body
+from rolevend.resources.text import timestamp_text
 from rolevend.vending.directory import PlatformTerms, Shapes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_PROBLEMS = 5
+LEAK = "Leak"
 
 R = TypeVar("R", bound=Resource, covariant=True)
 
@@ -55,18 +58,45 @@ def judge_platforms(platforms: Sequence[DataPlatform], states: Mapping[PlatformN
                 "Conflict",
                 f"spec.postgres: this is the server of DataPlatform {owner}; roles belong to a server, so one is enough",
             )
-        judgements.append(Judgement(platform, (accepted, _ready(accepted, state), _drift(state)), _platform_counts(state)))
+        attested = _attested(state)
+        ready = _ready(accepted, state, attested, allowed=platform.spec.allow_unattested)
+        judgements.append(Judgement(platform, (accepted, ready, _drift(state), attested), _platform_counts(state)))
     return judgements
 
 
-def _ready(accepted: Finding, state: PlatformState) -> Finding:
+def _ready(accepted: Finding, state: PlatformState, attested: Finding, *, allowed: bool) -> Finding:
     if accepted.status != "True":
         return Finding("Ready", "False", accepted.reason, accepted.message)
     if state.problem is not None:
         return Finding("Ready", "False", *state.problem)
     if state.drift:
         return Finding("Ready", "False", "Drift", _drift(state).message)
+    if attested.reason == LEAK:
+        return Finding("Ready", "False", LEAK, attested.message)
+    if attested.status != "True" and not allowed:
+        return Finding("Ready", "False", "NotAttested", attested.message)
     return Finding("Ready", "True", "Connected", "both credentials work, and the catalog was read")
+
+
+def _attested(state: PlatformState) -> Finding:
+    """A leak stays one until another attestation finds none, whatever changed meanwhile."""
+    last = state.attestation
+    if last is None or state.facts is None or not (is_about(last, state.facts) or any(check.leaks for check in last.failed)):
+        if state.attest_problem is not None:
+            return Finding("Attested", "Unknown", *state.attest_problem)
+        return Finding("Attested", "Unknown", "NotAttested", "its promises were not seen to hold yet: canary roles will try them")
+    where = (
+        f"PostgreSQL {last.server_version}, installed as {last.install_mode}, rolevend {last.rolevend_version}, {timestamp_text(last.time)}"
+    )
+    if last.failed:
+        leaks = [check for check in last.failed if check.leaks]
+        shown = "; ".join(f"{check.name}: {check.detail}" for check in (leaks or last.failed)[:_MOST_PROBLEMS])
+        if leaks:
+            message = f"{shown}{_more(leaks)}. Nothing is vended there, and its roles end ({where})"
+            return Finding("Attested", "False", "Leak", message)
+        return Finding("Attested", "False", "ChecksFailed", f"{shown}{_more(last.failed)} ({where})")
+    open_ = f", {len(last.not_preventable)} cannot be prevented there" if last.not_preventable else ""
+    return Finding("Attested", "True", "PromisesHold", f"{len(last.passed)} checks passed{open_} ({where})")
 
 
 def _drift(state: PlatformState) -> Finding:
@@ -81,6 +111,8 @@ def _platform_counts(state: PlatformState) -> Body:
     if state.facts is not None:
         counts |= {"serverVersion": state.facts.version, "limitations": list(state.facts.limitations)}
         counts |= {"serverIdentifier": state.facts.identifier, "installMode": state.facts.install_mode.value}
+    if state.attestation is not None:
+        counts["attestation"] = body(state.attestation)
     if state.catalog is not None:
         counts["tableCount"] = len(state.catalog.tables)
     return counts

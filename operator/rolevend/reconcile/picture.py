@@ -8,7 +8,17 @@ from rolevend.errors import InvalidInput
 from rolevend.model import ClusterId, ObjectName, PlatformName, Version
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Policy
-from rolevend.reconcile.judgement import Judgement, judge_binding, judge_platforms, judge_policy, judge_unique, person_keys, reach, reached
+from rolevend.reconcile.judgement import (
+    LEAK,
+    Judgement,
+    judge_binding,
+    judge_platforms,
+    judge_policy,
+    judge_unique,
+    person_keys,
+    reach,
+    reached,
+)
 from rolevend.reconcile.platforms import PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, values
 from rolevend.resources.status import Finding
@@ -153,6 +163,7 @@ def _person(person: UserAttributes) -> Person:
 
 def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
     platform = judged.resource
+    attested = next(finding for finding in judged.findings if finding.type == "Attested")
     closed = "" if judged.accepted else "it is not accepted; see its conditions"
     if platform.metadata.deletion_timestamp is not None:
         closed = "it is being deleted"
@@ -169,4 +180,6 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
             )
             for each in platform.spec.agents
         ),
+        leak=attested.message if attested.reason == LEAK else "",
+        unattested="" if attested.status == "True" or platform.spec.allow_unattested else attested.message,
     )

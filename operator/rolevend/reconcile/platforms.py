@@ -16,6 +16,8 @@ from rolevend.model import PlatformName
 from rolevend.platforms.base import Drift, Platform, ServerFacts
 from rolevend.reconcile.executor import Executor
 from rolevend.resources import API_VERSION, FINALIZER, DataPlatform
+from rolevend.resources.data_platform import Attestation
+from rolevend.resources.shared import ATTEST
 from rolevend.settings import Settings
 
 
@@ -59,6 +61,10 @@ class PlatformState:
     catalog: Catalog | None = None
     catalog_digest: str = ""
     drift: tuple[Drift, ...] = ()
+    attestation: Attestation | None = None
+    """The newest, also if what it is about has changed since."""
+    attest_problem: tuple[str, str] | None = None
+    """Reason and message where the last try could not be carried out."""
 
 
 class PlatformAtWork:
@@ -66,7 +72,7 @@ class PlatformAtWork:
 
     def __init__(self, platform: DataPlatform) -> None:
         self.platform = platform
-        self.state = PlatformState()
+        self.state = PlatformState(attestation=platform.status.attestation)
         self.executor: Executor | None = None
         """None until the server was reached and is the one that roles are on."""
         self._reached = asyncio.Event()
@@ -105,9 +111,10 @@ class Platforms:
         drifted: Callable[[PlatformName, tuple[Drift, ...]], Awaitable[None]],
         in_use: Callable[[PlatformName], bool],
         depth: Callable[[PlatformName, str, int], None],
+        looked: Callable[[PlatformName, PlatformAtWork], None],
         now: Callable[[], datetime],
     ) -> None:
-        """`depth` is told how many vends and drops of a platform wait for a call."""
+        """`depth` is told how many vends and drops of a platform wait for a call; `looked` is called after each look."""
         self._cluster = cluster
         self._settings = settings
         self._build = build
@@ -115,6 +122,7 @@ class Platforms:
         self._drifted = drifted
         self._in_use = in_use
         self._depth = depth
+        self._looked = looked
         self._now = now
         self._at_work: dict[PlatformName, PlatformAtWork] = {}
         self._tasks: dict[PlatformName, asyncio.Task[None]] = {}
@@ -170,6 +178,7 @@ class Platforms:
             self._changed(name)
         if at_work.state.drift:
             await self._drifted(name, at_work.state.drift)
+        self._looked(name, at_work)
         await self._hold(name, at_work)
 
     async def _hold(self, name: PlatformName, at_work: PlatformAtWork) -> None:
@@ -202,7 +211,8 @@ class Platforms:
                 catalog_digest = at_work.state.catalog_digest
             else:
                 catalog_digest = await asyncio.to_thread(digest, catalog)
-            return PlatformState(None, facts, catalog, catalog_digest, await executor.drift())
+            drift = await executor.drift()
+            return replace(at_work.state, problem=None, facts=facts, catalog=catalog, catalog_digest=catalog_digest, drift=drift)
         except _OtherServer as error:
             return replace(at_work.state, problem=(SERVER_CHANGED, str(error)))
         except RolevendError as error:
@@ -280,4 +290,10 @@ def _reason(error: RolevendError) -> str:
 
 def _essentials(platform: DataPlatform) -> tuple[object, ...]:
     metadata = platform.metadata
-    return metadata.generation, metadata.deletion_timestamp, metadata.finalizers, platform.status.server_identifier
+    return (
+        metadata.generation,
+        metadata.deletion_timestamp,
+        metadata.finalizers,
+        metadata.annotations.get(ATTEST),
+        platform.status.server_identifier,
+    )

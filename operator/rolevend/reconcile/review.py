@@ -12,7 +12,7 @@ from rolevend.errors import RolevendError
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.roles import Standing
 from rolevend.reconcile.status import verdict_of
-from rolevend.vending.directory import Directory, Granted, Verdict, ended_by
+from rolevend.vending.directory import Directory, Granted, Verdict, ended_by, taken_by
 
 _AT_ONCE = 16
 """Revocations under way together."""
@@ -56,14 +56,14 @@ class Review:
         if live:
             why = _ended_by(verdict, standing)
             if why:
-                acts.create_task(self._revoke(standing, why))
+                acts.create_task(self._revoke(standing, taken_by(verdict), why))
         elif verdict_of(verdict) != standing.verdict:
             acts.create_task(self._lifecycle.reconsider(standing, "verdict changed"))
 
-    async def _revoke(self, standing: Standing, why: str) -> None:
+    async def _revoke(self, standing: Standing, by: str, why: str) -> None:
         async with self._slots:
             try:
-                await self._lifecycle.revoke(standing, "PolicyChanged", why)
+                await self._lifecycle.revoke(standing, by, why)
             except RolevendError as error:
                 # The next review, which every later change and every sweep brings, tries again.
                 _log.warning("revoking: %s", error, extra={"role": standing.role})

@@ -5,9 +5,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, exactly_one
+from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, exactly_one
 from rolevend.resources.shared import Assertion, Resource, SecretKeyRef, SecretRef, Status
-from rolevend.resources.text import Count, Host, Identifier, IdleSeconds, Label, LabelValue, Seconds, Sentence
+from rolevend.resources.text import Count, Host, Identifier, IdleSeconds, Label, LabelValue, Seconds, Sentence, Timestamp
 
 
 class PostgresTls(Part):
@@ -133,9 +133,57 @@ class DataPlatformSpec(Part):
     credentials: Credentials
     domains: Annotated[tuple[Domain, ...], Field(max_length=32), KeyedBy(("namespace",))] = ()
     """Which namespace writes policy for which schemas. What is in nobody's domain is granted to nobody."""
+    allow_unattested: bool = False
+    """Vend also while the condition `Attested` is not True. A leak that was found closes the platform all the same."""
     agents: Annotated[tuple[AgentTerms, ...], Field(max_length=64), Atomic()] = ()
     """Which agents may get here, and on what terms. Where several items select a namespace, the widest term holds. Without an
     item: none."""
+
+
+CheckName = Annotated[str, Field(max_length=128)]
+
+
+class FailedCheck(StatusPart):
+    """A promise that did not hold, or an attack that succeeded."""
+
+    name: CheckName
+    """The check."""
+    detail: Sentence
+    """What was seen instead."""
+    leaks: bool = False
+    """Whether it shows, changes or keeps what no policy grants. Then nothing is vended there, and live roles end."""
+
+
+class OpenCheck(StatusPart):
+    """An attack that succeeds, and that nobody can prevent on a platform that is installed like this one."""
+
+    name: CheckName
+    """The check."""
+    reason: Sentence
+    """Why it cannot be prevented."""
+
+
+class Attestation(StatusPart):
+    """What came of trying every promise and every attack with canary roles."""
+
+    time: Timestamp
+    """When it ended."""
+    server_identifier: Annotated[str, Field(max_length=128)]
+    """The server that it is about."""
+    server_version: Annotated[str, Field(max_length=128)]
+    """What the server said of itself then."""
+    install_mode: Annotated[str, Field(max_length=128)]
+    """By which rights rolevend was installed then."""
+    rolevend_version: Annotated[str, Field(max_length=128)]
+    """Of the operator, and so of the checks."""
+    request: Annotated[str, Field(max_length=256)] | None = None
+    """The value of the annotation `rolevend.dev/attest` that it answers."""
+    failed: Annotated[tuple[FailedCheck, ...], Field(max_length=512), Atomic()] = ()
+    """What did not hold."""
+    not_preventable: Annotated[tuple[OpenCheck, ...], Field(max_length=512), Atomic()] = ()
+    """What an agent can do, and nobody can keep it from."""
+    passed: Annotated[tuple[CheckName, ...], Field(max_length=512), Atomic()] = ()
+    """The checks that passed."""
 
 
 class DataPlatformStatus(Status):
@@ -149,6 +197,8 @@ class DataPlatformStatus(Status):
     """By which rights rolevend was installed there. `Managed` is without a superuser, and then `limitations` say what that leaves open."""
     table_count: Count | None = None
     """How many tables the schemas of all domains hold."""
+    attestation: Attestation | None = None
+    """The newest one."""
     limitations: Annotated[tuple[Sentence, ...], Field(max_length=32), Atomic()] = ()
     """What this server or its installation cannot do, one sentence each."""
 

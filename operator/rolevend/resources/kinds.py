@@ -90,6 +90,7 @@ KINDS = (
             Column("Host", ".spec.postgres.host", "Where it is."),
             Column("Database", ".spec.postgres.database", "Which database."),
             Column("Version", ".status.serverVersion", "What the server says of itself."),
+            Column("Attested", '.status.conditions[?(@.type=="Attested")].status', "Whether every promise was seen to hold there."),
             Column("Tables", ".status.tableCount", "How many tables can be governed.", type="integer"),
             _AGE,
             _MESSAGE,

@@ -24,6 +24,8 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 FINALIZER = f"{GROUP}/drop"
 """Keeps a VendedRole until its role was looked for and is gone."""
+ATTEST = f"{GROUP}/attest"
+"""Annotation of a DataPlatform: with each new value it is attested once more."""
 REQUESTED_BY = f"{GROUP}/requested-by"
 """Annotation with the Kubernetes user who created the object; admission lets nobody forge it."""
 

@@ -57,6 +57,18 @@ class Metrics:
         self.audit_failures = Counter(
             "rolevend_audit_failures", "Audit events that could not be written; what waits for one is tried again", registry=self.registry
         )
+        self.canary_leaks = Counter(
+            "rolevend_canary_leaks",
+            "Checks of attestations that failed and show, change or keep what no policy grants",
+            ["platform"],
+            registry=self.registry,
+        )
+        self.attested_timestamp = Gauge(
+            "rolevend_attested_timestamp_seconds",
+            "When the last attestation ended, in seconds since 1970",
+            ["platform"],
+            registry=self.registry,
+        )
         self.policy_errors = Gauge("rolevend_policy_errors", "Objects that are not accepted", ["kind"], registry=self.registry)
         self.platform_up = Gauge(
             "rolevend_platform_up", "Whether the platform answered with both credentials", ["platform"], registry=self.registry

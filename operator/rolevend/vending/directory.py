@@ -71,6 +71,10 @@ class PlatformTerms:
     schemas_of: Mapping[str, frozenset[str]]
     """Namespace -> the schemas whose policy it writes."""
     agents: tuple[AgentTerms, ...]
+    leak: str = ""
+    """What canaries found to be shown, changed or kept against policy, or empty: no role is vended or lives on there."""
+    unattested: str = ""
+    """Why it is not known that promises hold there, or empty: no new role is vended. Live ones are still judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,11 @@ def ended_by(verdict: Verdict, held: Granted) -> str:
     return verdict.message if verdict.withdrawn else ""
 
 
+def taken_by(verdict: Verdict) -> str:
+    """What took a live role's ground away: a leak of the platform, or policy."""
+    return "Leak" if isinstance(verdict, Undecided) and verdict.reason == "Leak" else "PolicyChanged"
+
+
 _MOST_SHAPES = 1_000
 
 
@@ -194,8 +203,12 @@ class Directory:
         terms = self.platforms.get(request.platform)
         if terms is None:
             return Undecided("PlatformUnknown", f"spec.platformRefs: no DataPlatform is named {request.platform}")
+        if terms.leak:
+            return Undecided("Leak", f"DataPlatform {request.platform}: {terms.leak}", withdrawn=True)
         if terms.closed and not begun:
             return Undecided("PlatformClosed", f"spec.platformRefs: DataPlatform {request.platform}: {terms.closed}")
+        if terms.unattested and not begun:
+            return Undecided("NotAttested", f"DataPlatform {request.platform}: {terms.unattested}")
         agent = self.agents.get(request.agent)
         if agent is None:
             where = f"is named {request.agent.name} in namespace {request.agent.namespace}"

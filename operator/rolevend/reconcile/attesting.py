@@ -1,0 +1,105 @@
+"""When a platform is attested, and what is made of it: beside everything else, and never twice at once."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from rolevend import __version__
+from rolevend.errors import RolevendError
+from rolevend.model import PlatformName
+from rolevend.platforms.base import CheckResult, Outcome, Randomness, ServerFacts
+from rolevend.reconcile.platforms import PlatformAtWork, PlatformState
+from rolevend.resources.data_platform import Attestation, FailedCheck, OpenCheck
+from rolevend.resources.shared import ATTEST
+from rolevend.settings import Settings
+from rolevend.telemetry.metrics import Metrics
+
+_LONGEST_DETAIL = 1024
+
+_log = logging.getLogger(__name__)
+
+
+class Attesting:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        changed: Callable[[PlatformName], None],
+        now: Callable[[], datetime],
+        randomness: Randomness,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._changed = changed
+        self._now = now
+        self._randomness = randomness
+        self._under_way: dict[PlatformName, asyncio.Task[None]] = {}
+        self._not_before: dict[PlatformName, datetime] = {}
+
+    def consider(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+        """After each look: begins an attestation where one is due, and returns at once."""
+        state, request = at_work.state, at_work.platform.metadata.annotations.get(ATTEST)
+        if name in self._under_way or state.problem is not None or state.facts is None or not self._is_due(name, state, request):
+            return
+        task = asyncio.create_task(self._attest(name, at_work, state.facts, request), name=f"attest-{name}")
+        self._under_way[name] = task
+        task.add_done_callback(lambda _: self._under_way.pop(name, None))
+
+    def _is_due(self, name: PlatformName, state: PlatformState, request: str | None) -> bool:
+        if self._not_before.get(name, self._now()) > self._now():
+            return False
+        last = state.attestation
+        if last is None or state.facts is None or not is_about(last, state.facts) or request not in (None, last.request):
+            return True
+        wait = self._settings.attest_retry_seconds if last.failed else self._settings.attest_seconds
+        return self._now() - last.time >= timedelta(seconds=wait)
+
+    async def _attest(self, name: PlatformName, at_work: PlatformAtWork, facts: ServerFacts, request: str | None) -> None:
+        executor = at_work.executor
+        if executor is None:
+            return
+        try:
+            results = await executor.attest(facts.install_mode, self._randomness)
+        except RolevendError as error:
+            self._not_before[name] = self._now() + timedelta(seconds=self._settings.attest_retry_seconds)
+            _log.warning("attesting: %s", error, extra={"platform": name})
+            at_work.state = replace(at_work.state, attest_problem=(type(error).__name__, str(error)))
+        except Exception as error:  # a bug must not let an old attestation stand for a new one without a word
+            self._not_before[name] = self._now() + timedelta(seconds=self._settings.attest_retry_seconds)
+            _log.exception("attesting", extra={"platform": name})
+            at_work.state = replace(at_work.state, attest_problem=("InternalError", f"{type(error).__name__}; see the operator's log"))
+        else:
+            attestation = attestation_of(results, facts, request, self._now())
+            self._count(name, attestation)
+            at_work.state = replace(at_work.state, attestation=attestation, attest_problem=None)
+        self._changed(name)
+
+    def _count(self, name: PlatformName, attestation: Attestation) -> None:
+        self._metrics.canary_leaks.labels(name).inc(sum(check.leaks for check in attestation.failed))
+        self._metrics.attested_timestamp.labels(name).set(attestation.time.timestamp())
+        for check in attestation.failed:
+            _log.error("attestation: %s: %s", check.name, check.detail, extra={"platform": name, "leaks": check.leaks})
+
+
+def attestation_of(results: Sequence[CheckResult], facts: ServerFacts, request: str | None, now: datetime) -> Attestation:
+    failed = [result for result in results if result.outcome is Outcome.FAILED]
+    open_ = [result for result in results if result.outcome is Outcome.NOT_PREVENTABLE]
+    return Attestation(
+        time=now,
+        server_identifier=facts.identifier,
+        server_version=facts.version,
+        install_mode=facts.install_mode.value,
+        rolevend_version=__version__,
+        request=None if request is None else request[:256],
+        failed=tuple(FailedCheck(name=each.check, detail=each.detail[:_LONGEST_DETAIL], leaks=each.leaks) for each in failed),
+        not_preventable=tuple(OpenCheck(name=each.check, reason=each.detail[:_LONGEST_DETAIL]) for each in open_),
+        passed=tuple(result.check for result in results if result.outcome is Outcome.PASSED),
+    )
+
+
+def is_about(attestation: Attestation, facts: ServerFacts) -> bool:
+    """Whether nothing changed since that the promises rest on: the server, its version, how we were installed, and ourselves."""
+    then = (attestation.server_identifier, attestation.server_version, attestation.install_mode, attestation.rolevend_version)
+    return then == (facts.identifier, facts.version, facts.install_mode.value, __version__)

@@ -1,0 +1,58 @@
+"""The operator attests a platform by itself and when it is asked, closes it where something leaks, and opens it when that is mended."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.installed import Body
+from tests.support.site import ANNEX, WAREHOUSE, Site
+from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def annex(site: Site) -> Iterator[Body]:
+    site.wait_for_platform(ANNEX)
+    yield {"kind": "DataPlatform", "metadata": {"name": ANNEX}}
+    site.wait_for_platform(ANNEX)
+
+
+def attest(site: Site, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rolevend", "platform", "attest", name, *options]
+    return subprocess.run(command, env=site.control_plane.environment(), capture_output=True, text=True, timeout=180, check=False)
+
+
+def test_each_platform_was_attested_before_anything_was_vended(site: Site):
+    attestation = site.cluster.read({"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}).body["status"]["attestation"]
+    assert (attestation["failed"], attestation["notPreventable"]) == ([], [])
+    assert "read exactly the permitted rows" in attestation["passed"]
+    assert site.metric("rolevend_attested_timestamp_seconds", platform=WAREHOUSE) > 0
+
+
+def test_a_leak_closes_the_platform_ends_its_roles_and_heals_when_it_is_mended(site: Site, annex: Body, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    live = tenant.ask(platform=ANNEX).ready()
+    passed = attest(site, ANNEX)
+    assert (passed.returncode, passed.stderr.count("Traceback")) == (0, 0), passed.stderr
+    assert "0 failed" in passed.stdout
+    leaks = site.metric("rolevend_canary_leaks_total", platform=ANNEX)
+    site.annex.ask("GRANT USAGE ON SCHEMA rolevend TO PUBLIC")
+    site.annex.ask("GRANT SELECT ON rolevend.salt TO PUBLIC")
+    try:
+        failed = attest(site, ANNEX, "--output", "json")
+        assert failed.returncode == 1
+        assert "read the salt" in {check["name"] for check in json.loads(failed.stdout)["failed"]}
+        assert "read the salt: was not refused" in site.told(annex, "Attested", "False", "Leak")
+        live.gone()
+        assert site.annex.ended(live.role) == "Revoked"
+        tenant.ask(platform=ANNEX, name=f"{tenant.name}-waiting").refused("Leak", granted="Unknown")
+        assert site.metric("rolevend_canary_leaks_total", platform=ANNEX) > leaks
+    finally:
+        site.annex.ask("REVOKE SELECT ON rolevend.salt FROM PUBLIC")
+        site.annex.ask("REVOKE USAGE ON SCHEMA rolevend FROM PUBLIC")
+    site.told(annex, "Attested", "True", "PromisesHold")
+    tenant.ask(platform=ANNEX).ready()
+    eventually(lambda: not site.annex.ask("SELECT 1 FROM pg_namespace WHERE nspname ~ '^rv_canary'"))

@@ -1,0 +1,88 @@
+"""What an attestation means for its platform: the condition, what is vended there, and what lives on."""
+
+from dataclasses import replace
+
+import pytest
+
+from rolevend.platforms.base import CheckResult, InstallMode, Outcome
+from rolevend.reconcile.attesting import attestation_of
+from rolevend.reconcile.platforms import PlatformState
+from rolevend.vending.directory import Granted, Undecided, taken_by
+from tests.support.painted import NOW, OBJECTS, REQUEST, STATES, WAREHOUSE, message, paint, said
+
+LEAK = CheckResult("read the table", Outcome.FAILED, "was not refused", leaks=True)
+WEAKNESS = CheckResult("create a large object", Outcome.FAILED, "was not refused")
+OPEN = CheckResult("run a DO block", Outcome.NOT_PREVENTABLE, "PUBLIC has this right")
+
+
+def attested(*results: CheckResult) -> PlatformState:
+    state = STATES[WAREHOUSE]
+    assert state.facts is not None
+    return replace(state, attestation=attestation_of(results, state.facts, None, NOW))
+
+
+def allowing():
+    def allowed(platform):
+        return platform.model_copy(update={"spec": platform.spec.model_copy(update={"allow_unattested": True})})
+
+    return replace(OBJECTS, platforms=[allowed(platform) for platform in OBJECTS.platforms])
+
+
+def outcome(state: PlatformState, objects=OBJECTS, *, begun: bool = False):
+    picture = paint(objects, {**STATES, WAREHOUSE: state})
+    return picture, picture.directory.verdict(REQUEST, begun=begun)
+
+
+def test_where_promises_hold_roles_are_vended():
+    picture, verdict = outcome(attested(OPEN))
+    assert isinstance(verdict, Granted)
+    assert said(picture, WAREHOUSE, "Attested") == ("True", "PromisesHold")
+    assert "1 cannot be prevented there" in message(picture, WAREHOUSE, "Attested")
+    assert said(picture, WAREHOUSE, "Ready") == ("True", "Connected")
+
+
+@pytest.mark.parametrize("what", ["never", "another version", "another way to install", "a check failed"])
+def test_else_requests_wait_unless_the_platform_team_allows_it_and_live_roles_live_on(what: str):
+    state = attested(OPEN)
+    assert state.facts is not None
+    state = {
+        "never": replace(state, attestation=None),
+        "another version": replace(state, facts=replace(state.facts, version="18.5")),
+        "another way to install": replace(state, facts=replace(state.facts, install_mode=InstallMode.MANAGED)),
+        "a check failed": attested(WEAKNESS),
+    }[what]
+    picture, verdict = outcome(state)
+    assert isinstance(verdict, Undecided)
+    assert (verdict.reason, verdict.withdrawn) == ("NotAttested", False)
+    assert said(picture, WAREHOUSE, "Ready") == ("False", "NotAttested")
+    expected = ("False", "ChecksFailed") if what == "a check failed" else ("Unknown", "NotAttested")
+    assert said(picture, WAREHOUSE, "Attested") == expected
+    assert isinstance(outcome(state, begun=True)[1], Granted)
+    allowed, verdict = outcome(state, allowing())
+    assert isinstance(verdict, Granted)
+    assert said(allowed, WAREHOUSE, "Ready") == ("True", "Connected")
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_leak_closes_the_platform_and_ends_what_lives_there_whatever_is_allowed(allowed: bool, begun: bool):
+    picture, verdict = outcome(attested(LEAK, WEAKNESS), allowing() if allowed else OBJECTS, begun=begun)
+    assert isinstance(verdict, Undecided)
+    assert (verdict.reason, verdict.withdrawn, taken_by(verdict)) == ("Leak", True, "Leak")
+    assert "read the table: was not refused" in verdict.message
+    assert said(picture, WAREHOUSE, "Attested") == ("False", "Leak")
+    assert said(picture, WAREHOUSE, "Ready") == ("False", "Leak")
+
+
+def test_a_leak_stays_one_until_another_attestation_finds_none():
+    state = attested(LEAK)
+    assert state.facts is not None
+    _, verdict = outcome(replace(state, facts=replace(state.facts, version="18.5"), attest_problem=("PlatformBusy", "locked")))
+    assert isinstance(verdict, Undecided)
+    assert verdict.reason == "Leak"
+
+
+def test_what_could_not_be_carried_out_says_why():
+    picture, _ = outcome(replace(attested(), attestation=None, attest_problem=("PlatformBusy", "every connection is in use")))
+    assert said(picture, WAREHOUSE, "Attested") == ("Unknown", "PlatformBusy")
+    assert message(picture, WAREHOUSE, "Attested") == "every connection is in use"
