@@ -122,9 +122,12 @@ class ApiProxy(Proxy):
         self.cut()
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
 
     def _started(self) -> asyncio.AbstractEventLoop:
-        threading.Thread(target=self._loop.run_forever, name="api-proxy", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="api-proxy", daemon=True)
+        self._thread.start()
         return self._loop
 
     async def _start(self) -> int:
@@ -197,6 +200,7 @@ class WireProxy(Proxy):
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
+        self._serving: list[threading.Thread] = []
         threading.Thread(target=self._accept, name="wire-proxy", daemon=True).start()
 
     def cut(self) -> None:
@@ -206,7 +210,11 @@ class WireProxy(Proxy):
 
     def close(self) -> None:
         self.cut()
+        if self.trap is not None:
+            self.trap.drop()
         self._listener.close()
+        for thread in self._serving:
+            thread.join(10)
 
     def _accept(self) -> None:
         while True:
@@ -218,7 +226,8 @@ class WireProxy(Proxy):
                 self.refused += 1
                 near.close()
                 continue
-            threading.Thread(target=self._serve, args=(near,), name="wire-proxy", daemon=True).start()
+            self._serving.append(threading.Thread(target=self._serve, args=(near,), name="wire-proxy", daemon=True))
+            self._serving[-1].start()
 
     def _serve(self, near: socket.socket) -> None:
         try:
