@@ -164,8 +164,6 @@ class PostgresBench:
     administrator: Callable[[], psycopg.Connection[tuple[Any, ...]]]
     """A new connection as the one who installed."""
     owner: str = "app_owner"
-    standing: Any = None
-    """What tests share that change nothing, until the next tidying."""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _platforms: list[PostgresPlatform] = field(default_factory=list)
     _sessions: list[PostgresSession] = field(default_factory=list)
@@ -264,7 +262,6 @@ class PostgresBench:
 
     def tidy(self) -> None:
         """After each test: nobody is logged in, and nobody's role is left."""
-        self.standing = None
         for session in self._sessions:
             session.close()
         self._sessions.clear()

@@ -47,8 +47,6 @@ def installed_bench(postgres: DatabaseServer, install_mode: InstallMode) -> Iter
 @pytest.fixture
 def bench(installed_bench: PostgresBench) -> Iterator[PostgresBench]:
     """Nothing of an earlier test is live in it."""
-    if installed_bench.standing is not None:
-        installed_bench.tidy()
     yield installed_bench
     installed_bench.tidy()
 

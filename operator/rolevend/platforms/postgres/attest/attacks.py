@@ -96,6 +96,11 @@ _CHANGING_ITSELF = (
     Attack("switch event triggers off", "SET event_triggers = off", _ABSENT),
     Attack("switch triggers off", "SET session_replication_role = replica"),
     Attack("switch logging off", "SET log_statement = none"),
+    Attack("work unseen", "SET track_activities = off"),
+    Attack("have larger temporary files", "SET temp_file_limit = -1"),
+    Attack("have larger temporary files by set_config", "SELECT set_config('temp_file_limit', '-1', false)"),
+    Attack("have larger temporary files from the next login on", "ALTER ROLE {eve} SET temp_file_limit = -1"),
+    Attack("have no limit of temporary files from the next login on", "ALTER ROLE {eve} RESET temp_file_limit"),
 )
 _LEAVING_THE_DATABASE = (
     Attack("copy from a file", "COPY people FROM '/dev/null'"),
@@ -140,6 +145,7 @@ STAYS_NARROW: dict[str, LiteralString] = {
     "set a setting of its own role": "ALTER ROLE {eve} SET search_path = {schema_text}",
     "set default privileges": "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {eve}",
     "force generic plans": "SET plan_cache_mode = force_generic_plan",
+    "force parallel plans": "SET debug_parallel_query = on",
     "compare NULL with NULL": "SET transform_null_equals = on",
     "choose another isolation": "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
     "set its own password": "ALTER ROLE {eve} PASSWORD 'x'",

@@ -21,8 +21,8 @@ from rolevend.platforms.postgres.connections import Login, connect
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
 
-PEOPLE, GUARDED, TIMED = "people", "guarded", "timed"
-"""The tables. The last two are changed by hand on the way."""
+PEOPLE, GUARDED, TIMED, DATED = "people", "guarded", "timed", "dated"
+"""The tables. The second and the third are changed by hand on the way."""
 REGIONS = ("eu", "eu", "us", "us", "apac", None)
 """Of the people 0 to 5, each with the token behind it."""
 EUROPE = (0, 1)
@@ -74,9 +74,11 @@ class Profiles:
     """Everything of everybody."""
     brief: Profile
     """Every row of one small table: for those whose end is looked at."""
+    dated: Profile
+    """Rows of the user's days, and of the user's times."""
 
     def __iter__(self) -> Iterator[Profile]:
-        return iter((self.shared, self.mixed, self.other, self.brief))
+        return iter((self.shared, self.mixed, self.other, self.brief, self.dated))
 
 
 def cluster_of_canaries(cluster: ClusterId) -> ClusterId:
@@ -122,6 +124,7 @@ def lay_out(ground: Ground, programmer: Session, token: str) -> None:
         "statistics": sql.Identifier(ground.schema, "people_statistics"),
         "guarded": sql.Identifier(ground.schema, GUARDED),
         "timed": sql.Identifier(ground.schema, TIMED),
+        "dated": sql.Identifier(ground.schema, DATED),
     }
     programmer.run(
         sql.SQL(
@@ -131,10 +134,12 @@ def lay_out(ground: Ground, programmer: Session, token: str) -> None:
             CREATE TABLE {people} (id integer, region text, email text, ssn text, code text, born date, note text);
             CREATE TABLE {guarded} (id integer, region text);
             CREATE TABLE {timed} (id integer);
+            CREATE TABLE {dated} (day date, at timestamptz);
             INSERT INTO {people} SELECT v.id, v.region, v.email, v.ssn, v.code, v.born::date, v.note
               FROM (VALUES {rows}) AS v (id, region, email, ssn, code, born, note);
             INSERT INTO {guarded} SELECT id, region FROM {people};
             INSERT INTO {timed} VALUES (1), (2);
+            INSERT INTO {dated} VALUES ('2024-02-01', '2024-02-01T00:00:00Z'), ('2024-01-02', '2024-02-01T00:00:00+09:00');
             CREATE STATISTICS {statistics} ON region, ssn FROM {people};
             ANALYZE {people};
             """
@@ -144,7 +149,7 @@ def lay_out(ground: Ground, programmer: Session, token: str) -> None:
 
 def profiles(ground: Ground) -> Profiles:
     tables = ground.platform.catalog(frozenset({ground.schema})).tables
-    people, guarded, timed = (tables[TableId(ground.schema, name)] for name in (PEOPLE, GUARDED, TIMED))
+    people, guarded, timed, dated = (tables[TableId(ground.schema, name)] for name in (PEOPLE, GUARDED, TIMED, DATED))
     first, second = _equal(people, "id", "0"), _equal(people, "id", "2")
     mixed = {"email": (Cell((first,), Clear()),), "ssn": (Cell((second,), Clear()), Cell((), Constant(WITHHELD)))}
     own = {name: (Cell((), mask),) for name, mask in MASKS.items()}
@@ -159,6 +164,7 @@ def profiles(ground: Ground) -> Profiles:
         profile(2, _shape(people, [first, second], mixed)),
         profile(3, _shape(people, [EVERY_ROW])),
         profile(4, _shape(timed, [EVERY_ROW])),
+        profile(5, _shape(dated, [_own(dated, "day", "days"), _own(dated, "at", "times")])),
     )
 
 

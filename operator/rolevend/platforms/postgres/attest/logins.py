@@ -43,6 +43,7 @@ _PROGRAMMER: dict[str, LiteralString] = {
     "create a superuser": "CREATE ROLE {mine} SUPERUSER",
     "create a role that passes row security by": "CREATE ROLE {mine} BYPASSRLS",
     "change the password of the vendor": "ALTER ROLE {vendor} PASSWORD 'x'",
+    "change the password of the owner of rolevend": "ALTER ROLE rv_owner PASSWORD 'x'",
     "read every table": "GRANT pg_read_all_data TO {programmer}",
     "take the rights of the owner of rolevend": "GRANT rv_owner TO {programmer}",
     "become the owner of rolevend": "SET ROLE rv_owner",

@@ -43,6 +43,18 @@ def _hostile_attributes(canaries: Canaries) -> str:
     return _none(session.rows(sql.SQL("SELECT * FROM people")))
 
 
+def _ambiguous_dates(canaries: Canaries) -> str:
+    """Which day they are would be the session's to say."""
+    lease = canaries.lease(canaries.profiles.dated, "DORA", days=["01/02/2024"], times=["2024-02-01 00:00:00"])
+    session = canaries.log_in(canaries.vend(lease))
+    for style in ("ISO, DMY", "ISO, MDY", "SQL, YMD", "German"):
+        for zone in ("UTC", "Asia/Tokyo"):
+            session.run(sql.SQL("SET datestyle = {}; SET timezone = {}").format(sql.Literal(style), sql.Literal(zone)))
+            if seen := _none(session.rows(sql.SQL("SELECT 1 FROM dated"))):
+                return f"{seen} under {style} in {zone}"
+    return ""
+
+
 def _cells(canaries: Canaries) -> str:
     session = canaries.log_in(canaries.vend(canaries.lease(canaries.profiles.mixed, "DAN")))
     found = session.rows(sql.SQL("SELECT id, email, ssn FROM people ORDER BY id"))
@@ -97,7 +109,7 @@ def _questions_of_others(canaries: Canaries) -> str:
 
 
 def _cheap_function(canaries: Canaries) -> str:
-    """One that costs nothing, that its owner lent to the profile, and that would be an error on every hidden row."""
+    """One that costs nothing, that its owner lent to the profile, and that would be an error on every hidden row and cell."""
     programmer = canaries.programmer
     programmer.run(
         canaries.filled(
@@ -107,7 +119,8 @@ def _cheap_function(canaries: Canaries) -> str:
         )
     )
     try:
-        found = canaries.session.rows(canaries.filled("SELECT id FROM people WHERE {leak}(region) ORDER BY id"))
+        question = canaries.filled("SELECT id FROM people WHERE {leak}(region) AND {leak}(coalesce(ssn, 'eu-')) ORDER BY id")
+        found = canaries.session.rows(question)
         return "" if found == [(0,), (1,)] else "finds hidden rows"
     finally:
         programmer.run(canaries.filled("REVOKE USAGE ON SCHEMA {schema} FROM {profile}; DROP FUNCTION {leak}"))
@@ -211,6 +224,7 @@ CHECKS = (
     Check("two users behind one agent read each their own", _two_users),
     Check("read nothing without the attribute", _no_attribute),
     Check("attribute values are never SQL", _hostile_attributes),
+    Check("ambiguous dates equal none, whatever the session sets", _ambiguous_dates),
     Check("a cell is shown only where a grant of its row shows it", _cells),
     Check("mask Hash", _hash),
     Check("mask Nullify", lambda canaries: _mask(canaries, "ssn", [None, None])),
