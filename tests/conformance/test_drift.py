@@ -5,7 +5,7 @@ import pytest
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.plan import Profile, TableShape
 from rolevend.platforms.base import Ending, EndReason
-from tests.conformance.bench import OTHER_CLUSTER, PostgresBench, own, profile, quoted, refused, shape, vend, vended
+from tests.conformance.bench import PostgresBench, own, profile, quoted, refused, shape, vend, vended
 from tests.conformance.bench import lease as new_lease
 
 pytestmark = pytest.mark.both_installs
@@ -107,12 +107,6 @@ def test_templates_of_other_profiles_are_no_drift(bench: PostgresBench, people: 
     vended(bench.platform, profile(people), regions=["EU"])
     vended(bench.platform, profile(shape(bench.catalog_table(people.table))))
     assert bench.platform.drift() == []
-
-
-def test_another_cluster_finds_its_own_drift_only(bench: PostgresBench, people: TableShape):
-    vended(bench.platform, profile(people), regions=["EU"])
-    bench.run(f"ALTER TABLE {people.table} DISABLE ROW LEVEL SECURITY")
-    assert bench.platform_of(OTHER_CLUSTER).drift() == []
 
 
 @pytest.mark.parametrize("how", ["DROP TABLE {table} CASCADE", "ALTER TABLE {table} RENAME TO old"])
