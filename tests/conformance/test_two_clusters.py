@@ -121,14 +121,20 @@ def expire_and_sweep(them: Site) -> None:
     assert not them.bench.exists(them.lease.role)
 
 
-def find_drift(them: Site) -> None:
+def find_an_altered_policy(them: Site) -> None:
     template = them.bench.value(f"SELECT min(template) FROM rolevend.template WHERE cluster_id = '{them.cluster}'")
     them.bench.run(f"ALTER POLICY {template} ON {them.people.table} USING (true)")
     assert {drift.roles for drift in them.platform.drift()} == {(them.lease.role,)}
 
 
+def find_an_altered_view(them: Site) -> None:
+    them.bench.run(f"CREATE OR REPLACE VIEW {them.profile.name}.people AS SELECT * FROM {them.people.table}")
+    assert {drift.roles for drift in them.platform.drift()} == {(them.lease.role,)}
+
+
 ACTS: dict[str, Callable[[Site], None]] = {
-    act.__name__: act for act in (drop, collect_unused, leave, vend_again, build_more, expire_and_sweep, find_drift)
+    act.__name__: act
+    for act in (drop, collect_unused, leave, vend_again, build_more, expire_and_sweep, find_an_altered_policy, find_an_altered_view)
 }
 
 
@@ -177,8 +183,10 @@ def test_a_role_of_the_other_is_never_dropped_whatever_is_said_of_it(ours: Site,
     assert theirs.reads(theirs.session)
 
 
-def test_a_name_that_the_other_has_or_had_is_not_vended(ours: Site, theirs: Site):
-    same = moved(ours.lease, cluster=theirs.cluster, profile=theirs.profile.name)
+@pytest.mark.parametrize("whose", ["its own", "the other's"])
+def test_a_name_that_the_other_has_or_had_is_not_vended(ours: Site, theirs: Site, whose: str):
+    profiles = {"its own": theirs.profile, "the other's": ours.profile}
+    same = moved(ours.lease, cluster=theirs.cluster, profile=profiles[whose].name)
     credential = theirs.platform.credential(same, secrets.token_bytes)
     before = ours.state()
 
@@ -193,14 +201,23 @@ def test_a_name_that_the_other_has_or_had_is_not_vended(ours: Site, theirs: Site
     assert not ours.bench.exists(ours.lease.role)
 
 
-def test_a_profile_of_the_other_is_not_collected_when_its_last_role_is_gone(ours: Site, theirs: Site):
+def test_what_the_other_does_not_use_is_collected_by_itself(ours: Site, theirs: Site):
     drop(ours)
-    before = ours.state()
-
+    profiles_unused = ours.state()
     theirs.platform.collect(frozenset(), UNUSED_SINCE)
+    assert ours.state() == profiles_unused
 
-    assert ours.state() == before
-    assert ours.platform.collect(frozenset(), UNUSED_SINCE) == 2
+    programmer = ours.bench.login_of(ours.bench.programmer)
+    for each in (ours.profile, ours.unused):  # as a process does that is killed before it comes to templates
+        programmer.run(f"SELECT rolevend.drop_profile('{each.name}')")
+    template_unused = ours.state()
+    assert template_unused != profiles_unused
+    theirs.platform.collect(frozenset(), UNUSED_SINCE)
+    assert ours.state() == template_unused
+
+    ours.platform.collect(frozenset(), UNUSED_SINCE)
+    assert ours.state() != template_unused
+    assert theirs.reads(theirs.session)
 
 
 def test_what_is_beyond_its_limits_is_stopped_by_its_own_cluster_only(ours: Site, theirs: Site):
