@@ -1,0 +1,222 @@
+"""Beside OpenBao's PostgreSQL secrets engine, on one server in one run: `python -m bench.openbao [--quick]`.
+
+What is compared is not quite alike, and lies on both sides of our HTTP API, which there is not yet. The driver is called in this
+process, through the operator's queues: no HTTP, no decision, no record outside of PostgreSQL. The operator is asked through Kubernetes:
+it decides, and its record is in etcd. OpenBao answers over HTTP without TLS and writes its lease to its disk; it decides nothing, filters
+no rows, and ends no sessions. The driver's server waits for its disk, the operator's does not (fsync is off there, for both).
+"""
+
+import itertools
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+
+from bench.cluster import Fleet
+from bench.driver import FEW
+from bench.lines import Line, ms, p50, percentile, reported, table
+from bench.peers import READER, Driver, OpenBao, Operator, Peer
+from rolevend.demo.parts.connection import Connection
+from rolevend.demo.parts.controlplane import ControlPlane
+from rolevend.demo.parts.database import PostgresServer
+from rolevend.platforms.postgres import Limits
+from tests.conformance.bench import installed
+from tests.support.site import Site
+
+T = TypeVar("T")
+
+CLIENTS = 16
+ROUNDS = 2
+AGAINST = "  against OpenBao"
+STORM_SECONDS = 30.0
+"""How long is waited for all to be gone."""
+
+
+@dataclass(frozen=True)
+class Size:
+    alone: int
+    together: int
+    storm: int
+
+
+FULL = Size(alone=30, together=64, storm=200), Size(alone=20, together=32, storm=100)
+QUICK = Size(alone=15, together=32, storm=60), Size(alone=10, together=16, storm=40)
+"""Beside the driver, and beside the operator."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What our HTTP API has to reach, and whether these ratios of rate, p50 and p99 to OpenBao's would."""
+
+    text: str
+    holds: Callable[[float, float, float], bool]
+
+
+BUDGETS = {
+    1: Budget("the API: p50 <= 1.5x", lambda _rate, middle, _worst: middle <= 1.5),
+    CLIENTS: Budget("the API: rate >= 1.5x, p99 <= 0.5x", lambda rate, _middle, worst: rate >= 1.5 and worst <= 0.5),
+}
+"""By clients. That of one is 8 ms where OpenBao takes 5.4."""
+
+
+@dataclass
+class Measured:
+    """Calls from so many clients at once."""
+
+    seconds: list[float] = field(default_factory=list)
+    lasted: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return len(self.seconds) / self.lasted
+
+    def __str__(self) -> str:
+        return f"{self.rate:.0f}/s, {ms(p50(self.seconds))}, {ms(percentile(self.seconds, 99))}"
+
+
+def beside_driver(size: Size) -> Iterator[Line]:
+    with PostgresServer(18) as server:
+        superuser = server.superuser
+        where = superuser.host, superuser.port, superuser.user, superuser.password
+        with installed(*where, "bench", 18, tls=superuser.tls) as bench:
+            bench.run(f"CREATE ROLE {READER}")
+            connection = superuser.to_database("bench")
+            with Driver(bench, Limits().scram_iterations) as ours, OpenBao(connection) as theirs:
+                yield from lines(ours, theirs, connection, size, judged=True)
+            with Driver(bench, FEW) as fast:
+                hashing = Measured()
+                leases = at_once(hashing, CLIENTS, fast.issue, ["one"] * (ROUNDS * size.together))
+                at_once(Measured(), CLIENTS, fast.revoke, leases)
+                yield reported(f"driver with {FEW} SCRAM iteration, issue, c={CLIENTS}", str(hashing))
+
+
+def beside_operator(size: Size) -> Iterator[Line]:
+    with tempfile.TemporaryDirectory() as scratch, ControlPlane() as control_plane, Site(control_plane, Path(scratch)) as site:
+        fleet = Fleet(site)
+        fleet.begin()
+        site.warehouse.ask(f"CREATE ROLE {READER}")
+        with OpenBao(site.warehouse.superuser) as theirs:
+            yield from lines(Operator(fleet), theirs, site.warehouse.superuser, size, judged=False)
+        fleet.end()
+
+
+def lines(ours: Peer[Any], theirs: Peer[Any], superuser: Connection, size: Size, *, judged: bool) -> Iterator[Line]:
+    """`judged` by the budget of the API, which cannot be faster than what it calls."""
+    peers = (ours, theirs)
+    for peer in peers:  # connects
+        at_once(Measured(), CLIENTS, peer.revoke, at_once(Measured(), CLIENTS, peer.issue, ["one"] * CLIENTS))
+    for clients, count in ((1, size.alone), (CLIENTS, size.together)):
+        issued, revoked = [Measured(), Measured()], [Measured(), Measured()]
+        for _ in range(ROUNDS):  # in turns, so that whatever else the machine does meets both
+            for place, peer in enumerate(peers):
+                leases = at_once(issued[place], clients, peer.issue, ["one"] * count)
+                at_once(revoked[place], clients, peer.revoke, leases)
+        yield from compared(ours.name, f"issue, c={clients}", issued, BUDGETS[clients], judged=judged)
+        yield from compared(ours.name, f"revoke, c={clients}", revoked)
+    yield from storms(peers, superuser, size)
+
+
+def at_once(measured: Measured, clients: int, work: Callable[[Any], T], on: Sequence[Any]) -> list[T]:
+    """The answers; how long each call took is added to `measured`."""
+
+    def one(each: Any) -> T:
+        started = time.perf_counter()
+        answer = work(each)
+        measured.seconds.append(time.perf_counter() - started)
+        return answer
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(clients) as threads:
+        answers = list(threads.map(one, on))
+    measured.lasted += time.perf_counter() - started
+    return answers
+
+
+def compared(name: str, what: str, each: Sequence[Measured], budget: Budget | None = None, *, judged: bool = False) -> Iterator[Line]:
+    ours, theirs = each
+    yield reported(f"{name}, {what}: rate, p50, p99", str(ours))
+    yield reported(f"  OpenBao, {what}", str(theirs))
+    rate, middle = ours.rate / theirs.rate, p50(ours.seconds) / p50(theirs.seconds)
+    worst = percentile(ours.seconds, 99) / percentile(theirs.seconds, 99)
+    measured = f"rate {rate:.2f}x, p50 {middle:.2f}x, p99 {worst:.2f}x"
+    if budget is None:
+        yield reported(AGAINST, measured)
+    elif judged:
+        yield Line(AGAINST, measured, budget.text, budget.holds(rate, middle, worst))
+    else:
+        yield Line(AGAINST, measured, f"reported ({budget.text})", within=True)
+
+
+def storms(peers: Sequence[Peer[Any]], superuser: Connection, size: Size) -> Iterator[Line]:
+    """One goes on issuing while the roles of a crowd are revoked at once."""
+    worst = []
+    for peer in peers:
+        before = one_after_the_other(peer, lambda done: done < size.alone)
+        crowd = at_once(Measured(), CLIENTS, peer.issue, ["crowd"] * size.storm)
+        with psycopg.connect(superuser.dsn, autocommit=True) as connection:
+            going = Going(connection)
+            peer.revoke_all(crowd)
+            during = one_after_the_other(peer, lambda _, going=going: going.on)
+            going.end()
+        worst.append(percentile(during, 99))
+        ratio = f"{worst[-1] / percentile(before, 99):.1f}x"
+        what = f"{peer.name}, {size.storm} revoked at once"
+        yield reported(f"{what}: issue meanwhile, p99, against before", f"{ms(worst[-1])} of {len(during)}: {ratio}")
+        measured = f"{going.left} after {going.lasted:.1f} s, {(size.storm - going.left) / going.lasted:.0f}/s"
+        ours = peer is peers[0]
+        yield Line(f"{what}: roles left", measured, "none" if ours else "reported", not (ours and going.left))
+    yield reported(AGAINST, f"issue meanwhile, p99 {worst[0] / worst[1]:.3f}x")
+
+
+def one_after_the_other(peer: Peer[Any], more: Callable[[int], bool]) -> list[float]:
+    """Seconds of each issue, at least one; what was issued is revoked in the end."""
+    measured, leases = Measured(), []
+    while not leases or more(len(leases)):
+        leases += at_once(measured, 1, peer.issue, ["one"])
+    at_once(Measured(), CLIENTS, peer.revoke, leases)
+    return measured.seconds
+
+
+class Going:
+    """Whether roles that are there in the beginning are still there, for as long as anybody waits for that."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self._connection = connection
+        self._crowd = self._roles()
+        self.on, self.left, self.lasted = True, len(self._crowd), 0.0
+        self._thread = threading.Thread(target=self._wait, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._thread.join()
+
+    def _wait(self) -> None:
+        started = time.perf_counter()
+        try:
+            while self.left and self.lasted < STORM_SECONDS:
+                time.sleep(0.02)
+                self.left = len(self._crowd & self._roles())
+                self.lasted = time.perf_counter() - started
+        finally:
+            self.on = False
+
+    def _roles(self) -> set[Any]:
+        named = "rolname ~ '^(IMMUTA_VENDED_|v-)' AND rolname !~ '^IMMUTA_VENDED_CANARY_'"
+        return {name for (name,) in self._connection.execute(f"SELECT rolname::text FROM pg_roles WHERE {named}")}
+
+
+def main() -> None:
+    driver, operator = QUICK if "--quick" in sys.argv[1:] else FULL
+    parts = itertools.chain(beside_driver(driver), beside_operator(operator))
+    table("Beside OpenBao: the driver, on PostgreSQL 18; the operator, on 17", parts)
+
+
+if __name__ == "__main__":
+    main()
