@@ -20,7 +20,7 @@ from rolevend.reconcile.status import Report, dropping, granted, refused, unread
 from rolevend.resources import VendedRole, parse
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End
-from rolevend.vending.directory import Directory, Granted, Request, Undecided, ended_by
+from rolevend.vending.directory import Directory, Granted, Request, Undecided, ended_by, taken_by
 from rolevend.vending.vend import CredentialStore, end, vend
 
 _log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Lifecycle:
         if not isinstance(verdict, Granted):
             if role.status.role_name is not None and verdict.withdrawn:
                 # An earlier run may have made the role, and could not say so before the grant was taken away.
-                await self._revoke(request, role.status.role_name, "PolicyChanged", verdict.message)
+                await self._revoke(request, role.status.role_name, taken_by(verdict), verdict.message)
                 return Outcome({})
             status = refused(report, verdict)
             if isinstance(verdict, Undecided):
@@ -118,8 +118,9 @@ class Lifecycle:
             self._metrics.vend_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
             raise
         self.roles.vended(request.uid, verdict)
-        if why := ended_by(self._observed.directory.verdict(request, begun=True), verdict):
-            await self._revoke(request, live, "PolicyChanged", why)
+        now = self._observed.directory.verdict(request, begun=True)
+        if why := ended_by(now, verdict):
+            await self._revoke(request, live, taken_by(now), why)
             return Outcome({})
         self._metrics.vend_seconds.labels(request.platform, "vended").observe(time.perf_counter() - started)
         _log.info(
