@@ -1,0 +1,49 @@
+"""The command line: parses, calls `app`, reports. Each command imports what it needs when it runs, so that `--help` answers at once."""
+
+import sys
+
+import click
+
+from rolevend import __version__
+from rolevend.cli.cluster import crds, demo, drain, operator
+from rolevend.cli.platform import platform
+from rolevend.cli.record import audit, trace, who
+
+_FAILED = 1
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="rolevend")
+def cli() -> None:
+    """Vends short-lived, least-privilege database roles to AI agents that act on behalf of a person.
+
+    \b
+    Shell completion:  eval "$(_ROLEVEND_COMPLETE=bash_source rolevend)"    (or zsh_source, fish_source)
+    """
+
+
+for command in (operator, demo, crds, who, trace, drain, audit, platform):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point: an error that a person can mend is one line, without a traceback."""
+    from rolevend.errors import RolevendError
+
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("aborted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except RolevendError as error:
+        click.echo(f"rolevend: {error}", err=True)
+        sys.exit(_FAILED)
+    except ModuleNotFoundError as error:
+        extra = {"kopf": "operator", "kubernetes": "operator", "psycopg": "postgres", "rich": "demo"}.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        click.echo(f"rolevend: this command needs more packages: pip install 'rolevend[{extra}]'", err=True)
+        sys.exit(_FAILED)

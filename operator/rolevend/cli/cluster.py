@@ -1,0 +1,98 @@
+"""What works with a cluster: the operator, the demo, the CRDs, and the end before an uninstall."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from rolevend.cli import options
+
+
+@click.command()
+@options.kubeconfig("Instead of the pod's ServiceAccount.", "ROLEVEND_KUBECONFIG")
+@options.namespace("Where the platforms' Secrets are.")
+def operator(kubeconfig: str | None, namespace: str) -> None:
+    """Run the operator until it is told to stop.
+
+    Everything else is set by environment variables ROLEVEND_...; the chart's values name them.
+    """
+    import asyncio
+    import contextlib
+
+    from rolevend.app.operator import run
+    from rolevend.settings import Settings
+    from rolevend.telemetry.logs import configure
+
+    settings = Settings.from_environment().model_copy(update={"kubeconfig": kubeconfig, "namespace": namespace})
+    configure(settings.log_level)
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(run(settings))
+
+
+@click.command()
+@click.option("--dev", is_flag=True, help="Leave everything up until Ctrl-C, and print what to try.")
+@click.option(
+    "--break",
+    "broken",
+    type=click.Choice(["row-security", "mask", "expiry"]),
+    help="Break one thing behind rolevend's back: a check must fail.",
+)
+@click.option("--claims", type=click.IntRange(1000), default=100_000, show_default=True, help="How many claims to load.")
+def demo(*, dev: bool, broken: str | None, claims: int) -> None:
+    """Show the main job on a real control plane and a real PostgreSQL, started here and ended again.
+
+    An agent gets a role for each of two people, asks both the same question, tries to get out, and loses the roles: by time, by
+    release, by a change of policy. Every line is checked against the database before it is printed. The exit status is 1 if a
+    check fails.
+
+    Takes about 20 seconds. The first run also builds the Kubernetes programs, about five minutes; they stay in ~/.cache/rolevend.
+    """
+    from rolevend.demo.story import run
+
+    sys.exit(run(dev=dev, broken=broken, claims=claims))
+
+
+@click.command()
+@click.option(
+    "--write", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write a file per kind there, instead of printing."
+)
+def crds(folder: Path | None) -> None:
+    """Print the CustomResourceDefinitions: rolevend crds | kubectl apply --server-side -f -"""
+    from rolevend.resources.crd import documents
+
+    for name, text in documents().items():
+        if folder is None:
+            click.echo(f"---\n{text}", nl=False)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+
+
+@click.command()
+@options.kubeconfig("Default: the pod's ServiceAccount, else ~/.kube/config.")
+@options.namespace()
+@click.option("--policy", default="rolevend-closed", show_default=True, help="The chart's ValidatingAdmissionPolicy that closes vending.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=240, show_default=True, help="Seconds to wait at most.")
+@click.option("--platforms", is_flag=True, help="Delete the DataPlatforms, too, after the last role.")
+def drain(kubeconfig: str | None, namespace: str, policy: str, timeout: float, *, platforms: bool) -> None:
+    """Refuse new requests, end all live roles, and wait until the operator has dropped them.
+
+    The chart runs it before it is uninstalled. Vending stays closed until the ConfigMap with the policy's name is deleted. The exit
+    status is 1 if something is left, and standard output says what.
+    """
+    import asyncio
+
+    from rolevend.app.drain import drain as run
+
+    def tell(text: str) -> None:
+        click.echo(text, err=True)
+
+    if kubeconfig is None and "KUBERNETES_SERVICE_HOST" not in os.environ:
+        kubeconfig = options.own(None)
+    left = asyncio.run(run(kubeconfig, namespace, policy, timeout, platforms=platforms, tell=tell))
+    for each in left:
+        click.echo(f"left: {each.kind} {each.name}: {each.message}")
+    if left:
+        tell(f"vending stays closed; to open it again: kubectl delete configmap {policy} --namespace {namespace}")
+        sys.exit(options.FAILED)

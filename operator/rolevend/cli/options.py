@@ -1,0 +1,31 @@
+"""What several commands take."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+FAILED = 1
+"""The exit status of a command that did its work, and found something wrong."""
+
+FILE = click.Path(exists=True, dir_okay=False)
+READABLE = click.Path(exists=True, dir_okay=False, allow_dash=True)
+
+FILES = click.argument("files", nargs=-1, required=True, type=READABLE, metavar="FILE...")
+OUTPUT = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+
+
+def kubeconfig(help_text: str = "Default: ~/.kube/config.", variable: str = "KUBECONFIG") -> Option:
+    return click.option("--kubeconfig", type=FILE, envvar=variable, help=help_text)
+
+
+def namespace(help_text: str = "The operator's namespace.") -> Option:
+    return click.option("--namespace", envvar="ROLEVEND_NAMESPACE", default="rolevend-system", show_default=True, help=help_text)
+
+
+def own(kubeconfig: str | None) -> str:
+    """The person's own kubeconfig, where none was named."""
+    return kubeconfig or str(Path("~/.kube/config").expanduser())

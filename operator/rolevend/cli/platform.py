@@ -1,0 +1,100 @@
+"""What works on a database."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rolevend.cli import options
+
+if TYPE_CHECKING:
+    from rolevend.platforms.postgres import InstallPlan
+
+
+@click.group()
+def platform() -> None:
+    """Prepare a database for vended roles: see what would change, then do exactly that."""
+
+
+_MANIFEST = click.option(
+    "-f",
+    "--filename",
+    "manifest",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The DataPlatform manifest.",
+)
+_DSN = click.option(
+    "--dsn", required=True, envvar="ROLEVEND_ADMIN_DSN", help="How an administrator connects: postgresql://… or key=value pairs."
+)
+
+
+@platform.command("plan")
+@_MANIFEST
+@_DSN
+@options.OUTPUT
+def platform_plan(manifest: Path, dsn: str, output: str) -> None:
+    """Print every statement that would run, what it changes and for whom. Changes nothing."""
+    import json
+
+    from rolevend.app.platform import plan
+
+    planned = plan(manifest, dsn)
+    click.echo(json.dumps(planned.as_json(), indent=2) if output == "json" else planned.text())
+    _next_step(planned, manifest)
+
+
+@platform.command("install")
+@_MANIFEST
+@_DSN
+@click.option("--accept", required=True, metavar="DIGEST", help="The digest that `plan` printed.")
+@click.option(
+    "--secrets",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    default="-",
+    show_default=True,
+    help="Where the two Secrets go, for kubectl apply.",
+)
+@options.namespace()
+def platform_install(manifest: Path, dsn: str, accept: str, secrets: str, namespace: str) -> None:
+    """Run exactly the plan with this digest, and print the operator's two logins as Secrets."""
+    from rolevend.app.platform import install
+
+    text = install(manifest, dsn, accept, namespace)
+    if secrets == "-":
+        click.echo(text, nl=False)
+        return
+    target = Path(secrets)
+    target.touch(mode=0o600)
+    target.write_text(text)
+    click.echo(f"installed; next: kubectl apply -f {secrets} && rm {secrets}", err=True)
+
+
+@platform.command("attest")
+@click.argument("name")
+@options.kubeconfig()
+@click.option("--timeout", type=click.FloatRange(min=1), default=120, show_default=True, help="Seconds to wait for the operator.")
+@options.OUTPUT
+def platform_attest(name: str, kubeconfig: str | None, timeout: float, output: str) -> None:
+    """Have the operator try every promise and every attack on DataPlatform NAME with canary roles, and say what it found.
+
+    The exit status is 1 if a check failed.
+    """
+    import asyncio
+    import json
+    import secrets
+
+    from rolevend.app.attest import as_json, as_text, attest
+
+    def tell(why: str) -> None:
+        click.echo(f"waiting: {why}", err=True)
+
+    found = asyncio.run(attest(name, options.own(kubeconfig), secrets.token_hex(8), timeout, tell))
+    click.echo(json.dumps(as_json(found), indent=2) if output == "json" else as_text(name, found))
+    if found.failed:
+        sys.exit(options.FAILED)
+
+
+def _next_step(planned: "InstallPlan", manifest: Path) -> None:
+    click.echo(f"\nrolevend platform install -f {manifest} --accept {planned.digest} --secrets secrets.yaml", err=True)

@@ -1,0 +1,99 @@
+"""What answers who that was, and what it did."""
+
+import sys
+
+import click
+
+from rolevend.cli import options
+
+
+@click.command()
+@click.argument("role_name")
+@options.kubeconfig()
+@options.namespace("Where the records of handles are.")
+@click.option(
+    "--audit",
+    "audit_files",
+    multiple=True,
+    type=options.READABLE,
+    metavar="FILE",
+    help="Look into this file of audit events, too. May be given again; - is standard input.",
+)
+@click.option(
+    "--dsn", envvar="ROLEVEND_ADMIN_DSN", help="Ask the platform's database for the lease, as somebody who may read rolevend.lease."
+)
+@click.option("--offline", is_flag=True, help="Do not ask the cluster.")
+@options.OUTPUT
+def who(
+    role_name: str, kubeconfig: str | None, namespace: str, audit_files: tuple[str, ...], dsn: str | None, output: str, *, offline: bool
+) -> None:
+    """Say which agent acted for whom in ROLE_NAME, also years after the role is gone."""
+    import asyncio
+    import json
+
+    from rolevend.app.who import Sources, describe
+
+    config = None if offline else options.own(kubeconfig)
+    found = asyncio.run(describe(role_name, Sources(config, namespace, audit_files, dsn)))
+    if output == "json":
+        click.echo(json.dumps({**found.text, "sources": found.sources}, indent=2))
+    else:
+        for key, value in found.text.items():
+            click.echo(f"{key:<10} {value}  [{found.sources[key]}]")
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+
+
+@click.command()
+@click.argument("role_name")
+@options.FILES
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: one object per line.")
+def trace(role_name: str, files: tuple[str, ...], output: str) -> None:
+    """Print every statement that ROLE_NAME ran, from PostgreSQL's own log.
+
+    FILE is a csvlog or jsonlog, also compressed by gzip; older files first, - is standard input. Statements come in the order in
+    which they ended.
+    """
+    import json
+    from dataclasses import asdict
+
+    from rolevend.app.trace import Trace, shown
+
+    statements = Trace(role_name, files)
+    for statement in statements:
+        click.echo(json.dumps(asdict(statement)) if output == "json" else shown(statement))
+    for note in statements.notes:
+        click.echo(f"note: {note}", err=True)
+
+
+@click.group()
+def audit() -> None:
+    """Work with files of audit events."""
+
+
+@audit.command("verify")
+@options.FILES
+@click.option("--expect", default="", metavar="HASH", help="An event with this hash must be there: the last one of an earlier look.")
+@options.OUTPUT
+def audit_verify(files: tuple[str, ...], expect: str, output: str) -> None:
+    """Say whether every audit event is there as it was written: older files first, - is standard input.
+
+    A line that was altered, removed, moved or cut off is named, and the exit status is 1.
+    """
+    import json
+    from dataclasses import asdict
+
+    from rolevend.app.audit import verify
+
+    found = verify(files, expect)
+    if output == "json":
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        for problem in found.problems:
+            click.echo(f"PROBLEM {problem}")
+        for note in found.notes:
+            click.echo(f"note: {note}")
+        outcome = f"{len(found.problems)} problems" if found.problems else "all of them as they were written"
+        click.echo(f"{found.events} events, {outcome}; the last one has the hash {found.head or '(none)'}")
+    if found.problems:
+        sys.exit(options.FAILED)
