@@ -98,16 +98,25 @@ class Cluster:
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Body:
         return await self._json("GET", resource.path(namespace, name))
 
-    async def list(self, resource: Resource) -> tuple[list[Body], str]:
-        """Every object in every namespace, page by page, and the version to watch from."""
-        items: list[Body] = []
+    async def pages(self, resource: Resource) -> AsyncIterator[Body]:
+        """Lists of every object in every namespace, one after the other, for who need not hold them all: ten thousand bodies are more
+        than everything else in memory."""
         query: dict[str, str] = {"limit": str(_PAGE)}
         while True:
             page = await self._json("GET", resource.path(), query)
-            items += page["items"]
+            yield page
             if not (token := page["metadata"].get("continue")):
-                return items, str(page["metadata"]["resourceVersion"])
+                return
             query["continue"] = token
+
+    async def list(self, resource: Resource) -> tuple[list[Body], str]:
+        """Every object in every namespace, and the version to watch from."""
+        items: list[Body] = []
+        version = ""
+        async for page in self.pages(resource):
+            items += page["items"]
+            version = str(page["metadata"]["resourceVersion"])
+        return items, version
 
     async def create(self, resource: Resource, body: Body, namespace: str | None = None, *, dry_run: bool = False) -> Body:
         return await self._json("POST", resource.path(namespace), {"dryRun": "All"} if dry_run else None, body)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Set
 from datetime import datetime, timedelta
 
 from rolevend.errors import RolevendError
@@ -63,13 +63,15 @@ class Sweeper:
 
     async def sweep(self) -> None:
         known_before = {each.request.uid for each in self._lifecycle.roles}
-        objects, _ = await self._cluster.list(VENDED_ROLES)
-        self._listen({Uid(each["metadata"]["uid"]) for each in objects}, known_before)
+        listed: dict[Uid, frozenset[PlatformName]] = {}
+        async for page in self._cluster.pages(VENDED_ROLES):
+            listed |= {Uid(each["metadata"]["uid"]): _ready_on(each) for each in page["items"]}
+        self._listen(listed.keys(), known_before)
         await asyncio.gather(
-            *(self._sweep_platform(name, at_work.executor, objects) for name, at_work in self._platforms if at_work.executor)
+            *(self._sweep_platform(name, at_work.executor, listed) for name, at_work in self._platforms if at_work.executor)
         )
 
-    def _listen(self, listed: set[Uid], known_before: set[Uid]) -> None:
+    def _listen(self, listed: Set[Uid], known_before: set[Uid]) -> None:
         """An object that is listed and that the watch never told of, or the other way round, for longer than is plausible."""
         differing = {uid for uid in listed if uid not in self._lifecycle.roles} | {
             uid for uid in known_before - listed if uid in self._lifecycle.roles
@@ -80,15 +82,14 @@ class Sweeper:
         late = [uid for uid, since in self._missing_since.items() if now - since >= longest]
         self.deaf = f"the watch did not tell of {len(late)} VendedRoles for over {self._settings.deaf_after_seconds:.0f} s" if late else ""
 
-    async def _sweep_platform(self, name: PlatformName, executor: Executor, objects: list[Body]) -> None:
-        claimed = {Uid(each["metadata"]["uid"]) for each in objects}
-        ready = {Uid(each["metadata"]["uid"]) for each in objects if _is_ready(each) and name in _platforms_of(each)}
+    async def _sweep_platform(self, name: PlatformName, executor: Executor, listed: Mapping[Uid, frozenset[PlatformName]]) -> None:
+        ready = {uid for uid, platforms in listed.items() if name in platforms}
         grace = timedelta(seconds=self._settings.orphan_grace_seconds)
         orphans = self._orphans.setdefault(name, Orphans(grace))
         try:
             live = await executor.live()
             self._finish(name, {each.uid for each in live})
-            found = orphans.sweep(live, claimed, ready, self._now())
+            found = orphans.sweep(live, listed.keys(), ready, self._now())
             await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans))
             for uid in found.vanished:
                 standing = self._lifecycle.roles.get(uid)
@@ -130,12 +131,11 @@ class Sweeper:
             self._metrics.drop_overdue_seconds.labels(name).set((self._now() - oldest).total_seconds() if oldest else 0)
 
 
-def _is_ready(body: Body) -> bool:
+def _ready_on(body: Body) -> frozenset[PlatformName]:
+    """Where the object says that its role can be used."""
     if body["metadata"].get("deletionTimestamp"):
-        return False
+        return frozenset()
     conditions = body.get("status", {}).get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-
-def _platforms_of(body: Body) -> list[str]:
-    return [each["name"] for each in body["spec"]["platformRefs"]]
+    if not any(each["type"] == "Ready" and each["status"] == "True" for each in conditions):
+        return frozenset()
+    return frozenset(PlatformName(each["name"]) for each in body["spec"]["platformRefs"])
