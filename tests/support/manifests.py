@@ -170,6 +170,7 @@ SPOILED: Final = (
     *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.maxTempFileMebibytes", number) for number in (0, 524289)),
     *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.idleReleaseSeconds", number) for number in (59, 86401)),
     *(Spoiled("DataPlatform", "spec.postgres.port", number) for number in (0, 65536, "5432")),
+    *(Spoiled("DataPlatform", "spec.postgres.scramIterations", number) for number in (0, 100_001, "4096")),
     *(Spoiled("AccessPolicy", "spec.masks[1].partial.keepLast", number) for number in (0, 65)),
     # What must be there
     *(Spoiled("VendedRole", f"spec.{name}", MISSING) for name in ("agentRef", "user", "platformRefs")),

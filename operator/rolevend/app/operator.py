@@ -203,7 +203,9 @@ class Operator:
             programmer=postgres.Login(keys.programmer.username, keys.programmer.password),
             # Vends and drops have threads of their own, and neither waits for the other's connections.
             limits=postgres.Limits(
-                vendor_connections=self._settings.platform_workers + DROPPERS + LOOKERS, programmer_connections=LOOKERS + BUILDERS
+                vendor_connections=self._settings.platform_workers + DROPPERS + LOOKERS,
+                programmer_connections=LOOKERS + BUILDERS,
+                scram_iterations=values.postgres_of(platform).scram_iterations,
             ),
         )
 

@@ -13,7 +13,7 @@ from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Parti
 from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
 from rolevend.resources import access_policy as spelled
 from rolevend.resources.agent import Agent
-from rolevend.resources.data_platform import DataPlatform
+from rolevend.resources.data_platform import DataPlatform, Postgres
 from rolevend.resources.data_platform import RoleLimits as SpelledLimits
 from rolevend.resources.shared import AttributeRequirement, Resource, TagRequirement, UserAttribute, UserName, UserSelector
 from rolevend.resources.shared import ColumnSelector as SpelledColumns
@@ -70,10 +70,14 @@ _TLS_MODES = {
 
 def address(platform: DataPlatform, authority: str | None = None) -> Address:
     """Where roles of the platform log in. `authority` is what its `caSecretRef` refers to, where it has one."""
-    postgres = platform.spec.postgres
-    if postgres is None:
-        raise InvalidInput("spec.postgres", "is the only kind of platform, and must be set")
+    postgres = postgres_of(platform)
     return Address(postgres.host, postgres.port, postgres.database, Tls(_TLS_MODES[postgres.tls.mode], authority))
+
+
+def postgres_of(platform: DataPlatform) -> Postgres:
+    if platform.spec.postgres is None:
+        raise InvalidInput("spec.postgres", "is the only kind of platform, and must be set")
+    return platform.spec.postgres
 
 
 def schemas_of(platform: DataPlatform) -> dict[str, frozenset[str]]:
