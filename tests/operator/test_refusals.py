@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from tests.support.governed import Governed
+from tests.support.installed import Body
 from tests.support.manifests import HOSTILE
 from tests.support.site import AGENTS, DOMAIN, NOBODY, UNADMITTED, WAREHOUSE
 from tests.support.tenancy import ISSUER, Asked, Tenant
@@ -140,21 +141,36 @@ def test_a_policy_that_grants_no_table_is_named_in_the_denial(tenant: Tenant):
 
 
 def test_the_younger_of_two_agents_with_one_handle_is_not_accepted_until_the_older_is_gone(tenant: Tenant):
-    tenant.person()
-    tenant.policy()
-    older = tenant.agent()
-    tenant.site.told(older, "Accepted", "True")
-    younger = tenant.agent(f"{tenant.name}-twin")
-    asked = tenant.ask(agent=f"{tenant.name}-twin")
+    older, younger, asked = twins(tenant)
 
     message = tenant.site.told(younger, "Accepted", "False", "Conflict")
 
     assert f"spec.handle: {AGENTS}/{tenant.name} has it already; choose another one" in message
     asked.refused("AgentUnknown", granted="Unknown")
-    assert tenant.ask().ready()
     tenant.site.remove(older)
     tenant.site.told(younger, "Accepted", "True")
     asked.ready()
+
+
+def test_a_handle_that_stands_in_a_role_name_is_never_anothers(tenant: Tenant):
+    older, younger, asked = twins(tenant)
+    tenant.ask().ready()
+    tenant.site.remove(older)
+    tenant.site.told(younger, "Accepted", "True")
+
+    message = asked.refused("Conflict")
+
+    assert f"is that of Agent {AGENTS}/{tenant.name} for ever" in message
+
+
+def twins(tenant: Tenant) -> tuple[Body, Body, Asked]:
+    """Two agents with one handle, and what the younger one asks."""
+    tenant.person()
+    tenant.policy()
+    older = tenant.agent()
+    tenant.site.told(older, "Accepted", "True")
+    younger = tenant.agent(f"{tenant.name}-twin")
+    return older, younger, tenant.ask(agent=f"{tenant.name}-twin")
 
 
 def test_the_second_description_of_a_person_changes_nothing_and_says_so(tenant: Tenant):

@@ -38,7 +38,8 @@ _SPECS: Final[Mapping[str, Body]] = {
         "limits": {"maxExpirationSeconds": 1800, "idleReleaseSeconds": 300},
     },
     "DataPlatform": {
-        "postgres": {"host": "db.example.org", "port": 5432, "database": "claims"},
+        "postgres": {"host": "db.example.org", "port": 5432, "database": "claims", "scramIterations": 4096},
+        "allowUnattested": False,
         "credentials": {"programmerSecretRef": {"name": "programmer"}, "vendorSecretRef": {"name": "vendor"}},
         "domains": [{"namespace": "domain-claims", "schemas": ["claims"]}, {"namespace": "domain-hr", "schemas": ["hr"]}],
         "agents": [

@@ -41,6 +41,8 @@ class Attesting:
     def consider(self, name: PlatformName, at_work: PlatformAtWork) -> None:
         """After each look: begins an attestation where one is due, and returns at once."""
         state, request = at_work.state, at_work.platform.metadata.annotations.get(ATTEST)
+        if state.attestation is not None:  # by this process, or by one before it
+            self._metrics.attested_timestamp.labels(name).set(state.attestation.time.timestamp())
         if name in self._under_way or state.problem is not None or state.facts is None or not self._is_due(name, state, request):
             return
         task = asyncio.create_task(self._attest(name, at_work, state.facts, request), name=f"attest-{name}")
@@ -78,7 +80,6 @@ class Attesting:
 
     def _count(self, name: PlatformName, attestation: Attestation) -> None:
         self._metrics.canary_leaks.labels(name).inc(sum(check.leaks for check in attestation.failed))
-        self._metrics.attested_timestamp.labels(name).set(attestation.time.timestamp())
         for check in attestation.failed:
             _log.error("attestation: %s: %s", check.name, check.detail, extra={"platform": name, "leaks": check.leaks})
 
