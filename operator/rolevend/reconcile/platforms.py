@@ -68,7 +68,7 @@ class PlatformState:
 
 
 class PlatformAtWork:
-    """One DataPlatform. Only its own task changes it."""
+    """One DataPlatform. Its own task changes it, and `Attesting` what its state says of attestations."""
 
     def __init__(self, platform: DataPlatform) -> None:
         self.platform = platform
