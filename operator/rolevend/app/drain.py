@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rolevend.errors import NotPermitted, Rejected, Unavailable
 from rolevend.kube.client import CONFIG_MAPS, VALIDATING_POLICIES, AlreadyExists, Body, Cluster, NotFound, Resource
 from rolevend.platforms.base import EndReason
-from rolevend.reconcile.objects import VENDED_ROLES, path_of
+from rolevend.reconcile.objects import VENDED_ROLES, path_of, ready_condition
 from rolevend.resources import API_VERSION, DataPlatform
 
 _POLL_SECONDS = 0.5
@@ -145,6 +145,5 @@ def _name(body: Body) -> str:
 
 
 def _message(body: Body) -> str:
-    """What the object says of itself: the message of its condition Ready."""
-    conditions = body.get("status", {}).get("conditions", [])
-    return next((each["message"] for each in conditions if each["type"] == "Ready"), "no operator has looked at it")
+    ready = ready_condition(body)
+    return str(ready["message"]) if ready else "no operator has looked at it"

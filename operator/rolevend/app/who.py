@@ -17,7 +17,7 @@ from rolevend.kube.handles import HandleRecords
 from rolevend.model import RoleName, User
 from rolevend.naming import RoleNameParts, parse_role_name
 from rolevend.platforms.postgres.tombstones import tombstone_of
-from rolevend.reconcile.objects import path_of
+from rolevend.reconcile.objects import path_of, ready_condition
 from rolevend.resources import REQUESTED_BY, Agent, Resource, UserAttributes, VendedRole
 from rolevend.vending.audit import EventType
 
@@ -140,13 +140,13 @@ async def _object(cluster: Cluster, parts: RoleNameParts) -> Iterable[tuple[str,
         ("profile", next((each.get("profile") for each in status.get("platforms", [])), None)),
         ("from", metadata["creationTimestamp"]),
         ("until", status.get("expirationTimestamp")),
-        ("state", "is ending" if metadata.get("deletionTimestamp") else _ready(status)),
+        ("state", "is ending" if metadata.get("deletionTimestamp") else _ready(role)),
     ]
 
 
-def _ready(status: Body) -> str:
-    condition = next((each for each in status.get("conditions", []) if each["type"] == "Ready"), None)
-    return f"{condition['reason']}: {condition['message']}" if condition else "not seen by the operator yet"
+def _ready(role: Body) -> str:
+    condition = ready_condition(role)
+    return f"{condition['reason']}: {condition['message']}" if condition else "no operator has looked at it"
 
 
 async def _audit(parts: RoleNameParts, files: Sequence[str]) -> Iterable[tuple[str, Any]]:

@@ -46,6 +46,11 @@ def path_of(kind: type[Resource]) -> Path:
     return Path(f"/apis/{API_VERSION}", kind_named(kind.__name__).plural)
 
 
+def ready_condition(raw: Body) -> Body | None:
+    """What an object that was not parsed says of itself; None where no operator has looked at it."""
+    return next((each for each in raw.get("status", {}).get("conditions", []) if each["type"] == "Ready"), None)
+
+
 VENDED_ROLES = path_of(VendedRole)
 _KINDS: tuple[type[Resource], ...] = (DataPlatform, Agent, AccessPolicy, TagBinding, UserAttributes)
 _RETRY_SECONDS = 2.0

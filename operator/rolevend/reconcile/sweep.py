@@ -11,7 +11,7 @@ from rolevend.model import PlatformName, ProfileName, Uid
 from rolevend.platforms.base import Dropped, Ending
 from rolevend.reconcile.executor import Executor
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.objects import VENDED_ROLES
+from rolevend.reconcile.objects import VENDED_ROLES, ready_condition
 from rolevend.reconcile.platforms import Platforms
 from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
@@ -133,9 +133,7 @@ class Sweeper:
 
 def _ready_on(body: Body) -> frozenset[PlatformName]:
     """Where the object says that its role can be used."""
-    if body["metadata"].get("deletionTimestamp"):
-        return frozenset()
-    conditions = body.get("status", {}).get("conditions", [])
-    if not any(each["type"] == "Ready" and each["status"] == "True" for each in conditions):
+    ready = ready_condition(body)
+    if body["metadata"].get("deletionTimestamp") or ready is None or ready["status"] != "True":
         return frozenset()
     return frozenset(PlatformName(each["name"]) for each in body["spec"]["platformRefs"])
