@@ -17,8 +17,8 @@ from rolevend.kube.handles import HandleRecords
 from rolevend.model import RoleName, User
 from rolevend.naming import RoleNameParts, parse_role_name
 from rolevend.platforms.postgres.tombstones import tombstone_of
-from rolevend.reconcile.objects import path_of, ready_condition
-from rolevend.resources import REQUESTED_BY, Agent, Resource, UserAttributes, VendedRole
+from rolevend.reconcile.objects import VENDED_ROLES, path_of, ready_condition
+from rolevend.resources import REQUESTED_BY, Agent, Resource, UserAttributes
 from rolevend.vending.audit import EventType
 
 _ORDER = ("role", "agent", "user", "request", "object", "requester", "platform", "policies", "profile", "from", "until", "ended", "state")
@@ -103,7 +103,8 @@ async def _ask_cluster(who: Who, parts: RoleNameParts, kubeconfig: str, namespac
         records = HandleRecords(cluster, namespace)
         await who.ask("the record of its handle", _recorded("agent", records.agent(parts.agent)))
         await who.ask("the record of its handle", _recorded("user", records.user(parts.user)))
-        await who.ask("the cluster", _object(cluster, parts))
+        namespace = who.text.get("agent", "").partition("/")[0]
+        await who.ask("the cluster", _object(cluster, parts.uid, namespace or None))
     finally:
         await cluster.close()
 
@@ -125,9 +126,9 @@ async def _recorded(name: str, answer: Awaitable[Any]) -> Iterable[tuple[str, An
     return [(name, await answer)]
 
 
-async def _object(cluster: Cluster, parts: RoleNameParts) -> Iterable[tuple[str, Any]]:
-    items, _ = await cluster.list(path_of(VendedRole))
-    role = next((item for item in items if item["metadata"]["uid"] == parts.uid), None)
+async def _object(cluster: Cluster, uid: str, namespace: str | None) -> Iterable[tuple[str, Any]]:
+    """`namespace` is its agent's, in which a VendedRole always is; None where no record says which."""
+    role = await _find(cluster, uid, namespace)
     if role is None:
         return [("state", "gone: no VendedRole has its uid")]
     metadata, spec, status = role["metadata"], role["spec"], role.get("status", {})
@@ -142,6 +143,15 @@ async def _object(cluster: Cluster, parts: RoleNameParts) -> Iterable[tuple[str,
         ("until", status.get("expirationTimestamp")),
         ("state", "is ending" if metadata.get("deletionTimestamp") else _ready(role)),
     ]
+
+
+async def _find(cluster: Cluster, uid: str, namespace: str | None) -> Body | None:
+    """Page by page: the API server finds objects by their names, and the name of a role has only the uid."""
+    async for page in cluster.pages(VENDED_ROLES, namespace):
+        for item in page["items"]:
+            if item["metadata"]["uid"] == uid:
+                return dict(item)
+    return None
 
 
 def _ready(role: Body) -> str:

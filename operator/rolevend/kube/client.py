@@ -98,12 +98,12 @@ class Cluster:
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Body:
         return await self._json("GET", resource.path(namespace, name))
 
-    async def pages(self, resource: Resource) -> AsyncIterator[Body]:
-        """Lists of every object in every namespace, one after the other, for who need not hold them all: ten thousand bodies are more
-        than everything else in memory."""
+    async def pages(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Body]:
+        """Lists of every object in one namespace, or in all, one after the other, for who need not hold them all: ten thousand bodies
+        are more than everything else in memory."""
         query: dict[str, str] = {"limit": str(_PAGE)}
         while True:
-            page = await self._json("GET", resource.path(), query)
+            page = await self._json("GET", resource.path(namespace), query)
             yield page
             if not (token := page["metadata"].get("continue")):
                 return
