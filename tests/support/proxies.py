@@ -235,6 +235,8 @@ class WireProxy(Proxy):
         except OSError:
             near.close()
             return
+        for each in (near, far):  # or all messages of an answer but the first wait for an acknowledgement, which takes its time
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._open |= {near, far}
         line = _Line(self, near, far)
         answers = threading.Thread(target=self._until_broken, args=(line.answers, near, far), name="wire-proxy", daemon=True)

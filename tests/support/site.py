@@ -177,7 +177,8 @@ class Site:
         return str(eventually(said, within=within)["message"])
 
     def wait_for_platform(self, name: str, status: str = "True", reason: str = "") -> str:
-        return self.told({"kind": "DataPlatform", "metadata": {"name": name}}, "Ready", status, reason)
+        """For long: an attestation comes before the first vend, and takes its time on a busy machine."""
+        return self.told({"kind": "DataPlatform", "metadata": {"name": name}}, "Ready", status, reason, within=120)
 
     def events(self, namespace: str, name: str) -> set[tuple[str, str]]:
         """(reason, message) of the Kubernetes Events about the object of this name."""
