@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,17 +53,21 @@ QUICK = Size(alone=15, together=32, storm=60), Size(alone=10, together=16, storm
 
 @dataclass(frozen=True)
 class Budget:
-    """What our HTTP API has to reach, and whether these ratios of rate, p50 and p99 to OpenBao's would."""
+    """What is asked of us, and whether these ratios of rate, p50 and p99 to OpenBao's do it."""
 
     text: str
     holds: Callable[[float, float, float], bool]
 
 
-BUDGETS = {
-    1: Budget("the API: p50 <= 1.5x", lambda _rate, middle, _worst: middle <= 1.5),
-    CLIENTS: Budget("the API: rate >= 1.5x, p99 <= 0.5x", lambda rate, _middle, worst: rate >= 1.5 and worst <= 0.5),
+HASHING = {
+    1: Budget("p50 <= 1.5x", lambda _rate, middle, _worst: middle <= 1.5),
+    CLIENTS: Budget("rate >= 0.9x", lambda rate, _middle, _worst: rate >= 0.9),
 }
-"""By clients. That of one is 8 ms where OpenBao takes 5.4."""
+"""By clients, with 4,096 rounds of hashing in each vend: the server does them, for OpenBao's roles too, and does little else."""
+ISSUING = Budget("rate >= 1.5x, p99 <= 0.5x", lambda rate, _middle, worst: rate >= 1.5 and worst <= 0.5)
+"""Without them: what our own work costs. The HTTP API will be held to this as well."""
+STORM = 0.5
+"""Of OpenBao's p99 of issuing while a crowd is revoked."""
 
 
 @dataclass
@@ -89,12 +93,11 @@ def beside_driver(size: Size) -> Iterator[Line]:
             bench.run(f"CREATE ROLE {READER}")
             connection = superuser.to_database("bench")
             with Driver(bench, Limits().scram_iterations) as ours, OpenBao(connection) as theirs:
-                yield from lines(ours, theirs, connection, size, judged=True)
-            with Driver(bench, FEW) as fast:
-                hashing = Measured()
-                leases = at_once(hashing, CLIENTS, fast.issue, ["one"] * (ROUNDS * size.together))
-                at_once(Measured(), CLIENTS, fast.revoke, leases)
-                yield reported(f"driver with {FEW} SCRAM iteration, issue, c={CLIENTS}", str(hashing))
+                yield from lines(ours, theirs, connection, size, HASHING)
+            bench.run(f"ALTER ROLE {superuser.user} SET scram_iterations = {FEW}")  # OpenBao leaves the hashing to the server
+            with Driver(bench, FEW) as ours, OpenBao(connection) as theirs:
+                yield reported(f"with {FEW} SCRAM iteration, for both", "")
+                yield from calls((ours, theirs), CLIENTS, size.together, ISSUING)
 
 
 def beside_operator(size: Size) -> Iterator[Line]:
@@ -103,24 +106,28 @@ def beside_operator(size: Size) -> Iterator[Line]:
         fleet.begin()
         site.warehouse.ask(f"CREATE ROLE {READER}")
         with OpenBao(site.warehouse.superuser) as theirs:
-            yield from lines(Operator(fleet), theirs, site.warehouse.superuser, size, judged=False)
+            yield from lines(Operator(fleet), theirs, site.warehouse.superuser, size, {})
         fleet.end()
 
 
-def lines(ours: Peer[Any], theirs: Peer[Any], superuser: Connection, size: Size, *, judged: bool) -> Iterator[Line]:
-    """`judged` by the budget of the API, which cannot be faster than what it calls."""
-    peers = (ours, theirs)
-    for peer in peers:  # connects
-        at_once(Measured(), CLIENTS, peer.revoke, at_once(Measured(), CLIENTS, peer.issue, ["one"] * CLIENTS))
+def lines(ours: Peer[Any], theirs: Peer[Any], superuser: Connection, size: Size, budgets: Mapping[int, Budget]) -> Iterator[Line]:
+    """`budgets` of issuing, by clients."""
     for clients, count in ((1, size.alone), (CLIENTS, size.together)):
-        issued, revoked = [Measured(), Measured()], [Measured(), Measured()]
-        for _ in range(ROUNDS):  # in turns, so that whatever else the machine does meets both
-            for place, peer in enumerate(peers):
-                leases = at_once(issued[place], clients, peer.issue, ["one"] * count)
-                at_once(revoked[place], clients, peer.revoke, leases)
-        yield from compared(ours.name, f"issue, c={clients}", issued, BUDGETS[clients], judged=judged)
-        yield from compared(ours.name, f"revoke, c={clients}", revoked)
-    yield from storms(peers, superuser, size)
+        yield from calls((ours, theirs), clients, count, budgets.get(clients))
+    yield from storms((ours, theirs), superuser, size)
+
+
+def calls(peers: Sequence[Peer[Any]], clients: int, count: int, budget: Budget | None) -> Iterator[Line]:
+    """Issues and revokes, in turns, so that whatever else the machine does meets both."""
+    issued, revoked = [Measured(), Measured()], [Measured(), Measured()]
+    for peer in peers:  # connects
+        at_once(Measured(), clients, peer.revoke, at_once(Measured(), clients, peer.issue, ["one"] * clients))
+    for _ in range(ROUNDS):
+        for place, peer in enumerate(peers):
+            leases = at_once(issued[place], clients, peer.issue, ["one"] * count)
+            at_once(revoked[place], clients, peer.revoke, leases)
+    yield from compared(peers[0].name, f"issue, c={clients}", issued, budget)
+    yield from compared(peers[0].name, f"revoke, c={clients}", revoked)
 
 
 def at_once(measured: Measured, clients: int, work: Callable[[Any], T], on: Sequence[Any]) -> list[T]:
@@ -139,7 +146,7 @@ def at_once(measured: Measured, clients: int, work: Callable[[Any], T], on: Sequ
     return answers
 
 
-def compared(name: str, what: str, each: Sequence[Measured], budget: Budget | None = None, *, judged: bool = False) -> Iterator[Line]:
+def compared(name: str, what: str, each: Sequence[Measured], budget: Budget | None = None) -> Iterator[Line]:
     ours, theirs = each
     yield reported(f"{name}, {what}: rate, p50, p99", str(ours))
     yield reported(f"  OpenBao, {what}", str(theirs))
@@ -148,10 +155,8 @@ def compared(name: str, what: str, each: Sequence[Measured], budget: Budget | No
     measured = f"rate {rate:.2f}x, p50 {middle:.2f}x, p99 {worst:.2f}x"
     if budget is None:
         yield reported(AGAINST, measured)
-    elif judged:
-        yield Line(AGAINST, measured, budget.text, budget.holds(rate, middle, worst))
     else:
-        yield Line(AGAINST, measured, f"reported ({budget.text})", within=True)
+        yield Line(AGAINST, measured, budget.text, budget.holds(rate, middle, worst))
 
 
 def storms(peers: Sequence[Peer[Any]], superuser: Connection, size: Size) -> Iterator[Line]:
@@ -172,7 +177,8 @@ def storms(peers: Sequence[Peer[Any]], superuser: Connection, size: Size) -> Ite
         measured = f"{going.left} after {going.lasted:.1f} s, {(size.storm - going.left) / going.lasted:.0f}/s"
         ours = peer is peers[0]
         yield Line(f"{what}: roles left", measured, "none" if ours else "reported", not (ours and going.left))
-    yield reported(AGAINST, f"issue meanwhile, p99 {worst[0] / worst[1]:.3f}x")
+    against = worst[0] / worst[1]
+    yield Line(AGAINST, f"issue meanwhile, p99 {against:.3f}x", f"<= {STORM:g}x", against <= STORM)
 
 
 def one_after_the_other(peer: Peer[Any], more: Callable[[int], bool]) -> list[float]:

@@ -38,7 +38,7 @@ class Governed:
 
     def __init__(self, mode: InstallMode = InstallMode.SUPERUSER) -> None:
         self.mode = mode
-        self.server = PostgresServer(17, fsync=False)
+        self.server = PostgresServer(17, fsync=False, settings={"max_connections": "200"})
 
     def __enter__(self) -> "Governed":
         self.server.start()
