@@ -16,7 +16,11 @@ _SPECS: Final[Mapping[str, Body]] = {
         "platformRefs": _PLATFORM,
         "users": {"matchAttributes": [{"key": "job", "operator": "In", "values": ["analyst"]}]},
         "tables": {
-            "matchTags": [{"key": "domain", "operator": "In", "values": ["claims"]}],
+            "matchTags": [
+                {"key": "domain", "operator": "In", "values": ["claims"]},
+                {"key": "region", "operator": "NotIn", "valuesFromUserAttribute": "regions"},
+                {"key": "retired", "operator": "DoesNotExist"},
+            ],
             "matchNames": [{"schema": "claims", "name": "*"}],
         },
         "columns": {"matchNames": ["*"]},
@@ -196,8 +200,16 @@ SPOILED: Final = (
     Spoiled("Agent", "spec.onBehalfOf.assertion", "TokenRequired"),
     Spoiled("AccessPolicy", "spec.masks[0].type", "Scramble"),
     Spoiled("AccessPolicy", "spec.masks[2].dateTrunc.unit", "Day"),
-    Spoiled("AccessPolicy", "spec.users.matchAttributes[0].operator", "NotIn"),
-    Spoiled("AccessPolicy", "spec.tables.matchTags[0].operator", "Exists"),
+    Spoiled("AccessPolicy", "spec.users.matchAttributes[0].operator", "Gt"),
+    # Values where the operator asks for none, and none where it asks for some
+    Spoiled("AccessPolicy", "spec.users.matchAttributes[0].operator", "Exists", "spec.users.matchAttributes[0].values"),
+    Spoiled("AccessPolicy", "spec.users.matchAttributes[0].values", MISSING),
+    Spoiled("AccessPolicy", "spec.users.matchAttributes[0].valuesFromUserAttribute", "job"),
+    Spoiled("AccessPolicy", "spec.tables.matchTags[0].operator", "DoesNotExist", "spec.tables.matchTags[0].values"),
+    Spoiled("AccessPolicy", "spec.tables.matchTags[0].valuesFromUserAttribute", "regions", "spec.tables.matchTags[0].values"),
+    Spoiled("AccessPolicy", "spec.tables.matchTags[1].values", ["eu"]),
+    Spoiled("AccessPolicy", "spec.tables.matchTags[1].valuesFromUserAttribute", MISSING, "spec.tables.matchTags[1].values"),
+    Spoiled("AccessPolicy", "spec.masks[0].columns.matchTags[0].valuesFromUserAttribute", "regions"),
     # Unions
     Spoiled("AccessPolicy", "spec.masks[0].partial", {"keepLast": 2}),
     Spoiled("AccessPolicy", "spec.masks[1].partial", MISSING),

@@ -3,11 +3,12 @@
 import pytest
 
 from rolevend.catalog import Family
-from rolevend.model import Attributes, ObjectName
+from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.decision import Denial, Entitlement, Reason, decide, entitlement, switch
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
-from rolevend.policy.statement import ColumnSelector, Policy, Requirement
+from rolevend.policy.requirement import Requirement, RequirementOperator
+from rolevend.policy.statement import ColumnSelector, Policy, TableSelector
 from tests.support.policies import catalog, column, policy, table, user
 
 PEOPLE = table("claims.people", column("id", Family.INTEGER), column("country"))
@@ -124,3 +125,31 @@ def test_what_is_switched_on_determines_the_tables():
 
     assert one.on == same.on != other.on
     assert entitlement(one, index).tables == entitlement(same, index).tables != entitlement(other, index).tables
+
+
+class TestTablesWhoseTagMustBeOneOfTheUsersValues:
+    EU = table("claims.eu", column("id"), tags=(Tag("region", "eu"),))
+    BOTH = table("claims.both", column("id"), tags=(Tag("region", "eu"), Tag("region", "us")))
+    UNTAGGED = table("claims.untagged", column("id"), tags=(Tag("domain", "claims"),))
+
+    def names(self, somebody: Attributes, operator: RequirementOperator = RequirementOperator.IN) -> set[str] | Reason:
+        chosen = TableSelector(tags=(Requirement("region", operator=operator, values_of="regions"),))
+        found = decide(somebody, compile_policies(catalog(self.EU, self.BOTH, self.UNTAGGED), [policy(tables=chosen)]))
+        return found.reason if isinstance(found, Denial) else {each.table.id.name for each in found.tables}
+
+    def test_are_granted_where_one_is(self):
+        assert self.names(user(regions=["eu"])) == {"eu", "both"}
+        assert self.names(user(regions=["us", "apac"])) == {"both"}
+        assert self.names(user(regions=["apac"])) is Reason.NO_TABLE
+
+    def test_are_not_granted_to_a_user_without_the_attribute(self):
+        assert self.names(user()) is Reason.ATTRIBUTE_MISSING
+        assert self.names(user(), RequirementOperator.NOT_IN) is Reason.ATTRIBUTE_MISSING
+
+    @pytest.mark.parametrize("hostile", ["*", "e*", "", "EU", "eu,us", "[a-z]*"])
+    def test_take_the_users_value_as_it_stands(self, hostile: str):
+        assert isinstance(self.names(user(regions=[hostile])), Reason)
+
+    def test_can_be_those_with_a_tag_that_is_none_of_them(self):
+        assert self.names(user(regions=["us"]), RequirementOperator.NOT_IN) == {"eu"}
+        assert self.names(user(regions=["eu"]), RequirementOperator.NOT_IN) is Reason.NO_TABLE

@@ -7,7 +7,8 @@ from rolevend.model import ObjectName, Tag
 from rolevend.policy.index import PolicyReport, compile_policies
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
 from rolevend.policy.predicate import parse
-from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
+from rolevend.policy.requirement import Requirement, RequirementOperator
+from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, TableSelector
 from tests.support.policies import catalog, column, masked, policy, table
 
 SSN, DOB = Tag("pii", "ssn"), Tag("pii", "dob")
@@ -55,6 +56,10 @@ def test_a_policy_reaches_only_its_own_schemas():
         (TableSelector(names=(TableId("*", "*"),), tags=tagged(env="prod")), {"claims.people"}),
         (TableSelector(), set()),
         (TableSelector(tags=(Requirement("domain", frozenset()),)), set()),
+        (TableSelector(tags=(Requirement("env", operator=RequirementOperator.EXISTS),)), {"claims.people"}),
+        (TableSelector(tags=(Requirement("env", operator=RequirementOperator.DOES_NOT_EXIST),)), {"claims.payments"}),
+        (TableSelector(tags=(Requirement("env", frozenset({"test"}), RequirementOperator.NOT_IN),)), {"claims.people"}),
+        (TableSelector(tags=tagged(domain="cl*")), {"claims.people", "claims.payments"}),
     ],
 )
 def test_selectors_of_tables_must_all_match(selector, tables):
@@ -93,6 +98,42 @@ def test_columns_are_granted_by_choice_and_a_table_without_any_is_not_granted(se
 )
 def test_of_the_masks_that_match_a_column_the_one_that_shows_least_holds(masks, shown):
     assert granted(policy(masks=masks), PEOPLE)["claims.people"]["ssn"] == shown
+
+
+NOT_KNOWN_HARMLESS = ColumnSelector(tags=(Requirement("pii", frozenset({"none"}), RequirementOperator.NOT_IN),))
+
+
+def test_a_mask_for_what_is_not_tagged_harmless_is_on_columns_without_tags_too():
+    rule = MaskRule("rest", NOT_KNOWN_HARMLESS, Nullify())
+
+    assert granted(policy(masks=(rule,)), PEOPLE)["claims.people"] == {"id": Nullify(), "ssn": Nullify(), "born": Nullify()}
+
+
+def test_columns_that_are_chosen_by_what_their_tag_is_not_have_the_tag():
+    assert set(granted(policy(columns=NOT_KNOWN_HARMLESS), PEOPLE)["claims.people"]) == {"ssn", "born"}
+
+
+def test_tags_that_nothing_in_reach_carries_are_told_with_what_was_meant_perhaps():
+    told = report(
+        policy(
+            tables=TableSelector(tags=tagged(domian="claims")),
+            columns=ColumnSelector(tags=tagged(pii="snn dob")),
+            masks=(MaskRule("ids", ColumnSelector(tags=tagged(secret="yes")), Hash()),),
+        )
+    ).unknown
+
+    assert [each.message for each in told] == [
+        "spec.tables.matchTags: no table in reach carries the tag domian; did you mean domain?",
+        "spec.columns.matchTags: no column in reach carries the tag pii with the value snn; did you mean ssn?",
+        "spec.masks[ids].columns.matchTags: no column in reach carries the tag secret",
+    ]
+
+
+def test_tags_of_schemas_out_of_reach_are_not_told():
+    hidden = table("hr.staff", column("id"), tags=(Tag("takeover", "2027"),))
+    (told,) = report(policy(tables=TableSelector(tags=tagged(takeovers="2027"))), PEOPLE, hidden).unknown
+
+    assert told.message == "spec.tables.matchTags: no table in reach carries the tag takeovers"
 
 
 def test_of_two_truncations_the_coarser_holds():

@@ -9,7 +9,8 @@ from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Address, Tls, TlsMode
 from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Unit
-from rolevend.policy.statement import ColumnSelector, Requirement, TableSelector
+from rolevend.policy.requirement import Requirement, RequirementOperator
+from rolevend.policy.statement import ColumnSelector, TableSelector
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, VendedRole, parse, values
 from tests.support.manifests import MISSING, changed, valid
 
@@ -22,7 +23,14 @@ def test_a_policy_says_whom_what_and_how():
     assert policy.id == ObjectName("domain-claims", "analysts")
     assert policy.schemas == CLAIMS
     assert policy.users == (Requirement("job", frozenset({"analyst"})),)
-    assert policy.tables == TableSelector((Requirement("domain", frozenset({"claims"})),), (TableId("claims", "*"),))
+    assert policy.tables == TableSelector(
+        (
+            Requirement("domain", frozenset({"claims"})),
+            Requirement("region", operator=RequirementOperator.NOT_IN, values_of="regions"),
+            Requirement("retired", operator=RequirementOperator.DOES_NOT_EXIST),
+        ),
+        (TableId("claims", "*"),),
+    )
     assert policy.columns == ColumnSelector((), ("*",))
     assert policy.row_filter == predicate.parse("country IN (user_attr('countries'))")
     assert [(rule.name, rule.mask) for rule in policy.masks] == [

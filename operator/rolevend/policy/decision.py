@@ -1,21 +1,21 @@
 """What one user may read, now: pure, deterministic, and closed wherever something is not known."""
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rolevend.catalog import Table
 from rolevend.model import Attributes, ObjectName
-from rolevend.policy.index import CompiledPolicy, Demand, Grant, Index
+from rolevend.policy.index import CompiledPolicy, Grant, GrantSet, Index, Tie
 from rolevend.policy.literal import EXPECTED, value_fits
-from rolevend.policy.statement import Requirement
+from rolevend.policy.requirement import Facts, Requirement, facts_of, meets
 
 
 class Reason(enum.StrEnum):
     NO_POLICY = "NoPolicy"
     """No policy covers the user."""
     ATTRIBUTE_MISSING = "AttributeMissing"
-    """A policy covers the user, but its row filter reads an attribute that the user does not have."""
+    """A policy covers the user, but its row filter or its choice of tables reads an attribute that the user does not have."""
     ATTRIBUTE_UNFIT = "AttributeUnfit"
     """As before, but the user has a value there that the column could not hold."""
     NO_TABLE = "NoTable"
@@ -78,17 +78,18 @@ def decide(user: Attributes, index: Index) -> Entitlement | Denial:
 
 def switch(user: Attributes, index: Index) -> Switches | Denial:
     """The first half of `decide`, and the cheap one: which grants are on. Many users share what comes of it."""
-    values = {key: frozenset(given) for key, given in user}
+    values = facts_of(user)
     covers = covering(user, index)
     switched_on: list[tuple[int, int]] = []
     withheld: list[Withheld] = []
     for place, policy in covers:
         for number, grant_set in enumerate(policy.grant_sets):
-            lack = _lack(policy.id, grant_set.demands, values)
-            if lack is None:
+            lack = _lack(policy.id, grant_set, values)
+            if lack is not None:
+                if lack not in withheld:
+                    withheld.append(lack)
+            elif all(_holds(tie, values) for tie in grant_set.ties):
                 switched_on.append((place, number))
-            elif lack not in withheld:
-                withheld.append(lack)
     if not switched_on:
         return _denial([policy for _, policy in covers], withheld, index)
     return Switches(tuple(switched_on), tuple(withheld))
@@ -96,7 +97,7 @@ def switch(user: Attributes, index: Index) -> Switches | Denial:
 
 def covering(user: Attributes, index: Index) -> list[tuple[int, CompiledPolicy]]:
     """The policies that cover `user`, each with its place in the index, whether they grant anything or not."""
-    values = {key: frozenset(given) for key, given in user}
+    values = facts_of(user)
     return [(place, policy) for place, policy in enumerate(index.policies) if _covers(policy.users, values)]
 
 
@@ -105,13 +106,22 @@ def entitlement(switches: Switches, index: Index) -> Entitlement:
     return Entitlement(_tables(index, switches.on), switches.withheld)
 
 
-def _covers(users: tuple[Requirement, ...], values: Mapping[str, frozenset[str]]) -> bool:
-    return bool(users) and not any(requirement.values.isdisjoint(values.get(requirement.key, frozenset())) for requirement in users)
+def _covers(users: tuple[Requirement, ...], values: Facts) -> bool:
+    return bool(users) and all(meets(requirement, values) for requirement in users)
 
 
-def _lack(policy: ObjectName, demands: tuple[Demand, ...], values: Mapping[str, frozenset[str]]) -> Withheld | None:
-    """What keeps grants with these demands off, or None where nothing does."""
-    for demand in demands:
+def _holds(tie: Tie, values: Facts) -> bool:
+    """Of a user who has the attribute."""
+    return tie.values.isdisjoint(values[tie.attribute]) != tie.among
+
+
+def _lack(policy: ObjectName, grants: GrantSet, values: Facts) -> Withheld | None:
+    """What the user would have to have for these grants, or None where nothing is missing."""
+    for tie in grants.ties:
+        if not values.get(tie.attribute):
+            what = f"policy {policy} chooses tables by the user attribute {tie.attribute!r}, which the user does not have"
+            return Withheld(policy, Reason.ATTRIBUTE_MISSING, f"{what}; add it to the user's attributes")
+    for demand in grants.demands:
         given = values.get(demand.attribute, frozenset())
         reads = f"the row filter of policy {policy} reads the user attribute {demand.attribute!r}"
         if not given or "" in given:
@@ -137,6 +147,9 @@ def _denial(covering: list[CompiledPolicy], withheld: list[Withheld], index: Ind
         first = min(withheld, key=lambda each: each.reason is not Reason.ATTRIBUTE_MISSING)
         return Denial(first.reason, first.message)
     if covering:
+        by = sorted({tie.attribute for policy in covering for grants in policy.grant_sets for tie in grants.ties})
+        if by:
+            return Denial(Reason.NO_TABLE, f"no table here has a tag that goes with the user's values of {', '.join(by[:10])}")
         names = ", ".join(str(policy.id) for policy in covering[:5]) + (", …" if len(covering) > 5 else "")
         return Denial(Reason.NO_TABLE, f"policies cover the user but grant no table here: see the conditions of {names}")
     keys = sorted({requirement.key for policy in index.policies for requirement in policy.users})

@@ -13,8 +13,10 @@ from rolevend.model import ObjectName
 from rolevend.policy.binding import bind
 from rolevend.policy.expression import AttributeMembership, Condition, atoms, attributes
 from rolevend.policy.mask import Mask
+from rolevend.policy.requirement import RequirementOperator, values_under
 from rolevend.policy.selection import SelectedColumn, column_choice, table_test
 from rolevend.policy.statement import Policy, Requirement
+from rolevend.policy.unknown import Vocabulary, unknown_tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,22 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class Tie:
+    """The user must have `attribute`. Where `among`, one of its values must be one of `values`, which are those of a tag of the table;
+    else none may be."""
+
+    attribute: str
+    values: frozenset[str]
+    among: bool
+
+
+@dataclass(frozen=True, slots=True)
 class GrantSet:
     """One policy's grants that ask the same of a user: on or off together. Tables are places in `Index.tables`, ascending."""
 
     demands: tuple[Demand, ...]
     grants: tuple[tuple[int, Grant], ...]
+    ties: tuple[Tie, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,15 @@ class CompiledPolicy:
     id: ObjectName
     users: tuple[Requirement, ...]
     grant_sets: tuple[GrantSet, ...]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The user attributes that it asks for."""
+        keys = {requirement.key for requirement in self.users}
+        for grants in self.grant_sets:
+            keys.update(demand.attribute for demand in grants.demands)
+            keys.update(tie.attribute for tie in grants.ties)
+        return frozenset(keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +99,8 @@ class PolicyReport:
     granted_tables: int
     problems: tuple[Problem, ...]
     mask_fallbacks: tuple[MaskFallback, ...]
+    unknown: tuple[Problem, ...] = ()
+    """Tags that it names and that nothing carries which it could reach: a mask that rests on one masks nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +116,16 @@ class Index:
 def compile_policies(catalog: Catalog, policies: Iterable[Policy]) -> Index:
     """Deterministic, whatever the order of `policies`; their ids are unique."""
     tables = tuple(sorted(catalog.tables.values(), key=lambda table: table.id))
-    compiled = [_compile(tables, policy) for policy in sorted(policies, key=lambda policy: policy.id)]
+    vocabulary = Vocabulary(tables)
+    compiled = [_compile(tables, policy, vocabulary) for policy in sorted(policies, key=lambda policy: policy.id)]
     return Index(tables, tuple(policy for policy, _ in compiled), tuple(report for _, report in compiled))
 
 
-def _compile(tables: tuple[Table, ...], policy: Policy) -> tuple[CompiledPolicy, PolicyReport]:
+def _compile(tables: tuple[Table, ...], policy: Policy, vocabulary: Vocabulary) -> tuple[CompiledPolicy, PolicyReport]:
     selects, choose, filter_of = table_test(policy), column_choice(policy), _filters(policy)
     problems: list[Problem] = []
     fallbacks: list[MaskFallback] = []
-    by_demands: dict[tuple[Demand, ...], list[tuple[int, Grant]]] = {}
+    by_demands: dict[tuple[tuple[Demand, ...], tuple[Tie, ...]], list[tuple[int, Grant]]] = {}
     for place, table in enumerate(tables):
         if not selects(table):
             continue
@@ -111,14 +136,17 @@ def _compile(tables: tuple[Table, ...], policy: Policy) -> tuple[CompiledPolicy,
             case Condition() as condition:
                 fallbacks += (fallback for column, choice in chosen for fallback in _fallbacks(table.id, column, choice))
                 grant = Grant(policy.id, condition, tuple((column.name, choice.mask) for column, choice in chosen))
-                by_demands.setdefault(_demands(condition), []).append((place, grant))
+                by_demands.setdefault((_demands(condition), _ties(policy, table)), []).append((place, grant))
             case None:
                 pass
     granted = sum(map(len, by_demands.values()))
     if not granted and not problems:
         problems.append(Problem(None, "spec.tables", _nothing_selected(policy)))
-    grant_sets = tuple(GrantSet(demands, tuple(grants)) for demands, grants in sorted(by_demands.items(), key=lambda item: _order(item[0])))
-    return CompiledPolicy(policy.id, policy.users, grant_sets), PolicyReport(policy.id, granted, tuple(problems), tuple(fallbacks))
+    in_order = sorted(by_demands.items(), key=lambda item: _order(*item[0]))
+    grant_sets = tuple(GrantSet(demands, tuple(grants), ties) for (demands, ties), grants in in_order)
+    unknown = tuple(Problem(None, field, message) for field, message in unknown_tags(policy, vocabulary))
+    report = PolicyReport(policy.id, granted, tuple(problems), tuple(fallbacks), unknown)
+    return CompiledPolicy(policy.id, policy.users, grant_sets), report
 
 
 def _filters(policy: Policy) -> Callable[[Table], Condition | Problem]:
@@ -150,8 +178,19 @@ def _demands(condition: Condition) -> tuple[Demand, ...]:
     return tuple(sorted(found, key=lambda demand: (demand.attribute, demand.family.value)))
 
 
-def _order(demands: tuple[Demand, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((demand.attribute, demand.family.value) for demand in demands)
+def _ties(policy: Policy, table: Table) -> tuple[Tie, ...]:
+    return tuple(
+        Tie(each.values_of, values_under(each.key, table.tags), each.operator is RequirementOperator.IN)
+        for each in policy.tables.tags
+        if each.values_of
+    )
+
+
+def _order(demands: tuple[Demand, ...], ties: tuple[Tie, ...]) -> tuple[object, ...]:
+    return (
+        tuple((demand.attribute, demand.family.value) for demand in demands),
+        tuple((tie.attribute, sorted(tie.values), tie.among) for tie in ties),
+    )
 
 
 def _fallbacks(table: TableId, column: Column, choice: SelectedColumn) -> Iterator[MaskFallback]:

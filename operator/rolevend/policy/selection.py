@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from rolevend.catalog import Column, Family, Table, matches
 from rolevend.model import Tag
 from rolevend.policy.mask import Clear, DateTrunc, Mask, Nullify, Partial, Unit, carries, rank
-from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement
+from rolevend.policy.requirement import tag_test
+from rolevend.policy.statement import ColumnSelector, MaskRule, Policy
 
 _UNITS = (Unit.MONTH, Unit.QUARTER, Unit.YEAR)
 
@@ -20,14 +21,14 @@ class SelectedColumn:
 
 def table_test(policy: Policy) -> Callable[[Table], bool]:
     """Whether the policy is about a table: in its reach, and selected by tags and names as far as given. Nothing given: no table."""
-    required = _required(policy.tables.tags)
-    names = policy.tables.names
+    tags, names = policy.tables.tags, policy.tables.names
+    tagged = tag_test(tags, unknown=False)
 
     def selects(table: Table) -> bool:
         return (
-            bool(required or names)
+            bool(tags or names)
             and table.id.schema in policy.schemas
-            and _carries_all(table.tags, required)
+            and tagged(table.tags)
             and (not names or any(matches(each.schema, table.id.schema) and matches(each.name, table.id.name) for each in names))
         )
 
@@ -36,9 +37,9 @@ def table_test(policy: Policy) -> Callable[[Table], bool]:
 
 def column_choice(policy: Policy) -> Callable[[Column], SelectedColumn | None]:
     """What the policy shows of a column: None where it does not select it, else the mask that shows least of those that match."""
-    selected = _column_test(policy.columns)
+    selected = _column_test(policy.columns, unknown=False)
     # By name, so that of two masks that show as little as each other the rule that sorts first holds.
-    rules = [(_column_test(rule.columns), rule) for rule in sorted(policy.masks, key=lambda rule: rule.name)]
+    rules = [(_column_test(rule.columns, unknown=True), rule) for rule in sorted(policy.masks, key=lambda rule: rule.name)]
     answers: dict[tuple[str, frozenset[Tag], Family], SelectedColumn | None] = {}
 
     def choose(column: Column) -> SelectedColumn | None:
@@ -67,22 +68,15 @@ def _strictness(mask: Mask) -> tuple[int, int]:
             return rank(mask), 0
 
 
-def _column_test(selector: ColumnSelector) -> Callable[[Column], bool]:
-    required = _required(selector.tags)
+def _column_test(selector: ColumnSelector, *, unknown: bool) -> Callable[[Column], bool]:
+    """`unknown`: as for tags. A mask that rests on what a tag does not say is put on where no tag says anything."""
+    tagged = tag_test(selector.tags, unknown=unknown)
 
     def selects(column: Column) -> bool:
         return (
-            bool(required or selector.names)
-            and _carries_all(column.tags, required)
+            bool(selector.tags or selector.names)
+            and tagged(column.tags)
             and (not selector.names or any(matches(pattern, column.name) for pattern in selector.names))
         )
 
     return selects
-
-
-def _required(requirements: Iterable[Requirement]) -> tuple[frozenset[Tag], ...]:
-    return tuple(requirement.tags for requirement in requirements)
-
-
-def _carries_all(tags: frozenset[Tag], required: tuple[frozenset[Tag], ...]) -> bool:
-    return not any(alternatives.isdisjoint(tags) for alternatives in required)

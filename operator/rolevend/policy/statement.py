@@ -3,21 +3,10 @@
 from dataclasses import dataclass
 
 from rolevend.catalog import TableId
-from rolevend.model import ObjectName, Tag
+from rolevend.model import ObjectName
 from rolevend.policy.expression import Predicate
 from rolevend.policy.mask import Mask
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """`key In values`: the user has one of these values, or the data carries `key=value` for one of them."""
-
-    key: str
-    values: frozenset[str]
-
-    @property
-    def tags(self) -> frozenset[Tag]:
-        return frozenset(Tag(self.key, value) for value in self.values)
+from rolevend.policy.requirement import Requirement as Requirement
 
 
 @dataclass(frozen=True, slots=True)

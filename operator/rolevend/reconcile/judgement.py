@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 from rolevend.catalog import Catalog
 from rolevend.kube.client import Body
 from rolevend.model import PlatformName
-from rolevend.policy.index import Index, PolicyReport
+from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
+from rolevend.policy.unknown import unknown_attributes
 from rolevend.reconcile.attesting import is_about
 from rolevend.reconcile.platforms import SERVER_CHANGED, PlatformState
 from rolevend.resources import AccessPolicy, DataPlatform, Resource, TagBinding, UserAttributes, values
@@ -165,7 +166,10 @@ def reach(resource: Resource, refs: Sequence[str], terms: Mapping[PlatformName, 
     return None
 
 
-def judge_policy(policy: AccessPolicy, obstacle: Finding | None, shapes: Mapping[PlatformName, Shapes]) -> Judgement[Resource]:
+def judge_policy(
+    policy: AccessPolicy, obstacle: Finding | None, shapes: Mapping[PlatformName, Shapes], attributes: frozenset[str]
+) -> Judgement[Resource]:
+    """`attributes` are the keys that are known of anybody."""
     if obstacle is not None:
         return Judgement(
             policy, (obstacle, Finding("Ready", "False", obstacle.reason, obstacle.message)), {"matchedTables": 0, "matchedColumns": 0}
@@ -180,16 +184,21 @@ def judge_policy(policy: AccessPolicy, obstacle: Finding | None, shapes: Mapping
     reports = [_report(shapes[name].index, policy) for name in names]
     columns = sum(_granted_columns(shapes[name].index, policy) for name in names)
     counts = {"matchedTables": sum(each.granted_tables for each in reports), "matchedColumns": columns}
-    return Judgement(policy, (accepted, _policy_ready(reports, counts), _mask_fallback(reports)), counts)
+    reads = frozenset[str]().union(*(_compiled(shapes[name].index, policy).reads for name in names))
+    known = _names_known(reports, unknown_attributes(reads, attributes))
+    return Judgement(policy, (accepted, _policy_ready(reports, counts), known, _mask_fallback(reports)), counts)
 
 
 def _report(index: Index, policy: AccessPolicy) -> PolicyReport:
     return next(report for report in index.reports if report.policy == values.object_name(policy))
 
 
+def _compiled(index: Index, policy: AccessPolicy) -> CompiledPolicy:
+    return next(each for each in index.policies if each.id == values.object_name(policy))
+
+
 def _granted_columns(index: Index, policy: AccessPolicy) -> int:
-    compiled = next(each for each in index.policies if each.id == values.object_name(policy))
-    return sum(len(grant.masks) for grants in compiled.grant_sets for _, grant in grants.grants)
+    return sum(len(grant.masks) for grants in _compiled(index, policy).grant_sets for _, grant in grants.grants)
 
 
 def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> Finding:
@@ -198,6 +207,13 @@ def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> Finding:
         shown = "; ".join(problem.message for problem in problems[:_MOST_PROBLEMS])
         return Finding("Ready", "False", "NotGranted", f"{shown}{_more(problems)}")
     return Finding("Ready", "True", "InForce", f"grants {counts['matchedColumns']} columns of {counts['matchedTables']} tables")
+
+
+def _names_known(reports: Sequence[PolicyReport], attributes: Iterable[str]) -> Finding:
+    unknown = list(dict.fromkeys([problem.message for each in reports for problem in each.unknown] + list(attributes)))
+    if not unknown:
+        return Finding("NamesKnown", "True", "Known", "data carries every tag that it names, and somebody has every attribute")
+    return Finding("NamesKnown", "False", "Unknown", f"{'; '.join(unknown[:_MOST_PROBLEMS])}{_more(unknown)}")
 
 
 def _mask_fallback(reports: Sequence[PolicyReport]) -> Finding:

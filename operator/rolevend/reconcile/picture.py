@@ -62,7 +62,8 @@ class Painter:
         terms = {PlatformName(each.resource.name): _terms(each) for each in platforms}
         agents = judge_unique(objects.agents, lambda agent: (("spec.handle", agent.spec.handle),))
         people = judge_unique(objects.people, person_keys)
-        shapes, policy_judgements = self._compile(objects, terms, states)
+        known = frozenset(attribute.key for each in people if each.accepted for attribute in each.resource.spec.attributes)
+        shapes, policy_judgements = self._compile(objects, terms, states, known)
         directory = Directory(
             cluster=self._cluster,
             handle_key=self._handle_key,
@@ -78,7 +79,11 @@ class Painter:
         return Picture(directory, (*platforms, *agents, *people, *policy_judgements))
 
     def _compile(
-        self, objects: Objects, terms: Mapping[PlatformName, PlatformTerms], states: Mapping[PlatformName, PlatformState]
+        self,
+        objects: Objects,
+        terms: Mapping[PlatformName, PlatformTerms],
+        states: Mapping[PlatformName, PlatformState],
+        attributes: frozenset[str],
     ) -> tuple[dict[PlatformName, Shapes], list[Judgement[Resource]]]:
         statements: dict[PlatformName, list[Policy]] = {name: [] for name in terms}
         assignments: dict[PlatformName, list[TagAssignment]] = {name: [] for name in terms}
@@ -104,7 +109,7 @@ class Painter:
             del self._compiled[gone]
         for unused in self._statements.keys() - {policy.uid for policy in objects.policies}:
             del self._statements[unused]
-        judgements = [judge_policy(policy, obstacles[policy.uid], shapes) for policy in objects.policies]
+        judgements = [judge_policy(policy, obstacles[policy.uid], shapes, attributes) for policy in objects.policies]
         judgements += [judge_binding(binding, obstacles[binding.uid], terms, states) for binding in objects.bindings]
         return shapes, judgements
 

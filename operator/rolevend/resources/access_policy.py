@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rolevend.resources.part import Atomic, KeyedBy, Part, Rule, at_least_one, only_with_type
-from rolevend.resources.shared import ColumnSelector, PlatformRefs, Resource, Status, TagRequirements, UserSelector
-from rolevend.resources.text import ConstantText, Count, Expression, Identifier, Label
+from rolevend.resources.shared import ColumnSelector, PlatformRefs, Resource, Status, TagRequirement, UserSelector, values_from
+from rolevend.resources.text import ConstantText, Count, Expression, Identifier, Key, Label
 
 
 class TablePattern(Part):
@@ -18,12 +18,22 @@ class TablePattern(Part):
     """Name or pattern of the table."""
 
 
+class TableTagRequirement(TagRequirement):
+    """A test of one tag of a table."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (values_from("values", "valuesFromUserAttribute"),)
+
+    values_from_user_attribute: Key | None = None
+    """In place of `values`: the user's values of this attribute, compared as they are written. A user without it gets no table from
+    here."""
+
+
 class TableSelector(Part):
     """Tables by name, by tag, or by both: where both are given both must match."""
 
     rules: ClassVar[tuple[Rule, ...]] = (at_least_one("matchTags", "matchNames"),)
 
-    match_tags: TagRequirements | None = None
+    match_tags: Annotated[tuple[TableTagRequirement, ...], Field(min_length=1, max_length=16), Atomic()] | None = None
     """Every one of them must be met. A table without tags meets none."""
     match_names: Annotated[tuple[TablePattern, ...], Field(min_length=1, max_length=256), Atomic()] | None = None
     """Names, of which one is enough."""

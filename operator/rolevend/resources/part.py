@@ -65,7 +65,7 @@ def at_least_one(*members: str) -> Rule:
     return Rule(
         cel=" || ".join(f"has(self.{member})" for member in members),
         message=f"at least one of {' and '.join(members)} must be set",
-        holds=lambda part: any(_has(part, member) for member in members),
+        holds=lambda part: any(has(part, member) for member in members),
     )
 
 
@@ -73,7 +73,7 @@ def exactly_one(what: str, *members: str) -> Rule:
     return Rule(
         cel=f"[{', '.join(f'has(self.{member})' for member in members)}].filter(set, set).size() == 1",
         message=f"exactly one {what} must be set, of: {', '.join(members)}",
-        holds=lambda part: sum(_has(part, member) for member in members) == 1,
+        holds=lambda part: sum(has(part, member) for member in members) == 1,
     )
 
 
@@ -82,7 +82,7 @@ def only_with_type(type_name: str, member: str) -> Rule:
     return Rule(
         cel=f"(self.type == '{type_name}') == has(self.{member})",
         message=f"{member} must be set for type {type_name}, and for no other type",
-        holds=lambda part: (part.type == type_name) == _has(part, member),
+        holds=lambda part: (part.type == type_name) == has(part, member),
         field=member,
     )
 
@@ -144,5 +144,6 @@ def _member(part: Part, member: str) -> Any:
     return getattr(part, next(name for name, field in type(part).model_fields.items() if (field.alias or name) == member))
 
 
-def _has(part: Part, member: str) -> bool:
+def has(part: Part, member: str) -> bool:
+    """Whether the member with this name in YAML is set."""
     return _member(part, member) is not None

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, at_least_one
+from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, at_least_one, has
 from rolevend.resources.text import (
     REASON_PATTERN,
     Generation,
@@ -68,17 +68,33 @@ class UserName(Part):
 
 
 Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=64), Distinct()]
+RequirementOperator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
+
+
+def values_from(*members: str) -> Rule:
+    """Values are said in exactly one of these members for In and NotIn, and nowhere for the other operators."""
+    said = f"[{', '.join(f'has(self.{member})' for member in members)}].filter(set, set).size()"
+    where = members[0] if len(members) == 1 else f"exactly one of {' and '.join(members)}"
+    return Rule(
+        cel=f"{said} == (self.operator in ['In', 'NotIn'] ? 1 : 0)",
+        message=f"{where} must be set for the operators In and NotIn, and nothing of it for Exists and DoesNotExist",
+        holds=lambda part: sum(has(part, member) for member in members) == (part.operator in ("In", "NotIn")),
+        field=members[0],
+    )
 
 
 class AttributeRequirement(Part):
-    """A test of one attribute of the user."""
+    """A test of one attribute."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (values_from("values"),)
 
     key: Key
     """The attribute."""
-    operator: Literal["In"]
-    """`In`: the user has at least one of the values. A user without the attribute never meets it."""
-    values: Values
-    """The values, of which one is enough."""
+    operator: RequirementOperator
+    """`In`: one of its values is among `values`. `NotIn`: it is there, and none of its values is. `Exists`: it is there. `DoesNotExist`: it
+    is not there, and others are: who is not known at all never meets it."""
+    values: Values | None = None
+    """The values, compared as they are written. For `In` and `NotIn` only."""
 
 
 AttributeRequirements = Annotated[tuple[AttributeRequirement, ...], Field(min_length=1, max_length=16), Atomic()]
@@ -94,12 +110,16 @@ class UserSelector(Part):
 class TagRequirement(Part):
     """A test of one tag of a table or column."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (values_from("values"),)
+
     key: Key
-    """The tag."""
-    operator: Literal["In"]
-    """`In`: the table or column carries the tag with at least one of the values. What carries no such tag never meets it."""
-    values: Values
-    """The values, of which one is enough."""
+    """The tag. `*` matches any run of characters, here and in values: `pii.*` is everything below `pii`, and not `pii` itself."""
+    operator: RequirementOperator
+    """`In`: it is carried with one of the values. `NotIn`: it is carried, and with none of the values. `Exists`: it is carried.
+    `DoesNotExist`: it is not carried, and other tags are. So what has no tags meets none of them where something is granted; where it is
+    masked, `NotIn` and `DoesNotExist` are met by it, too."""
+    values: Values | None = None
+    """The values. For `In` and `NotIn` only."""
 
 
 TagRequirements = Annotated[tuple[TagRequirement, ...], Field(min_length=1, max_length=16), Atomic()]
@@ -113,7 +133,7 @@ class ColumnSelector(Part):
     match_names: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=256), Distinct()] | None = None
     """Names, of which one is enough. `*` matches any run of characters; `["*"]` is every column, also one that is added later."""
     match_tags: TagRequirements | None = None
-    """Every one of them must be met. A column without tags meets none."""
+    """Every one of them must be met."""
 
 
 class UserAttribute(Part):

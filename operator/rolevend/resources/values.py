@@ -10,7 +10,8 @@ from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Address, Tls, TlsMode
 from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
-from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
+from rolevend.policy.requirement import Requirement, RequirementOperator
+from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, TableSelector
 from rolevend.resources import access_policy as spelled
 from rolevend.resources.agent import Agent
 from rolevend.resources.data_platform import DataPlatform, Postgres
@@ -151,7 +152,15 @@ def _columns(selector: SpelledColumns) -> ColumnSelector:
 
 
 def _requirements(spelled_out: Iterable[AttributeRequirement | TagRequirement]) -> tuple[Requirement, ...]:
-    return tuple(Requirement(requirement.key, frozenset(requirement.values)) for requirement in spelled_out)
+    return tuple(
+        Requirement(
+            each.key,
+            frozenset(each.values or ()),
+            RequirementOperator(each.operator),
+            (each.values_from_user_attribute or "") if isinstance(each, spelled.TableTagRequirement) else "",
+        )
+        for each in spelled_out
+    )
 
 
 def _tags(tags: Iterable[DataTag]) -> frozenset[Tag]:

@@ -16,7 +16,7 @@ from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, contains, plan
 from rolevend.policy.decision import Denial, entitlement, switch
 from rolevend.policy.index import Index
-from rolevend.policy.statement import Requirement
+from rolevend.policy.requirement import Requirement, facts_of, meets
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ class Directory:
         if refusal is not None:
             return refusal
         person = self.people.get(request.user) or Person(request.user, None, Attributes())
-        if not all(_meets(requirement, person.attributes) for requirement in agent.users):
+        if not all(meets(requirement, facts_of(person.attributes)) for requirement in agent.users):
             return Denied(
                 "UserNotCovered", f"spec.user: Agent {agent.name.name} may not act for {request.user}; see its spec.onBehalfOf.users"
             )
@@ -287,7 +287,3 @@ def _limits(agent: Agent, permitting: Sequence[AgentTerms]) -> RoleLimits:
     limits = RoleLimits.widest([each.limits for each in permitting])
     idle = [seconds for seconds in (limits.idle_seconds, agent.idle_seconds) if seconds is not None]
     return replace(limits, idle_seconds=min(idle, default=None))
-
-
-def _meets(requirement: Requirement, attributes: Attributes) -> bool:
-    return not requirement.values.isdisjoint(attributes.values(requirement.key))

@@ -99,8 +99,7 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
 
 def _keys(index: Index) -> set[str]:
     """The attributes that any policy of the index asks for."""
-    keys = {requirement.key for policy in index.policies for requirement in policy.users}
-    return keys | {demand.attribute for policy in index.policies for grants in policy.grant_sets for demand in grants.demands}
+    return {key for policy in index.policies for key in policy.reads}
 
 
 def _within(room: int, things: Sequence[T], tell: Callable[[T], Told]) -> tuple[Told, ...]:

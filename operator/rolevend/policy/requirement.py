@@ -1,0 +1,85 @@
+"""Tests of what is known of something: of a user's or an agent's attributes, and of the tags of data.
+
+What is not known must never show more. `NotIn` and `DoesNotExist` hold where something is absent, and what was never said is absent,
+too. So whoever grants by them asks for knowledge, and whoever masks or denies by them is content with none: `unknown` says which.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from rolevend.catalog import matches
+from rolevend.model import Attributes, Tag
+
+Facts = Mapping[str, frozenset[str]]
+"""Key -> its values, never empty."""
+
+
+class RequirementOperator(enum.Enum):
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A test of one attribute or tag. In a test of tags `*` in key and values matches any run of characters."""
+
+    key: str
+    values: frozenset[str] = frozenset()
+    operator: RequirementOperator = RequirementOperator.IN
+    values_of: str = ""
+    """A user attribute whose values take the place of `values`, each as it stands: who has the value `*` has one value."""
+
+
+def facts_of(attributes: Attributes) -> Facts:
+    return {key: frozenset(given) for key, given in attributes}
+
+
+def meets(requirement: Requirement, facts: Facts) -> bool:
+    """Whether attributes meet it, as a grant asks: who lacks the attribute is not `NotIn`, and of whom nothing at all is known does not
+    lack it (`DoesNotExist`)."""
+    given = facts.get(requirement.key, frozenset())
+    return _holds(requirement, given, not requirement.values.isdisjoint(given), anything=bool(facts), unknown=False)
+
+
+def tag_test(requirements: Iterable[Requirement], *, unknown: bool) -> Callable[[frozenset[Tag]], bool]:
+    """Whether tags meet all of `requirements`. `unknown` is the answer to `NotIn` where the key is missing, and to `DoesNotExist` where
+    there are no tags: False for what grants, True for what masks or denies.
+
+    Of a requirement with `values_of` only that is tested which holds whoever the user is; with `unknown` it counts as met.
+    """
+    wanted = tuple(requirements)
+    answers: dict[frozenset[Tag], bool] = {}  # tables and columns have few distinct sets of tags
+
+    def holds(tags: frozenset[Tag]) -> bool:
+        if tags not in answers:
+            answers[tags] = all(_tagged(each, tags, unknown=unknown) for each in wanted)
+        return answers[tags]
+
+    return holds
+
+
+def values_under(key: str, tags: Iterable[Tag]) -> frozenset[str]:
+    return frozenset(tag.value for tag in tags if matches(key, tag.key))
+
+
+def _tagged(requirement: Requirement, tags: frozenset[Tag], *, unknown: bool) -> bool:
+    given = values_under(requirement.key, tags)
+    if requirement.values_of:
+        return unknown or bool(given)
+    among = any(matches(pattern, value) for pattern in requirement.values for value in given)
+    return _holds(requirement, given, among, anything=bool(tags), unknown=unknown)
+
+
+def _holds(requirement: Requirement, given: frozenset[str], among: bool, *, anything: bool, unknown: bool) -> bool:
+    match requirement.operator:
+        case RequirementOperator.IN:
+            return among
+        case RequirementOperator.NOT_IN:
+            return not among if given else unknown
+        case RequirementOperator.EXISTS:
+            return bool(given)
+        case RequirementOperator.DOES_NOT_EXIST:
+            return not given and (anything or unknown)

@@ -1,0 +1,70 @@
+"""Words of a policy that nothing answers to: tags that no data carries, attributes that nobody has. Told with what was meant, perhaps."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+
+from rolevend.catalog import Table, matches
+from rolevend.model import Tag
+from rolevend.policy.requirement import Requirement
+from rolevend.policy.statement import Policy
+
+Known = dict[str, set[str]]
+"""Key of a tag -> its values."""
+
+
+class Vocabulary:
+    """The tags of a catalog, per reach: another namespace's words are not ours to tell."""
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        self._tables = tables
+        self._of: dict[frozenset[str], tuple[Known, Known]] = {}
+
+    def within(self, schemas: frozenset[str]) -> tuple[Known, Known]:
+        """Those of tables, and those of columns."""
+        if schemas not in self._of:
+            here = [table for table in self._tables if table.id.schema in schemas]
+            tables = {tag for table in here for tag in table.tags}
+            columns = {tag for tags in {column.tags for table in here for column in table.columns} for tag in tags}
+            self._of[schemas] = _known(tables), _known(columns)
+        return self._of[schemas]
+
+
+def unknown_tags(policy: Policy, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
+    """Field and message for each."""
+    tables, columns = vocabulary.within(policy.schemas)
+    yield from _unknown("spec.tables.matchTags", "table", policy.tables.tags, tables)
+    yield from _unknown("spec.columns.matchTags", "column", policy.columns.tags, columns)
+    for rule in policy.masks:
+        yield from _unknown(f"spec.masks[{rule.name}].columns.matchTags", "column", rule.columns.tags, columns)
+
+
+def unknown_attributes(reads: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    """A message for each of `reads` that is not `known`. Values are not looked at: they are not for every author of a policy to see."""
+    there = sorted(set(known))
+    for key in sorted(set(reads).difference(there)):
+        yield f"no accepted UserAttributes has the attribute {key}{_meant(key, there)}"
+
+
+def _unknown(field: str, what: str, requirements: Iterable[Requirement], known: Known) -> Iterator[tuple[str, str]]:
+    for requirement in requirements:
+        keys = [key for key in known if matches(requirement.key, key)]
+        if not keys:
+            yield field, f"{field}: no {what} in reach carries the tag {requirement.key}{_meant(requirement.key, known)}"
+            continue
+        there = set().union(*(known[key] for key in keys))
+        for value in sorted(requirement.values):
+            if not any(matches(value, each) for each in there):
+                meant = _meant(value, there)
+                yield field, f"{field}: no {what} in reach carries the tag {requirement.key} with the value {value}{meant}"
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    near = get_close_matches(word.lower(), sorted(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _known(tags: Iterable[Tag]) -> Known:
+    known: Known = {}
+    for tag in tags:
+        known.setdefault(tag.key, set()).add(tag.value)
+    return known
