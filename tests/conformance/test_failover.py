@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 
-import psycopg
 import pytest
 
 from rolevend.demo.parts.database import PostgresServer
@@ -13,6 +12,7 @@ from rolevend.errors import PoolerInBetween, ReadOnlyServer, Unavailable
 from rolevend.platforms.base import Ending, EndReason
 from tests.conformance.bench import CLUSTER, PostgresBench, installed, lease, profile, shape, vend, vended
 from tests.support.proxy import Proxy
+from tests.support.standby import has_caught_up
 from tests.support.waiting import eventually
 
 
@@ -30,13 +30,6 @@ def standby(server: PostgresServer, primary: PostgresBench) -> Iterator[Postgres
         yield following
 
 
-def caught_up(primary: PostgresBench, standby: PostgresServer) -> bool:
-    written = primary.value("SELECT pg_current_wal_lsn()")
-    with psycopg.connect(standby.superuser.dsn) as connection:
-        row = connection.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [written]).fetchone()
-    return row == (True,)
-
-
 def test_a_standby_is_named_for_what_it_is_and_after_its_promotion_all_goes_on(
     primary: PostgresBench, standby: PostgresServer, server: PostgresServer
 ):
@@ -45,7 +38,7 @@ def test_a_standby_is_named_for_what_it_is_and_after_its_promotion_all_goes_on(
         of = profile(shape(primary.people()))
         made, _ = vended(platform, of)
         before = platform.facts()
-        eventually(lambda: caught_up(primary, standby))
+        eventually(lambda: has_caught_up(standby, server))
 
         server.stop("immediate")
         name.lead_to(standby.superuser)
@@ -80,7 +73,7 @@ def test_who_was_led_to_a_standby_finds_the_primary_again(primary: PostgresBench
     """A name server ends no connection: those to the standby stay good, and would be of no use for ever."""
     with Proxy(standby.superuser) as name:
         platform = primary.platform_of(CLUSTER, address=replace(primary.address, port=name.port))
-        eventually(lambda: caught_up(primary, standby))
+        eventually(lambda: has_caught_up(standby, server))
         with pytest.raises(ReadOnlyServer):
             platform.facts()
 
