@@ -1,7 +1,8 @@
 """The operator is killed, and its line is cut, before and after each effect that the life of a role has: nothing is left behind."""
 
+import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import psycopg
 import pytest
@@ -17,11 +18,18 @@ from tests.support.waiting import eventually
 
 PLATFORM = "proxied"
 SETTINGS = {"PROFILE_UNUSED_SECONDS": "1"}
-BUILT_LATER, ENDING, COLLECTED = (
-    {Effect.REPORTED, Effect.RECONSIDERED},
-    {Effect.REASON, Effect.DELETION, Effect.CLOSED, Effect.FINISHED, Effect.CREDENTIAL_GONE, Effect.FINALIZER_OFF},
-    {Effect.PROFILE_COLLECTED, Effect.TEMPLATE_COLLECTED},
+TOGETHER = (
+    (Effect.TEMPLATE_ROLES, Effect.CLOSED, Effect.CURBED, Effect.RECONSIDERED, Effect.CREDENTIAL),
+    (Effect.TEMPLATE, Effect.FINISHED, Effect.DRIFT_NOTED, Effect.REASON, Effect.INTENT),
+    (Effect.PROFILE, Effect.ROLE, Effect.FORGOTTEN, Effect.DELETION, Effect.HANDLE),
+    (Effect.PROFILE_COLLECTED, Effect.FINALIZER, Effect.READY, Effect.CREDENTIAL_GONE),
+    (Effect.TEMPLATE_COLLECTED, Effect.REPORTED, Effect.TOLD, Effect.FINALIZER_OFF),
 )
+"""Effects of lives side by side that can all be held at once: none of them waits for what another one holds, be it a thread that
+builds, drops or looks, or the review."""
+PERMITTED_LATER = {Effect.REPORTED, Effect.RECONSIDERED}
+ENDING = {Effect.REASON, Effect.DELETION, Effect.CLOSED, Effect.FINISHED, Effect.CREDENTIAL_GONE, Effect.FINALIZER_OFF}
+OF_ONE_THAT_LIVES = ENDING - {Effect.DELETION} | {Effect.FINALIZER, Effect.PROFILE_COLLECTED, Effect.TEMPLATE_COLLECTED}
 _numbers = itertools.count(1000)
 
 
@@ -45,6 +53,10 @@ class World:
             return effect in effects_of(asked)
 
         return self.proxy(effect).set_trap(wanted, moment)
+
+    def take_traps_away(self) -> None:
+        self.wire.take_traps_away()
+        self.api.take_traps_away()
 
     def sessions(self) -> int:
         """Of roles that are gone."""
@@ -78,6 +90,9 @@ class Life:
         assert self.role is not None
         assert self.world.site.cluster.patch(self.role.body, {"metadata": {"finalizers": []}}, user="firefighter").ok
 
+    def has_finalizer(self) -> bool:
+        return self.role is not None and bool((self.role.now() or {"metadata": {}})["metadata"].get("finalizers"))
+
     def session(self) -> "psycopg.Connection[tuple[object, ...]]":
         """Of the agent, by a way that is never cut."""
         assert self.role is not None
@@ -86,21 +101,21 @@ class Life:
             host=server.host, port=server.port, dbname=DATABASE, user=login["username"], password=login["password"], autocommit=True
         )
 
-    def ends(self) -> None:
-        """All the same whatever happened before: it ends, its session too, and nothing of it is left."""
+    def ends(self) -> "psycopg.Connection[tuple[object, ...]] | None":
+        """Begins its end, whatever happened before; the session that it had until then."""
         assert self.role is not None
-        if not self.role.is_gone() and "deletionTimestamp" not in (self.role.now() or {"metadata": {}})["metadata"]:
-            self.role.ready(within=60)
-            with self.session() as session:
-                assert session.execute("SELECT count(*) FROM people").fetchone() == (2,)
-                self.role.delete()
-                self.role.gone(within=60)
-                with pytest.raises(psycopg.OperationalError):
-                    session.execute("SELECT 1")
-        self.role.gone(within=60)
-        eventually(lambda: not [name for name in self.world.database.roles() if name.startswith(f"IMMUTA_VENDED_{self.tenant.handle}_")])
-        assert self.world.sessions() == 0
-        self.tenant.leave()
+        if self.role.is_gone() or "deletionTimestamp" in (self.role.now() or {"metadata": {}})["metadata"]:
+            return None
+        self.role.ready(within=60)
+        session = self.session()
+        assert session.execute("SELECT count(*) FROM people").fetchone() == (2,)
+        self.role.delete()
+        return session
+
+    def has_ended(self) -> bool:
+        """Nothing of it is left."""
+        mine = f"IMMUTA_VENDED_{self.tenant.handle}_"
+        return self.role is not None and self.role.is_gone() and not any(name.startswith(mine) for name in self.world.database.roles())
 
 
 @pytest.fixture(scope="module")
@@ -123,39 +138,76 @@ def world(site: Site) -> Iterator[World]:
         site.start_operator()
 
 
-def reach(life: Life, effect: Effect, trap: Callable[[], Trap]) -> Trap:
-    """Lives up to the effect, and waits until it is in the trap."""
-    if effect not in BUILT_LATER:
+def begin(life: Life, effect: Effect) -> None:
+    if effect not in PERMITTED_LATER:
         life.permit()
-    if effect in ENDING | COLLECTED | {Effect.FINALIZER}:
-        role = life.ask(5 if effect is Effect.DELETION else 900).ready()
-        set_trap = trap()
-        if effect is Effect.FINALIZER:
-            life.strip_finalizer()
-        elif effect is Effect.REASON:
-            life.world.site.remove(life.policy)
-        elif effect is not Effect.DELETION:
-            role.delete()
-    elif effect is Effect.RECONSIDERED:
-        life.ask().refused("")
-        set_trap = trap()
-        life.permit()
-    else:
-        set_trap = trap()
+    if effect in OF_ONE_THAT_LIVES or effect is Effect.RECONSIDERED:
         life.ask()
-    assert set_trap.caught.wait(30), f"{effect} never came"
-    return set_trap
 
 
-def go_on(life: Life, effect: Effect) -> None:
-    if effect is Effect.REPORTED:
+def has_begun(life: Life, effect: Effect) -> None:
+    if effect is Effect.RECONSIDERED and life.role is not None:
+        life.role.refused("")
+    elif life.role is not None:
+        life.role.ready(within=60)
+
+
+def reach(life: Life, effect: Effect, moment: Moment) -> None:
+    """Waits until the effect is in the trap."""
+    role = life.role
+    trap = life.world.trap(effect, moment)
+    if role is None:
+        life.ask(5 if effect is Effect.DELETION else 900)
+    elif effect is Effect.RECONSIDERED:
         life.permit()
-    assert life.role is not None
-    if effect is Effect.FINALIZER:  # who strips it and deletes at once leaves an orphan, which is the sweep's
-        eventually(lambda: (life.role.now() or {"metadata": {}})["metadata"].get("finalizers"))  # type: ignore[union-attr]
-    if effect in ENDING:
-        life.role.gone(within=60)
-    life.ends()
+    elif effect is Effect.FINALIZER:
+        life.strip_finalizer()
+    elif effect is Effect.REASON:
+        life.world.site.remove(life.policy)
+    else:
+        role.delete()
+    assert trap.caught.wait(60), f"{effect} never came"
+
+
+def hold(world: World, together: Sequence[Effect], moment: Moment) -> dict[Effect, Life]:
+    """A life in a trap at each of these effects."""
+    lives = {effect: Life(world) for effect in together}
+    for effect, life in lives.items():
+        begin(life, effect)
+    for effect, life in lives.items():
+        has_begun(life, effect)
+    for effect, life in lives.items():
+        reach(life, effect, moment)
+    return lives
+
+
+def break_the_line(proxy: Proxy) -> None:
+    """Whatever it holds is lost with it. It is back when somebody missed it."""
+    before = proxy.refused
+    proxy.cut()
+    proxy.take_traps_away()
+    eventually(lambda: proxy.refused > before)
+    proxy.restore()
+
+
+def go_on(world: World, lives: Mapping[Effect, Life]) -> None:
+    """Each ends, and its session too, and nothing of it is left."""
+    for effect, life in lives.items():
+        if effect is Effect.REPORTED:
+            life.permit()
+        if effect is Effect.FINALIZER:  # who strips it and deletes at once leaves an orphan, which is the sweep's
+            eventually(life.has_finalizer)
+        if effect in ENDING and life.role is not None:
+            life.role.gone(within=60)
+    sessions = [life.ends() for life in lives.values()]
+    for life in lives.values():
+        eventually(life.has_ended, within=60)
+    for session in filter(None, sessions):
+        with contextlib.closing(session), pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT 1")
+    assert world.sessions() == 0
+    for life in lives.values():
+        life.tenant.leave()
 
 
 def test_every_request_of_a_life_has_a_name_and_every_named_effect_comes(world: World):
@@ -171,7 +223,7 @@ def test_every_request_of_a_life_has_a_name_and_every_named_effect_comes(world: 
     revoked.ask().ready()
     world.site.remove(revoked.policy)
     revoked.role.gone()  # type: ignore[union-attr]
-    life.ends()
+    go_on(world, {Effect.FINALIZER: life})
 
     def came() -> set[Effect | None]:
         return {effect for asked in [*world.api.seen, *world.wire.seen] for effect in effects_of(asked)}
@@ -181,25 +233,29 @@ def test_every_request_of_a_life_has_a_name_and_every_named_effect_comes(world: 
     assert not nameless, sorted(nameless)
 
 
-@pytest.mark.parametrize("effect", Effect, ids=lambda effect: effect.name.lower())
-def test_killed_three_times_at_each_effect_it_leaves_nothing(world: World, effect: Effect):
+def test_every_effect_is_held_with_some_others():
+    assert sorted(effect.name for together in TOGETHER for effect in together) == sorted(effect.name for effect in Effect)
+
+
+def name_of(together: Sequence[Effect]) -> str:
+    return "-".join(effect.name.lower() for effect in together)
+
+
+@pytest.mark.parametrize("together", TOGETHER, ids=name_of)
+def test_killed_three_times_at_each_effect_it_leaves_nothing(world: World, together: Sequence[Effect]):
     for moment in (Moment.BEFORE, Moment.AFTER, Moment.AFTER):
-        life = Life(world)
-        trap = reach(life, effect, lambda moment=moment: world.trap(effect, moment))  # type: ignore[misc]
+        lives = hold(world, together, moment)
         world.site.operator.kill()
-        trap.drop()
+        world.take_traps_away()
         world.start()
-        go_on(life, effect)
+        go_on(world, lives)
 
 
-@pytest.mark.parametrize("effect", Effect, ids=lambda effect: effect.name.lower())
-def test_cut_off_at_each_effect_it_goes_on_when_the_line_is_back(world: World, effect: Effect):
-    life = Life(world)
-    trap = reach(life, effect, lambda: world.trap(effect, Moment.AFTER))
-    proxy = world.proxy(effect)
-    before = proxy.refused
-    proxy.cut()
-    trap.drop()
-    eventually(lambda: proxy.refused > before)
-    proxy.restore()
-    go_on(life, effect)
+@pytest.mark.parametrize("moment", Moment, ids=lambda moment: moment.name.lower())
+@pytest.mark.parametrize("together", TOGETHER, ids=name_of)
+def test_cut_off_at_each_effect_it_goes_on_when_the_line_is_back(world: World, together: Sequence[Effect], moment: Moment):
+    """First the line to the platform, then that to the API server."""
+    lives = hold(world, together, moment)
+    break_the_line(world.wire)
+    break_the_line(world.api)
+    go_on(world, lives)

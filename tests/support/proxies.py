@@ -76,20 +76,25 @@ class Proxy:
 
     def __init__(self) -> None:
         self.seen: list[Asked] = []
-        self.trap: Trap | None = None
+        self.traps: list[Trap] = []
         self.is_cut = False
         self.refused = 0
         """How often somebody came while the line was cut."""
 
     def set_trap(self, wanted: Callable[[Asked], bool], moment: Moment) -> Trap:
-        self.trap = Trap(wanted, moment)
-        return self.trap
+        """One more: a request is caught by the first that wants it and holds none yet."""
+        self.traps.append(Trap(wanted, moment))
+        return self.traps[-1]
+
+    def take_traps_away(self) -> None:
+        for trap in self.traps:
+            trap.drop()
+        self.traps.clear()
 
     def see(self, asked: Asked) -> Trap | None:
         """The trap that this one is in."""
         self.seen.append(asked)
-        trap = self.trap
-        return trap if trap is not None and trap.catches(asked) else None
+        return next((trap for trap in self.traps if trap.catches(asked)), None)
 
     def cut(self) -> None:
         """Breaks every line, and takes no new one until `restore`."""
@@ -210,8 +215,7 @@ class WireProxy(Proxy):
 
     def close(self) -> None:
         self.cut()
-        if self.trap is not None:
-            self.trap.drop()
+        self.take_traps_away()
         self._listener.close()
         for thread in self._serving:
             thread.join(10)
