@@ -12,7 +12,7 @@ from rolevend.model import PlatformName, Uid
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.expiry import Expiries
 
-AT_ONCE = 16
+AT_ONCE = 4
 """Roles of one platform that end together. A thousand that expire in one second must not stand before the next vend in every queue
 between here and PostgreSQL, which refuses them anyhow from their expiry on."""
 _RETRY_SECONDS = 1.0
