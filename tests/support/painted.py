@@ -9,7 +9,7 @@ from rolevend.platforms.base import CheckResult, Drift, Outcome, ServerFacts
 from rolevend.reconcile.attesting import attestation_of
 from rolevend.reconcile.judgement import Judgement
 from rolevend.reconcile.picture import Objects, Painter, Picture
-from rolevend.reconcile.platforms import PlatformState
+from rolevend.reconcile.state import PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, parse
 from rolevend.vending.directory import Request, Verdict
 from tests.support.manifests import MISSING, Body, changed, valid

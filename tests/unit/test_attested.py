@@ -6,7 +6,7 @@ import pytest
 
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome
 from rolevend.reconcile.attesting import attestation_of
-from rolevend.reconcile.platforms import PlatformState
+from rolevend.reconcile.state import PlatformState
 from rolevend.vending.directory import Granted, Undecided, taken_by
 from tests.support.painted import NOW, OBJECTS, REQUEST, STATES, WAREHOUSE, message, paint, said
 

@@ -8,7 +8,7 @@ from rolevend.catalog import Catalog, Table, digest
 from rolevend.model import ObjectName, Tag, User
 from rolevend.platforms.base import Drift
 from rolevend.reconcile.picture import Objects, Painter
-from rolevend.reconcile.platforms import SERVER_CHANGED, PlatformState
+from rolevend.reconcile.state import SERVER_CHANGED, PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse, values
 from rolevend.vending.directory import Denied, Granted, Undecided, ended_by
 from tests.support.manifests import Body

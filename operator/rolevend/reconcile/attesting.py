@@ -10,7 +10,8 @@ from rolevend import __version__
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
 from rolevend.platforms.base import CheckResult, Outcome, Randomness, ServerFacts
-from rolevend.reconcile.platforms import PlatformAtWork, PlatformState
+from rolevend.reconcile.platforms import PlatformAtWork
+from rolevend.reconcile.state import PlatformState, is_about
 from rolevend.resources.data_platform import Attestation, FailedCheck, OpenCheck
 from rolevend.resources.shared import ATTEST
 from rolevend.settings import Settings
@@ -98,9 +99,3 @@ def attestation_of(results: Sequence[CheckResult], facts: ServerFacts, request: 
         not_preventable=tuple(OpenCheck(name=each.check, reason=each.detail[:_LONGEST_DETAIL]) for each in open_),
         passed=tuple(result.check for result in results if result.outcome is Outcome.PASSED),
     )
-
-
-def is_about(attestation: Attestation, facts: ServerFacts) -> bool:
-    """Whether nothing changed since that the promises rest on: the server, its version, how we were installed, and ourselves."""
-    then = (attestation.server_identifier, attestation.server_version, attestation.install_mode, attestation.rolevend_version)
-    return then == (facts.identifier, facts.version, facts.install_mode.value, __version__)

@@ -10,14 +10,12 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from rolevend.catalog import Catalog
-from rolevend.kube.client import Body
 from rolevend.model import PlatformName
 from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
 from rolevend.policy.unknown import unknown_attributes
-from rolevend.reconcile.attesting import is_about
-from rolevend.reconcile.platforms import SERVER_CHANGED, PlatformState
+from rolevend.reconcile.state import SERVER_CHANGED, PlatformState, is_about
 from rolevend.resources import AccessPolicy, DataPlatform, Resource, TagBinding, UserAttributes, values
-from rolevend.resources.status import Finding, body
+from rolevend.resources.status import Body, Finding, body
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.directory import PlatformTerms, Shapes
 

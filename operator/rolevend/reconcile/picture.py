@@ -19,7 +19,7 @@ from rolevend.reconcile.judgement import (
     reach,
     reached,
 )
-from rolevend.reconcile.platforms import PlatformState
+from rolevend.reconcile.state import PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, values
 from rolevend.resources.status import Finding
 from rolevend.vending.directory import Agent as RegisteredAgent

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from rolevend.catalog import Catalog, digest
+from rolevend.catalog import digest
 from rolevend.errors import ClusterUnavailable, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
 from rolevend.kube.client import Cluster, Resource
 from rolevend.kube.secrets import Authority, Login, authority, login
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Drift, Platform, ServerFacts
 from rolevend.reconcile.executor import Executor
+from rolevend.reconcile.state import SERVER_CHANGED, PlatformState
 from rolevend.resources import API_VERSION, FINALIZER, DataPlatform
-from rolevend.resources.data_platform import Attestation
 from rolevend.resources.shared import ATTEST
 from rolevend.settings import Settings
 
@@ -37,8 +37,6 @@ class Keys:
 DriverFactory = Callable[[DataPlatform, Keys], Platform]
 """Connects to nothing yet."""
 
-SERVER_CHANGED = "ServerChanged"
-
 DATA_PLATFORMS = Resource(f"/apis/{API_VERSION}", "dataplatforms")
 
 _WAYS_OUT: Mapping[type[RolevendError], str] = {
@@ -49,22 +47,6 @@ _WAYS_OUT: Mapping[type[RolevendError], str] = {
 }
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PlatformState:
-    """What is known of one platform. The last good catalog outlives an outage: an outage is no reason to end a role."""
-
-    problem: tuple[str, str] | None = ("Connecting", "was not reached yet")
-    """Reason and message, or None while it answers with both credentials."""
-    facts: ServerFacts | None = None
-    catalog: Catalog | None = None
-    catalog_digest: str = ""
-    drift: tuple[Drift, ...] = ()
-    attestation: Attestation | None = None
-    """The newest, also if what it is about has changed since."""
-    attest_problem: tuple[str, str] | None = None
-    """Reason and message where the last try could not be carried out."""
 
 
 class PlatformAtWork:

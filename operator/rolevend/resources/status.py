@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from rolevend.resources.shared import Condition
 
 Truth = Literal["True", "False", "Unknown"]
+Body = dict[str, Any]
+"""A status, or a piece of one, as it is patched."""
 LONGEST_MESSAGE = 32768
 
 
@@ -42,6 +44,6 @@ def reported(findings: Iterable[Finding], before: Iterable[Condition], *, genera
     return tuple(conditions.values())
 
 
-def body(part: BaseModel) -> dict[str, Any]:
-    """A status, or a piece of one, as it is patched: camelCase, times as text, without what is not known."""
+def body(part: BaseModel) -> Body:
+    """The same of a piece of a kind: camelCase, times as text, without what is not known."""
     return part.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"kopf"})
