@@ -22,6 +22,7 @@ import yaml
 
 from rolevend.cli import cli
 from rolevend.resources import API_VERSION, KINDS, Kind
+from rolevend.resources.catalog_file import CatalogFile
 from rolevend.resources.part import VALIDATIONS
 from rolevend.resources.schema import structural
 from rolevend.resources.text import MEANINGS
@@ -44,6 +45,7 @@ def pages() -> dict[str, str]:
     """File name -> text."""
     made = {
         "kinds.md": _kinds(),
+        "files.md": _files(),
         "cli.md": _commands(),
         "metrics.md": _metrics(),
         "settings.md": _settings(),
@@ -117,6 +119,17 @@ def _kind(kind: Kind) -> Iterator[str]:
         member = schema["properties"][part]
         yield from ("", f"### {kind.name}: {part}", "", " ".join([member["description"], *_rules(member, "It")]), "")
         yield from _table(("Field", "Type", "Meaning"), _fields(part, member))
+
+
+def _files() -> Iterator[str]:
+    yield "# Files"
+    yield ""
+    yield "What stands in files beside the objects of a cluster. They are no objects themselves: no `apiVersion`, and nothing to apply."
+    yield "Written as YAML, or as JSON in a file whose name ends so. How to use them: [judge policies](../how-to/judge-policies.md)."
+    for title, model in (("Catalog", CatalogFile),):
+        schema = structural(model)
+        yield from ("", f"## {title}", "", schema["description"], "")
+        yield from _table(("Field", "Type", "Meaning"), ((_code(name[3:-1]), *rest) for name, *rest in _fields(".", schema)))
 
 
 def _fields(place: str, schema: Schema) -> Iterator[tuple[str, str, str]]:

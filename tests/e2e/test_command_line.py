@@ -14,7 +14,11 @@ def run(code: str, *arguments: str, **environment: str) -> str:
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["demo", "--help"], ["platform", "plan", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["demo", "--help"], ["platform", "plan", "--help"], ["policy", "check", "--help"]],
+    ids=" ".join,
+)
 def test_help_loads_nothing_that_it_does_not_need(arguments: list[str]) -> None:
     code = f"""
 import sys
@@ -32,8 +36,8 @@ print("loaded:", *sorted(set(sys.modules) & set({HEAVY!r})))
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("rolevend ", {"audit", "crds", "demo", "operator", "platform", "trace", "who"}),
-        ("rolevend platform ", {"plan", "install"}),
+        ("rolevend ", {"audit", "crds", "demo", "operator", "platform", "policy", "trace", "who"}),
+        ("rolevend platform ", {"attest", "catalog", "install", "plan"}),
         ("rolevend demo --break ", {"row-security", "mask", "expiry"}),
         ("rolevend demo --", {"--dev", "--break", "--claims", "--help"}),
     ],

@@ -36,6 +36,8 @@ def test_every_command_explains_itself():
         ("trace",),
         ("platform", "plan"),
         ("platform", "install"),
+        ("platform", "catalog"),
+        ("policy", "check"),
     ):
         assert "Usage:" in run(*command, "--help")
 

@@ -178,7 +178,7 @@ def test_conditions_and_reasons_are_those_of_the_code():
     assert documented_types == types | {"Accepted", "Ready"}
     raised = error_names() - {"RolevendError", "Unavailable"}
     assert (reasons | raised) - documented == set()
-    assert documented - reasons - raised == {"Connecting", "InternalError"} <= constants("reconcile/platforms.py")
+    assert documented - reasons - raised == {"Connecting", "InternalError"} <= constants("reconcile/platforms.py", "reconcile/state.py")
 
 
 @page

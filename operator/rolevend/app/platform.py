@@ -1,4 +1,5 @@
-"""`rolevend platform plan|install`: from a DataPlatform manifest and an administrator's connection to a plan, and to exactly that plan."""
+"""`rolevend platform plan|install|catalog`: from a DataPlatform manifest and an administrator's connection to a plan, to exactly that
+plan, and to what policies see there."""
 
 import base64
 import secrets
@@ -10,12 +11,15 @@ import psycopg
 import yaml
 
 from rolevend.errors import InvalidInput, PlatformUnavailable
+from rolevend.model import PlatformName
 from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres import InstallPlan, Options, Passwords
 from rolevend.platforms.postgres import install as run_plan
 from rolevend.platforms.postgres import plan as make_plan
+from rolevend.platforms.postgres.catalog import seen_by
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.resources import DataPlatform, parse, values
+from rolevend.resources.catalog_file import catalog_text
 
 _PASSWORD_BYTES = 32
 _CONNECT_SECONDS = 10
@@ -43,6 +47,15 @@ def install(manifest: Path, dsn: str, accept: str, namespace: str) -> str:
         ],
         sort_keys=False,
     )
+
+
+def catalog(manifest: Path, dsn: str, *, as_json: bool) -> tuple[str, int]:
+    """The text of what the operator sees of the database, and how many tables that is. Changes nothing."""
+    platform = read(manifest)
+    options = _options(platform)
+    with _administrator(platform, dsn) as connection:
+        found = seen_by(connection, options.programmer, options.schemas)
+    return catalog_text(PlatformName(platform.name), found, "json" if as_json else "yaml"), len(found.tables)
 
 
 def read(manifest: Path) -> DataPlatform:

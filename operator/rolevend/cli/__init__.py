@@ -7,6 +7,7 @@ import click
 from rolevend import __version__
 from rolevend.cli.cluster import crds, demo, drain, operator
 from rolevend.cli.platform import platform
+from rolevend.cli.policy import policy
 from rolevend.cli.record import audit, trace, who
 
 _FAILED = 1
@@ -22,7 +23,7 @@ def cli() -> None:
     """
 
 
-for command in (operator, demo, crds, who, trace, drain, audit, platform):
+for command in (operator, demo, crds, who, trace, drain, audit, platform, policy):
     cli.add_command(command)
 
 

@@ -71,6 +71,33 @@ def platform_install(manifest: Path, dsn: str, accept: str, secrets: str, namesp
     click.echo(f"installed; next: kubectl apply -f {secrets} && rm {secrets}", err=True)
 
 
+@platform.command("catalog")
+@_MANIFEST
+@_DSN
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    default="-",
+    show_default=True,
+    metavar="FILE",
+    help="Where it goes: JSON where the name ends so, else YAML.",
+)
+def platform_catalog(manifest: Path, dsn: str, output: Path) -> None:
+    """Write what policies see of the database: its tables, columns, types and tags. No row is read.
+
+    `rolevend policy` judges policies by this file. Equal databases give equal files, so it can stand in git.
+    """
+    from rolevend.app.platform import catalog
+
+    text, tables = catalog(manifest, dsn, as_json=output.suffix == ".json")
+    if str(output) == "-":
+        click.echo(text, nl=False)
+        return
+    output.write_text(text, encoding="utf-8")
+    click.echo(f"{tables} tables in {output}", err=True)
+
+
 @platform.command("attest")
 @click.argument("name")
 @options.kubeconfig()

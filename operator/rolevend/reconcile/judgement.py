@@ -4,6 +4,7 @@ An object that clashes with another is judged against the older one, so that who
 in which we saw them.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -188,11 +189,11 @@ def judge_policy(
 
 
 def _report(index: Index, policy: AccessPolicy) -> PolicyReport:
-    return next(report for report in index.reports if report.policy == values.object_name(policy))
+    return index.reports[bisect_left(index.reports, values.object_name(policy), key=lambda report: report.policy)]
 
 
 def _compiled(index: Index, policy: AccessPolicy) -> CompiledPolicy:
-    return next(each for each in index.policies if each.id == values.object_name(policy))
+    return index.policies[bisect_left(index.policies, values.object_name(policy), key=lambda compiled: compiled.id)]
 
 
 def _granted_columns(index: Index, policy: AccessPolicy) -> int:

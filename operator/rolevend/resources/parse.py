@@ -9,10 +9,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rolevend.errors import InvalidInput
+from rolevend.resources.part import Part
 from rolevend.resources.shared import Resource
 from rolevend.resources.text import MEANINGS
 
 Kind = TypeVar("Kind", bound=Resource)
+Piece = TypeVar("Piece", bound=Part)
 
 _LONGEST_NAME_SHOWN = 64
 _SUBJECT = re.compile(r"^\w+ should\b")
@@ -36,6 +38,26 @@ def parse(kind: type[Kind], body: Mapping[str, Any], *, unknown: Literal["forbid
     return parsed.model_copy(update={"status": _status(kind, status)}) if status else parsed
 
 
+def parse_part(kind: type[Piece], body: Mapping[str, Any]) -> Piece:
+    """The same for a file of ours that is no object of a cluster."""
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        raise _invalid_input(error) from error
+
+
+def faults(kind: type[Resource], body: Mapping[str, Any]) -> tuple[InvalidInput, ...]:
+    """Everything that keeps `body` from being an object of `kind`, where `parse` tells the first of it; () where nothing does."""
+    try:
+        parse(kind, body)
+    except InvalidInput as error:
+        found = error.__cause__
+        if isinstance(found, ValidationError):
+            return tuple(InvalidInput(_path(each), _message(each)) for each in _own(found))
+        return (error,)
+    return ()
+
+
 def _status(kind: type[Kind], status: object) -> Any:
     status_type: Any = kind.model_fields["status"].annotation
     try:
@@ -45,9 +67,20 @@ def _status(kind: type[Kind], status: object) -> Any:
 
 
 def _invalid_input(error: ValidationError) -> InvalidInput:
-    first, *others = error.errors(include_url=False)
+    first, *others = _own(error)
     more = f" (and {len(others)} more)" if others else ""
     return InvalidInput(_path(first), _message(first) + more)
+
+
+def _own(error: ValidationError) -> list[ErrorDetails]:
+    """Without the lists that are too short only because an item of theirs is wrong, and so not counted."""
+    found = error.errors(include_url=False)
+    places = [each["loc"] for each in found]
+    return [
+        each
+        for each in found
+        if each["type"] != "too_short" or not any(place != each["loc"] and place[: len(each["loc"])] == each["loc"] for place in places)
+    ]
 
 
 def _path(error: ErrorDetails) -> str:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from psycopg import sql
+
 from rolevend.catalog import Catalog, Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import Tag
@@ -25,6 +27,15 @@ def read_catalog(connection: Connection, schemas: Iterable[str]) -> Catalog:
     """Every table of `schemas`. A table that cannot be governed has an `obstacle`; a schema that is not there has no tables."""
     wanted = sorted(governable(schemas))
     return Catalog.of(_table(*row) for row in connection.execute(query("catalog"), {"schemas": wanted}))
+
+
+def seen_by(connection: Connection, programmer: str, schemas: Iterable[str]) -> Catalog:
+    """The same as this login sees it: it may not act for every owner of a table. As the connection's own user where the login is not
+    there yet, or where that user may not become it. The connection is not to be used afterwards."""
+    may = connection.execute("SELECT pg_has_role(oid, 'SET') FROM pg_roles WHERE rolname = %s", (programmer,)).fetchone()
+    if may is not None and may[0]:
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(programmer)))
+    return read_catalog(connection, schemas)
 
 
 def governable(schemas: Iterable[str]) -> frozenset[str]:

@@ -1,0 +1,156 @@
+"""`rolevend policy check`: everything that is wrong in a folder of objects, where it is written, without a cluster or a database.
+
+The judgements are the operator's own: the same code parses, compiles and judges, on a catalog from a file.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rolevend.app.policy.folder import Catalogs, Folder
+from rolevend.app.policy.manifests import Document, Place
+from rolevend.errors import InvalidInput
+from rolevend.model import ObjectName
+from rolevend.policy.index import Index
+from rolevend.reconcile.judgement import Judgement
+from rolevend.reconcile.picture import Picture
+from rolevend.resources import AccessPolicy, DataPlatform, Resource, VendedRole, kind_named, values
+
+Level = Literal["error", "warning"]
+
+_FIELD = re.compile(r"((?:spec|metadata)(?:\.\w+|\[\d+\])*): ")
+_STRICTER = ("Combination",)
+"""Conditions that tell, where they are True, of something stricter than what was written."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Diagnostic:
+    place: Place
+    level: Level
+    object: str
+    """`Kind namespace/name`, or empty where it is about a file."""
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    files: int
+    objects: int
+    diagnostics: tuple[Diagnostic, ...]
+    """In the order of their places."""
+    notes: tuple[str, ...]
+    """What was not looked at, and what it would take."""
+
+    @property
+    def errors(self) -> int:
+        return sum(each.level == "error" for each in self.diagnostics)
+
+
+def check(paths: Sequence[Path], catalogs: Catalogs) -> Checked:
+    folder = Folder.read(paths)
+    picture = folder.picture(catalogs)
+    found = {*_refused(folder), *_misplaced(folder), *_judged(folder, picture), *_matched(folder, picture)}
+    return Checked(folder.files, len(folder.found) + len(folder.refused), tuple(sorted(found)), tuple(_notes(folder, catalogs)))
+
+
+def _refused(folder: Folder) -> Iterator[Diagnostic]:
+    for unreadable in folder.unreadable:
+        yield Diagnostic(unreadable.place, "error", "", "", unreadable.problem)
+    for refused in folder.refused:
+        for fault in refused.faults:
+            yield _diagnostic(refused.document, fault)
+
+
+def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
+    """What is well formed and does not belong there."""
+    first: dict[tuple[str, str, str], Document] = {}
+    for document, resource in folder.found.values():
+        key = (resource.kind, resource.namespace, resource.name)
+        if key in first:
+            yield _diagnostic(
+                document, InvalidInput("metadata.name", f"this object is also in {first[key].place()}: one of them would count")
+            )
+        first.setdefault(key, document)
+        if kind_named(resource.kind).scope == "Namespaced" and not resource.namespace:
+            yield _diagnostic(
+                document, InvalidInput("metadata.namespace", "must be said: it decides which schemas and agents this is about")
+            )
+        if isinstance(resource, VendedRole):
+            yield _diagnostic(
+                document, InvalidInput("kind", "a VendedRole does not belong in git: each sync would ask for a role"), "warning"
+            )
+
+
+def _judged(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
+    """What the operator would say of each object, in its conditions."""
+    somewhere = bool(folder.of(DataPlatform))
+    for judgement in picture.judgements:
+        document, resource = folder.found[judgement.resource.uid]
+        told = False
+        for finding in judgement.findings:
+            if finding.reason == "PlatformUnknown" and not somewhere:
+                yield from _row_filter(document, resource)
+            elif finding.type == "Accepted" and finding.status == "False":
+                told = True
+                yield _diagnostic(document, _located(finding.message))
+            elif finding.type == "Ready" and finding.status == "False" and not told and not _matched_elsewhere(judgement):
+                yield _diagnostic(document, _located(finding.message))
+            elif finding.type in _STRICTER and finding.status == "True":
+                yield _diagnostic(document, _located(finding.message), "warning")
+
+
+def _matched_elsewhere(judgement: Judgement[Resource]) -> bool:
+    """Policies are told of in `_matched`, problem by problem; nobody has asked a platform whether it is ready."""
+    return isinstance(judgement.resource, AccessPolicy | DataPlatform)
+
+
+def _row_filter(document: Document, resource: Resource) -> Iterator[Diagnostic]:
+    """Of a policy whose platform is not among the files: its text can be read all the same."""
+    if isinstance(resource, AccessPolicy):
+        try:
+            values.policy(resource, frozenset())
+        except InvalidInput as error:
+            yield _diagnostic(document, error)
+
+
+def _matched(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
+    """What does not hold for the tables of a catalog."""
+    written = {
+        ObjectName(each.namespace, each.name): document for document, each in folder.found.values() if isinstance(each, AccessPolicy)
+    }
+    for shapes in picture.directory.shapes.values():
+        yield from _reports(written, shapes.index)
+
+
+def _reports(written: dict[ObjectName, Document], index: Index) -> Iterator[Diagnostic]:
+    for report in index.reports:
+        document = written[report.policy]
+        for problem in report.problems:
+            yield _diagnostic(document, InvalidInput(problem.field, problem.message))
+        for fallback in report.mask_fallbacks:
+            yield _diagnostic(document, InvalidInput("spec.masks", fallback.message), "warning")
+
+
+def _notes(folder: Folder, catalogs: Catalogs) -> Iterator[str]:
+    platforms = {each.name for each in folder.of(DataPlatform)}
+    named = {ref.name for policy in folder.of(AccessPolicy) for ref in policy.spec.platform_refs}
+    if named and not platforms:
+        names = ", ".join(sorted(named))
+        yield f"no DataPlatform is among these files, so what the policies reach was not judged: name the manifest of {names}, too"
+    elif unread := sorted(platforms & named - catalogs.keys()):
+        yield f"what policies match was not judged: give --catalog for {', '.join(unread)}"
+    for name in sorted(catalogs.keys() - platforms if platforms else ()):
+        yield f"the catalog of {name} was not used: no DataPlatform of that name is among these files"
+
+
+def _located(message: str) -> InvalidInput:
+    """A condition's message begins with the field that it is about, where it is about one."""
+    found = _FIELD.match(message)
+    return InvalidInput(found[1], message[found.end() :]) if found else InvalidInput("", message)
+
+
+def _diagnostic(document: Document, fault: InvalidInput, level: Level = "error") -> Diagnostic:
+    return Diagnostic(document.place(fault.field, fault.message), level, document.name, fault.field, fault.message)

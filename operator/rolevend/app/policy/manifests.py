@@ -1,0 +1,180 @@
+"""Objects in files, and where in a file each of their fields stands. One file may hold several, and a `List` several more."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rolevend.errors import InvalidInput
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+_STEP = re.compile(r'\[(\d+)\]|"((?:[^"\\]|\\.)*)"|([^.\[\]"]+)')
+_INNER = re.compile(r"line (\d+), column (\d+): ")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    file: str
+    line: int = 1
+    column: int = 1
+    """Both count from 1."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Unreadable(InvalidInput):
+    """A file, or a part of it, is no YAML. `field` is empty."""
+
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__("", f"{place}: {message}")
+        self.place = place
+        self.problem = message
+
+
+@dataclass(frozen=True)
+class Document:
+    file: str
+    body: dict[str, Any]
+    node: yaml.MappingNode
+    text: str
+
+    @property
+    def name(self) -> str:
+        """`Kind namespace/name`, as far as it says so."""
+        metadata = self.body.get("metadata")
+        said = metadata if isinstance(metadata, dict) else {}
+        parts = [str(said[part]) for part in ("namespace", "name") if part in said]
+        return f"{self.body.get('kind', 'object')} {'/'.join(parts)}".strip()
+
+    def place(self, field: str = "", message: str = "") -> Place:
+        """Where `field`, such as `spec.masks[0].type`, stands; what is missing would stand in the place of the nearest that is there.
+        A `message` that begins with a line and a column is about these of a text in `field`."""
+        node: yaml.Node = self.node
+        mark = node.start_mark
+        for number, quoted, name in _STEP.findall(field):
+            below = _below(node, number, quoted or name)
+            if below is None:
+                break
+            mark, node = below
+        inner = _INNER.match(message)
+        if inner is not None and isinstance(node, yaml.ScalarNode):
+            return self._inside(node, int(inner[1]), int(inner[2]))
+        return Place(self.file, mark.line + 1, mark.column + 1)
+
+    def _inside(self, node: yaml.ScalarNode, line: int, column: int) -> Place:
+        start = node.start_mark
+        if node.style == "|":
+            first = next((each for each in self._lines[start.line + 1 :] if each.strip()), "")
+            indentation = len(first) - len(first.lstrip(" "))
+            return Place(self.file, start.line + line + 1, indentation + column)
+        if node.style == ">" or node.start_mark.line != node.end_mark.line:
+            return Place(self.file, start.line + 1, start.column + 1)
+        return Place(self.file, start.line + 1, start.column + column + (node.style in ("'", '"')))
+
+    @cached_property
+    def _lines(self) -> Sequence[str]:
+        return self.text.splitlines()
+
+
+def files_below(paths: Iterable[Path]) -> list[Path]:
+    """Every manifest in these files and folders, sorted. What is hidden (`.git`) is passed over."""
+    found: set[Path] = set()
+    for path in paths:
+        if not path.exists():
+            raise InvalidInput(str(path), "is not there")
+        if path.is_file():
+            found.add(path)
+            continue
+        found |= {
+            each
+            for each in path.rglob("*")
+            if each.suffix in _SUFFIXES and each.is_file() and not any(part.startswith(".") for part in each.relative_to(path).parts)
+        }
+    return sorted(found)
+
+
+def read_documents(path: Path) -> Iterator[Document | Unreadable]:
+    """The mappings in one file. Nothing after what cannot be read is read."""
+    file = str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        yield Unreadable(Place(file), f"cannot be read: {error}")
+        return
+    loader = None
+    try:
+        loader = _Loader(text)
+        while loader.check_node():
+            node = loader.get_node()
+            yield from _documents(file, text, node, loader.construct_document(node))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        yield Unreadable(place, " ".join(f"{error.context or ''} {error.problem or 'is no YAML'}".split()))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        yield Unreadable(Place(file), f"is no YAML: {' '.join(str(error).split())[:200]}")
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def _documents(file: str, text: str, node: yaml.Node, body: Any) -> Iterator[Document | Unreadable]:
+    twice = _twice(node)
+    if twice is not None:
+        yield Unreadable(Place(file, twice.start_mark.line + 1, twice.start_mark.column + 1), f"{twice.value} is there twice")
+    elif isinstance(node, yaml.MappingNode) and isinstance(body, dict):
+        items = _below(node, "", "items") if str(body.get("kind", "")).endswith("List") else None
+        if items is not None and isinstance(items[1], yaml.SequenceNode):
+            for below, item in zip(items[1].value, body["items"], strict=True):
+                yield from _documents(file, text, below, item)
+        else:
+            yield Document(file, body, node, text)
+    elif body is not None:
+        yield Unreadable(Place(file, node.start_mark.line + 1, node.start_mark.column + 1), "is no mapping, as every object is")
+
+
+def _below(node: yaml.Node, number: str, name: str) -> tuple[Any, yaml.Node] | None:
+    """The mark and the node of a member or item."""
+    if isinstance(node, yaml.SequenceNode) and number and int(number) < len(node.value):
+        item = node.value[int(number)]
+        return item.start_mark, item
+    if isinstance(node, yaml.MappingNode) and name:
+        return next(((key.start_mark, value) for key, value in node.value if key.value == name), None)
+    return None
+
+
+def _twice(node: yaml.Node) -> yaml.ScalarNode | None:
+    """A key that its mapping has twice: YAML's readers differ in which of them counts."""
+    seen: set[int] = set()
+    left = [node]
+    while left:
+        each = left.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, yaml.MappingNode):
+            keys: set[str] = set()
+            for key, value in each.value:
+                if isinstance(key, yaml.ScalarNode):
+                    if key.value in keys:
+                        return key
+                    keys.add(key.value)
+                left.append(value)
+        elif isinstance(each, yaml.SequenceNode):
+            left += each.value
+    return None
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C one where there is one
+    """As Kubernetes reads YAML: what looks like a date is a text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}

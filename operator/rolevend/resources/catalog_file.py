@@ -1,0 +1,111 @@
+"""A catalog in a file: what the operator sees of a platform, for whoever judges policies without a database.
+
+It holds no row, and is no object of a cluster. Equal catalogs are equal texts.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field
+
+from rolevend.catalog import Catalog, Column, Family, Table, TableId
+from rolevend.model import PlatformName, Tag
+from rolevend.resources.parse import parse_part
+from rolevend.resources.part import KeyedBy, Part
+from rolevend.resources.tag_binding import DataTag
+from rolevend.resources.text import Identifier, ObjectReferenceName
+
+FORMAT = "rolevend.dev/catalog/v1"
+
+_Tags = Annotated[tuple[DataTag, ...], Field(description="Tags that stand on the platform itself; those of TagBindings are not here.")]
+
+
+class CatalogColumn(Part):
+    """A column."""
+
+    name: Identifier
+    """Name of the column."""
+    type: Annotated[str, Field(min_length=1, max_length=256)]
+    """The platform's own name of its type, without length or precision."""
+    family: Family
+    """What policy knows of the type: which literals, comparisons and masks it takes."""
+    tags: _Tags = ()
+
+
+class CatalogTable(Part):
+    """A table, or something else that a policy could name."""
+
+    schema_name: Annotated[Identifier, Field(alias="schema")]
+    """Name of the schema."""
+    name: Identifier
+    """Name of the table."""
+    obstacle: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """Why its rows cannot be governed, such as `is a foreign table`: then no policy grants it. Left out where nothing is in the way."""
+    tags: _Tags = ()
+    columns: Annotated[tuple[CatalogColumn, ...], KeyedBy(("name",))] = ()
+    """Its columns, in the table's own order."""
+
+
+class CatalogFile(Part):
+    """What one platform holds."""
+
+    format: Literal["rolevend.dev/catalog/v1"]
+    """What this file is."""
+    platform: ObjectReferenceName
+    """Name of the DataPlatform."""
+    tables: Annotated[tuple[CatalogTable, ...], KeyedBy(("schema", "name"))] = ()
+    """Every table of the governed schemas, sorted by schema and name."""
+
+
+def parse_catalog(body: Mapping[str, Any]) -> tuple[PlatformName, Catalog]:
+    """InvalidInput names the first field that cannot be."""
+    file = parse_part(CatalogFile, body)
+    return PlatformName(file.platform), Catalog.of(map(_table, file.tables))
+
+
+def catalog_text(platform: PlatformName, catalog: Catalog, form: Literal["yaml", "json"]) -> str:
+    """What `parse_catalog` reads, once it is parsed as YAML or JSON."""
+    told = {"format": FORMAT, "platform": str(platform), "tables": [_told(table) for _, table in sorted(catalog.tables.items())]}
+    if form == "json":
+        return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    return yaml.dump(told, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=140)
+
+
+def _table(table: CatalogTable) -> Table:
+    columns = (Column(each.name, each.family, each.type, _tags(each.tags)) for each in table.columns)
+    return Table(TableId(table.schema_name, table.name), tuple(columns), _tags(table.tags), table.obstacle or "")
+
+
+def _tags(tags: Iterable[DataTag]) -> frozenset[Tag]:
+    return frozenset(Tag(tag.key, tag.value) for tag in tags)
+
+
+class _Line(dict[str, Any]):
+    """Stands on one line of YAML."""
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the library's own signature
+        return True
+
+
+_Dumper.add_representer(_Line, lambda dumper, line: dumper.represent_mapping("tag:yaml.org,2002:map", line, flow_style=True))
+
+
+def _told(table: Table) -> dict[str, Any]:
+    return {
+        "schema": table.id.schema,
+        "name": table.id.name,
+        **({"obstacle": table.obstacle} if table.obstacle else {}),
+        **_told_tags(table.tags),
+        "columns": [
+            _Line(name=column.name, type=column.native_type, family=column.family.value, **_told_tags(column.tags))
+            for column in table.columns
+        ],
+    }
+
+
+def _told_tags(tags: frozenset[Tag]) -> dict[str, Any]:
+    return {"tags": [_Line(key=tag.key, value=tag.value) for tag in sorted(tags)]} if tags else {}

@@ -1,0 +1,40 @@
+"""Files of policy as code: objects, people and a catalog in a folder, as a pull request brings them."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rolevend.catalog import Catalog, Family
+from rolevend.model import PlatformName
+from tests.support.manifests import Body, changed, valid
+from tests.support.policies import catalog, column, table
+
+WAREHOUSE = PlatformName("warehouse")
+CATALOGS: dict[PlatformName, Catalog] = {
+    WAREHOUSE: catalog(
+        table("claims.claims", column("id", Family.INTEGER), column("country"), column("amount", Family.NUMERIC)),
+        table("claims.people", column("full_name"), column("birth_date", Family.DATE), column("country")),
+    )
+}
+
+
+def analysts(*changes: tuple[str, Any], name: str = "analysts") -> Body:
+    """A policy that is right in every way, on everything in `claims`."""
+    body = valid("AccessPolicy", name, "domain-claims")
+    everything = ("spec.tables", {"matchNames": [{"schema": "claims", "name": "*"}]}), ("spec.masks", [])
+    for path, value in (*everything, *changes):
+        body = changed(body, path, value)
+    return body
+
+
+def platform() -> Body:
+    return valid("DataPlatform", WAREHOUSE)
+
+
+def write(folder: Path, name: str, *bodies: Body | str) -> Path:
+    """One file with these objects; a text stands as it is."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("---\n".join(body if isinstance(body, str) else yaml.safe_dump(body, sort_keys=False) for body in bodies))
+    return path

@@ -1,0 +1,213 @@
+"""`rolevend policy check`: everything that is wrong in a folder, at its file, line and field, by the operator's own judgement."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from rolevend.app.policy.check import Checked, check
+from rolevend.app.policy.folder import read_catalogs
+from rolevend.app.policy.report import as_github, as_text
+from rolevend.catalog import Catalog, Family
+from rolevend.cli import cli
+from rolevend.errors import InvalidInput
+from rolevend.model import Tag
+from rolevend.resources.catalog_file import catalog_text, parse_catalog
+from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
+from tests.support.manifests import SPOILED, Spoiled, changed, valid
+from tests.support.policies import catalog, column, table
+
+
+def said(checked: Checked) -> list[str]:
+    """Line, field and message of each."""
+    return [f"{each.place.line} {each.field}: {each.message}" for each in checked.diagnostics]
+
+
+def test_what_is_right_is_not_complained_of(tmp_path: Path):
+    write(tmp_path, "a.yaml", platform(), analysts())
+
+    checked = check([tmp_path], CATALOGS)
+
+    assert (checked.files, checked.objects, checked.diagnostics, checked.notes) == (1, 2, (), ())
+
+
+@pytest.mark.parametrize("spoiled", [each for each in SPOILED if "\x00" not in str(each.value)], ids=str)
+def test_a_field_that_the_api_server_would_refuse_is_named_in_the_file(tmp_path: Path, spoiled: Spoiled):
+    write(tmp_path, "a.yaml", spoiled.body)
+
+    checked = check([tmp_path], {})
+
+    assert any(each.level == "error" and each.field.startswith(spoiled.named) for each in checked.diagnostics), said(checked)
+
+
+def test_every_fault_of_every_object_of_every_file_is_told(tmp_path: Path):
+    wrong = changed(changed(analysts(), "spec.users", {}), "spec.column", {})
+    write(tmp_path, "claims/a.yaml", platform(), wrong)
+    write(tmp_path, "claims/b.yml", changed(valid("Agent"), "spec.handle", "finbot"))
+    write(tmp_path, "c.json", json.dumps(changed(valid("TagBinding"), "spec.tables[0].tags", [])))
+
+    checked = check([tmp_path], {})
+
+    assert [(each.place.file.removeprefix(f"{tmp_path}/"), each.field) for each in checked.diagnostics] == [
+        ("c.json", "spec.tables[0].tags"),
+        ("claims/a.yaml", "spec.users.matchAttributes"),
+        ("claims/a.yaml", "spec.column"),
+        ("claims/b.yml", "spec.handle"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1, 2", "expected ',' or ']'"),
+        ("kind: Agent\nkind: AccessPolicy\n", "kind is there twice"),
+        ("- a\n- b\n", "is no mapping"),
+        ("a: !!python/object:os.system 1\n", "could not determine a constructor"),
+        ("a: \x07\n", "is no YAML"),
+    ],
+)
+def test_what_is_no_yaml_is_told_and_keeps_nothing_else_from_being_judged(tmp_path: Path, text: str, message: str):
+    write(tmp_path, "a.yaml", text)
+    write(tmp_path, "b.yaml", changed(analysts(), "spec.users", {}))
+
+    checked = check([tmp_path], {})
+
+    assert message in checked.diagnostics[0].message
+    assert checked.diagnostics[0].place.file.endswith("a.yaml")
+    assert "spec.users.matchAttributes" in {each.field for each in checked.diagnostics}
+
+
+def test_what_is_meant_for_rolevend_does_not_pass_unseen_under_another_version_or_kind(tmp_path: Path):
+    write(tmp_path, "a.yaml", {**analysts(), "apiVersion": "rolevend.dev/v1"}, {**analysts(), "kind": "AccesPolicy"})
+    write(tmp_path, "b.yaml", {"apiVersion": "v1", "kind": "ConfigMap"}, {"resources": ["a.yaml"]})
+
+    assert [each.split(":")[0] for each in said(check([tmp_path], {}))] == ["1 apiVersion", "26 kind"]
+
+
+@pytest.mark.parametrize(
+    ("written", "line", "col"),
+    [
+        ("rowFilter: country LIKE 'x'", 1, 20),
+        ("rowFilter: \"country LIKE 'x'\"", 1, 21),
+        ("rowFilter: |\n    country = 'DE'\n      AND country LIKE 'x'", 3, 17),
+        ("rowFilter: >\n    country = 'DE'\n    AND country LIKE 'x'", 1, 12),
+    ],
+)
+def test_a_mistake_within_a_row_filter_is_told_where_it_stands_in_the_file(tmp_path: Path, written: str, line: int, col: int):
+    body = analysts()
+    del body["spec"]["rowFilter"]
+    start = len(yaml.safe_dump(body, sort_keys=False).splitlines())
+    path = write(tmp_path, "a.yaml", yaml.safe_dump(body, sort_keys=False) + f"  {written}\n")
+
+    (found,) = check([path], {}).diagnostics
+
+    assert found.field == "spec.rowFilter"
+    assert (found.place.line - start, found.place.column - 2) == (line, col)
+
+
+def test_with_a_catalog_every_table_that_a_policy_does_not_hold_for_is_told(tmp_path: Path):
+    births = {"name": "births", "columns": {"matchNames": ["birth_date"]}, "type": "Hash"}
+    write(
+        tmp_path,
+        "a.yaml",
+        platform(),
+        analysts(("spec.rowFilter", "amount > 10")),
+        analysts(("spec.masks", [births]), name="births"),
+        analysts(("spec.tables.matchNames[0].name", "clams"), name="clams"),
+    )
+
+    checked = check([tmp_path], CATALOGS)
+
+    found = {(each.level, each.object, each.field, each.message) for each in checked.diagnostics}
+    assert found == {
+        (
+            "error",
+            "AccessPolicy domain-claims/analysts",
+            "spec.rowFilter",
+            "table claims.people has no column amount; did you mean country? (claims.people is not granted)",
+        ),
+        (
+            "warning",
+            "AccessPolicy domain-claims/births",
+            "spec.masks",
+            "column birth_date of claims.people is date, which cannot show Hash: it is NULL instead",
+        ),
+        (
+            "error",
+            "AccessPolicy domain-claims/clams",
+            "spec.tables",
+            "no table with a selected column is in the schemas of namespace domain-claims (claims); check names and tags",
+        ),
+    }
+
+
+def test_what_only_the_others_make_wrong_is_told_too(tmp_path: Path):
+    stranger = analysts(("metadata.namespace", "elsewhere"), name="stranger")
+    write(tmp_path, "a.yaml", platform(), analysts(), stranger, analysts(("metadata.namespace", ""), name="nowhere"))
+    write(tmp_path, "b.yaml", analysts(), valid("Agent", "one"), valid("Agent", "two"), valid("VendedRole"))
+    write(tmp_path, "c.yaml", valid("TagBinding", namespace="domain-claims"))
+
+    told = [f"{each.level} {each.object}: {each.field}: {each.message}" for each in check([tmp_path], CATALOGS).diagnostics]
+
+    for beginning in (
+        "error AccessPolicy elsewhere/stranger: spec.platformRefs: DataPlatform warehouse gives no schema to namespace elsewhere",
+        "error AccessPolicy /nowhere: metadata.namespace: must be said",
+        "error AccessPolicy domain-claims/analysts: metadata.name: this object is also in",
+        "error Agent agents/two: spec.handle: agents/one has it already",
+        "warning VendedRole agents/sample: kind: a VendedRole does not belong in git",
+    ):
+        assert any(each.startswith(beginning) for each in told), (beginning, told)
+
+
+def test_without_the_platform_or_its_catalog_it_says_what_was_not_judged_and_reads_row_filters_all_the_same(tmp_path: Path):
+    write(tmp_path, "a.yaml", analysts(("spec.rowFilter", "1 = 1")))
+
+    checked = check([tmp_path], {})
+
+    assert "name the manifest of warehouse, too" in checked.notes[0]
+    assert checked.diagnostics[0].field == "spec.rowFilter"
+    write(tmp_path, "b.yaml", platform())
+    assert check([tmp_path], {}).notes == ("what policies match was not judged: give --catalog for warehouse",)
+
+
+def test_the_exit_status_is_for_ci_and_the_json_for_programs(tmp_path: Path):
+    write(tmp_path, "a.yaml", analysts(("spec.rowFilter", "1 = 1")))
+    failed = CliRunner().invoke(cli, ["policy", "check", str(tmp_path), "-o", "json"])
+    write(tmp_path, "a.yaml", analysts())
+    passed = CliRunner().invoke(cli, ["policy", "check", str(tmp_path)])
+
+    assert (failed.exit_code, passed.exit_code) == (1, 0)
+    assert json.loads(failed.stdout)["diagnostics"][0]["field"] == "spec.rowFilter"
+
+
+def test_for_github_nothing_in_a_message_can_begin_another_command(tmp_path: Path):
+    write(tmp_path, "a,b.yaml", analysts(("spec.masks", [{"name": "x\n::error::y"}])))
+
+    lines = as_github(check([tmp_path], {})).splitlines()
+
+    assert lines
+    assert all(line.startswith(f"::error file={tmp_path}/a%2Cb.yaml,line=") for line in lines)
+    assert as_text(check([tmp_path], {}))
+
+
+def test_a_catalog_survives_its_file():
+    held = Catalog.of(
+        [
+            table("claims.people", column("ssn", Family.TEXT, Tag("pii", "id")), column("on", Family.DATE), tags=(Tag("domain", "a: b"),)),
+            table("claims.seen", obstacle="is a view: grant the tables beneath it"),
+        ]
+    )
+    for form in ("yaml", "json"):
+        text = catalog_text(WAREHOUSE, held, form)
+        assert parse_catalog(yaml.safe_load(text)) == (WAREHOUSE, held)
+        assert catalog_text(*parse_catalog(yaml.safe_load(text)), form) == text
+
+
+def test_what_is_no_catalog_is_refused_with_the_field(tmp_path: Path):
+    with pytest.raises(InvalidInput, match="is no catalog"):
+        read_catalogs([write(tmp_path, "a.yaml", analysts())])
+    spoiled = catalog_text(WAREHOUSE, catalog(), "yaml").replace("family: text", "family: txt", 1)
+    with pytest.raises(InvalidInput, match=r"tables\[0\].columns\[\d+\].family: must be .*a.yaml:\d+"):
+        read_catalogs([write(tmp_path, "a.yaml", spoiled)])
