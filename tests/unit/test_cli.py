@@ -38,6 +38,8 @@ def test_every_command_explains_itself():
         ("platform", "install"),
         ("platform", "catalog"),
         ("policy", "check"),
+        ("policy", "diff"),
+        ("policy", "backtest"),
     ):
         assert "Usage:" in run(*command, "--help")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "how-to" / "judge-policies.md"
-NEEDS_MORE = ("rolevend platform catalog", "rolevend policy test", "rolevend explain")
-"""Commands that ask a database or a cluster: they are tried where there is one."""
+NEEDS_MORE = ("rolevend platform catalog", "rolevend policy test", "rolevend policy backtest", "rolevend explain")
+"""Commands that ask a database, a cluster or the past: they are tried where there is one."""
 
 
 def test_every_command_of_the_guide_answers_as_the_guide_says(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -55,3 +56,71 @@ def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: st
             click.echo(f"note: {note}", err=True)
     if checked.errors:
         sys.exit(options.FAILED)
+
+
+_TABLES = click.option("-o", "--output", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
+_FOLDER = click.Path(exists=True, path_type=Path)
+
+
+@policy.command("diff")
+@click.argument("old", type=_FOLDER)
+@click.argument("new", type=_FOLDER)
+@click.option(
+    "--users",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="UserAttributes of the people to decide for, instead of those in OLD and NEW. May be given again.",
+)
+@_CATALOGS
+@_TABLES
+def policy_diff(old: Path, new: Path, users: tuple[Path, ...], catalogs: tuple[Path, ...], output: str) -> None:
+    """Say who gains and who loses which table, rows or column, where the objects of NEW take the place of those of OLD.
+
+    Each user is decided for through each Agent of the two folders; where there is none, through one that may act for everybody.
+    """
+    import json
+
+    from rolevend.app.policy.diff import as_json, as_text, diff
+    from rolevend.app.policy.folder import read_catalogs
+
+    differences = diff(old, new, users, read_catalogs(catalogs))
+    click.echo(json.dumps(as_json(differences), indent=2) if output == "json" else as_text(differences, _form(output)))
+
+
+@policy.command("backtest")
+@_PATHS
+@click.option(
+    "--audit",
+    "audit_files",
+    multiple=True,
+    required=True,
+    type=options.READABLE,
+    metavar="FILE",
+    help="Audit events of the operator. May be given again; - is standard input.",
+)
+@click.option("--since", metavar="TIME", help="30d, 12h, or a date: only decisions from then on. Default: all in the files.")
+@_CATALOGS
+@_TABLES
+def policy_backtest(
+    paths: tuple[Path, ...], audit_files: tuple[str, ...], since: str | None, catalogs: tuple[Path, ...], output: str
+) -> None:
+    """Say what the requests in these audit files would have been given, or lost, by the policies in these files and folders.
+
+    What was given then stands in the events, with all that was read of the user: nobody's attributes of today are asked.
+    """
+    from datetime import UTC, datetime
+
+    from rolevend.app.policy.backtest import as_json, as_text, backtest, moment
+    from rolevend.app.policy.folder import read_catalogs
+
+    begin = None if since is None else moment(since, datetime.now(UTC))
+    found = backtest(paths, audit_files, begin, read_catalogs(catalogs))
+    click.echo(as_json(found) if output == "json" else as_text(found, _form(output)))
+    if output != "json":
+        for note in found.notes:
+            click.echo(f"note: {note}", err=True)
+
+
+def _form(output: str) -> Literal["text", "markdown"]:
+    return "markdown" if output == "markdown" else "text"

@@ -60,6 +60,11 @@ def rank(mask: Mask) -> int:
     return _ORDER.index(type(mask))
 
 
+def rank_named(name: str) -> int | None:
+    """The rank of the masks of this name; None where there are none."""
+    return next((place for place, mask in enumerate(_ORDER) if mask.__name__ == name), None)
+
+
 def carries(mask: Mask, family: Family) -> bool:
     """Whether a column of this family can show the result of `mask`; otherwise Nullify takes its place."""
     match mask:

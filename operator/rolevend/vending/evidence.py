@@ -66,6 +66,11 @@ def given(profile: Profile) -> Given:
     return Given(told, len(profile.tables) - len(told))
 
 
+def tables_of(profile: Profile) -> tuple[TableGiven, ...]:
+    """What a profile gives, to the end."""
+    return tuple(map(_table, profile.tables))
+
+
 def evidence(directory: Directory, request: Request) -> dict[str, Any]:
     """Fields of `audit.Body`: what the verdict on `request` was made of."""
     sources = directory.sources.get(request.platform)

@@ -1,0 +1,155 @@
+"""`rolevend policy backtest`: what the requests of the past would have been given by the policies in a folder.
+
+What was given stands in the audit events, and so does all that was known of the user; nothing else of the past is asked.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rolevend.app.audit import events
+from rolevend.app.policy.folder import Catalogs, Folder
+from rolevend.app.policy.tables import Form, rendered
+from rolevend.app.policy.verdicts import Who, given, opened
+from rolevend.errors import InvalidInput
+from rolevend.model import Attributes, ObjectName, PlatformName, User
+from rolevend.vending.audit import EventType
+from rolevend.vending.difference import Change, compare
+from rolevend.vending.directory import Person
+from rolevend.vending.evidence import ColumnGiven, TableGiven
+
+_AGO = re.compile(r"([1-9][0-9]{0,5})([dh])")
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Decisions of the past that are one question: who asked, what was known of the user, and what was given."""
+
+    who: Who
+    attributes: Attributes
+    tables: tuple[TableGiven, ...]
+    cut: bool
+    """The record had no room for every table."""
+
+
+@dataclass(slots=True)
+class Told:
+    decisions: int = 0
+    last: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    who: Who
+    decisions: int
+    last: str
+    """When the last of them was made."""
+    change: Change
+
+
+@dataclass(slots=True)
+class Backtest:
+    decisions: int = 0
+    outcomes: list[Outcome] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What could not be compared."""
+
+
+def backtest(paths: Sequence[Path], audit_files: Sequence[str], since: datetime | None, catalogs: Catalogs) -> Backtest:
+    directory = Folder.sound(paths).picture(catalogs).directory
+    asked = _asked(audit_files, since)
+    found = Backtest(sum(told.decisions for told in asked.values()))
+    missing = sorted({past.who.platform for past in asked} - directory.shapes.keys())
+    found.notes += [f"nothing on {name} was compared: its DataPlatform and its --catalog are needed" for name in missing]
+    for past, told in sorted(asked.items(), key=lambda item: (item[0].who, item[1].last)):
+        if past.who.platform not in missing:
+            person = Person(past.who.user, None, past.attributes)
+            now = given(opened(directory, [person], [past.who.agent]), past.who)
+            recorded = {each.table for each in past.tables}
+            after = [each for each in now if not past.cut or each.table in recorded]
+            found.outcomes += [Outcome(past.who, told.decisions, told.last, change) for change in compare(past.tables, after)]
+    if any(past.cut for past in asked):
+        found.notes.append("some records had no room for every table: of these only the tables that they name were compared")
+    return found
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """`30d` and `12h` ago, or a date or time in ISO 8601; UTC where no zone is given."""
+    ago = _AGO.fullmatch(text)
+    if ago is not None:
+        return now - (timedelta(days=int(ago[1])) if ago[2] == "d" else timedelta(hours=int(ago[1])))
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput("--since", f"{text!r} is no time; write 30d, 12h, 2026-11-24 or 2026-11-24T12:00:00Z") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _asked(audit_files: Sequence[str], since: datetime | None) -> dict[Past, Told]:
+    """Each question once, with how often it was decided. An event that was written twice counts once."""
+    asked: dict[Past, Told] = {}
+    seen: set[str] = set()
+    for event in events(audit_files):
+        if event.get("type") not in (EventType.GRANTED, EventType.DENIED) or event["id"] in seen:
+            continue
+        if since is not None and datetime.fromisoformat(event["time"]) < since:
+            continue
+        seen.add(event["id"])
+        told = asked.setdefault(_past(event["data"]), Told())
+        told.decisions += 1
+        told.last = max(told.last, event["time"])
+    return asked
+
+
+def _past(told: dict[str, Any]) -> Past:
+    namespace, _, name = told["agent"].partition("/")
+    return Past(
+        Who(User(told["userIssuer"], told["userSubject"]), ObjectName(namespace, name), PlatformName(told["platform"])),
+        Attributes.of((each["key"], each["values"]) for each in told.get("attributes", ())),
+        tuple(map(_table, told.get("tables", ()))),
+        bool(told.get("tablesLeftOut")),
+    )
+
+
+def _table(told: dict[str, Any]) -> TableGiven:
+    masked = tuple(ColumnGiven(each["name"], each["shows"]) for each in told["masked"])
+    return TableGiven(told["table"], tuple(told["rows"]), tuple(told["clear"]), masked)
+
+
+HEAD = ("User", "Agent", "Platform", "Decisions", "Last", "Change", "What", "Before", "After")
+
+
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    who, change = outcome.who, outcome.change
+    about = (who.user.subject, str(who.agent), who.platform, str(outcome.decisions), outcome.last[:10])
+    return (*about, change.direction, change.name, change.before, change.after)
+
+
+def as_text(found: Backtest, form: Form) -> str:
+    if not found.outcomes:
+        return f"{found.decisions} decisions: nobody would have gained or lost anything"
+    return rendered(HEAD, [_row(each) for each in found.outcomes], form)
+
+
+def as_json(found: Backtest) -> str:
+    rows: Iterable[dict[str, Any]] = (
+        {
+            "issuer": each.who.user.issuer,
+            "subject": each.who.user.subject,
+            "agent": str(each.who.agent),
+            "platform": each.who.platform,
+            "decisions": each.decisions,
+            "last": each.last,
+            "change": each.change.direction,
+            "what": each.change.what,
+            "name": each.change.name,
+            "before": each.change.before,
+            "after": each.change.after,
+        }
+        for each in found.outcomes
+    )
+    return json.dumps({"decisions": found.decisions, "outcomes": list(rows), "notes": found.notes}, indent=2)

@@ -1,0 +1,70 @@
+"""What policies in files would give somebody, by the verdict that a vend would get.
+
+Whether a platform is reachable, and which agents it admits on what terms, is no question of policy: every agent counts as admitted.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from rolevend.errors import InvalidInput
+from rolevend.model import AgentHandle, ObjectName, PlatformName, Uid, User
+from rolevend.vending.directory import Agent, AgentTerms, Directory, Granted, Person, Request, Undecided, Verdict
+from rolevend.vending.evidence import TableGiven, tables_of
+
+ANY_AGENT: Final = ObjectName("", "any agent")
+"""Stands for all agents that are in no file."""
+_NOBODY = Uid("00000000-0000-0000-0000-000000000000")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS = 5
+_LONGEST_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Who:
+    user: User
+    agent: ObjectName
+    platform: PlatformName
+
+
+def opened(directory: Directory, people: Iterable[Person] | None = None, agents: Iterable[ObjectName] = ()) -> Directory:
+    """The same for these people, where they are given, instead of those that it knows. Of `agents` those that it does not know may act
+    for everybody."""
+    unknown = {name: _admitted(Agent(name, AgentHandle("ANY"), True, (), 0)) for name in [ANY_AGENT, *agents]}
+    known = {name: _admitted(agent) for name, agent in directory.agents.items()}
+    platforms = {
+        name: replace(terms, closed="", agents=(AgentTerms({}, True, _LONGEST_SECONDS),)) for name, terms in directory.platforms.items()
+    }
+    everybody = directory.people if people is None else {person.user: person for person in people}
+    namespaces: dict[str, Mapping[str, str]] = {name.namespace: {} for name in unknown.keys() | known.keys()}
+    return replace(
+        directory, agents={**unknown, **known}, people=everybody, platforms=platforms, namespaces={**namespaces, **directory.namespaces}
+    )
+
+
+def _admitted(agent: Agent) -> Agent:
+    return replace(agent, may_assert=True, longest_seconds=_LONGEST_SECONDS)
+
+
+def agents_of(*directories: Directory) -> list[ObjectName]:
+    """Every agent, or the one that stands for all where there is none."""
+    names = {name for directory in directories for name in directory.agents} - {ANY_AGENT}
+    return sorted(names) or [ANY_AGENT]
+
+
+def verdict(directory: Directory, who: Who) -> Verdict:
+    return directory.verdict(Request(who.agent, _NOBODY, who.agent, who.user, who.platform, _EPOCH, _SECONDS), begun=True)
+
+
+def given(directory: Directory, who: Who) -> tuple[TableGiven, ...]:
+    """What `who` may read; () where it is nothing. InvalidInput where the files do not tell."""
+    match verdict(directory, who):
+        case Granted(profile=profile):
+            return tables_of(profile)
+        case Undecided(reason="AgentUnknown"):
+            return ()
+        case Undecided(message=message):
+            raise InvalidInput("", message)
+        case _:
+            return ()

@@ -1,0 +1,89 @@
+"""What somebody gains and loses between two answers of policy, in the words of audit events. Pure."""
+
+import enum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from rolevend.policy.mask import rank_named
+from rolevend.vending.evidence import TableGiven
+
+CLEAR = "Clear"
+EVERY_ROW = "every row"
+
+
+class Direction(enum.StrEnum):
+    GAINS = "gains"
+    LOSES = "loses"
+    CHANGES = "changes"
+    """Another row filter or mask, of which nobody can tell here whether it shows more."""
+
+
+class What(enum.StrEnum):
+    TABLE = "table"
+    ROWS = "rows"
+    COLUMN = "column"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    direction: Direction
+    what: What
+    name: str
+    """`schema.table`, or `schema.table.column`."""
+    before: str
+    """Empty where it was not there."""
+    after: str
+    """Empty where it is not there any more."""
+
+
+def compare(before: Iterable[TableGiven], after: Iterable[TableGiven]) -> tuple[Change, ...]:
+    """By table, its rows before its columns."""
+    old, new = {each.table: each for each in before}, {each.table: each for each in after}
+    return tuple(change for table in sorted(old.keys() | new.keys()) for change in _table(table, old.get(table), new.get(table)))
+
+
+def _table(name: str, old: TableGiven | None, new: TableGiven | None) -> Iterator[Change]:
+    if old is not None and new is not None:
+        if set(old.rows) != set(new.rows):
+            yield Change(_more_rows(set(old.rows), set(new.rows)), What.ROWS, name, _rows(old), _rows(new))
+        yield from _columns(name, _shows(old), _shows(new))
+    elif new is not None:
+        yield Change(Direction.GAINS, What.TABLE, name, "", _whole(new))
+    elif old is not None:
+        yield Change(Direction.LOSES, What.TABLE, name, _whole(old), "")
+
+
+def _columns(table: str, old: dict[str, str], new: dict[str, str]) -> Iterator[Change]:
+    for column in sorted(old.keys() | new.keys()):
+        before, after = old.get(column, ""), new.get(column, "")
+        if before != after:
+            yield Change(_shows_more(before, after), What.COLUMN, f"{table}.{column}", before, after)
+
+
+def _more_rows(old: set[str], new: set[str]) -> Direction:
+    """No row filter at all is every row; one more row filter is more rows."""
+    if not new or (old and old < new):
+        return Direction.GAINS
+    return Direction.LOSES if not old or new < old else Direction.CHANGES
+
+
+def _shows_more(before: str, after: str) -> Direction:
+    if not before or not after:
+        return Direction.GAINS if after else Direction.LOSES
+    old, new = (rank_named(each.partition("(")[0]) if " where " not in each else None for each in (before, after))
+    if old is None or new is None or old == new:
+        return Direction.CHANGES
+    return Direction.GAINS if new < old else Direction.LOSES
+
+
+def _shows(table: TableGiven) -> dict[str, str]:
+    return dict.fromkeys(table.clear, CLEAR) | {each.name: each.shows for each in table.masked}
+
+
+def _rows(table: TableGiven) -> str:
+    return " OR ".join(f"({each})" if len(table.rows) > 1 else each for each in table.rows) or EVERY_ROW
+
+
+def _whole(table: TableGiven) -> str:
+    columns = ", ".join(name if shows == CLEAR else f"{name} ({shows})" for name, shows in _shows(table).items())
+    return f"{_rows(table)}: {columns}"

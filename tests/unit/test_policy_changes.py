@@ -1,0 +1,142 @@
+"""`rolevend policy diff` and `backtest`: what a change of files would mean for people, now and for the requests of the past."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rolevend.app.policy.backtest import backtest, moment
+from rolevend.app.policy.diff import diff
+from rolevend.catalog import Catalog
+from rolevend.cli import cli
+from rolevend.errors import InvalidInput
+from rolevend.resources.catalog_file import catalog_text
+from rolevend.telemetry.chain import Chain
+from rolevend.vending import audit
+from rolevend.vending.directory import Granted
+from rolevend.vending.evidence import given
+from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
+from tests.support.manifests import Body, changed, valid
+from tests.support.painted import NOW, REQUEST, TABLES, paint, raw_policy, verdict
+
+ANNA = changed(valid("UserAttributes", "anna"), "spec.user.subject", "anna")
+PEOPLE = (ANNA, changed(changed(valid("UserAttributes", "beth"), "spec.user.subject", "beth"), "spec.handle", "BETH"))
+
+
+def folder(path: Path, *bodies: Body) -> Path:
+    write(path, "all.yaml", platform(), *bodies)
+    return path
+
+
+def told(differences) -> set[tuple[str, str, str, str]]:
+    return {(each.who.user.subject, str(each.who.agent), str(each.change.direction), each.change.name) for each in differences}
+
+
+def test_who_gains_and_who_loses_what_is_told_for_each_user_and_agent(tmp_path: Path):
+    old = folder(tmp_path / "old", analysts(), *PEOPLE, valid("Agent", "finbot"))
+    hidden = ("spec.masks", [{"name": "b", "columns": {"matchNames": ["birth_date"]}, "type": "Nullify"}])
+    new = folder(tmp_path / "new", analysts(("spec.rowFilter", "country = 'DE'"), hidden), *PEOPLE, valid("Agent", "finbot"))
+
+    found = told(diff(old, new, (), CATALOGS))
+
+    # The agent may act for people of a department that neither of them has.
+    assert found == set()
+    for each in (old, new):
+        write(each, "agent.yaml", changed(valid("Agent", "open"), "spec.onBehalfOf", {"assertion": "Trusted"}) | {})
+        write(each, "agent.yaml", (each / "agent.yaml").read_text().replace("FINBOT", "OPEN"))
+    assert told(diff(old, new, (), CATALOGS)) == {
+        (user, "agents/open", direction, name)
+        for user in ("anna", "beth")
+        for direction, name in (
+            ("changes", "claims.claims"),
+            ("changes", "claims.people"),
+            ("loses", "claims.people.birth_date"),
+        )
+    }
+
+
+def test_without_an_agent_policies_are_compared_alone_and_users_may_stand_elsewhere(tmp_path: Path):
+    old, new = folder(tmp_path / "old"), folder(tmp_path / "new", analysts())
+    users = write(tmp_path, "users.yaml", ANNA)
+
+    assert told(diff(old, new, [users], CATALOGS)) == {
+        ("anna", "/any agent", "gains", "claims.claims"),
+        ("anna", "/any agent", "gains", "claims.people"),
+    }
+    with pytest.raises(InvalidInput, match="name a file with some people"):
+        diff(old, new, (), CATALOGS)
+
+
+def test_what_is_built_on_a_part_of_what_was_written_is_not_answered(tmp_path: Path):
+    good, bad = folder(tmp_path / "good", ANNA), folder(tmp_path / "bad", ANNA, changed(analysts(), "spec.users", {}))
+    elsewhere = tmp_path / "elsewhere"
+    write(elsewhere, "a.yaml", ANNA)
+
+    with pytest.raises(InvalidInput, match=r"spec.users.matchAttributes: is required .*all.yaml:\d+"):
+        diff(good, bad, (), CATALOGS)
+    with pytest.raises(InvalidInput, match="DataPlatform warehouse, whose catalog is given, must be in"):
+        diff(good, elsewhere, (), CATALOGS)
+
+
+@pytest.mark.parametrize("output", ["text", "markdown", "json"])
+def test_a_difference_is_a_table_or_json(tmp_path: Path, output: str):
+    old, new = folder(tmp_path / "old", ANNA), folder(tmp_path / "new", analysts(("spec.rowFilter", "country = 'a|b'")), ANNA)
+    held = write(tmp_path, "catalog.yaml", catalog_text(WAREHOUSE, CATALOGS[WAREHOUSE], "yaml"))
+
+    answer = CliRunner().invoke(cli, ["policy", "diff", str(old), str(new), "--catalog", str(held), "-o", output], catch_exceptions=False)
+
+    assert answer.exit_code == 0
+    if output == "json":
+        assert [each["name"] for each in json.loads(answer.stdout)] == ["claims.claims", "claims.people"]
+    else:
+        assert len(answer.stdout.splitlines()) == (4 if output == "markdown" else 3)
+        assert ("a\\|b" in answer.stdout) == (output == "markdown")
+
+
+def recorded(path: Path, *, days_ago: int = 1) -> Path:
+    """A file with what the operator said of one grant and of one denial, each of them twice."""
+    picture = paint()
+    granted = verdict(picture)
+    assert isinstance(granted, Granted)
+    at = NOW - timedelta(days=days_ago)
+    chain = Chain("/rolevend/clusters/c", "one")
+    events = [
+        audit.granted(REQUEST, granted, picture.directory, given(granted.profile), at),
+        audit.denied(REQUEST, "NoPolicy", "no policy covers the user", picture.directory, at),
+    ]
+    path.write_bytes(b"".join(chain.append(event) for event in events * 2) + b"no event\n")
+    return path
+
+
+HELD = {WAREHOUSE: Catalog.of(TABLES)}
+
+
+def test_the_past_is_replayed_against_what_its_records_say(tmp_path: Path):
+    unchanged = raw_policy()
+    there = folder(tmp_path / "there", unchanged)
+    narrower = folder(tmp_path / "narrower", changed(unchanged, "spec.columns", {"matchNames": ["id", "country"]}))
+    events = recorded(tmp_path / "events.json")
+
+    same, less = (backtest([each], [str(events)], None, HELD) for each in (there, narrower))
+
+    # What was granted stays, and what was denied would be granted by either.
+    assert [(each.change.direction, each.change.name) for each in same.outcomes] == [("gains", "claims.people")]
+    assert [(str(each.change.direction), each.change.name) for each in less.outcomes] == [
+        ("loses", "claims.people.full_name"),
+        ("gains", "claims.people"),
+    ]
+    assert same.decisions == 2, "an event that was written twice is one"
+    assert backtest([there], [str(events)], NOW, HELD).decisions == 0
+    assert "nothing on warehouse was compared" in backtest([there], [str(events)], None, {}).notes[0]
+
+
+def test_since_takes_days_hours_and_dates():
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+    assert moment("30d", now) == datetime(2026, 10, 25, 12, tzinfo=UTC)
+    assert moment("12h", now) == datetime(2026, 11, 24, 0, tzinfo=UTC)
+    assert moment("2026-11-01", now) == datetime(2026, 11, 1, tzinfo=UTC)
+    with pytest.raises(InvalidInput, match="write 30d, 12h"):
+        moment("yesterday", now)
