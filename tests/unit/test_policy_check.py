@@ -143,6 +143,18 @@ def test_with_a_catalog_every_table_that_a_policy_does_not_hold_for_is_told(tmp_
     }
 
 
+def test_words_that_nothing_answers_to_are_told_with_what_was_meant(tmp_path: Path):
+    tagged = valid("TagBinding", namespace="domain-claims")
+    wanted = ("spec.tables", {"matchTags": [{"key": "domian", "operator": "In", "values": ["claims"]}]})
+    write(tmp_path, "a.yaml", platform(), tagged, valid("UserAttributes"))
+    path = write(tmp_path, "b.yaml", analysts(wanted), analysts(("spec.rowFilter", "country IN (user_attr('country'))"), name="own"))
+
+    found = {(each.level, each.field, each.message) for each in check([tmp_path], CATALOGS).diagnostics if each.place.file == str(path)}
+
+    assert ("warning", "spec.tables.matchTags", "no table in reach carries the tag domian; did you mean domain?") in found
+    assert ("warning", "spec", "no accepted UserAttributes has the attribute country; did you mean countries?") in found
+
+
 def test_what_only_the_others_make_wrong_is_told_too(tmp_path: Path):
     stranger = analysts(("metadata.namespace", "elsewhere"), name="stranger")
     write(tmp_path, "a.yaml", platform(), analysts(), stranger, analysts(("metadata.namespace", ""), name="nowhere"))

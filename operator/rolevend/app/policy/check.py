@@ -14,9 +14,10 @@ from rolevend.app.policy.manifests import Document, Place
 from rolevend.errors import InvalidInput
 from rolevend.model import ObjectName
 from rolevend.policy.index import Index
+from rolevend.policy.unknown import unknown_attributes
 from rolevend.reconcile.judgement import Judgement
 from rolevend.reconcile.picture import Picture
-from rolevend.resources import AccessPolicy, DataPlatform, Resource, VendedRole, kind_named, values
+from rolevend.resources import AccessPolicy, DataPlatform, Resource, UserAttributes, VendedRole, kind_named, values
 
 Level = Literal["error", "warning"]
 
@@ -121,8 +122,17 @@ def _matched(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
     written = {
         ObjectName(each.namespace, each.name): document for document, each in folder.found.values() if isinstance(each, AccessPolicy)
     }
+    known = {attribute.key for person in folder.of(UserAttributes) for attribute in person.spec.attributes}
     for shapes in picture.directory.shapes.values():
         yield from _reports(written, shapes.index)
+        if known:
+            yield from _attributes(written, shapes.index, known)
+
+
+def _attributes(written: dict[ObjectName, Document], index: Index, known: set[str]) -> Iterator[Diagnostic]:
+    for policy in index.policies:
+        for message in unknown_attributes(policy.reads, known):
+            yield _diagnostic(written[policy.id], InvalidInput("spec", message), "warning")
 
 
 def _reports(written: dict[ObjectName, Document], index: Index) -> Iterator[Diagnostic]:
@@ -130,6 +140,8 @@ def _reports(written: dict[ObjectName, Document], index: Index) -> Iterator[Diag
         document = written[report.policy]
         for problem in report.problems:
             yield _diagnostic(document, InvalidInput(problem.field, problem.message))
+        for problem in report.unknown:
+            yield _diagnostic(document, InvalidInput(problem.field, problem.message.removeprefix(f"{problem.field}: ")), "warning")
         for fallback in report.mask_fallbacks:
             yield _diagnostic(document, InvalidInput("spec.masks", fallback.message), "warning")
 
