@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "how-to" / "judge-policies.md"
 NEEDS_MORE = ("rolevend platform catalog", "rolevend policy test", "rolevend policy backtest", "rolevend explain")
@@ -39,3 +41,18 @@ def run(command: str, folder: Path, path: str) -> str:
     done = subprocess.run(command, shell=True, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done.stdout
+
+
+def test_the_workflow_of_the_example_passes_on_the_example_and_says_what_a_pull_request_changes(tmp_path: Path):
+    example = ROOT / "examples" / "02-policy-as-code"
+    there, path, summary = tmp_path / "repository", with_rolevend(tmp_path / "bin"), tmp_path / "summary.md"
+    shutil.copytree(example, there)
+    shutil.copytree(example, there / ".base")
+    managers = there / "domains" / "hr" / "managers.yaml"
+    managers.write_text(managers.read_text().replace(", country]", ", country, salary]"))
+    steps = yaml.safe_load((example / ".github" / "workflows" / "policy.yaml").read_text())["jobs"]["policy"]["steps"]
+
+    for command in [step["run"] for step in steps if step.get("run", "").startswith("rolevend ")]:
+        run(f"set -e; GITHUB_STEP_SUMMARY={summary}; {command}", there, path)
+
+    assert "| mia | agents/finbot | warehouse | gains | hr.staff.salary | - | Clear |" in summary.read_text()

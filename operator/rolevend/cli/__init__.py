@@ -6,6 +6,7 @@ import click
 
 from rolevend import __version__
 from rolevend.cli.cluster import crds, demo, drain, operator
+from rolevend.cli.explain import explain
 from rolevend.cli.platform import platform
 from rolevend.cli.policy import policy
 from rolevend.cli.record import audit, trace, who
@@ -23,7 +24,7 @@ def cli() -> None:
     """
 
 
-for command in (operator, demo, crds, who, trace, drain, audit, platform, policy):
+for command in (operator, demo, crds, who, trace, drain, audit, platform, policy, explain):
     cli.add_command(command)
 
 

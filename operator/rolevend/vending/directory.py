@@ -14,7 +14,8 @@ from hashlib import sha256
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, contains, plan
-from rolevend.policy.decision import Denial, entitlement, switch
+from rolevend.policy.decision import Denial, Reason, entitlement, switch
+from rolevend.policy.explanation import smallest_step
 from rolevend.policy.index import Index
 from rolevend.policy.requirement import Requirement, facts_of, meets
 
@@ -232,7 +233,8 @@ class Directory:
         if isinstance(shape, Denial):
             known = request.user in self.people
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
-            return Denied(shape.reason, shape.message + hint)
+            step = smallest_step(person.attributes, shapes.index) if shape.reason is Reason.NO_POLICY else ""
+            return Denied(shape.reason, shape.message + (f"; the smallest step: {step}" if step else "") + hint)
         return self._granted(request, agent, person, shape, _limits(agent, _permitting(terms, labels)))
 
     def _granted(self, request: Request, agent: Agent, person: Person, profile: Profile, limits: RoleLimits) -> Granted:

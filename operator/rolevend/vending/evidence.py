@@ -136,14 +136,14 @@ def _shows(column: ColumnShape) -> str:
 
 def _cell(cell: Cell) -> str:
     where = " or ".join(f"({_filter(condition)})" for condition in cell.conditions)
-    return f"{_mask(cell.mask)} where {where}" if where else _mask(cell.mask)
+    return f"{mask_shown(cell.mask)} where {where}" if where else mask_shown(cell.mask)
 
 
 def _filter(condition: Condition) -> str:
     return "true" if condition.predicate is None else render(condition.predicate)
 
 
-def _mask(mask: Mask) -> str:
+def mask_shown(mask: Mask) -> str:
     match mask:
         case Clear() | Hash() | Nullify():
             return type(mask).__name__

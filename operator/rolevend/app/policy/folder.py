@@ -44,37 +44,43 @@ class Folder:
     @classmethod
     def read(cls, paths: Iterable[Path]) -> "Folder":
         files = files_below(paths)
+        return cls.holding((document for file in files for document in read_documents(file)), len(files))
+
+    @classmethod
+    def holding(cls, documents: Iterable[Document | Unreadable], files: int = 0) -> "Folder":
         unreadable: list[Unreadable] = []
         refused: list[Refused] = []
         found: dict[str, tuple[Document, Resource]] = {}
         namespaces: dict[str, Mapping[str, str]] = {}
-        for file in files:
-            for document in read_documents(file):
-                if isinstance(document, Unreadable):
-                    unreadable.append(document)
-                elif document.body.get("apiVersion") == "v1" and document.body.get("kind") == "Namespace":
-                    metadata = document.body.get("metadata") or {}
-                    namespaces[str(metadata.get("name"))] = metadata.get("labels") or {}
-                elif _is_ours(document.body):
-                    uid = f"{len(found):08}"
-                    parsed = _parse(document, uid)
-                    if isinstance(parsed, Refused):
-                        refused.append(parsed)
-                    else:
-                        found[uid] = (document, parsed)
-        return cls(len(files), tuple(unreadable), tuple(refused), found, namespaces)
+        for document in documents:
+            if isinstance(document, Unreadable):
+                unreadable.append(document)
+            elif document.body.get("apiVersion") == "v1" and document.body.get("kind") == "Namespace":
+                metadata = document.body.get("metadata") or {}
+                namespaces[str(metadata.get("name"))] = metadata.get("labels") or {}
+            elif _is_ours(document.body):
+                uid = f"{len(found):08}"
+                parsed = _parse(document, uid)
+                if isinstance(parsed, Refused):
+                    refused.append(parsed)
+                else:
+                    found[uid] = (document, parsed)
+        return cls(files, tuple(unreadable), tuple(refused), found, namespaces)
 
     @classmethod
     def sound(cls, paths: Sequence[Path]) -> "Folder":
         """InvalidInput where something cannot be read: what is built on a part of what was written would mislead."""
-        folder = cls.read(paths)
-        for unreadable in folder.unreadable:
+        return cls.read(paths).checked()
+
+    def checked(self) -> "Folder":
+        """Itself, where everything in it could be read; InvalidInput otherwise."""
+        for unreadable in self.unreadable:
             raise unreadable
-        for refused in folder.refused:
+        for refused in self.refused:
             fault = refused.faults[0]
             place = refused.document.place(fault.field, fault.message)
             raise InvalidInput(fault.field, f"{fault.message} ({refused.document.name}, {place}; rolevend policy check names everything)")
-        return folder
+        return self
 
     def of(self, kind: type[R]) -> list[R]:
         return [resource for _, resource in self.found.values() if isinstance(resource, kind)]

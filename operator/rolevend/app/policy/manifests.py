@@ -106,6 +106,11 @@ def read_documents(path: Path) -> Iterator[Document | Unreadable]:
     except (OSError, UnicodeDecodeError) as error:
         yield Unreadable(Place(file), f"cannot be read: {error}")
         return
+    yield from documents_in(file, text)
+
+
+def documents_in(file: str, text: str) -> Iterator[Document | Unreadable]:
+    """The mappings in a text; `file` is what places are said to be in."""
     loader = None
     try:
         loader = _Loader(text)

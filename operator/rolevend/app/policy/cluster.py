@@ -1,0 +1,30 @@
+"""The cluster's objects, as a folder that holds them."""
+
+import json
+
+from rolevend.app.policy.folder import Folder
+from rolevend.app.policy.manifests import documents_in
+from rolevend.app.policy.verdicts import Who
+from rolevend.kube.client import NAMESPACES, Cluster
+from rolevend.model import PlatformName
+from rolevend.reconcile.objects import path_of
+from rolevend.resources import API_VERSION, KINDS, VendedRole, parse, values
+
+
+async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, Who | None]:
+    """Every object that decides, and who a VendedRole (namespace, name) is for, where one is named."""
+    cluster = await Cluster.connect(kubeconfig)
+    try:
+        items = [{"apiVersion": "v1", "kind": "Namespace", **each} for each in (await cluster.list(NAMESPACES))[0]]
+        for kind in KINDS:
+            if kind.model is not VendedRole:
+                found, _ = await cluster.list(path_of(kind.model))
+                items += [{**each, "apiVersion": API_VERSION, "kind": kind.name} for each in found]
+        who = None
+        if vended_role is not None:
+            namespace, name = vended_role
+            role = parse(VendedRole, await cluster.get(path_of(VendedRole), name, namespace), unknown="ignore")
+            who = Who(values.user(role.spec.user), values.agent_of(role), PlatformName(role.spec.platform_refs[0].name))
+        return Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items}))), who
+    finally:
+        await cluster.close()

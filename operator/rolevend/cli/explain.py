@@ -1,0 +1,85 @@
+"""What answers why."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rolevend.cli import options
+
+if TYPE_CHECKING:
+    from rolevend.app.policy.folder import Folder
+    from rolevend.app.policy.verdicts import Who
+
+
+@click.command()
+@click.argument("vended_role", required=False, metavar="[VENDEDROLE]")
+@click.option("-n", "--namespace", default="default", show_default=True, help="The VendedRole's and the agent's namespace.")
+@click.option("--agent", help="Instead of a VendedRole: name of the Agent. Default: one that may act for everybody.")
+@click.option("--user", help="Instead of a VendedRole: the user's subject.")
+@click.option("--issuer", help="The user's issuer. Default: that of the one known user with this subject.")
+@click.option("--platform", help="Instead of a VendedRole: name of the DataPlatform. Default: that of the catalog, where it is one.")
+@click.option(
+    "--files",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="Objects in files and folders, instead of the cluster's. May be given again.",
+)
+@click.option(
+    "--catalog",
+    "catalogs",
+    multiple=True,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="What the platform holds, as `rolevend platform catalog` wrote it. May be given again.",
+)
+@options.kubeconfig()
+@options.OUTPUT
+def explain(
+    vended_role: str | None,
+    namespace: str,
+    agent: str | None,
+    user: str | None,
+    issuer: str | None,
+    platform: str | None,
+    files: tuple[Path, ...],
+    catalogs: tuple[Path, ...],
+    kubeconfig: str | None,
+    output: str,
+) -> None:
+    """Say why an agent gets what it gets for a user, or what is missing: each policy, what it asks, what it grants, and how masked.
+
+    For a VendedRole, whether it was granted or denied, or for --user and --agent before anything is asked for. Objects are the cluster's,
+    which takes the right to list them, or those in --files. Values of the user's attributes are not shown, those that policies ask for are.
+    """
+    import asyncio
+
+    from rolevend.app.policy.explain import as_json, as_text, explained
+    from rolevend.app.policy.folder import Folder, read_catalogs
+
+    held = read_catalogs(catalogs)
+    if (vended_role is None) == (user is None) or (vended_role is not None and files):
+        raise click.UsageError("name a VendedRole of the cluster, or a --user")
+    if files:
+        folder, who = Folder.sound(files), None
+    else:
+        from rolevend.app.policy.cluster import read_cluster
+
+        named = None if vended_role is None else (namespace, vended_role)
+        folder, who = asyncio.run(read_cluster(options.own(kubeconfig), named))
+    found = explained(folder, who or _asked(folder, namespace, agent, user or "", issuer, platform or next(iter(held))), held)
+    click.echo(as_json(found) if output == "json" else as_text(found))
+
+
+def _asked(folder: "Folder", namespace: str, agent: str | None, subject: str, issuer: str | None, platform: str) -> "Who":
+    from rolevend.app.policy.verdicts import ANY_AGENT, Who
+    from rolevend.model import ObjectName, PlatformName, User
+    from rolevend.resources import UserAttributes
+
+    issuers = {each.spec.user.issuer for each in folder.of(UserAttributes) if each.spec.user.subject == subject}
+    if issuer is None and len(issuers) != 1:
+        raise click.UsageError(f"{len(issuers)} known users have the subject {subject}: name the --issuer")
+    who = User(issuer or issuers.pop(), subject)
+    return Who(who, ObjectName(namespace, agent) if agent else ANY_AGENT, PlatformName(platform))

@@ -1,0 +1,123 @@
+"""Why somebody is given what they are given, and what is missing where they are not: a tree of values, from the index that decides. Pure.
+
+It names values that policies ask for, never those that a user has. So it may be read by whoever may read the policies.
+"""
+
+from dataclasses import dataclass
+
+from rolevend.catalog import Table, TableId
+from rolevend.model import Attributes, ObjectName, Tag
+from rolevend.policy.decision import Denial, Withheld, entitlement, switch
+from rolevend.policy.expression import Condition, render
+from rolevend.policy.index import CompiledPolicy, Grant, Index
+from rolevend.policy.mask import Mask
+from rolevend.policy.requirement import Facts, Requirement, RequirementOperator, facts_of, meets
+
+EVERY_ROW = "every row"
+_MOST_VALUES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a policy asks of its users, and whether this one meets it."""
+
+    requirement: str
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnGranted:
+    name: str
+    mask: Mask
+    tags: tuple[Tag, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableGranted:
+    table: TableId
+    tags: tuple[Tag, ...]
+    """Those that the table carries."""
+    rows: str
+    columns: tuple[ColumnGranted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyExplained:
+    policy: ObjectName
+    covers: bool
+    asked: tuple[Asked, ...]
+    granted: tuple[TableGranted, ...]
+    """What it contributes; several policies may grant one table."""
+    withheld: tuple[Withheld, ...]
+    """What it would grant, if the user's attributes were others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    denial: Denial | None
+    missing: str
+    """The smallest step to a grant, or to one more: a sentence, or empty where there is none."""
+    policies: tuple[PolicyExplained, ...]
+    """Those that cover the user first, then by what is missing, least first."""
+
+
+def explain(user: Attributes, index: Index) -> Explanation:
+    """As `decide` decides; a policy that was left out of the index is not there."""
+    facts = facts_of(user)
+    switches = switch(user, index)
+    decision = switches if isinstance(switches, Denial) else entitlement(switches, index)
+    tables = () if isinstance(decision, Denial) else decision.tables
+    withheld = () if isinstance(switches, Denial) else switches.withheld
+    told = [
+        PolicyExplained(
+            policy.id,
+            bool(policy.users) and all(meets(each, facts) for each in policy.users),
+            tuple(Asked(said(each), meets(each, facts)) for each in policy.users),
+            tuple(_granted(each.table, grant) for each in tables for grant in each.grants if grant.policy == policy.id),
+            tuple(each for each in withheld if each.policy == policy.id),
+        )
+        for policy in index.policies
+    ]
+    step = smallest_step(user, index)
+    if isinstance(decision, Denial) and not step:
+        step = decision.message
+    return Explanation(decision if isinstance(decision, Denial) else None, step, tuple(sorted(told, key=_distance)))
+
+
+def smallest_step(user: Attributes, index: Index) -> str:
+    """What is missing for the policy that grants something and asks least of what the user does not meet; empty where none is near."""
+    facts = facts_of(user)
+    near = [(len(lacks), policy.id, lacks) for policy in index.policies if policy.grant_sets and (lacks := _lacks(policy, facts))]
+    if not near:
+        return ""
+    _, policy, lacks = min(near, key=lambda each: each[:2])
+    return f"policy {policy} asks for {' and '.join(lacks)}"
+
+
+def said(requirement: Requirement) -> str:
+    """As it is written: `job In (analyst)`."""
+    if requirement.values_of:
+        return f"{requirement.key} {requirement.operator.value} user attribute {requirement.values_of}"
+    if requirement.operator in (RequirementOperator.EXISTS, RequirementOperator.DOES_NOT_EXIST):
+        return f"{requirement.key} {requirement.operator.value}"
+    values = sorted(requirement.values)
+    shown = ", ".join(values[:_MOST_VALUES]) + (", …" if len(values) > _MOST_VALUES else "")
+    return f"{requirement.key} {requirement.operator.value} ({shown})"
+
+
+def _lacks(policy: CompiledPolicy, facts: Facts) -> tuple[str, ...]:
+    return tuple(said(each) for each in policy.users if not meets(each, facts))
+
+
+def _distance(policy: PolicyExplained) -> tuple[bool, int, ObjectName]:
+    return not policy.covers, sum(not each.met for each in policy.asked), policy.policy
+
+
+def _granted(table: Table, grant: Grant) -> TableGranted:
+    tags = {column.name: column.tags for column in table.columns}
+    columns = tuple(ColumnGranted(name, mask, tuple(sorted(tags[name]))) for name, mask in grant.masks)
+    return TableGranted(table.id, tuple(sorted(table.tags)), _rows(grant.condition), columns)
+
+
+def _rows(condition: Condition) -> str:
+    return EVERY_ROW if condition.predicate is None else render(condition.predicate)

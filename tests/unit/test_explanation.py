@@ -1,0 +1,113 @@
+"""Why somebody is given what they are given: the same answer as the decision's, with the policies, what they ask, and what is missing."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+
+from rolevend.catalog import Catalog
+from rolevend.cli import cli
+from rolevend.model import Attributes
+from rolevend.policy.decision import Denial, Reason, decide
+from rolevend.policy.explanation import explain, smallest_step
+from rolevend.policy.index import compile_policies
+from rolevend.policy.predicate import parse
+from rolevend.policy.statement import Requirement
+from rolevend.resources.catalog_file import catalog_text
+from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
+from tests.support.manifests import valid
+from tests.support.painted import paint, verdict
+from tests.support.policies import EVERY_FAMILY, column, policies, policy, table, users
+
+PEOPLE = table("claims.people", column("country"), column("ssn"))
+
+
+def asks(**values: str) -> tuple[Requirement, ...]:
+    return tuple(Requirement(key, frozenset([value])) for key, value in values.items())
+
+
+def index(*given):
+    return compile_policies(Catalog.of([PEOPLE]), given)
+
+
+@settings(max_examples=200, deadline=None)
+@given(policies=policies(), user=users())
+def test_it_tells_exactly_what_is_decided(policies, user):
+    compiled = compile_policies(Catalog.of([EVERY_FAMILY]), policies)
+    decision, explanation = decide(user, compiled), explain(user, compiled)
+
+    told = {
+        (each.policy, table.table, tuple((c.name, c.mask) for c in table.columns))
+        for each in explanation.policies
+        for table in each.granted
+    }
+    if isinstance(decision, Denial):
+        assert (explanation.denial, told) == (decision, set())
+        assert explanation.missing
+    else:
+        assert explanation.denial is None
+        assert told == {(grant.policy, each.table.id, grant.masks) for each in decision.tables for grant in each.grants}
+    assert all(each.covers for each in explanation.policies if each.granted or each.withheld)
+
+
+def test_the_smallest_step_is_to_the_policy_that_lacks_least():
+    far, near = policy("a-far", users=asks(job="analyst", desk="eu")), policy("near", users=asks(job="actuary", desk="eu"))
+
+    assert smallest_step(Attributes.of([("desk", ["eu"])]), index(far, near)) == "policy domain/a-far asks for job In (analyst)"
+    assert smallest_step(Attributes.of([("job", ["actuary"])]), index(far, near)) == "policy domain/near asks for desk In (eu)"
+    assert smallest_step(Attributes.of([("job", ["analyst"]), ("desk", ["eu"])]), index(far)) == ""
+
+
+def test_a_policy_that_grants_nothing_here_is_no_step():
+    nothing = policy("nothing", users=asks(job="analyst"), row_filter=parse("no_such_column = 'x'"))
+
+    assert smallest_step(Attributes(), index(nothing)) == ""
+    assert explain(Attributes(), index(nothing)).denial.reason is Reason.NO_POLICY
+
+
+def test_what_is_withheld_is_told_beside_what_is_granted():
+    own = policy("own", users=asks(job="analyst"), row_filter=parse("country IN (user_attr('countries'))"))
+    found = explain(Attributes.of([("job", ["analyst"])]), index(own, policy("all", users=asks(job="analyst"))))
+
+    by_name = {each.policy.name: each for each in found.policies}
+    assert found.denial is None
+    assert by_name["all"].granted
+    assert not by_name["own"].granted
+    assert by_name["own"].withheld[0].reason is Reason.ATTRIBUTE_MISSING
+
+
+def test_nobodys_values_are_told():
+    found = explain(Attributes.of([("job", ["analyst", "sekret"])]), index(policy("p", users=asks(job="analyst", desk="eu"))))
+
+    assert "sekret" not in repr(found)
+
+
+def test_a_denied_request_says_the_smallest_step_in_its_condition():
+    picture = paint()
+    unknown = replace(picture, directory=replace(picture.directory, people={}))
+
+    found = verdict(unknown)
+
+    assert found.reason == "NoPolicy"
+    assert "; the smallest step: policy domain-claims/analysts asks for job In (analyst)" in found.message
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_it_is_asked_of_files_before_anything_is_vended(tmp_path: Path, output: str):
+    write(tmp_path, "objects/all.yaml", platform(), analysts(), valid("UserAttributes"))
+    held = write(tmp_path, "catalog.yaml", catalog_text(WAREHOUSE, CATALOGS[WAREHOUSE], "yaml"))
+    words = ["explain", "--user", "anna", "--files", str(tmp_path / "objects"), "--catalog", str(held), "-o", output]
+
+    answer = CliRunner().invoke(cli, words, catch_exceptions=False)
+
+    assert answer.exit_code == 0, answer.output
+    if output == "json":
+        found = json.loads(answer.stdout)
+        assert found["granted"]
+        assert [each["table"] for each in found["policies"][0]["grants"]] == ["claims.claims", "claims.people"]
+    else:
+        assert "any agent on warehouse: 2 tables" in answer.stdout
+    assert CliRunner().invoke(cli, ["explain", "--catalog", str(held)]).exit_code == 2
