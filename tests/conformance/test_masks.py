@@ -1,12 +1,16 @@
 """Every mask, as a real PostgreSQL computes it, against what its docstring says: NULL, empty, short, non-ASCII, extreme."""
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 
 from rolevend.plan import Cell
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
+from rolevend.policy.pattern import admit
 from tests.conformance.bench import PostgresBench, equal, profile, shape, vended
+
+pytestmark = pytest.mark.both_installs
 
 Case = tuple[str, str, Mask, object, object]
 TEXTS = ("text", "character varying(20)", "character(12)")
@@ -30,6 +34,53 @@ CASES: list[Case] = [
     ("nullify", "integer", Nullify(), 7, None),
     ("nullify of an odd type", "point", Nullify(), "(1,2)", None),
     ("clear of an odd type", "int4range", Clear(), "[1,5)", "[1,5)"),
+    ("to the step", "integer", Round("100"), 1299, 1200),
+    ("on the way to zero", "integer", Round("100"), -199, -100),
+    ("less than a step is nothing", "integer", Round("100"), -99, 0),
+    ("round NULL", "integer", Round("100"), None, None),
+    ("the smallest of all", "smallint", Round("10"), -32768, -32760),
+    ("the largest of all", "bigint", Round("1000"), 2**63 - 1, 9223372036854775000),
+    ("the smallest bigint", "bigint", Round("7"), -(2**63), -9223372036854775807),
+    ("a step beyond the type", "smallint", Round("100000"), 32767, 0),
+    ("no part of a whole number", "integer", Round("0.5"), 7, None),
+    ("numeric", "numeric(8,2)", Round("0.5"), Decimal("-12.99"), Decimal("-12.5")),
+    ("no digit more than the step has", "numeric", Round("10"), Decimal("12.3456"), Decimal("10")),
+    ("not a number", "numeric", Round("10"), Decimal("NaN"), None),
+    ("infinity has no step", "numeric", Round("10"), Decimal("Infinity"), None),
+    ("minus infinity has no step", "numeric", Round("10"), Decimal("-Infinity"), None),
+    ("a long number", "numeric", Round("100"), Decimal("9" * 60 + ".9"), Decimal("9" * 58 + "00")),
+    ("a small number", "numeric", Round("0.000001"), Decimal("0." + "0" * 60 + "1"), Decimal(0)),
+    ("double", "double precision", Round("0.5"), -2.75, -2.5),
+    ("double of whole steps", "double precision", Round("10"), 1234.5, 1230.0),
+    ("the smallest double", "double precision", Round("1000000"), 5e-324, 0.0),
+    ("the largest double", "double precision", Round("0.000001"), 1.7976931348623157e308, None),
+    ("a double of more steps than it counts", "double precision", Round("1"), 2.0**53, None),
+    ("no double", "double precision", Round("1"), float("nan"), None),
+    ("infinite double", "double precision", Round("1"), float("-inf"), None),
+    ("real", "real", Round("0.5"), 2.75, 2.5),
+    ("the largest real", "real", Round("0.1"), 3.4028235e38, None),
+    ("the smallest real", "real", Round("999999999999999"), 1e-45, 0.0),
+    ("no round text", "text", Round("1"), "12", None),
+    ("domain of an address", "text", Regex("^[^@]+", "***"), "anna@example.org", "***@example.org"),
+    ("what does not match is not shown", "text", Regex("^[^@]+@", "***@"), "anna", "***"),
+    ("what stays as it was is not shown", "text", Regex("a", "a"), "aaa", "***"),
+    ("every match", "text", Regex("[0-9]", "#"), "call 0664 or 0650", "call #### or ####"),
+    ("groups", "text", Regex(r"([A-Z]{2})[0-9]{2}([0-9]*)", r"\2-\1"), "AT611904300234573201", "1904300234573201-AT"),
+    ("a group that matched nothing", "text", Regex("(a)|b", r"<\1>"), "ab", "<a><>"),
+    ("regex of NULL", "text", Regex("a", "b"), None, None),
+    ("regex of the empty text", "text", Regex("a", "b"), "", "***"),
+    ("removed", "text", Regex("[a-z]", ""), "abc", ""),
+    ("non-ASCII", "text", Regex("[☃é]", "x"), "naïve☃é", "naïvexx"),
+    ("not only ASCII is a character", "text", Regex("^.{2}", "**"), "☃é", "**"),
+    ("line ends are characters", "text", Regex("^.*$", "x"), "a\nb", "x"),
+    ("a line's end ends nothing", "text", Regex("a$", "x"), "a\nba", "a\nbx"),
+    ("brackets and backslashes", "text", Regex(r"[\[\]\\\^]", "x"), r"[\^]", "xxxx"),
+    ("an escape is the character", "text", Regex(r"\.", "x"), "a.b", "axb"),
+    ("quotes", "text", Regex("'", "''"), "it's", "it''s"),
+    ("no option of the platform", "text", Regex(r"a& \$1", "$1 &"), "a& $1", "$1 &"),
+    ("replaced varying", "character varying(20)", Regex("b", "longer than twenty characters"), "abc", "alonger than twenty charactersc"),
+    ("padding is no match", "character(12)", Regex("[ ]", "x"), "abcd", "***"),
+    ("no regex of a number", "integer", Regex("1", "2"), 1, None),
     ("hash of NULL", "text", Hash(), None, None),
     ("no hash of a number", "integer", Hash(), 7, None),
     *[
@@ -58,6 +109,8 @@ CASES: list[Case] = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[1]}-{case[0]}")
 def test_a_mask(bench: PostgresBench, case: Case):
     _, kind, mask, value, expected = case
+    if isinstance(mask, Regex):
+        admit(mask.pattern, "")
     table = bench.table([("c", kind)], [[value]])
     _, credential = vended(bench.platform, profile(shape(table, masks={"c": mask})))
     session = bench.log_in(credential)
@@ -102,8 +155,37 @@ def test_equal_values_have_equal_hashes_whatever_their_type(bench: PostgresBench
     assert second[0] != second[1]
 
 
+@pytest.mark.parametrize("kind", ["smallint", "integer", "bigint", "numeric", "real", "double precision"])
+def test_a_rounded_column_keeps_its_type(bench: PostgresBench, kind: str):
+    table = bench.table([("c", kind)], [[7]])
+    _, credential = vended(bench.platform, profile(shape(table, masks={"c": Round("2")})))
+    assert bench.log_in(credential).rows("SELECT c, pg_typeof(c)::text FROM items") == [(6, kind)]
+
+
+def test_a_rounded_number_tells_nothing_of_its_digits(bench: PostgresBench):
+    table = bench.table([("c", "numeric")], [[Decimal("10.1234")], [Decimal("19")]])
+    _, credential = vended(bench.platform, profile(shape(table, masks={"c": Round("0.5")})))
+    assert bench.log_in(credential).rows("SELECT c::text FROM items") == [("10.0",), ("19.0",)]
+
+
+def test_a_number_of_every_digit_that_numeric_has_is_rounded_without_an_error(bench: PostgresBench):
+    table = bench.table([("c", "numeric")], [[Decimal("9" * 131072 + "." + "9" * 16383)]])
+    _, credential = vended(bench.platform, profile(shape(table, masks={"c": Round("0.01")})))
+    assert bench.log_in(credential).rows("SELECT length(c::text) FROM items") == [(131072 + 3,)]
+
+
+@pytest.mark.parametrize("pattern", ["^(.*)(.*)(.*)b$", "(a|aa)(a|aa)(a|aa)b", "a+a+a+b", "(.+@)(.+@)(.+@)$"])
+def test_no_admitted_pattern_takes_long(bench: PostgresBench, pattern: str):
+    admit(pattern, "")
+    table = bench.table([("c", "text")], [["a" * 100_000], ["a@" * 20_000]])
+    _, credential = vended(bench.platform, profile(shape(table, masks={"c": Regex(pattern, "x")})))
+    session = bench.log_in(credential)
+    session.run("SET statement_timeout = '5s'")
+    assert len(session.rows("SELECT left(c, 5) FROM items")) == 2
+
+
 @pytest.mark.parametrize("kind", TEXTS)
-@pytest.mark.parametrize("mask", [Partial(2), Hash(), Constant("x")])
+@pytest.mark.parametrize("mask", [Partial(2), Regex("a", "b"), Hash(), Constant("x")])
 def test_masks_of_texts_are_texts_beside_clear_cells(bench: PostgresBench, kind: str, mask: Mask):
     table = bench.table([("n", "integer"), ("c", kind)], [[1, "abcd"], [2, "abcd"]])
     cells = (Cell((equal(table, "n", "1"),), Clear()), Cell((), mask))

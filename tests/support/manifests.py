@@ -217,6 +217,18 @@ SPOILED: Final = (
     Spoiled("AccessPolicy", "spec.masks[2].dateTrunc", MISSING),
     Spoiled("AccessPolicy", "spec.masks[3].constant", MISSING),
     Spoiled("AccessPolicy", "spec.masks[4].dateTrunc", {"unit": "Year"}),
+    Spoiled("AccessPolicy", "spec.masks[0].type", "Round", "spec.masks[0].round"),
+    Spoiled("AccessPolicy", "spec.masks[0].type", "Regex", "spec.masks[0].regex"),
+    Spoiled("AccessPolicy", "spec.masks[0].regex", {"pattern": "x", "replacement": "y"}),
+    *(
+        Spoiled(
+            "AccessPolicy",
+            "spec.masks[0]",
+            {"name": "ids", "columns": _TAGGED, "type": "Round", "round": {"step": step}},
+            "spec.masks[0].round.step",
+        )
+        for step in ("0", "0.000", "-1", "1e3", "01", ".5", "1.", "", "1" * 16, 100)
+    ),
     # Lists
     Spoiled("VendedRole", "spec.platformRefs", []),
     Spoiled("VendedRole", "spec.platformRefs", [{"name": "warehouse"}, {"name": "crm"}]),

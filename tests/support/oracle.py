@@ -4,9 +4,11 @@
 that decides or plans. `visible` turns a mask and a value into what an agent sees, so that a real platform can be held to it.
 """
 
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from fnmatch import fnmatchcase
 from typing import assert_never
 from uuid import UUID
@@ -29,7 +31,7 @@ from rolevend.policy.expression import (
     atoms,
 )
 from rolevend.policy.literal import value_fits
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit, carries, rank
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries, rank
 from rolevend.policy.statement import MaskRule, Policy, Requirement
 
 Row = Mapping[str, object]
@@ -167,12 +169,29 @@ def visible(mask: Mask, value: object, family: Family, hash_of: Callable[[str], 
         case Partial(keep_last):
             text = str(value)
             return "***" + text[len(text) - keep_last :] if keep_last * 2 <= len(text) else "***"
+        case Round(step):
+            return _cut(value, step)
         case DateTrunc(unit):
             return _truncated(value, unit)
+        case Regex(pattern, replacement):
+            replaced = re.sub(pattern, replacement, str(value), flags=re.DOTALL)
+            return "***" if replaced == value else replaced
         case Hash():
             return hash_of(str(value))
         case _:
             assert_never(mask)
+
+
+def _cut(value: object, step: str) -> object:
+    """By truncation: in whole steps, of which a float has no more than it can count."""
+    if isinstance(value, int):
+        return int(step) * (abs(value) // int(step)) * (1 if value >= 0 else -1)
+    if isinstance(value, Decimal):
+        return (value / Decimal(step)).to_integral_value(ROUND_DOWN) * Decimal(step)
+    assert isinstance(value, float)
+    if not abs(value) < float(step) * 2**53:
+        return None
+    return 0.0 if abs(value) < float(step) else math.trunc(value / float(step)) * float(step)
 
 
 def _truncated(value: object, unit: Unit) -> object:
@@ -244,6 +263,8 @@ def _strictest(rules: list[MaskRule], column: Column) -> Mask:
             return Clear()
         case [Partial(), *_]:
             return min(ranked, key=lambda mask: mask.keep_last)
+        case [Round(), *_]:
+            return max(ranked, key=lambda mask: Decimal(mask.step))
         case [DateTrunc(), *_]:
             return min(ranked, key=lambda mask: [Unit.YEAR, Unit.QUARTER, Unit.MONTH].index(mask.unit))
         case _:

@@ -22,7 +22,7 @@ from rolevend.policy.expression import (
     Predicate,
     Range,
 )
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
 
 NATIVE = {
@@ -154,6 +154,10 @@ MASKS: tuple[Mask, ...] = (
     Clear(),
     Partial(2),
     Partial(4),
+    Round("10"),
+    Round("0.1"),
+    Regex("[A-Z]", "x"),
+    Regex("^(.).*", r"\\1…"),
     DateTrunc(Unit.YEAR),
     DateTrunc(Unit.QUARTER),
     DateTrunc(Unit.MONTH),

@@ -19,7 +19,7 @@ from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kube import client
 from rolevend.policy import predicate
 from rolevend.policy.decision import Reason
-from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit, carries
+from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
 from rolevend.resources import API_VERSION, KINDS, AccessPolicy, kind_named, parse
 from rolevend.resources.schema import structural
 from rolevend.settings import Settings
@@ -272,7 +272,9 @@ def test_sql_objects_are_those_of_the_installation():
 
 MASKS: dict[str, tuple[Mask, ...]] = {
     "Partial": (Partial(2),),
+    "Round": (Round("1"),),
     "DateTrunc": (DateTrunc(Unit.YEAR),),
+    "Regex": (Regex("x", ""),),
     "Hash": (Hash(),),
     "Constant": tuple(
         map(

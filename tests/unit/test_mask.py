@@ -3,7 +3,7 @@
 import pytest
 
 from rolevend.catalog import Family
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Nullify, Partial, Unit, carries, rank
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Nullify, Partial, Regex, Round, Unit, carries, rank
 
 TIMES = {Family.DATE, Family.TIMESTAMP, Family.TIMESTAMP_TZ}
 
@@ -14,6 +14,9 @@ TIMES = {Family.DATE, Family.TIMESTAMP, Family.TIMESTAMP_TZ}
         (Clear(), set(Family)),
         (Nullify(), set(Family)),
         (Partial(4), {Family.TEXT}),
+        (Round("100"), {Family.INTEGER, Family.NUMERIC, Family.FLOAT}),
+        (Round("0.5"), {Family.NUMERIC, Family.FLOAT}),
+        (Regex("[0-9]", "#"), {Family.TEXT}),
         (Hash(), {Family.TEXT}),
         (DateTrunc(Unit.YEAR), TIMES),
         (Constant("hidden"), {Family.TEXT}),
@@ -21,13 +24,13 @@ TIMES = {Family.DATE, Family.TIMESTAMP, Family.TIMESTAMP_TZ}
         (Constant("1970-01-01"), {Family.TEXT, Family.DATE, Family.TIMESTAMP}),
         (Constant("false"), {Family.TEXT, Family.BOOLEAN}),
     ],
-    ids=str,
+    ids=lambda each: "" if isinstance(each, set) else str(each),
 )
 def test_a_mask_is_carried_by_the_types_that_can_show_its_result(mask, families):
     assert {family for family in Family if carries(mask, family)} == families
 
 
 def test_masks_are_ordered_from_showing_all_to_showing_nothing():
-    masks = [Clear(), Partial(4), DateTrunc(Unit.YEAR), Hash(), Constant("x"), Nullify()]
+    masks = [Clear(), Partial(4), Round("1"), DateTrunc(Unit.YEAR), Regex("x", ""), Hash(), Constant("x"), Nullify()]
 
     assert [rank(mask) for mask in masks] == list(range(len(masks)))

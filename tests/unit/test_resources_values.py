@@ -8,7 +8,7 @@ from rolevend.model import Attributes, ObjectName, Tag, User
 from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Address, Tls, TlsMode
 from rolevend.policy import predicate
-from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Unit
+from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, TableSelector
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, VendedRole, parse, values
@@ -56,6 +56,38 @@ def test_a_filter_that_cannot_be_is_refused_under_its_field(text):
 
     assert refused.value.field == "spec.rowFilter"
     assert str(refused.value).count("spec.rowFilter") == 1
+
+
+def rule(**fields: object) -> dict[str, object]:
+    return {"name": "rule", "columns": {"matchNames": ["*"]}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("spelled", "mask"),
+    [
+        (rule(type="Round", round={"step": "2500"}), Round("2500")),
+        (rule(type="Round", round={"step": "0.50"}), Round("0.5")),
+        (rule(type="Regex", regex={"pattern": "^[^@]+", "replacement": "***"}), Regex("^[^@]+", "***")),
+        (rule(type="Regex", regex={"pattern": "(a)b", "replacement": r"\1"}), Regex("(a)b", r"\1")),
+        (rule(type="Regex", regex={"pattern": "a", "replacement": ""}), Regex("a", "")),
+    ],
+)
+def test_a_mask_has_its_parameters(spelled, mask):
+    policy = values.policy(parse(AccessPolicy, changed(valid("AccessPolicy"), "spec.masks[0]", spelled)), CLAIMS)
+
+    assert policy.masks[0].mask == mask
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "field"), [("(a+)+", "", "pattern"), (".*", "", "pattern"), ("a", r"\1", "replacement")]
+)
+def test_a_pattern_that_cannot_be_is_refused_under_its_field(pattern, replacement, field):
+    spelled = rule(type="Regex", regex={"pattern": pattern, "replacement": replacement})
+
+    with pytest.raises(InvalidInput) as refused:
+        values.policy(parse(AccessPolicy, changed(valid("AccessPolicy"), "spec.masks[0]", spelled)), CLAIMS)
+
+    assert refused.value.field == f"spec.masks[rule].regex.{field}"
 
 
 def test_tags_reach_only_the_schemas_of_the_namespace():

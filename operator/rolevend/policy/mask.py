@@ -27,10 +27,28 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """The multiple of `step` next to the value, on the way to zero. What has none, NaN and infinity, is NULL."""
+
+    step: str
+    """Canonical, and more than zero: `100`, `0.01`."""
+
+
+@dataclass(frozen=True, slots=True)
 class DateTrunc:
     """The first instant of the value's `unit`; UTC decides for a timestamp with time zone."""
 
     unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """A text in which every match of `pattern` is `replacement`; only `***` where that leaves it as it was."""
+
+    pattern: str
+    """Of the small language that `policy.pattern` admits."""
+    replacement: str
+    """In which `\\1` to `\\9` stand for what the groups matched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +68,9 @@ class Nullify:
     """NULL."""
 
 
-Mask = Clear | Partial | DateTrunc | Hash | Constant | Nullify
+Mask = Clear | Partial | Round | DateTrunc | Regex | Hash | Constant | Nullify
 
-_ORDER: tuple[type[Mask], ...] = (Clear, Partial, DateTrunc, Hash, Constant, Nullify)
+_ORDER: tuple[type[Mask], ...] = (Clear, Partial, Round, DateTrunc, Regex, Hash, Constant, Nullify)
 
 
 def rank(mask: Mask) -> int:
@@ -70,8 +88,10 @@ def carries(mask: Mask, family: Family) -> bool:
     match mask:
         case Clear() | Nullify():
             return True
-        case Partial() | Hash():
+        case Partial() | Regex() | Hash():
             return family is Family.TEXT
+        case Round(step):
+            return family in (Family.NUMERIC, Family.FLOAT) or (family is Family.INTEGER and "." not in step)
         case DateTrunc():
             return family in (Family.DATE, Family.TIMESTAMP, Family.TIMESTAMP_TZ)
         case Constant(value):

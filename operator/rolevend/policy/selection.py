@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from rolevend.catalog import Column, Family, Table, matches
 from rolevend.model import Tag
-from rolevend.policy.mask import Clear, DateTrunc, Mask, Nullify, Partial, Unit, carries, rank
+from rolevend.policy.mask import Clear, DateTrunc, Mask, Nullify, Partial, Round, Unit, carries, rank
 from rolevend.policy.requirement import tag_test
 from rolevend.policy.statement import ColumnSelector, MaskRule, Policy
 
@@ -57,11 +58,13 @@ def _choice(rules: Iterable[MaskRule], family: Family) -> SelectedColumn:
     return SelectedColumn(max(carried, key=_strictness, default=Clear()), tuple(mask for mask in given if not carries(mask, family)))
 
 
-def _strictness(mask: Mask) -> tuple[int, int]:
+def _strictness(mask: Mask) -> tuple[int, int | Decimal]:
     """Within a policy also the parameters count; between policies only the rank does."""
     match mask:
         case Partial(keep_last):
             return rank(mask), -keep_last
+        case Round(step):
+            return rank(mask), Decimal(step)
         case DateTrunc(unit):
             return rank(mask), _UNITS.index(unit)
         case _:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rolevend.resources.part import Atomic, KeyedBy, Part, Rule, at_least_one, only_with_type
 from rolevend.resources.shared import ColumnSelector, PlatformRefs, Resource, Status, TagRequirement, UserSelector, values_from
-from rolevend.resources.text import ConstantText, Count, Expression, Identifier, Key, Label
+from rolevend.resources.text import ConstantText, Count, Expression, Identifier, Key, Label, PatternText, StepText
 
 
 class TablePattern(Part):
@@ -46,11 +46,38 @@ class PartialMask(Part):
     """How many characters at the end stay visible. Where that is more than half of a value, none do."""
 
 
+class RoundMask(Part):
+    """Parameters of the type `Round`."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="double(self.step) > 0.0",
+            message="step must be more than zero",
+            holds=lambda mask: float(mask.step) > 0,
+            field="step",
+        ),
+    )
+
+    step: StepText
+    """What the shown numbers are multiples of, in quotes: `"100"`, `"0.1"`. A column of whole numbers needs a whole step."""
+
+
 class DateTruncMask(Part):
     """Parameters of the type `DateTrunc`."""
 
     unit: Literal["Year", "Quarter", "Month"]
     """What stays of a date: the first instant of this unit."""
+
+
+class RegexMask(Part):
+    """Parameters of the type `Regex`."""
+
+    pattern: PatternText
+    """What is replaced, wherever it is found: characters, `[a-z]`, `.`, groups, `|`, `* + ? {2,4}`, `^` at the start and `$` at the
+    end. What means something else on another platform, or takes long, is refused: classes such as `\\d`, repetition of a
+    repetition, and a pattern that an empty text matches."""
+    replacement: ConstantText
+    """What stands there instead; `\\1` to `\\9` are what the groups matched."""
 
 
 class ConstantMask(Part):
@@ -65,7 +92,9 @@ class MaskRule(Part):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         only_with_type("Partial", "partial"),
+        only_with_type("Round", "round"),
         only_with_type("DateTrunc", "dateTrunc"),
+        only_with_type("Regex", "regex"),
         only_with_type("Constant", "constant"),
     )
 
@@ -73,14 +102,18 @@ class MaskRule(Part):
     """Names the rule in explanations. Unique in the policy."""
     columns: ColumnSelector
     """The columns it is for. Where several rules are for one column, the one that shows least holds."""
-    type: Literal["Hash", "Partial", "DateTrunc", "Constant", "Nullify"]
-    """What is shown: `Hash` a keyed digest of a text, equal for equal values; `Partial` its last characters; `DateTrunc` the
-    start of the year, quarter or month; `Constant` the same value in every row; `Nullify` NULL. A column whose type cannot
-    carry the mask shows NULL."""
+    type: Literal["Partial", "Round", "DateTrunc", "Regex", "Hash", "Constant", "Nullify"]
+    """What is shown: `Partial` the last characters of a text; `Round` a number cut to a step; `DateTrunc` the start of the year,
+    quarter or month; `Regex` a text with parts of it replaced; `Hash` a keyed digest of a text, equal for equal values; `Constant`
+    the same value in every row; `Nullify` NULL. A column whose type cannot carry the mask shows NULL."""
     partial: PartialMask | None = None
     """For type Partial only."""
+    round: RoundMask | None = None
+    """For type Round only."""
     date_trunc: DateTruncMask | None = None
     """For type DateTrunc only."""
+    regex: RegexMask | None = None
+    """For type Regex only."""
     constant: ConstantMask | None = None
     """For type Constant only."""
 

@@ -19,6 +19,7 @@ AGENT_HANDLE_PATTERN: Final = "^[A-Z0-9]{1,10}$"
 USER_HANDLE_PATTERN: Final = "^[A-Z0-9]{1,11}$"
 HOST_PATTERN: Final = "^[A-Za-z0-9._:-]+$"
 DATA_KEY_PATTERN: Final = "^[-._a-zA-Z0-9]+$"
+STEP_PATTERN: Final = r"^(0|[1-9][0-9]{0,14})([.][0-9]{1,6})?$"
 REASON_PATTERN: Final = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 IDENTIFIER_PATTERN: Final = f"^[^{_CONTROL}{_BIDI}]+$"
 PLAIN_PATTERN: Final = rf"^[^{_BLANK}]([^{_INVISIBLE}]*[^{_BLANK}])?$"
@@ -32,6 +33,7 @@ MEANINGS: Final = {
     USER_HANDLE_PATTERN: "must be 1 to 11 characters of A-Z and 0-9",
     HOST_PATTERN: "must be one host name or IP address",
     DATA_KEY_PATTERN: "must be letters, digits, '-', '_' and '.', as keys of Secrets are",
+    STEP_PATTERN: "must be a plain number with at most 15 digits before the point and 6 after it",
     REASON_PATTERN: "must be one CamelCase word",
     IDENTIFIER_PATTERN: "must not be empty or hold control characters or bidirectional controls",
     PLAIN_PATTERN: "must not be empty, begin or end with a space, or hold control characters or invisible ones",
@@ -83,6 +85,9 @@ Value = Annotated[str, _text(256, PLAIN_PATTERN)]
 Issuer = Annotated[str, _text(512, PLAIN_PATTERN)]
 Subject = Annotated[str, _text(255, PLAIN_PATTERN)]
 ConstantText = Annotated[str, _text(256, CONSTANT_PATTERN, shortest=0)]
+PatternText = Annotated[str, _text(256, CONSTANT_PATTERN)]
+"""A regular expression."""
+StepText = Annotated[str, _text(22, STEP_PATTERN)]
 Expression = Annotated[str, _text(2048, EXPRESSION_PATTERN)]
 LabelValue = Annotated[str, StringConstraints(strict=True, max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
 Sentence = Annotated[str, StringConstraints(strict=True, max_length=1024)]

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from typing import assert_never
 
-from rolevend.catalog import TableId, TagAssignment, matches
+from rolevend.catalog import Family, TableId, TagAssignment, matches
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, Tag, Uid, User, UserHandle, Version
 from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Address, Tls, TlsMode
-from rolevend.policy import predicate
-from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+from rolevend.policy import pattern, predicate
+from rolevend.policy.literal import canonical
+from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, TableSelector
 from rolevend.resources import access_policy as spelled
@@ -97,7 +98,8 @@ def role_limits(spelled_out: SpelledLimits) -> RoleLimits:
 
 
 def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
-    """The policy on a platform that gives `schemas` to its namespace. InvalidInput names `spec.rowFilter` where that cannot be."""
+    """The policy on a platform that gives `schemas` to its namespace. InvalidInput names `spec.rowFilter`, or the
+    pattern of a mask, where that cannot be."""
     spec = resource.spec
     return Policy(
         id=object_name(resource),
@@ -114,7 +116,7 @@ def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
 
 
 def mask(rule: spelled.MaskRule) -> Mask:
-    """The rule's parameters are there: parsing has seen to it."""
+    """The rule's parameters are there: parsing has seen to it. InvalidInput where the pattern of a Regex cannot be."""
     match rule.type:
         case "Hash":
             return Hash()
@@ -122,12 +124,22 @@ def mask(rule: spelled.MaskRule) -> Mask:
             return Nullify()
         case "Partial":
             return Partial(rule.partial.keep_last) if rule.partial else Nullify()
+        case "Round":
+            return Round(canonical(rule.round.step, Family.NUMERIC) or rule.round.step) if rule.round else Nullify()
+        case "Regex":
+            return _regex(rule.regex, f"spec.masks[{rule.name}].regex") if rule.regex else Nullify()
         case "DateTrunc":
             return DateTrunc(Unit(rule.date_trunc.unit)) if rule.date_trunc else Nullify()
         case "Constant":
             return Constant(rule.constant.value) if rule.constant else Nullify()
         case _:
             assert_never(rule.type)
+
+
+def _regex(spelled_out: spelled.RegexMask, field: str) -> Regex:
+    groups = pattern.admit(spelled_out.pattern, f"{field}.pattern")
+    pattern.admit_replacement(spelled_out.replacement, groups, f"{field}.replacement")
+    return Regex(spelled_out.pattern, spelled_out.replacement)
 
 
 def tag_assignments(binding: TagBinding, schemas: frozenset[str]) -> tuple[TagAssignment, ...]:

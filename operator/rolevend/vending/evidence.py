@@ -9,7 +9,7 @@ from rolevend.plan import Cell, ColumnShape, Profile, TableShape
 from rolevend.policy.decision import covering
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.index import Index
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.vending.directory import Directory, Request
 
 _MOST_TABLE_BYTES = 32_768
@@ -149,8 +149,12 @@ def mask_shown(mask: Mask) -> str:
             return type(mask).__name__
         case Partial(keep_last):
             return f"Partial({keep_last})"
+        case Round(step):
+            return f"Round({step})"
         case DateTrunc(unit):
             return f"DateTrunc({unit.value})"
+        case Regex(pattern, replacement):
+            return f"Regex({pattern!r}, {replacement!r})"
         case Constant(value):
             return f"Constant({value!r})"
         case _:

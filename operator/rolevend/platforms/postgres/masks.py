@@ -9,7 +9,7 @@ from psycopg import sql
 
 from rolevend.catalog import Family
 from rolevend.platforms.postgres.types import type_name
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit, carries
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
 
 
 def mask_text(mask: Mask, column: sql.Composable, family: Family, native_type: str) -> sql.Composable:
@@ -21,6 +21,10 @@ def mask_text(mask: Mask, column: sql.Composable, family: Family, native_type: s
             return column
         case Partial(keep_last):
             return _partial(_as_text(column, native_type), keep_last)
+        case Round(step):
+            return _round(column, family, native_type, step)
+        case Regex(pattern, replacement):
+            return _regex(_as_text(column, native_type), pattern, replacement)
         case DateTrunc(unit):
             return _date_trunc(column, family, unit)
         case Hash():
@@ -47,6 +51,35 @@ def _partial(text: sql.Composable, keep_last: int) -> sql.Composable:
     return sql.SQL("CASE WHEN char_length({0}) >= {1} THEN '***' || right({0}, {2}) WHEN {0} IS NOT NULL THEN '***' END").format(
         text, sql.Literal(2 * keep_last), sql.Literal(keep_last)
     )
+
+
+def _round(column: sql.Composable, family: Family, native_type: str, step: str) -> sql.Composable:
+    """By truncation, which leaves no type's range. PostgreSQL sorts NaN behind infinity."""
+    words = {"column": column, "step": sql.Literal(step), "type": type_name(native_type)}
+    match family:
+        case Family.INTEGER:
+            return sql.SQL("({column} - {column} % {step}::bigint)::{type}").format(**words)
+        case Family.NUMERIC:
+            # Not by division, which is inexact. Without round() the number of digits of the value would be shown.
+            words["digits"] = sql.Literal(len(step.partition(".")[2]))
+            return sql.SQL(
+                "CASE WHEN {column} > '-Infinity'::numeric AND {column} < 'Infinity'::numeric"
+                " THEN round({column} - mod({column}, {step}::numeric), {digits}) END"
+            ).format(**words)
+        case _:
+            # From 2^53 steps on a double does not tell one step from the next. A quotient below 1 could underflow, which is an error.
+            return sql.SQL(
+                "CASE WHEN abs({column}::double precision) < {step}::double precision THEN 0::{type}"
+                " WHEN abs({column}::double precision) < {step}::double precision * 9007199254740992"
+                " THEN (trunc({column}::double precision / {step}::double precision) * {step}::double precision)::{type} END"
+            ).format(**words)
+
+
+def _regex(text: sql.Composable, pattern: str, replacement: str) -> sql.Composable:
+    """Of alternatives the longest match holds, as in POSIX; `.` and `[^a]` match a line's end, too."""
+    return sql.SQL(
+        "coalesce(nullif(regexp_replace({text}, {pattern}, {replacement}, 'g'), {text}), CASE WHEN {text} IS NOT NULL THEN '***' END)"
+    ).format(text=text, pattern=sql.Literal(pattern), replacement=sql.Literal(replacement))
 
 
 def _date_trunc(column: sql.Composable, family: Family, unit: Unit) -> sql.Composable:
