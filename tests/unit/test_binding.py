@@ -5,12 +5,15 @@ import re
 import pytest
 from hypothesis import given, settings
 
-from rolevend.catalog import Family
+from rolevend.catalog import Catalog, Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
+from rolevend.model import Tag
 from rolevend.policy.binding import bind
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Literal, Membership, atoms, render
+from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
-from tests.support.policies import EVERY_FAMILY, NATIVE, column, predicates, table
+from tests.support.good_predicates import CLAIMS
+from tests.support.policies import EVERY_FAMILY, NATIVE, column, policy, predicates, table
 
 PEOPLE = table(
     "claims.people",
@@ -99,3 +102,34 @@ def test_a_bound_predicate_is_typed_throughout_and_binding_it_again_changes_noth
 
     assert all(atom.column.native_type == NATIVE[atom.column.family] for atom in atoms(once))
     assert bind(once, EVERY_FAMILY) == once
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("born >= now()", "column born is a date, and now() is a time; write current_date"),
+        ("n >= current_date", "column n is of type integer, and current_date is a time; write a whole number"),
+        ("country < now()", "column country is of type text, and now() is a time"),
+        ("col('pii') IS NULL", "several columns of table claims.claims carry the tag pii: born, ref; name one of them"),
+        ("col('geo.countri') = 'x'", "no column of table claims.claims carries the tag geo.countri; did you mean geo.country?"),
+        ("col('pii', 'brith') IS NULL", "no column of table claims.claims carries the tag pii=brith; did you mean pii=birth?"),
+        ("col('zzz') IS NULL", "no column of table claims.claims carries the tag zzz; see the TagBindings of its schema"),
+        ("col('level') = 'x'", "'x' is no value of column n (integer)"),
+    ],
+)
+def test_a_tag_or_a_clock_that_does_not_go_with_the_table_is_refused(source, message):
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        bind(parse(source), CLAIMS)
+
+
+def test_a_tag_is_the_column_that_carries_it():
+    assert bind(parse("col('geo.country') = 'DE'"), CLAIMS) == bind(parse("country = 'DE'"), CLAIMS)
+
+
+def test_tables_with_other_columns_under_one_tag_are_each_read_by_their_own():
+    first, second = (Table(TableId("claims", name), (Column(name, Family.TEXT, "text", frozenset({Tag("k", "v")})),)) for name in "ab")
+
+    index = compile_policies(Catalog.of([first, second]), [policy(row_filter=parse("col('k') = 'x'"))])
+
+    ((_, a), (_, b)) = index.policies[0].grant_sets[0].grants
+    assert [render(each.condition.predicate) for each in (a, b)] == ["\"a\" = 'x'", "\"b\" = 'x'"]

@@ -30,7 +30,8 @@ from rolevend.policy.expression import (
     Range,
     attributes,
 )
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
+from rolevend.policy.moment import Clock, Moment, Span
 from tests.support.policies import EVERY_FAMILY, predicates
 
 CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000001")
@@ -114,6 +115,9 @@ EVERY_TEST = shaped(
                     Membership(reference("id"), (Literal("1", quoted=False), Literal("3000000000", quoted=False))),
                     Range(reference("born"), Literal("2000-01-01", quoted=True), Literal("2001-01-01", quoted=True)),
                     Comparison(reference("seen"), Operator.LESS, Literal("2024-01-31T10:00:00+00:00", quoted=True)),
+                    Comparison(reference("seen"), Operator.GREATER_OR_EQUAL, Moment(Clock.NOW, -30, Span.DAY)),
+                    Range(reference("paid"), Moment(Clock.TODAY, -6, Span.MONTH), Moment(Clock.NOW)),
+                    Comparison(reference("born"), Operator.LESS, Moment(Clock.TODAY, -18, Span.YEAR)),
                     Not(equal("email", "o'hara\\")),
                     NullTest(reference("paid"), is_null=False),
                     Or((Comparison(reference("active"), Operator.NOT_EQUAL, Literal("true", quoted=False)), own("born", "days"))),
@@ -121,7 +125,7 @@ EVERY_TEST = shaped(
             )
         ),
     ),
-    {},
+    {"amount": Round("0.5"), "id": Round("10"), "email": Regex(r"^([a-z])[^@]*\.", r"\1'")},
 )
 HOSTILE = shaped(
     Table(

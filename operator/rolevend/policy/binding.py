@@ -20,11 +20,15 @@ from rolevend.policy.expression import (
     Or,
     Predicate,
     Range,
+    TagReference,
+    Value,
 )
 from rolevend.policy.literal import EXPECTED, canonical
+from rolevend.policy.moment import Clock, Moment
 
 _EQUALITY = (Operator.EQUAL, Operator.NOT_EQUAL)
 _UNORDERED = (Family.BOOLEAN, Family.UUID)
+_TIMES = (Family.DATE, Family.TIMESTAMP, Family.TIMESTAMP_TZ)
 _BARE = (Family.INTEGER, Family.NUMERIC, Family.FLOAT, Family.BOOLEAN)
 """Families whose literals stand without quotes."""
 
@@ -42,12 +46,12 @@ def bind(predicate: Predicate, table: Table, field: str = "spec.rowFilter") -> P
         case Not(part):
             return Not(bind(part, table, field))
         case _:
-            return _bound(predicate, _find(table, predicate.column.name, field), field)
+            return _bound(predicate, _found(table, predicate.column, field), field)
 
 
 def _bound(atom: Atom, found: Column, field: str) -> Predicate:
     column = ColumnReference(found.name, found.family, found.native_type)
-    typed = partial(_typed, column=found, field=field)
+    typed, valued = partial(_typed, column=found, field=field), partial(_typed_value, column=found, field=field)
     if isinstance(atom, NullTest):
         return NullTest(column, atom.is_null)
     if found.family is Family.OTHER:
@@ -56,34 +60,71 @@ def _bound(atom: Atom, found: Column, field: str) -> Predicate:
         case Comparison(_, operator, literal):
             if operator not in _EQUALITY:
                 _ordered(found, field)
-            return Comparison(column, operator, typed(literal))
+            return Comparison(column, operator, valued(literal))
         case Membership(_, literals):
             return Membership(column, tuple(sorted({typed(literal) for literal in literals}, key=lambda literal: literal.text)))
         case AttributeMembership(_, attribute):
             return AttributeMembership(column, attribute)
         case Range(_, low, high):
             _ordered(found, field)
-            return Range(column, typed(low), typed(high))
+            return Range(column, valued(low), valued(high))
         case _:
             assert_never(atom)
 
 
-def _find(table: Table, name: str, field: str) -> Column:
-    column = table.column(name)
-    if column is not None:
-        return column
+def candidates(table: Table, reference: ColumnReference) -> tuple[Column, ...]:
+    """The columns that an unbound reference can mean: it means one only where there is exactly one."""
+    tag = reference.tag
+    if tag is None:
+        return tuple(column for column in table.columns if column.name == reference.name)
+    return tuple(column for column in table.columns if any(each.key == tag.key and tag.value in (None, each.value) for each in column.tags))
+
+
+def _found(table: Table, reference: ColumnReference, field: str) -> Column:
+    match candidates(table, reference), reference.tag:
+        case (column,), _:
+            return column
+        case columns, TagReference(key, value):
+            tag = key if value is None else f"{key}={value}"
+            if columns:
+                names = ", ".join(column.name for column in columns[:8])
+                raise InvalidInput(field, f"several columns of table {table.id} carry the tag {tag}: {names}; name one of them")
+            raise InvalidInput(field, f"no column of table {table.id} carries the tag {tag}; {_near_tag(table, tag, keys=value is None)}")
+    raise _no_column(table, reference.name, field)
+
+
+def _near_tag(table: Table, wanted: str, *, keys: bool) -> str:
+    known = {tag.key if keys else f"{tag.key}={tag.value}" for column in table.columns for tag in column.tags}
+    near = get_close_matches(wanted, sorted(known), n=1)
+    return f"did you mean {near[0]}?" if near else "see the TagBindings of its schema"
+
+
+def _no_column(table: Table, name: str, field: str) -> InvalidInput:
     names = {each.name.lower(): each.name for each in table.columns}
     near = next((names[each] for each in get_close_matches(name.lower(), names, n=1)), None)
     if near is None:
         known = ", ".join(each.name for each in table.columns[:8]) + (", …" if len(table.columns) > 8 else "")
-        raise InvalidInput(field, f"table {table.id} has no column {name[:63]}; it has {known}")
+        return InvalidInput(field, f"table {table.id} has no column {name[:63]}; it has {known}")
     spelling = near if near == near.lower() else f'"{near}"'
-    raise InvalidInput(field, f"table {table.id} has no column {name[:63]}; did you mean {spelling}?")
+    return InvalidInput(field, f"table {table.id} has no column {name[:63]}; did you mean {spelling}?")
 
 
 def _ordered(column: Column, field: str) -> None:
     if column.family in _UNORDERED:
         raise InvalidInput(field, f"column {column.name} is of type {column.family.value}, which has no order; use =, <> or IN")
+
+
+def _typed_value(value: Value, column: Column, field: str) -> Value:
+    return _timed(value, column, field) if isinstance(value, Moment) else _typed(value, column, field)
+
+
+def _timed(moment: Moment, column: Column, field: str) -> Moment:
+    if column.family is Family.DATE and moment.clock is Clock.NOW:
+        raise InvalidInput(field, f"column {column.name} is a date, and now() is a time; write current_date")
+    if column.family not in _TIMES:
+        shown = f"column {column.name} is of type {column.family.value}, and {moment.clock.value} is a time"
+        raise InvalidInput(field, f"{shown}; write {EXPECTED[column.family]}")
+    return moment
 
 
 def _typed(literal: Literal, column: Column, field: str) -> Literal:

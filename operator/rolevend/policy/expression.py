@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from rolevend.catalog import Family
+from rolevend.policy.moment import Moment, spelling
 
 
 class Operator(enum.Enum):
@@ -21,12 +22,24 @@ class Operator(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class TagReference:
+    """`col('key')` or `col('key', 'value')`: the one column of a table that carries such a tag."""
+
+    key: str
+    value: str | None = None
+    """None: any value."""
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnReference:
-    """`family` and `native_type` are filled in when the predicate is bound to a table; unbound they are OTHER and empty."""
+    """Unbound it has a name or a tag. `family` and `native_type` are filled in when the predicate is bound to a table; unbound they
+    are OTHER and empty."""
 
     name: str
     family: Family = Family.OTHER
     native_type: str = ""
+    tag: TagReference | None = None
+    """Never there once it is bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +51,14 @@ class Literal:
     """Whether the policy wrote it as 'text' (a string) or bare (a number or a boolean)."""
 
 
+Value = Literal | Moment
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     column: ColumnReference
     operator: Operator
-    literal: Literal
+    literal: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +82,8 @@ class Range:
     """`column BETWEEN low AND high`, both included."""
 
     column: ColumnReference
-    low: Literal
-    high: Literal
+    low: Value
+    high: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +172,14 @@ def _part(predicate: Predicate) -> str:
 
 
 def _name(column: ColumnReference) -> str:
+    if column.tag is not None:
+        return f"col({', '.join(_quoted(part) for part in (column.tag.key, column.tag.value) if part is not None)})"
     return '"' + column.name.replace('"', '""') + '"'
 
 
-def _literal(literal: Literal) -> str:
+def _literal(literal: Value) -> str:
+    if isinstance(literal, Moment):
+        return spelling(literal)
     return _quoted(literal.text) if literal.quoted else literal.text
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rolevend.catalog import Catalog, Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import ObjectName
-from rolevend.policy.binding import bind
+from rolevend.policy.binding import bind, candidates
 from rolevend.policy.expression import AttributeMembership, Condition, atoms, attributes
 from rolevend.policy.mask import Mask
 from rolevend.policy.requirement import RequirementOperator, values_under
@@ -153,14 +153,14 @@ def _filters(policy: Policy) -> Callable[[Table], Condition | Problem]:
     """The policy's row filter, bound. Tables whose filtered columns have the same types share one value: so does all that
     is made of it."""
     row_filter = policy.row_filter
-    names = [] if row_filter is None else sorted({atom.column.name for atom in atoms(row_filter)})
-    bound: dict[tuple[tuple[Family, str] | None, ...], Condition] = {}
+    references = [] if row_filter is None else list(dict.fromkeys(atom.column for atom in atoms(row_filter)))
+    bound: dict[tuple[tuple[str, Family, str] | None, ...], Condition] = {}
 
     def condition(table: Table) -> Condition | Problem:
         if table.obstacle:
             return Problem(table.id, "spec.tables", f"{table.id} {table.obstacle}: it is not granted")
-        columns = [table.column(name) for name in names]
-        types = tuple(None if column is None else (column.family, column.native_type) for column in columns)
+        columns = [candidates(table, reference) for reference in references]
+        types = tuple((each[0].name, each[0].family, each[0].native_type) if len(each) == 1 else None for each in columns)
         if types not in bound:
             try:
                 predicate = None if row_filter is None else bind(row_filter, table)

@@ -1,13 +1,12 @@
 """Row filters, from text to value. The only module that knows sqlglot.
 
 A text passes three gates. `vocabulary`: every character belongs to an allowed word or is a space between two. `_Reader`: the
-parser's tree is walked against an allow-list, and no node may carry an argument that is not read. `_nothing_lost`: the names
+parser's tree is walked against an allow-list, and no node may carry an argument that is not read. `nothing_lost`: the names
 and literals of the text are those of the predicate, so that nothing a parser is lenient about disappears in silence.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any, Final, cast
 
 from sqlglot import exp
@@ -28,10 +27,14 @@ from rolevend.policy.expression import (
     Or,
     Predicate,
     Range,
-    atoms,
+    TagReference,
+    Value,
 )
 from rolevend.policy.expression import render as render
-from rolevend.policy.vocabulary import ALLOWED, Source, Word, admit_text, admit_words
+from rolevend.policy.lossless import nothing_lost
+from rolevend.policy.moment import Clock, Moment, shifted
+from rolevend.policy.tautology import constant
+from rolevend.policy.vocabulary import ALLOWED, Source, Word, admit_text, admit_words, in_place, near_keyword
 
 MAXIMUM_LIST: Final = 1000
 MAXIMUM_ATTRIBUTE_NAME: Final = 253
@@ -69,7 +72,16 @@ def parse(text: str, field: str = "spec.rowFilter") -> Predicate:
     if tree is None:
         raise source.fault(0, "the row filter states nothing", ALLOWED)
     predicate = _Reader(source).predicate(cast("exp.Expression", tree))
-    _nothing_lost(source, words, predicate)
+    nothing_lost(source, words, predicate)
+    return _not_constant(source, predicate)
+
+
+def _not_constant(source: Source, predicate: Predicate) -> Predicate:
+    match constant(predicate):
+        case True:
+            raise source.fault(0, "this is true in every row that has a value", "join with AND what must all hold, or leave the filter out")
+        case False:
+            raise source.fault(0, "this is true in no row", "join with OR what may hold instead, and write the smaller bound first")
     return predicate
 
 
@@ -80,7 +92,7 @@ def _words(source: Source) -> Sequence[Word]:
     except TokenError as error:
         opened = max(source.text.rfind(mark) for mark in ("'", '"', "/*", "$", ""))
         raise source.fault(opened, "a quote or comment is opened and not closed", "close it; a quote inside a string is ''") from error
-    return [Word(token.token_type.name, token.text, source.text[token.start : token.end + 1], token.start) for token in tokens]
+    return in_place([Word(each.token_type.name, each.text, source.text[each.start : each.end + 1], each.start) for each in tokens])
 
 
 def _unreadable(source: Source, words: Sequence[Word], error: ParseError) -> Exception:
@@ -89,45 +101,10 @@ def _unreadable(source: Source, words: Sequence[Word], error: ParseError) -> Exc
     line, column = found.get("line") or 1, found.get("col") or 1
     offset = sum(len(each) + 1 for each in source.text.split("\n")[: line - 1]) + column
     word = next((word for word in words if word.end >= offset), words[-1])
-    return source.fault(word.start, f"this cannot be read as a condition near {word.raw[:40]}", ALLOWED)
-
-
-def _nothing_lost(source: Source, words: Sequence[Word], predicate: Predicate) -> None:
-    named = [word for word in words if word.is_name and not word.is_user_attr]
-    columns = [atom.column.name for atom in atoms(predicate)]
-    for word, column in zip_longest(named, columns):
-        if word is None or word.name != column:
-            place, shown = (0, "a name") if word is None else (word.start, word.raw[:40])
-            raise source.fault(place, f"{shown} has no meaning here", ALLOWED)
-    if list(_written(words)) != list(_read(predicate)):
-        raise source.fault(0, "this cannot be read as one condition without loss", ALLOWED)
-
-
-def _written(words: Sequence[Word]) -> Iterator[Literal]:
-    """The literals of the text, in its order."""
-    for before, word in zip((None, *words), words, strict=False):
-        if word.kind == "STRING":
-            yield Literal(word.text, quoted=True)
-        elif word.kind == "NUMBER":
-            yield Literal(f"{'-' if before is not None and before.kind == 'DASH' else ''}{word.text}", quoted=False)
-        elif word.kind in ("TRUE", "FALSE"):
-            yield Literal(word.kind.lower(), quoted=False)
-
-
-def _read(predicate: Predicate) -> Iterator[Literal]:
-    """The literals of the predicate, in the order in which its text has them."""
-    for atom in atoms(predicate):
-        match atom:
-            case Comparison(_, _, literal):
-                yield literal
-            case Membership(_, literals):
-                yield from literals
-            case Range(_, low, high):
-                yield from (low, high)
-            case AttributeMembership(_, attribute):
-                yield Literal(attribute, quoted=True)
-            case NullTest():
-                pass
+    near = near_keyword(word.raw) if word.is_name else None
+    return source.fault(
+        word.start, f"this cannot be read as a condition near {word.raw[:40]}", f"did you mean {near}?" if near else ALLOWED
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +112,7 @@ class _UserAttribute:
     key: str
 
 
-_Operand = ColumnReference | Literal | _UserAttribute
+_Operand = ColumnReference | Value | _UserAttribute
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +133,7 @@ class _Reader:
                 return self._membership(node)
             case exp.Between():
                 bounds = self._only(node, "this", "low", "high")
-                return Range(self._column(bounds["this"]), self._literal(bounds["low"]), self._literal(bounds["high"]))
+                return Range(self._column(bounds["this"]), self._value(bounds["low"]), self._value(bounds["high"]))
             case exp.Is():
                 return self._null_test(node)
             case exp.Column():
@@ -189,13 +166,16 @@ class _Reader:
     def _comparison(self, node: exp.Expression, operator: Operator) -> Predicate:
         sides = self._only(node, "this", "expression")
         match self._operand(sides["this"]), self._operand(sides["expression"]):
-            case ColumnReference() as column, Literal() as literal:
-                return Comparison(column, operator, literal)
-            case Literal() as literal, ColumnReference() as column:
-                return Comparison(column, _FLIPPED[operator], literal)
+            case ColumnReference() as column, (Literal() | Moment()) as value:
+                return Comparison(column, operator, value)
+            case ((Literal() | Moment() | _UserAttribute()), ColumnReference(tag=TagReference())):
+                raise self._fault(node, "col() stands on the right", "write it first: col('tag') = 'literal'")
+            case (Literal() | Moment()) as value, ColumnReference() as column:
+                return Comparison(column, _FLIPPED[operator], value)
             case (ColumnReference() as column, _UserAttribute(key)) | (_UserAttribute(key), ColumnReference() as column):
                 if operator is not Operator.EQUAL:
-                    way_out = f"write {column.name} IN (user_attr('{key}')) or NOT ({column.name} IN (user_attr('{key}')))"
+                    name = column.name if column.tag is None else "col('tag')"
+                    way_out = f"write {name} IN (user_attr('{key}')) or NOT ({name} IN (user_attr('{key}')))"
                     raise self._fault(node, f"user_attr() cannot be compared with {operator.value}: it has several values", way_out)
                 return AttributeMembership(column, key)
             case ColumnReference(), ColumnReference():
@@ -218,7 +198,7 @@ class _Reader:
         literals = tuple(member for member in members if isinstance(member, Literal))
         if len(literals) == len(members):
             return Membership(column, literals)
-        if any(isinstance(member, ColumnReference) for member in members):
+        if any(isinstance(member, ColumnReference | Moment) for member in members):
             raise self._fault(node, "an IN list holds literals only", "put a text in 'quotes'")
         raise self._fault(
             node, "user_attr() stands alone in its IN list", "join the tests: column IN ('a') OR column IN (user_attr('name'))"
@@ -236,13 +216,43 @@ class _Reader:
         match node:
             case exp.Column():
                 return self._column(node)
+            case exp.Anonymous() if node.name.lower() == "col":
+                return self._column(node)
             case exp.Anonymous():
                 return self._user_attribute(node)
             case exp.Null():
                 raise self._fault(node, "a comparison with NULL is never true", "write column IS NULL or column IS NOT NULL")
+        return self._value(node)
+
+    def _value(self, node: exp.Expression) -> Value:
+        match node:
+            case exp.CurrentTimestamp() | exp.CurrentDate():
+                return Moment(self._clock(node))
+            case exp.Sub() | exp.Add() if isinstance(node.this, exp.CurrentTimestamp | exp.CurrentDate):
+                sides = self._only(node, "this", "expression")
+                clock = self._clock(sides["this"])
+                moment = shifted(clock, self._span(sides["expression"], clock), back=isinstance(node, exp.Sub))
+                if isinstance(moment, str):
+                    raise self._fault(node, *moment.split("; ", 1))
+                return moment
         return self._literal(node)
 
+    def _clock(self, node: exp.Expression) -> Clock:
+        self._only(node)
+        return Clock.TODAY if isinstance(node, exp.CurrentDate) else Clock.NOW
+
+    def _span(self, node: exp.Expression, clock: Clock) -> str:
+        match node:
+            case exp.Interval(this=exp.Literal(is_string=True) as number):
+                unit = node.args.get("unit")
+                return f"{number.name} {unit.name}" if unit is not None else number.name
+            case exp.Literal(is_string=False) if clock is Clock.TODAY:
+                return f"{node.name} days"
+        raise self._fault(node, f"{clock.value} is moved by a span of time", "write interval '30 days'")
+
     def _column(self, node: exp.Expression) -> ColumnReference:
+        if isinstance(node, exp.Anonymous) and node.name.lower() == "col":
+            return ColumnReference("", tag=self._tag(node))
         if not isinstance(node, exp.Column):
             raise self._fault(node, "a test begins with a column", "write column = 'literal', a column's name without parentheses")
         name = self._only(node, "this")["this"]
@@ -262,6 +272,14 @@ class _Reader:
                 raise self._fault(node, "a column stands where a literal is expected", "put a text in 'quotes'")
         raise self._refused(node)
 
+    def _tag(self, node: exp.Anonymous) -> TagReference:
+        match node.expressions:
+            case [exp.Literal(is_string=True) as key] if key.name:
+                return TagReference(key.name)
+            case [exp.Literal(is_string=True) as key, exp.Literal(is_string=True) as value] if key.name and value.name:
+                return TagReference(key.name, value.name)
+        raise self._fault(node, "col takes a tag's key, or its key and value", "write col('key') or col('key', 'value')")
+
     def _user_attribute(self, node: exp.Anonymous) -> _UserAttribute:
         match node.expressions:
             case [exp.Literal(is_string=True) as key] if 0 < len(key.name) <= MAXIMUM_ATTRIBUTE_NAME:
@@ -278,6 +296,8 @@ class _Reader:
     def _refused(self, node: exp.Expression) -> Exception:
         if isinstance(node, exp.Paren):
             return self._fault(node, "parentheses go around conditions, not around a column or a literal", "remove them")
+        if isinstance(node, exp.Anonymous) and node.name.lower() == "col":
+            return self._fault(node, "col('tag') stands alone", "compare it: col('tag') = 'literal'")
         if isinstance(node, exp.Anonymous):
             return self._fault(node, "user_attr() is not allowed here", "write column IN (user_attr('name'))")
         name = node.sql_name() if isinstance(node, exp.Func) else node.key.upper()

@@ -6,7 +6,8 @@ stand, with a way out, and what is left is small enough for recursive code.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from itertools import pairwise
 from typing import Final
 from unicodedata import category
@@ -17,7 +18,7 @@ MAXIMUM_LENGTH: Final = 4096
 MAXIMUM_DEPTH: Final = 32
 MAXIMUM_TESTS: Final = 200
 
-ALLOWED: Final = "allowed are = <> < <= > >=, IN, BETWEEN, IS NULL, AND, OR, NOT and user_attr('name')"
+ALLOWED: Final = "allowed are = <> < <= > >=, IN, BETWEEN, IS NULL, AND, OR, NOT, user_attr('name'), col('tag') and now()"
 
 _CAST = ("casts are not allowed in a row filter", "write the plain literal, '2024-01-31': it is read as the column's own type")
 _ARITHMETIC = ("arithmetic is not allowed in a row filter", "compare the column itself with a literal")
@@ -40,6 +41,7 @@ _REFUSED: dict[tuple[str, ...], tuple[str, str]] = {
         *("BYTE_STRING", "BIT_STRING", "HEX_STRING", "HEREDOC_STRING"),
         *("NATIONAL_STRING", "UNICODE_STRING", "RAW_STRING"),
     ): _STRING,
+    ("CURRENT_TIMESTAMP", "LOCALTIMESTAMP", "CURRENT_DATETIME"): ("the clock has one name in a row filter", "write now()"),
     ("SEMICOLON",): ("a row filter is one condition", "remove the ; and what follows it"),
     ("CASE",): ("CASE is not allowed in a row filter", "combine conditions with AND, OR and NOT"),
     ("COLLATE",): ("COLLATE is not allowed in a row filter", "leave it out: the column's own collation holds"),
@@ -47,9 +49,11 @@ _REFUSED: dict[tuple[str, ...], tuple[str, str]] = {
 }
 _REFUSAL = {kind: refusal for kinds, refusal in _REFUSED.items() for kind in kinds}
 _SPELLINGS = {"EQ": ("=",), "NEQ": ("<>", "!="), "LT": ("<",), "LTE": ("<=",), "GT": (">",), "GTE": (">=",)}
-_KEYWORDS = frozenset({"AND", "OR", "NOT", "IN", "BETWEEN", "IS", "NULL", "TRUE", "FALSE"})
+_KEYWORDS = frozenset({"AND", "OR", "NOT", "IN", "BETWEEN", "IS", "NULL", "TRUE", "FALSE", "CURRENT_DATE"})
+_PLACED = frozenset({"FUNCTION", "SHIFT", "SPAN"})
 _PUNCTUATION = frozenset({"L_PAREN", "R_PAREN", "COMMA"})
 _OPERAND_ENDS = frozenset({"STRING", "NUMBER", "TRUE", "FALSE", "NULL", "R_PAREN"})
+_FUNCTIONS = {"user_attr": "user_attr('name')", "col": "col('tag')", "now": "now()"}
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories of control characters. Cf turns text round: what a reviewer saw would not be what runs."""
 _BARE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -71,7 +75,8 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class Word:
     kind: str
-    """The tokenizer's name of it: `VAR`, `IDENTIFIER`, `STRING`, `NUMBER`, `L_PAREN`, or a keyword."""
+    """The tokenizer's name of it: `VAR`, `IDENTIFIER`, `STRING`, `NUMBER`, `L_PAREN`, or a keyword; in its place `FUNCTION`, `SHIFT`
+    for the sign after a clock, `SPAN` for `interval` after that sign."""
     text: str
     """Without quotes."""
     raw: str
@@ -85,7 +90,7 @@ class Word:
     @property
     def is_name(self) -> bool:
         """Whether it can be a column's name: quoted, or a bare word that this language gives no meaning."""
-        if self.kind in _KEYWORDS or self.kind in _REFUSAL or self.kind == "STRING":
+        if self.kind in _KEYWORDS or self.kind in _PLACED or self.kind in _REFUSAL or self.kind == "STRING":
             return False
         return self.kind == "IDENTIFIER" or _BARE_NAME.fullmatch(self.raw) is not None
 
@@ -95,8 +100,25 @@ class Word:
         return self.text if self.kind == "IDENTIFIER" else self.raw.lower()
 
     @property
-    def is_user_attr(self) -> bool:
-        return self.kind == "VAR" and self.name == "user_attr"
+    def is_clock(self) -> bool:
+        return self.kind == "CURRENT_DATE" or (self.kind == "FUNCTION" and self.name == "now")
+
+
+def in_place(words: Sequence[Word]) -> list[Word]:
+    """The words, each with the kind that it has where it stands: `now` is a function before a parenthesis, and else a name."""
+    placed: list[Word] = []
+    for word, after in zip(words, (*words[1:], None), strict=False):
+        before = placed[-1].kind if placed else ""
+        called = after is not None and after.kind == "L_PAREN"
+        kind = word.kind
+        if kind == "VAR" and word.name in _FUNCTIONS and (called or word.name == "user_attr"):
+            kind = "FUNCTION"
+        elif kind in ("DASH", "PLUS") and (before == "CURRENT_DATE" or (before == "R_PAREN" and len(placed) > 2 and placed[-3].is_clock)):
+            kind = "SHIFT"
+        elif kind == "INTERVAL" and before == "SHIFT" and after is not None and after.kind == "STRING":
+            kind = "SPAN"
+        placed.append(replace(word, kind=kind))
+    return placed
 
 
 def admit_text(source: Source) -> None:
@@ -128,7 +150,7 @@ def _only_spaces_between(source: Source, words: Sequence[Word]) -> None:
 
 def _admit(source: Source, before: Word | None, word: Word, after: Word | None) -> None:
     kind, shown = word.kind, word.raw[:40]
-    if kind in _KEYWORDS or kind in _PUNCTUATION:
+    if kind in _KEYWORDS or kind in _PUNCTUATION or kind in _PLACED:
         if kind == "COMMA" and (after is None or after.kind in ("COMMA", "R_PAREN")):
             raise source.fault(word.start, "a value is missing after the comma", "remove the comma or add the value")
         return
@@ -151,8 +173,15 @@ def _admit(source: Source, before: Word | None, word: Word, after: Word | None) 
         raise source.fault(before.start, "columns are named alone, without table or schema", f"remove {before.raw[:40]} and the dot")
     elif not word.is_name or (kind == "IDENTIFIER" and not _plainly_quoted(word, '"')):
         raise source.fault(word.start, f"{shown} is not allowed in a row filter", ALLOWED)
-    elif after is not None and after.kind == "L_PAREN" and not word.is_user_attr:
-        raise source.fault(word.start, f"function {shown}() is not allowed in a row filter", "compare the column itself with a literal")
+    elif after is not None and after.kind == "L_PAREN":
+        near = next((_FUNCTIONS[name] for name in get_close_matches(word.name, _FUNCTIONS, n=1, cutoff=0.7)), None)
+        way_out = f"did you mean {near}?" if near else "compare the column itself with a literal"
+        raise source.fault(word.start, f"function {shown}() is not allowed in a row filter", way_out)
+
+
+def near_keyword(word: str) -> str | None:
+    """The word of this language that `word` was probably meant to be."""
+    return next(iter(get_close_matches(word.upper(), _KEYWORDS - {word.upper()}, n=1, cutoff=0.65)), None)
 
 
 def _admit_string(source: Source, before: Word | None, word: Word) -> None:

@@ -132,8 +132,8 @@ class AccessPolicySpec(Part):
     """The columns it grants. Others are not there for the agent. Required, so that `*` is a choice."""
     row_filter: Expression | None = None
     """A condition in SQL on the columns of each table, true for the rows to show: `country IN (user_attr('countries'))`.
-    Comparisons, IN, BETWEEN, IS NULL, AND, OR, NOT, literals and user_attr; a user without the attribute gets no row. Without
-    a filter every row is shown."""
+    Comparisons, IN, BETWEEN, IS NULL, AND, OR, NOT, literals, `user_attr('key')`, `col('tag')`, `now() - interval '30 days'` and
+    `current_date - 30`; a user without the attribute gets no row. Without a filter every row is shown."""
     masks: Annotated[tuple[MaskRule, ...], Field(max_length=64), KeyedBy(("name",))] = ()
     """How granted columns are shown. A column that no rule is for is shown as it is."""
 

@@ -4,8 +4,8 @@ User attributes are never in the text: `rolevend.attr('key')` reads them from th
 sub-select, so once per query. Where an attribute is missing, or a value of it cannot be compared with the column, it is NULL.
 """
 
-from collections.abc import Callable, Sequence
-from typing import assert_never
+from collections.abc import Callable, Mapping, Sequence
+from typing import LiteralString, assert_never
 
 from psycopg import sql
 
@@ -18,15 +18,27 @@ from rolevend.policy.expression import (
     ColumnReference,
     Comparison,
     Condition,
-    Literal,
     Membership,
     Not,
     NullTest,
     Or,
     Predicate,
     Range,
+    Value,
     atoms,
 )
+from rolevend.policy.moment import Clock, Moment, Span
+
+_PARTS: Mapping[Span, LiteralString] = {
+    Span.SECOND: "secs",
+    Span.MINUTE: "mins",
+    Span.HOUR: "hours",
+    Span.DAY: "days",
+    Span.WEEK: "weeks",
+    Span.MONTH: "months",
+    Span.YEAR: "years",
+}
+"""The names that make_interval has for them."""
 
 Naming = Callable[[str], sql.Composable]
 """How a column is written: bare in a policy, `t."column"` in a view."""
@@ -86,10 +98,30 @@ def predicate_text(predicate: Predicate, naming: Naming) -> sql.Composable:
             assert_never(predicate)
 
 
-def literal_text(literal: Literal, column: ColumnReference) -> sql.Composable:
+def literal_text(literal: Value, column: ColumnReference) -> sql.Composable:
     if column.family is Family.OTHER:
         raise InvalidInput("", f"column {column.name} cannot be compared: PostgreSQL type {column.native_type}")
+    if isinstance(literal, Moment):
+        return _moment(literal, column.family)
     return sql.SQL("{}::{}").format(sql.Literal(literal.text), type_name(comparison_type(column.family, column.native_type)))
+
+
+def _moment(moment: Moment, family: Family) -> sql.Composable:
+    """Once per query, in UTC: what the session has for a time zone would move days, and months, too. Not now(), which stands
+    still in a transaction; not clock_timestamp(), which is volatile: a view with it is not flattened."""
+    text: sql.Composable = sql.SQL("statement_timestamp() AT TIME ZONE 'UTC'")
+    if moment.clock is Clock.TODAY:
+        text = sql.SQL("date_trunc('day', {})").format(text)
+    if moment.amount:
+        part = sql.SQL(_PARTS[moment.span])
+        text = sql.SQL("{} + make_interval({} => {})").format(text, part, sql.Literal(moment.amount))
+    match family:
+        case Family.DATE:
+            return sql.SQL("(SELECT ({})::date)").format(text)
+        case Family.TIMESTAMP_TZ:
+            return sql.SQL("(SELECT ({}) AT TIME ZONE 'UTC')").format(text)
+        case _:
+            return sql.SQL("(SELECT {})").format(text)
 
 
 def _joined(word: str, parts: Sequence[Predicate], naming: Naming) -> sql.Composable:

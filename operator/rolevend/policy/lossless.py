@@ -1,0 +1,66 @@
+"""The last gate of a row filter: the names, literals and moments of its text are those of the predicate that was read from it.
+
+It looks at words, and knows no parser: what a parser is lenient about cannot disappear in silence.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+from rolevend.policy.expression import AttributeMembership, Comparison, Literal, Membership, NullTest, Predicate, Range, Value, atoms
+from rolevend.policy.moment import Clock, Moment, shifted
+from rolevend.policy.vocabulary import ALLOWED, Source, Word
+
+
+def nothing_lost(source: Source, words: Sequence[Word], predicate: Predicate) -> None:
+    named = [word for word in words if word.is_name]
+    columns = [atom.column.name for atom in atoms(predicate) if atom.column.tag is None]
+    for word, column in zip_longest(named, columns):
+        if word is None or word.name != column:
+            place, shown = (0, "a name") if word is None else (word.start, word.raw[:40])
+            raise source.fault(place, f"{shown} has no meaning here", ALLOWED)
+    if list(_written(words)) != list(_read(predicate)):
+        raise source.fault(0, "this cannot be read as one condition without loss", ALLOWED)
+
+
+def _written(words: Sequence[Word]) -> Iterator[Value | str]:
+    """The literals of the text, in its order."""
+    for place, (before, word) in enumerate(zip((None, *words), words, strict=False)):
+        if word.is_clock:
+            yield _moment_at(words[place:])
+        elif before is not None and before.kind in ("SHIFT", "SPAN"):
+            continue  # belongs to the clock before it
+        elif word.kind == "STRING":
+            yield Literal(word.text, quoted=True)
+        elif word.kind == "NUMBER":
+            yield Literal(f"{'-' if before is not None and before.kind == 'DASH' else ''}{word.text}", quoted=False)
+        elif word.kind in ("TRUE", "FALSE"):
+            yield Literal(word.kind.lower(), quoted=False)
+
+
+def _moment_at(words: Sequence[Word]) -> Moment | str:
+    """The moment that these words begin with."""
+    clock = Clock.TODAY if words[0].kind == "CURRENT_DATE" else Clock.NOW
+    match words[1:] if clock is Clock.TODAY else words[3:]:
+        case [Word(kind="SHIFT", raw=sign), Word(kind="SPAN"), Word(text=span), *_]:
+            return shifted(clock, span, back=sign == "-")
+        case [Word(kind="SHIFT", raw=sign), Word(kind="NUMBER", text=days), *_]:
+            return shifted(clock, f"{days} days", back=sign == "-")
+    return Moment(clock)
+
+
+def _read(predicate: Predicate) -> Iterator[Value]:
+    """The literals of the predicate, in the order in which its text has them."""
+    for atom in atoms(predicate):
+        if atom.column.tag is not None:
+            yield from (Literal(text, quoted=True) for text in (atom.column.tag.key, atom.column.tag.value) if text is not None)
+        match atom:
+            case Comparison(_, _, literal):
+                yield literal
+            case Membership(_, literals):
+                yield from literals
+            case Range(_, low, high):
+                yield from (low, high)
+            case AttributeMembership(_, attribute):
+                yield Literal(attribute, quoted=True)
+            case NullTest():
+                pass
