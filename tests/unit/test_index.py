@@ -193,3 +193,31 @@ def test_policies_and_tables_stand_in_one_order():
 
     assert [str(each.id) for each in index.policies] == [str(each.policy) for each in index.reports] == ["domain/b", "z/a"]
     assert [each.id for each in index.tables] == [PAYMENTS.id, PEOPLE.id, STAFF.id]
+
+
+def by_tag(**tags: str) -> MaskRule:
+    return MaskRule("secret", ColumnSelector(tags=tagged(**tags)), Hash())
+
+
+def test_a_policy_that_masks_by_a_tag_of_no_column_grants_nothing_until_one_carries_it():
+    """Which columns its author meant cannot be known, and in clear they must not be: the TagBinding may be on its way."""
+    one, untagged = policy(masks=(by_tag(pii="ssn"),)), table("claims.people", column("id", Family.INTEGER), column("ssn"))
+
+    assert granted(one, untagged, PAYMENTS) == {}
+    (problem,) = report(one, untagged, PAYMENTS).problems
+    assert problem.field == "spec.masks[secret]"
+    assert "a TagBinding must say which columns they are" in problem.message
+    assert granted(one, PEOPLE, PAYMENTS)["claims.people"]["ssn"] == Hash()
+    assert set(granted(one, PEOPLE, PAYMENTS)) == {"claims.people", "claims.payments"}
+
+
+def test_a_tag_of_another_schema_does_not_count():
+    elsewhere = table("hr.people", column("ssn", Family.TEXT, SSN))
+
+    assert granted(policy(masks=(by_tag(pii="ssn"),)), PAYMENTS, elsewhere) == {}
+
+
+def test_a_mask_of_a_column_that_is_not_granted_keeps_nothing_back():
+    one = policy(columns=ColumnSelector(names=("id",)), masks=(by_tag(pii="ssn"),))
+
+    assert granted(one, PEOPLE) == {"claims.people": {"id": Clear()}}

@@ -15,7 +15,7 @@ from rolevend.policy.expression import AttributeMembership, Condition, atoms, at
 from rolevend.policy.mask import Mask
 from rolevend.policy.requirement import RequirementOperator, values_under
 from rolevend.policy.selection import SelectedColumn, column_choice, table_test
-from rolevend.policy.statement import Policy, Requirement
+from rolevend.policy.statement import MaskRule, Policy, Requirement
 from rolevend.policy.unknown import Vocabulary, unknown_tags
 
 
@@ -122,7 +122,8 @@ def compile_policies(catalog: Catalog, policies: Iterable[Policy]) -> Index:
 
 
 def _compile(tables: tuple[Table, ...], policy: Policy, vocabulary: Vocabulary) -> tuple[CompiledPolicy, PolicyReport]:
-    selects, choose, filter_of = table_test(policy), column_choice(policy), _filters(policy)
+    applied: set[str] = set()
+    selects, choose, filter_of = table_test(policy), column_choice(policy, applied), _filters(policy)
     problems: list[Problem] = []
     fallbacks: list[MaskFallback] = []
     by_demands: dict[tuple[tuple[Demand, ...], tuple[Tie, ...]], list[tuple[int, Grant]]] = {}
@@ -139,6 +140,10 @@ def _compile(tables: tuple[Table, ...], policy: Policy, vocabulary: Vocabulary) 
                 by_demands.setdefault((_demands(condition), _ties(policy, table)), []).append((place, grant))
             case None:
                 pass
+    idle = [rule for rule in policy.masks if rule.columns.tags and rule.name not in applied] if by_demands else []
+    if idle:  # which columns it is for cannot be known, so no column can be shown
+        by_demands, fallbacks = {}, []
+        problems += (Problem(None, f"spec.masks[{rule.name}]", _masks_nothing(rule)) for rule in idle)
     granted = sum(map(len, by_demands.values()))
     if not granted and not problems:
         problems.append(Problem(None, "spec.tables", _nothing_selected(policy)))
@@ -197,6 +202,13 @@ def _fallbacks(table: TableId, column: Column, choice: SelectedColumn) -> Iterat
     for mask in choice.dropped:
         shown = f"column {column.name} of {table} is {column.native_type}, which cannot show {type(mask).__name__}: it is NULL instead"
         yield MaskFallback(table, column.name, mask, shown)
+
+
+def _masks_nothing(rule: MaskRule) -> str:
+    return (
+        f"spec.masks[{rule.name}]: no column of the tables carries the tags that it masks by, so nothing is granted: "
+        "a TagBinding must say which columns they are, or the rule must go"
+    )
 
 
 def _nothing_selected(policy: Policy) -> str:

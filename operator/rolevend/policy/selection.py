@@ -36,8 +36,9 @@ def table_test(policy: Policy) -> Callable[[Table], bool]:
     return selects
 
 
-def column_choice(policy: Policy) -> Callable[[Column], SelectedColumn | None]:
-    """What the policy shows of a column: None where it does not select it, else the mask that shows least of those that match."""
+def column_choice(policy: Policy, applied: set[str]) -> Callable[[Column], SelectedColumn | None]:
+    """What the policy shows of a column: None where it does not select it, else the mask that shows least of those that match.
+    `applied` collects the names of the rules that are for any column that was asked for, granted or not."""
     selected = _column_test(policy.columns, unknown=False)
     # By name, so that of two masks that show as little as each other the rule that sorts first holds.
     rules = [(_column_test(rule.columns, unknown=True), rule) for rule in sorted(policy.masks, key=lambda rule: rule.name)]
@@ -46,7 +47,9 @@ def column_choice(policy: Policy) -> Callable[[Column], SelectedColumn | None]:
     def choose(column: Column) -> SelectedColumn | None:
         key = (column.name, column.tags, column.family)
         if key not in answers:
-            answers[key] = _choice([rule for applies, rule in rules if applies(column)], column.family) if selected(column) else None
+            here = [rule for applies, rule in rules if applies(column)]
+            applied.update(rule.name for rule in here)
+            answers[key] = _choice(here, column.family) if selected(column) else None
         return answers[key]
 
     return choose
