@@ -5,7 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from rolevend.errors import InvalidInput
 from rolevend.plan import Cell
+from rolevend.platforms.base import Secret
+from rolevend.platforms.postgres.hash_key import salt_of, share
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.pattern import admit
 from tests.conformance.bench import PostgresBench, equal, profile, shape, vended
@@ -153,6 +156,30 @@ def test_equal_values_have_equal_hashes_whatever_their_type(bench: PostgresBench
     expected = bench.value(f"SELECT encode(sha256(decode('{salt}', 'hex') || convert_to('é☃', 'UTF8')), 'hex')")
     assert first == (expected, expected)
     assert second[0] != second[1]
+
+
+PEOPLE = "1e2e7c0f9d7d5b6c0a3f4e8b1d2c3a4f5061728394a5b6c7d8e9fa0b1c2d3e4f"
+EXPECTED_HASH = "a08c559fe7746fb13c4947ec4ee6a3cba7db80cbd353f0b80e7b297b108f3251"
+
+
+def test_platforms_of_one_key_domain_hash_equal_values_equally(bench: PostgresBench):
+    """The expected hash is a constant, so it is the same on every version and under either way to install."""
+    table = bench.table([("c", "text")], [["é☃"]])
+    _, credential = vended(bench.platform, profile(shape(table, masks={"c": Hash()})))
+    session = bench.log_in(credential)
+    own = session.rows("SELECT c FROM items")
+    with bench.administrator() as administrator:
+        share(administrator, "people", Secret(PEOPLE))
+        assert session.rows("SELECT c FROM items") == [(EXPECTED_HASH,)] != own
+        assert bench.platform.facts().hash_key_domain == "people"
+        assert share(administrator, "others", Secret(PEOPLE)) == "people"
+        assert session.rows("SELECT c FROM items") not in ([(EXPECTED_HASH,)], own)
+
+
+@pytest.mark.parametrize(("domain", "key"), [("People", PEOPLE), ("", PEOPLE), ("people", "short"), ("a" * 64, PEOPLE)])
+def test_a_key_that_could_be_guessed_or_has_no_name_is_refused(domain: str, key: str):
+    with pytest.raises(InvalidInput):
+        salt_of(domain, Secret(key))
 
 
 @pytest.mark.parametrize("kind", ["smallint", "integer", "bigint", "numeric", "real", "double precision"])

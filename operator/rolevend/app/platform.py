@@ -18,6 +18,7 @@ from rolevend.platforms.postgres import install as run_plan
 from rolevend.platforms.postgres import plan as make_plan
 from rolevend.platforms.postgres.catalog import seen_by
 from rolevend.platforms.postgres.connections import Connection
+from rolevend.platforms.postgres.hash_key import share
 from rolevend.resources import DataPlatform, parse, values
 from rolevend.resources.catalog_file import catalog_text
 
@@ -56,6 +57,17 @@ def catalog(manifest: Path, dsn: str, *, as_json: bool) -> tuple[str, int]:
     with _administrator(platform, dsn) as connection:
         found = seen_by(connection, options.programmer, options.schemas)
     return catalog_text(PlatformName(platform.name), found, "json" if as_json else "yaml"), len(found.tables)
+
+
+def share_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> str | None:
+    """Lets the database hash with the key in this file, as every other of the domain; answers the domain that it had."""
+    platform = read(manifest)
+    try:
+        secret = Secret(key.read_text(encoding="ascii").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(str(key), "cannot be read as text in ASCII") from error
+    with _administrator(platform, dsn) as connection:
+        return share(connection, domain, secret)
 
 
 def read(manifest: Path) -> DataPlatform:

@@ -98,6 +98,27 @@ def platform_catalog(manifest: Path, dsn: str, output: Path) -> None:
     click.echo(f"{tables} tables in {output}", err=True)
 
 
+@platform.command("hash-key")
+@_MANIFEST
+@_DSN
+@click.option("--domain", required=True, help="The name of the key: databases of one domain hash equal values equally.")
+@click.option(
+    "--key",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with the key, at least 32 characters, the same for every database of the domain.",
+)
+def platform_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> None:
+    """Let the mask Hash use the key of a domain, so that hashed columns can be joined with those of other databases.
+
+    From then on every hash is another one than before, also for roles that live.
+    """
+    from rolevend.app.platform import share_hash_key
+
+    before = share_hash_key(manifest, dsn, domain, key)
+    click.echo(f"hashes are those of domain {domain} now, and were {f'those of {before}' if before else 'its own'} before")
+
+
 @platform.command("attest")
 @click.argument("name")
 @options.kubeconfig()

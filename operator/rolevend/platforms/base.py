@@ -162,6 +162,8 @@ class ServerFacts:
     limitations: tuple[str, ...] = ()
     """What this platform or its installation lacks, one sentence each."""
     install_mode: InstallMode = InstallMode.SUPERUSER
+    hash_key_domain: str | None = None
+    """Platforms with one such name hash equal values equally; None: this one's hashes are its own."""
 
 
 class Outcome(enum.StrEnum):

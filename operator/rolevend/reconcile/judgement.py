@@ -111,6 +111,7 @@ def _platform_counts(state: PlatformState) -> Body:
     if state.facts is not None:
         counts |= {"serverVersion": state.facts.version, "limitations": list(state.facts.limitations)}
         counts |= {"serverIdentifier": state.facts.identifier, "installMode": state.facts.install_mode.value}
+        counts |= {"hashKeyDomain": state.facts.hash_key_domain} if state.facts.hash_key_domain else {}
     if state.attestation is not None:
         counts["attestation"] = body(state.attestation)
     if state.catalog is not None:

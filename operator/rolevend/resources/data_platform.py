@@ -198,6 +198,9 @@ class DataPlatformStatus(Status):
     """What the server says of itself."""
     install_mode: Literal["Superuser", "Managed"] | None = None
     """By which rights rolevend was installed there. `Managed` is without a superuser, and then `limitations` say what that leaves open."""
+    hash_key_domain: Label | None = None
+    """Platforms with one such name hash equal values equally, so that columns with the mask `Hash` can be joined across them.
+    Without it, hashes of this platform are its own."""
     table_count: Count | None = None
     """How many tables the schemas of all domains hold."""
     attestation: Attestation | None = None

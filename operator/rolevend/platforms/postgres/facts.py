@@ -27,7 +27,8 @@ def facts_of(connection: Connection, tls: TlsMode) -> ServerFacts:
     _reject_others(connection)
     row = connection.execute(query("facts"), {}).fetchone()
     assert row is not None  # noqa: S101 - an aggregate has one row
-    version, identifier, installed, by_superuser, may_trigger, has_trigger, ends_all, swept, prepared, strays, blind, watched, files = row
+    version, identifier, installed, by_superuser, may_trigger, has_trigger, ends_all, swept, *others = row
+    prepared, strays, blind, watched, files, domain = others
     if installed is None or installed < VERSION:
         raise PlatformUnavailable(f"cannot vend here: {NOT_INSTALLED}")
     mode = InstallMode.SUPERUSER if by_superuser else InstallMode.MANAGED
@@ -53,7 +54,7 @@ def facts_of(connection: Connection, tls: TlsMode) -> ServerFacts:
         (tls in _UNPROTECTED, _UNPROTECTED.get(tls, "")),
         (bool(strays), f"roles that look vended and have no lease: {some(strays)}; drop them by hand"),
     ]
-    return ServerFacts(version, identifier, tuple(text for holds, text in limitations if holds), mode)
+    return ServerFacts(version, identifier, tuple(text for holds, text in limitations if holds), mode, domain)
 
 
 def _public(connection: Connection, mode: InstallMode) -> Iterator[str]:

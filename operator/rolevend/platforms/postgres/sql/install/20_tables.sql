@@ -82,6 +82,9 @@ CREATE TABLE IF NOT EXISTS rolevend.salt (
     salt bytea NOT NULL
 );
 
+-- domain: the name under which several databases were given one secret, so that their hashes can be joined; NULL: it is this one's alone.
+ALTER TABLE rolevend.salt ADD COLUMN IF NOT EXISTS domain text;
+
 INSERT INTO rolevend.salt (salt)
 VALUES (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
 ON CONFLICT DO NOTHING;

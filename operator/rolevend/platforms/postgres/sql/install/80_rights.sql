@@ -9,6 +9,9 @@ GRANT EXECUTE ON FUNCTION rolevend.attr, rolevend.live TO rv_connect;
 
 GRANT SELECT ON rolevend.salt TO rv_template;
 
+-- The name of the key, not the key.
+GRANT SELECT (domain) ON rolevend.salt TO :"vendor", :"programmer";
+
 -- The vendor: vends, ends, looks. It holds no other right in this database.
 GRANT EXECUTE ON FUNCTION
     rolevend.vend, rolevend.vend_many, rolevend.close, rolevend.close_many, rolevend.finish, rolevend.finish_many,

@@ -23,6 +23,7 @@ SELECT current_setting('server_version'),
                                    AND (x = 0 OR pg_has_role(r.oid, x, 'USAGE')))
               ORDER BY 1),
        current_setting('track_activities')::boolean,
-       has_parameter_privilege('rv_owner', 'temp_file_limit', 'SET')
+       has_parameter_privilege('rv_owner', 'temp_file_limit', 'SET'),
+       (SELECT s.domain FROM rolevend.salt AS s)
   FROM (SELECT max(version) AS version FROM rolevend.version) AS v
  CROSS JOIN (SELECT oid, rolsuper FROM pg_roles WHERE rolname = 'rv_owner') AS o
