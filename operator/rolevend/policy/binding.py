@@ -20,6 +20,7 @@ from rolevend.policy.expression import (
     Or,
     Predicate,
     Range,
+    TaggedColumn,
     TagReference,
     Value,
 )
@@ -74,17 +75,17 @@ def _bound(atom: Atom, found: Column, field: str) -> Predicate:
 
 def candidates(table: Table, reference: ColumnReference) -> tuple[Column, ...]:
     """The columns that an unbound reference can mean: it means one only where there is exactly one."""
-    tag = reference.tag
-    if tag is None:
+    if not isinstance(reference, TaggedColumn):
         return tuple(column for column in table.columns if column.name == reference.name)
+    tag = reference.tag
     return tuple(column for column in table.columns if any(each.key == tag.key and tag.value in (None, each.value) for each in column.tags))
 
 
 def _found(table: Table, reference: ColumnReference, field: str) -> Column:
-    match candidates(table, reference), reference.tag:
+    match candidates(table, reference), reference:
         case (column,), _:
             return column
-        case columns, TagReference(key, value):
+        case columns, TaggedColumn(tag=TagReference(key, value)):
             tag = key if value is None else f"{key}={value}"
             if columns:
                 names = ", ".join(column.name for column in columns[:8])

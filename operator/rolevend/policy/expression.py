@@ -5,7 +5,7 @@ SQL's three-valued logic holds; at the top NULL counts as false.
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from rolevend.catalog import Family
@@ -20,6 +20,11 @@ class Operator(enum.Enum):
     GREATER = ">"
     GREATER_OR_EQUAL = ">="
 
+    @property
+    def flipped(self) -> "Operator":
+        """With its sides exchanged."""
+        return Operator(self.value.translate({ord("<"): ">", ord(">"): "<"}) if self is not Operator.NOT_EQUAL else self.value)
+
 
 @dataclass(frozen=True, slots=True)
 class TagReference:
@@ -32,14 +37,18 @@ class TagReference:
 
 @dataclass(frozen=True, slots=True)
 class ColumnReference:
-    """Unbound it has a name or a tag. `family` and `native_type` are filled in when the predicate is bound to a table; unbound they
-    are OTHER and empty."""
+    """`family` and `native_type` are filled in when the predicate is bound to a table; unbound they are OTHER and empty."""
 
     name: str
     family: Family = Family.OTHER
     native_type: str = ""
-    tag: TagReference | None = None
-    """Never there once it is bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedColumn(ColumnReference):
+    """A column that has no name before the predicate is bound."""
+
+    tag: TagReference = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +181,7 @@ def _part(predicate: Predicate) -> str:
 
 
 def _name(column: ColumnReference) -> str:
-    if column.tag is not None:
+    if isinstance(column, TaggedColumn):
         return f"col({', '.join(_quoted(part) for part in (column.tag.key, column.tag.value) if part is not None)})"
     return '"' + column.name.replace('"', '""') + '"'
 

@@ -6,14 +6,25 @@ It looks at words, and knows no parser: what a parser is lenient about cannot di
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from rolevend.policy.expression import AttributeMembership, Comparison, Literal, Membership, NullTest, Predicate, Range, Value, atoms
+from rolevend.policy.expression import (
+    AttributeMembership,
+    Comparison,
+    Literal,
+    Membership,
+    NullTest,
+    Predicate,
+    Range,
+    TaggedColumn,
+    Value,
+    atoms,
+)
 from rolevend.policy.moment import Clock, Moment, shifted
 from rolevend.policy.vocabulary import ALLOWED, Source, Word
 
 
 def nothing_lost(source: Source, words: Sequence[Word], predicate: Predicate) -> None:
     named = [word for word in words if word.is_name]
-    columns = [atom.column.name for atom in atoms(predicate) if atom.column.tag is None]
+    columns = [atom.column.name for atom in atoms(predicate) if not isinstance(atom.column, TaggedColumn)]
     for word, column in zip_longest(named, columns):
         if word is None or word.name != column:
             place, shown = (0, "a name") if word is None else (word.start, word.raw[:40])
@@ -51,7 +62,7 @@ def _moment_at(words: Sequence[Word]) -> Moment | str:
 def _read(predicate: Predicate) -> Iterator[Value]:
     """The literals of the predicate, in the order in which its text has them."""
     for atom in atoms(predicate):
-        if atom.column.tag is not None:
+        if isinstance(atom.column, TaggedColumn):
             yield from (Literal(text, quoted=True) for text in (atom.column.tag.key, atom.column.tag.value) if text is not None)
         match atom:
             case Comparison(_, _, literal):

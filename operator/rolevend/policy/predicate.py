@@ -27,13 +27,14 @@ from rolevend.policy.expression import (
     Or,
     Predicate,
     Range,
+    TaggedColumn,
     TagReference,
     Value,
 )
 from rolevend.policy.expression import render as render
 from rolevend.policy.lossless import nothing_lost
 from rolevend.policy.moment import Clock, Moment, shifted
-from rolevend.policy.tautology import constant
+from rolevend.policy.tautology import tells_rows_apart
 from rolevend.policy.vocabulary import ALLOWED, Source, Word, admit_text, admit_words, in_place, near_keyword
 
 MAXIMUM_LIST: Final = 1000
@@ -46,14 +47,6 @@ _OPERATORS: dict[type[exp.Expression], Operator] = {
     exp.LTE: Operator.LESS_OR_EQUAL,
     exp.GT: Operator.GREATER,
     exp.GTE: Operator.GREATER_OR_EQUAL,
-}
-_FLIPPED = {
-    Operator.EQUAL: Operator.EQUAL,
-    Operator.NOT_EQUAL: Operator.NOT_EQUAL,
-    Operator.LESS: Operator.GREATER,
-    Operator.LESS_OR_EQUAL: Operator.GREATER_OR_EQUAL,
-    Operator.GREATER: Operator.LESS,
-    Operator.GREATER_OR_EQUAL: Operator.LESS_OR_EQUAL,
 }
 
 
@@ -73,15 +66,7 @@ def parse(text: str, field: str = "spec.rowFilter") -> Predicate:
         raise source.fault(0, "the row filter states nothing", ALLOWED)
     predicate = _Reader(source).predicate(cast("exp.Expression", tree))
     nothing_lost(source, words, predicate)
-    return _not_constant(source, predicate)
-
-
-def _not_constant(source: Source, predicate: Predicate) -> Predicate:
-    match constant(predicate):
-        case True:
-            raise source.fault(0, "this is true in every row that has a value", "join with AND what must all hold, or leave the filter out")
-        case False:
-            raise source.fault(0, "this is true in no row", "join with OR what may hold instead, and write the smaller bound first")
+    tells_rows_apart(source, predicate)
     return predicate
 
 
@@ -168,13 +153,13 @@ class _Reader:
         match self._operand(sides["this"]), self._operand(sides["expression"]):
             case ColumnReference() as column, (Literal() | Moment()) as value:
                 return Comparison(column, operator, value)
-            case ((Literal() | Moment() | _UserAttribute()), ColumnReference(tag=TagReference())):
+            case ((Literal() | Moment() | _UserAttribute()), TaggedColumn()):
                 raise self._fault(node, "col() stands on the right", "write it first: col('tag') = 'literal'")
             case (Literal() | Moment()) as value, ColumnReference() as column:
-                return Comparison(column, _FLIPPED[operator], value)
+                return Comparison(column, operator.flipped, value)
             case (ColumnReference() as column, _UserAttribute(key)) | (_UserAttribute(key), ColumnReference() as column):
                 if operator is not Operator.EQUAL:
-                    name = column.name if column.tag is None else "col('tag')"
+                    name = "col('tag')" if isinstance(column, TaggedColumn) else column.name
                     way_out = f"write {name} IN (user_attr('{key}')) or NOT ({name} IN (user_attr('{key}')))"
                     raise self._fault(node, f"user_attr() cannot be compared with {operator.value}: it has several values", way_out)
                 return AttributeMembership(column, key)
@@ -252,7 +237,7 @@ class _Reader:
 
     def _column(self, node: exp.Expression) -> ColumnReference:
         if isinstance(node, exp.Anonymous) and node.name.lower() == "col":
-            return ColumnReference("", tag=self._tag(node))
+            return TaggedColumn("", tag=self._tag(node))
         if not isinstance(node, exp.Column):
             raise self._fault(node, "a test begins with a column", "write column = 'literal', a column's name without parentheses")
         name = self._only(node, "this")["this"]

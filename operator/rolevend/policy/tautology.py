@@ -26,6 +26,7 @@ from rolevend.policy.expression import (
     Value,
     atoms,
 )
+from rolevend.policy.vocabulary import Source
 
 MOST_WORK: Final = 20_000
 """Comparisons with a literal, over all trials."""
@@ -43,6 +44,15 @@ _HOLDS = {
     Operator.GREATER: lambda left, right: left > right,
     Operator.GREATER_OR_EQUAL: lambda left, right: left >= right,
 }
+
+
+def tells_rows_apart(source: Source, predicate: Predicate) -> None:
+    """Raises InvalidInput where it was found that it does not."""
+    match constant(predicate):
+        case True:
+            raise source.fault(0, "this is true in every row that has a value", "join with AND what must all hold, or leave the filter out")
+        case False:
+            raise source.fault(0, "this is true in no row", "join with OR what may hold instead, and write the smaller bound first")
 
 
 def constant(predicate: Predicate) -> bool | None:
@@ -178,7 +188,7 @@ def _by_kind(literal: object) -> tuple[str, object]:
 
 
 def _column(test: Atom) -> _Key:
-    return (test.column.name, test.column.tag)
+    return (test.column,)
 
 
 def _key(test: Atom) -> _Key:
