@@ -1,8 +1,9 @@
 """Two operators, of which one leads: it dies, stops, is stopped, or hears nothing, and the other goes on; never both."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.installed import MERGE_PATCH
 from tests.support.site import Site
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
+from tests.support.wall_clock import WallClock
 
 LEASE_PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}"
 QUICK, NEVER = 6, 600
@@ -56,6 +58,8 @@ def lease(site: Site) -> dict[str, Any]:
 class Pair:
     leader: Replica
     other: Replica
+    clock: WallClock
+    """The leader's."""
 
 
 @pytest.fixture
@@ -64,22 +68,23 @@ def seconds(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def pair(tenant: Tenant, seconds: int) -> Iterator[Pair]:
+def pair(tenant: Tenant, seconds: int, tmp_path: Path) -> Iterator[Pair]:
     """In place of the one operator of all other tests."""
     site = tenant.ready_to_ask().site
     site.operator.stop()
+    clock = WallClock(tmp_path)
     started: list[Replica] = []
 
-    def start(pod: str) -> Replica:
-        process, gateway = site.start_replica(pod, {"LEADERSHIP_SECONDS": str(seconds)})
+    def start(pod: str, preload: Mapping[str, str]) -> Replica:
+        process, gateway = site.start_replica(pod, {"LEADERSHIP_SECONDS": str(seconds)}, preload)
         started.append(Replica(site, pod, process, gateway))
         return started[-1]
 
-    leader = start("replica-a")
+    leader = start("replica-a", clock.preload)
     eventually(lambda: leader.leads)
-    other = start("replica-b")
+    other = start("replica-b", {})
     eventually(lambda: other.stands_by_for(leader))
-    yield Pair(leader, other)
+    yield Pair(leader, other, clock)
     for each in started:
         each.process.process.send(signal.SIGCONT)
         each.process.stop()
@@ -195,3 +200,49 @@ def test_a_lease_that_somebody_deleted_stays_with_its_leader(tenant: Tenant, pai
 
     assert pair.leader.leads
     assert pair.other.stands_by_for(pair.leader)
+
+
+@pytest.mark.parametrize("hours", [3, -3])
+def test_a_leader_whose_wall_clock_jumps_leads_on(tenant: Tenant, pair: Pair, hours: int):
+    before = lease(tenant.site)
+    renewals: set[str] = set()
+
+    pair.clock.jump(hours)
+
+    def has_renewed_for_long() -> bool:
+        assert pair.leader.leads
+        assert pair.other.stands_by_for(pair.leader)
+        renewals.add(lease(tenant.site)["renewTime"])
+        return len(renewals) > 20
+
+    assert eventually(lambda: lease(tenant.site)["renewTime"][:13] != before["renewTime"][:13]), "it was told that time"
+    eventually(has_renewed_for_long, within=120)
+    assert lease(tenant.site)["leaseTransitions"] == before["leaseTransitions"]
+
+
+def test_a_wall_clock_that_is_behind_lets_no_role_live_longer(tenant: Tenant, pair: Pair):
+    """The platform judges, and its own scheduler ends what the operator takes for young."""
+    pair.clock.jump(-3)
+    expiring = tenant.ask(seconds=5).ready()
+    login, warehouse = expiring.login(), tenant.site.warehouse
+
+    eventually(lambda: warehouse.refuses(login))
+    assert not expiring.is_gone()
+    warehouse.ask("CALL rolevend.sweep()")
+
+    expiring.gone()
+    assert not expiring.has_role()
+    vended_by(pair.leader, tenant)
+
+
+def test_a_wall_clock_that_is_ahead_ends_roles_early_and_vends_again_when_it_is_right(tenant: Tenant, pair: Pair):
+    live = tenant.ask().ready()
+
+    pair.clock.jump(3)
+
+    vain = tenant.ask(seconds=600)
+    vain.gone()
+    live.gone()
+    assert not live.has_role()
+    pair.clock.jump(0)
+    vended_by(pair.leader, tenant)

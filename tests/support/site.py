@@ -25,6 +25,7 @@ from tests.support.installed import Answer, Cluster
 from tests.support.waiting import eventually
 
 Body = dict[str, Any]
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 AGENTS, UNADMITTED, DOOMED, BOUNDED = "claims-agents", "strangers", "doomed", "bounded"
 """Namespaces of agents: admitted by both platforms, by none, one that a test deletes, and one whose roles have tight limits."""
@@ -113,28 +114,30 @@ class Site:
         body["spec"]["postgres"] |= {"host": "127.0.0.1", "port": port, "tls": {"mode": "Disable"}}
         self.apply(body)
 
-    def start_operator(self, settings: Mapping[str, str] = MappingProxyType({}), *, wait: bool = True, url: str = "") -> None:
+    def start_operator(self, settings: Mapping[str, str] = _NOTHING, *, wait: bool = True, url: str = "") -> None:
         """As the chart's ServiceAccount; the one before must have been ended. `url` is another way to the API server."""
         self.operator = self._start(url or self.gateway.url, settings)
         if wait:
             self.operator.wait_until_ready()
 
-    def start_replica(self, pod: str, settings: Mapping[str, str] = MappingProxyType({})) -> tuple[OperatorProcess, Gateway]:
+    def start_replica(
+        self, pod: str, settings: Mapping[str, str] = _NOTHING, preload: Mapping[str, str] = _NOTHING
+    ) -> tuple[OperatorProcess, Gateway]:
         """Another one beside it, with a way to the API server of its own."""
         gateway = self._gateway()
-        return self._start(gateway.url, {"POD_NAME": pod, **settings}), gateway
+        return self._start(gateway.url, {"POD_NAME": pod, **settings}, preload), gateway
 
     def _gateway(self) -> Gateway:
         gateway = Gateway(self.control_plane.server.host, self.control_plane.server.port)
         self._ends.callback(gateway.close)
         return gateway
 
-    def _start(self, url: str, settings: Mapping[str, str]) -> OperatorProcess:
+    def _start(self, url: str, settings: Mapping[str, str], preload: Mapping[str, str] = _NOTHING) -> OperatorProcess:
         text = self.control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory).read_text()
         self._starts += 1
         kubeconfig = self._directory / f"operator-{self._starts}.kubeconfig"
         kubeconfig.write_text(text.replace(self.control_plane.url, url))
-        operator = OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", {**SETTINGS, **settings})
+        operator = OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", {**SETTINGS, **settings}, preload)
         self._ends.callback(operator.kill)
         return operator
 

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_SKEW = datetime.timedelta(minutes=5)
+_SKEW = datetime.timedelta(days=1)
+"""How far the clock of a client may be behind: a test sets one back by hours."""
 
 
 @dataclass(frozen=True, slots=True)

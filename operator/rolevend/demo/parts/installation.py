@@ -8,6 +8,7 @@ import http.client
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -21,6 +22,7 @@ from rolevend.demo.parts.process import Process, Program
 
 NAMESPACE = "rolevend-system"
 SERVICE_ACCOUNT = "rolevend"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _STOP_SECONDS = 30.0
 _TOKEN_SECONDS = 24 * 3600
 """Nobody renews it, as a kubelet would; what is left up to be tried by hand should last for a day."""
@@ -96,7 +98,8 @@ class Installation:
 class OperatorProcess:
     """`rolevend operator`, a child of this process."""
 
-    def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str], preload: Mapping[str, str] = _NOTHING) -> None:
+        """`preload` is what its environment has beside its settings, for the loader of programs."""
         (self.port,) = free_ports(1)
         environment = {
             "PATH": "/usr/bin:/bin",
@@ -104,6 +107,7 @@ class OperatorProcess:
             "ROLEVEND_PROBE_PORT": str(self.port),
             "ROLEVEND_POD_NAME": "rolevend-0",
             **{f"ROLEVEND_{key}": value for key, value in settings.items()},
+            **preload,
         }
         command = (sys.executable, "-m", "rolevend", "operator", "--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE)
         self.log = log
