@@ -298,9 +298,31 @@ def test_a_handle_is_never_vended_for_somebody_else_also_when_its_agent_or_its_p
     assert f"spec.user: the handle {handle} of this user is that of anna.{tenant.name} ({ISSUER}) for ever" in message
     assert [(event["type"], event["data"]["reason"]) for event in trail.of(asked)] == [("dev.rolevend.denied", "Conflict")]
     assert site.warehouse.ask("SELECT 1 FROM rolevend.lease WHERE uid = %s", asked.uid) == []
+    shown = site.told(other, "Ready", "False", "Conflict")
+    assert f"spec.handle: the handle {handle} of this user is that of anna.{tenant.name}" in shown
 
     site.patch(other, {"handle": f"B{tenant.handle}"})
     asked.ready(within=90)
+    site.told(other, "Ready", "True")
+
+
+def test_an_agent_with_the_handle_of_one_that_is_gone_says_so_until_it_has_another(tenant: Tenant):
+    site = tenant.site
+    tenant.person()
+    first = tenant.agent()
+    tenant.policy()
+    tenant.ask().ready()
+    site.remove(first)
+    second = tenant.agent(f"{tenant.name}-second")
+    site.told(second, "Ready", "True")
+
+    tenant.ask(agent=f"{tenant.name}-second").refused("Conflict")
+
+    assert f"is that of Agent {AGENTS}/{tenant.name} for ever" in site.told(second, "Ready", "False", "Conflict")
+    site.told(second, "Accepted", "True")
+    site.remove(second)
+    third = tenant.agent(f"{tenant.name}-second", handle=f"S{tenant.handle}")
+    site.told(third, "Ready", "True")
 
 
 def test_a_record_of_a_handle_cannot_be_changed_by_the_operator(tenant: Tenant):

@@ -104,6 +104,22 @@ async def test_a_handle_that_was_somebody_elses_is_refused_by_the_same_process_a
                 await record.claim(replace(LEASE, **changes), UserHandle("ANNA"))
             assert said in str(refused.value)
             assert "choose another one" in str(refused.value)
+        (why,) = record.refused.values()
+        assert str(refused.value).endswith(why)
+
+
+async def test_what_was_refused_is_told_once_and_taken_back_when_it_is_granted_after_all(server: ApiServer):
+    told: list[int] = []
+    await records(server).claim(LEASE, UserHandle("ANNA"))
+    record = HandleRecords(cast(Cluster, server), "rolevend-system", lambda: told.append(len(record.refused)))
+
+    for _ in range(2):
+        with pytest.raises(Conflict):
+            await record.claim(replace(LEASE, user=BOB), UserHandle("ANNA"))
+    del server.kept["rolevend-user-anna"]
+    await record.claim(replace(LEASE, user=BOB), UserHandle("ANNA"))
+
+    assert told == [1, 0]
 
 
 async def test_of_two_who_claim_a_handle_at_once_one_has_it(server: ApiServer):

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import Catalog, Table, digest
-from rolevend.model import ObjectName, Tag, User
+from rolevend.kube.handles import Claim, agent_claim, user_claim
+from rolevend.model import AgentHandle, ObjectName, Tag, User, UserHandle
 from rolevend.platforms.base import Drift
 from rolevend.reconcile.picture import Objects, Painter
 from rolevend.reconcile.state import SERVER_CHANGED, PlatformState
@@ -43,6 +44,22 @@ def test_nothing_is_decided_while_something_is_still_to_be_read():
     picture = Painter(CLUSTER, KEY).paint(Objects(), {}, "the operator has not listed all agents yet")
 
     assert picture.directory.pending == "the operator has not listed all agents yet"
+
+
+@pytest.mark.parametrize(
+    ("name", "claim"),
+    [
+        ("finbot", agent_claim(AgentHandle("FINBOT"), ObjectName("agents", "finbot"))),
+        ("anna", user_claim(UserHandle("ANNA"), ANNA)),
+    ],
+)
+def test_a_handle_that_was_refused_is_shown_where_it_is_written_and_each_request_is_still_told_why(name: str, claim: Claim):
+    picture = paint(replace(OBJECTS, refused_handles={claim: "it is somebody else's"}))
+
+    assert (said(picture, name, "Accepted"), said(picture, name, "Ready")) == (("True", "Valid"), ("False", "Conflict"))
+    assert message(picture, name, "Ready") == "spec.handle: it is somebody else's"
+    assert isinstance(verdict(picture), Granted), "the claim itself refuses"
+    assert said(paint(replace(OBJECTS, refused_handles={(*claim, "of another"): ""})), name, "Ready") == ("True", "Valid")
 
 
 @pytest.mark.parametrize("newest_first", [False, True])

@@ -143,7 +143,8 @@ class Operator:
         self._cluster_id = cluster_id
         self._metrics = metrics
         self._listed = asyncio.Event()
-        self.observed = Observed(cluster, Painter(cluster_id, key), metrics, now)
+        handles = HandleRecords(cluster, settings.namespace, lambda: self.observed.changed())
+        self.observed = Observed(cluster, Painter(cluster_id, key), metrics, now, handles.refused)
         attesting = Attesting(settings, metrics, self._platform_changed, now, secrets.token_bytes)
         self._platforms = Platforms(
             cluster,
@@ -158,7 +159,7 @@ class Operator:
         )
         store = CredentialSecrets(cluster)
         self._journal = Journal(settings.audit_file, f"/rolevend/clusters/{cluster_id}", now, lambda: secrets.token_hex(8), metrics)
-        record = Record(self._journal, HandleRecords(cluster, settings.namespace), now)
+        record = Record(self._journal, handles, now)
         self._lifecycle = Lifecycle(cluster, self.observed, self._platforms, store, record, metrics, now, secrets.token_bytes)
         self._review = Review(self._lifecycle, lambda: self.observed.directory)
         self.sweeper = Sweeper(cluster, self._lifecycle, self._review, self._platforms, record, settings, metrics, now)

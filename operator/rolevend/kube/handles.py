@@ -4,6 +4,8 @@ Immutable ConfigMaps in the operator's own namespace. They need no right but `ge
 Agents, UserAttributes and the chart.
 """
 
+from collections.abc import Callable
+
 from rolevend.errors import Conflict, NotPermitted
 from rolevend.kube.client import CONFIG_MAPS, AlreadyExists, Body, Cluster, NotFound
 from rolevend.model import AgentHandle, ObjectName, User, UserHandle
@@ -11,21 +13,39 @@ from rolevend.plan import Lease
 
 RECORD_LABEL = "rolevend.dev/handle-of"
 
+Claim = tuple[str, ...]
+"""A handle, and whom it is to stand for: the kind of record, and its values."""
+
+
+def agent_claim(handle: AgentHandle, agent: ObjectName) -> Claim:
+    return "agent", handle, agent.namespace, agent.name
+
+
+def user_claim(handle: UserHandle, user: User) -> Claim:
+    return "user", handle, user.issuer, user.subject
+
+
+def _unheard() -> None:
+    """Nobody shows what was refused."""
+
 
 class HandleRecords:
     """Remembers what it has written or found, so that only the first vend of a handle asks the API server."""
 
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, changed: Callable[[], None] = _unheard) -> None:
+        """`changed` is called when there is more or less in `refused`."""
+        self.refused: dict[Claim, str] = {}
+        """Claims for a handle that is somebody else's, and whose."""
         self._cluster = cluster
         self._namespace = namespace
-        self._known: set[tuple[str, ...]] = set()
+        self._changed = changed
+        self._known: set[Claim] = set()
 
     async def claim(self, lease: Lease, user_handle: UserHandle) -> None:
         """See vending.vend.Handles."""
-        agent = {"handle": lease.agent_handle, "namespace": lease.agent.namespace, "name": lease.agent.name}
-        user = {"handle": user_handle, "issuer": lease.user.issuer, "subject": lease.user.subject}
-        await self._claim("agent", agent, "spec.agentRef: the handle {handle} of this Agent is that of Agent {namespace}/{name}")
-        await self._claim("user", user, "spec.user: the handle {handle} of this user is that of {subject} ({issuer})")
+        agent, user = agent_claim(lease.agent_handle, lease.agent), user_claim(user_handle, lease.user)
+        await self._claim(agent, "spec.agentRef", "the handle {handle} of this Agent is that of Agent {namespace}/{name}")
+        await self._claim(user, "spec.user", "the handle {handle} of this user is that of {subject} ({issuer})")
 
     async def agent(self, handle: AgentHandle) -> ObjectName | None:
         """None where no role with this handle was ever made."""
@@ -36,18 +56,34 @@ class HandleRecords:
         known = await self._read("user", handle)
         return User(known["issuer"], known["subject"]) if known else None
 
-    async def _claim(self, kind: str, claim: dict[str, str], taken: str) -> None:
-        fact = (kind, *claim.values())
-        if fact in self._known:
+    async def _claim(self, claim: Claim, field: str, taken: str) -> None:
+        if claim in self._known:
             return
+        kind, handle, *_ = claim
+        wanted = dict(zip(_MEMBERS[kind], claim[1:], strict=True))
         try:
-            kept = await self._read(kind, claim["handle"]) or await self._write(kind, claim)
+            kept = await self._read(kind, handle) or await self._write(kind, wanted)
         except NotPermitted as error:
             raise NotPermitted(f"the operator may not keep ConfigMaps in namespace {self._namespace}: upgrade the chart") from error
-        if kept != claim:
-            where = f"ConfigMap {self._namespace}/{_name(kind, claim['handle'])}"
-            raise Conflict(f"{taken.format(**kept)} for ever, by {where}: a handle is never given to somebody else; choose another one")
-        self._known.add(fact)
+        except Conflict as error:
+            self._tell(claim, str(error))
+            raise
+        if kept != wanted:
+            where = f"ConfigMap {self._namespace}/{_name(kind, handle)}"
+            why = f"{taken.format(**kept)} for ever, by {where}: a handle is never given to somebody else; choose another one"
+            self._tell(claim, why)
+            raise Conflict(f"{field}: {why}")
+        self._known.add(claim)
+        self._tell(claim, None)
+
+    def _tell(self, claim: Claim, why: str | None) -> None:
+        if self.refused.get(claim) == why:
+            return
+        if why is None:
+            del self.refused[claim]
+        else:
+            self.refused[claim] = why
+        self._changed()
 
     async def _write(self, kind: str, claim: dict[str, str]) -> dict[str, str]:
         """What stands there now: somebody else may have been faster."""
@@ -77,11 +113,13 @@ def _name(kind: str, handle: str) -> str:
     return f"rolevend-{kind}-{handle.lower()}"
 
 
+_MEMBERS = {"agent": ("handle", "namespace", "name"), "user": ("handle", "issuer", "subject")}
+
+
 def _data(config_map: Body, kind: str) -> dict[str, str]:
     """Raises Conflict for a ConfigMap that is no record."""
     metadata, data = config_map["metadata"], config_map.get("data") or {}
-    wanted = {"agent": {"handle", "namespace", "name"}, "user": {"handle", "issuer", "subject"}}[kind]
-    if not config_map.get("immutable") or set(data) != wanted:
+    if not config_map.get("immutable") or set(data) != set(_MEMBERS[kind]):
         where = f"{metadata['namespace']}/{metadata['name']}"
         raise Conflict(f"ConfigMap {where} is in the place of a handle's record, and is none: rolevend did not write it; delete it")
     return dict(data)

@@ -6,7 +6,7 @@ in which we saw them.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
@@ -132,6 +132,17 @@ def judge_unique(resources: Iterable[R], keys: Callable[[R], tuple[tuple[str, ob
             owner = f"{clash[1].namespace}/{clash[1].name}".removeprefix("/")
             judgements.append(Judgement(resource, _both("False", "Conflict", f"{clash[0]}: {owner} has it already; choose another one")))
     return judgements
+
+
+def with_refusals(judgements: Iterable[Judgement[R]], refusal: Callable[[R], str | None]) -> list[Judgement[R]]:
+    """An object whose handle was refused when a role was to be made with it is not ready: it is accepted all the same, so that each
+    request is told why."""
+    return [
+        replace(each, findings=(each.findings[0], Finding("Ready", "False", "Conflict", f"spec.handle: {why}")))
+        if each.accepted and (why := refusal(each.resource))
+        else each
+        for each in judgements
+    ]
 
 
 def _both(status: str, reason: str, message: str) -> tuple[Finding, ...]:

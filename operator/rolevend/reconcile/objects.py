@@ -5,13 +5,15 @@ kopf has no part in this: the picture shows what is there now, whatever the orde
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import TypeVar, cast
 
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kube.client import NAMESPACES, Body, Cluster, NotFound
 from rolevend.kube.client import Resource as Path
+from rolevend.kube.handles import Claim
 from rolevend.kube.informer import Informer
 from rolevend.model import PlatformName
 from rolevend.reconcile.judgement import Judgement
@@ -59,7 +61,16 @@ _RETRY_SECONDS = 2.0
 class Observed:
     """`directory` is the newest picture. Until the first listing of every kind it decides nothing."""
 
-    def __init__(self, cluster: Cluster, painter: Painter, metrics: Metrics, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        painter: Painter,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        refused_handles: Mapping[Claim, str] = MappingProxyType({}),
+    ) -> None:
+        """`refused_handles` is looked at for each picture."""
+        self._refused_handles = refused_handles
         self._cluster = cluster
         self._painter = painter
         self._metrics = metrics
@@ -119,6 +130,7 @@ class Observed:
             policies=all_of(AccessPolicy),
             bindings=bindings,
             people=all_of(UserAttributes),
+            refused_handles=self._refused_handles,
             unreadable_tags={
                 name: f"TagBinding {raw['metadata']['namespace']}/{raw['metadata']['name']} cannot be read: {error}"
                 for raw, error in unreadable_tags

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from rolevend.catalog import TagAssignment
 from rolevend.errors import InvalidInput
+from rolevend.kube.handles import Claim, agent_claim, user_claim
 from rolevend.model import ClusterId, ObjectName, PlatformName, Version
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Policy
@@ -18,6 +19,7 @@ from rolevend.reconcile.judgement import (
     person_keys,
     reach,
     reached,
+    with_refusals,
 )
 from rolevend.reconcile.state import PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, values
@@ -36,6 +38,8 @@ class Objects:
     bindings: Sequence[TagBinding] = ()
     people: Sequence[UserAttributes] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    refused_handles: Mapping[Claim, str] = field(default_factory=dict)
+    """Of agents and people for whom a role was to be made with a handle that is somebody else's, and whose."""
     unreadable_tags: Mapping[PlatformName, str] = field(default_factory=dict)
     """Platforms for which there is a TagBinding that cannot be read, and which. A mask that it would have brought must not be
     missing, so nothing is decided there."""
@@ -60,8 +64,12 @@ class Painter:
         """`pending` names what was not read yet; until it is empty nothing is decided."""
         platforms = judge_platforms(objects.platforms, states)
         terms = {PlatformName(each.resource.name): _terms(each) for each in platforms}
-        agents = judge_unique(objects.agents, lambda agent: (("spec.handle", agent.spec.handle),))
-        people = judge_unique(objects.people, person_keys)
+        refused = objects.refused_handles
+        agents = with_refusals(
+            judge_unique(objects.agents, lambda agent: (("spec.handle", agent.spec.handle),)),
+            lambda agent: refused.get(agent_claim(values.agent_handle(agent), values.object_name(agent))),
+        )
+        people = with_refusals(judge_unique(objects.people, person_keys), lambda person: _refused_person(person, refused))
         known = frozenset(attribute.key for each in people if each.accepted for attribute in each.resource.spec.attributes)
         shapes, policy_judgements = self._compile(objects, terms, states, known)
         directory = Directory(
@@ -160,6 +168,11 @@ def _agent(agent: Agent) -> RegisteredAgent:
         idle_seconds=agent.spec.limits.idle_release_seconds,
         version=values.version(agent),
     )
+
+
+def _refused_person(person: UserAttributes, refused: Mapping[Claim, str]) -> str | None:
+    user, handle, _ = values.known_user(person)
+    return refused.get(user_claim(handle, user)) if handle else None
 
 
 def _person(person: UserAttributes) -> Person:
