@@ -459,6 +459,16 @@ def test_the_real_cluster_sees_no_canary(bench: PostgresBench, ground: Ground):
         assert bench.platform.facts() == before
 
 
+def test_a_right_that_the_operator_lost_is_named_and_is_no_failure_of_a_promise(bench: PostgresBench, ground: Ground):
+    may_create = f"{{}} CREATE ON DATABASE {bench.address.database} {{}} {bench.programmer.user}"
+    bench.run(may_create.format("REVOKE", "FROM"))
+    try:
+        with pytest.raises(Unavailable, match=r"cannot make canaries on \S+: permission denied for database"):
+            attest(ground, InstallMode.SUPERUSER, ())
+    finally:
+        bench.run(may_create.format("GRANT", "TO"))
+
+
 def test_a_server_that_goes_away_in_between_is_no_failure_of_a_promise(bench: PostgresBench, ground: Ground):
     with hatched(ground) as canaries:
         canaries.session.rows(psycopg.sql.SQL("SELECT 1"))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from rolevend.demo.parts.installation import NAMESPACE
+from tests.support.governed import DATABASE
 from tests.support.installed import Body
 from tests.support.site import ANNEX, WAREHOUSE, Site
 from tests.support.tenancy import Tenant
@@ -31,6 +33,31 @@ def test_each_platform_was_attested_before_anything_was_vended(site: Site):
     assert "read exactly the permitted rows" in attestation["passed"]
     # An operator that was just started has it from the object, after its first look.
     eventually(lambda: site.metric("rolevend_attested_timestamp_seconds", platform=WAREHOUSE) > 0)
+
+
+def test_an_attestation_that_cannot_be_repeated_stands_for_a_while_and_then_closes_vending(site: Site, annex: Body, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    live = tenant.ask(platform=ANNEX).ready()
+    site.operator.stop()
+    programmer = site.text_of(site.secret(NAMESPACE, "annex-programmer"))["username"]
+    may_create = f"{{}} CREATE ON DATABASE {DATABASE} {{}} {programmer}"
+    site.annex.ask(may_create.format("REVOKE", "FROM"))
+    site.start_operator({"ATTEST_SECONDS": "6"})
+    try:
+        assert "permission denied for database" in site.told(annex, "Attested", "Unknown", "Overdue", within=60)
+        site.wait_for_platform(ANNEX, "False", "NotAttested")
+        waiting = tenant.ask(platform=ANNEX)
+        waiting.refused("NotAttested", granted="Unknown")
+        assert live.rows("SELECT count(*) FROM people") == [(2,)], "what lives lives on"
+
+        site.annex.ask(may_create.format("GRANT", "TO"))
+
+        site.told(annex, "Attested", "True", "PromisesHold")
+        waiting.ready()
+    finally:
+        site.annex.ask(may_create.format("GRANT", "TO"))
+        site.operator.stop()
+        site.start_operator()
 
 
 def test_a_leak_closes_the_platform_ends_its_roles_and_heals_when_it_is_mended(site: Site, annex: Body, tenant: Tenant):

@@ -1,12 +1,17 @@
 """What an attestation means for its platform: the condition, what is vended there, and what lives on."""
 
 from dataclasses import replace
+from datetime import timedelta
+from secrets import token_bytes
 
 import pytest
 
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome
-from rolevend.reconcile.attesting import attestation_of
+from rolevend.reconcile.attesting import Attesting, attestation_of
+from rolevend.reconcile.platforms import PlatformAtWork
 from rolevend.reconcile.state import PlatformState
+from rolevend.settings import Settings
+from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Granted, Undecided, taken_by
 from tests.support.painted import NOW, OBJECTS, REQUEST, STATES, WAREHOUSE, message, paint, said
 
@@ -41,7 +46,7 @@ def test_where_promises_hold_roles_are_vended():
     assert said(picture, WAREHOUSE, "Ready") == ("True", "Connected")
 
 
-@pytest.mark.parametrize("what", ["never", "another version", "another way to install", "a check failed"])
+@pytest.mark.parametrize("what", ["never", "another version", "another way to install", "a check failed", "too long ago"])
 def test_else_requests_wait_unless_the_platform_team_allows_it_and_live_roles_live_on(what: str):
     state = attested(OPEN)
     assert state.facts is not None
@@ -50,13 +55,14 @@ def test_else_requests_wait_unless_the_platform_team_allows_it_and_live_roles_li
         "another version": replace(state, facts=replace(state.facts, version="18.5")),
         "another way to install": replace(state, facts=replace(state.facts, install_mode=InstallMode.MANAGED)),
         "a check failed": attested(WEAKNESS),
+        "too long ago": replace(state, attestation_overdue=True),
     }[what]
     picture, verdict = outcome(state)
     assert isinstance(verdict, Undecided)
     assert (verdict.reason, verdict.withdrawn) == ("NotAttested", False)
     assert said(picture, WAREHOUSE, "Ready") == ("False", "NotAttested")
-    expected = ("False", "ChecksFailed") if what == "a check failed" else ("Unknown", "NotAttested")
-    assert said(picture, WAREHOUSE, "Attested") == expected
+    expected = {"a check failed": ("False", "ChecksFailed"), "too long ago": ("Unknown", "Overdue")}
+    assert said(picture, WAREHOUSE, "Attested") == expected.get(what, ("Unknown", "NotAttested"))
     assert isinstance(outcome(state, begun=True)[1], Granted)
     allowed, verdict = outcome(state, allowing())
     assert isinstance(verdict, Granted)
@@ -80,6 +86,31 @@ def test_a_leak_stays_one_until_another_attestation_finds_none():
     _, verdict = outcome(replace(state, facts=replace(state.facts, version="18.5"), attest_problem=("PlatformBusy", "locked")))
     assert isinstance(verdict, Undecided)
     assert verdict.reason == "Leak"
+
+
+def test_what_failed_long_ago_has_failed_all_the_same():
+    picture, _ = outcome(replace(attested(WEAKNESS), attestation_overdue=True))
+    assert said(picture, WAREHOUSE, "Attested") == ("False", "ChecksFailed")
+
+
+def test_what_was_not_repeated_for_too_long_says_what_was_in_the_way():
+    picture, _ = outcome(replace(attested(OPEN), attestation_overdue=True, attest_problem=("PlatformBusy", "no schema can be made")))
+    assert "too long ago: no schema can be made (PostgreSQL 18.4" in message(picture, WAREHOUSE, "Attested")
+
+
+def test_an_attestation_stands_for_two_periods_and_until_the_next_one():
+    clock = [NOW]
+    changed: list[str] = []
+    attesting = Attesting(Settings(attest_seconds=3600), Metrics(), changed.append, lambda: clock[0], token_bytes)
+    at_work = PlatformAtWork(OBJECTS.platforms[0])
+    at_work.state = replace(attested(OPEN), problem=("PlatformUnavailable", "so that nothing is tried"))
+
+    for seconds, overdue in ((0, False), (7200, False), (7201, True), (9000, True), (0, False)):
+        clock[0] = NOW + timedelta(seconds=seconds)
+        attesting.consider(WAREHOUSE, at_work)
+        assert at_work.state.attestation_overdue is overdue
+
+    assert changed == [WAREHOUSE] * 2
 
 
 def test_what_could_not_be_carried_out_says_why():

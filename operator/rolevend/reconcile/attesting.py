@@ -17,6 +17,8 @@ from rolevend.resources.shared import ATTEST
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 
+STANDS_FOR_PERIODS = 2
+"""After so many times `attest_seconds` an attestation that could not be repeated says nothing any more."""
 _LONGEST_DETAIL = 1024
 
 _log = logging.getLogger(__name__)
@@ -41,14 +43,22 @@ class Attesting:
 
     def consider(self, name: PlatformName, at_work: PlatformAtWork) -> None:
         """After each look: begins an attestation where one is due, and returns at once."""
-        state, request = at_work.state, at_work.platform.metadata.annotations.get(ATTEST)
-        if state.attestation is not None:  # by this process, or by one before it
-            self._metrics.attested_timestamp.labels(name).set(state.attestation.time.timestamp())
+        request = at_work.platform.metadata.annotations.get(ATTEST)
+        if at_work.state.attestation is not None:  # by this process, or by one before it
+            self._metrics.attested_timestamp.labels(name).set(at_work.state.attestation.time.timestamp())
+        overdue = self._is_overdue(at_work.state.attestation)
+        if overdue != at_work.state.attestation_overdue:
+            at_work.state = replace(at_work.state, attestation_overdue=overdue)
+            self._changed(name)
+        state = at_work.state
         if name in self._under_way or state.problem is not None or state.facts is None or not self._is_due(name, state, request):
             return
         task = asyncio.create_task(self._attest(name, at_work, state.facts, request), name=f"attest-{name}")
         self._under_way[name] = task
         task.add_done_callback(lambda _: self._under_way.pop(name, None))
+
+    def _is_overdue(self, last: Attestation | None) -> bool:
+        return last is not None and self._now() - last.time > STANDS_FOR_PERIODS * timedelta(seconds=self._settings.attest_seconds)
 
     def _is_due(self, name: PlatformName, state: PlatformState, request: str | None) -> bool:
         if self._not_before.get(name, self._now()) > self._now():
@@ -76,7 +86,7 @@ class Attesting:
         else:
             attestation = attestation_of(results, facts, request, self._now())
             self._count(name, attestation)
-            at_work.state = replace(at_work.state, attestation=attestation, attest_problem=None)
+            at_work.state = replace(at_work.state, attestation=attestation, attestation_overdue=False, attest_problem=None)
         self._changed(name)
 
     def _count(self, name: PlatformName, attestation: Attestation) -> None:

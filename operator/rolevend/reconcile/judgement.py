@@ -95,6 +95,9 @@ def _attested(state: PlatformState) -> Finding:
             message = f"{shown}{_more(leaks)}. Nothing is vended there, and its roles end ({where})"
             return Finding("Attested", "False", "Leak", message)
         return Finding("Attested", "False", "ChecksFailed", f"{shown}{_more(last.failed)} ({where})")
+    if state.attestation_overdue:
+        why = state.attest_problem[1] if state.attest_problem else "canary roles have not tried them since"
+        return Finding("Attested", "Unknown", "Overdue", f"its promises were seen to hold too long ago: {why} ({where})")
     open_ = f", {len(last.not_preventable)} cannot be prevented there" if last.not_preventable else ""
     return Finding("Attested", "True", "PromisesHold", f"{len(last.passed)} checks passed{open_} ({where})")
 

@@ -22,6 +22,8 @@ class PlatformState:
     drift: tuple[Drift, ...] = ()
     attestation: Attestation | None = None
     """The newest, also if what it is about has changed since."""
+    attestation_overdue: bool = False
+    """It is so old that it does not stand for today."""
     attest_problem: tuple[str, str] | None = None
     """Reason and message where the last try could not be carried out."""
 

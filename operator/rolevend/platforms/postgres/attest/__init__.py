@@ -12,6 +12,7 @@ from rolevend.platforms.postgres.attest import attacks, ending, logins, reading
 from rolevend.platforms.postgres.attest.canaries import hatched
 from rolevend.platforms.postgres.attest.check import Check, examine
 from rolevend.platforms.postgres.attest.ground import Ground, cluster_of_canaries
+from rolevend.platforms.postgres.failures import translating
 
 __all__ = ["CHECKS", "Check", "Ground", "attest", "cluster_of_canaries", "examine", "hatched"]
 
@@ -21,8 +22,9 @@ CHECKS: tuple[Check, ...] = (*reading.CHECKS, *attacks.CHECKS, *logins.CHECKS, *
 def attest(ground: Ground, mode: InstallMode, checks: Sequence[Check] = CHECKS) -> tuple[CheckResult, ...]:
     """See `platforms.base.Platform.attest`. What failed is told also where the canaries cannot all be taken away again."""
     results: tuple[CheckResult, ...] = ()
+    where = f"{ground.address.host}:{ground.address.port}/{ground.address.database}"
     try:
-        with hatched(ground) as canaries:
+        with translating(f"make canaries on {where}"), hatched(ground) as canaries:
             results = examine(checks, canaries, mode)
     except Unavailable:
         if not any(result.outcome is Outcome.FAILED for result in results):
