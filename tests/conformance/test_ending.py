@@ -10,7 +10,7 @@ import pytest
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.model import Uid
 from rolevend.platforms.base import Ending, EndReason, InstallMode
-from tests.conformance.bench import OTHER_CLUSTER, Bench, PostgresBench, lease, profile, shape, vended
+from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, Bench, PostgresBench, lease, profile, shape, vended
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_installs
@@ -70,7 +70,7 @@ def test_sessions_and_running_statements_and_cursors_end(bench: PostgresBench):
     thread.start()
     eventually(lambda: bench.value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)'") == 1)
     (answer,) = bench.platform.drop([ending(made)])
-    assert (answer.error, answer.sessions_ended) == (None, 3)
+    assert (answer.error, len(answer.sessions)) == (None, 3)
     thread.join(10)
     assert len(ended) == 1
     for session, statement in ((idle, "SELECT 1"), (reading, "FETCH 1 FROM c")):
@@ -90,11 +90,26 @@ def test_a_session_of_a_role_that_somebody_dropped_by_hand_ends_too(bench: Postg
         assert "sessions remain" in str(answer.error)
         bench.run("GRANT pg_signal_backend TO rv_owner WITH INHERIT TRUE, SET FALSE")
     (answer,) = bench.platform.drop([ending(made)])
-    assert (answer.error, answer.sessions_ended) == (None, 1)
+    assert (answer.error, len(answer.sessions)) == (None, 1)
     with pytest.raises(psycopg.OperationalError):
         session.rows("SELECT 1")
     assert not any("pg_signal_backend" in text for text in bench.platform.facts().limitations)
     bench.run("REVOKE pg_signal_backend FROM rv_owner")
+
+
+def test_what_ended_as_nobodys_is_remembered_so_whatever_had_closed_it_before(bench: PostgresBench):
+    made, _ = vended(bench.platform, profile(shape(bench.people())))
+    released, _ = vended(bench.platform, profile(shape(bench.people())))
+    bench.login_of(bench.vendor).run(f"SELECT rolevend.close('{made.role}', '{CLUSTER}', '{made.uid}', 'Released')")
+
+    for answer in bench.platform.drop([replace(ending(made), reason=EndReason.ORPHANED), ending(released)]):
+        assert answer.error is None
+    bench.platform.drop([replace(ending(released), reason=EndReason.ORPHANED)])
+
+    remembered = {each.role: each for each in bench.platform.ended(EndReason.ORPHANED)}
+    assert remembered[made.role].uid == made.uid
+    assert remembered[made.role].closed_at <= remembered[made.role].dropped_at
+    assert released.role not in remembered, "it was gone before"
 
 
 def test_many_roles_end_at_once_and_each_answers_for_itself(bench: Bench):

@@ -168,6 +168,16 @@ def test_each_lists_its_own_roles(ours: Site, theirs: Site):
         assert [role.role for role in each.platform.live()] == [each.lease.role]
 
 
+def test_each_remembers_its_own_orphans(ours: Site, theirs: Site):
+    for each in (ours, theirs):
+        (answer,) = each.platform.drop([replace(each.ending, reason=EndReason.ORPHANED)])
+        assert answer.error is None
+
+    for each in (ours, theirs):
+        assert {role.role for role in each.platform.ended(EndReason.ORPHANED)} >= {each.lease.role}
+    assert {role.role for role in ours.platform.ended(EndReason.ORPHANED)}.isdisjoint({theirs.lease.role})
+
+
 def test_a_role_of_the_other_is_never_dropped_whatever_is_said_of_it(ours: Site, theirs: Site):
     before = ours.state()
     wrong = [ours.ending, replace(ours.ending, uid=theirs.lease.uid)]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from rolevend.demo.parts.installation import NAMESPACE
-from tests.support.governed import DATABASE
+from tests.support.governed import DATABASE, OWNER
 from tests.support.installed import Body
 from tests.support.site import ANNEX, WAREHOUSE, Site
 from tests.support.tenancy import Tenant
@@ -40,7 +40,7 @@ def test_an_attestation_that_cannot_be_repeated_stands_for_a_while_and_then_clos
     live = tenant.ask(platform=ANNEX).ready()
     site.operator.stop()
     programmer = site.text_of(site.secret(NAMESPACE, "annex-programmer"))["username"]
-    may_create = f"{{}} CREATE ON DATABASE {DATABASE} {{}} {programmer}"
+    may_create = f"{{}} CREATE ON DATABASE {DATABASE} {{}} {programmer}, {OWNER}"  # it acts for the owner of the tables, too
     site.annex.ask(may_create.format("REVOKE", "FROM"))
     site.start_operator({"ATTEST_SECONDS": "6"})
     try:

@@ -178,6 +178,30 @@ def test_an_orphan_that_could_not_be_dropped_at_first_is_told_when_it_is_gone(tr
     site.warehouse.ask("DROP DATABASE elsewhere")
 
 
+def test_an_orphan_is_told_by_the_next_process_where_the_one_that_dropped_it_died_before_it_could(trail: Trail, tenant: Tenant):
+    site = tenant.ready_to_ask().site
+    site.cluster.bind("firefighter", "rolevend-breakglass", AGENTS)
+    asked = tenant.ask().ready()
+    site.operator.kill()
+    asked.delete()
+    assert site.cluster.patch(asked.body, {"metadata": {"finalizers": []}}, user="firefighter").ok
+    trail.file.rename(trail.file.with_suffix(".1"))
+    trail.file.mkdir()
+    trail.start()
+    eventually(lambda: not asked.has_role())
+    before = site.metric("rolevend_audit_failures_total")
+    eventually(lambda: site.metric("rolevend_audit_failures_total") > before)
+
+    site.operator.kill()
+    trail.file.rmdir()
+    trail.start()
+
+    eventually(lambda: trail.kinds(asked) == ["dropped"])
+    told = trail.of(asked)[-1]["data"]
+    assert told.items() >= {"ended": "Orphaned", "role": asked.role, "platform": WAREHOUSE}.items()
+    assert "sessionsEnded" not in told, "who knew is dead"
+
+
 def test_a_denial_is_told_once_and_again_when_it_is_another_one(trail: Trail, tenant: Tenant):
     tenant.agent()
     tenant.policy()

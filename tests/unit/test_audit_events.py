@@ -13,7 +13,7 @@ from rolevend.catalog import Family
 from rolevend.errors import Conflict
 from rolevend.model import Attributes, ObjectName, RoleName, Uid, Version
 from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape
-from rolevend.platforms.base import Dropped, EndReason
+from rolevend.platforms.base import EndReason
 from rolevend.policy.expression import Condition
 from rolevend.policy.mask import Clear, Hash, Partial
 from rolevend.policy.predicate import parse
@@ -66,7 +66,7 @@ def grant(known: Directory | None = None) -> Event:
 
 def end(reason: EndReason = EndReason.RELEASED, *, late: float = 2.5, role: str = "") -> End:
     name = role or "IMMUTA_VENDED_FINBOT_ANNA_42SKFT181Z8TKB28R3A49B8MN0"
-    return End(RoleName(name), reason, NOW - timedelta(seconds=late), Dropped(RoleName(name), None, 3), 0.25, by="PolicyChanged")
+    return End(RoleName(name), reason, NOW - timedelta(seconds=late), NOW, 0.25, 3, by="PolicyChanged")
 
 
 def test_a_grant_tells_who_asked_for_whom_and_how_the_user_was_proven():
@@ -277,23 +277,10 @@ async def test_an_end_that_could_not_be_written_is_written_as_it_was(trail: Trai
     with pytest.raises(OSError, match="not now"):
         await record.dropped(REQUEST, end())
 
-    await record.dropped(REQUEST, replace(end(), outcome=Dropped(RoleName("r"), None, 0), seconds=0.001))
+    await record.dropped(REQUEST, replace(end(), sessions=0, seconds=0.001))
 
     (event,) = trail.events
     assert (event.body.sessions_ended, event.body.drop_seconds) == (3, 0.25)
-
-
-async def test_the_end_of_an_orphan_waits_until_it_can_be_written(trail: Trail):
-    record = Record(trail, Free(), lambda: NOW)
-    record.orphan_dropped(UID, WAREHOUSE, end(EndReason.ORPHANED))
-    trail.failures = 1
-    with pytest.raises(OSError, match="not now"):
-        await record.write_orphans()
-
-    await record.write_orphans()
-    await record.write_orphans()
-
-    assert [each.id for each in trail.events] == [f"{UID}/dropped/Orphaned"]
 
 
 def test_the_agent_of_a_request_is_named_in_full():

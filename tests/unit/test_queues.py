@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -212,6 +213,26 @@ class TestDrops:
         assert await soon(drops.drop(one, PATIENCE)) == Dropped(one.role)
         assert platform.waiting == 0
         assert all(call == [one.role] for call in platform.calls)
+
+    async def test_sessions_and_time_of_every_try_are_told_together(self, platform: Platform):
+        sessions = iter([{1, 2}, {2}, {3}])
+
+        async def call(endings: Sequence[Ending]) -> Sequence[Dropped]:
+            return [replace(each, sessions=frozenset(next(sessions))) for each in await platform.drop(endings)]
+
+        drops = DropQueue(call, at_once, platform.breaker, time.monotonic, platform.tell)
+        one = ending()
+        platform.errors[one.role] = PlatformBusy("sessions remain")
+        first = await soon(drops.drop(one, 0))
+        await begun(platform, 2)
+        platform.errors.clear()
+        last = await soon(drops.drop(one, PATIENCE))
+
+        assert isinstance(first, Dropped)
+        assert isinstance(last, Dropped)
+        assert (first.error is None, first.sessions) == (False, {1, 2})
+        assert (last.error, last.sessions) == (None, {1, 2, 3}), "the one that was asked twice is one"
+        assert last.seconds > first.seconds > 0
 
     async def test_asking_again_does_not_try_twice(self, drops: DropQueue, platform: Platform):
         platform.answers.clear()

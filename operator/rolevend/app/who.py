@@ -181,7 +181,8 @@ def _told(event: Body) -> Iterator[tuple[str, Any]]:
         case EventType.DROPPED:
             by = f" by {told['endedBy']}" if "endedBy" in told else ""
             why = f": {told['message']}" if "message" in told else ""
-            yield "ended", f"{told['ended']}{by}, gone at {told['endedAt']}, {told['sessionsEnded']} sessions ended{why}"
+            sessions = f", {told['sessionsEnded']} sessions ended" if "sessionsEnded" in told else ""
+            yield "ended", f"{told['ended']}{by}, gone at {told['endedAt']}{sessions}{why}"
 
 
 async def _lease(role: RoleName, dsn: str) -> Iterable[tuple[str, Any]]:

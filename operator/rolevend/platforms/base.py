@@ -6,7 +6,7 @@ worth another try, `Rejected` is not.
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -101,7 +101,20 @@ class Dropped:
 
     role: RoleName
     error: Exception | None = None
-    sessions_ended: int = 0
+    sessions: frozenset[int] = frozenset()
+    """By the platform's numbers: those that were asked to end."""
+    seconds: float = field(default=0.0, compare=False)
+    """Since it was first asked for, where somebody tried more than once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A role that is gone, as the platform remembers it."""
+
+    role: RoleName
+    uid: Uid
+    closed_at: datetime
+    dropped_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +234,10 @@ class Platform(Protocol):
 
     def live(self) -> Sequence[LiveRole]:
         """Every role of our cluster that still exists or still has a session, closed ones included."""
+        ...
+
+    def ended(self, reason: EndReason) -> Sequence[Ended]:
+        """The roles of our cluster that were dropped for this reason a day ago or less, whoever dropped them."""
         ...
 
     def curb(self) -> Sequence[Curbed]:

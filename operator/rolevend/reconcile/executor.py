@@ -17,7 +17,9 @@ from rolevend.platforms.base import (
     Curbed,
     Drift,
     Dropped,
+    Ended,
     Ending,
+    EndReason,
     InstallMode,
     LiveRole,
     Platform,
@@ -77,6 +79,9 @@ class Executor:
 
     async def live(self) -> tuple[LiveRole, ...]:
         return tuple(await self._run(self._looks, self._driver.live))
+
+    async def ended(self, reason: EndReason) -> tuple[Ended, ...]:
+        return tuple(await self._run(self._looks, lambda: self._driver.ended(reason)))
 
     async def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
         return await self._run(self._looks, lambda: self._driver.collect(keep, unused_since))

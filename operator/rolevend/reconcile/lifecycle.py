@@ -175,13 +175,13 @@ class Lifecycle:
         except RolevendError:
             self._metrics.drop_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
             raise
-        seconds = time.perf_counter() - started
-        self._metrics.drop_seconds.labels(request.platform, "dropped").observe(seconds)
+        self._metrics.drop_seconds.labels(request.platform, "dropped").observe(dropped.seconds)
         await self._store.discard(request)
         due_at = request.expires_at if reason is EndReason.EXPIRED else role.metadata.deletion_timestamp or self._now()
-        ended = role.status.ended
+        ended, sessions = role.status.ended, len(dropped.sessions)
         by, message = (ended.by, ended.message) if ended else (None, None)
-        await self._record.dropped(request, End(RoleName(name), reason, due_at, dropped, seconds, by, message, _profile(role)))
+        done = End(RoleName(name), reason, due_at, self._now(), dropped.seconds, sessions, by, message, _profile(role))
+        await self._record.dropped(request, done)
         _log.info(
             "dropped",
             extra={
@@ -189,11 +189,11 @@ class Lifecycle:
                 "platform": request.platform,
                 "object": str(request.name),
                 "reason": reason.value,
-                "sessions": dropped.sessions_ended,
+                "sessions": sessions,
             },
         )
         why = f"{reason.value} by {ended.by}" if ended and ended.by else reason.value
-        return Event("Normal", "Dropped", f"{name} is gone from {request.platform}: {why}, {dropped.sessions_ended} sessions ended")
+        return Event("Normal", "Dropped", f"{name} is gone from {request.platform}: {why}, {sessions} sessions ended")
 
     def not_dropped(self, body: Body, error: Exception) -> Body:
         self.clock.stuck(Uid(body["metadata"]["uid"]))

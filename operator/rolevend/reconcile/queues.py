@@ -10,7 +10,7 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rolevend.errors import PlatformUnavailable, Rejected
@@ -114,7 +114,9 @@ class _Order:
     """A drop that stands until the role is gone."""
 
     ending: Ending
+    begun_at: float
     asked_at: float
+    """When it was asked for last."""
     last: Dropped
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -154,11 +156,12 @@ class DropQueue:
         self._tasks = _Tasks()
 
     async def drop(self, ending: Ending, patience: float) -> Dropped:
-        """How the first try went; and where it failed, the success that comes within `patience` seconds, or the last failure."""
+        """How the first try went; and where it failed, the success that comes within `patience` seconds, or the last failure. With
+        the sessions of all tries, and the time since the first."""
         order = self._standing.get((ending.role, ending.uid))
         if order is None:
             untried = Dropped(ending.role, PlatformUnavailable(f"dropping {ending.role}: its turn did not come yet"))
-            order = _Order(ending, self._clock(), untried)
+            order = _Order(ending, self._clock(), self._clock(), untried)
             self._standing[order.key] = order
             self._new.append(order)
             self._pump()
@@ -235,7 +238,7 @@ class DropQueue:
             self._settle(order, answer)
 
     def _settle(self, order: _Order, outcome: Dropped) -> None:
-        order.last = outcome
+        order.last = replace(outcome, sessions=order.last.sessions | outcome.sessions, seconds=self._clock() - order.begun_at)
         order.tried.set()
         forgotten = self._clock() - order.asked_at > FORGOTTEN_AFTER_SECONDS
         if outcome.error is None or self._closed is not None or forgotten:

@@ -23,7 +23,6 @@ class Record:
         self._now = now
         self._last: dict[Uid, str] = {}
         self._untold: dict[Uid, Event] = {}
-        self._orphans: list[Event] = []
         self._given: dict[ProfileName, Given] = {}
 
     async def handles(self, request: Request, verdict: Granted, directory: Directory) -> None:
@@ -47,15 +46,9 @@ class Record:
         await self._trail.record(event)
         self._untold.pop(request.uid, None)
 
-    def orphan_dropped(self, uid: Uid, platform: PlatformName, end: End) -> None:
-        """No object waits for it, so it is kept until `write_orphans`."""
-        self._orphans.append(orphan_dropped(uid, platform, end, self._now()))
-
-    async def write_orphans(self) -> None:
-        """Raises AuditUnavailable; what is not written then is written by the next call."""
-        while self._orphans:
-            await self._trail.record(self._orphans[0])
-            del self._orphans[0]
+    async def orphan_dropped(self, uid: Uid, platform: PlatformName, end: End) -> None:
+        """Raises AuditUnavailable: then this must be called again."""
+        await self._trail.record(orphan_dropped(uid, platform, end, self._now()))
 
     def forget(self, uid: Uid) -> None:
         self._last.pop(uid, None)

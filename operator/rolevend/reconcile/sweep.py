@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Set
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Set
 from datetime import datetime, timedelta
 
 from rolevend.errors import RolevendError
 from rolevend.kube.client import Body, Cluster
 from rolevend.model import PlatformName, ProfileName, Uid
-from rolevend.platforms.base import Dropped, Ending
+from rolevend.platforms.base import Ended, Ending, EndReason
 from rolevend.reconcile.executor import Executor
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import VENDED_ROLES, ready_condition
@@ -46,8 +47,9 @@ class Sweeper:
         self._metrics = metrics
         self._now = now
         self._orphans: dict[PlatformName, Orphans] = {}
-        self._dropping: dict[tuple[PlatformName, Uid], tuple[Ending, datetime]] = {}
-        """Orphans that could not be dropped yet, and since when. The platform's queue goes on by itself."""
+        self._dropping: dict[tuple[PlatformName, Uid], int | None] = {}
+        """Orphans that this process dropped or drops, and how many sessions they had, where it knows."""
+        self._told: dict[PlatformName, set[Uid]] = defaultdict(set)
         self._missing_since: dict[Uid, datetime] = {}
 
     async def run(self) -> None:
@@ -57,7 +59,6 @@ class Sweeper:
             try:
                 await self.sweep()
                 self._review.wake()  # what failed is tried again
-                await self._record.write_orphans()
             except RolevendError as error:
                 _log.warning("sweep: %s", error)
 
@@ -88,39 +89,36 @@ class Sweeper:
         orphans = self._orphans.setdefault(name, Orphans(grace))
         try:
             live = await executor.live()
-            self._finish(name, {each.uid for each in live})
             found = orphans.sweep(live, listed.keys(), ready, self._now())
             await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans))
             for uid in found.vanished:
                 standing = self._lifecycle.roles.get(uid)
                 if standing is not None and standing.ending_since is None and standing.request.expires_at > self._now():
                     await self._lifecycle.revoke(standing, "Sweep", f"role {standing.role} is gone or locked out on {name}, and not by us")
+            await self._tell_of_orphans(name, executor)
             kept = frozenset(ProfileName(each.profile) for each in self._lifecycle.roles.on(name) if each.profile)
             await executor.collect(kept, self._now() - timedelta(seconds=self._settings.profile_unused_seconds))
         except RolevendError as error:
             _log.warning("sweeping: %s", error, extra={"platform": name})
 
     async def _drop(self, name: PlatformName, executor: Executor, ending: Ending) -> None:
-        self._dropping.setdefault((name, ending.uid), (ending, self._now()))
-        dropped = await executor.drop(ending)
-        if dropped.error is None:
-            self._dropped(name, ending.uid, dropped)
-        else:
+        dropped = await executor.drop(ending)  # the platform's queue goes on by itself
+        self._dropping[name, ending.uid] = len(dropped.sessions) if dropped.error is None else None
+        if dropped.error is not None:
             _log.warning("dropping an orphan: %s", dropped.error, extra={"platform": name, "role": ending.role})
 
-    def _finish(self, name: PlatformName, there: Collection[Uid]) -> None:
-        """Orphans that went between two sweeps."""
-        for platform, uid in list(self._dropping):
-            if platform == name and uid not in there:
-                self._dropped(name, uid, Dropped(self._dropping[name, uid][0].role))
-
-    def _dropped(self, name: PlatformName, uid: Uid, dropped: Dropped) -> None:
-        ending, since = self._dropping.pop((name, uid))
-        self._metrics.orphan_roles.labels(name).inc()
-        _log.warning("dropped an orphan: no object claims it", extra={"platform": name, "role": ending.role})
-        seconds = (self._now() - since).total_seconds()
-        end = End(ending.role, ending.reason, since, dropped, seconds, by="Sweep", message="no object claims it")
-        self._record.orphan_dropped(uid, name, end)
+    async def _tell_of_orphans(self, name: PlatformName, executor: Executor) -> None:
+        """Of those that the platform remembers: what a process dropped that died before it could tell is told by the next one."""
+        gone = await executor.ended(EndReason.ORPHANED)
+        for each in gone:
+            if each.uid not in self._told[name]:
+                await self._record.orphan_dropped(each.uid, name, _end_of(each, self._dropping.get((name, each.uid))))
+                self._told[name].add(each.uid)
+                if (name, each.uid) in self._dropping:
+                    del self._dropping[name, each.uid]
+                    self._metrics.orphan_roles.labels(name).inc()
+                    _log.warning("dropped an orphan: no object claims it", extra={"platform": name, "role": each.role})
+        self._told[name] &= {each.uid for each in gone}
 
     def measure(self) -> None:
         """Brings the gauges of every platform up to date."""
@@ -129,6 +127,13 @@ class Sweeper:
             self._metrics.live_roles.labels(name).set(sum(each.ready and each.ending_since is None for each in standing))
             oldest = min((each.ending_since for each in standing if each.ending_since and each.role), default=None)
             self._metrics.drop_overdue_seconds.labels(name).set((self._now() - oldest).total_seconds() if oldest else 0)
+
+
+def _end_of(orphan: Ended, sessions: int | None) -> End:
+    """By the platform's clock."""
+    seconds = (orphan.dropped_at - orphan.closed_at).total_seconds()
+    closed_at, dropped_at = orphan.closed_at, orphan.dropped_at
+    return End(orphan.role, EndReason.ORPHANED, closed_at, dropped_at, seconds, sessions, by="Sweep", message="no object claims it")
 
 
 def _ready_on(body: Body) -> frozenset[PlatformName]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.naming import parse_role_name
-from rolevend.platforms.base import Dropped, EndReason
+from rolevend.platforms.base import EndReason
 from rolevend.vending.directory import Directory, Granted, Request
 from rolevend.vending.evidence import AttributeRead, Given, ObjectRead, TableGiven, evidence
 
@@ -98,11 +98,13 @@ class Body:
     ended_by: str | None = None
     """Who, where the operator did it: as `status.ended.by`. For a release the audit log of the API server knows."""
     ended_at: datetime | None = None
-    """When the role had been looked for and was gone."""
+    """When the role had been looked for and was gone; of an orphan when the platform dropped it, by its clock."""
     sessions_ended: int | None = None
-    """How many sessions of the role were ended. Of a drop that was done in several runs, those of the last one."""
+    """How many sessions of the role were ended, by all tries since the operator began to drop it. One that was started meanwhile, or had
+    to connect to the platform anew, counts from then on."""
     drop_seconds: float | None = None
-    """How long the drop took, from the first statement to the last look."""
+    """How long the drop took, from its first try to the last look, as `sessionsEnded` counts; of an orphan from the moment in which it
+    was locked out."""
     late_seconds: float | None = None
     """From the moment in which the role was to end (its expiry, or the deletion of the VendedRole) to `endedAt`."""
     version: str | None = None
@@ -169,8 +171,10 @@ class End:
     reason: EndReason
     due_at: datetime
     """When it was to end."""
-    outcome: Dropped
+    ended_at: datetime
     seconds: float
+    sessions: int | None = None
+    """None where nobody knows any more."""
     by: str | None = None
     message: str | None = None
     profile: str | None = None
@@ -193,10 +197,10 @@ def _dropped(uid: Uid, end: End, now: datetime, about: dict[str, Any]) -> Event:
         message=end.message,
         ended=end.reason,
         ended_by=end.by,
-        ended_at=now,
-        sessions_ended=end.outcome.sessions_ended,
+        ended_at=end.ended_at,
+        sessions_ended=end.sessions,
         drop_seconds=round(end.seconds, 6),
-        late_seconds=round(max(0.0, (now - end.due_at).total_seconds()), 3),
+        late_seconds=round(max(0.0, (end.ended_at - end.due_at).total_seconds()), 3),
     )
     return Event(f"{uid}/dropped/{end.reason.value}", EventType.DROPPED, end.role, now, body)
 

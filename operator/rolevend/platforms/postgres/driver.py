@@ -22,7 +22,9 @@ from rolevend.platforms.base import (
     Curbed,
     Drift,
     Dropped,
+    Ended,
     Ending,
+    EndReason,
     InstallMode,
     LiveRole,
     Randomness,
@@ -122,6 +124,13 @@ class PostgresPlatform:
             lambda connection: connection.execute(query("live"), {"cluster": self._cluster}).fetchall(),
         )
         return [LiveRole(role, uid, expires_at, closed) for role, uid, expires_at, closed in rows]
+
+    def ended(self, reason: EndReason) -> Sequence[Ended]:
+        rows = self._vendor.run(
+            f"list the roles that ended on {self._where}",
+            lambda connection: connection.execute(query("ended"), {"cluster": self._cluster, "reason": reason.value}).fetchall(),
+        )
+        return [Ended(*row) for row in rows]
 
     def curb(self) -> Sequence[Curbed]:
         rows = self._vendor.run(

@@ -60,7 +60,7 @@ def _finish(run: Run, attempt: str, roles: Sequence[RoleName], patience: float) 
     gone = [role for role in roles if states[role] == "dropped"]
     for role in _still_there(run, gone):
         states[role] = "it was dropped, and a session or a role of that name is there again"
-    return {role: Dropped(role, _error(attempt, role, states[role]), len(sessions[role])) for role in roles}
+    return {role: Dropped(role, _error(attempt, role, states[role]), frozenset(sessions[role])) for role in roles}
 
 
 def _still_there(run: Run, roles: Sequence[RoleName]) -> list[RoleName]:

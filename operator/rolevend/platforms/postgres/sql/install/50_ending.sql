@@ -17,7 +17,8 @@ END
 $$;
 
 -- Locks out: from its commit on the lease is a tombstone, every statement and every login of the role is refused, and so is a
--- vend of it that arrives later. Answers the role's oid, or NULL where it never was or is gone. Again is the same.
+-- vend of it that arrives later. Answers the role's oid, or NULL where it never was or is gone. Again is the same; the first reason
+-- stays, unless the role is found to be nobody's before it is gone.
 CREATE OR REPLACE FUNCTION rolevend.close(p_role text, p_cluster text, p_uid text, p_reason text) RETURNS oid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -33,7 +34,9 @@ BEGIN
     INSERT INTO rolevend.lease AS t (role, cluster_id, uid, revoked_at, reason)
     VALUES (p_role, p_cluster, p_uid, clock_timestamp(), p_reason)
     ON CONFLICT (role) DO UPDATE
-        SET revoked_at = coalesce(t.revoked_at, excluded.revoked_at), reason = coalesce(t.reason, excluded.reason)
+        SET revoked_at = coalesce(t.revoked_at, excluded.revoked_at),
+            reason = CASE WHEN excluded.reason = 'Orphaned' AND t.dropped_at IS NULL THEN excluded.reason
+                          ELSE coalesce(t.reason, excluded.reason) END
     RETURNING * INTO l;
     IF (l.cluster_id, l.uid) IS DISTINCT FROM (p_cluster, p_uid) THEN
         RAISE EXCEPTION '% belongs to another vend', p_role USING ERRCODE = 'RV002';
