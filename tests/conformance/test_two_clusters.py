@@ -16,7 +16,7 @@ from rolevend.plan import Lease, Profile, RoleLimits, TableShape
 from rolevend.platforms.base import Credential, Ending, EndReason
 from rolevend.platforms.postgres import PostgresPlatform
 from rolevend.policy.mask import Nullify
-from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, PostgresBench, PostgresSession, lease, moved, own, profile, shape, vend
+from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, PostgresBench, PostgresSession, lease, moved, own, profile, refused, shape, vend
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_installs
@@ -209,6 +209,28 @@ def test_a_name_that_the_other_has_or_had_is_not_vended(ours: Site, theirs: Site
     (gone,) = theirs.platform.vend([(same, credential)])
     assert isinstance(gone.error, Conflict)
     assert not ours.bench.exists(ours.lease.role)
+
+
+def test_a_profile_of_the_other_is_not_vended(ours: Site, theirs: Site):
+    before = ours.state()
+    wanted = lease(ours.profile, cluster=theirs.cluster, regions=["EU", "US"])
+
+    (answer,) = theirs.platform.vend([(wanted, theirs.platform.credential(wanted, secrets.token_bytes))])
+
+    assert isinstance(answer.error, Conflict)
+    assert "is another cluster's" in str(answer.error)
+    assert not ours.bench.exists(wanted.role)
+    assert ours.state() == before
+
+
+def test_the_scheduler_holds_roles_of_every_cluster_to_their_limits_and_nobody_reads_more_by_that(ours: Site, theirs: Site):
+    ours.bench.login_of(ours.bench.vendor).run("CALL rolevend.sweep()")
+
+    for each in (ours, theirs):
+        assert each.bench.value(f"SELECT pg_has_role('rv_owner', '{each.lease.role}', 'USAGE')")
+        with each.bench.administrator() as connection:
+            assert refused(lambda each=each, on=connection: on.execute(f"SELECT * FROM {each.profile.name}.people")) == "42501"
+        assert each.reads(each.session)
 
 
 def test_what_the_other_does_not_use_is_collected_by_itself(ours: Site, theirs: Site):

@@ -20,6 +20,7 @@ AS $$
 DECLARE
     l rolevend.lease;
     closed_why text;
+    whose text;
     made oid;
 BEGIN
     -- Every test ends in IS NOT TRUE, so that a NULL is refused too.
@@ -48,7 +49,10 @@ BEGIN
         RAISE EXCEPTION 'the limits are not an object of whole numbers that we know' USING ERRCODE = '22023';
     END IF;
 
-    SELECT drift INTO closed_why FROM rolevend.profile WHERE profile = p_profile;
+    SELECT cluster_id, drift INTO whose, closed_why FROM rolevend.profile WHERE profile = p_profile;
+    IF whose <> p_cluster THEN
+        RAISE EXCEPTION 'profile % is another cluster''s', p_profile USING ERRCODE = 'RV002';
+    END IF;
     IF closed_why IS NOT NULL THEN
         RAISE EXCEPTION 'profile % is closed: %', p_profile, closed_why USING ERRCODE = 'RV004';
     END IF;

@@ -207,8 +207,8 @@ AS $$
     ON CONFLICT (one) DO UPDATE SET at = excluded.at WHERE s.at < excluded.at - interval '30 seconds'
 $$;
 
--- For pg_cron or any other scheduler: the operator may be down. Curbs what runs away, and ends what is over, each role in
--- transactions of its own. A role that is idle goes on until the operator is back, or until its expiry.
+-- For pg_cron or any other scheduler: the operator may be down. Curbs what runs away, and ends what is over, of every cluster that
+-- vends here, for any of their operators may be down; each role in transactions of its own. A role that is idle goes on until the operator is back, or until its expiry.
 -- With the caller's rights, because a SECURITY DEFINER procedure may not COMMIT; those of the vendor's login are enough.
 CREATE OR REPLACE PROCEDURE rolevend.sweep()
 LANGUAGE plpgsql

@@ -15,7 +15,8 @@ DECLARE
     r name;
 BEGIN
     PERFORM pg_stat_clear_snapshot();
-    -- Without a superuser, what a session does is shown to those alone who have the rights of its role.
+    -- Without a superuser, what a session does is shown to those alone who have the rights of its role. They show rv_owner, and who
+    -- has its rights, no row: views and policies ask for the lease of the login itself.
     FOR r IN
         SELECT DISTINCT l.role FROM pg_stat_activity AS a JOIN rolevend.lease AS l ON l.role = a.usename AND l.role_oid = a.usesysid
          WHERE l.cluster_id = p_cluster AND l.revoked_at IS NULL AND NOT pg_has_role(a.usesysid, 'USAGE') ORDER BY 1

@@ -236,7 +236,7 @@ AS $$
         SELECT t.schema_name::text, t.table_name::text, f.replaced, f.finding, p.profile
           FROM rolevend.findings(NULL) AS f
           JOIN rolevend.template AS t USING (template)
-          LEFT JOIN rolevend.profile AS p ON t.template = ANY (p.templates)
+          LEFT JOIN rolevend.profile AS p ON t.template = ANY (p.templates) AND p.cluster_id = p_cluster
          WHERE t.cluster_id = p_cluster
         UNION ALL
         SELECT coalesce(p.tables -> v.name ->> 0, p.profile::text), coalesce(p.tables -> v.name ->> 1, v.name), v.now IS NULL,

@@ -1,8 +1,9 @@
--- What was changed by hand, what becomes of it, and the live roles that it touches, also those that rv_guard has locked out already. What is gone opens nothing: once no role
--- reads from there any more it needs nobody, and the profile is built anew when it is next needed.
+-- What was changed by hand, what becomes of it, and the live roles that it touches, also those that rv_guard has locked out
+-- already. What is gone opens nothing: once no role reads from there any more it needs nobody, and the profile is built anew when
+-- it is next needed. Profiles are of one cluster, and so is who has them.
 WITH touched AS (
     SELECT d.*, ARRAY(SELECT l.role::text FROM rolevend.lease AS l
-                       WHERE l.cluster_id = %(cluster)s AND l.profile = ANY (d.profiles) AND l.dropped_at IS NULL
+                       WHERE l.profile = ANY (d.profiles) AND l.dropped_at IS NULL
                          AND (l.revoked_at IS NOT NULL OR l.expires_at > clock_timestamp())
                        ORDER BY 1) AS roles
       FROM rolevend.drift(%(cluster)s) AS d
