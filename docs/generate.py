@@ -27,7 +27,7 @@ from rolevend.resources.part import VALIDATIONS
 from rolevend.resources.schema import structural
 from rolevend.resources.text import MEANINGS
 from rolevend.settings import PREFIX, Settings
-from rolevend.telemetry.chain import Chain
+from rolevend.telemetry.chain import Chain, Key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import Body, Event, EventType, json_name
 from rolevend.vending.evidence import AttributeRead, ColumnGiven, ObjectRead, TableGiven
@@ -37,7 +37,7 @@ REFERENCE = ROOT / "docs" / "reference"
 
 Schema = Mapping[str, Any]
 
-_SET_BY_THE_CHART = {"namespace", "kubeconfig", "pod_name", "probe_host", "probe_port", "audit_file"}
+_SET_BY_THE_CHART = {"namespace", "kubeconfig", "pod_name", "probe_host", "probe_port", "audit_file", "audit_key_file"}
 """Settings that the chart's Deployment decides: `values.yaml` has no place for them."""
 
 
@@ -353,11 +353,12 @@ def _audit() -> Iterator[str]:
     yield ""
     yield "## Envelope"
     yield ""
-    envelope = json.loads(Chain("", "").append(Event("", EventType.STARTED, "", datetime.now(UTC), Body())))
+    envelope = json.loads(Chain("", "", key=Key(b"")).append(Event("", EventType.STARTED, "", datetime.now(UTC), Body())))
     yield from _table(("Attribute", "Holds"), ((_code(name), _ENVELOPE[name]) for name in envelope))
     yield ""
-    yield "The hashes have no key. They show what was altered by somebody who cannot write all that follows; against who can, keep the last"
-    yield "hash, which `rolevend audit verify` prints, elsewhere, and give it to the next one as `--expect`."
+    yield "Without a key the hashes show what was altered by somebody who cannot write all that follows. With one (the chart's value"
+    yield "`audit.keySecretRef`) they show it of everybody who does not have the key. Neither shows that the end was cut off: keep the"
+    yield "last hash, which `rolevend audit verify` prints, elsewhere, and give it to the next one as `--expect`."
     yield ""
     yield "## `data`"
     yield ""
@@ -383,7 +384,8 @@ _ENVELOPE = {
     "chain": "name of the chain: random, another one for each process and each file",
     "sequence": "place in the chain, from 1",
     "previoushash": "the `hash` of the event before it in the file, or 64 zeros",
-    "hash": 'SHA-256, in lower-case hexadecimal, of the bytes of the line before `,"hash":`',
+    "hashkey": "which key the hash was made with; only where there is one",
+    "hash": 'SHA-256, or with a key HMAC-SHA-256, in lower-case hexadecimal, of the bytes of the line before `,"hash":`',
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolevend.telemetry.chain import BEGINNING, Chain, Line, Verified, verify
+from rolevend.telemetry.chain import BEGINNING, Chain, Key, Line, Verified, verify
 from rolevend.vending.audit import Body, Event, EventType
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
@@ -17,9 +17,12 @@ def event(number: int, type_: EventType = EventType.GRANTED) -> Event:
     return Event(f"uid-{number}/{type_}", type_, f"role-{number}", NOW, Body(message=f"é \u202e {number}", table_count=number))
 
 
-def chain(length: int = 6, name: str = "c1", before: str = BEGINNING, *, stopped: bool = True) -> list[bytes]:
+KEY, OTHER_KEY = Key(b"k" * 32), Key(b"o" * 32)
+
+
+def chain(length: int = 6, name: str = "c1", before: str = BEGINNING, *, stopped: bool = True, key: Key | None = None) -> list[bytes]:
     """A whole one: `started`, then events, then `stopped`."""
-    made = Chain("/rolevend/clusters/c", name, before)
+    made = Chain("/rolevend/clusters/c", name, before, key=key)
     types = [EventType.STARTED, *[EventType.GRANTED] * (length - 2), EventType.STOPPED if stopped else EventType.DROPPED]
     return [made.append(event(number, type_)) for number, type_ in enumerate(types, start=1)]
 
@@ -28,8 +31,8 @@ def head(lines: list[bytes]) -> str:
     return str(json.loads(lines[-1])["hash"])
 
 
-def verified(lines: list[bytes], expect: str = "") -> Verified:
-    return verify([Line(f"f:{number}", text) for number, text in enumerate(lines, start=1)], expect)
+def verified(lines: list[bytes], expect: str = "", *keys: Key) -> Verified:
+    return verify([Line(f"f:{number}", text) for number, text in enumerate(lines, start=1)], expect, keys)
 
 
 def test_a_line_is_a_cloud_event_in_json():
@@ -151,3 +154,36 @@ def test_whatever_byte_is_changed_is_found(data: st.DataObject):
     lines = b"".join(lines).splitlines(keepends=True)
 
     assert verified(lines).problems
+
+
+class TestWithAKey:
+    def test_what_was_written_is_found_whole_also_after_a_change_of_keys(self):
+        older = chain(key=OTHER_KEY)
+        newer = chain(name="c2", before=head(older), key=KEY)
+
+        assert verified(newer, "", KEY).problems == []
+        assert verified([*older, *newer], head(newer), KEY, OTHER_KEY).problems == []
+        assert verified([*older, *newer], "", KEY).problems[0].startswith(f"f:1: event uid-1/{EventType.STARTED} was sealed with the key ")
+
+    def test_who_writes_the_file_without_the_key_can_make_no_event(self):
+        """A whole new chain, as who can write the file makes one where there is no key."""
+        pretended = [line.replace(OTHER_KEY.id.encode(), KEY.id.encode()) for line in chain(key=OTHER_KEY)]
+        for forged in (chain(), chain(key=OTHER_KEY), pretended):
+            assert verified(forged, "", KEY).problems
+
+    @pytest.mark.parametrize("place", range(6))
+    def test_a_line_that_was_altered_or_lost_its_key_is_named(self, place: int):
+        for altered in (chain(key=KEY)[place].replace(b"role-", b"rule-"), chain()[place]):
+            lines = chain(key=KEY)
+            lines[place] = altered
+
+            assert verified(lines, "", KEY).problems[0].startswith(f"f:{place + 1}: event uid-{place + 1}/")
+
+    def test_without_it_nobody_is_told_that_all_is_well(self):
+        (problem,) = verified(chain(key=KEY)).problems
+        assert f"was sealed with the key {KEY.id}, which was not given" in problem
+
+    def test_nothing_of_it_is_in_the_file(self):
+        assert KEY.secret not in b"".join(chain(key=KEY))
+        assert KEY.id != OTHER_KEY.id
+        assert "k" * 32 not in repr(KEY)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from rolevend.app.audit import verify
-from rolevend.errors import AuditUnavailable
-from rolevend.telemetry.audit import Journal
+from rolevend.errors import AuditUnavailable, InvalidInput
+from rolevend.telemetry.audit import Journal, read_key
+from rolevend.telemetry.chain import Key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import Body, Event, EventType
 
@@ -28,11 +29,12 @@ class Journals:
 
     def __init__(self, file: Path | None) -> None:
         self.file = file
+        self.key: Key | None = None
         self.metrics = Metrics()
         self._names = map("chain-{}".format, itertools.count(1))
 
     def open(self) -> Journal:
-        return Journal(self.file, "/rolevend/clusters/c", lambda: NOW, lambda: next(self._names), self.metrics)
+        return Journal(self.file, "/rolevend/clusters/c", lambda: NOW, lambda: next(self._names), self.metrics, self.key)
 
     async def write(self, *numbers: int) -> None:
         """By a process that is told to stop afterwards."""
@@ -162,3 +164,25 @@ async def test_without_a_file_events_go_to_standard_output_and_logs_do_not(capfd
     output = tmp_path / "output"
     output.write_bytes(capfdbinary.readouterr().out)
     assert Journals(output).ids() == ["chain-1/started", "e1", "e2", "chain-1/stopped"]
+
+
+async def test_a_process_with_another_key_goes_on_in_the_same_file(tmp_path: Path):
+    journals, files = Journals(tmp_path / "audit"), []
+    for number, secret in enumerate([b"a" * 32, b"b" * 64 + b"\n"]):
+        files.append(tmp_path / f"key-{number}")
+        files[-1].write_bytes(secret)
+        journals.key = read_key(files[-1])
+        await journals.write(number)
+
+    assert verify([str(journals.file)], keys=[str(each) for each in files]).problems == []
+    assert len(verify([str(journals.file)]).problems) == 2, "one for each key"
+
+
+@pytest.mark.parametrize("secret", [None, b"", b"short", b" " * 40])
+def test_a_key_that_is_none_is_refused(tmp_path: Path, secret: bytes | None):
+    file = tmp_path / "key"
+    if secret is not None:
+        file.write_bytes(secret)
+
+    with pytest.raises(InvalidInput, match="key of audit events"):
+        read_key(file)

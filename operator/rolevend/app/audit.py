@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from rolevend.errors import InvalidInput
+from rolevend.telemetry.audit import read_key
 from rolevend.telemetry.chain import Line, Verified
 from rolevend.telemetry.chain import verify as verify_lines
 
 STANDARD_INPUT = "-"
 
 
-def verify(files: Sequence[str], expect: str = "") -> Verified:
-    """Older files first."""
-    return verify_lines(_lines(files), expect)
+def verify(files: Sequence[str], expect: str = "", keys: Sequence[str] = ()) -> Verified:
+    """Older files first. `keys` are files, too."""
+    return verify_lines(_lines(files), expect, [read_key(Path(key)) for key in keys])
 
 
 def events_of(request_uid: str, files: Sequence[str]) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ from rolevend.reconcile.review import Review
 from rolevend.reconcile.sweep import Sweeper
 from rolevend.resources import DataPlatform, values
 from rolevend.settings import Settings
-from rolevend.telemetry.audit import Journal
+from rolevend.telemetry.audit import Journal, read_key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
 
@@ -158,7 +158,10 @@ class Operator:
             now,
         )
         store = CredentialSecrets(cluster)
-        self._journal = Journal(settings.audit_file, f"/rolevend/clusters/{cluster_id}", now, lambda: secrets.token_hex(8), metrics)
+        audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
+        self._journal = Journal(
+            settings.audit_file, f"/rolevend/clusters/{cluster_id}", now, lambda: secrets.token_hex(8), metrics, audit_key
+        )
         record = Record(self._journal, handles, now)
         self._lifecycle = Lifecycle(cluster, self.observed, self._platforms, store, record, metrics, now, secrets.token_bytes)
         self._review = Review(self._lifecycle, lambda: self.observed.directory)

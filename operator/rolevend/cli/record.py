@@ -74,8 +74,16 @@ def audit() -> None:
 @audit.command("verify")
 @options.FILES
 @click.option("--expect", default="", metavar="HASH", help="An event with this hash must be there: the last one of an earlier look.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=options.READABLE,
+    metavar="FILE",
+    help="Every event must be sealed with the key in this file. May be given again, for a key that was another one once.",
+)
 @options.OUTPUT
-def audit_verify(files: tuple[str, ...], expect: str, output: str) -> None:
+def audit_verify(files: tuple[str, ...], expect: str, keys: tuple[str, ...], output: str) -> None:
     """Say whether every audit event is there as it was written: older files first, - is standard input.
 
     A line that was altered, removed, moved or cut off is named, and the exit status is 1.
@@ -85,7 +93,7 @@ def audit_verify(files: tuple[str, ...], expect: str, output: str) -> None:
 
     from rolevend.app.audit import verify
 
-    found = verify(files, expect)
+    found = verify(files, expect, keys)
     if output == "json":
         click.echo(json.dumps(asdict(found), indent=2))
     else:

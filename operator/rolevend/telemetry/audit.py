@@ -15,13 +15,24 @@ from pathlib import Path
 from typing import Protocol
 
 from rolevend import __version__
-from rolevend.errors import AuditUnavailable
-from rolevend.telemetry.chain import BEGINNING, Chain, hash_of
+from rolevend.errors import AuditUnavailable, InvalidInput
+from rolevend.telemetry.chain import BEGINNING, SHORTEST_KEY, Chain, Key, hash_at_end
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import Body, Event, EventType
 
 _TAIL_BYTES = 1 << 20
 """More than any event is long."""
+
+
+def read_key(file: Path) -> Key:
+    """Of a file that holds nothing else; white space around it does not count."""
+    try:
+        secret = file.read_bytes().strip()
+    except OSError as error:
+        raise InvalidInput(str(file), f"the key of audit events cannot be read: {error.strerror or error}") from error
+    if len(secret) < SHORTEST_KEY:
+        raise InvalidInput(str(file), f"a key of audit events has {SHORTEST_KEY} bytes or more; make one with: openssl rand -hex 32")
+    return Key(secret)
 
 
 class Sink(Protocol):
@@ -43,9 +54,18 @@ class Sink(Protocol):
 class Journal:
     """See vending.audit.Trail. Opened with the first event: a standby that never vends writes nothing."""
 
-    def __init__(self, file: Path | None, source: str, now: Callable[[], datetime], name: Callable[[], str], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        file: Path | None,
+        source: str,
+        now: Callable[[], datetime],
+        name: Callable[[], str],
+        metrics: Metrics,
+        key: Key | None = None,
+    ) -> None:
         """`file` None is standard output. `name` gives a chain its name, never the same twice."""
         self._file = file
+        self._key = key
         self._source = source
         self._now = now
         self._name = name
@@ -106,7 +126,7 @@ class Journal:
         self._let_go()
         sink = _Output() if self._file is None else _File(self._file)
         self._sink = sink
-        self._chain = Chain(self._source, self._name(), sink.before if sink.before != BEGINNING else self._written)
+        self._chain = Chain(self._source, self._name(), sink.before if sink.before != BEGINNING else self._written, key=self._key)
         host = socket.gethostname()
         started = Body(version=__version__, host=host)
         sink.write(self._chain.append(Event(f"{self._chain.name}/started", EventType.STARTED, host, self._now(), started)))
@@ -184,7 +204,7 @@ class _File:
         *lines, torn = os.pread(self._descriptor, size - start, start).split(b"\n")
         if torn:
             self.write(b"\n")
-        return next((found for line in reversed([*lines, torn]) if (found := hash_of(line)) is not None), BEGINNING)
+        return next((found for line in reversed([*lines, torn]) if (found := hash_at_end(line)) is not None), BEGINNING)
 
     def _sync_folder(self) -> None:
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,12 +1,13 @@
 """The chain of audit events: each line names the hash of the line before it, so a line that was altered or is missing shows. Pure.
 
-A chain begins with an event `started` and belongs to one process and one file. Its hashes have no key: who can write the file can
-make a whole new chain. So keep the last hash elsewhere, and let `verify` expect it.
+A chain begins with an event `started` and belongs to one process and one file. Without a key, who can write the file can make a whole
+new chain; with one, who cannot read the key can only cut its end off. So keep the last hash elsewhere, and let `verify` expect it.
 """
 
+import hmac
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -15,9 +16,26 @@ from rolevend.vending.audit import Event, EventType, as_json
 BEGINNING = "0" * 64
 """The `previoushash` of an event that nothing went before."""
 _SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
+SHORTEST_KEY = 32
+"""Bytes."""
 _MARKS = {"specversion", "chain", "previoushash", "hash"}
 """What has one of these was an event once."""
 _SEAL_BYTES = len(',"hash":""}') + 64
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Key:
+    """What hashes are made with, where whoever writes the file is not to make them."""
+
+    secret: bytes
+
+    @property
+    def id(self) -> str:
+        """Says which key it was, and nothing of it."""
+        return self.hash(b"rolevend audit key")[:16]
+
+    def hash(self, text: bytes) -> str:
+        return hmac.new(self.secret, text, sha256).hexdigest()
 
 
 @dataclass(slots=True)
@@ -28,6 +46,7 @@ class Chain:
     name: str
     head: str = BEGINNING
     length: int = 0
+    key: Key | None = None
 
     def append(self, event: Event) -> bytes:
         """The line of `event`, with its end: a CloudEvent in the JSON format, with the chain in extension attributes."""
@@ -44,18 +63,27 @@ class Chain:
             "sequence": str(self.length + 1),
             "previoushash": self.head,
         }
+        if self.key is not None:
+            envelope["hashkey"] = self.key.id
         text = json.dumps(envelope, separators=(",", ":")).removesuffix("}").encode()
-        self.head = sha256(text).hexdigest()
+        self.head = _hash(text, self.key)
         self.length += 1
         return text + b',"hash":"' + self.head.encode() + b'"}\n'
 
 
-def hash_of(line: bytes) -> str | None:
-    """The hash that stands at the end of an event's line; None where it is not that of the line."""
-    line = line.rstrip(b"\r\n")
-    seal = _SEAL.fullmatch(line[-_SEAL_BYTES:])
-    right = seal is not None and sha256(line[:-_SEAL_BYTES]).hexdigest().encode() == seal[1]
-    return seal[1].decode() if seal is not None and right else None
+def hash_at_end(line: bytes) -> str | None:
+    """The hash that stands at the end of an event's line, right or wrong; None where the line is not whole."""
+    seal = _SEAL.fullmatch(line.rstrip(b"\r\n")[-_SEAL_BYTES:])
+    return None if seal is None else seal[1].decode()
+
+
+def _is_right(line: bytes, key: Key | None) -> bool:
+    said = hash_at_end(line)
+    return said is not None and hmac.compare_digest(said, _hash(line.rstrip(b"\r\n")[:-_SEAL_BYTES], key))
+
+
+def _hash(text: bytes, key: Key | None) -> str:
+    return sha256(text).hexdigest() if key is None else key.hash(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +116,20 @@ class _Link:
     type: str
 
 
-def verify(lines: Iterable[Line], expect: str = "") -> Verified:
-    """In the order in which they were written, older files first. `expect` is a hash that must be there."""
-    verifier = _Verifier(expect)
+def verify(lines: Iterable[Line], expect: str = "", keys: Collection[Key] = ()) -> Verified:
+    """In the order in which they were written, older files first. `expect` is a hash that must be there. With `keys`, every event must
+    be sealed with one of them; without, none may be."""
+    verifier = _Verifier(expect, keys)
     for line in lines:
         verifier.take(line)
     return verifier.end()
 
 
 class _Verifier:
-    def __init__(self, expect: str) -> None:
+    def __init__(self, expect: str, keys: Collection[Key]) -> None:
+        self._keys = {key.id: key for key in keys}
+        self._sealed_with: set[str] = set()
+        """Keys that are named in the file and were not given: each is told of once."""
         self._found = Verified()
         self._chains: dict[str, _Link] = {}
         self._torn: Line | None = None
@@ -112,13 +144,28 @@ class _Verifier:
             self._tear()
             self._torn = line
             return
-        hash_ = hash_of(line.text)
         sequence = str(event.get("sequence"))
-        if hash_ is None or not sequence.isdecimal():
+        problem = self._seal(line, event)
+        if problem or not sequence.isdecimal():
             self._tear()
-            self._problem(line, f"event {event.get('id')} was altered: it is not what its hash was made of")
-            hash_, sequence = str(event.get("hash")), sequence if sequence.isdecimal() else "0"
-        self._link(line, event, _Link(line.where, int(sequence), hash_, str(event.get("type"))))
+            self._problem(line, problem or f"event {event.get('id')} was altered: it has no place in its chain")
+            sequence = sequence if sequence.isdecimal() else "0"
+        self._link(line, event, _Link(line.where, int(sequence), str(event.get("hash")), str(event.get("type"))))
+
+    def _seal(self, line: Line, event: dict[str, object]) -> str:
+        """What is wrong with the event's hash, or empty."""
+        id_, name = event.get("id"), event.get("hashkey")
+        if name is None and self._keys:
+            return f"event {id_} was sealed without a key: whoever could write the file may have made it"
+        if name is not None and name not in self._keys:
+            if str(name) in self._sealed_with:
+                return ""
+            self._sealed_with.add(str(name))
+            return (
+                f"event {id_} was sealed with the key {name}, which was not given, and maybe more: nothing says that they were not altered"
+            )
+        key = None if name is None else self._keys[str(name)]
+        return "" if _is_right(line.text, key) else f"event {id_} was altered: it is not what its hash was made of"
 
     def _link(self, line: Line, event: dict[str, object], link: _Link) -> None:
         chain, previous = str(event.get("chain")), str(event.get("previoushash"))
