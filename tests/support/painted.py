@@ -11,7 +11,7 @@ from rolevend.reconcile.judgement import Judgement
 from rolevend.reconcile.picture import Objects, Painter, Picture
 from rolevend.reconcile.state import PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, parse
-from rolevend.vending.directory import Request, Verdict
+from rolevend.vending.verdict import Request, Verdict
 from tests.support.manifests import MISSING, Body, changed, valid
 from tests.support.policies import catalog, column, table
 

@@ -12,7 +12,7 @@ from rolevend.reconcile.platforms import PlatformAtWork
 from rolevend.reconcile.state import PlatformState
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.directory import Granted, Undecided, taken_by
+from rolevend.vending.verdict import Granted, Undecided, taken_by
 from tests.support.painted import NOW, OBJECTS, REQUEST, STATES, WAREHOUSE, message, paint, said
 
 LEAK = CheckResult("read the table", Outcome.FAILED, "was not refused", leaks=True)

@@ -22,8 +22,9 @@ from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.record import Record
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End, Event, as_json, denied, dropped, granted, orphan_dropped
-from rolevend.vending.directory import Directory, Granted, Sources
+from rolevend.vending.directory import Directory, Sources
 from rolevend.vending.evidence import given
+from rolevend.vending.verdict import Granted
 from tests.support import painted, registered
 from tests.support.policies import policy
 from tests.support.registered import AGENT, ANNA, MINE, NOW, PERSON, REQUEST, WAREHOUSE, shapes

@@ -9,7 +9,7 @@ from rolevend.model import Attributes
 from rolevend.plan import RoleLimits
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement
-from rolevend.vending.directory import Denied, Undecided, ended_by
+from rolevend.vending.verdict import Denied, Undecided, ended_by
 from tests.support.policies import policy
 from tests.support.registered import AGENT, ANNA, MINE, NOW, PERSON, REQUEST, TERMS, WAREHOUSE, directory, granted, shapes, terms
 

@@ -11,7 +11,7 @@ from rolevend.platforms.base import Drift
 from rolevend.reconcile.picture import Objects, Painter
 from rolevend.reconcile.state import SERVER_CHANGED, PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse, values
-from rolevend.vending.directory import Denied, Granted, Undecided, ended_by
+from rolevend.vending.verdict import Denied, Granted, Undecided, ended_by
 from tests.support.manifests import Body
 from tests.support.painted import (
     ANNA,

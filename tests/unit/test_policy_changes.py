@@ -15,8 +15,8 @@ from rolevend.errors import InvalidInput
 from rolevend.resources.catalog_file import catalog_text
 from rolevend.telemetry.chain import Chain
 from rolevend.vending import audit
-from rolevend.vending.directory import Granted
 from rolevend.vending.evidence import given
+from rolevend.vending.verdict import Granted
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import Body, changed, valid
 from tests.support.painted import NOW, REQUEST, TABLES, paint, raw_policy, verdict

@@ -21,8 +21,9 @@ from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
 from rolevend.reconcile.roles import Standing
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.directory import Agent, AgentTerms, Directory, Granted, Person, PlatformTerms, Request, Shapes
+from rolevend.vending.directory import Agent, AgentTerms, Directory, Person, PlatformTerms, Shapes
 from rolevend.vending.vend import CredentialStore
+from rolevend.vending.verdict import Granted, Request
 from tests.support.policies import catalog, column, policy, table
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -15,7 +15,7 @@ from rolevend.kube.secrets import CREDENTIAL_TYPE, CredentialSecrets, authority,
 from rolevend.model import AgentHandle, ObjectName, PlatformName, RoleName, Uid, User, UserHandle
 from rolevend.naming import role_name
 from rolevend.platforms.base import Address, Credential, Secret, Tls, TlsMode
-from rolevend.vending.directory import Request
+from rolevend.vending.verdict import Request
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 REQUEST = Request(

@@ -10,7 +10,7 @@ from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.reconcile.roles import Roles, request_of, standing_of
 from rolevend.reconcile.status import Report, dropping, granted, refused, unready, vended, verdict_of
 from rolevend.resources import VendedRole, parse
-from rolevend.vending.directory import Denied, Undecided
+from rolevend.vending.verdict import Denied, Undecided
 from tests.support import registered
 from tests.support.manifests import valid
 from tests.support.registered import NOW, REQUEST

@@ -14,7 +14,7 @@ from rolevend.reconcile.picture import Painter
 from rolevend.reconcile.platforms import PlatformAtWork, Platforms
 from rolevend.resources import DataPlatform, kind_named
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.directory import Granted, Undecided, Verdict
+from rolevend.vending.verdict import Granted, Undecided, Verdict
 from tests.support.manifests import Body
 from tests.support.painted import (
     CLUSTER,

@@ -5,15 +5,11 @@ import logging
 import os
 import secrets
 import signal
-import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Never, TypeVar
 
-import aiohttp
-import kopf
-
-from rolevend.errors import RolevendError, Unavailable
+from rolevend.errors import Unavailable
 from rolevend.kube.client import NAMESPACES, Cluster
 from rolevend.kube.election import ATTEMPT, Election
 from rolevend.kube.handles import HandleRecords
@@ -21,15 +17,17 @@ from rolevend.kube.leadership import identity
 from rolevend.kube.secrets import CredentialSecrets, handle_key
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platforms import postgres
-from rolevend.platforms.base import Drift, Platform
+from rolevend.platforms.base import Platform
 from rolevend.reconcile.attesting import Attesting
 from rolevend.reconcile.curb import Curb
 from rolevend.reconcile.executor import BUILDERS, DROPPERS, LOOKERS
-from rolevend.reconcile.handlers import configure, registry
+from rolevend.reconcile.handlers import run_kopf
+from rolevend.reconcile.holding import Holding
+from rolevend.reconcile.keys import Keys
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import Observed
 from rolevend.reconcile.picture import Painter
-from rolevend.reconcile.platforms import Keys, Platforms
+from rolevend.reconcile.platforms import PlatformAtWork, Platforms
 from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
 from rolevend.reconcile.sweep import Sweeper
@@ -39,10 +37,6 @@ from rolevend.telemetry.audit import Journal, read_key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
 
-_KOPF_CONNECTIONS = 64
-"""Unlimited workers opened two thousand connections for two thousand objects."""
-_LOGIN_SECONDS = 600
-"""A pod's token is replaced now and then: kopf reads it again this often."""
 _SILENCE = timedelta(minutes=5)
 """An informer hears a bookmark a minute; silence of this length is a dead watch that did not notice."""
 _RETRY_SECONDS = 2.0
@@ -145,18 +139,17 @@ class Operator:
         self._listed = asyncio.Event()
         handles = HandleRecords(cluster, settings.namespace, lambda: self.observed.changed())
         self.observed = Observed(cluster, Painter(cluster_id, key), metrics, now, handles.refused)
-        attesting = Attesting(settings, metrics, self._platform_changed, now, secrets.token_bytes)
+        self._attesting = Attesting(settings, metrics, self._platform_changed, now, secrets.token_bytes)
         self._platforms = Platforms(
             cluster,
             settings,
             self._build,
             self._platform_changed,
-            self._drifted,
-            self._in_use,
             self._waiting,
-            attesting.consider,
+            self._looked,
             now,
         )
+        self._holding = Holding(cluster, self._in_use)
         store = CredentialSecrets(cluster)
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         self._journal = Journal(
@@ -192,7 +185,7 @@ class Operator:
                 await self._listed.wait()
                 tasks.append(parts.create_task(self.sweeper.run()))
                 tasks.append(parts.create_task(self._curb.run()))
-                await _run_kopf(self._settings, self._lifecycle)
+                await run_kopf(self._lifecycle, self._settings.kubeconfig, now)
                 for task in tasks:
                     task.cancel()
         finally:
@@ -218,14 +211,11 @@ class Operator:
         self._metrics.platform_up.labels(name).set(at_work is not None and at_work.state.problem is None)
         self.observed.changed()
 
-    async def _drifted(self, name: PlatformName, drift: tuple[Drift, ...]) -> None:
-        for each in drift:
-            for standing in self._lifecycle.roles.named(each.roles):
-                if standing.ending_since is None:
-                    try:
-                        await self._lifecycle.revoke(standing, "Drift", f"{name}: {each.table}: {each.finding}")
-                    except RolevendError as error:  # the next look finds the drift again
-                        _log.warning("revoking: %s", error, extra={"role": standing.role})
+    async def _looked(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+        if at_work.state.drift:
+            await self._review.drifted(name, at_work.state.drift)
+        self._attesting.consider(name, at_work)
+        await self._holding.consider(name, at_work)
 
     def _in_use(self, name: PlatformName) -> bool:
         return any(standing.role for standing in self._lifecycle.roles.on(name))
@@ -237,49 +227,6 @@ class Operator:
         if not self.observed.directory.pending:
             self._listed.set()
         self._review.wake()
-
-
-async def _run_kopf(settings: Settings, lifecycle: Lifecycle) -> None:
-    """Until SIGTERM or SIGINT."""
-    handlers = registry(lifecycle)
-
-    @kopf.on.login(registry=handlers)
-    async def login(settings: kopf.OperatorSettings, **_: object) -> kopf.AiohttpSession | None:
-        return _session(settings)
-
-    if settings.kubeconfig is not None:
-        os.environ["KUBECONFIG"] = settings.kubeconfig  # kopf's own login reads nothing else
-    os.environ.setdefault("POD_ID", socket.gethostname())  # or kopf asks for the name of the user, and a pod's user has none
-    kopf_settings = kopf.OperatorSettings()
-    configure(kopf_settings)
-    tasks = await kopf.spawn_tasks(registry=handlers, settings=kopf_settings, clusterwide=True, standalone=True)
-    try:
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        # As `kopf.run_tasks` does, but for the five seconds that it gives everybody else's tasks in this loop, and then cancels them.
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-    for task in ended:
-        task.result()
-
-
-def _session(settings: kopf.OperatorSettings) -> kopf.AiohttpSession | None:
-    """kopf's own credentials over a bounded number of connections."""
-    info = kopf.login_with_service_account(settings=settings) or kopf.login_with_kubeconfig(settings=settings)
-    if info is None:
-        return None
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=_KOPF_CONNECTIONS, ssl=info.as_ssl_context()),
-        headers=info.as_http_headers(),
-        proxy=info.proxy_url,
-    )
-    return kopf.AiohttpSession(
-        server=info.server,
-        aiohttp_session=session,
-        default_namespace=info.default_namespace,
-        expiration=now() + timedelta(seconds=_LOGIN_SECONDS),
-    )
 
 
 async def _cluster_id(cluster: Cluster) -> ClusterId:

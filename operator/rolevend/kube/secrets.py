@@ -17,7 +17,7 @@ from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound
 from rolevend.model import RoleName
 from rolevend.naming import parse_role_name
 from rolevend.platforms.base import Address, Credential, Secret, TlsMode
-from rolevend.vending.directory import Request
+from rolevend.vending.verdict import Request
 
 CREDENTIAL_TYPE = "rolevend.dev/credential"
 MOUNTED_AT = "/var/run/secrets/rolevend.dev"

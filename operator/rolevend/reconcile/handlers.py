@@ -4,10 +4,16 @@
 has a limit and every failure is a `TemporaryError`. Handlers return nothing, since kopf would write it into the status.
 """
 
+import asyncio
 import logging
+import os
+import socket
 import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
+import aiohttp
 import kopf
 
 from rolevend.errors import RolevendError, Unavailable
@@ -19,6 +25,10 @@ _LONGEST_UNAVAILABLE_SECONDS = 8.0
 """What mends itself is tried again sooner."""
 _LONGEST_BETWEEN_DROPS_SECONDS = 4.0
 """A platform that is connected anew has drops in hand again within five seconds."""
+_CONNECTIONS = 64
+"""Unlimited workers opened two thousand connections for two thousand objects."""
+_LOGIN_SECONDS = 600
+"""A pod's token is replaced now and then: kopf reads it again this often."""
 _KIND = (GROUP, VERSION, "vendedroles")
 
 _log = logging.getLogger(__name__)
@@ -82,6 +92,49 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.posting.loggers = False
     settings.posting.reporting_component = "rolevend"
     settings.posting.event_name_prefix = "rolevend-"
+
+
+async def run_kopf(lifecycle: Lifecycle, kubeconfig: str | None, now: Callable[[], datetime]) -> None:
+    """Until SIGTERM or SIGINT."""
+    handlers = registry(lifecycle)
+
+    @kopf.on.login(registry=handlers)
+    async def login(settings: kopf.OperatorSettings, **_: object) -> kopf.AiohttpSession | None:
+        return _session(settings, now() + timedelta(seconds=_LOGIN_SECONDS))
+
+    if kubeconfig is not None:
+        os.environ["KUBECONFIG"] = kubeconfig  # kopf's own login reads nothing else
+    os.environ.setdefault("POD_ID", socket.gethostname())  # or kopf asks for the name of the user, and a pod's user has none
+    kopf_settings = kopf.OperatorSettings()
+    configure(kopf_settings)
+    tasks = await kopf.spawn_tasks(registry=handlers, settings=kopf_settings, clusterwide=True, standalone=True)
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # As `kopf.run_tasks` does, but for the five seconds that it gives everybody else's tasks in this loop, and then cancels them.
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in ended:
+        task.result()
+
+
+def _session(settings: kopf.OperatorSettings, expires_at: datetime) -> kopf.AiohttpSession | None:
+    """kopf's own credentials over a bounded number of connections."""
+    info = kopf.login_with_service_account(settings=settings) or kopf.login_with_kubeconfig(settings=settings)
+    if info is None:
+        return None
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=info.as_ssl_context()),
+        headers=info.as_http_headers(),
+        proxy=info.proxy_url,
+    )
+    return kopf.AiohttpSession(
+        server=info.server,
+        aiohttp_session=session,
+        default_namespace=info.default_namespace,
+        expiration=expires_at,
+    )
 
 
 def _again(error: Exception, delay: float) -> kopf.TemporaryError:

@@ -20,8 +20,9 @@ from rolevend.reconcile.status import Report, dropping, granted, refused, unread
 from rolevend.resources import VendedRole, parse
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End
-from rolevend.vending.directory import Directory, Granted, Request, Undecided, ended_by, taken_by
+from rolevend.vending.directory import Directory
 from rolevend.vending.vend import CredentialStore, end, vend
+from rolevend.vending.verdict import Granted, Request, Undecided, ended_by, taken_by
 
 _log = logging.getLogger(__name__)
 

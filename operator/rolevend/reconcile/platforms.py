@@ -4,40 +4,25 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from rolevend.catalog import digest
 from rolevend.errors import ClusterUnavailable, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
-from rolevend.kube.client import Cluster, Resource
-from rolevend.kube.secrets import Authority, Login, authority, login
+from rolevend.kube.client import Cluster
 from rolevend.model import PlatformName
-from rolevend.platforms.base import Drift, Platform, ServerFacts
+from rolevend.platforms.base import Platform, ServerFacts
 from rolevend.reconcile.executor import Executor
+from rolevend.reconcile.keys import Keys, keys_of
 from rolevend.reconcile.state import SERVER_CHANGED, PlatformState
-from rolevend.resources import API_VERSION, FINALIZER, DataPlatform
+from rolevend.resources import DataPlatform
 from rolevend.resources.shared import ATTEST
 from rolevend.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What the Secrets say that a DataPlatform refers to."""
-
-    programmer: Login
-    vendor: Login
-    authority: Authority | None
-
-    @property
-    def versions(self) -> tuple[str, ...]:
-        return self.programmer.version, self.vendor.version, self.authority.version if self.authority else ""
-
 
 DriverFactory = Callable[[DataPlatform, Keys], Platform]
 """Connects to nothing yet."""
 
-DATA_PLATFORMS = Resource(f"/apis/{API_VERSION}", "dataplatforms")
 
 _WAYS_OUT: Mapping[type[RolevendError], str] = {
     UntrustedServer: "its certificate must be valid, be for spec.postgres.host, and be signed by an authority of "
@@ -90,10 +75,8 @@ class Platforms:
         settings: Settings,
         build: DriverFactory,
         changed: Callable[[PlatformName], None],
-        drifted: Callable[[PlatformName, tuple[Drift, ...]], Awaitable[None]],
-        in_use: Callable[[PlatformName], bool],
         depth: Callable[[PlatformName, str, int], None],
-        looked: Callable[[PlatformName, PlatformAtWork], None],
+        looked: Callable[[PlatformName, PlatformAtWork], Awaitable[None]],
         now: Callable[[], datetime],
     ) -> None:
         """`depth` is told how many vends and drops of a platform wait for a call; `looked` is called after each look."""
@@ -101,8 +84,6 @@ class Platforms:
         self._settings = settings
         self._build = build
         self._changed = changed
-        self._drifted = drifted
-        self._in_use = in_use
         self._depth = depth
         self._looked = looked
         self._now = now
@@ -158,31 +139,7 @@ class Platforms:
         if at_work.state != before:
             self._tell(name, before, at_work.state)
             self._changed(name)
-        if at_work.state.drift:
-            await self._drifted(name, at_work.state.drift)
-        self._looked(name, at_work)
-        await self._hold(name, at_work)
-
-    async def _hold(self, name: PlatformName, at_work: PlatformAtWork) -> None:
-        """A DataPlatform does not go while a role lives on it: without it nobody could drop that role."""
-        metadata = at_work.platform.metadata
-        deleting = metadata.deletion_timestamp is not None
-        if deleting == (FINALIZER not in metadata.finalizers):
-            return
-        try:
-            if deleting and (self._in_use(name) or await self._holds_roles(at_work)):
-                return
-            kept = [each for each in metadata.finalizers if each != FINALIZER]
-            patch = {"metadata": {"uid": metadata.uid, "finalizers": kept if deleting else [*kept, FINALIZER]}}
-            await self._cluster.merge(DATA_PLATFORMS, metadata.name, patch)
-        except RolevendError as error:
-            _log.warning("holding the DataPlatform: %s", error, extra={"platform": name})
-
-    @staticmethod
-    async def _holds_roles(at_work: PlatformAtWork) -> bool:
-        if at_work.executor is None:
-            return at_work.platform.status.server_identifier is not None  # it was reached once, and cannot be asked now
-        return bool(await at_work.executor.live())
+        await self._looked(name, at_work)
 
     async def _look(self, at_work: PlatformAtWork) -> PlatformState:
         try:
@@ -199,7 +156,7 @@ class Platforms:
             return replace(at_work.state, problem=(SERVER_CHANGED, str(error)))
         except RolevendError as error:
             way_out = _WAYS_OUT.get(type(error))
-            return replace(at_work.state, problem=(_reason(error), f"{error}; {way_out}" if way_out else str(error)))
+            return replace(at_work.state, problem=(type(error).__name__, f"{error}; {way_out}" if way_out else str(error)))
         except Exception as error:  # a driver's bug must not end the loop that would heal it
             _log.exception("looking at the platform", extra={"platform": at_work.platform.metadata.name})
             return replace(at_work.state, problem=("InternalError", f"{type(error).__name__}; see the operator's log"))
@@ -224,7 +181,7 @@ class Platforms:
         """The driver for what the object and its Secrets say now; an older one goes when nothing uses it any more."""
         platform = at_work.platform
         try:
-            keys = await self._keys(platform)
+            keys = await keys_of(platform, self._cluster, self._settings.namespace, self._now())
         except ClusterUnavailable:
             if at_work.executor is None:
                 raise
@@ -236,16 +193,6 @@ class Platforms:
         at_work.versions = versions
         name = PlatformName(platform.name)
         return Executor(name, self._build(platform, keys), self._settings.platform_workers, partial(self._depth, name))
-
-    async def _keys(self, platform: DataPlatform) -> Keys:
-        credentials, namespace = platform.spec.credentials, self._settings.namespace
-        programmer = await login(self._cluster, namespace, credentials.programmer_secret_ref.name, "spec.credentials.programmerSecretRef")
-        vendor = await login(self._cluster, namespace, credentials.vendor_secret_ref.name, "spec.credentials.vendorSecretRef")
-        ref = platform.spec.postgres.tls.ca_secret_ref if platform.spec.postgres else None
-        if ref is None:
-            return Keys(programmer, vendor, None)
-        trusted = await authority(self._cluster, namespace, ref.name, ref.key, "spec.postgres.tls.caSecretRef", self._now())
-        return Keys(programmer, vendor, trusted)
 
     @staticmethod
     def _tell(name: PlatformName, before: PlatformState, now: PlatformState) -> None:
@@ -263,11 +210,6 @@ class _OtherServer(Exception):
             f"spec.postgres: server {answers} answers, and roles were vended on server {known}. Point it back; if that server is gone "
             "for good, set status.serverIdentifier to null"
         )
-
-
-def _reason(error: RolevendError) -> str:
-    """The class of the error is the reason: InvalidInput, NotPermitted, Conflict, PlatformUnavailable, PlatformBusy, ClusterUnavailable."""
-    return type(error).__name__
 
 
 def _essentials(platform: DataPlatform) -> tuple[object, ...]:

@@ -6,9 +6,10 @@ from datetime import datetime
 from rolevend.errors import Conflict
 from rolevend.model import PlatformName, ProfileName, Uid
 from rolevend.vending.audit import End, Event, Trail, denied, dropped, granted, orphan_dropped
-from rolevend.vending.directory import Directory, Granted, Request
+from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import Given, given
 from rolevend.vending.vend import Handles
+from rolevend.vending.verdict import Granted, Request
 
 _MOST_PROFILES = 200
 

@@ -6,13 +6,16 @@ A request that waited, or was denied, is taken up again as soon as its verdict w
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from rolevend.errors import RolevendError
+from rolevend.model import PlatformName
+from rolevend.platforms.base import Drift
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.roles import Standing
 from rolevend.reconcile.status import verdict_of
-from rolevend.vending.directory import Directory, Granted, Verdict, ended_by, taken_by
+from rolevend.vending.directory import Directory
+from rolevend.vending.verdict import Granted, Verdict, ended_by, taken_by
 
 _AT_ONCE = 16
 """Revocations under way together."""
@@ -50,6 +53,13 @@ class Review:
                 if count % _BREATH == 0:
                     await asyncio.sleep(0)
 
+    async def drifted(self, platform: PlatformName, drift: Iterable[Drift]) -> None:
+        """Somebody changed governed tables by hand: the roles that read them end."""
+        for each in drift:
+            for standing in self._lifecycle.roles.named(each.roles):
+                if standing.ending_since is None:
+                    await self._revoke(standing, "Drift", f"{platform}: {each.table}: {each.finding}")
+
     def _judge(self, standing: Standing, acts: asyncio.TaskGroup) -> None:
         live = standing.ready or standing.granted is not None
         verdict = self._directory().verdict(standing.request, begun=standing.role is not None)
@@ -65,7 +75,7 @@ class Review:
             try:
                 await self._lifecycle.revoke(standing, by, why)
             except RolevendError as error:
-                # The next review, which every later change and every sweep brings, tries again.
+                # The next review, which every later change and every sweep brings, tries again; drift is found by the next look.
                 _log.warning("revoking: %s", error, extra={"role": standing.role})
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, PlatformName, RoleName, Uid
 from rolevend.resources import REQUESTED_BY, VendedRole, values
-from rolevend.vending.directory import Granted, Request
+from rolevend.vending.verdict import Granted, Request
 
 
 @dataclass(frozen=True, slots=True)

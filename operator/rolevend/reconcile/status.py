@@ -8,7 +8,7 @@ from rolevend.kube.client import Body
 from rolevend.resources import VendedRole
 from rolevend.resources.status import Finding, Truth, body, reported
 from rolevend.resources.text import timestamp_text
-from rolevend.vending.directory import Denied, Granted, Request, Undecided, Verdict
+from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
 
 
 @dataclass(frozen=True, slots=True)

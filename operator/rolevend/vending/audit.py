@@ -16,8 +16,9 @@ from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.naming import parse_role_name
 from rolevend.platforms.base import EndReason
-from rolevend.vending.directory import Directory, Granted, Request
+from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import AttributeRead, Given, ObjectRead, TableGiven, evidence
+from rolevend.vending.verdict import Granted, Request
 
 _PROOF = "Asserted"
 

@@ -7,37 +7,17 @@ denial, because a denial of a live role ends it. An Agent may yet arrive, so a r
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
 
-from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle, Version
+from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
-from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, contains, plan
+from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, plan
 from rolevend.policy.decision import Denial, Reason, entitlement, switch
 from rolevend.policy.explanation import smallest_step
 from rolevend.policy.index import Index
 from rolevend.policy.requirement import Requirement, facts_of, meets
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A VendedRole: everything a vend is derived from. The object exists already, so whatever follows can be found and undone."""
-
-    name: ObjectName
-    uid: Uid
-    agent: ObjectName
-    user: User
-    platform: PlatformName
-    created_at: datetime
-    expiration_seconds: int
-    requested_by: str | None = None
-    """Who created the object, where the cluster writes that down."""
-
-    @property
-    def expires_at(self) -> datetime:
-        """Counted from the object's creation, so that no retry moves it."""
-        return self.created_at + timedelta(seconds=self.expiration_seconds)
+from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,54 +83,6 @@ class Sources:
         versions = sorted([*self.policies.values(), *self.bindings])
         told = [[each.kind, each.name, each.uid, each.generation] for each in versions]
         return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
-
-
-@dataclass(frozen=True, slots=True)
-class Undecided:
-    """Something that the verdict needs is not known yet; `message` says what."""
-
-    reason: str
-    message: str
-    withdrawn: bool = False
-    """What a role that is live already rested on was taken away: that role ends. Otherwise not knowing ends nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    reason: str
-    message: str
-    withdrawn: bool = True
-    """See Undecided: a role that lives without a grant ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """What would be vended: the shape, the values, the names."""
-
-    profile: Profile
-    lease: Lease
-    user_handle: UserHandle
-
-    def still_carries(self, other: "Granted") -> bool:
-        """Whether a role that was vended as `other` may live on under this verdict: everything it reads is granted unchanged."""
-        return contains(self.profile, other.profile) and self.lease.attributes.only(attribute_keys(other.profile)) == other.lease.attributes
-
-
-Verdict = Undecided | Denied | Granted
-
-
-def ended_by(verdict: Verdict, held: Granted) -> str:
-    """Why a role that was vended as `held` must end now; empty while it may live on."""
-    if isinstance(verdict, Granted):
-        return (
-            "" if verdict.still_carries(held) else "policy, tags or attributes changed: what the role reads is no longer granted unchanged"
-        )
-    return verdict.message if verdict.withdrawn else ""
-
-
-def taken_by(verdict: Verdict) -> str:
-    """What took a live role's ground away: a leak of the platform, or policy."""
-    return "Leak" if isinstance(verdict, Undecided) and verdict.reason == "Leak" else "PolicyChanged"
 
 
 _MOST_SHAPES = 1_000

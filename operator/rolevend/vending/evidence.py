@@ -10,7 +10,8 @@ from rolevend.policy.decision import covering
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.index import Index
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round
-from rolevend.vending.directory import Directory, Request
+from rolevend.vending.directory import Directory
+from rolevend.vending.verdict import Request
 
 _MOST_TABLE_BYTES = 32_768
 _MOST_ATTRIBUTE_BYTES = 16_384

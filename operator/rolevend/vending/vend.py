@@ -12,7 +12,7 @@ from typing import Protocol
 from rolevend.model import RoleName, UserHandle
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import Credential, Dropped, Ending, Randomness, Vended
-from rolevend.vending.directory import Granted, Request
+from rolevend.vending.verdict import Granted, Request
 
 
 class AwaitedPlatform(Protocol):

@@ -11,8 +11,8 @@ from rolevend.errors import InvalidInput
 from rolevend.model import Attributes
 from rolevend.policy.explanation import ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
-from rolevend.vending.directory import Denied, Undecided
 from rolevend.vending.evidence import mask_shown
+from rolevend.vending.verdict import Denied, Undecided
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from typing import Final
 
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, ObjectName, PlatformName, Uid, User
-from rolevend.vending.directory import Agent, AgentTerms, Directory, Granted, Person, Request, Undecided, Verdict
+from rolevend.vending.directory import Agent, AgentTerms, Directory, Person
 from rolevend.vending.evidence import TableGiven, tables_of
+from rolevend.vending.verdict import Granted, Request, Undecided, Verdict
 
 ANY_AGENT: Final = ObjectName("", "any agent")
 """Stands for all agents that are in no file."""

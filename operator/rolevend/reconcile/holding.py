@@ -1,0 +1,41 @@
+"""A DataPlatform does not go while a role lives on it: without it nobody could drop that role."""
+
+import logging
+from collections.abc import Callable
+
+from rolevend.errors import RolevendError
+from rolevend.kube.client import Cluster
+from rolevend.model import PlatformName
+from rolevend.reconcile.objects import path_of
+from rolevend.reconcile.platforms import PlatformAtWork
+from rolevend.resources import FINALIZER, DataPlatform
+
+_log = logging.getLogger(__name__)
+
+
+class Holding:
+    def __init__(self, cluster: Cluster, in_use: Callable[[PlatformName], bool]) -> None:
+        """`in_use`: whether a VendedRole says that its role may be there."""
+        self._cluster = cluster
+        self._in_use = in_use
+
+    async def consider(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+        """After each look: puts our finalizer on, or takes it off where nothing is left to drop."""
+        metadata = at_work.platform.metadata
+        deleting = metadata.deletion_timestamp is not None
+        if deleting == (FINALIZER not in metadata.finalizers):
+            return
+        try:
+            if deleting and (self._in_use(name) or await _holds_roles(at_work)):
+                return
+            kept = [each for each in metadata.finalizers if each != FINALIZER]
+            patch = {"metadata": {"uid": metadata.uid, "finalizers": kept if deleting else [*kept, FINALIZER]}}
+            await self._cluster.merge(path_of(DataPlatform), metadata.name, patch)
+        except RolevendError as error:
+            _log.warning("holding the DataPlatform: %s", error, extra={"platform": name})
+
+
+async def _holds_roles(at_work: PlatformAtWork) -> bool:
+    if at_work.executor is None:
+        return at_work.platform.status.server_identifier is not None  # it was reached once, and cannot be asked now
+    return bool(await at_work.executor.live())

@@ -1,0 +1,75 @@
+"""One request, what can be said to it, and what that means for a role that lives already. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rolevend.model import ObjectName, PlatformName, Uid, User, UserHandle
+from rolevend.plan import Lease, Profile, attribute_keys, contains
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A VendedRole: everything a vend is derived from. The object exists already, so whatever follows can be found and undone."""
+
+    name: ObjectName
+    uid: Uid
+    agent: ObjectName
+    user: User
+    platform: PlatformName
+    created_at: datetime
+    expiration_seconds: int
+    requested_by: str | None = None
+    """Who created the object, where the cluster writes that down."""
+
+    @property
+    def expires_at(self) -> datetime:
+        """Counted from the object's creation, so that no retry moves it."""
+        return self.created_at + timedelta(seconds=self.expiration_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Something that the verdict needs is not known yet; `message` says what."""
+
+    reason: str
+    message: str
+    withdrawn: bool = False
+    """What a role that is live already rested on was taken away: that role ends. Otherwise not knowing ends nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    reason: str
+    message: str
+    withdrawn: bool = True
+    """See Undecided: a role that lives without a grant ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What would be vended: the shape, the values, the names."""
+
+    profile: Profile
+    lease: Lease
+    user_handle: UserHandle
+
+    def still_carries(self, other: "Granted") -> bool:
+        """Whether a role that was vended as `other` may live on under this verdict: everything it reads is granted unchanged."""
+        return contains(self.profile, other.profile) and self.lease.attributes.only(attribute_keys(other.profile)) == other.lease.attributes
+
+
+Verdict = Undecided | Denied | Granted
+
+
+def ended_by(verdict: Verdict, held: Granted) -> str:
+    """Why a role that was vended as `held` must end now; empty while it may live on."""
+    if isinstance(verdict, Granted):
+        return (
+            "" if verdict.still_carries(held) else "policy, tags or attributes changed: what the role reads is no longer granted unchanged"
+        )
+    return verdict.message if verdict.withdrawn else ""
+
+
+def taken_by(verdict: Verdict) -> str:
+    """What took a live role's ground away: a leak of the platform, or policy."""
+    return "Leak" if isinstance(verdict, Undecided) and verdict.reason == "Leak" else "PolicyChanged"
