@@ -17,6 +17,7 @@ from bench.cluster import VENDED_ROLES, Caller, Fleet, Watch
 from bench.lines import Line, ms, p50, percentile, reported, settled, table
 from rolevend.demo.parts.connection import logged_in
 from rolevend.demo.parts.controlplane import ControlPlane
+from tests.support.obstacles import OBSTACLES, Obstacle
 from tests.support.site import AGENTS, Site
 from tests.support.waiting import eventually
 
@@ -26,11 +27,14 @@ class Size:
     sessions: int
     storm: int
     idle: int
+    stuck: int
 
 
-FULL = Size(sessions=100, storm=2000, idle=300)
-QUICK = Size(sessions=20, storm=200, idle=60)
+FULL = Size(sessions=100, storm=2000, idle=300, stuck=200)
+QUICK = Size(sessions=20, storm=200, idle=60, stuck=200)
 TWO = 2.0
+SOON, STUCK_FOR = 5.0, 15.0
+"""Seconds: after which the objects must be gone, and in which pauses between tries have grown as long as they get."""
 
 
 def lines(site: Site, size: Size) -> Iterator[Line]:
@@ -39,6 +43,8 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
     rounds = (f"round-{number}" for number in range(10))
     yield settled(lambda: revocation(fleet, size.sessions, next(rounds)))
     yield from storm(fleet, size)
+    for number, (what, obstacle) in enumerate(OBSTACLES.items()):
+        yield undroppable(fleet, [f"stuck-{number}-{each}" for each in range(size.stuck)], what, obstacle)
     fleet.end()
 
 
@@ -111,6 +117,22 @@ def storm(fleet: Fleet, size: Size) -> Iterator[Line]:
     yield reported("the same, p50", f"{ms(p50(during))} against {ms(p50(idle))}: {p50(during) / p50(idle):.2f}x")
     yield Line(f"{size.storm} expired: all gone", f"in {seconds:.1f} s, {size.storm / seconds:.0f}/s", "all, no orphan", len(left) == 0)
     watch.close()
+
+
+def undroppable(fleet: Fleet, names: Sequence[str], what: str, obstacle: Obstacle) -> Line:
+    """From the moment in which nothing is in the way any more to the last object's going."""
+    database = fleet.site.warehouse
+    fleet.create_all(names)
+    fleet.watch.ready(names)
+    with obstacle(database, sorted(database.roles())):
+        fleet.at_once(lambda caller, name: caller.call("DELETE", f"{VENDED_ROLES}/{name}"), names)
+        time.sleep(STUCK_FOR)
+    started = time.perf_counter()
+    fleet.watch.gone(names)
+    seconds = time.perf_counter() - started
+    left = len(database.roles())
+    measured = f"{seconds:.1f} s, {left} roles left"
+    return Line(f"{len(names)} roles that could not be dropped ({what}) gone after it", measured, "<= 5 s", seconds <= SOON and not left)
 
 
 def asking(fleet: Fleet, watch: Watch, label: str, more: Callable[[int], bool]) -> list[float]:

@@ -206,6 +206,27 @@ def test_roles_that_are_locked_use_up_the_time_of_no_other_and_are_dropped_once_
     assert [answer.error for answer in bench.platform.drop([ending(each) for each in leases])] == [None] * 30
 
 
+@pytest.mark.parametrize("catalog", ["pg_authid", "pg_auth_members"])
+def test_a_locked_catalog_delays_the_drop_but_not_the_end_of_reading_and_who_holds_it_is_named(bench: PostgresBench, catalog: str):
+    made, credential = vended(bench.platform, profile(shape(bench.people())))
+    session = bench.log_in(credential)
+    session.rows("SELECT count(*) FROM people")
+    bench.platform.live()
+    holder = bench.as_superuser()
+    holder.run(f"BEGIN; LOCK TABLE {catalog} IN ACCESS EXCLUSIVE MODE")
+
+    (answer,) = bench.platform.drop([ending(made)])
+
+    assert isinstance(answer.error, PlatformBusy)
+    assert f"{catalog} is locked by session" in str(answer.error)
+    with pytest.raises(psycopg.Error):
+        session.rows("SELECT count(*) FROM people")
+    holder.run("ROLLBACK")
+    assert bench.platform.drop([ending(made)])[0].error is None
+    with pytest.raises(psycopg.OperationalError):
+        session.rows("SELECT 1")
+
+
 def test_a_role_by_that_name_that_is_not_the_one_that_was_vended_is_left_alone(bench: PostgresBench):
     made, _ = vended(bench.platform, profile(shape(bench.people())))
     bench.run(f'DROP OWNED BY "{made.role}"; DROP ROLE "{made.role}"; CREATE ROLE "{made.role}"')

@@ -175,31 +175,6 @@ def test_an_operator_that_starts_before_the_server_does_catches_up(site: Site, a
     assert site.annex.roles() == {staying.role, waiting.role}
 
 
-def test_two_hundred_drops_that_cannot_succeed_delay_none_elsewhere(site: Site, annex: Body, tenant: Tenant):
-    tenant.ready_to_ask(ANNEX)
-    tenant.policy(f"{tenant.name}-here")
-    stuck = [tenant.ask(platform=ANNEX) for _ in range(200)]
-    elsewhere = [tenant.ask() for _ in range(3)]
-    for asked in (*stuck, *elsewhere):
-        asked.ready()
-    site.annex.server.stop()
-    for asked in stuck:
-        asked.delete()
-    stuck[-1].refused("Dropping")
-
-    for asked in elsewhere:
-        asked.delete()
-        asked.gone(within=5)
-        assert not asked.has_role()
-    tenant.ask().ready(within=5)
-
-    assert not any(asked.is_gone() for asked in stuck)
-    site.annex.server.start()
-    for asked in stuck:
-        asked.gone(within=60)
-    assert site.annex.roles() == set()
-
-
 def test_a_platform_that_is_deleted_waits_for_its_last_role(site: Site, annex: Body, tenant: Tenant):
     tenant.agent()
     tenant.person()

@@ -1,9 +1,14 @@
 """Many ends at once: vends go on, and nothing is lost."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from tests.support.site import AGENTS, Site
+import psycopg
+import pytest
+
+from rolevend.demo.parts.connection import logged_in
+from tests.support.obstacles import OBSTACLES, Obstacle
+from tests.support.site import AGENTS, ANNEX, Site
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
 
@@ -45,3 +50,45 @@ def test_two_hundred_roles_that_expire_in_one_second_are_all_ended_while_vends_g
     assert {site.warehouse.ended(asked.role) for asked in crowd} == {"Expired"}
     # Once each; a role that another test left may have ended with them.
     assert CROWD <= site.metric("rolevend_expiry_lateness_seconds_count") - counted < 1.2 * CROWD
+
+
+@pytest.fixture
+def _annex(site: Site) -> Iterator[None]:
+    """The platform for faults is in order before the test and after it."""
+    site.wait_for_platform(ANNEX)
+    yield
+    site.wait_for_platform(ANNEX)
+
+
+@pytest.mark.usefixtures("_annex")
+@pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)
+def test_two_hundred_roles_that_cannot_be_dropped_are_locked_out_delay_none_elsewhere_and_go_when_they_can(
+    site: Site, tenant: Tenant, obstacle: Obstacle
+):
+    tenant.ready_to_ask(ANNEX)
+    tenant.policy(f"{tenant.name}-here")
+    stuck = [tenant.ask(platform=ANNEX) for _ in range(CROWD)]
+    all_ready(stuck)
+    elsewhere = [tenant.ask().ready() for _ in range(3)]
+    login = stuck[0].login()
+
+    # What waits for a locked catalog reads nothing, either.
+    impatient = logged_in(login, options="-c lock_timeout=2s")
+    with impatient as session, obstacle(site.annex, [asked.role for asked in stuck]) as said:
+        for asked in stuck:
+            asked.delete()
+        for asked in (stuck[0], stuck[-1]):
+            eventually(lambda asked=asked: said in asked.refused("Dropping"), within=90)
+        for asked in elsewhere:
+            asked.delete()
+            asked.gone(within=10)
+            assert not asked.has_role()
+        tenant.ask().ready(within=10)
+
+        with pytest.raises(psycopg.Error):
+            session.execute("SELECT count(*) FROM people")
+        assert site.annex.refuses(login)
+        assert not any(asked.is_gone() for asked in stuck)
+
+    all_gone(site, stuck)
+    assert site.annex.roles() == set()

@@ -289,6 +289,21 @@ class TestDrops:
         assert await outcomes(drops.drop(each, PATIENCE) for each in stuck) == [Dropped(each.role) for each in stuck]
         assert len(platform.calls) <= 6, "in crowds, and without a try for each"
 
+    async def test_when_what_was_in_the_way_of_one_is_gone_all_others_are_tried_at_once(self, platform: Platform):
+        moment = 0.0
+        drops = DropQueue(platform.drop, at_once, platform.breaker, lambda: moment, platform.tell)
+        often, once = [ending() for _ in range(200)], ending()
+        platform.errors = {each.role: PlatformBusy("an object in another database") for each in (*often, once)}
+        await outcomes(drops.drop(each, 0) for each in often)
+        moment += 0.3
+        await begun(platform, 8)
+        await soon(drops.drop(once, 0))
+        platform.errors.clear()
+
+        moment += 0.3  # now it is the turn of that one only
+
+        assert await outcomes(drops.drop(each, PATIENCE) for each in often) == [Dropped(each.role) for each in often]
+
     async def test_a_fault_of_the_driver_is_no_end_of_a_drop(self, drops: DropQueue, platform: Platform):
         platform.fault = RuntimeError("a bug")
         one = ending()

@@ -21,8 +21,8 @@ from rolevend.reconcile.breaker import Breaker
 
 MOST = 60
 """Roles in one call."""
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 4.0
-"""Between two tries of one drop. The longest is short: once what was in the way is gone, so is the role within five seconds."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 2.0
+"""Between two tries of one drop. The longest is short: once what was in the way is gone, so are role and object within five seconds."""
 LONGEST_PAUSE_OF_REJECTED_SECONDS = 60.0
 """The same where a person must change something first."""
 FORGOTTEN_AFTER_SECONDS = 300.0
@@ -173,7 +173,7 @@ class DropQueue:
         return order.last
 
     def hurry(self) -> None:
-        """The platform is back: whatever failed is due."""
+        """The platform is back, or what was in the way of one is gone, and so perhaps of all: whatever failed is due."""
         now = self._clock()
         self._failed = [(now, number, order) for _, number, order in self._failed]
         heapq.heapify(self._failed)
@@ -226,7 +226,10 @@ class DropQueue:
     async def _run_failed(self, batch: Sequence[_Order]) -> None:
         await self._run(batch)
         self._calling_failed = False
-        self._pump()
+        if any(order.last.error is None for order in batch):
+            self.hurry()
+        else:
+            self._pump()
 
     async def _run(self, batch: Sequence[_Order]) -> None:
         await self._turn()

@@ -16,9 +16,23 @@ BEGIN
 END
 $$;
 
+-- For people: which session holds a lock that the end of this role needs, on a catalog or on the role itself. Empty where none does.
+-- Nothing of pg_stat_activity and pg_roles, which would wait for the lock in question.
+CREATE OR REPLACE FUNCTION rolevend.in_the_way(p_role_oid oid) RETURNS text
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(string_agg(DISTINCT format('%s is locked by session %s',
+               CASE l.locktype WHEN 'relation' THEN l.relation::regclass::text ELSE 'the role' END, l.pid), '; '), '')
+      FROM pg_locks AS l
+     WHERE l.granted AND l.pid <> pg_backend_pid()
+       AND (l.locktype = 'relation' AND l.relation < 16384 AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')
+            OR l.locktype = 'object' AND l.classid = 'pg_authid'::regclass AND l.objid = p_role_oid)
+$$;
+
 -- Locks out: from its commit on the lease is a tombstone, every statement and every login of the role is refused, and so is a
 -- vend of it that arrives later. Answers the role's oid, or NULL where it never was or is gone. Again is the same; the first reason
 -- stays, unless the role is found to be nobody's before it is gone.
+-- Where somebody has the role or a catalog locked it is the tombstone alone, which ends all reading: rolevend.finish says who.
 CREATE OR REPLACE FUNCTION rolevend.close(p_role text, p_cluster text, p_uid text, p_reason text) RETURNS oid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -42,14 +56,18 @@ BEGIN
         RAISE EXCEPTION '% belongs to another vend', p_role USING ERRCODE = 'RV002';
     END IF;
 
-    SELECT oid, rolcanlogin INTO r FROM pg_roles WHERE rolname = p_role;
-    IF r.rolcanlogin AND r.oid = coalesce(l.role_oid, r.oid) THEN
-        EXECUTE format('ALTER ROLE %I NOLOGIN', p_role);
-    END IF;
-    IF l.role_oid IS NULL AND r.oid IS NOT NULL THEN
-        UPDATE rolevend.lease SET role_oid = r.oid WHERE role = p_role;
-    END IF;
-    RETURN r.oid;
+    BEGIN
+        SELECT oid, rolcanlogin INTO r FROM pg_roles WHERE rolname = p_role;
+        IF l.role_oid IS NULL AND r.oid IS NOT NULL THEN
+            UPDATE rolevend.lease SET role_oid = r.oid WHERE role = p_role;
+        END IF;
+        IF r.rolcanlogin AND r.oid = coalesce(l.role_oid, r.oid) THEN
+            EXECUTE format('ALTER ROLE %I NOLOGIN', p_role);
+        END IF;
+        RETURN r.oid;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN l.role_oid;
+    END;
 END
 $$;
 
@@ -155,6 +173,9 @@ BEGIN
             RAISE;
         END IF;
         GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+        IF SQLSTATE = '55P03' THEN
+            detail := rolevend.in_the_way(l.role_oid);
+        END IF;
         state := format('blocked: %s %s %s', SQLSTATE, SQLERRM, detail);
     END;
 END
@@ -178,9 +199,13 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
         NULL;   -- one of them is locked: then each tries for itself, and says what is in its way
     END;
-    FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
-        asked := asked || jsonb_build_object(role, rolevend.end_sessions(role));
-    END LOOP;
+    BEGIN
+        FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
+            asked := asked || jsonb_build_object(role, rolevend.end_sessions(role));
+        END LOOP;
+    EXCEPTION WHEN lock_not_available THEN
+        NULL;   -- likewise
+    END;
     FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
         SELECT f.state, f.ended INTO state, ended FROM rolevend.finish(role) AS f;
         ended := ARRAY(SELECT unnest(ended) UNION SELECT x::integer FROM jsonb_array_elements_text(asked -> role) AS x);
