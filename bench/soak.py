@@ -1,4 +1,6 @@
-"""Whether anything grows: an hour's worth of vends and drops in minutes, `python -m bench.soak [--quick]`, from the repository's root.
+"""Whether anything grows or is lost: an hour's worth of vends and drops in minutes, and minutes of an API server in trouble.
+
+`python -m bench.soak [--quick]`, from the repository's root.
 
 Each round makes and releases as many roles as the one before. What the second round left is the measure of what the last one may.
 """
@@ -6,14 +8,16 @@ Each round makes and releases as many roles as the one before. What the second r
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cluster import VENDED_ROLES, Fleet
+from bench.cluster import PRODUCTION, VENDED_ROLES, Fleet
 from bench.lines import Line, reported, table
 from rolevend.demo.parts.controlplane import ControlPlane
-from tests.support.site import AGENTS, Site
+from tests.support.site import AGENTS, SETTINGS, Site
+from tests.support.troubled import Troubled
 from tests.support.waiting import eventually
 
 
@@ -21,11 +25,14 @@ from tests.support.waiting import eventually
 class Size:
     rounds: int
     roles: int
+    trouble: int
+    """Seconds in which the API server answers nothing but an error."""
 
 
-FULL = Size(rounds=6, roles=600)
+FULL = Size(rounds=6, roles=600, trouble=150)
 """One role a second, for an hour."""
-QUICK = Size(rounds=4, roles=60)
+QUICK = Size(rounds=4, roles=60, trouble=90)
+ASKED = 50
 CATALOGS = ("pg_authid", "pg_auth_members", "pg_db_role_setting", "pg_shdepend", "pg_class", "pg_attribute", "pg_policy")
 
 
@@ -79,7 +86,43 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
     yield Line("Kubernetes Events, each for an hour", str(last.events), "two a role at most", last.events <= 2 * expected + 50)
     bytes_each = size_of(site, "rolevend.lease") / expected
     yield reported("a tombstone and its index", f"{bytes_each:.0f} bytes")
+    for status in (429, 500):
+        yield trouble(fleet, status, size.trouble)
     fleet.end()
+
+
+def trouble(fleet: Fleet, status: int, seconds: int) -> Line:
+    """Minutes of it, with an operator that is started again whenever it ends, as the kubelet does."""
+    site, before, during = fleet.site, *([f"{when}-{status}-{number}" for number in range(ASKED)] for when in ("before", "during"))
+    settings = {**SETTINGS, **PRODUCTION, "LEADERSHIP_SECONDS": "15"}
+    site.operator.stop()
+    with tempfile.TemporaryDirectory() as scratch, Troubled(site.control_plane.server, Path(scratch)) as gateway:
+        site.operator = gateway.operator(site.control_plane, Path(scratch), settings)
+        fleet.create_all(before)
+        fleet.watch.ready(before)
+        gateway.begin(status)
+        over_at = time.monotonic() + seconds
+        fleet.create_all(during)
+        fleet.at_once(lambda caller, name: caller.call("DELETE", f"{VENDED_ROLES}/{name}"), before)
+        starts = 0
+        while time.monotonic() < over_at:
+            if not site.operator.process.running:
+                site.operator.kill()
+                site.operator = gateway.operator(site.control_plane, Path(scratch), settings)
+                starts += 1
+            time.sleep(0.5)
+        gateway.end()
+        ended = time.perf_counter()
+        vended = max(fleet.watch.ready(during)) - ended
+        fleet.watch.gone(before)
+        gone = time.perf_counter() - ended
+        left = len(site.warehouse.roles())
+        fleet.release(during)
+        site.operator.stop()
+    site.start_operator(PRODUCTION)
+    measured = f"{vended:.1f} s and {gone:.1f} s after it, {left} roles, {starts} starts"
+    what = f"{ASKED} vends and {ASKED} ends asked for while the API server answered {status} for {seconds} s: all done"
+    return Line(what, measured, f"<= 60 s, {ASKED} roles", max(vended, gone) <= 60 and left == ASKED)
 
 
 def grown(what: str, before: float, after: float, factor: float, slack: float) -> Line:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from rolevend.demo.parts.installation import NAMESPACE, SERVICE_ACCOUNT, OperatorProcess
 from tests.support.site import SETTINGS, Site
 from tests.support.tenancy import Tenant
 from tests.support.troubled import Troubled
@@ -17,8 +16,7 @@ def gateway(site: Site, tmp_path: Path) -> Iterator[Troubled]:
     """The operator's only way to the API server; the test's own way is another one."""
     site.operator.stop()
     with Troubled(site.control_plane.server, tmp_path) as gateway:
-        kubeconfig = site.control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, tmp_path)
-        site.operator = OperatorProcess(gateway.rewritten(kubeconfig), tmp_path / "operator.log", SETTINGS)
+        site.operator = gateway.operator(site.control_plane, tmp_path, SETTINGS)
         try:
             site.operator.wait_until_ready()
             yield gateway
@@ -48,6 +46,49 @@ def test_what_was_asked_and_given_back_meanwhile_is_done_when_it_answers_again(g
     ours = {role for role in tenant.site.warehouse.roles() if f"_{tenant.handle}_" in role}
     assert ours == {staying.role, waiting.role}
     assert tenant.site.operator.probe("/healthz") == (200, "ok")
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_trouble_that_outlasts_a_leadership_and_every_patience_loses_nothing_either(
+    gateway: Troubled, tenant: Tenant, tmp_path: Path, status: int
+):
+    """A leader that cannot renew its Lease ends, and is started again as the kubelet does. Minutes of it are measured by `bench.soak`."""
+    site = tenant.site
+    short = {**SETTINGS, "LEADERSHIP_SECONDS": "3", "DEAF_AFTER_SECONDS": "1", "REQUEST_SECONDS": "1"}
+
+    def start() -> None:
+        site.operator.kill()
+        site.operator = gateway.operator(site.control_plane, tmp_path, short)
+
+    start()
+    tenant.ready_to_ask()
+    staying, leaving, expiring = tenant.ask().ready(), tenant.ask().ready(), tenant.ask(seconds=6).ready()
+    login = expiring.login()
+
+    gateway.begin(status)
+    waiting = tenant.ask()
+    leaving.delete()
+    for _ in range(2):
+        eventually(lambda: not site.operator.process.running)
+        start()
+        gateway.end()
+        site.operator.wait_until_ready()
+        gateway.begin(status)
+    eventually(lambda: not site.operator.process.running)
+    start()
+    refused = gateway.refused
+    eventually(lambda: gateway.refused >= refused + 10, within=60)
+    assert site.operator.process.running, "it waits for its first answer"
+    eventually(lambda: site.warehouse.refuses(login))
+    gateway.end()
+
+    assert waiting.ready(within=90).rows("SELECT count(*) FROM people") == [(2,)]
+    leaving.gone(within=90)
+    expiring.gone(within=90)
+    assert staying.is_ready()
+    ours = {role for role in site.warehouse.roles() if f"_{tenant.handle}_" in role}
+    assert ours == {staying.role, waiting.role}
+    eventually(lambda: site.operator.probe("/healthz") == (200, "ok"))
 
 
 def test_a_history_that_was_compacted_is_listed_anew(gateway: Troubled, tenant: Tenant):

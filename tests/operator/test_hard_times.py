@@ -8,6 +8,7 @@ import pytest
 
 from rolevend.demo.parts.certificates import Authority
 from rolevend.demo.parts.installation import NAMESPACE
+from tests.support.full_disk import full_disk
 from tests.support.installed import Body
 from tests.support.site import ANNEX, Site
 from tests.support.tenancy import Tenant
@@ -130,22 +131,17 @@ def test_a_server_that_was_restored_from_a_backup_keeps_no_role_that_was_ended_s
     tenant.ask(platform=ANNEX).ready()
 
 
-def test_a_disk_that_is_full_is_named_and_what_waited_goes_on_when_there_is_room(site: Site, annex: Body, tenant: Tenant):
-    """The server says so where the table of leases would grow: by a trigger of ours, since a full disk would be everybody's."""
+def test_a_disk_that_is_full_is_named_ends_go_on_and_what_waited_is_vended_when_there_is_room(site: Site, annex: Body, tenant: Tenant):
     tenant.ready_to_ask(ANNEX)
-    tenant.ask(platform=ANNEX).ready()
-    site.annex.ask(
-        "CREATE FUNCTION public.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full',"
-        " MESSAGE = 'could not extend file \"base/5/2619\": No space left on device'; END$$"
-    )
-    site.annex.ask("CREATE TRIGGER full_disk BEFORE INSERT ON rolevend.lease FOR EACH ROW EXECUTE FUNCTION public.full_disk()")
-    try:
+    leaving = tenant.ask(platform=ANNEX).ready()
+    with full_disk(site.annex):
         waiting = tenant.ask(platform=ANNEX)
 
         assert "No space left on device (53100)" in waiting.refused("PlatformFull")
-    finally:
-        site.annex.ask("DROP FUNCTION public.full_disk() CASCADE")
-    waiting.ready()
+        leaving.delete()
+        leaving.gone()
+        assert site.annex.ended(leaving.role) == "Released"
+    assert waiting.ready().rows("SELECT count(*) FROM people") == [(2,)]
 
 
 def test_an_object_with_as_many_annotations_as_there_may_be_is_vended_and_ends_like_any_other(tenant: Tenant):

@@ -5,6 +5,7 @@ import base64
 import json
 import ssl
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from aiohttp import ClientConnectionError, ClientSession, TCPConnector, web
 
 from rolevend.demo.parts.certificates import Authority
+from rolevend.demo.parts.controlplane import ControlPlane
+from rolevend.demo.parts.installation import NAMESPACE, SERVICE_ACCOUNT, OperatorProcess
 from rolevend.demo.parts.kubeconfig import Server
 
 _NOT_PASSED_ON = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-encoding"})
@@ -59,7 +62,12 @@ class Troubled:
     def end(self) -> None:
         self.status, self.compacted = 0, False
 
-    def rewritten(self, kubeconfig: Path) -> Path:
+    def operator(self, control_plane: ControlPlane, directory: Path, settings: Mapping[str, str]) -> OperatorProcess:
+        """One that has no other way to the API server."""
+        kubeconfig = control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, directory)
+        return OperatorProcess(self._rewritten(kubeconfig), directory / "operator.log", settings)
+
+    def _rewritten(self, kubeconfig: Path) -> Path:
         """The kubeconfig, leading here."""
         content = json.loads(kubeconfig.read_text())
         trust = base64.b64encode(self._authority.certificate).decode()
