@@ -31,6 +31,12 @@ class Gateway:
         self._blocked = True
         self.freeze()
 
+    def hang_up(self) -> None:
+        """Everything that is connected hears the end of it, and may connect anew."""
+        for each in list(self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         self._generation.set()
         self._listener.close()

@@ -44,12 +44,12 @@ class TestATagBindingThatCannotBeRead:
 
     @pytest.mark.parametrize("begun", [False, True])
     def test_leaves_its_platform_undecided_and_is_named(self, begun: bool):
-        picture = paint(replace(OBJECTS, unreadable_tags=self.UNREADABLE))
+        picture = paint(replace(OBJECTS, unsure=self.UNREADABLE))
 
         assert verdict(picture, begun=begun) == Undecided("CatalogUnread", self.UNREADABLE[WAREHOUSE], withdrawn=False)
 
     def test_opens_no_policy_there(self):
-        picture = paint(replace(OBJECTS, unreadable_tags=self.UNREADABLE))
+        picture = paint(replace(OBJECTS, unsure=self.UNREADABLE))
 
         assert said(picture, "analysts", "Ready") == ("Unknown", "CatalogUnread")
         assert not [name for name in picture.directory.shapes if name == WAREHOUSE]
@@ -57,12 +57,12 @@ class TestATagBindingThatCannotBeRead:
     def test_is_no_concern_of_another_platform(self):
         elsewhere = {CRM: self.UNREADABLE[WAREHOUSE]}
 
-        assert isinstance(verdict(paint(replace(OBJECTS, unreadable_tags=elsewhere))), Granted)
+        assert isinstance(verdict(paint(replace(OBJECTS, unsure=elsewhere))), Granted)
 
     def test_decides_again_from_what_was_compiled_when_it_can_be_read(self):
         painter = Painter(CLUSTER, KEY)
         first = painter.paint(OBJECTS, STATES, "")
-        painter.paint(replace(OBJECTS, unreadable_tags=self.UNREADABLE), STATES, "")
+        painter.paint(replace(OBJECTS, unsure=self.UNREADABLE), STATES, "")
 
         assert verdict(painter.paint(OBJECTS, STATES, "")) == verdict(first)
 
@@ -120,7 +120,7 @@ class ApiServer:
 class OnePlatform:
     """At work, and read."""
 
-    def follow(self, objects: Iterable[DataPlatform]) -> None:
+    def follow(self, objects: Iterable[DataPlatform], _: object) -> None:
         self.objects = tuple(objects)
 
     def __iter__(self) -> Iterator[tuple[PlatformName, PlatformAtWork]]:

@@ -1,4 +1,4 @@
-"""One kind of object, kept in memory: listed once, then watched for ever. Whoever is told may assume nothing of the order of kinds."""
+"""One kind of object, kept in memory: listed and watched, again and again. Whoever is told may assume nothing of the order of kinds."""
 
 import asyncio
 import logging
@@ -34,10 +34,9 @@ class Informer:
         pause = 0.1
         while True:
             try:
-                version = await self._relist()
-                while True:
-                    version = await self._follow(version)
-                    pause = 0.1
+                # Listed after every watch: one shows objects as their definition had them when it began, also if that has changed.
+                await self._follow(await self._relist())
+                pause = 0.1
             except RolevendError as error:
                 # A watch that has to begin anew is nothing that a person would have to look at.
                 _log.log(logging.INFO if isinstance(error, Gone) else logging.WARNING, "following %s: %s", self.resource.plural, error)
@@ -52,9 +51,8 @@ class Informer:
         self._changed()
         return version
 
-    async def _follow(self, version: str) -> str:
+    async def _follow(self, version: str) -> None:
         async for kind, item in self._cluster.watch(self.resource, version, _WATCH_SECONDS):
-            version = item["metadata"]["resourceVersion"]
             self._heard()
             if kind == "BOOKMARK":
                 continue
@@ -63,7 +61,6 @@ class Informer:
             else:
                 self.objects[_key(item)] = item
             self._changed()
-        return version
 
     def _heard(self) -> None:
         self.heard_at = self._clock()
@@ -71,5 +68,4 @@ class Informer:
 
 def _key(item: Body) -> tuple[str, str]:
     metadata = item["metadata"]
-    metadata.pop("managedFields", None)
     return metadata.get("namespace", ""), metadata["name"]

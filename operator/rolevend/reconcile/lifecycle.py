@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from rolevend.errors import Overtaken, PlatformUnavailable, RolevendError
+from rolevend.errors import InvalidInput, Overtaken, PlatformUnavailable, RolevendError
 from rolevend.kube.client import Body, Cluster
 from rolevend.model import RoleName, Uid
 from rolevend.platforms.base import Ending, EndReason, Randomness
@@ -17,7 +17,7 @@ from rolevend.reconcile.platforms import Platforms
 from rolevend.reconcile.record import Record
 from rolevend.reconcile.roles import Roles, Standing, is_ready, request_of, standing_of
 from rolevend.reconcile.status import Report, dropping, granted, refused, unready, vended
-from rolevend.resources import VendedRole, parse
+from rolevend.resources import VendedRole, parse, shell
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End
 from rolevend.vending.directory import Directory
@@ -79,6 +79,7 @@ class Lifecycle:
             standing = standing_of(_ending(body))
         except RolevendError as error:
             _log.error("a VendedRole that cannot be read: %s", error, extra={"object": _object(body)})
+            self.roles.unread(uid)
             return
         self.roles.seen(standing)
         if standing.ending_since is not None:
@@ -150,12 +151,17 @@ class Lifecycle:
         return live.role
 
     def not_ready(self, body: Body, error: Exception) -> Body:
-        return unready(Report(_ending(body), self._now()), *_told(error))
+        return unready(Report(_reported(body), self._now()), *_told(error))
 
     async def drop(self, body: Body, patience: float = 0.0) -> Event | None:
         """Returns when the role was looked for and is gone; raises until then. Reads nothing that a namespace may have lost.
         What fails goes on by itself, and is waited for as long as `patience` says, in seconds."""
-        role = _ending(body)
+        try:
+            role = _ending(body)
+        except InvalidInput:
+            if await self._was_begun(body):
+                raise
+            return None
         request = request_of(role)
         self.clock.remove(request.uid)
         if role.status.role_name is None:
@@ -167,7 +173,10 @@ class Lifecycle:
             return None  # nothing was ever begun on a platform
         reason = self._end_reason(role, request)
         at_work = self._platforms.get(request.platform)
-        executor = await at_work.connected(patience) if at_work else None
+        if at_work is None:
+            why = f"there is no DataPlatform {request.platform}, or it cannot be read; it must be there, under this name, to drop the role"
+            raise PlatformUnavailable(f"dropping {name}: {why}")
+        executor = await at_work.connected(patience)
         if executor is None:
             raise PlatformUnavailable(f"dropping {name}: DataPlatform {request.platform} is not connected")
         started = time.perf_counter()
@@ -196,9 +205,15 @@ class Lifecycle:
         why = f"{reason.value} by {ended.by}" if ended and ended.by else reason.value
         return Event("Normal", "Dropped", f"{name} is gone from {request.platform}: {why}, {sessions} sessions ended")
 
+    async def _was_begun(self, body: Body) -> bool:
+        """Whether there may be a role for an object that cannot be read."""
+        metadata = body["metadata"]
+        now = await self._cluster.get(VENDED_ROLES, metadata["name"], metadata["namespace"])
+        return shell(VendedRole, now).status.role_name is not None
+
     def not_dropped(self, body: Body, error: Exception) -> Body:
         self.clock.stuck(Uid(body["metadata"]["uid"]))
-        return dropping(Report(_ending(body), self._now()), *_told(error))
+        return dropping(Report(_reported(body), self._now()), *_told(error))
 
     async def expire(self, uid: Uid) -> None:
         standing = self.roles.get(uid)
@@ -252,6 +267,14 @@ class Lifecycle:
 def _ending(body: Body) -> VendedRole:
     """The object as far as its end needs it: a field of a newer version must not keep a role alive."""
     return parse(VendedRole, body, unknown="ignore")
+
+
+def _reported(body: Body) -> VendedRole:
+    """For its conditions, which an object that cannot be read has, too."""
+    try:
+        return _ending(body)
+    except InvalidInput:
+        return shell(VendedRole, body)
 
 
 def _profile(role: VendedRole) -> str | None:

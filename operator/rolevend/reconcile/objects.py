@@ -30,9 +30,9 @@ from rolevend.resources import (
     VendedRole,
     kind_named,
     parse,
+    shell,
     values,
 )
-from rolevend.resources.shared import Metadata
 from rolevend.resources.status import Finding, body, reported
 from rolevend.telemetry.metrics import Metrics
 
@@ -100,16 +100,17 @@ class Observed:
             await self._stale.wait()
             await asyncio.sleep(_SETTLE_SECONDS)
             self._stale.clear()
-            objects, refused = self._objects()
-            platforms.follow(objects.platforms)
+            objects, refused, unreadable = self._objects()
+            platforms.follow(objects.platforms, unreadable)
             picture = self._painter.paint(objects, {name: at_work.state for name, at_work in platforms}, self.pending)
             self.directory = picture.directory
             viewed()
             await self._tell([*picture.judgements, *refused])
 
-    def _objects(self) -> tuple[Objects, list[Judgement[Resource]]]:
+    def _objects(self) -> tuple[Objects, list[Judgement[Resource]], dict[PlatformName, DataPlatform | None]]:
+        """What can be read, what is said of the rest, and the DataPlatforms in it, each as far as roles can be ended on it."""
         refused: list[Judgement[Resource]] = []
-        unreadable_tags: list[tuple[Body, InvalidInput]] = []
+        unreadable: dict[type[Resource], list[tuple[Body, InvalidInput]]] = {kind: [] for kind in _KINDS}
 
         def all_of(kind: type[R]) -> list[R]:
             parsed = []
@@ -117,8 +118,7 @@ class Observed:
                 resource = self._parse(kind, raw)
                 if isinstance(resource, InvalidInput):
                     refused.append(_unreadable(kind, raw, resource))
-                    if kind is TagBinding:
-                        unreadable_tags.append((raw, resource))
+                    unreadable[kind].append((raw, resource))
                 else:
                     parsed.append(resource)
             return parsed
@@ -131,17 +131,18 @@ class Observed:
             bindings=bindings,
             people=all_of(UserAttributes),
             refused_handles=self._refused_handles,
-            unreadable_tags={
+            unsure={
                 name: f"TagBinding {raw['metadata']['namespace']}/{raw['metadata']['name']} cannot be read: {error}"
-                for raw, error in unreadable_tags
+                for raw, error in unreadable[TagBinding]
                 for name in _reached_by(raw, platforms)
-            },
-            namespaces={name: raw["metadata"].get("labels", {}) for (_, name), raw in self._namespaces.objects.items()},
+            }
+            | {_name(raw): f"DataPlatform {_name(raw)} cannot be read: {error}" for raw, error in unreadable[DataPlatform]},
+            namespaces={name: _labels(raw) for (_, name), raw in self._namespaces.objects.items()},
         )
         there = {raw["metadata"]["uid"] for informer in self._informers.values() for raw in informer.objects.values()}
         for gone in self._parsed.keys() - there:
             del self._parsed[gone]
-        return objects, refused
+        return objects, refused, {_name(raw): _for_ending(raw) for raw, _ in unreadable[DataPlatform]}
 
     def _parse(self, kind: type[R], raw: Body) -> R | InvalidInput:
         """Each version is parsed once."""
@@ -150,6 +151,7 @@ class Observed:
         if known is None or known[0] != metadata["resourceVersion"]:
             try:
                 known = (metadata["resourceVersion"], parse(kind, raw))
+                metadata.pop("managedFields", None)  # longer than the object, and now looked at
             except InvalidInput as error:
                 known = (metadata["resourceVersion"], error)
             self._parsed[metadata["uid"]] = known
@@ -190,12 +192,30 @@ class Observed:
 
 
 def _unreadable(kind: type[R], raw: Body, error: InvalidInput) -> Judgement[Resource]:
-    """For an object that an older or newer schema let in: its conditions must still be ours to write."""
-    stub = kind.model_construct(
-        kind=kind.__name__, metadata=Metadata.model_validate(raw["metadata"]), status=kind.model_fields["status"].default
-    )
+    """For an object that an older or newer schema let in."""
     findings = tuple(Finding(type_, "False", "InvalidInput", str(error)) for type_ in ("Accepted", "Ready"))
-    return Judgement(stub, findings)
+    return Judgement(shell(kind, raw), findings)
+
+
+def _labels(namespace: Body) -> dict[str, str]:
+    namespace["metadata"].pop("managedFields", None)
+    labels: dict[str, str] = namespace["metadata"].get("labels", {})
+    return labels
+
+
+def _name(raw: Body) -> PlatformName:
+    return PlatformName(raw["metadata"]["name"])
+
+
+def _for_ending(raw: Body) -> DataPlatform | None:
+    """A DataPlatform that cannot be read, as far as ending roles there takes: where the server is, and the logins. None where that is
+    what cannot be read: nobody connects in a way that was not understood."""
+    spec = raw.get("spec")
+    known = {key: spec[key] for key in ("postgres", "credentials") if key in spec} if isinstance(spec, dict) else {}
+    try:
+        return parse(DataPlatform, {**raw, "spec": known})
+    except InvalidInput:
+        return None
 
 
 def _reached_by(raw: Body, platforms: Iterable[DataPlatform]) -> list[PlatformName]:

@@ -40,9 +40,9 @@ class Objects:
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     refused_handles: Mapping[Claim, str] = field(default_factory=dict)
     """Of agents and people for whom a role was to be made with a handle that is somebody else's, and whose."""
-    unreadable_tags: Mapping[PlatformName, str] = field(default_factory=dict)
-    """Platforms for which there is a TagBinding that cannot be read, and which. A mask that it would have brought must not be
-    missing, so nothing is decided there."""
+    unsure: Mapping[PlatformName, str] = field(default_factory=dict)
+    """Platforms that cannot be read, or for which there is a TagBinding that cannot be, and why. A mask or a limit that it would have
+    brought must not be missing, so nothing is decided there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Painter:
             namespaces=objects.namespaces,
             shapes=shapes,
             sources=_sources(objects, terms, states),
-            unsure=objects.unreadable_tags,
+            unsure=objects.unsure,
             pending=pending,
         )
         return Picture(directory, (*platforms, *agents, *people, *policy_judgements))
@@ -111,7 +111,7 @@ class Painter:
         shapes = {}
         for name in terms:
             state = states.get(name)
-            if state is not None and state.catalog is not None and name not in objects.unreadable_tags:
+            if state is not None and state.catalog is not None and name not in objects.unsure:
                 shapes[name] = self._shapes(name, state, statements[name], assignments[name])
         for gone in self._compiled.keys() - shapes.keys():
             del self._compiled[gone]

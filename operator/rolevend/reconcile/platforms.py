@@ -37,8 +37,10 @@ _log = logging.getLogger(__name__)
 class PlatformAtWork:
     """One DataPlatform. Its own task changes it, and `Attesting` what its state says of attestations."""
 
-    def __init__(self, platform: DataPlatform) -> None:
+    def __init__(self, platform: DataPlatform, *, only_ending: bool = False) -> None:
+        """`only_ending`: the rest of the object cannot be read."""
         self.platform = platform
+        self.only_ending = only_ending
         self.state = PlatformState(attestation=platform.status.attestation)
         self.executor: Executor | None = None
         """None until the server was reached and is the one that roles are on."""
@@ -96,22 +98,42 @@ class Platforms:
     def get(self, name: PlatformName) -> PlatformAtWork | None:
         return self._at_work.get(name)
 
-    def follow(self, objects: Iterable[DataPlatform]) -> None:
-        """These are all the DataPlatforms there are now."""
+    def follow(self, objects: Iterable[DataPlatform], unreadable: Mapping[PlatformName, DataPlatform | None]) -> None:
+        """These are all the DataPlatforms there are now, and those that cannot be read, as far as roles can be ended there. What is at
+        work goes on as it was when its object could be read last."""
         wanted = {PlatformName(each.metadata.name): each for each in objects}
-        for name in self._at_work.keys() - wanted.keys():
-            del self._at_work[name]
-            self._tasks.pop(name).cancel()
+        for name in self._at_work.keys() - wanted.keys() - unreadable.keys():
+            self._forget(name)
         for name, platform in wanted.items():
             known = self._at_work.get(name)
+            if known is not None and known.only_ending:
+                self._forget(name)
+                known = None
             if known is None:
-                known = self._at_work[name] = PlatformAtWork(platform)
-                self._tasks[name] = asyncio.create_task(self._run(name, known), name=f"platform-{name}")
+                self._begin(name, PlatformAtWork(platform))
             else:
-                # The status changes with every look, the metadata's essentials when a person, or a finalizer, changes something.
-                if _essentials(known.platform) != _essentials(platform):
-                    known.poke.set()
-                known.platform = platform
+                self._renew(known, platform)
+        for name, last in unreadable.items():
+            known = self._at_work.get(name)
+            if last is not None and known is None:
+                self._begin(name, PlatformAtWork(last, only_ending=True))
+            elif last is not None and known is not None:
+                self._renew(known, last if known.only_ending else last.model_copy(update={"spec": known.platform.spec}))
+
+    def _begin(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+        self._at_work[name] = at_work
+        self._tasks[name] = asyncio.create_task(self._run(name, at_work), name=f"platform-{name}")
+
+    @staticmethod
+    def _renew(at_work: PlatformAtWork, platform: DataPlatform) -> None:
+        # The status changes with every look, the metadata's essentials when a person, or a finalizer, changes something.
+        if _essentials(at_work.platform) != _essentials(platform):
+            at_work.poke.set()
+        at_work.platform = platform
+
+    def _forget(self, name: PlatformName) -> None:
+        del self._at_work[name]
+        self._tasks.pop(name).cancel()
 
     async def stop(self) -> None:
         for task in self._tasks.values():

@@ -34,11 +34,18 @@ class Roles:
 
     def __init__(self) -> None:
         self._standing: dict[Uid, Standing] = {}
+        self._unread: set[Uid] = set()
 
     def seen(self, standing: Standing) -> None:
+        self._unread.discard(standing.request.uid)
         known = self._standing.get(standing.request.uid)
         granted = known.granted if known else None
         self._standing[standing.request.uid] = replace(standing, granted=granted)
+
+    def unread(self, uid: Uid) -> None:
+        """The watch told of it, and it cannot be read: it is there, and nothing is known of it."""
+        self._standing.pop(uid, None)
+        self._unread.add(uid)
 
     def vended(self, uid: Uid, granted: Granted) -> None:
         if uid in self._standing:
@@ -46,6 +53,7 @@ class Roles:
 
     def gone(self, uid: Uid) -> None:
         self._standing.pop(uid, None)
+        self._unread.discard(uid)
 
     def get(self, uid: Uid) -> Standing | None:
         return self._standing.get(uid)
@@ -61,7 +69,7 @@ class Roles:
         return iter(list(self._standing.values()))
 
     def __contains__(self, uid: Uid) -> bool:
-        return uid in self._standing
+        return uid in self._standing or uid in self._unread
 
     def __len__(self) -> int:
         return len(self._standing)

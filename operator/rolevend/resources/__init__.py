@@ -7,7 +7,7 @@ from rolevend.resources.access_policy import AccessPolicy
 from rolevend.resources.agent import Agent
 from rolevend.resources.data_platform import DataPlatform
 from rolevend.resources.kinds import KINDS, Kind, kind_named
-from rolevend.resources.parse import parse
+from rolevend.resources.parse import parse, shell
 from rolevend.resources.shared import API_VERSION, FINALIZER, GROUP, REQUESTED_BY, VERSION, Condition, Resource
 from rolevend.resources.tag_binding import TagBinding
 from rolevend.resources.user_attributes import UserAttributes
@@ -31,4 +31,5 @@ __all__ = [
     "VendedRole",
     "kind_named",
     "parse",
+    "shell",
 ]

@@ -10,8 +10,9 @@ from pydantic_core import ErrorDetails
 
 from rolevend.errors import InvalidInput
 from rolevend.resources.part import Part
-from rolevend.resources.shared import Resource
+from rolevend.resources.shared import Metadata, Resource
 from rolevend.resources.text import MEANINGS
+from rolevend.resources.unseen import unseen
 
 Kind = TypeVar("Kind", bound=Resource)
 Piece = TypeVar("Piece", bound=Part)
@@ -29,6 +30,8 @@ def parse(kind: type[Kind], body: Mapping[str, Any], *, unknown: Literal["forbid
     """
     if not isinstance(body, Mapping) or not all(isinstance(name, str) for name in body):
         raise InvalidInput("", f"this is no object of kind {kind.__name__}")
+    if unknown == "forbid" and (field := unseen(kind, body)):
+        raise InvalidInput(field, "was written, and is no field that this rolevend knows; take it out, or use a newer rolevend")
     members: dict[str, Any] = {"kind": kind.__name__, **body}
     status = members.pop("status", None)
     try:
@@ -56,6 +59,12 @@ def faults(kind: type[Resource], body: Mapping[str, Any]) -> tuple[InvalidInput,
             return tuple(InvalidInput(_path(each), _message(each)) for each in _own(found))
         return (error,)
     return ()
+
+
+def shell(kind: type[Kind], body: Mapping[str, Any]) -> Kind:
+    """An object that cannot be read, without its spec: its conditions must still be ours to write."""
+    metadata = Metadata.model_validate(body["metadata"])
+    return kind.model_construct(kind=kind.__name__, metadata=metadata, status=_status(kind, body.get("status")))
 
 
 def _status(kind: type[Kind], status: object) -> Any:

@@ -135,7 +135,8 @@ class Directory:
             return Undecided("Starting", self.pending)
         terms = self.platforms.get(request.platform)
         if terms is None:
-            return Undecided("PlatformUnknown", f"spec.platformRefs: no DataPlatform is named {request.platform}")
+            why = f"spec.platformRefs: no DataPlatform is named {request.platform}"
+            return Undecided("PlatformUnknown", self.unsure.get(request.platform, why))
         if terms.leak:
             return Undecided("Leak", f"DataPlatform {request.platform}: {terms.leak}", withdrawn=True)
         if terms.closed and not begun:
