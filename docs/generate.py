@@ -24,6 +24,7 @@ from rolevend.cli import cli
 from rolevend.resources import API_VERSION, KINDS, Kind
 from rolevend.resources.catalog_file import CatalogFile
 from rolevend.resources.part import VALIDATIONS
+from rolevend.resources.policy_test import PolicyTest
 from rolevend.resources.schema import structural
 from rolevend.resources.text import MEANINGS
 from rolevend.settings import PREFIX, Settings
@@ -126,7 +127,7 @@ def _files() -> Iterator[str]:
     yield ""
     yield "What stands in files beside the objects of a cluster. They are no objects themselves: no `apiVersion`, and nothing to apply."
     yield "Written as YAML, or as JSON in a file whose name ends so. How to use them: [judge policies](../how-to/judge-policies.md)."
-    for title, model in (("Catalog", CatalogFile),):
+    for title, model in (("Catalog", CatalogFile), ("Policy test", PolicyTest)):
         schema = structural(model)
         yield from ("", f"## {title}", "", schema["description"], "")
         yield from _table(("Field", "Type", "Meaning"), ((_code(name[3:-1]), *rest) for name, *rest in _fields(".", schema)))

@@ -1,6 +1,7 @@
-"""What a pull request needs of a real database: the catalog that policies are judged by, as the operator sees it."""
+"""What a pull request needs of a real database: the catalog that policies are judged by, and cases that are tried by reading."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,3 +60,42 @@ def test_a_login_that_may_not_become_the_operators_sees_its_own_obstacles(govern
     found = yaml.safe_load(catalog(manifest, governed.superuser.as_user("passer_by", "x").dsn, tmp_path / "seen.yaml"))
 
     assert any("for whom passer_by may not act" in table.get("obstacle", "") for table in found["tables"])
+
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "02-policy-as-code"
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "judge-policies.md"
+
+
+def cases(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rolevend", "policy", "test", ".", "--catalog", "catalog/warehouse.yaml"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_cases_of_the_example_hold_as_the_guide_says():
+    done = cases(EXAMPLE)
+
+    assert done.returncode == 0, done.stderr
+    assert f"$ rolevend policy test . --catalog catalog/warehouse.yaml\n{done.stdout}```" in GUIDE.read_text()
+    assert GUIDE.read_text().count("sees:") == 1
+
+
+def test_a_case_that_does_not_hold_says_what_was_seen_instead(tmp_path: Path):
+    there = tmp_path / "repository"
+    shutil.copytree(EXAMPLE, there)
+    policy, written = there / "domains" / "claims" / "analysts.yaml", there / "cases" / "claims.yaml"
+    policy.write_text(
+        policy.read_text().replace("country IN (user_attr('countries'))", "country = 'US'").replace("type: Nullify", "type: Hash")
+    )
+    unseen = "- {name: nobody, user: {issuer: x, subject: nobody}, schema: claims, table: people, sees: []}\n"
+    written.write_text(written.read_text().replace("refused: true", "sees: []") + unseen)
+
+    done = cases(there)
+
+    assert done.returncode == 1
+    first, expected, seen, *others, last = done.stdout.splitlines()
+    assert first.startswith("FAILED  an analyst sees people")
+    assert expected == "        expected, and not seen: birth_date 1980-01-01, country DE, full_name Lena Bauer, person_id 1, ssn NULL"
+    assert seen.startswith("        seen, and not expected: birth_date 1991-01-01, country US, full_name Ruby Hayes, person_id 2, ssn ")
+    assert "900-01-0002" not in seen
+    assert others[1:3] == ["        claims.people is not there: no policy grants it", "FAILED  nobody"]
+    assert last == "3 cases, 3 failed"

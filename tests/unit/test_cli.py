@@ -39,6 +39,7 @@ def test_every_command_explains_itself():
         ("platform", "catalog"),
         ("policy", "check"),
         ("policy", "diff"),
+        ("policy", "test"),
         ("explain",),
         ("policy", "backtest"),
     ):

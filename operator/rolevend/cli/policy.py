@@ -58,6 +58,36 @@ def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: st
         sys.exit(options.FAILED)
 
 
+@policy.command("test")
+@_PATHS
+@_CATALOGS
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def policy_test(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: str) -> None:
+    """Try the cases in these files and folders: whether a person sees exactly these rows, so masked, through an agent.
+
+    Each case is a role that is vended on a PostgreSQL of its own, started here and ended again, on rows that its file gives. The exit
+    status is 1 if a case fails. Needs `pip install 'rolevend[demo]'`.
+    """
+    import json
+    from dataclasses import asdict
+
+    from rolevend.app.policy.folder import read_catalogs
+    from rolevend.demo.policy_test import run
+
+    tried = []
+    for each in run(paths, read_catalogs(catalogs)):
+        tried.append(each)
+        if output == "text":
+            click.echo("\n".join([f"{'FAILED' if each.failures else 'passed'}  {each.case}", *(f"        {why}" for why in each.failures)]))
+    failed = sum(bool(each.failures) for each in tried)
+    if output == "json":
+        click.echo(json.dumps([asdict(each) for each in tried], indent=2))
+    else:
+        click.echo(f"{len(tried)} cases, {failed} failed")
+    if failed:
+        sys.exit(options.FAILED)
+
+
 _TABLES = click.option("-o", "--output", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
 _FOLDER = click.Path(exists=True, path_type=Path)
 

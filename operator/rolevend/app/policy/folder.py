@@ -20,6 +20,8 @@ R = TypeVar("R", bound=Resource)
 
 Catalogs = Mapping[PlatformName, Catalog]
 
+CLUSTER: Final = ClusterId("00000000-0000-0000-0000-000000000000")
+"""Of what is in files."""
 _NO_SECRET = bytes(32)
 """Of handles that nobody will ever have."""
 _KINDS: Final = {kind.name: kind for kind in KINDS}
@@ -98,7 +100,7 @@ class Folder:
 
     def picture(self, catalogs: Catalogs) -> Picture:
         states = {name: known(name, catalog) for name, catalog in catalogs.items()}
-        return Painter(ClusterId("files"), _NO_SECRET).paint(self.objects, states, "")
+        return Painter(CLUSTER, _NO_SECRET).paint(self.objects, states, "")
 
 
 def known(name: PlatformName, catalog: Catalog) -> PlatformState:

@@ -1,0 +1,182 @@
+"""`rolevend policy test`: cases on a real PostgreSQL, each through a role that is vended for it, on the rows that its file gives."""
+
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+
+from rolevend.app.policy.folder import CLUSTER, Catalogs, Folder
+from rolevend.app.policy.manifests import Unreadable, files_below, read_documents
+from rolevend.app.policy.verdicts import ANY_AGENT, Who, opened, verdict
+from rolevend.catalog import Catalog, TableId
+from rolevend.demo.parts.connection import Connection
+from rolevend.demo.parts.database import PostgresServer
+from rolevend.errors import InvalidInput
+from rolevend.model import ObjectName, PlatformName, Uid
+from rolevend.naming import role_name
+from rolevend.platforms.base import Address, Ending, EndReason, Secret
+from rolevend.platforms.postgres import Login, Options, Passwords, PostgresPlatform, install, plan
+from rolevend.platforms.postgres.types import type_name
+from rolevend.resources import values
+from rolevend.resources.parse import parse_part
+from rolevend.resources.policy_test import Case, PolicyTest, is_policy_test
+from rolevend.vending.directory import Directory
+from rolevend.vending.verdict import Granted
+
+_OWNER = "policy_test_owner"
+_SECONDS = 600
+Told = tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    file: str
+    case: str
+    failures: tuple[str, ...]
+    """What was seen and was not to be, and the other way round; empty where the case holds."""
+
+
+def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
+    """Every case of every file among `paths`, where the objects are, too. InvalidInput where there is none."""
+    tests = list(_tests(paths))
+    if not tests:
+        raise InvalidInput("", "no file of cases is there: its format is rolevend.dev/policy-test/v1")
+    directory = opened(Folder.sound(paths).picture(catalogs).directory)
+    with PostgresServer(18, fsync=False) as server:
+        for number, (file, test) in enumerate(tests):
+            catalog = catalogs.get(PlatformName(test.platform))
+            if catalog is None or test.platform not in directory.platforms:
+                raise InvalidInput("platform", f"DataPlatform {test.platform} must be among the files, and its catalog be given ({file})")
+            database = server.superuser.to_database(f"cases_{number}")
+            with _filled(server.superuser, database, catalog, test) as platform:
+                for case in test.cases:
+                    yield Tried(file, case.name, tuple(_failures(case, test, directory, platform, database)))
+
+
+def _tests(paths: Sequence[Path]) -> Iterator[tuple[str, PolicyTest]]:
+    for file in files_below(paths):
+        for document in read_documents(file):
+            if not isinstance(document, Unreadable) and is_policy_test(document.body):
+                try:
+                    yield str(file), parse_part(PolicyTest, document.body)
+                except InvalidInput as error:
+                    raise InvalidInput(error.field, f"{error.message} ({document.place(error.field)})") from error
+
+
+@contextmanager
+def _filled(server: Connection, database: Connection, catalog: Catalog, test: PolicyTest) -> Iterator[PostgresPlatform]:
+    """A database with the catalog's tables and the file's rows, and rolevend in it. Logins belong to a server, so each has its own."""
+    with psycopg.connect(server.dsn, autocommit=True) as outside:
+        outside.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database.database)))
+    options = Options(
+        tuple(sorted({table.schema for table in catalog.tables})), f"vendor_{database.database}", f"programmer_{database.database}"
+    )
+    passwords = Passwords(Secret(secrets.token_urlsafe(16)), Secret(secrets.token_urlsafe(16)))
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        _fill(connection, catalog, test)
+        digest = plan(connection, options).digest
+        install(connection, options, accept=digest, passwords=passwords, randomness=secrets.token_bytes)
+    vendor, programmer = Login(options.vendor, _known(passwords.vendor)), Login(options.programmer, _known(passwords.programmer))
+    platform = PostgresPlatform(Address(database.host, database.port, database.database, database.tls), CLUSTER, vendor, programmer)
+    try:
+        yield platform
+    finally:
+        platform.close()
+
+
+def _known(password: Secret | None) -> Secret:
+    return password or Secret("")
+
+
+def _fill(connection: "psycopg.Connection[tuple[Any, ...]]", catalog: Catalog, test: PolicyTest) -> None:
+    rows = {TableId(each.schema_name, each.name): each.rows for each in test.tables}
+    for unknown in rows.keys() - catalog.tables.keys():
+        raise InvalidInput("tables", f"{unknown} is not in the catalog of {test.platform}")
+    if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (_OWNER,)).fetchone() is None:
+        connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(_OWNER)))
+    for schema in sorted({table.schema for table in catalog.tables}):
+        connection.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(schema), sql.Identifier(_OWNER)))
+    connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(_OWNER)))
+    for name, table in catalog.tables.items():
+        where = sql.Identifier(name.schema, name.name)
+        columns = (sql.SQL("{} {}").format(sql.Identifier(each.name), type_name(each.native_type)) for each in table.columns)
+        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(where, sql.SQL(", ").join(columns)))
+        for row in rows.get(name, ()):
+            names = sql.SQL(", ").join(map(sql.Identifier, row))
+            told = sql.SQL(", ").join(sql.Literal(None if each is None else _text(each)) for each in row.values())
+            connection.execute(sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(where, names, told))
+    connection.execute("RESET ROLE")
+
+
+def _failures(case: Case, test: PolicyTest, directory: Directory, platform: PostgresPlatform, database: Connection) -> Iterator[str]:
+    agent = ObjectName(case.agent.namespace, case.agent.name) if case.agent else ANY_AGENT
+    if agent not in directory.agents:
+        yield f"no Agent {agent} is among the files"
+        return
+    found = verdict(directory, Who(values.user(case.user), agent, PlatformName(test.platform)))
+    seen = None
+    if isinstance(found, Granted):
+        seen = _seen(found, TableId(case.schema_name, case.table), platform, database)
+    if seen is None:
+        if case.sees is not None:
+            yield f"{case.schema_name}.{case.table} is not there: {'no policy grants it' if isinstance(found, Granted) else found.message}"
+    elif case.sees is None:
+        yield f"{case.schema_name}.{case.table} is there, with {len(seen)} rows"
+    else:
+        expected = Counter(_row(row.items()) for row in case.sees)
+        actual = Counter(_row(row.items()) for row in seen)
+        yield from (f"expected, and not seen: {_shown(row)}" for row in (expected - actual).elements())
+        yield from (f"seen, and not expected: {_shown(row)}" for row in (actual - expected).elements())
+
+
+def _seen(granted: Granted, table: TableId, platform: PostgresPlatform, database: Connection) -> list[dict[str, str | None]] | None:
+    """The rows as text, as the agent reads them; None where the table is not there for it."""
+    shape = next((each for each in granted.profile.tables if each.table == table), None)
+    if shape is None:
+        return None
+    uid = Uid(str(uuid4()))
+    role = role_name(granted.lease.agent_handle, granted.user_handle, uid)
+    lease = replace(granted.lease, uid=uid, role=role, expires_at=datetime.now(UTC) + timedelta(seconds=_SECONDS))
+    platform.ensure(granted.profile)
+    credential = platform.credential(lease, secrets.token_bytes)
+    (vended,) = platform.vend([(lease, credential)])
+    if vended.error is not None:
+        raise vended.error
+    try:
+        names = [column.name for column in shape.columns]
+        cast = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in names)
+        with psycopg.connect(database.as_user(role, credential.password.reveal()).dsn) as session:
+            rows = session.execute(sql.SQL("SELECT {} FROM {}").format(cast, sql.Identifier(shape.view))).fetchall()
+        return [dict(zip(names, row, strict=True)) for row in rows]
+    finally:
+        platform.drop([Ending(role, uid, EndReason.RELEASED)])
+
+
+def _row(cells: Iterable[tuple[str, Any]]) -> Told:
+    return tuple(sorted((name, None if value is None else _comparable(_text(value))) for name, value in cells))
+
+
+def _text(value: str | float) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _comparable(text: str) -> str:
+    """A number in one spelling: 12.50 is 12.5."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    return format(number.normalize(), "f") if number.is_finite() else text
+
+
+def _shown(row: Told) -> str:
+    return ", ".join(f"{name} {'NULL' if value is None else value}" for name, value in row)
