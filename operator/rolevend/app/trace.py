@@ -50,6 +50,8 @@ def shown(statement: Statement) -> str:
     lines = [f"{statement.time}  {statement.database}  {took:>12}  {_plain(first)}", *(f"    | {_plain(line)}" for line in later)]
     if statement.parameters is not None:
         lines.append(f"    with {_plain(statement.parameters)}")
+    if statement.relations:
+        lines.append(f"    on {_plain(', '.join(statement.relations))}")
     if statement.error is not None:
         lines.append(f"    failed: {_plain(statement.error)}")
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """PostgreSQL's own log, read for what one role ran: csvlog or jsonlog, record by record, in the memory of one record at a time.
 
 The plain log (`stderr`) is not read: in it a statement can contain a line that looks like another role's. Messages are those of
-PostgreSQL 16 to 18 in English (`lc_messages = 'C'`). Which settings bring what: docs/how-to/trace-a-role.md.
+PostgreSQL 16 to 18 in English (`lc_messages = 'C'`), and of pgaudit. Which settings bring what: docs/how-to/trace-a-role.md.
 """
 
 import csv
@@ -13,6 +13,7 @@ from itertools import chain
 
 from rolevend.errors import InvalidInput
 from rolevend.model import RoleName
+from rolevend.platforms.postgres import pgaudit
 
 _CSV_COLUMNS = (
     *("timestamp", "user", "dbname", "pid", "remote", "session_id", "line_num", "ps", "session_start", "vxid", "txid"),
@@ -27,6 +28,8 @@ _DURATION = re.compile(r"duration: (?P<milliseconds>\d+\.\d+) ms(?:  (?P<rest>.*
 _STATEMENT = re.compile(r"(?:statement|execute(?: fetch from)? .*?): (?P<text>.*)|(?P<call>fastpath function call: .*)", re.DOTALL)
 """A name of a prepared statement may hold a colon; nothing in PostgreSQL's own log says where it ends then."""
 _PARAMETERS = re.compile(r"parameters: (?P<values>.*)", re.DOTALL | re.IGNORECASE)
+_PREPARED = "prepare: "
+"""What an EXECUTE runs, which is the text that pgaudit has of it."""
 
 Record = dict[str, str]
 
@@ -44,11 +47,40 @@ class Statement:
     application: str
     text: str
     parameters: str | None = None
-    """`$1 = '42', $2 = NULL`, of a prepared statement."""
+    """`$1 = '42', $2 = NULL`, of a prepared statement; where pgaudit alone tells it, the bare values as CSV."""
     milliseconds: float | None = None
     """How long it ran, where that was logged."""
     error: str | None = None
     """SQLSTATE and message, where it failed."""
+    relations: tuple[str, ...] = ()
+    """`TABLE claims.people`: what pgaudit saw it read, also through views."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What a session began, by the server's own record, and of which the duration or the error may still come."""
+
+    statement: Statement
+    prepared: str | None
+    call: str | None = None
+    """pgaudit's number of it."""
+
+    def includes(self, entry: pgaudit.Entry) -> bool:
+        return entry.statement == self.call or entry.text in {self.statement.text, self.prepared} - {None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Audited:
+    """A statement of pgaudit's that the server's own records have not told yet, and may never."""
+
+    statement: Statement
+    first: pgaudit.Entry
+    transaction: str
+
+    def includes(self, entry: pgaudit.Entry) -> bool:
+        if entry.statement != self.first.statement:
+            return False
+        return entry.substatement == self.first.substatement or (entry.is_call and entry.text == self.first.text)
 
 
 class StatementLog:
@@ -56,9 +88,11 @@ class StatementLog:
     all is known of it: in the order in which they ended."""
 
     def __init__(self, role: RoleName) -> None:
+        csv.field_size_limit(_LONGEST_FIELD)
         self._role = role
-        self._running: dict[str, Statement] = {}
-        """By session: what it began, and of which the duration or the error may still come."""
+        self._running: dict[str, _Running] = {}
+        self._audited: dict[str, _Audited] = {}
+        """Both by session."""
         self.unread = 0
         """Records that are cut short, or spoiled by one that is."""
 
@@ -70,8 +104,8 @@ class StatementLog:
 
     def rest(self) -> Iterator[Statement]:
         """After the last file."""
-        yield from self._running.values()
-        self._running = {}
+        for session in [*self._running, *(each for each in self._audited if each not in self._running)]:
+            yield from self._over(session)
 
     def _records(self, lines: Iterator[str], name: str) -> Iterator[Record]:
         first = next(lines, "")
@@ -96,7 +130,6 @@ class StatementLog:
             yield record | {"remote": ":".join(part for part in (values.get("remote_host"), str(values.get("remote_port", ""))) if part)}
 
     def _csv(self, lines: Iterable[str]) -> Iterator[Record]:
-        csv.field_size_limit(_LONGEST_FIELD)
         for row in csv.reader(lines):
             record = dict(zip(_CSV_COLUMNS, row, strict=False))
             if len(record) == len(_CSV_COLUMNS) and record["error_severity"].isupper():
@@ -105,7 +138,7 @@ class StatementLog:
                 self.unread += 1
 
     def _take(self, record: Record) -> Iterator[Statement]:
-        message = record["message"]
+        message, session = record["message"], record["session_id"]
         if record["error_severity"] in _FAILED:
             if record["statement"]:
                 yield from self._failed(record, f"{record['state_code']} {message}")
@@ -114,28 +147,68 @@ class StatementLog:
         milliseconds = float(timed["milliseconds"]) if timed else None
         sent = _STATEMENT.fullmatch((timed["rest"] or "") if timed else message)
         if sent is not None:
-            yield from self._begin(_statement(record, sent["text"] or sent["call"], milliseconds))
-        elif timed is not None and not timed["rest"] and record["session_id"] in self._running:
-            yield replace(self._running.pop(record["session_id"]), milliseconds=milliseconds)
+            yield from self._begin(record, sent["text"] or sent["call"])
+            if milliseconds is not None:
+                yield from self._end(session, milliseconds=milliseconds)
+        elif timed is not None and not timed["rest"]:
+            yield from self._end(session, milliseconds=milliseconds)
+        elif (entry := pgaudit.entry(message)) is not None:
+            yield from self._audit(record, entry)
 
     def _failed(self, record: Record, error: str) -> Iterator[Statement]:
-        running = self._running.get(record["session_id"])
-        if running is None or running.text != record["statement"]:  # it never got as far as being logged
-            yield from self._begin(running := _statement(record, record["statement"]))
-        del self._running[record["session_id"]]
-        yield replace(running, error=error)
+        session = record["session_id"]
+        running, audited = self._running.get(session), self._audited.get(session)
+        if running is None or running.statement.text != record["statement"]:  # it never got as far as being logged
+            if audited is not None and audited.transaction != record["vxid"]:  # an earlier run of the same text, which succeeded
+                yield from self._over(session)
+            yield from self._begin(record, record["statement"])
+        yield from self._end(session, error=error)
 
-    def _begin(self, statement: Statement) -> Iterator[Statement]:
+    def _begin(self, record: Record, text: str) -> Iterator[Statement]:
         """A session runs one at a time: of the one before nothing more is heard."""
-        if (over := self._running.pop(statement.session, None)) is not None:
-            yield over
-        if statement.milliseconds is None:
-            self._running[statement.session] = statement
-        else:
-            yield statement
+        session = record["session_id"]
+        detail = record["detail"]
+        begun = _Running(_statement(record, text), detail.removeprefix(_PREPARED) if detail.startswith(_PREPARED) else None)
+        audited = self._audited.get(session)
+        if audited is not None and begun.includes(audited.first):
+            del self._audited[session]
+            begun = replace(begun, statement=replace(begun.statement, relations=audited.statement.relations), call=audited.first.statement)
+        yield from self._over(session)
+        self._running[session] = begun
+
+    def _end(self, session: str, *, milliseconds: float | None = None, error: str | None = None) -> Iterator[Statement]:
+        if (running := self._running.pop(session, None)) is not None:
+            yield from self._over(session)
+            yield replace(running.statement, milliseconds=milliseconds, error=error)
+
+    def _audit(self, record: Record, entry: pgaudit.Entry) -> Iterator[Statement]:
+        """What the server's own record told stands for both; what no such record tells is a statement all the same."""
+        session = record["session_id"]
+        running, audited = self._running.get(session), self._audited.get(session)
+        if running is not None and running.includes(entry):
+            self._running[session] = replace(running, statement=_reading(running.statement, entry), call=entry.statement)
+        elif audited is not None and audited.includes(entry):
+            self._audited[session] = replace(audited, statement=_reading(audited.statement, entry))
+        elif entry.text is not None:
+            if audited is not None:
+                yield audited.statement
+            told = replace(_statement(record, entry.text), parameters=entry.parameters)
+            self._audited[session] = _Audited(_reading(told, entry), entry, record["vxid"])
+
+    def _over(self, session: str) -> Iterator[Statement]:
+        """What this session began, of which nothing more will come."""
+        for waiting in (self._running.pop(session, None), self._audited.pop(session, None)):
+            if waiting is not None:
+                yield waiting.statement
 
 
-def _statement(record: Record, text: str, milliseconds: float | None = None) -> Statement:
+def _reading(statement: Statement, entry: pgaudit.Entry) -> Statement:
+    if entry.relation is None or entry.relation in statement.relations:
+        return statement
+    return replace(statement, relations=(*statement.relations, entry.relation))
+
+
+def _statement(record: Record, text: str) -> Statement:
     parameters = _PARAMETERS.fullmatch(record["detail"])
     return Statement(
         time=record["timestamp"],
@@ -145,5 +218,4 @@ def _statement(record: Record, text: str, milliseconds: float | None = None) -> 
         application=record["application_name"],
         text=text,
         parameters=parameters["values"] if parameters else None,
-        milliseconds=milliseconds,
     )
