@@ -1,5 +1,6 @@
 """What the tests of a node do: commands as a person types them, the agent's requests, and looks into the database."""
 
+import base64
 import contextlib
 import os
 import re
@@ -14,9 +15,9 @@ from typing import Any
 import psycopg
 import yaml
 
-from rolevend.demo.parts.connection import Connection
+from rolevend.demo.parts.connection import Connection, logged_in
 from rolevend.demo.parts.database import PostgresServer
-from rolevend.demo.parts.installation import NAMESPACE, checkout, with_address
+from rolevend.demo.parts.installation import NAMESPACE, authority_secret, checkout, with_address
 from rolevend.demo.parts.progress import Progress
 from rolevend.demo.seed import Seed
 from tests.e2e.node.clusters import Cluster
@@ -49,8 +50,13 @@ class Bench:
         """The five commands of README, in namespaces that take only restricted pods."""
         version = yaml.safe_load((checkout() / "charts" / "rolevend" / "Chart.yaml").read_text())["appVersion"]
         self._image = self.cluster.provide(f"{IMAGE}:{version}", checkout())
+        job = self._folder / "examples" / "00-minimal" / "agent" / "job.yaml"
+        job.write_text(job.read_text().replace(f"{IMAGE}:{version}", self._image))
         self.kubectl("create", "namespace", NAMESPACE)
         self.kubectl("label", "namespace", NAMESPACE, "default", "pod-security.kubernetes.io/enforce=restricted")
+        assert self.superuser.authority is not None
+        authority = f"--from-literal=ca.crt={self.superuser.authority}"
+        self.kubectl("create", "secret", "generic", authority_secret("warehouse"), "--namespace", NAMESPACE, authority)
         commands = readme_commands()
         assert len(commands) == 5
         digest = "DIGEST"
@@ -95,10 +101,22 @@ class Bench:
     def get(self, *arguments: str) -> Any:
         return yaml.safe_load(self.kubectl("get", *arguments, "--output=yaml"))
 
+    def leave(self) -> None:
+        """Takes away what the tests made beside rolevend, and what it leaves when it is uninstalled. No error if there is none."""
+        self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s")
+        self.kubectl("label", "namespace", "default", "pod-security.kubernetes.io/enforce-")
+
     def pods(self) -> list[dict[str, Any]]:
         """The operator's, with those that are about to end left out."""
         found = self.get("pods", "--namespace", NAMESPACE, "--selector", OPERATOR)["items"]
         return [each for each in found if not each["metadata"].get("deletionTimestamp")]
+
+    def peers(self, pod: str) -> set[tuple[str, int]]:
+        """Of its connections, as its kernel has them: `in` and our port, or `out` and theirs."""
+        lines = self.kubectl("exec", "--namespace", NAMESPACE, pod, "--", "sh", "-c", "tail -qn +2 /proc/net/tcp /proc/net/tcp6")
+        ends = [[int(end.rpartition(":")[2], 16) for end in line.split()[1:3]] for line in lines.splitlines()]
+        listening = {here for here, there in ends if there == 0}
+        return {("in", here) if here in listening else ("out", there) for here, there in ends if there != 0}
 
     def wait_for_operator(self) -> None:
         self.kubectl("rollout", "status", "deployment/rolevend", "--namespace", NAMESPACE, "--timeout=180s")
@@ -122,9 +140,9 @@ class Bench:
     @contextlib.contextmanager
     def session(self, name: str) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
         """Of this machine, with the login in the Secret of that VendedRole."""
-        secret = self.get("secret", name, "--output=yaml")["data"]
-        username, password = (subprocess.check_output(["base64", "-d"], input=secret[key], text=True) for key in ("username", "password"))
-        with psycopg.connect(self.superuser.as_user(username, password).dsn, autocommit=True, connect_timeout=10) as connection:
+        secret = self.get("secret", name)["data"]
+        login = {key: base64.b64decode(value).decode() for key, value in secret.items()}
+        with logged_in(login, host=self.superuser.host, connect_timeout=10) as connection:
             yield connection
 
     def roles(self) -> set[str]:
@@ -136,9 +154,7 @@ class Bench:
     def _environment(self) -> dict[str, str]:
         path = os.pathsep.join((self.cluster.binaries.search_path, str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
         home = {"HOME": str(self._folder), "KUBECONFIG": str(self.cluster.kubeconfig)}
-        where = f"{self.superuser.host}:{self.superuser.port}/{self.superuser.database}"
-        dsn = f"postgresql://{self.superuser.user}:{self.superuser.password}@{where}"
-        return {**os.environ, **home, "PATH": path, "ROLEVEND_ADMIN_DSN": dsn}
+        return {**os.environ, **home, "PATH": path, "ROLEVEND_ADMIN_DSN": self.superuser.dsn}
 
 
 def readme_commands() -> list[str]:

@@ -18,7 +18,9 @@ from rolevend.demo.parts.progress import Progress
 from tests.e2e.node.node import Node
 
 KUBECONFIG, IMAGE, HOST = "ROLEVEND_E2E_KUBECONFIG", "ROLEVEND_E2E_IMAGE", "ROLEVEND_E2E_HOST"
-"""A cluster that is named, an image that it can pull, and the name under which its pods reach this machine."""
+"""A cluster that is named, an image that it can pull, and the name or address by which its pods reach this machine."""
+PORT = "ROLEVEND_E2E_PORT"
+"""On which they reach it; a free one if it is not set."""
 
 _KIND = "rolevend-e2e"
 _MINUTES = 600.0
@@ -71,7 +73,7 @@ class Own(Node):
 
 
 class Named:
-    """A cluster that somebody else looks after."""
+    """A cluster that somebody else looks after. The tests stop before they change anything where rolevend is installed already."""
 
     def __init__(self, progress: Progress, environ: Mapping[str, str]) -> None:
         missing = [name for name in (IMAGE, HOST) if not environ.get(name)]
@@ -95,6 +97,10 @@ class Named:
         pass
 
     def provide(self, image: str, context: Path) -> str:
+        """It was built and pushed before; README's commands name its repository, and leave the tag to the chart."""
+        tag = image.rpartition(":")[2]
+        if not self._image.endswith(f":{tag}"):
+            raise Unusable(f"{IMAGE} is {self._image}: push it with the tag {tag}, which the chart asks for")
         return self._image
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from rolevend.demo.parts.database import PostgresServer
 from rolevend.demo.parts.progress import Progress, progress_for
 from rolevend.demo.seed import Seed, generate, load
 from tests.e2e.node.bench import Bench
-from tests.e2e.node.clusters import choose
+from tests.e2e.node.clusters import PORT, Cluster, choose
 
 _CLAIMS = 2000
 
@@ -28,28 +27,28 @@ def progress(request: pytest.FixtureRequest) -> Iterator[Progress]:
 def bench(progress: Progress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """With nothing of rolevend on it yet."""
     folder = tmp_path_factory.mktemp("bench")
-    database = PostgresServer(18, fsync=False)
+    port = os.environ.get(PORT)
+    database = PostgresServer(17, fsync=False, port=int(port) if port else None)  # the version that knows TLS here
     with contextlib.ExitStack() as ends:
         cluster = ends.enter_context(choose(progress, database.superuser.port))
-        database.restart(_open_to(cluster.listen, folder))
         ends.callback(database.close)
+        database.start()
+        _show_to(database, cluster)
         seed: Seed = generate(_CLAIMS)
         yield Bench(cluster, database, load(database.superuser, seed), seed, folder, progress)
 
 
 @pytest.fixture(scope="session")
-def installed(bench: Bench) -> Bench:
+def installed(bench: Bench) -> Iterator[Bench]:
     """By README's commands."""
     bench.install()
-    return bench
+    yield bench
+    bench.leave()
 
 
-def _open_to(address: str, folder: Path) -> dict[str, str]:
-    """Settings of a server that lets pods in, where they do not come by way of this machine."""
-    if address == "127.0.0.1":
-        return {}
-    rules = Path(os.path.realpath(folder)) / "pg_hba.conf"
-    rules.write_text("host all all all scram-sha-256\n")
-    for each in (rules, *rules.parents[:3]):
-        each.chmod(each.stat().st_mode | 0o055)
-    return {"listen_addresses": f"127.0.0.1,{address}" if address != "0.0.0.0" else "*", "hba_file": str(rules)}
+def _show_to(database: PostgresServer, cluster: Cluster) -> None:
+    """Pods reach the server and, by the name that they have for it, can tell who it is."""
+    assert database.authority is not None
+    database.certify(database.authority.issue("postgres", hosts=("127.0.0.1", cluster.host)))
+    reached = {"127.0.0.1": "127.0.0.1", "0.0.0.0": "*"}.get(cluster.listen, f"127.0.0.1,{cluster.listen}")
+    database.restart({"listen_addresses": reached})

@@ -55,7 +55,7 @@ class PostgresServer:
     """Start with ``with PostgresServer() as server:``, or `start` and `close`; between them `stop` and `start` keep port and data.
 
     State lies in `directory` (new or empty, and kept), else in a temporary folder that `close` removes. Started by root,
-    the server runs as an unprivileged user, who must be able to reach `directory`. `settings` are those of
+    the server runs as an unprivileged user, who must be able to reach `directory`. `port` is a free one. `settings` are those of
     postgresql.conf, and ALTER SYSTEM overrides them. With ``fsync=False`` a crash of the machine (not of the server)
     may lose everything, and commits are faster.
     """
@@ -65,6 +65,7 @@ class PostgresServer:
         version: Version = 18,
         *,
         directory: Path | None = None,
+        port: int | None = None,
         settings: Mapping[str, str] = _NOTHING,
         fsync: bool = True,
         progress: Progress | None = None,
@@ -75,12 +76,12 @@ class PostgresServer:
         self._progress = progress or Silence()
         self._account = unprivileged_account()
         self._process: Process | None = None
-        (port,) = free_ports(1)
-        self._superuser = Connection(HOST, port, "postgres", secrets.token_urlsafe(24))
+        chosen = port or free_ports(1)[0]
+        self._superuser = Connection(HOST, chosen, "postgres", secrets.token_urlsafe(24))
         self._authority = Authority("rolevend-database", datetime.datetime.now(datetime.UTC), _LIFETIME) if version in WITH_TLS else None
         self._settings = {
             "listen_addresses": HOST,
-            "port": str(port),
+            "port": str(chosen),
             "unix_socket_directories": "",
             **({} if fsync else {"fsync": "off", "full_page_writes": "off"}),
             **({"ssl": "on"} if self._authority else {}),
