@@ -1,13 +1,15 @@
 """`rolevend drain` on the real API server, with the chart's policy: nothing is made any more, and what is left is named."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from rolevend.demo.parts.installation import NAMESPACE
+from rolevend.demo.parts.installation import checkout
 from rolevend.resources import API_VERSION
 from tests.support.site import AGENTS, ANNEX, Body, Site
 from tests.support.tenancy import Asked, Tenant
@@ -30,7 +32,7 @@ def again(asked: Asked) -> Body:
 def opened_again(site: Site) -> Iterator[None]:
     """The site is shared: whoever comes next may ask."""
     yield
-    site.cluster.kubectl("delete", "configmap", POLICY, "--namespace", NAMESPACE, "--ignore-not-found")
+    site.cluster.kubectl("delete", "validatingadmissionpolicybinding", POLICY, "--ignore-not-found")
     spec = {"agentRef": {"name": "probe"}, "user": {"issuer": "probe", "subject": "probe"}, "platformRefs": [{"name": "probe"}]}
     probe = {"apiVersion": API_VERSION, "kind": "VendedRole", "metadata": {"name": "probe", "namespace": AGENTS}, "spec": spec}
     eventually(lambda: site.cluster.create(probe, dry_run=True).ok)
@@ -51,7 +53,7 @@ def test_every_role_ends_and_no_request_comes_in(site: Site, tenant: Tenant) -> 
     assert [each.database.ended(each.role) for each in asked] == ["Revoked", "Revoked"]
     refused = site.cluster.create(again(asked[0]))
     assert refused.status == 403
-    assert "vending is closed: the operator is about to go; it opens when ConfigMap rolevend-closed" in refused.message
+    assert "vending is closed; it opens when ValidatingAdmissionPolicyBinding rolevend-closed is deleted" in refused.message
 
 
 def test_what_is_left_is_named_and_requests_stay_refused(site: Site, tenant: Tenant) -> None:
@@ -63,7 +65,7 @@ def test_what_is_left_is_named_and_requests_stay_refused(site: Site, tenant: Ten
 
         assert done.returncode == 1
         assert f"left: VendedRole {asked.namespace}/{asked.name}: PlatformUnavailable: cannot drop on" in done.stdout
-        assert f"to open it again: kubectl delete configmap {POLICY} --namespace {NAMESPACE}" in done.stderr
+        assert f"to open it again: kubectl delete validatingadmissionpolicybinding {POLICY}" in done.stderr
         assert "vending is closed" in site.cluster.create(again(asked)).message
     finally:
         site.annex.server.start()
@@ -78,4 +80,15 @@ def test_without_the_charts_policy_nothing_is_ended(site: Site, tenant: Tenant) 
 
     assert done.returncode == 1
     assert "there is no ValidatingAdmissionPolicy other-closed: name that of your release of the chart with --policy" in done.stderr
+    assert asked.has_role()
+
+
+def test_vending_closes_and_opens_as_the_guide_says(site: Site, tenant: Tenant) -> None:
+    asked = tenant.ready_to_ask().ask().ready()
+    guide = (checkout() / "docs" / "how-to" / "end-roles.md").read_text()
+    (binding,) = re.findall(r"<<EOF\n(.*?)^EOF$", guide.partition("\n## Close vending\n")[2], re.MULTILINE | re.DOTALL)
+
+    site.cluster.kubectl("create", "-f", "-", body=yaml.safe_load(binding))
+
+    eventually(lambda: "vending is closed" in site.cluster.create(again(asked), dry_run=True).message)
     assert asked.has_role()

@@ -9,16 +9,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from rolevend.errors import NotPermitted, Rejected, Unavailable
-from rolevend.kube.client import CONFIG_MAPS, VALIDATING_POLICIES, AlreadyExists, Body, Cluster, NotFound, Resource
+from rolevend.kube.client import VALIDATING_BINDINGS, VALIDATING_POLICIES, AlreadyExists, Body, Cluster, NotFound, Resource
 from rolevend.platforms.base import EndReason
 from rolevend.reconcile.objects import VENDED_ROLES, path_of, ready_condition
 from rolevend.resources import API_VERSION, DataPlatform
 
 _POLL_SECONDS = 0.5
 _PROBE = "rolevend-drain"
-"""The name of a VendedRole that is never made, and of the Agent that it names."""
+"""The name of a VendedRole that is never made, of the Agent that it names, and of us as a manager of fields."""
 _CLOSED = "vending is closed"
 """How the policy begins what it says."""
+_WHY = "rolevend.dev/closed-because"
 _REASON = "the operator is about to go"
 
 Tell = Callable[[str], None]
@@ -38,7 +39,8 @@ class Left:
 async def drain(kubeconfig: str | None, namespace: str, policy: str, timeout: float, *, platforms: bool, tell: Tell) -> tuple[Left, ...]:
     """Closes vending, ends every VendedRole, and, where `platforms`, deletes every DataPlatform; what is left after `timeout` seconds.
 
-    `policy` is the chart's ValidatingAdmissionPolicy that refuses requests while a ConfigMap of its name lies in `namespace`.
+    `policy` is the chart's ValidatingAdmissionPolicy that refuses requests while there is a binding of its name; to see that it does,
+    one is made in `namespace`, where no agent is.
     """
     cluster = await Cluster.connect(kubeconfig)
     try:
@@ -55,7 +57,7 @@ class _Drain:
 
     async def run(self, namespace: str, policy: str, *, platforms: bool) -> tuple[Left, ...]:
         await self._close(namespace, policy)
-        self._tell(f"{_CLOSED}: ConfigMap {policy} in namespace {namespace}")
+        self._tell(f"{_CLOSED}: ValidatingAdmissionPolicyBinding {policy}")
         left = await self._end(VENDED_ROLES, "VendedRole", self._revoke)
         if platforms and not left:  # an operator whose platform goes first could not drop what is on it
             left = await self._end(path_of(DataPlatform), "DataPlatform", self._delete_platform)
@@ -69,16 +71,17 @@ class _Drain:
             raise Rejected(
                 f"there is no ValidatingAdmissionPolicy {policy}: name that of your release of the chart with --policy"
             ) from error
+        group = "admissionregistration.k8s.io/v1"
         # It goes with the policy, so that rolevend is open when it is installed again.
-        reference = {
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "ValidatingAdmissionPolicy",
-            "name": policy,
-            "uid": owner["uid"],
+        reference = {"apiVersion": group, "kind": "ValidatingAdmissionPolicy", "name": policy, "uid": owner["uid"]}
+        binding = {
+            "apiVersion": group,
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": policy, "annotations": {_WHY: _REASON}, "ownerReferences": [reference]},
+            "spec": {"policyName": policy, "validationActions": ["Deny"]},
         }
-        body = {"metadata": {"name": policy, "namespace": namespace, "ownerReferences": [reference]}, "data": {"reason": _REASON}}
-        with contextlib.suppress(AlreadyExists):  # somebody closed it before
-            await self._cluster.create(CONFIG_MAPS, body, namespace)
+        with contextlib.suppress(AlreadyExists):  # somebody closed it before, and says another reason
+            await self._cluster.apply(VALIDATING_BINDINGS, binding, _PROBE)
         answer = "the API server did not say so"
         while self._has_time():
             answer = await self._probe(namespace)

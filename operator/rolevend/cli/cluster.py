@@ -78,8 +78,8 @@ def crds(folder: Path | None) -> None:
 def drain(kubeconfig: str | None, namespace: str, policy: str, timeout: float, *, platforms: bool) -> None:
     """Refuse new requests, end all live roles, and wait until the operator has dropped them.
 
-    The chart runs it before it is uninstalled. Vending stays closed until the ConfigMap with the policy's name is deleted. The exit
-    status is 1 if something is left, and standard output says what.
+    The chart runs it before it is uninstalled. Vending stays closed until the policy's binding is deleted. The exit status is 1 if
+    something is left, and standard output says what.
     """
     import asyncio
 
@@ -94,5 +94,5 @@ def drain(kubeconfig: str | None, namespace: str, policy: str, timeout: float, *
     for each in left:
         click.echo(f"left: {each.kind} {each.name}: {each.message}")
     if left:
-        tell(f"vending stays closed; to open it again: kubectl delete configmap {policy} --namespace {namespace}")
+        tell(f"vending stays closed; to open it again: kubectl delete validatingadmissionpolicybinding {policy}")
         sys.exit(options.FAILED)

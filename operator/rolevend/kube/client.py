@@ -42,6 +42,7 @@ SECRETS = Resource("/api/v1", "secrets")
 NAMESPACES = Resource("/api/v1", "namespaces")
 CONFIG_MAPS = Resource("/api/v1", "configmaps")
 VALIDATING_POLICIES = Resource("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies")
+VALIDATING_BINDINGS = Resource("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings")
 EVENTS = Resource("/api/v1", "events")
 
 
@@ -120,6 +121,11 @@ class Cluster:
 
     async def create(self, resource: Resource, body: Body, namespace: str | None = None, *, dry_run: bool = False) -> Body:
         return await self._json("POST", resource.path(namespace), {"dryRun": "All"} if dry_run else None, body)
+
+    async def apply(self, resource: Resource, body: Body, manager: str) -> Body:
+        """Server-side apply of a cluster's own object: made if it is not there, for which a right on this name is enough."""
+        path = resource.path(name=body["metadata"]["name"])
+        return await self._json("PATCH", path, {"fieldManager": manager}, body, "application/apply-patch+yaml")
 
     async def merge(self, resource: Resource, name: str, patch: Body, namespace: str | None = None, subresource: str | None = None) -> Body:
         """A JSON merge patch; `metadata.uid` or `metadata.resourceVersion` in it are preconditions."""

@@ -145,10 +145,10 @@ class Bench:
         with logged_in(login, host=self.superuser.host, connect_timeout=10) as connection:
             yield connection
 
-    def roles(self) -> set[str]:
-        """Every vended role that there is."""
+    def roles(self, names: str = r"IMMUTA\_VENDED\_%") -> set[str]:
+        """Every vended role that there is, or others whose names match."""
         with psycopg.connect(self.superuser.dsn, autocommit=True) as connection:
-            rows = connection.execute(r"SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'IMMUTA\_VENDED\_%'").fetchall()
+            rows = connection.execute("SELECT rolname::text FROM pg_roles WHERE rolname LIKE %s", [names]).fetchall()
         return {name for (name,) in rows}
 
     def _environment(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 In this order: each test leaves rolevend installed and working, but for the last ones.
 """
 
+import re
 from urllib.parse import unquote
 
 import psycopg
@@ -20,6 +21,15 @@ def expected(bench: Bench) -> dict[str, int]:
     """What Anna may count, of the data that was made up."""
     countries = [claim.country for claim in bench.seed.claims]
     return {country: countries.count(country) for country in ("AT", "DE")}
+
+
+def remains(bench: Bench) -> set[str]:
+    """Names of all that has to do with rolevend and its example, and is no record of the past."""
+    kinds = bench.kubectl("api-resources", "--verbs=list", "--output=name").split()
+    asked = ",".join(kind for kind in kinds if "event" not in kind and not kind.startswith(("nodes", "csinodes", "namespaces")))
+    cluster = bench.kubectl("get", asked, "--output=name", "--namespace", NAMESPACE).split()
+    here = bench.kubectl("get", asked, "--output=name", "--namespace", "default").split()
+    return {each for each in (*cluster, *here) if re.search("rolevend|warehouse|finbot|anna|unreleased", each)}
 
 
 def test_the_commands_of_readme_install_it_and_its_pods_are_the_operator(installed: Bench) -> None:
@@ -141,7 +151,7 @@ def test_it_is_not_uninstalled_while_a_role_cannot_be_dropped(installed: Bench) 
 
 
 def test_uninstalling_ends_live_roles_first_and_leaves_what_it_says(installed: Bench) -> None:
-    installed.kubectl("delete", "configmap", "rolevend-closed", "--namespace", NAMESPACE)
+    installed.kubectl("delete", "validatingadmissionpolicybinding", "rolevend-closed")
     role = installed.ask("last")
     with installed.session("last") as session:
         said = installed.type(f"helm uninstall rolevend --namespace {NAMESPACE} --timeout 3m")
@@ -162,7 +172,7 @@ def test_uninstalling_ends_live_roles_first_and_leaves_what_it_says(installed: B
 
 
 def test_installed_again_it_goes_on_where_it_was(installed: Bench) -> None:
-    eventually(lambda: "rolevend-closed" not in installed.kubectl("get", "configmap", "--namespace", NAMESPACE), within=60)
+    eventually(lambda: "rolevend-closed" not in installed.kubectl("get", "validatingadmissionpolicybinding"), within=60)
     installed.type(
         f"helm install rolevend charts/rolevend --namespace {NAMESPACE} --wait --timeout 3m"
         " --set image.repository=registry.example.org/rolevend --set 'agentNamespaces={default}'"
@@ -175,3 +185,20 @@ def test_installed_again_it_goes_on_where_it_was(installed: Bench) -> None:
         assert dict(session.execute(TOTALS).fetchall()) == expected(installed)
     installed.kubectl("delete", "vendedrole/again", "--timeout=120s")
     assert role not in installed.roles()
+
+
+def test_uninstalling_with_everything_leaves_what_the_guide_says_and_nothing_else(installed: Bench) -> None:
+    installed.ask("unreleased")
+    installed.type(f"{HELM} --set crds.keep=false")
+
+    installed.type(f"helm uninstall rolevend --namespace {NAMESPACE} --timeout 3m")
+
+    assert installed.roles() == set()
+    eventually(lambda: not installed.get("crd", "--selector=app.kubernetes.io/name=rolevend")["items"], within=120)
+    eventually(lambda: "rolevend-closed" not in installed.kubectl("get", "validatingadmissionpolicybinding"), within=60)
+    logins = {"secret/warehouse-programmer", "secret/warehouse-vendor", "secret/warehouse-ca"}
+    kept = logins | {"secret/rolevend-handle-key", "lease.coordination.k8s.io/rolevend-operator"}
+    eventually(lambda: {each for each in remains(installed) if not re.match("configmap/rolevend-(agent|user)-", each)} == kept, within=120)
+    assert len(remains(installed) - kept) == 2
+    kept = {"rv_owner", "rv_connect", "rv_template", "rv_public", "rv_vendor", "rv_programmer"}
+    assert installed.roles(r"rv\_%") == kept

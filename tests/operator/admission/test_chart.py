@@ -354,3 +354,10 @@ def test_without_agent_namespaces_the_notes_say_what_is_missing(helm, cluster: C
 
 def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def test_no_admission_policy_depends_on_a_parameter_that_an_api_server_may_have_stopped_looking_at(render: Render):
+    policies = [each for each in render() if each["kind"].endswith(("AdmissionPolicy", "AdmissionPolicyBinding"))]
+
+    assert len(policies) > 5
+    assert not [each["metadata"]["name"] for each in policies if each["spec"].keys() & {"paramKind", "paramRef"}]
