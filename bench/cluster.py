@@ -53,6 +53,9 @@ class Caller:
             event = json.loads(line)
             yield event["type"], event["object"]
 
+    def begin_anew(self) -> None:
+        self._connection.close()
+
     def hang_up(self) -> None:
         """Ends `events`, from any thread."""
         if self._connection.sock is not None:
@@ -94,10 +97,13 @@ class Watch:
     def _run(self, version: str) -> None:
         """The server ends a watch that cannot keep up with a burst; what came meanwhile is in the next listing."""
         while not self._closed:
-            for type_, body in self._caller.changes(f"{VENDED_ROLES}?{self._selector}", version):
-                self._note(type_, body)
-            if not self._closed:
-                version = self._list()
+            try:
+                for type_, body in self._caller.changes(f"{VENDED_ROLES}?{self._selector}", version):
+                    self._note(type_, body)
+                if not self._closed:
+                    version = self._list()
+            except (OSError, http.client.HTTPException):  # the server is busy; what is missed comes with the next listing
+                self._caller.begin_anew()
 
     def _list(self) -> str:
         """The version to watch from."""
