@@ -104,6 +104,8 @@ class Lease:
     """Aware, UTC; counted from the object's creation, so that a retry does not move it."""
     limits: RoleLimits = RoleLimits()
     """Those of the first vend count: a retry does not move them, either."""
+    resources: tuple[TableId, ...] | None = None
+    """The only tables of the profile that the role reads, sorted; None: all of them."""
 
 
 def plan(entitlement: Entitlement, cluster: ClusterId) -> Profile:

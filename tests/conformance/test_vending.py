@@ -2,9 +2,11 @@
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from rolevend.catalog import TableId
 from rolevend.errors import Conflict, InvalidInput, PlatformBusy, PlatformUnavailable
 from rolevend.model import ProfileName
 from rolevend.plan import Cell, Profile
@@ -182,3 +184,52 @@ def test_live_lists_our_cluster_only_and_says_what_is_closed(bench: Bench):
     (ours,) = bench.platform.live()
     assert (ours.role, ours.uid, ours.expires_at, ours.closed) == (made.role, made.uid, made.expires_at, False)
     assert [role.role for role in eventually(other.live)] == [foreign.role]
+
+
+class TestANarrowedLease:
+    def test_reads_its_tables_of_the_profile_and_is_told_of_the_others(self, bench: Bench):
+        people, items = bench.people(), bench.table([("id", "integer")], [(1,)])
+        both = profile(shape(people), shape(items))
+        narrow = vend(bench.platform, both, replace(lease(both), resources=(items.id,)))
+        wide = vend(bench.platform, both, lease(both))
+        session = bench.log_in(narrow)
+        assert session.rows("SELECT * FROM items") == [(1,)]
+        with pytest.raises(Exception, match=r"is narrowed to other tables than .*people"):
+            session.rows("SELECT * FROM people")
+        assert len(bench.log_in(wide).rows("SELECT * FROM people")) == 6
+
+    def test_of_no_table_reads_none(self, bench: Bench):
+        items = bench.table([("id", "integer")], [(1,)])
+        one = profile(shape(items))
+        session = bench.log_in(vend(bench.platform, one, replace(lease(one), resources=())))
+        with pytest.raises(Exception, match="is narrowed to other tables"):
+            session.rows("SELECT * FROM items")
+
+    def test_is_not_fooled_by_a_table_whose_name_and_schema_are_those_of_another_turned_round(self, bench: Bench):
+        items = bench.table([("id", "integer")], [(1,)])
+        one = profile(shape(items))
+        for wrong in (TableId(items.id.name, items.id.schema), TableId(items.id.schema, items.id.name + "2"), TableId("%", "%")):
+            session = bench.log_in(vend(bench.platform, one, replace(lease(one), resources=(wrong,))))
+            with pytest.raises(Exception, match="is narrowed to other tables"):
+                session.rows("SELECT * FROM items")
+
+    def test_stays_as_narrow_when_it_is_vended_again(self, bench: Bench):
+        items = bench.table([("id", "integer")], [(1,)])
+        one = profile(shape(items))
+        first = replace(lease(one), resources=())
+        vend(bench.platform, one, first)
+        vend(bench.platform, one, first)
+        with pytest.raises(Conflict):
+            vend(bench.platform, one, replace(first, resources=None))
+
+    def test_is_vended_beside_others_in_one_call(self, bench: Bench):
+        items = bench.table([("id", "integer")], [(1,)])
+        one = profile(shape(items))
+        bench.platform.ensure(one)
+        leases = [lease(one), replace(lease(one), resources=(items.id,)), replace(lease(one), resources=())]
+        vends = [(each, bench.platform.credential(each, secrets.token_bytes)) for each in leases]
+        assert [answer.error for answer in bench.platform.vend(vends)] == [None, None, None]
+        wide, narrow, none = (bench.log_in(credential) for _, credential in vends)
+        assert wide.rows("SELECT * FROM items") == narrow.rows("SELECT * FROM items") == [(1,)]
+        with pytest.raises(Exception, match="is narrowed to other tables"):
+            none.rows("SELECT * FROM items")

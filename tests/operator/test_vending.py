@@ -113,3 +113,28 @@ def test_the_time_to_live_counts_from_the_creation_of_the_object(tenant: Tenant)
         asked.role,
     )
     assert expires == created
+
+
+def test_what_is_asked_for_and_through_which_agent_decides_what_is_granted(tenant: Tenant):
+    tenant.agent()
+    tenant.person()
+    users = tenant.policy_spec()["users"] | {"matchConditions": [{"name": "purpose", "expression": "request.purpose == 'fraud-review'"}]}
+    agents = {"matchAttributes": [{"key": "team", "operator": "In", "values": ["claims"]}]}
+    tenant.site.told(tenant.policy("", "people", "claims", users=users, agents=agents), "Ready", "True")
+    fraud, tables = {"purpose": "fraud-review"}, [{"schema": "claims", "table": "people"}]
+
+    narrow = tenant.ask(wanted=fraud | {"resources": tables}).ready()
+    wide = tenant.ask(wanted=fraud).ready()
+
+    assert narrow.rows("SELECT person_id FROM people ORDER BY 1") == [(1,), (2,)]
+    assert wide.rows("SELECT count(*) > 0 FROM claims") == [(True,)]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=r"is narrowed to other tables than claims\.claims"):
+        narrow.rows("SELECT * FROM claims")
+    (one,), (all_of_them,) = narrow.status["platforms"], wide.status["platforms"]
+    assert one["profile"] == all_of_them["profile"]
+    assert (one["tableCount"], all_of_them["tableCount"]) == (1, 2)
+    assert "its condition purpose does not hold" in tenant.ask(wanted={"purpose": "reporting"}).refused("ConditionUnmet", granted="False")
+    assert "purpose, which is not known" in tenant.ask().refused("ConditionUnmet", granted="False")
+    assert "does not let Agent" in tenant.ask(wanted={"purpose": "curiosity"}).refused("NotPermitted", granted="False")
+    absent = {"resources": [{"schema": "claims", "table": "absent"}]}
+    assert "or is not there" in tenant.ask(wanted=fraud | absent).refused("ResourceNotGranted", granted="False")

@@ -7,7 +7,7 @@ import yaml
 
 from rolevend.catalog import Catalog, Family
 from rolevend.model import PlatformName
-from tests.support.manifests import Body, changed, valid
+from tests.support.manifests import MISSING, Body, changed, valid
 from tests.support.policies import catalog, column, table
 
 WAREHOUSE = PlatformName("warehouse")
@@ -20,9 +20,14 @@ CATALOGS: dict[PlatformName, Catalog] = {
 
 
 def analysts(*changes: tuple[str, Any], name: str = "analysts") -> Body:
-    """A policy that is right in every way, on everything in `claims`."""
+    """A policy that is right in every way, on everything in `claims`, through any agent."""
     body = valid("AccessPolicy", name, "domain-claims")
-    everything = ("spec.tables", {"matchNames": [{"schema": "claims", "name": "*"}]}), ("spec.masks", [])
+    everything = (
+        ("spec.users", {"matchAttributes": [{"key": "job", "operator": "In", "values": ["analyst"]}]}),
+        ("spec.agents", MISSING),
+        ("spec.tables", {"matchNames": [{"schema": "claims", "name": "*"}]}),
+        ("spec.masks", []),
+    )
     for path, value in (*everything, *changes):
         body = changed(body, path, value)
     return body

@@ -14,7 +14,11 @@ _TAGGED = {"matchTags": [{"key": "pii", "operator": "In", "values": ["id"]}]}
 _SPECS: Final[Mapping[str, Body]] = {
     "AccessPolicy": {
         "platformRefs": _PLATFORM,
-        "users": {"matchAttributes": [{"key": "job", "operator": "In", "values": ["analyst"]}]},
+        "users": {
+            "matchAttributes": [{"key": "job", "operator": "In", "values": ["analyst"]}],
+            "matchConditions": [{"name": "known", "expression": "user.subject != ''"}, {"name": "brief", "expression": "true"}],
+        },
+        "agents": {"matchAttributes": [{"key": "trust", "operator": "In", "values": ["high"]}]},
         "tables": {
             "matchTags": [
                 {"key": "domain", "operator": "In", "values": ["claims"]},
@@ -49,7 +53,10 @@ _SPECS: Final[Mapping[str, Body]] = {
         "agents": [
             {
                 "namespaceSelector": {"matchLabels": {"team": "claims"}},
+                "agentNames": ["finbot"],
                 "assertions": ["Trusted"],
+                "attributes": [{"key": "trust", "values": ["high"]}],
+                "purposes": ["fraud-review", "reporting"],
                 "maxExpirationSeconds": 3600,
                 "roleLimits": {
                     "maxConnections": 4,
@@ -71,7 +78,14 @@ _SPECS: Final[Mapping[str, Body]] = {
         "handle": "ANNA",
         "attributes": [{"key": "countries", "values": ["DE", "AT"]}, {"key": "job", "values": ["analyst"]}],
     },
-    "VendedRole": {"agentRef": {"name": "finbot"}, "user": _USER, "platformRefs": _PLATFORM, "expirationSeconds": 900},
+    "VendedRole": {
+        "agentRef": {"name": "finbot"},
+        "user": _USER,
+        "platformRefs": _PLATFORM,
+        "purpose": "fraud-review",
+        "resources": [{"schema": "claims", "table": "people"}],
+        "expirationSeconds": 900,
+    },
 }
 
 KINDS: Final = tuple(_SPECS)
@@ -182,8 +196,21 @@ SPOILED: Final = (
     Spoiled("VendedRole", "spec", MISSING),
     Spoiled("VendedRole", "spec.user.subject", MISSING),
     *(Spoiled("AccessPolicy", f"spec.{name}", MISSING) for name in ("platformRefs", "users", "tables", "columns")),
-    Spoiled("AccessPolicy", "spec.users", {}, "spec.users.matchAttributes"),
+    Spoiled("AccessPolicy", "spec.users", {}),
     Spoiled("AccessPolicy", "spec.users.matchAttributes", []),
+    Spoiled("AccessPolicy", "spec.users.matchConditions", []),
+    Spoiled("AccessPolicy", "spec.users.matchConditions[1].name", "known", "spec.users.matchConditions"),
+    *(Spoiled("AccessPolicy", "spec.users.matchConditions[0].expression", text) for text in ("", "true\x00", "x" * 1025)),
+    Spoiled("AccessPolicy", "spec.agents", {}, "spec.agents.matchAttributes"),
+    Spoiled("Agent", "spec.onBehalfOf.users", {}, "spec.onBehalfOf.users.matchAttributes"),
+    *(Spoiled("VendedRole", "spec.purpose", text) for text in ("Fraud", "a b", "", "x" * 64)),
+    Spoiled("VendedRole", "spec.resources", []),
+    Spoiled("VendedRole", "spec.resources[0].table", MISSING),
+    Spoiled("VendedRole", "spec.resources", [{"schema": "a", "table": "b"}, {"schema": "a", "table": "b"}], "spec.resources"),
+    *(Spoiled("VendedRole", "spec.resources[0].schema", text) for text in ("\x00", "", "ä" * 32)),
+    Spoiled("DataPlatform", "spec.agents[0].agentNames", []),
+    Spoiled("DataPlatform", "spec.agents[0].purposes[1]", "fraud-review", "spec.agents[0].purposes"),
+    Spoiled("DataPlatform", "spec.agents[0].attributes[0].values", []),
     Spoiled("AccessPolicy", "spec.tables", {}),
     Spoiled("AccessPolicy", "spec.columns", {}),
     Spoiled("AccessPolicy", "spec.columns.matchNames", []),
@@ -248,7 +275,7 @@ SPOILED: Final = (
     *(Spoiled("AccessPolicy", "spec.rowFilter", text) for text in ("", "a = 1\x00", "a = '\u202e'", "x" * 2049)),
     *(Spoiled("AccessPolicy", "spec.masks[3].constant.value", text) for text in ("\x00", "\u202e", "x" * 257)),
     # Members that nobody knows
-    Spoiled("VendedRole", "spec.purpose", "reporting"),
+    Spoiled("VendedRole", "spec.reason", "reporting"),
     Spoiled("AccessPolicy", "spec.masks[0].typ", "Hash"),
     Spoiled("DataPlatform", "spec.agents[0].roleLimits.workMem", 1),
     # Other shapes

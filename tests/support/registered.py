@@ -8,7 +8,8 @@ from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, Platf
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Policy
-from rolevend.vending.directory import Agent, AgentTerms, Directory, Person, PlatformTerms, Shapes
+from rolevend.vending.directory import Directory, Person, Shapes
+from rolevend.vending.terms import Agent, AgentTerms, PlatformTerms
 from rolevend.vending.verdict import Granted, Request
 from tests.support.policies import catalog, column, policy, table
 

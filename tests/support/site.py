@@ -57,7 +57,13 @@ def data_platform(name: str, database: Governed, **spec: Any) -> Body:
             "credentials": {"programmerSecretRef": {"name": f"{name}-programmer"}, "vendorSecretRef": {"name": f"{name}-vendor"}},
             "domains": [{"namespace": DOMAIN, "schemas": [SCHEMA]}],
             "agents": [
-                {"namespaceSelector": {"matchLabels": {"team": "claims"}}, "assertions": ["Trusted"], "maxExpirationSeconds": 3600},
+                {
+                    "namespaceSelector": {"matchLabels": {"team": "claims"}},
+                    "assertions": ["Trusted"],
+                    "maxExpirationSeconds": 3600,
+                    "attributes": [{"key": "team", "values": ["claims"]}],
+                    "purposes": ["fraud-review", "reporting"],
+                },
                 {
                     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": BOUNDED}},
                     "assertions": ["Trusted"],

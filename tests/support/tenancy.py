@@ -149,13 +149,16 @@ class Tenant:
         platform: str = WAREHOUSE,
         seconds: int = 900,
         user: Body | None = None,
+        wanted: Body | None = None,
         **metadata: Any,
     ) -> Asked:
+        """`wanted`: more of the spec."""
         spec = {
             "agentRef": {"name": agent or self.name},
             "user": user or self.user(subject),
             "platformRefs": [{"name": platform}],
             "expirationSeconds": seconds,
+            **(wanted or {}),
         }
         body = self.described("VendedRole", spec, name or f"{self.name}-{next(self._asked)}", namespace)
         body["metadata"] |= metadata

@@ -62,7 +62,7 @@ def grant(known: Directory | None = None) -> Event:
     found = known or directory()
     verdict = found.verdict(asked)
     assert isinstance(verdict, Granted)
-    return granted(asked, verdict, found, given(verdict.profile), NOW)
+    return granted(asked, verdict, found, given(verdict.tables), NOW)
 
 
 def end(reason: EndReason = EndReason.RELEASED, *, late: float = 2.5, role: str = "") -> End:
@@ -142,7 +142,7 @@ def test_cells_of_several_policies_are_told_in_their_order():
     mine, theirs = (Condition((), parse(f"country = '{each}'")) for each in ("DE", "US"))
     cells = (Cell((mine,), Clear()), Cell((theirs,), Partial(4)))
     columns = (ColumnShape("ssn", Family.TEXT, "text", cells), ColumnShape("iban", Family.TEXT, "text", (Cell((), Hash()),)))
-    (table,) = given(profile(TableShape(next(iter(shapes(MINE).index.tables)).id, "v", (Condition((), None),), columns))).tables
+    (table,) = given(profile(TableShape(next(iter(shapes(MINE).index.tables)).id, "v", (Condition((), None),), columns)).tables).tables
 
     assert table.rows == ()
     assert [each.shows for each in table.masked] == [
@@ -162,7 +162,7 @@ def test_a_thousand_tables_and_long_attributes_are_told_within_bounds_and_what_i
     long = Attributes.of({"department": ["claims"], "countries": [f"{number:0200}" for number in range(200)]}.items())
     known = directory(people={ANNA: replace(PERSON, attributes=long)})
 
-    event = granted(REQUEST, many, known, given(many.profile), NOW)
+    event = granted(REQUEST, many, known, given(many.tables), NOW)
 
     body = as_json(event.body)
     assert len(json.dumps(body)) < 65_536, "what CloudEvents asks everybody to carry"

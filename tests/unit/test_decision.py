@@ -4,6 +4,8 @@ import pytest
 
 from rolevend.catalog import Family
 from rolevend.model import Attributes, ObjectName, Tag
+from rolevend.policy.asking import Asking
+from rolevend.policy.condition import admit
 from rolevend.policy.decision import Denial, Entitlement, Reason, decide, entitlement, switch
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
@@ -153,3 +155,57 @@ class TestTablesWhoseTagMustBeOneOfTheUsersValues:
     def test_can_be_those_with_a_tag_that_is_none_of_them(self):
         assert self.names(user(regions=["us"]), RequirementOperator.NOT_IN) == {"eu"}
         assert self.names(user(regions=["eu"]), RequirementOperator.NOT_IN) is Reason.NO_TABLE
+
+
+FRAUD = admit("fraud", "request.purpose == 'fraud-review'", "expression")
+
+
+class TestAPolicyWithConditions:
+    def test_grants_only_while_all_of_them_hold(self):
+        bound = policy(conditions=(FRAUD, admit("short", "request.expirationSeconds <= 900", "expression")))
+        index = compile_policies(catalog(PEOPLE), [bound])
+
+        assert isinstance(decide(user(), index, Asking(purpose="fraud-review", expiration_seconds=900)), Entitlement)
+        for asking in (Asking(purpose="reporting", expiration_seconds=900), Asking(purpose="fraud-review", expiration_seconds=901), None):
+            assert isinstance(decide(user(), index, asking), Denial)
+
+    def test_says_which_one_does_not_hold_and_no_value(self):
+        assert denied(user(), policy(conditions=(FRAUD,))) == Denial(
+            Reason.CONDITION_UNMET,
+            "policy domain/analysts covers the user, but its condition fraud reads purpose, which is not known",
+        )
+
+    def test_spoils_no_other_policy(self):
+        broken = policy("broken", conditions=(admit("broken", "user.subject < 1", "expression"),))
+
+        assert entitled(user(), broken, policy("sound")) == {"payments": ["sound"], "people": ["sound"]}
+
+    def test_and_without_requirements_covers_whomever_they_say(self):
+        everybody = policy(users=(), conditions=(admit("all", "true", "expression"),))
+
+        assert "people" in entitled(user(department=["hr"]), everybody)
+        assert denied(user(), policy(users=())).reason is Reason.NO_POLICY
+
+
+class TestAPolicyForSomeAgents:
+    TRUSTED = policy("trusted", agents=(Requirement("trust", frozenset({"high"})),))
+
+    def test_grants_through_these_alone(self):
+        index = compile_policies(catalog(PEOPLE), [self.TRUSTED])
+
+        assert isinstance(decide(user(), index, Asking(agent_attributes=Attributes.of({"trust": ["high"]}.items()))), Entitlement)
+        assert isinstance(decide(user(), index, Asking(agent_attributes=Attributes.of({"trust": ["low"]}.items()))), Denial)
+
+    def test_takes_no_attribute_of_the_user_for_one_of_the_agent(self):
+        assert denied(user(trust=["high"]), self.TRUSTED).reason is Reason.AGENT_NOT_COVERED
+
+    def test_grants_nothing_through_an_agent_of_which_nothing_is_known(self):
+        for operator in RequirementOperator:
+            asks = policy(agents=(Requirement("trust", frozenset({"low"}), operator),))
+            assert denied(user(), asks).reason is Reason.AGENT_NOT_COVERED
+
+
+def test_to_ask_in_another_way_is_named_before_an_attribute_to_add():
+    missing = policy("a", row_filter=parse("country = user_attr('countries')"))
+
+    assert denied(user(), missing, policy("b", conditions=(FRAUD,))).reason is Reason.CONDITION_UNMET

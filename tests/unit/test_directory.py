@@ -5,11 +5,13 @@ from datetime import timedelta
 
 import pytest
 
+from rolevend.catalog import TableId
 from rolevend.model import Attributes
 from rolevend.plan import RoleLimits
+from rolevend.policy.condition import admit
 from rolevend.policy.predicate import parse
-from rolevend.policy.statement import Requirement
-from rolevend.vending.verdict import Denied, Undecided, ended_by
+from rolevend.policy.statement import Requirement, TableSelector
+from rolevend.vending.verdict import Denied, Granted, Undecided, ended_by
 from tests.support.policies import policy
 from tests.support.registered import AGENT, ANNA, MINE, NOW, PERSON, REQUEST, TERMS, WAREHOUSE, directory, granted, shapes, terms
 
@@ -173,3 +175,97 @@ def test_users_of_one_shape_share_its_profile():
 
 def values(**others: list[str]) -> Attributes:
     return Attributes.of(({"department": ["claims"]} | others).items())
+
+
+PURPOSE = replace(TERMS, purposes=frozenset({"fraud-review"}))
+FRAUD = replace(MINE, conditions=(admit("fraud", "request.purpose == 'fraud-review'", "expression"),))
+
+
+class TestAPurpose:
+    asked = replace(REQUEST, purpose="fraud-review")
+
+    def test_can_be_said_only_where_the_platform_lets_the_agent(self):
+        assert isinstance(directory(platforms={WAREHOUSE: terms(PURPOSE)}).verdict(self.asked), Granted)
+        for silent in (TERMS, replace(PURPOSE, purposes=frozenset({"reporting"})), replace(PURPOSE, names=frozenset({"another"}))):
+            refused = directory(platforms={WAREHOUSE: terms(TERMS, silent)}).verdict(self.asked)
+            assert isinstance(refused, Denied)
+            assert (refused.reason, refused.message.split(":")[0]) == ("NotPermitted", "spec.purpose")
+
+    def test_is_seen_by_policies(self):
+        known = directory(platforms={WAREHOUSE: terms(PURPOSE)}, shapes={WAREHOUSE: shapes(FRAUD)})
+
+        assert isinstance(known.verdict(self.asked), Granted)
+        unsaid = known.verdict(REQUEST)
+        assert isinstance(unsaid, Denied)
+        assert unsaid.reason == "ConditionUnmet"
+
+    def test_that_may_no_longer_be_said_ends_a_live_role(self):
+        held = directory(platforms={WAREHOUSE: terms(PURPOSE)}).verdict(self.asked)
+
+        assert isinstance(held, Granted)
+        assert ended_by(directory().verdict(self.asked), held).startswith("spec.purpose: ")
+
+
+class TestTheAttributesOfAnAgent:
+    LOW = replace(TERMS, attributes=Attributes.of({"trust": ["low"]}.items()))
+    HIGH = replace(TERMS, attributes=Attributes.of({"trust": ["high"]}.items()), names=frozenset({"finbot"}))
+    TRUSTING = replace(MINE, agents=(Requirement("trust", frozenset({"high"})),))
+
+    def test_are_those_of_all_items_that_select_it(self):
+        found = directory(platforms={WAREHOUSE: terms(self.LOW, self.HIGH)}).asking(REQUEST)
+
+        assert found.agent_attributes == Attributes.of({"trust": ["high", "low"]}.items())
+
+    def test_decide_what_it_gets(self):
+        trusting = {WAREHOUSE: shapes(self.TRUSTING)}
+
+        assert granted(platforms={WAREHOUSE: terms(self.HIGH)}, shapes=trusting)
+        for other in (self.LOW, TERMS):
+            refused = directory(platforms={WAREHOUSE: terms(other)}, shapes=trusting).verdict(REQUEST)
+            assert isinstance(refused, Denied)
+            assert refused.reason == "AgentNotCovered"
+
+    def test_end_a_live_role_when_they_are_taken_away(self):
+        trusting = {WAREHOUSE: shapes(self.TRUSTING)}
+        held = granted(platforms={WAREHOUSE: terms(self.HIGH)}, shapes=trusting)
+
+        assert ended_by(directory(platforms={WAREHOUSE: terms(self.LOW)}, shapes=trusting).verdict(REQUEST), held)
+
+
+def test_an_agent_that_no_item_names_is_not_admitted():
+    verdict = directory(platforms={WAREHOUSE: terms(replace(TERMS, names=frozenset({"another"})))}).verdict(REQUEST)
+
+    assert isinstance(verdict, Denied)
+    assert verdict.message.startswith("DataPlatform warehouse admits no agent agents/finbot;")
+
+
+class TestResources:
+    PEOPLE = TableId("claims", "people")
+
+    def test_narrow_the_lease_and_leave_the_profile_as_it_is(self):
+        narrow = directory().verdict(replace(REQUEST, resources=(self.PEOPLE,)))
+
+        assert isinstance(narrow, Granted)
+        assert narrow.profile == granted().profile
+        assert narrow.lease.resources == (self.PEOPLE,)
+        assert [table.table for table in narrow.tables] == [self.PEOPLE]
+
+    def test_that_are_not_granted_are_refused_in_the_same_words_whether_they_are_there_or_not(self):
+        few = {WAREHOUSE: shapes(replace(MINE, tables=TableSelector(names=(self.PEOPLE,))))}
+
+        def said(table: TableId) -> str:
+            verdict = directory(shapes=few).verdict(replace(REQUEST, resources=(self.PEOPLE, table)))
+            assert isinstance(verdict, Denied)
+            assert verdict.reason == "ResourceNotGranted"
+            return verdict.message.replace(str(table), "TABLE")
+
+        assert said(TableId("claims", "payments")) == said(TableId("claims", "absent")) == said(TableId("hr", "staff"))
+        assert said(TableId("claims", "*")) == "spec.resources: TABLE is not granted to this user through this agent, or is not there"
+
+    def test_of_which_one_is_no_longer_granted_end_the_role(self):
+        asked = replace(REQUEST, resources=(self.PEOPLE,))
+        held = directory().verdict(asked)
+        few = {WAREHOUSE: shapes(replace(MINE, tables=TableSelector(names=(TableId("claims", "payments"),))))}
+
+        assert isinstance(held, Granted)
+        assert "people is not granted" in ended_by(directory(shapes=few).verdict(asked), held)

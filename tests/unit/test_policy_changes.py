@@ -74,7 +74,7 @@ def test_what_is_built_on_a_part_of_what_was_written_is_not_answered(tmp_path: P
     elsewhere = tmp_path / "elsewhere"
     write(elsewhere, "a.yaml", ANNA)
 
-    with pytest.raises(InvalidInput, match=r"spec.users.matchAttributes: is required .*all.yaml:\d+"):
+    with pytest.raises(InvalidInput, match=r"spec.users: at least one .*all.yaml:\d+"):
         diff(good, bad, (), CATALOGS)
     with pytest.raises(InvalidInput, match="DataPlatform warehouse, whose catalog is given, must be in"):
         diff(good, elsewhere, (), CATALOGS)
@@ -103,7 +103,7 @@ def recorded(path: Path, *, days_ago: int = 1) -> Path:
     at = NOW - timedelta(days=days_ago)
     chain = Chain("/rolevend/clusters/c", "one")
     events = [
-        audit.granted(REQUEST, granted, picture.directory, given(granted.profile), at),
+        audit.granted(REQUEST, granted, picture.directory, given(granted.tables), at),
         audit.denied(REQUEST, "NoPolicy", "no policy covers the user", picture.directory, at),
     ]
     path.write_bytes(b"".join(chain.append(event) for event in events * 2) + b"no event\n")

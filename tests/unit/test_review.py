@@ -21,7 +21,8 @@ from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
 from rolevend.reconcile.roles import Standing
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.directory import Agent, AgentTerms, Directory, Person, PlatformTerms, Shapes
+from rolevend.vending.directory import Directory, Person, Shapes
+from rolevend.vending.terms import Agent, AgentTerms, PlatformTerms
 from rolevend.vending.vend import CredentialStore
 from rolevend.vending.verdict import Granted, Request
 from tests.support.policies import catalog, column, policy, table

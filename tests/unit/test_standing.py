@@ -1,10 +1,12 @@
 """What a VendedRole's status says at each step, and what is remembered of the object itself."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.reconcile.roles import Roles, request_of, standing_of
@@ -27,7 +29,7 @@ def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def test_a_request_is_read_from_the_object():
-    assert request_of(role()) == REQUEST
+    assert request_of(role()) == replace(REQUEST, purpose="fraud-review", resources=(TableId("claims", "people"),))
 
 
 def test_an_object_that_was_not_read_from_a_cluster_is_no_request():

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--user", help="Instead of a VendedRole: the user's subject.")
 @click.option("--issuer", help="The user's issuer. Default: that of the one known user with this subject.")
 @click.option("--platform", help="Instead of a VendedRole: name of the DataPlatform. Default: that of the catalog, where it is one.")
+@click.option("--purpose", default="", help="Instead of a VendedRole: what the agent would say that it is for. Default: nothing.")
 @click.option(
     "--files",
     multiple=True,
@@ -44,6 +45,7 @@ def explain(
     user: str | None,
     issuer: str | None,
     platform: str | None,
+    purpose: str,
     files: tuple[Path, ...],
     catalogs: tuple[Path, ...],
     kubeconfig: str | None,
@@ -69,11 +71,11 @@ def explain(
 
         named = None if vended_role is None else (namespace, vended_role)
         folder, who = asyncio.run(read_cluster(options.own(kubeconfig), named))
-    found = explained(folder, who or _asked(folder, namespace, agent, user or "", issuer, platform or next(iter(held))), held)
+    found = explained(folder, who or _asked(folder, namespace, agent, user or "", issuer, platform or next(iter(held)), purpose), held)
     click.echo(as_json(found) if output == "json" else as_text(found))
 
 
-def _asked(folder: "Folder", namespace: str, agent: str | None, subject: str, issuer: str | None, platform: str) -> "Who":
+def _asked(folder: "Folder", namespace: str, agent: str | None, subject: str, issuer: str | None, platform: str, purpose: str) -> "Who":
     from rolevend.app.policy.verdicts import ANY_AGENT, Who
     from rolevend.model import ObjectName, PlatformName, User
     from rolevend.resources import UserAttributes
@@ -82,4 +84,4 @@ def _asked(folder: "Folder", namespace: str, agent: str | None, subject: str, is
     if issuer is None and len(issuers) != 1:
         raise click.UsageError(f"{len(issuers)} known users have the subject {subject}: name the --issuer")
     who = User(issuer or issuers.pop(), subject)
-    return Who(who, ObjectName(namespace, agent) if agent else ANY_AGENT, PlatformName(platform))
+    return Who(who, ObjectName(namespace, agent) if agent else ANY_AGENT, PlatformName(platform), purpose)

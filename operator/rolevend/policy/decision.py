@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from rolevend.catalog import Table
 from rolevend.model import Attributes, ObjectName
+from rolevend.policy.asking import Asking
+from rolevend.policy.condition import Answers
 from rolevend.policy.index import CompiledPolicy, Grant, GrantSet, Index, Tie
 from rolevend.policy.literal import EXPECTED, value_fits
-from rolevend.policy.requirement import Facts, Requirement, facts_of, meets
+from rolevend.policy.requirement import Facts, facts_of, meets
 
 
 class Reason(enum.StrEnum):
@@ -18,13 +20,21 @@ class Reason(enum.StrEnum):
     """A policy covers the user, but its row filter or its choice of tables reads an attribute that the user does not have."""
     ATTRIBUTE_UNFIT = "AttributeUnfit"
     """As before, but the user has a value there that the column could not hold."""
+    CONDITION_UNMET = "ConditionUnmet"
+    """A policy covers the user, but one of its conditions does not hold, or cannot be answered."""
+    AGENT_NOT_COVERED = "AgentNotCovered"
+    """A policy covers the user, but not through an agent with these attributes."""
     NO_TABLE = "NoTable"
     """Policies cover the user, but none of them grants a table."""
 
 
+_SMALLEST_STEP_FIRST = (Reason.CONDITION_UNMET, Reason.ATTRIBUTE_MISSING, Reason.ATTRIBUTE_UNFIT, Reason.AGENT_NOT_COVERED)
+"""To ask in another way, to add an attribute, to mend one, to use another agent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """Grants of a policy that covers the user and that are off because of one attribute."""
+    """Grants of a policy that covers the user and that are off, and because of what."""
 
     policy: ObjectName
     reason: Reason
@@ -66,23 +76,30 @@ class Denial:
     """One sentence with the way out; names policies and attributes, never the values of anybody."""
 
 
-def decide(user: Attributes, index: Index) -> Entitlement | Denial:
+def decide(user: Attributes, index: Index, asking: Asking | None = None) -> Entitlement | Denial:
     """The union of what the policies that cover `user` grant; a policy that requires nothing of its users covers nobody.
+    Without `asking` nothing is known of the agent and of the request.
 
     A grant is on only if the user has every attribute that its row filter reads, with values that the filtered column can
     hold. Otherwise the whole grant is off: `NOT (region IN (user_attr('region')))` would be every row.
     """
-    switches = switch(user, index)
+    switches = switch(user, index, asking)
     return switches if isinstance(switches, Denial) else entitlement(switches, index)
 
 
-def switch(user: Attributes, index: Index) -> Switches | Denial:
+def switch(user: Attributes, index: Index, asking: Asking | None = None) -> Switches | Denial:
     """The first half of `decide`, and the cheap one: which grants are on. Many users share what comes of it."""
     values = facts_of(user)
+    asking = asking or Asking()
+    agent, answers = facts_of(asking.agent_attributes), Answers(user, asking)
     covers = covering(user, index)
     switched_on: list[tuple[int, int]] = []
     withheld: list[Withheld] = []
     for place, policy in covers:
+        bar = _bar(policy, agent, answers)
+        if bar is not None:
+            withheld.append(bar)
+            continue
         for number, grant_set in enumerate(policy.grant_sets):
             lack = _lack(policy.id, grant_set, values)
             if lack is not None:
@@ -96,9 +113,10 @@ def switch(user: Attributes, index: Index) -> Switches | Denial:
 
 
 def covering(user: Attributes, index: Index) -> list[tuple[int, CompiledPolicy]]:
-    """The policies that cover `user`, each with its place in the index, whether they grant anything or not."""
+    """The policies that cover `user`, each with its place in the index, whether they grant anything or not: conditions, and through
+    which agent, are not looked at."""
     values = facts_of(user)
-    return [(place, policy) for place, policy in enumerate(index.policies) if _covers(policy.users, values)]
+    return [(place, policy) for place, policy in enumerate(index.policies) if _covers(policy, values)]
 
 
 def entitlement(switches: Switches, index: Index) -> Entitlement:
@@ -106,8 +124,22 @@ def entitlement(switches: Switches, index: Index) -> Entitlement:
     return Entitlement(_tables(index, switches.on), switches.withheld)
 
 
-def _covers(users: tuple[Requirement, ...], values: Facts) -> bool:
-    return bool(users) and all(meets(requirement, values) for requirement in users)
+def _covers(policy: CompiledPolicy, values: Facts) -> bool:
+    return bool(policy.users or policy.conditions) and all(meets(requirement, values) for requirement in policy.users)
+
+
+def _bar(policy: CompiledPolicy, agent: Facts, answers: Answers) -> Withheld | None:
+    """What keeps the whole policy off for a user whom it covers, or None."""
+    if not all(meets(requirement, agent) for requirement in policy.agents):
+        keys = ", ".join(sorted({requirement.key for requirement in policy.agents}))
+        what = f"policy {policy.id} covers the user, but not through this agent: it asks for the agent's attributes {keys}"
+        return Withheld(policy.id, Reason.AGENT_NOT_COVERED, f"{what}, which the DataPlatform says")
+    for condition in policy.conditions:
+        why = answers.unmet(condition)
+        if why:
+            what = f"policy {policy.id} covers the user, but its condition {condition.name} {why}"
+            return Withheld(policy.id, Reason.CONDITION_UNMET, what)
+    return None
 
 
 def _holds(tie: Tie, values: Facts) -> bool:
@@ -143,8 +175,7 @@ def _tables(index: Index, switched_on: Iterable[tuple[int, int]]) -> tuple[Table
 
 def _denial(covering: list[CompiledPolicy], withheld: list[Withheld], index: Index) -> Denial:
     if withheld:
-        # An attribute to add is a smaller step than one to mend.
-        first = min(withheld, key=lambda each: each.reason is not Reason.ATTRIBUTE_MISSING)
+        first = min(withheld, key=lambda each: _SMALLEST_STEP_FIRST.index(each.reason))
         return Denial(first.reason, first.message)
     if covering:
         by = sorted({tie.attribute for policy in covering for grants in policy.grant_sets for tie in grants.ties})

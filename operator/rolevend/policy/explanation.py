@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rolevend.catalog import Table, TableId
 from rolevend.model import Attributes, ObjectName, Tag
+from rolevend.policy.asking import Asking
 from rolevend.policy.decision import Denial, Withheld, entitlement, switch
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.index import CompiledPolicy, Grant, Index
@@ -49,7 +50,7 @@ class PolicyExplained:
     granted: tuple[TableGranted, ...]
     """What it contributes; several policies may grant one table."""
     withheld: tuple[Withheld, ...]
-    """What it would grant, if the user's attributes were others."""
+    """What it would grant, if the user's attributes, the agent or the request were others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +62,17 @@ class Explanation:
     """Those that cover the user first, then by what is missing, least first."""
 
 
-def explain(user: Attributes, index: Index) -> Explanation:
+def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Explanation:
     """As `decide` decides; a policy that was left out of the index is not there."""
     facts = facts_of(user)
-    switches = switch(user, index)
+    switches = switch(user, index, asking)
     decision = switches if isinstance(switches, Denial) else entitlement(switches, index)
     tables = () if isinstance(decision, Denial) else decision.tables
     withheld = () if isinstance(switches, Denial) else switches.withheld
     told = [
         PolicyExplained(
             policy.id,
-            bool(policy.users) and all(meets(each, facts) for each in policy.users),
+            bool(policy.users or policy.conditions) and all(meets(each, facts) for each in policy.users),
             tuple(Asked(said(each), meets(each, facts)) for each in policy.users),
             tuple(_granted(each.table, grant) for each in tables for grant in each.grants if grant.policy == policy.id),
             tuple(each for each in withheld if each.policy == policy.id),

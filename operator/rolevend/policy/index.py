@@ -11,6 +11,7 @@ from rolevend.catalog import Catalog, Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import ObjectName
 from rolevend.policy.binding import bind, candidates
+from rolevend.policy.condition import MatchCondition
 from rolevend.policy.expression import AttributeMembership, Condition, atoms, attributes
 from rolevend.policy.mask import Mask
 from rolevend.policy.requirement import RequirementOperator, values_under
@@ -61,15 +62,22 @@ class CompiledPolicy:
     id: ObjectName
     users: tuple[Requirement, ...]
     grant_sets: tuple[GrantSet, ...]
+    agents: tuple[Requirement, ...] = ()
+    conditions: tuple[MatchCondition, ...] = ()
 
     @property
     def reads(self) -> frozenset[str]:
         """The user attributes that it asks for."""
-        keys = {requirement.key for requirement in self.users}
+        keys = {requirement.key for requirement in self.users}.union(*(condition.reads for condition in self.conditions))
         for grants in self.grant_sets:
             keys.update(demand.attribute for demand in grants.demands)
             keys.update(tie.attribute for tie in grants.ties)
         return frozenset(keys)
+
+    @property
+    def agent_reads(self) -> frozenset[str]:
+        """The attributes of the agent that it asks for."""
+        return frozenset(requirement.key for requirement in self.agents).union(*(each.agent_reads for each in self.conditions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +159,7 @@ def _compile(tables: tuple[Table, ...], policy: Policy, vocabulary: Vocabulary) 
     grant_sets = tuple(GrantSet(demands, tuple(grants), ties) for (demands, ties), grants in in_order)
     unknown = tuple(Problem(None, field, message) for field, message in unknown_tags(policy, vocabulary))
     report = PolicyReport(policy.id, granted, tuple(problems), tuple(fallbacks), unknown)
-    return CompiledPolicy(policy.id, policy.users, grant_sets), report
+    return CompiledPolicy(policy.id, policy.users, grant_sets, policy.agents, policy.conditions), report
 
 
 def _filters(policy: Policy) -> Callable[[Table], Condition | Problem]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rolevend.catalog import TableId
 from rolevend.model import ObjectName
+from rolevend.policy.condition import MatchCondition
 from rolevend.policy.expression import Predicate
 from rolevend.policy.mask import Mask
 from rolevend.policy.requirement import Requirement as Requirement
@@ -41,8 +42,13 @@ class Policy:
     schemas: frozenset[str]
     """The schemas that the DataPlatform gives to the policy's namespace: it reaches nothing else."""
     users: tuple[Requirement, ...]
+    """Tests of the user's attributes; with neither these nor `conditions` it covers nobody."""
     tables: TableSelector
     columns: ColumnSelector
     row_filter: Predicate | None
     """Not yet bound to a table; None: every row."""
     masks: tuple[MaskRule, ...] = ()
+    agents: tuple[Requirement, ...] = ()
+    """Tests of the agent's attributes; (): through any agent."""
+    conditions: tuple[MatchCondition, ...] = ()
+    """All must hold."""

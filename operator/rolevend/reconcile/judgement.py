@@ -18,7 +18,8 @@ from rolevend.reconcile.state import SERVER_CHANGED, PlatformState, is_about
 from rolevend.resources import AccessPolicy, DataPlatform, Resource, TagBinding, UserAttributes, values
 from rolevend.resources.status import Body, Finding, body
 from rolevend.resources.text import timestamp_text
-from rolevend.vending.directory import PlatformTerms, Shapes
+from rolevend.vending.directory import Shapes
+from rolevend.vending.terms import PlatformTerms
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_PROBLEMS = 5

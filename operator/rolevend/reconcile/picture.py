@@ -24,8 +24,9 @@ from rolevend.reconcile.judgement import (
 from rolevend.reconcile.state import PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, values
 from rolevend.resources.status import Finding
-from rolevend.vending.directory import Agent as RegisteredAgent
-from rolevend.vending.directory import AgentTerms, Directory, Person, PlatformTerms, Shapes, Sources
+from rolevend.vending.directory import Directory, Person, Shapes, Sources
+from rolevend.vending.terms import Agent as RegisteredAgent
+from rolevend.vending.terms import AgentTerms, PlatformTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,9 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
                 "Trusted" in each.assertions,
                 each.max_expiration_seconds,
                 values.role_limits(each.role_limits),
+                None if each.agent_names is None else frozenset(each.agent_names),
+                values.attributes(each.attributes),
+                frozenset(each.purposes),
             )
             for each in platform.spec.agents
         ),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from rolevend.catalog import TableId
 from rolevend.errors import Conflict
 from rolevend.model import PlatformName, ProfileName, Uid
 from rolevend.vending.audit import End, Event, Trail, denied, dropped, granted, orphan_dropped
@@ -24,7 +25,7 @@ class Record:
         self._now = now
         self._last: dict[Uid, str] = {}
         self._untold: dict[Uid, Event] = {}
-        self._given: dict[ProfileName, Given] = {}
+        self._given: dict[tuple[ProfileName, tuple[TableId, ...] | None], Given] = {}
 
     async def handles(self, request: Request, verdict: Granted, directory: Directory) -> None:
         """Raises Conflict where a handle of the role stands for somebody else; that is a denial, and is recorded as one."""
@@ -62,9 +63,9 @@ class Record:
 
     def _told(self, verdict: Granted) -> Given:
         """Rendering a thousand tables takes longer than vending them."""
-        name = verdict.profile.name
+        name = verdict.profile.name, verdict.lease.resources
         if name not in self._given:
             if len(self._given) >= _MOST_PROFILES:
                 self._given.clear()
-            self._given[name] = given(verdict.profile)
+            self._given[name] = given(verdict.tables)
         return self._given[name]

@@ -86,6 +86,8 @@ def request_of(role: VendedRole) -> Request:
         platform=PlatformName(role.spec.platform_refs[0].name),
         created_at=role.metadata.creation_timestamp,
         expiration_seconds=role.spec.expiration_seconds,
+        purpose=role.spec.purpose,
+        resources=values.resources(role),
         requested_by=role.metadata.annotations.get(REQUESTED_BY),
     )
 

@@ -32,7 +32,7 @@ def verdict_of(verdict: Verdict) -> tuple[Truth, str]:
         case Denied(message=message):
             return "False", message
         case Granted():
-            return "True", f"{len(verdict.profile.tables)} tables"
+            return "True", f"{len(verdict.tables)} tables"
         case _:
             assert_never(verdict)
 
@@ -87,6 +87,6 @@ def _platform(verdict: Granted, request: Request, state: str) -> Body:
         "name": request.platform,
         "state": state,
         "profile": verdict.profile.name,
-        "tableCount": len(verdict.profile.tables),
+        "tableCount": len(verdict.tables),
         "credentialSecretRef": {"name": request.name.name},
     }

@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rolevend.resources.part import Atomic, KeyedBy, Part, Rule, at_least_one, only_with_type
-from rolevend.resources.shared import ColumnSelector, PlatformRefs, Resource, Status, TagRequirement, UserSelector, values_from
-from rolevend.resources.text import ConstantText, Count, Expression, Identifier, Key, Label, PatternText, StepText
+from rolevend.resources.shared import AttributeRequirements, ColumnSelector, PlatformRefs, Resource, Status, TagRequirement, values_from
+from rolevend.resources.text import Condition, ConstantText, Count, Expression, Identifier, Key, Label, PatternText, StepText
 
 
 class TablePattern(Part):
@@ -16,6 +16,35 @@ class TablePattern(Part):
     """Name or pattern of the schema. Only schemas that the DataPlatform gives to this namespace are reached."""
     name: Identifier
     """Name or pattern of the table."""
+
+
+class MatchCondition(Part):
+    """A condition in CEL on the user, the agent and the request."""
+
+    name: Label
+    """Names the condition in messages. Unique in the policy."""
+    expression: Condition
+    """True where it holds: `request.purpose in ['fraud-review']`. It reads `user.issuer`, `user.subject`, `agent.namespace`,
+    `agent.name`, `request.platform`, `request.purpose`, `request.expirationSeconds`, and lists of values such as
+    `user.attributes.department` and `agent.attributes.trust`. At most one loop, such as exists(). What cannot be answered does not hold."""
+
+
+class CoveredUsers(Part):
+    """Users by their attributes, by conditions, or by both."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (at_least_one("matchAttributes", "matchConditions"),)
+
+    match_attributes: AttributeRequirements | None = None
+    """Every one of them must be met."""
+    match_conditions: Annotated[tuple[MatchCondition, ...], Field(min_length=1, max_length=16), KeyedBy(("name",))] | None = None
+    """Every one of them must hold."""
+
+
+class AgentSelector(Part):
+    """Agents by the attributes that the DataPlatform gives them."""
+
+    match_attributes: AttributeRequirements
+    """Every one of them must be met."""
 
 
 class TableTagRequirement(TagRequirement):
@@ -124,8 +153,10 @@ class AccessPolicySpec(Part):
 
     platform_refs: PlatformRefs
     """The DataPlatforms that the policy is for."""
-    users: UserSelector
+    users: CoveredUsers
     """The users it covers."""
+    agents: AgentSelector | None = None
+    """The only agents through which it grants. Without it: every agent."""
     tables: TableSelector
     """The tables it grants, of the schemas that the DataPlatform gives to this namespace."""
     columns: ColumnSelector
@@ -148,7 +179,7 @@ class AccessPolicyStatus(Status):
 
 
 class AccessPolicy(Resource):
-    """Grants rows and columns to the users it covers, through any agent. Written by the owner of the data, in the namespace to
+    """Grants rows and columns to the users it covers, through the agents it selects. Written by the owner of the data, in the namespace to
     which the DataPlatform gives the schemas."""
 
     kind: Literal["AccessPolicy"] = "AccessPolicy"

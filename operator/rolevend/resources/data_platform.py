@@ -6,8 +6,19 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, exactly_one
-from rolevend.resources.shared import Assertion, Resource, SecretKeyRef, SecretRef, Status
-from rolevend.resources.text import Count, Host, Identifier, IdleSeconds, Label, LabelValue, Seconds, Sentence, Timestamp
+from rolevend.resources.shared import Assertion, Attribute, Resource, SecretKeyRef, SecretRef, Status
+from rolevend.resources.text import (
+    Count,
+    Host,
+    Identifier,
+    IdleSeconds,
+    Label,
+    LabelValue,
+    ObjectReferenceName,
+    Seconds,
+    Sentence,
+    Timestamp,
+)
 
 
 class PostgresTls(Part):
@@ -110,10 +121,16 @@ class AgentTerms(Part):
 
     namespace_selector: NamespaceSelector
     """The namespaces of these agents."""
+    agent_names: Annotated[tuple[ObjectReferenceName, ...], Field(min_length=1, max_length=64), Distinct()] | None = None
+    """The only agents of these namespaces that are meant, by name. Without it: all of them."""
     assertions: Annotated[tuple[Assertion, ...], Field(min_length=1, max_length=8), Distinct()]
     """How these agents may show for whom they act. `Trusted`: by naming the user."""
     max_expiration_seconds: Seconds = 3600
     """The longest life of a role that is vended to them."""
+    attributes: Annotated[tuple[Attribute, ...], Field(max_length=32), KeyedBy(("key",))] = ()
+    """What is known of these agents here, for policies to match. Where several items select an agent, values add up."""
+    purposes: Annotated[tuple[Label, ...], Field(max_length=64), Distinct()] = ()
+    """What these agents may say they ask for (`spec.purpose` of a VendedRole). Without any: nothing."""
     role_limits: RoleLimits = RoleLimits()
     """What one role that is vended to them may use."""
 

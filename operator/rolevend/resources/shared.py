@@ -136,8 +136,8 @@ class ColumnSelector(Part):
     """Every one of them must be met."""
 
 
-class UserAttribute(Part):
-    """A fact about a user."""
+class Attribute(Part):
+    """A fact about a user or an agent."""
 
     key: Key
     """What the fact is about: `department`."""

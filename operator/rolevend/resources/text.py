@@ -89,6 +89,7 @@ PatternText = Annotated[str, _text(256, CONSTANT_PATTERN)]
 """A regular expression."""
 StepText = Annotated[str, _text(22, STEP_PATTERN)]
 Expression = Annotated[str, _text(2048, EXPRESSION_PATTERN)]
+Condition = Annotated[str, _text(1024, EXPRESSION_PATTERN)]
 LabelValue = Annotated[str, StringConstraints(strict=True, max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
 Sentence = Annotated[str, StringConstraints(strict=True, max_length=1024)]
 

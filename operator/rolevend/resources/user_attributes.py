@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rolevend.resources.part import KeyedBy, Part
-from rolevend.resources.shared import Resource, Status, UserAttribute, UserName
+from rolevend.resources.shared import Attribute, Resource, Status, UserName
 from rolevend.resources.text import UserHandleText
 
 
@@ -17,7 +17,7 @@ class UserAttributesSpec(Part):
     handle: UserHandleText | None = None
     """Names the person in every role name: 1 to 11 characters of A-Z and 0-9, unique in the cluster. Everybody with a login on
     the platform can read it, so no e-mail address. Without it: an opaque one is derived."""
-    attributes: Annotated[tuple[UserAttribute, ...], Field(max_length=64), KeyedBy(("key",))] = ()
+    attributes: Annotated[tuple[Attribute, ...], Field(max_length=64), KeyedBy(("key",))] = ()
     """What is known of them. What is not known grants nothing."""
 
 

@@ -8,7 +8,7 @@ from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, Tag, Uid, User, UserHandle, Version
 from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Address, Tls, TlsMode
-from rolevend.policy import pattern, predicate
+from rolevend.policy import condition, pattern, predicate
 from rolevend.policy.literal import canonical
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.requirement import Requirement, RequirementOperator
@@ -17,7 +17,7 @@ from rolevend.resources import access_policy as spelled
 from rolevend.resources.agent import Agent
 from rolevend.resources.data_platform import DataPlatform, Postgres
 from rolevend.resources.data_platform import RoleLimits as SpelledLimits
-from rolevend.resources.shared import AttributeRequirement, Resource, TagRequirement, UserAttribute, UserName, UserSelector
+from rolevend.resources.shared import Attribute, AttributeRequirement, Resource, TagRequirement, UserName, UserSelector
 from rolevend.resources.shared import ColumnSelector as SpelledColumns
 from rolevend.resources.tag_binding import DataTag, TagBinding
 from rolevend.resources.user_attributes import UserAttributes
@@ -37,7 +37,7 @@ def user(name: UserName) -> User:
     return User(name.issuer, name.subject)
 
 
-def attributes(spelled_out: Iterable[UserAttribute]) -> Attributes:
+def attributes(spelled_out: Iterable[Attribute]) -> Attributes:
     return Attributes.of((attribute.key, attribute.values) for attribute in spelled_out)
 
 
@@ -50,6 +50,12 @@ def known_user(resource: UserAttributes) -> tuple[User, UserHandle | None, Attri
 def agent_of(role: VendedRole) -> ObjectName:
     """The Agent that a VendedRole is for: always of its own namespace."""
     return ObjectName(role.namespace, role.spec.agent_ref.name)
+
+
+def resources(role: VendedRole) -> tuple[TableId, ...] | None:
+    """The only tables that it asks for, or None."""
+    asked = role.spec.resources
+    return None if asked is None else tuple(TableId(each.schema_name, each.table) for each in asked)
 
 
 def agent_handle(agent: Agent) -> AgentHandle:
@@ -98,13 +104,13 @@ def role_limits(spelled_out: SpelledLimits) -> RoleLimits:
 
 
 def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
-    """The policy on a platform that gives `schemas` to its namespace. InvalidInput names `spec.rowFilter`, or the
-    pattern of a mask, where that cannot be."""
+    """The policy on a platform that gives `schemas` to its namespace. InvalidInput names the row filter, the condition or the pattern
+    of a mask that cannot be."""
     spec = resource.spec
     return Policy(
         id=object_name(resource),
         schemas=schemas,
-        users=_users(spec.users),
+        users=_requirements(spec.users.match_attributes or ()),
         tables=TableSelector(
             tags=_requirements(spec.tables.match_tags or ()),
             names=tuple(TableId(pattern.schema_name, pattern.name) for pattern in spec.tables.match_names or ()),
@@ -112,6 +118,11 @@ def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
         columns=_columns(spec.columns),
         row_filter=None if spec.row_filter is None else predicate.parse(spec.row_filter, "spec.rowFilter"),
         masks=tuple(MaskRule(rule.name, _columns(rule.columns), mask(rule)) for rule in spec.masks),
+        agents=_requirements(spec.agents.match_attributes if spec.agents else ()),
+        conditions=tuple(
+            condition.admit(each.name, each.expression, f"spec.users.matchConditions[{each.name}].expression")
+            for each in spec.users.match_conditions or ()
+        ),
     )
 
 

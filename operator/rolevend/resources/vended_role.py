@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rolevend.resources.part import VALIDATIONS, KeyedBy, Part, StatusPart, immutable
-from rolevend.resources.shared import PlatformRef, Resource, SecretRef, Status, UserAttribute, UserName
-from rolevend.resources.text import Count, ObjectReferenceName, Seconds, Sentence, Timestamp, UserHandleText
+from rolevend.resources.shared import Attribute, PlatformRef, Resource, SecretRef, Status, UserName
+from rolevend.resources.text import Count, Identifier, Label, ObjectReferenceName, Seconds, Sentence, Timestamp, UserHandleText
 
 
 class AgentRef(Part):
@@ -14,6 +14,15 @@ class AgentRef(Part):
 
     name: ObjectReferenceName
     """Name of an Agent in the same namespace."""
+
+
+class TableName(Part):
+    """A table, by its name on the platform."""
+
+    schema_name: Annotated[Identifier, Field(alias="schema")]
+    """Name of the schema."""
+    table: Identifier
+    """Name of the table."""
 
 
 class VendedRoleSpec(Part):
@@ -25,6 +34,10 @@ class VendedRoleSpec(Part):
     """The person it acts for. A claim: `status.user.proof` says what it rests on."""
     platform_refs: Annotated[tuple[PlatformRef, ...], Field(min_length=1, max_length=1), KeyedBy(("name",))]
     """The DataPlatform to get a role on. Exactly one in this version."""
+    purpose: Label | None = None
+    """What it is for, as the agent says. One of those that the DataPlatform lets the agent say; policies may ask for it."""
+    resources: Annotated[tuple[TableName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "table"))] | None = None
+    """The only tables that the role reads, of those that policies grant; each must be granted. Without it: all of them."""
     expiration_seconds: Seconds = 900
     """How long the role lives, counted from the creation of this object, 5 seconds to one day."""
 
@@ -36,7 +49,7 @@ class ProvenUser(StatusPart):
     """As in the role name."""
     proof: Literal["Asserted"]
     """What shows that it is this user. `Asserted`: the agent named the user, and is trusted to."""
-    attributes: Annotated[tuple[UserAttribute, ...], Field(max_length=64), KeyedBy(("key",))] = ()
+    attributes: Annotated[tuple[Attribute, ...], Field(max_length=64), KeyedBy(("key",))] = ()
     """What is known of them; only attributes that a granting policy reads."""
 
 

@@ -67,6 +67,10 @@ class Body:
     """As in the role's name."""
     user_proof: str | None = None
     """What shows that it is this user. `Asserted`: the agent named the user, and is trusted to."""
+    purpose: str | None = None
+    """What the agent said that it is for."""
+    resources: tuple[str, ...] | None = None
+    """The only tables that were asked for: `schema.table`."""
     expires_at: datetime | None = None
     """When the role stops working."""
     reason: str | None = None
@@ -75,6 +79,8 @@ class Body:
     """Of a denial: why, and the way out. Of an end: why, where it was revoked."""
     attributes: tuple[AttributeRead, ...] | None = None
     """What the decision read of the user: the attributes that the Agent or a policy of the platform asks for."""
+    agent_attributes: tuple[AttributeRead, ...] | None = None
+    """What the decision read of the agent, as the DataPlatform says it: the attributes that a policy of the platform asks for."""
     attributes_left_out: tuple[str, ...] | None = None
     """Keys of attributes that were read, too, and are too long to be told here."""
     objects: tuple[ObjectRead, ...] | None = None
@@ -147,7 +153,7 @@ def granted(request: Request, verdict: Granted, directory: Directory, given: Giv
             user_proof=_PROOF,
             expires_at=lease.expires_at,
             profile=profile.name,
-            table_count=len(profile.tables),
+            table_count=len(verdict.tables),
             tables=given.tables,
             tables_left_out=given.left_out or None,
         ),
@@ -235,6 +241,8 @@ def _request(request: Request) -> dict[str, Any]:
         "requested_at": request.created_at,
         "platform": request.platform,
         "agent": str(request.agent),
+        "purpose": request.purpose,
+        "resources": None if request.resources is None else tuple(map(str, request.resources)),
         "user_issuer": request.user.issuer,
         "user_subject": request.user.subject,
     }

@@ -5,57 +5,21 @@ denial, because a denial of a live role ends it. An Agent may yet arrive, so a r
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 
-from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
+from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, plan
+from rolevend.policy.asking import Asking
 from rolevend.policy.decision import Denial, Reason, entitlement, switch
 from rolevend.policy.explanation import smallest_step
 from rolevend.policy.index import Index
-from rolevend.policy.requirement import Requirement, facts_of, meets
+from rolevend.policy.requirement import facts_of, meets
+from rolevend.vending.terms import Agent, PlatformTerms, asking_of, limits_of, permitting, refusal, terms_for
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    name: ObjectName
-    handle: AgentHandle
-    may_assert: bool
-    """Whether it may name the user without a token (`onBehalfOf.assertion: Trusted`)."""
-    users: tuple[Requirement, ...]
-    """What the attributes of a user must meet for the agent to act for them."""
-    longest_seconds: int
-    idle_seconds: int | None = None
-    """After how long without use its roles count as given back; None: as the platform says."""
-    version: Version | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AgentTerms:
-    """What a DataPlatform permits to agents of the namespaces that carry all of `labels`."""
-
-    labels: Mapping[str, str]
-    may_assert: bool
-    longest_seconds: int
-    limits: RoleLimits = field(default_factory=RoleLimits)
-
-
-@dataclass(frozen=True, slots=True)
-class PlatformTerms:
-    name: PlatformName
-    closed: str
-    """Why no new role is vended here, or empty. Live ones are still judged: what ends them must not wait."""
-    schemas_of: Mapping[str, frozenset[str]]
-    """Namespace -> the schemas whose policy it writes."""
-    agents: tuple[AgentTerms, ...]
-    leak: str = ""
-    """What canaries found to be shown, changed or kept against policy, or empty: no role is vended or lives on there."""
-    unattested: str = ""
-    """Why it is not known that promises hold there, or empty: no new role is vended. Live ones are still judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +61,8 @@ class Shapes:
         self._cluster = cluster
         self._known: dict[tuple[tuple[int, int], ...], Profile] = {}
 
-    def of(self, attributes: Attributes) -> Profile | Denial:
-        switches = switch(attributes, self.index)
+    def of(self, attributes: Attributes, asking: Asking | None = None) -> Profile | Denial:
+        switches = switch(attributes, self.index, asking)
         if isinstance(switches, Denial):
             return switches
         profile = self._known.get(switches.on)
@@ -150,9 +114,10 @@ class Directory:
         labels = self.namespaces.get(request.agent.namespace)
         if labels is None:
             return Undecided("NamespaceUnknown", f"the labels of namespace {request.agent.namespace} are not known yet")
-        refusal = _refusal(request, agent, terms, labels)
-        if refusal is not None:
-            return refusal
+        here = terms_for(terms, labels, agent)
+        refused = refusal(request, agent, terms, here)
+        if refused is not None:
+            return refused
         person = self.people.get(request.user) or Person(request.user, None, Attributes())
         if not all(meets(requirement, facts_of(person.attributes)) for requirement in agent.users):
             return Denied(
@@ -162,13 +127,19 @@ class Directory:
         if shapes is None:
             why = f"the tables of DataPlatform {request.platform} were not read yet"
             return Undecided("CatalogUnread", self.unsure.get(request.platform, why))
-        shape = shapes.of(person.attributes)
+        shape = shapes.of(person.attributes, asking_of(request, here))
         if isinstance(shape, Denial):
             known = request.user in self.people
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
             step = smallest_step(person.attributes, shapes.index) if shape.reason is Reason.NO_POLICY else ""
             return Denied(shape.reason, shape.message + (f"; the smallest step: {step}" if step else "") + hint)
-        return self._granted(request, agent, person, shape, _limits(agent, _permitting(terms, labels)))
+        return _beyond(request, shape) or self._granted(request, agent, person, shape, limits_of(agent, permitting(here)))
+
+    def asking(self, request: Request) -> Asking:
+        """What policies may match of the request, as far as it is known now."""
+        terms, agent = self.platforms.get(request.platform), self.agents.get(request.agent)
+        labels = self.namespaces.get(request.agent.namespace)
+        return asking_of(request, terms_for(terms, labels, agent) if terms and agent and labels is not None else [])
 
     def _granted(self, request: Request, agent: Agent, person: Person, profile: Profile, limits: RoleLimits) -> Granted:
         handle = person.handle or user_handle(self.handle_key, person.user)
@@ -183,42 +154,16 @@ class Directory:
             attributes=person.attributes.only(attribute_keys(profile)),
             expires_at=request.expires_at,
             limits=limits,
+            resources=None if request.resources is None else tuple(sorted(request.resources)),
         )
         return Granted(profile, lease, handle)
 
 
-def _refusal(request: Request, agent: Agent, terms: PlatformTerms, labels: Mapping[str, str]) -> Denied | None:
-    """What the platform team and the agent team say, whoever the user is."""
-    here = _selecting(terms, labels)
-    if not here:
-        return Denied(
-            "NotPermitted",
-            f"DataPlatform {terms.name} admits no agents of namespace {agent.name.namespace}; its spec.agents would have to select it",
-        )
-    permitting = _permitting(terms, labels)
-    if not (agent.may_assert and permitting):
-        return Denied("NotPermitted", f"DataPlatform {terms.name} wants a proof of the user: assertion Trusted is not in its spec.agents")
-    longest = min(agent.longest_seconds, max(each.longest_seconds for each in permitting))
-    if request.expiration_seconds > longest:
-        return Denied(
-            "ExpirationTooLong",
-            f"spec.expirationSeconds: {request.expiration_seconds} is longer than the {longest} that Agent {agent.name.name} "
-            f"and DataPlatform {terms.name} allow",
-        )
-    return None
-
-
-def _selecting(terms: PlatformTerms, labels: Mapping[str, str]) -> list[AgentTerms]:
-    return [each for each in terms.agents if all(labels.get(key) == value for key, value in each.labels.items())]
-
-
-def _permitting(terms: PlatformTerms, labels: Mapping[str, str]) -> list[AgentTerms]:
-    """The terms on which an agent of a namespace with these labels gets a role."""
-    return [each for each in _selecting(terms, labels) if each.may_assert]
-
-
-def _limits(agent: Agent, permitting: Sequence[AgentTerms]) -> RoleLimits:
-    """The most generous ones; but how long a role may be idle the agent may cut further."""
-    limits = RoleLimits.widest([each.limits for each in permitting])
-    idle = [seconds for seconds in (limits.idle_seconds, agent.idle_seconds) if seconds is not None]
-    return replace(limits, idle_seconds=min(idle, default=None))
+def _beyond(request: Request, profile: Profile) -> Denied | None:
+    """What is asked for and not granted. Whether there is such a table is not for the asker to learn here."""
+    granted = {table.table for table in profile.tables}
+    beyond = [str(table) for table in request.resources or () if table not in granted]
+    if not beyond:
+        return None
+    shown = ", ".join(beyond[:10]) + (", …" if len(beyond) > 10 else "")
+    return Denied("ResourceNotGranted", f"spec.resources: {shown} is not granted to this user through this agent, or is not there")

@@ -8,7 +8,6 @@ from rolevend.model import Attributes, Uid, Version
 from rolevend.plan import Cell, ColumnShape, Profile, TableShape
 from rolevend.policy.decision import covering
 from rolevend.policy.expression import Condition, render
-from rolevend.policy.index import Index
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Request
@@ -56,15 +55,15 @@ class TableGiven:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a profile gives, as far as there is room to tell."""
+    """What a role is given, as far as there is room to tell."""
 
     tables: tuple[TableGiven, ...]
     left_out: int
 
 
-def given(profile: Profile) -> Given:
-    told = _within(_MOST_TABLE_BYTES, profile.tables, _table)
-    return Given(told, len(profile.tables) - len(told))
+def given(tables: Sequence[TableShape]) -> Given:
+    told = _within(_MOST_TABLE_BYTES, tables, _table)
+    return Given(told, len(tables) - len(told))
 
 
 def tables_of(profile: Profile) -> tuple[TableGiven, ...]:
@@ -80,13 +79,15 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
     shapes = directory.shapes.get(request.platform)
     known = person.attributes if person else Attributes()
     asked = {requirement.key for requirement in agent.users} if agent else set()
+    of_agent: set[str] = set()
     read: list[Version | None] = [
         sources.platform if sources else None,
         agent.version if agent else None,
         person.version if person else None,
     ]
     if shapes is not None:
-        asked |= _keys(shapes.index)
+        asked |= {key for policy in shapes.index.policies for key in policy.reads}
+        of_agent |= {key for policy in shapes.index.policies for key in policy.agent_reads}
         if sources is not None:
             read += [sources.policies.get(policy.id) for _, policy in covering(known, shapes.index)]
             read += sources.bindings
@@ -95,17 +96,14 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
     told = _within(_MOST_ATTRIBUTE_BYTES, attributes, lambda each: each)
     return {
         "attributes": told,
+        "agent_attributes": tuple(AttributeRead(key, values) for key, values in directory.asking(request).agent_attributes.only(of_agent))
+        or None,
         "attributes_left_out": tuple(each.key for each in attributes[len(told) :]) or None,
         "objects": tuple(objects[:_MOST_OBJECTS]),
         "objects_left_out": max(0, len(objects) - _MOST_OBJECTS) or None,
         "policy_digest": sources.policy_digest if sources else None,
         "catalog_digest": (sources.catalog or None) if sources else None,
     }
-
-
-def _keys(index: Index) -> set[str]:
-    """The attributes that any policy of the index asks for."""
-    return {key for policy in index.policies for key in policy.reads}
 
 
 def _within(room: int, things: Sequence[T], tell: Callable[[T], Told]) -> tuple[Told, ...]:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rolevend.catalog import TableId
 from rolevend.model import ObjectName, PlatformName, Uid, User, UserHandle
-from rolevend.plan import Lease, Profile, attribute_keys, contains
+from rolevend.plan import Lease, Profile, TableShape, attribute_keys, contains
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,10 @@ class Request:
     platform: PlatformName
     created_at: datetime
     expiration_seconds: int
+    purpose: str | None = None
+    """What the agent says it is for."""
+    resources: tuple[TableId, ...] | None = None
+    """The only tables that are asked for; None: whatever is granted."""
     requested_by: str | None = None
     """Who created the object, where the cluster writes that down."""
 
@@ -52,6 +57,12 @@ class Granted:
     profile: Profile
     lease: Lease
     user_handle: UserHandle
+
+    @property
+    def tables(self) -> tuple[TableShape, ...]:
+        """What the role reads: those of the profile, as far as the lease is not narrowed."""
+        wanted = self.lease.resources
+        return self.profile.tables if wanted is None else tuple(each for each in self.profile.tables if each.table in wanted)
 
     def still_carries(self, other: "Granted") -> bool:
         """Whether a role that was vended as `other` may live on under this verdict: everything it reads is granted unchanged."""

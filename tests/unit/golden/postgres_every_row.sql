@@ -36,8 +36,8 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            t."active" AS "active",
            t."place" AS "place"
       FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.live());
+     WHERE (SELECT rolevend.reads('raw', 'customers'));
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_b3db70ffd828be57bff565ed632fee9a"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '33cb7eecea6ade9f0d340fb77c2c7cfdaacd696f93960dd3db6c6b7a2fe26756', ARRAY['rv_t_b3db70ffd828be57bff565ed632fee9a'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '9bb5774df027c3f34511f6e57687abd578ea8ea0348ccd0ef8593783f1a6c13d', ARRAY['rv_t_b3db70ffd828be57bff565ed632fee9a'], '{"customers": ["raw", "customers"]}');
 COMMIT;

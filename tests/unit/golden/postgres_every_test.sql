@@ -36,8 +36,8 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            t."active" AS "active",
            t."place" AS "place"
       FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.live());
+     WHERE (SELECT rolevend.reads('raw', 'customers'));
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_52231675c98426f12cb8095a5ab0a306"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'd1b4e46abdaee8090519cdf15fc3d1742b91211aaa85af30c0465eadaec3c0f3', ARRAY['rv_t_52231675c98426f12cb8095a5ab0a306'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'd6cae1a495b50d07dd3969e1fe7d8469fedf3a352f63a13278f8397a098c9510', ARRAY['rv_t_52231675c98426f12cb8095a5ab0a306'], '{"customers": ["raw", "customers"]}');
 COMMIT;

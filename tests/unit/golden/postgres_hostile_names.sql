@@ -28,8 +28,8 @@ CREATE VIEW "rv_p_3f9a1c"."it's; DROP TABLE x --" AS
     SELECT NULL::"Odd".""" type" AS "se""lect",
            '''; --'::text AS "☃"
       FROM "a ""schema"""."it's; DROP TABLE x --" AS t
-     WHERE (SELECT rolevend.live());
+     WHERE (SELECT rolevend.reads('a "schema"', 'it''s; DROP TABLE x --'));
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"it''s; DROP TABLE x --": "rv_t_43357c862f58fdaf6ecc8530bd6d8464"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'b02d8b3e250e164374ea22e066a2a290de91f8c7faf2d5dbbb684cba0e443406', ARRAY['rv_t_43357c862f58fdaf6ecc8530bd6d8464'],  E'{"it''s; DROP TABLE x --": ["a \\"schema\\"", "it''s; DROP TABLE x --"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '0da73b3642df6ddebf1e140727543d9ad5c2d557d2532fd22bf80212c4e416d9', ARRAY['rv_t_43357c862f58fdaf6ecc8530bd6d8464'],  E'{"it''s; DROP TABLE x --": ["a \\"schema\\"", "it''s; DROP TABLE x --"]}');
 COMMIT;

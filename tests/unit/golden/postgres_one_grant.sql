@@ -51,10 +51,10 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            'false'::boolean AS "active",
            NULL::public.geometry AS "place"
       FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.live());
+     WHERE (SELECT rolevend.reads('raw', 'customers'));
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '1ef1be58213abeb61f1de0e6b9964e4f530b9ec06674b708cb5c6e3d5a1cd005', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'b1e514af6bbc9c07221dbcfaf0a86cc6be58d7ba97cc93ec79e8093fc53e0757', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}');
 COMMIT;
 
 -- create the profile
@@ -75,8 +75,8 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            'false'::boolean AS "active",
            NULL::public.geometry AS "place"
       FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.live());
+     WHERE (SELECT rolevend.reads('raw', 'customers'));
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '1ef1be58213abeb61f1de0e6b9964e4f530b9ec06674b708cb5c6e3d5a1cd005', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'b1e514af6bbc9c07221dbcfaf0a86cc6be58d7ba97cc93ec79e8093fc53e0757', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}');
 COMMIT;

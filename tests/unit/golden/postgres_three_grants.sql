@@ -36,8 +36,8 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            t."active" AS "active",
            NULL::public.geometry AS "place"
       FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.live());
+     WHERE (SELECT rolevend.reads('raw', 'customers'));
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_b2af8a9532ad691c35a8ef8bd5363aa6"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'fea45cd11e47b629a11b100977574cbd78c2263a3744c03767cea8a00e325597', ARRAY['rv_t_b2af8a9532ad691c35a8ef8bd5363aa6'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '0a9b961bb2e77e7dcbe1d114a558e1a9fdbae28531fe38c0a92e30016a936dd5', ARRAY['rv_t_b2af8a9532ad691c35a8ef8bd5363aa6'], '{"customers": ["raw", "customers"]}');
 COMMIT;

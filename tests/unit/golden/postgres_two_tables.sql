@@ -49,13 +49,13 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            'false'::boolean AS "active",
            NULL::public.geometry AS "place"
       FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.live());
+     WHERE (SELECT rolevend.reads('raw', 'customers'));
 CREATE VIEW "rv_p_3f9a1c"."orders" AS
     SELECT t."id" AS "id",
            t."region" AS "region"
       FROM "raw"."orders" AS t
-     WHERE (SELECT rolevend.live());
+     WHERE (SELECT rolevend.reads('raw', 'orders'));
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440", "orders": "rv_t_5b43ea9c878889abb34a2d452404b502"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'd0437b354ca6a4d57f6f1a0033ec42229af6bf81933d384f9fc02a6074bd48bb', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440', 'rv_t_5b43ea9c878889abb34a2d452404b502'], '{"customers": ["raw", "customers"], "orders": ["raw", "orders"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '91df65ff3f2289a6e0db0bb9384cb5090cd6334eaf8835d091d7c35377cf11e1', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440', 'rv_t_5b43ea9c878889abb34a2d452404b502'], '{"customers": ["raw", "customers"], "orders": ["raw", "orders"]}');
 COMMIT;

@@ -31,6 +31,9 @@ class Past:
 
     who: Who
     attributes: Attributes
+    agent_attributes: Attributes
+    resources: tuple[str, ...] | None
+    """The only tables that were asked for; None: all of them."""
     tables: tuple[TableGiven, ...]
     cut: bool
     """The record had no room for every table."""
@@ -68,9 +71,13 @@ def backtest(paths: Sequence[Path], audit_files: Sequence[str], since: datetime 
     for past, told in sorted(asked.items(), key=lambda item: (item[0].who, item[1].last)):
         if past.who.platform not in missing:
             person = Person(past.who.user, None, past.attributes)
-            now = given(opened(directory, [person], [past.who.agent]), past.who)
-            recorded = {each.table for each in past.tables}
-            after = [each for each in now if not past.cut or each.table in recorded]
+            known = opened(directory, [person], [past.who.agent], [past.who.purpose], past.agent_attributes)
+            recorded = {each.table for each in past.tables} if past.cut else None
+            after = [
+                each
+                for each in given(known, past.who)
+                if (recorded is None or each.table in recorded) and (past.resources is None or each.table in past.resources)
+            ]
             found.outcomes += [Outcome(past.who, told.decisions, told.last, change) for change in compare(past.tables, after)]
     if any(past.cut for past in asked):
         found.notes.append("some records had no room for every table: of these only the tables that they name were compared")
@@ -108,11 +115,22 @@ def _asked(audit_files: Sequence[str], since: datetime | None) -> dict[Past, Tol
 def _past(told: dict[str, Any]) -> Past:
     namespace, _, name = told["agent"].partition("/")
     return Past(
-        Who(User(told["userIssuer"], told["userSubject"]), ObjectName(namespace, name), PlatformName(told["platform"])),
-        Attributes.of((each["key"], each["values"]) for each in told.get("attributes", ())),
+        Who(
+            User(told["userIssuer"], told["userSubject"]),
+            ObjectName(namespace, name),
+            PlatformName(told["platform"]),
+            told.get("purpose", ""),
+        ),
+        _attributes(told, "attributes"),
+        _attributes(told, "agentAttributes"),
+        tuple(told["resources"]) if "resources" in told else None,
         tuple(map(_table, told.get("tables", ()))),
         bool(told.get("tablesLeftOut")),
     )
+
+
+def _attributes(told: dict[str, Any], member: str) -> Attributes:
+    return Attributes.of((each["key"], each["values"]) for each in told.get(member, ()))
 
 
 def _table(told: dict[str, Any]) -> TableGiven:

@@ -24,7 +24,8 @@ async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> 
         if vended_role is not None:
             namespace, name = vended_role
             role = parse(VendedRole, await cluster.get(path_of(VendedRole), name, namespace), unknown="ignore")
-            who = Who(values.user(role.spec.user), values.agent_of(role), PlatformName(role.spec.platform_refs[0].name))
+            platform, seconds = PlatformName(role.spec.platform_refs[0].name), role.spec.expiration_seconds
+            who = Who(values.user(role.spec.user), values.agent_of(role), platform, role.spec.purpose or "", seconds)
         return Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items}))), who
     finally:
         await cluster.close()

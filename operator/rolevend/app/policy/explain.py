@@ -25,14 +25,14 @@ class Explained:
 
 def explained(folder: Folder, who: Who, catalogs: Catalogs) -> Explained:
     """InvalidInput where a catalog is missing, or an object that the answer depends on cannot be read."""
-    directory = opened(folder.picture(catalogs).directory, agents=[who.agent])
+    directory = opened(folder.picture(catalogs).directory, agents=[who.agent], purposes=[who.purpose])
     shapes = directory.shapes.get(who.platform)
     if shapes is None:
         raise InvalidInput("--catalog", f"what DataPlatform {who.platform} holds is not known: rolevend platform catalog writes it")
     person = directory.people.get(who.user)
     found = verdict(directory, who)
     refusal = found.message if isinstance(found, Undecided) or (isinstance(found, Denied) and found.reason == "UserNotCovered") else ""
-    return Explained(who, refusal, explain(person.attributes if person else Attributes(), shapes.index))
+    return Explained(who, refusal, explain(person.attributes if person else Attributes(), shapes.index, directory.asking(who.request)))
 
 
 def as_text(found: Explained) -> str:

@@ -1,6 +1,7 @@
 """What policies in files would give somebody, by the verdict that a vend would get.
 
-Whether a platform is reachable, and which agents it admits on what terms, is no question of policy: every agent counts as admitted.
+Whether a platform is reachable, and which agents it admits on what terms, is no question of policy: every agent counts as admitted, and may
+say any purpose. What the platform says of agents counts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,9 +10,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from rolevend.errors import InvalidInput
-from rolevend.model import AgentHandle, ObjectName, PlatformName, Uid, User
-from rolevend.vending.directory import Agent, AgentTerms, Directory, Person
+from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
+from rolevend.vending.directory import Directory, Person
 from rolevend.vending.evidence import TableGiven, tables_of
+from rolevend.vending.terms import Agent, AgentTerms
 from rolevend.vending.verdict import Granted, Request, Undecided, Verdict
 
 ANY_AGENT: Final = ObjectName("", "any agent")
@@ -27,16 +29,29 @@ class Who:
     user: User
     agent: ObjectName
     platform: PlatformName
+    purpose: str = ""
+    """What the agent says it is for; empty: nothing."""
+    seconds: int = _SECONDS
+    """For how long the role is asked."""
+
+    @property
+    def request(self) -> Request:
+        return Request(self.agent, _NOBODY, self.agent, self.user, self.platform, _EPOCH, self.seconds, self.purpose or None)
 
 
-def opened(directory: Directory, people: Iterable[Person] | None = None, agents: Iterable[ObjectName] = ()) -> Directory:
+def opened(
+    directory: Directory,
+    people: Iterable[Person] | None = None,
+    agents: Iterable[ObjectName] = (),
+    purposes: Iterable[str] = (),
+    agent_attributes: Attributes | None = None,
+) -> Directory:
     """The same for these people, where they are given, instead of those that it knows. Of `agents` those that it does not know may act
     for everybody."""
     unknown = {name: _admitted(Agent(name, AgentHandle("ANY"), True, (), 0)) for name in [ANY_AGENT, *agents]}
     known = {name: _admitted(agent) for name, agent in directory.agents.items()}
-    platforms = {
-        name: replace(terms, closed="", agents=(AgentTerms({}, True, _LONGEST_SECONDS),)) for name, terms in directory.platforms.items()
-    }
+    anybody = AgentTerms({}, True, _LONGEST_SECONDS, attributes=agent_attributes or Attributes(), purposes=frozenset(purposes))
+    platforms = {name: replace(terms, closed="", agents=(anybody, *terms.agents)) for name, terms in directory.platforms.items()}
     everybody = directory.people if people is None else {person.user: person for person in people}
     namespaces: dict[str, Mapping[str, str]] = {name.namespace: {} for name in unknown.keys() | known.keys()}
     return replace(
@@ -55,7 +70,7 @@ def agents_of(*directories: Directory) -> list[ObjectName]:
 
 
 def verdict(directory: Directory, who: Who) -> Verdict:
-    return directory.verdict(Request(who.agent, _NOBODY, who.agent, who.user, who.platform, _EPOCH, _SECONDS), begun=True)
+    return directory.verdict(who.request, begun=True)
 
 
 def given(directory: Directory, who: Who) -> tuple[TableGiven, ...]:

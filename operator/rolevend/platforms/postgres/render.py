@@ -163,12 +163,19 @@ def _of_table(column: str) -> sql.Composable:
 
 
 def _view(profile: ProfileName, table: TableShape) -> str:
-    """Plain, not security_barrier: row security below guards the rows, so the view may be flattened into the query. It tests
-    the lease once more, so that switching row security off does not open an expired one."""
+    """Plain, not security_barrier: row security below guards the rows, so the view may be flattened into the query. It tests the
+    lease once more, so that switching row security off does not open an expired one, and here alone whether the lease is narrowed to
+    other tables: nobody reads the table but through a view, and a test that names no column comes before any of the query's own."""
     columns = sql.SQL(",\n           ".join(_shown(column) for column in table.columns))
     return (
-        sql.SQL("CREATE VIEW {} AS\n    SELECT {}\n      FROM {} AS t\n     WHERE (SELECT rolevend.live());")
-        .format(sql.Identifier(profile, table.view), columns, sql.Identifier(table.table.schema, table.table.name))
+        sql.SQL("CREATE VIEW {} AS\n    SELECT {}\n      FROM {} AS t\n     WHERE (SELECT rolevend.reads({}, {}));")
+        .format(
+            sql.Identifier(profile, table.view),
+            columns,
+            sql.Identifier(table.table.schema, table.table.name),
+            sql.Literal(table.table.schema),
+            sql.Literal(table.table.name),
+        )
         .as_string()
     )
 

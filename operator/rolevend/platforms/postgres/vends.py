@@ -18,7 +18,7 @@ CHUNK = 60
 
 _ONE = """
 SELECT rolevend.vend(%(role)s, %(cluster)s, %(uid)s, %(profile)s, %(verifier)s, %(expires_at)s::timestamptz,
-                     %(agent)s, %(issuer)s, %(subject)s, %(attrs)s::jsonb, %(limits)s::jsonb)
+                     %(agent)s, %(issuer)s, %(subject)s, %(attrs)s::jsonb, %(limits)s::jsonb, %(resources)s::jsonb)
 """
 _MANY = "SELECT role, expires_at, failed, message FROM rolevend.vend_many(%(vends)s::jsonb)"
 
@@ -50,7 +50,7 @@ def _send(run: Run, attempt: str, sent: list[dict[str, Any]]) -> dict[Any, Vende
         return {}
     if len(sent) == 1:
         (one,) = sent
-        parameters = {**one, "attrs": json.dumps(one["attrs"]), "limits": json.dumps(one["limits"])}
+        parameters = {**one, "attrs": json.dumps(one["attrs"]), "limits": json.dumps(one["limits"]), "resources": _json(one["resources"])}
         expires_at: datetime = run(lambda connection: connection.execute(_ONE, parameters, prepare=True).fetchone())[0]
         return {one["role"]: Vended(one["role"], expires_at)}
     rows = run(lambda connection: connection.execute(_MANY, {"vends": json.dumps(sent)}, prepare=True).fetchall())
@@ -73,7 +73,21 @@ def _arguments(lease: Lease, credential: Credential, iterations: int) -> dict[st
         "subject": lease.user.subject,
         "attrs": {key: list(values) for key, values in lease.attributes},
         "limits": _limits(lease.limits),
+        "resources": _resources(lease),
     }
+
+
+def _resources(lease: Lease) -> dict[str, list[str]] | None:
+    """Schema -> tables. Nested, so that no separator has to be kept out of names."""
+    if lease.resources is None:
+        return None
+    return {
+        schema: [each.name for each in lease.resources if each.schema == schema] for schema in {each.schema for each in lease.resources}
+    }
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else json.dumps(value)
 
 
 def _limits(limits: RoleLimits) -> dict[str, int]:
@@ -98,7 +112,8 @@ def _unsendable(lease: Lease, credential: Credential) -> InvalidInput | None:
     """Texts that PostgreSQL has no place for: found here, so that they spoil nobody else's vend."""
     if lease.role != credential.role:
         return InvalidInput("credential", f"is for {credential.role}, and the lease for {lease.role}")
-    texts = [lease.user.issuer, lease.user.subject, *(text for key, values in lease.attributes for text in (key, *values))]
+    named = [text for table in lease.resources or () for text in (table.schema, table.name)]
+    texts = [*named, lease.user.issuer, lease.user.subject, *(text for key, values in lease.attributes for text in (key, *values))]
     if any("\0" in text or any("\ud800" <= character <= "\udfff" for character in text) for text in texts):
         return InvalidInput("attributes", f"{lease.role}: NUL and lone surrogates are no text")
     return None

@@ -1,16 +1,19 @@
 """What a role reads: exactly the rows and cells that its profile and its lease say, whatever somebody does beside it."""
 
 import hashlib
+from dataclasses import replace
 from datetime import date
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
 
+from rolevend.catalog import TableId
 from rolevend.errors import PlatformUnavailable
 from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT
 from rolevend.platforms.postgres.attest.canaries import Canaries
 from rolevend.platforms.postgres.attest.check import Check
-from rolevend.platforms.postgres.attest.ground import WITHHELD
+from rolevend.platforms.postgres.attest.ground import GUARDED, WITHHELD
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
 _MOST_DATABASES = 16
@@ -36,6 +39,32 @@ def _two_users(canaries: Canaries) -> str:
 def _no_attribute(canaries: Canaries) -> str:
     session = canaries.log_in(canaries.vend(canaries.lease(canaries.profiles.shared, "NOBODY")))
     return _none(session.rows(sql.SQL("SELECT * FROM people")))
+
+
+_OF_ANOTHER_TABLE: tuple[LiteralString, ...] = (
+    "SELECT * FROM people",
+    "SELECT count(*) FROM people",
+    "SELECT 1 / (id - id) FROM people",
+    "SELECT id FROM people WHERE 1 / id > 5",
+    "SELECT g.id FROM guarded AS g LEFT JOIN people AS p ON 1 / (p.id - g.id) > 5",
+    "SELECT g.id FROM guarded AS g FULL JOIN people AS p USING (id)",
+    "SELECT id FROM guarded AS g WHERE EXISTS (SELECT FROM people AS p WHERE 1 / (p.id - g.id) > 5)",
+    "SELECT (SELECT max(1 / id) FROM people)",
+    "WITH p AS MATERIALIZED (SELECT 1 / id FROM people) SELECT count(*) FROM p",
+    "EXPLAIN (ANALYZE) SELECT 1 / id FROM people",
+)
+"""Each would be a division by zero on a row that the user may see, or show it."""
+
+
+def _other_table(canaries: Canaries) -> str:
+    """Of the same profile, which another role of the user reads."""
+    lease = canaries.lease(canaries.profiles.shared, "NARA", regions=[canaries.region("eu")])
+    session = canaries.log_in(canaries.vend(replace(lease, resources=(TableId(canaries.ground.schema, GUARDED),))))
+    found = session.rows(sql.SQL("SELECT id FROM guarded ORDER BY id"))
+    if found != [(0,), (1,)]:
+        return f"the table that it is narrowed to shows {len(found)} rows, and may show 2"
+    tried = (refused(session, sql.SQL(statement), (INSUFFICIENT_PRIVILEGE,)) for statement in _OF_ANOTHER_TABLE)
+    return next((seen for seen in tried if seen), "")
 
 
 def _hostile_attributes(canaries: Canaries) -> str:
@@ -224,6 +253,7 @@ CHECKS = (
     Check("two users behind one agent read each their own", _two_users),
     Check("read nothing without the attribute", _no_attribute),
     Check("attribute values are never SQL", _hostile_attributes),
+    Check("read a table that the lease is not narrowed to", _other_table),
     Check("ambiguous dates equal none, whatever the session sets", _ambiguous_dates),
     Check("a cell is shown only where a grant of its row shows it", _cells),
     Check("mask Hash", _hash),

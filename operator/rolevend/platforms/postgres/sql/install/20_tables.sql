@@ -66,9 +66,11 @@ CREATE TABLE IF NOT EXISTS rolevend.lease (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 
 -- limits: what the role may use at most, see rolevend.vend(). active_at: when its agent was last seen at work, see rolevend.curb().
+-- resources: {schema: [table, ...]}, the only tables of the profile that the role reads; NULL for all of them.
 ALTER TABLE rolevend.lease
     ADD COLUMN IF NOT EXISTS limits jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS active_at timestamptz NOT NULL DEFAULT clock_timestamp();
+    ADD COLUMN IF NOT EXISTS active_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ADD COLUMN IF NOT EXISTS resources jsonb;
 
 CREATE INDEX IF NOT EXISTS lease_expiry ON rolevend.lease (expires_at) WHERE dropped_at IS NULL;
 

@@ -21,6 +21,24 @@ BEGIN
 END
 $$;
 
+-- As rolevend.live(), and the lease is not narrowed to other tables. An error as well, so that an empty answer is none of this.
+-- By name and not by oid: a table that is made anew under its name was asked for by that name.
+CREATE OR REPLACE FUNCTION rolevend.reads(p_schema text, p_table text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM FROM rolevend.lease
+      WHERE role = session_user AND revoked_at IS NULL AND expires_at > clock_timestamp()
+        AND (resources IS NULL OR jsonb_exists(resources -> p_schema, p_table));
+    IF NOT FOUND AND rolevend.live() THEN   -- where it does not live, the error says that
+        RAISE insufficient_privilege USING
+            MESSAGE = format('the lease of %s is narrowed to other tables than %I.%I', session_user, p_schema, p_table),
+            HINT = 'Request a new lease with this table among its resources.';
+    END IF;
+    RETURN true;
+END
+$$;
+
 -- The values of one attribute of the lease, or NULL where it has none: "= ANY (NULL)" shows no row, and neither does its NOT.
 -- With a type every value must be a plain literal of it, whatever the session's DateStyle and TimeZone say, or the answer is
 -- NULL: a value that cannot be compared with the column switches the whole condition off.

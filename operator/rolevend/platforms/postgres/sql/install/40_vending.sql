@@ -5,15 +5,17 @@ SET LOCAL ROLE rv_owner;
 
 -- Of an earlier version.
 DROP FUNCTION IF EXISTS rolevend.vend(text, text, text, text, text, timestamptz, text, text, text, jsonb);
+DROP FUNCTION IF EXISTS rolevend.vend(text, text, text, text, text, timestamptz, text, text, text, jsonb, jsonb);
 
 -- One role: a login with a password that is already hashed, a member of one profile that was built, and a lease.
 -- Again with the same uid it is the same role with the new password, the old expiry and the old limits. Answers when the role
 -- expires. p_limits may hold: connections, temp_file_kb (of each session), transaction_seconds, idle_transaction_seconds, and
 -- idle_seconds, after which the role counts as given back. The two times of a transaction are also settings of the role, so that
--- an honest agent is told by its own session; whoever sets them anew is stopped by rolevend.curb().
+-- an honest agent is told by its own session; whoever sets them anew is stopped by rolevend.curb(). p_resources narrows the role to
+-- these tables of the profile, {schema: [table, ...]}, see rolevend.reads().
 CREATE OR REPLACE FUNCTION rolevend.vend(
     p_role text, p_cluster text, p_uid text, p_profile text, p_verifier text, p_expires_at timestamptz,
-    p_agent text, p_issuer text, p_subject text, p_attrs jsonb, p_limits jsonb DEFAULT '{}'
+    p_agent text, p_issuer text, p_subject text, p_attrs jsonb, p_limits jsonb DEFAULT '{}', p_resources jsonb DEFAULT NULL
 ) RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -49,6 +51,12 @@ BEGIN
         RAISE EXCEPTION 'the limits are not an object of whole numbers that we know' USING ERRCODE = '22023';
     END IF;
 
+    -- JSON's null would be neither "all of them" nor a list.
+    IF p_resources IS NOT NULL AND (jsonb_typeof(p_resources) = 'object'
+        AND NOT EXISTS (SELECT FROM jsonb_each(p_resources) AS r WHERE jsonb_typeof(r.value) <> 'array')) IS NOT TRUE THEN
+        RAISE EXCEPTION 'the resources are not an object of lists' USING ERRCODE = '22023';
+    END IF;
+
     SELECT cluster_id, drift INTO whose, closed_why FROM rolevend.profile WHERE profile = p_profile;
     IF whose <> p_cluster THEN
         RAISE EXCEPTION 'profile % is another cluster''s', p_profile USING ERRCODE = 'RV002';
@@ -58,8 +66,8 @@ BEGIN
     END IF;
 
     -- The lease comes first: the same vend elsewhere, or a close, waits here. The foreign key is the list of what may be vended.
-    INSERT INTO rolevend.lease (role, cluster_id, uid, profile, agent, issuer, subject, attrs, expires_at, limits)
-    VALUES (p_role, p_cluster, p_uid, p_profile, p_agent, p_issuer, p_subject, p_attrs, p_expires_at, p_limits)
+    INSERT INTO rolevend.lease (role, cluster_id, uid, profile, agent, issuer, subject, attrs, expires_at, limits, resources)
+    VALUES (p_role, p_cluster, p_uid, p_profile, p_agent, p_issuer, p_subject, p_attrs, p_expires_at, p_limits, p_resources)
     ON CONFLICT (role) DO NOTHING;
 
     IF NOT FOUND THEN
@@ -70,8 +78,8 @@ BEGIN
         IF l.revoked_at IS NOT NULL OR l.expires_at <= clock_timestamp() THEN
             RAISE EXCEPTION '% is closed', p_role USING ERRCODE = 'RV001';
         END IF;
-        IF (l.profile, l.attrs) IS DISTINCT FROM (p_profile::name, p_attrs) THEN
-            RAISE EXCEPTION '% was vended with another profile or other attributes', p_role USING ERRCODE = 'RV002';
+        IF (l.profile, l.attrs, l.resources) IS DISTINCT FROM (p_profile::name, p_attrs, p_resources) THEN
+            RAISE EXCEPTION '% was vended with another profile, other attributes or other resources', p_role USING ERRCODE = 'RV002';
         END IF;
         IF NOT EXISTS (SELECT FROM pg_roles WHERE oid = l.role_oid AND rolname = p_role) THEN
             RAISE EXCEPTION '% was vended, and then dropped by hand', p_role USING ERRCODE = 'RV002';
@@ -133,7 +141,8 @@ BEGIN
         BEGIN
             expires_at := rolevend.vend(
                 v ->> 'role', v ->> 'cluster', v ->> 'uid', v ->> 'profile', v ->> 'verifier', (v ->> 'expires_at')::timestamptz,
-                v ->> 'agent', v ->> 'issuer', v ->> 'subject', v -> 'attrs', v -> 'limits');
+                v ->> 'agent', v ->> 'issuer', v ->> 'subject', v -> 'attrs', v -> 'limits',
+                nullif(v -> 'resources', 'null'));
         EXCEPTION WHEN OTHERS THEN
             failed := SQLSTATE;
             message := SQLERRM;

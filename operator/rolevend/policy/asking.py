@@ -1,0 +1,37 @@
+"""Who asks, for whom and for what: what policies may match beside the user's attributes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rolevend.model import Attributes, ObjectName, PlatformName, User
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is None is not known: a condition that reads it cannot be answered, and grants nothing."""
+
+    user: User | None = None
+    agent: ObjectName | None = None
+    agent_attributes: Attributes = field(default_factory=Attributes)
+    """What the platform team says of the agent."""
+    platform: PlatformName | None = None
+    purpose: str | None = None
+    """What the agent says it asks for."""
+    expiration_seconds: int | None = None
+
+    def variables(self, attributes: Attributes) -> dict[str, dict[str, Any]]:
+        """For conditions. `attributes` are the user's."""
+        user, agent = self.user, self.agent
+        return {
+            "user": _known(issuer=user and user.issuer, subject=user and user.subject, attributes=_listed(attributes)),
+            "agent": _known(namespace=agent and agent.namespace, name=agent and agent.name, attributes=_listed(self.agent_attributes)),
+            "request": _known(platform=self.platform, purpose=self.purpose, expirationSeconds=self.expiration_seconds),
+        }
+
+
+def _known(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _listed(attributes: Attributes) -> dict[str, list[str]]:
+    return {key: list(given) for key, given in attributes}

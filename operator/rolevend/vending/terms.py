@@ -1,0 +1,103 @@
+"""The agent that asks, and the terms on which a platform lets agents in. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Version
+from rolevend.plan import RoleLimits
+from rolevend.policy.asking import Asking
+from rolevend.policy.requirement import Requirement
+from rolevend.vending.verdict import Denied, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    name: ObjectName
+    handle: AgentHandle
+    may_assert: bool
+    """Whether it may name the user without a token (`onBehalfOf.assertion: Trusted`)."""
+    users: tuple[Requirement, ...]
+    """What the attributes of a user must meet for the agent to act for them."""
+    longest_seconds: int
+    idle_seconds: int | None = None
+    """After how long without use its roles count as given back; None: as the platform says."""
+    version: Version | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTerms:
+    """What a DataPlatform says of agents of the namespaces that carry all of `labels`, and permits to them."""
+
+    labels: Mapping[str, str]
+    may_assert: bool
+    longest_seconds: int
+    limits: RoleLimits = field(default_factory=RoleLimits)
+    names: frozenset[str] | None = None
+    """The only agents that are meant; None: all of them."""
+    attributes: Attributes = field(default_factory=Attributes)
+    """What policies may match of these agents."""
+    purposes: frozenset[str] = frozenset()
+    """What they may say that they ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformTerms:
+    name: PlatformName
+    closed: str
+    """Why no new role is vended here, or empty. Live ones are still judged: what ends them must not wait."""
+    schemas_of: Mapping[str, frozenset[str]]
+    """Namespace -> the schemas whose policy it writes."""
+    agents: tuple[AgentTerms, ...]
+    leak: str = ""
+    """What canaries found to be shown, changed or kept against policy, or empty: no role is vended or lives on there."""
+    unattested: str = ""
+    """Why it is not known that promises hold there, or empty: no new role is vended. Live ones are still judged."""
+
+
+def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> Denied | None:
+    """Where the platform team or the agent team does not allow it, whoever the user is."""
+    if not here:
+        whom = (
+            f"no agents of namespace {agent.name.namespace}" if not any(each.names for each in terms.agents) else f"no agent {agent.name}"
+        )
+        return Denied("NotPermitted", f"DataPlatform {terms.name} admits {whom}; its spec.agents would have to select it")
+    permitted = permitting(here)
+    if not (agent.may_assert and permitted):
+        return Denied("NotPermitted", f"DataPlatform {terms.name} wants a proof of the user: assertion Trusted is not in its spec.agents")
+    longest = min(agent.longest_seconds, max(each.longest_seconds for each in permitted))
+    if request.expiration_seconds > longest:
+        return Denied(
+            "ExpirationTooLong",
+            f"spec.expirationSeconds: {request.expiration_seconds} is longer than the {longest} that Agent {agent.name.name} "
+            f"and DataPlatform {terms.name} allow",
+        )
+    if request.purpose is not None and not any(request.purpose in each.purposes for each in permitted):
+        why = f"DataPlatform {terms.name} does not let Agent {agent.name.name} say {request.purpose}; see the purposes in its spec.agents"
+        return Denied("NotPermitted", f"spec.purpose: {why}")
+    return None
+
+
+def asking_of(request: Request, here: Sequence[AgentTerms]) -> Asking:
+    """`here` are the terms of the platform that are about the agent: what it says of agents holds also where it permits nothing."""
+    known = Attributes.of(item for each in here for item in each.attributes)
+    return Asking(request.user, request.agent, known, request.platform, request.purpose, request.expiration_seconds)
+
+
+def terms_for(platform: PlatformTerms, labels: Mapping[str, str], agent: Agent) -> list[AgentTerms]:
+    return [
+        each
+        for each in platform.agents
+        if all(labels.get(key) == value for key, value in each.labels.items()) and (each.names is None or agent.name.name in each.names)
+    ]
+
+
+def permitting(here: Sequence[AgentTerms]) -> list[AgentTerms]:
+    """The terms on which the agent gets a role."""
+    return [each for each in here if each.may_assert]
+
+
+def limits_of(agent: Agent, permitted: Sequence[AgentTerms]) -> RoleLimits:
+    """The most generous ones; but how long a role may be idle the agent may cut further."""
+    limits = RoleLimits.widest([each.limits for each in permitted])
+    idle = [seconds for seconds in (limits.idle_seconds, agent.idle_seconds) if seconds is not None]
+    return replace(limits, idle_seconds=min(idle, default=None))

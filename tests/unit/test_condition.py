@@ -1,0 +1,186 @@
+"""Conditions in CEL: what is admitted, what is refused with a way out, and that nothing but `true` grants."""
+
+import time
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolevend.errors import InvalidInput
+from rolevend.model import Attributes, ObjectName, PlatformName, User
+from rolevend.policy.asking import Asking
+from rolevend.policy.condition import MAXIMUM_LENGTH, Answers, admit
+
+ANNA = Attributes.of({"department": ["claims", "motor"], "home office": ["yes"], "level": ["3"]}.items())
+ASKING = Asking(
+    user=User("https://idp.example.org", "anna"),
+    agent=ObjectName("agents", "finbot"),
+    agent_attributes=Attributes.of({"trust": ["high"]}.items()),
+    platform=PlatformName("warehouse"),
+    purpose="fraud-review",
+    expiration_seconds=900,
+)
+FIELD = "spec.users.matchConditions[c].expression"
+
+
+def unmet(text: str, asking: Asking = ASKING, attributes: Attributes = ANNA) -> str:
+    return Answers(attributes, asking).unmet(admit("c", text, FIELD))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "request.purpose in ['fraud-review', 'reporting']",
+        "request.purpose == 'fraud-review' && request.platform == \"warehouse\"",
+        "request.expirationSeconds <= 900",
+        "'claims' in user.attributes.department",
+        "'yes' in user.attributes['home office']",
+        "user.attributes.department.exists(one, one.startsWith('mo'))",
+        "user.attributes.department.exists(one, one in agent.attributes.trust) || true",
+        "user.attributes.department.filter(one, one != 'motor').size() == 1",
+        "size(user.attributes.department) == 2",
+        "!has(user.attributes.suspended)",
+        "has(request.purpose) ? request.purpose.endsWith('review') : false",
+        "user.issuer == 'https://idp.example.org' && user.subject == 'anna'",
+        "agent.namespace == 'agents' && agent.name == 'finbot' && 'high' in agent.attributes.trust",
+        "user.subject != 'it is // no comment (nor user.nope)'",
+        "\n  true\n",
+    ],
+)
+def test_what_holds_is_met(text: str):
+    assert unmet(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("request.purpose == 'reporting'", "does not hold"),
+        ("'x' in user.attributes.suspended", "reads suspended, which is not known"),
+        ("user.attributes.suspended.all(one, one == 'x')", "reads suspended, which is not known"),
+        ("!('x' in agent.attributes.risk)", "reads risk, which is not known"),
+        ("user.subject < 3", "cannot be answered"),
+        ("user.attributes.level == 3", "does not hold"),
+        ("request.expirationSeconds", "answers something else"),
+        ("user.subject", "answers something else"),
+        ("user.attributes.department", "answers something else"),
+        ("[true]", "answers something else"),
+        ("1", "answers something else"),
+        ("'true'", "answers something else"),
+    ],
+)
+def test_whatever_is_not_true_is_unmet_and_no_value_is_told(text: str, why: str):
+    told = unmet(text)
+
+    assert why in told
+    assert not any(value in told for value in ("anna", "claims", "fraud-review", "high"))
+
+
+@pytest.mark.parametrize("text", ["request.purpose != 'x'", "!(request.purpose in ['x'])", "request.purpose.size() >= 0"])
+def test_a_purpose_that_was_not_said_is_no_purpose_that_differs(text: str):
+    assert unmet(text, Asking()) == "reads purpose, which is not known"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Other names, and ways round the names
+        "user",
+        "user.password == 'x'",
+        "user.attributes == user.attributes",
+        "size(user.attributes) > 0",
+        "'x' in user.attributes",
+        "user.attributes.exists(one, one == 'x')",
+        "user.attributes[user.subject] == ['x']",
+        "user.attributes['depart' + 'ment'] == ['x']",
+        "user['attributes']['department'] == ['x']",
+        "[user].exists(one, one.attributes.department == ['x'])",
+        "[user.subject].exists(user, user.attributes.department == ['x'])",
+        "request.user.subject == 'anna'",
+        "context.x == 1",
+        "department == 'x'",
+        "null == null",
+        "{'a': 1}.size() == 1",
+        # Functions that cost, or answer another thing each time
+        "user.subject.matches('(a*)*b')",
+        "timestamp('2024-01-01T00:00:00Z') < now()",
+        "type(user.subject) == string",
+        "dyn(user.subject) == 'x'",
+        "cel.bind(x, 1, true)",
+        "size",
+        "user.subject.size",
+        # Loops
+        "user.attributes.a.all(x, user.attributes.b.all(y, x == y))",
+        "user.attributes.a.all(x, true) && user.attributes.b.all(y, true)",
+        "user.attributes.a.all(x, x in user.attributes.b && x in user.attributes.c)",
+        "user.attributes.a.all(user, true)",
+        "user.attributes.a.all(i, v, true) && i == 1 && v == 1",
+        "user.attributes.a.all()",
+        "user.attributes.a.all(",
+        # Texts and signs that could be read in two ways
+        r"user.subject == 'a\'b'",
+        "user.subject == '''x'''",
+        'user.subject == """x"""',
+        "user.subject == r'x'",
+        "user.subject == b'x'",
+        "user.subject == 'a' 'b'",
+        'user.subject == "it\'s"',
+        "true // nothing",
+        "true /* nothing */",
+        "true; false",
+        "true and false",
+        "1 + 1 == 2",
+        "user.subject == 'x",
+        "user . attributes . * == 1",
+        "user.attributes.",
+        "user.",
+        "user.attributes['a'",
+        ".user.subject == 'x'",
+        "request.expirationSeconds == 9999999999999999999",
+        "request.expirationSeconds == 0x10",
+        "user\u00a0.subject == 'x'",
+        "(" * 33 + "true" + ")" * 33,
+        "(" * 500 + "true" + ")" * 500,
+        "true" + " " * MAXIMUM_LENGTH,
+        "true ||",
+        "()",
+        "true true",
+        "",
+    ],
+)
+def test_what_is_not_of_the_language_is_refused_where_it_stands(text: str):
+    with pytest.raises(InvalidInput) as refused:
+        admit("c", text, FIELD)
+    assert refused.value.field == FIELD
+    assert refused.value.message.startswith("line ")
+    assert "; " in refused.value.message
+
+
+def test_the_attributes_that_it_names_are_known_beforehand():
+    condition = admit(
+        "c", "'a' in user.attributes.department && 'yes' in user.attributes['home office'] || 'b' in agent.attributes.trust", FIELD
+    )
+
+    assert condition.reads == {"department", "home office"}
+    assert condition.agent_reads == {"trust"}
+
+
+def test_equal_texts_are_equal_conditions():
+    assert admit("c", "true", FIELD) == admit("c", "true", FIELD) != admit("c", "false", FIELD)
+
+
+def test_the_longest_loop_over_the_longest_lists_ends_soon():
+    values = [f"{'x' * 250}{number:06}" for number in range(256)]
+    crowded = Attributes.of({"a": values, "b": [f"{value[:-6]}-{value[-6:]}"[:256] for value in values]}.items())
+    text = "user.attributes.a.all(x, !(x in user.attributes.b)" + " && x.contains('xy') == false" * 33 + ")"
+    begun = time.process_time()
+
+    assert len(text) > MAXIMUM_LENGTH * 0.9
+    assert unmet(text, attributes=crowded) in ("", "does not hold")
+    assert time.process_time() - begun < 1
+
+
+@given(st.text(alphabet="user.atribes[]()'\"&|!=<>?:,in12 ", max_size=60))
+def test_any_text_is_refused_or_answered(text: str):
+    with suppress(InvalidInput):
+        unmet(text)
