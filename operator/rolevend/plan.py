@@ -7,50 +7,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from itertools import count
-from typing import Any, Final, NamedTuple
+from itertools import chain, count
+from typing import Any, Final
 
-from rolevend.catalog import Family, Table, TableId
+from rolevend.catalog import TableId
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.policy.decision import Entitlement
 from rolevend.policy.expression import Condition as Condition
-from rolevend.policy.expression import render
-from rolevend.policy.index import Grant
-from rolevend.policy.mask import Mask, Nullify, rank
+from rolevend.policy.lowering import Cell as Cell
+from rolevend.policy.lowering import ColumnShape as ColumnShape
+from rolevend.policy.lowering import TableShape as TableShape
+from rolevend.policy.lowering import lowered
 
 MAXIMUM_NAME_BYTES: Final = 63
-_EVERY_ROW: Final = ""
-"""The text of a condition without a predicate; no predicate renders to it."""
-_FORM_VERSION: Final = "rolevend profile 1"
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What a column shows in rows for which one of `conditions` holds; without conditions in every row that is left."""
-
-    conditions: tuple[Condition, ...]
-    mask: Mask
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnShape:
-    """The first of `cells` that applies decides (the weakest mask comes first); where none applies the cell is NULL."""
-
-    name: str
-    family: Family
-    native_type: str
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TableShape:
-    """A row is visible if one of `rows` holds. Never empty; a condition without a predicate shows every row."""
-
-    table: TableId
-    view: str
-    """The name under which the agent finds it, unique in the profile."""
-    rows: tuple[Condition, ...]
-    columns: tuple[ColumnShape, ...]
+_FORM_VERSION: Final = "rolevend profile 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +79,9 @@ class Lease:
 
 
 def plan(entitlement: Entitlement, cluster: ClusterId) -> Profile:
-    """The shape of `entitlement`: policies' names are gone, equal filters and masks are one, and what is left is in one order.
-
-    A row is visible if one grant shows it. A cell shows the weakest mask among the grants that show the row and include the
-    column (equal rank: the grant of the policy whose id is smallest), and NULL where there is none.
-    """
-    views = view_names(each.table.id for each in entitlement.tables)
-    tables = tuple(_lowered(entitlement, views))
+    """The shape of `entitlement`: names of policies and guardrails are gone, equal filters and masks are one, and what is left is in
+    one order."""
+    tables = tuple(lowered(entitlement, view_names(each.table.id for each in entitlement.tables)))
     return Profile(_profile_name(tables, cluster), tables)
 
 
@@ -127,13 +93,14 @@ def attribute_keys(profile: Profile) -> tuple[str, ...]:
 
 def contains(new: Profile, old: Profile) -> bool:
     """Whether everything of `old` is in `new`, unchanged: each table's rows and the name it is found under, and each column with
-    its type and masks. `new` may have more tables and more columns."""
+    its type and masks. `new` may have more tables and more columns, and fewer restrictions."""
     shapes = {shape.table: shape for shape in new.tables}
     return all(shape.table in shapes and _carries(shapes[shape.table], shape) for shape in old.tables)
 
 
 def _carries(new: TableShape, old: TableShape) -> bool:
-    return new.rows == old.rows and new.view == old.view and set(old.columns) <= set(new.columns)
+    rows = new.rows == old.rows and set(new.restrictions) <= set(old.restrictions)
+    return rows and new.view == old.view and set(old.columns) <= set(new.columns)
 
 
 def view_names(tables: Iterable[TableId]) -> Mapping[TableId, str]:
@@ -159,83 +126,9 @@ def _hashed_names(table: TableId, wish: str) -> Iterator[str]:
         yield wish.encode()[: MAXIMUM_NAME_BYTES - 9].decode(errors="ignore") + "_" + digest
 
 
-@dataclass(frozen=True, slots=True)
-class _Granted:
-    """One grant, and the text of its condition. Within a table equal texts are equal conditions: both are bound to it."""
-
-    grant: Grant
-    text: str
-
-
-def _lowered(entitlement: Entitlement, views: Mapping[TableId, str]) -> Iterator[TableShape]:
-    texts: dict[int, str] = {}  # grants of many tables share their condition
-
-    def text(condition: Condition) -> str:
-        if id(condition) not in texts:
-            texts[id(condition)] = _EVERY_ROW if condition.predicate is None else render(condition.predicate)
-        return texts[id(condition)]
-
-    for each in entitlement.tables:
-        granted = [_Granted(grant, text(grant.condition)) for grant in each.grants]
-        yield _table_shape(each.table, views[each.table.id], granted)
-
-
-def _table_shape(table: Table, view: str, granted: Sequence[_Granted]) -> TableShape:
-    # Sorting by text forgets the order of the policies, so that it does not tell one shape from another.
-    conditions = {each.text: each.grant.condition for each in granted}
-    shown = [_EVERY_ROW] if _EVERY_ROW in conditions else sorted(conditions)
-    masks_of = [dict(each.grant.masks) for each in granted]
-    cells: dict[tuple[Mask | None, ...], tuple[Cell, ...]] = {}
-    columns = []
-    for column in table.columns:
-        masks = tuple(mask_of.get(column.name) for mask_of in masks_of)
-        if masks not in cells:
-            offers = [
-                _Offer(rank(mask), each.grant.policy, each.text, mask)
-                for each, mask in zip(granted, masks, strict=True)
-                if mask is not None
-            ]
-            cells[masks] = _cells(offers, conditions, frozenset(shown))
-        if cells[masks]:
-            columns.append(ColumnShape(column.name, column.family, column.native_type, cells[masks]))
-    return TableShape(table.id, view, tuple(conditions[text] for text in shown), tuple(columns))
-
-
-class _Offer(NamedTuple):
-    """What one grant would show of a column, in rows of the condition with this text; the smallest offer that holds decides."""
-
-    rank: int
-    policy: ObjectName
-    condition: str
-    mask: Mask
-
-
-def _cells(offers: Iterable[_Offer], conditions: Mapping[str, Condition], rows: frozenset[str]) -> tuple[Cell, ...]:
-    """The cells of a column, or () where nothing is offered: the column is not granted."""
-    groups: list[tuple[Mask, list[str]]] = []
-    seen: set[str] = set()
-    for offer in sorted(offers, key=lambda offer: offer[:2]):
-        if offer.condition in seen or _EVERY_ROW in seen:
-            continue  # a weaker mask holds wherever this offer would
-        seen.add(offer.condition)
-        if groups and groups[-1][0] == offer.mask:
-            groups[-1][1].append(offer.condition)
-        else:
-            groups.append((offer.mask, [offer.condition]))
-    if not groups:
-        return ()
-    if groups[-1][0] == Nullify():  # what nothing shows is NULL anyway
-        seen.difference_update(groups.pop()[1])
-    if not groups:
-        return (Cell((), Nullify()),)
-    cells = [Cell(tuple(conditions[text] for text in sorted(texts)), mask) for mask, texts in groups]
-    if _EVERY_ROW in seen or seen >= rows:  # every row that is left belongs to the last cell
-        cells[-1] = Cell((), cells[-1].mask)
-    return tuple(cells)
-
-
 def _conditions(table: TableShape) -> Iterator[Condition]:
     yield from table.rows
+    yield from chain.from_iterable(table.restrictions)
     for column in table.columns:
         for cell in column.cells:
             yield from cell.conditions

@@ -17,10 +17,10 @@ from rolevend.plan import Lease, Profile, attribute_keys, plan
 from rolevend.platforms.base import Ending, EndReason
 from rolevend.policy.decision import Denial, decide
 from rolevend.policy.index import compile_policies
-from rolevend.policy.statement import Policy
+from rolevend.policy.statement import Guardrail, Policy
 from tests.conformance.bench import CLUSTER, PostgresBench, lease, vend
 from tests.support.oracle import expected, shown, visible
-from tests.support.policies import EVERY_FAMILY, policies, rows, users
+from tests.support.policies import EVERY_FAMILY, guardrails, policies, rows, users
 
 RANDOM = settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], database=None
@@ -38,12 +38,12 @@ def claims(installed_bench: PostgresBench) -> Iterator[Table]:
 
 
 @RANDOM
-@given(policies=policies(), rows=rows(), user=users())
-def test_the_platform_shows_what_the_policies_say(bench: PostgresBench, claims: Table, policies, rows, user):
+@given(policies=policies(), rows=rows(), user=users(), guardrails=guardrails())
+def test_the_platform_shows_what_policies_and_guardrails_say(bench: PostgresBench, claims: Table, policies, rows, user, guardrails):
     assert claims == EVERY_FAMILY
     fill(bench, rows)
-    wanted = expected(policies, claims, user, rows)
-    answer = read(bench, claims, policies, user)
+    wanted = expected(policies, claims, user, rows, guardrails)
+    answer = read(bench, claims, policies, user, guardrails)
     if answer is None:
         assert all(row is None for row in wanted)
         return
@@ -57,10 +57,18 @@ def test_the_platform_shows_what_the_policies_say(bench: PostgresBench, claims: 
 
 
 @RANDOM
-@given(policies=policies(), rows=rows(), user=users(), lost=st.sets(st.sampled_from(["countries", "levels", "born", "flags"])))
-def test_a_lease_without_an_attribute_closes_the_conditions_that_need_it(bench: PostgresBench, claims: Table, policies, rows, user, lost):
+@given(
+    policies=policies(),
+    guardrails=guardrails(),
+    rows=rows(),
+    user=users(),
+    lost=st.sets(st.sampled_from(["countries", "levels", "born", "flags"])),
+)
+def test_a_lease_without_an_attribute_closes_the_conditions_that_need_it(
+    bench: PostgresBench, claims: Table, policies, guardrails, rows, user, lost
+):
     """Which the vend refuses to make, and the platform closes all the same."""
-    decision = decide(user, compile_policies(Catalog.of([claims]), policies))
+    decision = decide(user, compile_policies(Catalog.of([claims]), policies, guardrails))
     if isinstance(decision, Denial):
         return
     fill(bench, rows)
@@ -76,9 +84,11 @@ def test_a_lease_without_an_attribute_closes_the_conditions_that_need_it(bench: 
     )
 
 
-def read(bench: PostgresBench, table: Table, given: Sequence[Policy], user: Attributes) -> tuple[list[str], list[tuple[Any, ...]]] | None:
+def read(
+    bench: PostgresBench, table: Table, given: Sequence[Policy], user: Attributes, guardrails: Sequence[Guardrail]
+) -> tuple[list[str], list[tuple[Any, ...]]] | None:
     """(columns, rows) as an agent of this user sees them through a vended role; None where the decision is a denial."""
-    decision = decide(user, compile_policies(Catalog.of([table]), given))
+    decision = decide(user, compile_policies(Catalog.of([table]), given, guardrails))
     if isinstance(decision, Denial):
         return None
     return read_as(bench, plan(decision, CLUSTER), user)

@@ -68,6 +68,14 @@ _SPECS: Final[Mapping[str, Body]] = {
             },
         ],
     },
+    "Guardrail": {
+        "platformRefs": _PLATFORM,
+        "users": {"matchAttributes": [{"key": "employment", "operator": "In", "values": ["contractor"]}]},
+        "tables": {"matchNames": [{"schema": "claims", "name": "*"}]},
+        "deny": {"type": "Columns", "columns": {"matchNames": ["iban"]}},
+        "rowRestriction": "country IN (user_attr('countries'))",
+        "maskFloors": [{"name": "ids", "columns": _TAGGED, "type": "Hash"}],
+    },
     "TagBinding": {
         "platformRefs": _PLATFORM,
         "tables": [{"schema": "claims", "name": "*", "tags": [{"key": "domain", "value": "claims"}]}],
@@ -89,7 +97,7 @@ _SPECS: Final[Mapping[str, Body]] = {
 }
 
 KINDS: Final = tuple(_SPECS)
-CLUSTER_KINDS: Final = frozenset({"DataPlatform", "UserAttributes"})
+CLUSTER_KINDS: Final = frozenset({"DataPlatform", "Guardrail", "UserAttributes"})
 
 
 class _Missing:
@@ -219,6 +227,10 @@ SPOILED: Final = (
     Spoiled("Agent", "spec.onBehalfOf.assertion", MISSING),
     Spoiled("TagBinding", "spec", {"platformRefs": _PLATFORM}),
     Spoiled("TagBinding", "spec.tables[0].tags", []),
+    *(Spoiled("Guardrail", f"spec.{name}", MISSING) for name in ("platformRefs", "tables")),
+    Spoiled("Guardrail", "spec", {"platformRefs": _PLATFORM, "tables": {"matchNames": [{"schema": "claims", "name": "*"}]}}),
+    Spoiled("Guardrail", "spec.users", {}, "spec.users.matchAttributes"),
+    Spoiled("Guardrail", "spec.tables", {}),
     Spoiled("DataPlatform", "spec.credentials", MISSING),
     Spoiled("DataPlatform", "spec.postgres", MISSING, "spec"),
     Spoiled("DataPlatform", "spec.agents[0].assertions", []),
@@ -256,6 +268,8 @@ SPOILED: Final = (
         )
         for step in ("0", "0.000", "-1", "1e3", "01", ".5", "1.", "", "1" * 16, 100)
     ),
+    Spoiled("Guardrail", "spec.deny.columns", MISSING),
+    Spoiled("Guardrail", "spec.deny.type", "Tables", "spec.deny.columns"),
     # Lists
     Spoiled("VendedRole", "spec.platformRefs", []),
     Spoiled("VendedRole", "spec.platformRefs", [{"name": "warehouse"}, {"name": "crm"}]),
@@ -274,6 +288,7 @@ SPOILED: Final = (
     # Texts
     *(Spoiled("AccessPolicy", "spec.rowFilter", text) for text in ("", "a = 1\x00", "a = '\u202e'", "x" * 2049)),
     *(Spoiled("AccessPolicy", "spec.masks[3].constant.value", text) for text in ("\x00", "\u202e", "x" * 257)),
+    Spoiled("Guardrail", "spec.rowRestriction", ""),
     # Members that nobody knows
     Spoiled("VendedRole", "spec.reason", "reporting"),
     Spoiled("AccessPolicy", "spec.masks[0].typ", "Hash"),

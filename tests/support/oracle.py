@@ -32,7 +32,7 @@ from rolevend.policy.expression import (
 )
 from rolevend.policy.literal import value_fits
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries, rank
-from rolevend.policy.statement import MaskRule, Policy, Requirement
+from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
 
 Row = Mapping[str, object]
 """Column name -> value: str, int, Decimal, float, bool, date, datetime (aware for TIMESTAMP_TZ), UUID, or None."""
@@ -118,8 +118,43 @@ def _compare(left, operator: Operator, right) -> bool:
             assert_never(operator)
 
 
-def expected(policies: Iterable[Policy], table: Table, user: Attributes, rows: Sequence[Row]) -> list[Masked | None]:
-    """What `user` must see of each row: None for a row that must stay hidden. Columns that no grant includes do not appear."""
+def expected(
+    policies: Iterable[Policy], table: Table, user: Attributes, rows: Sequence[Row], guardrails: Iterable[Guardrail] = ()
+) -> list[Masked | None]:
+    """What `user` must see of each row: None for a row that must stay hidden. Columns that no grant includes, or that a guardrail
+    denies, do not appear."""
+    here = [each for each in sorted(guardrails, key=lambda each: each.name) if _concerns(each, user) and _about(each.tables, table)]
+    if any(each.denies_tables or not _has_attributes(each.row_restriction, table, user) for each in here):
+        return [None] * len(rows)
+    restrictions = [each.row_restriction for each in here if each.row_restriction is not None]
+    floors = {column.name: _floor(here, column) for column in table.columns if not _is_denied(here, column)}
+    seen: list[Masked | None] = []
+    for row, masks in zip(rows, granted_by(policies, table, user, rows), strict=True):
+        kept = masks is not None and all(truth(each, row, user, _families(table)) is True for each in restrictions)
+        left = {name: _no_weaker(floors[name], mask) for name, mask in masks.items() if name in floors} if masks and kept else {}
+        seen.append(left or None)
+    return seen
+
+
+def _is_denied(guardrails: Iterable[Guardrail], column: Column) -> bool:
+    return any(each.denied_columns is not None and _includes(each.denied_columns, column) for each in guardrails)
+
+
+def _floor(guardrails: Iterable[Guardrail], column: Column) -> Mask:
+    each_ones = [(each, _strictest([rule for rule in each.mask_floors if _includes(rule.columns, column)], column)) for each in guardrails]
+    return _strictest([MaskRule(each.name, ColumnSelector(), mask) for each, mask in each_ones], column)
+
+
+def _no_weaker(floor: Mask, mask: Mask) -> Mask:
+    return floor if rank(floor) >= rank(mask) else mask
+
+
+def _concerns(guardrail: Guardrail, user: Attributes) -> bool:
+    return all(not user.values(each.key) or set(user.values(each.key)) & each.values for each in guardrail.users)
+
+
+def granted_by(policies: Iterable[Policy], table: Table, user: Attributes, rows: Sequence[Row]) -> list[Masked | None]:
+    """What the policies alone show of each row."""
     runs = [(policy, run) for policy in policies if (run := alone(policy, table, user, rows)) is not None]
     granted = sorted({name for policy, _ in runs for name in _masks(policy, table)})
     combined: list[Masked | None] = []
@@ -136,7 +171,7 @@ def expected(policies: Iterable[Policy], table: Table, user: Attributes, rows: S
 def alone(policy: Policy, table: Table, user: Attributes, rows: Sequence[Row]) -> list[Masked | None] | None:
     """What this one policy shows; None where it grants the user nothing of the table."""
     masks = _masks(policy, table)
-    if not masks or not _covers(policy, user) or not _selects(policy, table) or not _has_attributes(policy, table, user):
+    if not masks or not _covers(policy, user) or not _selects(policy, table) or not _has_attributes(policy.row_filter, table, user):
         return None
     row_filter = policy.row_filter
     return [masks if row_filter is None or truth(row_filter, row, user, _families(table)) is True else None for row in rows]
@@ -148,7 +183,7 @@ def shown(shape: TableShape | None, user: Attributes, rows: Sequence[Row]) -> li
         return [None] * len(rows)
     return [
         {column.name: _first(column.cells, row, user) for column in shape.columns}
-        if any(_holds(condition, row, user) for condition in shape.rows)
+        if all(any(_holds(condition, row, user) for condition in each) for each in (shape.rows, *shape.restrictions))
         else None
         for row in rows
     ]
@@ -227,19 +262,16 @@ def _covers(policy: Policy, user: Attributes) -> bool:
 
 
 def _selects(policy: Policy, table: Table) -> bool:
-    wanted = policy.tables
+    return not table.obstacle and table.id.schema in policy.schemas and _about(policy.tables, table)
+
+
+def _about(wanted: TableSelector, table: Table) -> bool:
     named = any(fnmatchcase(table.id.schema, each.schema) and fnmatchcase(table.id.name, each.name) for each in wanted.names)
-    return (
-        not table.obstacle
-        and table.id.schema in policy.schemas
-        and bool(wanted.names or wanted.tags)
-        and (named or not wanted.names)
-        and _tagged(table.tags, wanted.tags)
-    )
+    return bool(wanted.names or wanted.tags) and (named or not wanted.names) and _tagged(table.tags, wanted.tags)
 
 
-def _has_attributes(policy: Policy, table: Table, user: Attributes) -> bool:
-    tests = [] if policy.row_filter is None else [atom for atom in atoms(policy.row_filter) if isinstance(atom, AttributeMembership)]
+def _has_attributes(condition: Predicate | None, table: Table, user: Attributes) -> bool:
+    tests = [] if condition is None else [atom for atom in atoms(condition) if isinstance(atom, AttributeMembership)]
     families = _families(table)
     return all(
         user.values(test.attribute) and all(value_fits(value, families(test.column.name)) for value in user.values(test.attribute))

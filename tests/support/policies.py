@@ -23,7 +23,7 @@ from rolevend.policy.expression import (
     Range,
 )
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
-from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
+from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
 
 NATIVE = {
     Family.TEXT: "text",
@@ -75,6 +75,12 @@ def policy(name: str = "analysts", **changes: object) -> Policy:
         "row_filter": None,
     }
     return Policy(**(fields | changes))
+
+
+def guardrail(name: str = "limits", **changes: object) -> Guardrail:
+    """About every table, for everybody; it takes nothing away before something is added."""
+    fields: dict[str, object] = {"name": name, "users": (), "tables": TableSelector(names=(TableId("*", "*"),))}
+    return Guardrail(**(fields | changes))
 
 
 def masked(mask: Mask, *columns: str, name: str = "rule") -> MaskRule:
@@ -191,6 +197,26 @@ def policies(of: Table = EVERY_FAMILY, most: int = 4) -> st.SearchStrategy[list[
 
     some_filters = st.lists(predicates(of), min_size=2, max_size=4)
     return st.one_of(some_filters, some_filters, some_filters.map(lambda each: [None, *each])).flatmap(built)
+
+
+def guardrails(of: Table = EVERY_FAMILY, most: int = 3) -> st.SearchStrategy[list[Guardrail]]:
+    """None to `most`, of which few deny the whole table; some concern people by an attribute that not everybody has."""
+    some_columns = st.lists(st.sampled_from([each.name for each in of.columns]), min_size=1, max_size=3).map(
+        lambda each: ColumnSelector(names=tuple(each))
+    )
+    floors = st.lists(st.builds(MaskRule, st.sampled_from("ab"), some_columns, st.sampled_from(MASKS)), max_size=2)
+    whom = st.sampled_from([(), (), *(((Requirement("countries", frozenset({each})),)) for each in ("DE", "AT"))])
+    one = st.builds(
+        guardrail,
+        name=st.sampled_from([f"g{number}" for number in range(9)]),
+        users=whom,
+        tables=st.sampled_from([*[TableSelector(names=(TableId("*", "*"),))] * 4, TableSelector(names=(TableId("hr", "*"),))]),
+        denies_tables=st.sampled_from([False] * 9 + [True]),
+        denied_columns=st.one_of(st.none(), some_columns),
+        row_restriction=st.one_of(st.none(), predicates(of)),
+        mask_floors=floors.map(tuple),
+    )
+    return st.lists(one, max_size=most, unique_by=lambda each: each.name)
 
 
 def catalog(*tables: Table) -> Catalog:

@@ -15,6 +15,7 @@ from rolevend.model import Attributes, ObjectName, RoleName, Uid, Version
 from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape
 from rolevend.platforms.base import EndReason
 from rolevend.policy.expression import Condition
+from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Hash, Partial
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement
@@ -22,12 +23,12 @@ from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.record import Record
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End, Event, as_json, denied, dropped, granted, orphan_dropped
-from rolevend.vending.directory import Directory, Sources
+from rolevend.vending.directory import Directory, Shapes, Sources
 from rolevend.vending.evidence import given
 from rolevend.vending.verdict import Granted
 from tests.support import painted, registered
-from tests.support.policies import policy
-from tests.support.registered import AGENT, ANNA, MINE, NOW, PERSON, REQUEST, WAREHOUSE, shapes
+from tests.support.policies import catalog, guardrail, policy
+from tests.support.registered import AGENT, ANNA, CLUSTER, MINE, NOW, PERSON, REQUEST, TABLES, WAREHOUSE, shapes
 
 OTHERS = policy("others", users=(Requirement("department", frozenset({"hr"})),), row_filter=parse("country = user_attr('office')"))
 UID = Uid("00000000-0000-4000-8000-000000000001")
@@ -132,10 +133,28 @@ def test_a_grant_tells_each_table_with_its_row_filter_and_its_masks():
     assert body["tables"][0] == {
         "table": "claims.payments",
         "rows": ["\"country\" IN (user_attr('countries'))"],
+        "restrictions": [],
         "clear": ["id", "country"],
         "masked": [],
     }
     assert "tablesLeftOut" not in body
+
+
+def test_a_grant_tells_the_guardrails_that_concerned_the_user_and_what_they_restrict():
+    contractors, others = (
+        guardrail(name, users=(Requirement("department", frozenset({whose})),), row_restriction=parse(f"country = '{name}'"))
+        for name, whose in (("a", "claims"), ("b", "hr"))
+    )
+    index = compile_policies(catalog(*TABLES), [MINE], [contractors, others])
+    known = {each: version("Guardrail", each, 4) for each in ("a", "b")}
+    changes = {"shapes": {WAREHOUSE: Shapes(index, CLUSTER)}, "sources": {WAREHOUSE: replace(SOURCES, guardrails=known)}}
+
+    body = as_json(grant(directory(**changes)).body)
+
+    assert {"kind": "Guardrail", "name": "a", "uid": "uid of a", "generation": 4} in body["objects"]
+    assert "uid of b" not in str(body["objects"])
+    assert body["tables"][0]["restrictions"] == ["\"country\" = 'a'"]
+    assert body["policyDigest"] != as_json(grant().body)["policyDigest"]
 
 
 def test_cells_of_several_policies_are_told_in_their_order():

@@ -1,5 +1,7 @@
 """What somebody gains and loses, where one answer of policy takes the place of another."""
 
+from dataclasses import replace
+
 import pytest
 
 from rolevend.vending.difference import Change, Direction, What, compare
@@ -38,6 +40,23 @@ def test_no_row_filter_is_every_row_and_one_more_is_more_rows(before, after, dir
 
     assert (change.direction, change.what) == (direction, What.ROWS)
     assert ("every row" in (change.before, change.after)) == (() in (before, after))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "direction"),
+    [
+        ((("a",), ()), (("a",), ("p",)), Direction.LOSES),
+        ((("a",), ("p", "q")), (("a",), ("q",)), Direction.GAINS),
+        ((("a",), ("p",)), (("a",), ("q",)), Direction.CHANGES),
+        ((("a",), ()), (("a", "b"), ("p",)), Direction.CHANGES),
+        ((("a", "b"), ()), (("a",), ("p",)), Direction.LOSES),
+    ],
+)
+def test_a_restriction_more_is_fewer_rows(before, after, direction):
+    (change,) = compare(*([replace(given(rows), restrictions=restrictions)] for rows, restrictions in (before, after)))
+
+    assert (change.direction, change.what) == (direction, What.ROWS)
+    assert all(f"({each})" in change.after for each in after[1])
 
 
 @pytest.mark.parametrize(

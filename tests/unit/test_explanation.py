@@ -8,19 +8,20 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 
-from rolevend.catalog import Catalog
+from rolevend.catalog import Catalog, Family
 from rolevend.cli import cli
 from rolevend.model import Attributes
 from rolevend.policy.decision import Denial, Reason, decide
-from rolevend.policy.explanation import explain, smallest_step
+from rolevend.policy.explanation import GuardrailExplained, explain, smallest_step
 from rolevend.policy.index import compile_policies
+from rolevend.policy.mask import Hash
 from rolevend.policy.predicate import parse
-from rolevend.policy.statement import Requirement
+from rolevend.policy.statement import ColumnSelector, Requirement
 from rolevend.resources.catalog_file import catalog_text
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import valid
 from tests.support.painted import paint, verdict
-from tests.support.policies import EVERY_FAMILY, column, policies, policy, table, users
+from tests.support.policies import EVERY_FAMILY, catalog, column, guardrail, masked, policies, policy, table, user, users
 
 PEOPLE = table("claims.people", column("country"), column("ssn"))
 
@@ -111,3 +112,25 @@ def test_it_is_asked_of_files_before_anything_is_vended(tmp_path: Path, output: 
     else:
         assert "any agent on warehouse: 2 tables" in answer.stdout
     assert CliRunner().invoke(cli, ["explain", "--catalog", str(held)]).exit_code == 2
+
+
+def test_what_guardrails_take_away_is_told_of_those_that_concern_the_user():
+    people = table("claims.people", column("id", Family.INTEGER), column("ssn"), column("note"))
+    one = guardrail(
+        "a",
+        row_restriction=parse("id > 0"),
+        denied_columns=ColumnSelector(names=("note",)),
+        mask_floors=(masked(Hash(), "ssn"),),
+    )
+    other = guardrail("b", users=asks(department="hr"), denies_tables=True)
+
+    found = explain(user(), compile_policies(catalog(people), [policy()], [one, other]))
+    closed = explain(user(), compile_policies(catalog(people), [policy()], [guardrail("c", denies_tables=True)]))
+
+    assert found.guardrails == (
+        GuardrailExplained(
+            "a", ("claims.people.note: not there", 'claims.people: only rows where "id" > 0', "claims.people.ssn: at least Hash")
+        ),
+    )
+    assert closed.denial is not None
+    assert closed.missing == closed.denial.message == "guardrails deny every table that policies grant the user here: c"

@@ -1,39 +1,42 @@
 """The rule, end to end: random policies on random rows, decided, planned, read as a driver reads, held against the oracle."""
 
+from collections.abc import Sequence
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rolevend.catalog import Family
 from rolevend.model import Attributes, ClusterId, ObjectName
 from rolevend.plan import Profile, TableShape, plan
 from rolevend.policy.decision import Denial, decide
 from rolevend.policy.index import compile_policies
-from rolevend.policy.mask import Clear, Hash, Nullify, Partial, rank
+from rolevend.policy.mask import Clear, Hash, Nullify, Partial, carries, rank
 from rolevend.policy.predicate import parse
-from rolevend.policy.statement import Policy
+from rolevend.policy.statement import ColumnSelector, Guardrail, Policy
 from tests.support import oracle
-from tests.support.policies import EVERY_FAMILY, catalog, masked, policies, policy, rows, user, users
+from tests.support.policies import EVERY_FAMILY, MASKS, catalog, guardrail, guardrails, masked, policies, policy, rows, user, users
 
 CLUSTER = ClusterId("5d4c9f0e-8d0c-4a44-9d7b-2d8f3a1c6b5e")
 EMPTY_ROW = dict.fromkeys(column.name for column in EVERY_FAMILY.columns)
 CASES = settings(max_examples=200, deadline=None)
 
 
-def profile_of(given_policies: list[Policy], somebody: Attributes) -> Profile | None:
-    decision = decide(somebody, compile_policies(catalog(), given_policies))
+def profile_of(given_policies: list[Policy], somebody: Attributes, given_guardrails: Sequence[Guardrail] = ()) -> Profile | None:
+    decision = decide(somebody, compile_policies(catalog(), given_policies, given_guardrails))
     return None if isinstance(decision, Denial) else plan(decision, CLUSTER)
 
 
-def shape_of(given_policies: list[Policy], somebody: Attributes) -> TableShape | None:
-    profile = profile_of(given_policies, somebody)
+def shape_of(given_policies: list[Policy], somebody: Attributes, given_guardrails: Sequence[Guardrail] = ()) -> TableShape | None:
+    profile = profile_of(given_policies, somebody, given_guardrails)
     return None if profile is None else profile.tables[0]
 
 
 @CASES
-@given(policies(), users(), rows())
-def test_no_cell_leaks_and_no_cell_is_masked_more_than_its_grants_say(given_policies, somebody, some_rows):
-    shown = oracle.shown(shape_of(given_policies, somebody), somebody, some_rows)
+@given(policies(), users(), rows(), guardrails())
+def test_no_cell_leaks_and_no_cell_is_masked_more_than_grants_and_guardrails_say(given_policies, somebody, some_rows, some_guardrails):
+    shown = oracle.shown(shape_of(given_policies, somebody, some_guardrails), somebody, some_rows)
 
-    assert shown == oracle.expected(given_policies, EVERY_FAMILY, somebody, some_rows)
+    assert shown == oracle.expected(given_policies, EVERY_FAMILY, somebody, some_rows, some_guardrails)
 
 
 @CASES
@@ -63,12 +66,42 @@ def test_one_policy_more_never_hides_a_row_or_strengthens_a_mask(given_policies,
 
 
 @CASES
-@given(policies(), users(), st.randoms(use_true_random=False))
-def test_the_order_in_which_policies_arrive_changes_nothing(given_policies, somebody, random):
-    shuffled = random.sample(given_policies, len(given_policies))
+@given(policies(), users(), rows(), guardrails(most=4), st.data())
+def test_one_guardrail_more_never_shows_a_row_or_a_column_or_weakens_a_mask(given_policies, somebody, some_rows, some_guardrails, draw):
+    fewer = draw.draw(st.lists(st.sampled_from(some_guardrails), unique_by=lambda each: each.name)) if some_guardrails else []
+    before = oracle.shown(shape_of(given_policies, somebody, fewer), somebody, some_rows)
+    after = oracle.shown(shape_of(given_policies, somebody, some_guardrails), somebody, some_rows)
 
-    assert compile_policies(catalog(), shuffled) == compile_policies(catalog(), given_policies)
-    assert profile_of(shuffled, somebody) == profile_of(given_policies, somebody)
+    for old, new in zip(before, after, strict=True):
+        assert new is None or old is not None
+        for name, mask in (new or {}).items():
+            assert rank(mask) >= rank(old[name])
+
+
+@CASES
+@given(policies(), users(), rows(), guardrails(), st.sampled_from([*MASKS, None]))
+def test_a_guardrail_wins_over_whatever_policies_grant(given_policies, somebody, some_rows, others, mask):
+    """`others` may take away more; nothing of what this one says is lost to them."""
+    restriction = parse("integer >= 0")
+    floor = masked(mask or Clear(), "text")
+    guard = guardrail("mine", denied_columns=ColumnSelector(names=("uuid",)), row_restriction=restriction, mask_floors=(floor,))
+
+    shown = oracle.shown(shape_of(given_policies, somebody, [*others, guard]), somebody, some_rows)
+
+    weakest = floor.mask if carries(floor.mask, Family.TEXT) else Nullify()
+    for row, cells in zip(some_rows, shown, strict=True):
+        assert cells is None or (row["integer"] is not None and row["integer"] >= 0)
+        assert "uuid" not in (cells or {})
+        assert rank((cells or {}).get("text", Nullify())) >= rank(weakest)
+
+
+@CASES
+@given(policies(), users(), guardrails(), st.randoms(use_true_random=False))
+def test_the_order_in_which_policies_and_guardrails_arrive_changes_nothing(given_policies, somebody, some_guardrails, random):
+    shuffled, mixed = (random.sample(each, len(each)) for each in (given_policies, some_guardrails))
+
+    assert compile_policies(catalog(), shuffled, mixed) == compile_policies(catalog(), given_policies, some_guardrails)
+    assert profile_of(shuffled, somebody, mixed) == profile_of(given_policies, somebody, some_guardrails)
 
 
 def test_the_obvious_union_would_show_finance_people_outside_the_eu_in_clear():

@@ -1,4 +1,5 @@
-"""A TagBinding that cannot be read may hide a mask: its platforms decide nothing until it can be, and no other platform minds."""
+"""A TagBinding or a Guardrail that cannot be read may hide a mask: its platforms decide nothing until it can be, and no other platform
+minds."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -96,6 +97,22 @@ class TestATagBindingThatCannotBeRead:
         other = raw_binding(("spec.platformRefs", [{"name": "crm"}]), ("spec.colums", []))
 
         assert isinstance(await decided_of(other), Granted)
+
+
+class TestAGuardrailThatCannotBeRead:
+    @pytest.mark.parametrize(
+        ("path", "value"), [("spec.denny", {}), ("spec.tables", {}), ("spec", None), ("spec.platformRefs", "warehouse")]
+    )
+    async def test_is_found_among_the_objects_of_the_watch_and_opens_nothing(self, path: str, value: object):
+        decided = await decided_of(raw("Guardrail", "limits", "", (path, value)))
+
+        assert isinstance(decided, Undecided)
+        assert decided.message.startswith("Guardrail limits cannot be read: spec")
+
+    async def test_that_names_other_platforms_only_is_not_in_the_way_of_this_one(self):
+        elsewhere = raw("Guardrail", "limits", "", ("spec.platformRefs", [{"name": "crm"}]), ("spec.tables", {}))
+
+        assert isinstance(await decided_of(elsewhere), Granted)
 
 
 class ApiServer:

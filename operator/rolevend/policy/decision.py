@@ -1,13 +1,15 @@
 """What one user may read, now: pure, deterministic, and closed wherever something is not known."""
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rolevend.catalog import Table
+from rolevend.catalog import Table, TableId
 from rolevend.model import Attributes, ObjectName
 from rolevend.policy.asking import Asking
 from rolevend.policy.condition import Answers
+from rolevend.policy.fitting import Demand
+from rolevend.policy.guarding import CompiledGuardrail, Restraint, concerns
 from rolevend.policy.index import CompiledPolicy, Grant, GrantSet, Index, Tie
 from rolevend.policy.literal import EXPECTED, value_fits
 from rolevend.policy.requirement import Facts, facts_of, meets
@@ -26,6 +28,8 @@ class Reason(enum.StrEnum):
     """A policy covers the user, but not through an agent with these attributes."""
     NO_TABLE = "NoTable"
     """Policies cover the user, but none of them grants a table."""
+    GUARDRAIL = "GuardrailDenies"
+    """Policies grant the user tables, and guardrails deny all of them."""
 
 
 _SMALLEST_STEP_FIRST = (Reason.CONDITION_UNMET, Reason.ATTRIBUTE_MISSING, Reason.ATTRIBUTE_UNFIT, Reason.AGENT_NOT_COVERED)
@@ -46,6 +50,8 @@ class TableEntitlement:
     table: Table
     grants: tuple[Grant, ...]
     """By policy, smallest id first; never empty."""
+    restraints: tuple[Restraint, ...] = ()
+    """By guardrail, smallest name first. None of them denies the table, and together they leave a column of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +59,17 @@ class Switches:
     """Which grants of an index are on for a user."""
 
     on: tuple[tuple[int, int], ...]
-    """The places, in the index, of the policies and of their grant sets. Within one index they determine what may be read: a
-    cheap key under which to keep what is made of it."""
+    """The places, in the index, of the policies and of their grant sets."""
+    restrained: tuple[tuple[int, int, bool], ...] = ()
+    """The places of the guardrails that concern the user and of their restraint sets; True: it denies its tables, since the user lacks
+    an attribute."""
     withheld: tuple[Withheld, ...] = ()
     """What the user would have, too, with other attributes."""
+
+    @property
+    def key(self) -> Hashable:
+        """Within one index it determines what may be read: a cheap key under which to keep what is made of it."""
+        return self.on, self.restrained
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,8 @@ class Entitlement:
     """By table id; never empty."""
     withheld: tuple[Withheld, ...] = ()
     """What the user would have, too, with other attributes."""
+    denied: tuple[tuple[TableId, tuple[str, ...]], ...] = ()
+    """Tables that policies grant the user and that are not there, and the guardrails that deny them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +92,9 @@ class Denial:
 
 
 def decide(user: Attributes, index: Index, asking: Asking | None = None) -> Entitlement | Denial:
-    """The union of what the policies that cover `user` grant; a policy that requires nothing of its users covers nobody.
-    Without `asking` nothing is known of the agent and of the request.
+    """The union of what the policies that cover `user` grant, less what the guardrails that concern `user` take away; a policy that
+    requires nothing of its users covers nobody, and a guardrail that requires nothing of them concerns everybody. Without `asking`
+    nothing is known of the agent and of the request.
 
     A grant is on only if the user has every attribute that its row filter reads, with values that the filtered column can
     hold. Otherwise the whole grant is off: `NOT (region IN (user_attr('region')))` would be every row.
@@ -109,7 +125,7 @@ def switch(user: Attributes, index: Index, asking: Asking | None = None) -> Swit
                 switched_on.append((place, number))
     if not switched_on:
         return _denial([policy for _, policy in covers], withheld, index)
-    return Switches(tuple(switched_on), tuple(withheld))
+    return Switches(tuple(switched_on), _restrained(values, index), tuple(withheld))
 
 
 def covering(user: Attributes, index: Index) -> list[tuple[int, CompiledPolicy]]:
@@ -119,9 +135,27 @@ def covering(user: Attributes, index: Index) -> list[tuple[int, CompiledPolicy]]
     return [(place, policy) for place, policy in enumerate(index.policies) if _covers(policy, values)]
 
 
-def entitlement(switches: Switches, index: Index) -> Entitlement:
-    """The second half: the tables of the grants that are on. `index` is the one that was switched."""
-    return Entitlement(_tables(index, switches.on), switches.withheld)
+def concerning(user: Attributes, index: Index) -> list[tuple[int, CompiledGuardrail]]:
+    """The guardrails that concern `user`, each with its place in the index, whether they take anything away or not."""
+    values = facts_of(user)
+    return [(place, guardrail) for place, guardrail in enumerate(index.guardrails) if concerns(guardrail, values)]
+
+
+def entitlement(switches: Switches, index: Index) -> Entitlement | Denial:
+    """The second half: the tables of the grants that are on, less what guardrails take away. `index` is the one that was switched."""
+    restraints = _restraints(index, switches.restrained)
+    tables = []
+    denied = []
+    for place, grants in sorted(_grants(index, switches.on).items()):
+        table, restraining = index.tables[place], tuple(restraints.get(place, ()))
+        by = _denying(grants, restraining)
+        if by:
+            denied.append((table.id, by))
+        else:
+            tables.append(TableEntitlement(table, tuple(grants), restraining))
+    if not tables:
+        return _guarded([name for _, names in denied for name in names])
+    return Entitlement(tuple(tables), switches.withheld, tuple(denied))
 
 
 def _covers(policy: CompiledPolicy, values: Facts) -> bool:
@@ -165,12 +199,50 @@ def _lack(policy: ObjectName, grants: GrantSet, values: Facts) -> Withheld | Non
     return None
 
 
-def _tables(index: Index, switched_on: Iterable[tuple[int, int]]) -> tuple[TableEntitlement, ...]:
+def _restrained(values: Facts, index: Index) -> tuple[tuple[int, int, bool], ...]:
+    return tuple(
+        (place, number, not all(_met(demand, values) for demand in restraint_set.demands))
+        for place, guardrail in enumerate(index.guardrails)
+        if concerns(guardrail, values)
+        for number, restraint_set in enumerate(guardrail.restraint_sets)
+    )
+
+
+def _met(demand: Demand, values: Facts) -> bool:
+    given = values.get(demand.attribute, frozenset())
+    return bool(given) and all(value_fits(value, demand.family) for value in given)
+
+
+def _grants(index: Index, switched_on: Iterable[tuple[int, int]]) -> dict[int, list[Grant]]:
     grants: dict[int, list[Grant]] = {}
     for policy, number in switched_on:
         for table, grant in index.policies[policy].grant_sets[number].grants:
             grants.setdefault(table, []).append(grant)
-    return tuple(TableEntitlement(index.tables[table], tuple(grants[table])) for table in sorted(grants))
+    return grants
+
+
+def _restraints(index: Index, restrained: Iterable[tuple[int, int, bool]]) -> dict[int, list[Restraint]]:
+    restraints: dict[int, list[Restraint]] = {}
+    for place, number, closes in restrained:
+        guardrail = index.guardrails[place]
+        for table, restraint in guardrail.restraint_sets[number].restraints:
+            restraints.setdefault(table, []).append(Restraint(guardrail.name, denies_table=True) if closes else restraint)
+    return restraints
+
+
+def _denying(grants: Sequence[Grant], restraints: Sequence[Restraint]) -> tuple[str, ...]:
+    """The guardrails that deny a table with these grants: as a whole, or one with another every column that is granted."""
+    outright = tuple(each.guardrail for each in restraints if each.denies_table)
+    left = {name for grant in grants for name, _ in grant.masks}.difference(*(each.denied_columns for each in restraints))
+    return outright or (() if left else tuple(each.guardrail for each in restraints if each.denied_columns))
+
+
+def _guarded(names: Iterable[str]) -> Denial:
+    return Denial(Reason.GUARDRAIL, f"guardrails deny every table that policies grant the user here: {_listed(sorted(set(names)))}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def _denial(covering: list[CompiledPolicy], withheld: list[Withheld], index: Index) -> Denial:
@@ -181,7 +253,7 @@ def _denial(covering: list[CompiledPolicy], withheld: list[Withheld], index: Ind
         by = sorted({tie.attribute for policy in covering for grants in policy.grant_sets for tie in grants.ties})
         if by:
             return Denial(Reason.NO_TABLE, f"no table here has a tag that goes with the user's values of {', '.join(by[:10])}")
-        names = ", ".join(str(policy.id) for policy in covering[:5]) + (", …" if len(covering) > 5 else "")
+        names = _listed([str(policy.id) for policy in covering])
         return Denial(Reason.NO_TABLE, f"policies cover the user but grant no table here: see the conditions of {names}")
     keys = sorted({requirement.key for policy in index.policies for requirement in policy.users})
     asked = f"policies here ask for the user attributes {', '.join(keys[:10])}" if keys else "no policy is in force here"

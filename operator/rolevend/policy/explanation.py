@@ -3,12 +3,13 @@
 It names values that policies ask for, never those that a user has. So it may be read by whoever may read the policies.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rolevend.catalog import Table, TableId
 from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.asking import Asking
-from rolevend.policy.decision import Denial, Withheld, entitlement, switch
+from rolevend.policy.decision import Denial, Entitlement, Reason, Withheld, concerning, entitlement, switch
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.index import CompiledPolicy, Grant, Index
 from rolevend.policy.mask import Mask
@@ -54,12 +55,21 @@ class PolicyExplained:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardrailExplained:
+    guardrail: str
+    takes: tuple[str, ...]
+    """What it takes away of what policies grant the user, a sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     denial: Denial | None
     missing: str
     """The smallest step to a grant, or to one more: a sentence, or empty where there is none."""
     policies: tuple[PolicyExplained, ...]
     """Those that cover the user first, then by what is missing, least first."""
+    guardrails: tuple[GuardrailExplained, ...] = ()
+    """Those that concern the user."""
 
 
 def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Explanation:
@@ -80,9 +90,10 @@ def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Exp
         for policy in index.policies
     ]
     step = smallest_step(user, index)
-    if isinstance(decision, Denial) and not step:
+    if isinstance(decision, Denial) and (not step or decision.reason is Reason.GUARDRAIL):
         step = decision.message
-    return Explanation(decision if isinstance(decision, Denial) else None, step, tuple(sorted(told, key=_distance)))
+    guardrails = tuple(GuardrailExplained(each.name, tuple(_taken(each.name, decision))) for _, each in concerning(user, index))
+    return Explanation(decision if isinstance(decision, Denial) else None, step, tuple(sorted(told, key=_distance)), guardrails)
 
 
 def smallest_step(user: Attributes, index: Index) -> str:
@@ -104,6 +115,19 @@ def said(requirement: Requirement) -> str:
     values = sorted(requirement.values)
     shown = ", ".join(values[:_MOST_VALUES]) + (", …" if len(values) > _MOST_VALUES else "")
     return f"{requirement.key} {requirement.operator.value} ({shown})"
+
+
+def _taken(guardrail: str, decision: Entitlement | Denial) -> Iterator[str]:
+    if isinstance(decision, Denial):
+        return
+    yield from (f"{table}: not there" for table, by in decision.denied if guardrail in by)
+    for each in decision.tables:
+        for restraint in each.restraints:
+            if restraint.guardrail == guardrail:
+                yield from (f"{each.table.id}.{name}: not there" for name in sorted(restraint.denied_columns))
+                if restraint.condition is not None:
+                    yield f"{each.table.id}: only rows where {_rows(restraint.condition)}"
+                yield from (f"{each.table.id}.{name}: at least {type(mask).__name__}" for name, mask in restraint.floors)
 
 
 def _lacks(policy: CompiledPolicy, facts: Facts) -> tuple[str, ...]:

@@ -4,19 +4,19 @@ An index knows no user. Whatever a policy says that does not hold for a table (a
 be governed) is left out of the index and told in the policy's report; it never makes another grant wider.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rolevend.catalog import Catalog, Column, Family, Table, TableId
-from rolevend.errors import InvalidInput
+from rolevend.catalog import Catalog, Table
 from rolevend.model import ObjectName
-from rolevend.policy.binding import bind, candidates
 from rolevend.policy.condition import MatchCondition
-from rolevend.policy.expression import AttributeMembership, Condition, atoms, attributes
+from rolevend.policy.expression import Condition
+from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, fallbacks_of, in_order
+from rolevend.policy.guarding import CompiledGuardrail, GuardrailReport, compile_guardrail
 from rolevend.policy.mask import Mask
 from rolevend.policy.requirement import RequirementOperator, values_under
-from rolevend.policy.selection import SelectedColumn, column_choice, table_test
-from rolevend.policy.statement import MaskRule, Policy, Requirement
+from rolevend.policy.selection import column_choice, table_test
+from rolevend.policy.statement import Guardrail, MaskRule, Policy, Requirement
 from rolevend.policy.unknown import Vocabulary, unknown_tags
 
 
@@ -28,14 +28,6 @@ class Grant:
     condition: Condition
     masks: tuple[tuple[str, Mask], ...]
     """Every granted column in the table's order; never empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """The user must have `attribute`, and each of its values must be one that a column of `family` can hold."""
-
-    attribute: str
-    family: Family
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +73,6 @@ class CompiledPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that a policy says and that does not hold; `table` is None where it concerns the policy as a whole."""
-
-    table: TableId | None
-    field: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class MaskFallback:
-    """`mask` cannot be shown in a column of this type: the column is NULL instead."""
-
-    table: TableId
-    column: str
-    mask: Mask
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class PolicyReport:
     """What became of one policy, for its conditions."""
 
@@ -119,19 +92,31 @@ class Index:
     """Sorted by their ids."""
     reports: tuple[PolicyReport, ...]
     """In the order of `policies`."""
+    guardrails: tuple[CompiledGuardrail, ...]
+    """Sorted by their names."""
+    guardrail_reports: tuple[GuardrailReport, ...]
+    """In the order of `guardrails`."""
 
 
-def compile_policies(catalog: Catalog, policies: Iterable[Policy]) -> Index:
-    """Deterministic, whatever the order of `policies`; their ids are unique."""
+def compile_policies(catalog: Catalog, policies: Iterable[Policy], guardrails: Iterable[Guardrail] = ()) -> Index:
+    """Deterministic, whatever the order of `policies` and `guardrails`; their names are unique."""
     tables = tuple(sorted(catalog.tables.values(), key=lambda table: table.id))
     vocabulary = Vocabulary(tables)
     compiled = [_compile(tables, policy, vocabulary) for policy in sorted(policies, key=lambda policy: policy.id)]
-    return Index(tables, tuple(policy for policy, _ in compiled), tuple(report for _, report in compiled))
+    guarded = [compile_guardrail(tables, guardrail) for guardrail in sorted(guardrails, key=lambda guardrail: guardrail.name)]
+    return Index(
+        tables,
+        tuple(policy for policy, _ in compiled),
+        tuple(report for _, report in compiled),
+        tuple(guardrail for guardrail, _ in guarded),
+        tuple(report for _, report in guarded),
+    )
 
 
 def _compile(tables: tuple[Table, ...], policy: Policy, vocabulary: Vocabulary) -> tuple[CompiledPolicy, PolicyReport]:
     applied: set[str] = set()
-    selects, choose, filter_of = table_test(policy), column_choice(policy, applied), _filters(policy)
+    selects, choose = table_test(policy.tables, policy.schemas, unknown=False), column_choice(policy.columns, policy.masks, applied)
+    filter_of = conditions(policy.row_filter, "is not granted")
     problems: list[Problem] = []
     fallbacks: list[MaskFallback] = []
     by_demands: dict[tuple[tuple[Demand, ...], tuple[Tie, ...]], list[tuple[int, Grant]]] = {}
@@ -143,9 +128,9 @@ def _compile(tables: tuple[Table, ...], policy: Policy, vocabulary: Vocabulary) 
             case Problem() as problem:
                 problems.append(problem)
             case Condition() as condition:
-                fallbacks += (fallback for column, choice in chosen for fallback in _fallbacks(table.id, column, choice))
+                fallbacks += (fallback for column, choice in chosen for fallback in fallbacks_of(table.id, column, choice))
                 grant = Grant(policy.id, condition, tuple((column.name, choice.mask) for column, choice in chosen))
-                by_demands.setdefault((_demands(condition), _ties(policy, table)), []).append((place, grant))
+                by_demands.setdefault((demands_of(condition), _ties(policy, table)), []).append((place, grant))
             case None:
                 pass
     idle = [rule for rule in policy.masks if rule.columns.tags and rule.name not in applied] if by_demands else []
@@ -155,40 +140,11 @@ def _compile(tables: tuple[Table, ...], policy: Policy, vocabulary: Vocabulary) 
     granted = sum(map(len, by_demands.values()))
     if not granted and not problems:
         problems.append(Problem(None, "spec.tables", _nothing_selected(policy)))
-    in_order = sorted(by_demands.items(), key=lambda item: _order(*item[0]))
-    grant_sets = tuple(GrantSet(demands, tuple(grants), ties) for (demands, ties), grants in in_order)
+    ordered = sorted(by_demands.items(), key=lambda item: (in_order(item[0][0]), [_order(tie) for tie in item[0][1]]))
+    grant_sets = tuple(GrantSet(demands, tuple(grants), ties) for (demands, ties), grants in ordered)
     unknown = tuple(Problem(None, field, message) for field, message in unknown_tags(policy, vocabulary))
     report = PolicyReport(policy.id, granted, tuple(problems), tuple(fallbacks), unknown)
     return CompiledPolicy(policy.id, policy.users, grant_sets, policy.agents, policy.conditions), report
-
-
-def _filters(policy: Policy) -> Callable[[Table], Condition | Problem]:
-    """The policy's row filter, bound. Tables whose filtered columns have the same types share one value: so does all that
-    is made of it."""
-    row_filter = policy.row_filter
-    references = [] if row_filter is None else list(dict.fromkeys(atom.column for atom in atoms(row_filter)))
-    bound: dict[tuple[tuple[str, Family, str] | None, ...], Condition] = {}
-
-    def condition(table: Table) -> Condition | Problem:
-        if table.obstacle:
-            return Problem(table.id, "spec.tables", f"{table.id} {table.obstacle}: it is not granted")
-        columns = [candidates(table, reference) for reference in references]
-        types = tuple((each[0].name, each[0].family, each[0].native_type) if len(each) == 1 else None for each in columns)
-        if types not in bound:
-            try:
-                predicate = None if row_filter is None else bind(row_filter, table)
-            except InvalidInput as error:
-                return Problem(table.id, error.field, f"{error.message} ({table.id} is not granted)")
-            bound[types] = Condition(() if predicate is None else attributes(predicate), predicate)
-        return bound[types]
-
-    return condition
-
-
-def _demands(condition: Condition) -> tuple[Demand, ...]:
-    tests = () if condition.predicate is None else atoms(condition.predicate)
-    found = {Demand(test.attribute, test.column.family) for test in tests if isinstance(test, AttributeMembership)}
-    return tuple(sorted(found, key=lambda demand: (demand.attribute, demand.family.value)))
 
 
 def _ties(policy: Policy, table: Table) -> tuple[Tie, ...]:
@@ -199,17 +155,8 @@ def _ties(policy: Policy, table: Table) -> tuple[Tie, ...]:
     )
 
 
-def _order(demands: tuple[Demand, ...], ties: tuple[Tie, ...]) -> tuple[object, ...]:
-    return (
-        tuple((demand.attribute, demand.family.value) for demand in demands),
-        tuple((tie.attribute, sorted(tie.values), tie.among) for tie in ties),
-    )
-
-
-def _fallbacks(table: TableId, column: Column, choice: SelectedColumn) -> Iterator[MaskFallback]:
-    for mask in choice.dropped:
-        shown = f"column {column.name} of {table} is {column.native_type}, which cannot show {type(mask).__name__}: it is NULL instead"
-        yield MaskFallback(table, column.name, mask, shown)
+def _order(tie: Tie) -> tuple[str, list[str], bool]:
+    return tie.attribute, sorted(tie.values), tie.among
 
 
 def _masks_nothing(rule: MaskRule) -> str:

@@ -44,6 +44,15 @@ def meets(requirement: Requirement, facts: Facts) -> bool:
     return _holds(requirement, given, not requirement.values.isdisjoint(given), anything=bool(facts), unknown=False)
 
 
+def may_meet(requirement: Requirement, facts: Facts) -> bool:
+    """Whether it is not known that attributes do not meet it, as a guardrail asks: who lacks the attribute may have any value, and of
+    whom nothing at all is known may have the attribute."""
+    given = facts.get(requirement.key, frozenset())
+    if not given and requirement.operator is not RequirementOperator.EXISTS:
+        return True
+    return not facts or _holds(requirement, given, not requirement.values.isdisjoint(given), anything=True, unknown=True)
+
+
 def tag_test(requirements: Iterable[Requirement], *, unknown: bool) -> Callable[[frozenset[Tag]], bool]:
     """Whether tags meet all of `requirements`. `unknown` is the answer to `NotIn` where the key is missing, and to `DoesNotExist` where
     there are no tags: False for what grants, True for what masks or denies.

@@ -8,7 +8,7 @@ from rolevend.catalog import Column, Family, Table, matches
 from rolevend.model import Tag
 from rolevend.policy.mask import Clear, DateTrunc, Mask, Nullify, Partial, Round, Unit, carries, rank
 from rolevend.policy.requirement import tag_test
-from rolevend.policy.statement import ColumnSelector, MaskRule, Policy
+from rolevend.policy.statement import ColumnSelector, MaskRule, TableSelector
 
 _UNITS = (Unit.MONTH, Unit.QUARTER, Unit.YEAR)
 
@@ -20,15 +20,16 @@ class SelectedColumn:
     """Masks that the column's type cannot carry: the reason why `mask` is Nullify."""
 
 
-def table_test(policy: Policy) -> Callable[[Table], bool]:
-    """Whether the policy is about a table: in its reach, and selected by tags and names as far as given. Nothing given: no table."""
-    tags, names = policy.tables.tags, policy.tables.names
-    tagged = tag_test(tags, unknown=False)
+def table_test(tables: TableSelector, schemas: frozenset[str] | None, *, unknown: bool) -> Callable[[Table], bool]:
+    """Whether a statement is about a table: in one of `schemas` (None: of any), and selected by tags and names as far as given. Nothing
+    given: no table. `unknown`: as for tags."""
+    tags, names = tables.tags, tables.names
+    tagged = tag_test(tags, unknown=unknown)
 
     def selects(table: Table) -> bool:
         return (
             bool(tags or names)
-            and table.id.schema in policy.schemas
+            and (schemas is None or table.id.schema in schemas)
             and tagged(table.tags)
             and (not names or any(matches(each.schema, table.id.schema) and matches(each.name, table.id.name) for each in names))
         )
@@ -36,12 +37,12 @@ def table_test(policy: Policy) -> Callable[[Table], bool]:
     return selects
 
 
-def column_choice(policy: Policy, applied: set[str]) -> Callable[[Column], SelectedColumn | None]:
-    """What the policy shows of a column: None where it does not select it, else the mask that shows least of those that match.
+def column_choice(columns: ColumnSelector, masks: Iterable[MaskRule], applied: set[str]) -> Callable[[Column], SelectedColumn | None]:
+    """What a statement shows of a column: None where it does not select it, else the mask that shows least of those that match.
     `applied` collects the names of the rules that are for any column that was asked for, granted or not."""
-    selected = _column_test(policy.columns, unknown=False)
+    selected = column_test(columns, unknown=False)
     # By name, so that of two masks that show as little as each other the rule that sorts first holds.
-    rules = [(_column_test(rule.columns, unknown=True), rule) for rule in sorted(policy.masks, key=lambda rule: rule.name)]
+    rules = [(column_test(rule.columns, unknown=True), rule) for rule in sorted(masks, key=lambda rule: rule.name)]
     answers: dict[tuple[str, frozenset[Tag], Family], SelectedColumn | None] = {}
 
     def choose(column: Column) -> SelectedColumn | None:
@@ -58,11 +59,11 @@ def column_choice(policy: Policy, applied: set[str]) -> Callable[[Column], Selec
 def _choice(rules: Iterable[MaskRule], family: Family) -> SelectedColumn:
     given = [rule.mask for rule in rules]
     carried = [mask if carries(mask, family) else Nullify() for mask in given]
-    return SelectedColumn(max(carried, key=_strictness, default=Clear()), tuple(mask for mask in given if not carries(mask, family)))
+    return SelectedColumn(max(carried, key=strictness, default=Clear()), tuple(mask for mask in given if not carries(mask, family)))
 
 
-def _strictness(mask: Mask) -> tuple[int, int | Decimal]:
-    """Within a policy also the parameters count; between policies only the rank does."""
+def strictness(mask: Mask) -> tuple[int, int | Decimal]:
+    """Within a policy, and among guardrails, also the parameters count; between policies only the rank does."""
     match mask:
         case Partial(keep_last):
             return rank(mask), -keep_last
@@ -74,7 +75,7 @@ def _strictness(mask: Mask) -> tuple[int, int | Decimal]:
             return rank(mask), 0
 
 
-def _column_test(selector: ColumnSelector, *, unknown: bool) -> Callable[[Column], bool]:
+def column_test(selector: ColumnSelector, *, unknown: bool) -> Callable[[Column], bool]:
     """`unknown`: as for tags. A mask that rests on what a tag does not say is put on where no tag says anything."""
     tagged = tag_test(selector.tags, unknown=unknown)
 

@@ -52,3 +52,20 @@ class Policy:
     """Tests of the agent's attributes; (): through any agent."""
     conditions: tuple[MatchCondition, ...] = ()
     """All must hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """One Guardrail on one platform, over the tables of all its schemas. It only takes away: a table counts as denied where
+    something that it says cannot be applied."""
+
+    name: str
+    users: tuple[Requirement, ...]
+    """Whom it concerns: everybody, where it is empty. Who lacks one of these attributes is concerned, too."""
+    tables: TableSelector
+    denies_tables: bool = False
+    denied_columns: ColumnSelector | None = None
+    row_restriction: Predicate | None = None
+    """Not yet bound to a table; rows are shown only where it is true."""
+    mask_floors: tuple[MaskRule, ...] = ()
+    """Of these columns nothing weaker is shown, whatever policies grant. Where two are for one column, the one that shows less holds."""

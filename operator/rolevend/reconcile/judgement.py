@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from rolevend.catalog import Catalog
 from rolevend.model import PlatformName
+from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
 from rolevend.policy.unknown import unknown_attributes
 from rolevend.reconcile.state import SERVER_CHANGED, PlatformState, is_about
@@ -22,7 +23,7 @@ from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import PlatformTerms
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_PROBLEMS = 5
+MOST_PROBLEMS = 5
 LEAK = "Leak"
 
 R = TypeVar("R", bound=Resource, covariant=True)
@@ -91,11 +92,11 @@ def _attested(state: PlatformState) -> Finding:
     )
     if last.failed:
         leaks = [check for check in last.failed if check.leaks]
-        shown = "; ".join(f"{check.name}: {check.detail}" for check in (leaks or last.failed)[:_MOST_PROBLEMS])
+        shown = "; ".join(f"{check.name}: {check.detail}" for check in (leaks or last.failed)[:MOST_PROBLEMS])
         if leaks:
-            message = f"{shown}{_more(leaks)}. Nothing is vended there, and its roles end ({where})"
+            message = f"{shown}{more(leaks)}. Nothing is vended there, and its roles end ({where})"
             return Finding("Attested", "False", "Leak", message)
-        return Finding("Attested", "False", "ChecksFailed", f"{shown}{_more(last.failed)} ({where})")
+        return Finding("Attested", "False", "ChecksFailed", f"{shown}{more(last.failed)} ({where})")
     if state.attestation_overdue:
         why = state.attest_problem[1] if state.attest_problem else "canary roles have not tried them since"
         return Finding("Attested", "Unknown", "Overdue", f"its promises were seen to hold too long ago: {why} ({where})")
@@ -106,8 +107,8 @@ def _attested(state: PlatformState) -> Finding:
 def _drift(state: PlatformState) -> Finding:
     if not state.drift:
         return Finding("InSync", "True", "AsProgrammed", "row policies on the platform are as rolevend made them")
-    shown = "; ".join(f"{each.table}: {each.finding}" for each in state.drift[:_MOST_PROBLEMS])
-    return Finding("InSync", "False", "Drift", f"{shown}{_more(state.drift)}. Nothing is vended there until it is mended")
+    shown = "; ".join(f"{each.table}: {each.finding}" for each in state.drift[:MOST_PROBLEMS])
+    return Finding("InSync", "False", "Drift", f"{shown}{more(state.drift)}. Nothing is vended there until it is mended")
 
 
 def _platform_counts(state: PlatformState) -> Body:
@@ -201,7 +202,7 @@ def judge_policy(
     counts = {"matchedTables": sum(each.granted_tables for each in reports), "matchedColumns": columns}
     reads = frozenset[str]().union(*(_compiled(shapes[name].index, policy).reads for name in names))
     known = _names_known(reports, unknown_attributes(reads, attributes))
-    return Judgement(policy, (accepted, _policy_ready(reports, counts), known, _mask_fallback(reports)), counts)
+    return Judgement(policy, (accepted, _policy_ready(reports, counts), known, mask_fallback(reports)), counts)
 
 
 def _report(index: Index, policy: AccessPolicy) -> PolicyReport:
@@ -219,8 +220,8 @@ def _granted_columns(index: Index, policy: AccessPolicy) -> int:
 def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> Finding:
     problems = [problem for each in reports for problem in each.problems]
     if problems:
-        shown = "; ".join(problem.message for problem in problems[:_MOST_PROBLEMS])
-        return Finding("Ready", "False", "NotGranted", f"{shown}{_more(problems)}")
+        shown = "; ".join(problem.message for problem in problems[:MOST_PROBLEMS])
+        return Finding("Ready", "False", "NotGranted", f"{shown}{more(problems)}")
     return Finding("Ready", "True", "InForce", f"grants {counts['matchedColumns']} columns of {counts['matchedTables']} tables")
 
 
@@ -228,15 +229,15 @@ def _names_known(reports: Sequence[PolicyReport], attributes: Iterable[str]) -> 
     unknown = list(dict.fromkeys([problem.message for each in reports for problem in each.unknown] + list(attributes)))
     if not unknown:
         return Finding("NamesKnown", "True", "Known", "data carries every tag that it names, and somebody has every attribute")
-    return Finding("NamesKnown", "False", "Unknown", f"{'; '.join(unknown[:_MOST_PROBLEMS])}{_more(unknown)}")
+    return Finding("NamesKnown", "False", "Unknown", f"{'; '.join(unknown[:MOST_PROBLEMS])}{more(unknown)}")
 
 
-def _mask_fallback(reports: Sequence[PolicyReport]) -> Finding:
+def mask_fallback(reports: Sequence[PolicyReport | GuardrailReport]) -> Finding:
     fallbacks = [fallback for each in reports for fallback in each.mask_fallbacks]
     if not fallbacks:
         return Finding("MaskFallback", "False", "AsWritten", "every mask is carried by its columns")
-    shown = "; ".join(fallback.message for fallback in fallbacks[:_MOST_PROBLEMS])
-    return Finding("MaskFallback", "True", "Nullified", f"{shown}{_more(fallbacks)}")
+    shown = "; ".join(fallback.message for fallback in fallbacks[:MOST_PROBLEMS])
+    return Finding("MaskFallback", "True", "Nullified", f"{shown}{more(fallbacks)}")
 
 
 def judge_binding(
@@ -265,8 +266,8 @@ def judge_binding(
     return Judgement(binding, (accepted, Finding("Ready", "True", "InForce", f"tags {tables} tables and {columns} columns")), counts)
 
 
-def _more(found: Sequence[object]) -> str:
-    return f" (and {len(found) - _MOST_PROBLEMS} more)" if len(found) > _MOST_PROBLEMS else ""
+def more(found: Sequence[object]) -> str:
+    return f" (and {len(found) - MOST_PROBLEMS} more)" if len(found) > MOST_PROBLEMS else ""
 
 
 def _age(resource: Resource) -> tuple[datetime, str, str]:

@@ -24,6 +24,7 @@ from rolevend.resources import (
     AccessPolicy,
     Agent,
     DataPlatform,
+    Guardrail,
     Resource,
     TagBinding,
     UserAttributes,
@@ -54,7 +55,7 @@ def ready_condition(raw: Body) -> Body | None:
 
 
 VENDED_ROLES = path_of(VendedRole)
-_KINDS: tuple[type[Resource], ...] = (DataPlatform, Agent, AccessPolicy, TagBinding, UserAttributes)
+_KINDS: tuple[type[Resource], ...] = (DataPlatform, Agent, AccessPolicy, Guardrail, TagBinding, UserAttributes)
 _RETRY_SECONDS = 2.0
 
 
@@ -123,17 +124,19 @@ class Observed:
                     parsed.append(resource)
             return parsed
 
-        platforms, bindings = all_of(DataPlatform), all_of(TagBinding)
+        platforms, bindings, guardrails = all_of(DataPlatform), all_of(TagBinding), all_of(Guardrail)
         objects = Objects(
             agents=all_of(Agent),
             platforms=platforms,
             policies=all_of(AccessPolicy),
             bindings=bindings,
+            guardrails=guardrails,
             people=all_of(UserAttributes),
             refused_handles=self._refused_handles,
             unsure={
-                name: f"TagBinding {raw['metadata']['namespace']}/{raw['metadata']['name']} cannot be read: {error}"
-                for raw, error in unreadable[TagBinding]
+                name: f"{kind.__name__} {_named(raw)} cannot be read: {error}"
+                for kind in (TagBinding, Guardrail)
+                for raw, error in unreadable[kind]
                 for name in _reached_by(raw, platforms)
             }
             | {_name(raw): f"DataPlatform {_name(raw)} cannot be read: {error}" for raw, error in unreadable[DataPlatform]},
@@ -218,10 +221,16 @@ def _for_ending(raw: Body) -> DataPlatform | None:
         return None
 
 
+def _named(raw: Body) -> str:
+    namespace = raw["metadata"].get("namespace")
+    return f"{namespace}/{raw['metadata']['name']}" if namespace else str(raw["metadata"]["name"])
+
+
 def _reached_by(raw: Body, platforms: Iterable[DataPlatform]) -> list[PlatformName]:
-    """Where a TagBinding that cannot be read would count: of the platforms that give its namespace schemas those that it names, and
-    all of them where not even its references can be read."""
-    giving = [PlatformName(each.name) for each in platforms if raw["metadata"]["namespace"] in values.schemas_of(each)]
+    """Where a TagBinding or a Guardrail that cannot be read would count: those that it names of the platforms that give its namespace
+    schemas, or of all where it is the cluster's; and each of these where not even its references can be read."""
+    namespace = raw["metadata"].get("namespace")
+    giving = [PlatformName(each.name) for each in platforms if namespace is None or namespace in values.schemas_of(each)]
     spec = raw.get("spec")
     refs = spec.get("platformRefs") if isinstance(spec, dict) else None
     if not isinstance(refs, list) or not refs or not all(isinstance(ref, dict) and "name" in ref for ref in refs):

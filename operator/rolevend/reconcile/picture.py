@@ -8,6 +8,7 @@ from rolevend.errors import InvalidInput
 from rolevend.kube.handles import Claim, agent_claim, user_claim
 from rolevend.model import ClusterId, ObjectName, PlatformName, Version
 from rolevend.policy.index import compile_policies
+from rolevend.policy.statement import Guardrail as Restraining
 from rolevend.policy.statement import Policy
 from rolevend.reconcile.judgement import (
     LEAK,
@@ -21,8 +22,9 @@ from rolevend.reconcile.judgement import (
     reached,
     with_refusals,
 )
+from rolevend.reconcile.judging_guardrails import judge_guardrail
 from rolevend.reconcile.state import PlatformState
-from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, values
+from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, Resource, TagBinding, UserAttributes, values
 from rolevend.resources.status import Finding
 from rolevend.vending.directory import Directory, Person, Shapes, Sources
 from rolevend.vending.terms import Agent as RegisteredAgent
@@ -41,9 +43,10 @@ class Objects:
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     refused_handles: Mapping[Claim, str] = field(default_factory=dict)
     """Of agents and people for whom a role was to be made with a handle that is somebody else's, and whose."""
+    guardrails: Sequence[Guardrail] = ()
     unsure: Mapping[PlatformName, str] = field(default_factory=dict)
-    """Platforms that cannot be read, or for which there is a TagBinding that cannot be, and why. A mask or a limit that it would have
-    brought must not be missing, so nothing is decided there."""
+    """Platforms that cannot be read, or for which there is a TagBinding or a Guardrail that cannot be, and why. A mask or a limit that
+    it would have brought must not be missing, so nothing is decided there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +112,18 @@ class Painter:
                     statements[name].append(self._statement(policy, schemas))
             except InvalidInput as error:
                 obstacles[policy.uid] = Finding("Accepted", "False", "InvalidInput", str(error))
+        guardrails, faults = _guardrails(objects, terms)
         shapes = {}
         for name in terms:
             state = states.get(name)
             if state is not None and state.catalog is not None and name not in objects.unsure:
-                shapes[name] = self._shapes(name, state, statements[name], assignments[name])
+                shapes[name] = self._shapes(name, state, statements[name], guardrails[name], assignments[name])
         for gone in self._compiled.keys() - shapes.keys():
             del self._compiled[gone]
         for unused in self._statements.keys() - {policy.uid for policy in objects.policies}:
             del self._statements[unused]
         judgements = [judge_policy(policy, obstacles[policy.uid], shapes, attributes) for policy in objects.policies]
+        judgements += [judge_guardrail(guardrail, faults.get(guardrail.uid), terms, shapes) for guardrail in objects.guardrails]
         judgements += [judge_binding(binding, obstacles[binding.uid], terms, states) for binding in objects.bindings]
         return shapes, judgements
 
@@ -130,15 +135,40 @@ class Painter:
             known = self._statements[policy.uid] = (version, values.policy(policy, schemas))
         return known[1]
 
-    def _shapes(self, name: PlatformName, state: PlatformState, policies: list[Policy], assignments: list[TagAssignment]) -> Shapes:
-        made_of = (state.catalog, tuple(policies), tuple(assignments))
+    def _shapes(
+        self,
+        name: PlatformName,
+        state: PlatformState,
+        policies: list[Policy],
+        guardrails: list[Restraining],
+        assignments: list[TagAssignment],
+    ) -> Shapes:
+        made_of = (state.catalog, tuple(policies), tuple(guardrails), tuple(assignments))
         known = self._compiled.get(name)
         if known is not None and known[0] == made_of:
             return known[1]
         assert state.catalog is not None  # noqa: S101 - the caller has looked
-        shapes = Shapes(compile_policies(state.catalog.tagged(assignments), policies), self._cluster)
+        shapes = Shapes(compile_policies(state.catalog.tagged(assignments), policies, guardrails), self._cluster)
         self._compiled[name] = (made_of, shapes)
         return shapes
+
+
+def _guardrails(
+    objects: Objects, terms: Mapping[PlatformName, PlatformTerms]
+) -> tuple[dict[PlatformName, list[Restraining]], dict[str, InvalidInput]]:
+    """By platform; and by uid what is wrong with those of which not all can be read. They deny the tables that they are about."""
+    guardrails: dict[PlatformName, list[Restraining]] = {name: [] for name in terms}
+    faults: dict[str, InvalidInput] = {}
+    for resource in objects.guardrails:
+        try:
+            restraining = values.guardrail(resource)
+        except InvalidInput as error:
+            faults[resource.uid] = error
+            restraining = values.denying(resource)
+        for ref in resource.spec.platform_refs:
+            if PlatformName(ref.name) in guardrails:
+                guardrails[PlatformName(ref.name)].append(restraining)
+    return guardrails, faults
 
 
 def _sources(
@@ -153,10 +183,17 @@ def _sources(
         for name, _ in reached(binding, [ref.name for ref in binding.spec.platform_refs], terms):
             bindings[name].append(values.version(binding))
     return {
-        name: Sources(values.version(platform), policies[name], tuple(sorted(bindings[name])), state.catalog_digest)
+        name: Sources(
+            values.version(platform), policies[name], tuple(sorted(bindings[name])), state.catalog_digest, _concerning(objects, name)
+        )
         for platform in objects.platforms
         if (state := states.get(name := PlatformName(platform.name))) is not None
     }
+
+
+def _concerning(objects: Objects, name: PlatformName) -> dict[str, Version]:
+    named = [each for each in objects.guardrails if any(ref.name == name for ref in each.spec.platform_refs)]
+    return {each.name: values.version(each) for each in named}
 
 
 def _agent(agent: Agent) -> RegisteredAgent:

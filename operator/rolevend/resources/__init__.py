@@ -6,6 +6,7 @@ Knows nothing of how objects reach us or who is asked for them. The one place, w
 from rolevend.resources.access_policy import AccessPolicy
 from rolevend.resources.agent import Agent
 from rolevend.resources.data_platform import DataPlatform
+from rolevend.resources.guardrail import Guardrail
 from rolevend.resources.kinds import KINDS, Kind, kind_named
 from rolevend.resources.parse import parse, shell
 from rolevend.resources.shared import API_VERSION, FINALIZER, GROUP, REQUESTED_BY, VERSION, Condition, Resource
@@ -24,6 +25,7 @@ __all__ = [
     "Agent",
     "Condition",
     "DataPlatform",
+    "Guardrail",
     "Kind",
     "Resource",
     "TagBinding",

@@ -7,6 +7,7 @@ from rolevend.errors import InvalidInput
 from rolevend.resources.access_policy import AccessPolicy
 from rolevend.resources.agent import Agent
 from rolevend.resources.data_platform import DataPlatform
+from rolevend.resources.guardrail import Guardrail
 from rolevend.resources.shared import Resource
 from rolevend.resources.tag_binding import TagBinding
 from rolevend.resources.user_attributes import UserAttributes
@@ -93,6 +94,22 @@ KINDS = (
             Column("Attested", '.status.conditions[?(@.type=="Attested")].status', "Whether every promise was seen to hold there."),
             Column("Tables", ".status.tableCount", "How many tables can be governed.", type="integer"),
             _AGE,
+            _MESSAGE,
+        ),
+    ),
+    Kind(
+        Guardrail,
+        "guardrails",
+        "rvgr",
+        "Cluster",
+        (
+            _READY,
+            _REASON,
+            Column("Deny", ".spec.deny.type", "What it denies."),
+            Column("Tables", ".status.matchedTables", "From how many tables it takes something away now.", type="integer"),
+            Column("Columns", ".status.matchedColumns", "How many columns it denies or has a floor for.", type="integer"),
+            _AGE,
+            Column("Row Restriction", ".spec.rowRestriction", "Which rows it leaves.", priority=1),
             _MESSAGE,
         ),
     ),

@@ -1,6 +1,7 @@
 """From parsed objects to the values of the core. Pure; what else an object's meaning depends on is an argument."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import assert_never
 
 from rolevend.catalog import Family, TableId, TagAssignment, matches
@@ -12,11 +13,12 @@ from rolevend.policy import condition, pattern, predicate
 from rolevend.policy.literal import canonical
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.requirement import Requirement, RequirementOperator
-from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, TableSelector
+from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, TableSelector
 from rolevend.resources import access_policy as spelled
 from rolevend.resources.agent import Agent
 from rolevend.resources.data_platform import DataPlatform, Postgres
 from rolevend.resources.data_platform import RoleLimits as SpelledLimits
+from rolevend.resources.guardrail import Guardrail as SpelledGuardrail
 from rolevend.resources.shared import Attribute, AttributeRequirement, Resource, TagRequirement, UserName, UserSelector
 from rolevend.resources.shared import ColumnSelector as SpelledColumns
 from rolevend.resources.tag_binding import DataTag, TagBinding
@@ -111,19 +113,34 @@ def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
         id=object_name(resource),
         schemas=schemas,
         users=_requirements(spec.users.match_attributes or ()),
-        tables=TableSelector(
-            tags=_requirements(spec.tables.match_tags or ()),
-            names=tuple(TableId(pattern.schema_name, pattern.name) for pattern in spec.tables.match_names or ()),
-        ),
+        tables=_tables(spec.tables),
         columns=_columns(spec.columns),
         row_filter=None if spec.row_filter is None else predicate.parse(spec.row_filter, "spec.rowFilter"),
-        masks=tuple(MaskRule(rule.name, _columns(rule.columns), mask(rule)) for rule in spec.masks),
+        masks=_masks(spec.masks),
         agents=_requirements(spec.agents.match_attributes if spec.agents else ()),
         conditions=tuple(
             condition.admit(each.name, each.expression, f"spec.users.matchConditions[{each.name}].expression")
             for each in spec.users.match_conditions or ()
         ),
     )
+
+
+def guardrail(resource: SpelledGuardrail) -> Guardrail:
+    """InvalidInput names `spec.rowRestriction` where that cannot be; then `denying` takes its place."""
+    spec, deny = resource.spec, resource.spec.deny
+    return replace(
+        denying(resource),
+        denies_tables=deny is not None and deny.type == "Tables",
+        denied_columns=None if deny is None or deny.columns is None else _columns(deny.columns),
+        row_restriction=None if spec.row_restriction is None else predicate.parse(spec.row_restriction, "spec.rowRestriction"),
+        mask_floors=_masks(spec.mask_floors or ()),
+    )
+
+
+def denying(resource: SpelledGuardrail) -> Guardrail:
+    """The guardrail as one that denies every table that it is about: what it says cannot be read, so none of it may be missing."""
+    users = () if resource.spec.users is None else _users(resource.spec.users)
+    return Guardrail(resource.name, users, _tables(resource.spec.tables), denies_tables=True)
 
 
 def mask(rule: spelled.MaskRule) -> Mask:
@@ -168,6 +185,15 @@ def tag_assignments(binding: TagBinding, schemas: frozenset[str]) -> tuple[TagAs
 
 def _users(selector: UserSelector) -> tuple[Requirement, ...]:
     return _requirements(selector.match_attributes)
+
+
+def _tables(selector: spelled.TableSelector) -> TableSelector:
+    names = tuple(TableId(pattern.schema_name, pattern.name) for pattern in selector.match_names or ())
+    return TableSelector(tags=_requirements(selector.match_tags or ()), names=names)
+
+
+def _masks(rules: Iterable[spelled.MaskRule]) -> tuple[MaskRule, ...]:
+    return tuple(MaskRule(rule.name, _columns(rule.columns), mask(rule)) for rule in rules)
 
 
 def _columns(selector: SpelledColumns) -> ColumnSelector:

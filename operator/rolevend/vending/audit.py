@@ -78,18 +78,18 @@ class Body:
     message: str | None = None
     """Of a denial: why, and the way out. Of an end: why, where it was revoked."""
     attributes: tuple[AttributeRead, ...] | None = None
-    """What the decision read of the user: the attributes that the Agent or a policy of the platform asks for."""
+    """What the decision read of the user: the attributes that the Agent, a policy or a guardrail of the platform asks for."""
     agent_attributes: tuple[AttributeRead, ...] | None = None
     """What the decision read of the agent, as the DataPlatform says it: the attributes that a policy of the platform asks for."""
     attributes_left_out: tuple[str, ...] | None = None
     """Keys of attributes that were read, too, and are too long to be told here."""
     objects: tuple[ObjectRead, ...] | None = None
-    """The versions of the objects that the decision read: DataPlatform, Agent, UserAttributes, the policies that cover the user, and
-    the TagBindings of the platform."""
+    """The versions of the objects that the decision read: DataPlatform, Agent, UserAttributes, the policies that cover the user, the
+    Guardrails that concern the user, and the TagBindings of the platform."""
     objects_left_out: int | None = None
     """How many more there are."""
     policy_digest: str | None = None
-    """Digest of the versions of all AccessPolicies and TagBindings of the platform, also of those that are not in `objects`."""
+    """Digest of the versions of all AccessPolicies, Guardrails and TagBindings of the platform, also of those that are not in `objects`."""
     catalog_digest: str | None = None
     """Digest of the tables and columns that were read from the platform."""
     profile: str | None = None

@@ -44,8 +44,9 @@ def compare(before: Iterable[TableGiven], after: Iterable[TableGiven]) -> tuple[
 
 def _table(name: str, old: TableGiven | None, new: TableGiven | None) -> Iterator[Change]:
     if old is not None and new is not None:
-        if set(old.rows) != set(new.rows):
-            yield Change(_more_rows(set(old.rows), set(new.rows)), What.ROWS, name, _rows(old), _rows(new))
+        direction = _either(_more_rows(set(old.rows), set(new.rows)), _fewer_restrictions(set(old.restrictions), set(new.restrictions)))
+        if direction is not None:
+            yield Change(direction, What.ROWS, name, _rows(old), _rows(new))
         yield from _columns(name, _shows(old), _shows(new))
     elif new is not None:
         yield Change(Direction.GAINS, What.TABLE, name, "", _whole(new))
@@ -60,11 +61,26 @@ def _columns(table: str, old: dict[str, str], new: dict[str, str]) -> Iterator[C
             yield Change(_shows_more(before, after), What.COLUMN, f"{table}.{column}", before, after)
 
 
-def _more_rows(old: set[str], new: set[str]) -> Direction:
-    """No row filter at all is every row; one more row filter is more rows."""
+def _more_rows(old: set[str], new: set[str]) -> Direction | None:
+    """No row filter at all is every row; one more row filter is more rows. None: the same."""
+    if new == old:
+        return None
     if not new or (old and old < new):
         return Direction.GAINS
     return Direction.LOSES if not old or new < old else Direction.CHANGES
+
+
+def _fewer_restrictions(old: set[str], new: set[str]) -> Direction | None:
+    """One more restriction is fewer rows. None: the same."""
+    if new == old:
+        return None
+    return Direction.LOSES if old < new else Direction.GAINS if new < old else Direction.CHANGES
+
+
+def _either(one: Direction | None, other: Direction | None) -> Direction | None:
+    if one is None or other is None or one == other:
+        return one or other
+    return Direction.CHANGES
 
 
 def _shows_more(before: str, after: str) -> Direction:
@@ -81,7 +97,10 @@ def _shows(table: TableGiven) -> dict[str, str]:
 
 
 def _rows(table: TableGiven) -> str:
-    return " OR ".join(f"({each})" if len(table.rows) > 1 else each for each in table.rows) or EVERY_ROW
+    shown = " OR ".join(f"({each})" if len(table.rows) > 1 else each for each in table.rows)
+    if not table.restrictions:
+        return shown or EVERY_ROW
+    return " AND ".join(f"({each})" for each in (shown, *table.restrictions) if each)
 
 
 def _whole(table: TableGiven) -> str:

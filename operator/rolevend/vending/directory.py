@@ -5,7 +5,7 @@ denial, because a denial of a live role ends it. An Agent may yet arrive, so a r
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -40,11 +40,13 @@ class Sources:
     """Every TagBinding that reaches the platform, sorted."""
     catalog: str
     """Digest of the tables and columns as they were read there."""
+    guardrails: Mapping[str, Version] = field(default_factory=dict)
+    """Every one that names the platform, by its name."""
 
     @cached_property
     def policy_digest(self) -> str:
-        """Of all policies and bindings: another one where any of them is another version."""
-        versions = sorted([*self.policies.values(), *self.bindings])
+        """Of all policies, guardrails and bindings: another one where any of them is another version."""
+        versions = sorted([*self.policies.values(), *self.guardrails.values(), *self.bindings])
         told = [[each.kind, each.name, each.uid, each.generation] for each in versions]
         return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
 
@@ -53,25 +55,26 @@ _MOST_SHAPES = 1_000
 
 
 class Shapes:
-    """One platform's index, and the profile of every combination of grants that was asked for. Never wrong: a changed index is
+    """One platform's index, and the profile of every combination of its parts that was asked for. Never wrong: a changed index is
     another `Shapes`. Planning a thousand tables takes longer than vending them, so all users of one shape share it."""
 
     def __init__(self, index: Index, cluster: ClusterId) -> None:
         self.index = index
         self._cluster = cluster
-        self._known: dict[tuple[tuple[int, int], ...], Profile] = {}
+        self._known: dict[Hashable, Profile | Denial] = {}
 
     def of(self, attributes: Attributes, asking: Asking | None = None) -> Profile | Denial:
         switches = switch(attributes, self.index, asking)
         if isinstance(switches, Denial):
             return switches
-        profile = self._known.get(switches.on)
-        if profile is None:
-            profile = plan(entitlement(switches, self.index), self._cluster)
+        shape = self._known.get(switches.key)
+        if shape is None:
+            entitled = entitlement(switches, self.index)
+            shape = entitled if isinstance(entitled, Denial) else plan(entitled, self._cluster)
             if len(self._known) >= _MOST_SHAPES:
                 self._known.clear()
-            self._known[switches.on] = profile
-        return profile
+            self._known[switches.key] = shape
+        return shape
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, assert_never
 
 from rolevend.model import Attributes, Uid, Version
 from rolevend.plan import Cell, ColumnShape, Profile, TableShape
-from rolevend.policy.decision import covering
+from rolevend.policy.decision import concerning, covering
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.vending.directory import Directory
@@ -51,6 +51,8 @@ class TableGiven:
     """Columns that are shown as they are, in every row that is shown."""
     masked: tuple[ColumnGiven, ...]
     """The other columns."""
+    restrictions: tuple[str, ...] = ()
+    """Restrictions of guardrails: a row is shown only if all of them hold, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,11 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
     ]
     if shapes is not None:
         asked |= {key for policy in shapes.index.policies for key in policy.reads}
+        asked |= {key for guardrail in shapes.index.guardrails for key in guardrail.reads}
         of_agent |= {key for policy in shapes.index.policies for key in policy.agent_reads}
         if sources is not None:
             read += [sources.policies.get(policy.id) for _, policy in covering(known, shapes.index)]
+            read += [sources.guardrails.get(guardrail.name) for _, guardrail in concerning(known, shapes.index)]
             read += sources.bindings
     objects = [ObjectRead(each.kind, each.name, each.uid, each.generation) for each in read if each is not None]
     attributes = [AttributeRead(key, values) for key, values in known.only(asked)]
@@ -122,7 +126,9 @@ def _table(shape: TableShape) -> TableGiven:
     every_row = any(condition.predicate is None for condition in shape.rows)
     clear = tuple(column.name for column in shape.columns if column.cells == _CLEAR)
     masked = tuple(ColumnGiven(column.name, _shows(column)) for column in shape.columns if column.cells != _CLEAR)
-    return TableGiven(str(shape.table), () if every_row else tuple(map(_filter, shape.rows)), clear, masked)
+    rows = () if every_row else tuple(map(_filter, shape.rows))
+    restrictions = tuple(" OR ".join(map(_filter, each)) for each in shape.restrictions)
+    return TableGiven(str(shape.table), rows, clear, masked, restrictions)
 
 
 _CLEAR = (Cell((), Clear()),)

@@ -76,7 +76,9 @@ def ended_by(verdict: Verdict, held: Granted) -> str:
     """Why a role that was vended as `held` must end now; empty while it may live on."""
     if isinstance(verdict, Granted):
         return (
-            "" if verdict.still_carries(held) else "policy, tags or attributes changed: what the role reads is no longer granted unchanged"
+            ""
+            if verdict.still_carries(held)
+            else "policy, guardrails, tags or attributes changed: what the role reads is no longer granted unchanged"
         )
     return verdict.message if verdict.withdrawn else ""
 

@@ -6,7 +6,7 @@ from rolevend.kube.election import LEASE
 from tests.support.installed import AGENTS, ELSEWHERE, OPERATOR, RBAC, SYSTEM, Answer, Cluster
 
 GROUP = "rolevend.dev"
-ALL = ("accesspolicies", "agents", "dataplatforms", "tagbindings", "userattributes", "vendedroles")
+ALL = ("accesspolicies", "agents", "dataplatforms", "guardrails", "tagbindings", "userattributes", "vendedroles")
 
 
 def aggregated(cluster: Cluster, role: str) -> list[str]:
@@ -127,6 +127,7 @@ def test_the_operator_knows_namespaces_and_writes_events(cluster: Cluster, resou
         ("rolevend-requester", "create", "agents", False),
         ("rolevend-policy-author", "create", "tagbindings", True),
         ("rolevend-policy-author", "create", "agents", False),
+        ("admin", "create", "guardrails", False),
     ],
 )
 def test_what_a_role_in_a_namespace_means(cluster: Cluster, role: str, verb: str, plural: str, allowed: bool):

@@ -54,6 +54,9 @@ def _lines(found: Explained) -> Iterator[str]:
         yield f"smallest step: {explanation.missing}"
     for policy in explanation.policies:
         yield from _policy(policy)
+    for guardrail in explanation.guardrails:
+        yield f"Guardrail {guardrail.guardrail} concerns the user"
+        yield from (f"  {each}" for each in guardrail.takes)
 
 
 def _policy(policy: PolicyExplained) -> Iterator[str]:
@@ -84,6 +87,7 @@ def as_json(found: Explained) -> str:
         "message": found.refusal or (denial.message if denial else ""),
         "missing": explanation.missing,
         "policies": [_policy_json(each) for each in explanation.policies],
+        "guardrails": [{"guardrail": each.guardrail, "takes": list(each.takes)} for each in explanation.guardrails],
     }
     return json.dumps(told, indent=2)
 

@@ -12,7 +12,7 @@ from rolevend.model import ClusterId, PlatformName
 from rolevend.platforms.base import ServerFacts
 from rolevend.reconcile.picture import Objects, Painter, Picture
 from rolevend.reconcile.state import PlatformState
-from rolevend.resources import API_VERSION, GROUP, KINDS, AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes
+from rolevend.resources import API_VERSION, GROUP, KINDS, AccessPolicy, Agent, DataPlatform, Guardrail, Resource, TagBinding, UserAttributes
 from rolevend.resources.catalog_file import FORMAT, parse_catalog
 from rolevend.resources.parse import faults, parse
 
@@ -94,6 +94,7 @@ class Folder:
             platforms=self.of(DataPlatform),
             policies=self.of(AccessPolicy),
             bindings=self.of(TagBinding),
+            guardrails=self.of(Guardrail),
             people=self.of(UserAttributes),
             namespaces=self.namespaces,
         )

@@ -122,16 +122,16 @@ def template_of(table: TableShape, cluster: ClusterId) -> Template:
 
 
 def row_filter(table: TableShape) -> sql.Composable:
-    """What a template's policies test: that the lease lives, and that one of the row conditions holds.
+    """What a template's policies test: that the lease lives, that one of the row conditions holds, and one of each restriction.
 
     A condition that needs an attribute is not true before `rolevend.attr` has looked at the lease, which is an error without a
-    live one. So `rolevend.live` stands here only where a condition needs none: row security asks it again for every row.
+    live one. So `rolevend.live` stands here only where no test needs one: row security asks it again for every row.
     """
-    rows = any_of(table.rows, sql.Identifier)
-    live = sql.SQL("(SELECT rolevend.live())")
-    if rows is None:
-        return live
-    return rows if all(condition.needs for condition in table.rows) else sql.SQL("{} AND {}").format(live, rows)
+    alternatives = (table.rows, *table.restrictions)
+    tests = [text for each in alternatives if (text := any_of(each, sql.Identifier)) is not None]
+    if not any(all(condition.needs for condition in each) for each in alternatives):
+        tests.insert(0, sql.SQL("(SELECT rolevend.live())"))
+    return sql.SQL(" AND ").join(tests)
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,76 @@
+"""What a statement says, fitted to a table: a condition with types, what it demands of a user, and whatever does not hold there."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from rolevend.catalog import Column, Family, Table, TableId
+from rolevend.errors import InvalidInput
+from rolevend.policy.binding import bind, candidates
+from rolevend.policy.expression import AttributeMembership, Condition, Predicate, atoms, attributes
+from rolevend.policy.mask import Mask
+from rolevend.policy.selection import SelectedColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The user must have `attribute`, and each of its values must be one that a column of `family` can hold."""
+
+    attribute: str
+    family: Family
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that a policy says and that does not hold; `table` is None where it concerns the policy as a whole."""
+
+    table: TableId | None
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFallback:
+    """`mask` cannot be shown in a column of this type: the column is NULL instead."""
+
+    table: TableId
+    column: str
+    mask: Mask
+    message: str
+
+
+def conditions(row_filter: Predicate | None, otherwise: str, field: str = "spec.rowFilter") -> Callable[[Table], Condition | Problem]:
+    """`row_filter`, bound; `otherwise` says what becomes of a table for which it cannot be. Tables whose filtered columns have the same
+    types share one value: so does all that is made of it."""
+    references = [] if row_filter is None else list(dict.fromkeys(atom.column for atom in atoms(row_filter)))
+    bound: dict[tuple[tuple[str, Family, str] | None, ...], Condition] = {}
+
+    def condition(table: Table) -> Condition | Problem:
+        if table.obstacle:
+            return Problem(table.id, "spec.tables", f"{table.id} {table.obstacle}: it {otherwise}")
+        columns = [candidates(table, reference) for reference in references]
+        types = tuple((each[0].name, each[0].family, each[0].native_type) if len(each) == 1 else None for each in columns)
+        if types not in bound:
+            try:
+                predicate = None if row_filter is None else bind(row_filter, table, field)
+            except InvalidInput as error:
+                return Problem(table.id, error.field, f"{error.message} ({table.id} {otherwise})")
+            bound[types] = Condition(() if predicate is None else attributes(predicate), predicate)
+        return bound[types]
+
+    return condition
+
+
+def demands_of(condition: Condition) -> tuple[Demand, ...]:
+    tests = () if condition.predicate is None else atoms(condition.predicate)
+    found = {Demand(test.attribute, test.column.family) for test in tests if isinstance(test, AttributeMembership)}
+    return tuple(sorted(found, key=lambda demand: (demand.attribute, demand.family.value)))
+
+
+def in_order(demands: tuple[Demand, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((demand.attribute, demand.family.value) for demand in demands)
+
+
+def fallbacks_of(table: TableId, column: Column, choice: SelectedColumn) -> Iterator[MaskFallback]:
+    for mask in choice.dropped:
+        shown = f"column {column.name} of {table} is {column.native_type}, which cannot show {type(mask).__name__}: it is NULL instead"
+        yield MaskFallback(table, column.name, mask, shown)

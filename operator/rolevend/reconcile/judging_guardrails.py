@@ -1,0 +1,46 @@
+"""What is said of a Guardrail: whether it is accepted, whether it is at work, and from what it takes something away. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from rolevend.errors import InvalidInput
+from rolevend.model import PlatformName
+from rolevend.policy.guarding import GuardrailReport
+from rolevend.reconcile.judgement import MOST_PROBLEMS, Judgement, mask_fallback, more
+from rolevend.resources import Guardrail, Resource
+from rolevend.resources.status import Body, Finding
+from rolevend.vending.directory import Shapes
+from rolevend.vending.terms import PlatformTerms
+
+
+def judge_guardrail(
+    guardrail: Guardrail, fault: InvalidInput | None, terms: Mapping[PlatformName, PlatformTerms], shapes: Mapping[PlatformName, Shapes]
+) -> Judgement[Resource]:
+    """What of it cannot be read denies the tables that it is about: it counts them like any other."""
+    accepted = Finding("Accepted", "True", "Valid", "the guardrail is well formed and reaches its platforms")
+    unknown = [ref.name for ref in guardrail.spec.platform_refs if PlatformName(ref.name) not in terms]
+    if unknown:
+        why = f"spec.platformRefs: no DataPlatform is named {', '.join(unknown)}; it holds on the others"
+        accepted = Finding("Accepted", "False", "PlatformUnknown", why)
+    if fault is not None:
+        accepted = Finding("Accepted", "False", "InvalidInput", f"{fault}. Until that is mended all its tables are denied")
+    names = [PlatformName(ref.name) for ref in guardrail.spec.platform_refs if PlatformName(ref.name) in terms]
+    unread = [name for name in names if name not in shapes]
+    if unread:
+        why = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
+        return Judgement(guardrail, (accepted, Finding("Ready", "Unknown", "CatalogUnread", why)))
+    reports = [report for name in names for report in shapes[name].index.guardrail_reports if report.guardrail == guardrail.name]
+    counts = {"matchedTables": sum(each.tables for each in reports), "matchedColumns": sum(each.columns for each in reports)}
+    return Judgement(guardrail, (accepted, _guardrail_ready(accepted, reports, counts), mask_fallback(reports)), counts)
+
+
+def _guardrail_ready(accepted: Finding, reports: Sequence[GuardrailReport], counts: Body) -> Finding:
+    problems = [problem for each in reports for problem in each.problems]
+    if accepted.status != "True":
+        return Finding("Ready", "False", accepted.reason, accepted.message)
+    if problems:
+        shown = "; ".join(problem.message for problem in problems[:MOST_PROBLEMS])
+        return Finding("Ready", "False", "Denies", f"{shown}{more(problems)}")
+    if not counts["matchedTables"]:
+        return Finding("Ready", "False", "NoMatch", "takes nothing away: no table, or no column of one, is selected; check names and tags")
+    shown = f"takes something away from {counts['matchedTables']} tables: {counts['matchedColumns']} columns are denied or have a floor"
+    return Finding("Ready", "True", "InForce", shown)
