@@ -111,13 +111,17 @@ def foreign_role(site: Site, tenant: Tenant) -> str:
     mine = tenant.ask().ready().role
     uid = "0e9d1a5e-5b1f-4c8e-9a55-6e1f2f3a4b5c"
     name = f"IMMUTA_VENDED_{tenant.handle}_ELSEWHERE_0EKME5WPRZ4S79MN9P3WZK0000"
-    with psycopg.connect(site.warehouse.superuser.dsn, autocommit=True) as connection:
+    give = "UPDATE rolevend.profile SET cluster_id = %s WHERE profile = %s"
+    with psycopg.connect(site.warehouse.superuser.dsn) as connection:  # one transaction: nobody sees the profile in other hands
+        ((profile, ours),) = connection.execute("SELECT profile, cluster_id FROM rolevend.lease WHERE role = %s", [mine]).fetchall()
+        connection.execute(give, ["another-cluster", profile])
         connection.execute(
-            "SELECT rolevend.vend(%s, 'another-cluster', %s, (SELECT profile FROM rolevend.lease WHERE role = %s), "
+            "SELECT rolevend.vend(%s, 'another-cluster', %s, %s, "
             "'SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$VQnfVXQBBsxvLz2kP9n5fQWk3kq3nF4u0m8N8z0r2Uw=:VQnfVXQBBsxvLz2kP9n5fQWk3kq3nF4u0m8N8z0r2Uw=',"
             " now() + interval '1 hour', 'agents/other', %s, 'anna', '{\"countries\": [\"DE\"]}')",
-            [name, uid, mine, ISSUER],
+            [name, uid, profile, ISSUER],
         )
+        connection.execute(give, [ours, profile])
     return name
 
 

@@ -17,7 +17,7 @@ Body = dict[str, Any]
 """An object as the API server says it."""
 
 _TRANSPORT_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
-_PAGE = 500
+PAGE = 500
 _SILENCE_SECONDS = 90.0
 """A watch hears a bookmark about once a minute."""
 
@@ -102,7 +102,7 @@ class Cluster:
     async def pages(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Body]:
         """Lists of every object in one namespace, or in all, one after the other, for who need not hold them all: ten thousand bodies
         are more than everything else in memory."""
-        query: dict[str, str] = {"limit": str(_PAGE)}
+        query: dict[str, str] = {"limit": str(PAGE)}
         while True:
             page = await self._json("GET", resource.path(namespace), query)
             yield page

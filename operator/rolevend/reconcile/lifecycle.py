@@ -245,10 +245,7 @@ class Lifecycle:
         patch = {
             "metadata": {"uid": standing.request.uid, "annotations": {"rolevend.dev/reconsidered": f"{self._now().isoformat()} {why}"}}
         }
-        try:
-            await self._cluster.merge(VENDED_ROLES, standing.request.name.name, patch, standing.request.name.namespace)
-        except RolevendError as error:
-            _log.info("reconsidering: %s", error, extra={"object": str(standing.request.name)})
+        await self._cluster.merge(VENDED_ROLES, standing.request.name.name, patch, standing.request.name.namespace)
 
     async def _patch_status(self, request: Request, status: Body) -> None:
         patch = {"metadata": {"uid": request.uid}, "status": status}

@@ -6,7 +6,7 @@ A request that waited, or was denied, is taken up again as soon as its verdict w
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
@@ -33,9 +33,15 @@ class Review:
         self._directory = directory
         self._due = asyncio.Event()
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._failed = False
 
     def wake(self) -> None:
         self._due.set()
+
+    def retry(self) -> None:
+        """Wakes it if something failed since the last review began: nothing else can have another verdict than it had."""
+        if self._failed:
+            self.wake()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -46,6 +52,7 @@ class Review:
 
     async def review(self) -> None:
         """Every standing role once, each against the newest picture."""
+        self._failed = False
         async with asyncio.TaskGroup() as acts:
             for count, standing in enumerate(self._lifecycle.roles, start=1):
                 if standing.ending_since is None:
@@ -68,15 +75,18 @@ class Review:
             if why:
                 acts.create_task(self._revoke(standing, taken_by(verdict), why))
         elif verdict_of(verdict) != standing.verdict:
-            acts.create_task(self._lifecycle.reconsider(standing, "verdict changed"))
+            acts.create_task(self._act(self._lifecycle.reconsider(standing, "verdict changed"), "reconsidering", standing))
 
     async def _revoke(self, standing: Standing, by: str, why: str) -> None:
         async with self._slots:
-            try:
-                await self._lifecycle.revoke(standing, by, why)
-            except RolevendError as error:
-                # The next review, which every later change and every sweep brings, tries again; drift is found by the next look.
-                _log.warning("revoking: %s", error, extra={"role": standing.role})
+            await self._act(self._lifecycle.revoke(standing, by, why), "revoking", standing)
+
+    async def _act(self, act: Awaitable[None], what: str, standing: Standing) -> None:
+        try:
+            await act
+        except RolevendError as error:
+            self._failed = True  # drift is found by the next look, too
+            _log.warning("%s: %s", what, error, extra={"object": str(standing.request.name), "role": standing.role})
 
 
 def _ended_by(verdict: Verdict, standing: Standing) -> str:

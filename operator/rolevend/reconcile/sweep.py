@@ -1,18 +1,18 @@
-"""Every minute, objects and roles held against each other, from both sides, and from a fresh listing: no watch is believed for ever."""
+"""Every minute, objects and roles held against each other, from both sides. A watch is not believed for ever, nor enough for a drop."""
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Set
 from datetime import datetime, timedelta
 
 from rolevend.errors import RolevendError
-from rolevend.kube.client import Body, Cluster
+from rolevend.kube.client import PAGE, Cluster
 from rolevend.model import PlatformName, ProfileName, Uid
 from rolevend.platforms.base import Ended, Ending, EndReason
 from rolevend.reconcile.executor import Executor
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.objects import VENDED_ROLES, ready_condition
+from rolevend.reconcile.objects import VENDED_ROLES
 from rolevend.reconcile.platforms import Platforms
 from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
@@ -20,6 +20,9 @@ from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End
 from rolevend.vending.sweep import Orphans
+
+_LISTED_EVERY = 10
+"""Sweeps over more objects than one page holds: reading ten thousand every minute costs more than all else that an idle operator does."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ class Sweeper:
         """Orphans that this process dropped or drops, and how many sessions they had, where it knows."""
         self._told: dict[PlatformName, set[Uid]] = defaultdict(set)
         self._missing_since: dict[Uid, datetime] = {}
+        self._sweeps = 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -58,19 +62,23 @@ class Sweeper:
             await asyncio.sleep(self._settings.sweep_seconds)
             try:
                 await self.sweep()
-                self._review.wake()  # what failed is tried again
+                self._review.retry()
             except RolevendError as error:
                 _log.warning("sweep: %s", error)
 
     async def sweep(self) -> None:
-        known_before = {each.request.uid for each in self._lifecycle.roles}
-        listed: dict[Uid, frozenset[PlatformName]] = {}
-        async for page in self._cluster.pages(VENDED_ROLES):
-            listed |= {Uid(each["metadata"]["uid"]): _ready_on(each) for each in page["items"]}
-        self._listen(listed.keys(), known_before)
+        claimed = {each.request.uid for each in self._lifecycle.roles}
+        self._sweeps += 1
+        if len(claimed) <= PAGE or self._missing_since or self._sweeps % _LISTED_EVERY == 0:
+            listed = await self._listed()
+            self._listen(listed, claimed)
+            claimed = listed
         await asyncio.gather(
-            *(self._sweep_platform(name, at_work.executor, listed) for name, at_work in self._platforms if at_work.executor)
+            *(self._sweep_platform(name, at_work.executor, claimed) for name, at_work in self._platforms if at_work.executor)
         )
+
+    async def _listed(self) -> set[Uid]:
+        return {Uid(each["metadata"]["uid"]) async for page in self._cluster.pages(VENDED_ROLES) for each in page["items"]}
 
     def _listen(self, listed: Set[Uid], known_before: set[Uid]) -> None:
         """An object that is listed and that the watch never told of, or the other way round, for longer than is plausible."""
@@ -83,14 +91,16 @@ class Sweeper:
         late = [uid for uid, since in self._missing_since.items() if now - since >= longest]
         self.deaf = f"the watch did not tell of {len(late)} VendedRoles for over {self._settings.deaf_after_seconds:.0f} s" if late else ""
 
-    async def _sweep_platform(self, name: PlatformName, executor: Executor, listed: Mapping[Uid, frozenset[PlatformName]]) -> None:
-        ready = {uid for uid, platforms in listed.items() if name in platforms}
+    async def _sweep_platform(self, name: PlatformName, executor: Executor, claimed: Set[Uid]) -> None:
+        ready = {each.request.uid for each in self._lifecycle.roles.on(name) if each.ready and each.ending_since is None} & claimed
         grace = timedelta(seconds=self._settings.orphan_grace_seconds)
         orphans = self._orphans.setdefault(name, Orphans(grace))
         try:
             live = await executor.live()
-            found = orphans.sweep(live, listed.keys(), ready, self._now())
-            await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans))
+            found = orphans.sweep(live, claimed, ready, self._now())
+            if found.orphans:
+                listed = await self._listed()
+                await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans if ending.uid not in listed))
             for uid in found.vanished:
                 standing = self._lifecycle.roles.get(uid)
                 if standing is not None and standing.ending_since is None and standing.request.expires_at > self._now():
@@ -134,11 +144,3 @@ def _end_of(orphan: Ended, sessions: int | None) -> End:
     seconds = (orphan.dropped_at - orphan.closed_at).total_seconds()
     closed_at, dropped_at = orphan.closed_at, orphan.dropped_at
     return End(orphan.role, EndReason.ORPHANED, closed_at, dropped_at, seconds, sessions, by="Sweep", message="no object claims it")
-
-
-def _ready_on(body: Body) -> frozenset[PlatformName]:
-    """Where the object says that its role can be used."""
-    ready = ready_condition(body)
-    if body["metadata"].get("deletionTimestamp") or ready is None or ready["status"] != "True":
-        return frozenset()
-    return frozenset(PlatformName(each["name"]) for each in body["spec"]["platformRefs"])
