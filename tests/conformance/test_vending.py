@@ -176,11 +176,11 @@ def test_a_profile_without_tables_is_refused(bench: Bench):
 
 
 def test_live_lists_our_cluster_only_and_says_what_is_closed(bench: Bench):
-    wanted = profile(shape(bench.people()))
-    made, _ = vended(bench.platform, wanted)
-    other = bench.platform_of(OTHER_CLUSTER)
-    foreign = moved(lease(wanted), cluster=OTHER_CLUSTER)
-    vend(other, wanted, foreign)
+    people = bench.people()
+    made, _ = vended(bench.platform, profile(shape(people)))
+    other, theirs = bench.platform_of(OTHER_CLUSTER), profile(shape(people))
+    foreign = moved(lease(theirs), cluster=OTHER_CLUSTER)
+    vend(other, theirs, foreign)
     (ours,) = bench.platform.live()
     assert (ours.role, ours.uid, ours.expires_at, ours.closed) == (made.role, made.uid, made.expires_at, False)
     assert [role.role for role in eventually(other.live)] == [foreign.role]
