@@ -82,8 +82,16 @@ class TestWhatItTakesAway:
 
         given = profile(guardrail(row_restriction=parse("id = 1")), policies=filters)
 
-        assert [[row.predicate for row in each.rows] for each in given.tables] == [[None], [None]]
+        assert [len(each.rows) for each in given.tables] == [1, 1]
+        assert [each.restrictions for each in given.tables] == [(), ()]
         assert people(given)["ssn"] == (Cell((), Clear()),)
+
+    def test_what_policies_say_already_makes_no_other_profile_and_ends_no_role(self):
+        filtered = [policy(row_filter=parse("id = 1"), masks=(masked(Hash(), "ssn"),))]
+
+        assert profile(guardrail(row_restriction=parse("id = 1"), mask_floors=(masked(Hash(), "ssn"),)), policies=filtered) == profile(
+            policies=filtered
+        )
 
 
 class TestAFloor:

@@ -223,3 +223,20 @@ def test_what_is_no_catalog_is_refused_with_the_field(tmp_path: Path):
     spoiled = catalog_text(WAREHOUSE, catalog(), "yaml").replace("family: text", "family: txt", 1)
     with pytest.raises(InvalidInput, match=r"tables\[0\].columns\[\d+\].family: must be .*a.yaml:\d+"):
         read_catalogs([write(tmp_path, "a.yaml", spoiled)])
+
+
+def test_with_a_catalog_a_guardrail_is_told_of_at_its_restriction(tmp_path: Path):
+    guardrail = valid("Guardrail", "limits") | {
+        "spec": {
+            "platformRefs": [{"name": WAREHOUSE}],
+            "tables": {"matchNames": [{"schema": "*", "name": "*"}]},
+            "rowRestriction": "contry = 'DE'",
+        }
+    }
+    write(tmp_path, "all.yaml", platform(), guardrail)
+
+    found = check([tmp_path], CATALOGS)
+
+    assert found.diagnostics
+    assert all("did you mean country?" in each for each in said(found))
+    assert all(each.field == "spec.rowRestriction" for each in found.diagnostics)

@@ -6,7 +6,7 @@ weaker than the floor of the column, or as weak and another mask. What can be de
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from rolevend.catalog import Family, Table, TableId
@@ -71,16 +71,21 @@ def lowered(entitlement: Entitlement, views: Mapping[TableId, str]) -> Iterator[
 
     for each in entitlement.tables:
         restrictions = {text(restraint.condition): restraint.condition for restraint in each.restraints if restraint.condition}
+        filters = [text(grant.condition) for grant in each.grants]
         # Where a restriction is a grant's filter, too, that grant shows every row that is left.
-        granted = [_Granted(grant, _EVERY_ROW if text(grant.condition) in restrictions else text(grant.condition)) for grant in each.grants]
+        granted = [
+            _Granted(grant, _EVERY_ROW if filter_ in restrictions else filter_) for grant, filter_ in zip(each.grants, filters, strict=True)
+        ]
+        shape = _table_shape(each.table, views[each.table.id], granted, each.restraints)
         # Sorting by text forgets the order of the policies, so that it does not tell one shape from another.
-        restricted = tuple((restrictions[text],) for text in sorted(restrictions))
-        yield _table_shape(each.table, views[each.table.id], granted, each.restraints, restricted)
+        left = sorted(restrictions)
+        if both := restrictions.keys() & filters:  # said once, as a filter: what such a guardrail does not narrow stays the same shape
+            left.remove(min(both))
+            shape = replace(shape, rows=(restrictions[min(both)],))
+        yield replace(shape, restrictions=tuple((restrictions[each],) for each in left))
 
 
-def _table_shape(
-    table: Table, view: str, granted: Sequence[_Granted], restraints: Sequence[Restraint], restricted: tuple[tuple[Condition, ...], ...]
-) -> TableShape:
+def _table_shape(table: Table, view: str, granted: Sequence[_Granted], restraints: Sequence[Restraint]) -> TableShape:
     conditions = {each.text: each.grant.condition for each in granted} | {_EVERY_ROW: Condition((), None)}
     texts = {each.text for each in granted}
     shown = [_EVERY_ROW] if _EVERY_ROW in texts else sorted(texts)
@@ -103,7 +108,7 @@ def _table_shape(
             cells[masks] = _cells(offers, conditions, frozenset(shown))
         if cells[masks]:
             columns.append(ColumnShape(column.name, column.family, column.native_type, cells[masks]))
-    return TableShape(table.id, view, tuple(conditions[text] for text in shown), tuple(columns), restricted)
+    return TableShape(table.id, view, tuple(conditions[text] for text in shown), tuple(columns))
 
 
 def _above(floor: Mask | None, mask: Mask | None) -> Mask | None:

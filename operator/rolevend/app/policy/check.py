@@ -17,7 +17,7 @@ from rolevend.policy.index import Index
 from rolevend.policy.unknown import unknown_attributes
 from rolevend.reconcile.judgement import Judgement
 from rolevend.reconcile.picture import Picture
-from rolevend.resources import AccessPolicy, DataPlatform, Resource, UserAttributes, VendedRole, kind_named, values
+from rolevend.resources import AccessPolicy, DataPlatform, Guardrail, Resource, UserAttributes, VendedRole, kind_named, values
 
 Level = Literal["error", "warning"]
 
@@ -104,8 +104,9 @@ def _judged(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
 
 
 def _matched_elsewhere(judgement: Judgement[Resource]) -> bool:
-    """Policies are told of in `_matched`, problem by problem; nobody has asked a platform whether it is ready."""
-    return isinstance(judgement.resource, AccessPolicy | DataPlatform)
+    """Policies and guardrails are told of in `_matched`, problem by problem; nobody has asked a platform whether it is ready."""
+    denies = any(finding.reason == "Denies" for finding in judgement.findings)
+    return denies or isinstance(judgement.resource, AccessPolicy | DataPlatform)
 
 
 def _row_filter(document: Document, resource: Resource) -> Iterator[Diagnostic]:
@@ -123,8 +124,11 @@ def _matched(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
         ObjectName(each.namespace, each.name): document for document, each in folder.found.values() if isinstance(each, AccessPolicy)
     }
     known = {attribute.key for person in folder.of(UserAttributes) for attribute in person.spec.attributes}
+    guarding = {each.name: document for document, each in folder.found.values() if isinstance(each, Guardrail)}
     for shapes in picture.directory.shapes.values():
         yield from _reports(written, shapes.index)
+        for report in shapes.index.guardrail_reports:
+            yield from (_diagnostic(guarding[report.guardrail], InvalidInput(each.field, each.message)) for each in report.problems)
         if known:
             yield from _attributes(written, shapes.index, known)
 
