@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 def cluster(binaries: Binaries) -> Iterator[Cluster]:
     with ControlPlane(binaries=binaries) as control_plane:
         cluster = Cluster(control_plane)
-        for namespace in (AGENTS, ELSEWHERE, "domain-claims"):
+        for namespace in (AGENTS, ELSEWHERE, "domain-claims", "domain-hr"):  # the examples', too
             cluster.kubectl("create", "namespace", namespace)
         installed = cluster.helm(
             "install", "rolevend", str(CHART), "--namespace", SYSTEM, "--create-namespace", "--set", f"agentNamespaces={{{AGENTS}}}"
