@@ -94,6 +94,7 @@ class PostgresServer:
     def standby_of(cls, primary: "PostgresServer") -> Self:
         """One that follows `primary`, which runs, with the same superuser and the same authority, until `promote`."""
         standby = cls(primary._version, fsync=False)
+        standby._settings = {**primary._settings, "port": standby._settings["port"]}  # it may have less of nothing
         standby._primary, standby._authority = primary, primary._authority
         standby._superuser = replace(primary._superuser, port=standby._superuser.port)
         return standby
