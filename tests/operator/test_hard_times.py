@@ -77,9 +77,8 @@ def test_an_authority_that_cannot_be_used_is_named_and_who_is_connected_stays_so
     own = site.text_of(site.secret(NAMESPACE, "annex-ca"))
     site.put_secret(NAMESPACE, "annex-ca", **keys)
 
-    message = site.wait_for_platform(ANNEX, "False", "InvalidInput")
-
-    assert f"spec.postgres.tls.caSecretRef: {said}" in message
+    # A moment before there was no Secret at all, which is told, too.
+    eventually(lambda: f"spec.postgres.tls.caSecretRef: {said}" in site.wait_for_platform(ANNEX, "False", "InvalidInput"))
     tenant.ask(platform=ANNEX).ready().delete()
     site.put_secret(NAMESPACE, "annex-ca", **own)
     site.wait_for_platform(ANNEX)
