@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from rolevend.errors import ClusterUnavailable
 from rolevend.model import PlatformName, Uid
-from rolevend.reconcile.clock import AT_ONCE, Clock
+from rolevend.reconcile.clock import AT_ONCE, FEW, Clock
 from rolevend.telemetry.metrics import Metrics
 
 PATIENCE = 10.0
+TOGETHER = FEW + AT_ONCE
+"""Of a crowd, before the first one is gone."""
 WAREHOUSE, ANNEX = PlatformName("warehouse"), PlatformName("annex")
 
 
@@ -86,19 +88,19 @@ async def test_a_deletion_that_failed_is_tried_again_and_counted_when_it_succeed
 
 async def test_a_crowd_ends_a_few_at_a_time_and_each_that_is_gone_makes_room_for_one():
     cluster = Cluster()
-    crowd = [Uid(f"u{number:04}") for number in range(3 * AT_ONCE)]
+    crowd = [Uid(f"u{number:04}") for number in range(TOGETHER + 2 * AT_ONCE)]
     async with running(cluster):
         for uid in crowd:
             cluster.clock.put(uid, now() - timedelta(seconds=1), WAREHOUSE)
-        await cluster.has_deleted(AT_ONCE)
+        await cluster.has_deleted(TOGETHER)
         await some_turns()
-        assert len(cluster.deleted) == AT_ONCE
+        assert len(cluster.deleted) == TOGETHER
 
         for position in range(2 * AT_ONCE):
-            cluster.clock.gone(cluster.deleted[position])
-            await cluster.has_deleted(AT_ONCE + position + 1)
+            cluster.clock.gone(cluster.deleted[FEW + position])
+            await cluster.has_deleted(TOGETHER + position + 1)
             await some_turns()
-            assert len(cluster.deleted) == AT_ONCE + position + 1
+            assert len(cluster.deleted) == TOGETHER + position + 1
 
     assert sorted(cluster.deleted) == crowd
 
@@ -108,10 +110,10 @@ async def test_a_crowd_on_one_platform_does_not_delay_another():
     async with running(cluster):
         for number in range(200):
             cluster.clock.put(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), ANNEX)
-        await cluster.has_deleted(AT_ONCE)
+        await cluster.has_deleted(TOGETHER)
 
         cluster.clock.put(Uid("one"), now() - timedelta(seconds=1), WAREHOUSE)
-        await cluster.has_deleted(AT_ONCE + 1)
+        await cluster.has_deleted(TOGETHER + 1)
 
     assert cluster.deleted[-1] == "one"
 
@@ -119,22 +121,22 @@ async def test_a_crowd_on_one_platform_does_not_delay_another():
 async def test_an_end_that_is_stuck_makes_room_for_the_next():
     cluster = Cluster()
     async with running(cluster):
-        for number in range(AT_ONCE + 1):
+        for number in range(TOGETHER + 1):
             cluster.clock.put(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), ANNEX)
-        await cluster.has_deleted(AT_ONCE)
+        await cluster.has_deleted(TOGETHER)
 
-        cluster.clock.stuck(cluster.deleted[0])
+        cluster.clock.stuck(cluster.deleted[FEW])
 
-        await cluster.has_deleted(AT_ONCE + 1)
+        await cluster.has_deleted(TOGETHER + 1)
 
 
 async def test_what_is_gone_before_its_turn_is_not_ended():
     cluster = Cluster()
     async with running(cluster):
-        for number in range(AT_ONCE + 1):
+        for number in range(TOGETHER + 1):
             cluster.clock.put(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), ANNEX)
-        await cluster.has_deleted(AT_ONCE)
-        (waiting,) = {Uid(f"crowd-{number}") for number in range(AT_ONCE + 1)} - set(cluster.deleted)
+        await cluster.has_deleted(TOGETHER)
+        (waiting,) = {Uid(f"crowd-{number}") for number in range(TOGETHER + 1)} - set(cluster.deleted)
 
         cluster.clock.gone(waiting)
         for uid in list(cluster.deleted):

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 
 from rolevend.errors import RolevendError
@@ -12,9 +12,10 @@ from rolevend.model import PlatformName, Uid
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.expiry import Expiries
 
-AT_ONCE = 4
-"""Roles of one platform that end together. A thousand that expire in one second must not stand before the next vend in every queue
-between here and PostgreSQL, which refuses them anyhow from their expiry on."""
+FEW, AT_ONCE = 16, 4
+"""Roles of one platform that end together: as many as expire in one second in ordinary times, and fewer of a crowd. A thousand that
+expire in one second must not stand before the next vend in every queue between here and PostgreSQL, which refuses them anyhow from their
+expiry on."""
 _RETRY_SECONDS = 1.0
 _LONGEST_TURN_SECONDS = 2.0
 """An ending that takes longer makes room for the next one."""
@@ -33,6 +34,7 @@ class Clock:
         self._platforms: dict[Uid, PlatformName] = {}
         self._earlier = asyncio.Event()
         self._turns: dict[PlatformName, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+        self._due: Counter[PlatformName] = Counter()
         self._ending: dict[Uid, asyncio.Event] = {}
         """What we ended, until it is gone: the watch may tell of it once more as if it lived. Set when its turn is over."""
 
@@ -74,7 +76,7 @@ class Clock:
                     endings.create_task(self._end(uid, since, self._platforms.pop(uid)))
 
     async def _end(self, uid: Uid, due_at: datetime, platform: PlatformName) -> None:
-        async with self._turns[platform]:
+        async with self._turn(platform):
             ending = self._ending.get(uid)
             if ending is None:
                 return  # gone while it waited for its turn
@@ -88,3 +90,12 @@ class Clock:
             self._metrics.expiry_lateness_seconds.observe(max(0.0, (self._now() - due_at).total_seconds()))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), _LONGEST_TURN_SECONDS)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, platform: PlatformName) -> AsyncIterator[None]:
+        self._due[platform] += 1
+        try:
+            async with self._turns[platform] if self._due[platform] > FEW else contextlib.nullcontext():
+                yield
+        finally:
+            self._due[platform] -= 1
