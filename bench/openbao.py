@@ -111,10 +111,10 @@ def beside_operator(size: Size) -> Iterator[Line]:
 
 
 def lines(ours: Peer[Any], theirs: Peer[Any], superuser: Connection, size: Size, budgets: Mapping[int, Budget]) -> Iterator[Line]:
-    """`budgets` of issuing, by clients."""
+    """`budgets` of issuing, by clients; none: everything is reported only."""
     for clients, count in ((1, size.alone), (CLIENTS, size.together)):
         yield from calls((ours, theirs), clients, count, budgets.get(clients))
-    yield from storms((ours, theirs), superuser, size)
+    yield from storms((ours, theirs), superuser, size, judged=bool(budgets))
 
 
 def calls(peers: Sequence[Peer[Any]], clients: int, count: int, budget: Budget | None) -> Iterator[Line]:
@@ -159,7 +159,7 @@ def compared(name: str, what: str, each: Sequence[Measured], budget: Budget | No
         yield Line(AGAINST, measured, budget.text, budget.holds(rate, middle, worst))
 
 
-def storms(peers: Sequence[Peer[Any]], superuser: Connection, size: Size) -> Iterator[Line]:
+def storms(peers: Sequence[Peer[Any]], superuser: Connection, size: Size, *, judged: bool) -> Iterator[Line]:
     """One goes on issuing while the roles of a crowd are revoked at once."""
     worst = []
     for peer in peers:
@@ -178,7 +178,7 @@ def storms(peers: Sequence[Peer[Any]], superuser: Connection, size: Size) -> Ite
         ours = peer is peers[0]
         yield Line(f"{what}: roles left", measured, "none" if ours else "reported", not (ours and going.left))
     against = worst[0] / worst[1]
-    yield Line(AGAINST, f"issue meanwhile, p99 {against:.3f}x", f"<= {STORM:g}x", against <= STORM)
+    yield Line(AGAINST, f"issue meanwhile, p99 {against:.3f}x", f"<= {STORM:g}x" if judged else "reported", not judged or against <= STORM)
 
 
 def one_after_the_other(peer: Peer[Any], more: Callable[[int], bool]) -> list[float]:
