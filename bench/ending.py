@@ -168,7 +168,7 @@ class Going:
 def main() -> None:
     size = QUICK if "--quick" in sys.argv[1:] else FULL
     with tempfile.TemporaryDirectory() as scratch, ControlPlane() as control_plane, Site(control_plane, Path(scratch)) as site:
-        table("The end of roles, with a Kubernetes API server and PostgreSQL 18", lines(site, size))
+        table("The end of roles, with a Kubernetes API server and PostgreSQL 17", lines(site, size))
 
 
 if __name__ == "__main__":

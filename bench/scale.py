@@ -87,7 +87,7 @@ def lateness(fleet: Fleet, names: list[str], count: str) -> Line:
 def main() -> None:
     size = QUICK if "--quick" in sys.argv[1:] else FULL
     with tempfile.TemporaryDirectory() as scratch, ControlPlane() as control_plane, Site(control_plane, Path(scratch)) as site:
-        table("Many live roles, with a Kubernetes API server and PostgreSQL 18", lines(site, size))
+        table("Many live roles, with a Kubernetes API server and PostgreSQL 17", lines(site, size))
 
 
 if __name__ == "__main__":

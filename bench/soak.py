@@ -162,7 +162,7 @@ def objects(fleet: Fleet, plural: str, query: str = "") -> int:
 def main() -> None:
     size = QUICK if "--quick" in sys.argv[1:] else FULL
     with tempfile.TemporaryDirectory() as scratch, ControlPlane() as control_plane, Site(control_plane, Path(scratch)) as site:
-        table("An hour's worth of roles, with a Kubernetes API server and PostgreSQL 18", lines(site, size))
+        table("An hour's worth of roles, with a Kubernetes API server and PostgreSQL 17", lines(site, size))
 
 
 if __name__ == "__main__":

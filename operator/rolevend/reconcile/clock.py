@@ -35,6 +35,7 @@ class Clock:
         self._earlier = asyncio.Event()
         self._turns: dict[PlatformName, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
         self._due: Counter[PlatformName] = Counter()
+        """How many end, or wait for their turn."""
         self._ending: dict[Uid, asyncio.Event] = {}
         """What we ended, until it is gone: the watch may tell of it once more as if it lived. Set when its turn is over."""
 
@@ -93,6 +94,7 @@ class Clock:
 
     @contextlib.asynccontextmanager
     async def _turn(self, platform: PlatformName) -> AsyncIterator[None]:
+        """At once while there are few; in a crowd as soon as one of those that have a turn is gone."""
         self._due[platform] += 1
         try:
             async with self._turns[platform] if self._due[platform] > FEW else contextlib.nullcontext():
