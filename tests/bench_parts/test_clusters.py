@@ -19,12 +19,14 @@ def put(folder: Path, *programs: str) -> None:
 def test_a_cluster_that_is_named_comes_first(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.touch()
-    named = {KUBECONFIG: str(kubeconfig), IMAGE: "registry.example.org/rolevend:1", HOST: "10.0.0.1"}
+    named = {KUBECONFIG: str(kubeconfig), IMAGE: "mirror.example.org/rolevend:0.1.0", HOST: "10.0.0.1"}
 
     chosen = choose(Silence(), 5432, named)
 
     assert isinstance(chosen, Named)
-    assert chosen.provide("registry.example.org/rolevend:0.1.0", tmp_path) == "registry.example.org/rolevend:1"
+    assert chosen.provide("registry.example.org/rolevend:0.1.0", tmp_path) == "mirror.example.org/rolevend:0.1.0"
+    with pytest.raises(Unusable, match="push it with the tag 0.2.0, which the chart asks for"):
+        chosen.provide("registry.example.org/rolevend:0.2.0", tmp_path)
 
 
 def test_a_cluster_that_is_named_needs_an_image_and_a_way_to_us() -> None:
