@@ -15,8 +15,9 @@ from rolevend.catalog import Catalog, Table
 from rolevend.model import Attributes
 from rolevend.plan import Lease, Profile, attribute_keys, plan
 from rolevend.platforms.base import Ending, EndReason
-from rolevend.policy.decision import Denial, decide
+from rolevend.policy.decision import decide
 from rolevend.policy.index import compile_policies
+from rolevend.policy.refusal import Denial
 from rolevend.policy.statement import Guardrail, Policy
 from tests.conformance.bench import CLUSTER, PostgresBench, lease, vend
 from tests.support.oracle import expected, shown, visible

@@ -6,9 +6,10 @@ from rolevend.catalog import Family
 from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.asking import Asking
 from rolevend.policy.condition import admit
-from rolevend.policy.decision import Denial, Entitlement, Reason, decide, entitlement, switch
+from rolevend.policy.decision import Entitlement, decide, entitlement, switch
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
+from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Policy, TableSelector
 from tests.support.policies import catalog, column, policy, table, user

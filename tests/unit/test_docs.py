@@ -18,8 +18,8 @@ from rolevend.cli import cli
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kube import client
 from rolevend.policy import predicate
-from rolevend.policy.decision import Reason
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
+from rolevend.policy.refusal import Reason
 from rolevend.resources import API_VERSION, KINDS, AccessPolicy, kind_named, parse
 from rolevend.resources.schema import structural
 from rolevend.settings import Settings

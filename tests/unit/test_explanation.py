@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from rolevend.catalog import Catalog, Family
 from rolevend.cli import cli
 from rolevend.model import Attributes
-from rolevend.policy.decision import Denial, Reason, decide
+from rolevend.policy.decision import decide
 from rolevend.policy.explanation import GuardrailExplained, explain, smallest_step
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Hash
 from rolevend.policy.predicate import parse
+from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.statement import ColumnSelector, Requirement
 from rolevend.resources.catalog_file import catalog_text
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write

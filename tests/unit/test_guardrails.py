@@ -9,11 +9,12 @@ import pytest
 from rolevend.catalog import Family, TableId
 from rolevend.model import Attributes, ClusterId, Tag
 from rolevend.plan import Cell, Profile, contains, plan
-from rolevend.policy.decision import Denial, Entitlement, Reason, decide
+from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Nullify, Partial, Unit
 from rolevend.policy.predicate import parse
+from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import RequirementOperator, may_meet
 from rolevend.policy.statement import ColumnSelector, Guardrail, Policy, Requirement, TableSelector
 from rolevend.resources import Guardrail as GuardrailObject

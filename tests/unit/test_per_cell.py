@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from rolevend.catalog import Family
 from rolevend.model import Attributes, ClusterId, ObjectName
 from rolevend.plan import Profile, TableShape, plan
-from rolevend.policy.decision import Denial, decide
+from rolevend.policy.decision import decide
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Hash, Nullify, Partial, carries, rank
 from rolevend.policy.predicate import parse
+from rolevend.policy.refusal import Denial
 from rolevend.policy.statement import ColumnSelector, Guardrail, Policy
 from tests.support import oracle
 from tests.support.policies import EVERY_FAMILY, MASKS, catalog, guardrail, guardrails, masked, policies, policy, rows, user, users

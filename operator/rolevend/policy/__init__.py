@@ -3,5 +3,5 @@
 `expression` is a row predicate as a value. Text becomes one in `predicate` (whose words are `vocabulary`), and `binding` gives it
 a table's types, with `literal` for the values. `mask` orders the masks. `requirement` tests tags and attributes, `condition` is CEL on
 who is `asking`. `statement` is what a policy says, `selection` what its selectors match, and `unknown` what they name in vain. `index`
-compiles all policies for a catalog, whoever asks; `decision` switches grants on for one user.
+compiles all policies for a catalog, whoever asks; `decision` switches grants on for one user, and `refusal` says why others are off.
 """

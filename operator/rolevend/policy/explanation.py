@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from rolevend.catalog import Table, TableId
 from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.asking import Asking
-from rolevend.policy.decision import Denial, Entitlement, Reason, Withheld, concerning, entitlement, switch
+from rolevend.policy.decision import Entitlement, concerning, covers, entitlement, switch
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.index import CompiledPolicy, Grant, Index
 from rolevend.policy.mask import Mask
+from rolevend.policy.refusal import Denial, Reason, Withheld
 from rolevend.policy.requirement import Facts, Requirement, RequirementOperator, facts_of, meets
 
 EVERY_ROW = "every row"
@@ -82,7 +83,7 @@ def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Exp
     told = [
         PolicyExplained(
             policy.id,
-            bool(policy.users or policy.conditions) and all(meets(each, facts) for each in policy.users),
+            covers(policy, facts),
             tuple(Asked(said(each), meets(each, facts)) for each in policy.users),
             tuple(_granted(each.table, grant) for each in tables for grant in each.grants if grant.policy == policy.id),
             tuple(each for each in withheld if each.policy == policy.id),
@@ -92,7 +93,7 @@ def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Exp
     step = smallest_step(user, index)
     if isinstance(decision, Denial) and (not step or decision.reason is Reason.GUARDRAIL):
         step = decision.message
-    guardrails = tuple(GuardrailExplained(each.name, tuple(_taken(each.name, decision))) for _, each in concerning(user, index))
+    guardrails = tuple(GuardrailExplained(each.name, tuple(_taken(each.name, decision))) for _, each in concerning(facts, index))
     return Explanation(decision if isinstance(decision, Denial) else None, step, tuple(sorted(told, key=_distance)), guardrails)
 
 

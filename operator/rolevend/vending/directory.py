@@ -14,9 +14,10 @@ from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User
 from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, plan
 from rolevend.policy.asking import Asking
-from rolevend.policy.decision import Denial, Reason, entitlement, switch
+from rolevend.policy.decision import entitlement, switch
 from rolevend.policy.explanation import smallest_step
 from rolevend.policy.index import Index
+from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import facts_of, meets
 from rolevend.vending.terms import Agent, PlatformTerms, asking_of, limits_of, permitting, refusal, terms_for
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict

@@ -9,6 +9,7 @@ from rolevend.plan import Cell, ColumnShape, Profile, TableShape
 from rolevend.policy.decision import concerning, covering
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round
+from rolevend.policy.requirement import facts_of
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Request
 
@@ -80,6 +81,7 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
     person = directory.people.get(request.user)
     shapes = directory.shapes.get(request.platform)
     known = person.attributes if person else Attributes()
+    facts = facts_of(known)
     asked = {requirement.key for requirement in agent.users} if agent else set()
     of_agent: set[str] = set()
     read: list[Version | None] = [
@@ -92,8 +94,8 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
         asked |= {key for guardrail in shapes.index.guardrails for key in guardrail.reads}
         of_agent |= {key for policy in shapes.index.policies for key in policy.agent_reads}
         if sources is not None:
-            read += [sources.policies.get(policy.id) for _, policy in covering(known, shapes.index)]
-            read += [sources.guardrails.get(guardrail.name) for _, guardrail in concerning(known, shapes.index)]
+            read += [sources.policies.get(policy.id) for _, policy in covering(facts, shapes.index)]
+            read += [sources.guardrails.get(guardrail.name) for _, guardrail in concerning(facts, shapes.index)]
             read += sources.bindings
     objects = [ObjectRead(each.kind, each.name, each.uid, each.generation) for each in read if each is not None]
     attributes = [AttributeRead(key, values) for key, values in known.only(asked)]
