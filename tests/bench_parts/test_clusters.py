@@ -25,7 +25,7 @@ def test_a_cluster_that_is_named_comes_first(tmp_path: Path) -> None:
 
     assert isinstance(chosen, Named)
     assert chosen.provide("registry.example.org/rolevend:0.1.0", tmp_path) == "mirror.example.org/rolevend:0.1.0"
-    with pytest.raises(Unusable, match="push it with the tag 0.2.0, which the chart asks for"):
+    with pytest.raises(Unusable, match=r"push it with the tag 0.2.0, which the chart asks for"):
         chosen.provide("registry.example.org/rolevend:0.2.0", tmp_path)
 
 
