@@ -14,13 +14,13 @@ from rolevend.catalog import TableId
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.policy.decision import Entitlement
 from rolevend.policy.expression import Condition as Condition
-from rolevend.policy.lowering import Cell as Cell
-from rolevend.policy.lowering import ColumnShape as ColumnShape
-from rolevend.policy.lowering import TableShape as TableShape
 from rolevend.policy.lowering import lowered
+from rolevend.policy.shape import Cell as Cell
+from rolevend.policy.shape import ColumnShape as ColumnShape
+from rolevend.policy.shape import TableShape as TableShape
 
 MAXIMUM_NAME_BYTES: Final = 63
-_FORM_VERSION: Final = "rolevend profile 2"
+_FORM_VERSION: Final = "rolevend profile 3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,7 @@ def _conditions(table: TableShape) -> Iterator[Condition]:
     for column in table.columns:
         for cell in column.cells:
             yield from cell.conditions
+            yield from cell.also
 
 
 def _profile_name(tables: tuple[TableShape, ...], cluster: ClusterId) -> ProfileName:

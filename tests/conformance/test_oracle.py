@@ -1,5 +1,5 @@
-"""Random policies over random rows, on a real PostgreSQL, against an oracle that runs each policy alone: nothing leaks, and
-nothing is hidden that should be seen."""
+"""Random policies for users and for agents over random rows, on a real PostgreSQL, against an oracle that runs each policy alone: nothing
+leaks, and nothing is hidden that should be seen."""
 
 import hashlib
 from collections import Counter
@@ -15,13 +15,15 @@ from rolevend.catalog import Catalog, Table
 from rolevend.model import Attributes
 from rolevend.plan import Lease, Profile, attribute_keys, plan
 from rolevend.platforms.base import Ending, EndReason
+from rolevend.policy.asking import Asking
+from rolevend.policy.combination import Combination
 from rolevend.policy.decision import decide
 from rolevend.policy.index import compile_policies
 from rolevend.policy.refusal import Denial
 from rolevend.policy.statement import Guardrail, Policy
 from tests.conformance.bench import CLUSTER, PostgresBench, lease, vend
 from tests.support.oracle import expected, shown, visible
-from tests.support.policies import EVERY_FAMILY, guardrails, policies, rows, users
+from tests.support.policies import EVERY_FAMILY, agents, guardrails, of_both_sides, rows, users
 
 RANDOM = settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], database=None
@@ -39,12 +41,21 @@ def claims(installed_bench: PostgresBench) -> Iterator[Table]:
 
 
 @RANDOM
-@given(policies=policies(), rows=rows(), user=users(), guardrails=guardrails())
-def test_the_platform_shows_what_policies_and_guardrails_say(bench: PostgresBench, claims: Table, policies, rows, user, guardrails):
+@given(
+    policies=of_both_sides(),
+    rows=rows(),
+    user=users(),
+    guardrails=guardrails(),
+    agent=agents(),
+    combination=st.sampled_from(Combination),
+)
+def test_the_platform_shows_what_policies_and_guardrails_say(
+    bench: PostgresBench, claims: Table, policies, rows, user, guardrails, agent, combination
+):
     assert claims == EVERY_FAMILY
     fill(bench, rows)
-    wanted = expected(policies, claims, user, rows, guardrails)
-    answer = read(bench, claims, policies, user, guardrails)
+    wanted = expected(policies, claims, user, rows, guardrails, agent, combination)
+    answer = read(bench, claims, policies, user, guardrails, Asking(agent_attributes=agent, combination=combination))
     if answer is None:
         assert all(row is None for row in wanted)
         return
@@ -59,17 +70,20 @@ def test_the_platform_shows_what_policies_and_guardrails_say(bench: PostgresBenc
 
 @RANDOM
 @given(
-    policies=policies(),
+    policies=of_both_sides(),
     guardrails=guardrails(),
     rows=rows(),
     user=users(),
+    agent=agents(),
+    combination=st.sampled_from(Combination),
     lost=st.sets(st.sampled_from(["countries", "levels", "born", "flags"])),
 )
 def test_a_lease_without_an_attribute_closes_the_conditions_that_need_it(
-    bench: PostgresBench, claims: Table, policies, guardrails, rows, user, lost
+    bench: PostgresBench, claims: Table, policies, guardrails, rows, user, agent, combination, lost
 ):
     """Which the vend refuses to make, and the platform closes all the same."""
-    decision = decide(user, compile_policies(Catalog.of([claims]), policies, guardrails))
+    asking = Asking(agent_attributes=agent, combination=combination)
+    decision = decide(user, compile_policies(Catalog.of([claims]), policies, guardrails), asking)
     if isinstance(decision, Denial):
         return
     fill(bench, rows)
@@ -86,10 +100,10 @@ def test_a_lease_without_an_attribute_closes_the_conditions_that_need_it(
 
 
 def read(
-    bench: PostgresBench, table: Table, given: Sequence[Policy], user: Attributes, guardrails: Sequence[Guardrail]
+    bench: PostgresBench, table: Table, given: Sequence[Policy], user: Attributes, guardrails: Sequence[Guardrail], asking: Asking
 ) -> tuple[list[str], list[tuple[Any, ...]]] | None:
     """(columns, rows) as an agent of this user sees them through a vended role; None where the decision is a denial."""
-    decision = decide(user, compile_policies(Catalog.of([table]), given, guardrails))
+    decision = decide(user, compile_policies(Catalog.of([table]), given, guardrails), asking)
     if isinstance(decision, Denial):
         return None
     return read_as(bench, plan(decision, CLUSTER), user)

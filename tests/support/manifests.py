@@ -11,6 +11,9 @@ _PLATFORM = [{"name": "warehouse"}]
 _USER = {"issuer": "https://idp.example.org", "subject": "anna"}
 _TAGGED = {"matchTags": [{"key": "pii", "operator": "In", "values": ["id"]}]}
 
+_GRANT = {"platformRefs": _PLATFORM, "tables": {"matchNames": [{"schema": "claims", "name": "*"}]}, "columns": {"matchNames": ["*"]}}
+_COMBINATIONS = (("Agent", "spec.combination"), ("DataPlatform", "spec.agents[0].widestCombination"))
+
 _SPECS: Final[Mapping[str, Body]] = {
     "AccessPolicy": {
         "platformRefs": _PLATFORM,
@@ -18,7 +21,11 @@ _SPECS: Final[Mapping[str, Body]] = {
             "matchAttributes": [{"key": "job", "operator": "In", "values": ["analyst"]}],
             "matchConditions": [{"name": "known", "expression": "user.subject != ''"}, {"name": "brief", "expression": "true"}],
         },
-        "agents": {"matchAttributes": [{"key": "trust", "operator": "In", "values": ["high"]}]},
+        "grantsTo": "Users",
+        "agents": {
+            "matchAttributes": [{"key": "trust", "operator": "In", "values": ["high"]}],
+            "matchConditions": [{"name": "ours", "expression": "agent.namespace != ''"}],
+        },
         "tables": {
             "matchTags": [
                 {"key": "domain", "operator": "In", "values": ["claims"]},
@@ -43,6 +50,7 @@ _SPECS: Final[Mapping[str, Body]] = {
             "assertion": "Trusted",
             "users": {"matchAttributes": [{"key": "department", "operator": "In", "values": ["claims"]}]},
         },
+        "combination": "UserCeiling",
         "limits": {"maxExpirationSeconds": 1800, "idleReleaseSeconds": 300},
     },
     "DataPlatform": {
@@ -58,6 +66,7 @@ _SPECS: Final[Mapping[str, Body]] = {
                 "attributes": [{"key": "trust", "values": ["high"]}],
                 "purposes": ["fraud-review", "reporting"],
                 "maxExpirationSeconds": 3600,
+                "widestCombination": "UserCeiling",
                 "roleLimits": {
                     "maxConnections": 4,
                     "maxTransactionSeconds": 120,
@@ -209,7 +218,9 @@ SPOILED: Final = (
     Spoiled("AccessPolicy", "spec.users.matchConditions", []),
     Spoiled("AccessPolicy", "spec.users.matchConditions[1].name", "known", "spec.users.matchConditions"),
     *(Spoiled("AccessPolicy", "spec.users.matchConditions[0].expression", text) for text in ("", "true\x00", "x" * 1025)),
-    Spoiled("AccessPolicy", "spec.agents", {}, "spec.agents.matchAttributes"),
+    Spoiled("AccessPolicy", "spec.agents", {}),
+    Spoiled("AccessPolicy", "spec.grantsTo", "Agents", "spec.users"),
+    Spoiled("AccessPolicy", "spec", {"grantsTo": "Agents", **_GRANT}, "spec.agents"),
     Spoiled("Agent", "spec.onBehalfOf.users", {}, "spec.onBehalfOf.users.matchAttributes"),
     *(Spoiled("VendedRole", "spec.purpose", text) for text in ("Fraud", "a b", "", "x" * 64)),
     Spoiled("VendedRole", "spec.resources", []),
@@ -237,6 +248,8 @@ SPOILED: Final = (
     Spoiled("DataPlatform", "spec.agents[0].namespaceSelector.matchLabels", {}),
     # Words that mean nothing
     Spoiled("Agent", "spec.onBehalfOf.assertion", "TokenRequired"),
+    *(Spoiled(kind, path, "Widest") for kind, path in _COMBINATIONS),
+    Spoiled("AccessPolicy", "spec.grantsTo", "Everybody"),
     Spoiled("AccessPolicy", "spec.masks[0].type", "Scramble"),
     Spoiled("AccessPolicy", "spec.masks[2].dateTrunc.unit", "Day"),
     Spoiled("AccessPolicy", "spec.users.matchAttributes[0].operator", "Gt"),

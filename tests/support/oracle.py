@@ -1,7 +1,8 @@
 """What a policy means, said a second time and as simply as possible: rows and cells, computed in Python.
 
-`expected` runs each policy alone and combines cell by cell; `shown` reads a profile as a driver must. Neither uses the code
-that decides or plans. `visible` turns a mask and a value into what an agent sees, so that a real platform can be held to it.
+`expected` runs each policy alone, combines cell by cell, and then the user's side with the agent's; `shown` reads a profile as a
+driver must. Neither uses the code that decides or plans. `visible` turns a mask and a value into what an agent sees, so that a
+real platform can be held to it.
 """
 
 import math
@@ -16,6 +17,7 @@ from uuid import UUID
 from rolevend.catalog import Column, Family, Table
 from rolevend.model import Attributes, Tag
 from rolevend.plan import TableShape
+from rolevend.policy.combination import Combination, Side
 from rolevend.policy.expression import (
     And,
     AttributeMembership,
@@ -36,6 +38,8 @@ from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Polic
 
 Row = Mapping[str, object]
 """Column name -> value: str, int, Decimal, float, bool, date, datetime (aware for TIMESTAMP_TZ), UUID, or None."""
+NOBODY = Attributes()
+"""Of whom nothing is known."""
 Masked = Mapping[str, Mask]
 """Column name -> the mask through which one row shows it; Nullify where it shows nothing."""
 
@@ -119,17 +123,23 @@ def _compare(left, operator: Operator, right) -> bool:
 
 
 def expected(
-    policies: Iterable[Policy], table: Table, user: Attributes, rows: Sequence[Row], guardrails: Iterable[Guardrail] = ()
+    policies: Sequence[Policy],
+    table: Table,
+    user: Attributes,
+    rows: Sequence[Row],
+    guardrails: Iterable[Guardrail] = (),
+    agent: Attributes = NOBODY,
+    combination: Combination = Combination.USER_CEILING,
 ) -> list[Masked | None]:
-    """What `user` must see of each row: None for a row that must stay hidden. Columns that no grant includes, or that a guardrail
-    denies, do not appear."""
+    """What an agent with the attributes `agent` must see of each row for `user`: None for a row that must stay hidden. Columns that no
+    grant includes, or that a guardrail denies, do not appear."""
     here = [each for each in sorted(guardrails, key=lambda each: each.name) if _concerns(each, user) and _about(each.tables, table)]
     if any(each.denies_tables or not _has_attributes(each.row_restriction, table, user) for each in here):
         return [None] * len(rows)
     restrictions = [each.row_restriction for each in here if each.row_restriction is not None]
     floors = {column.name: _floor(here, column) for column in table.columns if not _is_denied(here, column)}
     seen: list[Masked | None] = []
-    for row, masks in zip(rows, granted_by(policies, table, user, rows), strict=True):
+    for row, masks in zip(rows, combined(policies, table, user, rows, agent, combination), strict=True):
         kept = masks is not None and all(truth(each, row, user, _families(table)) is True for each in restrictions)
         left = {name: _no_weaker(floors[name], mask) for name, mask in masks.items() if name in floors} if masks and kept else {}
         seen.append(left or None)
@@ -153,25 +163,55 @@ def _concerns(guardrail: Guardrail, user: Attributes) -> bool:
     return all(not user.values(each.key) or set(user.values(each.key)) & each.values for each in guardrail.users)
 
 
-def granted_by(policies: Iterable[Policy], table: Table, user: Attributes, rows: Sequence[Row]) -> list[Masked | None]:
+def combined(
+    policies: Sequence[Policy], table: Table, user: Attributes, rows: Sequence[Row], agent: Attributes, combination: Combination
+) -> list[Masked | None]:
     """What the policies alone show of each row."""
-    runs = [(policy, run) for policy in policies if (run := alone(policy, table, user, rows)) is not None]
+    for_users, for_agents = ([each for each in policies if each.grants_to is side] for side in (Side.USERS, Side.AGENTS))
+    match combination:
+        case Combination.UNION:
+            return added(policies, table, user, rows, agent)
+        case Combination.USER_CEILING:
+            return added(for_users, table, user, rows, agent)
+        case Combination.INTERSECTION:
+            both = zip(added(for_users, table, user, rows, agent), added(for_agents, table, user, rows, agent), strict=True)
+            return [None if one is None or other is None else _shown_by_both(one, other, table) for one, other in both]
+        case _:
+            assert_never(combination)
+
+
+def _shown_by_both(one: Masked, other: Masked, table: Table) -> Masked | None:
+    columns = [column for column in table.columns if column.name in one and column.name in other]
+    return {column.name: _stricter(one[column.name], other[column.name], column) for column in columns} or None
+
+
+def _stricter(one: Mask, other: Mask, column: Column) -> Mask:
+    if isinstance(one, Regex) and isinstance(other, Regex) and one != other:
+        return Nullify()
+    return _strictest([MaskRule(name, ColumnSelector(), mask) for name, mask in (("a", one), ("b", other))], column)
+
+
+def added(
+    policies: Iterable[Policy], table: Table, user: Attributes, rows: Sequence[Row], agent: Attributes = NOBODY
+) -> list[Masked | None]:
+    """What all these policies together show of each row, as one set of grants."""
+    runs = [(policy, run) for policy in policies if (run := alone(policy, table, user, rows, agent)) is not None]
     granted = sorted({name for policy, _ in runs for name in _masks(policy, table)})
-    combined: list[Masked | None] = []
+    seen: list[Masked | None] = []
     for place in range(len(rows)):
         showing = [(policy.id, run[place]) for policy, run in runs if run[place] is not None]
         if not showing:
-            combined.append(None)
+            seen.append(None)
             continue
         offers = {name: [(rank(masks[name]), policy, masks[name]) for policy, masks in showing if name in masks] for name in granted}
-        combined.append({name: min(offers[name], key=lambda offer: offer[:2])[2] if offers[name] else Nullify() for name in granted})
-    return combined
+        seen.append({name: min(offers[name], key=lambda offer: offer[:2])[2] if offers[name] else Nullify() for name in granted})
+    return seen
 
 
-def alone(policy: Policy, table: Table, user: Attributes, rows: Sequence[Row]) -> list[Masked | None] | None:
-    """What this one policy shows; None where it grants the user nothing of the table."""
+def alone(policy: Policy, table: Table, user: Attributes, rows: Sequence[Row], agent: Attributes = NOBODY) -> list[Masked | None] | None:
+    """What this one policy shows; None where it grants nothing of the table."""
     masks = _masks(policy, table)
-    if not masks or not _covers(policy, user) or not _selects(policy, table) or not _has_attributes(policy.row_filter, table, user):
+    if not masks or not _covers(policy, user, agent) or not _selects(policy, table) or not _has_attributes(policy.row_filter, table, user):
         return None
     row_filter = policy.row_filter
     return [masks if row_filter is None or truth(row_filter, row, user, _families(table)) is True else None for row in rows]
@@ -239,7 +279,11 @@ def _truncated(value: object, unit: Unit) -> object:
 
 def _first(cells, row: Row, user: Attributes) -> Mask:
     return next(
-        (cell.mask for cell in cells if not cell.conditions or any(_holds(condition, row, user) for condition in cell.conditions)),
+        (
+            cell.mask
+            for cell in cells
+            if all(any(_holds(condition, row, user) for condition in each) for each in (cell.conditions, cell.also) if each)
+        ),
         Nullify(),
     )
 
@@ -257,8 +301,13 @@ def _families(table: Table) -> Callable[[str], Family]:
     return {column.name: column.family for column in table.columns}.__getitem__
 
 
-def _covers(policy: Policy, user: Attributes) -> bool:
-    return bool(policy.users) and all(set(user.values(each.key)) & each.values for each in policy.users)
+def _covers(policy: Policy, user: Attributes, agent: Attributes) -> bool:
+    granted_to = policy.users if policy.grants_to is Side.USERS else policy.agents
+    return (
+        bool(granted_to)
+        and all(set(user.values(each.key)) & each.values for each in policy.users)
+        and all(set(agent.values(each.key)) & each.values for each in policy.agents)
+    )
 
 
 def _selects(policy: Policy, table: Table) -> bool:

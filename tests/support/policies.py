@@ -1,5 +1,6 @@
 """Builders and hypothesis strategies of tables, rows, users and policies. Values come from small pools, so that they meet."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from rolevend.catalog import Catalog, Column, Family, Table, TableId
 from rolevend.model import Attributes, ObjectName, Tag
+from rolevend.policy.combination import Side
 from rolevend.policy.expression import (
     And,
     AttributeMembership,
@@ -172,6 +174,25 @@ MASKS: tuple[Mask, ...] = (
     Constant("none"),
     Nullify(),
 )
+
+
+def agents() -> st.SearchStrategy[Attributes]:
+    """What is known of an agent: some are granted what others are not."""
+    trust = st.sampled_from([["high", "low"], ["high"], ["low"], []])
+    return trust.map(lambda values: Attributes.of([("trust", values)] if values else []))
+
+
+def of_both_sides(of: Table = EVERY_FAMILY, most: int = 6) -> st.SearchStrategy[list[Policy]]:
+    """As `policies`: some grant to agents, and some of the others only through certain ones."""
+    return policies(of, most).flatmap(lambda given: st.tuples(*map(_of_either_side, given)).map(list))
+
+
+def _of_either_side(each: Policy) -> st.SearchStrategy[Policy]:
+    of_agents = [
+        replace(each, users=(), agents=(Requirement("trust", frozenset(trust)),), grants_to=Side.AGENTS)
+        for trust in ({"high"}, {"low"}, {"high", "low"})
+    ]
+    return st.sampled_from([each, each, replace(each, agents=(Requirement("trust", frozenset({"high"})),)), *of_agents])
 
 
 def policies(of: Table = EVERY_FAMILY, most: int = 4) -> st.SearchStrategy[list[Policy]]:

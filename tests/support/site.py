@@ -61,6 +61,7 @@ def data_platform(name: str, database: Governed, **spec: Any) -> Body:
                     "namespaceSelector": {"matchLabels": {"team": "claims"}},
                     "assertions": ["Trusted"],
                     "maxExpirationSeconds": 3600,
+                    "widestCombination": "Union",
                     "attributes": [{"key": "team", "values": ["claims"]}],
                     "purposes": ["fraud-review", "reporting"],
                 },

@@ -132,6 +132,14 @@ class Tenant:
             **spec,
         }
 
+    def grant_to_agent(self, *tables: str, **spec: Any) -> Body:
+        """To this tenant's agent itself, whichever user it acts for: all of `people`, unless something is changed."""
+        condition = {"name": "this-one", "expression": f"agent.name == '{self.name}'"}
+        of_agent = {"grantsTo": "Agents", "agents": {"matchConditions": [condition]}, "masks": [], "rowFilter": "country IS NOT NULL"}
+        described = self.policy_spec(*tables, **{**of_agent, **spec})
+        described.pop("users")
+        return self.make("AccessPolicy", described, f"{self.name}-agent", DOMAIN)
+
     def ready_to_ask(self, platform: str = WAREHOUSE, namespace: str = AGENTS) -> "Tenant":
         """An agent, the person anna, and a policy: whoever asks now is vended a role."""
         self.agent(namespace=namespace)

@@ -14,6 +14,7 @@ from rolevend.errors import Conflict
 from rolevend.model import Attributes, ObjectName, RoleName, Uid, Version
 from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape
 from rolevend.platforms.base import EndReason
+from rolevend.policy.combination import Combination, Side
 from rolevend.policy.expression import Condition
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Hash, Partial
@@ -106,6 +107,27 @@ def test_a_grant_tells_each_version_that_the_decision_read_and_no_policy_that_do
     ]
     assert all(each["uid"] for each in body["objects"])
     assert body["catalogDigest"] == "sha256:catalog"
+
+
+def test_a_grant_tells_how_both_sides_were_combined_and_which_policies_granted_to_the_agent():
+    own = policy("own", users=(), agents=(Requirement("trust", frozenset({"high"})),), grants_to=Side.AGENTS, row_filter=parse("id < 10"))
+    unmet = policy("unmet", users=(), agents=(Requirement("trust", frozenset({"low"})),), grants_to=Side.AGENTS)
+    terms = registered.terms(replace(registered.TERMS, attributes=Attributes.of([("trust", ["high"])]), widest=Combination.UNION))
+    both = {"shapes": {WAREHOUSE: shapes(MINE, own, unmet)}, "platforms": {WAREHOUSE: terms}}
+    sources = replace(SOURCES, policies={each.id: version("AccessPolicy", str(each.id)) for each in (MINE, own, unmet)})
+
+    def body(combination: Combination) -> dict[str, Any]:
+        agents = {AGENT.name: replace(AGENT, combination=combination)}
+        return dict(as_json(grant(directory(**both, agents=agents, sources={WAREHOUSE: sources})).body))
+
+    def policies(told: dict[str, Any]) -> list[str]:
+        return [each["name"] for each in told["objects"] if each["kind"] == "AccessPolicy"]
+
+    crossed, ceiling = body(Combination.INTERSECTION), body(Combination.USER_CEILING)
+    assert (crossed["combination"], policies(crossed)) == ("Intersection", [str(MINE.id), str(own.id)])
+    assert crossed["tables"][0]["restrictions"] == ['"id" < 10']
+    assert (ceiling["combination"], policies(ceiling)) == ("UserCeiling", [str(MINE.id)])
+    assert crossed["agentAttributes"] == [{"key": "trust", "values": ["high"]}]
 
 
 def test_another_version_of_any_policy_or_binding_is_another_digest():

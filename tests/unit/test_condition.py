@@ -28,6 +28,13 @@ def unmet(text: str, asking: Asking = ASKING, attributes: Attributes = ANNA) -> 
     return Answers(attributes, asking).unmet(admit("c", text, FIELD))
 
 
+@pytest.mark.parametrize("text", ["user.subject == 'anna'", "agent.name != '' && 'x' in user.attributes.department", "has(user.issuer)"])
+def test_one_on_agents_reads_nothing_of_the_user(text: str):
+    with pytest.raises(InvalidInput, match="user is not known here; it may read agent and request"):
+        admit("c", text, FIELD, of_agent=True)
+    assert admit("c", "request.purpose == 'x' && 'high' in agent.attributes.trust", FIELD, of_agent=True).agent_reads == {"trust"}
+
+
 @pytest.mark.parametrize(
     "text",
     [

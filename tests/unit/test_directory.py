@@ -8,6 +8,7 @@ import pytest
 from rolevend.catalog import TableId
 from rolevend.model import Attributes
 from rolevend.plan import RoleLimits
+from rolevend.policy.combination import Combination, Side
 from rolevend.policy.condition import admit
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement, TableSelector
@@ -230,6 +231,60 @@ class TestTheAttributesOfAnAgent:
         held = granted(platforms={WAREHOUSE: terms(self.HIGH)}, shapes=trusting)
 
         assert ended_by(directory(platforms={WAREHOUSE: terms(self.LOW)}, shapes=trusting).verdict(REQUEST), held)
+
+
+class TestTheCombinationOfAnAgent:
+    OWN = policy("own", users=(), agents=(Requirement("trust", frozenset({"high"})),), grants_to=Side.AGENTS)
+    PEOPLE = replace(MINE, tables=TableSelector(names=(TableId("claims", "people"),)))
+    UNION, USER_CEILING, INTERSECTION = Combination
+
+    def changes(self, said: Combination | None, *bounds: Combination) -> dict[str, object]:
+        """The user is granted the table people, and the agent itself everything."""
+        trusted = replace(TERMS, attributes=Attributes.of([("trust", ["high"])]))
+        return {
+            "agents": {AGENT.name: replace(AGENT, combination=said)},
+            "platforms": {WAREHOUSE: terms(*(replace(trusted, widest=bound) for bound in bounds))},
+            "shapes": {WAREHOUSE: shapes(self.PEOPLE, self.OWN)},
+        }
+
+    def tables(self, said: Combination | None, *bounds: Combination) -> set[str]:
+        return {table.table.name for table in granted(**self.changes(said, *bounds)).tables}
+
+    def test_is_as_wide_as_the_platform_permits_where_it_says_nothing(self):
+        assert self.tables(None, self.UNION) == {"people", "payments"}
+        assert self.tables(None, self.USER_CEILING) == {"people"}
+        assert self.tables(None, self.INTERSECTION, self.UNION) == {"people", "payments"}, "the widest of the items that select it"
+
+    def test_may_be_narrower_than_the_platform_permits(self):
+        assert self.tables(self.USER_CEILING, self.UNION) == {"people"}
+        (rows,) = {table.rows for table in granted(**self.changes(self.INTERSECTION, self.UNION)).tables}
+        assert rows == granted().tables[0].rows
+
+    @pytest.mark.parametrize(("said", "bound"), [("Union", "UserCeiling"), ("Union", "Intersection"), ("UserCeiling", "Intersection")])
+    def test_that_is_wider_is_not_permitted_and_ends_a_live_role(self, said: str, bound: str):
+        held = granted(**self.changes(Combination(said), self.UNION))
+
+        verdict = directory(**self.changes(Combination(said), Combination(bound))).verdict(REQUEST)
+
+        assert isinstance(verdict, Denied)
+        assert verdict.reason == "NotPermitted"
+        assert f"spec.combination {said} of Agent finbot is wider than {bound}" in verdict.message
+        assert ended_by(verdict, held)
+
+    def test_counts_only_items_that_let_the_agent_in(self):
+        unproven = replace(TERMS, may_assert=False, widest=self.UNION)
+        platforms = {WAREHOUSE: terms(replace(TERMS, attributes=Attributes.of([("trust", ["high"])])), unproven)}
+
+        changes = {**self.changes(None), "platforms": platforms}
+
+        assert {table.table.name for table in granted(**changes).tables} == {"people"}
+
+    def test_that_gets_narrower_ends_a_live_role_and_one_that_gets_wider_does_not(self):
+        union, ceiling, crossed = (granted(**self.changes(each, self.UNION)) for each in Combination)
+
+        assert ended_by(ceiling, union)
+        assert ended_by(crossed, union)
+        assert not ended_by(ceiling, crossed)
 
 
 def test_an_agent_that_no_item_names_is_not_admitted():

@@ -1,6 +1,7 @@
 """`rolevend policy diff` and `backtest`: what a change of files would mean for people, now and for the requests of the past."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,14 +13,16 @@ from rolevend.app.policy.diff import diff
 from rolevend.catalog import Catalog
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
+from rolevend.reconcile.picture import Picture
+from rolevend.resources import AccessPolicy, Agent, DataPlatform, parse
 from rolevend.resources.catalog_file import catalog_text
 from rolevend.telemetry.chain import Chain
 from rolevend.vending import audit
 from rolevend.vending.evidence import given
 from rolevend.vending.verdict import Granted
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
-from tests.support.manifests import Body, changed, valid
-from tests.support.painted import NOW, REQUEST, TABLES, paint, raw_policy, verdict
+from tests.support.manifests import MISSING, Body, changed, valid
+from tests.support.painted import NOW, OBJECTS, REQUEST, TABLES, paint, raw, raw_agent, raw_policy, verdict
 
 ANNA = changed(valid("UserAttributes", "anna"), "spec.user.subject", "anna")
 PEOPLE = (ANNA, changed(changed(valid("UserAttributes", "beth"), "spec.user.subject", "beth"), "spec.handle", "BETH"))
@@ -95,9 +98,9 @@ def test_a_difference_is_a_table_or_json(tmp_path: Path, output: str):
         assert ("a\\|b" in answer.stdout) == (output == "markdown")
 
 
-def recorded(path: Path, *, days_ago: int = 1) -> Path:
+def recorded(path: Path, *, days_ago: int = 1, picture: Picture | None = None) -> Path:
     """A file with what the operator said of one grant and of one denial, each of them twice."""
-    picture = paint()
+    picture = picture or paint()
     granted = verdict(picture)
     assert isinstance(granted, Granted)
     at = NOW - timedelta(days=days_ago)
@@ -130,6 +133,36 @@ def test_the_past_is_replayed_against_what_its_records_say(tmp_path: Path):
     assert same.decisions == 2, "an event that was written twice is one"
     assert backtest([there], [str(events)], NOW, HELD).decisions == 0
     assert "nothing on warehouse was compared" in backtest([there], [str(events)], None, {}).notes[0]
+
+
+def test_the_past_is_replayed_as_the_agent_combined_then(tmp_path: Path):
+    own = changed(changed(raw_policy(), "spec.grantsTo", "Agents"), "spec.users", MISSING)
+    own = changed(own, "spec.agents", {"matchAttributes": [{"key": "trust", "operator": "Exists"}]})
+    union = parse(DataPlatform, changed(raw("DataPlatform", "warehouse", ""), "spec.agents[0].widestCombination", "Union"))
+    agent = parse(Agent, changed(raw_agent(), "spec.combination", "Union"))
+    objects = replace(OBJECTS, agents=[agent], policies=[parse(AccessPolicy, own)], platforms=[union])
+    events = recorded(tmp_path / "events.json", picture=paint(objects))
+
+    same = backtest([folder(tmp_path / "there", own)], [str(events)], None, HELD)
+    gone = backtest([folder(tmp_path / "gone")], [str(events)], None, HELD)
+
+    assert "loses" not in {str(each.change.direction) for each in same.outcomes}
+    assert [(str(each.change.direction), each.change.name) for each in gone.outcomes] == [("loses", "claims.people")]
+
+
+def test_a_wider_combination_is_a_gain_of_those_who_are_granted_less(tmp_path: Path):
+    own = changed(changed(analysts(name="own"), "spec.grantsTo", "Agents"), "spec.users", MISSING)
+    own = changed(own, "spec.agents", {"matchAttributes": [{"key": "trust", "operator": "Exists"}]})
+    own = changed(own, "spec.rowFilter", MISSING)
+    one_table = analysts(("spec.tables", {"matchNames": [{"schema": "claims", "name": "people"}]}), ("spec.rowFilter", MISSING))
+    agent = changed(changed(valid("Agent", "finbot"), "spec.onBehalfOf", {"assertion": "Trusted"}), "spec.combination", MISSING)
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "agents", "labels": {"team": "claims"}}}
+    old, new = (tmp_path / name for name in ("old", "new"))
+    for each, widest in ((old, "UserCeiling"), (new, "Union")):
+        permits = changed(platform(), "spec.agents[0].widestCombination", widest)
+        write(each, "all.yaml", permits, one_table, own, agent, namespace, ANNA)
+
+    assert told(diff(old, new, (), CATALOGS)) == {("anna", "agents/finbot", "gains", "claims.claims")}
 
 
 def test_since_takes_days_hours_and_dates():

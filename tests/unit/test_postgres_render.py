@@ -1,6 +1,7 @@
 """What is sent to PostgreSQL, word for word. UPDATE_GOLDEN=1 writes the files again: read the difference before you commit it."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,17 @@ THREE_GRANTS = shaped(
         "place": (),
     },
 )
+BOTH_SIDES = replace(
+    shaped(
+        CUSTOMERS,
+        (EUROPE,),
+        {
+            "email": (Cell((MINE,), Clear(), (EVERYBODY_ELSE, EUROPE)), Cell((EVERYBODY_ELSE,), Hash())),
+            "ssn": (Cell((MINE, EUROPE), Partial(4), (EVERYBODY_ELSE,)), Cell((), Nullify())),
+        },
+    ),
+    restrictions=((MINE, EVERYBODY_ELSE),),
+)
 EVERY_TEST = shaped(
     CUSTOMERS,
     (
@@ -138,6 +150,7 @@ HOSTILE = shaped(
 PROFILES = {
     "one_grant": (ONE_GRANT,),
     "three_grants": (THREE_GRANTS,),
+    "both_sides": (BOTH_SIDES,),
     "every_row": (shaped(CUSTOMERS, (condition(None),), {}),),
     "every_test": (EVERY_TEST,),
     "hostile_names": (HOSTILE,),

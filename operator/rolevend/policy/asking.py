@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rolevend.model import Attributes, ObjectName, PlatformName, User
+from rolevend.policy.combination import Combination
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Asking:
     purpose: str | None = None
     """What the agent says it asks for."""
     expiration_seconds: int | None = None
+    combination: Combination = Combination.USER_CEILING
+    """How the agent's own grants count."""
 
     def variables(self, attributes: Attributes) -> dict[str, dict[str, Any]]:
         """For conditions. `attributes` are the user's."""

@@ -89,11 +89,11 @@ class Answers:
         return "does not hold" if answer is False else "answers something else than true or false"
 
 
-def admit(name: str, text: str, place: str) -> MatchCondition:
-    """Raises InvalidInput for the field `place`, with line and column."""
+def admit(name: str, text: str, place: str, *, of_agent: bool = False) -> MatchCondition:
+    """Raises InvalidInput for the field `place`, with line and column. `of_agent`: it must read nothing of the user."""
     source = Source(text, place)
     words = _words(source)
-    reads = _Reader(source, words).read()
+    reads = _Reader(source, words, ("agent", "request") if of_agent else tuple(_MEMBERS)).read()
     try:
         program = cel.compile(text)
     except ValueError as error:
@@ -126,9 +126,11 @@ def _words(source: Source) -> list[_Word]:
 class _Reader:
     """Goes through the words once, from left to right."""
 
-    def __init__(self, source: Source, words: Sequence[_Word]) -> None:
+    def __init__(self, source: Source, words: Sequence[_Word], known: Sequence[str]) -> None:
+        """`known` are those of the roots that it may read."""
         self._source = source
         self._words = words
+        self._known = known
         self._reads: dict[str, set[str]] = {"user": set(), "agent": set(), "request": set()}
         self._variable = ""
         self._loop_until: int | None = None
@@ -170,6 +172,8 @@ class _Reader:
 
     def _path(self, place: int) -> int:
         root, member = self._words[place].text, self._text(place + 2)
+        if root not in self._known:
+            raise self._source.fault(self._words[place].start, f"{root} is not known here", f"it may read {' and '.join(self._known)}")
         if self._text(place + 1) != "." or member not in _MEMBERS[root]:
             return self._refuse(place)
         if member != "attributes":

@@ -1,4 +1,4 @@
-"""What one user may read, now: pure, deterministic, and closed wherever something is not known."""
+"""What an agent may read for one user, now: pure, deterministic, and closed wherever something is not known."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from rolevend.catalog import Table, TableId
 from rolevend.model import Attributes
 from rolevend.policy.asking import Asking
+from rolevend.policy.combination import Combination, Side
 from rolevend.policy.condition import Answers
 from rolevend.policy.guarding import CompiledGuardrail, Restraint, concerns
 from rolevend.policy.index import CompiledPolicy, Grant, Index, Tie
-from rolevend.policy.refusal import Denial, Withheld, all_denied, bar, lack, met, nothing_granted
+from rolevend.policy.refusal import Denial, Withheld, agent_not_granted, all_denied, bar, lack, met, nothing_granted, nothing_in_common
 from rolevend.policy.requirement import Facts, facts_of, meets
 
 
@@ -20,6 +21,8 @@ class TableEntitlement:
     """By policy, smallest id first; never empty."""
     restraints: tuple[Restraint, ...] = ()
     """By guardrail, smallest name first. None of them denies the table, and together they leave a column of it."""
+    agent_grants: tuple[Grant, ...] | None = None
+    """As `grants`: where it is not None, only what these show, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,13 @@ class Switches:
     an attribute."""
     withheld: tuple[Withheld, ...] = ()
     """What the user would have, too, with other attributes."""
+    crossed: bool = False
+    """Policies of both sides are among `on`, and only what both show is read. Otherwise all of `on` adds up."""
 
     @property
     def key(self) -> Hashable:
         """Within one index it determines what may be read: a cheap key under which to keep what is made of it."""
-        return self.on, self.restrained
+        return self.on, self.restrained, self.crossed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,9 @@ class Entitlement:
 
 
 def decide(user: Attributes, index: Index, asking: Asking | None = None) -> Entitlement | Denial:
-    """The union of what the policies that cover `user` grant, less what the guardrails that concern `user` take away; a policy that
-    requires nothing of its users covers nobody, and a guardrail that requires nothing of them concerns everybody. Without `asking`
-    nothing is known of the agent and of the request.
+    """What the policies that cover `user` grant, and those that grant to the agent itself as far as they count, less what the guardrails
+    that concern `user` take away. A policy that says nothing of whom it is for covers nobody, and a guardrail that requires nothing of
+    users concerns everybody. Without `asking` nothing is known of the agent and of the request.
 
     A grant is on only if the user has every attribute that its row filter reads, with values that the filtered column can
     hold. Otherwise the whole grant is off: `NOT (region IN (user_attr('region')))` would be every row.
@@ -68,34 +73,59 @@ def switch(user: Attributes, index: Index, asking: Asking | None = None) -> Swit
     """The first half of `decide`, and the cheap one: which grants are on. Many users share what comes of it."""
     asking = asking or Asking()
     facts, agent, answers = facts_of(user), facts_of(asking.agent_attributes), Answers(user, asking)
-    covered_by = covering(facts, index)
-    switched_on: list[tuple[int, int]] = []
+    of_user = covering(facts, index)
+    of_agent = [] if asking.combination is Combination.USER_CEILING else granting_to_agent(agent, index)
+    for_user, user_lacks = _switched_on(of_user, facts, agent, answers)
+    for_agent, agent_lacks = _switched_on(of_agent, facts, agent, answers)
+    crossed, withheld = asking.combination is Combination.INTERSECTION, (*user_lacks, *agent_lacks)
+    if crossed and not for_user:
+        return nothing_granted([policy for _, policy in of_user], user_lacks, index)
+    if crossed and not for_agent:
+        return agent_not_granted(agent_lacks)
+    if not for_user and not for_agent:
+        return nothing_granted([policy for _, policy in of_user or of_agent], withheld, index)
+    return Switches(tuple(sorted(for_user + for_agent)), tuple(_restrained(facts, index)), withheld, crossed)
+
+
+def _switched_on(
+    policies: Iterable[tuple[int, CompiledPolicy]], user: Facts, agent: Facts, answers: Answers
+) -> tuple[list[tuple[int, int]], list[Withheld]]:
+    """The places of their grant sets that are on, and what is off for want of something."""
+    on: list[tuple[int, int]] = []
     withheld: list[Withheld] = []
-    for place, policy in covered_by:
+    for place, policy in policies:
         barred = bar(policy, agent, answers)
         if barred is not None:
             withheld.append(barred)
             continue
         for number, grant_set in enumerate(policy.grant_sets):
-            lacking = lack(policy.id, grant_set, facts)
+            lacking = lack(policy.id, grant_set, user)
             if lacking is not None:
                 if lacking not in withheld:
                     withheld.append(lacking)
-            elif all(_holds(tie, facts) for tie in grant_set.ties):
-                switched_on.append((place, number))
-    if not switched_on:
-        return nothing_granted([policy for _, policy in covered_by], withheld, index)
-    return Switches(tuple(switched_on), tuple(_restrained(facts, index)), tuple(withheld))
+            elif all(_holds(tie, user) for tie in grant_set.ties):
+                on.append((place, number))
+    return on, withheld
 
 
-def covers(policy: CompiledPolicy, user: Facts) -> bool:
-    """Whether a policy is for this user, whether it grants anything or not: conditions, and through which agent, are not looked at."""
-    return bool(policy.users or policy.conditions) and all(meets(requirement, user) for requirement in policy.users)
+def covers(policy: CompiledPolicy, whom: Facts) -> bool:
+    """Whether a policy is for this user, or where it grants to agents for this agent, whether it grants anything or not: conditions, and
+    through which agent, are not looked at."""
+    return bool(policy.required or policy.conditions) and all(meets(requirement, whom) for requirement in policy.required)
 
 
 def covering(user: Facts, index: Index) -> list[tuple[int, CompiledPolicy]]:
     """The policies that cover `user`, each with its place in the index."""
-    return [(place, policy) for place, policy in enumerate(index.policies) if covers(policy, user)]
+    return _of_side(Side.USERS, user, index)
+
+
+def granting_to_agent(agent: Facts, index: Index) -> list[tuple[int, CompiledPolicy]]:
+    """The policies that grant to `agent` itself, each with its place in the index."""
+    return _of_side(Side.AGENTS, agent, index)
+
+
+def _of_side(side: Side, whom: Facts, index: Index) -> list[tuple[int, CompiledPolicy]]:
+    return [(place, policy) for place, policy in enumerate(index.policies) if policy.grants_to is side and covers(policy, whom)]
 
 
 def concerning(user: Facts, index: Index) -> list[tuple[int, CompiledGuardrail]]:
@@ -108,15 +138,16 @@ def entitlement(switches: Switches, index: Index) -> Entitlement | Denial:
     restraints = _restraints(index, switches.restrained)
     tables = []
     denied = []
-    for place, grants in sorted(_grants(index, switches.on).items()):
+    for place, user, agent in _granted(switches, index):
         table, restraining = index.tables[place], tuple(restraints.get(place, ()))
-        by = _denying(grants, restraining)
+        columns = _columns(user) if agent is None else _columns(user) & _columns(agent)
+        by = _denying(columns, restraining) if columns else ()
         if by:
             denied.append((table.id, by))
-        else:
-            tables.append(TableEntitlement(table, tuple(grants), restraining))
+        elif columns:
+            tables.append(TableEntitlement(table, tuple(user), restraining, None if agent is None else tuple(agent)))
     if not tables:
-        return all_denied(name for _, names in denied for name in names)
+        return all_denied(name for _, names in denied for name in names) if denied else nothing_in_common()
     return Entitlement(tuple(tables), switches.withheld, tuple(denied))
 
 
@@ -129,6 +160,21 @@ def _restrained(user: Facts, index: Index) -> Iterator[tuple[int, int, bool]]:
     for place, guardrail in concerning(user, index):
         for number, restraint_set in enumerate(guardrail.restraint_sets):
             yield place, number, not all(met(demand, user) for demand in restraint_set.demands)
+
+
+def _granted(switches: Switches, index: Index) -> Iterator[tuple[int, list[Grant], list[Grant] | None]]:
+    """By table: its place, the grants, and where two sides cross those of the agent itself. What one side lacks is not there."""
+    if not switches.crossed:
+        yield from ((place, grants, None) for place, grants in sorted(_grants(index, switches.on).items()))
+        return
+    user, agent = (
+        _grants(index, [each for each in switches.on if index.policies[each[0]].grants_to is side]) for side in (Side.USERS, Side.AGENTS)
+    )
+    yield from ((place, user[place], agent[place]) for place in sorted(user.keys() & agent.keys()))
+
+
+def _columns(grants: Iterable[Grant]) -> set[str]:
+    return {name for grant in grants for name, _ in grant.masks}
 
 
 def _grants(index: Index, switched_on: Iterable[tuple[int, int]]) -> dict[int, list[Grant]]:
@@ -148,8 +194,8 @@ def _restraints(index: Index, restrained: Iterable[tuple[int, int, bool]]) -> di
     return restraints
 
 
-def _denying(grants: Sequence[Grant], restraints: Sequence[Restraint]) -> tuple[str, ...]:
-    """The guardrails that deny a table with these grants: as a whole, or one with another every column that is granted."""
+def _denying(columns: set[str], restraints: Sequence[Restraint]) -> tuple[str, ...]:
+    """The guardrails that deny a table of which these columns are granted: as a whole, or one with another every such column."""
     outright = tuple(each.guardrail for each in restraints if each.denies_table)
-    left = {name for grant in grants for name, _ in grant.masks}.difference(*(each.denied_columns for each in restraints))
+    left = columns.difference(*(each.denied_columns for each in restraints))
     return outright or (() if left else tuple(each.guardrail for each in restraints if each.denied_columns))

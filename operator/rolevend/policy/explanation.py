@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from rolevend.catalog import Table, TableId
 from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.asking import Asking
-from rolevend.policy.decision import Entitlement, concerning, covers, entitlement, switch
+from rolevend.policy.combination import Combination, Side
+from rolevend.policy.decision import Entitlement, TableEntitlement, concerning, covers, entitlement, switch
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.index import CompiledPolicy, Grant, Index
 from rolevend.policy.mask import Mask
@@ -18,11 +19,12 @@ from rolevend.policy.requirement import Facts, Requirement, RequirementOperator,
 
 EVERY_ROW = "every row"
 _MOST_VALUES = 5
+_NO_STEP_OF_THE_USER = (Reason.GUARDRAIL, Reason.AGENT_NOT_GRANTED, Reason.NOTHING_IN_COMMON)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a policy asks of its users, and whether this one meets it."""
+    """What a policy asks of whom it grants to, and whether this user, or this agent, meets it."""
 
     requirement: str
     met: bool
@@ -53,6 +55,8 @@ class PolicyExplained:
     """What it contributes; several policies may grant one table."""
     withheld: tuple[Withheld, ...]
     """What it would grant, if the user's attributes, the agent or the request were others."""
+    grants_to: Side = Side.USERS
+    """AGENTS: `covers` and `asked` are about the agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +72,17 @@ class Explanation:
     missing: str
     """The smallest step to a grant, or to one more: a sentence, or empty where there is none."""
     policies: tuple[PolicyExplained, ...]
-    """Those that cover the user first, then by what is missing, least first."""
+    """Those that cover the user, or the agent, first, then by what is missing, least first."""
     guardrails: tuple[GuardrailExplained, ...] = ()
     """Those that concern the user."""
+    combination: Combination = Combination.USER_CEILING
+    """How policies that grant to the agent itself count."""
 
 
 def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Explanation:
     """As `decide` decides; a policy that was left out of the index is not there."""
-    facts = facts_of(user)
+    asking = asking or Asking()
+    facts = {Side.USERS: facts_of(user), Side.AGENTS: facts_of(asking.agent_attributes)}
     switches = switch(user, index, asking)
     decision = switches if isinstance(switches, Denial) else entitlement(switches, index)
     tables = () if isinstance(decision, Denial) else decision.tables
@@ -83,18 +90,22 @@ def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Exp
     told = [
         PolicyExplained(
             policy.id,
-            covers(policy, facts),
-            tuple(Asked(said(each), meets(each, facts)) for each in policy.users),
-            tuple(_granted(each.table, grant) for each in tables for grant in each.grants if grant.policy == policy.id),
+            covers(policy, facts[policy.grants_to]),
+            tuple(Asked(said(each), meets(each, facts[policy.grants_to])) for each in policy.required),
+            tuple(_granted(each.table, grant) for each in tables for grant in _grants(each) if grant.policy == policy.id),
             tuple(each for each in withheld if each.policy == policy.id),
+            policy.grants_to,
         )
         for policy in index.policies
     ]
     step = smallest_step(user, index)
-    if isinstance(decision, Denial) and (not step or decision.reason is Reason.GUARDRAIL):
+    if isinstance(decision, Denial) and (not step or decision.reason in _NO_STEP_OF_THE_USER):
         step = decision.message
-    guardrails = tuple(GuardrailExplained(each.name, tuple(_taken(each.name, decision))) for _, each in concerning(facts, index))
-    return Explanation(decision if isinstance(decision, Denial) else None, step, tuple(sorted(told, key=_distance)), guardrails)
+    guardrails = tuple(
+        GuardrailExplained(each.name, tuple(_taken(each.name, decision))) for _, each in concerning(facts[Side.USERS], index)
+    )
+    denial = decision if isinstance(decision, Denial) else None
+    return Explanation(denial, step, tuple(sorted(told, key=_distance)), guardrails, asking.combination)
 
 
 def smallest_step(user: Attributes, index: Index) -> str:
@@ -137,6 +148,10 @@ def _lacks(policy: CompiledPolicy, facts: Facts) -> tuple[str, ...]:
 
 def _distance(policy: PolicyExplained) -> tuple[bool, int, ObjectName]:
     return not policy.covers, sum(not each.met for each in policy.asked), policy.policy
+
+
+def _grants(table: TableEntitlement) -> tuple[Grant, ...]:
+    return table.grants + (table.agent_grants or ())
 
 
 def _granted(table: Table, grant: Grant) -> TableGranted:

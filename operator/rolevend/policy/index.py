@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rolevend.catalog import Catalog, Table
 from rolevend.model import ObjectName
+from rolevend.policy.combination import Side
 from rolevend.policy.condition import MatchCondition
 from rolevend.policy.expression import Condition
 from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, fallbacks_of, in_order
@@ -56,6 +57,12 @@ class CompiledPolicy:
     grant_sets: tuple[GrantSet, ...]
     agents: tuple[Requirement, ...] = ()
     conditions: tuple[MatchCondition, ...] = ()
+    grants_to: Side = Side.USERS
+
+    @property
+    def required(self) -> tuple[Requirement, ...]:
+        """What it requires of whom it grants to: users, or agents."""
+        return self.users if self.grants_to is Side.USERS else self.agents
 
     @property
     def reads(self) -> frozenset[str]:
@@ -144,7 +151,7 @@ def _compile(tables: tuple[Table, ...], policy: Policy, vocabulary: Vocabulary) 
     grant_sets = tuple(GrantSet(demands, tuple(grants), ties) for (demands, ties), grants in ordered)
     unknown = tuple(Problem(None, field, message) for field, message in unknown_tags(policy, vocabulary))
     report = PolicyReport(policy.id, granted, tuple(problems), tuple(fallbacks), unknown)
-    return CompiledPolicy(policy.id, policy.users, grant_sets, policy.agents, policy.conditions), report
+    return CompiledPolicy(policy.id, policy.users, grant_sets, policy.agents, policy.conditions, policy.grants_to), report
 
 
 def _ties(policy: Policy, table: Table) -> tuple[Tie, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rolevend.model import ObjectName
+from rolevend.policy.combination import Side
 from rolevend.policy.condition import Answers
 from rolevend.policy.fitting import Demand
 from rolevend.policy.index import CompiledPolicy, GrantSet, Index
@@ -33,6 +34,10 @@ class Reason(enum.StrEnum):
     """Policies cover the user, but none of them grants a table."""
     GUARDRAIL = "GuardrailDenies"
     """Policies grant the user tables, and guardrails deny all of them."""
+    AGENT_NOT_GRANTED = "AgentNotGranted"
+    """Policies cover the user, and the agent reads only what it is granted itself, too, which is nothing."""
+    NOTHING_IN_COMMON = "NothingInCommon"
+    """Policies grant the user tables, and the agent itself tables, but no column to both."""
 
 
 _SMALLEST_STEP_FIRST = (Reason.CONDITION_UNMET, Reason.ATTRIBUTE_MISSING, Reason.ATTRIBUTE_UNFIT, Reason.AGENT_NOT_COVERED)
@@ -64,7 +69,8 @@ def bar(policy: CompiledPolicy, agent: Facts, answers: Answers) -> Withheld | No
     for condition in policy.conditions:
         why = answers.unmet(condition)
         if why:
-            what = f"policy {policy.id} covers the user, but its condition {condition.name} {why}"
+            whom = "covers the user" if policy.grants_to is Side.USERS else "grants to the agent"
+            what = f"policy {policy.id} {whom}, but its condition {condition.name} {why}"
             return Withheld(policy.id, Reason.CONDITION_UNMET, what)
     return None
 
@@ -98,9 +104,9 @@ def _unmet(policy: ObjectName, demand: Demand, user: Facts) -> Withheld:
 
 def nothing_granted(covering: Sequence[CompiledPolicy], withheld: Iterable[Withheld], index: Index) -> Denial:
     """To a user whom these policies cover, and of whose grants these are withheld."""
-    nearest = min(withheld, key=lambda each: _SMALLEST_STEP_FIRST.index(each.reason), default=None)
+    nearest = _nearest(withheld)
     if nearest is not None:
-        return Denial(nearest.reason, nearest.message)
+        return nearest
     if covering:
         by = sorted({tie.attribute for policy in covering for grants in policy.grant_sets for tie in grants.ties})
         if by:
@@ -111,6 +117,23 @@ def nothing_granted(covering: Sequence[CompiledPolicy], withheld: Iterable[Withh
     keys = sorted({requirement.key for policy in index.policies for requirement in policy.users})
     asked = f"policies here ask for the user attributes {', '.join(keys[:_MOST_ATTRIBUTES])}" if keys else "no policy is in force here"
     return Denial(Reason.NO_POLICY, f"no policy covers the user; {asked}")
+
+
+def agent_not_granted(withheld: Iterable[Withheld]) -> Denial:
+    """Of what policies grant to the agent itself these are withheld."""
+    what = "the agent reads only what it is granted itself, too, and no policy that grants to agents grants it anything here"
+    way_out = "see its combination, and the attributes that the DataPlatform gives it"
+    return _nearest(withheld) or Denial(Reason.AGENT_NOT_GRANTED, f"{what}; {way_out}")
+
+
+def nothing_in_common() -> Denial:
+    what = "the agent reads only what both the user and it itself are granted, and no table has a column that both are"
+    return Denial(Reason.NOTHING_IN_COMMON, what)
+
+
+def _nearest(withheld: Iterable[Withheld]) -> Denial | None:
+    nearest = min(withheld, key=lambda each: _SMALLEST_STEP_FIRST.index(each.reason), default=None)
+    return None if nearest is None else Denial(nearest.reason, nearest.message)
 
 
 def all_denied(guardrails: Iterable[str]) -> Denial:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from rolevend.catalog import Column, Family, Table, matches
 from rolevend.model import Tag
-from rolevend.policy.mask import Clear, DateTrunc, Mask, Nullify, Partial, Round, Unit, carries, rank
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Mask, Nullify, Partial, Round, Unit, carries, rank
 from rolevend.policy.requirement import tag_test
 from rolevend.policy.statement import ColumnSelector, MaskRule, TableSelector
 
@@ -73,6 +73,14 @@ def strictness(mask: Mask) -> tuple[int, int | Decimal]:
             return rank(mask), _UNITS.index(unit)
         case _:
             return rank(mask), 0
+
+
+def stricter(one: Mask, other: Mask) -> Mask:
+    """What shows no more than either of two sides. Of two patterns neither shows less than the other, so nothing is shown; two constants
+    show nothing of the value, and `one` stands."""
+    if strictness(one) != strictness(other):
+        return max(one, other, key=strictness)
+    return one if one == other or isinstance(one, Constant) else Nullify()
 
 
 def column_test(selector: ColumnSelector, *, unknown: bool) -> Callable[[Column], bool]:

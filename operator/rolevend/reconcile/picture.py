@@ -7,6 +7,7 @@ from rolevend.catalog import TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.kube.handles import Claim, agent_claim, user_claim
 from rolevend.model import ClusterId, ObjectName, PlatformName, Version
+from rolevend.policy.combination import Combination
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Guardrail as Restraining
 from rolevend.policy.statement import Policy
@@ -205,6 +206,7 @@ def _agent(agent: Agent) -> RegisteredAgent:
         longest_seconds=agent.spec.limits.max_expiration_seconds,
         idle_seconds=agent.spec.limits.idle_release_seconds,
         version=values.version(agent),
+        combination=None if agent.spec.combination is None else Combination(agent.spec.combination),
     )
 
 
@@ -236,6 +238,7 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
                 None if each.agent_names is None else frozenset(each.agent_names),
                 values.attributes(each.attributes),
                 frozenset(each.purposes),
+                Combination(each.widest_combination),
             )
             for each in platform.spec.agents
         ),

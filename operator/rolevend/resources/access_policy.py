@@ -41,10 +41,14 @@ class CoveredUsers(Part):
 
 
 class AgentSelector(Part):
-    """Agents by the attributes that the DataPlatform gives them."""
+    """Agents by the attributes that the DataPlatform gives them, by conditions, or by both."""
 
-    match_attributes: AttributeRequirements
+    rules: ClassVar[tuple[Rule, ...]] = (at_least_one("matchAttributes", "matchConditions"),)
+
+    match_attributes: AttributeRequirements | None = None
     """Every one of them must be met."""
+    match_conditions: Annotated[tuple[MatchCondition, ...], Field(min_length=1, max_length=16), KeyedBy(("name",))] | None = None
+    """Every one of them must hold. They read the agent and the request, and nothing of the user."""
 
 
 class TableTagRequirement(TagRequirement):
@@ -151,12 +155,36 @@ class AccessPolicySpec(Part):
     """A grant. Several that cover one user and one table combine cell by cell: a row that only one of them shows is masked as
     that one says."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.grantsTo == 'Agents' || has(self.users)",
+            message="users must be set: it says who is covered",
+            holds=lambda spec: spec.grants_to == "Agents" or spec.users is not None,
+            field="users",
+        ),
+        Rule(
+            cel="self.grantsTo != 'Agents' || !has(self.users)",
+            message="users must not be set for grantsTo Agents: agents are granted this whichever user they act for",
+            holds=lambda spec: spec.grants_to != "Agents" or spec.users is None,
+            field="users",
+        ),
+        Rule(
+            cel="self.grantsTo != 'Agents' || has(self.agents)",
+            message="agents must be set for grantsTo Agents: it says which ones are granted this",
+            holds=lambda spec: spec.grants_to != "Agents" or spec.agents is not None,
+            field="agents",
+        ),
+    )
+
     platform_refs: PlatformRefs
     """The DataPlatforms that the policy is for."""
-    users: CoveredUsers
-    """The users it covers."""
+    grants_to: Literal["Users", "Agents"] = "Users"
+    """`Users`: to the users that it covers. `Agents`: to agents themselves, whichever user they act for; how that counts beside what the
+    user is granted is the `combination` of the Agent."""
+    users: CoveredUsers | None = None
+    """The users it covers. For `grantsTo: Users`, and required there."""
     agents: AgentSelector | None = None
-    """The only agents through which it grants. Without it: every agent."""
+    """The only agents through which it grants. Without it: every agent. For `grantsTo: Agents` required: the agents that it grants to."""
     tables: TableSelector
     """The tables it grants, of the schemas that the DataPlatform gives to this namespace."""
     columns: ColumnSelector

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rolevend.resources.part import Part, immutable
-from rolevend.resources.shared import Assertion, Resource, Status, UserSelector
+from rolevend.resources.shared import Assertion, CombinationName, Resource, Status, UserSelector
 from rolevend.resources.text import AgentHandleText, IdleSeconds, Seconds
 
 
@@ -38,6 +38,11 @@ class AgentSpec(Part):
     ]
     """Names the agent in every role name: 1 to 10 characters of A-Z and 0-9, unique in the cluster, immutable."""
     on_behalf_of: OnBehalfOf
+    combination: CombinationName | None = None
+    """How what the agent itself is granted (AccessPolicies with `grantsTo: Agents`) counts beside what the user is granted. `Union`: both
+    together. `UserCeiling`: only where the user is granted it, too, so that the user's grants are all there is. `Intersection`: a row that
+    both are granted, of each cell the stricter of what both are shown, and no column that one of them is not granted. Each is narrower
+    than the one before, and no wider one is granted anything than the `widestCombination` of the DataPlatform. Without it: that one."""
     limits: AgentLimits = AgentLimits()
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, exactly_one
-from rolevend.resources.shared import Assertion, Attribute, Resource, SecretKeyRef, SecretRef, Status
+from rolevend.resources.shared import Assertion, Attribute, CombinationName, Resource, SecretKeyRef, SecretRef, Status
 from rolevend.resources.text import (
     Count,
     Host,
@@ -131,6 +131,9 @@ class AgentTerms(Part):
     """What is known of these agents here, for policies to match. Where several items select an agent, values add up."""
     purposes: Annotated[tuple[Label, ...], Field(max_length=64), Distinct()] = ()
     """What these agents may say they ask for (`spec.purpose` of a VendedRole). Without any: nothing."""
+    widest_combination: CombinationName = "UserCeiling"
+    """How far what these agents are granted themselves may count (`spec.combination` of an Agent). `Union` lets them read for a user what
+    the user is not granted. `UserCeiling`: never more than the user is granted. `Intersection`: only what both are granted."""
     role_limits: RoleLimits = RoleLimits()
     """What one role that is vended to them may use."""
 

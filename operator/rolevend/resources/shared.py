@@ -30,6 +30,7 @@ REQUESTED_BY = f"{GROUP}/requested-by"
 """Annotation with the Kubernetes user who created the object; admission lets nobody forge it."""
 
 Assertion = Literal["Trusted"]
+CombinationName = Literal["Union", "UserCeiling", "Intersection"]
 
 
 class PlatformRef(Part):

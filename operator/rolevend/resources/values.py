@@ -1,6 +1,6 @@
 """From parsed objects to the values of the core. Pure; what else an object's meaning depends on is an argument."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import assert_never
 
@@ -10,6 +10,8 @@ from rolevend.model import AgentHandle, Attributes, ObjectName, Tag, Uid, User, 
 from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Address, Tls, TlsMode
 from rolevend.policy import condition, pattern, predicate
+from rolevend.policy.combination import Side
+from rolevend.policy.condition import MatchCondition
 from rolevend.policy.literal import canonical
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.requirement import Requirement, RequirementOperator
@@ -109,20 +111,27 @@ def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
     """The policy on a platform that gives `schemas` to its namespace. InvalidInput names the row filter, the condition or the pattern
     of a mask that cannot be."""
     spec = resource.spec
+    users, agents = spec.users, spec.agents
     return Policy(
         id=object_name(resource),
         schemas=schemas,
-        users=_requirements(spec.users.match_attributes or ()),
+        users=_requirements((users and users.match_attributes) or ()),
         tables=_tables(spec.tables),
         columns=_columns(spec.columns),
         row_filter=None if spec.row_filter is None else predicate.parse(spec.row_filter, "spec.rowFilter"),
         masks=_masks(spec.masks),
-        agents=_requirements(spec.agents.match_attributes if spec.agents else ()),
-        conditions=tuple(
-            condition.admit(each.name, each.expression, f"spec.users.matchConditions[{each.name}].expression")
-            for each in spec.users.match_conditions or ()
+        agents=_requirements((agents and agents.match_attributes) or ()),
+        conditions=(
+            *_conditions((users and users.match_conditions) or (), "spec.users", of_agent=False),
+            *_conditions((agents and agents.match_conditions) or (), "spec.agents", of_agent=True),
         ),
+        grants_to=Side(spec.grants_to),
     )
+
+
+def _conditions(spelled_out: Iterable[spelled.MatchCondition], place: str, *, of_agent: bool) -> Iterator[MatchCondition]:
+    for each in spelled_out:
+        yield condition.admit(each.name, each.expression, f"{place}.matchConditions[{each.name}].expression", of_agent=of_agent)
 
 
 def guardrail(resource: SpelledGuardrail) -> Guardrail:

@@ -81,11 +81,13 @@ class Body:
     """What the decision read of the user: the attributes that the Agent, a policy or a guardrail of the platform asks for."""
     agent_attributes: tuple[AttributeRead, ...] | None = None
     """What the decision read of the agent, as the DataPlatform says it: the attributes that a policy of the platform asks for."""
+    combination: str | None = None
+    """How what the user is granted and what the agent itself is granted were combined: `Union`, `UserCeiling` or `Intersection`."""
     attributes_left_out: tuple[str, ...] | None = None
     """Keys of attributes that were read, too, and are too long to be told here."""
     objects: tuple[ObjectRead, ...] | None = None
-    """The versions of the objects that the decision read: DataPlatform, Agent, UserAttributes, the policies that cover the user, the
-    Guardrails that concern the user, and the TagBindings of the platform."""
+    """The versions of the objects that the decision read: DataPlatform, Agent, UserAttributes, the policies that cover the user or,
+    as far as they count, grant to the agent, the Guardrails that concern the user, and the TagBindings of the platform."""
     objects_left_out: int | None = None
     """How many more there are."""
     policy_digest: str | None = None

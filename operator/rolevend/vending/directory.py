@@ -131,7 +131,7 @@ class Directory:
         if shapes is None:
             why = f"the tables of DataPlatform {request.platform} were not read yet"
             return Undecided("CatalogUnread", self.unsure.get(request.platform, why))
-        shape = shapes.of(person.attributes, asking_of(request, here))
+        shape = shapes.of(person.attributes, asking_of(request, agent, here))
         if isinstance(shape, Denial):
             known = request.user in self.people
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
@@ -143,7 +143,7 @@ class Directory:
         """What policies may match of the request, as far as it is known now."""
         terms, agent = self.platforms.get(request.platform), self.agents.get(request.agent)
         labels = self.namespaces.get(request.agent.namespace)
-        return asking_of(request, terms_for(terms, labels, agent) if terms and agent and labels is not None else [])
+        return asking_of(request, agent, terms_for(terms, labels, agent) if terms and agent and labels is not None else [])
 
     def _granted(self, request: Request, agent: Agent, person: Person, profile: Profile, limits: RoleLimits) -> Granted:
         handle = person.handle or user_handle(self.handle_key, person.user)

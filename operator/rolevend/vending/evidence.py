@@ -1,12 +1,13 @@
 """What a decision read and what it gave, in the words of an audit event: bounded, whatever the size of policies and tables. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, assert_never
 
 from rolevend.model import Attributes, Uid, Version
 from rolevend.plan import Cell, ColumnShape, Profile, TableShape
-from rolevend.policy.decision import concerning, covering
+from rolevend.policy.combination import Combination
+from rolevend.policy.decision import concerning, covering, granting_to_agent
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.policy.requirement import facts_of
@@ -53,7 +54,8 @@ class TableGiven:
     masked: tuple[ColumnGiven, ...]
     """The other columns."""
     restrictions: tuple[str, ...] = ()
-    """Restrictions of guardrails: a row is shown only if all of them hold, too."""
+    """A row is shown only if all of these hold, too: the restrictions of guardrails, and of the combination Intersection what the agent
+    itself is granted, where `rows` does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
     person = directory.people.get(request.user)
     shapes = directory.shapes.get(request.platform)
     known = person.attributes if person else Attributes()
-    facts = facts_of(known)
+    asking = directory.asking(request)
+    facts, of_itself = facts_of(known), facts_of(asking.agent_attributes)
     asked = {requirement.key for requirement in agent.users} if agent else set()
     of_agent: set[str] = set()
     read: list[Version | None] = [
@@ -95,6 +98,8 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
         of_agent |= {key for policy in shapes.index.policies for key in policy.agent_reads}
         if sources is not None:
             read += [sources.policies.get(policy.id) for _, policy in covering(facts, shapes.index)]
+            if asking.combination is not Combination.USER_CEILING:
+                read += [sources.policies.get(policy.id) for _, policy in granting_to_agent(of_itself, shapes.index)]
             read += [sources.guardrails.get(guardrail.name) for _, guardrail in concerning(facts, shapes.index)]
             read += sources.bindings
     objects = [ObjectRead(each.kind, each.name, each.uid, each.generation) for each in read if each is not None]
@@ -102,8 +107,8 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
     told = _within(_MOST_ATTRIBUTE_BYTES, attributes, lambda each: each)
     return {
         "attributes": told,
-        "agent_attributes": tuple(AttributeRead(key, values) for key, values in directory.asking(request).agent_attributes.only(of_agent))
-        or None,
+        "agent_attributes": tuple(AttributeRead(key, values) for key, values in asking.agent_attributes.only(of_agent)) or None,
+        "combination": asking.combination.value if agent else None,
         "attributes_left_out": tuple(each.key for each in attributes[len(told) :]) or None,
         "objects": tuple(objects[:_MOST_OBJECTS]),
         "objects_left_out": max(0, len(objects) - _MOST_OBJECTS) or None,
@@ -142,8 +147,12 @@ def _shows(column: ColumnShape) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    where = " or ".join(f"({_filter(condition)})" for condition in cell.conditions)
+    where = _any(cell.conditions) if not cell.also else f"({_any(cell.conditions)}) and ({_any(cell.also)})"
     return f"{mask_shown(cell.mask)} where {where}" if where else mask_shown(cell.mask)
+
+
+def _any(conditions: Iterable[Condition]) -> str:
+    return " or ".join(f"({_filter(condition)})" for condition in conditions)
 
 
 def _filter(condition: Condition) -> str:

@@ -1,11 +1,12 @@
 """The agent that asks, and the terms on which a platform lets agents in. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Version
 from rolevend.plan import RoleLimits
 from rolevend.policy.asking import Asking
+from rolevend.policy.combination import Combination, widest
 from rolevend.policy.requirement import Requirement
 from rolevend.vending.verdict import Denied, Request
 
@@ -22,6 +23,8 @@ class Agent:
     idle_seconds: int | None = None
     """After how long without use its roles count as given back; None: as the platform says."""
     version: Version | None = None
+    combination: Combination | None = None
+    """How its own grants and the user's combine; None: as widely as the platform permits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class AgentTerms:
     """What policies may match of these agents."""
     purposes: frozenset[str] = frozenset()
     """What they may say that they ask for."""
+    widest: Combination | None = Combination.USER_CEILING
+    """The widest combination of their own grants and the user's; None: nothing is said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +79,22 @@ def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence
     if request.purpose is not None and not any(request.purpose in each.purposes for each in permitted):
         why = f"DataPlatform {terms.name} does not let Agent {agent.name.name} say {request.purpose}; see the purposes in its spec.agents"
         return Denied("NotPermitted", f"spec.purpose: {why}")
+    bound = _widest(permitted)
+    if agent.combination is not None and bound is not None and agent.combination.is_wider_than(bound):
+        why = f"spec.combination {agent.combination.value} of Agent {agent.name.name} is wider than {bound.value}, which DataPlatform"
+        return Denied("NotPermitted", f"spec.agentRef: {why} {terms.name} permits; see the widestCombination in its spec.agents")
     return None
 
 
-def asking_of(request: Request, here: Sequence[AgentTerms]) -> Asking:
+def asking_of(request: Request, agent: Agent | None, here: Sequence[AgentTerms]) -> Asking:
     """`here` are the terms of the platform that are about the agent: what it says of agents holds also where it permits nothing."""
     known = Attributes.of(item for each in here for item in each.attributes)
-    return Asking(request.user, request.agent, known, request.platform, request.purpose, request.expiration_seconds)
+    combination = (agent and agent.combination) or _widest(permitting(here)) or Combination.USER_CEILING
+    return Asking(request.user, request.agent, known, request.platform, request.purpose, request.expiration_seconds, combination)
+
+
+def _widest(here: Iterable[AgentTerms]) -> Combination | None:
+    return widest(each.widest for each in here if each.widest is not None)
 
 
 def terms_for(platform: PlatformTerms, labels: Mapping[str, str], agent: Agent) -> list[AgentTerms]:

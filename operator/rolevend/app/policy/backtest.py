@@ -17,6 +17,7 @@ from rolevend.app.policy.tables import Form, rendered
 from rolevend.app.policy.verdicts import Who, given, opened
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, PlatformName, User
+from rolevend.policy.combination import Combination
 from rolevend.vending.audit import EventType
 from rolevend.vending.difference import Change, compare
 from rolevend.vending.directory import Person
@@ -32,6 +33,8 @@ class Past:
     who: Who
     attributes: Attributes
     agent_attributes: Attributes
+    combination: Combination | None
+    """None: in records of a time when agents were granted nothing themselves."""
     resources: tuple[str, ...] | None
     """The only tables that were asked for; None: all of them."""
     tables: tuple[TableGiven, ...]
@@ -71,7 +74,7 @@ def backtest(paths: Sequence[Path], audit_files: Sequence[str], since: datetime 
     for past, told in sorted(asked.items(), key=lambda item: (item[0].who, item[1].last)):
         if past.who.platform not in missing:
             person = Person(past.who.user, None, past.attributes)
-            known = opened(directory, [person], [past.who.agent], [past.who.purpose], past.agent_attributes)
+            known = opened(directory, [person], [past.who.agent], [past.who.purpose], past.agent_attributes, past.combination)
             recorded = {each.table for each in past.tables} if past.cut else None
             after = [
                 each
@@ -123,6 +126,7 @@ def _past(told: dict[str, Any]) -> Past:
         ),
         _attributes(told, "attributes"),
         _attributes(told, "agentAttributes"),
+        Combination(told["combination"]) if "combination" in told else None,
         tuple(told["resources"]) if "resources" in told else None,
         tuple(map(_table, told.get("tables", ()))),
         bool(told.get("tablesLeftOut")),

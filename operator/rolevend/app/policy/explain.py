@@ -9,6 +9,7 @@ from rolevend.app.policy.folder import Catalogs, Folder
 from rolevend.app.policy.verdicts import Who, opened, verdict
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes
+from rolevend.policy.combination import Combination, Side
 from rolevend.policy.explanation import ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
 from rolevend.vending.evidence import mask_shown
@@ -35,6 +36,13 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs) -> Explained:
     return Explained(who, refusal, explain(person.attributes if person else Attributes(), shapes.index, directory.asking(who.request)))
 
 
+_COMBINES = {
+    Combination.UNION: "the agent reads what the user is granted, and what it is granted itself",
+    Combination.USER_CEILING: "what the agent is granted itself adds nothing to what the user is granted",
+    Combination.INTERSECTION: "the agent reads only what both the user and it itself are granted",
+}
+
+
 def as_text(found: Explained) -> str:
     return "\n".join(_lines(found))
 
@@ -52,6 +60,8 @@ def _lines(found: Explained) -> Iterator[str]:
         yield f"{about}: {len(tables)} {'table' if len(tables) == 1 else 'tables'}"
     if explanation.missing and denial is not None:
         yield f"smallest step: {explanation.missing}"
+    if any(policy.grants_to is Side.AGENTS for policy in explanation.policies):
+        yield f"combination {explanation.combination.value}: {_COMBINES[explanation.combination]}"
     for policy in explanation.policies:
         yield from _policy(policy)
     for guardrail in explanation.guardrails:
@@ -60,7 +70,10 @@ def _lines(found: Explained) -> Iterator[str]:
 
 
 def _policy(policy: PolicyExplained) -> Iterator[str]:
-    yield f"AccessPolicy {policy.policy} {'covers' if policy.covers else 'does not cover'} the user"
+    if policy.grants_to is Side.USERS:
+        yield f"AccessPolicy {policy.policy} {'covers' if policy.covers else 'does not cover'} the user"
+    else:
+        yield f"AccessPolicy {policy.policy} {'grants' if policy.covers else 'does not grant'} to the agent itself"
     yield from (f"  {each.requirement}: {'met' if each.met else 'not met'}" for each in policy.asked)
     yield from (f"  withheld ({each.reason}): {each.message}" for each in policy.withheld)
     for table in policy.granted:
@@ -86,6 +99,7 @@ def as_json(found: Explained) -> str:
         "reason": denial.reason if denial else "",
         "message": found.refusal or (denial.message if denial else ""),
         "missing": explanation.missing,
+        "combination": explanation.combination.value,
         "policies": [_policy_json(each) for each in explanation.policies],
         "guardrails": [{"guardrail": each.guardrail, "takes": list(each.takes)} for each in explanation.guardrails],
     }
@@ -95,6 +109,7 @@ def as_json(found: Explained) -> str:
 def _policy_json(policy: PolicyExplained) -> dict[str, Any]:
     return {
         "policy": str(policy.policy),
+        "grantsTo": policy.grants_to.value,
         "covers": policy.covers,
         "asked": [{"requirement": each.requirement, "met": each.met} for each in policy.asked],
         "withheld": [{"reason": each.reason, "message": each.message} for each in policy.withheld],

@@ -11,6 +11,7 @@ from typing import Final
 
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
+from rolevend.policy.combination import Combination
 from rolevend.vending.directory import Directory, Person
 from rolevend.vending.evidence import TableGiven, tables_of
 from rolevend.vending.terms import Agent, AgentTerms
@@ -45,12 +46,14 @@ def opened(
     agents: Iterable[ObjectName] = (),
     purposes: Iterable[str] = (),
     agent_attributes: Attributes | None = None,
+    combination: Combination | None = None,
 ) -> Directory:
     """The same for these people, where they are given, instead of those that it knows. Of `agents` those that it does not know may act
-    for everybody."""
-    unknown = {name: _admitted(Agent(name, AgentHandle("ANY"), True, (), 0)) for name in [ANY_AGENT, *agents]}
+    for everybody. `combination` is how they combine, and counts as permitted to every agent."""
+    unknown = {name: _admitted(Agent(name, AgentHandle("ANY"), True, (), 0, combination=combination)) for name in [ANY_AGENT, *agents]}
     known = {name: _admitted(agent) for name, agent in directory.agents.items()}
-    anybody = AgentTerms({}, True, _LONGEST_SECONDS, attributes=agent_attributes or Attributes(), purposes=frozenset(purposes))
+    known_of_them = agent_attributes or Attributes()
+    anybody = AgentTerms({}, True, _LONGEST_SECONDS, attributes=known_of_them, purposes=frozenset(purposes), widest=combination)
     platforms = {name: replace(terms, closed="", agents=(anybody, *terms.agents)) for name, terms in directory.platforms.items()}
     everybody = directory.people if people is None else {person.user: person for person in people}
     namespaces: dict[str, Mapping[str, str]] = {name.namespace: {} for name in unknown.keys() | known.keys()}

@@ -146,10 +146,10 @@ def column_text(column: ColumnShape) -> sql.Composable:
     whens: list[sql.Composable] = []
     for cell in column.cells:
         shown = mask_text(cell.mask, name, column.family, column.native_type)
-        condition = any_of(cell.conditions, _of_table) if cell.conditions else None
-        if condition is None:
+        tests = [text for each in (cell.conditions, cell.also) if each and (text := any_of(each, _of_table)) is not None]
+        if not tests:
             return shown if not whens else _case(whens, shown)
-        whens.append(sql.SQL("WHEN {} THEN {}").format(condition, shown))
+        whens.append(sql.SQL("WHEN {} THEN {}").format(sql.SQL(" AND ").join(tests), shown))
     nothing = mask_text(Nullify(), name, column.family, column.native_type)
     return _case(whens, nothing) if whens else nothing
 

@@ -1,0 +1,43 @@
+-- make the roles
+BEGIN;
+SET LOCAL lock_timeout = '200ms';
+SET LOCAL synchronous_commit = off;
+SELECT rolevend.make_templates(ARRAY['rv_t_36039a7b4b669e77fa97a352ca175ecd']);
+COMMIT;
+
+-- create template of raw.customers
+BEGIN;
+SET LOCAL lock_timeout = '200ms';
+SET LOCAL synchronous_commit = off;
+SELECT rolevend.govern('"raw"."customers"');
+CREATE POLICY "rv_t_36039a7b4b669e77fa97a352ca175ecd" ON "raw"."customers" AS RESTRICTIVE FOR SELECT TO "rv_t_36039a7b4b669e77fa97a352ca175ecd"
+    USING ("region" = ANY ((SELECT rolevend.attr('regions'))::text[]) AND (((SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND ("id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR "region" = 'EU'::text)) OR ((SELECT rolevend.attr('regions')) IS NOT NULL AND NOT (("region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR "ssn" IS NULL)))));
+CREATE POLICY "rv_t_36039a7b4b669e77fa97a352ca175ecd_open" ON "raw"."customers" AS PERMISSIVE FOR SELECT TO "rv_t_36039a7b4b669e77fa97a352ca175ecd"
+    USING ("region" = ANY ((SELECT rolevend.attr('regions'))::text[]) AND (((SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND ("id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR "region" = 'EU'::text)) OR ((SELECT rolevend.attr('regions')) IS NOT NULL AND NOT (("region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR "ssn" IS NULL)))));
+GRANT SELECT ON TABLE "raw"."customers" TO "rv_t_36039a7b4b669e77fa97a352ca175ecd";
+SELECT rolevend.record_template('rv_t_36039a7b4b669e77fa97a352ca175ecd', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'customers');
+COMMIT;
+
+-- create the profile
+BEGIN;
+SET LOCAL lock_timeout = '200ms';
+SELECT rolevend.make_profile('rv_p_3f9a1c');
+CREATE SCHEMA "rv_p_3f9a1c";
+GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
+CREATE VIEW "rv_p_3f9a1c"."customers" AS
+    SELECT t."id" AS "id",
+           t."region" AS "region",
+           CASE WHEN (SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND (t."id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR t."region" = 'EU'::text) AND (((SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL))) OR (t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]))) THEN t."email" WHEN (SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL)) THEN encode(sha256((SELECT salt FROM rolevend.salt) || convert_to(t."email"::text, 'UTF8')), 'hex') ELSE NULL::character varying END AS "email",
+           CASE WHEN (((SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND (t."id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR t."region" = 'EU'::text)) OR (t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]))) AND (SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL)) THEN CASE WHEN char_length(t."ssn") >= 8 THEN '***' || right(t."ssn", 4) WHEN t."ssn" IS NOT NULL THEN '***' END ELSE NULL::text END AS "ssn",
+           t."born" AS "born",
+           t."seen" AS "seen",
+           t."paid" AS "paid",
+           t."amount" AS "amount",
+           t."active" AS "active",
+           t."place" AS "place"
+      FROM "raw"."customers" AS t
+     WHERE (SELECT rolevend.reads('raw', 'customers'));
+GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
+SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_36039a7b4b669e77fa97a352ca175ecd"}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '7ee9d362a4febd2128e74c06de436a34b916d32ff15f7ff1124999bdb73cb18c', ARRAY['rv_t_36039a7b4b669e77fa97a352ca175ecd'], '{"customers": ["raw", "customers"]}');
+COMMIT;

@@ -1,0 +1,341 @@
+"""What the user may read and what the agent itself may read, combined: each mode exactly, on random policies of both sides and by hand."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rolevend.catalog import TableId
+from rolevend.model import Attributes, ClusterId
+from rolevend.plan import Profile, TableShape, attribute_keys, contains, plan
+from rolevend.policy.asking import Asking
+from rolevend.policy.combination import Combination, Side
+from rolevend.policy.condition import admit
+from rolevend.policy.decision import decide, entitlement, switch
+from rolevend.policy.expression import render
+from rolevend.policy.index import compile_policies
+from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, rank
+from rolevend.policy.predicate import parse
+from rolevend.policy.refusal import Denial, Reason
+from rolevend.policy.selection import stricter, strictness
+from rolevend.policy.statement import ColumnSelector, Policy, Requirement, TableSelector
+from tests.support import oracle
+from tests.support.policies import (
+    EVERY_FAMILY,
+    MASKS,
+    agents,
+    catalog,
+    guardrail,
+    guardrails,
+    masked,
+    of_both_sides,
+    policy,
+    rows,
+    table,
+    user,
+    users,
+)
+
+CLUSTER = ClusterId("5d4c9f0e-8d0c-4a44-9d7b-2d8f3a1c6b5e")
+CASES = settings(max_examples=100, deadline=None)
+UNION, USER_CEILING, INTERSECTION = Combination
+TRUSTED = Attributes.of([("trust", ["high"])])
+EU, SMALL, OPEN = parse("text = 'DE'"), parse("integer < 10"), parse("boolean = true")
+
+
+def asked(agent: Attributes, combination: Combination) -> Asking:
+    return Asking(agent_attributes=agent, combination=combination)
+
+
+def decided(given_policies, somebody, agent, combination, some_guardrails=()):
+    return decide(somebody, compile_policies(catalog(), given_policies, some_guardrails), asked(agent, combination))
+
+
+def profile_of(given_policies, somebody, agent, combination, some_guardrails=()) -> Profile | None:
+    decision = decided(given_policies, somebody, agent, combination, some_guardrails)
+    return None if isinstance(decision, Denial) else plan(decision, CLUSTER)
+
+
+def shape_of(given_policies, somebody, agent, combination, some_guardrails=()) -> TableShape | None:
+    profile = profile_of(given_policies, somebody, agent, combination, some_guardrails)
+    return None if profile is None else profile.tables[0]
+
+
+def own(name: str = "own", **changes: object) -> Policy:
+    """A policy that grants every column of every table to trusted agents."""
+    fields: dict[str, object] = {"users": (), "agents": (Requirement("trust", frozenset({"high"})),), "grants_to": Side.AGENTS}
+    return policy(name, **(fields | changes))
+
+
+def crossed(*given_policies: Policy) -> TableShape:
+    shape = shape_of(given_policies, user(), TRUSTED, INTERSECTION)
+    assert shape is not None
+    return shape
+
+
+def texts(conditions) -> list[str]:
+    return ["" if each.predicate is None else render(each.predicate) for each in conditions]
+
+
+def cells(shape: TableShape, name: str) -> list[tuple[list[str], list[str], Mask]]:
+    (column,) = [each for each in shape.columns if each.name == name]
+    return [(texts(cell.conditions), texts(cell.also), cell.mask) for cell in column.cells]
+
+
+@CASES
+@given(of_both_sides(), users(), agents(), rows(), guardrails(), st.sampled_from(Combination))
+def test_no_cell_leaks_and_no_cell_is_masked_more_than_both_sides_say(
+    given_policies, somebody, agent, some_rows, some_guardrails, combination
+):
+    shown = oracle.shown(shape_of(given_policies, somebody, agent, combination, some_guardrails), somebody, some_rows)
+
+    assert shown == oracle.expected(given_policies, EVERY_FAMILY, somebody, some_rows, some_guardrails, agent, combination)
+
+
+@CASES
+@given(of_both_sides(), users(), agents(), rows(), guardrails())
+def test_an_intersection_is_wider_than_neither_side(given_policies, somebody, agent, some_rows, some_guardrails):
+    both = oracle.shown(shape_of(given_policies, somebody, agent, INTERSECTION, some_guardrails), somebody, some_rows)
+    for side in Side:
+        of_side = [each for each in given_policies if each.grants_to is side]
+        alone = oracle.shown(shape_of(of_side, somebody, agent, UNION, some_guardrails), somebody, some_rows)
+        for one, sides in zip(both, alone, strict=True):
+            assert one is None or sides is not None
+            for name, mask in (one or {}).items():
+                assert strictness(mask) >= strictness(sides[name])
+                assert not isinstance(mask, Regex) or mask == sides[name] or rank(sides[name]) < rank(mask)
+
+
+@CASES
+@given(of_both_sides(), users(), agents(), guardrails())
+def test_a_user_ceiling_is_the_user_alone(given_policies, somebody, agent, some_guardrails):
+    users_own = [each for each in given_policies if each.grants_to is Side.USERS]
+
+    ceiling = profile_of(given_policies, somebody, agent, USER_CEILING, some_guardrails)
+
+    assert ceiling == profile_of(users_own, somebody, agent, UNION, some_guardrails)
+
+
+@CASES
+@given(of_both_sides(), users(), agents(), guardrails())
+def test_a_union_is_as_if_all_were_granted_to_the_user(given_policies, somebody, agent, some_guardrails):
+    covering = [each for each in given_policies if each.grants_to is Side.USERS]
+    granted = [each for each in given_policies if each.grants_to is Side.AGENTS and set(agent.values("trust")) & each.agents[0].values]
+    everybody = Attributes((*somebody, ("present", ("yes",))))
+    as_users = [policy(each.id.name, **{**_fields(each), "users": (Requirement("present", frozenset({"yes"})),)}) for each in granted]
+
+    union = profile_of(given_policies, everybody, agent, UNION, some_guardrails)
+
+    assert union == profile_of([*covering, *as_users], everybody, agent, USER_CEILING, some_guardrails)
+
+
+def _fields(each: Policy) -> dict[str, object]:
+    return {name: getattr(each, name) for name in ("schemas", "tables", "columns", "row_filter", "masks")}
+
+
+@CASES
+@given(of_both_sides(), users(), agents(), rows(), st.sampled_from(Combination), st.data())
+def test_one_policy_more_of_either_side_never_hides_a_row_or_strengthens_a_mask(
+    given_policies, somebody, agent, some_rows, combination, draw
+):
+    fewer = draw.draw(st.lists(st.sampled_from(given_policies), unique_by=lambda each: each.id))
+    before = oracle.shown(shape_of(fewer, somebody, agent, combination), somebody, some_rows)
+    after = oracle.shown(shape_of(given_policies, somebody, agent, combination), somebody, some_rows)
+
+    for old, new in zip(before, after, strict=True):
+        assert old is None or new is not None
+        for name, mask in (old or {}).items():
+            assert rank(new[name]) <= rank(mask) or _patterns_meet(given_policies, name)
+
+
+def _patterns_meet(given_policies, name: str) -> bool:
+    """Of two patterns nothing is shown, so another pattern on one side may hide what an equal one on the other showed."""
+    return len({rule.mask for each in given_policies for rule in each.masks if isinstance(rule.mask, Regex)}) > 1
+
+
+@CASES
+@given(of_both_sides(), users(), agents(), guardrails(), st.sampled_from(Combination), st.randoms(use_true_random=False))
+def test_the_order_in_which_policies_arrive_changes_nothing(given_policies, somebody, agent, some_guardrails, combination, random):
+    shuffled = random.sample(given_policies, len(given_policies))
+
+    assert profile_of(shuffled, somebody, agent, combination, some_guardrails) == profile_of(
+        given_policies, somebody, agent, combination, some_guardrails
+    )
+
+
+@CASES
+@given(of_both_sides(), users(), agents(), users(), agents(), st.sampled_from(Combination), st.sampled_from(Combination))
+def test_what_is_switched_on_determines_the_profile(given_policies, one, agent, other, other_agent, combination, other_combination):
+    compiled = compile_policies(catalog(), given_policies)
+    first, second = switch(one, compiled, asked(agent, combination)), switch(other, compiled, asked(other_agent, other_combination))
+
+    if not isinstance(first, Denial) and not isinstance(second, Denial) and first.key == second.key:
+        found = [entitlement(each, compiled) for each in (first, second)]
+        assert isinstance(found[0], Denial) == isinstance(found[1], Denial)
+        assert isinstance(found[0], Denial) or plan(found[0], CLUSTER) == plan(found[1], CLUSTER)
+
+
+@given(st.sampled_from(MASKS), st.sampled_from(MASKS))
+def test_the_stricter_of_two_masks_shows_no_more_than_either(one: Mask, other: Mask):
+    mask = stricter(one, other)
+
+    assert strictness(mask) >= max(strictness(one), strictness(other))
+    assert mask in (one, other, Nullify())
+    assert strictness(mask) == strictness(stricter(other, one))
+    assert stricter(one, one) == one
+
+
+def test_of_two_patterns_nothing_is_shown_and_of_two_constants_the_users():
+    assert stricter(Regex("[a-z]", "x"), Regex("[0-9]", "9")) == Nullify()
+    assert stricter(Constant("0"), Constant("1")) == Constant("0")
+
+
+class TestAPolicyThatGrantsToAgents:
+    def test_counts_for_agents_that_meet_it_and_whoever_the_user_is(self):
+        nobody = Attributes()
+
+        assert profile_of([own()], nobody, TRUSTED, UNION)
+        assert profile_of([own()], nobody, Attributes.of([("trust", ["low"])]), UNION) is None
+        assert profile_of([own()], user(trust=["high"]), nobody, UNION) is None, "an attribute of the user is none of the agent"
+
+    def test_grants_nothing_to_anybody_where_it_says_nothing_of_agents(self):
+        assert profile_of([own(agents=())], user(), TRUSTED, UNION) is None
+        assert profile_of([policy(), own(agents=())], user(), TRUSTED, INTERSECTION) is None
+
+    def test_grants_to_no_agent_of_which_nothing_is_known(self):
+        assert profile_of([own()], user(), Attributes(), UNION) is None
+
+    def test_covers_no_user(self):
+        assert profile_of([own()], user(), TRUSTED, USER_CEILING) is None
+        assert profile_of([own()], user(), TRUSTED, INTERSECTION) is None
+
+    def test_grants_only_while_its_conditions_hold(self):
+        conditional = own(agents=(), conditions=(admit("review", "request.purpose == 'review'", "spec", of_agent=True),))
+        compiled = compile_policies(catalog(), [conditional])
+        asking = Asking(combination=UNION, purpose="review")
+
+        assert not isinstance(decide(Attributes(), compiled, asking), Denial)
+        denial = decide(Attributes(), compiled, Asking(combination=UNION, purpose="other"))
+        assert isinstance(denial, Denial)
+        assert denial.reason is Reason.CONDITION_UNMET
+        assert "grants to the agent, but its condition review does not hold" in denial.message
+
+    def test_can_show_the_rows_of_the_user_that_the_agent_acts_for(self):
+        mine = own(row_filter=parse("text IN (user_attr('countries'))"))
+
+        assert profile_of([mine], Attributes.of([("countries", ["DE"])]), TRUSTED, UNION)
+        denial = decided([mine], Attributes(), TRUSTED, UNION)
+        assert isinstance(denial, Denial)
+        assert denial.reason is Reason.ATTRIBUTE_MISSING
+
+
+class TestAnIntersection:
+    def test_of_which_the_agent_is_granted_nothing_says_so(self):
+        denial = decided([policy()], user(), TRUSTED, INTERSECTION)
+
+        assert isinstance(denial, Denial)
+        assert denial.reason is Reason.AGENT_NOT_GRANTED
+
+    def test_of_which_the_agent_lacks_something_says_what(self):
+        mine = own(row_filter=parse("text IN (user_attr('countries'))"))
+
+        denial = decided([policy(), mine], user(), TRUSTED, INTERSECTION)
+
+        assert isinstance(denial, Denial)
+        assert denial.reason is Reason.ATTRIBUTE_MISSING
+        assert "domain/own" in denial.message
+
+    def test_speaks_of_the_user_first_where_both_lack_something(self):
+        mine = own(row_filter=parse("text IN (user_attr('countries'))"))
+
+        denial = decided([mine], user(), TRUSTED, INTERSECTION)
+
+        assert isinstance(denial, Denial)
+        assert denial.reason is Reason.NO_POLICY
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"columns": ColumnSelector(names=("integer",))},
+            {"tables": TableSelector(names=(TableId("claims", "others"),))},
+        ],
+    )
+    def test_without_a_column_in_common_is_nothing(self, changes):
+        tables = catalog(EVERY_FAMILY, table("claims.others", *EVERY_FAMILY.columns))
+        users_own = policy(columns=ColumnSelector(names=("text",)), tables=TableSelector(names=(TableId("claims", "people"),)))
+
+        denial = decide(user(), compile_policies(tables, [users_own, own(**changes)]), asked(TRUSTED, INTERSECTION))
+
+        assert isinstance(denial, Denial)
+        assert denial.reason is Reason.NOTHING_IN_COMMON
+
+    def test_of_which_guardrails_leave_no_column_names_them(self):
+        uuid_only = own(columns=ColumnSelector(names=("uuid",)))
+        denied = guardrail("no-uuid", denied_columns=ColumnSelector(names=("uuid",)))
+
+        denial = decided([policy(), uuid_only], user(), TRUSTED, INTERSECTION, [denied])
+
+        assert isinstance(denial, Denial)
+        assert denial.reason is Reason.GUARDRAIL
+
+    def test_has_a_row_that_both_sides_show(self):
+        shape = crossed(policy(row_filter=EU), own(row_filter=SMALL))
+
+        assert texts(shape.rows) == ["\"text\" = 'DE'"]
+        assert [texts(each) for each in shape.restrictions] == [['"integer" < 10']]
+        assert cells(shape, "uuid") == [([], [], Clear())], "in these rows both sides hold"
+
+    def test_says_no_filter_that_another_one_implies(self):
+        both = own("open", row_filter=OPEN), own("eu", row_filter=EU)
+
+        assert (crossed(policy(row_filter=EU), own()).rows, crossed(policy(row_filter=EU), own()).restrictions) == (
+            crossed(policy(), own(row_filter=EU)).rows,
+            (),
+        )
+        assert crossed(policy(row_filter=EU), *both).restrictions == ()
+        assert (
+            crossed(policy("a", row_filter=EU), policy("b", row_filter=OPEN), own(row_filter=EU)).rows
+            == crossed(policy(row_filter=EU), own()).rows
+        )
+
+    def test_shows_the_stricter_of_what_each_side_shows_in_this_row(self):
+        shape = crossed(
+            policy("eu", row_filter=EU),
+            policy("open", row_filter=OPEN, masks=(masked(Hash(), "text"),)),
+            own("own-all", masks=(masked(Nullify(), "text"),)),
+            own("own-small", row_filter=SMALL, masks=(masked(Partial(2), "text"),)),
+        )
+
+        assert cells(shape, "text") == [
+            (["\"text\" = 'DE'"], ['"integer" < 10'], Partial(2)),
+            (['"integer" < 10'], [], Hash()),
+        ]
+        assert cells(shape, "uuid") == [([], [], Clear())]
+
+    def test_shows_nothing_where_the_agents_side_shows_the_row_without_the_column(self):
+        shape = crossed(
+            policy(row_filter=EU),
+            own("own-all", columns=ColumnSelector(names=("integer",))),
+            own("own-small", row_filter=SMALL, columns=ColumnSelector(names=("text",))),
+        )
+
+        assert cells(shape, "text") == [(['"integer" < 10'], [], Clear())]
+        assert [each.name for each in shape.columns] == ["text", "integer"]
+
+    def test_that_gets_wider_or_narrower_is_told_from_the_profile(self):
+        filtered = [policy(row_filter=EU), own(row_filter=SMALL)]
+        ceiling, both = (profile_of(filtered, user(), TRUSTED, each) for each in (USER_CEILING, INTERSECTION))
+        assert ceiling
+        assert both
+        assert contains(ceiling, both)
+        assert not contains(both, ceiling)
+
+    def test_reads_the_attributes_of_both_clauses(self):
+        partial, hashed = (masked(Partial(2), "text"),), (masked(Hash(), "text"),)
+        mine = own("mine", row_filter=parse("text IN (user_attr('countries'))"))
+        given_policies = [policy("a", row_filter=EU), policy("b", masks=partial), mine, own("rest", masks=hashed)]
+
+        profile = profile_of(given_policies, user(countries=["DE"]), TRUSTED, INTERSECTION)
+
+        assert profile
+        assert attribute_keys(profile) == ("countries",)
+        assert [cell.also for cell in profile.tables[0].columns[0].cells if cell.also]
