@@ -33,7 +33,7 @@ from rolevend.policy.expression import (
     atoms,
 )
 from rolevend.policy.literal import value_fits
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries, rank
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
 
 Row = Mapping[str, object]
@@ -156,7 +156,7 @@ def _floor(guardrails: Iterable[Guardrail], column: Column) -> Mask:
 
 
 def _no_weaker(floor: Mask, mask: Mask) -> Mask:
-    return floor if rank(floor) >= rank(mask) else mask
+    return mask if severity(mask) > severity(floor) else floor
 
 
 def _concerns(guardrail: Guardrail, user: Attributes) -> bool:
@@ -203,7 +203,7 @@ def added(
         if not showing:
             seen.append(None)
             continue
-        offers = {name: [(rank(masks[name]), policy, masks[name]) for policy, masks in showing if name in masks] for name in granted}
+        offers = {name: [(severity(masks[name]), policy, masks[name]) for policy, masks in showing if name in masks] for name in granted}
         seen.append({name: min(offers[name], key=lambda offer: offer[:2])[2] if offers[name] else Nullify() for name in granted})
     return seen
 
@@ -227,6 +227,20 @@ def shown(shape: TableShape | None, user: Attributes, rows: Sequence[Row]) -> li
         else None
         for row in rows
     ]
+
+
+def severity(mask: Mask) -> tuple[int, Decimal]:
+    """How little it shows: by its kind, then by its parameter where one parameter hides more than another."""
+    place = [Clear, Partial, Round, DateTrunc, Regex, Hash, Constant, Nullify].index(type(mask))
+    match mask:
+        case Partial(keep_last):
+            return place, Decimal(-keep_last)
+        case Round(step):
+            return place, Decimal(step)
+        case DateTrunc(unit):
+            return place, Decimal({Unit.MONTH: 1, Unit.QUARTER: 3, Unit.YEAR: 12}[unit])
+        case _:
+            return place, Decimal(0)
 
 
 def visible(mask: Mask, value: object, family: Family, hash_of: Callable[[str], str]) -> object:
@@ -338,18 +352,7 @@ def _masks(policy: Policy, table: Table) -> dict[str, Mask]:
 
 def _strictest(rules: list[MaskRule], column: Column) -> Mask:
     masks = [rule.mask if carries(rule.mask, column.family) else Nullify() for rule in sorted(rules, key=lambda rule: rule.name)]
-    ranked = [mask for mask in masks if rank(mask) == max(map(rank, masks))]
-    match ranked:
-        case []:
-            return Clear()
-        case [Partial(), *_]:
-            return min(ranked, key=lambda mask: mask.keep_last)
-        case [Round(), *_]:
-            return max(ranked, key=lambda mask: Decimal(mask.step))
-        case [DateTrunc(), *_]:
-            return min(ranked, key=lambda mask: [Unit.YEAR, Unit.QUARTER, Unit.MONTH].index(mask.unit))
-        case _:
-            return ranked[0]
+    return max(masks, key=severity, default=Clear())
 
 
 def _includes(selector, column: Column) -> bool:

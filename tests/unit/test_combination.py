@@ -13,10 +13,9 @@ from rolevend.policy.condition import admit
 from rolevend.policy.decision import decide, entitlement, switch
 from rolevend.policy.expression import render
 from rolevend.policy.index import compile_policies
-from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, rank
+from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, rank, stricter, strictness
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason
-from rolevend.policy.selection import stricter, strictness
 from rolevend.policy.statement import ColumnSelector, Policy, Requirement, TableSelector
 from tests.support import oracle
 from tests.support.policies import (
@@ -144,7 +143,7 @@ def test_one_policy_more_of_either_side_never_hides_a_row_or_strengthens_a_mask(
     for old, new in zip(before, after, strict=True):
         assert old is None or new is not None
         for name, mask in (old or {}).items():
-            assert rank(new[name]) <= rank(mask) or _patterns_meet(given_policies, name)
+            assert strictness(new[name]) <= strictness(mask) or _patterns_meet(given_policies, name)
 
 
 def _patterns_meet(given_policies, name: str) -> bool:

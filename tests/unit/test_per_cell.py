@@ -1,6 +1,7 @@
 """The rule, end to end: random policies on random rows, decided, planned, read as a driver reads, held against the oracle."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from rolevend.model import Attributes, ClusterId, ObjectName
 from rolevend.plan import Profile, TableShape, plan
 from rolevend.policy.decision import decide
 from rolevend.policy.index import compile_policies
-from rolevend.policy.mask import Clear, Hash, Nullify, Partial, carries, rank
+from rolevend.policy.mask import Clear, Constant, Hash, Nullify, Partial, carries, strictness
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial
 from rolevend.policy.statement import ColumnSelector, Guardrail, Policy
@@ -63,7 +64,7 @@ def test_one_policy_more_never_hides_a_row_or_strengthens_a_mask(given_policies,
     for old, new in zip(before, after, strict=True):
         assert old is None or new is not None
         for name, mask in (old or {}).items():
-            assert rank(new[name]) <= rank(mask)
+            assert strictness(new[name]) <= strictness(mask)
 
 
 @CASES
@@ -76,7 +77,7 @@ def test_one_guardrail_more_never_shows_a_row_or_a_column_or_weakens_a_mask(give
     for old, new in zip(before, after, strict=True):
         assert new is None or old is not None
         for name, mask in (new or {}).items():
-            assert rank(mask) >= rank(old[name])
+            assert strictness(mask) >= strictness(old[name])
 
 
 @CASES
@@ -93,7 +94,7 @@ def test_a_guardrail_wins_over_whatever_policies_grant(given_policies, somebody,
     for row, cells in zip(some_rows, shown, strict=True):
         assert cells is None or (row["integer"] is not None and row["integer"] >= 0)
         assert "uuid" not in (cells or {})
-        assert rank((cells or {}).get("text", Nullify())) >= rank(weakest)
+        assert strictness((cells or {}).get("text", Nullify())) >= strictness(weakest)
 
 
 @CASES
@@ -116,14 +117,23 @@ def test_the_obvious_union_would_show_finance_people_outside_the_eu_in_clear():
     assert cells["integer"] == Clear()
 
 
-def test_of_equally_strong_masks_the_policy_with_the_smallest_name_decides():
-    a = policy("a", row_filter=parse("integer > 0"), masks=(masked(Partial(2), "text"),))
-    b = policy("b", row_filter=parse("integer > 1"), masks=(masked(Partial(4), "text"),))
-    c = policy("c", row_filter=parse("integer > 2"), masks=(masked(Partial(2), "text"),), id=ObjectName("aaa", "z"))
-    numbered = [EMPTY_ROW | {"integer": number} for number in (1, 2, 3)]
+def test_of_two_masks_of_one_kind_the_one_that_shows_more_holds_whatever_the_names_of_the_policies():
+    two = policy("a", row_filter=parse("integer > 0"), masks=(masked(Partial(2), "text"),))
+    four = policy("b", row_filter=parse("integer > 1"), masks=(masked(Partial(4), "text"),))
+    numbered = [EMPTY_ROW | {"integer": number} for number in (1, 2)]
 
-    shown = oracle.shown(shape_of([a, b, c], user()), user(), numbered)
+    shown = oracle.shown(shape_of([two, four], user()), user(), numbered)
 
-    assert [cells["text"] for cells in shown] == [Partial(2), Partial(2), Partial(2)]
-    shown = oracle.shown(shape_of([b, policy("z", row_filter=a.row_filter, masks=a.masks)], user()), user(), numbered)
-    assert [cells["text"] for cells in shown] == [Partial(2), Partial(4), Partial(4)]
+    assert [cells["text"] for cells in shown] == [Partial(2), Partial(4)]
+
+
+def test_of_masks_that_say_nothing_of_each_other_the_policy_with_the_smallest_name_decides():
+    x = policy("a", row_filter=parse("integer > 0"), masks=(masked(Constant("x"), "text"),))
+    y = policy("b", row_filter=parse("integer > 1"), masks=(masked(Constant("y"), "text"),))
+    numbered = [EMPTY_ROW | {"integer": number} for number in (1, 2)]
+
+    shown = oracle.shown(shape_of([x, y], user()), user(), numbered)
+    assert [cells["text"] for cells in shown] == [Constant("x"), Constant("x")]
+
+    shown = oracle.shown(shape_of([x, replace(y, id=ObjectName("aaa", "z"))], user()), user(), numbered)
+    assert [cells["text"] for cells in shown] == [Constant("x"), Constant("y")]

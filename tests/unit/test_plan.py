@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from rolevend.plan import Cell, Profile, TableShape, attribute_keys, contains, p
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.expression import Condition
 from rolevend.policy.index import compile_policies
-from rolevend.policy.mask import Clear, Hash, Nullify, Partial
+from rolevend.policy.mask import Clear, Constant, Hash, Nullify, Partial
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import ColumnSelector, Policy, Requirement
 from tests.support.policies import catalog, column, masked, policies, policy, table, user, users
@@ -99,14 +100,22 @@ def test_a_column_that_is_nothing_but_hidden_is_null_without_a_case():
     assert cells(both, "ssn") == (Cell((), Nullify()),)
 
 
-def test_masks_of_equal_rank_stand_in_the_order_of_their_policies():
+@pytest.mark.parametrize(
+    ("masks", "shown"),
+    [
+        ((Constant("x"), Constant("y"), Constant("x")), (Constant("x"), Constant("y"), Constant("x"))),
+        ((Partial(2), Partial(4), Partial(2)), (Partial(4), Partial(2))),
+    ],
+)
+def test_masks_that_say_nothing_of_each_other_stand_in_the_order_of_their_policies_and_others_in_their_own(masks, shown):
     three = shape(
-        policy("a", row_filter=ID_ONE, masks=(masked(Partial(4), "ssn"),)),
-        policy("b", row_filter=ID_TWO, masks=(masked(Partial(2), "ssn"),)),
-        policy("c", row_filter=parse("id = 3"), masks=(masked(Partial(4), "ssn"),)),
+        *(
+            policy(name, row_filter=parse(f"id = {ord(name)}"), masks=(masked(mask, "ssn"),))
+            for name, mask in zip("abc", masks, strict=True)
+        )
     )
 
-    assert [cell.mask for cell in cells(three, "ssn")] == [Partial(4), Partial(2), Partial(4)]
+    assert tuple(cell.mask for cell in cells(three, "ssn")) == shown
 
 
 def test_a_profile_says_which_attributes_it_reads():

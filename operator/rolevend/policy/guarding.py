@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from rolevend.catalog import Table
 from rolevend.policy.expression import Condition
 from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, fallbacks_of, in_order
-from rolevend.policy.mask import Clear, Mask
+from rolevend.policy.mask import Clear, Mask, strictness
 from rolevend.policy.requirement import Facts, may_meet
-from rolevend.policy.selection import column_choice, column_test, strictness, table_test
+from rolevend.policy.selection import column_choice, column_test, table_test
 from rolevend.policy.statement import ColumnSelector, Guardrail, Requirement
 
 

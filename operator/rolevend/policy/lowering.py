@@ -1,13 +1,14 @@
 """From what is granted of a table to its shape: which rows are there, and what each column shows in which of them.
 
-A side shows a row if one of its grants does, and in it the weakest mask among the grants that show the row and include the column (equal
-rank: the grant of the policy whose id is smallest), and NULL where there is none. Where there are two sides, a row is visible if both show
-it, and a cell shows the stricter of what they show. Guardrails come after that: they hide rows, and a cell shows nothing that is weaker
-than the floor of its column, or as weak and another mask. What can be decided here is not left for the platform to ask.
+A side shows a row if one of its grants does, and in it the weakest mask among the grants that show the row and include the column (of
+patterns or constants that of the policy whose id is smallest), and NULL where there is none. Where there are two sides, a row is visible if
+both show it, and a cell shows the stricter of what they show. Guardrails come after that: they hide rows, and a cell shows nothing that is
+weaker than the floor of its column, nor another pattern or constant. What can be decided here is not left for the platform to ask.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from rolevend.catalog import TableId
@@ -16,8 +17,7 @@ from rolevend.policy.decision import Entitlement, TableEntitlement
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.guarding import strongest_floors
 from rolevend.policy.index import Grant
-from rolevend.policy.mask import Mask, Nullify, rank
-from rolevend.policy.selection import stricter
+from rolevend.policy.mask import Mask, Nullify, stricter, strictness
 from rolevend.policy.shape import Cell, ColumnShape, TableShape
 
 _EVERY_ROW: Final = ""
@@ -87,7 +87,7 @@ def _sorted(texts: Texts, conditions: Mapping[str, Condition]) -> tuple[Conditio
 class _Offer(NamedTuple):
     """What one grant would show of a column, in rows of the condition with this text; the smallest offer that holds decides."""
 
-    rank: int
+    strictness: tuple[int, int | Decimal]
     policy: ObjectName
     condition: str
     mask: Mask
@@ -119,7 +119,7 @@ class _Side:
     def layers(self, masks: Iterable[Mask | None]) -> list[_Layer]:
         """Of a column with these masks; nothing where it is not granted."""
         offers = [
-            _Offer(rank(mask), grant.policy, text, mask)
+            _Offer(strictness(mask), grant.policy, text, mask)
             for (text, grant, _), mask in zip(self.granted, masks, strict=True)
             if mask is not None
         ]
@@ -202,5 +202,5 @@ def _joined(before: _Layer, after: _Layer) -> _Layer | None:
 
 
 def _above(floor: Mask | None, mask: Mask) -> Mask:
-    """`mask`, where nothing weaker than `floor` may be shown. Of two that are as weak the floor holds."""
-    return mask if floor is None or rank(mask) > rank(floor) else floor
+    """`mask`, where nothing weaker than `floor` may be shown. Of two that say nothing of each other the floor holds."""
+    return mask if floor is None or strictness(mask) > strictness(floor) else floor

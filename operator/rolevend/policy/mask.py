@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import assert_never
 
 from rolevend.catalog import Family
@@ -70,12 +71,35 @@ class Nullify:
 
 Mask = Clear | Partial | Round | DateTrunc | Regex | Hash | Constant | Nullify
 
+_COARSER = (Unit.MONTH, Unit.QUARTER, Unit.YEAR)
 _ORDER: tuple[type[Mask], ...] = (Clear, Partial, Round, DateTrunc, Regex, Hash, Constant, Nullify)
 
 
 def rank(mask: Mask) -> int:
     """Its place in the order; a higher one shows less."""
     return _ORDER.index(type(mask))
+
+
+def strictness(mask: Mask) -> tuple[int, int | Decimal]:
+    """The whole order: of two masks of one rank, the one whose parameter leaves less is the stricter. Patterns and constants say nothing
+    of each other: theirs are equal."""
+    match mask:
+        case Partial(keep_last):
+            return rank(mask), -keep_last
+        case Round(step):
+            return rank(mask), Decimal(step)
+        case DateTrunc(unit):
+            return rank(mask), _COARSER.index(unit)
+        case _:
+            return rank(mask), 0
+
+
+def stricter(one: Mask, other: Mask) -> Mask:
+    """What shows no more than either of two sides. Of two patterns neither shows less than the other, so nothing is shown; two constants
+    show nothing of the value, and `one` stands."""
+    if strictness(one) != strictness(other):
+        return max(one, other, key=strictness)
+    return one if one == other or isinstance(one, Constant) else Nullify()
 
 
 def rank_named(name: str) -> int | None:

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 
 from rolevend.catalog import Column, Family, Table, matches
 from rolevend.model import Tag
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Mask, Nullify, Partial, Round, Unit, carries, rank
+from rolevend.policy.mask import Clear, Mask, Nullify, carries, strictness
 from rolevend.policy.requirement import tag_test
 from rolevend.policy.statement import ColumnSelector, MaskRule, TableSelector
-
-_UNITS = (Unit.MONTH, Unit.QUARTER, Unit.YEAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +57,6 @@ def _choice(rules: Iterable[MaskRule], family: Family) -> SelectedColumn:
     given = [rule.mask for rule in rules]
     carried = [mask if carries(mask, family) else Nullify() for mask in given]
     return SelectedColumn(max(carried, key=strictness, default=Clear()), tuple(mask for mask in given if not carries(mask, family)))
-
-
-def strictness(mask: Mask) -> tuple[int, int | Decimal]:
-    """Within a policy, and among guardrails, also the parameters count; between policies only the rank does."""
-    match mask:
-        case Partial(keep_last):
-            return rank(mask), -keep_last
-        case Round(step):
-            return rank(mask), Decimal(step)
-        case DateTrunc(unit):
-            return rank(mask), _UNITS.index(unit)
-        case _:
-            return rank(mask), 0
-
-
-def stricter(one: Mask, other: Mask) -> Mask:
-    """What shows no more than either of two sides. Of two patterns neither shows less than the other, so nothing is shown; two constants
-    show nothing of the value, and `one` stands."""
-    if strictness(one) != strictness(other):
-        return max(one, other, key=strictness)
-    return one if one == other or isinstance(one, Constant) else Nullify()
 
 
 def column_test(selector: ColumnSelector, *, unknown: bool) -> Callable[[Column], bool]:
