@@ -126,7 +126,7 @@ def test_with_a_catalog_every_table_that_a_policy_does_not_hold_for_is_told(tmp_
             "error",
             "AccessPolicy domain-claims/analysts",
             "spec.rowFilter",
-            "table claims.people has no column amount; did you mean country? (claims.people is not granted)",
+            "table claims.people has no column amount; it has full_name, birth_date, country (claims.people is not granted)",
         ),
         (
             "warning",

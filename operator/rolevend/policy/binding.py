@@ -1,6 +1,5 @@
 """A row filter meets a table: columns get their types, literals the one spelling of their value. Refuses what no platform could answer."""
 
-from difflib import get_close_matches
 from functools import partial
 from typing import assert_never
 
@@ -26,6 +25,7 @@ from rolevend.policy.expression import (
 )
 from rolevend.policy.literal import EXPECTED, canonical
 from rolevend.policy.moment import Clock, Moment
+from rolevend.policy.near import meant, near
 
 _EQUALITY = (Operator.EQUAL, Operator.NOT_EQUAL)
 _UNORDERED = (Family.BOOLEAN, Family.UUID)
@@ -90,23 +90,21 @@ def _found(table: Table, reference: ColumnReference, field: str) -> Column:
             if columns:
                 names = ", ".join(column.name for column in columns[:8])
                 raise InvalidInput(field, f"several columns of table {table.id} carry the tag {tag}: {names}; name one of them")
-            raise InvalidInput(field, f"no column of table {table.id} carries the tag {tag}; {_near_tag(table, tag, keys=value is None)}")
+            raise InvalidInput(field, f"no column of table {table.id} carries the tag {tag}{_near_tag(table, tag, keys=value is None)}")
     raise _no_column(table, reference.name, field)
 
 
 def _near_tag(table: Table, wanted: str, *, keys: bool) -> str:
     known = {tag.key if keys else f"{tag.key}={tag.value}" for column in table.columns for tag in column.tags}
-    near = get_close_matches(wanted, sorted(known), n=1)
-    return f"did you mean {near[0]}?" if near else "see the TagBindings of its schema"
+    return meant(wanted, known) or "; see the TagBindings of its schema"
 
 
 def _no_column(table: Table, name: str, field: str) -> InvalidInput:
-    names = {each.name.lower(): each.name for each in table.columns}
-    near = next((names[each] for each in get_close_matches(name.lower(), names, n=1)), None)
-    if near is None:
+    found = near(name, (each.name for each in table.columns))
+    if found is None:
         known = ", ".join(each.name for each in table.columns[:8]) + (", …" if len(table.columns) > 8 else "")
         return InvalidInput(field, f"table {table.id} has no column {name[:63]}; it has {known}")
-    spelling = near if near == near.lower() else f'"{near}"'
+    spelling = found if found == found.lower() else f'"{found}"'
     return InvalidInput(field, f"table {table.id} has no column {name[:63]}; did you mean {spelling}?")
 
 

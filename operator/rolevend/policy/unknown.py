@@ -1,10 +1,10 @@
 """Words of a policy that nothing answers to: tags that no data carries, attributes that nobody has. Told with what was meant, perhaps."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 
 from rolevend.catalog import Table, matches
 from rolevend.model import Tag
+from rolevend.policy.near import meant
 from rolevend.policy.requirement import Requirement
 from rolevend.policy.statement import Policy
 
@@ -42,25 +42,20 @@ def unknown_attributes(reads: Iterable[str], known: Iterable[str]) -> Iterator[s
     """A message for each of `reads` that is not `known`. Values are not looked at: they are not for every author of a policy to see."""
     there = sorted(set(known))
     for key in sorted(set(reads).difference(there)):
-        yield f"no accepted UserAttributes has the attribute {key}{_meant(key, there)}"
+        yield f"no accepted UserAttributes has the attribute {key}{meant(key, there)}"
 
 
 def _unknown(field: str, what: str, requirements: Iterable[Requirement], known: Known) -> Iterator[tuple[str, str]]:
     for requirement in requirements:
         keys = [key for key in known if matches(requirement.key, key)]
         if not keys:
-            yield field, f"{field}: no {what} in reach carries the tag {requirement.key}{_meant(requirement.key, known)}"
+            yield field, f"{field}: no {what} in reach carries the tag {requirement.key}{meant(requirement.key, known)}"
             continue
         there = set().union(*(known[key] for key in keys))
         for value in sorted(requirement.values):
             if not any(matches(value, each) for each in there):
-                meant = _meant(value, there)
-                yield field, f"{field}: no {what} in reach carries the tag {requirement.key} with the value {value}{meant}"
-
-
-def _meant(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word.lower(), sorted(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+                wrong = f"{field}: no {what} in reach carries the tag {requirement.key} with the value {value}"
+                yield field, f"{wrong}{meant(value, there)}"
 
 
 def _known(tags: Iterable[Tag]) -> Known:

@@ -7,12 +7,12 @@ stand, with a way out, and what is left is small enough for recursive code.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import Final
 from unicodedata import category
 
 from rolevend.errors import InvalidInput
+from rolevend.policy.near import near
 
 MAXIMUM_LENGTH: Final = 4096
 MAXIMUM_DEPTH: Final = 32
@@ -174,14 +174,14 @@ def _admit(source: Source, before: Word | None, word: Word, after: Word | None) 
     elif not word.is_name or (kind == "IDENTIFIER" and not _plainly_quoted(word, '"')):
         raise source.fault(word.start, f"{shown} is not allowed in a row filter", ALLOWED)
     elif after is not None and after.kind == "L_PAREN":
-        near = next((_FUNCTIONS[name] for name in get_close_matches(word.name, _FUNCTIONS, n=1, cutoff=0.7)), None)
-        way_out = f"did you mean {near}?" if near else "compare the column itself with a literal"
+        found = near(word.name, _FUNCTIONS)
+        way_out = f"did you mean {_FUNCTIONS[found]}?" if found else "compare the column itself with a literal"
         raise source.fault(word.start, f"function {shown}() is not allowed in a row filter", way_out)
 
 
 def near_keyword(word: str) -> str | None:
     """The word of this language that `word` was probably meant to be."""
-    return next(iter(get_close_matches(word.upper(), _KEYWORDS - {word.upper()}, n=1, cutoff=0.65)), None)
+    return near(word, _KEYWORDS - {word.upper()})
 
 
 def _admit_string(source: Source, before: Word | None, word: Word) -> None:

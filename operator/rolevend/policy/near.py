@@ -1,0 +1,17 @@
+"""What a word was probably meant to be: the one way in which messages suggest."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def near(word: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that is most like `word`, whatever the case of either; None where none is like it. The order of `known` does
+    not matter."""
+    spelled = {each.lower(): each for each in sorted(known, reverse=True)}
+    return next((spelled[each] for each in get_close_matches(word.lower(), sorted(spelled), n=1, cutoff=0.65)), None)
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """The end of a message about `word`: what it was meant to be, or nothing."""
+    found = near(word, known)
+    return f"; did you mean {found}?" if found else ""
