@@ -67,15 +67,18 @@ class Sweeper:
                 _log.warning("sweep: %s", error)
 
     async def sweep(self) -> None:
-        claimed = {each.request.uid for each in self._lifecycle.roles}
+        watched = self._watched()
+        listed = None
         self._sweeps += 1
-        if len(claimed) <= PAGE or self._missing_since or self._sweeps % _LISTED_EVERY == 0:
+        if len(watched) <= PAGE or self._missing_since or self._sweeps % _LISTED_EVERY == 0:
             listed = await self._listed()
-            self._listen(listed, claimed)
-            claimed = listed
+            self._listen(listed, watched)
         await asyncio.gather(
-            *(self._sweep_platform(name, at_work.executor, claimed) for name, at_work in self._platforms if at_work.executor)
+            *(self._sweep_platform(name, at_work.executor, watched, listed) for name, at_work in self._platforms if at_work.executor)
         )
+
+    def _watched(self) -> set[Uid]:
+        return {each.request.uid for each in self._lifecycle.roles}
 
     async def _listed(self) -> set[Uid]:
         return {Uid(each["metadata"]["uid"]) async for page in self._cluster.pages(VENDED_ROLES) for each in page["items"]}
@@ -91,7 +94,9 @@ class Sweeper:
         late = [uid for uid, since in self._missing_since.items() if now - since >= longest]
         self.deaf = f"the watch did not tell of {len(late)} VendedRoles for over {self._settings.deaf_after_seconds:.0f} s" if late else ""
 
-    async def _sweep_platform(self, name: PlatformName, executor: Executor, claimed: Set[Uid]) -> None:
+    async def _sweep_platform(self, name: PlatformName, executor: Executor, watched: Set[Uid], listed: Set[Uid] | None) -> None:
+        """`watched` and `listed` are the objects that there were: as far as the watch told, and as they were listed for this sweep."""
+        claimed = watched if listed is None else listed
         ready = {each.request.uid for each in self._lifecycle.roles.on(name) if each.ready and each.ending_since is None} & claimed
         grace = timedelta(seconds=self._settings.orphan_grace_seconds)
         orphans = self._orphans.setdefault(name, Orphans(grace))
@@ -99,8 +104,9 @@ class Sweeper:
             live = await executor.live()
             found = orphans.sweep(live, claimed, ready, self._now())
             if found.orphans:
-                listed = await self._listed()
-                await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans if ending.uid not in listed))
+                # Of an object that came after the listing the watch has told: its role was made by this process.
+                there = await self._listed() if listed is None else listed | (self._watched() - watched)
+                await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans if ending.uid not in there))
             for uid in found.vanished:
                 standing = self._lifecycle.roles.get(uid)
                 if standing is not None and standing.ending_since is None and standing.request.expires_at > self._now():

@@ -1,0 +1,102 @@
+"""A sweep drops what no object claims. It lists the objects once for that, and drops nothing of an object that came meanwhile."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from rolevend.kube.client import PAGE, Body, Cluster, Resource
+from rolevend.model import Attributes, PlatformName, ProfileName, RoleName, Uid
+from rolevend.platforms.base import Dropped, Ended, Ending, EndReason, LiveRole
+from rolevend.reconcile.lifecycle import Lifecycle
+from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.roles import Roles, Standing
+from rolevend.reconcile.sweep import Sweeper
+from rolevend.settings import Settings
+from rolevend.telemetry.metrics import Metrics
+from tests.support.painted import NOW, REQUEST, WAREHOUSE
+
+
+class World:
+    """An API server with so many objects, which the watch told of, and one platform with so many roles that nobody claims. The platform
+    locked them out already, so no grace is waited for."""
+
+    def __init__(self, objects: int, strays: Sequence[str], arriving: Sequence[str] = ()) -> None:
+        """`arriving`: objects that come while the platform is asked for its roles."""
+        self.roles = Roles()
+        self.executor = self
+        self.listings = 0
+        self.dropped: list[str] = []
+        self._arriving = arriving
+        self._strays = strays
+        self._listed = [f"object-{number}" for number in range(objects)]
+        for uid in self._listed:
+            self._arrives(uid)
+
+    def _arrives(self, uid: str) -> None:
+        request = replace(REQUEST, uid=Uid(uid))
+        self.roles.seen(Standing(request, False, None, None, "", Attributes(), ("", "")))
+
+    async def pages(self, resource: Resource) -> AsyncIterator[Body]:
+        self.listings += 1
+        yield {"items": [{"metadata": {"uid": uid}} for uid in self._listed]}
+
+    async def live(self) -> Sequence[LiveRole]:
+        for uid in self._arriving:
+            self._arrives(uid)
+        return [LiveRole(RoleName(uid), Uid(uid), NOW + timedelta(hours=1), closed=True) for uid in self._strays]
+
+    async def drop(self, ending: Ending) -> Dropped:
+        self.dropped.append(ending.uid)
+        return Dropped(ending.role)
+
+    async def ended(self, reason: EndReason) -> Sequence[Ended]:
+        return ()
+
+    async def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[tuple[PlatformName, "World"]]:
+        yield WAREHOUSE, self
+
+    async def sweep(self) -> None:
+        nothing: Any = None
+        here: Any = self
+        sweeper = Sweeper(
+            cast(Cluster, here),
+            cast(Lifecycle, here),
+            nothing,
+            cast(Platforms, here),
+            nothing,
+            Settings(),
+            Metrics(),
+            lambda: NOW,
+        )
+        await sweeper.sweep()
+
+
+@pytest.mark.parametrize("objects", [0, 3, PAGE, PAGE + 1])
+async def test_a_sweep_that_finds_what_nobody_claims_lists_the_objects_once(objects: int):
+    world = World(objects, ["stray"])
+
+    await world.sweep()
+
+    assert (world.listings, world.dropped) == (1, ["stray"])
+
+
+async def test_a_sweep_over_many_objects_that_finds_nothing_lists_none():
+    world = World(PAGE + 1, [])
+
+    await world.sweep()
+
+    assert world.listings == 0
+
+
+async def test_the_role_of_an_object_that_came_after_the_listing_is_not_dropped():
+    world = World(3, ["stray", "new"], arriving=["new"])
+
+    await world.sweep()
+
+    assert world.dropped == ["stray"]
