@@ -12,7 +12,8 @@
         │   ├── ReadOnlyServer      a standby answers, or a server that takes no writes
         │   └── PoolerInBetween     a connection pooler answers in the server's place
         ├── PlatformBusy            the platform answers, but something there is in the way (a lock, a live session)
-        │   └── PlatformFull        there is no room left on its disk
+        │   ├── PlatformFull        there is no room left on its disk
+        │   └── PlatformLocked      somebody's transaction holds a lock there for longer than we wait
         ├── ClusterUnavailable      the Kubernetes API does not answer
         └── AuditUnavailable        no audit event can be written, so nothing is vended
 
@@ -75,6 +76,10 @@ class PlatformBusy(Unavailable):
 
 class PlatformFull(PlatformBusy):
     """There is no room left on the platform's disk."""
+
+
+class PlatformLocked(PlatformBusy):
+    """Somebody's transaction holds a lock there for longer than we wait: it heals when that transaction is over."""
 
 
 class ClusterUnavailable(Unavailable):

@@ -1,8 +1,10 @@
 """A DataPlatform says whether it can be used, and why not; what is mended heals by itself, and no fault of one is another's."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import yaml
 from psycopg import sql
@@ -113,6 +115,23 @@ def test_passwords_are_hashed_as_often_as_the_platform_says(site: Site, annex: B
         assert tenant.ask(platform=ANNEX).ready().rows("SELECT 1") == [(1,)]
     finally:
         site.cluster.patch(annex, {"spec": {"postgres": {"scramIterations": None}}})
+
+
+def test_a_catalog_that_somebody_locks_is_named_with_the_way_out_and_takes_no_role_away(site: Site, annex: Body, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    live = tenant.ask(platform=ANNEX).ready()
+    with psycopg.connect(site.annex.superuser.dsn) as maintenance:
+        maintenance.execute("LOCK TABLE pg_description IN ACCESS EXCLUSIVE MODE")
+
+        message = site.wait_for_platform(ANNEX, "False", "PlatformLocked")
+
+        assert "cannot read the catalog of" in message
+        assert "a transaction there locks a table or a system catalog" in message
+        (query,) = re.findall(r"See which: (SELECT .*?);", message)
+        assert (maintenance.info.backend_pid, "pg_description") in site.annex.ask(query)
+        assert live.is_ready()
+    site.wait_for_platform(ANNEX)
+    tenant.ask(platform=ANNEX).ready()
 
 
 def iterations(asked: Asked) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 
 from rolevend.catalog import digest
-from rolevend.errors import ClusterUnavailable, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
+from rolevend.errors import ClusterUnavailable, PlatformLocked, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
 from rolevend.kube.client import Cluster
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Platform, ServerFacts
@@ -28,6 +28,9 @@ _WAYS_OUT: Mapping[type[RolevendError], str] = {
     UntrustedServer: "its certificate must be valid, be for spec.postgres.host, and be signed by an authority of "
     "spec.postgres.tls.caSecretRef, or without one by one that the system trusts; spec.postgres.tls.mode may ask for less",
     ReadOnlyServer: "vends and drops wait until it is promoted, or until spec.postgres.host leads to the primary",
+    PlatformLocked: "a transaction there locks a table or a system catalog, as VACUUM FULL and a forgotten ALTER TABLE do; what was read "
+    "before still holds. See which: SELECT pid, relation::regclass FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock'; then wait "
+    "for it, or end its session with pg_terminate_backend(pid)",
     PoolerInBetween: "spec.postgres.host and port must lead to the server itself, since vended roles log in there",
 }
 

@@ -15,7 +15,7 @@ from itertools import chain
 import psycopg
 from psycopg import sql
 
-from rolevend.errors import Conflict, PlatformBusy
+from rolevend.errors import Conflict, PlatformLocked
 from rolevend.model import ProfileName
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.files import query
@@ -69,7 +69,7 @@ class Steps:
 def build(
     connection: Connection, helper: Connection | None, wanted: ProfileText, attempts: int, sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """`PlatformBusy` if after `attempts` without progress a table is still locked, `Conflict` if one was changed by hand.
+    """`PlatformLocked` if after `attempts` without progress a table is still locked, `Conflict` if one was changed by hand.
 
     Where there is a `helper`, every other batch of templates is made there: they need nothing of each other.
     """
@@ -79,7 +79,7 @@ def build(
             if len(steps) < fewest:
                 fewest, left, wait = len(steps), attempts, _FIRST_WAIT
             elif left <= 0:
-                raise PlatformBusy(f"cannot build profile {wanted.name}: {next(iter(steps)).subject} is locked by somebody; try again")
+                raise PlatformLocked(f"cannot build profile {wanted.name}: {next(iter(steps)).subject} is locked by somebody; try again")
             else:
                 sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT)

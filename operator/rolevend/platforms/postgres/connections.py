@@ -47,7 +47,7 @@ class Limits:
     lock_timeout: float = 5.0
     """Building statements wait much shorter: see `render.LOCK_TIMEOUT`."""
     build_attempts: int = 8
-    """How often a table that is locked by somebody is tried before it is `PlatformBusy`."""
+    """How often a table that is locked by somebody is tried before it is `PlatformLocked`."""
     scram_iterations: int = 4096
     """What a vend costs the server most, and a login the agent. Fewer are as safe with passwords that hold 256 random bits,
     but some drivers refuse them."""

@@ -16,6 +16,7 @@ from rolevend.errors import (
     Overtaken,
     PlatformBusy,
     PlatformFull,
+    PlatformLocked,
     PlatformUnavailable,
     ReadOnlyServer,
     RolevendError,
@@ -34,7 +35,7 @@ _BY_STATE: dict[str, type[RolevendError]] = {
     "23503": PlatformBusy,  # foreign_key_violation: the profile was collected a moment ago
     "40001": PlatformBusy,  # serialization_failure
     "40P01": PlatformBusy,  # deadlock_detected
-    "55P03": PlatformBusy,  # lock_not_available
+    "55P03": PlatformLocked,  # lock_not_available
     "55006": PlatformBusy,  # object_in_use
     "57014": PlatformBusy,  # query_canceled: the statement timeout
     "53300": PlatformBusy,  # too_many_connections
