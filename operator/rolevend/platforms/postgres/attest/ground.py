@@ -19,7 +19,7 @@ from rolevend.platforms.base import Address, Ending, EndReason, Platform, Random
 from rolevend.platforms.postgres.attest.session import Session
 from rolevend.platforms.postgres.connections import Login, connect
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 
 PEOPLE, GUARDED, TIMED, DATED = "people", "guarded", "timed", "dated"
 """The tables. The second and the third are changed by hand on the way."""
@@ -28,6 +28,8 @@ REGIONS = ("eu", "eu", "us", "us", "apac", None)
 EUROPE = (0, 1)
 """The people whom a canary of Europe may see."""
 CODES = ("12345678", "1234567", "1", "", "é☃é☃é☃é☃", None)
+AMOUNTS = ("1299.99", "-1299.99", "0", "99", "1e20", None)
+PHONES = ("+49 30 1234", "unlisted", "0", "", "٣☃", None)
 WITHHELD = "withheld"
 MASKS: Mapping[str, Mask] = {
     "email": Hash(),
@@ -35,6 +37,8 @@ MASKS: Mapping[str, Mask] = {
     "code": Partial(4),
     "born": DateTrunc(Unit.YEAR),
     "note": Constant(WITHHELD),
+    "amount": Round("100"),
+    "phone": Regex("[0-9]", "#"),
 }
 EVERY_ROW = Condition((), None)
 _LATER = timedelta(hours=1)
@@ -114,8 +118,11 @@ def now(session: Session) -> datetime:
 def lay_out(ground: Ground, programmer: Session, token: str) -> None:
     """The schema, its tables and their rows, owned by the programmer."""
     people = [
-        (number, region and f"{region}-{token}", f"p{number}@{token}.example", f"ssn-{token}-{number}", code, f"198{number}-05-17", token)
-        for number, (region, code) in enumerate(zip(REGIONS, CODES, strict=True))
+        (
+            *(number, region and f"{region}-{token}", f"p{number}@{token}.example", f"ssn-{token}-{number}"),
+            *(code, f"198{number}-05-17", token, amount, phone),
+        )
+        for number, (region, code, amount, phone) in enumerate(zip(REGIONS, CODES, AMOUNTS, PHONES, strict=True))
     ]
     rows = sql.SQL(", ").join(sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, row))) for row in people)
     words = {
@@ -131,12 +138,13 @@ def lay_out(ground: Ground, programmer: Session, token: str) -> None:
             """
             CREATE SCHEMA {schema};
             COMMENT ON SCHEMA {schema} IS 'of an attestation by rolevend, which takes it away again';
-            CREATE TABLE {people} (id integer, region text, email text, ssn text, code text, born date, note text);
+            CREATE TABLE {people} (id integer, region text, email text, ssn text, code text, born date, note text,
+                                   amount numeric, phone text);
             CREATE TABLE {guarded} (id integer, region text);
             CREATE TABLE {timed} (id integer);
             CREATE TABLE {dated} (day date, at timestamptz);
-            INSERT INTO {people} SELECT v.id, v.region, v.email, v.ssn, v.code, v.born::date, v.note
-              FROM (VALUES {rows}) AS v (id, region, email, ssn, code, born, note);
+            INSERT INTO {people} SELECT v.id, v.region, v.email, v.ssn, v.code, v.born::date, v.note, v.amount::numeric, v.phone
+              FROM (VALUES {rows}) AS v (id, region, email, ssn, code, born, note, amount, phone);
             INSERT INTO {guarded} SELECT id, region FROM {people};
             INSERT INTO {timed} VALUES (1), (2);
             INSERT INTO {dated} VALUES ('2024-02-01', '2024-02-01T00:00:00Z'), ('2024-01-02', '2024-02-01T00:00:00+09:00');

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from typing import LiteralString
 
 import psycopg
@@ -259,6 +260,8 @@ CHECKS = (
     Check("mask Hash", _hash),
     Check("mask Nullify", lambda canaries: _mask(canaries, "ssn", [None, None])),
     Check("mask Partial", lambda canaries: _mask(canaries, "code", ["***5678", "***"])),
+    Check("mask Round", lambda canaries: _mask(canaries, "amount", [Decimal(1200), Decimal(-1200)])),
+    Check("mask Regex", lambda canaries: _mask(canaries, "phone", ["+## ## ####", "***"])),
     Check("mask DateTrunc", lambda canaries: _mask(canaries, "born", [date(1980, 1, 1), date(1981, 1, 1)])),
     Check("mask Constant", lambda canaries: _mask(canaries, "note", [WITHHELD, WITHHELD])),
     Check("ask for row security off", _row_security_off),
