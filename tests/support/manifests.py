@@ -294,7 +294,6 @@ SPOILED: Final = (
     Spoiled("UserAttributes", "spec.attributes[0].values", [str(number) for number in range(257)]),
     Spoiled("DataPlatform", "spec.domains[1].namespace", "domain-claims", "spec.domains"),
     # Between fields
-    Spoiled("DataPlatform", "spec.domains[1].schemas", ["payroll", "claims"], "spec.domains"),
     Spoiled("DataPlatform", "spec.credentials.vendorSecretRef.name", "programmer", "spec.credentials.vendorSecretRef"),
     Spoiled("DataPlatform", "spec.postgres.host", "one,two"),
     Spoiled("DataPlatform", "spec.postgres.host", "/var/run/postgresql"),

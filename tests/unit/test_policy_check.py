@@ -173,6 +173,20 @@ def test_what_only_the_others_make_wrong_is_told_too(tmp_path: Path):
         assert any(each.startswith(beginning) for each in told), (beginning, told)
 
 
+def test_a_schema_with_two_owners_is_told_where_it_is_given_and_to_both(tmp_path: Path):
+    contested = changed(platform(), "spec.domains", [{"namespace": name, "schemas": ["claims"]} for name in ("domain-claims", "domain-hr")])
+    write(tmp_path, "a.yaml", contested, analysts(), analysts(("metadata.namespace", "domain-hr")))
+
+    told = [f"{each.level} {each.object}: {each.field}: {each.message}" for each in check([tmp_path], {}).diagnostics]
+
+    for beginning in (
+        "error DataPlatform warehouse: spec.domains: schema claims is given to namespaces domain-claims and domain-hr",
+        "error AccessPolicy domain-claims/analysts: spec.platformRefs: DataPlatform warehouse gives schema claims to namespace domain-hr",
+        "error AccessPolicy domain-hr/analysts: spec.platformRefs: DataPlatform warehouse gives schema claims to namespace domain-claims",
+    ):
+        assert any(each.startswith(beginning) for each in told), (beginning, told)
+
+
 def test_without_the_platform_or_its_catalog_it_says_what_was_not_judged_and_reads_row_filters_all_the_same(tmp_path: Path):
     write(tmp_path, "a.yaml", analysts(("spec.rowFilter", "1 = 1")))
 

@@ -126,6 +126,15 @@ def test_a_platform_says_where_it_is_and_who_owns_what():
     assert values.address(platform) == Address("db.example.org", 5432, "claims")
     assert values.address(platform, "PEM").tls == Tls(TlsMode.VERIFY_FULL, "PEM")
     assert values.schemas_of(platform) == {"domain-claims": CLAIMS, "domain-hr": frozenset({"hr"})}
+    assert values.contested(platform) == {}
+
+
+def test_a_schema_of_two_namespaces_is_neithers_and_governed_all_the_same():
+    platform = parse(DataPlatform, changed(valid("DataPlatform"), "spec.domains[1].schemas", ["payroll", "claims"]))
+
+    assert values.schemas_of(platform) == {"domain-claims": frozenset(), "domain-hr": frozenset({"payroll"})}
+    assert values.contested(platform) == {"claims": ("domain-claims", "domain-hr")}
+    assert values.governed(platform) == frozenset({"claims", "payroll"})
 
 
 def test_a_platform_that_says_nothing_of_limits_has_those_that_suit_a_shared_server():

@@ -83,7 +83,7 @@ def read(manifest: Path) -> DataPlatform:
 
 
 def _options(platform: DataPlatform) -> Options:
-    schemas = sorted(frozenset().union(*values.schemas_of(platform).values()))
+    schemas = sorted(values.governed(platform))
     if not schemas:
         raise InvalidInput(
             "spec.domains", "names no schema, so there is nothing to govern: give a namespace the schemas that it writes policy for"

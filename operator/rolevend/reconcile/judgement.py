@@ -15,15 +15,15 @@ from rolevend.model import PlatformName
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
 from rolevend.policy.unknown import unknown_attributes
+from rolevend.reconcile.reach import CONTESTED, owned, reached
 from rolevend.reconcile.state import SERVER_CHANGED, PlatformState, is_about
 from rolevend.resources import AccessPolicy, DataPlatform, Resource, TagBinding, UserAttributes, values
-from rolevend.resources.status import Body, Finding, body
+from rolevend.resources.status import Body, Finding, body, shortened
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import PlatformTerms
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MOST_PROBLEMS = 5
 LEAK = "Leak"
 
 R = TypeVar("R", bound=Resource, covariant=True)
@@ -62,7 +62,7 @@ def judge_platforms(platforms: Sequence[DataPlatform], states: Mapping[PlatformN
             )
         attested = _attested(state)
         ready = _ready(accepted, state, attested, allowed=platform.spec.allow_unattested)
-        judgements.append(Judgement(platform, (accepted, ready, _drift(state), attested), _platform_counts(state)))
+        judgements.append(Judgement(platform, (accepted, ready, _drift(state), attested, owned(platform)), _platform_counts(state)))
     return judgements
 
 
@@ -92,11 +92,10 @@ def _attested(state: PlatformState) -> Finding:
     )
     if last.failed:
         leaks = [check for check in last.failed if check.leaks]
-        shown = "; ".join(f"{check.name}: {check.detail}" for check in (leaks or last.failed)[:MOST_PROBLEMS])
+        shown = shortened([f"{check.name}: {check.detail}" for check in leaks or last.failed])
         if leaks:
-            message = f"{shown}{more(leaks)}. Nothing is vended there, and its roles end ({where})"
-            return Finding("Attested", "False", "Leak", message)
-        return Finding("Attested", "False", "ChecksFailed", f"{shown}{more(last.failed)} ({where})")
+            return Finding("Attested", "False", "Leak", f"{shown}. Nothing is vended there, and its roles end ({where})")
+        return Finding("Attested", "False", "ChecksFailed", f"{shown} ({where})")
     if state.attestation_overdue:
         why = state.attest_problem[1] if state.attest_problem else "canary roles have not tried them since"
         return Finding("Attested", "Unknown", "Overdue", f"its promises were seen to hold too long ago: {why} ({where})")
@@ -107,8 +106,8 @@ def _attested(state: PlatformState) -> Finding:
 def _drift(state: PlatformState) -> Finding:
     if not state.drift:
         return Finding("InSync", "True", "AsProgrammed", "row policies on the platform are as rolevend made them")
-    shown = "; ".join(f"{each.table}: {each.finding}" for each in state.drift[:MOST_PROBLEMS])
-    return Finding("InSync", "False", "Drift", f"{shown}{more(state.drift)}. Nothing is vended there until it is mended")
+    shown = shortened([f"{each.table}: {each.finding}" for each in state.drift])
+    return Finding("InSync", "False", "Drift", f"{shown}. Nothing is vended there until it is mended")
 
 
 def _platform_counts(state: PlatformState) -> Body:
@@ -159,38 +158,13 @@ def person_keys(person: UserAttributes) -> tuple[tuple[str, object], ...]:
     return (("spec.user", (person.spec.user.issuer, person.spec.user.subject)), *handle)
 
 
-def reached(
-    resource: Resource, refs: Iterable[str], terms: Mapping[PlatformName, PlatformTerms]
-) -> list[tuple[PlatformName, frozenset[str]]]:
-    names = [PlatformName(ref) for ref in refs if PlatformName(ref) in terms]
-    return [(name, terms[name].schemas_of[resource.namespace]) for name in names if resource.namespace in terms[name].schemas_of]
-
-
-def reach(resource: Resource, refs: Sequence[str], terms: Mapping[PlatformName, PlatformTerms]) -> Finding | None:
-    """What keeps the object from the platforms it names, if anything."""
-    unknown = [ref for ref in refs if PlatformName(ref) not in terms or terms[PlatformName(ref)].closed]
-    if unknown:
-        return Finding("Accepted", "False", "PlatformUnknown", f"spec.platformRefs: no accepted DataPlatform is named {', '.join(unknown)}")
-    without = [ref for ref in refs if resource.namespace not in terms[PlatformName(ref)].schemas_of]
-    if without:
-        return Finding(
-            "Accepted",
-            "False",
-            "NotPermitted",
-            f"spec.platformRefs: DataPlatform {', '.join(without)} gives no schema to namespace {resource.namespace}; see its spec.domains",
-        )
-    return None
-
-
 def judge_policy(
     policy: AccessPolicy, obstacle: Finding | None, shapes: Mapping[PlatformName, Shapes], attributes: frozenset[str]
 ) -> Judgement[Resource]:
-    """`attributes` are the keys that are known of anybody."""
-    if obstacle is not None:
-        return Judgement(
-            policy, (obstacle, Finding("Ready", "False", obstacle.reason, obstacle.message)), {"matchedTables": 0, "matchedColumns": 0}
-        )
-    accepted = Finding("Accepted", "True", "Valid", "the policy is well formed and reaches its platforms")
+    """`attributes` are the keys that are known of anybody. A policy holds in its other schemas where some have two owners."""
+    if obstacle is not None and obstacle.reason != CONTESTED:
+        return Judgement(policy, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0})
+    accepted = obstacle or Finding("Accepted", "True", "Valid", "the policy is well formed and reaches its platforms")
     names = [PlatformName(ref.name) for ref in policy.spec.platform_refs]
     unread = [name for name in names if name not in shapes]
     if unread:
@@ -202,7 +176,12 @@ def judge_policy(
     counts = {"matchedTables": sum(each.granted_tables for each in reports), "matchedColumns": columns}
     reads = frozenset[str]().union(*(_compiled(shapes[name].index, policy).reads for name in names))
     known = _names_known(reports, unknown_attributes(reads, attributes))
-    return Judgement(policy, (accepted, _policy_ready(reports, counts), known, mask_fallback(reports)), counts)
+    ready = _policy_ready(reports, counts) if obstacle is None else not_ready(obstacle)
+    return Judgement(policy, (accepted, ready, known, mask_fallback(reports)), counts)
+
+
+def not_ready(obstacle: Finding) -> Finding:
+    return Finding("Ready", "False", obstacle.reason, obstacle.message)
 
 
 def _report(index: Index, policy: AccessPolicy) -> PolicyReport:
@@ -220,8 +199,7 @@ def _granted_columns(index: Index, policy: AccessPolicy) -> int:
 def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> Finding:
     problems = [problem for each in reports for problem in each.problems]
     if problems:
-        shown = "; ".join(problem.message for problem in problems[:MOST_PROBLEMS])
-        return Finding("Ready", "False", "NotGranted", f"{shown}{more(problems)}")
+        return Finding("Ready", "False", "NotGranted", shortened([problem.message for problem in problems]))
     return Finding("Ready", "True", "InForce", f"grants {counts['matchedColumns']} columns of {counts['matchedTables']} tables")
 
 
@@ -229,25 +207,22 @@ def _names_known(reports: Sequence[PolicyReport], attributes: Iterable[str]) -> 
     unknown = list(dict.fromkeys([problem.message for each in reports for problem in each.unknown] + list(attributes)))
     if not unknown:
         return Finding("NamesKnown", "True", "Known", "data carries every tag that it names, and somebody has every attribute")
-    return Finding("NamesKnown", "False", "Unknown", f"{'; '.join(unknown[:MOST_PROBLEMS])}{more(unknown)}")
+    return Finding("NamesKnown", "False", "Unknown", shortened(unknown))
 
 
 def mask_fallback(reports: Sequence[PolicyReport | GuardrailReport]) -> Finding:
     fallbacks = [fallback for each in reports for fallback in each.mask_fallbacks]
     if not fallbacks:
         return Finding("MaskFallback", "False", "AsWritten", "every mask is carried by its columns")
-    shown = "; ".join(fallback.message for fallback in fallbacks[:MOST_PROBLEMS])
-    return Finding("MaskFallback", "True", "Nullified", f"{shown}{more(fallbacks)}")
+    return Finding("MaskFallback", "True", "Nullified", shortened([fallback.message for fallback in fallbacks]))
 
 
 def judge_binding(
     binding: TagBinding, obstacle: Finding | None, terms: Mapping[PlatformName, PlatformTerms], states: Mapping[PlatformName, PlatformState]
 ) -> Judgement[Resource]:
-    if obstacle is not None:
-        return Judgement(
-            binding, (obstacle, Finding("Ready", "False", obstacle.reason, obstacle.message)), {"matchedTables": 0, "matchedColumns": 0}
-        )
-    accepted = Finding("Accepted", "True", "Valid", "the binding is well formed and reaches its platforms")
+    if obstacle is not None and obstacle.reason != CONTESTED:
+        return Judgement(binding, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0})
+    accepted = obstacle or Finding("Accepted", "True", "Valid", "the binding is well formed and reaches its platforms")
     here = reached(binding, [ref.name for ref in binding.spec.platform_refs], terms)
     unread = [name for name, _ in here if (states.get(name) or PlatformState()).catalog is None]
     if unread:
@@ -261,13 +236,11 @@ def judge_binding(
         tagged = catalog.selected(values.tag_assignments(binding, schemas))
         tables, columns = tables + tagged[0], columns + tagged[1]
     counts = {"matchedTables": tables, "matchedColumns": columns}
+    if obstacle is not None:
+        return Judgement(binding, (accepted, not_ready(obstacle)), counts)
     if not tables and not columns:
         return Judgement(binding, (accepted, Finding("Ready", "False", "NoMatch", "no table and no column has such a name")), counts)
     return Judgement(binding, (accepted, Finding("Ready", "True", "InForce", f"tags {tables} tables and {columns} columns")), counts)
-
-
-def more(found: Sequence[object]) -> str:
-    return f" (and {len(found) - MOST_PROBLEMS} more)" if len(found) > MOST_PROBLEMS else ""
 
 
 def _age(resource: Resource) -> tuple[datetime, str, str]:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName
 from rolevend.policy.guarding import GuardrailReport
-from rolevend.reconcile.judgement import MOST_PROBLEMS, Judgement, mask_fallback, more
+from rolevend.reconcile.judgement import Judgement, mask_fallback
 from rolevend.resources import Guardrail, Resource
-from rolevend.resources.status import Body, Finding
+from rolevend.resources.status import Body, Finding, shortened
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import PlatformTerms
 
@@ -38,8 +38,7 @@ def _guardrail_ready(accepted: Finding, reports: Sequence[GuardrailReport], coun
     if accepted.status != "True":
         return Finding("Ready", "False", accepted.reason, accepted.message)
     if problems:
-        shown = "; ".join(problem.message for problem in problems[:MOST_PROBLEMS])
-        return Finding("Ready", "False", "Denies", f"{shown}{more(problems)}")
+        return Finding("Ready", "False", "Denies", shortened([problem.message for problem in problems]))
     if not counts["matchedTables"]:
         return Finding("Ready", "False", "NoMatch", "takes nothing away: no table, or no column of one, is selected; check names and tags")
     shown = f"takes something away from {counts['matchedTables']} tables: {counts['matchedColumns']} columns are denied or have a floor"

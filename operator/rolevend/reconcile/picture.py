@@ -19,11 +19,10 @@ from rolevend.reconcile.judgement import (
     judge_policy,
     judge_unique,
     person_keys,
-    reach,
-    reached,
     with_refusals,
 )
 from rolevend.reconcile.judging_guardrails import judge_guardrail
+from rolevend.reconcile.reach import reach, reached
 from rolevend.reconcile.state import PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, Resource, TagBinding, UserAttributes, values
 from rolevend.resources.status import Finding
@@ -102,12 +101,12 @@ class Painter:
         assignments: dict[PlatformName, list[TagAssignment]] = {name: [] for name in terms}
         obstacles: dict[str, Finding | None] = {}
         for binding in objects.bindings:
-            obstacles[binding.uid] = reach(binding, [ref.name for ref in binding.spec.platform_refs], terms)
+            obstacles[binding.uid] = reach(binding, terms)
             for name, schemas in reached(binding, [ref.name for ref in binding.spec.platform_refs], terms):
                 assignments[name] += values.tag_assignments(binding, schemas)
         for policy in objects.policies:
             refs = [ref.name for ref in policy.spec.platform_refs]
-            obstacles[policy.uid] = reach(policy, refs, terms)
+            obstacles[policy.uid] = reach(policy, terms)
             try:
                 for name, schemas in reached(policy, refs, terms):
                     statements[name].append(self._statement(policy, schemas))
@@ -242,6 +241,7 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
             )
             for each in platform.spec.agents
         ),
+        contested=values.contested(platform),
         leak=attested.message if attested.reason == LEAK else "",
         unattested="" if attested.status == "True" or platform.spec.allow_unattested else attested.message,
     )

@@ -16,7 +16,7 @@ from rolevend.platforms.base import Platform, ServerFacts
 from rolevend.reconcile.executor import Executor
 from rolevend.reconcile.keys import Keys, keys_of
 from rolevend.reconcile.state import SERVER_CHANGED, PlatformState
-from rolevend.resources import DataPlatform
+from rolevend.resources import DataPlatform, values
 from rolevend.resources.shared import ATTEST
 from rolevend.settings import Settings
 
@@ -67,10 +67,6 @@ class PlatformAtWork:
         self._reached.clear()
         if old is not None:
             await old.close()
-
-    @property
-    def schemas(self) -> frozenset[str]:
-        return frozenset(schema for domain in self.platform.spec.domains for schema in domain.schemas)
 
 
 class Platforms:
@@ -169,7 +165,7 @@ class Platforms:
     async def _look(self, at_work: PlatformAtWork) -> PlatformState:
         try:
             executor, facts = await self._reach(at_work)
-            catalog = await executor.catalog(at_work.schemas)
+            catalog = await executor.catalog(values.governed(at_work.platform))
             if catalog == at_work.state.catalog:
                 catalog = at_work.state.catalog  # the same object: whoever compares catalogs is done at once
                 catalog_digest = at_work.state.catalog_digest

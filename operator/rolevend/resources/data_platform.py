@@ -1,6 +1,5 @@
 """The kind DataPlatform: a database, who owns policy for which of its schemas, and which agents may ever get there."""
 
-from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -88,7 +87,8 @@ class Domain(Part):
     namespace: Label
     """The namespace whose AccessPolicies and TagBindings reach the schemas."""
     schemas: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=32), Distinct()]
-    """Names of schemas, not patterns. Each belongs to one domain only."""
+    """Names of schemas, not patterns. Of one that is given to several namespaces nothing is granted, whoever asks: see the condition
+    `Owned`."""
 
 
 class NamespaceSelector(Part):
@@ -141,15 +141,7 @@ class AgentTerms(Part):
 class DataPlatformSpec(Part):
     """How to reach it, who owns what, and who may ever get here."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        exactly_one("kind of platform", "postgres"),
-        Rule(
-            cel="!has(self.domains) || self.domains.all(one, one.schemas.all(name, self.domains.exists_one(other, name in other.schemas)))",
-            message="domains: a schema belongs to at most one namespace: leave it in one item only",
-            holds=lambda spec: _once_each(name for domain in spec.domains for name in domain.schemas),
-            field="domains",
-        ),
-    )
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("kind of platform", "postgres"),)
 
     postgres: Postgres | None = None
     """A PostgreSQL database. Exactly one kind of platform must be set."""
@@ -235,8 +227,3 @@ class DataPlatform(Resource):
     kind: Literal["DataPlatform"] = "DataPlatform"
     spec: DataPlatformSpec
     status: DataPlatformStatus = DataPlatformStatus()
-
-
-def _once_each(names: Iterable[str]) -> bool:
-    counted = list(names)
-    return len(set(counted)) == len(counted)

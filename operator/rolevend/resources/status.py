@@ -1,6 +1,6 @@
 """What the operator reports, as the values that go into a status. The clock is an argument."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -13,6 +13,7 @@ Truth = Literal["True", "False", "Unknown"]
 Body = dict[str, Any]
 """A status, or a piece of one, as it is patched."""
 LONGEST_MESSAGE = 32768
+_MOST_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,12 @@ def reported(findings: Iterable[Finding], before: Iterable[Condition], *, genera
             message=finding.message[:LONGEST_MESSAGE],
         )
     return tuple(conditions.values())
+
+
+def shortened(found: Sequence[str]) -> str:
+    """The first of what was found, and how many more there are."""
+    more = f" (and {len(found) - _MOST_SHOWN} more)" if len(found) > _MOST_SHOWN else ""
+    return "; ".join(found[:_MOST_SHOWN]) + more
 
 
 def body(part: BaseModel) -> Body:

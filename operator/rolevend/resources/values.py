@@ -93,8 +93,23 @@ def postgres_of(platform: DataPlatform) -> Postgres:
 
 
 def schemas_of(platform: DataPlatform) -> dict[str, frozenset[str]]:
-    """Namespace -> the schemas whose policy it writes."""
-    return {domain.namespace: frozenset(domain.schemas) for domain in platform.spec.domains}
+    """Namespace -> the schemas whose policy it writes: those that no other one is given, too."""
+    disputed = frozenset(contested(platform))
+    return {domain.namespace: frozenset(domain.schemas) - disputed for domain in platform.spec.domains}
+
+
+def contested(platform: DataPlatform) -> dict[str, tuple[str, ...]]:
+    """Schema -> the namespaces that are all given it, where there are several: nobody writes its policy."""
+    owners: dict[str, list[str]] = {}
+    for domain in platform.spec.domains:
+        for schema in domain.schemas:
+            owners.setdefault(schema, []).append(domain.namespace)
+    return {schema: tuple(sorted(names)) for schema, names in owners.items() if len(names) > 1}
+
+
+def governed(platform: DataPlatform) -> frozenset[str]:
+    """The schemas of all domains."""
+    return frozenset(schema for domain in platform.spec.domains for schema in domain.schemas)
 
 
 def role_limits(spelled_out: SpelledLimits) -> RoleLimits:

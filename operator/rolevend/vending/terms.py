@@ -51,8 +51,10 @@ class PlatformTerms:
     closed: str
     """Why no new role is vended here, or empty. Live ones are still judged: what ends them must not wait."""
     schemas_of: Mapping[str, frozenset[str]]
-    """Namespace -> the schemas whose policy it writes."""
+    """Namespace -> the schemas whose policy it writes: those that no other one is given, too."""
     agents: tuple[AgentTerms, ...]
+    contested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Schema -> the namespaces that are all given it: nobody writes its policy."""
     leak: str = ""
     """What canaries found to be shown, changed or kept against policy, or empty: no role is vended or lives on there."""
     unattested: str = ""

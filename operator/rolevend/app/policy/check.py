@@ -101,6 +101,8 @@ def _judged(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
                 yield _diagnostic(document, _located(finding.message))
             elif finding.type in _STRICTER and finding.status == "True":
                 yield _diagnostic(document, _located(finding.message), "warning")
+            elif finding.type == "Owned" and finding.status == "False":
+                yield _diagnostic(document, _located(finding.message))
 
 
 def _matched_elsewhere(judgement: Judgement[Resource]) -> bool:

@@ -1,0 +1,74 @@
+"""How far an object reaches: to the schemas that DataPlatforms give to its namespace, and to none that is given to another one, too. Pure.
+
+Of two owners of a schema neither wins: nothing of it is granted until one is left. Whoever reads both policies would otherwise have to
+guess which of them holds.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rolevend.catalog import matches
+from rolevend.model import PlatformName
+from rolevend.resources import AccessPolicy, DataPlatform, Resource, TagBinding, values
+from rolevend.resources.status import Finding, shortened
+from rolevend.vending.terms import PlatformTerms
+
+CONTESTED = "OwnershipConflict"
+
+
+def reached(
+    resource: Resource, refs: Iterable[str], terms: Mapping[PlatformName, PlatformTerms]
+) -> list[tuple[PlatformName, frozenset[str]]]:
+    names = [PlatformName(ref) for ref in refs if PlatformName(ref) in terms]
+    return [(name, terms[name].schemas_of[resource.namespace]) for name in names if resource.namespace in terms[name].schemas_of]
+
+
+def reach(resource: AccessPolicy | TagBinding, terms: Mapping[PlatformName, PlatformTerms]) -> Finding | None:
+    """What keeps the object from the platforms that it names, or from some of their schemas: `CONTESTED` keeps it from these alone."""
+    refs = [ref.name for ref in resource.spec.platform_refs]
+    unknown = [ref for ref in refs if PlatformName(ref) not in terms or terms[PlatformName(ref)].closed]
+    if unknown:
+        return _not_accepted("PlatformUnknown", f"no accepted DataPlatform is named {', '.join(unknown)}")
+    without = [ref for ref in refs if resource.namespace not in terms[PlatformName(ref)].schemas_of]
+    if without:
+        gives = f"DataPlatform {', '.join(without)} gives no schema to namespace {resource.namespace}"
+        return _not_accepted("NotPermitted", f"{gives}; see its spec.domains")
+    about = _schemas(resource)
+    contested = [
+        f"DataPlatform {ref} gives schema {schema} to namespace {_others(resource.namespace, owners)}, too"
+        for ref in refs
+        for schema, owners in sorted(terms[PlatformName(ref)].contested.items())
+        if resource.namespace in owners and any(matches(pattern, schema) for pattern in about)
+    ]
+    if contested:
+        return _not_accepted(
+            CONTESTED, f"{shortened(contested)}: nothing of that is granted until its spec.domains give it to one namespace"
+        )
+    return None
+
+
+def owned(platform: DataPlatform) -> Finding:
+    """Whether each of its schemas has one owner."""
+    contested = values.contested(platform)
+    if not contested:
+        return Finding("Owned", "True", "OneOwner", "no schema is given to two namespaces")
+    shown = shortened([f"schema {schema} is given to namespaces {' and '.join(names)}" for schema, names in sorted(contested.items())])
+    return Finding(
+        "Owned", "False", "OwnershipConflict", f"spec.domains: {shown}. Nothing of that is granted until it is given to one namespace"
+    )
+
+
+def _not_accepted(reason: str, why: str) -> Finding:
+    return Finding("Accepted", "False", reason, f"spec.platformRefs: {why}")
+
+
+def _others(namespace: str, owners: Sequence[str]) -> str:
+    return " and ".join(owner for owner in owners if owner != namespace)
+
+
+def _schemas(resource: AccessPolicy | TagBinding) -> list[str]:
+    """Patterns of the schemas that it is about."""
+    if isinstance(resource, TagBinding):
+        tables, columns = resource.spec.tables or (), resource.spec.columns or ()
+        return [*(each.schema_name for each in tables), *(each.schema_name for each in columns)]
+    names = resource.spec.tables.match_names
+    return ["*"] if names is None else [each.schema_name for each in names]
