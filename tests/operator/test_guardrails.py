@@ -5,6 +5,7 @@ import pytest
 
 from tests.support.site import WAREHOUSE, Body
 from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
 
 
 def guard(tenant: Tenant, table: str = "people", **spec: object) -> Body:
@@ -55,6 +56,19 @@ def test_a_new_guardrail_ends_the_roles_that_it_narrows_and_no_others(tenant: Te
         again.rows("SELECT * FROM payments")
     assert bob.is_ready()
     assert bob.rows("SELECT payment_id FROM payments")
+
+
+def test_a_policy_counts_the_people_whom_it_covers_as_they_come_and_go(tenant: Tenant):
+    policy = tenant.policy()
+    tenant.person()
+    bob = tenant.person("bob")
+
+    def counted() -> int:
+        return int(tenant.site.cluster.read(policy).body.get("status", {}).get("matchedUsers", -1))
+
+    eventually(lambda: counted() == 2)
+    tenant.site.remove(bob)
+    eventually(lambda: counted() == 1)
 
 
 def test_a_guardrail_that_denies_everything_is_named_in_the_denial(tenant: Tenant):

@@ -215,7 +215,7 @@ class TestAnObjectOfTheKind:
 
         assert said(picture, "limits", "Accepted") == ("True", "Valid")
         assert said(picture, "limits", "Ready") == ("True", "InForce")
-        assert judged_of(picture, "limits").counts == {"matchedTables": 1, "matchedColumns": 0}
+        assert judged_of(picture, "limits").counts == {"matchedTables": 1, "matchedColumns": 0, "matchedUsers": 1}
 
     def test_reaches_schemas_that_nobody_was_given(self):
         picture = paint(replace(OBJECTS, guardrails=[self.one(tables={"matchNames": [{"schema": "*", "name": "*"}]})]))

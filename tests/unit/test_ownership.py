@@ -63,7 +63,7 @@ def test_the_policies_of_both_owners_say_so_and_name_the_other_one(name: str, ot
         f"spec.platformRefs: DataPlatform warehouse gives schema hr to namespace {other}, too: nothing of that is granted until its "
         "spec.domains give it to one namespace"
     )
-    assert judged(picture, name).counts == {"matchedTables": 0, "matchedColumns": 0}
+    assert judged(picture, name).counts == {"matchedTables": 0, "matchedColumns": 0, "matchedUsers": 1}
 
 
 def test_a_policy_for_other_schemas_of_an_owner_is_accepted():
@@ -79,7 +79,7 @@ def test_a_policy_that_chooses_by_tags_alone_says_so_and_holds_in_its_other_sche
 
     assert said(picture, "tagged", "Accepted") == CONFLICT
     assert granted(picture) == {TableId("claims", "people")}
-    assert judged(picture, "tagged").counts == {"matchedTables": 1, "matchedColumns": 3}
+    assert judged(picture, "tagged").counts == {"matchedTables": 1, "matchedColumns": 3, "matchedUsers": 1}
 
 
 @pytest.mark.parametrize("name", ["mine", "yours"])

@@ -167,7 +167,7 @@ class TestAPolicy:
         picture = paint(replace(OBJECTS, policies=[self.policy()]))
 
         assert said(picture, "analysts", "Ready") == ("True", "InForce")
-        assert judged(picture, "analysts").counts == {"matchedTables": 1, "matchedColumns": 3}
+        assert judged(picture, "analysts").counts == {"matchedTables": 1, "matchedColumns": 3, "matchedUsers": 1}
 
     def test_of_a_namespace_without_a_schema_is_not_accepted_and_grants_nothing(self):
         picture = paint(replace(OBJECTS, policies=[self.policy(namespace="elsewhere")]))

@@ -12,13 +12,15 @@ from typing import Generic, TypeVar
 
 from rolevend.catalog import Catalog
 from rolevend.model import PlatformName
+from rolevend.policy.census import Census
+from rolevend.policy.combination import Side
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
 from rolevend.policy.unknown import unknown_attributes
 from rolevend.reconcile.reach import CONTESTED, owned, reached
 from rolevend.reconcile.state import SERVER_CHANGED, PlatformState, is_about
 from rolevend.resources import AccessPolicy, DataPlatform, Resource, TagBinding, UserAttributes, values
-from rolevend.resources.status import Body, Finding, body, shortened
+from rolevend.resources.status import Body, Finding, Truth, body, shortened
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import PlatformTerms
@@ -131,7 +133,7 @@ def judge_unique(resources: Iterable[R], keys: Callable[[R], tuple[tuple[str, ob
         clash = next(((field, owners[field, claim]) for field, claim in keys(resource) if (field, claim) in owners), None)
         if clash is None:
             owners.update(dict.fromkeys(keys(resource), resource))
-            judgements.append(Judgement(resource, _both("True", "Valid", "in use")))
+            judgements.append(Judgement(resource, _IN_USE))
         else:
             owner = f"{clash[1].namespace}/{clash[1].name}".removeprefix("/")
             judgements.append(Judgement(resource, _both("False", "Conflict", f"{clash[0]}: {owner} has it already; choose another one")))
@@ -149,8 +151,12 @@ def with_refusals(judgements: Iterable[Judgement[R]], refusal: Callable[[R], str
     ]
 
 
-def _both(status: str, reason: str, message: str) -> tuple[Finding, ...]:
-    return tuple(Finding(type_, "True" if status == "True" else "False", reason, message) for type_ in ("Accepted", "Ready"))
+def _both(status: Truth, reason: str, message: str) -> tuple[Finding, ...]:
+    return tuple(Finding(type_, status, reason, message) for type_ in ("Accepted", "Ready"))
+
+
+_IN_USE = _both("True", "Valid", "in use")
+"""Of ten thousand people, mostly."""
 
 
 def person_keys(person: UserAttributes) -> tuple[tuple[str, object], ...]:
@@ -159,11 +165,11 @@ def person_keys(person: UserAttributes) -> tuple[tuple[str, object], ...]:
 
 
 def judge_policy(
-    policy: AccessPolicy, obstacle: Finding | None, shapes: Mapping[PlatformName, Shapes], attributes: frozenset[str]
+    policy: AccessPolicy, obstacle: Finding | None, shapes: Mapping[PlatformName, Shapes], census: Census
 ) -> Judgement[Resource]:
-    """`attributes` are the keys that are known of anybody. A policy holds in its other schemas where some have two owners."""
+    """`census` is of everybody. A policy holds in its other schemas where some have two owners."""
     if obstacle is not None and obstacle.reason != CONTESTED:
-        return Judgement(policy, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0})
+        return Judgement(policy, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0, "matchedUsers": 0})
     accepted = obstacle or Finding("Accepted", "True", "Valid", "the policy is well formed and reaches its platforms")
     names = [PlatformName(ref.name) for ref in policy.spec.platform_refs]
     unread = [name for name in names if name not in shapes]
@@ -172,10 +178,14 @@ def judge_policy(
         ready = Finding("Ready", "Unknown", "CatalogUnread", why)
         return Judgement(policy, (accepted, ready))
     reports = [_report(shapes[name].index, policy) for name in names]
-    columns = sum(_granted_columns(shapes[name].index, policy) for name in names)
-    counts = {"matchedTables": sum(each.granted_tables for each in reports), "matchedColumns": columns}
-    reads = frozenset[str]().union(*(_compiled(shapes[name].index, policy).reads for name in names))
-    known = _names_known(reports, unknown_attributes(reads, attributes))
+    compiled = [_compiled(shapes[name].index, policy) for name in names]
+    counts = {
+        "matchedTables": sum(each.granted_tables for each in reports),
+        "matchedColumns": sum(len(grant.masks) for each in compiled for grants in each.grant_sets for _, grant in grants.grants),
+        "matchedUsers": census.covered(compiled[0].users) if compiled[0].grants_to is Side.USERS else None,
+    }
+    reads = frozenset[str]().union(*(each.reads for each in compiled))
+    known = _names_known(reports, unknown_attributes(reads, census.attributes))
     ready = _policy_ready(reports, counts) if obstacle is None else not_ready(obstacle)
     return Judgement(policy, (accepted, ready, known, mask_fallback(reports)), counts)
 
@@ -190,10 +200,6 @@ def _report(index: Index, policy: AccessPolicy) -> PolicyReport:
 
 def _compiled(index: Index, policy: AccessPolicy) -> CompiledPolicy:
     return index.policies[bisect_left(index.policies, values.object_name(policy), key=lambda compiled: compiled.id)]
-
-
-def _granted_columns(index: Index, policy: AccessPolicy) -> int:
-    return sum(len(grant.masks) for grants in _compiled(index, policy).grant_sets for _, grant in grants.grants)
 
 
 def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> Finding:

@@ -4,18 +4,23 @@ from collections.abc import Mapping, Sequence
 
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName
+from rolevend.policy.census import Census
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.reconcile.judgement import Judgement, mask_fallback
-from rolevend.resources import Guardrail, Resource
+from rolevend.resources import Guardrail, Resource, values
 from rolevend.resources.status import Body, Finding, shortened
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import PlatformTerms
 
 
 def judge_guardrail(
-    guardrail: Guardrail, fault: InvalidInput | None, terms: Mapping[PlatformName, PlatformTerms], shapes: Mapping[PlatformName, Shapes]
+    guardrail: Guardrail,
+    fault: InvalidInput | None,
+    terms: Mapping[PlatformName, PlatformTerms],
+    shapes: Mapping[PlatformName, Shapes],
+    census: Census,
 ) -> Judgement[Resource]:
-    """What of it cannot be read denies the tables that it is about: it counts them like any other."""
+    """What of it cannot be read denies the tables that it is about: it counts them like any other. `census` is of everybody."""
     accepted = Finding("Accepted", "True", "Valid", "the guardrail is well formed and reaches its platforms")
     unknown = [ref.name for ref in guardrail.spec.platform_refs if PlatformName(ref.name) not in terms]
     if unknown:
@@ -29,7 +34,11 @@ def judge_guardrail(
         why = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
         return Judgement(guardrail, (accepted, Finding("Ready", "Unknown", "CatalogUnread", why)))
     reports = [report for name in names for report in shapes[name].index.guardrail_reports if report.guardrail == guardrail.name]
-    counts = {"matchedTables": sum(each.tables for each in reports), "matchedColumns": sum(each.columns for each in reports)}
+    counts = {
+        "matchedTables": sum(each.tables for each in reports),
+        "matchedColumns": sum(each.columns for each in reports),
+        "matchedUsers": census.concerned(values.guardrail_users(guardrail)),
+    }
     return Judgement(guardrail, (accepted, _guardrail_ready(accepted, reports, counts), mask_fallback(reports)), counts)
 
 

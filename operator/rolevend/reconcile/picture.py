@@ -1,12 +1,14 @@
 """From all the objects there are, and what platforms answered, to one `Directory` and a judgement on each object. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from rolevend.catalog import TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.kube.handles import Claim, agent_claim, user_claim
-from rolevend.model import ClusterId, ObjectName, PlatformName, Version
+from rolevend.model import ClusterId, ObjectName, PlatformName, UserHandle, Version
+from rolevend.policy.census import Census
 from rolevend.policy.combination import Combination
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Guardrail as Restraining
@@ -63,6 +65,8 @@ class Painter:
         self._handle_key = handle_key
         self._compiled: dict[PlatformName, tuple[object, Shapes]] = {}
         self._statements: dict[str, tuple[object, Policy]] = {}
+        self._people: dict[str, tuple[int, Person]] = {}
+        self._census = Census()
 
     def paint(self, objects: Objects, states: Mapping[PlatformName, PlatformState], pending: str) -> Picture:
         """`pending` names what was not read yet; until it is empty nothing is decided."""
@@ -74,13 +78,13 @@ class Painter:
             lambda agent: refused.get(agent_claim(values.agent_handle(agent), values.object_name(agent))),
         )
         people = with_refusals(judge_unique(objects.people, person_keys), lambda person: _refused_person(person, refused))
-        known = frozenset(attribute.key for each in people if each.accepted for attribute in each.resource.spec.attributes)
-        shapes, policy_judgements = self._compile(objects, terms, states, known)
+        known = {person.user: person for person in self._known([each.resource for each in people if each.accepted])}
+        shapes, policy_judgements = self._compile(objects, terms, states, known.values())
         directory = Directory(
             cluster=self._cluster,
             handle_key=self._handle_key,
             agents={agent.name: agent for agent in (_agent(each.resource) for each in agents if each.accepted)},
-            people={person.user: person for person in (_person(each.resource) for each in people if each.accepted)},
+            people=known,
             platforms=terms,
             namespaces=objects.namespaces,
             shapes=shapes,
@@ -95,7 +99,7 @@ class Painter:
         objects: Objects,
         terms: Mapping[PlatformName, PlatformTerms],
         states: Mapping[PlatformName, PlatformState],
-        attributes: frozenset[str],
+        people: Collection[Person],
     ) -> tuple[dict[PlatformName, Shapes], list[Judgement[Resource]]]:
         statements: dict[PlatformName, list[Policy]] = {name: [] for name in terms}
         assignments: dict[PlatformName, list[TagAssignment]] = {name: [] for name in terms}
@@ -122,10 +126,32 @@ class Painter:
             del self._compiled[gone]
         for unused in self._statements.keys() - {policy.uid for policy in objects.policies}:
             del self._statements[unused]
-        judgements = [judge_policy(policy, obstacles[policy.uid], shapes, attributes) for policy in objects.policies]
-        judgements += [judge_guardrail(guardrail, faults.get(guardrail.uid), terms, shapes) for guardrail in objects.guardrails]
+        self._census.follow(
+            {person.user: person.attributes for person in people},
+            chain.from_iterable(
+                [
+                    *(policy.users for of_platform in statements.values() for policy in of_platform),
+                    *map(values.guardrail_users, objects.guardrails),
+                ]
+            ),
+        )
+        judgements = [judge_policy(policy, obstacles[policy.uid], shapes, self._census) for policy in objects.policies]
+        judgements += [
+            judge_guardrail(guardrail, faults.get(guardrail.uid), terms, shapes, self._census) for guardrail in objects.guardrails
+        ]
         judgements += [judge_binding(binding, obstacles[binding.uid], terms, states) for binding in objects.bindings]
         return shapes, judgements
+
+    def _known(self, people: Iterable[UserAttributes]) -> list[Person]:
+        """Each version is read once."""
+        known = {}
+        for resource in people:
+            before = self._people.get(resource.uid)
+            if before is None or before[0] != resource.generation:
+                before = (resource.generation, _person(resource))
+            known[resource.uid] = before
+        self._people = known
+        return [person for _, person in known.values()]
 
     def _statement(self, policy: AccessPolicy, schemas: frozenset[str]) -> Policy:
         """Its row filter is parsed once for each version."""
@@ -210,8 +236,8 @@ def _agent(agent: Agent) -> RegisteredAgent:
 
 
 def _refused_person(person: UserAttributes, refused: Mapping[Claim, str]) -> str | None:
-    user, handle, _ = values.known_user(person)
-    return refused.get(user_claim(handle, user)) if handle else None
+    handle = person.spec.handle
+    return refused.get(user_claim(UserHandle(handle), values.user(person.spec.user))) if refused and handle else None
 
 
 def _person(person: UserAttributes) -> Person:

@@ -204,6 +204,9 @@ class AccessPolicyStatus(Status):
     """How many tables it grants now, over all its platforms."""
     matched_columns: Count | None = None
     """How many columns of these tables it grants, masked or not."""
+    matched_users: Count | None = None
+    """How many people whose UserAttributes are accepted it covers now, by their attributes: its conditions are answered for each
+    request. Not there with `grantsTo: Agents`."""
 
 
 class AccessPolicy(Resource):

@@ -49,6 +49,8 @@ class GuardrailStatus(Status):
     """From how many tables it takes something away now, over all its platforms."""
     matched_columns: Count | None = None
     """How many of their columns it denies or has a floor for; those of a denied table count all."""
+    matched_users: Count | None = None
+    """How many people whose UserAttributes are accepted it concerns now. Whoever has none is concerned, too, and not counted."""
 
 
 class Guardrail(Resource):

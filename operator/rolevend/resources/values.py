@@ -163,8 +163,12 @@ def guardrail(resource: SpelledGuardrail) -> Guardrail:
 
 def denying(resource: SpelledGuardrail) -> Guardrail:
     """The guardrail as one that denies every table that it is about: what it says cannot be read, so none of it may be missing."""
-    users = () if resource.spec.users is None else _users(resource.spec.users)
-    return Guardrail(resource.name, users, _tables(resource.spec.tables), denies_tables=True)
+    return Guardrail(resource.name, guardrail_users(resource), _tables(resource.spec.tables), denies_tables=True)
+
+
+def guardrail_users(resource: SpelledGuardrail) -> tuple[Requirement, ...]:
+    """What the attributes of a user must not be known to miss; () for every user."""
+    return () if resource.spec.users is None else _users(resource.spec.users)
 
 
 def mask(rule: spelled.MaskRule) -> Mask:

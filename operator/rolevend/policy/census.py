@@ -1,0 +1,123 @@
+"""How many people requirements cover, cheaply at any number of people: a bitmap for each attribute and value that a requirement names, in
+which a person is one bit."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import and_, or_
+from typing import assert_never
+
+from rolevend.model import Attributes, User
+from rolevend.policy.requirement import Requirement, RequirementOperator
+
+_Holders = dict[str, dict[str | None, int]]
+"""Attribute -> value -> who has it; under None who has any."""
+
+
+class Census:
+    """Of the people whom it followed last. What changed since is changed in place."""
+
+    def __init__(self) -> None:
+        self._people: dict[User, tuple[int, Attributes]] = {}
+        """Each with their bit."""
+        self._free: list[int] = []
+        self._everybody = 0
+        self._described = 0
+        """Those of whom anything is known."""
+        self._holders: _Holders = {}
+        self._having: Counter[str] = Counter()
+        self.attributes: frozenset[str] = frozenset()
+        """Those that anybody has."""
+
+    def follow(self, people: Mapping[User, Attributes], requirements: Iterable[Requirement]) -> None:
+        """These are all people that there are now, and all that will be asked of them."""
+        for user in self._people.keys() - people.keys():
+            bit, attributes = self._people.pop(user)
+            self._unmark(bit, attributes)
+            self._free.append(bit)
+        for user, attributes in people.items():
+            bit, before = self._people.get(user) or (0, None)
+            if before is attributes or before == attributes:
+                continue
+            if before is None:
+                bit = self._free.pop() if self._free else 1 << len(self._people)
+            else:
+                self._unmark(bit, before)
+            self._people[user] = bit, attributes
+            self._mark(bit, attributes)
+        self._ask(requirements)
+        self.attributes = frozenset(+self._having)
+
+    def covered(self, requirements: Iterable[Requirement]) -> int:
+        """How many meet all of them, as a grant asks: see `requirement.meets`."""
+        return reduce(and_, map(self._meeting, requirements), self._everybody).bit_count()
+
+    def concerned(self, requirements: Iterable[Requirement]) -> int:
+        """How many are not known to miss one of them, as a guardrail asks: see `requirement.may_meet`."""
+        return reduce(and_, map(self._maybe_meeting, requirements), self._everybody).bit_count()
+
+    def _meeting(self, requirement: Requirement) -> int:
+        having = self._holders[requirement.key][None]
+        match requirement.operator:
+            case RequirementOperator.IN:
+                return self._among(requirement)
+            case RequirementOperator.NOT_IN:
+                return having & ~self._among(requirement)
+            case RequirementOperator.EXISTS:
+                return having
+            case RequirementOperator.DOES_NOT_EXIST:
+                return self._described & ~having
+            case _:
+                assert_never(requirement.operator)
+
+    def _maybe_meeting(self, requirement: Requirement) -> int:
+        having = self._holders[requirement.key][None]
+        match requirement.operator:
+            case RequirementOperator.IN:
+                return self._among(requirement) | ~having
+            case RequirementOperator.NOT_IN:
+                return ~self._among(requirement)
+            case RequirementOperator.EXISTS:
+                return having | ~self._described
+            case RequirementOperator.DOES_NOT_EXIST:
+                return ~having
+            case _:
+                assert_never(requirement.operator)
+
+    def _among(self, requirement: Requirement) -> int:
+        holders = self._holders[requirement.key]
+        return reduce(or_, (holders[value] for value in requirement.values), 0)
+
+    def _ask(self, requirements: Iterable[Requirement]) -> None:
+        asked: dict[str, set[str | None]] = {}
+        for requirement in requirements:
+            asked.setdefault(requirement.key, {None}).update(requirement.values)
+        new = {key: dict.fromkeys(values, 0) for key, values in asked.items() if values - self._holders.get(key, {}).keys()}
+        if new:
+            for bit, attributes in self._people.values():
+                _add(bit, attributes, new)
+        self._holders = {key: new.get(key) or {value: self._holders[key][value] for value in values} for key, values in asked.items()}
+
+    def _mark(self, bit: int, attributes: Attributes) -> None:
+        self._everybody |= bit
+        self._described |= bit if attributes.items else 0
+        self._having.update(key for key, _ in attributes)
+        _add(bit, attributes, self._holders)
+
+    def _unmark(self, bit: int, attributes: Attributes) -> None:
+        self._everybody &= ~bit
+        self._described &= ~bit
+        self._having.subtract(key for key, _ in attributes)
+        for key, _ in attributes:
+            for value in self._holders.get(key, {}):
+                self._holders[key][value] &= ~bit
+
+
+def _add(bit: int, attributes: Attributes, holders: _Holders) -> None:
+    for key, given in attributes:
+        known = holders.get(key)
+        if known is not None:
+            known[None] |= bit
+            for value in given:
+                if value in known:
+                    known[value] |= bit

@@ -1,0 +1,91 @@
+"""A policy and a guardrail say how many people they are about, of those whose UserAttributes are accepted."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rolevend.reconcile.picture import Objects, Painter
+from rolevend.resources import AccessPolicy, Guardrail, UserAttributes
+from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, judged, made
+
+CLAIMS = {"key": "department", "operator": "In", "values": ["claims"]}
+NOT_CLAIMS = {**CLAIMS, "operator": "NotIn"}
+BRIEF = {"name": "brief", "expression": "request.expirationSeconds <= 900"}
+
+
+def person(name: str, *departments: str, age: int = 0, subject: str = "") -> UserAttributes:
+    attributes = [{"key": "job", "values": ["any"]}, *([{"key": "department", "values": list(departments)}] if departments else [])]
+    found: UserAttributes = made(
+        UserAttributes, name, age=age, user={"issuer": "idp", "subject": subject or name}, handle=None, attributes=attributes
+    )
+    return found
+
+
+PEOPLE = [person("anna", "claims"), person("bob", "sales"), person("cleo", "claims", "sales"), person("dan")]
+
+
+def objects(people: list[UserAttributes], *, policy_users: object = None, guardrail_users: object = None) -> Objects:
+    policy = made(AccessPolicy, "policy", "domain-claims", users=policy_users or {"matchAttributes": [CLAIMS]})
+    return replace(OBJECTS, people=people, policies=[policy], guardrails=[made(Guardrail, "guardrail", users=guardrail_users)])
+
+
+def counted(name: str, people: list[UserAttributes] = PEOPLE, **users: Any) -> object:
+    picture = Painter(CLUSTER, KEY).paint(objects(people, **users), STATES, "")
+    return judged(picture, name).counts["matchedUsers"]
+
+
+@pytest.mark.parametrize(
+    ("users", "count"),
+    [
+        ({"matchAttributes": [CLAIMS]}, 2),
+        ({"matchAttributes": [NOT_CLAIMS]}, 1),
+        ({"matchAttributes": [CLAIMS, {"key": "department", "operator": "In", "values": ["sales"]}]}, 1),
+        ({"matchAttributes": [CLAIMS, {"key": "clearance", "operator": "Exists"}]}, 0),
+        ({"matchAttributes": [CLAIMS], "matchConditions": [BRIEF]}, 2),
+        ({"matchConditions": [BRIEF]}, 4),
+    ],
+)
+def test_a_policy_counts_whom_it_covers_by_their_attributes_whatever_its_conditions_say_of_a_request(users: object, count: int):
+    assert counted("policy", policy_users=users) == count
+
+
+def test_a_policy_that_grants_to_agents_counts_no_users():
+    agents = {"matchAttributes": [{"key": "trust", "operator": "In", "values": ["high"]}]}
+    policy = made(AccessPolicy, "policy", "domain-claims", grantsTo="Agents", users=None, agents=agents)
+
+    picture = Painter(CLUSTER, KEY).paint(replace(OBJECTS, people=PEOPLE, policies=[policy]), STATES, "")
+
+    assert judged(picture, "policy").counts["matchedUsers"] is None
+
+
+@pytest.mark.parametrize(
+    ("users", "count"), [(None, 4), ({"matchAttributes": [CLAIMS]}, 3), ({"matchAttributes": [NOT_CLAIMS]}, 2)], ids=["all", "In", "NotIn"]
+)
+def test_a_guardrail_counts_also_who_lacks_the_attribute(users: object, count: int):
+    assert counted("guardrail", guardrail_users=users) == count
+
+
+def test_who_is_described_twice_is_counted_once_by_the_older_description():
+    again = person("again", "sales", subject="anna")
+
+    assert counted("policy", [person("anna", "claims", age=60), again]) == 1
+
+
+def test_a_guardrail_for_a_platform_that_is_not_there_counts_all_the_same():
+    nowhere = made(Guardrail, "guardrail", platformRefs=[{"name": "lake"}], users={"matchAttributes": [CLAIMS]})
+
+    picture = Painter(CLUSTER, KEY).paint(replace(OBJECTS, people=PEOPLE, guardrails=[nowhere]), STATES, "")
+
+    assert judged(picture, "guardrail").counts["matchedUsers"] == 3
+
+
+def test_the_count_follows_who_comes_changes_and_goes():
+    painter = Painter(CLUSTER, KEY)
+
+    def count(*people: UserAttributes) -> object:
+        return judged(painter.paint(objects(list(people)), STATES, ""), "policy").counts["matchedUsers"]
+
+    anna, eve = PEOPLE[0], person("eve", "claims")
+    moved = anna.model_copy(update={"spec": PEOPLE[1].spec, "metadata": anna.metadata.model_copy(update={"generation": 2})})
+    assert [count(anna), count(anna, eve), count(eve), count(moved, eve), count()] == [1, 2, 1, 1, 0]
