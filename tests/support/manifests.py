@@ -19,7 +19,7 @@ _SPECS: Final[Mapping[str, Body]] = {
         "platformRefs": _PLATFORM,
         "users": {
             "matchAttributes": [{"key": "job", "operator": "In", "values": ["analyst"]}],
-            "matchConditions": [{"name": "known", "expression": "user.subject != ''"}, {"name": "brief", "expression": "true"}],
+            "matchConditions": [{"name": "known", "expression": "user.subject != ''"}, {"name": "brief", "expression": "agent.name != ''"}],
         },
         "grantsTo": "Users",
         "agents": {
@@ -234,6 +234,22 @@ SPOILED: Final = (
     Spoiled("AccessPolicy", "spec.columns", {}),
     Spoiled("AccessPolicy", "spec.columns.matchNames", []),
     Spoiled("AccessPolicy", "spec.masks[0].columns", {}),
+    # Selectors of nothing
+    Spoiled("AccessPolicy", "spec.tables.matchNames", []),
+    Spoiled("AccessPolicy", "spec.tables.matchTags", []),
+    Spoiled("AccessPolicy", "spec.tables.matchTags[0].values", []),
+    Spoiled("AccessPolicy", "spec.columns", {"matchTags": []}, "spec.columns.matchTags"),
+    Spoiled("AccessPolicy", "spec.users.matchAttributes[0].values", []),
+    Spoiled("AccessPolicy", "spec.masks[0].columns.matchTags", []),
+    Spoiled("Guardrail", "spec.deny.columns", {}),
+    Spoiled("Guardrail", "spec.maskFloors", []),
+    Spoiled("Guardrail", "spec.maskFloors[0].columns", {}),
+    Spoiled("TagBinding", "spec.tables", []),
+    # A megabyte
+    Spoiled("AccessPolicy", "spec.rowFilter", "x" * 1_000_000),
+    Spoiled("Guardrail", "spec.rowRestriction", "(" * 1_000_000),
+    Spoiled("AccessPolicy", "spec.columns.matchNames", [f"column_{number}" for number in range(80_000)]),
+    Spoiled("UserAttributes", "spec.attributes[0].values", ["v" * 1_000_000], "spec.attributes[0].values[0]"),
     *(Spoiled("Agent", f"spec.{name}", MISSING) for name in ("handle", "onBehalfOf")),
     Spoiled("Agent", "spec.onBehalfOf.assertion", MISSING),
     Spoiled("TagBinding", "spec", {"platformRefs": _PLATFORM}),

@@ -52,7 +52,7 @@ def test_one_on_agents_reads_nothing_of_the_user(text: str):
         "user.issuer == 'https://idp.example.org' && user.subject == 'anna'",
         "agent.namespace == 'agents' && agent.name == 'finbot' && 'high' in agent.attributes.trust",
         "user.subject != 'it is // no comment (nor user.nope)'",
-        "\n  true\n",
+        "\n  has(request.purpose)\n",
     ],
 )
 def test_what_holds_is_met(text: str):
@@ -71,9 +71,8 @@ def test_what_holds_is_met(text: str):
         ("request.expirationSeconds", "answers something else"),
         ("user.subject", "answers something else"),
         ("user.attributes.department", "answers something else"),
-        ("[true]", "answers something else"),
-        ("1", "answers something else"),
-        ("'true'", "answers something else"),
+        ("[request.purpose]", "answers something else"),
+        ("size(request.purpose)", "answers something else"),
     ],
 )
 def test_whatever_is_not_true_is_unmet_and_no_value_is_told(text: str, why: str):
@@ -152,6 +151,13 @@ def test_a_purpose_that_was_not_said_is_no_purpose_that_differs(text: str):
         "true ||",
         "()",
         "true true",
+        # The same whoever asks: always true, and loops over nothing
+        "true",
+        "1 == 1",
+        "'user' == 'user'",
+        "['a'].exists(one, one == 'a')",
+        "[].all(one, one == user.subject)",
+        "[ ].all(one, one == user.subject)",
         "",
     ],
 )
@@ -173,7 +179,8 @@ def test_the_attributes_that_it_names_are_known_beforehand():
 
 
 def test_equal_texts_are_equal_conditions():
-    assert admit("c", "true", FIELD) == admit("c", "true", FIELD) != admit("c", "false", FIELD)
+    text = "has(request.purpose)"
+    assert admit("c", text, FIELD) == admit("c", text, FIELD) != admit("c", f"!{text}", FIELD)
 
 
 def test_the_longest_loop_over_the_longest_lists_ends_soon():

@@ -182,7 +182,7 @@ class TestAPolicyWithConditions:
         assert entitled(user(), broken, policy("sound")) == {"payments": ["sound"], "people": ["sound"]}
 
     def test_and_without_requirements_covers_whomever_they_say(self):
-        everybody = policy(users=(), conditions=(admit("all", "true", "expression"),))
+        everybody = policy(users=(), conditions=(admit("all", "!has(user.attributes.suspended)", "expression"),))
 
         assert "people" in entitled(user(department=["hr"]), everybody)
         assert denied(user(), policy(users=())).reason is Reason.NO_POLICY

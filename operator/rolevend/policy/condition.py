@@ -98,6 +98,9 @@ def admit(name: str, text: str, place: str, *, of_agent: bool = False) -> MatchC
         program = cel.compile(text)
     except ValueError as error:
         raise source.fault(0, "this is no expression of CEL", "check its parentheses and operators") from error
+    if not any(word.kind == "name" and word.text in _MEMBERS for word in words):
+        what = "this is the same for every request: it reads neither user nor agent nor request"
+        raise source.fault(0, what, "test something of them, or leave the condition out")
     return MatchCondition(name, text, reads["user"], reads["agent"], program)
 
 
@@ -118,6 +121,8 @@ def _words(source: Source) -> list[_Word]:
                 raise source.fault(position, f"it is nested deeper than {MAXIMUM_DEPTH}", "remove parentheses that change nothing")
         position = found.end()
     for before, word in pairwise(words):
+        if (before.text, word.text) == ("[", "]") and "text" not in (before.kind, word.kind):
+            raise source.fault(before.start, "an empty list holds nothing, and all() of nothing is always true", "name its values")
         if word.kind == "text" and before.kind in ("text", "name") and before.text != "in":
             raise source.fault(before.start, "a text stands in plain quotes, alone", "write 'text'")
     return words

@@ -9,7 +9,7 @@ from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, Tag, Uid, User, UserHandle, Version
 from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Address, Tls, TlsMode
-from rolevend.policy import condition, pattern, predicate
+from rolevend.policy import condition, contradiction, pattern, predicate
 from rolevend.policy.combination import Side
 from rolevend.policy.condition import MatchCondition
 from rolevend.policy.literal import canonical
@@ -124,10 +124,10 @@ def role_limits(spelled_out: SpelledLimits) -> RoleLimits:
 
 def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
     """The policy on a platform that gives `schemas` to its namespace. InvalidInput names the row filter, the condition or the pattern
-    of a mask that cannot be."""
+    of a mask that cannot be, or a selector that can match nothing."""
     spec = resource.spec
     users, agents = spec.users, spec.agents
-    return Policy(
+    stated = Policy(
         id=object_name(resource),
         schemas=schemas,
         users=_requirements((users and users.match_attributes) or ()),
@@ -142,6 +142,7 @@ def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
         ),
         grants_to=Side(spec.grants_to),
     )
+    return contradiction.admit_policy(stated)
 
 
 def _conditions(spelled_out: Iterable[spelled.MatchCondition], place: str, *, of_agent: bool) -> Iterator[MatchCondition]:
@@ -150,15 +151,16 @@ def _conditions(spelled_out: Iterable[spelled.MatchCondition], place: str, *, of
 
 
 def guardrail(resource: SpelledGuardrail) -> Guardrail:
-    """InvalidInput names `spec.rowRestriction` where that cannot be; then `denying` takes its place."""
+    """InvalidInput names what cannot be, or can match nothing; then `denying` takes its place."""
     spec, deny = resource.spec, resource.spec.deny
-    return replace(
+    stated = replace(
         denying(resource),
         denies_tables=deny is not None and deny.type == "Tables",
         denied_columns=None if deny is None or deny.columns is None else _columns(deny.columns),
         row_restriction=None if spec.row_restriction is None else predicate.parse(spec.row_restriction, "spec.rowRestriction"),
         mask_floors=_masks(spec.mask_floors or ()),
     )
+    return contradiction.admit_guardrail(stated)
 
 
 def denying(resource: SpelledGuardrail) -> Guardrail:

@@ -1,0 +1,236 @@
+"""Whatever is wrong with one object is told where it stands, grants nothing, and neither disables nor widens what the others say."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from rolevend.errors import InvalidInput
+from rolevend.plan import contains
+from rolevend.reconcile.picture import Picture
+from rolevend.resources import AccessPolicy, Guardrail, TagBinding, UserAttributes, parse
+from rolevend.vending.verdict import Denied, Granted
+from tests.support.manifests import Body, changed, valid
+from tests.support.painted import OBJECTS, STATES, WAREHOUSE, judged, made, message, paint, said, verdict
+from tests.support.policies import catalog, column, table
+
+DOMAIN = "domain-claims"
+EVERYTHING = {"tables": {"matchNames": [{"schema": "*", "name": "*"}]}, "columns": {"matchNames": ["*"]}, "rowFilter": None, "masks": None}
+"""What a bad policy would show, too, if what is bad in it did not count."""
+SOUND = made(AccessPolicy, "sound", DOMAIN, **(EVERYTHING | {"columns": {"matchNames": ["id"]}, "rowFilter": "country = 'DE'"}))
+ALONE = replace(OBJECTS, policies=[SOUND])
+
+
+def tag(operator: str, *values: str, key: str = "domain") -> Body:
+    return {"key": key, "operator": operator, **({"values": list(values)} if values else {})}
+
+
+def condition(expression: str) -> Body:
+    return {"matchAttributes": [tag("In", "analyst", key="job")], "matchConditions": [{"name": "it", "expression": expression}]}
+
+
+def mask(columns: Body, **spelled: object) -> list[Body]:
+    return [{"name": "it", "columns": columns, **(spelled or {"type": "Nullify"})}]
+
+
+@dataclass(frozen=True)
+class Bad:
+    spec: Body
+    told: str
+    says: tuple[str, str, str] = ("Accepted", "False", "InvalidInput")
+    """A condition that must tell it, with status and reason."""
+    objects: Sequence[TagBinding] = field(default=tuple(OBJECTS.bindings))
+
+
+NOT_GRANTED, UNKNOWN = ("Ready", "False", "NotGranted"), ("NamesKnown", "False", "Unknown")
+
+BAD_POLICIES = {
+    # Contradictions
+    "tables that are and are not": Bad(
+        {"tables": {"matchTags": [tag("In", "claims"), tag("NotIn", "claims")]}},
+        "spec.tables.matchTags: domain In [claims] and domain NotIn [claims] exclude each other",
+    ),
+    "tables that are, and are not by a pattern": Bad(
+        {"tables": {"matchTags": [tag("NotIn", "cl*"), tag("In", "claims", "cl*ms")]}},
+        "spec.tables.matchTags: domain In [cl*ms, claims] and domain NotIn [cl*] exclude each other",
+    ),
+    "tables with a tag below one that is not there": Bad(
+        {"tables": {"matchTags": [tag("DoesNotExist", key="geo.*"), tag("Exists", key="geo.eu")]}},
+        "spec.tables.matchTags: geo.eu Exists and geo.* DoesNotExist exclude each other",
+    ),
+    "tables of the user's regions and of none of them": Bad(
+        {"tables": {"matchTags": [{"key": "region", "operator": each, "valuesFromUserAttribute": "job"} for each in ("In", "NotIn")]}},
+        "spec.tables.matchTags: region In the user's job and region NotIn the user's job exclude each other",
+    ),
+    "users who are and are not": Bad(
+        {"users": {"matchAttributes": [tag("In", "analyst", key="job"), tag("NotIn", "analyst", "clerk", key="job")]}},
+        "spec.users.matchAttributes: job In [analyst] and job NotIn [analyst, clerk] exclude each other",
+    ),
+    "users without the attribute that they have": Bad(
+        {"users": {"matchAttributes": [tag("NotIn", "clerk", key="job"), tag("DoesNotExist", key="job")]}},
+        "spec.users.matchAttributes: job NotIn [clerk] and job DoesNotExist exclude each other",
+    ),
+    "agents that are and are not": Bad(
+        {"agents": {"matchAttributes": [tag("In", "high", key="trust"), tag("NotIn", "high", key="trust")]}},
+        "spec.agents.matchAttributes: trust In [high]",
+    ),
+    "columns that are and are not": Bad(
+        {"columns": {"matchTags": [tag("Exists", key="pii"), tag("DoesNotExist", key="pii")]}}, "spec.columns.matchTags: pii Exists and"
+    ),
+    "a mask for columns that cannot be": Bad(
+        {"masks": mask({"matchTags": [tag("In", "id", key="pii"), tag("NotIn", "id", key="pii")]})},
+        "spec.masks[it].columns.matchTags: pii In [id] and pii NotIn [id] exclude each other",
+    ),
+    # What nothing and nobody has
+    "tables by a tag that is misspelled": Bad(
+        {"tables": {"matchTags": [tag("In", "claims", key="domian")]}}, "carries the tag domian; did you mean domain?", UNKNOWN
+    ),
+    "tables by a value that is misspelled": Bad(
+        {"tables": {"matchTags": [tag("In", "clams")]}}, "with the value clams; did you mean claims?", UNKNOWN
+    ),
+    "users by an attribute that is misspelled": Bad(
+        {"users": {"matchAttributes": [tag("In", "analyst", key="jobs")]}}, "has the attribute jobs; did you mean job?", UNKNOWN
+    ),
+    "tables that are not there": Bad(
+        {"tables": {"matchNames": [{"schema": "claims", "name": "poeple"}]}}, "check names and tags", NOT_GRANTED
+    ),
+    "tables of somebody else": Bad({"tables": {"matchNames": [{"schema": "hr", "name": "*"}]}}, "check names and tags", NOT_GRANTED),
+    "columns that are not there": Bad({"columns": {"matchNames": ["salary"]}}, "check names and tags", NOT_GRANTED),
+    "a mask by a tag of no column": Bad(
+        {"masks": mask({"matchTags": [tag("In", "id", key="pii")]})},
+        "carries the tags that it masks by, so nothing is granted",
+        NOT_GRANTED,
+    ),
+    # Row filters
+    "a filter that is always true": Bad({"rowFilter": "id = id"}, "spec.rowFilter: line 1, column 1"),
+    "a filter that is always true by parts": Bad({"rowFilter": "id = 1 OR id <> 1 OR id IS NULL"}, "spec.rowFilter: line 1, column 1"),
+    "a filter that is never true": Bad({"rowFilter": "id = 1 AND id = 2"}, "spec.rowFilter: line 1, column 1"),
+    "a filter that is a query": Bad({"rowFilter": "id IN (SELECT 1)"}, "spec.rowFilter: line 1, column 8"),
+    "a filter on a column that is not there": Bad(
+        {"rowFilter": "contry = 'DE'"}, "has no column contry; did you mean country?", NOT_GRANTED
+    ),
+    "a filter of another type": Bad({"rowFilter": "id = 'DE'"}, "'DE' is no value of column id (integer)", NOT_GRANTED),
+    # Conditions
+    "a condition that cannot be read": Bad({"users": condition("user.subject ==")}, "matchConditions[it].expression: line 1"),
+    "a condition with an unknown name": Bad({"users": condition("user.department == 'x'")}, "user is not allowed here"),
+    "a condition that is slow": Bad(
+        {"users": condition("user.attributes.a.all(x, user.attributes.b.all(y, x != y))")}, "a condition has at most one loop"
+    ),
+    "a condition that backtracks": Bad({"users": condition("user.subject.matches('(a*)*b')")}, "matches is not allowed here"),
+    "a condition that is deep": Bad({"users": condition("!(" * 40 + "user.subject == 'x'" + ")" * 40)}, "nested deeper than 32"),
+    "a condition that is always true": Bad({"users": condition("1 < 2")}, "this is the same for every request"),
+    "a loop over nothing": Bad({"users": condition("[].all(x, x == user.subject)")}, "an empty list holds nothing"),
+    "a loop over an attribute that nobody has": Bad(
+        {"users": condition("user.attributes.suspended.all(x, x == 'no')")}, "has the attribute suspended", UNKNOWN
+    ),
+    # Patterns of masks
+    "a repetition of nothing": Bad(
+        {"masks": mask({"matchNames": ["*"]}, type="Regex", regex={"pattern": "(a*)*", "replacement": ""})}, "spec.masks[it].regex.pattern"
+    ),
+}
+
+
+def granted_by(name: str, picture: Picture) -> list[object]:
+    index = picture.directory.shapes[WAREHOUSE].index
+    return [grants for each in index.policies if each.id.name == name for grants in each.grant_sets]
+
+
+@pytest.mark.parametrize("bad", BAD_POLICIES.values(), ids=BAD_POLICIES)
+def test_a_bad_policy_is_told_grants_nothing_and_changes_nothing_for_anybody(bad: Bad):
+    alone = verdict(paint(ALONE))
+    assert isinstance(alone, Granted)
+    broken = made(AccessPolicy, "broken", DOMAIN, **(EVERYTHING | bad.spec))
+
+    picture = paint(replace(ALONE, policies=[broken, SOUND]))
+
+    type_, *found = bad.says
+    assert said(picture, "broken", type_) == tuple(found)
+    assert bad.told in message(picture, "broken", type_)
+    assert verdict(picture) == alone
+    assert said(picture, "sound", "Ready") == ("True", "InForce")
+    assert isinstance(verdict(paint(replace(ALONE, policies=[broken]))), Denied)
+
+
+BAD_GUARDRAILS = {
+    "tables that are and are not": {"tables": {"matchTags": [tag("In", "claims"), tag("NotIn", "*")]}},
+    "columns that are and are not": {"deny": {"type": "Columns", "columns": {"matchTags": [tag("Exists"), tag("DoesNotExist")]}}},
+    "a floor for columns that cannot be": {"maskFloors": mask({"matchTags": [tag("In", "id"), tag("NotIn", "id")]})},
+    "users who are and are not": {"users": {"matchAttributes": [tag("In", "x"), tag("NotIn", "x")]}},
+    "a restriction that is always true": {"rowRestriction": "id = id"},
+    "a restriction on a column that is not there": {"rowRestriction": "nowhere = 1"},
+    "a pattern that nothing can match": {
+        "maskFloors": mask({"matchNames": ["*"]}, type="Regex", regex={"pattern": "(a*)*", "replacement": ""})
+    },
+    "tables that are not there": {"tables": {"matchNames": [{"schema": "claims", "name": "poeple"}]}},
+}
+
+
+@pytest.mark.parametrize("spec", BAD_GUARDRAILS.values(), ids=BAD_GUARDRAILS)
+def test_a_bad_guardrail_is_told_and_never_widens_anything(spec: Body):
+    alone = verdict(paint(ALONE))
+    assert isinstance(alone, Granted)
+    nothing_else = {"users": None, "deny": None, "maskFloors": None, "rowRestriction": None}
+    needed = {} if spec.keys() & {"deny", "maskFloors", "rowRestriction"} else {"rowRestriction": "id > 0"}
+    broken = made(Guardrail, "broken", **(nothing_else | needed | spec))
+
+    picture = paint(replace(ALONE, guardrails=[broken]))
+
+    assert said(picture, "broken", "Ready")[0] == "False"
+    found = verdict(picture)
+    assert isinstance(found, Denied) or contains(alone.profile, found.profile)
+    assert said(picture, "sound", "Ready") == ("True", "InForce")
+
+
+def test_tags_for_nothing_are_told_and_change_nothing():
+    nowhere = made(TagBinding, "broken", DOMAIN, tables=None)
+    picture = paint(replace(ALONE, bindings=[*OBJECTS.bindings, nowhere]))
+
+    assert said(picture, "broken", "Ready") == ("False", "NoMatch")
+    assert verdict(picture) == verdict(paint(ALONE))
+
+
+def entries(count: int, tags: int) -> list[Body]:
+    carried = [{"key": f"{'k' * 40}{number}", "value": "v"} for number in range(tags)]
+    return [{"schema": "claims", "table": f"table_{number}", "column": "*", "tags": carried} for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (changed(valid("AccessPolicy"), "spec.rowFilter", "x" * 1_000_000), "spec.rowFilter"),
+        (
+            changed(valid("AccessPolicy"), "spec.columns.matchNames", [f"column_{number}" for number in range(80_000)]),
+            "spec.columns.matchNames",
+        ),
+        (changed(valid("Guardrail"), "spec.rowRestriction", "(" * 1_000_000), "spec.rowRestriction"),
+        (changed(valid("TagBinding"), "spec.columns", entries(10_000, 1)), "spec.columns"),
+        (changed(valid("UserAttributes"), "spec.attributes[0].values", ["v" * 1_000_000]), "spec.attributes[0].values[0]"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "1MB",
+)
+def test_what_is_too_long_is_refused_by_its_field_in_a_sentence(body: Body, named: str):
+    kind = {each.__name__: each for each in (AccessPolicy, Guardrail, TagBinding)}.get(body["kind"])
+    assert len(json.dumps(body)) > 900_000
+
+    with pytest.raises(InvalidInput) as refused:
+        parse(kind or UserAttributes, body)
+
+    assert refused.value.field == named
+    assert len(str(refused.value)) < 1_000
+
+
+def test_the_largest_binding_that_is_let_in_holds_up_nobody():
+    """A megabyte of tags, for a schema with two thousand tables."""
+    tables = [table("claims.people", column("id"), column("country"), column("full_name"))]
+    tables += [table(f"claims.table_{number}", *(column(f"c{each}") for each in range(10))) for number in range(2_000)]
+    largest = parse(TagBinding, changed(valid("TagBinding", "pii", DOMAIN), "spec.columns", entries(512, 32)))
+    assert len(largest.model_dump_json()) > 900_000
+    states = {**STATES, WAREHOUSE: replace(STATES[WAREHOUSE], catalog=catalog(*tables))}
+    begun = time.process_time()
+
+    picture = paint(replace(ALONE, bindings=[*OBJECTS.bindings, largest]), states)
+
+    assert time.process_time() - begun < 3
+    assert judged(picture, "sound").accepted
