@@ -113,6 +113,8 @@ def _told(tags: frozenset[Tag]) -> list[list[str]]:
 
 def matches(pattern: str, name: str) -> bool:
     """Whether `name` matches `pattern`, in which only `*` is special."""
+    if "*" not in pattern:
+        return name == pattern
     return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 

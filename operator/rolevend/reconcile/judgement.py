@@ -10,20 +10,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from rolevend.catalog import Catalog
 from rolevend.model import PlatformName
 from rolevend.policy.census import Census
 from rolevend.policy.combination import Side
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
 from rolevend.policy.unknown import unknown_attributes
-from rolevend.reconcile.reach import CONTESTED, owned, reached
+from rolevend.reconcile.reach import CONTESTED, owned
 from rolevend.reconcile.state import SERVER_CHANGED, PlatformState, is_about
-from rolevend.resources import AccessPolicy, DataPlatform, Resource, TagBinding, UserAttributes, values
+from rolevend.resources import AccessPolicy, DataPlatform, Resource, UserAttributes, values
 from rolevend.resources.status import Body, Finding, Truth, body, shortened
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.directory import Shapes
-from rolevend.vending.terms import PlatformTerms
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LEAK = "Leak"
@@ -221,32 +219,6 @@ def mask_fallback(reports: Sequence[PolicyReport | GuardrailReport]) -> Finding:
     if not fallbacks:
         return Finding("MaskFallback", "False", "AsWritten", "every mask is carried by its columns")
     return Finding("MaskFallback", "True", "Nullified", shortened([fallback.message for fallback in fallbacks]))
-
-
-def judge_binding(
-    binding: TagBinding, obstacle: Finding | None, terms: Mapping[PlatformName, PlatformTerms], states: Mapping[PlatformName, PlatformState]
-) -> Judgement[Resource]:
-    if obstacle is not None and obstacle.reason != CONTESTED:
-        return Judgement(binding, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0})
-    accepted = obstacle or Finding("Accepted", "True", "Valid", "the binding is well formed and reaches its platforms")
-    here = reached(binding, [ref.name for ref in binding.spec.platform_refs], terms)
-    unread = [name for name, _ in here if (states.get(name) or PlatformState()).catalog is None]
-    if unread:
-        return Judgement(
-            binding,
-            (accepted, Finding("Ready", "Unknown", "CatalogUnread", f"the tables of DataPlatform {', '.join(unread)} were not read yet")),
-        )
-    tables = columns = 0
-    for name, schemas in here:
-        catalog = states[name].catalog or Catalog()
-        tagged = catalog.selected(values.tag_assignments(binding, schemas))
-        tables, columns = tables + tagged[0], columns + tagged[1]
-    counts = {"matchedTables": tables, "matchedColumns": columns}
-    if obstacle is not None:
-        return Judgement(binding, (accepted, not_ready(obstacle)), counts)
-    if not tables and not columns:
-        return Judgement(binding, (accepted, Finding("Ready", "False", "NoMatch", "no table and no column has such a name")), counts)
-    return Judgement(binding, (accepted, Finding("Ready", "True", "InForce", f"tags {tables} tables and {columns} columns")), counts)
 
 
 def _age(resource: Resource) -> tuple[datetime, str, str]:

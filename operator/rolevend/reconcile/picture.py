@@ -4,25 +4,26 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from rolevend.catalog import TagAssignment
+from rolevend.catalog import Table, TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.kube.handles import Claim, agent_claim, user_claim
 from rolevend.model import ClusterId, ObjectName, PlatformName, UserHandle, Version
 from rolevend.policy.census import Census
 from rolevend.policy.combination import Combination
+from rolevend.policy.disagreement import Said, disagreements
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Guardrail as Restraining
 from rolevend.policy.statement import Policy
 from rolevend.reconcile.judgement import (
     LEAK,
     Judgement,
-    judge_binding,
     judge_platforms,
     judge_policy,
     judge_unique,
     person_keys,
     with_refusals,
 )
+from rolevend.reconcile.judging_bindings import Disagreed, judge_binding, told_to_each
 from rolevend.reconcile.judging_guardrails import judge_guardrail
 from rolevend.reconcile.reach import reach, reached
 from rolevend.reconcile.state import PlatformState
@@ -65,6 +66,7 @@ class Painter:
         self._handle_key = handle_key
         self._compiled: dict[PlatformName, tuple[object, Shapes]] = {}
         self._statements: dict[str, tuple[object, Policy]] = {}
+        self._disagreed: dict[PlatformName, tuple[object, Disagreed]] = {}
         self._people: dict[str, tuple[int, Person]] = {}
         self._census = Census()
 
@@ -102,12 +104,12 @@ class Painter:
         people: Collection[Person],
     ) -> tuple[dict[PlatformName, Shapes], list[Judgement[Resource]]]:
         statements: dict[PlatformName, list[Policy]] = {name: [] for name in terms}
-        assignments: dict[PlatformName, list[TagAssignment]] = {name: [] for name in terms}
+        said: dict[PlatformName, dict[str, tuple[TagAssignment, ...]]] = {name: {} for name in terms}
         obstacles: dict[str, Finding | None] = {}
         for binding in objects.bindings:
             obstacles[binding.uid] = reach(binding, terms)
             for name, schemas in reached(binding, [ref.name for ref in binding.spec.platform_refs], terms):
-                assignments[name] += values.tag_assignments(binding, schemas)
+                said[name][str(values.object_name(binding))] = values.tag_assignments(binding, schemas)
         for policy in objects.policies:
             refs = [ref.name for ref in policy.spec.platform_refs]
             obstacles[policy.uid] = reach(policy, terms)
@@ -117,13 +119,14 @@ class Painter:
             except InvalidInput as error:
                 obstacles[policy.uid] = Finding("Accepted", "False", "InvalidInput", str(error))
         guardrails, faults = _guardrails(objects, terms)
-        shapes = {}
+        shapes, disagreed = {}, {}
         for name in terms:
             state = states.get(name)
             if state is not None and state.catalog is not None and name not in objects.unsure:
-                shapes[name] = self._shapes(name, state, statements[name], guardrails[name], assignments[name])
+                shapes[name] = self._shapes(name, state, statements[name], guardrails[name], list(chain.from_iterable(said[name].values())))
+                disagreed[name] = self._disagreements(name, state, shapes[name].index.tables, said[name])
         for gone in self._compiled.keys() - shapes.keys():
-            del self._compiled[gone]
+            del self._compiled[gone], self._disagreed[gone]
         for unused in self._statements.keys() - {policy.uid for policy in objects.policies}:
             del self._statements[unused]
         self._census.follow(
@@ -139,7 +142,7 @@ class Painter:
         judgements += [
             judge_guardrail(guardrail, faults.get(guardrail.uid), terms, shapes, self._census) for guardrail in objects.guardrails
         ]
-        judgements += [judge_binding(binding, obstacles[binding.uid], terms, states) for binding in objects.bindings]
+        judgements += [judge_binding(binding, obstacles[binding.uid], terms, states, disagreed) for binding in objects.bindings]
         return shapes, judgements
 
     def _known(self, people: Iterable[UserAttributes]) -> list[Person]:
@@ -177,6 +180,13 @@ class Painter:
         shapes = Shapes(compile_policies(state.catalog.tagged(assignments), policies, guardrails), self._cluster)
         self._compiled[name] = (made_of, shapes)
         return shapes
+
+    def _disagreements(self, name: PlatformName, state: PlatformState, tables: Iterable[Table], said: Said) -> Disagreed:
+        made_of = (state.catalog, said)
+        known = self._disagreed.get(name)
+        if known is None or known[0] != made_of:
+            known = self._disagreed[name] = (made_of, told_to_each(disagreements(tables, said)))
+        return known[1]
 
 
 def _guardrails(

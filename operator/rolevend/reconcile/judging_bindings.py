@@ -1,0 +1,72 @@
+"""What is said of a TagBinding: whether it is accepted, what it tags, and who says something else of the same data. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rolevend.catalog import Catalog
+from rolevend.model import PlatformName
+from rolevend.policy.disagreement import Disagreement
+from rolevend.reconcile.judgement import Judgement, not_ready
+from rolevend.reconcile.reach import CONTESTED, reached
+from rolevend.reconcile.state import PlatformState
+from rolevend.resources import Resource, TagBinding, values
+from rolevend.resources.status import Finding, shortened
+from rolevend.vending.terms import PlatformTerms
+
+Disagreed = Mapping[str, Sequence[str]]
+"""TagBinding -> what it is told of data for which others say other values."""
+
+
+def judge_binding(
+    binding: TagBinding,
+    obstacle: Finding | None,
+    terms: Mapping[PlatformName, PlatformTerms],
+    states: Mapping[PlatformName, PlatformState],
+    disagreed: Mapping[PlatformName, Disagreed],
+) -> Judgement[Resource]:
+    if obstacle is not None and obstacle.reason != CONTESTED:
+        return Judgement(binding, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0})
+    accepted = obstacle or Finding("Accepted", "True", "Valid", "the binding is well formed and reaches its platforms")
+    here = reached(binding, [ref.name for ref in binding.spec.platform_refs], terms)
+    unread = [name for name, _ in here if (states.get(name) or PlatformState()).catalog is None]
+    if unread:
+        return Judgement(
+            binding,
+            (accepted, Finding("Ready", "Unknown", "CatalogUnread", f"the tables of DataPlatform {', '.join(unread)} were not read yet")),
+        )
+    tables = columns = 0
+    for name, schemas in here:
+        catalog = states[name].catalog or Catalog()
+        tagged = catalog.selected(values.tag_assignments(binding, schemas))
+        tables, columns = tables + tagged[0], columns + tagged[1]
+    counts = {"matchedTables": tables, "matchedColumns": columns}
+    agree = _agree([each for name, _ in here for each in disagreed.get(name, {}).get(str(values.object_name(binding)), ())])
+    return Judgement(binding, (accepted, _ready(obstacle, tables, columns), agree), counts)
+
+
+def _ready(obstacle: Finding | None, tables: int, columns: int) -> Finding:
+    if obstacle is not None:
+        return not_ready(obstacle)
+    if not tables and not columns:
+        return Finding("Ready", "False", "NoMatch", "no table and no column has such a name")
+    return Finding("Ready", "True", "InForce", f"tags {tables} tables and {columns} columns")
+
+
+def _agree(disagreed: Sequence[str]) -> Finding:
+    if not disagreed:
+        return Finding("TagsAgree", "True", "Agree", "no other TagBinding says other values of its keys for the same data")
+    counts = "All values count: In is met by any of them, and NotIn by none"
+    return Finding("TagsAgree", "False", "SeveralValues", f"{shortened(disagreed)}. {counts}")
+
+
+def told_to_each(found: Iterable[Disagreement]) -> Disagreed:
+    told: dict[str, list[str]] = {}
+    for each in found:
+        for place in each.values:
+            others = [f"{_listed(values)} from {other}" for other, values in sorted(each.values.items()) if other != place]
+            mine = f"{each.what} has {each.key} {_listed(each.values[place])} from here"
+            told.setdefault(place, []).append(", and ".join([mine, *others]))
+    return told
+
+
+def _listed(values: Iterable[str]) -> str:
+    return f"[{', '.join(sorted(values))}]"
