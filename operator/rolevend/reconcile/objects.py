@@ -78,6 +78,8 @@ class Observed:
         self._now = now
         self._stale = asyncio.Event()
         self._parsed: dict[str, tuple[str, Resource | InvalidInput]] = {}
+        self._settled: dict[str, Judgement[Resource]] = {}
+        """What objects say of themselves already: of ten thousand, one changes."""
         self._informers = {kind: Informer(cluster, path_of(kind), self.changed, now) for kind in _KINDS}
         self._namespaces = Informer(cluster, NAMESPACES, self.changed, now)
         self.directory = painter.paint(Objects(), {}, "nothing was read yet").directory
@@ -162,16 +164,28 @@ class Observed:
 
     async def _tell(self, judgements: Iterable[Judgement[Resource]]) -> None:
         by_kind: dict[str, int] = {kind.__name__: 0 for kind in _KINDS}
-        patches = []
+        patches, settled = [], {}
         for judgement in judgements:
             by_kind[judgement.resource.kind] += not judgement.accepted
-            patch = self._patch(judgement)
-            if patch is not None:
+            patch = None if self._is_settled(judgement) else self._patch(judgement)
+            if patch is None:
+                settled[judgement.resource.uid] = judgement
+            else:
                 patches.append(self._report(judgement.resource, patch))
+        self._settled = settled
         for kind, count in by_kind.items():
             self._metrics.policy_errors.labels(kind).set(count)
         if not all(await asyncio.gather(*patches)):
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.changed)
+
+    def _is_settled(self, judgement: Judgement[Resource]) -> bool:
+        """Whether the very same was found of the very same version, and nothing was to be written."""
+        before = self._settled.get(judgement.resource.uid)
+        return (
+            before is not None
+            and before.resource is judgement.resource
+            and (before.findings, before.counts) == (judgement.findings, judgement.counts)
+        )
 
     def _patch(self, judgement: Judgement[Resource]) -> Body | None:
         """What the status must say and does not; None where it says it already."""
