@@ -227,6 +227,18 @@ class TestAnObjectOfTheKind:
 
         assert said(picture, "limits", "Ready") == ("False", "NoMatch")
 
+    def test_that_names_what_nothing_and_nobody_has_is_told_what_was_meant(self):
+        users = {"matchAttributes": [{"key": "departmnt", "operator": "In", "values": ["claims"]}]}
+        tables = {"matchTags": [{"key": "domian", "operator": "In", "values": ["claims"]}]}
+        picture = paint(replace(OBJECTS, guardrails=[self.one(tables=tables, users=users)]))
+
+        assert said(paint(replace(OBJECTS, guardrails=[self.one()])), "limits", "NamesKnown") == ("True", "Known")
+        assert said(picture, "limits", "NamesKnown") == ("False", "Unknown")
+        assert "spec.tables.matchTags: no table in reach carries the tag domian; did you mean domain?" in message(
+            picture, "limits", "NamesKnown"
+        )
+        assert "has the attribute departmnt" in message(picture, "limits", "NamesKnown")
+
     def test_whose_restriction_does_not_go_with_a_table_denies_it_and_is_told_so(self):
         picture = paint(replace(OBJECTS, guardrails=[self.one(rowRestriction="nowhere = 1")]))
 

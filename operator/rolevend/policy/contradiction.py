@@ -2,12 +2,12 @@
 denial that rests on one would be missing without a word, so they are refused."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import permutations
+from itertools import chain, permutations
 
 from rolevend.catalog import matches
 from rolevend.errors import InvalidInput
 from rolevend.policy.requirement import Requirement, RequirementOperator
-from rolevend.policy.statement import Guardrail, Policy
+from rolevend.policy.statement import Guardrail, Policy, selectors
 
 _Within = Callable[[str, str], bool]
 """Whether all that the second can be is within the first: patterns of tags, plain words of attributes."""
@@ -17,20 +17,19 @@ def admit_policy(policy: Policy) -> Policy:
     """Raises InvalidInput for the first selector that can match nothing."""
     _admit("spec.users.matchAttributes", policy.users, str.__eq__)
     _admit("spec.agents.matchAttributes", policy.agents, str.__eq__)
-    _admit("spec.tables.matchTags", policy.tables.tags, matches)
-    _admit("spec.columns.matchTags", policy.columns.tags, matches)
-    for rule in policy.masks:
-        _admit(f"spec.masks[{rule.name}].columns.matchTags", rule.columns.tags, matches, unknown=True)
+    tables, (columns, *masks) = selectors(policy)
+    for field, requirements in (*tables, columns):
+        _admit(field, requirements, matches)
+    for field, requirements in masks:
+        _admit(field, requirements, matches, unknown=True)
     return policy
 
 
 def admit_guardrail(guardrail: Guardrail) -> Guardrail:
     """Likewise."""
     _admit("spec.users.matchAttributes", guardrail.users, str.__eq__, unknown=True)
-    _admit("spec.tables.matchTags", guardrail.tables.tags, matches, unknown=True)
-    _admit("spec.deny.columns.matchTags", guardrail.denied_columns.tags if guardrail.denied_columns else (), matches, unknown=True)
-    for rule in guardrail.mask_floors:
-        _admit(f"spec.maskFloors[{rule.name}].columns.matchTags", rule.columns.tags, matches, unknown=True)
+    for field, requirements in chain(*selectors(guardrail)):
+        _admit(field, requirements, matches, unknown=True)
     return guardrail
 
 

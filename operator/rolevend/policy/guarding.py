@@ -14,6 +14,7 @@ from rolevend.policy.mask import Clear, Mask, strictness
 from rolevend.policy.requirement import Facts, may_meet
 from rolevend.policy.selection import column_choice, column_test, table_test
 from rolevend.policy.statement import ColumnSelector, Guardrail, Requirement
+from rolevend.policy.unknown import Vocabulary, unknown_tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,11 @@ class GuardrailReport:
     """How many of their columns it denies or has a floor for; those of a denied table count all."""
     problems: tuple[Problem, ...]
     mask_fallbacks: tuple[MaskFallback, ...]
+    unknown: tuple[Problem, ...] = ()
+    """Tags that it names and that nothing carries: what rests on one with `In` or `Exists` takes nothing away."""
 
 
-def compile_guardrail(tables: tuple[Table, ...], guardrail: Guardrail) -> tuple[CompiledGuardrail, GuardrailReport]:
+def compile_guardrail(tables: tuple[Table, ...], guardrail: Guardrail, vocabulary: Vocabulary) -> tuple[CompiledGuardrail, GuardrailReport]:
     restrain = _restraining(guardrail)
     problems: list[Problem] = []
     fallbacks: list[MaskFallback] = []
@@ -78,7 +81,8 @@ def compile_guardrail(tables: tuple[Table, ...], guardrail: Guardrail) -> tuple[
             demands = () if restraint.condition is None else demands_of(restraint.condition)
             by_demands.setdefault(demands, []).append((place, restraint))
     sets = tuple(RestraintSet(demands, tuple(by_demands[demands])) for demands in sorted(by_demands, key=in_order))
-    report = GuardrailReport(guardrail.name, count, columns, tuple(problems), tuple(fallbacks))
+    unknown = tuple(Problem(None, field, message) for field, message in unknown_tags(guardrail, vocabulary))
+    report = GuardrailReport(guardrail.name, count, columns, tuple(problems), tuple(fallbacks), unknown)
     return CompiledGuardrail(guardrail.name, guardrail.users, sets), report
 
 

@@ -110,7 +110,7 @@ def compile_policies(catalog: Catalog, policies: Iterable[Policy], guardrails: I
     tables = tuple(sorted(catalog.tables.values(), key=lambda table: table.id))
     vocabulary = Vocabulary(tables)
     compiled = [_compile(tables, policy, vocabulary) for policy in sorted(policies, key=lambda policy: policy.id)]
-    guarded = [compile_guardrail(tables, guardrail) for guardrail in sorted(guardrails, key=lambda guardrail: guardrail.name)]
+    guarded = [compile_guardrail(tables, guardrail, vocabulary) for guardrail in sorted(guardrails, key=lambda guardrail: guardrail.name)]
     return Index(
         tables,
         tuple(policy for policy, _ in compiled),

@@ -72,3 +72,18 @@ class Guardrail:
     """Not yet bound to a table; rows are shown only where it is true."""
     mask_floors: tuple[MaskRule, ...] = ()
     """Of these columns nothing weaker is shown, whatever policies grant. Where two are for one column, the one that shows less holds."""
+
+
+Selectors = list[tuple[str, tuple[Requirement, ...]]]
+"""The field that it stands in, and what it asks of tags."""
+
+
+def selectors(said: Policy | Guardrail) -> tuple[Selectors, Selectors]:
+    """Of tables, and of columns."""
+    tables = [("spec.tables.matchTags", said.tables.tags)]
+    if isinstance(said, Policy):
+        chosen, masks, rules = ("spec.columns", said.columns), "spec.masks", said.masks
+    else:
+        chosen, masks, rules = ("spec.deny.columns", said.denied_columns or ColumnSelector()), "spec.maskFloors", said.mask_floors
+    columns = [chosen, *((f"{masks}[{rule.name}].columns", rule.columns) for rule in rules)]
+    return tables, [(f"{field}.matchTags", selector.tags) for field, selector in columns]

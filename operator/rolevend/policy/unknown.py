@@ -6,7 +6,7 @@ from rolevend.catalog import Table, matches
 from rolevend.model import Tag
 from rolevend.policy.near import meant
 from rolevend.policy.requirement import Requirement
-from rolevend.policy.statement import Policy
+from rolevend.policy.statement import Guardrail, Policy, selectors
 
 Known = dict[str, set[str]]
 """Key of a tag -> its values."""
@@ -17,25 +17,26 @@ class Vocabulary:
 
     def __init__(self, tables: Sequence[Table]) -> None:
         self._tables = tables
-        self._of: dict[frozenset[str], tuple[Known, Known]] = {}
+        self._of: dict[frozenset[str] | None, tuple[Known, Known]] = {}
 
-    def within(self, schemas: frozenset[str]) -> tuple[Known, Known]:
-        """Those of tables, and those of columns."""
+    def within(self, schemas: frozenset[str] | None) -> tuple[Known, Known]:
+        """Those of tables, and those of columns; None: of all schemas."""
         if schemas not in self._of:
-            here = [table for table in self._tables if table.id.schema in schemas]
+            here = [table for table in self._tables if schemas is None or table.id.schema in schemas]
             tables = {tag for table in here for tag in table.tags}
             columns = {tag for tags in {column.tags for table in here for column in table.columns} for tag in tags}
             self._of[schemas] = _known(tables), _known(columns)
         return self._of[schemas]
 
 
-def unknown_tags(policy: Policy, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
+def unknown_tags(said: Policy | Guardrail, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
     """Field and message for each."""
-    tables, columns = vocabulary.within(policy.schemas)
-    yield from _unknown("spec.tables.matchTags", "table", policy.tables.tags, tables)
-    yield from _unknown("spec.columns.matchTags", "column", policy.columns.tags, columns)
-    for rule in policy.masks:
-        yield from _unknown(f"spec.masks[{rule.name}].columns.matchTags", "column", rule.columns.tags, columns)
+    of_tables, of_columns = selectors(said)
+    tables, columns = vocabulary.within(said.schemas if isinstance(said, Policy) else None)
+    for field, requirements in of_tables:
+        yield from _unknown(field, "table", requirements, tables)
+    for field, requirements in of_columns:
+        yield from _unknown(field, "column", requirements, columns)
 
 
 def unknown_attributes(reads: Iterable[str], known: Iterable[str]) -> Iterator[str]:

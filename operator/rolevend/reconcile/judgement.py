@@ -183,7 +183,7 @@ def judge_policy(
         "matchedUsers": census.covered(compiled[0].users) if compiled[0].grants_to is Side.USERS else None,
     }
     reads = frozenset[str]().union(*(each.reads for each in compiled))
-    known = _names_known(reports, unknown_attributes(reads, census.attributes))
+    known = names_known(reports, unknown_attributes(reads, census.attributes))
     ready = _policy_ready(reports, counts) if obstacle is None else not_ready(obstacle)
     return Judgement(policy, (accepted, ready, known, mask_fallback(reports)), counts)
 
@@ -207,7 +207,7 @@ def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> Finding:
     return Finding("Ready", "True", "InForce", f"grants {counts['matchedColumns']} columns of {counts['matchedTables']} tables")
 
 
-def _names_known(reports: Sequence[PolicyReport], attributes: Iterable[str]) -> Finding:
+def names_known(reports: Sequence[PolicyReport | GuardrailReport], attributes: Iterable[str]) -> Finding:
     unknown = list(dict.fromkeys([problem.message for each in reports for problem in each.unknown] + list(attributes)))
     if not unknown:
         return Finding("NamesKnown", "True", "Known", "data carries every tag that it names, and somebody has every attribute")

@@ -6,7 +6,8 @@ from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName
 from rolevend.policy.census import Census
 from rolevend.policy.guarding import GuardrailReport
-from rolevend.reconcile.judgement import Judgement, mask_fallback
+from rolevend.policy.unknown import unknown_attributes
+from rolevend.reconcile.judgement import Judgement, mask_fallback, names_known
 from rolevend.resources import Guardrail, Resource, values
 from rolevend.resources.status import Body, Finding, shortened
 from rolevend.vending.directory import Shapes
@@ -39,7 +40,9 @@ def judge_guardrail(
         "matchedColumns": sum(each.columns for each in reports),
         "matchedUsers": census.concerned(values.guardrail_users(guardrail)),
     }
-    return Judgement(guardrail, (accepted, _guardrail_ready(accepted, reports, counts), mask_fallback(reports)), counts)
+    reads = frozenset[str]().union(*(each.reads for name in names for each in shapes[name].index.guardrails if each.name == guardrail.name))
+    known = names_known(reports, unknown_attributes(reads, census.attributes))
+    return Judgement(guardrail, (accepted, _guardrail_ready(accepted, reports, counts), known, mask_fallback(reports)), counts)
 
 
 def _guardrail_ready(accepted: Finding, reports: Sequence[GuardrailReport], counts: Body) -> Finding:

@@ -4,7 +4,7 @@ The judgements are the operator's own: the same code parses, compiles and judges
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from rolevend.app.policy.folder import Catalogs, Folder
 from rolevend.app.policy.manifests import Document, Place
 from rolevend.errors import InvalidInput
 from rolevend.model import ObjectName
+from rolevend.policy.fitting import Problem
 from rolevend.policy.index import Index
 from rolevend.policy.unknown import unknown_attributes
 from rolevend.reconcile.judgement import Judgement
@@ -131,6 +132,7 @@ def _matched(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
         yield from _reports(written, shapes.index)
         for report in shapes.index.guardrail_reports:
             yield from (_diagnostic(guarding[report.guardrail], InvalidInput(each.field, each.message)) for each in report.problems)
+            yield from _unknown(guarding[report.guardrail], report.unknown)
         if known:
             yield from _attributes(written, shapes.index, known)
 
@@ -146,10 +148,14 @@ def _reports(written: dict[ObjectName, Document], index: Index) -> Iterator[Diag
         document = written[report.policy]
         for problem in report.problems:
             yield _diagnostic(document, InvalidInput(problem.field, problem.message))
-        for problem in report.unknown:
-            yield _diagnostic(document, InvalidInput(problem.field, problem.message.removeprefix(f"{problem.field}: ")), "warning")
+        yield from _unknown(document, report.unknown)
         for fallback in report.mask_fallbacks:
             yield _diagnostic(document, InvalidInput("spec.masks", fallback.message), "warning")
+
+
+def _unknown(document: Document, problems: Iterable[Problem]) -> Iterator[Diagnostic]:
+    for problem in problems:
+        yield _diagnostic(document, InvalidInput(problem.field, problem.message.removeprefix(f"{problem.field}: ")), "warning")
 
 
 def _notes(folder: Folder, catalogs: Catalogs) -> Iterator[str]:
