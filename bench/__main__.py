@@ -3,7 +3,17 @@
 import subprocess
 import sys
 
-PARTS = ("bench.driver", "bench.managed", "bench.operator", "bench.ending", "bench.scale", "bench.policy", "bench.soak", "bench.openbao")
+PARTS = (
+    "bench.driver",
+    "bench.managed",
+    "bench.operator",
+    "bench.ending",
+    "bench.scale",
+    "bench.policy",
+    "bench.picture",
+    "bench.soak",
+    "bench.openbao",
+)
 
 
 def main() -> None:

@@ -1,0 +1,66 @@
+"""How long a picture of very many people holds up the operator's event loop: when one of them changes, and when none does."""
+
+from dataclasses import replace
+
+from bench.lines import Line, ms, settled, table, timed
+from rolevend.reconcile.picture import Objects, Painter
+from rolevend.resources import AccessPolicy, UserAttributes, parse
+from tests.support.manifests import Body
+from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, raw
+
+_PEOPLE, _POLICIES, _KEYS, _VALUES = 10_000, 200, 20, 20
+_BUDGET = 0.5
+"""Seconds: a probe waits longer, and so does whoever asks for a role."""
+
+
+def main() -> None:
+    people = [_person(number) for number in range(_PEOPLE)]
+    table("Pictures", [settled(lambda: _changed(people), tries=5), settled(lambda: _same(people), tries=5)])
+
+
+def _changed(people: list[UserAttributes]) -> Line:
+    painter, objects = _painted(people)
+    moved = parse(UserAttributes, _raw_person(0, generation=2, shift=1))
+    seconds = timed(lambda: painter.paint(replace(objects, people=[moved, *people[1:]]), STATES, ""))
+    return _line("one person of {} changed", seconds)
+
+
+def _same(people: list[UserAttributes]) -> Line:
+    painter, objects = _painted(people)
+    return _line("something else than the {} people changed", timed(lambda: painter.paint(objects, STATES, "")))
+
+
+def _line(what: str, seconds: float) -> Line:
+    shown = f"{what.format(f'{_PEOPLE:,}')}, {_POLICIES} policies count them"
+    return Line(shown, ms(seconds), f"< {ms(_BUDGET)}", seconds < _BUDGET)
+
+
+def _painted(people: list[UserAttributes]) -> tuple[Painter, Objects]:
+    objects = replace(OBJECTS, people=people, policies=[_policy(number) for number in range(_POLICIES)])
+    painter = Painter(CLUSTER, KEY)
+    painter.paint(objects, STATES, "")
+    return painter, objects
+
+
+def _person(number: int) -> UserAttributes:
+    return parse(UserAttributes, _raw_person(number))
+
+
+def _raw_person(number: int, *, generation: int = 1, shift: int = 0) -> Body:
+    attributes = [{"key": f"key-{key}", "values": [f"value-{(number * 7 + key + shift) % _VALUES}"]} for key in range(_KEYS)]
+    user = {"issuer": "https://idp.example.org", "subject": f"person-{number}"}
+    spec = (("spec.user", user), ("spec.handle", f"P{number}"), ("spec.attributes", attributes))
+    return raw("UserAttributes", f"person-{number}", "", *spec, generation=generation)
+
+
+def _policy(number: int) -> AccessPolicy:
+    users = [
+        {"key": f"key-{(number + place) % _KEYS}", "operator": operator, "values": [f"value-{(number + place) % _VALUES}"]}
+        for place, operator in enumerate(("In", "NotIn", "NotIn"))
+    ]
+    changes = (("spec.users", {"matchAttributes": users}), ("spec.rowFilter", "country = 'DE'"), ("spec.masks", []))
+    return parse(AccessPolicy, raw("AccessPolicy", f"policy-{number}", "domain-claims", *changes))
+
+
+if __name__ == "__main__":
+    main()
