@@ -99,3 +99,12 @@ def test_a_case_that_does_not_hold_says_what_was_seen_instead(tmp_path: Path):
     assert "900-01-0002" not in seen
     assert others[1:3] == ["        claims.people is not there: no policy grants it", "FAILED  nobody"]
     assert last == "3 cases, 3 failed"
+
+
+def test_the_example_of_what_agents_are_granted_themselves_holds_in_each_combination():
+    done = cases(EXAMPLE.parent / "03-granted-to-agents")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {line.partition(":")[0] for line in done.stdout.splitlines()[:-1]} == {
+        f"passed  {each}" for each in ("Union", "UserCeiling", "Intersection")
+    }
