@@ -73,7 +73,8 @@ class Profiles:
     shared: Profile
     """Rows of the user's regions, of two tables, and every mask."""
     mixed: Profile
-    """Two grants: one shows person 0 with the e-mail address, the other one person 2 with the number."""
+    """Two grants: one shows person 0 with the e-mail address, the other one person 2 with the number. The code takes both sides, and one
+    of them shows it of person 2 alone."""
     other: Profile
     """Everything of everybody."""
     brief: Profile
@@ -159,7 +160,11 @@ def profiles(ground: Ground) -> Profiles:
     tables = ground.platform.catalog(frozenset({ground.schema})).tables
     people, guarded, timed, dated = (tables[TableId(ground.schema, name)] for name in (PEOPLE, GUARDED, TIMED, DATED))
     first, second = _equal(people, "id", "0"), _equal(people, "id", "2")
-    mixed = {"email": (Cell((first,), Clear()),), "ssn": (Cell((second,), Clear()), Cell((), Constant(WITHHELD)))}
+    mixed = {
+        "email": (Cell((first,), Clear()),),
+        "ssn": (Cell((second,), Clear()), Cell((), Constant(WITHHELD))),
+        "code": (Cell((first, second), Clear(), (second,)),),
+    }
     own = {name: (Cell((), mask),) for name, mask in MASKS.items()}
 
     name = ground.randomness(12).hex()  # not the token: names are shown to everybody

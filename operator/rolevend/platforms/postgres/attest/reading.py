@@ -14,7 +14,7 @@ from rolevend.errors import PlatformUnavailable
 from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT
 from rolevend.platforms.postgres.attest.canaries import Canaries
 from rolevend.platforms.postgres.attest.check import Check
-from rolevend.platforms.postgres.attest.ground import GUARDED, WITHHELD
+from rolevend.platforms.postgres.attest.ground import CODES, GUARDED, WITHHELD
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
 _MOST_DATABASES = 16
@@ -87,8 +87,8 @@ def _ambiguous_dates(canaries: Canaries) -> str:
 
 def _cells(canaries: Canaries) -> str:
     session = canaries.log_in(canaries.vend(canaries.lease(canaries.profiles.mixed, "DAN")))
-    found = session.rows(sql.SQL("SELECT id, email, ssn FROM people ORDER BY id"))
-    wanted = [(0, f"p0@{canaries.token}.example", WITHHELD), (2, None, f"ssn-{canaries.token}-2")]
+    found = session.rows(sql.SQL("SELECT id, email, ssn, code FROM people ORDER BY id"))
+    wanted = [(0, f"p0@{canaries.token}.example", WITHHELD, None), (2, None, f"ssn-{canaries.token}-2", CODES[2])]
     return "" if found == wanted else "a cell is shown that no grant of its row shows, or one is missing"
 
 
