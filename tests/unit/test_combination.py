@@ -296,6 +296,48 @@ class TestAnIntersection:
             == crossed(policy(row_filter=EU), own()).rows
         )
 
+    def test_says_no_filter_of_the_agent_that_a_guardrail_implies(self):
+        restricted = guardrail(row_restriction=EU)
+        own_two = own("own-eu", row_filter=EU, masks=(masked(Hash(), "text"),)), own("own-open", row_filter=OPEN)
+
+        shape = shape_of([policy(), *own_two], user(), TRUSTED, INTERSECTION, [restricted])
+
+        assert shape
+        assert (texts(shape.rows), [texts(each) for each in shape.restrictions]) == ([""], [["\"text\" = 'DE'"]])
+        assert cells(shape, "text") == [(['"boolean" = true'], [], Clear()), ([], [], Hash())]
+
+    def test_asks_nothing_that_holds_in_every_row_since_the_other_side_has_no_other_filter(self):
+        shape = crossed(policy(row_filter=EU), own("own-all", masks=(masked(Hash(), "text"),)), own("own-eu", row_filter=EU))
+
+        assert cells(shape, "text") == [([], [], Clear())]
+        assert (texts(shape.rows), shape.restrictions) == (["\"text\" = 'DE'"], ())
+
+    def test_has_one_cell_for_neighbours_that_a_floor_makes_equal(self):
+        floored = guardrail(mask_floors=(masked(Hash(), "text"),))
+        users_own = policy("eu", row_filter=EU), policy("rest", masks=(masked(Constant("x"), "text"),))
+        small = own("small", row_filter=SMALL), own("open", row_filter=OPEN, masks=(masked(Partial(2), "text"),))
+        rest = own("rest", masks=(masked(Constant("y"), "text"),))
+
+        shape = shape_of([*users_own, *small, rest], user(), TRUSTED, INTERSECTION, [floored])
+
+        assert shape
+        assert cells(shape, "text") == [
+            (["\"text\" = 'DE'"], ['"boolean" = true', '"integer" < 10'], Hash()),
+            (["\"text\" = 'DE'"], [], Constant("y")),
+            ([], [], Constant("x")),
+        ]
+
+    def test_leaves_out_a_cell_that_the_next_one_implies(self):
+        hashed = masked(Hash(), "text")
+        shape = crossed(
+            policy("eu", row_filter=EU, masks=(masked(Partial(2), "text"),)),
+            policy("rest", masks=(hashed,)),
+            own("small", row_filter=SMALL, masks=(hashed,)),
+            own("rest", masks=(masked(Nullify(), "text"),)),
+        )
+
+        assert cells(shape, "text") == [(['"integer" < 10'], [], Hash())]
+
     def test_shows_the_stricter_of_what_each_side_shows_in_this_row(self):
         shape = crossed(
             policy("eu", row_filter=EU),

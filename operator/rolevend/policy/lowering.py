@@ -100,6 +100,14 @@ class _Layer(NamedTuple):
     texts: Texts
     also: Texts = frozenset()
 
+    @property
+    def clauses(self) -> tuple[Texts, ...]:
+        """Each has to hold."""
+        return tuple(each for each in (self.texts, self.also) if each)
+
+    def implies(self, other: "_Layer") -> bool:
+        return all(any(mine <= each for mine in self.clauses) for each in other.clauses)
+
 
 @dataclass(frozen=True, slots=True)
 class _Side:
@@ -193,12 +201,14 @@ def _not_null(layers: Sequence[_Layer]) -> Sequence[_Layer]:
 
 
 def _joined(before: _Layer, after: _Layer) -> _Layer | None:
-    """One layer that applies where one of these two neighbours does; None where there is none."""
-    if not after.texts:
+    """One layer that applies where one of these two neighbours does; None where that takes two."""
+    if before.implies(after):
         return after
+    if after.implies(before):
+        return before
     if before.also == after.also:
         return before._replace(texts=before.texts | after.texts)
-    return before._replace(also=before.also | after.also) if before.texts == after.texts and before.also and after.also else None
+    return before._replace(also=before.also | after.also) if before.texts == after.texts else None
 
 
 def _above(floor: Mask | None, mask: Mask) -> Mask:
