@@ -196,6 +196,11 @@ class Fleet:
         lines = [line for line in self.site.operator.probe("/metrics")[1].splitlines() if line.startswith(prefix)]
         return {float(line.removeprefix(prefix).split('"')[0]): float(line.rpartition(" ")[2]) for line in lines}
 
+    def live(self) -> int:
+        """How many roles the operator knows to be Ready."""
+        lines = self.site.operator.probe("/metrics")[1].splitlines()
+        return sum(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith("rolevend_live_roles{"))
+
     def resident(self) -> float:
         """Megabytes of memory that the operator has."""
         status = Path(f"/proc/{self.site.operator.process.pid}/status").read_text()

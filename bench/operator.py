@@ -4,6 +4,7 @@ A real API server, a real PostgreSQL, and the operator as a process with the cha
 a loop that does nothing but write a status when an object appears.
 """
 
+import itertools
 import sys
 import tempfile
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cluster import VENDED_ROLES, Body, Caller, Fleet, Watch
-from bench.lines import Line, ms, percentile, reported, table
+from bench.lines import Line, ms, percentile, reported, settled, table
 from rolevend.demo.parts.controlplane import ControlPlane
 from tests.support.governed import OWNER
 from tests.support.site import WAREHOUSE, Site
@@ -75,20 +76,27 @@ def alone(fleet: Fleet, count: int, floor: list[float]) -> Iterator[Line]:
 def cold(fleet: Fleet, count: int) -> Iterator[Line]:
     """Each time the same hundred tables under a filter that no profile has yet; row security is on after the first."""
     hundred_tables(fleet.site)
-    seconds = []
-    for number in range(count + 1):
-        each = Tenant(fleet.site)
-        each.agent()
-        each.person()
-        policy = each.policy("", "wide_*", rowFilter=f"country IN (user_attr('countries')) AND amount > {number}", masks=[])
-        fleet.site.told(policy, "Ready", "True")
-        seconds += fleet.one_by_one([f"cold-{number}"], tenant=each)
-        fleet.release([f"cold-{number}"])
-        fleet.site.remove(policy)
-    first, *later = seconds
-    measured = f"p50 {ms(percentile(later, 50))}, worst of {len(later)} {ms(max(later))}"
-    yield Line("create to Ready, a new profile of 100 tables", measured, "p99 <= 250 ms", max(later) <= 0.25)
-    yield reported("the first one, which switches row security on, too", ms(first))
+    numbers = itertools.count()
+    yield reported("create to Ready, a profile of 100 tables, with row security to be switched on", ms(one_cold(fleet, next(numbers))))
+
+    def later() -> Line:
+        seconds = [one_cold(fleet, next(numbers)) for _ in range(count)]
+        measured = f"p50 {ms(percentile(seconds, 50))}, worst of {count} {ms(max(seconds))}"
+        return Line("create to Ready, a new profile of 100 tables", measured, "p99 <= 250 ms", max(seconds) <= 0.25)
+
+    yield settled(later)
+
+
+def one_cold(fleet: Fleet, number: int) -> float:
+    each = Tenant(fleet.site)
+    each.agent()
+    each.person()
+    policy = each.policy("", "wide_*", rowFilter=f"country IN (user_attr('countries')) AND amount > {number}", masks=[])
+    fleet.site.told(policy, "Ready", "True")
+    (seconds,) = fleet.one_by_one([f"cold-{number}"], tenant=each)
+    fleet.release([f"cold-{number}"])
+    fleet.site.remove(policy)
+    return seconds
 
 
 def hundred_tables(site: Site) -> None:

@@ -52,6 +52,7 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
     (ready,) = fleet.watch.ready(["after-restart"])
     eventually(lambda: site.operator.probe("/healthz")[0] == 200)
     yield Line(f"process start to first vend with {count}", f"{ready - started:.1f} s", "<= 10 s", ready - started <= 10)
+    eventually(lambda: fleet.live() == size.live + 1, within=60)  # all are known again
     yield memory(f"operator's memory after a restart with {count}", fleet, size)
     fleet.end()
 

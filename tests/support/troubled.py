@@ -36,13 +36,13 @@ class Troubled:
         file.write_bytes(pair.certificate + pair.key)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(file)
-        self._loop = asyncio.new_event_loop()
         self._streams: set[asyncio.Task[Any]] = set()
         self._up = threading.Event()
         self._down = asyncio.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), name="troubled", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="troubled", daemon=True)
 
     port: int
+    _loop: asyncio.AbstractEventLoop
 
     def __enter__(self) -> "Troubled":
         self._thread.start()
@@ -52,7 +52,6 @@ class Troubled:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._down.set)
         self._thread.join(10)
-        self._loop.close()
 
     def begin(self, status: int = 0, *, compacted: bool = False) -> None:
         """Also for what is watched now: it is cut off."""
@@ -76,6 +75,7 @@ class Troubled:
         return kubeconfig
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         upstream = ssl.create_default_context(cadata=self._server.authority.decode())
         async with ClientSession(connector=TCPConnector(ssl=upstream, limit=0), auto_decompress=False) as self._client:
             application = web.Application(client_max_size=8 * 1024**2)

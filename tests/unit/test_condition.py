@@ -1,5 +1,7 @@
 """Conditions in CEL: what is admitted, what is refused with a way out, and that nothing but `true` grants."""
 
+import subprocess
+import sys
 import time
 from contextlib import suppress
 
@@ -198,3 +200,9 @@ def test_the_longest_loop_over_the_longest_lists_ends_soon():
 def test_any_text_is_refused_or_answered(text: str):
     with suppress(InvalidInput):
         unmet(text)
+
+
+def test_the_command_line_of_the_library_stays_out():
+    code = "import sys, rolevend.policy.condition as c; print(sorted({'typer', 'rich', 'prompt_toolkit'} & sys.modules.keys()))"
+
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"

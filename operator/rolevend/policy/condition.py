@@ -2,20 +2,24 @@
 
 CEL has no limit of cost, and an expression runs while nothing else does. So the words are few, the length is bounded, and there is
 one loop at most, in which no more than one list is named. Each attribute is read by its name, so that it can be said which ones were.
-The one place that imports `cel`.
+The one place that uses `cel`.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final, NoReturn
-
-import cel
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from rolevend.model import Attributes
 from rolevend.policy.asking import Asking
+from rolevend.policy.cel_extension import cel_extension
 from rolevend.policy.vocabulary import Source
+
+if TYPE_CHECKING:
+    import cel
+else:
+    cel = cel_extension()
 
 MAXIMUM_LENGTH: Final = 1024
 MAXIMUM_DEPTH: Final = 32
