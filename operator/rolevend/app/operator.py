@@ -62,7 +62,7 @@ async def run(settings: Settings) -> None:
         settings.probe_host, settings.probe_port, metrics.registry, health.unhealthy, health.unready, health.standing, health.measure
     )
     cluster = await Cluster.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
-    voting = await Cluster.connect(settings.kubeconfig, connections=1, request_seconds=settings.leadership_seconds * ATTEMPT)
+    voting = await Cluster.connect(settings.kubeconfig, calls=1, request_seconds=settings.leadership_seconds * ATTEMPT)
     election = Election(
         voting,
         settings.namespace,

@@ -1,5 +1,6 @@
 """A few verbs on the Kubernetes API, as dictionaries in and out, with the library's transport, authentication and TLS."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -65,15 +66,17 @@ class NotYetCollected(Unavailable):
 class Cluster:
     """One API server, with the credentials of a kubeconfig or of the pod's ServiceAccount."""
 
-    def __init__(self, api: kubernetes_client.ApiClient, request_seconds: float) -> None:
+    def __init__(self, api: kubernetes_client.ApiClient, calls: int, request_seconds: float) -> None:
         self._api = api
+        self._turns = asyncio.Semaphore(calls)
         self._request_seconds = request_seconds
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None, *, connections: int = 32, request_seconds: float = 15.0) -> "Cluster":
+    async def connect(cls, kubeconfig: str | None, *, calls: int = 32, request_seconds: float = 15.0) -> "Cluster":
         """Reads the credentials; talks to nobody yet. `kubeconfig` None means the pod's ServiceAccount.
 
-        A call that takes longer than `request_seconds` is `ClusterUnavailable`, for its connection may hang: the next call gets another.
+        Of `calls` at once; the next ones wait. One that takes longer than `request_seconds` once it has begun is `ClusterUnavailable`, for
+        its connection may hang: the next call gets another.
         """
         if kubeconfig is not None and not Path(kubeconfig).is_file():
             raise Rejected(
@@ -90,8 +93,8 @@ class Cluster:
             raise Rejected(
                 f"no credentials for the Kubernetes API in {where}: {error}; name a file with --kubeconfig or KUBECONFIG"
             ) from error
-        configuration.connection_pool_maxsize = connections
-        return cls(kubernetes_client.ApiClient(configuration), request_seconds)
+        configuration.connection_pool_maxsize = 0  # waiting for a connection would count as waiting for the answer
+        return cls(kubernetes_client.ApiClient(configuration), calls, request_seconds)
 
     async def close(self) -> None:
         await self._api.close()
@@ -155,16 +158,17 @@ class Cluster:
         except TimeoutError as error:
             raise Gone(f"watching {resource.plural}: nothing was heard for {_SILENCE_SECONDS:.0f} s") from error
         except _TRANSPORT_ERRORS as error:
-            raise ClusterUnavailable(f"watching {resource.plural}: {error or type(error).__name__}") from error
+            raise ClusterUnavailable(f"watching {resource.plural}: {_said(error)}") from error
         finally:
             response.close()
 
     async def _json(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None, content_type: str = "") -> Body:
-        response = await self._send(method, path, query, body, content_type)
-        try:
-            answer: Body = json.loads(await response.read())
-        except _TRANSPORT_ERRORS as error:
-            raise ClusterUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
+        async with self._turns:
+            response = await self._send(method, path, query, body, content_type)
+            try:
+                answer: Body = json.loads(await response.read())
+            except _TRANSPORT_ERRORS as error:
+                raise ClusterUnavailable(f"{method} {path}: {_said(error)}") from error
         return answer
 
     async def _send(
@@ -187,8 +191,12 @@ class Cluster:
             if response.status >= 400:
                 raise _error(response.status, f"{method} {path}", _message(await response.read()))
         except _TRANSPORT_ERRORS as error:
-            raise ClusterUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
+            raise ClusterUnavailable(f"{method} {path}: {_said(error)}") from error
         return response
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _message(body: bytes) -> str:
