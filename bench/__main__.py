@@ -9,6 +9,7 @@ PARTS = (
     "bench.operator",
     "bench.ending",
     "bench.scale",
+    "bench.index",
     "bench.policy",
     "bench.picture",
     "bench.soak",

@@ -2,7 +2,7 @@
 
 import enum
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -10,7 +10,7 @@ from hashlib import sha256
 from rolevend.model import Tag
 
 
-class Family(enum.Enum):
+class Family(enum.StrEnum):
     """What policy needs to know of a column's type, the same for every platform."""
 
     TEXT = "text"
@@ -70,6 +70,7 @@ class TagAssignment:
 @dataclass(frozen=True, slots=True)
 class Catalog:
     tables: Mapping[TableId, Table] = field(default_factory=dict)
+    """In the order of their ids."""
 
     @classmethod
     def of(cls, tables: Iterable[Table]) -> "Catalog":
@@ -77,12 +78,20 @@ class Catalog:
 
     def tagged(self, assignments: Iterable[TagAssignment]) -> "Catalog":
         """The same catalog with these tags united with those it has; nothing takes a tag away."""
-        by_schema: dict[str, list[TagAssignment]] = {}
-        for assignment in assignments:
-            by_schema.setdefault(assignment.schema, []).append(assignment)
+        by_schema = _by_schema(assignments)
         return Catalog(
             {name: _tagged(table, by_schema[name.schema]) if name.schema in by_schema else table for name, table in self.tables.items()}
         )
+
+    def retagged(self, before: "Catalog", old: Iterable[TagAssignment], new: Iterable[TagAssignment]) -> "Catalog":
+        """`self.tagged(new)`, where `before` is `self.tagged(old)`. Tables of which both say the same are the same objects."""
+        assignments = frozenset(new)
+        by_schema, others = _by_schema(assignments), _by_schema(assignments.symmetric_difference(old))
+        tables = dict(before.tables)
+        for name, table in self.tables.items():
+            if name.schema in others and any(matches(each.table, name.name) for each in others[name.schema]):
+                tables[name] = _tagged(table, by_schema.get(name.schema, ()))
+        return Catalog(tables)
 
     def selected(self, assignments: Iterable[TagAssignment]) -> tuple[int, int]:
         """How many tables, and how many columns, these assignments give tags to."""
@@ -116,6 +125,20 @@ def matches(pattern: str, name: str) -> bool:
     if "*" not in pattern:
         return name == pattern
     return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
+
+
+def _by_schema(assignments: Iterable[TagAssignment]) -> dict[str, list[TagAssignment]]:
+    by_schema: dict[str, list[TagAssignment]] = {}
+    for assignment in assignments:
+        by_schema.setdefault(assignment.schema, []).append(assignment)
+    return by_schema
+
+
+def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Whether a name matches one of `patterns`, for many names."""
+    given = frozenset(patterns)
+    patterned = sorted(each for each in given if "*" in each)
+    return lambda name: name in given or any(matches(each, name) for each in patterned)
 
 
 def _tagged(table: Table, assignments: Iterable[TagAssignment]) -> Table:

@@ -129,7 +129,6 @@ def test_a_tag_is_the_column_that_carries_it():
 def test_tables_with_other_columns_under_one_tag_are_each_read_by_their_own():
     first, second = (Table(TableId("claims", name), (Column(name, Family.TEXT, "text", frozenset({Tag("k", "v")})),)) for name in "ab")
 
-    index = compile_policies(Catalog.of([first, second]), [policy(row_filter=parse("col('k') = 'x'"))])
+    (compiled,) = compile_policies(Catalog.of([first, second]), [policy(row_filter=parse("col('k') = 'x'"))]).policies
 
-    ((_, a), (_, b)) = index.policies[0].grant_sets[0].grants
-    assert [render(each.condition.predicate) for each in (a, b)] == ["\"a\" = 'x'", "\"b\" = 'x'"]
+    assert [render(compiled.grant(each).condition.predicate) for each in (first, second)] == ["\"a\" = 'x'", "\"b\" = 'x'"]

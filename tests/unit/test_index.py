@@ -4,6 +4,7 @@ import pytest
 
 from rolevend.catalog import Family, TableId
 from rolevend.model import ObjectName, Tag
+from rolevend.policy.bitmap import places
 from rolevend.policy.index import PolicyReport, compile_policies
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
 from rolevend.policy.predicate import parse
@@ -25,7 +26,9 @@ STAFF = table("hr.staff", column("id", Family.INTEGER), tags=(Tag("domain", "cla
 
 def granted(one: Policy, *tables) -> dict[str, dict[str, Mask]]:
     index = compile_policies(catalog(*(tables or (PEOPLE, PAYMENTS, STAFF))), [one])
-    return {str(index.tables[place].id): dict(grant.masks) for each in index.policies[0].grant_sets for place, grant in each.grants}
+    (compiled,) = index.policies
+    tables = [index.tables[place] for each in compiled.grant_sets for place in places(each.tables)]
+    return {str(each.id): dict(compiled.grant(each).masks) for each in tables}
 
 
 def report(one: Policy, *tables) -> PolicyReport:

@@ -7,6 +7,7 @@ import pytest
 
 from rolevend.catalog import TableId
 from rolevend.model import PlatformName
+from rolevend.policy.bitmap import places
 from rolevend.reconcile.picture import Objects, Picture
 from rolevend.resources import AccessPolicy, DataPlatform, TagBinding
 from rolevend.vending.verdict import Denied, Granted, ended_by
@@ -46,7 +47,7 @@ def objects(where: DataPlatform = CONTESTED, *policies: AccessPolicy, bindings: 
 
 def granted(picture: Picture) -> set[TableId]:
     index = picture.directory.shapes[WAREHOUSE].index
-    return {index.tables[place].id for each in index.policies for grants in each.grant_sets for place, _ in grants.grants}
+    return {index.tables[place].id for each in index.policies for grants in each.grant_sets for place in places(grants.tables)}
 
 
 def test_nothing_of_a_schema_with_two_owners_is_granted_and_the_others_go_on():

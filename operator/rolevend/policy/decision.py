@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from rolevend.catalog import Table, TableId
 from rolevend.model import Attributes
 from rolevend.policy.asking import Asking
+from rolevend.policy.bitmap import places, union
 from rolevend.policy.combination import Combination, Side
 from rolevend.policy.condition import Answers
 from rolevend.policy.guarding import CompiledGuardrail, Restraint, concerns
 from rolevend.policy.index import CompiledPolicy, Grant, Index, Tie
 from rolevend.policy.refusal import Denial, Withheld, agent_not_granted, all_denied, bar, lack, met, nothing_granted, nothing_in_common
 from rolevend.policy.requirement import Facts, facts_of, meets
+
+_On = tuple[int, int]
+"""The places, in the index, of a policy and of one of its grant sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,7 @@ class TableEntitlement:
 class Switches:
     """Which grants of an index are on for a user."""
 
-    on: tuple[tuple[int, int], ...]
-    """The places, in the index, of the policies and of their grant sets."""
+    on: tuple[_On, ...]
     restrained: tuple[tuple[int, int, bool], ...] = ()
     """The places of the guardrails that concern the user and of their restraint sets; True: it denies its tables, since the user lacks
     an attribute."""
@@ -89,9 +92,9 @@ def switch(user: Attributes, index: Index, asking: Asking | None = None) -> Swit
 
 def _switched_on(
     policies: Iterable[tuple[int, CompiledPolicy]], user: Facts, agent: Facts, answers: Answers
-) -> tuple[list[tuple[int, int]], list[Withheld]]:
+) -> tuple[list[_On], list[Withheld]]:
     """The places of their grant sets that are on, and what is off for want of something."""
-    on: list[tuple[int, int]] = []
+    on: list[_On] = []
     withheld: list[Withheld] = []
     for place, policy in policies:
         barred = bar(policy, agent, answers)
@@ -111,7 +114,10 @@ def _switched_on(
 def covers(policy: CompiledPolicy, whom: Facts) -> bool:
     """Whether a policy is for this user, or where it grants to agents for this agent, whether it grants anything or not: conditions, and
     through which agent, are not looked at."""
-    return bool(policy.required or policy.conditions) and all(meets(requirement, whom) for requirement in policy.required)
+    for requirement in policy.required:
+        if not meets(requirement, whom):
+            return False
+    return bool(policy.required or policy.conditions)
 
 
 def covering(user: Facts, index: Index) -> list[tuple[int, CompiledPolicy]]:
@@ -133,19 +139,30 @@ def concerning(user: Facts, index: Index) -> list[tuple[int, CompiledGuardrail]]
     return [(place, guardrail) for place, guardrail in enumerate(index.guardrails) if concerns(guardrail, user)]
 
 
+def tables_granted(switches: Switches, index: Index) -> int:
+    """The tables that the grants show which are on, as a bitmap of places in the index. Where two sides cross, what one of them lacks is
+    not there. `index` is the one that was switched."""
+    of_user, of_agent = _sides(switches, index)
+    return _tables(of_user, index) if of_agent is None else _tables(of_user, index) & _tables(of_agent, index)
+
+
 def entitlement(switches: Switches, index: Index) -> Entitlement | Denial:
-    """The second half: the tables of the grants that are on, less what guardrails take away. `index` is the one that was switched."""
-    restraints = _restraints(index, switches.restrained)
+    """The second half, table by table: what is granted of each, and what guardrails take away. `index` is the one that was switched."""
+    granted = tables_granted(switches, index)
+    of_user, of_agent = _sides(switches, index)
+    user, agent = _grants(of_user, index, granted), None if of_agent is None else _grants(of_agent, index, granted)
+    restraints = _restraints(switches, index, granted)
     tables = []
     denied = []
-    for place, user, agent in _granted(switches, index):
+    for place in places(granted):
         table, restraining = index.tables[place], tuple(restraints.get(place, ()))
-        columns = _columns(user) if agent is None else _columns(user) & _columns(agent)
+        grants, others = user[place], None if agent is None else agent[place]
+        columns = _columns(grants) if others is None else _columns(grants) & _columns(others)
         by = _denying(columns, restraining) if columns else ()
         if by:
             denied.append((table.id, by))
         elif columns:
-            tables.append(TableEntitlement(table, tuple(user), restraining, None if agent is None else tuple(agent)))
+            tables.append(TableEntitlement(table, tuple(grants), restraining, None if others is None else tuple(others)))
     if not tables:
         return all_denied(name for _, names in denied for name in names) if denied else nothing_in_common()
     return Entitlement(tuple(tables), switches.withheld, tuple(denied))
@@ -162,35 +179,38 @@ def _restrained(user: Facts, index: Index) -> Iterator[tuple[int, int, bool]]:
             yield place, number, not all(met(demand, user) for demand in restraint_set.demands)
 
 
-def _granted(switches: Switches, index: Index) -> Iterator[tuple[int, list[Grant], list[Grant] | None]]:
-    """By table: its place, the grants, and where two sides cross those of the agent itself. What one side lacks is not there."""
+def _sides(switches: Switches, index: Index) -> tuple[list[_On], list[_On] | None]:
+    """What is on; where two sides cross that of the user, and that of the agent itself."""
     if not switches.crossed:
-        yield from ((place, grants, None) for place, grants in sorted(_grants(index, switches.on).items()))
-        return
-    user, agent = (
-        _grants(index, [each for each in switches.on if index.policies[each[0]].grants_to is side]) for side in (Side.USERS, Side.AGENTS)
-    )
-    yield from ((place, user[place], agent[place]) for place in sorted(user.keys() & agent.keys()))
+        return list(switches.on), None
+    of_user, of_agent = ([each for each in switches.on if index.policies[each[0]].grants_to is side] for side in (Side.USERS, Side.AGENTS))
+    return of_user, of_agent
+
+
+def _tables(on: Iterable[_On], index: Index) -> int:
+    return union(index.policies[place].grant_sets[number].tables for place, number in on)
 
 
 def _columns(grants: Iterable[Grant]) -> set[str]:
     return {name for grant in grants for name, _ in grant.masks}
 
 
-def _grants(index: Index, switched_on: Iterable[tuple[int, int]]) -> dict[int, list[Grant]]:
+def _grants(on: Iterable[_On], index: Index, among: int) -> dict[int, list[Grant]]:
     grants: dict[int, list[Grant]] = {}
-    for policy, number in switched_on:
-        for table, grant in index.policies[policy].grant_sets[number].grants:
-            grants.setdefault(table, []).append(grant)
+    for policy_place, number in on:
+        policy = index.policies[policy_place]
+        for place in places(policy.grant_sets[number].tables & among):
+            grants.setdefault(place, []).append(policy.grant(index.tables[place]))
     return grants
 
 
-def _restraints(index: Index, restrained: Iterable[tuple[int, int, bool]]) -> dict[int, list[Restraint]]:
+def _restraints(switches: Switches, index: Index, among: int) -> dict[int, list[Restraint]]:
     restraints: dict[int, list[Restraint]] = {}
-    for place, number, closes in restrained:
-        guardrail = index.guardrails[place]
-        for table, restraint in guardrail.restraint_sets[number].restraints:
-            restraints.setdefault(table, []).append(Restraint(guardrail.name, denies_table=True) if closes else restraint)
+    for guardrail_place, number, closes in switches.restrained:
+        guardrail = index.guardrails[guardrail_place]
+        for place in places(guardrail.restraint_sets[number].tables & among):
+            restraint = Restraint(guardrail.name, denies_table=True) if closes else guardrail.restraint(index.tables[place])
+            restraints.setdefault(place, []).append(restraint)
     return restraints
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.policy.binding import bind, candidates
-from rolevend.policy.expression import AttributeMembership, Condition, Predicate, atoms, attributes
+from rolevend.policy.expression import AttributeMembership, ColumnReference, Condition, Predicate, atoms, attributes
 from rolevend.policy.mask import Mask
 from rolevend.policy.selection import SelectedColumn
 
@@ -41,7 +41,7 @@ class MaskFallback:
 def conditions(row_filter: Predicate | None, otherwise: str, field: str = "spec.rowFilter") -> Callable[[Table], Condition | Problem]:
     """`row_filter`, bound; `otherwise` says what becomes of a table for which it cannot be. Tables whose filtered columns have the same
     types share one value: so does all that is made of it."""
-    references = [] if row_filter is None else list(dict.fromkeys(atom.column for atom in atoms(row_filter)))
+    references = references_of(row_filter)
     bound: dict[tuple[tuple[str, Family, str] | None, ...], Condition] = {}
 
     def condition(table: Table) -> Condition | Problem:
@@ -58,6 +58,11 @@ def conditions(row_filter: Predicate | None, otherwise: str, field: str = "spec.
         return bound[types]
 
     return condition
+
+
+def references_of(row_filter: Predicate | None) -> tuple[ColumnReference, ...]:
+    """The columns that a filter reads, each once."""
+    return () if row_filter is None else tuple(dict.fromkeys(atom.column for atom in atoms(row_filter)))
 
 
 def demands_of(condition: Condition) -> tuple[Demand, ...]:

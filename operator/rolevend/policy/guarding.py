@@ -5,16 +5,19 @@ concerns, and is told in its report.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from rolevend.catalog import Table
+from rolevend.policy.bitmap import first, places, union
 from rolevend.policy.expression import Condition
-from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, fallbacks_of, in_order
+from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
 from rolevend.policy.mask import Clear, Mask, strictness
+from rolevend.policy.outcome import Outcome, fallbacks, uncarried
+from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import Facts, may_meet
-from rolevend.policy.selection import column_choice, column_test, table_test
+from rolevend.policy.selection import column_choice, column_test
 from rolevend.policy.statement import ColumnSelector, Guardrail, Requirement
-from rolevend.policy.unknown import Vocabulary, unknown_tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +35,31 @@ class Restraint:
 
 @dataclass(frozen=True, slots=True)
 class RestraintSet:
-    """One guardrail's restraints whose conditions ask the same of a user. Of a user who lacks it each of them denies its table.
-    Tables are places in `Index.tables`, ascending."""
+    """One guardrail's restraints that do the same to a table, and whose conditions ask the same of a user. Of a user who lacks it each
+    of them denies its table."""
 
     demands: tuple[Demand, ...]
-    restraints: tuple[tuple[int, Restraint], ...]
+    tables: int
+    """A bitmap of places in `Index.tables`."""
+    denies_table: bool = False
+    denies_columns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledGuardrail:
-    name: str
-    users: tuple[Requirement, ...]
+    statement: Guardrail
     restraint_sets: tuple[RestraintSet, ...]
+    """They have no table in common."""
+    restraint: Callable[[Table], Restraint] = field(compare=False, repr=False)
+    """Of a table of one of `restraint_sets`."""
+
+    @property
+    def name(self) -> str:
+        return self.statement.name
+
+    @property
+    def users(self) -> tuple[Requirement, ...]:
+        return self.statement.users
 
     @property
     def reads(self) -> frozenset[str]:
@@ -67,23 +83,76 @@ class GuardrailReport:
     """Tags that it names and that nothing carries: what rests on one with `In` or `Exists` takes nothing away."""
 
 
-def compile_guardrail(tables: tuple[Table, ...], guardrail: Guardrail, vocabulary: Vocabulary) -> tuple[CompiledGuardrail, GuardrailReport]:
-    restrain = _restraining(guardrail)
-    problems: list[Problem] = []
-    fallbacks: list[MaskFallback] = []
-    by_demands: dict[tuple[Demand, ...], list[tuple[int, Restraint]]] = {}
-    count = columns = 0
-    for place, table in enumerate(tables):
-        restraint = restrain(table, problems, fallbacks)
-        if restraint is not None:
-            count += 1
-            columns += len(table.columns if restraint.denies_table else restraint.denied_columns.union(dict(restraint.floors)))
-            demands = () if restraint.condition is None else demands_of(restraint.condition)
-            by_demands.setdefault(demands, []).append((place, restraint))
-    sets = tuple(RestraintSet(demands, tuple(by_demands[demands])) for demands in sorted(by_demands, key=in_order))
-    unknown = tuple(Problem(None, field, message) for field, message in unknown_tags(guardrail, vocabulary))
-    report = GuardrailReport(guardrail.name, count, columns, tuple(problems), tuple(fallbacks), unknown)
-    return CompiledGuardrail(guardrail.name, guardrail.users, sets), report
+Does = tuple[tuple[Demand, ...], bool, bool]
+"""What a restraint asks of a user, and whether it denies the table, or columns of it."""
+_DENIES: Final[Does] = ((), True, False)
+
+
+class Restraining:
+    """A guardrail, prepared for many tables."""
+
+    def __init__(self, guardrail: Guardrail) -> None:
+        self.guardrail = guardrail
+        self._denied = guardrail.denied_columns or ColumnSelector()
+        self._floors = [rule for rule in guardrail.mask_floors if rule.mask != Clear()]
+        self._is_denied = column_test(self._denied, unknown=True)
+        self._floor_of = column_choice(ColumnSelector(names=("*",)), self._floors)
+        self._restriction_of = conditions(guardrail.row_restriction, "is denied to whom this concerns", "spec.rowRestriction")
+
+    def restraint(self, table: Table) -> Restraint:
+        guardrail = self.guardrail
+        condition = None if guardrail.denies_tables or guardrail.row_restriction is None else self._restriction_of(table)
+        if guardrail.denies_tables or isinstance(condition, Problem):
+            return Restraint(guardrail.name, denies_table=True)
+        chosen = ((column.name, choice.mask) for column in table.columns if (choice := self._floor_of(column)) is not None)
+        denied = frozenset(column.name for column in table.columns if self._is_denied(column))
+        return Restraint(
+            guardrail.name, denied_columns=denied, condition=condition, floors=tuple(each for each in chosen if each[1] != Clear())
+        )
+
+    def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> Outcome[Does]:
+        guardrail = self.guardrail
+        # What cannot be governed is granted to nobody.
+        selected = postings.selected(guardrail.tables, None, unknown=True) & ~postings.obstructed
+        if not selected:
+            return Outcome()
+        if guardrail.denies_tables:
+            return Outcome({_DENIES: selected}, postings.count(postings.every_kind, selected))
+        denied = postings.kinds(self._denied, unknown=True)
+        rules = [(rule, postings.kinds(rule.columns, unknown=True)) for rule in self._floors]
+        kinds = denied | union(found for _, found in rules)
+        hiding, touched = postings.having(denied), postings.having(kinds)
+        problems: dict[int, Problem] = {}
+        sets: dict[Does, int] = {}
+
+        def put(does: Does, tables: int) -> None:
+            if tables:
+                sets[does] = sets.get(does, 0) | tables
+
+        if guardrail.row_restriction is None:
+            put(((), False, True), selected & hiding)
+            put(((), False, False), selected & touched & ~hiding)
+        for part in postings.alike(references_of(guardrail.row_restriction), selected if guardrail.row_restriction else 0):
+            condition = self._restriction_of(table_at(first(part)))
+            if isinstance(condition, Problem):
+                put(_DENIES, part)
+                problems |= {place: found for place in places(part) if isinstance(found := self._restriction_of(table_at(place)), Problem)}
+            else:
+                put((demands_of(condition), False, True), part & hiding)
+                put((demands_of(condition), False, False), part & ~hiding)
+        narrowed = union(tables for does, tables in sets.items() if does != _DENIES)
+        columns = postings.count(kinds, narrowed) + postings.count(postings.every_kind, sets.get(_DENIES, 0))
+        return Outcome(sets, columns, problems, fallbacks(uncarried(rules, postings), narrowed, postings, table_at, self._floor_of))
+
+
+def compiled_guardrail(restraining: Restraining, outcome: Outcome[Does]) -> CompiledGuardrail:
+    ordered = sorted(outcome.sets, key=lambda does: (in_order(does[0]), does[1:]))
+    sets = tuple(RestraintSet(demands, outcome.sets[demands, table, columns], table, columns) for demands, table, columns in ordered)
+    return CompiledGuardrail(restraining.guardrail, sets, restraining.restraint)
+
+
+def guardrail_report(guardrail: Guardrail, outcome: Outcome[Does], unknown: tuple[Problem, ...]) -> GuardrailReport:
+    return GuardrailReport(guardrail.name, outcome.tables, outcome.columns, *outcome.told, unknown)
 
 
 def concerns(guardrail: CompiledGuardrail, facts: Facts) -> bool:
@@ -99,35 +168,3 @@ def strongest_floors(restraints: Iterable[Restraint]) -> dict[str, Mask]:
             if name not in floors or strictness(mask) > strictness(floors[name]):
                 floors[name] = mask
     return floors
-
-
-def _restraining(guardrail: Guardrail) -> Callable[[Table, list[Problem], list[MaskFallback]], Restraint | None]:
-    selects = table_test(guardrail.tables, None, unknown=True)
-    is_denied = column_test(guardrail.denied_columns or ColumnSelector(), unknown=True)
-    floor_of = column_choice(ColumnSelector(names=("*",)), guardrail.mask_floors, set())
-    restriction = guardrail.row_restriction
-    condition_of = conditions(restriction, "is denied to whom this concerns", "spec.rowRestriction")
-    whole = Restraint(guardrail.name, denies_table=True)
-
-    def restrain(table: Table, problems: list[Problem], fallbacks: list[MaskFallback]) -> Restraint | None:
-        if table.obstacle or not selects(table):  # what cannot be governed is granted to nobody
-            return None
-        if guardrail.denies_tables:
-            return whole
-        condition = None if restriction is None else condition_of(table)
-        if isinstance(condition, Problem):
-            problems.append(condition)
-            return whole
-        chosen = [(column, choice) for column in table.columns if (choice := floor_of(column)) is not None and choice.mask != Clear()]
-        fallbacks += (fallback for column, choice in chosen for fallback in fallbacks_of(table.id, column, choice))
-        denied = frozenset(column.name for column in table.columns if is_denied(column))
-        if condition is None and not denied and not chosen:
-            return None
-        return Restraint(
-            guardrail.name,
-            denied_columns=denied,
-            condition=condition,
-            floors=tuple((column.name, choice.mask) for column, choice in chosen),
-        )
-
-    return restrain

@@ -1,94 +1,50 @@
-"""The object side of decisions, compiled once for a catalog and its policies: what each policy would give, whoever asks.
+"""The object side of decisions: what each policy would give, and each guardrail would take, of the tables of a catalog, whoever asks.
 
-An index knows no user. Whatever a policy says that does not hold for a table (a column that is not there, a table that cannot
-be governed) is left out of the index and told in the policy's report; it never makes another grant wider.
+An index knows no user, and never changes: another catalog, policy or guardrail is another index, which shares with the one before
+all that stayed the same. So nothing in it can be stale, and a change costs what changed.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from rolevend.catalog import Catalog, Table
-from rolevend.model import ObjectName
-from rolevend.policy.combination import Side
-from rolevend.policy.condition import MatchCondition
-from rolevend.policy.expression import Condition
-from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, fallbacks_of, in_order
-from rolevend.policy.guarding import CompiledGuardrail, GuardrailReport, compile_guardrail
-from rolevend.policy.mask import Mask
-from rolevend.policy.requirement import RequirementOperator, values_under
-from rolevend.policy.selection import column_choice, table_test
-from rolevend.policy.statement import Guardrail, MaskRule, Policy, Requirement
+from rolevend.policy.fitting import Problem
+from rolevend.policy.granting import Asks as Asks
+from rolevend.policy.granting import CompiledPolicy as CompiledPolicy
+from rolevend.policy.granting import Grant as Grant
+from rolevend.policy.granting import Granting, compiled_policy, report_of
+from rolevend.policy.granting import GrantSet as GrantSet
+from rolevend.policy.granting import PolicyReport as PolicyReport
+from rolevend.policy.granting import Tie as Tie
+from rolevend.policy.guarding import CompiledGuardrail, Does, GuardrailReport, Restraining, compiled_guardrail, guardrail_report
+from rolevend.policy.outcome import Outcome
+from rolevend.policy.postings import Postings
+from rolevend.policy.statement import Guardrail, Policy
 from rolevend.policy.unknown import Vocabulary, unknown_tags
 
+Key = TypeVar("Key")
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Leave to read these columns of one table, in rows where `condition` holds, each through its mask."""
-
-    policy: ObjectName
-    condition: Condition
-    masks: tuple[tuple[str, Mask], ...]
-    """Every granted column in the table's order; never empty."""
+_MOST_CHANGES: Final = 1_000
+"""Where more tables are others, all is compiled anew."""
+_STRETCH: Final = 500
+"""So many tables are compared at once: by far most of them are the same."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tie:
-    """The user must have `attribute`. Where `among`, one of its values must be one of `values`, which are those of a tag of the table;
-    else none may be."""
-
-    attribute: str
-    values: frozenset[str]
-    among: bool
+class _Policy:
+    granting: Granting
+    outcome: Outcome[Asks]
+    compiled: CompiledPolicy
+    report: PolicyReport
 
 
 @dataclass(frozen=True, slots=True)
-class GrantSet:
-    """One policy's grants that ask the same of a user: on or off together. Tables are places in `Index.tables`, ascending."""
-
-    demands: tuple[Demand, ...]
-    grants: tuple[tuple[int, Grant], ...]
-    ties: tuple[Tie, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledPolicy:
-    id: ObjectName
-    users: tuple[Requirement, ...]
-    grant_sets: tuple[GrantSet, ...]
-    agents: tuple[Requirement, ...] = ()
-    conditions: tuple[MatchCondition, ...] = ()
-    grants_to: Side = Side.USERS
-
-    @property
-    def required(self) -> tuple[Requirement, ...]:
-        """What it requires of whom it grants to: users, or agents."""
-        return self.users if self.grants_to is Side.USERS else self.agents
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """The user attributes that it asks for."""
-        keys = {requirement.key for requirement in self.users}.union(*(condition.reads for condition in self.conditions))
-        for grants in self.grant_sets:
-            keys.update(demand.attribute for demand in grants.demands)
-            keys.update(tie.attribute for tie in grants.ties)
-        return frozenset(keys)
-
-    @property
-    def agent_reads(self) -> frozenset[str]:
-        """The attributes of the agent that it asks for."""
-        return frozenset(requirement.key for requirement in self.agents).union(*(each.agent_reads for each in self.conditions))
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyReport:
-    """What became of one policy, for its conditions."""
-
-    policy: ObjectName
-    granted_tables: int
-    problems: tuple[Problem, ...]
-    mask_fallbacks: tuple[MaskFallback, ...]
-    unknown: tuple[Problem, ...] = ()
-    """Tags that it names and that nothing carries which it could reach: a mask that rests on one masks nothing."""
+class _Guardrail:
+    restraining: Restraining
+    outcome: Outcome[Does]
+    compiled: CompiledGuardrail
+    report: GuardrailReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,76 +59,135 @@ class Index:
     """Sorted by their names."""
     guardrail_reports: tuple[GuardrailReport, ...]
     """In the order of `guardrails`."""
+    _made_of: "_Made" = field(compare=False, repr=False)
 
 
-def compile_policies(catalog: Catalog, policies: Iterable[Policy], guardrails: Iterable[Guardrail] = ()) -> Index:
-    """Deterministic, whatever the order of `policies` and `guardrails`; their names are unique."""
-    tables = tuple(sorted(catalog.tables.values(), key=lambda table: table.id))
-    vocabulary = Vocabulary(tables)
-    compiled = [_compile(tables, policy, vocabulary) for policy in sorted(policies, key=lambda policy: policy.id)]
-    guarded = [compile_guardrail(tables, guardrail, vocabulary) for guardrail in sorted(guardrails, key=lambda guardrail: guardrail.name)]
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What the next index can share."""
+
+    postings: Postings
+    vocabulary: Vocabulary
+    policies: tuple[_Policy, ...]
+    guardrails: tuple[_Guardrail, ...]
+
+
+class _Exchange:
+    """The tables that are others than they were, at their old places."""
+
+    def __init__(self, places: Sequence[int], before: Sequence[Table], after: Sequence[Table], vocabulary: Vocabulary) -> None:
+        """`vocabulary` is that of `before`."""
+        self.vocabulary = vocabulary
+        self._old, self._new = ({place: tables[place] for place in places} for tables in (before, after))
+        self._before, self._after = Postings.of(self._old.items()), Postings.of(self._new.items())
+        self.schemas = frozenset(table.id.schema for table in self._new.values())
+
+    def postings(self, whole: Postings) -> Postings:
+        return whole.exchanged((place, self._old[place], self._new[place]) for place in self._new)
+
+    def outcome(self, whole: Outcome[Key], of: Callable[[Postings, Callable[[int], Table]], Outcome[Key]]) -> Outcome[Key]:
+        """`whole` itself where these tables make no difference."""
+        before, after = of(self._before, self._old.__getitem__), of(self._after, self._new.__getitem__)
+        return whole if before == after else whole.exchanged(before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What statements are compiled for; with `exchange` what is known of them is mended."""
+
+    tables: tuple[Table, ...]
+    postings: Postings
+    vocabulary: Vocabulary
+    exchange: _Exchange | None = None
+
+    def policy(self, policy: Policy, known: _Policy | None) -> _Policy:
+        if known is None:
+            granting = Granting(policy)
+            return _policy(granting, granting.outcome(self.postings, self.tables.__getitem__), self._unknown(policy))
+        if self.exchange is None or policy.schemas.isdisjoint(self.exchange.schemas):
+            return known
+        outcome = self.exchange.outcome(known.outcome, known.granting.outcome)
+        same_words = self.vocabulary.within(policy.schemas) == self.exchange.vocabulary.within(policy.schemas)
+        if outcome is known.outcome and same_words:
+            return known
+        return _policy(known.granting, outcome, known.report.unknown if same_words else self._unknown(policy))
+
+    def _unknown(self, said: Policy | Guardrail) -> tuple[Problem, ...]:
+        return tuple(Problem(None, field, message) for field, message in unknown_tags(said, self.vocabulary))
+
+    def guardrail(self, guardrail: Guardrail, known: _Guardrail | None) -> _Guardrail:
+        if known is None or known.compiled.statement != guardrail:
+            restraining = Restraining(guardrail)
+            return _guardrail(restraining, restraining.outcome(self.postings, self.tables.__getitem__), self._unknown(guardrail))
+        if self.exchange is None:
+            return known
+        outcome = self.exchange.outcome(known.outcome, known.restraining.outcome)
+        same_words = self.vocabulary.within(None) == self.exchange.vocabulary.within(None)
+        if outcome is known.outcome and same_words:
+            return known
+        return _guardrail(known.restraining, outcome, known.report.unknown if same_words else self._unknown(guardrail))
+
+
+def compile_policies(
+    catalog: Catalog, policies: Iterable[Policy], guardrails: Iterable[Guardrail] = (), before: Index | None = None
+) -> Index:
+    """Deterministic, whatever the order of `policies` and `guardrails`; their names are unique. `before`, an index of much the same,
+    makes it faster, and makes no other difference: what comes of the same policies and tables, the very same objects, is shared."""
+    tables = tuple(catalog.tables.values())
+    ground, made = _ground(tables, before)
+    policies_made = {id(each.compiled.statement): each for each in made.policies} if made else {}
+    guardrails_made = {each.compiled.name: each for each in made.guardrails} if made else {}
+    compiled = tuple(ground.policy(each, policies_made.get(id(each))) for each in sorted(policies, key=_by_id))
+    guarded = tuple(ground.guardrail(each, guardrails_made.get(each.name)) for each in sorted(guardrails, key=_by_name))
     return Index(
         tables,
-        tuple(policy for policy, _ in compiled),
-        tuple(report for _, report in compiled),
-        tuple(guardrail for guardrail, _ in guarded),
-        tuple(report for _, report in guarded),
+        tuple([each.compiled for each in compiled]),
+        tuple([each.report for each in compiled]),
+        tuple([each.compiled for each in guarded]),
+        tuple([each.report for each in guarded]),
+        _Made(ground.postings, ground.vocabulary, compiled, guarded),
     )
 
 
-def _compile(tables: tuple[Table, ...], policy: Policy, vocabulary: Vocabulary) -> tuple[CompiledPolicy, PolicyReport]:
-    applied: set[str] = set()
-    selects, choose = table_test(policy.tables, policy.schemas, unknown=False), column_choice(policy.columns, policy.masks, applied)
-    filter_of = conditions(policy.row_filter, "is not granted")
-    problems: list[Problem] = []
-    fallbacks: list[MaskFallback] = []
-    by_demands: dict[tuple[tuple[Demand, ...], tuple[Tie, ...]], list[tuple[int, Grant]]] = {}
-    for place, table in enumerate(tables):
-        if not selects(table):
-            continue
-        chosen = [(column, choice) for column in table.columns if (choice := choose(column)) is not None]
-        match filter_of(table) if chosen else None:
-            case Problem() as problem:
-                problems.append(problem)
-            case Condition() as condition:
-                fallbacks += (fallback for column, choice in chosen for fallback in fallbacks_of(table.id, column, choice))
-                grant = Grant(policy.id, condition, tuple((column.name, choice.mask) for column, choice in chosen))
-                by_demands.setdefault((demands_of(condition), _ties(policy, table)), []).append((place, grant))
-            case None:
-                pass
-    idle = [rule for rule in policy.masks if rule.columns.tags and rule.name not in applied] if by_demands else []
-    if idle:  # which columns it is for cannot be known, so no column can be shown
-        by_demands, fallbacks = {}, []
-        problems += (Problem(None, f"spec.masks[{rule.name}]", _masks_nothing(rule)) for rule in idle)
-    granted = sum(map(len, by_demands.values()))
-    if not granted and not problems:
-        problems.append(Problem(None, "spec.tables", _nothing_selected(policy)))
-    ordered = sorted(by_demands.items(), key=lambda item: (in_order(item[0][0]), [_order(tie) for tie in item[0][1]]))
-    grant_sets = tuple(GrantSet(demands, tuple(grants), ties) for (demands, ties), grants in ordered)
-    unknown = tuple(Problem(None, field, message) for field, message in unknown_tags(policy, vocabulary))
-    report = PolicyReport(policy.id, granted, tuple(problems), tuple(fallbacks), unknown)
-    return CompiledPolicy(policy.id, policy.users, grant_sets, policy.agents, policy.conditions, policy.grants_to), report
+def _ground(tables: tuple[Table, ...], before: Index | None) -> tuple[_Ground, _Made | None]:
+    """And what can be shared."""
+    changed = None if before is None else _changed(before.tables, tables)
+    if before is None or changed is None:
+        postings = Postings.of(enumerate(tables))
+        return _Ground(tables, postings, Vocabulary(postings)), None
+    made = before._made_of
+    if not changed:
+        return _Ground(tables, made.postings, made.vocabulary), made
+    exchange = _Exchange(changed, before.tables, tables, made.vocabulary)
+    postings = exchange.postings(made.postings)
+    return _Ground(tables, postings, made.vocabulary.after(postings, exchange.schemas), exchange), made
 
 
-def _ties(policy: Policy, table: Table) -> tuple[Tie, ...]:
-    return tuple(
-        Tie(each.values_of, values_under(each.key, table.tags), each.operator is RequirementOperator.IN)
-        for each in policy.tables.tags
-        if each.values_of
-    )
+def _changed(before: Sequence[Table], after: Sequence[Table]) -> list[int] | None:
+    """The places of tables that are others than they were. None: so many, or so much, that nothing is worth sharing."""
+    if len(before) != len(after):
+        return None
+    changed: list[int] = []
+    for start in range(0, len(after), _STRETCH):
+        if before[start : start + _STRETCH] != after[start : start + _STRETCH]:
+            changed += (place for place in range(start, min(start + _STRETCH, len(after))) if before[place] is not after[place])
+        if len(changed) > _MOST_CHANGES:
+            return None
+    return changed if all(before[place].id == after[place].id for place in changed) else None
 
 
-def _order(tie: Tie) -> tuple[str, list[str], bool]:
-    return tie.attribute, sorted(tie.values), tie.among
+def _policy(granting: Granting, outcome: Outcome[Asks], unknown: tuple[Problem, ...]) -> _Policy:
+    return _Policy(granting, outcome, compiled_policy(granting, outcome), report_of(granting.policy, outcome, unknown))
 
 
-def _masks_nothing(rule: MaskRule) -> str:
-    return (
-        f"spec.masks[{rule.name}]: no column of the tables carries the tags that it masks by, so nothing is granted: "
-        "a TagBinding must say which columns they are, or the rule must go"
-    )
+def _guardrail(restraining: Restraining, outcome: Outcome[Does], unknown: tuple[Problem, ...]) -> _Guardrail:
+    report = guardrail_report(restraining.guardrail, outcome, unknown)
+    return _Guardrail(restraining, outcome, compiled_guardrail(restraining, outcome), report)
 
 
-def _nothing_selected(policy: Policy) -> str:
-    reach = ", ".join(sorted(policy.schemas)) or "none"
-    return f"no table with a selected column is in the schemas of namespace {policy.id.namespace} ({reach}); check names and tags"
+def _by_id(policy: Policy) -> tuple[str, str]:
+    return policy.id.namespace, policy.id.name
+
+
+def _by_name(guardrail: Guardrail) -> str:
+    return guardrail.name

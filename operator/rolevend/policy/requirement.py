@@ -7,6 +7,7 @@ too. So whoever grants by them asks for knowledge, and whoever masks or denies b
 import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from rolevend.catalog import matches
 from rolevend.model import Attributes, Tag
@@ -33,6 +34,9 @@ class Requirement:
     """A user attribute whose values take the place of `values`, each as it stands: who has the value `*` has one value."""
 
 
+_NOTHING: Final = frozenset[str]()
+
+
 def facts_of(attributes: Attributes) -> Facts:
     return {key: frozenset(given) for key, given in attributes}
 
@@ -40,17 +44,19 @@ def facts_of(attributes: Attributes) -> Facts:
 def meets(requirement: Requirement, facts: Facts) -> bool:
     """Whether attributes meet it, as a grant asks: who lacks the attribute is not `NotIn`, and of whom nothing at all is known does not
     lack it (`DoesNotExist`)."""
-    given = facts.get(requirement.key, frozenset())
-    return _holds(requirement, given, not requirement.values.isdisjoint(given), anything=bool(facts), unknown=False)
+    given = facts.get(requirement.key, _NOTHING)
+    among = not requirement.values.isdisjoint(given)
+    return bool(held(requirement.operator, bool(given), among, bool(facts), True, unknown=False))
 
 
 def may_meet(requirement: Requirement, facts: Facts) -> bool:
     """Whether it is not known that attributes do not meet it, as a guardrail asks: who lacks the attribute may have any value, and of
     whom nothing at all is known may have the attribute."""
-    given = facts.get(requirement.key, frozenset())
+    given = facts.get(requirement.key, _NOTHING)
     if not given and requirement.operator is not RequirementOperator.EXISTS:
         return True
-    return not facts or _holds(requirement, given, not requirement.values.isdisjoint(given), anything=True, unknown=True)
+    among = not requirement.values.isdisjoint(given)
+    return not facts or bool(held(requirement.operator, bool(given), among, True, True, unknown=True))
 
 
 def tag_test(requirements: Iterable[Requirement], *, unknown: bool) -> Callable[[frozenset[Tag]], bool]:
@@ -79,16 +85,18 @@ def _tagged(requirement: Requirement, tags: frozenset[Tag], *, unknown: bool) ->
     if requirement.values_of:
         return unknown or bool(given)
     among = any(matches(pattern, value) for pattern in requirement.values for value in given)
-    return _holds(requirement, given, among, anything=bool(tags), unknown=unknown)
+    return bool(held(requirement.operator, bool(given), among, bool(tags), True, unknown=unknown))
 
 
-def _holds(requirement: Requirement, given: frozenset[str], among: bool, *, anything: bool, unknown: bool) -> bool:
-    match requirement.operator:
+def held(operator: RequirementOperator, given: int, among: int, told: int, everything: int, *, unknown: bool) -> int:
+    """Which of `everything` meet a requirement: bitmaps, of as many things as are asked about. `given` have a value there, `among` one
+    that is named, and of `told` anything at all is known."""
+    match operator:
         case RequirementOperator.IN:
             return among
         case RequirementOperator.NOT_IN:
-            return not among if given else unknown
+            return given ^ among | (everything ^ given if unknown else 0)
         case RequirementOperator.EXISTS:
-            return bool(given)
+            return given
         case RequirementOperator.DOES_NOT_EXIST:
-            return not given and (anything or unknown)
+            return (everything if unknown else told) & (everything ^ given)

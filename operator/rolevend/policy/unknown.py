@@ -1,10 +1,11 @@
 """Words of a policy that nothing answers to: tags that no data carries, attributes that nobody has. Told with what was meant, perhaps."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from rolevend.catalog import Table, matches
+from rolevend.catalog import matches
 from rolevend.model import Tag
 from rolevend.policy.near import meant
+from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import Requirement
 from rolevend.policy.statement import Guardrail, Policy, selectors
 
@@ -15,16 +16,20 @@ Known = dict[str, set[str]]
 class Vocabulary:
     """The tags of a catalog, per reach: another namespace's words are not ours to tell."""
 
-    def __init__(self, tables: Sequence[Table]) -> None:
-        self._tables = tables
+    def __init__(self, postings: Postings) -> None:
+        self._postings = postings
         self._of: dict[frozenset[str] | None, tuple[Known, Known]] = {}
+
+    def after(self, postings: Postings, schemas: frozenset[str]) -> "Vocabulary":
+        """Of a catalog in which nothing but tables of these schemas is another."""
+        made = Vocabulary(postings)
+        made._of = {reach: known for reach, known in self._of.items() if reach is not None and reach.isdisjoint(schemas)}
+        return made
 
     def within(self, schemas: frozenset[str] | None) -> tuple[Known, Known]:
         """Those of tables, and those of columns; None: of all schemas."""
         if schemas not in self._of:
-            here = [table for table in self._tables if schemas is None or table.id.schema in schemas]
-            tables = {tag for table in here for tag in table.tags}
-            columns = {tag for tags in {column.tags for table in here for column in table.columns} for tag in tags}
+            tables, columns = self._postings.words(schemas)
             self._of[schemas] = _known(tables), _known(columns)
         return self._of[schemas]
 

@@ -179,7 +179,7 @@ def judge_policy(
     compiled = [_compiled(shapes[name].index, policy) for name in names]
     counts = {
         "matchedTables": sum(each.granted_tables for each in reports),
-        "matchedColumns": sum(len(grant.masks) for each in compiled for grants in each.grant_sets for _, grant in grants.grants),
+        "matchedColumns": sum(each.granted_columns for each in reports),
         "matchedUsers": census.covered(compiled[0].users) if compiled[0].grants_to is Side.USERS else None,
     }
     reads = frozenset[str]().union(*(each.reads for each in compiled))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from rolevend.catalog import Table, TagAssignment
+from rolevend.catalog import Catalog, Table, TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.kube.handles import Claim, agent_claim, user_claim
 from rolevend.model import ClusterId, ObjectName, PlatformName, UserHandle, Version
@@ -58,13 +58,24 @@ class Picture:
     judgements: tuple[Judgement[Resource], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """The index of one platform, and all that went into it."""
+
+    catalog: Catalog
+    assignments: tuple[TagAssignment, ...]
+    tagged: Catalog
+    statements: object
+    shapes: Shapes
+
+
 class Painter:
-    """Remembers the compiled index of each platform for as long as nothing that went into it changed."""
+    """Remembers the compiled index of each platform, and what went into it: the next one is made of it, with what changed."""
 
     def __init__(self, cluster: ClusterId, handle_key: bytes) -> None:
         self._cluster = cluster
         self._handle_key = handle_key
-        self._compiled: dict[PlatformName, tuple[object, Shapes]] = {}
+        self._compiled: dict[PlatformName, _Compiled] = {}
         self._statements: dict[str, tuple[object, Policy]] = {}
         self._disagreed: dict[PlatformName, tuple[object, Disagreed]] = {}
         self._people: dict[str, tuple[int, Person]] = {}
@@ -172,13 +183,20 @@ class Painter:
         guardrails: list[Restraining],
         assignments: list[TagAssignment],
     ) -> Shapes:
-        made_of = (state.catalog, tuple(policies), tuple(guardrails), tuple(assignments))
+        catalog, tags = state.catalog, tuple(assignments)
+        assert catalog is not None  # noqa: S101 - the caller has looked
         known = self._compiled.get(name)
-        if known is not None and known[0] == made_of:
-            return known[1]
-        assert state.catalog is not None  # noqa: S101 - the caller has looked
-        shapes = Shapes(compile_policies(state.catalog.tagged(assignments), policies, guardrails), self._cluster)
-        self._compiled[name] = (made_of, shapes)
+        statements = (tuple(policies), tuple(guardrails))
+        if known is None or known.catalog is not catalog:
+            tagged = catalog.tagged(tags)
+        elif known.assignments != tags:
+            tagged = catalog.retagged(known.tagged, known.assignments, tags)
+        elif known.statements == statements:
+            return known.shapes
+        else:
+            tagged = known.tagged
+        shapes = Shapes(compile_policies(tagged, policies, guardrails, known.shapes.index if known else None), self._cluster)
+        self._compiled[name] = _Compiled(catalog, tags, tagged, statements, shapes)
         return shapes
 
     def _disagreements(self, name: PlatformName, state: PlatformState, tables: Iterable[Table], said: Said) -> Disagreed:

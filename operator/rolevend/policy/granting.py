@@ -1,0 +1,214 @@
+"""One policy, compiled for the tables of a catalog: what it would give, whoever asks.
+
+Whatever it says that does not hold for a table (a column that is not there, a table that cannot be governed) is left out and told in
+its report; it never makes another grant wider. Which tables it grants is known at once, as bitmaps; a grant of a table is made when
+somebody is given it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rolevend.catalog import Table
+from rolevend.model import ObjectName
+from rolevend.policy.bitmap import first, places
+from rolevend.policy.combination import Side
+from rolevend.policy.condition import MatchCondition
+from rolevend.policy.expression import Condition
+from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
+from rolevend.policy.mask import Mask
+from rolevend.policy.outcome import Outcome, fallbacks, uncarried
+from rolevend.policy.postings import Postings
+from rolevend.policy.requirement import RequirementOperator
+from rolevend.policy.selection import column_choice
+from rolevend.policy.statement import MaskRule, Policy, Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Leave to read these columns of one table, in rows where `condition` holds, each through its mask."""
+
+    policy: ObjectName
+    condition: Condition
+    masks: tuple[tuple[str, Mask], ...]
+    """Every granted column in the table's order; never empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """The user must have `attribute`. Where `among`, one of its values must be one of `values`, which are those of a tag of the table;
+    else none may be."""
+
+    attribute: str
+    values: frozenset[str]
+    among: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GrantSet:
+    """One policy's grants that ask the same of a user: on or off together."""
+
+    demands: tuple[Demand, ...]
+    tables: int
+    """A bitmap of places in `Index.tables`."""
+    ties: tuple[Tie, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    statement: Policy
+    grant_sets: tuple[GrantSet, ...]
+    """They have no table in common."""
+    grant: Callable[[Table], Grant] = field(compare=False, repr=False)
+    """Of a table of one of `grant_sets`."""
+
+    @property
+    def id(self) -> ObjectName:
+        return self.statement.id
+
+    @property
+    def users(self) -> tuple[Requirement, ...]:
+        return self.statement.users
+
+    @property
+    def agents(self) -> tuple[Requirement, ...]:
+        return self.statement.agents
+
+    @property
+    def conditions(self) -> tuple[MatchCondition, ...]:
+        return self.statement.conditions
+
+    @property
+    def grants_to(self) -> Side:
+        return self.statement.grants_to
+
+    @property
+    def required(self) -> tuple[Requirement, ...]:
+        """What it requires of whom it grants to: users, or agents."""
+        return self.users if self.grants_to is Side.USERS else self.agents
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The user attributes that it asks for."""
+        keys = {requirement.key for requirement in self.users}.union(*(condition.reads for condition in self.conditions))
+        for grants in self.grant_sets:
+            keys.update(demand.attribute for demand in grants.demands)
+            keys.update(tie.attribute for tie in grants.ties)
+        return frozenset(keys)
+
+    @property
+    def agent_reads(self) -> frozenset[str]:
+        """The attributes of the agent that it asks for."""
+        return frozenset(requirement.key for requirement in self.agents).union(*(each.agent_reads for each in self.conditions))
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReport:
+    """What became of one policy, for its conditions."""
+
+    policy: ObjectName
+    granted_tables: int
+    granted_columns: int
+    problems: tuple[Problem, ...]
+    mask_fallbacks: tuple[MaskFallback, ...]
+    unknown: tuple[Problem, ...] = ()
+    """Tags that it names and that nothing carries which it could reach: a mask that rests on one masks nothing."""
+
+
+Asks = tuple[tuple[Demand, ...], tuple[Tie, ...]]
+"""What grants ask of a user."""
+
+
+class Granting:
+    """A policy, prepared for many tables."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._choose = column_choice(policy.columns, policy.masks)
+        self._filter_of = conditions(policy.row_filter, "is not granted")
+
+    def grant(self, table: Table) -> Grant:
+        condition = self._filter_of(table)
+        assert isinstance(condition, Condition)  # noqa: S101 - no other table is in a set
+        shown = ((column.name, self._choose(column)) for column in table.columns)
+        return Grant(self.policy.id, condition, tuple((name, choice.mask) for name, choice in shown if choice is not None))
+
+    def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> Outcome[Asks]:
+        policy = self.policy
+        selected = postings.selected(policy.tables, policy.schemas, unknown=False)
+        if not selected:
+            return Outcome()
+        kinds = postings.kinds(policy.columns, unknown=False)
+        rules = [(rule, postings.kinds(rule.columns, unknown=True)) for rule in policy.masks]
+        problems: dict[int, Problem] = {}
+        sets: dict[Asks, int] = {}
+        granted = 0
+        with_column = postings.having(kinds) & selected
+        for part in postings.alike(references_of(policy.row_filter), with_column & ~postings.obstructed):
+            condition = self._filter_of(table_at(first(part)))
+            if isinstance(condition, Problem):
+                problems |= self._problems(part, table_at)
+                continue
+            granted |= part
+            for ties, tables in self._tied(part, postings):
+                asks = demands_of(condition), ties
+                sets[asks] = sets.get(asks, 0) | tables
+        problems |= self._problems(with_column & postings.obstructed, table_at)
+        told = fallbacks(kinds & uncarried(rules, postings), granted, postings, table_at, self._choose)
+        masked = {rule.name: postings.having(found) & selected for rule, found in rules if rule.columns.tags}
+        return Outcome(sets, postings.count(kinds, granted), problems, told, masked)
+
+    def _problems(self, tables: int, table_at: Callable[[int], Table]) -> dict[int, Problem]:
+        found = ((place, self._filter_of(table_at(place))) for place in places(tables))
+        return {place: problem for place, problem in found if isinstance(problem, Problem)}
+
+    def _tied(self, tables: int, postings: Postings) -> list[tuple[tuple[Tie, ...], int]]:
+        parts: list[tuple[tuple[Tie, ...], int]] = [((), tables)]
+        for each in self.policy.tables.tags:
+            if each.values_of:
+                among = each.operator is RequirementOperator.IN
+                parts = [
+                    ((*ties, Tie(each.values_of, values, among)), some)
+                    for ties, part in parts
+                    for values, some in postings.tags.values(each.key, part)
+                ]
+        return parts
+
+
+def compiled_policy(granting: Granting, outcome: Outcome[Asks]) -> CompiledPolicy:
+    policy = granting.policy
+    sets = {} if _idle(policy, outcome) else outcome.sets
+    ordered = sorted(sets, key=lambda asks: (in_order(asks[0]), [_order(tie) for tie in asks[1]]))
+    grant_sets = tuple(GrantSet(demands, sets[demands, ties], ties) for demands, ties in ordered)
+    return CompiledPolicy(policy, grant_sets, granting.grant)
+
+
+def report_of(policy: Policy, outcome: Outcome[Asks], unknown: tuple[Problem, ...]) -> PolicyReport:
+    problems, fallbacks = outcome.told
+    idle = _idle(policy, outcome)
+    if idle:
+        problems += tuple(Problem(None, f"spec.masks[{rule.name}]", _masks_nothing(rule)) for rule in idle)
+        return PolicyReport(policy.id, 0, 0, problems, (), unknown)
+    if not outcome.sets and not problems:
+        problems = (Problem(None, "spec.tables", _nothing_selected(policy)),)
+    return PolicyReport(policy.id, outcome.tables, outcome.columns, problems, fallbacks, unknown)
+
+
+def _idle(policy: Policy, outcome: Outcome[Asks]) -> list[MaskRule]:
+    """Rules of which it cannot be known which columns they are for: no column can be shown then."""
+    return [rule for rule in policy.masks if rule.columns.tags and not outcome.masked.get(rule.name)] if outcome.sets else []
+
+
+def _order(tie: Tie) -> tuple[str, list[str], bool]:
+    return tie.attribute, sorted(tie.values), tie.among
+
+
+def _masks_nothing(rule: MaskRule) -> str:
+    return (
+        f"spec.masks[{rule.name}]: no column of the tables carries the tags that it masks by, so nothing is granted: "
+        "a TagBinding must say which columns they are, or the rule must go"
+    )
+
+
+def _nothing_selected(policy: Policy) -> str:
+    reach = ", ".join(sorted(policy.schemas)) or "none"
+    return f"no table with a selected column is in the schemas of namespace {policy.id.namespace} ({reach}); check names and tags"

@@ -1,0 +1,88 @@
+"""What comes of one statement on the tables of a catalog, in parts that can be exchanged table by table."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Generic, TypeVar
+
+from rolevend.catalog import Column, Table
+from rolevend.policy.bitmap import places
+from rolevend.policy.fitting import MaskFallback, Problem, fallbacks_of
+from rolevend.policy.mask import carries
+from rolevend.policy.postings import Postings
+from rolevend.policy.selection import SelectedColumn
+from rolevend.policy.statement import MaskRule
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Key]):
+    """Tables are places in bitmaps. Of disjoint sets of tables the outcomes add up to that of all."""
+
+    sets: Mapping[Key, int] = field(default_factory=dict)
+    """The tables that it is about, by what they have in common; disjoint, and none of them empty."""
+    columns: int = 0
+    """How many of their columns."""
+    problems: Mapping[int, Problem] = field(default_factory=dict)
+    fallbacks: Mapping[int, tuple[MaskFallback, ...]] = field(default_factory=dict)
+    masked: Mapping[str, int] = field(default_factory=dict)
+    """By rule that masks by tags: the tables in which a column carries them."""
+
+    def exchanged(self, before: "Outcome[Key]", after: "Outcome[Key]") -> "Outcome[Key]":
+        """With the outcome `after` of some tables in place of `before`, which is that of the same tables."""
+        return Outcome(
+            _without_empty(_exchanged(self.sets, before.sets, after.sets)),
+            self.columns - before.columns + after.columns,
+            _replaced(self.problems, before.problems, after.problems),
+            _replaced(self.fallbacks, before.fallbacks, after.fallbacks),
+            _exchanged(self.masked, before.masked, after.masked),
+        )
+
+    @property
+    def tables(self) -> int:
+        return sum(tables.bit_count() for tables in self.sets.values())
+
+    @property
+    def told(self) -> tuple[tuple[Problem, ...], tuple[MaskFallback, ...]]:
+        """Problems and fallbacks, in the order of the tables."""
+        fallbacks = chain.from_iterable(self.fallbacks[place] for place in sorted(self.fallbacks))
+        return tuple(self.problems[place] for place in sorted(self.problems)), tuple(fallbacks)
+
+
+def fallbacks(
+    kinds: int, tables: int, postings: Postings, table_at: Callable[[int], Table], choose: Callable[[Column], SelectedColumn | None]
+) -> dict[int, tuple[MaskFallback, ...]]:
+    """Of columns of `kinds`, which are `uncarried`."""
+    names = postings.names(kinds)
+    found = {}
+    for place in places(postings.having(kinds) & tables):
+        table = table_at(place)
+        chosen = [(column, choose(column)) for column in table.columns if column.name in names]
+        found[place] = tuple(each for column, choice in chosen if choice for each in fallbacks_of(table.id, column, choice))
+    return found
+
+
+def uncarried(rules: Iterable[tuple[MaskRule, int]], postings: Postings) -> int:
+    """The kinds of columns that cannot show one of the masks that are for them."""
+    found = 0
+    for rule, kinds in rules:
+        for family in postings.families:
+            found |= 0 if carries(rule.mask, family) else kinds & postings.of_family(family)
+    return found
+
+
+def _exchanged(whole: Mapping[Key, int], before: Mapping[Key, int], after: Mapping[Key, int]) -> dict[Key, int]:
+    left = {key: tables & ~before.get(key, 0) for key, tables in whole.items()}
+    return left | {key: left.get(key, 0) | tables for key, tables in after.items()}
+
+
+def _without_empty(sets: Mapping[Key, int]) -> dict[Key, int]:
+    return {key: tables for key, tables in sets.items() if tables}
+
+
+def _replaced(whole: Mapping[int, Value], before: Mapping[int, Value], after: Mapping[int, Value]) -> Mapping[int, Value]:
+    if not before and not after:
+        return whole
+    return {place: value for place, value in whole.items() if place not in before} | dict(after)

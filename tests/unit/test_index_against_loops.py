@@ -1,0 +1,347 @@
+"""A decision from the index is the decision from plain loops over every policy, table and column, also after the index was mended.
+
+The loops are written here, from what the kinds promise, and know neither the index nor the code that selects for it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rolevend.catalog import Catalog, Column, Family, Table, TableId
+from rolevend.errors import InvalidInput
+from rolevend.model import Attributes, ObjectName, Tag
+from rolevend.policy.asking import Asking
+from rolevend.policy.binding import bind
+from rolevend.policy.bitmap import places
+from rolevend.policy.condition import admit
+from rolevend.policy.decision import Entitlement, Switches, decide, switch, tables_granted
+from rolevend.policy.expression import AttributeMembership, Predicate, atoms
+from rolevend.policy.index import Index, compile_policies
+from rolevend.policy.literal import value_fits
+from rolevend.policy.mask import Clear, Hash, Mask, Nullify, Partial, carries, rank
+from rolevend.policy.predicate import parse
+from rolevend.policy.refusal import Denial
+from rolevend.policy.requirement import Requirement, RequirementOperator
+from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, TableSelector
+
+IN, NOT_IN, EXISTS, ABSENT = RequirementOperator
+Facts = Mapping[str, set[str]]
+
+
+# The loops.
+
+
+@dataclass(frozen=True)
+class Decided:
+    """By table; `restraints` without those of tables that are not there."""
+
+    grants: Mapping[TableId, Mapping[ObjectName, tuple[Predicate | None, Mapping[str, Mask]]]]
+    restraints: Mapping[TableId, Mapping[str, tuple[frozenset[str], Predicate | None, Mapping[str, Mask]]]]
+    denied: Mapping[TableId, set[str]]
+
+
+def by_loops(
+    user: Attributes, agent: Attributes, purpose: str, catalog: Catalog, policies: list[Policy], rails: list[Guardrail]
+) -> Decided:
+    facts = {key: set(values) for key, values in user}
+    through = {key: set(values) for key, values in agent}
+    grants: dict[TableId, dict[ObjectName, Any]] = {}
+    restraints: dict[TableId, dict[str, Any]] = {}
+    denied: dict[TableId, set[str]] = {}
+    for table in catalog.tables.values():
+        given = {each.id: shown for each in policies if (shown := granted(each, table, catalog, facts, through, purpose)) is not None}
+        if not given:
+            continue
+        taken = {each.name: lost for each in rails if (lost := taken_away(each, table, facts)) is not None}
+        outright = {name for name, lost in taken.items() if lost == "table"}
+        hiding = {name for name, lost in taken.items() if lost != "table" and lost[0]}
+        left = {name for _, masks in given.values() for name in masks}.difference(*(lost[0] for lost in taken.values() if lost != "table"))
+        if outright or not left:
+            denied[table.id] = outright or hiding
+        else:
+            grants[table.id], restraints[table.id] = given, taken
+    return Decided(grants, restraints, denied)
+
+
+def granted(policy: Policy, table: Table, catalog: Catalog, facts: Facts, through: Facts, purpose: str) -> Any:
+    if not (policy.users or policy.conditions) or not all(known(each, facts) for each in policy.users):
+        return None
+    if not all(known(each, through) for each in policy.agents) or (policy.conditions and purpose != "claims"):
+        return None
+    columns = {column.name: column for column in table.columns if about_column(policy.columns, column, unknown=False)}
+    if not about_table(policy, table) or not columns or table.obstacle:
+        return None
+    for rule in policy.masks:  # which columns it means must be known
+        if rule.columns.tags and not any(
+            about_column(rule.columns, column, unknown=True)
+            for other in catalog.tables.values()
+            if about_table(policy, other)
+            for column in other.columns
+        ):
+            return None
+    try:
+        condition = None if policy.row_filter is None else bind(policy.row_filter, table)
+    except InvalidInput:
+        return None
+    for tie in policy.tables.tags:
+        if tie.values_of:
+            mine, there = facts.get(tie.values_of, set()), values_under(tie.key, table.tags)
+            if not mine or bool(mine & there) != (tie.operator is IN):
+                return None
+    if not answers(condition, facts):
+        return None
+    return condition, {name: weakest(policy.masks, column) for name, column in columns.items()}
+
+
+def taken_away(rail: Guardrail, table: Table, facts: Facts) -> Any:
+    """`table`, or what it takes; None: nothing."""
+    if table.obstacle or not all(perhaps(each, facts) for each in rail.users):
+        return None
+    if not selected(rail.tables, table, unknown=True):
+        return None
+    try:
+        condition = None if rail.row_restriction is None else bind(rail.row_restriction, table)
+    except InvalidInput:
+        return "table"
+    if rail.denies_tables or not answers(condition, facts):
+        return "table"
+    denied = frozenset(
+        column.name for column in table.columns if rail.denied_columns and about_column(rail.denied_columns, column, unknown=True)
+    )
+    floors = {column.name: weakest(rail.mask_floors, column) for column in table.columns}
+    floors = {name: mask for name, mask in floors.items() if mask != Clear()}
+    return (denied, condition, floors) if denied or condition is not None or floors else None
+
+
+def about_table(policy: Policy, table: Table) -> bool:
+    return table.id.schema in policy.schemas and selected(policy.tables, table, unknown=False)
+
+
+def selected(selector: TableSelector, table: Table, *, unknown: bool) -> bool:
+    if not selector.tags and not selector.names:
+        return False
+    named = any(fnmatchcase(table.id.schema, each.schema) and fnmatchcase(table.id.name, each.name) for each in selector.names)
+    return (named or not selector.names) and all(tagged(each, table.tags, unknown=unknown) for each in selector.tags)
+
+
+def about_column(selector: ColumnSelector, column: Column, *, unknown: bool) -> bool:
+    if not selector.tags and not selector.names:
+        return False
+    named = not selector.names or any(fnmatchcase(column.name, each) for each in selector.names)
+    return named and all(tagged(each, column.tags, unknown=unknown) for each in selector.tags)
+
+
+def tagged(asked: Requirement, tags: Iterable[Tag], *, unknown: bool) -> bool:
+    there = values_under(asked.key, tags)
+    if asked.values_of:
+        return unknown or bool(there)
+    if asked.operator is IN:
+        return any(fnmatchcase(value, pattern) for value in there for pattern in asked.values)
+    if asked.operator is NOT_IN:
+        return not any(fnmatchcase(value, pattern) for value in there for pattern in asked.values) if there else unknown
+    if asked.operator is EXISTS:
+        return bool(there)
+    return not there and (unknown or bool(list(tags)))
+
+
+def values_under(key: str, tags: Iterable[Tag]) -> set[str]:
+    return {tag.value for tag in tags if fnmatchcase(tag.key, key)}
+
+
+def known(asked: Requirement, facts: Facts) -> bool:
+    there = facts.get(asked.key, set())
+    if asked.operator is IN:
+        return bool(there & asked.values)
+    if asked.operator is NOT_IN:
+        return bool(there) and not there & asked.values
+    return bool(there) if asked.operator is EXISTS else bool(facts) and not there
+
+
+def perhaps(asked: Requirement, facts: Facts) -> bool:
+    there = facts.get(asked.key, set())
+    if not facts or (not there and asked.operator is not EXISTS):
+        return True
+    return known(asked, facts)
+
+
+def answers(condition: Predicate | None, facts: Facts) -> bool:
+    read = [] if condition is None else [atom for atom in atoms(condition) if isinstance(atom, AttributeMembership)]
+    return all(facts.get(each.attribute) and all(value_fits(one, each.column.family) for one in facts[each.attribute]) for each in read)
+
+
+def weakest(rules: Iterable[MaskRule], column: Column) -> Mask:
+    """That which shows least, in truth; of those that show as little the first by name."""
+    shown: Mask = Clear()
+    for rule in sorted(rules, key=lambda each: each.name):
+        mask = rule.mask if carries(rule.mask, column.family) else Nullify()
+        if about_column(rule.columns, column, unknown=True) and rank(mask) > rank(shown):
+            shown = mask
+    return shown
+
+
+# What is decided, at random.
+
+T = TypeVar("T")
+
+
+def mostly(usual: T, rarely: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
+    """What grants something must be there before anything can be seen to be taken away."""
+    return st.sampled_from([False, False, False, True]).flatmap(lambda rare: rarely if rare else st.just(usual))
+
+
+TAGS = st.frozensets(st.builds(Tag, st.sampled_from(["pii", "geo.land", "geo.town"]), st.sampled_from(["a", "b", "b.c"])), max_size=3)
+COLUMNS = st.builds(
+    Column, st.sampled_from(["id", "land", "town", "note"]), st.sampled_from([Family.TEXT, Family.INTEGER]), st.just("x"), TAGS
+)
+TABLES = st.builds(
+    Table,
+    st.builds(TableId, st.sampled_from(["claims", "hr"]), st.sampled_from(["one", "two", "three", "four"])),
+    st.lists(COLUMNS, min_size=1, max_size=4, unique_by=lambda each: each.name).map(tuple),
+    TAGS,
+    mostly("", st.just("is a foreign table")),
+)
+CATALOGS = st.lists(TABLES, min_size=1, max_size=8, unique_by=lambda each: each.id).map(Catalog.of)
+VALUES = st.frozensets(st.sampled_from(["a", "b", "b*", "c"]), max_size=2)
+ASKED = st.builds(Requirement, st.sampled_from(["pii", "geo.*", "geo.land"]), VALUES, st.sampled_from(RequirementOperator))
+TIED = st.builds(Requirement, st.sampled_from(["pii", "geo.*"]), st.just(frozenset()), st.sampled_from([IN, NOT_IN]), st.just("mine"))
+NAMED = st.sampled_from(["*", "id", "land", "t*", "*o*"])
+FILTERS = ["land = 'a'", "id IN (user_attr('mine'))", "col('geo.land') IN (user_attr('mine'))", "col('pii', 'a') IS NULL", "town = 7"]
+PREDICATES = mostly(None, st.sampled_from([parse(each) for each in FILTERS]))
+BY_TAGS, BY_NAMES = st.lists(ASKED, min_size=1, max_size=2).map(tuple), st.lists(NAMED, min_size=1, max_size=2).map(tuple)
+SOME = st.one_of(
+    st.builds(ColumnSelector, BY_TAGS),
+    st.builds(ColumnSelector, names=BY_NAMES),
+    st.builds(ColumnSelector, BY_TAGS, BY_NAMES),
+    st.just(ColumnSelector()),
+)
+CHOSEN = mostly(ColumnSelector(names=("*",)), SOME)
+MASKING = st.lists(
+    st.builds(MaskRule, st.sampled_from("abc"), SOME, st.sampled_from([Clear(), Partial(4), Hash(), Nullify()])),
+    max_size=2,
+    unique_by=lambda each: each.name,
+).map(tuple)
+
+
+def about(*asked: st.SearchStrategy[Requirement]) -> st.SearchStrategy[TableSelector]:
+    patterns = st.builds(TableId, st.sampled_from(["*", "claims"]), st.sampled_from(["*", "one", "t*"]))
+    some = st.builds(TableSelector, st.lists(st.one_of(*asked), max_size=2).map(tuple), st.lists(patterns, max_size=2).map(tuple))
+    return mostly(TableSelector(names=(TableId("*", "*"),)), some)
+
+
+WHOM = st.lists(
+    st.builds(
+        Requirement, st.sampled_from(["job", "mine"]), st.frozensets(st.sampled_from(["a", "7"])), st.sampled_from(RequirementOperator)
+    ),
+    max_size=2,
+).map(tuple)
+POLICIES = st.lists(
+    st.builds(
+        Policy,
+        st.builds(ObjectName, st.just("domain"), st.sampled_from("pqrs")),
+        st.frozensets(st.sampled_from(["claims", "hr"]), min_size=1),
+        mostly((Requirement("job", frozenset({"a"})),), WHOM),
+        about(ASKED, TIED),
+        CHOSEN,
+        PREDICATES,
+        mostly((), MASKING),
+        mostly((), WHOM),
+        mostly((), st.just((admit("purpose", "request.purpose == 'claims'", "spec"),))),
+    ),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda each: each.id,
+)
+GUARDRAILS = st.lists(
+    st.builds(
+        Guardrail,
+        st.sampled_from("xyz"),
+        mostly((), WHOM),
+        about(ASKED),
+        mostly(False, st.just(True)),
+        st.none() | SOME,
+        mostly(None, PREDICATES),
+        MASKING,
+    ),
+    min_size=1,
+    max_size=2,
+    unique_by=lambda each: each.name,
+)
+USERS = st.builds(
+    lambda job, mine: Attributes.of((("job", job), ("mine", mine))),
+    mostly(["a"], st.sampled_from([["b"], []])),
+    st.lists(st.sampled_from(["a", "b", "7"]), max_size=2),
+)
+THOROUGH = settings(max_examples=250, deadline=None)
+
+
+def by_index(user: Attributes, agent: Attributes, purpose: str, index: Index) -> Decided | None:
+    """None: denied."""
+    decision = decide(user, index, Asking(agent_attributes=agent, purpose=purpose))
+    return None if isinstance(decision, Denial) else told(decision)
+
+
+def told(decision: Entitlement) -> Decided:
+    return Decided(
+        {each.table.id: {one.policy: (one.condition.predicate, dict(one.masks)) for one in each.grants} for each in decision.tables},
+        {
+            each.table.id: {
+                one.guardrail: (one.denied_columns, one.condition and one.condition.predicate, dict(one.floors)) for one in each.restraints
+            }
+            for each in decision.tables
+        },
+        {table: set(names) for table, names in decision.denied},
+    )
+
+
+@THOROUGH
+@given(USERS, USERS, st.sampled_from(["claims", "other"]), CATALOGS, POLICIES, GUARDRAILS)
+def test_a_decision_from_the_index_is_that_from_plain_loops(user, agent, purpose, catalog, policies, rails):
+    expected = by_loops(user, agent, purpose, catalog, policies, rails)
+
+    assert by_index(user, agent, purpose, compile_policies(catalog, policies, rails)) == (expected if expected.grants else None)
+
+
+@THOROUGH
+@given(USERS, USERS, CATALOGS, POLICIES, GUARDRAILS, st.lists(st.tuples(st.integers(0, 7), TABLES), max_size=3), POLICIES, GUARDRAILS)
+def test_an_index_that_was_mended_is_the_one_that_is_made_anew(user, agent, catalog, policies, rails, others, new_policies, new_rails):
+    index = compile_policies(catalog, policies, rails)
+    tables = dict(catalog.tables)
+    for place, other in others:
+        known = list(tables)[place % len(tables)]
+        tables[known] = replace(other, id=known)
+        index = compile_policies(Catalog(dict(tables)), policies, rails, index)
+        assert index == compile_policies(Catalog(dict(tables)), policies, rails)
+    mixed = [*policies[1:], *(each for each in new_policies if each.id not in {one.id for one in policies[1:]})]
+
+    mended, anew = (compile_policies(Catalog(dict(tables)), mixed, new_rails, before) for before in (index, None))
+
+    assert mended == anew
+    assert by_index(user, agent, "claims", mended) == by_index(user, agent, "claims", anew)
+
+
+@THOROUGH
+@given(USERS, CATALOGS, POLICIES, GUARDRAILS)
+def test_the_tables_that_are_granted_are_known_without_listing_them(user, catalog, policies, rails):
+    index = compile_policies(catalog, policies, rails)
+    switches, decision = switch(user, index), decide(user, index)
+
+    if isinstance(switches, Switches) and isinstance(decision, Entitlement):
+        listed = {each.table.id for each in decision.tables} | {table for table, _ in decision.denied}
+        assert {index.tables[place].id for place in places(tables_granted(switches, index))} == listed
+
+
+def test_what_did_not_change_is_shared():
+    tables = [Table(TableId(schema, "t"), (Column("id", Family.INTEGER, "bigint"),)) for schema in "ab"]
+    every = TableSelector(names=(TableId("*", "*"),)), ColumnSelector(names=("*",))
+    policies = [Policy(ObjectName("domain", name), frozenset({name}), (), *every, None) for name in "ab"]
+    index = compile_policies(Catalog.of(tables), policies)
+    again = compile_policies(Catalog.of([tables[0], replace(tables[1], tags=frozenset({Tag("k", "v")}))]), policies, (), index)
+    other = compile_policies(Catalog.of(tables), [policies[0], replace(policies[1], columns=ColumnSelector(names=("x",)))], (), index)
+
+    assert again.policies[0] is index.policies[0]
+    assert other.policies[0] is index.policies[0]
+    assert not other.policies[1].grant_sets
