@@ -1,6 +1,8 @@
 """What several commands take."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,18 @@ def kubeconfig(help_text: str = "Default: ~/.kube/config.", variable: str = "KUB
 
 def namespace(help_text: str = "The operator's namespace.") -> Option:
     return click.option("--namespace", envvar="ROLEVEND_NAMESPACE", default="rolevend-system", show_default=True, help=help_text)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the garbage collector, which would look again and again at objects that all live to the end of the command."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def own(kubeconfig: str | None) -> str:

@@ -47,7 +47,8 @@ def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: st
     from rolevend.app.policy.folder import read_catalogs
     from rolevend.app.policy.report import as_github, as_json, as_text
 
-    checked = check(paths, read_catalogs(catalogs))
+    with options.uncollected():
+        checked = check(paths, read_catalogs(catalogs))
     if output == "json":
         click.echo(json.dumps(as_json(checked), indent=2))
     else:

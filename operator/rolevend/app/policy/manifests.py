@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,10 @@ class Unreadable(InvalidInput):
 class Document:
     file: str
     body: dict[str, Any]
-    node: yaml.MappingNode
     text: str
+    """Of the whole file."""
+    trail: tuple[int, ...] = (0,)
+    """Which of the documents in the text it is, and which item of the `List` there, and so on."""
 
     @property
     def name(self) -> str:
@@ -54,7 +57,7 @@ class Document:
     def place(self, field: str = "", message: str = "") -> Place:
         """Where `field`, such as `spec.masks[0].type`, stands; what is missing would stand in the place of the nearest that is there.
         A `message` that begins with a line and a column is about these of a text in `field`."""
-        node: yaml.Node = self.node
+        node = self._node
         mark = node.start_mark
         for number, quoted, name in _STEP.findall(field):
             below = _below(node, number, quoted or name)
@@ -75,6 +78,14 @@ class Document:
         if node.style == ">" or node.start_mark.line != node.end_mark.line:
             return Place(self.file, start.line + 1, start.column + 1)
         return Place(self.file, start.line + 1, start.column + column + (node.style in ("'", '"')))
+
+    @cached_property
+    def _node(self) -> yaml.Node:
+        # Read again, for those few of which a place is asked: kept for all, nodes take more memory and time than all else.
+        node = next(islice(_nodes(_Loader(self.text)), self.trail[0], None))
+        for item in self.trail[1:]:
+            node = (_items(node) or [])[item]
+        return node
 
     @cached_property
     def _lines(self) -> Sequence[str]:
@@ -114,9 +125,8 @@ def documents_in(file: str, text: str) -> Iterator[Document | Unreadable]:
     loader = None
     try:
         loader = _Loader(text)
-        while loader.check_node():
-            node = loader.get_node()
-            yield from _documents(file, text, node, loader.construct_document(node))
+        for number, node in enumerate(_nodes(loader)):
+            yield from _documents(Document(file, loader.construct_document(node), text, (number,)), node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
@@ -128,19 +138,29 @@ def documents_in(file: str, text: str) -> Iterator[Document | Unreadable]:
             loader.dispose()
 
 
-def _documents(file: str, text: str, node: yaml.Node, body: Any) -> Iterator[Document | Unreadable]:
+def _nodes(loader: "_Loader") -> Iterator[yaml.Node]:
+    while loader.check_node():
+        yield loader.get_node()
+
+
+def _documents(found: Document, node: yaml.Node) -> Iterator[Document | Unreadable]:
+    """What there is in `found`, whose body may yet be anything."""
     twice = _twice(node)
     if twice is not None:
-        yield Unreadable(Place(file, twice.start_mark.line + 1, twice.start_mark.column + 1), f"{twice.value} is there twice")
-    elif isinstance(node, yaml.MappingNode) and isinstance(body, dict):
-        items = _below(node, "", "items") if str(body.get("kind", "")).endswith("List") else None
-        if items is not None and isinstance(items[1], yaml.SequenceNode):
-            for below, item in zip(items[1].value, body["items"], strict=True):
-                yield from _documents(file, text, below, item)
-        else:
-            yield Document(file, body, node, text)
-    elif body is not None:
-        yield Unreadable(Place(file, node.start_mark.line + 1, node.start_mark.column + 1), "is no mapping, as every object is")
+        yield Unreadable(Place(found.file, twice.start_mark.line + 1, twice.start_mark.column + 1), f"{twice.value} is there twice")
+    elif isinstance(found.body, dict):
+        items = _items(node) if str(found.body.get("kind", "")).endswith("List") else None
+        if items is None:
+            yield found
+        for number, below in enumerate(items or ()):
+            yield from _documents(replace(found, body=found.body["items"][number], trail=(*found.trail, number)), below)
+    elif found.body is not None:
+        yield Unreadable(Place(found.file, node.start_mark.line + 1, node.start_mark.column + 1), "is no mapping, as every object is")
+
+
+def _items(node: yaml.Node) -> list[yaml.Node] | None:
+    items = _below(node, "", "items")
+    return items[1].value if items is not None and isinstance(items[1], yaml.SequenceNode) else None
 
 
 def _below(node: yaml.Node, number: str, name: str) -> tuple[Any, yaml.Node] | None:
