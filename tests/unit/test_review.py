@@ -11,6 +11,7 @@ import pytest
 from rolevend.errors import ClusterUnavailable
 from rolevend.kube.client import Body, Cluster, Resource
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User
+from rolevend.platforms.base import Dropped, Ending
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import ColumnSelector, Policy
@@ -87,17 +88,36 @@ class ApiServer:
         return [patch["metadata"]["uid"] for patch in self.patches if "annotations" in patch["metadata"]]
 
 
+class Database:
+    """A platform, and its executor, that only remembers what was dropped."""
+
+    def __init__(self) -> None:
+        self.dropped: list[str] = []
+
+    def get(self, name: PlatformName) -> "Database":
+        return self
+
+    @property
+    def executor(self) -> "Database":
+        return self
+
+    async def drop(self, ending: Ending, patience: float = 0.0) -> Dropped:
+        self.dropped.append(ending.uid)
+        return Dropped(ending.role)
+
+
 class Operator:
-    """Its review, over an API server that only remembers; `directory` is the newest picture."""
+    """Its review, over an API server and a platform that only remember; `directory` is the newest picture."""
 
     def __init__(self, known: Directory) -> None:
         self.directory = known
         self.server = ApiServer()
+        self.database = Database()
         nothing: Any = None
         self.lifecycle = Lifecycle(
             cast(Cluster, self.server),
             cast(Observed, nothing),
-            cast(Platforms, nothing),
+            cast(Platforms, self.database),
             cast(CredentialStore, nothing),
             cast(Record, nothing),
             Metrics(),
@@ -270,3 +290,22 @@ async def test_a_request_is_taken_up_again_when_its_verdict_is_another_and_only_
     await operator.review()
     assert operator.server.reconsidered == [standing.request.uid]
     assert operator.server.deleted == []
+
+
+async def test_of_a_crowd_every_role_is_dropped_also_while_the_api_server_refuses_to_hear_of_it(operator):
+    crowd = [operator.stands(number, vended_here=True, listed_ready=True).request.uid for number in range(100)]
+    operator.server.failures = len(crowd)
+
+    assert await operator.review(NARROWED) == []
+    assert sorted(operator.database.dropped) == sorted(crowd)
+
+    assert sorted(await operator.review(NARROWED)) == sorted(crowd)
+    assert len(operator.database.dropped) == len(crowd)
+
+
+async def test_who_reads_as_before_is_not_dropped(operator):
+    operator.stands(vended_here=True, listed_ready=True)
+
+    await operator.review(WITH_ANOTHER_COLUMN)
+
+    assert operator.database.dropped == []

@@ -12,6 +12,7 @@ from rolevend.kube.client import Body, Cluster
 from rolevend.model import RoleName, Uid
 from rolevend.platforms.base import Ending, EndReason, Randomness
 from rolevend.reconcile.clock import Clock
+from rolevend.reconcile.closing import Closing
 from rolevend.reconcile.objects import VENDED_ROLES, Observed
 from rolevend.reconcile.platforms import Platforms
 from rolevend.reconcile.record import Record
@@ -56,6 +57,7 @@ class Lifecycle:
     ) -> None:
         self.roles = Roles()
         self._revoking: set[Uid] = set()
+        self._closing = Closing(platforms)
         self.clock = Clock(now, self.expire, metrics)
         self._cluster = cluster
         self._observed = observed
@@ -72,6 +74,7 @@ class Lifecycle:
         if event == "DELETED":
             self.roles.gone(uid)
             self._revoking.discard(uid)
+            self._closing.forget(uid)
             self.clock.gone(uid)
             self._record.forget(uid)
             return
@@ -181,7 +184,7 @@ class Lifecycle:
             raise PlatformUnavailable(f"dropping {name}: DataPlatform {request.platform} is not connected")
         started = time.perf_counter()
         try:
-            dropped = await end(Ending(RoleName(name), request.uid, reason), executor, patience)
+            dropped = await self._closing.done(request.uid) or await end(Ending(RoleName(name), request.uid, reason), executor, patience)
         except RolevendError:
             self._metrics.drop_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
             raise
@@ -220,14 +223,20 @@ class Lifecycle:
         if standing is not None:
             await self._delete(standing.request)
 
+    def close(self, request: Request, role: str | None, reason: EndReason = EndReason.REVOKED) -> None:
+        """Begins to end a live role before its time. `revoke` must follow."""
+        if role:
+            self._closing.begin(request, Ending(RoleName(role), request.uid, reason))
+
     async def revoke(self, standing: Standing, by: str, message: str, reason: EndReason = EndReason.REVOKED) -> None:
-        """Ends a live role before its time: the reason is written first, then the object is deleted."""
+        """Ends a live role before its time: the reason is written, and the object is deleted."""
         await self._revoke(standing.request, standing.role or "", by, message, reason)
 
     async def _revoke(self, request: Request, role: str, by: str, message: str, reason: EndReason = EndReason.REVOKED) -> None:
         if request.uid in self._revoking:
             return
         self._revoking.add(request.uid)
+        self.close(request, role, reason)
         _log.warning("ending (%s): %s", by, message, extra={"role": role, "platform": request.platform, "object": str(request.name)})
         try:
             await self._patch_status(request, {"ended": {"reason": reason.value, "by": by, "message": message[:1024]}})

@@ -18,7 +18,7 @@ from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Granted, Verdict, ended_by, taken_by
 
 _AT_ONCE = 16
-"""Revocations under way together."""
+"""Of revocations so many are written down together. On the platform all of them begin at once."""
 _BREATH = 50
 """After so many verdicts others get their turn in the event loop."""
 
@@ -73,6 +73,7 @@ class Review:
         if live:
             why = _ended_by(verdict, standing)
             if why:
+                self._lifecycle.close(standing.request, standing.role)
                 acts.create_task(self._revoke(standing, taken_by(verdict), why))
         elif verdict_of(verdict) != standing.verdict:
             acts.create_task(self._act(self._lifecycle.reconsider(standing, "verdict changed"), "reconsidering", standing))

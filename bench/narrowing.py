@@ -1,0 +1,110 @@
+"""What a change of policy does to the roles that live: `python -m bench.narrowing [--quick]`, from the repository's root.
+
+Some roles read what the new policy takes away, most do not. Somebody goes on asking for roles meanwhile.
+"""
+
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.cluster import Fleet, Watch
+from bench.ending import Going, Working, asking
+from bench.lines import Line, ms, p50, percentile, reported, settled, table
+from rolevend.demo.parts.controlplane import ControlPlane
+from rolevend.resources import API_VERSION
+from tests.support.site import DOMAIN, Site
+from tests.support.tenancy import Tenant
+
+POLICIES = f"/apis/{API_VERSION}/namespaces/{DOMAIN}/accesspolicies"
+AT_ONCE = 500
+TWO = 2.0
+
+
+@dataclass(frozen=True)
+class Size:
+    live: int
+    narrowed: int
+    working: int
+    idle: int
+
+
+FULL = Size(live=5_000, narrowed=500, working=50, idle=100)
+QUICK = Size(live=200, narrowed=50, working=20, idle=30)
+
+
+def lines(site: Site, size: Size) -> Iterator[Line]:
+    fleet = Fleet(site)
+    fleet.begin()
+    others = [f"other-{number}" for number in range(size.live - size.narrowed)]
+    for first in range(0, len(others), AT_ONCE):
+        fleet.create_all(others[first : first + AT_ONCE])
+        fleet.watch.ready(others[first : first + AT_ONCE])
+    rounds = iter(range(10))
+    yield settled(lambda: narrowing(fleet, size, next(rounds)))
+    yield from vends_meanwhile(fleet, size)
+    untouched = len(fleet.site.warehouse.roles())
+    yield Line("roles that the change does not narrow", f"{untouched} of {len(others)} live on", "all", untouched == len(others))
+    fleet.end()
+
+
+def narrowing(fleet: Fleet, size: Size, round_: int) -> Line:
+    """From the commit of the policy to the end of the last session, and of the last role."""
+    tenant, names = narrow_tenant(fleet, size, f"narrow-{round_}")
+    working = [Working(fleet.site, name) for name in names[: size.working]]
+    before = len(fleet.site.warehouse.roles())
+    committed = commit(fleet, tenant)
+    gone = locked_out(fleet, before - size.narrowed) - committed
+    last = max(session.ended() for session in working) - committed
+    fleet.watch.gone(names)
+    what = f"{size.narrowed} of {size.live:,} live roles narrowed: the last of {size.working} sessions, and of the roles, dead after"
+    return Line(what, f"{last:.2f} s, and {gone:.2f} s", f"<= {TWO:g} s", max(last, gone) <= TWO)
+
+
+def vends_meanwhile(fleet: Fleet, size: Size) -> Iterator[Line]:
+    tenant, names = narrow_tenant(fleet, size, "meanwhile")
+    watch = Watch(fleet.site.control_plane, kind="probe")
+    idle = asking(fleet, watch, "idle", lambda asked: asked < size.idle)
+    commit(fleet, tenant)
+    going = Going(fleet.watch, names)
+    during = asking(fleet, watch, "during", lambda _: going.on)
+    watch.close()
+    measured = f"p50 {ms(p50(during))}, p99 {ms(percentile(during, 99))} of {len(during)}"
+    yield reported("vends until the last of their objects is gone", measured)
+    yield reported("the same before", f"p50 {ms(p50(idle))}, p99 {ms(percentile(idle, 99))}")
+
+
+def narrow_tenant(fleet: Fleet, size: Size, label: str) -> tuple[Tenant, Sequence[str]]:
+    tenant = Tenant(fleet.site).ready_to_ask()
+    names = [f"{label}-{number}" for number in range(size.narrowed)]
+    fleet.at_once(lambda caller, name: fleet.create(name, tenant=tenant, caller=caller), names)
+    fleet.watch.ready(names)
+    return tenant, names
+
+
+def commit(fleet: Fleet, tenant: Tenant) -> float:
+    """One column less; when the API server had written it."""
+    patch = {"spec": {"columns": {"matchNames": ["id", "country"]}}}
+    fleet.caller.call("PATCH", f"{POLICIES}/{tenant.name}", patch, "application/merge-patch+json")
+    return time.perf_counter()
+
+
+def locked_out(fleet: Fleet, left: int) -> float:
+    """When no more than so many roles were there."""
+    done = threading.Event()
+    while len(fleet.site.warehouse.roles()) > left:
+        done.wait(0.02)
+    return time.perf_counter()
+
+
+def main() -> None:
+    size = QUICK if "--quick" in sys.argv[1:] else FULL
+    with tempfile.TemporaryDirectory() as scratch, ControlPlane() as control_plane, Site(control_plane, Path(scratch)) as site:
+        table("A policy that narrows live roles, with a Kubernetes API server and PostgreSQL 17", lines(site, size))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Roles whose ground is gone: dropped on their platform at once, before a word of it is written.
+
+Of a crowd the last one would live on while the API server is told of all others. An object that goes finds its role gone; after a
+crash the next review or sweep ends it.
+"""
+
+import asyncio
+
+from rolevend.errors import RolevendError
+from rolevend.model import Uid
+from rolevend.platforms.base import Dropped, Ending
+from rolevend.reconcile.platforms import Platforms
+from rolevend.vending.vend import AwaitedPlatform
+from rolevend.vending.verdict import Request
+
+
+class Closing:
+    def __init__(self, platforms: Platforms) -> None:
+        self._platforms = platforms
+        self._drops: dict[Uid, asyncio.Task[Dropped]] = {}
+
+    def begin(self, request: Request, ending: Ending) -> None:
+        """Once for each request. A platform that is not connected is left to the object's own end."""
+        at_work = self._platforms.get(request.platform)
+        executor = at_work.executor if at_work else None
+        if executor is not None and request.uid not in self._drops:
+            self._drops[request.uid] = asyncio.create_task(_dropped(ending, executor))
+
+    async def done(self, uid: Uid) -> Dropped | None:
+        """How it went. None where it was not begun, or failed: then the drop must be asked for again. Told once."""
+        drop = self._drops.pop(uid, None)
+        dropped = await asyncio.shield(drop) if drop else None
+        return dropped if dropped and dropped.error is None else None
+
+    def forget(self, uid: Uid) -> None:
+        self._drops.pop(uid, None)
+
+
+async def _dropped(ending: Ending, executor: AwaitedPlatform) -> Dropped:
+    try:
+        return await executor.drop(ending)
+    except RolevendError as error:
+        return Dropped(ending.role, error)
