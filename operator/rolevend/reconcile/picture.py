@@ -4,16 +4,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from rolevend.catalog import Catalog, Table, TagAssignment
+from rolevend.catalog import Table, TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.kube.handles import Claim, agent_claim, user_claim
 from rolevend.model import ClusterId, ObjectName, PlatformName, UserHandle, Version
 from rolevend.policy.census import Census
 from rolevend.policy.combination import Combination
 from rolevend.policy.disagreement import Said, disagreements
-from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Guardrail as Restraining
 from rolevend.policy.statement import Policy
+from rolevend.reconcile.indexes import Indexes
 from rolevend.reconcile.judgement import (
     LEAK,
     Judgement,
@@ -58,24 +58,13 @@ class Picture:
     judgements: tuple[Judgement[Resource], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """The index of one platform, and all that went into it."""
-
-    catalog: Catalog
-    assignments: tuple[TagAssignment, ...]
-    tagged: Catalog
-    statements: object
-    shapes: Shapes
-
-
 class Painter:
-    """Remembers the compiled index of each platform, and what went into it: the next one is made of it, with what changed."""
+    """Remembers what it read and compiled: a picture costs what changed since the one before."""
 
     def __init__(self, cluster: ClusterId, handle_key: bytes) -> None:
         self._cluster = cluster
         self._handle_key = handle_key
-        self._compiled: dict[PlatformName, _Compiled] = {}
+        self._indexes = Indexes(cluster)
         self._statements: dict[str, tuple[object, Policy]] = {}
         self._disagreed: dict[PlatformName, tuple[object, Disagreed]] = {}
         self._people: dict[str, tuple[int, Person]] = {}
@@ -134,10 +123,12 @@ class Painter:
         for name in terms:
             state = states.get(name)
             if state is not None and state.catalog is not None and name not in objects.unsure:
-                shapes[name] = self._shapes(name, state, statements[name], guardrails[name], list(chain.from_iterable(said[name].values())))
+                tags = list(chain.from_iterable(said[name].values()))
+                shapes[name] = self._indexes.shapes(name, state.catalog, statements[name], guardrails[name], tags)
                 disagreed[name] = self._disagreements(name, state, shapes[name].index.tables, said[name])
-        for gone in self._compiled.keys() - shapes.keys():
-            del self._compiled[gone], self._disagreed[gone]
+        self._indexes.keep(shapes)
+        for gone in self._disagreed.keys() - shapes.keys():
+            del self._disagreed[gone]
         for unused in self._statements.keys() - {policy.uid for policy in objects.policies}:
             del self._statements[unused]
         self._census.follow(
@@ -174,30 +165,6 @@ class Painter:
         if known is None or known[0] != version:
             known = self._statements[policy.uid] = (version, values.policy(policy, schemas))
         return known[1]
-
-    def _shapes(
-        self,
-        name: PlatformName,
-        state: PlatformState,
-        policies: list[Policy],
-        guardrails: list[Restraining],
-        assignments: list[TagAssignment],
-    ) -> Shapes:
-        catalog, tags = state.catalog, tuple(assignments)
-        assert catalog is not None  # noqa: S101 - the caller has looked
-        known = self._compiled.get(name)
-        statements = (tuple(policies), tuple(guardrails))
-        if known is None or known.catalog is not catalog:
-            tagged = catalog.tagged(tags)
-        elif known.assignments != tags:
-            tagged = catalog.retagged(known.tagged, known.assignments, tags)
-        elif known.statements == statements:
-            return known.shapes
-        else:
-            tagged = known.tagged
-        shapes = Shapes(compile_policies(tagged, policies, guardrails, known.shapes.index if known else None), self._cluster)
-        self._compiled[name] = _Compiled(catalog, tags, tagged, statements, shapes)
-        return shapes
 
     def _disagreements(self, name: PlatformName, state: PlatformState, tables: Iterable[Table], said: Said) -> Disagreed:
         made_of = (state.catalog, said)
