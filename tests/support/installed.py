@@ -21,6 +21,9 @@ SYSTEM, AGENTS, ELSEWHERE = "rolevend-system", "agents", "elsewhere"
 OPERATOR = f"system:serviceaccount:{SYSTEM}:rolevend"
 RBAC = "rbac.authorization.k8s.io"
 MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+DEPLOYER = "gitops"
+"""The field manager of what comes from git."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,14 @@ class Cluster:
         path = path_of(body, body["metadata"]["name"])
         return self.call("PATCH", f"{path}/{subresource}" if subresource else path, change, user=user, content_type=MERGE_PATCH)
 
-    def delete(self, body: Body, *, user: str | None = None) -> Answer:
-        return self.call("DELETE", path_of(body, body["metadata"]["name"]), user=user)
+    def deploy(self, body: Body) -> Answer:
+        """Server-side apply, as Argo CD and Flux do."""
+        path = f"{path_of(body, body['metadata']['name'])}?fieldManager={DEPLOYER}&force=true&fieldValidation=Strict"
+        return self.call("PATCH", path, body, content_type=APPLY_PATCH)
+
+    def delete(self, body: Body, *, user: str | None = None, propagation: str = "Background") -> Answer:
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        return self.call("DELETE", path_of(body, body["metadata"]["name"]), options, user=user)
 
     def read(self, body: Body) -> Answer:
         return self.call("GET", path_of(body, body["metadata"]["name"]))

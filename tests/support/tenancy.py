@@ -95,6 +95,12 @@ class Tenant:
         """As the administrator, and taken away when the test is over."""
         return self._keep(self.site.apply(self.described(kind, spec, name, namespace)))
 
+    def deploy(self, body: Body) -> Body:
+        """As a tool does that deploys from git; again is the same."""
+        answer = self.site.cluster.deploy(body)
+        assert answer.ok, answer.message
+        return self._keep(answer.body)
+
     def described(self, kind: str, spec: Body, name: str = "", namespace: str = "") -> Body:
         metadata = {"name": name or self.name, **({"namespace": namespace} if namespace else {})}
         return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}

@@ -19,6 +19,7 @@ from rolevend.model import PlatformName
 from rolevend.reconcile.judgement import Judgement
 from rolevend.reconcile.picture import Objects, Painter
 from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.told import status_of
 from rolevend.resources import (
     API_VERSION,
     AccessPolicy,
@@ -34,7 +35,7 @@ from rolevend.resources import (
     shell,
     values,
 )
-from rolevend.resources.status import Finding, body, reported
+from rolevend.resources.status import Finding, body
 from rolevend.telemetry.metrics import Metrics
 
 R = TypeVar("R", bound=Resource)
@@ -130,7 +131,8 @@ class Observed:
         objects = Objects(
             agents=all_of(Agent),
             platforms=platforms,
-            policies=all_of(AccessPolicy),
+            # One that is being deleted grants nothing more, however long somebody's finalizer keeps it.
+            policies=[each for each in all_of(AccessPolicy) if each.metadata.deletion_timestamp is None],
             bindings=bindings,
             guardrails=guardrails,
             people=all_of(UserAttributes),
@@ -189,11 +191,8 @@ class Observed:
 
     def _patch(self, judgement: Judgement[Resource]) -> Body | None:
         """What the status must say and does not; None where it says it already."""
-        resource = judgement.resource
-        status = resource.status  # type: ignore[attr-defined]
-        conditions = reported(judgement.findings, status.conditions, generation=resource.generation, now=self._now())
-        wanted = {**judgement.counts, "observedGeneration": resource.generation, "conditions": [body(each) for each in conditions]}
-        now = body(status)
+        wanted = status_of(judgement, self._now())
+        now = body(judgement.resource.status)  # type: ignore[attr-defined]
         return None if all(now.get(key) == value for key, value in wanted.items()) else wanted
 
     async def _report(self, resource: Resource, status: Body) -> bool:

@@ -13,7 +13,8 @@ import yaml
 
 from rolevend.resources.kinds import KINDS, Column, Kind
 from rolevend.resources.schema import Schema, structural
-from rolevend.resources.shared import GROUP, VERSION
+from rolevend.resources.shared import GROUP, NEVER_OBSERVED, VERSION
+from rolevend.resources.vended_role import VendedRole
 
 _HEADER = "# Generated from rolevend.resources by `make crds`; edit the models instead.\n"
 
@@ -105,6 +106,9 @@ def _object_schema(kind: Kind) -> Schema:
     # The API server has its own schema of these three, and takes no other.
     schema["properties"] |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
     schema["required"] = ["spec"]
+    if kind.model is not VendedRole:
+        # Without it an object that no operator has looked at yet would pass for one that is at work: with Flux, and in `kubectl wait`.
+        schema["properties"]["status"]["default"] = {"observedGeneration": NEVER_OBSERVED}
     return schema
 
 

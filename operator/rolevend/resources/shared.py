@@ -29,6 +29,9 @@ ATTEST = f"{GROUP}/attest"
 REQUESTED_BY = f"{GROUP}/requested-by"
 """Annotation with the Kubernetes user who created the object; admission lets nobody forge it."""
 
+NEVER_OBSERVED = -1
+"""A generation that no object has."""
+
 Assertion = Literal["Trusted"]
 CombinationName = Literal["Union", "UserCeiling", "Intersection"]
 
@@ -169,8 +172,8 @@ Conditions = Annotated[tuple[Condition, ...], Field(max_length=16), KeyedBy(("ty
 class Status(StatusPart):
     """What the operator saw. Not written by people."""
 
-    observed_generation: Generation | None = None
-    """The `metadata.generation` that this status is about."""
+    observed_generation: Annotated[int, Field(strict=True, ge=NEVER_OBSERVED, json_schema_extra={"format": "int64"})] | None = None
+    """The `metadata.generation` that this status is about; -1 until the operator has seen the object."""
     conditions: Conditions = ()
     """The state, one aspect each. `Ready` sums up the others."""
     kopf: Annotated[dict[str, Any] | None, WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})] = None

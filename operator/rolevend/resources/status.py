@@ -14,6 +14,8 @@ Body = dict[str, Any]
 """A status, or a piece of one, as it is patched."""
 LONGEST_MESSAGE = 32768
 _MOST_SHOWN = 5
+ONLY_WHILE_TRUE = frozenset({"Stalled"})
+"""Conditions that are there only while they hold: whoever follows kstatus takes their absence for False."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,11 @@ class Finding:
 
 def reported(findings: Iterable[Finding], before: Iterable[Condition], *, generation: int, now: datetime) -> tuple[Condition, ...]:
     """The conditions `before`, with these findings in place of those of their types: an aspect whose `status` did not change
-    keeps the time of its last transition, one that nothing was found about stays as it was. In the order of first appearance."""
-    conditions = {condition.type: condition for condition in before}
+    keeps the time of its last transition, one that nothing was found about stays as it was, or goes if it is one of `ONLY_WHILE_TRUE`.
+    In the order of first appearance."""
+    findings = tuple(findings)
+    gone = ONLY_WHILE_TRUE - {finding.type for finding in findings}
+    conditions = {condition.type: condition for condition in before if condition.type not in gone}
     for finding in findings:
         old = conditions.get(finding.type)
         unchanged = old is not None and old.status == finding.status

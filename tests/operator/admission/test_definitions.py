@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.gitops import argo_health, kstatus
 from tests.support.installed import Cluster
 from tests.support.manifests import KINDS, SPOILED, Spoiled, changed, valid
 
@@ -114,6 +115,17 @@ def test_get_shows_what_a_person_asks_for(cluster: Cluster):
 
     assert head.split() == ["NAME", "READY", "REASON", "AGENT", "USER", "ROLE", "EXPIRES", "AGE"]
     assert line.split()[:-1] == ["shown", "True", "Live", "finbot", "ANNA", "IMMUTA_VENDED_X", "2030-01-01T12:00:00Z"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "VendedRole"])
+def test_what_no_operator_has_looked_at_does_not_pass_for_being_at_work(cluster: Cluster, kind: str):
+    body = valid(kind, "unseen")
+    assert cluster.create(body).ok
+
+    unseen = cluster.read(body).body
+
+    assert (argo_health(unseen)[0], kstatus(unseen)) == ("Progressing", "InProgress")
+    assert cluster.delete(body).ok
 
 
 @pytest.mark.parametrize("kind", KINDS)

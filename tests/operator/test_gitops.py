@@ -1,0 +1,164 @@
+"""Policies as Argo CD and Flux bring them: applied again and again, in any order, and pruned."""
+
+import random
+
+import pytest
+
+from tests.support.gitops import argo_health, kstatus
+from tests.support.installed import DEPLOYER
+from tests.support.site import AGENTS, DOMAIN, WAREHOUSE, Body, Site
+from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
+
+PLATFORMS = [{"name": WAREHOUSE}]
+READ = "SELECT person_id, full_name, ssn, country FROM people ORDER BY person_id"
+
+
+def folder(tenant: Tenant) -> list[Body]:
+    """An object of every kind that decides, each as short as it may be: the rest is what the API server fills in."""
+    everyone = {"matchAttributes": [{"key": "tenant", "operator": "In", "values": [tenant.name]}]}
+    ours, secret = {"key": "tenant", "value": tenant.name}, {"key": "secret", "value": tenant.name}
+    tags = {
+        "tables": [{"schema": "claims", "name": "people", "tags": [ours]}],
+        "columns": [{"schema": "claims", "table": "people", "column": "ssn", "tags": [secret]}],
+    }
+    own = {
+        "users": everyone,
+        "tables": {"matchTags": [{"key": "tenant", "operator": "In", "values": [tenant.name]}]},
+        "columns": {"matchNames": ["*"]},
+        "rowFilter": "country IN (user_attr('countries'))",
+        "masks": [
+            {"name": "ids", "type": "Hash", "columns": {"matchTags": [{"key": "secret", "operator": "In", "values": [tenant.name]}]}}
+        ],
+    }
+    names = {
+        "users": everyone,
+        "tables": {"matchNames": [{"schema": "claims", "name": "people"}]},
+        "columns": {"matchNames": ["person_id", "full_name"]},
+        "rowFilter": "country = 'US'",
+    }
+    floors = {
+        "users": everyone,
+        "tables": {"matchNames": [{"schema": "claims", "name": "people"}]},
+        "maskFloors": [
+            {"name": "names", "columns": {"matchNames": ["full_name"]}, "type": "Partial", "partial": {"keepLast": 2}},
+            {"name": "ids", "columns": {"matchNames": ["ssn"]}, "type": "Nullify"},
+        ],
+    }
+    return [
+        tenant.described("TagBinding", {"platformRefs": PLATFORMS, **tags}, namespace=DOMAIN),
+        tenant.described("AccessPolicy", {"platformRefs": PLATFORMS, **own}, f"{tenant.name}-own", DOMAIN),
+        tenant.described("AccessPolicy", {"platformRefs": PLATFORMS, **names}, f"{tenant.name}-names", DOMAIN),
+        tenant.described("Guardrail", {"platformRefs": PLATFORMS, **floors}),
+        tenant.described("UserAttributes", tenant.person_spec(), f"anna.{tenant.name}"),
+        tenant.described("Agent", tenant.agent_spec(), namespace=AGENTS),
+    ]
+
+
+def unreachable(tenant: Tenant) -> Body:
+    spec = {
+        "postgres": {"host": "127.0.0.1", "database": "nowhere"},
+        "credentials": {"programmerSecretRef": {"name": "no-such-a"}, "vendorSecretRef": {"name": "no-such-b"}},
+        "agents": [{"namespaceSelector": {"matchLabels": {"team": "nobody"}}, "assertions": ["Trusted"]}],
+    }
+    return tenant.described("DataPlatform", spec)
+
+
+def looked_at(site: Site, body: Body) -> Body:
+    now = site.cluster.read(body).body
+    assert now.get("status", {}).get("observedGeneration") == now["metadata"]["generation"], f"nobody looked at {body['kind']} yet"
+    return now
+
+
+def conditions(site: Site, bodies: list[Body]) -> dict[str, list[tuple[str, str, str, str]]]:
+    """What is said of each, once all of them are at work and know every name."""
+    told = {}
+    for body in bodies:
+        found = looked_at(site, body)["status"]["conditions"]
+        wrong = [each for each in found if each["type"] in ("Ready", "NamesKnown") and each["status"] != "True"]
+        assert not wrong, wrong
+        told[body["kind"] + body["metadata"]["name"]] = sorted(
+            (each["type"], each["status"], each["reason"], each["message"]) for each in found
+        )
+    return told
+
+
+def versions(site: Site, bodies: list[Body]) -> list[tuple[str, int]]:
+    found = [site.cluster.read(body).body["metadata"] for body in bodies]
+    return [(each["resourceVersion"], each["generation"]) for each in found]
+
+
+def test_what_is_applied_again_is_no_difference(tenant: Tenant):
+    site, bodies = tenant.site, [*folder(tenant), unreachable(tenant)]
+    for body in bodies:
+        tenant.deploy(body)
+    eventually(lambda: conditions(site, bodies[:-1]))
+    site.told(bodies[-1], "Ready", "False", "InvalidInput")
+    before = versions(site, bodies)
+
+    for body in bodies:
+        tenant.deploy(body)
+
+    assert versions(site, bodies) == before
+    everything = {"apiVersion": "v1", "kind": "List", "items": bodies}
+    assert site.cluster.kubectl("diff", "--server-side", "--field-manager", DEPLOYER, "-f", "-", body=everything) == ""
+
+
+def test_any_order_of_arrival_ends_in_the_same_conditions_and_the_same_role(tenant: Tenant):
+    site, bodies = tenant.site, folder(tenant)
+    orders = [random.Random(seed).sample(bodies, len(bodies)) for seed in range(4)]
+    ends = []
+    for order in [bodies, bodies[::-1], *orders]:
+        for body in order:
+            tenant.deploy(body)
+            eventually(lambda body=body: looked_at(site, body))
+        told = eventually(lambda: conditions(site, bodies))
+        asked = tenant.ask().ready()
+        ends.append((told, asked.status["platforms"][0]["profile"], asked.rows(READ)))
+        for body in (asked.body, *bodies):
+            site.remove(body)
+        asked.gone()
+
+    assert ends[0][2] == [(1, "***er", None, "DE"), (2, "***er", None, "AT"), (3, "***es", None, None)]
+    assert all(end == ends[0] for end in ends)
+
+
+@pytest.mark.parametrize("finalizers", [[], ["example.org/kept-by-somebody"]], ids=["gone", "kept by somebody's finalizer"])
+def test_a_policy_that_is_pruned_closes_the_roles_that_it_carried_and_no_others(tenant: Tenant, finalizers: list[str]):
+    site = tenant.site
+    tenant.agent()
+    policies = {}
+    for subject, table in (("anna", "people"), ("bob", "payments")):
+        tenant.person(subject, desk=[subject])
+        whose = (("tenant", tenant.name), ("desk", subject))
+        users = {"matchAttributes": [{"key": key, "operator": "In", "values": [value]} for key, value in whose]}
+        spec = tenant.policy_spec(table, users=users, rowFilter="country = 'DE'", masks=[])
+        policies[subject] = tenant.deploy(tenant.described("AccessPolicy", spec, f"{tenant.name}-{subject}", DOMAIN))
+        site.told(policies[subject], "Ready", "True")
+    assert site.cluster.patch(policies["anna"], {"metadata": {"finalizers": finalizers}}).ok
+    anna, bob = tenant.ask().ready(), tenant.ask("bob").ready()
+
+    assert site.cluster.delete(policies["anna"], propagation="Foreground").ok  # as Argo CD does
+
+    anna.gone()
+    assert site.warehouse.ended(anna.role) == "Revoked"
+    tenant.ask().refused("NoPolicy", granted="False")
+    assert bob.is_ready()
+    assert bob.rows("SELECT payment_id FROM payments") == [(21,)]
+    site.cluster.patch(policies["anna"], {"metadata": {"finalizers": None}})
+
+
+def test_a_mistake_fails_the_sync_with_its_message_and_the_correction_mends_it(tenant: Tenant):
+    site, (_, own, *_) = tenant.site, folder(tenant)
+    policy = tenant.deploy({**own, "spec": {**own["spec"], "rowFilter": "country ="}})
+
+    why = site.told(policy, "Stalled", "True", "InvalidInput")
+
+    broken = looked_at(site, policy)
+    assert (argo_health(broken), kstatus(broken)) == (("Degraded", why), "Failed")
+    assert "spec.rowFilter" in why
+    for body in folder(tenant):
+        tenant.deploy(body)
+    eventually(lambda: conditions(site, folder(tenant)))
+    mended = looked_at(site, policy)
+    assert (argo_health(mended)[0], kstatus(mended)) == ("Healthy", "Current")
