@@ -97,8 +97,8 @@ def test_a_case_that_does_not_hold_says_what_was_seen_instead(tmp_path: Path):
     assert expected == "        expected, and not seen: birth_date 1980-01-01, country DE, full_name Lena Bauer, person_id 1, ssn NULL"
     assert seen.startswith("        seen, and not expected: birth_date 1991-01-01, country US, full_name Ruby Hayes, person_id 2, ssn ")
     assert "900-01-0002" not in seen
-    assert others[1:3] == ["        claims.people is not there: no policy grants it", "FAILED  nobody"]
-    assert last == "3 cases, 3 failed"
+    assert {"        claims.people is not there: no policy grants it", "FAILED  nobody"} <= set(others)
+    assert last == "5 cases, 5 failed"
 
 
 def test_the_example_of_what_agents_are_granted_themselves_holds_in_each_combination():

@@ -108,6 +108,10 @@ class Site:
     def __exit__(self, *_: object) -> None:
         self._ends.close()
 
+    def manifest(self, platform: str) -> Path:
+        """Of the DataPlatform, as it was installed."""
+        return self._directory / f"{platform}.yaml"
+
     def database(self, platform: str) -> Governed:
         return self._databases[platform]
 
@@ -256,7 +260,7 @@ class Site:
 
     def _prepare(self, name: str) -> None:
         database = self.database(name)
-        manifest = self._directory / f"{name}.yaml"
+        manifest = self.manifest(name)
         manifest.write_text(yaml.safe_dump(data_platform(name, database)))
         self._installation.platform(manifest, database.administrator)
 

@@ -12,7 +12,7 @@ from rolevend.catalog import Catalog, Family
 from rolevend.cli import cli
 from rolevend.model import Attributes
 from rolevend.policy.decision import decide
-from rolevend.policy.explanation import GuardrailExplained, explain, smallest_step
+from rolevend.policy.explanation import explain, smallest_step
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Hash
 from rolevend.policy.predicate import parse
@@ -115,6 +115,36 @@ def test_it_is_asked_of_files_before_anything_is_vended(tmp_path: Path, output: 
     assert CliRunner().invoke(cli, ["explain", "--catalog", str(held)]).exit_code == 2
 
 
+def told(folder: Path, *words: str) -> str:
+    answer = CliRunner().invoke(cli, ["explain", "--user", "anna", "--files", str(folder), *words], catch_exceptions=False)
+    assert answer.exit_code == 0, answer.output
+    return answer.stdout
+
+
+def test_where_several_meet_on_a_table_it_is_told_cell_by_cell_what_comes_of_it(tmp_path: Path):
+    names = analysts(("spec.columns", {"matchNames": ["full_name", "birth_date"]}), ("spec.rowFilter", "country = 'US'"), name="names")
+    hidden = ("spec.masks", [{"name": "n", "columns": {"matchNames": ["full_name"]}, "type": "Nullify"}])
+    floor = {"name": "b", "columns": {"matchNames": ["birth_date"]}, "type": "DateTrunc", "dateTrunc": {"unit": "Year"}}
+    spec = {
+        "platformRefs": [{"name": WAREHOUSE}],
+        "tables": {"matchNames": [{"schema": "claims", "name": "people"}]},
+        "maskFloors": [floor],
+    }
+    write(tmp_path, "objects/all.yaml", platform(), analysts(hidden), names, valid("Guardrail") | {"spec": spec}, valid("UserAttributes"))
+    held = write(tmp_path, "catalog.yaml", catalog_text(WAREHOUSE, CATALOGS[WAREHOUSE], "yaml"))
+
+    lines = told(tmp_path / "objects", "--catalog", str(held)).splitlines()
+
+    place = lines.index("Together on claims.people")
+    assert lines[place + 1 :] == [
+        """  rows where ("country" = 'US') or ("country" IN (user_attr('countries')))""",
+        """  full_name: Clear where ("country" = 'US') else Nullify""",
+        """  birth_date: DateTrunc(Year)""",
+        """  country: Clear where ("country" IN (user_attr('countries'))) else Nullify""",
+    ]
+    assert "Together on claims.claims" not in lines, "one policy alone grants it"
+
+
 def test_what_guardrails_take_away_is_told_of_those_that_concern_the_user():
     people = table("claims.people", column("id", Family.INTEGER), column("ssn"), column("note"))
     one = guardrail(
@@ -128,10 +158,9 @@ def test_what_guardrails_take_away_is_told_of_those_that_concern_the_user():
     found = explain(user(), compile_policies(catalog(people), [policy()], [one, other]))
     closed = explain(user(), compile_policies(catalog(people), [policy()], [guardrail("c", denies_tables=True)]))
 
-    assert found.guardrails == (
-        GuardrailExplained(
-            "a", ("claims.people.note: not there", 'claims.people: only rows where "id" > 0', "claims.people.ssn: at least Hash")
-        ),
-    )
+    assert [(each.guardrail, [taken.sentence for taken in each.takes]) for each in found.guardrails] == [
+        ("a", ["claims.people.note: not there", 'claims.people: only rows where "id" > 0', "claims.people.ssn: at least Hash"])
+    ]
+    assert {taken.table for taken in found.guardrails[0].takes} == {people.id}
     assert closed.denial is not None
     assert closed.missing == closed.denial.message == "guardrails deny every table that policies grant the user here: c"

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from rolevend.app.policy.backtest import backtest, moment
 from rolevend.app.policy.diff import diff
-from rolevend.catalog import Catalog
+from rolevend.catalog import Catalog, Family
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.reconcile.picture import Picture
@@ -19,10 +19,11 @@ from rolevend.resources.catalog_file import catalog_text
 from rolevend.telemetry.chain import Chain
 from rolevend.vending import audit
 from rolevend.vending.evidence import given
-from rolevend.vending.verdict import Granted
+from rolevend.vending.verdict import Granted, Request
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, Body, changed, valid
-from tests.support.painted import NOW, OBJECTS, REQUEST, TABLES, paint, raw, raw_agent, raw_policy, verdict
+from tests.support.painted import NOW, OBJECTS, REQUEST, STATES, TABLES, paint, raw, raw_agent, raw_policy, verdict
+from tests.support.policies import catalog, column, table
 
 ANNA = changed(valid("UserAttributes", "anna"), "spec.user.subject", "anna")
 PEOPLE = (ANNA, changed(changed(valid("UserAttributes", "beth"), "spec.user.subject", "beth"), "spec.handle", "BETH"))
@@ -98,16 +99,35 @@ def test_a_difference_is_a_table_or_json(tmp_path: Path, output: str):
         assert ("a\\|b" in answer.stdout) == (output == "markdown")
 
 
-def recorded(path: Path, *, days_ago: int = 1, picture: Picture | None = None) -> Path:
+def for_review() -> Body:
+    """A policy that grants every row, where the agent says what it asks for."""
+    condition = {"name": "purpose", "expression": "request.purpose == 'fraud-review'"}
+    return changed(changed(raw_policy(), "spec.users.matchConditions", [condition]), "spec.rowFilter", MISSING)
+
+
+def test_a_purpose_is_said_for_all_that_are_compared_and_must_be_one_that_could_be_asked_with(tmp_path: Path):
+    old, new = folder(tmp_path / "old", ANNA), folder(tmp_path / "new", for_review(), ANNA)
+    held = write(tmp_path, "catalog.yaml", catalog_text(WAREHOUSE, CATALOGS[WAREHOUSE], "yaml"))
+    words = ["policy", "diff", str(old), str(new), "--catalog", str(held)]
+
+    asked, silent, odd = (CliRunner().invoke(cli, [*words, *more]) for more in (["--purpose", "fraud-review"], [], ["--purpose", "x y"]))
+
+    assert "gains" in asked.stdout
+    assert silent.stdout == "nobody gains or loses anything\n"
+    assert odd.exit_code == 2
+    assert "'--purpose': 'x y' must be lower-case letters" in odd.output
+
+
+def recorded(path: Path, *, days_ago: int = 1, request: Request = REQUEST, picture: Picture | None = None) -> Path:
     """A file with what the operator said of one grant and of one denial, each of them twice."""
     picture = picture or paint()
-    granted = verdict(picture)
+    granted = verdict(picture, request=request)
     assert isinstance(granted, Granted)
     at = NOW - timedelta(days=days_ago)
     chain = Chain("/rolevend/clusters/c", "one")
     events = [
-        audit.granted(REQUEST, granted, picture.directory, given(granted.tables), at),
-        audit.denied(REQUEST, "NoPolicy", "no policy covers the user", picture.directory, at),
+        audit.granted(request, granted, picture.directory, given(granted.tables), at),
+        audit.denied(request, "NoPolicy", "no policy covers the user", picture.directory, at),
     ]
     path.write_bytes(b"".join(chain.append(event) for event in events * 2) + b"no event\n")
     return path
@@ -163,6 +183,29 @@ def test_a_wider_combination_is_a_gain_of_those_who_are_granted_less(tmp_path: P
         write(each, "all.yaml", permits, one_table, own, agent, namespace, ANNA)
 
     assert told(diff(old, new, (), CATALOGS)) == {("anna", "agents/finbot", "gains", "claims.claims")}
+
+
+def test_the_purpose_and_the_tables_that_were_asked_for_then_are_asked_for_again(tmp_path: Path):
+    body = for_review()
+    people, pets = (
+        table("claims.people", column("id", Family.INTEGER), column("country")),
+        table("claims.pets", column("id", Family.INTEGER)),
+    )
+    states = dict.fromkeys([WAREHOUSE], replace(STATES[WAREHOUSE], catalog=catalog(people, pets)))
+    then = paint(replace(OBJECTS, policies=[parse(AccessPolicy, body)]), states)
+    request = replace(REQUEST, purpose="fraud-review", resources=(people.id,))
+    events = recorded(tmp_path / "events.json", request=request, picture=then)
+    held = {WAREHOUSE: catalog(people, pets)}
+    there = folder(tmp_path / "there", body)
+    closed = folder(tmp_path / "closed", changed(body, "spec.users.matchConditions[0].expression", "request.purpose == 'reporting'"))
+
+    same, lost = (backtest([each], [str(events)], None, held) for each in (there, closed))
+
+    # The denial is of the same request, and so of the same one table; another one was never asked for.
+    assert {(str(each.who.purpose), str(each.change.direction), each.change.name) for each in same.outcomes} == {
+        ("fraud-review", "gains", "claims.people")
+    }
+    assert [(str(each.change.direction), each.change.name) for each in lost.outcomes] == [("loses", "claims.people")]
 
 
 def test_since_takes_days_hours_and_dates():

@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "how-to" / "judge-policies.md"
-NEEDS_MORE = ("rolevend platform catalog", "rolevend policy test", "rolevend policy backtest", "rolevend explain")
+NEEDS_MORE = ("rolevend platform catalog", "rolevend policy test", "rolevend policy backtest", "rolevend explain ask-for-anna")
 """Commands that ask a database, a cluster or the past: they are tried where there is one."""
 
 

@@ -35,16 +35,16 @@ def operator(kubeconfig: str | None, namespace: str) -> None:
 @click.option(
     "--break",
     "broken",
-    type=click.Choice(["row-security", "mask", "expiry"]),
+    type=click.Choice(["row-security", "mask", "guardrail", "expiry"]),
     help="Break one thing behind rolevend's back: a check must fail.",
 )
 @click.option("--claims", type=click.IntRange(1000), default=100_000, show_default=True, help="How many claims to load.")
 def demo(*, dev: bool, broken: str | None, claims: int) -> None:
     """Show the main job on a real control plane and a real PostgreSQL, started here and ended again.
 
-    An agent gets a role for each of two people, asks both the same question, tries to get out, and loses the roles: by time, by
-    release, by a change of policy. Every line is checked against the database before it is printed. The exit status is 1 if a
-    check fails.
+    An agent gets a role for each of two people, asks both the same question, tries to get out, asks for one of them with a purpose that
+    policies know, and loses the roles: by time, by release, by a change of policy. Every line is checked against the database before it
+    is printed. The exit status is 1 if a check fails.
 
     Takes about 20 seconds. The first run also builds the Kubernetes programs, about five minutes; they stay in ~/.cache/rolevend.
     """

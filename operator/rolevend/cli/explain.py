@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--user", help="Instead of a VendedRole: the user's subject.")
 @click.option("--issuer", help="The user's issuer. Default: that of the one known user with this subject.")
 @click.option("--platform", help="Instead of a VendedRole: name of the DataPlatform. Default: that of the catalog, where it is one.")
-@click.option("--purpose", default="", help="Instead of a VendedRole: what the agent would say that it is for. Default: nothing.")
+@options.purpose("Instead of a VendedRole: what the agent would say that it is for.")
 @click.option(
     "--files",
     multiple=True,
@@ -64,14 +64,18 @@ def explain(
     held = read_catalogs(catalogs)
     if (vended_role is None) == (user is None) or (vended_role is not None and files):
         raise click.UsageError("name a VendedRole of the cluster, or a --user")
+    said = None
     if files:
         folder, who = Folder.sound(files), None
     else:
         from rolevend.app.policy.cluster import read_cluster
 
         named = None if vended_role is None else (namespace, vended_role)
-        folder, who = asyncio.run(read_cluster(options.own(kubeconfig), named))
-    found = explained(folder, who or _asked(folder, namespace, agent, user or "", issuer, platform or next(iter(held)), purpose), held)
+        folder, who, told = asyncio.run(read_cluster(options.own(kubeconfig), named))
+        said = told or None
+    if who is None:
+        who = _asked(folder, namespace, agent, user or "", issuer, platform or next(iter(held)), purpose)
+    found = explained(folder, who, held, said)
     click.echo(as_json(found) if output == "json" else as_text(found))
 
 

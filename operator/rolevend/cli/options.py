@@ -1,6 +1,7 @@
 """What several commands take."""
 
 import gc
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,19 @@ def uncollected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def purpose(help_text: str) -> Option:
+    return click.option("--purpose", default="", callback=_purpose, help=f"{help_text} Default: nothing.")
+
+
+def _purpose(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if value:
+        from rolevend.resources.text import LABEL_PATTERN, LONGEST_LABEL, MEANINGS
+
+        if len(value) > LONGEST_LABEL or not re.search(LABEL_PATTERN, value):
+            raise click.BadParameter(f"{value!r} {MEANINGS[LABEL_PATTERN]}, and have at most {LONGEST_LABEL} characters")
+    return value
 
 
 def own(kubeconfig: str | None) -> str:

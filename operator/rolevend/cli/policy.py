@@ -103,9 +103,10 @@ _FOLDER = click.Path(exists=True, path_type=Path)
     metavar="PATH",
     help="UserAttributes of the people to decide for, instead of those in OLD and NEW. May be given again.",
 )
+@options.purpose("What agents would say that it is for.")
 @_CATALOGS
 @_TABLES
-def policy_diff(old: Path, new: Path, users: tuple[Path, ...], catalogs: tuple[Path, ...], output: str) -> None:
+def policy_diff(old: Path, new: Path, users: tuple[Path, ...], purpose: str, catalogs: tuple[Path, ...], output: str) -> None:
     """Say who gains and who loses which table, rows or column, where the objects of NEW take the place of those of OLD.
 
     Each user is decided for through each Agent of the two folders; where there is none, through one that may act for everybody.
@@ -115,7 +116,7 @@ def policy_diff(old: Path, new: Path, users: tuple[Path, ...], catalogs: tuple[P
     from rolevend.app.policy.diff import as_json, as_text, diff
     from rolevend.app.policy.folder import read_catalogs
 
-    differences = diff(old, new, users, read_catalogs(catalogs))
+    differences = diff(old, new, users, read_catalogs(catalogs), purpose)
     click.echo(json.dumps(as_json(differences), indent=2) if output == "json" else as_text(differences, _form(output)))
 
 

@@ -130,6 +130,24 @@ BOB = Sight(
 )
 
 
+GRANTED_BY = {"AT": "analysts", "CH": "fraud-review", "DE": "both"}
+"""Of people, where Anna's agent asks for a review of fraud."""
+
+
+def reviewed(seed: Seed, salt: bytes) -> list[Person]:
+    """Every row of people that Anna's agent sees for a review of fraud, cell by cell."""
+    return [_for_review(person, salt) for person in seed.people if person.country in GRANTED_BY]
+
+
+def _for_review(person: Person, salt: bytes) -> Person:
+    """`fraud-review` shows names in full, and says nothing of births; the guardrail keeps every ssn hashed."""
+    by, analyst = GRANTED_BY[person.country], _for_analyst(person, salt)
+    return analyst._replace(
+        full_name=analyst.full_name if by == "analysts" else person.full_name,
+        birth_date=None if by == "fraud-review" else analyst.birth_date,
+    )
+
+
 def _row_text(rows: Sequence[Row], place: int) -> str:
     row = f"row {place + 1} is {_text(rows[place])}" if place < len(rows) else f"there is no row {place + 1}"
     return f"{len(rows):,} rows; {row}"

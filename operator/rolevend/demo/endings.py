@@ -26,7 +26,7 @@ _START_SECONDS = 5.0
 def let_time_pass(scene: Scene) -> None:
     """The time to live ends a role in the middle of a query."""
     stage, tell, witness = scene.stage, scene.tell, scene.witness
-    tell.act(3, "The time to live passes in the middle of a query")
+    tell.act(4, "The time to live passes in the middle of a query")
     vended = _ask_again(scene)
     connection = vended.connect()
     query = LongQuery(connection, LONG)
@@ -65,7 +65,7 @@ def let_time_pass(scene: Scene) -> None:
 def release(scene: Scene, anna: Vended) -> None:
     """The agent is done and says so."""
     tell = scene.tell
-    tell.act(4, "The agent is done with Anna's question, long before the time is over")
+    tell.act(5, "The agent is done with Anna's question, long before the time is over")
     with anna.connect() as idle:
         agent.rows(idle, TOTALS)
         check("Anna's role has a session", expected=1, seen=scene.witness.sessions(anna.role))
@@ -81,7 +81,7 @@ def release(scene: Scene, anna: Vended) -> None:
 def change_policy(scene: Scene, bob: Vended) -> None:
     """A narrower policy ends a live role that was granted more."""
     tell, witness = scene.tell, scene.witness
-    tell.act(5, "The owner of the data narrows a policy, while Bob's role is in use")
+    tell.act(6, "The owner of the data narrows a policy, while Bob's role is in use")
     change = [{"op": "replace", "path": "/spec/masks/0/dateTrunc/unit", "value": "Year"}]
     with bob.connect() as idle:
         agent.rows(idle, TOTALS)
@@ -104,7 +104,7 @@ def change_policy(scene: Scene, bob: Vended) -> None:
 def ask_who(scene: Scene, anna: Vended) -> None:
     """The name in the database's log is enough."""
     tell = scene.tell
-    tell.act(6, "Somebody reads the database's log, and asks who that was")
+    tell.act(7, "Somebody reads the database's log, and asks who that was")
     logged = scene.witness.logged(TOTALS)
     check("the server's log names the role that asked first", expected=anna.role, seen=next(iter(logged), None))
     tell.say(f"… {anna.role} LOG:  statement: {TOTALS.splitlines()[0][:40]}…")

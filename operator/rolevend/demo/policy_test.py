@@ -50,7 +50,8 @@ def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
     tests = list(_tests(paths))
     if not tests:
         raise InvalidInput("", "no file of cases is there: its format is rolevend.dev/policy-test/v1")
-    directory = opened(Folder.sound(paths).picture(catalogs).directory)
+    purposes = {case.purpose for _, test in tests for case in test.cases if case.purpose}
+    directory = opened(Folder.sound(paths).picture(catalogs).directory, purposes=purposes)
     with PostgresServer(18, fsync=False) as server:
         for number, (file, test) in enumerate(tests):
             catalog = catalogs.get(PlatformName(test.platform))
@@ -122,7 +123,7 @@ def _failures(case: Case, test: PolicyTest, directory: Directory, platform: Post
     if agent not in directory.agents:
         yield f"no Agent {agent} is among the files"
         return
-    found = verdict(directory, Who(values.user(case.user), agent, PlatformName(test.platform)))
+    found = verdict(directory, Who(values.user(case.user), agent, PlatformName(test.platform), case.purpose or ""))
     seen = None
     if isinstance(found, Granted):
         seen = _seen(found, TableId(case.schema_name, case.table), platform, database)

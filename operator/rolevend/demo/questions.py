@@ -16,6 +16,11 @@ SELECT c.claim_id, c.country, c.amount, p.full_name, p.ssn, p.birth_date, c.note
  LIMIT 3"""
 
 EVERYBODY: LiteralString = "SELECT person_id, full_name, ssn, birth_date, country FROM people ORDER BY person_id"
+ONE_OF_EACH: LiteralString = """\
+SELECT DISTINCT ON (country) person_id, full_name, ssn, birth_date, country
+  FROM people
+ ORDER BY country, person_id"""
+
 EVERY_CLAIM: LiteralString = "SELECT claim_id, policy_id, person_id, country, filed_on, amount, status, note FROM claims ORDER BY claim_id"
 
 LONG: LiteralString = """\

@@ -9,8 +9,9 @@ from psycopg import sql
 
 from rolevend.demo.parts.connection import Connection
 from rolevend.demo.parts.installation import OperatorProcess
+from rolevend.demo.parts.kubectl import Kubectl
 
-Sabotage = Literal["row-security", "mask", "expiry"]
+Sabotage = Literal["row-security", "mask", "guardrail", "expiry"]
 
 LATER = timedelta(hours=1)
 
@@ -29,6 +30,11 @@ def unmask(superuser: Connection, profile: str) -> str:
         view = sql.Identifier(profile, "people")
         connection.execute(sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM claims.people").format(view, columns))
     return f"the view {profile}.people is replaced by one without masks"
+
+
+def remove_guardrail(admin: Kubectl) -> str:
+    admin("delete", "guardrail", "ids-at-least-hashed")
+    return "the guardrail on ids is deleted"
 
 
 def postpone(superuser: Connection, operator: OperatorProcess, role: str, expires_at: datetime) -> str:

@@ -66,6 +66,11 @@ class Stage(AbstractContextManager["Stage"]):
     def __exit__(self, *_: object) -> None:
         self._ends.close()
 
+    @property
+    def platform_manifest(self) -> Path:
+        """With the address of the database that runs here."""
+        return self.scratch / "manifests" / "2-platform.yaml"
+
     def kubectl_as(self, namespace: str, name: str) -> Kubectl:
         """The commands as a ServiceAccount."""
         kubeconfig = self.cluster.service_account_kubeconfig(namespace, name, self.scratch, _TOKEN_SECONDS)
@@ -109,7 +114,7 @@ class Stage(AbstractContextManager["Stage"]):
         step.update("helm install")
         installation.chart([AGENTS])
         step.update("rolevend platform plan, rolevend platform install")
-        installation.platform(here / "2-platform.yaml", self.superuser)
+        installation.platform(self.platform_manifest, self.superuser)
         step.update("starting the operator as its ServiceAccount")
         self.operator = installation.operator(self._settings)
         self._ends.callback(self.operator.kill)

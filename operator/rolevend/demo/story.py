@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import cast
 
-from rolevend.demo import acts, endings, tryout
+from rolevend.demo import acts, endings, meeting, tryout
 from rolevend.demo.acts import Scene
 from rolevend.demo.checks import CheckFailed
 from rolevend.demo.parts.errors import PartFailed
@@ -43,6 +43,7 @@ def _tell_all(scene: Scene, started: float) -> None:
     up = time.monotonic()
     anna, bob = acts.ask_for_two(scene)
     acts.try_to_leave(scene, anna, bob)
+    meeting.meet(scene)
     endings.let_time_pass(scene)
     endings.release(scene, anna)
     endings.change_policy(scene, bob)

@@ -60,10 +60,17 @@ class PolicyExplained:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    table: TableId
+    sentence: str
+    """What of it, such as `claims.people.ssn: at least Hash`."""
+
+
+@dataclass(frozen=True, slots=True)
 class GuardrailExplained:
     guardrail: str
-    takes: tuple[str, ...]
-    """What it takes away of what policies grant the user, a sentence each."""
+    takes: tuple[Taken, ...]
+    """What it takes away of what policies grant the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +136,18 @@ def said(requirement: Requirement) -> str:
     return f"{requirement.key} {requirement.operator.value} ({shown})"
 
 
-def _taken(guardrail: str, decision: Entitlement | Denial) -> Iterator[str]:
+def _taken(guardrail: str, decision: Entitlement | Denial) -> Iterator[Taken]:
     if isinstance(decision, Denial):
         return
-    yield from (f"{table}: not there" for table, by in decision.denied if guardrail in by)
+    yield from (Taken(table, f"{table}: not there") for table, by in decision.denied if guardrail in by)
     for each in decision.tables:
+        name = each.table.id
         for restraint in each.restraints:
             if restraint.guardrail == guardrail:
-                yield from (f"{each.table.id}.{name}: not there" for name in sorted(restraint.denied_columns))
+                yield from (Taken(name, f"{name}.{column}: not there") for column in sorted(restraint.denied_columns))
                 if restraint.condition is not None:
-                    yield f"{each.table.id}: only rows where {_rows(restraint.condition)}"
-                yield from (f"{each.table.id}.{name}: at least {type(mask).__name__}" for name, mask in restraint.floors)
+                    yield Taken(name, f"{name}: only rows where {_rows(restraint.condition)}")
+                yield from (Taken(name, f"{name}.{column}: at least {type(mask).__name__}") for column, mask in restraint.floors)
 
 
 def _lacks(policy: CompiledPolicy, facts: Facts) -> tuple[str, ...]:

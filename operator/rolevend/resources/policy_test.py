@@ -7,7 +7,7 @@ from pydantic import Field, WithJsonSchema
 
 from rolevend.resources.part import KeyedBy, Part, Rule, exactly_one
 from rolevend.resources.shared import UserName
-from rolevend.resources.text import Identifier, ObjectReferenceName, Sentence
+from rolevend.resources.text import Identifier, Label, ObjectReferenceName, Sentence
 
 CASES = "rolevend.dev/policy-test/v1"
 
@@ -45,6 +45,8 @@ class Case(Part):
     """A person among the files. One who is in no file has no attributes."""
     agent: TestedAgent | None = None
     """Through which agent. Without it: through one that may act for everybody."""
+    purpose: Label | None = None
+    """What the agent says that it is for. Without it: nothing."""
     schema_name: Annotated[Identifier, Field(alias="schema")]
     """Schema of the table."""
     table: Identifier

@@ -13,6 +13,7 @@ _BIDI: Final = r"\x{061C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}"
 _INVISIBLE: Final = rf"{_CONTROL}\p{{Cf}}"
 _BLANK: Final = r"\p{Z}\p{Cc}\p{Cf}"
 
+LONGEST_LABEL: Final = 63
 LABEL_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 SUBDOMAIN_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 AGENT_HANDLE_PATTERN: Final = "^[A-Z0-9]{1,10}$"
@@ -56,7 +57,7 @@ def _text(longest: int, pattern: str, shortest: int = 1) -> StringConstraints:
     return StringConstraints(strict=True, min_length=shortest, max_length=longest, pattern=pattern)
 
 
-Label = Annotated[str, _text(63, LABEL_PATTERN)]
+Label = Annotated[str, _text(LONGEST_LABEL, LABEL_PATTERN)]
 """A namespace, or the name of an item of a list."""
 ObjectReferenceName = Annotated[str, _text(253, SUBDOMAIN_PATTERN)]
 AgentHandleText = Annotated[str, _text(10, AGENT_HANDLE_PATTERN)]

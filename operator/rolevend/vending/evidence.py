@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, assert_never
 
 from rolevend.model import Attributes, Uid, Version
-from rolevend.plan import Cell, ColumnShape, Profile, TableShape
+from rolevend.plan import Cell, ColumnShape, TableShape
 from rolevend.policy.combination import Combination
 from rolevend.policy.decision import concerning, covering, granting_to_agent
 from rolevend.policy.expression import Condition, render
@@ -71,9 +71,9 @@ def given(tables: Sequence[TableShape]) -> Given:
     return Given(told, len(tables) - len(told))
 
 
-def tables_of(profile: Profile) -> tuple[TableGiven, ...]:
-    """What a profile gives, to the end."""
-    return tuple(map(_table, profile.tables))
+def tables_of(tables: Iterable[TableShape]) -> tuple[TableGiven, ...]:
+    """All of them, to the end."""
+    return tuple(map(_table, tables))
 
 
 def evidence(directory: Directory, request: Request) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from rolevend.reconcile.objects import path_of
 from rolevend.resources import API_VERSION, KINDS, VendedRole, parse, values
 
 
-async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, Who | None]:
-    """Every object that decides, and who a VendedRole (namespace, name) is for, where one is named."""
+async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, Who | None, str]:
+    """Every object that decides; and who a VendedRole (namespace, name) is for, and what it says of itself, where one is named."""
     cluster = await Cluster.connect(kubeconfig)
     try:
         items = [{"apiVersion": "v1", "kind": "Namespace", **each} for each in (await cluster.list(NAMESPACES))[0]]
@@ -20,12 +20,21 @@ async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> 
             if kind.model is not VendedRole:
                 found, _ = await cluster.list(path_of(kind.model))
                 items += [{**each, "apiVersion": API_VERSION, "kind": kind.name} for each in found]
-        who = None
+        who, told = None, ""
         if vended_role is not None:
             namespace, name = vended_role
             role = parse(VendedRole, await cluster.get(path_of(VendedRole), name, namespace), unknown="ignore")
             platform, seconds = PlatformName(role.spec.platform_refs[0].name), role.spec.expiration_seconds
-            who = Who(values.user(role.spec.user), values.agent_of(role), platform, role.spec.purpose or "", seconds)
-        return Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items}))), who
+            resources = values.resources(role)
+            who = Who(values.user(role.spec.user), values.agent_of(role), platform, role.spec.purpose or "", seconds, resources)
+            told = _told(role)
+        return Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items}))), who, told
     finally:
         await cluster.close()
+
+
+def _told(role: VendedRole) -> str:
+    """What the operator said when it decided; what follows from the objects of now may be something else."""
+    ready = role.status.condition("Ready")
+    said = f"{ready.reason}: {ready.message}" if ready else "no operator has looked at it yet"
+    return f"VendedRole {role.namespace}/{role.name}: {said}"

@@ -19,16 +19,18 @@ class Difference:
     change: Change
 
 
-def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs) -> tuple[Difference, ...]:
-    """For every user of either folder, or of `users` alone where they are given; by user, agent and platform."""
+def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpose: str = "") -> tuple[Difference, ...]:
+    """For every user of either folder, or of `users` alone where they are given, where agents say that `purpose`; by user, agent and
+    platform."""
     people = [Person(*values.known_user(each)) for each in Folder.sound(users).of(UserAttributes)] if users else None
-    before, after = (opened(Folder.sound([folder]).picture(catalogs).directory, people) for folder in (old, new))
+    said = [purpose] if purpose else []
+    before, after = (opened(Folder.sound([folder]).picture(catalogs).directory, people, purposes=said) for folder in (old, new))
     if not before.people and not after.people:
         raise InvalidInput("--users", f"{old} and {new} hold no UserAttributes: name a file with some people who stand for many")
     for name in catalogs:
         if name not in before.platforms or name not in after.platforms:
             raise InvalidInput("", f"DataPlatform {name}, whose catalog is given, must be in {old} and in {new}")
-    return tuple(_differences(before, after, catalogs))
+    return tuple(_differences(before, after, catalogs, purpose))
 
 
 HEAD = ("User", "Agent", "Platform", "Change", "What", "Before", "After")
@@ -62,10 +64,10 @@ def as_json(differences: Sequence[Difference]) -> list[dict[str, str]]:
     ]
 
 
-def _differences(before: Directory, after: Directory, catalogs: Catalogs) -> Iterator[Difference]:
+def _differences(before: Directory, after: Directory, catalogs: Catalogs, purpose: str) -> Iterator[Difference]:
     for user in sorted(before.people.keys() | after.people.keys()):
         for agent in agents_of(before, after):
             for platform in sorted(catalogs):
-                who = Who(user, agent, platform)
+                who = Who(user, agent, platform, purpose)
                 for change in compare(given(before, who), given(after, who)):
                     yield Difference(who, change)

@@ -1,8 +1,9 @@
 """`rolevend explain`: why an agent gets what it gets for a user, or what is missing, from objects and a catalog."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rolevend.app.policy.folder import Catalogs, Folder
@@ -10,10 +11,10 @@ from rolevend.app.policy.verdicts import Who, opened, verdict
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes
 from rolevend.policy.combination import Combination, Side
-from rolevend.policy.explanation import ColumnGranted, Explanation, PolicyExplained, explain
+from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
-from rolevend.vending.evidence import mask_shown
-from rolevend.vending.verdict import Denied, Undecided
+from rolevend.vending.evidence import TableGiven, mask_shown, tables_of
+from rolevend.vending.verdict import Granted, Undecided
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +23,45 @@ class Explained:
     refusal: str
     """Why nothing would be given, whatever policies say; empty otherwise."""
     explanation: Explanation
+    together: tuple[TableGiven, ...]
+    """Tables on which several policies meet, or a policy and a guardrail, and what comes of it, cell by cell."""
+    said: str
+    """What the object says of itself that is explained; empty where there is none."""
 
 
-def explained(folder: Folder, who: Who, catalogs: Catalogs) -> Explained:
-    """InvalidInput where a catalog is missing, or an object that the answer depends on cannot be read."""
-    directory = opened(folder.picture(catalogs).directory, agents=[who.agent], purposes=[who.purpose])
+def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = None) -> Explained:
+    """`said`, of a VendedRole: it is explained as it was asked. Otherwise every agent counts as admitted, and may say any purpose.
+    InvalidInput where a catalog is missing, or an object that the answer depends on cannot be read."""
+    directory = folder.picture(catalogs).directory
+    if said is None:
+        directory = opened(directory, agents=[who.agent], purposes=[who.purpose])
     shapes = directory.shapes.get(who.platform)
     if shapes is None:
         raise InvalidInput("--catalog", f"what DataPlatform {who.platform} holds is not known: rolevend platform catalog writes it")
     person = directory.people.get(who.user)
+    explanation = explain(person.attributes if person else Attributes(), shapes.index, directory.asking(who.request))
     found = verdict(directory, who)
-    refusal = found.message if isinstance(found, Undecided) or (isinstance(found, Denied) and found.reason == "UserNotCovered") else ""
-    return Explained(who, refusal, explain(person.attributes if person else Attributes(), shapes.index, directory.asking(who.request)))
+    if not isinstance(found, Granted):
+        refusal = found.message if explanation.denial is None or isinstance(found, Undecided) else ""
+        return Explained(who, refusal, _narrowed(explanation, who), (), said or "")
+    return Explained(who, "", _narrowed(explanation, who), tuple(_together(found, explanation)), said or "")
+
+
+def _narrowed(explanation: Explanation, who: Who) -> Explanation:
+    """To the tables that are asked for."""
+    if who.resources is None:
+        return explanation
+    asked = frozenset(who.resources)
+    policies = (replace(policy, granted=tuple(each for each in policy.granted if each.table in asked)) for policy in explanation.policies)
+    guardrails = (replace(each, takes=tuple(taken for taken in each.takes if taken.table in asked)) for each in explanation.guardrails)
+    return replace(explanation, policies=tuple(policies), guardrails=tuple(guardrails))
+
+
+def _together(found: Granted, explanation: Explanation) -> Iterator[TableGiven]:
+    """Where one policy alone gives a table, and no guardrail takes anything away of it, the policy tells all."""
+    grants = Counter(table.table for policy in explanation.policies for table in policy.granted)
+    guarded = {taken.table for guardrail in explanation.guardrails for taken in guardrail.takes}
+    yield from tables_of(shape for shape in found.tables if grants[shape.table] > 1 or shape.table in guarded)
 
 
 _COMBINES = {
@@ -49,7 +77,10 @@ def as_text(found: Explained) -> str:
 
 def _lines(found: Explained) -> Iterator[str]:
     explanation, who = found.explanation, found.who
-    about = f"{who.user} through {str(who.agent).removeprefix('/')} on {who.platform}"
+    purpose = f" for {who.purpose}" if who.purpose else ""
+    about = f"{who.user} through {str(who.agent).removeprefix('/')} on {who.platform}{purpose}"
+    if found.said:
+        yield found.said
     denial = explanation.denial
     if found.refusal:
         yield f"{about}: nothing. {found.refusal}"
@@ -66,7 +97,18 @@ def _lines(found: Explained) -> Iterator[str]:
         yield from _policy(policy)
     for guardrail in explanation.guardrails:
         yield f"Guardrail {guardrail.guardrail} concerns the user"
-        yield from (f"  {each}" for each in guardrail.takes)
+        yield from (f"  {taken.sentence}" for taken in guardrail.takes)
+    for given in found.together:
+        yield from _given(given)
+
+
+def _given(given: TableGiven) -> Iterator[str]:
+    yield f"Together on {given.table}"
+    yield f"  rows where {' or '.join(f'({row})' for row in given.rows)}" if given.rows else f"  {EVERY_ROW}"
+    yield from (f"  and only where {restriction}" for restriction in given.restrictions)
+    if given.clear:
+        yield f"  {', '.join(given.clear)}"
+    yield from (f"  {column.name}: {column.shows}" for column in given.masked)
 
 
 def _policy(policy: PolicyExplained) -> Iterator[str]:
@@ -79,7 +121,10 @@ def _policy(policy: PolicyExplained) -> Iterator[str]:
     for table in policy.granted:
         tags = "".join(f" [{tag.key}={tag.value}]" for tag in table.tags)
         yield f"  grants {table.table}{tags} where {table.rows}"
-        yield from (f"    {_column(column)}" for column in table.columns)
+        plain = [column.name for column in table.columns if column.mask == Clear() and not column.tags]
+        if plain:
+            yield f"    {', '.join(plain)}"
+        yield from (f"    {_column(column)}" for column in table.columns if column.name not in plain)
 
 
 def _column(column: ColumnGranted) -> str:
@@ -95,13 +140,16 @@ def as_json(found: Explained) -> str:
         "subject": who.user.subject,
         "agent": str(who.agent).removeprefix("/"),
         "platform": who.platform,
+        "purpose": who.purpose,
+        "vendedRole": found.said,
         "granted": not found.refusal and denial is None,
         "reason": denial.reason if denial else "",
         "message": found.refusal or (denial.message if denial else ""),
         "missing": explanation.missing,
         "combination": explanation.combination.value,
         "policies": [_policy_json(each) for each in explanation.policies],
-        "guardrails": [{"guardrail": each.guardrail, "takes": list(each.takes)} for each in explanation.guardrails],
+        "guardrails": [{"guardrail": each.guardrail, "takes": [taken.sentence for taken in each.takes]} for each in explanation.guardrails],
+        "together": [_given_json(each) for each in found.together],
     }
     return json.dumps(told, indent=2)
 
@@ -125,4 +173,14 @@ def _policy_json(policy: PolicyExplained) -> dict[str, Any]:
             }
             for table in policy.granted
         ],
+    }
+
+
+def _given_json(given: TableGiven) -> dict[str, Any]:
+    return {
+        "table": given.table,
+        "rows": list(given.rows),
+        "restrictions": list(given.restrictions),
+        "clear": list(given.clear),
+        "masked": [{"name": column.name, "shows": column.shows} for column in given.masked],
     }

@@ -4,11 +4,12 @@ Whether a platform is reachable, and which agents it admits on what terms, is no
 say any purpose. What the platform says of agents counts.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
 from rolevend.policy.combination import Combination
@@ -21,6 +22,8 @@ ANY_AGENT: Final = ObjectName("", "any agent")
 """Stands for all agents that are in no file."""
 _NOBODY = Uid("00000000-0000-0000-0000-000000000000")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAME_LABEL: Final = "kubernetes.io/metadata.name"
+"""Every namespace has it, whether its manifest is among the files or not."""
 _SECONDS = 5
 _LONGEST_SECONDS = 86_400
 
@@ -34,10 +37,13 @@ class Who:
     """What the agent says it is for; empty: nothing."""
     seconds: int = _SECONDS
     """For how long the role is asked."""
+    resources: tuple[TableId, ...] | None = None
+    """The only tables that are asked for; None: all of them."""
 
     @property
     def request(self) -> Request:
-        return Request(self.agent, _NOBODY, self.agent, self.user, self.platform, _EPOCH, self.seconds, self.purpose or None)
+        name, purpose = self.agent, self.purpose or None
+        return Request(name, _NOBODY, self.agent, self.user, self.platform, _EPOCH, self.seconds, purpose, self.resources)
 
 
 def opened(
@@ -56,10 +62,9 @@ def opened(
     anybody = AgentTerms({}, True, _LONGEST_SECONDS, attributes=known_of_them, purposes=frozenset(purposes), widest=combination)
     platforms = {name: replace(terms, closed="", agents=(anybody, *terms.agents)) for name, terms in directory.platforms.items()}
     everybody = directory.people if people is None else {person.user: person for person in people}
-    namespaces: dict[str, Mapping[str, str]] = {name.namespace: {} for name in unknown.keys() | known.keys()}
-    return replace(
-        directory, agents={**unknown, **known}, people=everybody, platforms=platforms, namespaces={**namespaces, **directory.namespaces}
-    )
+    namespaces = {name.namespace for name in unknown.keys() | known.keys()} | directory.namespaces.keys()
+    labels = {name: {_NAME_LABEL: name, **directory.namespaces.get(name, {})} for name in namespaces}
+    return replace(directory, agents={**unknown, **known}, people=everybody, platforms=platforms, namespaces=labels)
 
 
 def _admitted(agent: Agent) -> Agent:
@@ -79,8 +84,8 @@ def verdict(directory: Directory, who: Who) -> Verdict:
 def given(directory: Directory, who: Who) -> tuple[TableGiven, ...]:
     """What `who` may read; () where it is nothing. InvalidInput where the files do not tell."""
     match verdict(directory, who):
-        case Granted(profile=profile):
-            return tables_of(profile)
+        case Granted(tables=tables):
+            return tables_of(tables)
         case Undecided(reason="AgentUnknown"):
             return ()
         case Undecided(message=message):

@@ -1,0 +1,138 @@
+"""`rolevend explain` on a real cluster: why a role shows what it shows, and why there is none."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.deployed import READ, SHOWN, folder
+from tests.support.site import AGENTS, WAREHOUSE, Site
+from tests.support.tenancy import Asked, Tenant
+
+
+def rolevend(site: Site, *words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "rolevend", *words]
+    return subprocess.run(command, env=site.control_plane.environment(), capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def catalog(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As a person writes it."""
+    path = tmp_path_factory.mktemp("explain") / "catalog.yaml"
+    dsn = site.warehouse.administrator.dsn
+    done = rolevend(site, "platform", "catalog", "-f", str(site.manifest(WAREHOUSE)), "--dsn", dsn, "-o", str(path))
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def explained(asked: Asked, catalog: Path) -> list[str]:
+    done = rolevend(asked.site, "explain", asked.name, "--namespace", asked.namespace, "--catalog", str(catalog))
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def test_a_role_is_explained_by_its_policies_its_guardrail_and_what_comes_of_them_together(tenant: Tenant, catalog: Path):
+    for body in folder(tenant):
+        tenant.site.told(tenant.deploy(body), "Ready", "True")
+    asked = tenant.ask().ready()
+    assert asked.rows(READ) == SHOWN
+    filters = ("\"country\" = 'US'", "\"country\" IN (user_attr('countries'))")
+
+    lines = explained(asked, catalog)
+
+    assert lines[0] == f"VendedRole {AGENTS}/{asked.name}: Live: the role can log in; its credential is in Secret {asked.name}"
+    assert lines[1].endswith(f"through {AGENTS}/{tenant.name} on {WAREHOUSE}: 1 table")
+    for name in ("own", "names"):
+        assert f"AccessPolicy domain-claims/{tenant.name}-{name} covers the user" in lines
+    assert f"  grants claims.people [tenant={tenant.name}] where {filters[1]}" in lines
+    assert f"    ssn [secret={tenant.name}]: Hash" in lines, "so says the policy"
+    guardrail = lines.index(f"Guardrail {tenant.name}-floors concerns the user")
+    assert lines[guardrail + 1 : guardrail + 3] == ["  claims.people.full_name: at least Partial", "  claims.people.ssn: at least Nullify"]
+    assert lines[lines.index("Together on claims.people") + 1 :] == [
+        f"  rows where ({filters[0]}) or ({filters[1]})",
+        "  person_id",
+        "  full_name: Partial(2)",
+        "  ssn: Nullify",
+        f"  birth_date: Clear where ({filters[1]}) else Nullify",
+        f"  country: Clear where ({filters[1]}) else Nullify",
+    ]
+
+
+def test_a_denied_request_is_explained_by_its_smallest_step(tenant: Tenant, catalog: Path):
+    tenant.agent()
+    tenant.person(countries=["DE"], tenant=["another"])
+    tenant.site.told(tenant.policy(), "Ready", "True")
+    asked = tenant.ask()
+    why = asked.refused("NoPolicy", granted="False")
+
+    lines = explained(asked, catalog)
+
+    assert lines[0] == f"VendedRole {AGENTS}/{asked.name}: NoPolicy: {why}"
+    assert "nothing (NoPolicy)" in lines[1]
+    assert lines[2] == f"smallest step: policy domain-claims/{tenant.name} asks for tenant In ({tenant.name})"
+    assert f"  tenant In ({tenant.name}): not met" in lines
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ({"purpose": "curiosity"}, "NotPermitted"),
+        ({"resources": [{"schema": "claims", "table": "payments"}]}, "ResourceNotGranted"),
+    ],
+    ids=["a purpose that nobody may say", "a table that is not granted"],
+)
+def test_what_was_asked_for_is_explained_and_not_what_could_have_been(tenant: Tenant, catalog: Path, wanted: dict, reason: str):
+    tenant.ready_to_ask()
+    asked = tenant.ask(wanted=wanted)
+    why = asked.refused(reason, granted="False")
+
+    lines = explained(asked, catalog)
+
+    assert lines[0].endswith(f"{reason}: {why}")
+    assert lines[1].endswith(f": nothing. {why}")
+    assert not [line for line in lines if "payments" in line and "grants" in line]
+
+
+def test_a_role_that_is_narrowed_is_explained_for_its_tables_alone(tenant: Tenant, catalog: Path):
+    tenant.agent()
+    tenant.person()
+    tenant.site.told(tenant.policy("", "people", "claims", masks=[]), "Ready", "True")
+    asked = tenant.ask(wanted={"resources": [{"schema": "claims", "table": "claims"}]}).ready()
+
+    lines = explained(asked, catalog)
+
+    assert lines[1].endswith(": 1 table")
+    assert [line.split()[1] for line in lines if line.startswith("  grants")] == ["claims.claims"]
+
+
+def test_anybody_is_explained_before_they_ask_and_for_programs_as_json(tenant: Tenant, catalog: Path):
+    tenant.ready_to_ask()
+    words = ("--user", f"anna.{tenant.name}", "--agent", tenant.name, "--namespace", AGENTS, "--catalog", str(catalog), "-o", "json")
+
+    done = rolevend(tenant.site, "explain", *words)
+
+    told = json.loads(done.stdout)
+    assert (told["granted"], told["vendedRole"], told["agent"]) == (True, "", f"{AGENTS}/{tenant.name}")
+    assert [each["table"] for policy in told["policies"] for each in policy["grants"]] == ["claims.people"]
+
+
+def test_what_cannot_be_explained_is_told_in_one_line(site: Site, catalog: Path):
+    absent = rolevend(site, "explain", "absent", "--namespace", AGENTS, "--catalog", str(catalog))
+    nobody = rolevend(site, "explain", "--user", "nobody", "--catalog", str(catalog))
+
+    assert absent.returncode != 0
+    assert "absent" in absent.stderr
+    assert len(absent.stderr.splitlines()) == 1, absent.stderr
+    assert "0 known users have the subject nobody: name the --issuer" in nobody.stderr
+
+
+def test_who_may_not_read_the_policies_is_told_so(site: Site, catalog: Path):
+    kubeconfig = site.control_plane.service_account_kubeconfig(AGENTS, "default")
+
+    done = rolevend(site, "explain", "absent", "--namespace", AGENTS, "--catalog", str(catalog), "--kubeconfig", str(kubeconfig))
+
+    assert done.returncode != 0
+    assert "forbidden" in done.stderr.lower()
+    assert len(done.stderr.splitlines()) == 1, done.stderr
