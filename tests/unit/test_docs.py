@@ -115,7 +115,7 @@ def test_the_row_filters_of_the_reference_are_read_or_refused_as_it_says():
 def test_every_command_of_ours_exists_with_its_options(path: Path):
     for block in fences(path, "console", "bash", "sh"):
         for line in re.sub(r"\\\n", " ", block).splitlines():
-            found = re.match(r"\$ (?:\S+=\S+ )*(?:\S*/)?rolevend (.*)", line)
+            found = re.match(r"\$ (?:\S+=\S+ )*(?:\S*/)?rolevend ([^|]*)", line)
             if found is not None:
                 assert_exists(shlex.split(found[1], comments=True))
 

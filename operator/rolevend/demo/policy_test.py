@@ -52,15 +52,17 @@ def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
         raise InvalidInput("", "no file of cases is there: its format is rolevend.dev/policy-test/v1")
     purposes = {case.purpose for _, test in tests for case in test.cases if case.purpose}
     directory = opened(Folder.sound(paths).picture(catalogs).directory, purposes=purposes)
-    with PostgresServer(18, fsync=False) as server:
-        for number, (file, test) in enumerate(tests):
-            catalog = catalogs.get(PlatformName(test.platform))
-            if catalog is None or test.platform not in directory.platforms:
-                raise InvalidInput("platform", f"DataPlatform {test.platform} must be among the files, and its catalog be given ({file})")
-            database = server.superuser.to_database(f"cases_{number}")
-            with _filled(server.superuser, database, catalog, test) as platform:
-                for case in test.cases:
-                    yield Tried(file, case.name, tuple(_failures(case, test, directory, platform, database)))
+    for file, test in tests:
+        if PlatformName(test.platform) not in catalogs or test.platform not in directory.platforms:
+            raise InvalidInput("platform", f"DataPlatform {test.platform} must be among the files, and its catalog be given ({file})")
+    for name in dict.fromkeys(PlatformName(test.platform) for _, test in tests):
+        catalog = catalogs[name]
+        with _installed(catalog) as (platform, database):
+            for file, test in tests:
+                if test.platform == name:
+                    _fill(database, catalog, test)
+                    for case in test.cases:
+                        yield Tried(file, case.name, tuple(_failures(case, test, directory, platform, database)))
 
 
 def _tests(paths: Sequence[Path]) -> Iterator[tuple[str, PolicyTest]]:
@@ -74,48 +76,50 @@ def _tests(paths: Sequence[Path]) -> Iterator[tuple[str, PolicyTest]]:
 
 
 @contextmanager
-def _filled(server: Connection, database: Connection, catalog: Catalog, test: PolicyTest) -> Iterator[PostgresPlatform]:
-    """A database with the catalog's tables and the file's rows, and rolevend in it. Logins belong to a server, so each has its own."""
-    with psycopg.connect(server.dsn, autocommit=True) as outside:
-        outside.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database.database)))
-    options = Options(
-        tuple(sorted({table.schema for table in catalog.tables})), f"vendor_{database.database}", f"programmer_{database.database}"
-    )
-    passwords = Passwords(Secret(secrets.token_urlsafe(16)), Secret(secrets.token_urlsafe(16)))
-    with psycopg.connect(database.dsn, autocommit=True) as connection:
-        _fill(connection, catalog, test)
-        digest = plan(connection, options).digest
-        install(connection, options, accept=digest, passwords=passwords, randomness=secrets.token_bytes)
-    vendor, programmer = Login(options.vendor, _known(passwords.vendor)), Login(options.programmer, _known(passwords.programmer))
-    platform = PostgresPlatform(Address(database.host, database.port, database.database, database.tls), CLUSTER, vendor, programmer)
-    try:
-        yield platform
-    finally:
-        platform.close()
+def _installed(catalog: Catalog) -> Iterator[tuple[PostgresPlatform, Connection]]:
+    """A server of its own, which a platform is, with the catalog's tables and rolevend in it."""
+    with PostgresServer(18, fsync=False) as server:
+        database = server.superuser.to_database("cases")
+        with psycopg.connect(server.superuser.dsn, autocommit=True) as outside:
+            outside.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database.database)))
+        options = Options(tuple(sorted({table.schema for table in catalog.tables})))
+        vendor, programmer = (Login(name, Secret(secrets.token_urlsafe(16))) for name in (options.vendor, options.programmer))
+        passwords = Passwords(vendor=vendor.password, programmer=programmer.password)
+        with psycopg.connect(database.dsn, autocommit=True) as connection:
+            _make_tables(connection, catalog)
+            digest = plan(connection, options).digest
+            install(connection, options, accept=digest, passwords=passwords, randomness=secrets.token_bytes)
+        platform = PostgresPlatform(Address(database.host, database.port, database.database, database.tls), CLUSTER, vendor, programmer)
+        try:
+            yield platform, database
+        finally:
+            platform.close()
 
 
-def _known(password: Secret | None) -> Secret:
-    return password or Secret("")
-
-
-def _fill(connection: "psycopg.Connection[tuple[Any, ...]]", catalog: Catalog, test: PolicyTest) -> None:
-    rows = {TableId(each.schema_name, each.name): each.rows for each in test.tables}
-    for unknown in rows.keys() - catalog.tables.keys():
-        raise InvalidInput("tables", f"{unknown} is not in the catalog of {test.platform}")
-    if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (_OWNER,)).fetchone() is None:
-        connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(_OWNER)))
+def _make_tables(connection: "psycopg.Connection[tuple[Any, ...]]", catalog: Catalog) -> None:
+    connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(_OWNER)))
     for schema in sorted({table.schema for table in catalog.tables}):
         connection.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(schema), sql.Identifier(_OWNER)))
     connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(_OWNER)))
     for name, table in catalog.tables.items():
-        where = sql.Identifier(name.schema, name.name)
         columns = (sql.SQL("{} {}").format(sql.Identifier(each.name), type_name(each.native_type)) for each in table.columns)
-        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(where, sql.SQL(", ").join(columns)))
-        for row in rows.get(name, ()):
-            names = sql.SQL(", ").join(map(sql.Identifier, row))
-            told = sql.SQL(", ").join(sql.Literal(None if each is None else _text(each)) for each in row.values())
-            connection.execute(sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(where, names, told))
+        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(name.schema, name.name), sql.SQL(", ").join(columns)))
     connection.execute("RESET ROLE")
+
+
+def _fill(database: Connection, catalog: Catalog, test: PolicyTest) -> None:
+    """The file's rows, and no others."""
+    rows = {TableId(each.schema_name, each.name): each.rows for each in test.tables}
+    for unknown in rows.keys() - catalog.tables.keys():
+        raise InvalidInput("tables", f"{unknown} is not in the catalog of {test.platform}")
+    with psycopg.connect(database.dsn) as connection:
+        for name in catalog.tables:
+            where = sql.Identifier(name.schema, name.name)
+            connection.execute(sql.SQL("DELETE FROM {}").format(where))
+            for row in rows.get(name, ()):
+                names = sql.SQL(", ").join(map(sql.Identifier, row))
+                told = sql.SQL(", ").join(sql.Literal(None if each is None else _text(each)) for each in row.values())
+                connection.execute(sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(where, names, told))
 
 
 def _failures(case: Case, test: PolicyTest, directory: Directory, platform: PostgresPlatform, database: Connection) -> Iterator[str]:
