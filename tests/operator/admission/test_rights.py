@@ -3,7 +3,9 @@
 import pytest
 
 from rolevend.kube.election import LEASE
+from tests.support.gitops import EXAMPLE
 from tests.support.installed import AGENTS, ELSEWHERE, OPERATOR, RBAC, SYSTEM, Answer, Cluster
+from tests.support.waiting import eventually
 
 GROUP = "rolevend.dev"
 ALL = ("accesspolicies", "agents", "dataplatforms", "guardrails", "tagbindings", "userattributes", "vendedroles")
@@ -155,3 +157,27 @@ def test_an_admin_of_a_namespace_hands_vend_on_without_holding_it(cluster: Clust
 
     assert hand_on("rolevend-requester").ok
     assert hand_on("rolevend-breakglass").status == 403
+
+
+@pytest.mark.parametrize("domain", ["claims", "hr"])
+def test_the_account_that_applies_a_domains_folder_writes_that_and_nothing_else(cluster: Cluster, domain: str):
+    cluster.kubectl("apply", "-f", str(EXAMPLE / "deploy" / "flux" / "accounts.yaml"))
+    here, there = f"domain-{domain}", "domain-hr" if domain == "claims" else "domain-claims"
+    account = f"system:serviceaccount:{here}:policies"
+
+    def writes(resource: str, namespace: str) -> bool:
+        verbs = ("create", "patch", "delete")
+        return any(cluster.may(account, verb, resource, namespace=namespace, group=GROUP) for verb in verbs)
+
+    eventually(lambda: writes("accesspolicies", here))
+    assert {resource for resource in ALL if writes(resource, here)} == {"accesspolicies", "tagbindings"}
+    assert not any(writes(resource, namespace) for resource in ALL for namespace in (there, AGENTS, ""))
+    for path in (EXAMPLE / "domains" / domain).glob("*.yaml"):
+        cluster.kubectl("apply", "--server-side", "--dry-run=server", "-f", str(path), "--as", account)
+
+
+def test_the_configuration_of_argo_cd_is_a_config_map_that_is_taken(cluster: Cluster):
+    manifest = EXAMPLE / "deploy" / "argo-cd" / "argocd-cm.yaml"
+
+    assert cluster.kubectl("create", "namespace", "argocd")
+    assert "created" in cluster.kubectl("apply", "--dry-run=server", "-f", str(manifest))
