@@ -6,6 +6,7 @@ columns of a kind apart. Nothing here is a decision, and nothing knows a user.
 
 from collections.abc import Iterable, Iterator
 from copy import copy
+from itertools import chain
 from typing import Final, Self
 
 from rolevend.catalog import Column, Family, Table, TableId, matches
@@ -22,26 +23,27 @@ class Tagged:
     """Which of some things carry which tags."""
 
     def __init__(self) -> None:
-        self._by_tag: dict[Tag, int] = {}
+        self._by_key: dict[str, dict[str, int]] = {}
         self._all = self._told = 0
 
     def copy(self) -> "Tagged":
         made = copy(self)
-        made._by_tag = dict(self._by_tag)
+        made._by_key = {key: dict(values) for key, values in self._by_key.items()}
         return made
 
     def put(self, things: int, tags: Iterable[Tag]) -> None:
         self._all |= things
         for tag in tags:
             self._told |= things
-            self._by_tag[tag] = self._by_tag.get(tag, 0) | things
+            values = self._by_key.setdefault(tag.key, {})
+            values[tag.value] = values.get(tag.value, 0) | things
 
     def take(self, things: int, tags: Iterable[Tag]) -> None:
         """`things`, all of which carry `tags` and no others."""
         self._all &= ~things
         self._told &= ~things
         for tag in tags:
-            self._by_tag[tag] &= ~things
+            self._by_key[tag.key][tag.value] &= ~things
 
     def meeting(self, requirements: Iterable[Requirement], *, unknown: bool) -> int:
         """As `requirement.tag_test` tests one thing after the other."""
@@ -50,29 +52,37 @@ class Tagged:
             met &= self._meeting(requirement, unknown=unknown)
         return met
 
-    def under(self, key: str) -> Iterator[tuple[Tag, int]]:
-        return ((tag, carrying) for tag, carrying in self._by_tag.items() if matches(key, tag.key))
-
-    def exactly(self, key: str) -> Iterator[tuple[Tag, int]]:
-        return ((tag, carrying) for tag, carrying in self._by_tag.items() if tag.key == key)
+    def having(self, key: str, value: str | None) -> int:
+        """What carries this very tag; None: with any value."""
+        values = self._by_key.get(key, {})
+        return union(values.values()) if value is None else values.get(value, 0)
 
     def values(self, key: str, among: int) -> Iterator[tuple[frozenset[str], int]]:
         """Parts of `among`, each with the values that it has under `key`."""
         parts = {frozenset[str](): among}
-        for tag, carrying in self.under(key):
+        for value, carrying in self._under(key):
             split: dict[frozenset[str], int] = {}
             for values, part in parts.items():
-                for known, some in ((values, part & ~carrying), (values | {tag.value}, part & carrying)):
+                for known, some in ((values, part & ~carrying), (values | {value}, part & carrying)):
                     if some:
                         split[known] = split.get(known, 0) | some
             parts = split
         return iter(parts.items())
 
+    def __iter__(self) -> Iterator[tuple[Tag, int]]:
+        return ((Tag(key, value), carrying) for key, values in self._by_key.items() for value, carrying in values.items())
+
+    def _under(self, key: str) -> Iterator[tuple[str, int]]:
+        if _ANY not in key:
+            return iter(self._by_key.get(key, {}).items())
+        return chain.from_iterable(values.items() for each, values in self._by_key.items() if matches(key, each))
+
     def _meeting(self, requirement: Requirement, *, unknown: bool) -> int:
+        patterns = [each for each in requirement.values if _ANY in each]
         given = among = 0
-        for tag, carrying in self.under(requirement.key):
+        for value, carrying in self._under(requirement.key):
             given |= carrying
-            if any(matches(pattern, tag.value) for pattern in requirement.values):
+            if value in requirement.values or any(matches(pattern, value) for pattern in patterns):
                 among |= carrying
         if requirement.values_of:
             return self._all if unknown else given
@@ -266,14 +276,13 @@ class Postings:
     def _meant(self, reference: ColumnReference) -> int:
         if not isinstance(reference, TaggedColumn):
             return self._by_name.get(reference.name, 0)
-        key, value = reference.tag.key, reference.tag.value
-        return union(kinds for tag, kinds in self._column_tags.exactly(key) if value in (None, tag.value))
+        return self._column_tags.having(reference.tag.key, reference.tag.value)
 
     def words(self, schemas: Iterable[str] | None) -> tuple[set[Tag], set[Tag]]:
         """The tags of tables in these schemas (None: in any), and those of their columns."""
         here = self.within(self._schemas if schemas is None else schemas)
-        of_columns = {tag for tag, kinds in self._column_tags.under(_ANY) if any(self._tables(kind) & here for kind in places(kinds))}
-        return {tag for tag, tables in self.tags.under(_ANY) if tables & here}, of_columns
+        of_columns = {tag for tag, kinds in self._column_tags if any(self._tables(kind) & here for kind in places(kinds))}
+        return {tag for tag, tables in self.tags if tables & here}, of_columns
 
 
 def _packed(tables: int) -> tuple[int, int]:
