@@ -10,6 +10,8 @@ PARTS = (
     "bench.ending",
     "bench.scale",
     "bench.index",
+    "bench.masks",
+    "bench.narrowing",
     "bench.policy",
     "bench.picture",
     "bench.soak",

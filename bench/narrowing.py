@@ -87,7 +87,7 @@ def narrow_tenant(fleet: Fleet, size: Size, label: str) -> tuple[Tenant, Sequenc
 
 def commit(fleet: Fleet, tenant: Tenant) -> float:
     """One column less; when the API server had written it."""
-    patch = {"spec": {"columns": {"matchNames": ["id", "country"]}}}
+    patch = {"spec": {"columns": {"matchNames": ["person_id", "country"]}}}
     fleet.caller.call("PATCH", f"{POLICIES}/{tenant.name}", patch, "application/merge-patch+json")
     return time.perf_counter()
 

@@ -1,0 +1,97 @@
+"""What masks per cell cost a question: `python -m bench.masks [--quick]`, from the repository's root.
+
+The same rows through two roles: one that a single policy grants, with one mask a column, and one for which two policies meet, so that
+each cell is shown by the weaker of two masks wherever that policy shows its row.
+"""
+
+import statistics
+import sys
+from collections.abc import Iterator
+
+from bench.lines import Line, settled, table, timed
+from rolevend.catalog import Catalog, Table, TableId
+from rolevend.demo.parts.database import PostgresServer
+from rolevend.model import Attributes, ObjectName
+from rolevend.plan import Profile, plan
+from rolevend.policy.decision import Entitlement, decide
+from rolevend.policy.index import compile_policies
+from rolevend.policy.mask import Partial
+from rolevend.policy.predicate import parse
+from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
+from tests.conformance.bench import CLUSTER, PostgresBench, installed, vended
+
+FULL, QUICK = 1_000_000, 100_000
+PAIRS = 11
+BUDGET = 1.5
+REGIONS = ["EU", "US", "APAC", "LATAM"]
+QUESTIONS = {
+    "every cell read": "SELECT count(*), max(email), max(ssn) FROM {items}",
+    "grouped by a masked column": "SELECT ssn, count(*) FROM {items} GROUP BY ssn ORDER BY 2 DESC LIMIT 5",
+}
+
+
+def lines(bench: PostgresBench, rows: int) -> Iterator[Line]:
+    items = filled(bench, rows)
+    one = granting(items.id.schema, "one", "region IN (user_attr('regions'))", "email", "ssn")
+    other = granting(items.id.schema, "other", "kind < 50", "email")
+    sessions = []
+    for policies in ([one], [one, other]):
+        _, credential = vended(bench.platform, shaped(items, policies), seconds=3600, regions=REGIONS)
+        session = bench.log_in(credential)
+        session.run("SET max_parallel_workers_per_gather = 0; SET jit = off")
+        sessions.append(session)
+
+    def asked(what: str, question: str) -> Line:
+        ratios = []
+        for _ in range(PAIRS):
+            single, several = (timed(lambda ask=each.connection: ask.execute(question).fetchall()) for each in sessions)
+            ratios.append(several / single)
+        ratio = statistics.median(ratios)
+        name = f"{rows:,} rows, {what}: masks per cell, against a single grant"
+        return Line(name, f"{ratio:.2f}x, median of {PAIRS} pairs", f"<= {BUDGET}x", ratio <= BUDGET)
+
+    for what, question in QUESTIONS.items():
+        yield settled(lambda what=what, question=question: asked(what, question.format(items=items.id.name)))
+    bench.tidy()
+
+
+def filled(bench: PostgresBench, rows: int) -> Table:
+    items = bench.table([("id", "integer"), ("region", "text"), ("kind", "integer"), ("email", "text"), ("ssn", "text")])
+    bench.run(
+        f"INSERT INTO {items.id} SELECT i, (ARRAY['EU','US','APAC','LATAM'])[1 + i % 4], i % 100, 'p' || i || '@example.org',"
+        f"  '123-45-' || i % 10000 FROM generate_series(1, {rows}) AS i"
+    )
+    bench.run(f"VACUUM (ANALYZE, FREEZE) {items.id}")
+    return items
+
+
+def granting(schema: str, name: str, rows: str, *masked: str) -> Policy:
+    return Policy(
+        ObjectName("bench", name),
+        frozenset({schema}),
+        (Requirement("department", frozenset({"claims"})),),
+        TableSelector(names=(TableId(schema, "*"),)),
+        ColumnSelector(names=("*",)),
+        parse(rows),
+        (MaskRule("people", ColumnSelector(names=masked), Partial(4)),),
+    )
+
+
+def shaped(items: Table, policies: list[Policy]) -> Profile:
+    user = Attributes.of([("department", ["claims"]), ("regions", REGIONS)])
+    entitled = decide(user, compile_policies(Catalog.of([items]), policies))
+    assert isinstance(entitled, Entitlement)
+    return plan(entitled, CLUSTER)
+
+
+def main() -> None:
+    rows = QUICK if "--quick" in sys.argv[1:] else FULL
+    with PostgresServer(18) as server:
+        superuser = server.superuser
+        where = superuser.host, superuser.port, superuser.user, superuser.password
+        with installed(*where, "bench", 18, tls=superuser.tls) as bench:
+            table("Masks per cell, on PostgreSQL 18", lines(bench, rows))
+
+
+if __name__ == "__main__":
+    main()
