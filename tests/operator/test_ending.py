@@ -95,6 +95,30 @@ def test_a_policy_that_is_narrowed_ends_the_roles_that_rest_on_it_and_no_others(
     assert again.rows("SELECT person_id FROM people") == [(2,)]
 
 
+def test_a_session_reads_as_it_was_granted_until_it_is_ended_and_never_as_a_new_policy_says(tenant: Tenant):
+    tenant.agent()
+    tenant.person()
+    policy = tenant.policy()
+    asked = tenant.ask().ready()
+    answers: list[list[tuple[object, ...]]] = []
+    with tenant.site.warehouse.session(asked.login()) as session:
+
+        def ended() -> bool:
+            try:
+                answers.extend(session.execute("SELECT * FROM people ORDER BY person_id").fetchall() for _ in range(20))
+            except psycopg.Error:
+                return True
+            return False
+
+        assert not ended()
+        tenant.site.patch(policy, {"rowFilter": "country = 'AT'", "masks": [], "columns": {"matchNames": ["person_id"]}})
+        eventually(ended)
+
+    assert all(answer == answers[0] for answer in answers)
+    asked.gone()
+    assert tenant.ask().ready().rows("SELECT * FROM people") == [(2,)]
+
+
 def mine(tenant: Tenant) -> list[dict[str, object]]:
     return [{"key": "tenant", "operator": "In", "values": [tenant.name]}]
 

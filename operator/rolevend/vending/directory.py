@@ -64,6 +64,17 @@ class Shapes:
         self._cluster = cluster
         self._known: dict[Hashable, Profile | Denial] = {}
 
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The user attributes that some policy or guardrail asks for."""
+        policies, guardrails = (each.reads for each in self.index.policies), (each.reads for each in self.index.guardrails)
+        return frozenset[str]().union(*policies, *guardrails)
+
+    @cached_property
+    def agent_reads(self) -> frozenset[str]:
+        """The attributes of the agent that some policy asks for."""
+        return frozenset[str]().union(*(policy.agent_reads for policy in self.index.policies))
+
     def of(self, attributes: Attributes, asking: Asking | None = None) -> Profile | Denial:
         switches = switch(attributes, self.index, asking)
         if isinstance(switches, Denial):

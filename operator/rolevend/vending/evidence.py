@@ -93,9 +93,8 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
         person.version if person else None,
     ]
     if shapes is not None:
-        asked |= {key for policy in shapes.index.policies for key in policy.reads}
-        asked |= {key for guardrail in shapes.index.guardrails for key in guardrail.reads}
-        of_agent |= {key for policy in shapes.index.policies for key in policy.agent_reads}
+        asked |= shapes.reads
+        of_agent |= shapes.agent_reads
         if sources is not None:
             read += [sources.policies.get(policy.id) for _, policy in covering(facts, shapes.index)]
             if asking.combination is not Combination.USER_CEILING:
