@@ -86,12 +86,17 @@ class Catalog:
     def retagged(self, before: "Catalog", old: Iterable[TagAssignment], new: Iterable[TagAssignment]) -> "Catalog":
         """`self.tagged(new)`, where `before` is `self.tagged(old)`. Tables of which both say the same are the same objects."""
         assignments = frozenset(new)
-        by_schema, others = _by_schema(assignments), _by_schema(assignments.symmetric_difference(old))
+        others = assignments.symmetric_difference(old)
         tables = dict(before.tables)
-        for name, table in self.tables.items():
-            if name.schema in others and any(matches(each.table, name.name) for each in others[name.schema]):
-                tables[name] = _tagged(table, by_schema.get(name.schema, ()))
+        for name in {name for each in others for name in self._named(each)}:
+            tables[name] = _tagged(self.tables[name], [each for each in assignments if each.schema == name.schema])
         return Catalog(tables)
+
+    def _named(self, assignment: TagAssignment) -> list[TableId]:
+        if "*" not in assignment.table:
+            name = TableId(assignment.schema, assignment.table)
+            return [name] if name in self.tables else []
+        return [name for name in self.tables if name.schema == assignment.schema and matches(assignment.table, name.name)]
 
     def selected(self, assignments: Iterable[TagAssignment]) -> tuple[int, int]:
         """How many tables, and how many columns, these assignments give tags to."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rolevend.catalog import Catalog, Column, Family, Table, TableId
+from rolevend.catalog import Catalog, Column, Family, Table, TableId, TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.asking import Asking
@@ -345,3 +345,22 @@ def test_what_did_not_change_is_shared():
     assert again.policies[0] is index.policies[0]
     assert other.policies[0] is index.policies[0]
     assert not other.policies[1].grant_sets
+
+
+ASSIGNED = st.builds(
+    TagAssignment,
+    st.sampled_from(["claims", "hr"]),
+    st.sampled_from(["one", "t*", "*", "absent"]),
+    st.sampled_from([None, "id", "*"]),
+    st.frozensets(st.builds(Tag, st.just("pii"), st.sampled_from("ab")), min_size=1),
+)
+
+
+@given(CATALOGS, st.lists(ASSIGNED, max_size=4), st.lists(ASSIGNED, max_size=4))
+def test_a_catalog_that_was_tagged_again_is_the_one_that_is_tagged_anew(catalog, old, new):
+    before = catalog.tagged(old)
+    after = catalog.retagged(before, old, new)
+
+    assert after == catalog.tagged(new)
+    assert list(after.tables) == list(catalog.tables)
+    assert old != new or all(after.tables[name] is before.tables[name] for name in catalog.tables)

@@ -4,7 +4,7 @@ Columns with the same name, type and tags are one kind: a catalog has far fewer 
 columns of a kind apart. Nothing here is a decision, and nothing knows a user.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from itertools import chain
 from typing import Final, Self
@@ -17,6 +17,9 @@ from rolevend.policy.requirement import Requirement, held
 from rolevend.policy.statement import ColumnSelector, TableSelector
 
 _ANY: Final = "*"
+
+Words = dict[str, set[str]]
+"""Key of a tag -> its values."""
 
 
 class Tagged:
@@ -69,8 +72,10 @@ class Tagged:
             parts = split
         return iter(parts.items())
 
-    def __iter__(self) -> Iterator[tuple[Tag, int]]:
-        return ((Tag(key, value), carrying) for key, values in self._by_key.items() for value, carrying in values.items())
+    def words(self, there: Callable[[int], object]) -> Words:
+        """The tags of whatever is `there`."""
+        found = {key: {value for value, carrying in values.items() if there(carrying)} for key, values in self._by_key.items()}
+        return {key: values for key, values in found.items() if values}
 
     def _under(self, key: str) -> Iterator[tuple[str, int]]:
         if _ANY not in key:
@@ -278,11 +283,11 @@ class Postings:
             return self._by_name.get(reference.name, 0)
         return self._column_tags.having(reference.tag.key, reference.tag.value)
 
-    def words(self, schemas: Iterable[str] | None) -> tuple[set[Tag], set[Tag]]:
+    def words(self, schemas: Iterable[str] | None) -> tuple[Words, Words]:
         """The tags of tables in these schemas (None: in any), and those of their columns."""
         here = self.within(self._schemas if schemas is None else schemas)
-        of_columns = {tag for tag, kinds in self._column_tags if any(self._tables(kind) & here for kind in places(kinds))}
-        return {tag for tag, tables in self.tags if tables & here}, of_columns
+        of_columns = self._column_tags.words(lambda kinds: any(self._tables(kind) & here for kind in places(kinds)))
+        return self.tags.words(lambda tables: tables & here), of_columns
 
 
 def _packed(tables: int) -> tuple[int, int]:

@@ -3,14 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from rolevend.catalog import matches
-from rolevend.model import Tag
 from rolevend.policy.near import meant
-from rolevend.policy.postings import Postings
+from rolevend.policy.postings import Postings, Words
 from rolevend.policy.requirement import Requirement
 from rolevend.policy.statement import Guardrail, Policy, selectors
-
-Known = dict[str, set[str]]
-"""Key of a tag -> its values."""
 
 
 class Vocabulary:
@@ -18,7 +14,7 @@ class Vocabulary:
 
     def __init__(self, postings: Postings) -> None:
         self._postings = postings
-        self._of: dict[frozenset[str] | None, tuple[Known, Known]] = {}
+        self._of: dict[frozenset[str] | None, tuple[Words, Words]] = {}
 
     def after(self, postings: Postings, schemas: frozenset[str]) -> "Vocabulary":
         """Of a catalog in which nothing but tables of these schemas is another."""
@@ -26,11 +22,10 @@ class Vocabulary:
         made._of = {reach: known for reach, known in self._of.items() if reach is not None and reach.isdisjoint(schemas)}
         return made
 
-    def within(self, schemas: frozenset[str] | None) -> tuple[Known, Known]:
+    def within(self, schemas: frozenset[str] | None) -> tuple[Words, Words]:
         """Those of tables, and those of columns; None: of all schemas."""
         if schemas not in self._of:
-            tables, columns = self._postings.words(schemas)
-            self._of[schemas] = _known(tables), _known(columns)
+            self._of[schemas] = self._postings.words(schemas)
         return self._of[schemas]
 
 
@@ -51,7 +46,7 @@ def unknown_attributes(reads: Iterable[str], known: Iterable[str]) -> Iterator[s
         yield f"no accepted UserAttributes has the attribute {key}{meant(key, there)}"
 
 
-def _unknown(field: str, what: str, requirements: Iterable[Requirement], known: Known) -> Iterator[tuple[str, str]]:
+def _unknown(field: str, what: str, requirements: Iterable[Requirement], known: Words) -> Iterator[tuple[str, str]]:
     for requirement in requirements:
         keys = [key for key in known if matches(requirement.key, key)]
         if not keys:
@@ -62,10 +57,3 @@ def _unknown(field: str, what: str, requirements: Iterable[Requirement], known: 
             if not any(matches(value, each) for each in there):
                 wrong = f"{field}: no {what} in reach carries the tag {requirement.key} with the value {value}"
                 yield field, f"{wrong}{meant(value, there)}"
-
-
-def _known(tags: Iterable[Tag]) -> Known:
-    known: Known = {}
-    for tag in tags:
-        known.setdefault(tag.key, set()).add(tag.value)
-    return known
