@@ -16,7 +16,10 @@ WRONG = {
         {"tables": {"matchTags": [{"key": "domain", "operator": each, "values": ["claims"]} for each in ("In", "NotIn")]}},
         ("Accepted", "InvalidInput", "exclude each other, so nothing can be matched"),
     ),
-    "always-true": ({"rowFilter": "person_id = person_id"}, ("Accepted", "InvalidInput", "this is the same in every row")),
+    "always-true": (
+        {"rowFilter": "person_id = 1 OR person_id <> 1 OR person_id IS NULL"},
+        ("Accepted", "InvalidInput", "this is the same in every row"),
+    ),
     "no-column": ({"rowFilter": "contry = 'DE'"}, ("Ready", "NotGranted", "did you mean country?")),
     "no-attribute": (
         {"users": {"matchAttributes": [{"key": "tenannt", "operator": "Exists"}]}},
