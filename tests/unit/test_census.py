@@ -20,7 +20,8 @@ def test_the_count_is_that_of_asking_everybody(pictures: list[tuple[dict[User, A
     census = Census()
 
     for people, asked in pictures:
-        census.follow(people, [each for requirements in asked for each in requirements])
+        census.follow(people)
+        census.ask(each for requirements in asked for each in requirements)
         facts = [facts_of(attributes) for attributes in people.values()]
         assert census.attributes == {key for known in facts for key in known}
         for requirements in asked:

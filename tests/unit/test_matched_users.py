@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from rolevend.kube.handles import Claim, user_claim
+from rolevend.model import User, UserHandle
 from rolevend.reconcile.picture import Objects, Painter
 from rolevend.resources import AccessPolicy, Guardrail, UserAttributes
-from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, judged, made
+from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, judged, made, said
 
 CLAIMS = {"key": "department", "operator": "In", "values": ["claims"]}
 NOT_CLAIMS = {**CLAIMS, "operator": "NotIn"}
@@ -89,3 +91,14 @@ def test_the_count_follows_who_comes_changes_and_goes():
     anna, eve = PEOPLE[0], person("eve", "claims")
     moved = anna.model_copy(update={"spec": PEOPLE[1].spec, "metadata": anna.metadata.model_copy(update={"generation": 2})})
     assert [count(anna), count(anna, eve), count(eve), count(moved, eve), count()] == [1, 2, 1, 1, 0]
+
+
+def test_a_handle_that_is_refused_meanwhile_is_told_though_nobody_changed():
+    painter, refused = Painter(CLUSTER, KEY), dict[Claim, str]()
+    anna = made(UserAttributes, "anna", user={"issuer": "idp", "subject": "anna"}, handle="ANNA")
+    everything = replace(objects([anna]), refused_handles=refused)
+    first = painter.paint(everything, STATES, "")
+    refused[user_claim(UserHandle("ANNA"), User("idp", "anna"))] = "it is somebody else's"
+
+    assert said(first, "anna", "Ready") == ("True", "Valid")
+    assert said(painter.paint(everything, STATES, ""), "anna", "Ready") == ("False", "Conflict")

@@ -29,8 +29,8 @@ class Census:
         self.attributes: frozenset[str] = frozenset()
         """Those that anybody has."""
 
-    def follow(self, people: Mapping[User, Attributes], requirements: Iterable[Requirement]) -> None:
-        """These are all people that there are now, and all that will be asked of them."""
+    def follow(self, people: Mapping[User, Attributes]) -> None:
+        """These are all people that there are now."""
         for user in self._people.keys() - people.keys():
             bit, attributes = self._people.pop(user)
             self._unmark(bit, attributes)
@@ -45,8 +45,18 @@ class Census:
                 self._unmark(bit, before)
             self._people[user] = bit, attributes
             self._mark(bit, attributes)
-        self._ask(requirements)
         self.attributes = frozenset(+self._having)
+
+    def ask(self, requirements: Iterable[Requirement]) -> None:
+        """These are all that will be counted by."""
+        asked: dict[str, set[str | None]] = {}
+        for requirement in requirements:
+            asked.setdefault(requirement.key, {None}).update(requirement.values)
+        new = {key: dict.fromkeys(values, 0) for key, values in asked.items() if values - self._holders.get(key, {}).keys()}
+        if new:
+            for bit, attributes in self._people.values():
+                _add(bit, attributes, new)
+        self._holders = {key: new.get(key) or {value: self._holders[key][value] for value in values} for key, values in asked.items()}
 
     def covered(self, requirements: Iterable[Requirement]) -> int:
         """How many meet all of them, as a grant asks: see `requirement.meets`."""
@@ -87,16 +97,6 @@ class Census:
     def _among(self, requirement: Requirement) -> int:
         holders = self._holders[requirement.key]
         return reduce(or_, (holders[value] for value in requirement.values), 0)
-
-    def _ask(self, requirements: Iterable[Requirement]) -> None:
-        asked: dict[str, set[str | None]] = {}
-        for requirement in requirements:
-            asked.setdefault(requirement.key, {None}).update(requirement.values)
-        new = {key: dict.fromkeys(values, 0) for key, values in asked.items() if values - self._holders.get(key, {}).keys()}
-        if new:
-            for bit, attributes in self._people.values():
-                _add(bit, attributes, new)
-        self._holders = {key: new.get(key) or {value: self._holders[key][value] for value in values} for key, values in asked.items()}
 
     def _mark(self, bit: int, attributes: Attributes) -> None:
         self._everybody |= bit

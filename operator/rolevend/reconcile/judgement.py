@@ -18,7 +18,7 @@ from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
 from rolevend.policy.unknown import unknown_attributes
 from rolevend.reconcile.reach import CONTESTED, owned
 from rolevend.reconcile.state import SERVER_CHANGED, PlatformState, is_about
-from rolevend.resources import AccessPolicy, DataPlatform, Resource, UserAttributes, values
+from rolevend.resources import AccessPolicy, DataPlatform, Resource, values
 from rolevend.resources.status import Body, Finding, Truth, body, shortened
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.directory import Shapes
@@ -155,11 +155,6 @@ def _both(status: Truth, reason: str, message: str) -> tuple[Finding, ...]:
 
 _IN_USE = _both("True", "Valid", "in use")
 """Of ten thousand people, mostly."""
-
-
-def person_keys(person: UserAttributes) -> tuple[tuple[str, object], ...]:
-    handle = (("spec.handle", person.spec.handle),) if person.spec.handle else ()
-    return (("spec.user", (person.spec.user.issuer, person.spec.user.subject)), *handle)
 
 
 def judge_policy(

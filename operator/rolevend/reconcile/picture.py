@@ -1,14 +1,13 @@
 """From all the objects there are, and what platforms answered, to one `Directory` and a judgement on each object. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from rolevend.catalog import Table, TagAssignment
 from rolevend.errors import InvalidInput
-from rolevend.kube.handles import Claim, agent_claim, user_claim
-from rolevend.model import ClusterId, ObjectName, PlatformName, UserHandle, Version
-from rolevend.policy.census import Census
+from rolevend.kube.handles import Claim, agent_claim
+from rolevend.model import ClusterId, ObjectName, PlatformName, Version
 from rolevend.policy.combination import Combination
 from rolevend.policy.disagreement import Said, disagreements
 from rolevend.policy.statement import Guardrail as Restraining
@@ -20,16 +19,16 @@ from rolevend.reconcile.judgement import (
     judge_platforms,
     judge_policy,
     judge_unique,
-    person_keys,
     with_refusals,
 )
 from rolevend.reconcile.judging_bindings import Disagreed, judge_binding, told_to_each
 from rolevend.reconcile.judging_guardrails import judge_guardrail
+from rolevend.reconcile.people import People
 from rolevend.reconcile.reach import reach, reached
 from rolevend.reconcile.state import PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, Resource, TagBinding, UserAttributes, values
 from rolevend.resources.status import Finding
-from rolevend.vending.directory import Directory, Person, Shapes, Sources
+from rolevend.vending.directory import Directory, Shapes, Sources
 from rolevend.vending.terms import Agent as RegisteredAgent
 from rolevend.vending.terms import AgentTerms, PlatformTerms
 
@@ -67,8 +66,7 @@ class Painter:
         self._indexes = Indexes(cluster)
         self._statements: dict[str, tuple[object, Policy]] = {}
         self._disagreed: dict[PlatformName, tuple[object, Disagreed]] = {}
-        self._people: dict[str, tuple[int, Person]] = {}
-        self._census = Census()
+        self._people = People()
 
     def paint(self, objects: Objects, states: Mapping[PlatformName, PlatformState], pending: str) -> Picture:
         """`pending` names what was not read yet; until it is empty nothing is decided."""
@@ -79,14 +77,13 @@ class Painter:
             judge_unique(objects.agents, lambda agent: (("spec.handle", agent.spec.handle),)),
             lambda agent: refused.get(agent_claim(values.agent_handle(agent), values.object_name(agent))),
         )
-        people = with_refusals(judge_unique(objects.people, person_keys), lambda person: _refused_person(person, refused))
-        known = {person.user: person for person in self._known([each.resource for each in people if each.accepted])}
-        shapes, policy_judgements = self._compile(objects, terms, states, known.values())
+        self._people.look(objects.people, refused)
+        shapes, policy_judgements = self._compile(objects, terms, states)
         directory = Directory(
             cluster=self._cluster,
             handle_key=self._handle_key,
             agents={agent.name: agent for agent in (_agent(each.resource) for each in agents if each.accepted)},
-            people=known,
+            people=self._people.known,
             platforms=terms,
             namespaces=objects.namespaces,
             shapes=shapes,
@@ -94,14 +91,13 @@ class Painter:
             unsure=objects.unsure,
             pending=pending,
         )
-        return Picture(directory, (*platforms, *agents, *people, *policy_judgements))
+        return Picture(directory, (*platforms, *agents, *self._people.judgements, *policy_judgements))
 
     def _compile(
         self,
         objects: Objects,
         terms: Mapping[PlatformName, PlatformTerms],
         states: Mapping[PlatformName, PlatformState],
-        people: Collection[Person],
     ) -> tuple[dict[PlatformName, Shapes], list[Judgement[Resource]]]:
         statements: dict[PlatformName, list[Policy]] = {name: [] for name in terms}
         said: dict[PlatformName, dict[str, tuple[TagAssignment, ...]]] = {name: {} for name in terms}
@@ -131,32 +127,13 @@ class Painter:
             del self._disagreed[gone]
         for unused in self._statements.keys() - {policy.uid for policy in objects.policies}:
             del self._statements[unused]
-        self._census.follow(
-            {person.user: person.attributes for person in people},
-            chain.from_iterable(
-                [
-                    *(policy.users for of_platform in statements.values() for policy in of_platform),
-                    *map(values.guardrail_users, objects.guardrails),
-                ]
-            ),
-        )
-        judgements = [judge_policy(policy, obstacles[policy.uid], shapes, self._census) for policy in objects.policies]
-        judgements += [
-            judge_guardrail(guardrail, faults.get(guardrail.uid), terms, shapes, self._census) for guardrail in objects.guardrails
-        ]
+        census = self._people.census
+        of_policies = (policy.users for of_platform in statements.values() for policy in of_platform)
+        census.ask(chain.from_iterable([*of_policies, *map(values.guardrail_users, objects.guardrails)]))
+        judgements = [judge_policy(policy, obstacles[policy.uid], shapes, census) for policy in objects.policies]
+        judgements += [judge_guardrail(guardrail, faults.get(guardrail.uid), terms, shapes, census) for guardrail in objects.guardrails]
         judgements += [judge_binding(binding, obstacles[binding.uid], terms, states, disagreed) for binding in objects.bindings]
         return shapes, judgements
-
-    def _known(self, people: Iterable[UserAttributes]) -> list[Person]:
-        """Each version is read once."""
-        known = {}
-        for resource in people:
-            before = self._people.get(resource.uid)
-            if before is None or before[0] != resource.generation:
-                before = (resource.generation, _person(resource))
-            known[resource.uid] = before
-        self._people = known
-        return [person for _, person in known.values()]
 
     def _statement(self, policy: AccessPolicy, schemas: frozenset[str]) -> Policy:
         """Its row filter is parsed once for each version."""
@@ -228,15 +205,6 @@ def _agent(agent: Agent) -> RegisteredAgent:
         version=values.version(agent),
         combination=None if agent.spec.combination is None else Combination(agent.spec.combination),
     )
-
-
-def _refused_person(person: UserAttributes, refused: Mapping[Claim, str]) -> str | None:
-    handle = person.spec.handle
-    return refused.get(user_claim(UserHandle(handle), values.user(person.spec.user))) if refused and handle else None
-
-
-def _person(person: UserAttributes) -> Person:
-    return Person(*values.known_user(person), version=values.version(person))
 
 
 def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:

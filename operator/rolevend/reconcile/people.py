@@ -1,0 +1,55 @@
+"""The people whom UserAttributes describe: judged against each other, each read once, and counted. Where nobody changed nothing is done:
+of ten thousand people one changes, and a policy changes more often than any of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from operator import is_
+
+from rolevend.kube.handles import Claim, user_claim
+from rolevend.model import User, UserHandle
+from rolevend.policy.census import Census
+from rolevend.reconcile.judgement import Judgement, judge_unique, with_refusals
+from rolevend.resources import UserAttributes, values
+from rolevend.vending.directory import Person
+
+
+class People:
+    """Of the picture that was painted last."""
+
+    def __init__(self) -> None:
+        self.judgements: Sequence[Judgement[UserAttributes]] = ()
+        self.known: Mapping[User, Person] = {}
+        """Those who are accepted."""
+        self.census = Census()
+        self._made_of: tuple[Sequence[UserAttributes], Mapping[Claim, str]] = ((), {})
+        self._read: dict[str, tuple[int, Person]] = {}
+
+    def look(self, resources: Sequence[UserAttributes], refused: Mapping[Claim, str]) -> None:
+        """`refused` are the handles of people that are somebody else's, and whose."""
+        before, refused_before = self._made_of
+        if len(before) == len(resources) and all(map(is_, before, resources)) and refused_before == dict(refused):
+            return
+        self._made_of = (tuple(resources), dict(refused))
+        self.judgements = with_refusals(judge_unique(resources, _keys), lambda person: _refused(person, refused))
+        self.known = {person.user: person for person in self._all(each.resource for each in self.judgements if each.accepted)}
+        self.census.follow({user: person.attributes for user, person in self.known.items()})
+
+    def _all(self, accepted: Iterable[UserAttributes]) -> list[Person]:
+        """Each version is read once."""
+        read = {}
+        for resource in accepted:
+            before = self._read.get(resource.uid)
+            if before is None or before[0] != resource.generation:
+                before = (resource.generation, Person(*values.known_user(resource), version=values.version(resource)))
+            read[resource.uid] = before
+        self._read = read
+        return [person for _, person in read.values()]
+
+
+def _keys(person: UserAttributes) -> tuple[tuple[str, object], ...]:
+    handle = (("spec.handle", person.spec.handle),) if person.spec.handle else ()
+    return (("spec.user", (person.spec.user.issuer, person.spec.user.subject)), *handle)
+
+
+def _refused(person: UserAttributes, refused: Mapping[Claim, str]) -> str | None:
+    handle = person.spec.handle
+    return refused.get(user_claim(UserHandle(handle), values.user(person.spec.user))) if refused and handle else None
