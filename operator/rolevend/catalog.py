@@ -1,4 +1,4 @@
-"""What a platform holds: tables, columns, their types and tags. Values only; reading a platform is a driver's work."""
+"""What a platform holds: tables, columns, their types and tags, functions. Values only; reading a platform is a driver's work."""
 
 import enum
 import json
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
+from typing import Any
 
 from rolevend.model import Tag
 
@@ -57,6 +58,24 @@ class Table:
         return next((column for column in self.columns if column.name == name), None)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class FunctionId:
+    schema: str
+    name: str
+    arguments: str
+    """Their types, as the platform writes them: with the name it tells functions apart."""
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}({self.arguments})"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    id: FunctionId
+    obstacle: str = ""
+    """Why agents cannot have it ("acts with the rights of its owner"), or empty: such a function is never given."""
+
+
 @dataclass(frozen=True, slots=True)
 class TagAssignment:
     """Tags for every table (`column` is None) or column whose names match; `*` in a name matches any run of characters."""
@@ -71,17 +90,23 @@ class TagAssignment:
 class Catalog:
     tables: Mapping[TableId, Table] = field(default_factory=dict)
     """In the order of their ids."""
+    functions: tuple[Function, ...] = ()
+    """Of the schemas whose functions agents may have, in the order of their ids."""
 
     @classmethod
-    def of(cls, tables: Iterable[Table]) -> "Catalog":
-        return cls({table.id: table for table in sorted(tables, key=lambda table: table.id)})
+    def of(cls, tables: Iterable[Table], functions: Iterable[Function] = ()) -> "Catalog":
+        return cls(
+            {table.id: table for table in sorted(tables, key=lambda table: table.id)},
+            tuple(sorted(functions, key=lambda function: function.id)),
+        )
 
     def tagged(self, assignments: Iterable[TagAssignment]) -> "Catalog":
         """The same catalog with these tags united with those it has; nothing takes a tag away."""
         by_schema = _by_schema(assignments)
-        return Catalog(
-            {name: _tagged(table, by_schema[name.schema]) if name.schema in by_schema else table for name, table in self.tables.items()}
-        )
+        tables = {
+            name: _tagged(table, by_schema[name.schema]) if name.schema in by_schema else table for name, table in self.tables.items()
+        }
+        return replace(self, tables=tables)
 
     def retagged(self, before: "Catalog", old: Iterable[TagAssignment], new: Iterable[TagAssignment]) -> "Catalog":
         """`self.tagged(new)`, where `before` is `self.tagged(old)`. Tables of which both say the same are the same objects."""
@@ -90,7 +115,7 @@ class Catalog:
         tables = dict(before.tables)
         for name in {name for each in others for name in self._named(each)}:
             tables[name] = _tagged(self.tables[name], [each for each in assignments if each.schema == name.schema])
-        return Catalog(tables)
+        return replace(self, tables=tables)
 
     def _named(self, assignment: TagAssignment) -> list[TableId]:
         if "*" not in assignment.table:
@@ -110,14 +135,15 @@ class Catalog:
 
 
 def digest(catalog: Catalog) -> str:
-    """The same for catalogs with the same tables, columns, types, tags and obstacles."""
-    told = [
+    """The same for catalogs with the same tables, columns, types, tags, functions and obstacles."""
+    told: list[Any] = [
         [
             *(table.id.schema, table.id.name, table.obstacle, _told(table.tags)),
             [[column.name, column.native_type, column.family.value, _told(column.tags)] for column in table.columns],
         ]
         for _, table in sorted(catalog.tables.items())
     ]
+    told += [[str(function.id), function.obstacle] for function in catalog.functions]
     return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
 
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from itertools import chain, count
 from typing import Any, Final
 
-from rolevend.catalog import TableId
+from rolevend.catalog import FunctionId, TableId
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.policy.decision import Entitlement
 from rolevend.policy.expression import Condition as Condition
@@ -25,10 +25,12 @@ _FORM_VERSION: Final = "rolevend profile 3"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Content-addressed: the same tables, filters and masks on the same cluster always have the same name."""
+    """Content-addressed: the same tables, filters, masks and functions on the same cluster always have the same name."""
 
     name: ProfileName
     tables: tuple[TableShape, ...]
+    functions: tuple[FunctionId, ...] = ()
+    """What the agent may call, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,11 @@ class Lease:
     """The only tables of the profile that the role reads, sorted; None: all of them."""
 
 
-def plan(entitlement: Entitlement, cluster: ClusterId) -> Profile:
+def plan(entitlement: Entitlement, cluster: ClusterId, functions: tuple[FunctionId, ...] = ()) -> Profile:
     """The shape of `entitlement`: names of policies and guardrails are gone, equal filters and masks are one, and what is left is in
-    one order."""
+    one order. With the functions that the agent has, sorted."""
     tables = tuple(lowered(entitlement, view_names(each.table.id for each in entitlement.tables)))
-    return Profile(_profile_name(tables, cluster), tables)
+    return Profile(_profile_name(tables, functions, cluster), tables, functions)
 
 
 def attribute_keys(profile: Profile) -> tuple[str, ...]:
@@ -93,9 +95,11 @@ def attribute_keys(profile: Profile) -> tuple[str, ...]:
 
 def contains(new: Profile, old: Profile) -> bool:
     """Whether everything of `old` is in `new`, unchanged: each table's rows and the name it is found under, and each column with
-    its type and masks. `new` may have more tables and more columns, and fewer restrictions."""
+    its type and masks, and each function. `new` may have more tables, columns and functions, and fewer restrictions."""
     shapes = {shape.table: shape for shape in new.tables}
-    return all(shape.table in shapes and _carries(shapes[shape.table], shape) for shape in old.tables)
+    return set(old.functions) <= set(new.functions) and all(
+        shape.table in shapes and _carries(shapes[shape.table], shape) for shape in old.tables
+    )
 
 
 def _carries(new: TableShape, old: TableShape) -> bool:
@@ -135,7 +139,7 @@ def _conditions(table: TableShape) -> Iterator[Condition]:
             yield from cell.also
 
 
-def _profile_name(tables: tuple[TableShape, ...], cluster: ClusterId) -> ProfileName:
+def _profile_name(tables: tuple[TableShape, ...], functions: tuple[FunctionId, ...], cluster: ClusterId) -> ProfileName:
     forms: dict[int, Any] = {}
 
     def form(value: Any) -> Any:
@@ -152,5 +156,6 @@ def _profile_name(tables: tuple[TableShape, ...], cluster: ClusterId) -> Profile
                     forms[id(value)] = [type(value).__name__, *(form(getattr(value, name)) for name in value.__slots__)]
         return forms[id(value)]
 
-    text = json.dumps([_FORM_VERSION, cluster, form(tables)], separators=(",", ":"))
+    forms_of_functions = [form(functions)] if functions else []  # a profile without any has the name that it always had
+    text = json.dumps([_FORM_VERSION, cluster, form(tables), *forms_of_functions], separators=(",", ":"))
     return ProfileName(f"rv_p_{sha256(text.encode()).hexdigest()[:32]}")

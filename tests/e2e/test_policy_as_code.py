@@ -39,7 +39,8 @@ def catalog(manifest: Path, dsn: str, target: Path) -> str:
 
 def test_the_catalog_is_what_the_operator_sees_before_and_after_rolevend_is_installed(governed: Governed, manifest: Path, tmp_path: Path):
     view = "CREATE VIEW claims.seen AS SELECT 1 AS one"
-    governed.ask(f"SET ROLE {OWNER}; COMMENT ON COLUMN claims.people.ssn IS 'rolevend: pii=id'; {view}; CREATE SCHEMA hr")
+    made = "CREATE SCHEMA tools; CREATE FUNCTION tools.risk_score() RETURNS text LANGUAGE sql AS 'SELECT 1::text'; CREATE SCHEMA finbot"
+    governed.ask(f"SET ROLE {OWNER}; COMMENT ON COLUMN claims.people.ssn IS 'rolevend: pii=id'; {view}; CREATE SCHEMA hr; {made}")
     dsn = governed.administrator.dsn
 
     before = catalog(manifest, dsn, tmp_path / "before.yaml")
@@ -52,7 +53,11 @@ def test_the_catalog_is_what_the_operator_sees_before_and_after_rolevend_is_inst
     assert tables["seen"]["obstacle"] == "is a view: grant the tables beneath it"
     assert tables["people"]["columns"][2] == {"name": "ssn", "type": "text", "family": "text", "tags": [{"key": "pii", "value": "id"}]}
     assert "obstacle" not in tables["people"]
-    assert governed.mode is InstallMode.MANAGED or yaml.safe_load(before) == after
+    assert after["functions"] == [{"schema": "tools", "name": "risk_score"}]
+    unjudged = yaml.safe_load(before)
+    (tool,) = unjudged.pop("functions")
+    assert tool["obstacle"].startswith("is not judged: that takes rolevend in the database")
+    assert governed.mode is InstallMode.MANAGED or unjudged == {name: told for name, told in after.items() if name != "functions"}
 
 
 def test_a_login_that_may_not_become_the_operators_sees_its_own_obstacles(governed: Governed, manifest: Path, tmp_path: Path):
@@ -99,6 +104,22 @@ def test_a_case_that_does_not_hold_says_what_was_seen_instead(tmp_path: Path):
     assert "900-01-0002" not in seen
     assert {"        claims.people is not there: no policy grants it", "FAILED  nobody"} <= set(others)
     assert last == "5 cases, 5 failed"
+
+
+def test_cases_are_tried_also_where_an_agent_has_functions_that_are_not_there(tmp_path: Path):
+    there = tmp_path / "repository"
+    shutil.copytree(EXAMPLE, there)
+    tools = "postgres: {functions: [{schema: tools, name: risk_score}]}"
+    for name, line in (
+        ("agents/finbot.yaml", f"  tools: [{{platformRef: {{name: warehouse}}, {tools}}}]\n"),
+        ("platform/warehouse.yaml", f"    tools: {{{tools}}}\n"),
+        ("catalog/warehouse.yaml", "functions:\n- {schema: tools, name: risk_score}\n"),
+    ):
+        (there / name).write_text((there / name).read_text().rstrip("\n") + "\n" + line)
+
+    done = cases(there)
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_example_of_what_agents_are_granted_themselves_holds_in_each_combination():

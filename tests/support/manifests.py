@@ -52,6 +52,12 @@ _SPECS: Final[Mapping[str, Body]] = {
         },
         "combination": "UserCeiling",
         "limits": {"maxExpirationSeconds": 1800, "idleReleaseSeconds": 300},
+        "tools": [
+            {
+                "platformRef": {"name": "warehouse"},
+                "postgres": {"functions": [{"schema": "tools", "name": "risk_score"}], "schemas": ["finbot"]},
+            }
+        ],
     },
     "DataPlatform": {
         "postgres": {"host": "db.example.org", "port": 5432, "database": "claims", "scramIterations": 4096},
@@ -74,6 +80,7 @@ _SPECS: Final[Mapping[str, Body]] = {
                     "maxTempFileMebibytes": 256,
                     "idleReleaseSeconds": 900,
                 },
+                "tools": {"postgres": {"functions": [{"schema": "tools", "name": "risk_*"}], "schemas": ["finbot"]}},
             },
         ],
     },
@@ -230,6 +237,14 @@ SPOILED: Final = (
     Spoiled("DataPlatform", "spec.agents[0].agentNames", []),
     Spoiled("DataPlatform", "spec.agents[0].purposes[1]", "fraud-review", "spec.agents[0].purposes"),
     Spoiled("DataPlatform", "spec.agents[0].attributes[0].values", []),
+    Spoiled("Agent", "spec.tools[0].platformRef", MISSING),
+    Spoiled("Agent", "spec.tools[0].postgres", MISSING, "spec.tools[0]"),
+    Spoiled("Agent", "spec.tools[0].postgres", {}, "spec.tools[0].postgres"),
+    Spoiled("Agent", "spec.tools[0].postgres.functions", []),
+    Spoiled("Agent", "spec.tools[0].postgres.schemas", ["finbot", "finbot"], "spec.tools[0].postgres.schemas"),
+    *(Spoiled("Agent", "spec.tools[0].postgres.functions[0].name", text) for text in ("\x00", "", "x" * 64)),
+    Spoiled("DataPlatform", "spec.agents[0].tools", {}, "spec.agents[0].tools"),
+    Spoiled("DataPlatform", "spec.agents[0].tools.postgres.functions[0].schema", MISSING),
     Spoiled("AccessPolicy", "spec.tables", {}),
     Spoiled("AccessPolicy", "spec.columns", {}),
     Spoiled("AccessPolicy", "spec.columns.matchNames", []),

@@ -61,7 +61,7 @@ def raw_policy(row_filter: str = "country IN (user_attr('countries'))", **metada
 
 
 def raw_agent(name: str = "finbot", **more: Any) -> Body:
-    return raw("Agent", name, "agents", ("spec.onBehalfOf", {"assertion": "Trusted"}), **more)
+    return raw("Agent", name, "agents", ("spec.onBehalfOf", {"assertion": "Trusted"}), ("spec.tools", MISSING), **more)
 
 
 def raw_person(**more: Any) -> Body:

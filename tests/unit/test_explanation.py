@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 
-from rolevend.catalog import Catalog, Family
+from rolevend.catalog import Catalog, Family, Function, FunctionId
 from rolevend.cli import cli
 from rolevend.model import Attributes
 from rolevend.policy.decision import decide
@@ -20,7 +20,7 @@ from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.statement import ColumnSelector, Requirement
 from rolevend.resources.catalog_file import catalog_text
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
-from tests.support.manifests import valid
+from tests.support.manifests import MISSING, changed, valid
 from tests.support.painted import paint, verdict
 from tests.support.policies import EVERY_FAMILY, catalog, column, guardrail, masked, policies, policy, table, user, users
 
@@ -143,6 +143,29 @@ def test_where_several_meet_on_a_table_it_is_told_cell_by_cell_what_comes_of_it(
         """  country: Clear where ("country" IN (user_attr('countries'))) else Nullify""",
     ]
     assert "Together on claims.claims" not in lines, "one policy alone grants it"
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_the_tools_of_the_agent_are_told_and_those_that_it_does_not_have(tmp_path: Path, output: str):
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "agents", "labels": {"team": "claims"}}}
+    agent = changed(changed(valid("Agent", "finbot", "agents"), "spec.onBehalfOf", {"assertion": "Trusted"}), "spec.combination", MISSING)
+    adding = changed(platform(), "spec.agents[0].widestCombination", "Union")
+    write(tmp_path, "objects/all.yaml", adding, analysts(), valid("UserAttributes"), agent, namespace)
+    notes = table("finbot.notes", column("note")), replace(table("finbot.seen", column("note")), obstacle="is a view")
+    score, leak = FunctionId("tools", "risk_score", "numeric"), FunctionId("tools", "risk_score", "")
+    held = Catalog.of((*CATALOGS[WAREHOUSE].tables.values(), *notes), (Function(score), Function(leak, "is LEAKPROOF")))
+    file = write(tmp_path, "catalog.yaml", catalog_text(WAREHOUSE, held, "yaml"))
+    words = ["explain", "--user", "anna", "--agent", "finbot", "-n", "agents", "--files", str(tmp_path / "objects"), "--catalog", str(file)]
+
+    answer = CliRunner().invoke(cli, [*words, "-o", output], catch_exceptions=False)
+
+    missing = "spec.tools: function tools.risk_score() is LEAKPROOF (on warehouse); finbot.seen is a view: it is not granted (on warehouse)"
+    if output == "json":
+        found = json.loads(answer.stdout)
+        assert (found["functions"], found["toolsMissing"]) == (["tools.risk_score(numeric)"], missing)
+    else:
+        assert "Agent agents/finbot has tables of its own\n  grants finbot.notes where every row\n    note\n" in answer.stdout
+        assert f"tool: function tools.risk_score(numeric)\ntools that Agent agents/finbot does not have: {missing}\n" in answer.stdout
 
 
 def test_what_guardrails_take_away_is_told_of_those_that_concern_the_user():

@@ -16,7 +16,7 @@ from rolevend.errors import InvalidInput
 from rolevend.model import Tag
 from rolevend.resources.catalog_file import catalog_text, parse_catalog
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
-from tests.support.manifests import SPOILED, Spoiled, changed, valid
+from tests.support.manifests import MISSING, SPOILED, Spoiled, changed, valid
 from tests.support.policies import catalog, column, table
 
 
@@ -31,6 +31,16 @@ def test_what_is_right_is_not_complained_of(tmp_path: Path):
     checked = check([tmp_path], CATALOGS)
 
     assert (checked.files, checked.objects, checked.diagnostics, checked.notes) == (1, 2, (), ())
+
+
+def test_a_tool_that_an_agent_would_not_have_is_named_where_it_is_asked_for(tmp_path: Path):
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "agents", "labels": {"team": "claims"}}}
+    agent = changed(valid("Agent", "finbot", "agents"), "spec.tools[0].postgres.schemas", MISSING)
+    write(tmp_path, "a.yaml", platform(), analysts(), agent, namespace)
+
+    (found,) = check([tmp_path], CATALOGS).diagnostics
+
+    assert (found.level, found.field, found.message) == ("error", "spec.tools", "there is no function tools.risk_score (on warehouse)")
 
 
 @pytest.mark.parametrize("spoiled", [each for each in SPOILED if "\x00" not in str(each.value)], ids=str)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from psycopg import sql
 
-from rolevend.catalog import Column, Family, Table, TableId
+from rolevend.catalog import Column, Family, FunctionId, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Condition, Profile, TableShape
@@ -167,6 +167,20 @@ def test_a_profile_is_built_with_these_words(name: str):
         parts += [("renew the template", rendered.templates[0].renew), ("renew the profile", rendered.renew)]
     parts.append(("create the profile", rendered.create))
     golden(f"postgres_{name}.sql", "\n\n".join(f"-- {title}\n{text}" for title, text in parts) + "\n")
+
+
+def test_functions_are_given_in_the_last_statement_as_names_in_a_literal():
+    tools = (FunctionId('a "b" c', "it's", 'text, "odd type"'), FunctionId("tools", "score", ""))
+    name = ProfileName("rv_p_3f9a1c")
+    without, rendered = render(Profile(name, (ONE_GRANT,)), CLUSTER), render(Profile(name, (ONE_GRANT,), tools), CLUSTER)
+
+    signatures = """'"a ""b"" c"."it''s"(text, "odd type")', '"tools"."score"()'"""
+    given = f"SELECT rolevend.give_functions('rv_p_3f9a1c', ARRAY[{signatures}]::text[]::regprocedure[]);"
+    for text, before in ((rendered.create, without.create), (rendered.renew, without.renew)):
+        *_, last, commit = text.splitlines()
+        assert (last, commit) == (given, "COMMIT;")
+        assert text.replace(f"{last}\n", "") == before.replace(without.digest, rendered.digest)
+    assert rendered.digest != without.digest
 
 
 def golden(name: str, text: str) -> None:

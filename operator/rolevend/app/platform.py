@@ -55,7 +55,7 @@ def catalog(manifest: Path, dsn: str, *, as_json: bool) -> tuple[str, int]:
     platform = read(manifest)
     options = _options(platform)
     with _administrator(platform, dsn) as connection:
-        found = seen_by(connection, options.programmer, options.schemas)
+        found = seen_by(connection, options.programmer, values.governed(platform), values.own_schemas(platform), options.functions)
     return catalog_text(PlatformName(platform.name), found, "json" if as_json else "yaml"), len(found.tables)
 
 
@@ -83,12 +83,13 @@ def read(manifest: Path) -> DataPlatform:
 
 
 def _options(platform: DataPlatform) -> Options:
-    schemas = sorted(values.governed(platform))
+    schemas = values.governed(platform)
     if not schemas:
         raise InvalidInput(
             "spec.domains", "names no schema, so there is nothing to govern: give a namespace the schemas that it writes policy for"
         )
-    return Options(tuple(schemas))
+    tools = values.own_schemas(platform), values.function_schemas(platform)
+    return Options(tuple(sorted(schemas | tools[0])), functions=tuple(sorted(tools[1])))
 
 
 @contextmanager

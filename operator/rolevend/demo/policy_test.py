@@ -151,7 +151,7 @@ def _seen(granted: Granted, table: TableId, platform: PostgresPlatform, database
     uid = Uid(str(uuid4()))
     role = role_name(granted.lease.agent_handle, granted.user_handle, uid)
     lease = replace(granted.lease, uid=uid, role=role, expires_at=datetime.now(UTC) + timedelta(seconds=_SECONDS))
-    platform.ensure(granted.profile)
+    platform.ensure(replace(granted.profile, functions=()))  # a case is about rows, and a catalog holds no function's body
     credential = platform.credential(lease, secrets.token_bytes)
     (vended,) = platform.vend([(lease, credential)])
     if vended.error is not None:

@@ -203,8 +203,10 @@ class Platform(Protocol):
         """Asks the platform with both credentials; raises where either is refused or the installation is missing or too old."""
         ...
 
-    def catalog(self, schemas: frozenset[str]) -> Catalog:
-        """Every table of these schemas with columns, types and native tags. Read with the programmer's credential."""
+    def catalog(self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()) -> Catalog:
+        """Every table of these schemas, and of those of agents' `own`, with columns, types and native tags; and every function of the
+        schemas `functions`. What cannot be governed, or is a way around policies, has an obstacle. Read with the programmer's
+        credential."""
         ...
 
     def ensure(self, profile: Profile) -> None:

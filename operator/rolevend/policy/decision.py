@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rolevend.catalog import Table, TableId
-from rolevend.model import Attributes
+from rolevend.model import Attributes, ObjectName
 from rolevend.policy.asking import Asking
 from rolevend.policy.bitmap import places, union
 from rolevend.policy.combination import Combination, Side
@@ -77,7 +77,7 @@ def switch(user: Attributes, index: Index, asking: Asking | None = None) -> Swit
     asking = asking or Asking()
     facts, agent, answers = facts_of(user), facts_of(asking.agent_attributes), Answers(user, asking)
     of_user = covering(facts, index)
-    of_agent = [] if asking.combination is Combination.USER_CEILING else granting_to_agent(agent, index)
+    of_agent = [] if asking.combination is Combination.USER_CEILING else granting_to_agent(agent, index, asking.agent)
     for_user, user_lacks = _switched_on(of_user, facts, agent, answers)
     for_agent, agent_lacks = _switched_on(of_agent, facts, agent, answers)
     crossed, withheld = asking.combination is Combination.INTERSECTION, (*user_lacks, *agent_lacks)
@@ -86,7 +86,7 @@ def switch(user: Attributes, index: Index, asking: Asking | None = None) -> Swit
     if crossed and not for_agent:
         return agent_not_granted(agent_lacks)
     if not for_user and not for_agent:
-        return nothing_granted([policy for _, policy in of_user or of_agent], withheld, index)
+        return nothing_granted([policy for _, policy in of_user or of_agent if policy.agent is None], withheld, index)
     return Switches(tuple(sorted(for_user + for_agent)), tuple(_restrained(facts, index)), withheld, crossed)
 
 
@@ -113,11 +113,11 @@ def _switched_on(
 
 def covers(policy: CompiledPolicy, whom: Facts) -> bool:
     """Whether a policy is for this user, or where it grants to agents for this agent, whether it grants anything or not: conditions, and
-    through which agent, are not looked at."""
+    through which agent, are not looked at. What is an agent's own asks for nothing."""
     for requirement in policy.required:
         if not meets(requirement, whom):
             return False
-    return bool(policy.required or policy.conditions)
+    return bool(policy.required or policy.conditions or policy.agent)
 
 
 def covering(user: Facts, index: Index) -> list[tuple[int, CompiledPolicy]]:
@@ -125,9 +125,9 @@ def covering(user: Facts, index: Index) -> list[tuple[int, CompiledPolicy]]:
     return _of_side(Side.USERS, user, index)
 
 
-def granting_to_agent(agent: Facts, index: Index) -> list[tuple[int, CompiledPolicy]]:
-    """The policies that grant to `agent` itself, each with its place in the index."""
-    return _of_side(Side.AGENTS, agent, index)
+def granting_to_agent(agent: Facts, index: Index, name: ObjectName | None = None) -> list[tuple[int, CompiledPolicy]]:
+    """The policies that grant to `agent` itself, and what is its own where it has this name, each with its place in the index."""
+    return [(place, policy) for place, policy in _of_side(Side.AGENTS, agent, index) if policy.agent in (None, name)]
 
 
 def _of_side(side: Side, whom: Facts, index: Index) -> list[tuple[int, CompiledPolicy]]:

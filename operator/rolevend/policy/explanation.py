@@ -57,6 +57,8 @@ class PolicyExplained:
     """What it would grant, if the user's attributes, the agent or the request were others."""
     grants_to: Side = Side.USERS
     """AGENTS: `covers` and `asked` are about the agent."""
+    own: bool = False
+    """It is no policy: these are the agent's own tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,10 @@ def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Exp
             tuple(_granted(each.table, grant) for each in tables for grant in _grants(each) if grant.policy == policy.id),
             tuple(each for each in withheld if each.policy == policy.id),
             policy.grants_to,
+            own=policy.agent is not None,
         )
         for policy in index.policies
+        if policy.agent in (None, asking.agent)
     ]
     step = smallest_step(user, index)
     if isinstance(decision, Denial) and (not step or decision.reason in _NO_STEP_OF_THE_USER):

@@ -82,6 +82,10 @@ class CompiledPolicy:
         return self.statement.grants_to
 
     @property
+    def agent(self) -> ObjectName | None:
+        return self.statement.agent
+
+    @property
     def required(self) -> tuple[Requirement, ...]:
         """What it requires of whom it grants to: users, or agents."""
         return self.users if self.grants_to is Side.USERS else self.agents

@@ -55,6 +55,8 @@ class Policy:
     """All must hold."""
     grants_to: Side = Side.USERS
     """AGENTS: it grants to the agents that `agents` and `conditions` choose, and where it has neither, to none."""
+    agent: ObjectName | None = None
+    """The agent whose own tables these are; no other agent is granted them. None: an AccessPolicy."""
 
 
 @dataclass(frozen=True, slots=True)

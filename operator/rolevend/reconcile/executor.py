@@ -65,8 +65,10 @@ class Executor:
     async def facts(self) -> ServerFacts:
         return await self._run(self._looks, self._driver.facts)
 
-    async def catalog(self, schemas: frozenset[str]) -> Catalog:
-        return await self._run(self._looks, lambda: self._driver.catalog(schemas))
+    async def catalog(
+        self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()
+    ) -> Catalog:
+        return await self._run(self._looks, lambda: self._driver.catalog(schemas, own=own, functions=functions))
 
     async def drift(self) -> tuple[Drift, ...]:
         return tuple(await self._run(self._looks, self._driver.drift))

@@ -43,7 +43,8 @@ class Indexes:
             tagged = known.tagged
         else:
             return known.shapes
-        shapes = Shapes(compile_policies(tagged, policies, guardrails, known.shapes.index if known else None), self._cluster)
+        index = compile_policies(tagged, policies, guardrails, known.shapes.index if known else None)
+        shapes = Shapes(index, self._cluster, catalog.functions)
         self._compiled[name] = _Compiled(catalog, tags, tagged, statements, shapes)
         return shapes
 

@@ -23,6 +23,7 @@ from rolevend.reconcile.judgement import (
 )
 from rolevend.reconcile.judging_bindings import Disagreed, judge_binding, told_to_each
 from rolevend.reconcile.judging_guardrails import judge_guardrail
+from rolevend.reconcile.judging_tools import judge_tools
 from rolevend.reconcile.people import People
 from rolevend.reconcile.reach import reach, reached
 from rolevend.reconcile.state import PlatformState
@@ -30,7 +31,8 @@ from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, Res
 from rolevend.resources.status import Finding
 from rolevend.vending.directory import Directory, Shapes, Sources
 from rolevend.vending.terms import Agent as RegisteredAgent
-from rolevend.vending.terms import AgentTerms, PlatformTerms
+from rolevend.vending.terms import AgentTerms, PlatformTerms, terms_for, tools_of
+from rolevend.vending.tools import own_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,18 @@ class Painter:
             lambda agent: refused.get(agent_claim(values.agent_handle(agent), values.object_name(agent))),
         )
         self._people.look(objects.people, refused)
-        shapes, policy_judgements = self._compile(objects, terms, states)
+        registered = {each.name: each for each in (_agent(judged.resource) for judged in agents if judged.accepted)}
+        shapes, policy_judgements = self._compile(objects, registered, terms, states)
+        agents = [
+            judge_tools(judged, agent, objects.namespaces.get(agent.name.namespace), terms, shapes)
+            if (agent := registered.get(values.object_name(judged.resource)))
+            else judged
+            for judged in agents
+        ]
         directory = Directory(
             cluster=self._cluster,
             handle_key=self._handle_key,
-            agents={agent.name: agent for agent in (_agent(each.resource) for each in agents if each.accepted)},
+            agents=registered,
             people=self._people.known,
             platforms=terms,
             namespaces=objects.namespaces,
@@ -96,10 +105,11 @@ class Painter:
     def _compile(
         self,
         objects: Objects,
+        agents: Mapping[ObjectName, RegisteredAgent],
         terms: Mapping[PlatformName, PlatformTerms],
         states: Mapping[PlatformName, PlatformState],
     ) -> tuple[dict[PlatformName, Shapes], list[Judgement[Resource]]]:
-        statements: dict[PlatformName, list[Policy]] = {name: [] for name in terms}
+        statements = _own_tables(objects, agents, terms)
         said: dict[PlatformName, dict[str, tuple[TagAssignment, ...]]] = {name: {} for name in terms}
         obstacles: dict[str, Finding | None] = {}
         for binding in objects.bindings:
@@ -149,6 +159,20 @@ class Painter:
         if known is None or known[0] != made_of:
             known = self._disagreed[name] = (made_of, told_to_each(disagreements(tables, said)))
         return known[1]
+
+
+def _own_tables(
+    objects: Objects, agents: Mapping[ObjectName, RegisteredAgent], terms: Mapping[PlatformName, PlatformTerms]
+) -> dict[PlatformName, list[Policy]]:
+    """By platform, what agents read there whoever they act for."""
+    statements: dict[PlatformName, list[Policy]] = {name: [] for name in terms}
+    for agent in agents.values():
+        labels = objects.namespaces.get(agent.name.namespace, {})
+        for name in agent.tools.keys() & terms.keys():
+            schemas = tools_of(agent, terms[name], terms_for(terms[name], labels, agent)).tools.schemas
+            if schemas:
+                statements[name].append(own_tables(agent.name, schemas))
+    return statements
 
 
 def _guardrails(
@@ -204,6 +228,7 @@ def _agent(agent: Agent) -> RegisteredAgent:
         idle_seconds=agent.spec.limits.idle_release_seconds,
         version=values.version(agent),
         combination=None if agent.spec.combination is None else Combination(agent.spec.combination),
+        tools=values.agent_tools(agent),
     )
 
 
@@ -227,6 +252,7 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
                 values.attributes(each.attributes),
                 frozenset(each.purposes),
                 Combination(each.widest_combination),
+                values.tools(each.tools),
             )
             for each in platform.spec.agents
         ),

@@ -165,7 +165,10 @@ class Platforms:
     async def _look(self, at_work: PlatformAtWork) -> PlatformState:
         try:
             executor, facts = await self._reach(at_work)
-            catalog = await executor.catalog(values.governed(at_work.platform))
+            platform = at_work.platform
+            catalog = await executor.catalog(
+                values.governed(platform), own=values.own_schemas(platform), functions=values.function_schemas(platform)
+            )
             if catalog == at_work.state.catalog:
                 catalog = at_work.state.catalog  # the same object: whoever compares catalogs is done at once
                 catalog_digest = at_work.state.catalog_digest

@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rolevend.resources.part import Part, immutable
+from rolevend.resources.part import Atomic, Part, immutable
 from rolevend.resources.shared import Assertion, CombinationName, Resource, Status, UserSelector
 from rolevend.resources.text import AgentHandleText, IdleSeconds, Seconds
+from rolevend.resources.tools import AgentTools
 
 
 class OnBehalfOf(Part):
@@ -44,6 +45,8 @@ class AgentSpec(Part):
     both are granted, of each cell the stricter of what both are shown, and no column that one of them is not granted. Each is narrower
     than the one before, and no wider one is granted anything than the `widestCombination` of the DataPlatform. Without it: that one."""
     limits: AgentLimits = AgentLimits()
+    tools: Annotated[tuple[AgentTools, ...], Field(max_length=16), Atomic()] = ()
+    """What it needs whoever it acts for. Several items for one platform add up."""
 
 
 class AgentStatus(Status):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field
 
-from rolevend.catalog import Catalog, Column, Family, Table, TableId
+from rolevend.catalog import Catalog, Column, Family, Function, FunctionId, Table, TableId
 from rolevend.model import PlatformName, Tag
 from rolevend.resources.parse import parse_part
 from rolevend.resources.part import KeyedBy, Part
@@ -48,6 +48,19 @@ class CatalogTable(Part):
     """Its columns, in the table's own order."""
 
 
+class CatalogFunction(Part):
+    """A function that agents might have."""
+
+    schema_name: Annotated[Identifier, Field(alias="schema")]
+    """Name of the schema."""
+    name: Identifier
+    """Name of the function."""
+    arguments: Annotated[str, Field(max_length=8192)] = ""
+    """The types of its arguments, as the platform writes them."""
+    obstacle: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """Why no agent can have it, such as that it acts with the rights of its owner. Left out where nothing is in the way."""
+
+
 class CatalogFile(Part):
     """What one platform holds."""
 
@@ -56,18 +69,25 @@ class CatalogFile(Part):
     platform: ObjectReferenceName
     """Name of the DataPlatform."""
     tables: Annotated[tuple[CatalogTable, ...], KeyedBy(("schema", "name"))] = ()
-    """Every table of the governed schemas, sorted by schema and name."""
+    """Every table of the governed schemas, and of those that agents may have as their own, sorted by schema and name."""
+    functions: Annotated[tuple[CatalogFunction, ...], KeyedBy(("schema", "name", "arguments"))] = ()
+    """Every function of the schemas whose functions agents may have. Left out where there are none."""
 
 
 def parse_catalog(body: Mapping[str, Any]) -> tuple[PlatformName, Catalog]:
     """InvalidInput names the first field that cannot be."""
     file = parse_part(CatalogFile, body)
-    return PlatformName(file.platform), Catalog.of(map(_table, file.tables))
+    return PlatformName(file.platform), Catalog.of(map(_table, file.tables), map(_function, file.functions))
 
 
 def catalog_text(platform: PlatformName, catalog: Catalog, form: Literal["yaml", "json"]) -> str:
     """What `parse_catalog` reads, once it is parsed as YAML or JSON."""
-    told = {"format": FORMAT, "platform": str(platform), "tables": [_told(table) for _, table in sorted(catalog.tables.items())]}
+    told: dict[str, Any] = {
+        "format": FORMAT,
+        "platform": str(platform),
+        "tables": [_told(table) for _, table in sorted(catalog.tables.items())],
+        **({"functions": [_told_function(each) for each in catalog.functions]} if catalog.functions else {}),
+    }
     if form == "json":
         return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
     return yaml.dump(told, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=140)
@@ -76,6 +96,16 @@ def catalog_text(platform: PlatformName, catalog: Catalog, form: Literal["yaml",
 def _table(table: CatalogTable) -> Table:
     columns = (Column(each.name, each.family, each.type, _tags(each.tags)) for each in table.columns)
     return Table(TableId(table.schema_name, table.name), tuple(columns), _tags(table.tags), table.obstacle or "")
+
+
+def _function(function: CatalogFunction) -> Function:
+    return Function(FunctionId(function.schema_name, function.name, function.arguments), function.obstacle or "")
+
+
+def _told_function(function: Function) -> dict[str, Any]:
+    identity = function.id
+    told = {"schema": identity.schema, "name": identity.name, "arguments": identity.arguments, "obstacle": function.obstacle}
+    return _Line({name: text for name, text in told.items() if text})
 
 
 def _tags(tags: Iterable[DataTag]) -> frozenset[Tag]:

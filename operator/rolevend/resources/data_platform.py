@@ -18,6 +18,7 @@ from rolevend.resources.text import (
     Sentence,
     Timestamp,
 )
+from rolevend.resources.tools import ToolTerms
 
 
 class PostgresTls(Part):
@@ -136,6 +137,8 @@ class AgentTerms(Part):
     the user is not granted. `UserCeiling`: never more than the user is granted. `Intersection`: only what both are granted."""
     role_limits: RoleLimits = RoleLimits()
     """What one role that is vended to them may use."""
+    tools: ToolTerms | None = None
+    """The only tools that these agents may have here. Where several items select an agent, they add up."""
 
 
 class DataPlatformSpec(Part):
@@ -214,7 +217,7 @@ class DataPlatformStatus(Status):
     """Platforms with one such name hash equal values equally, so that columns with the mask `Hash` can be joined across them.
     Without it, hashes of this platform are its own."""
     table_count: Count | None = None
-    """How many tables the schemas of all domains hold."""
+    """How many tables the schemas of all domains, and those of agents' own, hold."""
     attestation: Attestation | None = None
     """The newest one."""
     limitations: Annotated[tuple[Sentence, ...], Field(max_length=32), Atomic()] = ()

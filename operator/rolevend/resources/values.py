@@ -6,7 +6,7 @@ from typing import assert_never
 
 from rolevend.catalog import Family, TableId, TagAssignment, matches
 from rolevend.errors import InvalidInput
-from rolevend.model import AgentHandle, Attributes, ObjectName, Tag, Uid, User, UserHandle, Version
+from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Tag, Uid, User, UserHandle, Version
 from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Address, Tls, TlsMode
 from rolevend.policy import condition, contradiction, pattern, predicate
@@ -24,8 +24,10 @@ from rolevend.resources.guardrail import Guardrail as SpelledGuardrail
 from rolevend.resources.shared import Attribute, AttributeRequirement, Resource, TagRequirement, UserName, UserSelector
 from rolevend.resources.shared import ColumnSelector as SpelledColumns
 from rolevend.resources.tag_binding import DataTag, TagBinding
+from rolevend.resources.tools import ToolTerms
 from rolevend.resources.user_attributes import UserAttributes
 from rolevend.resources.vended_role import VendedRole
+from rolevend.vending.tools import FunctionName, Tools
 
 
 def object_name(resource: Resource) -> ObjectName:
@@ -72,6 +74,23 @@ def agent_users(agent: Agent) -> tuple[Requirement, ...]:
     return () if users is None else _users(users)
 
 
+def agent_tools(agent: Agent) -> dict[PlatformName, Tools]:
+    """What it asks for, by platform."""
+    asked: dict[PlatformName, Tools] = {}
+    for each in agent.spec.tools:
+        name = PlatformName(each.platform_ref.name)
+        asked[name] = asked.get(name, Tools()) | tools(each)
+    return asked
+
+
+def tools(spelled_out: ToolTerms | None) -> Tools:
+    postgres = spelled_out.postgres if spelled_out else None
+    if postgres is None:
+        return Tools()
+    functions = frozenset(FunctionName(each.schema_name, each.name) for each in postgres.functions or ())
+    return Tools(functions, frozenset(postgres.schemas or ()))
+
+
 _TLS_MODES = {
     "VerifyFull": TlsMode.VERIFY_FULL,
     "VerifyCA": TlsMode.VERIFY_CA,
@@ -110,6 +129,23 @@ def contested(platform: DataPlatform) -> dict[str, tuple[str, ...]]:
 def governed(platform: DataPlatform) -> frozenset[str]:
     """The schemas of all domains."""
     return frozenset(schema for domain in platform.spec.domains for schema in domain.schemas)
+
+
+def own_schemas(platform: DataPlatform) -> frozenset[str]:
+    """Those whose tables agents may have as their own."""
+    return _most_tools(platform).schemas - governed(platform)
+
+
+def function_schemas(platform: DataPlatform) -> frozenset[str]:
+    """Those whose functions agents may have."""
+    return frozenset(each.schema for each in _most_tools(platform).functions) - governed(platform)
+
+
+def _most_tools(platform: DataPlatform) -> Tools:
+    most = Tools()
+    for terms in platform.spec.agents:
+        most |= tools(terms.tools)
+    return most
 
 
 def role_limits(spelled_out: SpelledLimits) -> RoleLimits:

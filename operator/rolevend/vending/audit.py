@@ -21,6 +21,7 @@ from rolevend.vending.evidence import AttributeRead, Given, ObjectRead, TableGiv
 from rolevend.vending.verdict import Granted, Request
 
 _PROOF = "Asserted"
+_MOST_FUNCTIONS = 100
 
 
 class EventType(enum.StrEnum):
@@ -95,12 +96,16 @@ class Body:
     catalog_digest: str | None = None
     """Digest of the tables and columns that were read from the platform."""
     profile: str | None = None
-    """The profile: its name is a digest of all tables, row filters and masks that were given."""
+    """The profile: its name is a digest of all tables, row filters, masks and functions that were given."""
     table_count: int | None = None
     """How many tables the role can read."""
     tables: tuple[TableGiven, ...] | None = None
     """What the role can read, table by table."""
     tables_left_out: int | None = None
+    """How many more there are."""
+    functions: tuple[str, ...] | None = None
+    """The functions that the agent has as its tools, and that the role can call: `schema.name(arguments)`."""
+    functions_left_out: int | None = None
     """How many more there are."""
     ended: EndReason | None = None
     """What ended the role: `Released`, `Expired`, `Revoked` or `Orphaned`."""
@@ -158,6 +163,8 @@ def granted(request: Request, verdict: Granted, directory: Directory, given: Giv
             table_count=len(verdict.tables),
             tables=given.tables,
             tables_left_out=given.left_out or None,
+            functions=tuple(map(str, profile.functions[:_MOST_FUNCTIONS])) or None,
+            functions_left_out=max(0, len(profile.functions) - _MOST_FUNCTIONS) or None,
         ),
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 
+from rolevend.catalog import Function, FunctionId
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, plan
@@ -19,7 +20,8 @@ from rolevend.policy.explanation import smallest_step
 from rolevend.policy.index import Index
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import facts_of, meets
-from rolevend.vending.terms import Agent, PlatformTerms, asking_of, limits_of, permitting, refusal, terms_for
+from rolevend.vending.terms import Agent, PlatformTerms, asking_of, limits_of, permitting, refusal, terms_for, tools_of
+from rolevend.vending.tools import functions_of
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
 
 
@@ -59,8 +61,10 @@ class Shapes:
     """One platform's index, and the profile of every combination of its parts that was asked for. Never wrong: a changed index is
     another `Shapes`. Planning a thousand tables takes longer than vending them, so all users of one shape share it."""
 
-    def __init__(self, index: Index, cluster: ClusterId) -> None:
+    def __init__(self, index: Index, cluster: ClusterId, functions: tuple[Function, ...] = ()) -> None:
+        """`functions` are those that agents might have."""
         self.index = index
+        self.functions = functions
         self._cluster = cluster
         self._known: dict[Hashable, Profile | Denial] = {}
 
@@ -75,17 +79,19 @@ class Shapes:
         """The attributes of the agent that some policy asks for."""
         return frozenset[str]().union(*(policy.agent_reads for policy in self.index.policies))
 
-    def of(self, attributes: Attributes, asking: Asking | None = None) -> Profile | Denial:
+    def of(self, attributes: Attributes, asking: Asking | None = None, functions: tuple[FunctionId, ...] = ()) -> Profile | Denial:
+        """`functions` are those that the agent has."""
         switches = switch(attributes, self.index, asking)
         if isinstance(switches, Denial):
             return switches
-        shape = self._known.get(switches.key)
+        key = (switches.key, functions)
+        shape = self._known.get(key)
         if shape is None:
             entitled = entitlement(switches, self.index)
-            shape = entitled if isinstance(entitled, Denial) else plan(entitled, self._cluster)
+            shape = entitled if isinstance(entitled, Denial) else plan(entitled, self._cluster, functions)
             if len(self._known) >= _MOST_SHAPES:
                 self._known.clear()
-            self._known[switches.key] = shape
+            self._known[key] = shape
         return shape
 
 
@@ -142,7 +148,8 @@ class Directory:
         if shapes is None:
             why = f"the tables of DataPlatform {request.platform} were not read yet"
             return Undecided("CatalogUnread", self.unsure.get(request.platform, why))
-        shape = shapes.of(person.attributes, asking_of(request, agent, here))
+        functions = functions_of(tools_of(agent, terms, here).tools, shapes.functions)
+        shape = shapes.of(person.attributes, asking_of(request, agent, here), functions)
         if isinstance(shape, Denial):
             known = request.user in self.people
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"

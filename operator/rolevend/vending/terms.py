@@ -8,6 +8,7 @@ from rolevend.plan import RoleLimits
 from rolevend.policy.asking import Asking
 from rolevend.policy.combination import Combination, widest
 from rolevend.policy.requirement import Requirement
+from rolevend.vending.tools import Permitted, Tools, permitted
 from rolevend.vending.verdict import Denied, Request
 
 
@@ -25,6 +26,8 @@ class Agent:
     version: Version | None = None
     combination: Combination | None = None
     """How its own grants and the user's combine; None: as widely as the platform permits."""
+    tools: Mapping[PlatformName, Tools] = field(default_factory=dict)
+    """What it asks for whoever it acts for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class AgentTerms:
     """What they may say that they ask for."""
     widest: Combination | None = Combination.USER_CEILING
     """The widest combination of their own grants and the user's; None: nothing is said of it."""
+    tools: Tools = field(default_factory=Tools)
+    """The only tools that they may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,12 @@ def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence
 def asking_of(request: Request, agent: Agent | None, here: Sequence[AgentTerms]) -> Asking:
     """`here` are the terms of the platform that are about the agent: what it says of agents holds also where it permits nothing."""
     known = Attributes.of(item for each in here for item in each.attributes)
-    combination = (agent and agent.combination) or _widest(permitting(here)) or Combination.USER_CEILING
+    combination = _combination(agent, here)
     return Asking(request.user, request.agent, known, request.platform, request.purpose, request.expiration_seconds, combination)
+
+
+def _combination(agent: Agent | None, here: Sequence[AgentTerms]) -> Combination:
+    return (agent and agent.combination) or _widest(permitting(here)) or Combination.USER_CEILING
 
 
 def _widest(here: Iterable[AgentTerms]) -> Combination | None:
@@ -110,6 +119,17 @@ def terms_for(platform: PlatformTerms, labels: Mapping[str, str], agent: Agent) 
 def permitting(here: Sequence[AgentTerms]) -> list[AgentTerms]:
     """The terms on which the agent gets a role."""
     return [each for each in here if each.may_assert]
+
+
+def tools_of(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> Permitted:
+    """Of those that the agent asks for on the platform; `here` are the terms that are about it."""
+    most = Tools()
+    for each in permitting(here):
+        most |= each.tools
+    owners = {schema: namespace for namespace, schemas in terms.schemas_of.items() for schema in schemas}
+    owners |= {schema: ", ".join(namespaces) for schema, namespaces in terms.contested.items()}
+    adds = _combination(agent, here) is Combination.UNION
+    return permitted(agent.tools.get(terms.name, Tools()), most, owners, terms.name, adds=adds)
 
 
 def limits_of(agent: Agent, permitted: Sequence[AgentTerms]) -> RoleLimits:

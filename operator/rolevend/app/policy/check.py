@@ -145,7 +145,9 @@ def _attributes(written: dict[ObjectName, Document], index: Index, known: set[st
 
 def _reports(written: dict[ObjectName, Document], index: Index) -> Iterator[Diagnostic]:
     for report in index.reports:
-        document = written[report.policy]
+        document = written.get(report.policy)
+        if document is None:  # the tables of an agent's own, of which its condition tells
+            continue
         for problem in report.problems:
             yield _diagnostic(document, InvalidInput(problem.field, problem.message))
         yield from _unknown(document, report.unknown)

@@ -8,11 +8,14 @@ from typing import Any
 
 from rolevend.app.policy.folder import Catalogs, Folder
 from rolevend.app.policy.verdicts import Who, opened, verdict
+from rolevend.catalog import FunctionId
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes
 from rolevend.policy.combination import Combination, Side
 from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
+from rolevend.reconcile.picture import Picture
+from rolevend.resources import Agent, values
 from rolevend.vending.evidence import TableGiven, mask_shown, tables_of
 from rolevend.vending.verdict import Granted, Undecided
 
@@ -27,12 +30,17 @@ class Explained:
     """Tables on which several policies meet, or a policy and a guardrail, and what comes of it, cell by cell."""
     said: str
     """What the object says of itself that is explained; empty where there is none."""
+    functions: tuple[FunctionId, ...] = ()
+    """Those that the role could call."""
+    tools_missing: str = ""
+    """Which tools the agent asks for and does not have, on any platform, and why: as its condition says."""
 
 
 def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = None) -> Explained:
     """`said`, of a VendedRole: it is explained as it was asked. Otherwise every agent counts as admitted, and may say any purpose.
     InvalidInput where a catalog is missing, or an object that the answer depends on cannot be read."""
-    directory = folder.picture(catalogs).directory
+    picture = folder.picture(catalogs)
+    directory, missing = picture.directory, _tools_missing(picture, who)
     if said is None:
         directory = opened(directory, agents=[who.agent], purposes=[who.purpose])
     shapes = directory.shapes.get(who.platform)
@@ -43,8 +51,15 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
     found = verdict(directory, who)
     if not isinstance(found, Granted):
         refusal = found.message if explanation.denial is None or isinstance(found, Undecided) else ""
-        return Explained(who, refusal, _narrowed(explanation, who), (), said or "")
-    return Explained(who, "", _narrowed(explanation, who), tuple(_together(found, explanation)), said or "")
+        return Explained(who, refusal, _narrowed(explanation, who), (), said or "", (), missing)
+    together = tuple(_together(found, explanation))
+    return Explained(who, "", _narrowed(explanation, who), together, said or "", found.profile.functions, missing)
+
+
+def _tools_missing(picture: Picture, who: Who) -> str:
+    agents = (each for each in picture.judgements if isinstance(each.resource, Agent) and values.object_name(each.resource) == who.agent)
+    told = (finding.message for each in agents for finding in each.findings if finding.type == "Ready" and finding.status != "True")
+    return next((message for message in told if message.startswith("spec.tools: ")), "")
 
 
 def _narrowed(explanation: Explanation, who: Who) -> Explanation:
@@ -95,6 +110,9 @@ def _lines(found: Explained) -> Iterator[str]:
         yield f"combination {explanation.combination.value}: {_COMBINES[explanation.combination]}"
     for policy in explanation.policies:
         yield from _policy(policy)
+    yield from (f"tool: function {each}" for each in found.functions)
+    if found.tools_missing:
+        yield f"tools that Agent {str(who.agent).removeprefix('/')} does not have: {found.tools_missing}"
     for guardrail in explanation.guardrails:
         yield f"Guardrail {guardrail.guardrail} concerns the user"
         yield from (f"  {taken.sentence}" for taken in guardrail.takes)
@@ -112,7 +130,9 @@ def _given(given: TableGiven) -> Iterator[str]:
 
 
 def _policy(policy: PolicyExplained) -> Iterator[str]:
-    if policy.grants_to is Side.USERS:
+    if policy.own:
+        yield f"{policy.policy} has tables of its own"
+    elif policy.grants_to is Side.USERS:
         yield f"AccessPolicy {policy.policy} {'covers' if policy.covers else 'does not cover'} the user"
     else:
         yield f"AccessPolicy {policy.policy} {'grants' if policy.covers else 'does not grant'} to the agent itself"
@@ -148,6 +168,8 @@ def as_json(found: Explained) -> str:
         "missing": explanation.missing,
         "combination": explanation.combination.value,
         "policies": [_policy_json(each) for each in explanation.policies],
+        "functions": [str(each) for each in found.functions],
+        "toolsMissing": found.tools_missing,
         "guardrails": [{"guardrail": each.guardrail, "takes": [taken.sentence for taken in each.takes]} for each in explanation.guardrails],
         "together": [_given_json(each) for each in found.together],
     }

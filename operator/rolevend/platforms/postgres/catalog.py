@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg import sql
 
-from rolevend.catalog import Catalog, Column, Family, Table, TableId
+from rolevend.catalog import Catalog, Column, Family, Function, FunctionId, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import Tag
 from rolevend.platforms.postgres.connections import Connection
@@ -23,19 +23,31 @@ _TAG_LINE = re.compile(r"^[ \t]*rolevend:(.*)$", re.MULTILINE)
 _TAG = re.compile(r"(?P<key>[A-Za-z0-9][A-Za-z0-9._/-]*)[ \t]*=[ \t]*(?P<value>[^\s,=](?:[^,=]*[^\s,=])?)")
 
 
-def read_catalog(connection: Connection, schemas: Iterable[str]) -> Catalog:
-    """Every table of `schemas`. A table that cannot be governed has an `obstacle`; a schema that is not there has no tables."""
-    wanted = sorted(governable(schemas))
-    return Catalog.of(_table(*row) for row in connection.execute(query("catalog"), {"schemas": wanted}))
+def read_catalog(connection: Connection, schemas: Iterable[str], own: Iterable[str] = (), functions: Iterable[str] = ()) -> Catalog:
+    """As `Platform.catalog`: a schema that is not there has no tables. Nothing of the server's own and of ours is an agent's."""
+    agents = sorted(_not_systems(own))
+    wanted = sorted(governable(schemas).union(agents))
+    tables = [_table(*row) for row in connection.execute(query("catalog"), {"schemas": wanted, "own": agents})]
+    return Catalog.of(tables, _functions(connection, sorted(_not_systems(functions))))
 
 
-def seen_by(connection: Connection, programmer: str, schemas: Iterable[str]) -> Catalog:
+def _functions(connection: Connection, schemas: list[str]) -> list[Function]:
+    if not schemas:
+        return []
+    judges = connection.execute(query("judges"), {}).fetchone() == (True,)
+    rows = connection.execute(query("functions" if judges else "functions_unjudged"), {"functions": schemas})
+    return [Function(FunctionId(schema, name, arguments), obstacle) for schema, name, arguments, obstacle in rows]
+
+
+def seen_by(
+    connection: Connection, programmer: str, schemas: Iterable[str], own: Iterable[str] = (), functions: Iterable[str] = ()
+) -> Catalog:
     """The same as this login sees it: it may not act for every owner of a table. As the connection's own user where the login is not
     there yet, or where that user may not become it. The connection is not to be used afterwards."""
     may = connection.execute("SELECT pg_has_role(oid, 'SET') FROM pg_roles WHERE rolname = %s", (programmer,)).fetchone()
     if may is not None and may[0]:
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(programmer)))
-    return read_catalog(connection, schemas)
+    return read_catalog(connection, schemas, own, functions)
 
 
 def governable(schemas: Iterable[str]) -> frozenset[str]:
@@ -45,6 +57,10 @@ def governable(schemas: Iterable[str]) -> frozenset[str]:
         if _SYSTEM.fullmatch(schema):
             raise InvalidInput("schemas", f"{schema} belongs to PostgreSQL or to rolevend and cannot be governed")
     return wanted
+
+
+def _not_systems(schemas: Iterable[str]) -> frozenset[str]:
+    return frozenset(schema for schema in schemas if not _SYSTEM.fullmatch(schema))
 
 
 def tags_of(comment: str) -> frozenset[Tag]:

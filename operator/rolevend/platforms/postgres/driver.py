@@ -76,8 +76,9 @@ class PostgresPlatform:
             self._programmer.run(attempt, lambda connection: connection.execute("SELECT 1").fetchone())
         return self._vendor.run(attempt, lambda connection: facts_of(connection, self._address.tls.mode))
 
-    def catalog(self, schemas: frozenset[str]) -> Catalog:
-        return self._program().run(f"read the catalog of {self._where}", lambda connection: read_catalog(connection, schemas))
+    def catalog(self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()) -> Catalog:
+        attempt = f"read the catalog of {self._where}"
+        return self._program().run(attempt, lambda connection: read_catalog(connection, schemas, own, functions))
 
     def ensure(self, profile: Profile) -> None:
         if self._built.has(profile.name):

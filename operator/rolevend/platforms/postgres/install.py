@@ -22,7 +22,7 @@ from rolevend.platforms.postgres.scram import SALT_BYTES, verifier
 from rolevend.platforms.postgres.steps import Statement, steps_of
 from rolevend.platforms.postgres.survey import Options, Survey, survey
 
-VERSION = 7
+VERSION = 8
 """Of the files in `sql/install`. Grows with every change that a running operator must be able to see."""
 
 
@@ -68,6 +68,7 @@ class InstallPlan:
             "database": self.database,
             "options": {
                 "schemas": sorted(self.options.schemas),
+                "functions": sorted(self.options.functions),
                 "vendor": self.options.vendor,
                 "programmer": self.options.programmer,
             },

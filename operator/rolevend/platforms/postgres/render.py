@@ -48,6 +48,8 @@ GRANT SELECT ON ALL TABLES IN SCHEMA {profile} TO {profile};
 SELECT rolevend.hand_over({name}, {owners});
 SELECT rolevend.record_profile({name}, {cluster}, {digest}, {templates}, {tables});"""
 
+_FUNCTIONS: LiteralString = "SELECT rolevend.give_functions({name}, {functions}::text[]::regprocedure[]);"
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -78,7 +80,9 @@ def render(profile: Profile, cluster: ClusterId) -> ProfileText:
     if not templates:
         raise InvalidInput("", f"profile {profile.name} has no tables")
     views = _lines([_view(profile.name, table) for table in profile.tables])
-    digest = hashlib.sha256("\n".join([*(template.create for template in templates.values()), views]).encode()).hexdigest()
+    functions = _functions(profile)
+    parts = [*(template.create for template in templates.values()), views, *functions]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     body = (
         sql.SQL(_PROFILE)
         .format(
@@ -95,7 +99,16 @@ def render(profile: Profile, cluster: ClusterId) -> ProfileText:
     )
     create = sql.SQL("SELECT rolevend.make_profile({});").format(sql.Literal(profile.name)).as_string()
     renew = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE;").format(sql.Identifier(profile.name)).as_string()
-    return ProfileText(profile.name, digest, tuple(templates.values()), _transaction(create, body), _transaction(renew, body))
+    made, renewed = _transaction(create, body, *functions), _transaction(renew, body, *functions)
+    return ProfileText(profile.name, digest, tuple(templates.values()), made, renewed)
+
+
+def _functions(profile: Profile) -> list[str]:
+    """The server reads the signatures as names, and as nothing else."""
+    if not profile.functions:
+        return []
+    signatures = (f"{sql.Identifier(each.schema, each.name).as_string()}({each.arguments})" for each in profile.functions)
+    return [sql.SQL(_FUNCTIONS).format(name=sql.Literal(profile.name), functions=_array(signatures)).as_string()]
 
 
 def roles(templates: Sequence[Template]) -> str:

@@ -84,7 +84,7 @@ def _programmer(survey: Survey, options: Options) -> Iterator[Statement]:
         yield Statement("GRANT SET ON PARAMETER temp_file_limit TO rv_owner", "It bounds the temporary files of vended roles.")
     for owner in survey.owners:
         text = f"GRANT {sql.Identifier(owner).as_string()} TO {programmer} WITH INHERIT TRUE, SET FALSE"
-        yield Statement(text, "Only a table's owner may switch row security on and make policies.")
+        yield Statement(text, "Only an owner may switch row security on, make policies, and let others call a function.")
     database = sql.Identifier(survey.server.database).as_string()
     vendor = sql.Identifier(options.vendor).as_string()
     yield Statement(f"GRANT CONNECT ON DATABASE {database} TO rv_connect, {vendor}, {programmer}", "Nobody else needs it of us.")

@@ -22,6 +22,8 @@ class Options:
     schemas: tuple[str, ...]
     vendor: str = "rv_vendor"
     programmer: str = "rv_programmer"
+    functions: tuple[str, ...] = ()
+    """Schemas whose functions agents may have as tools."""
 
     def __post_init__(self) -> None:
         if not self.schemas:
@@ -209,6 +211,7 @@ class _Reader:
             "ours": ours,
             "schemas": sorted(options.schemas),
             "programmer": options.programmer,
+            "functions": sorted(options.functions),
         }
 
     def rows(self, name: str, kind: type[Row]) -> tuple[Row, ...]:

@@ -43,6 +43,9 @@ CREATE TABLE IF NOT EXISTS rolevend.profile (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
+-- functions: what the profile may call, {signature: [schema, name with arguments, oid]}.
+ALTER TABLE rolevend.profile ADD COLUMN IF NOT EXISTS functions jsonb NOT NULL DEFAULT '{}';
+
 -- A lease: what one vended role may see, and until when. The row outlives the role as a tombstone, so that a vend that arrives
 -- late is refused. A live lease has everything; a tombstone of a role that never was has only its name.
 CREATE TABLE IF NOT EXISTS rolevend.lease (

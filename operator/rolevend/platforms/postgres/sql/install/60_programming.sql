@@ -223,11 +223,81 @@ AS $$
       FROM seen AS s WHERE s.role_oid IS NOT NULL AND NOT s.is_gone AND pg_has_role(s.role_oid, s.relowner, 'USAGE')
 $$;
 
+-- Why agents must not have this function, or NULL where nothing speaks against it: it has to act with the rights of its caller alone, and
+-- so has whatever comes into reach with the use of its schema. A LEAKPROOF function is called on rows before policies hide them.
+CREATE OR REPLACE FUNCTION rolevend.no_tool(p_function oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE
+           WHEN p.prokind <> 'f' THEN 'is no plain function'
+           WHEN NOT l.lanpltrusted THEN format('is written in %I, which no rights bind', l.lanname)
+           WHEN p.prosecdef
+           THEN format('acts with the rights of %s, and so reads around policies; run: ALTER FUNCTION %s SECURITY INVOKER',
+                       p.proowner::regrole, p.oid::regprocedure)
+           WHEN p.proleakproof
+           THEN format('is LEAKPROOF, and so is shown rows that policies hide; run: ALTER FUNCTION %s NOT LEAKPROOF', p.oid::regprocedure)
+           ELSE (SELECT min(format('is in a schema where everybody has %s on %s; run: REVOKE ALL ON %s FROM PUBLIC',
+                                   x.privilege, x.object, x.object))
+                   FROM (SELECT a.privilege_type, format('ROUTINE %s', q.oid::regprocedure)
+                           FROM pg_proc AS q, aclexplode(coalesce(q.proacl, acldefault('f', q.proowner))) AS a
+                          WHERE q.pronamespace = p.pronamespace AND (q.prosecdef OR q.proleakproof) AND a.grantee = 0
+                         UNION ALL
+                         SELECT a.privilege_type, format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass)
+                           FROM pg_class AS c
+                          CROSS JOIN LATERAL (SELECT c.relacl
+                                              UNION ALL
+                                              SELECT t.attacl FROM pg_attribute AS t WHERE t.attrelid = c.oid AND NOT t.attisdropped) AS y (acl)
+                          CROSS JOIN LATERAL aclexplode(y.acl) AS a
+                          WHERE c.relnamespace = p.pronamespace AND a.grantee = 0) AS x (privilege, object))
+           END
+      FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
+     WHERE p.oid = p_function
+$$;
+
+-- Which functions a profile may call, for rolevend.drift(): with the owner's rights, to write it down.
+CREATE OR REPLACE FUNCTION rolevend.record_functions(p_profile name, p_functions regprocedure[]) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    UPDATE rolevend.profile SET functions = (
+        SELECT jsonb_object_agg(p.oid::regprocedure, jsonb_build_array(
+                   n.nspname, format('%s(%s)', p.proname, oidvectortypes(p.proargtypes)), p.oid))
+          FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace WHERE p.oid = ANY (p_functions))
+     WHERE profile = p_profile
+$$;
+
+-- Lets a profile call these functions. With the caller's rights: it must act for the owners of them and of their schemas.
+CREATE OR REPLACE FUNCTION rolevend.give_functions(p_profile name, p_functions regprocedure[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN
+        SELECT p.oid::regprocedure AS function, n.nspname AS schema, rolevend.no_tool(p.oid) AS why
+          FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace WHERE p.oid = ANY (p_functions) ORDER BY p.oid
+    LOOP
+        IF f.why IS NOT NULL THEN
+            RAISE EXCEPTION 'function % %', f.function, f.why USING ERRCODE = 'RV004';
+        END IF;
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', f.schema, p_profile);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', f.function, p_profile);
+        -- Who may grant nothing is only warned where PUBLIC has the right.
+        IF NOT EXISTS (SELECT FROM pg_proc AS p, aclexplode(p.proacl) AS a WHERE p.oid = f.function AND a.grantee = p_profile::regrole)
+           OR NOT has_schema_privilege(p_profile, f.schema, 'USAGE') THEN
+            RAISE insufficient_privilege USING
+                MESSAGE = format('%s may not let others call %s', current_user, f.function);
+        END IF;
+    END LOOP;
+    PERFORM rolevend.record_functions(p_profile, p_functions);
+END
+$$;
+
 -- As version 1 had it: CREATE OR REPLACE cannot change what a function answers.
 DROP FUNCTION IF EXISTS rolevend.drift(text);
 
 -- All drift of one cluster's profiles. Notes it in rolevend.profile, so that nothing new is vended over it, or takes the note
--- away where all is well again. "replaced" is as in rolevend.findings: a table or a view is gone, which opens nothing.
+-- away where all is well again. "replaced" is as in rolevend.findings: a table or a view is gone, which opens nothing. So is a function
+-- that is a way around policies now: nobody has to accept it, since nothing is vended with it any more.
 CREATE OR REPLACE FUNCTION rolevend.drift(p_cluster text)
 RETURNS TABLE (schema_name text, table_name text, replaced boolean, finding text, profiles name[])
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -253,6 +323,14 @@ AS $$
           FROM rolevend.profile AS p CROSS JOIN LATERAL jsonb_each(p.tables) AS t
          WHERE p.cluster_id = p_cluster
            AND to_regclass(format('%I.%I', t.value ->> 0, t.value ->> 1))::oid <> (t.value ->> 2)::oid
+        UNION ALL
+        SELECT f.value ->> 0, f.value ->> 1, true, w.why, p.profile
+          FROM rolevend.profile AS p
+         CROSS JOIN LATERAL jsonb_each(p.functions) AS f
+         CROSS JOIN LATERAL (SELECT CASE WHEN to_regprocedure(f.key)::oid IS DISTINCT FROM (f.value ->> 2)::oid
+                                         THEN 'the function was dropped, or another one has its name now'
+                                         ELSE rolevend.no_tool((f.value ->> 2)::oid) END) AS w (why)
+         WHERE p.cluster_id = p_cluster AND w.why IS NOT NULL
     ), noted AS (
         UPDATE rolevend.profile AS p SET drift = n.drift
           FROM (SELECT o.profile, string_agg(DISTINCT concat(f.schema_name, '.', f.table_name, ': ', f.finding), '; ')

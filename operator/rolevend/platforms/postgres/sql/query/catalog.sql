@@ -1,14 +1,21 @@
 -- Every relation of these schemas that a policy could name, one row each. Partitions are left out: they are read through the
--- table that they belong to. A column of a domain counts as one of the type beneath it.
+-- table that they belong to. A column of a domain counts as one of the type beneath it. In schemas of agents' own a table must not share
+-- rows with one that is elsewhere: row security of the table that is named decides, and not that of its parents and children.
 WITH RECURSIVE beneath (domain, type) AS (
     SELECT oid, typbasetype FROM pg_type WHERE typtype = 'd'
     UNION ALL
     SELECT b.domain, t.typbasetype FROM beneath AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype = 'd'
 ), base (domain, type) AS (
     SELECT b.domain, b.type FROM beneath AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype <> 'd'
+), above (child, parent) AS (
+    SELECT inhrelid, inhparent FROM pg_inherits
+    UNION
+    SELECT a.child, i.inhparent FROM above AS a JOIN pg_inherits AS i ON i.inhrelid = a.parent
 )
 SELECT n.nspname, c.relname, c.relkind::text,
-       CASE WHEN o.rolsuper
+       CASE WHEN k.kin IS NOT NULL
+            THEN format('shares rows with %s, which is in another schema', k.kin)
+            WHEN o.rolsuper
             THEN format('is owned by the superuser %I; run: ALTER TABLE %s OWNER TO <a role that is no superuser>',
                         o.rolname, c.oid::regclass)
             WHEN NOT pg_has_role(current_user, c.relowner, 'USAGE')
@@ -30,5 +37,9 @@ SELECT n.nspname, c.relname, c.relkind::text,
   FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
   JOIN pg_roles AS o ON o.oid = c.relowner
+  LEFT JOIN LATERAL (
+        SELECT min(r.oid::regclass::text) AS kin
+          FROM above AS a JOIN pg_class AS r ON r.oid = CASE c.oid WHEN a.child THEN a.parent WHEN a.parent THEN a.child END
+         WHERE n.nspname = ANY (%(own)s) AND r.relnamespace <> c.relnamespace) AS k ON true
  WHERE n.nspname = ANY (%(schemas)s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
  ORDER BY 1, 2

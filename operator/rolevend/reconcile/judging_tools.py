@@ -1,0 +1,65 @@
+"""What is said of the tools that an Agent asks for. What it does not get takes nothing else from it: its roles are vended without. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from rolevend.model import PlatformName
+from rolevend.policy.index import Index
+from rolevend.reconcile.judgement import Judgement
+from rolevend.resources import Agent
+from rolevend.resources.status import Finding, shortened
+from rolevend.vending.directory import Shapes
+from rolevend.vending.terms import Agent as RegisteredAgent
+from rolevend.vending.terms import PlatformTerms, terms_for, tools_of
+from rolevend.vending.tools import Refusal, Tools, name_of_own, refused_functions
+
+
+def judge_tools(
+    judged: Judgement[Agent],
+    agent: RegisteredAgent,
+    labels: Mapping[str, str] | None,
+    terms: Mapping[PlatformName, PlatformTerms],
+    shapes: Mapping[PlatformName, Shapes],
+) -> Judgement[Agent]:
+    """The same with another `Ready` where a tool is refused, or is not known yet; `labels` are those of its namespace, where known."""
+    accepted, ready = judged.findings
+    if ready.status != "True" or not agent.tools:
+        return judged
+    if labels is None:
+        why = f"spec.tools: the labels of namespace {agent.name.namespace} are not known yet"
+        return replace(judged, findings=(accepted, Finding("Ready", "Unknown", "NamespaceUnknown", why)))
+    refusals = [refusal for name in sorted(agent.tools) for refusal in _refusals(name, agent, labels, terms, shapes)]
+    if refusals:
+        shown = shortened([each.message for each in refusals])
+        return replace(judged, findings=(accepted, Finding("Ready", "False", refusals[0].reason, f"spec.tools: {shown}")))
+    unread = [name for name in sorted(agent.tools) if name not in shapes]
+    if unread:
+        why = f"spec.tools: what DataPlatform {', '.join(unread)} holds was not read yet"
+        return replace(judged, findings=(accepted, Finding("Ready", "Unknown", "CatalogUnread", why)))
+    return replace(judged, findings=(accepted, Finding("Ready", "True", "Valid", "in use, with every tool that it asks for")))
+
+
+def _refusals(
+    name: PlatformName,
+    agent: RegisteredAgent,
+    labels: Mapping[str, str],
+    terms: Mapping[PlatformName, PlatformTerms],
+    shapes: Mapping[PlatformName, Shapes],
+) -> Iterator[Refusal]:
+    if name not in terms:
+        yield Refusal("PlatformUnknown", f"no DataPlatform is named {name}")
+        return
+    found = tools_of(agent, terms[name], terms_for(terms[name], labels, agent))
+    yield from found.refusals
+    if name in shapes:
+        for each in (*refused_functions(found.tools, shapes[name].functions), *_refused_tables(found.tools, agent, shapes[name].index)):
+            yield Refusal(each.reason, f"{each.message} (on {name})")
+
+
+def _refused_tables(tools: Tools, agent: RegisteredAgent, index: Index) -> Iterator[Refusal]:
+    there = {table.id.schema for table in index.tables}
+    for schema in sorted(tools.schemas - there):
+        yield Refusal("ToolMissing", f"schema {schema} holds no table, or is not there")
+    for report in index.reports:
+        if report.policy == name_of_own(agent.name):
+            yield from (Refusal("ToolRefused", problem.message) for problem in report.problems if problem.table is not None)
