@@ -29,7 +29,7 @@ def test_metrics_count_vends_drops_endings_and_live_roles_by_platform(tenant: Te
     drops = site.metric("rolevend_drop_seconds_count", platform=WAREHOUSE, outcome="dropped")
     revoked = site.metric("rolevend_revoked_roles_total", platform=WAREHOUSE, reason="PolicyChanged")
     expired = site.metric("rolevend_expiry_lateness_seconds_count")
-    released, narrowed, short = tenant.ask().ready(), tenant.ask().ready(), tenant.ask(seconds=5).ready()
+    released, narrowed, short = tenant.ask().ready(), tenant.ask().ready(), tenant.ask(seconds=10).ready()
     assert site.metric("rolevend_vend_seconds_count", platform=WAREHOUSE, outcome="vended") == vends + 3
     eventually(lambda: site.metric("rolevend_live_roles", platform=WAREHOUSE) >= 2)
 
