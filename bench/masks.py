@@ -1,7 +1,7 @@
 """What masks per cell cost a question: `python -m bench.masks [--quick]`, from the repository's root.
 
 The same rows through two roles: one that a single policy grants, with one mask a column, and one for which two policies meet, so that
-each cell is shown by the weaker of two masks wherever that policy shows its row.
+each cell is shown by the milder of two masks wherever that policy shows its row. Every cell is masked, at the same cost.
 """
 
 import statistics
@@ -9,13 +9,13 @@ import sys
 from collections.abc import Iterator
 
 from bench.lines import Line, settled, table, timed
-from rolevend.catalog import Catalog, Table, TableId
+from rolevend.catalog import Catalog, Table
 from rolevend.demo.parts.database import PostgresServer
 from rolevend.model import Attributes, ObjectName
 from rolevend.plan import Profile, plan
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.index import compile_policies
-from rolevend.policy.mask import Partial
+from rolevend.policy.mask import Mask, Partial
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, Requirement, TableSelector
 from tests.conformance.bench import CLUSTER, PostgresBench, installed, vended
@@ -23,7 +23,7 @@ from tests.conformance.bench import CLUSTER, PostgresBench, installed, vended
 FULL, QUICK = 1_000_000, 100_000
 PAIRS = 11
 BUDGET = 1.5
-REGIONS = ["EU", "US", "APAC", "LATAM"]
+REGIONS = ["EU", "US"]
 QUESTIONS = {
     "every cell read": "SELECT count(*), max(email), max(ssn) FROM {items}",
     "grouped by a masked column": "SELECT ssn, count(*) FROM {items} GROUP BY ssn ORDER BY 2 DESC LIMIT 5",
@@ -32,10 +32,11 @@ QUESTIONS = {
 
 def lines(bench: PostgresBench, rows: int) -> Iterator[Line]:
     items = filled(bench, rows)
-    one = granting(items.id.schema, "one", "region IN (user_attr('regions'))", "email", "ssn")
-    other = granting(items.id.schema, "other", "kind < 50", "email")
+    region, kind = "region IN (user_attr('regions'))", "kind < 50"
+    single = [granting(items, "single", f"{region} OR {kind}", Partial(4))]
+    several = [granting(items, "one", region, Partial(4)), granting(items, "other", kind, Partial(2))]
     sessions = []
-    for policies in ([one], [one, other]):
+    for policies in (single, several):
         _, credential = vended(bench.platform, shaped(items, policies), seconds=3600, regions=REGIONS)
         session = bench.log_in(credential)
         session.run("SET max_parallel_workers_per_gather = 0; SET jit = off")
@@ -44,8 +45,8 @@ def lines(bench: PostgresBench, rows: int) -> Iterator[Line]:
     def asked(what: str, question: str) -> Line:
         ratios = []
         for _ in range(PAIRS):
-            single, several = (timed(lambda ask=each.connection: ask.execute(question).fetchall()) for each in sessions)
-            ratios.append(several / single)
+            alone, together = (timed(lambda ask=each.connection: ask.execute(question).fetchall()) for each in sessions)
+            ratios.append(together / alone)
         ratio = statistics.median(ratios)
         name = f"{rows:,} rows, {what}: masks per cell, against a single grant"
         return Line(name, f"{ratio:.2f}x, median of {PAIRS} pairs", f"<= {BUDGET}x", ratio <= BUDGET)
@@ -65,15 +66,15 @@ def filled(bench: PostgresBench, rows: int) -> Table:
     return items
 
 
-def granting(schema: str, name: str, rows: str, *masked: str) -> Policy:
+def granting(items: Table, name: str, rows: str, mask: Mask) -> Policy:
     return Policy(
         ObjectName("bench", name),
-        frozenset({schema}),
+        frozenset({items.id.schema}),
         (Requirement("department", frozenset({"claims"})),),
-        TableSelector(names=(TableId(schema, "*"),)),
+        TableSelector(names=(items.id,)),
         ColumnSelector(names=("*",)),
         parse(rows),
-        (MaskRule("people", ColumnSelector(names=masked), Partial(4)),),
+        (MaskRule("people", ColumnSelector(names=("email", "ssn")), mask),),
     )
 
 

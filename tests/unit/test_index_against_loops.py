@@ -275,7 +275,7 @@ USERS = st.builds(
     mostly(["a"], st.sampled_from([["b"], []])),
     st.lists(st.sampled_from(["a", "b", "7"]), max_size=2),
 )
-THOROUGH = settings(max_examples=250, deadline=None)
+THOROUGH = settings(max_examples=150, deadline=None)
 
 
 def by_index(user: Attributes, agent: Attributes, purpose: str, index: Index) -> Decided | None:
