@@ -17,6 +17,7 @@ from rolevend.policy.requirement import Requirement, held
 from rolevend.policy.statement import ColumnSelector, TableSelector
 
 _ANY: Final = "*"
+_MOST_ANSWERS: Final = 2_000
 
 Words = dict[str, set[str]]
 """Key of a tag -> its values."""
@@ -111,7 +112,7 @@ class Postings:
         self._by_name: dict[str, int] = {}
         self._by_family: dict[Family, int] = {}
         self._answers: dict[object, int] = {}
-        """What many policies ask: the kinds of columns that match a pattern, the tables that have columns of some kinds."""
+        """The kinds of columns that match a pattern, the tables that have columns of some kinds."""
 
     @classmethod
     def of(cls, tables: Iterable[tuple[int, Table]]) -> Self:
@@ -227,9 +228,7 @@ class Postings:
             return self.every_kind
         if _ANY not in pattern:
             return self._by_name.get(pattern, 0)
-        if pattern not in self._answers:
-            self._answers[pattern] = union(kinds for name, kinds in self._by_name.items() if matches(pattern, name))
-        return self._answers[pattern]
+        return self._answer(pattern, lambda: union(kinds for name, kinds in self._by_name.items() if matches(pattern, name)))
 
     def names(self, kinds: int) -> frozenset[str]:
         """Of the columns of these kinds."""
@@ -247,9 +246,15 @@ class Postings:
         """The tables that have a column of one of these kinds."""
         if kinds == self.every_kind:
             return union(tables for width, tables in self._by_width.items() if width)
-        if kinds not in self._answers:
-            self._answers[kinds] = union(map(self._tables, places(kinds)))
-        return self._answers[kinds]
+        return self._answer(kinds, lambda: union(map(self._tables, places(kinds))))
+
+    def _answer(self, asked: object, answer: Callable[[], int]) -> int:
+        """Many policies ask the same."""
+        if asked not in self._answers:
+            if len(self._answers) >= _MOST_ANSWERS:
+                self._answers.clear()
+            self._answers[asked] = answer()
+        return self._answers[asked]
 
     def count(self, kinds: int, among: int) -> int:
         """How many columns of these kinds these tables have."""
