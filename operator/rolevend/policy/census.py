@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import and_, or_
-from typing import assert_never
 
 from rolevend.model import Attributes, User
-from rolevend.policy.requirement import Requirement, RequirementOperator
+from rolevend.policy.requirement import Requirement, RequirementOperator, held
 
 _Holders = dict[str, dict[str | None, int]]
 """Attribute -> value -> who has it; under None who has any."""
@@ -60,43 +59,21 @@ class Census:
 
     def covered(self, requirements: Iterable[Requirement]) -> int:
         """How many meet all of them, as a grant asks: see `requirement.meets`."""
-        return reduce(and_, map(self._meeting, requirements), self._everybody).bit_count()
+        return reduce(and_, (self._holding(each, unknown=False) for each in requirements), self._everybody).bit_count()
 
     def concerned(self, requirements: Iterable[Requirement]) -> int:
         """How many are not known to miss one of them, as a guardrail asks: see `requirement.may_meet`."""
-        return reduce(and_, map(self._maybe_meeting, requirements), self._everybody).bit_count()
+        return reduce(and_, map(self._maybe_holding, requirements), self._everybody).bit_count()
 
-    def _meeting(self, requirement: Requirement) -> int:
-        having = self._holders[requirement.key][None]
-        match requirement.operator:
-            case RequirementOperator.IN:
-                return self._among(requirement)
-            case RequirementOperator.NOT_IN:
-                return having & ~self._among(requirement)
-            case RequirementOperator.EXISTS:
-                return having
-            case RequirementOperator.DOES_NOT_EXIST:
-                return self._described & ~having
-            case _:
-                assert_never(requirement.operator)
-
-    def _maybe_meeting(self, requirement: Requirement) -> int:
-        having = self._holders[requirement.key][None]
-        match requirement.operator:
-            case RequirementOperator.IN:
-                return self._among(requirement) | ~having
-            case RequirementOperator.NOT_IN:
-                return ~self._among(requirement)
-            case RequirementOperator.EXISTS:
-                return having | ~self._described
-            case RequirementOperator.DOES_NOT_EXIST:
-                return ~having
-            case _:
-                assert_never(requirement.operator)
-
-    def _among(self, requirement: Requirement) -> int:
+    def _holding(self, requirement: Requirement, *, unknown: bool) -> int:
         holders = self._holders[requirement.key]
-        return reduce(or_, (holders[value] for value in requirement.values), 0)
+        among = reduce(or_, (holders[value] for value in requirement.values), 0)
+        return held(requirement.operator, holders[None], among, self._described, self._everybody, unknown=unknown)
+
+    def _maybe_holding(self, requirement: Requirement) -> int:
+        exists = requirement.operator is RequirementOperator.EXISTS
+        without = self._everybody ^ (self._described if exists else self._holders[requirement.key][None])
+        return self._holding(requirement, unknown=True) | without
 
     def _mark(self, bit: int, attributes: Attributes) -> None:
         self._everybody |= bit

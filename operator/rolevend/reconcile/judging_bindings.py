@@ -54,7 +54,7 @@ def _ready(obstacle: Finding | None, tables: int, columns: int) -> Finding:
 def _agree(disagreed: Sequence[str]) -> Finding:
     if not disagreed:
         return Finding("TagsAgree", "True", "Agree", "no other TagBinding says other values of its keys for the same data")
-    counts = "All values count: In is met by any of them, and NotIn by none"
+    counts = "All values count: In is met by any of them and NotIn by none, so a grant by In may be wider, and a mask by NotIn gone"
     return Finding("TagsAgree", "False", "SeveralValues", f"{shortened(disagreed)}. {counts}")
 
 
