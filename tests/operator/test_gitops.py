@@ -105,6 +105,22 @@ def test_a_policy_that_is_pruned_closes_the_roles_that_it_carried_and_no_others(
     site.cluster.patch(policies["anna"], {"metadata": {"finalizers": None}})
 
 
+@pytest.mark.parametrize("kind", ["Agent", "UserAttributes"])
+def test_what_is_being_deleted_opens_nothing_however_long_somebody_keeps_it(tenant: Tenant, kind: str):
+    site, bodies = tenant.site, folder(tenant)
+    for body in bodies:
+        site.told(tenant.deploy(body), "Ready", "True")
+    asked = tenant.ask().ready()
+    kept = next(body for body in bodies if body["kind"] == kind)
+    assert site.cluster.patch(kept, {"metadata": {"finalizers": ["example.org/kept-by-somebody"]}}).ok
+
+    assert site.cluster.delete(kept).ok
+
+    asked.gone()
+    assert site.cluster.read(kept).body["metadata"]["deletionTimestamp"]
+    assert site.cluster.patch(kept, {"metadata": {"finalizers": None}}).ok
+
+
 def test_a_mistake_fails_the_sync_with_its_message_and_the_correction_mends_it(tenant: Tenant):
     site, (_, own, *_) = tenant.site, folder(tenant)
     policy = tenant.deploy({**own, "spec": {**own["spec"], "rowFilter": "country ="}})

@@ -129,13 +129,12 @@ class Observed:
 
         platforms, bindings, guardrails = all_of(DataPlatform), all_of(TagBinding), all_of(Guardrail)
         objects = Objects(
-            agents=all_of(Agent),
+            agents=_standing(all_of(Agent)),
             platforms=platforms,
-            # One that is being deleted grants nothing more, however long somebody's finalizer keeps it.
-            policies=[each for each in all_of(AccessPolicy) if each.metadata.deletion_timestamp is None],
+            policies=_standing(all_of(AccessPolicy)),
             bindings=bindings,
             guardrails=guardrails,
-            people=all_of(UserAttributes),
+            people=_standing(all_of(UserAttributes)),
             refused_handles=self._refused_handles,
             unsure={
                 name: f"{kind.__name__} {_named(raw)} cannot be read: {error}"
@@ -205,6 +204,11 @@ class Observed:
             _log.warning("reporting on %s %s: %s", resource.kind, resource.name, error)
             return False
         return True
+
+
+def _standing(resources: Iterable[R]) -> list[R]:
+    """What is being deleted opens nothing more, however long somebody's finalizer keeps it. What closes something holds to its end."""
+    return [each for each in resources if each.metadata.deletion_timestamp is None]
 
 
 def _unreadable(kind: type[R], raw: Body, error: InvalidInput) -> Judgement[Resource]:
