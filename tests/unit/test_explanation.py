@@ -7,22 +7,25 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from rolevend.catalog import Catalog, Family, Function, FunctionId
+from rolevend.catalog import Catalog, Family, Function, FunctionId, TableId
 from rolevend.cli import cli
 from rolevend.model import Attributes
+from rolevend.policy.asking import Asking
+from rolevend.policy.combination import Combination, Side
 from rolevend.policy.decision import decide
 from rolevend.policy.explanation import explain, smallest_step
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Hash
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason
-from rolevend.policy.statement import ColumnSelector, Requirement
+from rolevend.policy.statement import ColumnSelector, Requirement, TableSelector
 from rolevend.resources.catalog_file import catalog_text
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, changed, valid
 from tests.support.painted import paint, verdict
-from tests.support.policies import EVERY_FAMILY, catalog, column, guardrail, masked, policies, policy, table, user, users
+from tests.support.policies import EVERY_FAMILY, agents, catalog, column, guardrail, masked, of_both_sides, policy, table, user, users
 
 PEOPLE = table("claims.people", column("country"), column("ssn"))
 
@@ -36,10 +39,10 @@ def index(*given):
 
 
 @settings(max_examples=200, deadline=None)
-@given(policies=policies(), user=users())
-def test_it_tells_exactly_what_is_decided(policies, user):
-    compiled = compile_policies(Catalog.of([EVERY_FAMILY]), policies)
-    decision, explanation = decide(user, compiled), explain(user, compiled)
+@given(policies=of_both_sides(), user=users(), agent=agents(), combination=st.sampled_from(Combination))
+def test_it_tells_exactly_what_is_decided(policies, user, agent, combination):
+    compiled, asking = compile_policies(Catalog.of([EVERY_FAMILY]), policies), Asking(agent_attributes=agent, combination=combination)
+    decision, explanation = decide(user, compiled, asking), explain(user, compiled, asking)
 
     told = {
         (each.policy, table.table, tuple((c.name, c.mask) for c in table.columns))
@@ -51,7 +54,8 @@ def test_it_tells_exactly_what_is_decided(policies, user):
         assert explanation.missing
     else:
         assert explanation.denial is None
-        assert told == {(grant.policy, each.table.id, grant.masks) for each in decision.tables for grant in each.grants}
+        grants = {(grant, each.table.id) for each in decision.tables for grant in each.grants + (each.agent_grants or ())}
+        assert told == {(grant.policy, table, grant.masks) for grant, table in grants}
     assert all(each.covers for each in explanation.policies if each.granted or each.withheld)
 
 
@@ -79,6 +83,54 @@ def test_what_is_withheld_is_told_beside_what_is_granted():
     assert by_name["all"].granted
     assert not by_name["own"].granted
     assert by_name["own"].withheld[0].reason is Reason.ATTRIBUTE_MISSING
+
+
+def test_of_an_intersection_it_tells_what_each_side_is_granted_and_what_one_of_them_is_granted_alone():
+    named = {name: TableSelector(names=(TableId("claims", name),)) for name in ("people", "rates")}
+    of_agent = {"users": (), "agents": asks(trust="high"), "grants_to": Side.AGENTS}
+    given_policies = [policy("all"), policy("own", **of_agent, tables=named["people"], masks=(masked(Hash(), "ssn"),))]
+    rates = policy("rates", **of_agent, tables=named["rates"])
+    compiled = compile_policies(
+        Catalog.of([PEOPLE, table("claims.rates", column("rate")), table("claims.more", column("id"))]), given_policies
+    )
+    trusted = Asking(agent_attributes=Attributes.of([("trust", ["high"])]), combination=Combination.INTERSECTION)
+
+    by_name = {each.policy.name: each for each in explain(user(), compiled, trusted).policies}
+
+    assert {name: [str(table.table) for table in each.granted] for name, each in by_name.items()} == {
+        "all": ["claims.people"],
+        "own": ["claims.people"],
+    }
+    assert [str(each) for each in by_name["all"].alone] == ["claims.more", "claims.rates"]
+    assert by_name["own"].alone == ()
+    assert by_name["own"].grants_to is Side.AGENTS
+    assert by_name["own"].covers
+    alone = explain(user(department=["hr"]), compile_policies(Catalog.of([PEOPLE]), [*given_policies, rates]), trusted)
+    assert alone.denial.reason is Reason.NO_POLICY
+    refused = explain(user(), compiled, replace(trusted, agent_attributes=Attributes()))
+    assert (refused.denial.reason, refused.missing) == (Reason.AGENT_NOT_GRANTED, refused.denial.message)
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_it_says_of_files_how_both_sides_combine(tmp_path: Path, output: str):
+    example = Path(__file__).parents[2] / "examples" / "03-granted-to-agents"
+    asked = ["--files", str(example), "--catalog", str(example / "catalog" / "warehouse.yaml"), "-n", "agents", "--user", "anna"]
+
+    answer = CliRunner().invoke(cli, ["explain", *asked, "--agent", "carefulbot", "-o", output], catch_exceptions=False).stdout
+
+    if output == "json":
+        told = json.loads(answer)
+        assert told["combination"] == "Intersection"
+        assert [(each["grantsTo"], each["alone"]) for each in told["policies"]] == [
+            ("Users", []),
+            ("Agents", ["claims.rates"]),
+            ("Agents", []),
+        ]
+    else:
+        assert "combination Intersection: the agent reads only what both the user and it itself are granted" in answer
+        assert "AccessPolicy domain-claims/exchange-rates grants to the agent itself\n" in answer
+        assert "  grants claims.rates, which the user is not granted\n" in answer
+        assert "  and only where \"status\" = 'open'\n" in answer
 
 
 def test_nobodys_values_are_told():

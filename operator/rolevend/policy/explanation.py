@@ -4,13 +4,14 @@ It names values that policies ask for, never those that a user has. So it may be
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rolevend.catalog import Table, TableId
 from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.asking import Asking
+from rolevend.policy.bitmap import places
 from rolevend.policy.combination import Combination, Side
-from rolevend.policy.decision import Entitlement, TableEntitlement, concerning, covers, entitlement, switch
+from rolevend.policy.decision import Entitlement, Switches, TableEntitlement, concerning, covers, entitlement, switch, tables_granted
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.index import CompiledPolicy, Grant, Index
 from rolevend.policy.mask import Mask
@@ -59,6 +60,8 @@ class PolicyExplained:
     """AGENTS: `covers` and `asked` are about the agent."""
     own: bool = False
     """It is no policy: these are the agent's own tables."""
+    alone: tuple[TableId, ...] = ()
+    """Tables that it shows, and no policy of the other side, in an intersection: they are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Exp
     decision = switches if isinstance(switches, Denial) else entitlement(switches, index)
     tables = () if isinstance(decision, Denial) else decision.tables
     withheld = () if isinstance(switches, Denial) else switches.withheld
+    alone = {} if isinstance(switches, Denial) else _alone(switches, index)
     told = [
         PolicyExplained(
             policy.id,
@@ -104,9 +108,10 @@ def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Exp
             tuple(_granted(each.table, grant) for each in tables for grant in _grants(each) if grant.policy == policy.id),
             tuple(each for each in withheld if each.policy == policy.id),
             policy.grants_to,
-            own=policy.agent is not None,
+            policy.agent is not None,
+            tuple(index.tables[each].id for each in places(alone.get(place, 0))),
         )
-        for policy in index.policies
+        for place, policy in enumerate(index.policies)
         if policy.agent in (None, asking.agent)
     ]
     step = smallest_step(user, index)
@@ -117,6 +122,15 @@ def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Exp
     )
     denial = decision if isinstance(decision, Denial) else None
     return Explanation(denial, step, tuple(sorted(told, key=_distance)), guardrails, asking.combination)
+
+
+def _alone(switches: Switches, index: Index) -> dict[int, int]:
+    """By the place of a policy, as bitmaps: the tables that its side shows, and the other one does not."""
+    one_sided = tables_granted(replace(switches, crossed=False), index) & ~tables_granted(switches, index)
+    found: dict[int, int] = {}
+    for place, number in switches.on:
+        found[place] = found.get(place, 0) | (index.policies[place].grant_sets[number].tables & one_sided)
+    return found
 
 
 def smallest_step(user: Attributes, index: Index) -> str:

@@ -138,6 +138,8 @@ def _policy(policy: PolicyExplained) -> Iterator[str]:
         yield f"AccessPolicy {policy.policy} {'grants' if policy.covers else 'does not grant'} to the agent itself"
     yield from (f"  {each.requirement}: {'met' if each.met else 'not met'}" for each in policy.asked)
     yield from (f"  withheld ({each.reason}): {each.message}" for each in policy.withheld)
+    other = "the agent itself" if policy.grants_to is Side.USERS else "the user"
+    yield from (f"  grants {table}, which {other} is not granted" for table in policy.alone)
     for table in policy.granted:
         tags = "".join(f" [{tag.key}={tag.value}]" for tag in table.tags)
         yield f"  grants {table.table}{tags} where {table.rows}"
@@ -182,6 +184,7 @@ def _policy_json(policy: PolicyExplained) -> dict[str, Any]:
         "grantsTo": policy.grants_to.value,
         "covers": policy.covers,
         "asked": [{"requirement": each.requirement, "met": each.met} for each in policy.asked],
+        "alone": [str(table) for table in policy.alone],
         "withheld": [{"reason": each.reason, "message": each.message} for each in policy.withheld],
         "grants": [
             {
