@@ -1,125 +1,36 @@
-"""What a policy means, said a second time and as simply as possible: rows and cells, computed in Python.
+"""What policies and guardrails mean, said a second time and as simply as possible: rows and cells, computed in Python.
 
-`expected` runs each policy alone, combines cell by cell, and then the user's side with the agent's; `shown` reads a profile as a
-driver must. Neither uses the code that decides or plans. `visible` turns a mask and a value into what an agent sees, so that a
-real platform can be held to it.
+`expected` runs each policy alone, combines cell by cell, and then the user's side with the agent's; `shown` reads a profile as a driver
+must. Of the product they know its words, the values in which policies, tables and users are written, and none of its functions:
+`test_per_cell` holds that.
 """
 
-import math
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import ROUND_DOWN, Decimal
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import assert_never
-from uuid import UUID
 
-from rolevend.catalog import Column, Family, Table
+from rolevend.catalog import Column, Table
 from rolevend.model import Attributes, Tag
 from rolevend.plan import TableShape
 from rolevend.policy.combination import Combination, Side
-from rolevend.policy.expression import (
-    And,
-    AttributeMembership,
-    Comparison,
-    Condition,
-    Membership,
-    Not,
-    NullTest,
-    Operator,
-    Or,
-    Predicate,
-    Range,
-    atoms,
-)
-from rolevend.policy.literal import value_fits
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
+from rolevend.policy.expression import Condition, Predicate
+from rolevend.policy.mask import Clear, Mask, Nullify, Regex
+from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
+from tests.support.oracle_rows import Row, answerable, bound, naming, truth, values
+from tests.support.oracle_values import carried, severity
 
-Row = Mapping[str, object]
-"""Column name -> value: str, int, Decimal, float, bool, date, datetime (aware for TIMESTAMP_TZ), UUID, or None."""
 NOBODY = Attributes()
 """Of whom nothing is known."""
-Masked = Mapping[str, Mask]
+Masked = dict[str, Mask]
 """Column name -> the mask through which one row shows it; Nullify where it shows nothing."""
+Finding = Callable[[Predicate], Sequence[bool]]
+"""Whether a predicate is true, for each row: computed here, or asked of a database."""
 
 
-def value_of(text: str, family: Family) -> object:
-    """The value that `text` means in a column of `family`."""
-    match family:
-        case Family.TEXT:
-            return text
-        case Family.INTEGER:
-            return int(text)
-        case Family.NUMERIC:
-            return Decimal(text)
-        case Family.FLOAT:
-            return float(text)
-        case Family.BOOLEAN:
-            return text.lower() == "true"
-        case Family.DATE:
-            return date.fromisoformat(text)
-        case Family.TIMESTAMP | Family.TIMESTAMP_TZ:
-            return datetime.fromisoformat(text)
-        case Family.UUID:
-            return UUID(text)
-        case Family.OTHER:
-            raise AssertionError("a column of this family is never compared")
-
-
-def truth(predicate: Predicate, row: Row, user: Attributes, family_of: Callable[[str], Family]) -> bool | None:
-    """SQL's three-valued logic; None is NULL."""
-
-    def value(name: str) -> object:
-        return row[name]
-
-    match predicate:
-        case And(parts):
-            found = [truth(part, row, user, family_of) for part in parts]
-            return False if False in found else None if None in found else True
-        case Or(parts):
-            found = [truth(part, row, user, family_of) for part in parts]
-            return True if True in found else None if None in found else False
-        case Not(part):
-            inner = truth(part, row, user, family_of)
-            return None if inner is None else not inner
-        case NullTest(column, is_null):
-            return (value(column.name) is None) == is_null
-        case _ if value(predicate.column.name) is None:
-            return None
-    family = family_of(predicate.column.name)
-    actual = value(predicate.column.name)
-    match predicate:
-        case Comparison(_, operator, literal):
-            return _compare(actual, operator, value_of(literal.text, family))
-        case Membership(_, literals):
-            return any(actual == value_of(literal.text, family) for literal in literals)
-        case AttributeMembership(_, attribute):
-            return any(actual == value_of(text, family) for text in user.values(attribute))
-        case Range(_, low, high):
-            return _compare(actual, Operator.GREATER_OR_EQUAL, value_of(low.text, family)) and _compare(
-                actual, Operator.LESS_OR_EQUAL, value_of(high.text, family)
-            )
-        case _:
-            assert_never(predicate)
-
-
-def _compare(left, operator: Operator, right) -> bool:
-    match operator:
-        case Operator.EQUAL:
-            return left == right
-        case Operator.NOT_EQUAL:
-            return left != right
-        case Operator.LESS:
-            return left < right
-        case Operator.LESS_OR_EQUAL:
-            return left <= right
-        case Operator.GREATER:
-            return left > right
-        case Operator.GREATER_OR_EQUAL:
-            return left >= right
-        case _:
-            assert_never(operator)
+def found_here(table: Table, user: Attributes, rows: Sequence[Row]) -> Finding:
+    return lambda predicate: [truth(predicate, row, user, naming(table)) is True for row in rows]
 
 
 def expected(
@@ -130,91 +41,99 @@ def expected(
     guardrails: Iterable[Guardrail] = (),
     agent: Attributes = NOBODY,
     combination: Combination = Combination.USER_CEILING,
+    *,
+    catalog: Sequence[Table] = (),
+    finding: Finding | None = None,
 ) -> list[Masked | None]:
     """What an agent with the attributes `agent` must see of each row for `user`: None for a row that must stay hidden. Columns that no
-    grant includes, or that a guardrail denies, do not appear."""
-    here = [each for each in sorted(guardrails, key=lambda each: each.name) if _concerns(each, user) and _about(each.tables, table)]
-    if any(each.denies_tables or not _has_attributes(each.row_restriction, table, user) for each in here):
+    grant includes, or that a guardrail denies, do not appear. `catalog` are all tables there are; (): this one."""
+    ask = Question(table, user, agent, rows, catalog or (table,), finding or found_here(table, user, rows))
+    here = [each for each in sorted(guardrails, key=lambda each: each.name) if _concerns(each, user) and _about(each.tables, table, True)]
+    if any(each.denies_tables or not answerable(each.row_restriction, table, user) for each in here):
         return [None] * len(rows)
-    restrictions = [each.row_restriction for each in here if each.row_restriction is not None]
+    restrictions = [ask.find(each.row_restriction) for each in here if each.row_restriction is not None]
     floors = {column.name: _floor(here, column) for column in table.columns if not _is_denied(here, column)}
+    left: dict[int, Masked | None] = {}  # of many rows the masks are one value
     seen: list[Masked | None] = []
-    for row, masks in zip(rows, combined(policies, table, user, rows, agent, combination), strict=True):
-        kept = masks is not None and all(truth(each, row, user, _families(table)) is True for each in restrictions)
-        left = {name: _no_weaker(floors[name], mask) for name, mask in masks.items() if name in floors} if masks and kept else {}
-        seen.append(left or None)
+    for place, masks in enumerate(combined(policies, ask, combination)):
+        if masks is None or not all(restriction[place] for restriction in restrictions):
+            seen.append(None)
+            continue
+        if id(masks) not in left:
+            left[id(masks)] = {name: _no_weaker(floors[name], mask) for name, mask in masks.items() if name in floors} or None
+        seen.append(left[id(masks)])
     return seen
 
 
-def _is_denied(guardrails: Iterable[Guardrail], column: Column) -> bool:
-    return any(each.denied_columns is not None and _includes(each.denied_columns, column) for each in guardrails)
-
-
-def _floor(guardrails: Iterable[Guardrail], column: Column) -> Mask:
-    each_ones = [(each, _strictest([rule for rule in each.mask_floors if _includes(rule.columns, column)], column)) for each in guardrails]
-    return _strictest([MaskRule(each.name, ColumnSelector(), mask) for each, mask in each_ones], column)
-
-
-def _no_weaker(floor: Mask, mask: Mask) -> Mask:
-    return mask if severity(mask) > severity(floor) else floor
-
-
-def _concerns(guardrail: Guardrail, user: Attributes) -> bool:
-    return all(not user.values(each.key) or set(user.values(each.key)) & each.values for each in guardrail.users)
-
-
-def combined(
-    policies: Sequence[Policy], table: Table, user: Attributes, rows: Sequence[Row], agent: Attributes, combination: Combination
-) -> list[Masked | None]:
-    """What the policies alone show of each row."""
-    for_users, for_agents = ([each for each in policies if each.grants_to is side] for side in (Side.USERS, Side.AGENTS))
+def combined(policies: Iterable[Policy], ask: "Question", combination: Combination) -> list[Masked | None]:
+    """What the policies show of each row, before any guardrail."""
+    users, agents = ([each for each in policies if each.grants_to is side] for side in (Side.USERS, Side.AGENTS))
     match combination:
         case Combination.UNION:
-            return added(policies, table, user, rows, agent)
+            return added([*users, *agents], ask)
         case Combination.USER_CEILING:
-            return added(for_users, table, user, rows, agent)
+            return added(users, ask)
         case Combination.INTERSECTION:
-            both = zip(added(for_users, table, user, rows, agent), added(for_agents, table, user, rows, agent), strict=True)
-            return [None if one is None or other is None else _shown_by_both(one, other, table) for one, other in both]
+            both: dict[tuple[int, int], Masked | None] = {}
+            sides = list(zip(added(users, ask), added(agents, ask), strict=True))
+            for one, other in sides:
+                if (id(one), id(other)) not in both:
+                    both[id(one), id(other)] = None if one is None or other is None else _shown_by_both(one, other)
+            return [both[id(one), id(other)] for one, other in sides]
         case _:
             assert_never(combination)
 
 
-def _shown_by_both(one: Masked, other: Masked, table: Table) -> Masked | None:
-    columns = [column for column in table.columns if column.name in one and column.name in other]
-    return {column.name: _stricter(one[column.name], other[column.name], column) for column in columns} or None
+def _shown_by_both(one: Masked, other: Masked) -> Masked | None:
+    return {name: _stricter(one[name], other[name]) for name in one if name in other} or None
 
 
-def _stricter(one: Mask, other: Mask, column: Column) -> Mask:
-    if isinstance(one, Regex) and isinstance(other, Regex) and one != other:
-        return Nullify()
-    return _strictest([MaskRule(name, ColumnSelector(), mask) for name, mask in (("a", one), ("b", other))], column)
+def _stricter(one: Mask, other: Mask) -> Mask:
+    """Of two patterns each may show what the other hides."""
+    return Nullify() if isinstance(one, Regex) and isinstance(other, Regex) and one != other else max(one, other, key=severity)
 
 
-def added(
-    policies: Iterable[Policy], table: Table, user: Attributes, rows: Sequence[Row], agent: Attributes = NOBODY
-) -> list[Masked | None]:
+def added(policies: Iterable[Policy], ask: "Question") -> list[Masked | None]:
     """What all these policies together show of each row, as one set of grants."""
-    runs = [(policy, run) for policy in policies if (run := alone(policy, table, user, rows, agent)) is not None]
-    granted = sorted({name for policy, _ in runs for name in _masks(policy, table)})
-    seen: list[Masked | None] = []
-    for place in range(len(rows)):
-        showing = [(policy.id, run[place]) for policy, run in runs if run[place] is not None]
-        if not showing:
-            seen.append(None)
-            continue
-        offers = {name: [(severity(masks[name]), policy, masks[name]) for policy, masks in showing if name in masks] for name in granted}
-        seen.append({name: min(offers[name], key=lambda offer: offer[:2])[2] if offers[name] else Nullify() for name in granted})
+    runs = [(policy, run) for policy in policies if (run := ask.alone(policy)) is not None]
+    granted = sorted({name for policy, _ in runs for name in _masks(policy, ask.table)})  # whether a row shows it or not
+    together: dict[tuple[bool, ...], Masked | None] = {}
+    seen = []
+    for place in range(len(ask.rows)):
+        which = tuple(run[place] is not None for _, run in runs)
+        if which not in together:
+            showing = [(policy, run[place]) for policy, run in runs if run[place] is not None]
+            together[which] = {name: _mildest(showing, name) for name in granted} if showing else None
+        seen.append(together[which])
     return seen
 
 
 def alone(policy: Policy, table: Table, user: Attributes, rows: Sequence[Row], agent: Attributes = NOBODY) -> list[Masked | None] | None:
     """What this one policy shows; None where it grants nothing of the table."""
-    masks = _masks(policy, table)
-    if not masks or not _covers(policy, user, agent) or not _selects(policy, table) or not _has_attributes(policy.row_filter, table, user):
-        return None
-    row_filter = policy.row_filter
-    return [masks if row_filter is None or truth(row_filter, row, user, _families(table)) is True else None for row in rows]
+    return Question(table, user, agent, rows, (table,), found_here(table, user, rows)).alone(policy)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of policies: rows of one table of a catalog, for somebody, through an agent."""
+
+    table: Table
+    user: Attributes
+    agent: Attributes
+    rows: Sequence[Row]
+    catalog: Sequence[Table]
+    find: Finding
+
+    def alone(self, policy: Policy) -> list[Masked | None] | None:
+        masks = _masks(policy, self.table)
+        if not masks or not _covers(policy, self.user, self.agent) or not _selects(policy, self.table):
+            return None
+        if not _tied(policy, self.table, self.user) or not answerable(policy.row_filter, self.table, self.user):
+            return None
+        if _masks_nothing(policy, self.catalog):
+            return None
+        holds = [True] * len(self.rows) if policy.row_filter is None else self.find(policy.row_filter)
+        return [masks if each else None for each in holds]
 
 
 def shown(shape: TableShape | None, user: Attributes, rows: Sequence[Row]) -> list[Masked | None]:
@@ -229,68 +148,6 @@ def shown(shape: TableShape | None, user: Attributes, rows: Sequence[Row]) -> li
     ]
 
 
-def severity(mask: Mask) -> tuple[int, Decimal]:
-    """How little it shows: by its kind, then by its parameter where one parameter hides more than another."""
-    place = [Clear, Partial, Round, DateTrunc, Regex, Hash, Constant, Nullify].index(type(mask))
-    match mask:
-        case Partial(keep_last):
-            return place, Decimal(-keep_last)
-        case Round(step):
-            return place, Decimal(step)
-        case DateTrunc(unit):
-            return place, Decimal({Unit.MONTH: 1, Unit.QUARTER: 3, Unit.YEAR: 12}[unit])
-        case _:
-            return place, Decimal(0)
-
-
-def visible(mask: Mask, value: object, family: Family, hash_of: Callable[[str], str]) -> object:
-    """What an agent sees of `value` in a column of `family`; `hash_of` is the platform's keyed hash."""
-    match mask:
-        case Clear():
-            return value
-        case Nullify():
-            return None
-        case Constant(text):
-            return value_of(text, family)
-    if value is None:
-        return None
-    match mask:
-        case Partial(keep_last):
-            text = str(value)
-            return "***" + text[len(text) - keep_last :] if keep_last * 2 <= len(text) else "***"
-        case Round(step):
-            return _cut(value, step)
-        case DateTrunc(unit):
-            return _truncated(value, unit)
-        case Regex(pattern, replacement):
-            replaced = re.sub(pattern, replacement, str(value), flags=re.DOTALL)
-            return "***" if replaced == value else replaced
-        case Hash():
-            return hash_of(str(value))
-        case _:
-            assert_never(mask)
-
-
-def _cut(value: object, step: str) -> object:
-    """By truncation: in whole steps, of which a float has no more than it can count."""
-    if isinstance(value, int):
-        return int(step) * (abs(value) // int(step)) * (1 if value >= 0 else -1)
-    if isinstance(value, Decimal):
-        return (value / Decimal(step)).to_integral_value(ROUND_DOWN) * Decimal(step)
-    assert isinstance(value, float)
-    if not abs(value) < float(step) * 2**53:
-        return None
-    return 0.0 if abs(value) < float(step) else math.trunc(value / float(step)) * float(step)
-
-
-def _truncated(value: object, unit: Unit) -> object:
-    assert isinstance(value, date)
-    if isinstance(value, datetime):
-        value = (value.astimezone(UTC) if value.tzinfo else value).replace(hour=0, minute=0, second=0, microsecond=0)
-    month = {Unit.YEAR: 1, Unit.QUARTER: (value.month - 1) // 3 * 3 + 1, Unit.MONTH: value.month}[unit]
-    return value.replace(month=month, day=1)
-
-
 def _first(cells, row: Row, user: Attributes) -> Mask:
     return next(
         (
@@ -303,62 +160,100 @@ def _first(cells, row: Row, user: Attributes) -> Mask:
 
 
 def _holds(condition: Condition, row: Row, user: Attributes) -> bool:
-    if not all(user.values(key) for key in condition.needs):
+    if not all(values(user, key) for key in condition.needs):
         return False
-    if condition.predicate is None:
-        return True
-    families = {atom.column.name: atom.column.family for atom in atoms(condition.predicate)}
-    return truth(condition.predicate, row, user, families.__getitem__) is True
+    return condition.predicate is None or truth(condition.predicate, row, user, bound) is True
 
 
-def _families(table: Table) -> Callable[[str], Family]:
-    return {column.name: column.family for column in table.columns}.__getitem__
+def _mildest(showing: Iterable[tuple[Policy, Masked]], name: str) -> Mask:
+    offers = [(severity(masks[name]), policy.id, masks[name]) for policy, masks in showing if name in masks]
+    return min(offers, key=lambda offer: offer[:2])[2] if offers else Nullify()
+
+
+def _strictest(rules: Iterable[MaskRule], column: Column) -> Mask:
+    """Of the rules for this column; where they say nothing of each other, that of the smallest name."""
+    here = [rule for rule in sorted(rules, key=lambda rule: rule.name) if _includes(rule.columns, column, True)]
+    return max((carried(rule.mask, column.family) for rule in here), key=severity, default=Clear())
+
+
+def _masks(policy: Policy, table: Table) -> Masked:
+    return {column.name: _strictest(policy.masks, column) for column in table.columns if _includes(policy.columns, column, False)}
+
+
+def _floor(guardrails: Iterable[Guardrail], column: Column) -> Mask:
+    return max((_strictest(each.mask_floors, column) for each in guardrails), key=severity, default=Clear())
+
+
+def _no_weaker(floor: Mask, mask: Mask) -> Mask:
+    return mask if severity(mask) > severity(floor) else floor
+
+
+def _is_denied(guardrails: Iterable[Guardrail], column: Column) -> bool:
+    return any(each.denied_columns is not None and _includes(each.denied_columns, column, True) for each in guardrails)
+
+
+def _masks_nothing(policy: Policy, catalog: Sequence[Table]) -> bool:
+    """Whether a mask goes by tags that no column of the policy's tables has: then it grants nothing."""
+    columns = [column for table in catalog if _selects(policy, table) for column in table.columns]
+    return any(rule.columns.tags and not any(_includes(rule.columns, column, True) for column in columns) for rule in policy.masks)
 
 
 def _covers(policy: Policy, user: Attributes, agent: Attributes) -> bool:
+    def meets(required: Iterable[Requirement], who: Attributes) -> bool:
+        return all(_meets(each, set(values(who, each.key)), bool(who.items), False) for each in required)
+
     granted_to = policy.users if policy.grants_to is Side.USERS else policy.agents
-    return (
-        bool(granted_to)
-        and all(set(user.values(each.key)) & each.values for each in policy.users)
-        and all(set(agent.values(each.key)) & each.values for each in policy.agents)
+    return bool(granted_to) and meets(policy.users, user) and meets(policy.agents, agent)
+
+
+def _concerns(guardrail: Guardrail, user: Attributes) -> bool:
+    """Unless it is known that it does not."""
+    return all(
+        (not values(user, each.key) and each.operator is not RequirementOperator.EXISTS)
+        or not user.items
+        or _meets(each, set(values(user, each.key)), True, True)
+        for each in guardrail.users
     )
 
 
 def _selects(policy: Policy, table: Table) -> bool:
-    return not table.obstacle and table.id.schema in policy.schemas and _about(policy.tables, table)
+    return not table.obstacle and table.id.schema in policy.schemas and _about(policy.tables, table, False)
 
 
-def _about(wanted: TableSelector, table: Table) -> bool:
+def _tied(policy: Policy, table: Table, user: Attributes) -> bool:
+    """Whether the user's own values choose this table, where a policy asks for that."""
+    for each in policy.tables.tags:
+        if each.values_of:
+            mine, its = set(values(user, each.values_of)), {tag.value for tag in table.tags if fnmatchcase(tag.key, each.key)}
+            if not mine or bool(mine & its) != (each.operator is RequirementOperator.IN):
+                return False
+    return True
+
+
+def _about(wanted: TableSelector, table: Table, unknown: bool) -> bool:
     named = any(fnmatchcase(table.id.schema, each.schema) and fnmatchcase(table.id.name, each.name) for each in wanted.names)
-    return bool(wanted.names or wanted.tags) and (named or not wanted.names) and _tagged(table.tags, wanted.tags)
+    return bool(wanted.names or wanted.tags) and (named or not wanted.names) and _tagged(table.tags, wanted.tags, unknown)
 
 
-def _has_attributes(condition: Predicate | None, table: Table, user: Attributes) -> bool:
-    tests = [] if condition is None else [atom for atom in atoms(condition) if isinstance(atom, AttributeMembership)]
-    families = _families(table)
-    return all(
-        user.values(test.attribute) and all(value_fits(value, families(test.column.name)) for value in user.values(test.attribute))
-        for test in tests
-    )
+def _includes(wanted: ColumnSelector, column: Column, unknown: bool) -> bool:
+    named = any(fnmatchcase(column.name, pattern) for pattern in wanted.names)
+    return bool(wanted.names or wanted.tags) and (named or not wanted.names) and _tagged(column.tags, wanted.tags, unknown)
 
 
-def _masks(policy: Policy, table: Table) -> dict[str, Mask]:
+def _tagged(tags: frozenset[Tag], required: Iterable[Requirement], unknown: bool) -> bool:
+    def meets(each: Requirement) -> bool:
+        given = {tag.value for tag in tags if fnmatchcase(tag.key, each.key)}
+        return (unknown or bool(given)) if each.values_of else _meets(each, given, bool(tags), unknown)
+
+    return all(meets(each) for each in required)
+
+
+def _meets(required: Requirement, given: set[str], anything: bool, unknown: bool) -> bool:
+    """`unknown`: the answer where nothing is said of what is asked; `anything`: whether anything at all is said."""
+    among = any(fnmatchcase(value, pattern) for value in given for pattern in required.values)
     return {
-        column.name: _strictest([rule for rule in policy.masks if _includes(rule.columns, column)], column)
-        for column in table.columns
-        if _includes(policy.columns, column)
-    }
-
-
-def _strictest(rules: list[MaskRule], column: Column) -> Mask:
-    masks = [rule.mask if carries(rule.mask, column.family) else Nullify() for rule in sorted(rules, key=lambda rule: rule.name)]
-    return max(masks, key=severity, default=Clear())
-
-
-def _includes(selector, column: Column) -> bool:
-    named = any(fnmatchcase(column.name, pattern) for pattern in selector.names)
-    return bool(selector.names or selector.tags) and (named or not selector.names) and _tagged(column.tags, selector.tags)
-
-
-def _tagged(tags: frozenset[Tag], required: Iterable[Requirement]) -> bool:
-    return all(any(Tag(each.key, value) in tags for value in each.values) for each in required)
+        RequirementOperator.IN: among,
+        RequirementOperator.NOT_IN: not among if given else unknown,
+        RequirementOperator.EXISTS: bool(given),
+        RequirementOperator.DOES_NOT_EXIST: not given and (anything or unknown),
+    }[required.operator]

@@ -23,8 +23,11 @@ from rolevend.policy.expression import (
     Or,
     Predicate,
     Range,
+    TaggedColumn,
+    TagReference,
 )
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
+from rolevend.policy.moment import Clock, Moment
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
 
 NATIVE = {
@@ -97,6 +100,13 @@ def user(**attributes: list[str]) -> Attributes:
 EVERY_FAMILY = table("claims.people", *(column(family.name.lower(), family) for family in Family))
 """One column for each family, named as the family in lower case."""
 
+_LONG_AGO = (Moment(Clock.TODAY, -9000), Moment(Clock.TODAY))
+MOMENTS = {
+    Family.DATE: _LONG_AGO,
+    Family.TIMESTAMP: (*_LONG_AGO, Moment(Clock.NOW, -9000)),
+    Family.TIMESTAMP_TZ: (Moment(Clock.NOW, -9000),),
+}
+"""Far from every value, so that a day's end during a test changes nothing."""
 _ATTRIBUTES = {"countries": Family.TEXT, "levels": Family.INTEGER, "born": Family.DATE, "flags": Family.BOOLEAN}
 
 
@@ -122,13 +132,19 @@ def predicates(of: Table = EVERY_FAMILY) -> st.SearchStrategy[Predicate]:
     """Unbound, in the form that `parse` gives them."""
     compared = [each for each in of.columns if each.family is not Family.OTHER]
     tests = st.one_of(
-        st.builds(NullTest, st.sampled_from(of.columns).map(lambda each: ColumnReference(each.name)), st.booleans()),
+        st.builds(NullTest, st.sampled_from(of.columns).flatmap(_references), st.booleans()),
         st.sampled_from(compared).flatmap(_test),
-        st.sampled_from([(each, key) for each in compared for key, family in _ATTRIBUTES.items() if family is each.family]).map(
-            lambda pair: AttributeMembership(ColumnReference(pair[0].name), pair[1])
+        st.sampled_from([(each, key) for each in compared for key, family in _ATTRIBUTES.items() if family is each.family]).flatmap(
+            lambda pair: st.builds(AttributeMembership, _references(pair[0]), st.just(pair[1]))
         ),
     )
     return st.recursive(tests, _combined, max_leaves=6)
+
+
+def _references(each: Column) -> st.SearchStrategy[ColumnReference]:
+    """By its name, or by a tag where it has one."""
+    tagged = [TaggedColumn("", tag=TagReference(tag.key, value)) for tag in sorted(each.tags) for value in (None, tag.value)]
+    return st.sampled_from([ColumnReference(each.name), *tagged])
 
 
 def _combined(parts: st.SearchStrategy[Predicate]) -> st.SearchStrategy[Predicate]:
@@ -147,14 +163,15 @@ def _flat(parts: list[Predicate], kind: type[And] | type[Or]) -> tuple[Predicate
 def _test(each: Column) -> st.SearchStrategy[Predicate]:
     bare = each.family in (Family.INTEGER, Family.NUMERIC, Family.FLOAT, Family.BOOLEAN)
     literals = st.sampled_from(list(VALUES[each.family])).map(lambda text: Literal(text, quoted=not bare))
-    reference = ColumnReference(each.name)
+    references = _references(each)
     tests = [
-        st.builds(Comparison, st.just(reference), st.sampled_from([Operator.EQUAL, Operator.NOT_EQUAL]), literals),
-        st.lists(literals, min_size=1, max_size=3).map(lambda listed: Membership(reference, tuple(listed))),
+        st.builds(Comparison, references, st.sampled_from([Operator.EQUAL, Operator.NOT_EQUAL]), literals),
+        st.builds(Membership, references, st.lists(literals, min_size=1, max_size=3).map(tuple)),
     ]
     if each.family not in (Family.BOOLEAN, Family.UUID, Family.TEXT):  # the order of texts is each platform's own
-        tests.append(st.builds(Comparison, st.just(reference), st.sampled_from(Operator), literals))
-        tests.append(st.builds(Range, st.just(reference), literals, literals))
+        compared = literals | st.sampled_from(MOMENTS[each.family]) if each.family in MOMENTS else literals
+        tests.append(st.builds(Comparison, references, st.sampled_from(Operator), compared))
+        tests.append(st.builds(Range, references, compared, compared))
     return st.one_of(tests)
 
 
@@ -184,10 +201,10 @@ def agents() -> st.SearchStrategy[Attributes]:
 
 def of_both_sides(of: Table = EVERY_FAMILY, most: int = 6) -> st.SearchStrategy[list[Policy]]:
     """As `policies`: some grant to agents, and some of the others only through certain ones."""
-    return policies(of, most).flatmap(lambda given: st.tuples(*map(_of_either_side, given)).map(list))
+    return policies(of, most).flatmap(lambda given: st.tuples(*map(of_either_side, given)).map(list))
 
 
-def _of_either_side(each: Policy) -> st.SearchStrategy[Policy]:
+def of_either_side(each: Policy) -> st.SearchStrategy[Policy]:
     of_agents = [
         replace(each, users=(), agents=(Requirement("trust", frozenset(trust)),), grants_to=Side.AGENTS)
         for trust in ({"high"}, {"low"}, {"high", "low"})

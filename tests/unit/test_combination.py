@@ -35,7 +35,7 @@ from tests.support.policies import (
 )
 
 CLUSTER = ClusterId("5d4c9f0e-8d0c-4a44-9d7b-2d8f3a1c6b5e")
-CASES = settings(max_examples=100, deadline=None)
+CASES = settings(deadline=None)
 UNION, USER_CEILING, INTERSECTION = Combination
 TRUSTED = Attributes.of([("trust", ["high"])])
 EU, SMALL, OPEN = parse("text = 'DE'"), parse("integer < 10"), parse("boolean = true")

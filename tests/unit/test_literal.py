@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rolevend.catalog import Family
 from rolevend.policy.literal import EXPECTED, canonical, value_fits
-from tests.support.oracle import value_of
+from tests.support.oracle_values import value_of
 
 
 @pytest.mark.parametrize(

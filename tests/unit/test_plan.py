@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolevend.catalog import Family, Table, TableId
-from rolevend.model import ClusterId, ObjectName
+from rolevend.model import Attributes, ClusterId, ObjectName
 from rolevend.plan import Cell, Profile, TableShape, attribute_keys, contains, plan, view_names
+from rolevend.policy.asking import Asking
+from rolevend.policy.combination import Combination, Side
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.expression import Condition
 from rolevend.policy.index import compile_policies
@@ -118,6 +120,17 @@ def test_masks_that_say_nothing_of_each_other_stand_in_the_order_of_their_polici
     assert tuple(cell.mask for cell in cells(three, "ssn")) == shown
 
 
+def test_a_filter_that_both_sides_have_is_asked_once():
+    own = policy("own", users=(), agents=(Requirement("trust", frozenset({"high"})),), grants_to=Side.AGENTS, row_filter=ID_ONE)
+    index = compile_policies(catalog(PEOPLE), [policy(row_filter=ID_ONE), own])
+    agent = Asking(agent_attributes=Attributes.of([("trust", ["high"])]), combination=Combination.INTERSECTION)
+    decision = decide(user(), index, agent)
+    assert isinstance(decision, Entitlement)
+    (both,) = plan(decision, CLUSTER).tables
+
+    assert (len(both.rows), both.restrictions) == (1, ())
+
+
 def test_a_profile_says_which_attributes_it_reads():
     several = profile(
         policy("a", row_filter=parse("country = user_attr('countries')")),
@@ -164,7 +177,7 @@ def test_the_type_of_a_column_that_only_the_filter_reads_is_part_of_the_name():
 
 
 @given(policies(), users(), policies(), users())
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 def test_two_profiles_have_one_name_only_if_they_are_equal(some, somebody, others, somebody_else):
     profiles = [
         plan(decision, CLUSTER)

@@ -1,6 +1,8 @@
-"""What is sent to PostgreSQL, word for word. UPDATE_GOLDEN=1 writes the files again: read the difference before you commit it."""
+"""What is sent to PostgreSQL, word for word."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +14,8 @@ from rolevend.catalog import Column, Family, FunctionId, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Condition, Profile, TableShape
-from rolevend.platforms.postgres.predicate import predicate_text
-from rolevend.platforms.postgres.render import render, roles, template_of
+from rolevend.platforms.postgres.predicate import any_of, condition_text, predicate_text
+from rolevend.platforms.postgres.render import render, roles, row_filter, template_of
 from rolevend.platforms.postgres.types import type_name
 from rolevend.policy.binding import bind
 from rolevend.policy.expression import (
@@ -33,10 +35,11 @@ from rolevend.policy.expression import (
 )
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.moment import Clock, Moment, Span
+from tests.support.golden import golden
 from tests.support.policies import EVERY_FAMILY, predicates
 
+ROOT = Path(__file__).parents[2]
 CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000001")
-GOLDEN = Path(__file__).parent / "golden"
 
 COLUMNS = (
     Column("id", Family.INTEGER, "integer"),
@@ -183,13 +186,6 @@ def test_functions_are_given_in_the_last_statement_as_names_in_a_literal():
     assert rendered.digest != without.digest
 
 
-def golden(name: str, text: str) -> None:
-    path = GOLDEN / name
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
-
-
 def test_the_same_filter_is_the_same_template_in_every_profile():
     other = shaped(CUSTOMERS, ONE_GRANT.rows, {})
     assert template_of(ONE_GRANT, CLUSTER) == template_of(other, CLUSTER)
@@ -206,6 +202,31 @@ def test_the_same_filter_is_the_same_template_in_every_profile():
 def test_another_filter_table_or_cluster_is_another_template(other: TableShape):
     assert template_of(other, CLUSTER).name != template_of(ONE_GRANT, CLUSTER).name
     assert template_of(ONE_GRANT, ClusterId("another")).name != template_of(ONE_GRANT, CLUSTER).name
+
+
+_IN_ANOTHER_PROCESS = """
+from rolevend.plan import plan
+from rolevend.platforms.postgres.render import render
+from rolevend.policy.decision import decide
+from rolevend.policy.index import compile_policies
+from tests.support.analysts import GUARDRAILS, POLICIES, TABLES, USERS
+from tests.support.policies import catalog
+
+index = compile_policies(catalog(*TABLES), POLICIES, GUARDRAILS)
+for user in USERS.values():
+    print(render(plan(decide(user, index), "cluster"), "cluster"))
+"""
+
+
+def test_the_same_policies_are_the_same_words_in_every_process():
+    """Whatever order Python's sets have there."""
+
+    def words(seed: str) -> str:
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(["operator", "."])}
+        run = [sys.executable, "-c", _IN_ANOTHER_PROCESS]
+        return subprocess.run(run, env=environment, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    assert words("1") == words("2") != ""
 
 
 def test_a_column_of_another_type_is_another_template():
@@ -255,8 +276,73 @@ def test_values_of_users_and_policies_are_literals_or_are_not_in_the_text(predic
     words = set("".join(character if character.isalpha() or character == "_" else " " for character in outside).split())
     families = {family.name.lower() for family in Family}
     types = {"text", "bigint", "numeric", "double", "precision", "boolean", "date", "timestamp", "with", "without", "time", "zone", "uuid"}
-    assert words <= families | types | {"AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "ANY", "SELECT", "rolevend", "attr"}
+    clock = {"statement_timestamp", "AT", "TIME", "ZONE", "date_trunc", "make_interval", "days"}
+    assert words <= families | types | clock | {"AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "ANY", "SELECT", "rolevend", "attr"}
 
 
 def _bare(name: str):
     return sql.Identifier(name)
+
+
+X = equal("email", "x")
+
+
+@pytest.mark.parametrize(
+    ("predicate", "needs", "tested"),
+    [
+        (None, ("regions",), ["rolevend.attr('regions')"]),
+        (X, ("regions",), ["rolevend.attr('regions')"]),
+        (own("region", "regions"), ("regions",), []),
+        (Not(own("region", "regions")), ("regions",), []),
+        (And((own("region", "regions"), X)), ("regions",), []),
+        (And((Not(Not(own("region", "regions"))), X)), ("regions",), ["rolevend.attr('regions')"]),
+        (Or((own("region", "regions"), X)), ("regions",), ["rolevend.attr('regions')"]),
+        (Or((own("region", "regions"), And((own("region", "regions"), X)))), ("regions",), []),
+        (
+            Or((own("region", "regions"), own("id", "ids"))),
+            ("ids", "regions"),
+            ["rolevend.attr('ids', 'bigint')", "rolevend.attr('regions')"],
+        ),
+        (And((own("id", "ids"), X)), ("ids", "regions"), ["rolevend.attr('regions')"]),
+    ],
+    ids=lambda each: "" if isinstance(each, tuple | list) else None if each is None else type(each).__name__,
+)
+def test_a_condition_tests_that_attributes_are_there_but_those_without_which_it_is_not_true_anyway(predicate, needs, tested):
+    text = condition_text(Condition(needs, predicate), _bare)
+    rest = [] if predicate is None else [predicate_text(predicate, _bare).as_string()]
+
+    assert text is not None
+    assert text.as_string() == " AND ".join([*(f"(SELECT {each}) IS NOT NULL" for each in tested), *rest])
+
+
+def test_the_lease_is_asked_before_all_that_needs_no_attribute():
+    shape = shaped(CUSTOMERS, (condition(X),), {})
+
+    assert row_filter(shape).as_string() == "(SELECT rolevend.live()) AND \"email\" = 'x'::character varying"
+
+
+def test_a_record_of_a_profile_says_its_views_in_order_and_in_every_script():
+    both = (replace(ONE_GRANT, view="vorgänge"), replace(ONE_GRANT, view="abläufe"))
+    rendered = render(Profile(ProfileName("rv_p_1"), both), CLUSTER)
+
+    assert rendered.name == "rv_p_1"
+    assert """'{"abläufe": ["raw", "customers"], "vorgänge": ["raw", "customers"]}'""" in rendered.create
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        (lambda: predicate_text(And(()), _bare), "AND and OR need at least one part"),
+        (lambda: any_of((), _bare), "a filter without a condition would mean nothing"),
+        (
+            lambda: predicate_text(Comparison(reference("place"), Operator.EQUAL, Literal("x", quoted=True)), _bare),
+            "column place cannot be compared: PostgreSQL type public.geometry",
+        ),
+        (lambda: render(Profile(ProfileName("rv_p_1"), ()), CLUSTER), "profile rv_p_1 has no tables"),
+    ],
+)
+def test_what_would_mean_nothing_is_refused_by_its_name(refused, message):
+    with pytest.raises(InvalidInput) as error:
+        refused()
+
+    assert (error.value.field, error.value.message) == ("", message)

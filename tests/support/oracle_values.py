@@ -1,0 +1,136 @@
+"""The oracle's values: what a text means in a column, and what a mask leaves of a value. Shares no code with the product."""
+
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
+from typing import assert_never
+from uuid import UUID
+
+from rolevend.catalog import Family
+from rolevend.policy.expression import Literal
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
+from rolevend.policy.moment import Clock, Moment, Span
+
+_TIMES = (Family.DATE, Family.TIMESTAMP, Family.TIMESTAMP_TZ)
+
+
+def value_of(text: str, family: Family) -> object:
+    """The value that `text` means in a column of `family`; ValueError or ArithmeticError where it means none."""
+    match family:
+        case Family.TEXT:
+            return text
+        case Family.INTEGER:
+            return int(text)
+        case Family.NUMERIC:
+            return Decimal(text)
+        case Family.FLOAT:
+            return float(text)
+        case Family.BOOLEAN:
+            return {"true": True, "false": False}[text.lower()]
+        case Family.DATE:
+            return date.fromisoformat(text)
+        case Family.TIMESTAMP | Family.TIMESTAMP_TZ:
+            return datetime.fromisoformat(text)
+        case Family.UUID:
+            return UUID(text)
+        case Family.OTHER:
+            raise ValueError("a column of this family is never compared")
+
+
+def fits(text: str, family: Family) -> bool:
+    try:
+        return value_of(text, family) is not None
+    except (ValueError, ArithmeticError, KeyError):
+        return False
+
+
+def compared(literal: Literal | Moment, family: Family) -> object:
+    """What a row filter compares a column of `family` with."""
+    if isinstance(literal, Literal):
+        return value_of(literal.text, family)
+    now = datetime.now(UTC)
+    if literal.clock is Clock.TODAY:
+        now = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    assert literal.span is Span.DAY, "of the spans the oracle counts days"
+    then = now + timedelta(literal.amount)
+    return {Family.DATE: then.date(), Family.TIMESTAMP: then.replace(tzinfo=None)}.get(family, then)
+
+
+def carried(mask: Mask, family: Family) -> Mask:
+    """`mask`, or Nullify where a column of `family` cannot show it."""
+    match mask:
+        case Partial() | Regex() | Hash():
+            possible = family is Family.TEXT
+        case Round(step):
+            possible = family in (Family.NUMERIC, Family.FLOAT) or (family is Family.INTEGER and Decimal(step) % 1 == 0)
+        case DateTrunc():
+            possible = family in _TIMES
+        case Constant(text):
+            possible = fits(text, family)
+        case _:
+            possible = True
+    return mask if possible else Nullify()
+
+
+def severity(mask: Mask) -> tuple[int, Decimal]:
+    """How little it shows: by its kind, then by its parameter where one parameter hides more than another."""
+    place = [Clear, Partial, Round, DateTrunc, Regex, Hash, Constant, Nullify].index(type(mask))
+    match mask:
+        case Partial(keep_last):
+            return place, Decimal(-keep_last)
+        case Round(step):
+            return place, Decimal(step)
+        case DateTrunc(unit):
+            return place, Decimal({Unit.MONTH: 1, Unit.QUARTER: 3, Unit.YEAR: 12}[unit])
+        case _:
+            return place, Decimal(0)
+
+
+def visible(mask: Mask, value: object, family: Family, hash_of: Callable[[str], str]) -> object:
+    """What an agent sees of `value` in a column of `family`; `hash_of` is the platform's keyed hash."""
+    match mask:
+        case Clear():
+            return value
+        case Nullify():
+            return None
+        case Constant(text):
+            return value_of(text, family)
+    if value is None:
+        return None
+    match mask:
+        case Partial(keep_last):
+            text = str(value)
+            return "***" + text[len(text) - keep_last :] if keep_last * 2 <= len(text) else "***"
+        case Round(step):
+            return _cut(value, step)
+        case DateTrunc(unit):
+            return _truncated(value, unit)
+        case Regex(pattern, replacement):
+            replaced = re.sub(pattern, replacement, str(value), flags=re.DOTALL)
+            return "***" if replaced == value else replaced
+        case Hash():
+            return hash_of(str(value))
+        case _:
+            assert_never(mask)
+
+
+def _cut(value: object, step: str) -> object:
+    """By truncation: in whole steps, of which a float has no more than it can count."""
+    if isinstance(value, int):
+        return int(step) * (abs(value) // int(step)) * (1 if value >= 0 else -1)
+    if isinstance(value, Decimal):
+        return (value / Decimal(step)).to_integral_value(ROUND_DOWN) * Decimal(step)
+    assert isinstance(value, float)
+    if not abs(value) < float(step) * 2**53:
+        return None
+    return 0.0 if abs(value) < float(step) else math.trunc(value / float(step)) * float(step)
+
+
+def _truncated(value: object, unit: Unit) -> object:
+    assert isinstance(value, date)
+    if isinstance(value, datetime):
+        value = (value.astimezone(UTC) if value.tzinfo else value).replace(hour=0, minute=0, second=0, microsecond=0)
+    month = {Unit.YEAR: 1, Unit.QUARTER: (value.month - 1) // 3 * 3 + 1, Unit.MONTH: value.month}[unit]
+    return value.replace(month=month, day=1)
