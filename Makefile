@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev check test e2e bench crds docs lock fix clean
+.PHONY: help setup demo dev check test mutants e2e bench crds docs lock fix clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ dev: $(STAMP) ## The same, and leave everything up to try by hand
 
 test: $(STAMP) ## Run every test on real parts
 	$(BIN)/python -m pytest $(ARGS)
+
+mutants: $(STAMP) ## Change the code that decides what is shown in every small way, and see a fast test fail each time
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 e2e: $(STAMP) ## Install the image and the chart on a cluster with pods, and use them: a named one, kind, or (as root) a node of our own
 	$(BIN)/python -m pytest tests/e2e/node $(ARGS)

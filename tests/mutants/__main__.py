@@ -1,0 +1,176 @@
+"""Every mutant of the code that decides what is shown must die by a fast test, or be listed as equivalent with the reason.
+
+    make mutants                     # all of them
+    make mutants ARGS=lowering       # those whose module, function or lines have the word in them
+
+mutmut makes the mutants. Its own runner cannot run them: it takes a module's name from its path, and `operator/` is a source root that
+is no package. So the tests are collected once, with every mutant already in the modules; and for each mutant a fork runs those tests
+that call its function, the quickest first, until one fails.
+"""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+
+from tests.mutants import switch
+from tests.mutants.making import ROOT, Mutant, Mutated, equivalents, listing
+
+MODULES = (
+    "rolevend.policy.mask",
+    "rolevend.policy.requirement",
+    "rolevend.policy.selection",
+    "rolevend.policy.guarding",
+    "rolevend.policy.refusal",
+    "rolevend.policy.decision",
+    "rolevend.policy.lowering",
+    "rolevend.platforms.postgres.masks",
+    "rolevend.platforms.postgres.predicate",
+    "rolevend.platforms.postgres.render",
+)
+TESTS = tuple(
+    f"tests/unit/test_{name}.py"
+    for name in (
+        "mask",
+        "requirement",
+        "index",
+        "guardrails",
+        "decision",
+        "denials",
+        "guarding",
+        "combination",
+        "explanation",
+        "per_cell",
+        "plan",
+        "postgres_masks",
+        "postgres_render",
+    )
+)
+SECONDS = 120
+"""Of computing: a mutant that is not done by then would run for ever, and that is found, too."""
+
+
+class Hunt:
+    """Takes the place of pytest's loop over the tests."""
+
+    def __init__(self, mutants: Sequence[Mutant]) -> None:
+        self._mutants = mutants
+        self.survivors: list[Mutant] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        session.config.pluginmanager.unregister(name="terminalreporter")  # of thousands of small runs nobody reads dots
+        callers = _callers(session)
+        running: dict[int, Mutant] = {}
+        for number, mutant in enumerate(self._mutants, 1):
+            if len(running) == len(os.sched_getaffinity(0)):
+                self._end_one(running)
+            running[_forked(lambda mutant=mutant: _dies(mutant, callers.get(mutant.host, []), session))] = mutant
+            if sys.stderr.isatty():
+                print(f"\r{number} of {len(self._mutants)}, {len(self.survivors)} survived", end="", file=sys.stderr)
+        while running:
+            self._end_one(running)
+        return True
+
+    def _end_one(self, running: dict[int, Mutant]) -> None:
+        pid, status = os.wait()
+        mutant = running.pop(pid)
+        if status == 0:
+            self.survivors.append(mutant)
+            print(f"\nsurvived: {mutant}", flush=True)
+
+
+def _callers(session: pytest.Session) -> dict[tuple[str, str], list[pytest.Item]]:
+    """The tests that call each function, the quickest first. In a fork, so that no cache is warm when a mutant runs."""
+    with tempfile.NamedTemporaryFile() as file:
+        os.waitpid(_forked(lambda: _record(session, Path(file.name))), 0)
+        recorded = json.loads(Path(file.name).read_text(encoding="utf-8"))
+    if not isinstance(recorded, list):
+        pytest.exit(f"{recorded} fails without any mutant", 1)
+    callers: dict[tuple[str, str], list[pytest.Item]] = {}
+    for _, place, functions in sorted(recorded):
+        for module, name in functions:
+            callers.setdefault((module, name), []).append(session.items[place])
+    return callers
+
+
+def _record(session: pytest.Session, file: Path) -> bool:
+    recorded = []
+    for place, item in enumerate(session.items):
+        called, start = switch.record(), time.perf_counter()
+        if not _run([item], session):
+            file.write_text(json.dumps(item.nodeid), encoding="utf-8")
+            return False
+        recorded.append((time.perf_counter() - start, place, sorted(called)))
+    file.write_text(json.dumps(recorded), encoding="utf-8")
+    return True
+
+
+def _dies(mutant: Mutant, tests: Sequence[pytest.Item], session: pytest.Session) -> bool:
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+    switch.choose(mutant.module, mutant.name)
+    return _run(tests, session)
+
+
+def _run(tests: Sequence[pytest.Item], session: pytest.Session) -> bool:
+    """Whether they pass, up to the first that does not."""
+    for item in tests:
+        session.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        if session.testsfailed:
+            return False
+    return True
+
+
+def _forked(work: Callable[[], bool]) -> int:
+    """The process that does `work`, silently; it ends with 0 where that is true."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        status = 0 if work() else 1
+    finally:
+        os._exit(status)
+
+
+def _judged(mutants: Sequence[Mutant], survivors: Sequence[Mutant], *, whole: bool) -> Iterator[str]:
+    """What is wrong."""
+    listed = equivalents()
+    yield from (f"survived, and is not listed: {mutant}" for mutant in sorted(survivors) if listing(mutant) not in listed)
+    dead = {listing(mutant) for mutant in mutants} - {listing(mutant) for mutant in survivors}
+    yield from (f"is listed as equivalent, and dies: {each}" for each in listed if each in dead)
+    if whole:
+        known = {listing(mutant) for mutant in mutants}
+        yield from (f"is listed as equivalent, and is no mutant any more: {each}" for each in listed if each not in known)
+
+
+def main(words: Sequence[str]) -> int:
+    os.chdir(ROOT)
+    mutated = Mutated(MODULES)
+    sys.meta_path.insert(0, mutated)
+    mutants = [each for each in mutated.mutants if all(word in str(each) for word in words)]
+    # Deterministic, so that who survives does not change from run to run; and no more examples than a mutant needs that is worth its name.
+    settings.register_profile(
+        "mutants", max_examples=25, database=None, derandomize=True, deadline=None, phases=[Phase.explicit, Phase.generate]
+    )
+    settings.load_profile("mutants")
+    hunt = Hunt(mutants)
+    quiet = ["-qq", "--no-header", "--no-summary", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    code = pytest.main([*quiet, *TESTS], plugins=[hunt])
+    wrong = list(_judged(mutants, hunt.survivors, whole=not words))
+    print("\n".join(["", *wrong, f"{len(mutants)} mutants, {len(hunt.survivors)} survived, {len(wrong)} things are wrong"]))
+    return 1 if wrong or code else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
