@@ -25,8 +25,10 @@ class Effect(enum.Enum):
     TOLD = "A: nothing but an Event for people, which may be missing"
     REASON = "A: why a role ends, and it is not deleted yet; the next review deletes it, or its time ends it"
     DELETION = "A: an object that ends; its drop handler runs at the next start"
-    CLOSED = "P: a role that nobody can use; the next try finishes it"
-    FINISHED = "P: no role, and an object that still has the finalizer; the next try looks, and takes it off"
+    CLOSED = "P: a role that nobody can use; the next try finishes it. Of one that is revoked it may come before the reason"
+    FINISHED = (
+        "P: no role, and an object that still has the finalizer; the next try looks, and takes it off, or the next review or sweep ends it"
+    )
     CREDENTIAL_GONE = "A: no Secret, and an object that ends; the next try finds neither role nor Secret"
     FINALIZER_OFF = "A: nothing"
     CURBED = "P: a session less that ran for too long, or one more on record as idle; the next look goes on"
