@@ -16,7 +16,7 @@ from rolevend.policy.condition import MatchCondition
 from rolevend.policy.expression import Condition
 from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
 from rolevend.policy.mask import Mask
-from rolevend.policy.outcome import Outcome, fallbacks, uncarried
+from rolevend.policy.outcome import NOTHING, Outcome, fallbacks, uncarried
 from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.selection import column_choice
@@ -128,6 +128,7 @@ class Granting:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._choose = column_choice(policy.columns, policy.masks)
+        self._references = references_of(policy.row_filter)
         self._filter_of = conditions(policy.row_filter, "is not granted")
 
     def grant(self, table: Table) -> Grant:
@@ -140,14 +141,14 @@ class Granting:
         policy = self.policy
         selected = postings.selected(policy.tables, policy.schemas, unknown=False)
         if not selected:
-            return Outcome()
+            return NOTHING
         kinds = postings.kinds(policy.columns, unknown=False)
         rules = [(rule, postings.kinds(rule.columns, unknown=True)) for rule in policy.masks]
         problems: dict[int, Problem] = {}
         sets: dict[Asks, int] = {}
         granted = 0
         with_column = postings.having(kinds) & selected
-        for part in postings.alike(references_of(policy.row_filter), with_column & ~postings.obstructed):
+        for part in postings.alike(self._references, with_column & ~postings.obstructed):
             condition = self._filter_of(table_at(first(part)))
             if isinstance(condition, Problem):
                 problems |= self._problems(part, table_at)

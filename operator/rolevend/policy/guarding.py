@@ -13,7 +13,7 @@ from rolevend.policy.bitmap import first, places, union
 from rolevend.policy.expression import Condition
 from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
 from rolevend.policy.mask import Clear, Mask, strictness
-from rolevend.policy.outcome import Outcome, fallbacks, uncarried
+from rolevend.policy.outcome import NOTHING, Outcome, fallbacks, uncarried
 from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import Facts, may_meet
 from rolevend.policy.selection import column_choice, column_test
@@ -115,7 +115,7 @@ class Restraining:
         # What cannot be governed is granted to nobody.
         selected = postings.selected(guardrail.tables, None, unknown=True) & ~postings.obstructed
         if not selected:
-            return Outcome()
+            return NOTHING
         if guardrail.denies_tables:
             return Outcome({_DENIES: selected}, postings.count(postings.every_kind, selected))
         denied = postings.kinds(self._denied, unknown=True)

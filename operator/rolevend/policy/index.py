@@ -88,7 +88,7 @@ class _Exchange:
     def outcome(self, whole: Outcome[Key], of: Callable[[Postings, Callable[[int], Table]], Outcome[Key]]) -> Outcome[Key]:
         """`whole` itself where these tables make no difference."""
         before, after = of(self._before, self._old.__getitem__), of(self._after, self._new.__getitem__)
-        return whole if before == after else whole.exchanged(before, after)
+        return whole if before is after or before == after else whole.exchanged(before, after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from rolevend.catalog import Column, Table
 from rolevend.policy.bitmap import places
@@ -49,6 +49,10 @@ class Outcome(Generic[Key]):
         """Problems and fallbacks, in the order of the tables."""
         fallbacks = chain.from_iterable(self.fallbacks[place] for place in sorted(self.fallbacks))
         return tuple(self.problems[place] for place in sorted(self.problems)), tuple(fallbacks)
+
+
+NOTHING: Final[Outcome[Any]] = Outcome()
+"""Of tables that a statement is not about: most of them."""
 
 
 def fallbacks(
