@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.mutants import switch
 from tests.mutants.making import ROOT, Mutant, Mutated, equivalents, listing
@@ -159,9 +159,16 @@ def main(words: Sequence[str]) -> int:
     mutated = Mutated(MODULES)
     sys.meta_path.insert(0, mutated)
     mutants = [each for each in mutated.mutants if all(word in str(each) for word in words)]
-    # Deterministic, so that who survives does not change from run to run; and no more examples than a mutant needs that is worth its name.
+    # Deterministic, so that who survives does not change from run to run; no more examples than a mutant needs that is worth its name; and
+    # a machine that is busy kills nobody.
     settings.register_profile(
-        "mutants", max_examples=25, database=None, derandomize=True, deadline=None, phases=[Phase.explicit, Phase.generate]
+        "mutants",
+        max_examples=25,
+        database=None,
+        derandomize=True,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     settings.load_profile("mutants")
     hunt = Hunt(mutants)

@@ -380,3 +380,37 @@ class TestAnIntersection:
         assert profile
         assert attribute_keys(profile) == ("countries",)
         assert [cell.also for cell in profile.tables[0].columns[0].cells if cell.also]
+
+
+GRID = [
+    dict.fromkeys((column.name for column in EVERY_FAMILY.columns), None) | {"text": text, "integer": integer, "boolean": flag}
+    for text in ("DE", "FR", None)
+    for integer in (1, 70)
+    for flag in (True, None)
+]
+
+
+def test_neighbours_of_one_mask_of_which_both_clauses_differ_stay_apart():
+    hashed = (masked(Hash(), "text"),)
+    given_policies = [
+        policy("a", row_filter=EU),
+        policy("b", row_filter=SMALL, masks=hashed),
+        own("x", row_filter=OPEN, masks=(masked(Partial(2), "text"),)),
+        own("y", row_filter=parse("integer > 0"), masks=hashed),
+    ]
+    shape = shape_of(given_policies, user(), TRUSTED, INTERSECTION)
+
+    assert oracle.shown(shape, user(), GRID) == oracle.expected(given_policies, EVERY_FAMILY, user(), GRID, (), TRUSTED, INTERSECTION)
+
+
+def test_a_clause_that_the_other_implies_is_not_asked():
+    given_policies = [
+        policy("a", row_filter=EU),
+        policy("b", row_filter=SMALL, masks=(masked(Constant("x"), "text"),)),
+        *(own(name, row_filter=each, masks=(masked(Hash(), "text"),)) for name, each in (("x", EU), ("y", OPEN))),
+    ]
+    shape = shape_of(given_policies, user(), TRUSTED, INTERSECTION)
+    assert shape is not None
+    (cells,) = [each.cells for each in shape.columns if each.name == "text"]
+
+    assert (cells[0].mask, len(cells[0].conditions), cells[0].also) == (Hash(), 1, ())

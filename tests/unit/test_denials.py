@@ -3,6 +3,7 @@
 from rolevend.catalog import Family
 from rolevend.model import Attributes, Tag
 from rolevend.policy.asking import Asking
+from rolevend.policy.combination import Combination, Side
 from rolevend.policy.condition import admit
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.index import compile_policies
@@ -28,6 +29,24 @@ def test_which_attributes_of_the_agent_a_policy_asks_for():
         Reason.AGENT_NOT_COVERED,
         "policy domain/trusted covers the user, but not through this agent: it asks for the agent's attributes owner, trust, "
         "which the DataPlatform says",
+    )
+
+
+def test_that_the_agent_itself_is_granted_nothing_and_that_both_have_nothing_in_common():
+    agent = Asking(agent_attributes=Attributes.of([("trust", ["high"])]), combination=Combination.INTERSECTION)
+    own = policy(
+        "own", users=(), agents=(Requirement("trust", frozenset({"high"})),), grants_to=Side.AGENTS, columns=ColumnSelector(names=("id",))
+    )
+    mine = policy(columns=ColumnSelector(names=("country",)))
+
+    assert decide(user(), compile_policies(catalog(PEOPLE), [mine]), agent) == Denial(
+        Reason.AGENT_NOT_GRANTED,
+        "the agent reads only what it is granted itself, too, and no policy that grants to agents grants it anything here; "
+        "see its combination, and the attributes that the DataPlatform gives it",
+    )
+    assert decide(user(), compile_policies(catalog(PEOPLE), [mine, own]), agent) == Denial(
+        Reason.NOTHING_IN_COMMON,
+        "the agent reads only what both the user and it itself are granted, and no table has a column that both are",
     )
 
 

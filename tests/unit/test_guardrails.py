@@ -126,6 +126,17 @@ class TestAFloor:
         assert people(profile(one))["ssn"] == (Cell((), Nullify()),)
         assert [each.column for each in report(one).mask_fallbacks] == ["ssn"]
 
+    def test_that_makes_neighbours_equal_makes_them_one(self):
+        grants = [
+            policy("a", row_filter=parse("id = 1")),
+            policy("b", row_filter=parse("id = 2"), masks=(masked(Partial(2), "ssn"),)),
+            policy("c", row_filter=parse("id = 3"), columns=ColumnSelector(names=("id",))),
+        ]
+
+        (cell,) = people(profile(guardrail(mask_floors=(masked(Hash(), "ssn"),)), policies=grants))["ssn"]
+
+        assert (cell.mask, len(cell.conditions)) == (Hash(), 2)
+
     def test_that_is_above_every_grant_leaves_no_case(self):
         mixed = [policy("a", row_filter=parse("id = 1")), policy("b", row_filter=parse("id = 2"), masks=(masked(Partial(2), "ssn"),))]
 

@@ -84,6 +84,15 @@ def test_a_star_in_a_test_of_attributes_is_a_star():
     assert meets(asked(IN, "department", "*"), {"department": frozenset({"*"})})
 
 
+@pytest.mark.parametrize("operator", [IN, NOT_IN])
+def test_a_test_of_the_users_own_values_asks_of_tags_alone_that_the_key_is_there(operator: RequirementOperator):
+    own, tagged = Requirement("region", operator=operator, values_of="regions"), frozenset({Tag("region", "eu")})
+
+    assert tag_test([own], unknown=False)(tagged)
+    assert not tag_test([own], unknown=False)(frozenset({Tag("domain", "claims")}))
+    assert tag_test([own], unknown=True)(frozenset({Tag("domain", "claims")}))
+
+
 def test_without_requirements_tags_meet_all_of_them():
     assert tag_test([], unknown=False)(frozenset())
 
