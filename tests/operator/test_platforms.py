@@ -207,12 +207,22 @@ def test_a_platform_that_is_deleted_waits_for_its_last_role(site: Site, annex: B
     assert "DataPlatform annex: it is being deleted" in tenant.ask(platform=ANNEX).refused("PlatformClosed", granted="Unknown")
     assert site.cluster.read(annex).ok
     assert asked.rows("SELECT count(*) FROM people") == [(2,)]
+    assert site.metric("rolevend_platform_up", platform=ANNEX) == 1
     asked.delete()
     asked.gone()
     assert site.annex.roles() == set()
     eventually(lambda: site.cluster.read(annex).status == 404)
+    eventually(lambda: not told_of_now(site, ANNEX))
+    assert told_of_now(site, WAREHOUSE)
     site.apply(data_platform(ANNEX, site.annex))
     site.wait_for_platform(ANNEX)
+
+
+def told_of_now(site: Site, platform: str) -> list[str]:
+    """The gauges of this platform, as a scrape sees them."""
+    lines = site.operator.probe("/metrics")[1].splitlines()
+    gauges = {name for line in lines if line.startswith("# TYPE ") for _, _, name, kind in [line.split()] if kind == "gauge"}
+    return [line for line in lines if f'platform="{platform}"' in line and line.partition("{")[0] in gauges]
 
 
 def test_a_platform_that_comes_last_serves_who_waited(site: Site, annex: Body, tenant: Tenant):
@@ -347,10 +357,13 @@ class TestDrift:
         tenant.policy(f"{tenant.name}-reserves", "reserves", users=only_anna, masks=[])
         tenant.policy()
         reader, other = tenant.ask("anna").ready(), tenant.ask("bob").ready()
+        in_sync = {"platform": WAREHOUSE, "condition": "InSync"}
+        assert site.metric("rolevend_platform_condition", **in_sync) == 1
 
         site.warehouse.ask("ALTER TABLE claims.reserves DISABLE ROW LEVEL SECURITY")
 
         assert "claims.reserves" in site.told(warehouse, "InSync", "False", "Drift")
+        assert site.metric("rolevend_platform_condition", **in_sync) == 0
         reader.gone()
         assert site.warehouse.ended(reader.role) == "Revoked"
         assert other.is_ready()
@@ -361,6 +374,7 @@ class TestDrift:
         site.warehouse.ask(mended)
         assert waiting.ready(within=60).rows("SELECT reserve_id FROM reserves") == [(31,)]
         site.told(warehouse, "InSync", "True")
+        assert site.metric("rolevend_platform_condition", **in_sync) == 1
 
     def test_a_table_that_is_dropped_ends_the_roles_that_read_it_and_then_there_is_nothing_to_mend(self, site: Site, tenant: Tenant):
         warehouse = {"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}

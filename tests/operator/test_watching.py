@@ -48,6 +48,16 @@ def test_metrics_count_vends_drops_endings_and_live_roles_by_platform(tenant: Te
     assert site.metric("rolevend_drop_overdue_seconds", platform=WAREHOUSE) == 0
 
 
+def test_what_alerts_count_is_at_zero_before_its_first_event(site: Site):
+    site.operator.stop()
+    site.start_operator()
+    never = ['revoked_roles_total{platform="warehouse",reason="Drift"}', 'orphan_roles_total{platform="warehouse"}']
+
+    eventually(lambda: all(f"rolevend_{series} 0.0" in site.operator.probe("/metrics")[1] for series in never))
+
+    assert site.metric("rolevend_attest_period_seconds") == 86400
+
+
 def test_no_metric_names_a_user(tenant: Tenant):
     tenant.person(handle=f"P{tenant.handle}")
     tenant.agent()

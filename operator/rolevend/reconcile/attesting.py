@@ -40,6 +40,7 @@ class Attesting:
         self._randomness = randomness
         self._under_way: dict[PlatformName, asyncio.Task[None]] = {}
         self._not_before: dict[PlatformName, datetime] = {}
+        metrics.attest_period_seconds.set(settings.attest_seconds)
 
     def consider(self, name: PlatformName, at_work: PlatformAtWork) -> None:
         """After each look: begins an attestation where one is due, and returns at once."""

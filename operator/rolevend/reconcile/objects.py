@@ -166,8 +166,12 @@ class Observed:
     async def _tell(self, judgements: Iterable[Judgement[Resource]]) -> None:
         by_kind: dict[str, int] = {kind.__name__: 0 for kind in _KINDS}
         patches, settled = [], {}
+        self._metrics.platform_condition.clear()
         for judgement in judgements:
             by_kind[judgement.resource.kind] += not judgement.accepted
+            if isinstance(judgement.resource, DataPlatform):
+                for finding in judgement.findings:
+                    self._metrics.platform_condition.labels(judgement.resource.name, finding.type).set(finding.status == "True")
             patch = None if self._is_settled(judgement) else self._patch(judgement)
             if patch is None:
                 settled[judgement.resource.uid] = judgement

@@ -1,8 +1,12 @@
 """The metrics by name; what they count is in their help text. One registry per process, so that tests can run several operators."""
 
+from collections.abc import Set
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from rolevend import __version__
+from rolevend.model import PlatformName
+from rolevend.platforms.base import Act
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -10,6 +14,7 @@ _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._of_platforms: list[Gauge] = []
         self.vend_seconds = Histogram(
             "rolevend_vend_seconds",
             "From the handler's start to a role that can log in",
@@ -25,16 +30,13 @@ class Metrics:
             buckets=_FAST,
             registry=self.registry,
         )
-        self.drop_overdue_seconds = Gauge(
-            "rolevend_drop_overdue_seconds", "Age of the oldest ending that did not succeed yet", ["platform"], registry=self.registry
-        )
-        self.queue_depth = Gauge(
+        self.drop_overdue_seconds = self._of_platform("rolevend_drop_overdue_seconds", "Age of the oldest ending that did not succeed yet")
+        self.queue_depth = self._of_platform(
             "rolevend_queue_depth",
             "Vends and drops that wait for a call to their platform, those that failed and are tried again included",
-            ["platform", "kind"],
-            registry=self.registry,
+            "kind",
         )
-        self.live_roles = Gauge("rolevend_live_roles", "VendedRoles that are Ready", ["platform"], registry=self.registry)
+        self.live_roles = self._of_platform("rolevend_live_roles", "VendedRoles that are Ready")
         self.expiry_lateness_seconds = Histogram(
             "rolevend_expiry_lateness_seconds", "From the time to live to the deletion of the object", buckets=_FAST, registry=self.registry
         )
@@ -63,15 +65,37 @@ class Metrics:
             ["platform"],
             registry=self.registry,
         )
-        self.attested_timestamp = Gauge(
-            "rolevend_attested_timestamp_seconds",
-            "When the last attestation ended, in seconds since 1970",
-            ["platform"],
-            registry=self.registry,
+        self.attested_timestamp = self._of_platform(
+            "rolevend_attested_timestamp_seconds", "When the last attestation ended, in seconds since 1970"
+        )
+        self.attest_period_seconds = Gauge(
+            "rolevend_attest_period_seconds", "How often each platform is attested, as the settings say", registry=self.registry
         )
         self.policy_errors = Gauge("rolevend_policy_errors", "Objects that are not accepted", ["kind"], registry=self.registry)
-        self.platform_up = Gauge(
-            "rolevend_platform_up", "Whether the platform answered with both credentials", ["platform"], registry=self.registry
+        self.platform_up = self._of_platform("rolevend_platform_up", "Whether the platform answered with both credentials")
+        self.platform_condition = self._of_platform(
+            "rolevend_platform_condition", "Whether a condition of the DataPlatform is True", "condition"
         )
         self.leader = Gauge("rolevend_leader", "1 in the replica that acts, 0 in those that stand by", registry=self.registry)
         Gauge("rolevend_build_info", "Always 1", ["version"], registry=self.registry).labels(__version__).set(1)
+
+    def follow(self, platforms: Set[PlatformName]) -> None:
+        """These are all the platforms there are. What alerts count begins at 0 with a platform, since a series that appears with its
+        first event shows no increase. What tells of now ends with the platform; what was counted stays."""
+        for name in platforms:
+            self.revoked_roles.labels(name, "Drift")
+            self.orphan_roles.labels(name)
+            self.canary_leaks.labels(name)
+            self.vend_seconds.labels(name, "vended")
+            self.vend_seconds.labels(name, "failed")
+            self.curbed.labels(name, Act.CANCELLED.value)
+            self.curbed.labels(name, Act.TERMINATED.value)
+        for gauge in self._of_platforms:
+            for sample in [sample for metric in gauge.collect() for sample in metric.samples]:
+                if sample.labels["platform"] not in platforms:
+                    gauge.remove(*sample.labels.values())
+
+    def _of_platform(self, name: str, what: str, *labels: str) -> Gauge:
+        gauge = Gauge(name, what, ["platform", *labels], registry=self.registry)
+        self._of_platforms.append(gauge)
+        return gauge
