@@ -24,14 +24,18 @@ class Typed:
     """A command, and what the page shows below it."""
 
     command: str
+    """With the lines that go on with it, and those that it reads from the page."""
     answer: str
+
+
+_TYPED = re.compile(r"^\$ ((?:.*<<'?(\w+)'?\n(?:.*\n)*?\2)|(?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 
 def steps(page: Path) -> Iterator[Written | Typed]:
     """In the order of the page."""
     for language, body in re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
         if language == "console":
-            yield from (Typed(*found) for found in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", body, re.MULTILINE))
+            yield from (Typed(found[1], found[3]) for found in _TYPED.finditer(body))
         elif language == "yaml" and (found := re.match(r"# (\S+\.yaml)\n", body)):
             yield Written(found[1], body[found.end() :])
 
