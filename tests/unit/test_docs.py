@@ -252,6 +252,22 @@ def test_alerts_and_the_dashboard_read_series_that_exist():
             assert selected | grouped(expression) <= known[name] | {"le"}, expression
 
 
+def test_the_status_says_of_every_kind_that_it_is_there_and_of_none_that_it_is_not():
+    _, _, below = text_of(ROOT / "README.md").partition("| There | Not there yet |\n|---|---|\n")
+    status = [line.strip("| ").split(" | ") for line in below.partition("\n\n")[0].splitlines()]
+    there, missing = (" ".join(cells) for cells in zip(*status, strict=True))
+    for kind in KINDS:
+        words = re.sub(r"(?<!^)(?=[A-Z])", " ", kind.name)
+        assert kind.name in there
+        assert not re.search(rf"\b({kind.name}|{words})", missing, re.IGNORECASE), kind.name
+
+
+def test_what_is_not_there_yet_is_said_in_one_place():
+    lists = {path for path in PAGES if re.search(r"^#.*not there yet|\| Not there yet \|", text_of(path), re.MULTILINE)}
+    assert lists == {ROOT / "README.md"}
+    assert "(../README.md#status)" in text_of(ROOT / "docs" / "README.md")
+
+
 def test_every_test_that_the_threat_model_names_exists():
     tests = "".join(text_of(each) for each in (ROOT / "tests").rglob("test_*.py"))
     named = {word for word in spans(text_of(ROOT / "docs" / "threat-model.md")) if word.startswith("test_")}
