@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def platform() -> None:
-    """Prepare a database for vended roles: see what would change, then do exactly that."""
+    """Prepare a database for vended roles, read its catalog, and try its promises."""
 
 
 _MANIFEST = click.option(
