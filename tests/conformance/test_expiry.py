@@ -5,8 +5,10 @@ import threading
 import psycopg
 import pytest
 
+from rolevend.demo.parts.brief import in_time
+from rolevend.plan import Lease
 from rolevend.platforms.base import LiveRole
-from tests.conformance.bench import PostgresBench, own, profile, refused, shape, vended
+from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, refused, shape, vended
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_installs
@@ -30,10 +32,17 @@ def test_the_next_statement_is_refused(bench: PostgresBench):
 
 
 def test_within_a_transaction_whose_snapshot_is_older_too(bench: PostgresBench):
-    made, credential = vended(bench.platform, profile(shape(bench.people())), seconds=1.5)
-    session = bench.log_in(credential)
-    session.run("BEGIN ISOLATION LEVEL REPEATABLE READ")
-    assert session.rows("SELECT count(*) FROM people") == [(6,)]
+    """Its snapshot would not show that somebody changed the lease, so the time must really pass."""
+    people = profile(shape(bench.people()))
+
+    def begun(seconds: int) -> tuple[Lease, PostgresSession]:
+        made, credential = vended(bench.platform, people, seconds=seconds)
+        session = bench.log_in(credential)
+        session.run("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        assert session.rows("SELECT count(*) FROM people") == [(6,)]
+        return made, session
+
+    made, session = in_time(begun, 2)
 
     def is_over() -> bool:
         return bool(bench.value(f"SELECT expires_at < clock_timestamp() FROM rolevend.lease WHERE role = '{made.role}'"))

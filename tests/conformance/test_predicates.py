@@ -8,10 +8,11 @@ from decimal import Decimal
 import pytest
 
 from rolevend.catalog import Table
+from rolevend.demo.parts.brief import in_time
 from rolevend.plan import Condition
 from rolevend.policy.expression import attributes
 from rolevend.policy.predicate import bind, parse
-from tests.conformance.bench import PostgresBench, profile, shape, vended
+from tests.conformance.bench import PostgresBench, PostgresSession, profile, shape, vended
 from tests.support.good_predicates import CLAIMS, COLUMNS, GOOD, TAGGED, USER
 from tests.support.waiting import eventually
 
@@ -80,12 +81,16 @@ def test_a_good_filter_shows_the_rows_that_postgresql_finds_with_its_text(bench:
 
 
 def test_a_transaction_that_lasts_does_not_hold_the_clock(bench: PostgresBench):
-    table = bench.table([("at", "timestamptz")], [[datetime.now(UTC) + timedelta(seconds=1)]])
-    bound = bind(parse("at < now()"), table)
-    _, credential = vended(bench.platform, profile(shape(table, Condition((), bound))))
-    session = bench.log_in(credential)
-    session.run("BEGIN")
-    assert session.rows("SELECT count(*) FROM items") == [(0,)]
+    def begun(seconds: int) -> PostgresSession:
+        table = bench.table([("at", "timestamptz")], [[datetime.now(UTC) + timedelta(seconds=seconds)]])
+        bound = bind(parse("at < now()"), table)
+        _, credential = vended(bench.platform, profile(shape(table, Condition((), bound))))
+        session = bench.log_in(credential)
+        session.run("BEGIN")
+        assert session.rows("SELECT count(*) FROM items") == [(0,)]
+        return session
+
+    session = in_time(begun, 2)
     eventually(lambda: session.rows("SELECT count(*) FROM items") == [(1,)])
 
 

@@ -28,7 +28,13 @@ def answer_of(work: Callable[[], object]) -> tuple[threading.Thread, list[object
 
 def endless(asked: Asked) -> tuple[threading.Thread, list[object]]:
     """A statement of the role that would not end by itself, and runs already."""
-    working = answer_of(lambda: asked.rows("SELECT count(*) FROM people, pg_sleep(600)"))
+    login = asked.login()
+
+    def run() -> None:
+        with asked.database.session(login) as session:
+            session.execute("SELECT count(*) FROM people, pg_sleep(600)")
+
+    working = answer_of(run)
     active = "SELECT pid FROM pg_stat_activity WHERE usename = %s AND state = 'active'"
     eventually(lambda: asked.database.ask(active, asked.role))
     return working
@@ -49,11 +55,9 @@ def test_deleting_ends_live_sessions_and_returns_only_when_the_role_is_gone(tena
 
 
 def test_at_the_expiry_a_running_statement_is_ended_and_role_and_object_go_by_themselves(tenant: Tenant):
-    asked = tenant.ready_to_ask().ask(seconds=5).ready()
-    login = asked.login()
-    thread, answers = endless(asked)
+    asked, (login, (thread, answers)) = tenant.ready_to_ask().ask_briefly(lambda asked: (asked.ready().login(), endless(asked)))
 
-    asked.gone()
+    asked.expired()
 
     assert not asked.has_role()
     thread.join(10)
@@ -65,10 +69,10 @@ def test_at_the_expiry_a_running_statement_is_ended_and_role_and_object_go_by_th
 
 def test_a_request_that_was_denied_goes_away_at_its_expiry(tenant: Tenant):
     tenant.agent()
-    asked = tenant.ask(seconds=5)
-    asked.refused("NoPolicy", granted="False")
 
-    asked.gone()
+    asked, _ = tenant.ask_briefly(lambda asked: asked.refused("NoPolicy", granted="False"))
+
+    asked.expired()
 
 
 def test_a_policy_that_is_narrowed_ends_the_roles_that_rest_on_it_and_no_others(tenant: Tenant):

@@ -18,8 +18,8 @@ from tests.support.waiting import eventually
 from tests.support.wall_clock import WallClock
 
 LEASE_PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}"
-QUICK, NEVER = 6, 600
-"""Seconds that a silent leader keeps its place: soon over, or longer than any test waits."""
+SOON, NEVER = 15, 600
+"""Seconds that a silent leader keeps its place: more than a busy machine stalls, and over within a test; or more than any test waits."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Pair:
 
 @pytest.fixture
 def seconds(request: pytest.FixtureRequest) -> int:
-    return int(getattr(request, "param", QUICK))
+    return int(getattr(request, "param", SOON))
 
 
 @pytest.fixture
@@ -109,7 +109,8 @@ def test_one_leads_and_the_other_is_ready_to(tenant: Tenant, pair: Pair):
 
 def test_when_the_leader_is_killed_the_other_takes_over(tenant: Tenant, pair: Pair):
     before = lease(tenant.site)
-    live, expiring = tenant.ask().ready(), tenant.ask(seconds=5).ready()
+    live = tenant.ask().ready()
+    expiring, _ = tenant.ask_briefly(Asked.ready)
 
     pair.leader.process.kill()
     unheard = tenant.ask()
@@ -118,7 +119,7 @@ def test_when_the_leader_is_killed_the_other_takes_over(tenant: Tenant, pair: Pa
     eventually(lambda: pair.other.leads, within=60)
     unheard.ready()
     live.gone()
-    expiring.gone()
+    expiring.expired()
     assert lease(tenant.site)["leaseTransitions"] == before["leaseTransitions"] + 1
     assert tenant.site.warehouse.roles() & {live.role, expiring.role, unheard.role} == {unheard.role}
 
@@ -223,10 +224,10 @@ def test_a_leader_whose_wall_clock_jumps_leads_on(tenant: Tenant, pair: Pair, ho
 def test_a_wall_clock_that_is_behind_lets_no_role_live_longer(tenant: Tenant, pair: Pair):
     """The platform judges, and its own scheduler ends what the operator takes for young."""
     pair.clock.jump(-3)
-    expiring = tenant.ask(seconds=5).ready()
-    login, warehouse = expiring.login(), tenant.site.warehouse
+    expiring, login = tenant.ask_briefly(lambda asked: asked.ready().login())
+    warehouse = tenant.site.warehouse
 
-    eventually(lambda: warehouse.refuses(login))
+    eventually(lambda: warehouse.refuses(login), within=expiring.seconds_left + 30)
     assert not expiring.is_gone()
     warehouse.ask("CALL rolevend.sweep()")
 

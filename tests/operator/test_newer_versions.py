@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.installed import Body
 from tests.support.site import AGENTS, ANNEX, DOMAIN, Site
-from tests.support.tenancy import Tenant
+from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
 
 GROUP = "/apis/rolevend.dev"
@@ -180,7 +180,8 @@ def test_a_vended_role_that_cannot_be_read_says_so_and_deafens_nobody(site: Site
     asked = later.ask(seconds=172_800)
 
     assert "spec.expirationSeconds" in asked.refused("InvalidInput")
-    later.ask(seconds=6).ready().gone()  # longer than a watch may keep silent about an object
+    brief, _ = later.ask_briefly(Asked.ready, seconds=6)
+    brief.expired()  # longer than a watch may keep silent about an object
     assert site.operator.probe("/healthz") == (200, "ok")
     asked.delete()
     asked.gone()

@@ -33,10 +33,12 @@ def test_an_unknown_agent_is_waited_for(tenant: Tenant):
 
 
 def test_an_unknown_platform_is_waited_for_and_named(tenant: Tenant):
-    asked = tenant.ready_to_ask().ask(platform="nowhere", seconds=5)
+    tenant.ready_to_ask()
 
-    assert "spec.platformRefs: no DataPlatform is named nowhere" in asked.refused("PlatformUnknown", granted="Unknown")
-    asked.gone()
+    asked, message = tenant.ask_briefly(lambda asked: asked.refused("PlatformUnknown", granted="Unknown"), platform="nowhere")
+
+    assert "spec.platformRefs: no DataPlatform is named nowhere" in message
+    asked.expired()
 
 
 def test_a_person_whom_nobody_described_is_denied_until_somebody_does(tenant: Tenant):

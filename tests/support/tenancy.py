@@ -1,14 +1,19 @@
 """One test's own agent, people, policies and vended roles on the shared site, under names that no other test has."""
 
 import itertools
-from typing import Any
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
+from rolevend.demo.parts.brief import in_time
 from rolevend.resources import API_VERSION
 from tests.support.governed import SCHEMA, Governed
 from tests.support.site import AGENTS, DOMAIN, WAREHOUSE, Body, Site
 from tests.support.waiting import eventually
 
 ISSUER = "https://idp.example.org"
+
+Answer = TypeVar("Answer")
 
 _numbers = itertools.count(1)
 
@@ -75,6 +80,16 @@ class Asked:
 
     def gone(self, within: float = 30.0) -> None:
         eventually(self.is_gone, within=within)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until its time is over, on this machine's clock, which is the API server's; 0 from then on."""
+        age = datetime.now(UTC) - datetime.fromisoformat(self.body["metadata"]["creationTimestamp"])
+        return max(0.0, float(self.body["spec"]["expirationSeconds"]) - age.total_seconds())
+
+    def expired(self, within: float = 30.0) -> None:
+        """Waits until it is gone, at most so long after its time is over."""
+        self.gone(self.seconds_left + within)
 
     def has_role(self) -> bool:
         return self.database.has(self.role)
@@ -177,6 +192,21 @@ class Tenant:
         body = self.described("VendedRole", spec, name or f"{self.name}-{next(self._asked)}", namespace)
         body["metadata"] |= metadata
         return Asked(self.site, self._keep(self.site.apply(body)))
+
+    def ask_briefly(self, begin: Callable[[Asked], Answer], *, seconds: int = 5, **wanted: Any) -> tuple[Asked, Answer]:
+        """One that is over soon after `begin` is done with it, and what that came to: asked again with twice the time where it was over
+        before."""
+
+        def begun(life: int) -> tuple[Asked, Answer]:
+            asked = self.ask(seconds=life, **wanted)
+            try:
+                return asked, begin(asked)
+            except Exception:
+                asked.delete()
+                asked.gone()
+                raise
+
+        return in_time(begun, seconds)
 
     def leave(self) -> None:
         """Takes everything away again; the vended roles first."""
