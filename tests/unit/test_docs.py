@@ -17,6 +17,7 @@ from rolevend.catalog import Family
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kube import client
+from rolevend.platforms.postgres.attest import CHECKS
 from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
 from rolevend.policy.refusal import Reason
@@ -273,6 +274,15 @@ def test_every_test_that_the_threat_model_names_exists():
     named = {word for word in spans(text_of(ROOT / "docs" / "threat-model.md")) if word.startswith("test_")}
     assert len(named) > 30
     assert {name for name in named if f"def {name}(" not in tests} == set()
+
+
+def test_the_threat_model_names_every_check_of_an_attestation_and_no_other():
+    section = text_of(ROOT / "docs" / "threat-model.md").partition("## Attacks that each platform is tried with\n")[2].partition("\n## ")[0]
+    _, *cells = re.findall(r"^\| .+ \| (.+) \|$", section, re.MULTILINE)
+    patterns = {item: item.replace(" …", ".*").replace("…", ".*") for cell in cells for item in cell.split(", ")}
+    names = [check.name for check in CHECKS]
+    assert [name for name in names if not any(re.fullmatch(each, name) for each in patterns.values())] == []
+    assert [item for item, each in patterns.items() if not any(re.fullmatch(each, name) for name in names)] == []
 
 
 def test_sql_objects_are_those_of_the_installation():
