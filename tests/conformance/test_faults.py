@@ -226,6 +226,8 @@ def test_readers_never_wait_for_long_behind_a_build(bench: PostgresBench):
     builder = threading.Thread(target=lambda: bench.platform.ensure(profile(shape(people))))
     builder.start()
     reading.run("SET statement_timeout = 2000")
+    in_line = f"SELECT count(*) FROM pg_locks WHERE relation = '{people.id}'::regclass AND NOT granted"
+    eventually(lambda: bench.value(in_line))
     for _ in range(20):
         assert reading.rows(f"SELECT count(*) FROM {people.id}") == [(6,)]
     blocking.run("COMMIT")
