@@ -14,6 +14,14 @@ __all__ = ["binaries", "control_plane", "postgres"]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What needs root is no part of the tests of anybody else. It is not skipped: that is for a real part that could not start."""
+    if os.geteuid() != 0:
+        left_out = [item for item in items if item.get_closest_marker("needs_root")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A skip is a failure where ROLEVEND_NO_SKIP is set: a real part that could not start must not look like success."""

@@ -17,7 +17,6 @@ from rolevend.demo.parts.named_server import VARIABLE, server_from_environment
 from rolevend.demo.parts.postgres_programs import VERSIONS, postgres_programs
 from rolevend.demo.parts.process import Program
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root must become somebody else")
 each_version = pytest.mark.parametrize("server", VERSIONS, indirect=True)
 
 
@@ -206,20 +205,20 @@ def test_without_the_package_the_error_names_the_ways_out(tmp_path: Path, monkey
         postgres_programs(18, None, tmp_path)
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_it_does_not_run_as_root(server: PostgresServer) -> None:
     with psycopg.connect(server.superuser.dsn) as session:
         assert Path(f"/proc/{session.info.backend_pid}").stat().st_uid != 0
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_a_folder_that_the_server_cannot_reach_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     with pytest.raises(Unusable, match="cannot pass through"):
         PostgresServer(directory=tmp_path / "data").start()
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("version", VERSIONS)
 def test_programs_in_a_closed_home_are_copied_to_where_the_server_can_run_them(
     version: int, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
@@ -240,7 +239,7 @@ def test_programs_in_a_closed_home_are_copied_to_where_the_server_can_run_them(
         assert (server.directory / "programs").exists()
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_the_server_owns_its_data_and_nothing_else(server: PostgresServer) -> None:
     account = unprivileged_account()
     assert account is not None

@@ -14,7 +14,6 @@ from rolevend.demo.parts.errors import PartFailed
 from rolevend.demo.parts.process import Account, Process, Program
 
 FOREVER = "exec sleep 600"
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may start programs as others")
 
 
 def shell(script: str, log: Path, account: Account | None = None) -> Program:
@@ -148,7 +147,7 @@ def test_only_we_can_read_a_log(log: Path) -> None:
     assert log.stat().st_mode & 0o077 == 0
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_a_program_can_run_as_another_user_without_our_groups(log: Path) -> None:
     shell("id -u; id -G", log, account=Account("nobody", 65534, 65534)).run(timeout=30)
     assert log.read_text().split() == ["65534", "65534"]
