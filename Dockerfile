@@ -6,11 +6,13 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /source
 RUN python -m venv --without-pip /opt/rolevend
 # Dependencies first, so that a change of our code does not download them again; every one by its hash, and as a wheel.
-COPY requirements/image.lock requirements/image.lock
-RUN pip --python /opt/rolevend/bin/python install --require-hashes --only-binary :all: -r requirements/image.lock
+# So is what builds our own wheel, which therefore asks no registry.
+COPY requirements/image.lock requirements/build.lock requirements/
+RUN pip --python /opt/rolevend/bin/python install --require-hashes --only-binary :all: -r requirements/image.lock \
+ && pip install --require-hashes --only-binary :all: -r requirements/build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
-RUN pip wheel --no-deps --wheel-dir /wheels . \
+RUN pip wheel --no-index --no-deps --no-build-isolation --check-build-dependencies --wheel-dir /wheels . \
  && pip --python /opt/rolevend/bin/python install --no-deps --no-index --find-links /wheels 'rolevend[operator,postgres]' \
  && pip --python /opt/rolevend/bin/python check
 

@@ -54,6 +54,8 @@ lock: $(STAMP) ## Resolve the dependencies again
 		--all-extras --group dev pyproject.toml -o requirements/dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra operator --extra postgres pyproject.toml -o requirements/image.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--constraints requirements/dev.lock --group build -o requirements/build.lock
 
 clean: ## Remove .venv and caches of this checkout; the user's cache folder stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
