@@ -2,11 +2,13 @@
 
 import contextlib
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import psycopg
 import pytest
 
+from rolevend.resources.shared import ATTEST
 from rolevend.vending.effects import Effect
 from tests.support.effects import ON_THE_PLATFORM, effects_of
 from tests.support.governed import DATABASE, Governed
@@ -259,3 +261,40 @@ def test_cut_off_at_each_effect_it_goes_on_when_the_line_is_back(world: World, t
     break_the_line(world.wire)
     break_the_line(world.api)
     go_on(world, lives)
+
+
+OF_CANARIES = (
+    "SELECT nspname::text FROM pg_namespace WHERE nspname ~ 'canary' UNION ALL SELECT rolname::text FROM pg_roles WHERE rolname ~* 'canary'"
+    " UNION ALL SELECT profile FROM rolevend.profile WHERE cluster_id ~ 'canary'"
+)
+
+
+MADE_BY = {"a-table": r"CREATE SCHEMA ", "a-role": r"rolevend\.vend(_many)?\("}
+
+
+@pytest.mark.parametrize("made", MADE_BY)
+def test_killed_in_the_middle_of_an_attestation_it_answers_that_later_and_leaves_no_canary(world: World, made: str):
+    platform = {"kind": "DataPlatform", "metadata": {"name": PLATFORM}}
+    request = f"killed-at-{made}"
+
+    def of_a_canary(asked: Asked) -> bool:
+        return re.search(MADE_BY[made], asked.what) is not None and "canary" in asked.text.lower()
+
+    trap = world.wire.set_trap(of_a_canary, Moment.AFTER)
+    assert world.site.cluster.patch(platform, {"metadata": {"annotations": {ATTEST: request}}}).ok
+    assert trap.caught.wait(60), "no attestation came so far"
+    world.site.operator.kill()
+    world.take_traps_away()
+    assert world.database.ask(OF_CANARIES)
+
+    world.start()
+
+    def attestation() -> dict[str, object]:
+        found = world.site.cluster.read(platform).body["status"]["attestation"]
+        assert found.get("request") == request
+        return dict(found)
+
+    answered = eventually(attestation, within=120)
+    assert answered["failed"] == []
+    assert world.database.ask(OF_CANARIES) == []
+    world.site.wait_for_platform(PLATFORM)
