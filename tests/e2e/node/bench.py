@@ -25,6 +25,8 @@ from tests.support.waiting import eventually
 
 IMAGE = "registry.example.org/rolevend"
 _MINUTES = 600.0
+HELM = f"helm upgrade rolevend charts/rolevend --namespace {NAMESPACE} --reuse-values --wait --timeout 3m"
+DEFINITIONS = "--selector=app.kubernetes.io/name=rolevend"
 OPERATOR = "app.kubernetes.io/name=rolevend,app.kubernetes.io/component=operator"
 
 
@@ -46,13 +48,18 @@ class Bench:
         platform = folder / "examples" / "00-minimal" / "platform.yaml"
         platform.write_text(with_address(platform, replace(superuser, host=cluster.host)))
 
-    def install(self) -> None:
-        """The five commands of README, in namespaces that take only restricted pods."""
+    def claim(self) -> None:
+        """Has the cluster know the image, and makes rolevend's namespace: from then on the tests `leave`. An AssertionError, and nothing
+        is made, where somebody has rolevend already."""
         version = yaml.safe_load((checkout() / "charts" / "rolevend" / "Chart.yaml").read_text())["appVersion"]
         self._image = self.cluster.provide(f"{IMAGE}:{version}", checkout())
         job = self._folder / "examples" / "00-minimal" / "agent" / "job.yaml"
         job.write_text(job.read_text().replace(f"{IMAGE}:{version}", self._image))
+        assert not self.get("crd", DEFINITIONS)["items"], "this cluster has definitions of rolevend, which these tests would delete"
         self.kubectl("create", "namespace", NAMESPACE)
+
+    def install(self) -> None:
+        """The five commands of README, in namespaces that take only restricted pods."""
         self.kubectl("label", "namespace", NAMESPACE, "default", "pod-security.kubernetes.io/enforce=restricted")
         assert self.superuser.authority is not None
         authority = f"--from-literal=ca.crt={self.superuser.authority}"
@@ -102,9 +109,27 @@ class Bench:
         return yaml.safe_load(self.kubectl("get", *arguments, "--output=yaml"))
 
     def leave(self) -> None:
-        """Takes away what the tests made beside rolevend, and what it leaves when it is uninstalled. No error if there is none."""
+        """Takes away what the tests made beside rolevend, and what it leaves when it is uninstalled. No error if there is none. Where a
+        test failed before rolevend was uninstalled, that, too, in whatever state it is."""
+        release = f"rolevend --namespace {NAMESPACE}"
+        if self.attempt(f"helm status {release}").returncode == 0:
+            self.attempt(f"helm upgrade {release} charts/rolevend --reuse-values --set crds.keep=false")
+            if self.attempt(f"helm uninstall {release} --timeout 3m").returncode != 0:
+                self.attempt(f"helm uninstall {release} --no-hooks")
+        self.kubectl("delete", "crd", DEFINITIONS, "--wait=false")
+        eventually(self._has_no_definitions, within=180)
         self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s")
         self.kubectl("label", "namespace", "default", "pod-security.kubernetes.io/enforce-")
+
+    def _has_no_definitions(self) -> bool:
+        """Helps those on that wait for objects whose finalizers nobody takes off any more."""
+        definitions = self.get("crd", DEFINITIONS)["items"]
+        for kind in (each["metadata"]["name"] for each in definitions):
+            for body in self.get(kind, "--all-namespaces")["items"]:
+                place = body["metadata"]
+                namespace = [f"--namespace={place['namespace']}"] if "namespace" in place else []
+                self.kubectl("patch", kind, place["name"], *namespace, "--type=merge", '--patch={"metadata": {"finalizers": null}}')
+        return not definitions
 
     def pods(self) -> list[dict[str, Any]]:
         """The operator's, with those that are about to end left out."""

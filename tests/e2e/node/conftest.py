@@ -41,9 +41,12 @@ def bench(progress: Progress, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="session")
 def installed(bench: Bench) -> Iterator[Bench]:
     """By README's commands."""
-    bench.install()
-    yield bench
-    bench.leave()
+    bench.claim()
+    try:
+        bench.install()
+        yield bench
+    finally:
+        bench.leave()
 
 
 def _show_to(database: PostgresServer, cluster: Cluster) -> None:

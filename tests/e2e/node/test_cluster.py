@@ -10,11 +10,10 @@ import psycopg
 import pytest
 
 from rolevend.demo.parts.installation import NAMESPACE
-from tests.e2e.node.bench import OPERATOR, Bench
+from tests.e2e.node.bench import HELM, OPERATOR, Bench
 from tests.support.waiting import eventually
 
 TOTALS = "SELECT country, count(*) FROM claims GROUP BY country ORDER BY country"
-HELM = f"helm upgrade rolevend charts/rolevend --namespace {NAMESPACE} --reuse-values --wait --timeout 3m"
 
 
 def expected(bench: Bench) -> dict[str, int]:
