@@ -6,13 +6,12 @@ made of it for a driver, table by table, is made once for all users who get the 
 
 import gc
 import random
-import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bench.lines import Line, ms, p50, percentile, reported, settled, table, timed
+from bench.lines import Line, ms, p50, percentile, quick, reported, settled, table, timed
 from rolevend.catalog import Catalog, Column, Family, Table, TableId, TagAssignment
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, Tag, User
 from rolevend.plan import plan
@@ -50,18 +49,19 @@ def lines(size: Size) -> Iterator[Line]:
     given = [policy(number) for number in range(size.policies)]
     limits = [guardrail(number) for number in range(_GUARDRAILS)]
     of = f"{size.tables:,} tables x {_COLUMNS} columns x {size.policies} policies"
-    yield settled(lambda: cold(catalog, given, limits, of))
+    full = size is FULL
+    yield settled(lambda: cold(catalog, given, limits, of).judged_if(full))
     tracemalloc.start()
     index = compile_policies(catalog, given, limits)
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     yield reported("memory of the index, beside the catalog's own", f"{held / 2**20:.1f} MiB")
     gc.freeze()
-    yield settled(lambda: decision(index, size, of))
+    yield settled(lambda: decision(index, size, of).judged_if(full))
     conditional = compile_policies(catalog, [replace(each, conditions=(admit("purpose", _CONDITION, "spec"),)) for each in given], limits)
-    yield settled(lambda: decision(conditional, size, "the same with a CEL condition on every policy"))
-    yield settled(lambda: retagged(index, catalog, given, limits, size))
-    yield settled(lambda: changed(index, catalog, given, limits, size))
+    yield settled(lambda: decision(conditional, size, "the same with a CEL condition on every policy").judged_if(full))
+    yield settled(lambda: retagged(index, catalog, given, limits, size).judged_if(full))
+    yield settled(lambda: changed(index, catalog, given, limits, size).judged_if(full))
     switches = switched(index)
     entitled = timed(lambda: entitlement(switches, index))
     shape = entitlement(switches, index)
@@ -193,7 +193,7 @@ def somebody(chance: random.Random) -> Attributes:
 
 
 def main() -> None:
-    table("Deciding", lines(QUICK if "--quick" in sys.argv[1:] else FULL))
+    table("Deciding", lines(QUICK if quick() else FULL))
 
 
 if __name__ == "__main__":

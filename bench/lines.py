@@ -4,7 +4,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+OVER = "OVER"
 
 
 @dataclass(frozen=True)
@@ -12,20 +14,37 @@ class Line:
     what: str
     measured: str
     budget: str
-    within: bool
+    within: bool | None
+    """None: nobody judges it."""
+
+    def judged_if(self, meaningful: bool) -> "Line":
+        """The same, without a verdict where what was measured is too small for one."""
+        return self if meaningful else replace(self, budget=f"reported; in full {self.budget}", within=None)
+
+    def __str__(self) -> str:
+        mark = {True: "ok", False: OVER, None: "-"}[self.within]
+        return f"{mark:<4} {self.what:<66} {self.measured:<48} {self.budget}"
 
 
 def reported(what: str, measured: str) -> Line:
     """Without a budget."""
-    return Line(what, measured, "reported", within=True)
+    return Line(what, measured, "reported", within=None)
 
 
 def settled(measure: Callable[[], Line], tries: int = 3) -> Line:
-    """The first measurement within its budget, of so many: nothing else on the machine makes a program faster than it is."""
-    for _ in range(tries - 1):
-        if (line := measure()).within:
-            return line
-    return measure()
+    """The first measurement within its budget, of so many: nothing else on the machine makes a program faster than it is.
+
+    It says so where it was not the first. One without a verdict is made once."""
+    for number in range(1, tries + 1):
+        line = measure()
+        if line.within is not False:
+            return line if number == 1 else replace(line, measured=f"{line.measured}, try {number} of {tries}")
+    return replace(line, measured=f"{line.measured}, the last of {tries} tries")
+
+
+def quick() -> bool:
+    """Whether whoever started this process wants smaller numbers."""
+    return "--quick" in sys.argv[1:]
 
 
 def table(title: str, lines: Iterable[Line]) -> None:
@@ -33,8 +52,8 @@ def table(title: str, lines: Iterable[Line]) -> None:
     print(f"\n{title}", flush=True)
     within = True
     for line in lines:
-        within = within and line.within
-        print(f"{'ok  ' if line.within else 'OVER'} {line.what:<66} {line.measured:<48} {line.budget}", flush=True)
+        within = within and line.within is not False
+        print(line, flush=True)
     if not within:
         sys.exit(1)
 

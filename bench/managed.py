@@ -3,28 +3,24 @@
 rv_owner is an admin member of every role that it makes there, and PostgreSQL goes through all of them for each further one.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 
 from bench.driver import FEW, ended, new
-from bench.lines import Line, ms, p50, reported, table, timed
-from rolevend.demo.parts.database import PostgresServer
+from bench.lines import Line, ms, p50, quick, reported, table, timed
+from bench.server import installed_server, version
 from rolevend.platforms.base import InstallMode
 from rolevend.platforms.postgres import Limits
 from rolevend.platforms.postgres.left_open import LIVE_ROLES
-from tests.conformance.bench import CLUSTER, PostgresBench, installed, own, profile, shape
+from tests.conformance.bench import CLUSTER, PostgresBench, own, profile, shape
 
+FULL, QUICK = (0, LIVE_ROLES // 2, LIVE_ROLES), (0, 200)
+"""Roles that live, up to as many as such an installation is meant for."""
 ROUNDS, TOGETHER = 20, 20
 
 
 def main() -> None:
-    version = next((int(each) for each in sys.argv[1:] if each.isdecimal()), 18)
-    numbers = (0, LIVE_ROLES) if "--quick" in sys.argv else (0, LIVE_ROLES, 10_000)
-    with PostgresServer(version) as server:  # type: ignore[arg-type]
-        superuser = server.superuser
-        where = superuser.host, superuser.port, superuser.user, superuser.password
-        with installed(*where, "bench", version, InstallMode.MANAGED, superuser.tls) as bench:
-            table(f"The driver without a superuser, on PostgreSQL {version}", lines(bench, numbers))
+    with installed_server(InstallMode.MANAGED) as bench:
+        table(f"The driver without a superuser, on PostgreSQL {version()}", lines(bench, QUICK if quick() else FULL))
 
 
 def lines(bench: PostgresBench, numbers: Sequence[int]) -> Iterator[Line]:

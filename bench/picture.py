@@ -1,20 +1,25 @@
-"""How long a picture of very many people holds up the operator's event loop: when one of them changes, and when none does."""
+"""How long a picture of very many people holds up the operator's event loop: when one of them changes, and when none does.
+
+`python -m bench.picture [--quick]`, from the repository's root.
+"""
 
 from dataclasses import replace
 
-from bench.lines import Line, ms, settled, table, timed
+from bench.lines import Line, ms, quick, settled, table, timed
 from rolevend.reconcile.picture import Objects, Painter
 from rolevend.resources import AccessPolicy, UserAttributes, parse
 from tests.support.manifests import Body
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, raw
 
-_PEOPLE, _POLICIES, _KEYS, _VALUES = 10_000, 200, 20, 20
+_FULL, _QUICK = 10_000, 1_000
+"""People."""
+_POLICIES, _KEYS, _VALUES = 200, 20, 20
 _BUDGET = 0.5
 """Seconds: a probe waits longer, and so does whoever asks for a role."""
 
 
 def main() -> None:
-    people = [_person(number) for number in range(_PEOPLE)]
+    people = [_person(number) for number in range(_QUICK if quick() else _FULL)]
     table("Pictures", [settled(lambda: _changed(people), tries=5), settled(lambda: _same(people), tries=5)])
 
 
@@ -22,17 +27,17 @@ def _changed(people: list[UserAttributes]) -> Line:
     painter, objects = _painted(people)
     moved = parse(UserAttributes, _raw_person(0, generation=2, shift=1))
     seconds = timed(lambda: painter.paint(replace(objects, people=[moved, *people[1:]]), STATES, ""))
-    return _line("one person of {} changed", seconds)
+    return _line("one person of {} changed", len(people), seconds)
 
 
 def _same(people: list[UserAttributes]) -> Line:
     painter, objects = _painted(people)
-    return _line("something else than the {} people changed", timed(lambda: painter.paint(objects, STATES, "")))
+    return _line("something else than the {} people changed", len(people), timed(lambda: painter.paint(objects, STATES, "")))
 
 
-def _line(what: str, seconds: float) -> Line:
-    shown = f"{what.format(f'{_PEOPLE:,}')}, {_POLICIES} policies count them"
-    return Line(shown, ms(seconds), f"< {ms(_BUDGET)}", seconds < _BUDGET)
+def _line(what: str, people: int, seconds: float) -> Line:
+    shown = f"{what.format(f'{people:,}')}, {_POLICIES} policies count them"
+    return Line(shown, ms(seconds), f"< {ms(_BUDGET)}", seconds < _BUDGET).judged_if(people == _FULL)
 
 
 def _painted(people: list[UserAttributes]) -> tuple[Painter, Objects]:

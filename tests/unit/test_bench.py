@@ -1,0 +1,56 @@
+"""What a measurement says of itself, and what `make bench` says in the end."""
+
+import sys
+
+import pytest
+
+from bench.__main__ import Part, run, summary
+from bench.lines import Line, reported, settled, table
+
+WITHIN, OVER = Line("a vend", "7 ms", "<= 8 ms", within=True), Line("a vend", "9 ms", "<= 8 ms", within=False)
+
+
+def test_a_table_fails_with_the_lines_that_are_over_and_prints_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        table("Vends", [OVER, reported("a drop", "3 ms"), WITHIN])
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed if line] == ["Vends", "OVER", "-", "ok"]
+
+
+def test_a_table_of_what_nobody_judges_passes() -> None:
+    table("Vends", [reported("a drop", "3 ms"), OVER.judged_if(meaningful=False), WITHIN])
+
+
+def test_what_is_too_small_for_a_verdict_names_the_budget_and_has_none() -> None:
+    line = OVER.judged_if(meaningful=False)
+    assert line.within is None
+    assert line.budget == "reported; in full <= 8 ms"
+    assert OVER.judged_if(meaningful=True) == OVER
+
+
+def test_a_measurement_is_made_again_only_while_it_is_over_its_budget() -> None:
+    found = iter([OVER, WITHIN, OVER])
+    assert settled(lambda: next(found)).measured == "7 ms, try 2 of 3"
+    assert next(found) == OVER
+    assert settled(lambda: OVER).measured == "9 ms, the last of 3 tries"
+    once = iter([reported("a drop", "3 ms")])
+    assert settled(lambda: next(once)).measured == "3 ms"
+
+
+def test_a_part_is_printed_on_and_its_lines_that_are_over_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    script = f"print('a title'); print({str(OVER)!r}); raise SystemExit(1)"
+    part = run((sys.executable, "-c", script), "bench.vends")
+    assert (part.over, part.status) == ([str(OVER)], 1)
+    assert capsys.readouterr().out == f"a title\n{OVER}\n"
+
+
+def test_the_summary_says_how_long_each_part_took_and_what_was_over() -> None:
+    parts = [Part("bench.a", 90, [], 0), Part("bench.b", 30, [str(OVER)], 1), Part("bench.c", 0, [], -9)]
+    assert summary(parts).splitlines() == [
+        "Summary",
+        "bench.a                1.5 min   within its budgets",
+        "bench.b                0.5 min   1 over budget",
+        "bench.c                0.0 min   failed with status -9",
+        "all                    2.0 min",
+        str(OVER),
+    ]
