@@ -5,10 +5,13 @@ import json
 import os
 import socket
 import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ VENDED_ROLES = f"/apis/{API_VERSION}/namespaces/{AGENTS}/vendedroles"
 PRODUCTION = {"PLATFORM_POLL_SECONDS": "15", "SWEEP_SECONDS": "60", "ORPHAN_GRACE_SECONDS": "60", "DEAF_AFTER_SECONDS": "60"}
 PATIENCE = 300.0
 IDLE = 20.0
+AT_ONCE = 500
 
 
 class Caller:
@@ -130,6 +134,15 @@ class Watch:
             self._news.notify_all()
 
 
+@dataclass(frozen=True)
+class Asker:
+    """On whose behalf a role is asked for, and where."""
+
+    tenant: Tenant
+    subject: str = "anna"
+    platform: str = WAREHOUSE
+
+
 class Fleet:
     """VendedRoles of one tenant, made and released by name, and the watch that tells when."""
 
@@ -150,28 +163,51 @@ class Fleet:
         self.watch.close()
 
     def create(
-        self, name: str, *, seconds: int = 3600, tenant: Tenant | None = None, caller: Caller | None = None, kind: str = "one"
+        self,
+        name: str,
+        *,
+        seconds: int = 3600,
+        asker: Asker | None = None,
+        caller: Caller | None = None,
+        kind: str = "one",
     ) -> None:
-        of = tenant or self.tenant
+        by = asker or Asker(self.tenant)
         spec = {
-            "agentRef": {"name": of.name},
-            "user": of.user(),
-            "platformRefs": [{"name": WAREHOUSE}],
+            "agentRef": {"name": by.tenant.name},
+            "user": by.tenant.user(by.subject),
+            "platformRefs": [{"name": by.platform}],
             "expirationSeconds": seconds,
         }
-        body = of.described("VendedRole", spec, name, AGENTS)
+        body = by.tenant.described("VendedRole", spec, name, AGENTS)
         body["metadata"]["labels"] = {"bench": kind}
         (caller or self.caller).call("POST", VENDED_ROLES, body)
 
-    def create_all(self, names: Sequence[str], seconds: Callable[[], int] = lambda: 3600, kind: str = "one") -> None:
-        self.at_once(lambda caller, name: self.create(name, seconds=seconds(), caller=caller, kind=kind), names)
+    def create_all(self, names: Sequence[str], *, asker: Asker | None = None, kind: str = "one") -> None:
+        self.at_once(lambda caller, name: self.create(name, asker=asker, caller=caller, kind=kind), names)
 
-    def one_by_one(self, names: Iterable[str], watch: Watch | None = None, tenant: Tenant | None = None) -> list[float]:
+    def create_expiring(self, names: Sequence[str], per_second: int, first_at: int, kind: str = "one") -> None:
+        """So many expire in each second, from this one on (Unix time): an object's age is counted in whole seconds.
+
+        What is made too late for its second lives for five more, which is the shortest that there is."""
+        ends_at = {name: first_at + place // per_second for place, name in enumerate(names)}
+
+        def create(caller: Caller, name: str) -> None:
+            self.create(name, seconds=max(5, ends_at[name] - int(time.time())), caller=caller, kind=kind)
+
+        self.at_once(create, names)
+
+    def live_on(self, names: Sequence[str]) -> None:
+        """Makes them, and waits until all are Ready: not in one burst, which is more than this machine's API server takes."""
+        for first in range(0, len(names), AT_ONCE):
+            self.create_all(names[first : first + AT_ONCE])
+            self.watch.ready(names[first : first + AT_ONCE])
+
+    def one_by_one(self, names: Iterable[str], watch: Watch | None = None, asker: Asker | None = None) -> list[float]:
         """Seconds from the creation of each to its being Ready."""
         seconds = []
         for name in names:
             started = time.perf_counter()
-            self.create(name, tenant=tenant)
+            self.create(name, asker=asker)
             seconds.append((watch or self.watch).ready([name])[0] - started)
         return seconds
 
@@ -210,3 +246,9 @@ class Fleet:
         """What the operator has used of a processor since its start."""
         fields = Path(f"/proc/{self.site.operator.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def fresh_site() -> Iterator[Site]:
+    with tempfile.TemporaryDirectory() as scratch, ControlPlane() as control_plane, Site(control_plane, Path(scratch)) as site:
+        yield site

@@ -3,35 +3,34 @@
 What is compared was measured in the same run: vends during a storm of expiries against vends before it.
 """
 
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 
-from bench.cluster import VENDED_ROLES, Caller, Fleet, Watch
-from bench.lines import Line, ms, p50, percentile, reported, settled, table
+from bench.cluster import VENDED_ROLES, Asker, Caller, Fleet, Watch, fresh_site
+from bench.lines import Line, ms, p50, percentile, quick, reported, table
 from rolevend.demo.parts.connection import logged_in
-from rolevend.demo.parts.controlplane import ControlPlane
 from tests.support.obstacles import OBSTACLES, Obstacle
-from tests.support.site import AGENTS, Site
+from tests.support.site import AGENTS, ANNEX, Site
+from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
 
 @dataclass(frozen=True)
 class Size:
     sessions: int
+    rounds: int
+    """Of so many sessions."""
     storm: int
     idle: int
     stuck: int
 
 
-FULL = Size(sessions=100, storm=2000, idle=300, stuck=200)
-QUICK = Size(sessions=20, storm=200, idle=60, stuck=200)
+FULL = Size(sessions=100, rounds=3, storm=2000, idle=300, stuck=200)
+QUICK = Size(sessions=20, rounds=1, storm=200, idle=60, stuck=40)
 TWO = 2.0
 SOON, STUCK_FOR = 5.0, 15.0
 """Seconds: after which the objects must be gone, and in which pauses between tries have grown as long as they get."""
@@ -40,16 +39,22 @@ SOON, STUCK_FOR = 5.0, 15.0
 def lines(site: Site, size: Size) -> Iterator[Line]:
     fleet = Fleet(site)
     fleet.begin()
-    rounds = (f"round-{number}" for number in range(10))
-    yield settled(lambda: revocation(fleet, size.sessions, next(rounds)))
+    yield revocation(fleet, size).judged_if(size is FULL)
     yield from storm(fleet, size)
-    for number, (what, obstacle) in enumerate(OBSTACLES.items()):
-        yield undroppable(fleet, [f"stuck-{number}-{each}" for each in range(size.stuck)], what, obstacle)
+    yield from stuck(fleet, size)
     fleet.end()
 
 
-def revocation(fleet: Fleet, count: int, label: str) -> Line:
-    """So many sessions work, each under a role of its own; one object after the other is deleted."""
+def revocation(fleet: Fleet, size: Size) -> Line:
+    """So many sessions work, each under a role of its own; one object after the other is deleted. Of all rounds together: the worst of
+    a hundred is one chance event, and the best of several such rounds would not be what people meet."""
+    seconds = [each for number in range(size.rounds) for each in revoked(fleet, size.sessions, f"round-{number}")]
+    worst = percentile(seconds, 99)
+    measured = f"p50 {ms(p50(seconds))}, p99 {ms(worst)} of {len(seconds)}"
+    return Line(f"from a DELETE to the end of a running query, {size.sessions} at work", measured, "p99 <= 100 ms", worst <= 0.1)
+
+
+def revoked(fleet: Fleet, count: int, label: str) -> list[float]:
     names = [f"{label}-{number}" for number in range(count)]
     fleet.create_all(names)
     fleet.watch.ready(names)
@@ -62,9 +67,7 @@ def revocation(fleet: Fleet, count: int, label: str) -> Line:
         fleet.caller.call("DELETE", f"{VENDED_ROLES}/{name}")
         seconds.append(session.ended() - started)
     fleet.watch.gone(names)
-    worst = percentile(seconds, 99)
-    measured = f"p50 {ms(p50(seconds))}, p99 {ms(worst)}"
-    return Line(f"from a DELETE to the end of a running query, {count} at work", measured, "p99 <= 100 ms", worst <= 0.1)
+    return seconds
 
 
 class Working:
@@ -93,13 +96,14 @@ def storm(fleet: Fleet, size: Size) -> Iterator[Line]:
     """All expire in one second; somebody goes on asking for roles, one after the other."""
     crowd = [f"crowd-{number}" for number in range(size.storm)]
     watch = Watch(fleet.site.control_plane, kind="probe")
-    idle = asking(fleet, watch, "idle", lambda asked: asked < size.idle)
+    before = asking(fleet, watch, "before", lambda asked: asked < size.idle)
     lasts = 20 + size.storm // 25
-    over_at = time.time() + lasts
-    fleet.create_all(crowd, lambda: max(5, round(over_at - time.time())), kind="crowd")
+    over_at = int(time.time()) + lasts
+    fleet.create_expiring(crowd, size.storm, over_at, kind="crowd")
     fleet.watch.ready(crowd)
     if over_at < time.time():
         yield Line("all vended before the first one expires", "too slow", f"in {lasts} s", within=False)
+        watch.close()
         return
     time.sleep(over_at - time.time())
     started = time.perf_counter()
@@ -107,35 +111,53 @@ def storm(fleet: Fleet, size: Size) -> Iterator[Line]:
     during = asking(fleet, watch, "during", lambda _: going.on)
     seconds = going.ended_at - started
     left = [role for role in fleet.site.warehouse.roles() if role]
-    ratio = percentile(during, 99) / percentile(idle, 99)
-    yield Line(
-        f"vends while {size.storm} roles expire at once, p99, against vends before",
-        f"{ms(percentile(during, 99))} against {ms(percentile(idle, 99))}: {ratio:.2f}x of {len(during)}",
-        "<= 2x",
-        ratio <= TWO,
-    )
-    yield reported("the same, p50", f"{ms(p50(during))} against {ms(p50(idle))}: {p50(during) / p50(idle):.2f}x")
+    yield from meanwhile(f"vends while {size.storm} roles expire at once", during, before, size)
     yield Line(f"{size.storm} expired: all gone", f"in {seconds:.1f} s, {size.storm / seconds:.0f}/s", "all, no orphan", len(left) == 0)
     watch.close()
 
 
-def undroppable(fleet: Fleet, names: Sequence[str], what: str, obstacle: Obstacle) -> Line:
-    """From the moment in which nothing is in the way any more to the last object's going."""
+def meanwhile(what: str, during: Sequence[float], before: Sequence[float], size: Size) -> Iterator[Line]:
+    ours, idle = percentile(during, 99), percentile(before, 99)
+    measured = f"{ms(ours)} against {ms(idle)}: {ours / idle:.2f}x of {len(during)}"
+    yield Line(f"{what}, p99, against vends before", measured, "<= 2x", ours <= TWO * idle).judged_if(size is FULL)
+    yield reported("  the same, p50", f"{ms(p50(during))} against {ms(p50(before))}: {p50(during) / p50(before):.2f}x")
+
+
+def stuck(fleet: Fleet, size: Size) -> Iterator[Line]:
+    """Somebody asks for roles on the other platform, one after the other, while those of this one cannot be dropped."""
+    elsewhere = Asker(Tenant(fleet.site).ready_to_ask(ANNEX), platform=ANNEX)
+    watch = Watch(fleet.site.control_plane, kind="probe")
+    before = asking(fleet, watch, "elsewhere", lambda asked: asked < size.idle, elsewhere)
+    for number, (what, obstacle) in enumerate(OBSTACLES.items()):
+        names = [f"stuck-{number}-{each}" for each in range(size.stuck)]
+        gone, during = undroppable(fleet, watch, names, obstacle, elsewhere)
+        left = len(fleet.site.warehouse.roles())
+        after = Line(
+            f"{size.stuck} undroppable roles ({what}), gone after it",
+            f"{gone:.1f} s, {left} roles left",
+            f"<= {SOON:g} s, none left",
+            gone <= SOON and not left,
+        )
+        yield after.judged_if(size is FULL or left > 0)
+        yield from meanwhile("  vends on another platform meanwhile", during, before, size)
+    watch.close()
+
+
+def undroppable(fleet: Fleet, watch: Watch, names: Sequence[str], obstacle: Obstacle, elsewhere: Asker) -> tuple[float, list[float]]:
+    """Seconds from the moment in which nothing is in the way any more to the last object's going, and of each vend until then."""
     database = fleet.site.warehouse
     fleet.create_all(names)
     fleet.watch.ready(names)
     with obstacle(database, sorted(database.roles())):
         fleet.at_once(lambda caller, name: caller.call("DELETE", f"{VENDED_ROLES}/{name}"), names)
-        time.sleep(STUCK_FOR)
+        until = time.monotonic() + STUCK_FOR
+        during = asking(fleet, watch, f"beside-{names[0]}", lambda _: time.monotonic() < until, elsewhere)
     started = time.perf_counter()
     fleet.watch.gone(names)
-    seconds = time.perf_counter() - started
-    left = len(database.roles())
-    measured = f"{seconds:.1f} s, {left} roles left"
-    return Line(f"{len(names)} roles that could not be dropped ({what}) gone after it", measured, "<= 5 s", seconds <= SOON and not left)
+    return time.perf_counter() - started, during
 
 
-def asking(fleet: Fleet, watch: Watch, label: str, more: Callable[[int], bool]) -> list[float]:
+def asking(fleet: Fleet, watch: Watch, label: str, more: Callable[[int], bool], asker: Asker | None = None) -> list[float]:
     """Seconds from creation to Ready, one vend after the other; each is released at once."""
     seconds: list[float] = []
     caller = Caller(fleet.site.control_plane)
@@ -143,7 +165,7 @@ def asking(fleet: Fleet, watch: Watch, label: str, more: Callable[[int], bool]) 
     while more(len(seconds)):
         names.append(f"{label}-{len(seconds)}")
         started = time.perf_counter()
-        fleet.create(names[-1], kind="probe", caller=caller)
+        fleet.create(names[-1], kind="probe", caller=caller, asker=asker)
         seconds.append(watch.ready(names[-1:])[0] - started)
         caller.call("DELETE", f"{VENDED_ROLES}/{names[-1]}")
     watch.gone(names)
@@ -166,9 +188,8 @@ class Going:
 
 
 def main() -> None:
-    size = QUICK if "--quick" in sys.argv[1:] else FULL
-    with tempfile.TemporaryDirectory() as scratch, ControlPlane() as control_plane, Site(control_plane, Path(scratch)) as site:
-        table("The end of roles, with a Kubernetes API server and PostgreSQL 17", lines(site, size))
+    with fresh_site() as site:
+        table("The end of roles, with a Kubernetes API server and PostgreSQL 17", lines(site, QUICK if quick() else FULL))
 
 
 if __name__ == "__main__":

@@ -3,24 +3,19 @@
 Some roles read what the new policy takes away, most do not. Somebody goes on asking for roles meanwhile.
 """
 
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from bench.cluster import Fleet, Watch
+from bench.cluster import Asker, Fleet, Watch, fresh_site
 from bench.ending import Going, Working, asking
-from bench.lines import Line, ms, p50, percentile, reported, settled, table
-from rolevend.demo.parts.controlplane import ControlPlane
+from bench.lines import Line, ms, p50, percentile, quick, reported, settled, table
 from rolevend.resources import API_VERSION
 from tests.support.site import DOMAIN, Site
 from tests.support.tenancy import Tenant
 
 POLICIES = f"/apis/{API_VERSION}/namespaces/{DOMAIN}/accesspolicies"
-AT_ONCE = 500
 TWO = 2.0
 
 
@@ -40,11 +35,9 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
     fleet = Fleet(site)
     fleet.begin()
     others = [f"other-{number}" for number in range(size.live - size.narrowed)]
-    for first in range(0, len(others), AT_ONCE):
-        fleet.create_all(others[first : first + AT_ONCE])
-        fleet.watch.ready(others[first : first + AT_ONCE])
+    fleet.live_on(others)
     rounds = iter(range(10))
-    yield settled(lambda: narrowing(fleet, size, next(rounds)))
+    yield settled(lambda: narrowing(fleet, size, next(rounds)).judged_if(size is FULL))
     yield from vends_meanwhile(fleet, size)
     untouched = len(fleet.site.warehouse.roles())
     yield Line("roles that the change does not narrow", f"{untouched} of {len(others)} live on", "all", untouched == len(others))
@@ -80,7 +73,7 @@ def vends_meanwhile(fleet: Fleet, size: Size) -> Iterator[Line]:
 def narrow_tenant(fleet: Fleet, size: Size, label: str) -> tuple[Tenant, Sequence[str]]:
     tenant = Tenant(fleet.site).ready_to_ask()
     names = [f"{label}-{number}" for number in range(size.narrowed)]
-    fleet.at_once(lambda caller, name: fleet.create(name, tenant=tenant, caller=caller), names)
+    fleet.create_all(names, asker=Asker(tenant))
     fleet.watch.ready(names)
     return tenant, names
 
@@ -101,9 +94,8 @@ def locked_out(fleet: Fleet, left: int) -> float:
 
 
 def main() -> None:
-    size = QUICK if "--quick" in sys.argv[1:] else FULL
-    with tempfile.TemporaryDirectory() as scratch, ControlPlane() as control_plane, Site(control_plane, Path(scratch)) as site:
-        table("A policy that narrows live roles, with a Kubernetes API server and PostgreSQL 17", lines(site, size))
+    with fresh_site() as site:
+        table("A policy that narrows live roles, with a Kubernetes API server and PostgreSQL 17", lines(site, QUICK if quick() else FULL))
 
 
 if __name__ == "__main__":

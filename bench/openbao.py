@@ -7,28 +7,23 @@ no rows, and ends no sessions. The driver's server waits for its disk, the opera
 """
 
 import itertools
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
 
-from bench.cluster import Fleet
+from bench.cluster import Fleet, fresh_site
 from bench.driver import FEW
-from bench.lines import Line, ms, p50, percentile, reported, table
+from bench.lines import Line, ms, p50, percentile, quick, reported, table
 from bench.peers import READER, Driver, OpenBao, Operator, Peer
 from rolevend.demo.parts.connection import Connection
-from rolevend.demo.parts.controlplane import ControlPlane
 from rolevend.demo.parts.database import PostgresServer
 from rolevend.platforms.postgres import Limits
 from tests.conformance.bench import installed
-from tests.support.site import Site
 
 T = TypeVar("T")
 
@@ -101,7 +96,7 @@ def beside_driver(size: Size) -> Iterator[Line]:
 
 
 def beside_operator(size: Size) -> Iterator[Line]:
-    with tempfile.TemporaryDirectory() as scratch, ControlPlane() as control_plane, Site(control_plane, Path(scratch)) as site:
+    with fresh_site() as site:
         fleet = Fleet(site)
         fleet.begin()
         site.warehouse.ask(f"CREATE ROLE {READER}")
@@ -156,7 +151,7 @@ def compared(name: str, what: str, each: Sequence[Measured], budget: Budget | No
     if budget is None:
         yield reported(AGAINST, measured)
     else:
-        yield Line(AGAINST, measured, budget.text, budget.holds(rate, middle, worst))
+        yield Line(AGAINST, measured, budget.text, budget.holds(rate, middle, worst)).judged_if(not quick())
 
 
 def storms(peers: Sequence[Peer[Any]], superuser: Connection, size: Size, *, judged: bool) -> Iterator[Line]:
@@ -175,10 +170,11 @@ def storms(peers: Sequence[Peer[Any]], superuser: Connection, size: Size, *, jud
         what = f"{peer.name}, {size.storm} revoked at once"
         yield reported(f"{what}: issue meanwhile, p99, against before", f"{ms(worst[-1])} of {len(during)}: {ratio}")
         measured = f"{going.left} after {going.lasted:.1f} s, {(size.storm - going.left) / going.lasted:.0f}/s"
-        ours = peer is peers[0]
-        yield Line(f"{what}: roles left", measured, "none" if ours else "reported", not (ours and going.left))
+        left = f"{what}: roles left"
+        yield Line(left, measured, "none", not going.left) if peer is peers[0] else reported(left, measured)
     against = worst[0] / worst[1]
-    yield Line(AGAINST, f"issue meanwhile, p99 {against:.3f}x", f"<= {STORM:g}x" if judged else "reported", not judged or against <= STORM)
+    measured = f"issue meanwhile, p99 {against:.3f}x"
+    yield Line(AGAINST, measured, f"<= {STORM:g}x", against <= STORM).judged_if(not quick()) if judged else reported(AGAINST, measured)
 
 
 def one_after_the_other(peer: Peer[Any], more: Callable[[int], bool]) -> list[float]:
@@ -219,7 +215,7 @@ class Going:
 
 
 def main() -> None:
-    driver, operator = QUICK if "--quick" in sys.argv[1:] else FULL
+    driver, operator = QUICK if quick() else FULL
     parts = itertools.chain(beside_driver(driver), beside_operator(operator))
     table("Beside OpenBao: the driver, on PostgreSQL 18; the operator, on 17", parts)
 

@@ -5,17 +5,19 @@
 Each round makes and releases as many roles as the one before. What the second round left is the measure of what the last one may.
 """
 
+import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cluster import PRODUCTION, VENDED_ROLES, Fleet
-from bench.lines import Line, reported, table
-from rolevend.demo.parts.controlplane import ControlPlane
+from bench.cluster import PRODUCTION, VENDED_ROLES, Asker, Fleet, fresh_site
+from bench.lines import Line, quick, reported, table
+from rolevend.demo.parts.installation import NAMESPACE
+from rolevend.kube.handles import RECORD_LABEL
+from rolevend.resources import API_VERSION
 from tests.support.site import AGENTS, SETTINGS, Site
 from tests.support.troubled import Troubled
 from tests.support.waiting import eventually
@@ -29,10 +31,14 @@ class Size:
     """Seconds in which the API server answers nothing but an error."""
 
 
-FULL = Size(rounds=6, roles=600, trouble=150)
+FULL = Size(rounds=6, roles=600, trouble=90)
 """One role a second, for an hour."""
-QUICK = Size(rounds=4, roles=60, trouble=90)
+QUICK = Size(rounds=4, roles=60, trouble=30)
 ASKED = 50
+CREDENTIALS = f"/api/v1/namespaces/{AGENTS}/secrets?fieldSelector=type%3Drolevend.dev/credential"
+HANDLES = f"/api/v1/namespaces/{NAMESPACE}/configmaps?labelSelector={RECORD_LABEL.replace('/', '%2F')}"
+STANDING = ("agents", "accesspolicies", "tagbindings", "userattributes", "guardrails", "dataplatforms")
+"""Kinds whose objects outlive the roles."""
 CATALOGS = ("pg_authid", "pg_auth_members", "pg_db_role_setting", "pg_shdepend", "pg_class", "pg_attribute", "pg_policy")
 
 
@@ -52,6 +58,12 @@ class Left:
     objects: int
     secrets: int
     events: int
+    leases: int
+    """Of Kubernetes."""
+    handles: int
+    """ConfigMaps that say whom a handle stands for."""
+    kopf: int
+    """Bytes of kopf's own in the objects that outlive the roles."""
     kept: int
     """Roles."""
 
@@ -64,13 +76,14 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
     fleet = Fleet(site)
     fleet.begin()
     canaries = left(fleet).tombstones  # of the attestation
-    found = []
+    found, alive = [], []
     for number in range(size.rounds):
         names = [f"soak-{number}-{place}" for place in range(size.roles)]
         fleet.create_all(names)
         fleet.watch.ready(names)
+        alive.append(kopf_bytes(fleet, "vendedroles") // size.roles)
         fleet.release(names)
-        eventually(lambda: not objects(fleet, "secrets", "&fieldSelector=type%3Drolevend.dev/credential"), within=60)
+        eventually(lambda: not objects(fleet, CREDENTIALS), within=60)
         found.append(left(fleet))
     second, last = found[1], found[-1]
     count = f"{size.rounds} x {size.roles} vends and drops"
@@ -80,6 +93,10 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
     yield grown("the server's connections", second.connections, last.connections, 1.0, 4)
     yield grown("the system catalogs, kB", second.catalogs / 1024, last.catalogs / 1024, 1.5, 256)
     yield grown("dead rows in them", second.dead, last.dead, 1.5, 4 * size.roles)
+    yield grown("kopf's state in a role's object while it lives, bytes", alive[1], alive[-1], 1.0, 16)
+    yield grown("kopf's state in the objects that stay, bytes", second.kopf, last.kopf, 1.0, 0)
+    yield grown("Leases of Kubernetes", second.leases, last.leases, 1.0, 0)
+    yield grown("ConfigMaps of handles", second.handles, last.handles, 1.0, 0)
     nothing = (last.objects, last.secrets, last.kept)
     yield Line("VendedRoles, Secrets and roles that are left", str(nothing), "(0, 0, 0)", nothing == (0, 0, 0))
     expected = size.rounds * size.roles
@@ -88,6 +105,7 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
     yield Line("Kubernetes Events, each for an hour", str(last.events), "two a role at most", last.events <= 2 * expected + 50)
     bytes_each = size_of(site, "rolevend.lease") / last.tombstones
     yield reported("a tombstone and its index", f"{bytes_each:.0f} bytes")
+    yield handles(fleet)
     for status in (429, 500):
         yield trouble(fleet, status, size.trouble)
     fleet.end()
@@ -127,6 +145,21 @@ def trouble(fleet: Fleet, status: int, seconds: int) -> Line:
     return Line(what, measured, f"<= 60 s, {ASKED} roles", max(vended, gone) <= 60 and left == ASKED)
 
 
+def handles(fleet: Fleet) -> Line:
+    """A record is for ever, so there must be one a person, however many roles."""
+    people = [f"handled-{number}" for number in range(ASKED)]
+    for person in people:
+        fleet.tenant.person(person, handle=f"H{person.rpartition('-')[2]}")
+    before = objects(fleet, HANDLES)
+    for time_ in ("first", "second"):
+        names = {f"{person}-{time_}": Asker(fleet.tenant, person) for person in people}
+        fleet.at_once(lambda caller, name, names=names: fleet.create(name, asker=names[name], caller=caller), list(names))
+        fleet.watch.ready(names)
+        fleet.release(list(names))
+    made = objects(fleet, HANDLES) - before
+    return Line(f"ConfigMaps of the handles of {ASKED} people with two roles each", str(made), "one a person", made == ASKED)
+
+
 def grown(what: str, before: float, after: float, factor: float, slack: float) -> Line:
     most = before * factor + slack
     return Line(what, f"{after:.0f} after the last round, {before:.0f} after the second", f"<= {most:.0f}", after <= most)
@@ -143,9 +176,12 @@ def left(fleet: Fleet) -> Left:
         catalogs=sum(size_of(fleet.site, f"pg_catalog.{name}") for name in CATALOGS),
         dead=ask("SELECT sum(n_dead_tup)::bigint FROM pg_stat_all_tables WHERE relname = ANY (%s)", list(CATALOGS))[0][0],
         tombstones=ask("SELECT count(*) FROM rolevend.lease WHERE dropped_at IS NOT NULL")[0][0],
-        objects=objects(fleet, "vendedroles"),
-        secrets=objects(fleet, "secrets", "&fieldSelector=type%3Drolevend.dev/credential"),
-        events=objects(fleet, "events"),
+        objects=objects(fleet, VENDED_ROLES),
+        secrets=objects(fleet, CREDENTIALS),
+        events=objects(fleet, f"/api/v1/namespaces/{AGENTS}/events"),
+        leases=objects(fleet, "/apis/coordination.k8s.io/v1/leases"),
+        handles=objects(fleet, HANDLES),
+        kopf=sum(kopf_bytes(fleet, plural) for plural in STANDING),
         kept=len(fleet.site.warehouse.roles()),
     )
 
@@ -154,17 +190,24 @@ def size_of(site: Site, relation: str) -> int:
     return int(site.warehouse.ask("SELECT pg_total_relation_size(%s::regclass)", relation)[0][0])
 
 
-def objects(fleet: Fleet, plural: str, query: str = "") -> int:
-    """How many of these there are in the agents' namespace."""
-    path = VENDED_ROLES if plural == "vendedroles" else f"/api/v1/namespaces/{AGENTS}/{plural}"
-    listed = fleet.caller.call("GET", f"{path}?limit=1{query}")
+def objects(fleet: Fleet, path: str) -> int:
+    """How many there are; of a choice of them the server does not say how many more there would be."""
+    listed = fleet.caller.call("GET", path if "Selector" in path else f"{path}?limit=1")
     return len(listed["items"]) + int(listed["metadata"].get("remainingItemCount", 0))
 
 
+def kopf_bytes(fleet: Fleet, plural: str) -> int:
+    """What kopf keeps in all objects of a kind: in their status, as we ask it to, and in annotations, as it does by itself."""
+    kept = 0
+    for body in fleet.caller.call("GET", f"/apis/{API_VERSION}/{plural}")["items"]:
+        annotations = {key: value for key, value in body["metadata"].get("annotations", {}).items() if "kopf" in key}
+        kept += sum(len(json.dumps(each)) for each in (annotations, body.get("status", {}).get("kopf")) if each)
+    return kept
+
+
 def main() -> None:
-    size = QUICK if "--quick" in sys.argv[1:] else FULL
-    with tempfile.TemporaryDirectory() as scratch, ControlPlane() as control_plane, Site(control_plane, Path(scratch)) as site:
-        table("An hour's worth of roles, with a Kubernetes API server and PostgreSQL 17", lines(site, size))
+    with fresh_site() as site:
+        table("An hour's worth of roles, with a Kubernetes API server and PostgreSQL 17", lines(site, QUICK if quick() else FULL))
 
 
 if __name__ == "__main__":
