@@ -3,10 +3,12 @@ a tenth of a second of every command's start."""
 
 import importlib.util
 import sys
+from functools import cache
 from importlib.machinery import PathFinder
 from types import ModuleType
 
 
+@cache  # it can be made once in a process
 def cel_extension() -> ModuleType:
     package = importlib.util.find_spec("cel")
     spec = package and PathFinder.find_spec("cel.cel", package.submodule_search_locations)

@@ -2,7 +2,7 @@
 
 CEL has no limit of cost, and an expression runs while nothing else does. So the words are few, the length is bounded, and there is
 one loop at most, in which no more than one list is named. Each attribute is read by its name, so that it can be said which ones were.
-The one place that uses `cel`.
+Of the core, the one place that uses `cel`.
 """
 
 import re

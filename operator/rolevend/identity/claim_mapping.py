@@ -1,0 +1,142 @@
+"""What is taken from claims: who the person is, a handle, and attributes, each with where it came from. Pure.
+
+What cannot be read gives nothing, and is named: no attribute grants, and a caller can refuse where a missing one could open something.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
+
+from rolevend.errors import InvalidInput
+from rolevend.identity.claim_expression import Expression, Unanswerable
+from rolevend.model import UserHandle
+from rolevend.naming import configured_user_handle
+
+MAXIMUM_VALUES: Final = 64
+MAXIMUM_VALUE_LENGTH: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimPath:
+    """One claim as it stands: `("realm_access", "roles")` is `roles` in `realm_access`."""
+
+    members: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"claim {'.'.join(self.members)}"
+
+
+ClaimSource = ClaimPath | Expression
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimMapping:
+    subject: ClaimPath = ClaimPath(("sub",))
+    """Who the person is to policies. Choose a claim that is never given to somebody else."""
+    handle: ClaimSource | None = None
+    """What names the person in role names, where it is 1 to 11 of the characters A-Z and 0-9."""
+    attributes: tuple[tuple[str, ClaimSource], ...] = ()
+    """Each key once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourcedAttribute:
+    key: str
+    values: tuple[str, ...]
+    """Sorted, each once."""
+    source: str
+    """For the explanation of a decision: `claim groups`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    attributes: tuple[SourcedAttribute, ...]
+    unreadable: tuple[str, ...]
+    """The keys of attributes whose claims are there, and are not texts as they should be."""
+
+
+class _Unreadable(ValueError):
+    """There is something, and it is not what it should be."""
+
+
+def mapped(mapping: ClaimMapping, claims: dict[str, Any]) -> Mapped:
+    found: list[SourcedAttribute] = []
+    unreadable: list[str] = []
+    for key, source in mapping.attributes:
+        try:
+            if values := _values(_said(source, claims)):
+                found.append(SourcedAttribute(key, values, _named(source)))
+        except _Unreadable:
+            unreadable.append(key)
+    return Mapped(tuple(found), tuple(unreadable))
+
+
+def handle(mapping: ClaimMapping, claims: dict[str, Any]) -> UserHandle | None:
+    """None where there is none, or what there is is no handle."""
+    if mapping.handle is None:
+        return None
+    try:
+        (value,) = _values(_said(mapping.handle, claims))
+        return configured_user_handle(value)
+    except (InvalidInput, ValueError):
+        return None
+
+
+def at(path: ClaimPath, claims: Mapping[str, Any]) -> Any:
+    """None where it is not there. Raises ValueError where a claim on the way is no object."""
+    value: Any = claims
+    for member in path.members:
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise _Unreadable("a claim on the way is no object")
+        value = value.get(member)
+    return value
+
+
+def _said(source: ClaimSource, claims: dict[str, Any]) -> Any:
+    match source:
+        case ClaimPath():
+            return at(source, claims)
+        case Expression():
+            return _answered(source, claims)
+    assert_never(source)
+
+
+def _answered(expression: Expression, claims: dict[str, Any]) -> Any:
+    try:
+        return expression.answer(claims)
+    except KeyError:
+        return None
+    except Unanswerable as error:
+        raise _Unreadable("the expression has no answer") from error
+
+
+def _values(said: Any) -> tuple[str, ...]:
+    """All of them or none: without one of its values a list could pass a test that it must not pass."""
+    if said is None:
+        return ()
+    given = said if isinstance(said, list) else [said]
+    values = {_value(each) for each in given} - {""}
+    if len(values) > MAXIMUM_VALUES:
+        raise _Unreadable("there are too many values")
+    return tuple(sorted(values))
+
+
+def _value(said: Any) -> str:
+    if isinstance(said, bool):
+        return "true" if said else "false"
+    if isinstance(said, int):
+        said = str(said)
+    if not isinstance(said, str) or len(said) > MAXIMUM_VALUE_LENGTH or (said and not said.isprintable()) or said != said.strip():
+        raise _Unreadable("a value is no plain text")
+    return said
+
+
+def _named(source: ClaimSource) -> str:
+    match source:
+        case ClaimPath():
+            return str(source)
+        case Expression():
+            return f"expression {source.text}"
+    assert_never(source)
