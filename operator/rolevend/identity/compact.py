@@ -1,0 +1,100 @@
+"""A signed token in its compact form (RFC 7515), taken apart but not yet believed. Pure.
+
+What a header could ask of a lenient library is refused here, before any key is looked for.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rolevend.identity import base64url
+from rolevend.identity.refusal import Code, TokenRefused
+from rolevend.identity.strict_json import DuplicateMember, NotJson, read_object
+
+MAXIMUM_LENGTH: Final = 16 * 1024
+MAXIMUM_KEY_ID_LENGTH: Final = 256
+
+_SEGMENTS: Final = 3
+_SEGMENTS_OF_ENCRYPTED: Final = 5
+_NEVER: Final = ("jwk", "jku", "x5c", "x5u", "crit", "b64", "zip", "enc", "cty")
+"""The first four bring a key along; the others say that the rest is to be read in another way. `x5t` is only ever a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """Nothing in it is proven, before its signature is."""
+
+    algorithm: str
+    key_id: str | None
+    type: str | None
+    """`typ` in lower case."""
+    claims: dict[str, Any] = field(repr=False)
+    signed: bytes = field(repr=False)
+    """What the signature is over."""
+    signature: bytes = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Of what is signed. Some signatures can be written in two ways: both are of the same token."""
+        return hashlib.sha256(self.signed).hexdigest()
+
+
+def read(text: str) -> Compact:
+    """Raises TokenRefused for whatever is no signed token in its one canonical spelling."""
+    if len(text) > MAXIMUM_LENGTH:
+        raise TokenRefused(Code.TOKEN_TOO_LARGE, f"the token has more than {MAXIMUM_LENGTH} characters")
+    segments = text.split(".", _SEGMENTS_OF_ENCRYPTED)  # one more is one too many, and all that a flood of dots is split into
+    if len(segments) == _SEGMENTS_OF_ENCRYPTED:
+        raise TokenRefused(Code.ENCRYPTED_TOKEN, "the token is encrypted; send a signed one")
+    if len(segments) != _SEGMENTS or not text.isascii():
+        raise _malformed("it has not three segments of base64url")
+    header, claims, signature = (_segment(segment) for segment in segments)
+    members = _object(header, "header")
+    _refuse_extensions(members)
+    return Compact(
+        algorithm=_text(members, "alg") or "",
+        key_id=_text(members, "kid"),
+        type=_lowered(_text(members, "typ")),
+        claims=_object(claims, "payload"),
+        signed=text.rpartition(".")[0].encode(),
+        signature=signature,
+    )
+
+
+def _segment(text: str) -> bytes:
+    try:
+        return base64url.decode(text)
+    except ValueError as error:
+        raise _malformed("a segment is not spelled as base64url without padding is") from error
+
+
+def _object(raw: bytes, part: str) -> dict[str, Any]:
+    try:
+        return read_object(raw)
+    except DuplicateMember as error:
+        raise TokenRefused(Code.DUPLICATE_MEMBER, f"the token's {part} cannot be read in one way alone: {error}") from error
+    except NotJson as error:
+        raise _malformed(f"its {part} cannot be read: {error}") from error
+
+
+def _refuse_extensions(header: dict[str, Any]) -> None:
+    for name in _NEVER:
+        if name in header:
+            raise TokenRefused(Code.HEADER_NOT_ALLOWED, f"the token's header has {name}, which is never taken")
+
+
+def _text(header: dict[str, Any], name: str) -> str | None:
+    value = header.get(name)
+    if name not in header:
+        return None
+    if not isinstance(value, str) or len(value) > MAXIMUM_KEY_ID_LENGTH:
+        raise _malformed(f"{name} in its header is no text of at most {MAXIMUM_KEY_ID_LENGTH} characters")
+    return value
+
+
+def _lowered(text: str | None) -> str | None:
+    return None if text is None else text.lower()
+
+
+def _malformed(why: str) -> TokenRefused:
+    return TokenRefused(Code.MALFORMED_TOKEN, f"the token cannot be read: {why}")

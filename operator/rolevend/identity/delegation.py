@@ -1,0 +1,59 @@
+"""That a person's token names the agent that bears it: as its client, or as the actor (RFC 8693). Pure."""
+
+from typing import Any, Final
+
+from rolevend.identity.proven import Party, UserWanted
+from rolevend.identity.provider import MAXIMUM_ISSUER_LENGTH
+from rolevend.identity.refusal import Code, TokenRefused
+from rolevend.identity.registered import MAXIMUM_SUBJECT_LENGTH, Registered, required_text, text
+
+MAXIMUM_ACTORS: Final = 4
+
+
+def actors(claims: dict[str, Any], issuer: str) -> tuple[Party, ...]:
+    """The chain in `act`, whoever acts now first; empty without. A name without an issuer is of the token's own."""
+    chain: list[Party] = []
+    within = claims
+    while "act" in within:
+        within = within["act"]
+        if not isinstance(within, dict):
+            raise TokenRefused(Code.MALFORMED_CLAIM, "the token's act is no object")
+        if len(chain) == MAXIMUM_ACTORS:
+            raise TokenRefused(Code.ACTOR_CHAIN_TOO_LONG, f"more than {MAXIMUM_ACTORS} actors stand behind the token")
+        named_by = text(within, "iss", MAXIMUM_ISSUER_LENGTH) or issuer
+        chain.append(Party(named_by, required_text(within, "sub", MAXIMUM_SUBJECT_LENGTH)))
+    return tuple(chain)
+
+
+def require_actor(chain: tuple[Party, ...], wanting: UserWanted) -> None:
+    """Whoever acted earlier is on record, and has no say."""
+    if not chain:
+        raise TokenRefused(Code.ACTOR_MISSING, "the token does not say who acts; exchange it for one with act")
+    if chain[0] != wanting.agent:
+        raise TokenRefused(Code.ACTOR_IS_ANOTHER, "the token's act names another agent than the one that calls")
+
+
+def require_person(claimed: Registered, wanting: UserWanted) -> None:
+    if Party(claimed.issuer, claimed.subject) in wanting.clients | {wanting.agent}:
+        raise TokenRefused(Code.NOT_A_PERSONS, "the token is the agent's own; send one of the person that it acts for")
+
+
+def require_client(claims: dict[str, Any], claimed: Registered, wanting: UserWanted) -> None:
+    """`azp` and `client_id`, as far as they are there, are both the agent's."""
+    named = [text(claims, name, MAXIMUM_SUBJECT_LENGTH) for name in ("azp", "client_id") if name in claims]
+    if not named:
+        raise TokenRefused(Code.MISSING_CLAIM, "the token names no client: neither azp nor client_id is there")
+    if any(Party(claimed.issuer, str(name)) not in wanting.clients for name in named):
+        raise TokenRefused(Code.ISSUED_TO_ANOTHER, "the token was issued to a client that is not this agent's")
+
+
+def require_own_audience(claims: dict[str, Any], claimed: Registered, wanting: UserWanted) -> None:
+    """Of an ID token (OpenID Connect Core 3.1.3.7): it is for the agent's client alone, or `azp` says which of several."""
+    mine = {party.name for party in wanting.clients if party.issuer == claimed.issuer}
+    if not mine & claimed.audiences:
+        raise TokenRefused(Code.ISSUED_TO_ANOTHER, "the ID token is for a client that is not this agent's")
+    authorized = text(claims, "azp", MAXIMUM_SUBJECT_LENGTH)
+    if authorized is None and len(claimed.audiences) > 1:
+        raise TokenRefused(Code.MISSING_CLAIM, "the ID token is for several clients, and has no azp")
+    if authorized is not None and authorized not in mine:
+        raise TokenRefused(Code.ISSUED_TO_ANOTHER, "the ID token was issued to a client that is not this agent's")

@@ -1,0 +1,106 @@
+"""The claims that RFC 7519 registers, each of the type and in the bounds that it must have, and the times they say. Pure."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rolevend.identity.provider import MAXIMUM_ISSUER_LENGTH, Provider, is_plain
+from rolevend.identity.refusal import Code, TokenRefused
+
+MAXIMUM_SUBJECT_LENGTH: Final = 255
+MAXIMUM_TOKEN_ID_LENGTH: Final = 255
+
+_MAXIMUM_AUDIENCES: Final = 64
+_LATEST: Final = 253402300799
+"""The end of the year 9999, beyond which no calendar goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    issuer: str
+    subject: str
+    audiences: frozenset[str]
+    expires_at: datetime
+    issued_at: datetime | None
+    token_id: str | None
+    """`jti`."""
+
+
+def issuer(claims: dict[str, Any]) -> str:
+    """Not yet proven: it says whose keys to check with."""
+    return required_text(claims, "iss", MAXIMUM_ISSUER_LENGTH)
+
+
+def registered(claims: dict[str, Any], provider: Provider, now: datetime) -> Registered:
+    """Of a token whose signature was checked. Raises TokenRefused, also where it is not valid now."""
+    expires, not_before, issued = (_time(claims, name) for name in ("exp", "nbf", "iat"))
+    if expires is None:
+        raise TokenRefused(Code.MISSING_CLAIM, "the token has no exp: one that never ends is not taken")
+    _in_time(provider, now.timestamp(), expires, not_before, issued)
+    return Registered(
+        issuer=provider.issuer,
+        subject=required_text(claims, "sub", MAXIMUM_SUBJECT_LENGTH),
+        audiences=_audiences(claims),
+        expires_at=datetime.fromtimestamp(expires, UTC),
+        issued_at=None if issued is None else datetime.fromtimestamp(issued, UTC),
+        token_id=text(claims, "jti", MAXIMUM_TOKEN_ID_LENGTH),
+    )
+
+
+def text(claims: dict[str, Any], name: str, longest: int) -> str | None:
+    """None where it is not there. Raises TokenRefused where it is no plain text of at most so many characters."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if not isinstance(value, str) or not is_plain(value, longest):
+        raise TokenRefused(Code.MALFORMED_CLAIM, f"the token's {name} is no plain text of 1 to {longest} characters")
+    return value
+
+
+def required_text(claims: dict[str, Any], name: str, longest: int) -> str:
+    value = text(claims, name, longest)
+    if value is None:
+        raise TokenRefused(Code.MISSING_CLAIM, f"the token has no {name}")
+    return value
+
+
+def _time(claims: dict[str, Any], name: str) -> int | None:
+    """Whole seconds: what a float rounds to is for two readers two times."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if type(value) is not int or not 0 <= value <= _LATEST:
+        raise TokenRefused(Code.MALFORMED_CLAIM, f"the token's {name} is no time in whole seconds")
+    return value
+
+
+def _in_time(provider: Provider, now: float, expires: int, not_before: int | None, issued: int | None) -> None:
+    leeway = provider.leeway.total_seconds()
+    if expires + leeway <= now:
+        raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")
+    if not_before is not None and not_before - leeway > now:
+        raise TokenRefused(Code.NOT_YET_VALID, "the token is not valid yet; are the clocks right?")
+    if issued is not None and issued - leeway > now:
+        raise TokenRefused(Code.ISSUED_IN_THE_FUTURE, "the token was issued in the future; are the clocks right?")
+    if provider.maximum_life is not None:
+        _young_enough(provider.maximum_life.total_seconds() + leeway, now, issued)
+
+
+def _young_enough(longest: float, now: float, issued: int | None) -> None:
+    if issued is None:
+        raise TokenRefused(Code.MISSING_CLAIM, "the token has no iat, by which its age would be known")
+    if now - issued > longest:
+        raise TokenRefused(Code.TOO_OLD, "the token was issued too long ago; get a new one")
+
+
+def _audiences(claims: dict[str, Any]) -> frozenset[str]:
+    """Never empty."""
+    if "aud" not in claims:
+        raise TokenRefused(Code.MISSING_CLAIM, "the token has no aud: one that is for everybody is not taken")
+    said = claims["aud"]
+    given = [said] if isinstance(said, str) else said
+    if not isinstance(given, list) or not 0 < len(given) <= _MAXIMUM_AUDIENCES:
+        raise TokenRefused(Code.MALFORMED_CLAIM, "the token's aud is neither a text nor a list of texts")
+    if not all(isinstance(each, str) and is_plain(each, MAXIMUM_ISSUER_LENGTH) for each in given):
+        raise TokenRefused(Code.MALFORMED_CLAIM, "the token's aud is neither a plain text nor a list of them")
+    return frozenset(given)

@@ -1,0 +1,164 @@
+"""A token is checked: from its text, the providers, their keys and a clock to what it proves, or to why it proves nothing. Pure.
+
+The signature comes first. Before it, nothing is read of the payload but `iss`, to know whose keys to check with; what is refused until
+then is refused to everybody alike, and tells a forger nothing.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, assert_never, overload
+
+from rolevend.identity import compact
+from rolevend.identity.claim_mapping import at, handle, mapped
+from rolevend.identity.compact import Compact
+from rolevend.identity.delegation import actors, require_actor, require_client, require_own_audience, require_person
+from rolevend.identity.key_set import KnownKeys
+from rolevend.identity.proven import (
+    AgentWanted,
+    OwnSubject,
+    Party,
+    ProofKind,
+    Proven,
+    ProvenAgent,
+    ProvenUser,
+    TokenFacts,
+    UserWanted,
+    Wanting,
+)
+from rolevend.identity.provider import Algorithm, Provider, TokenType, is_plain
+from rolevend.identity.refusal import Code, TokenRefused
+from rolevend.identity.registered import MAXIMUM_SUBJECT_LENGTH, Registered, issuer, registered, required_text
+from rolevend.identity.service_account import CLAIM, service_account
+from rolevend.model import User
+
+_ACCESS_TOKEN: Final = ("at+jwt", "application/at+jwt")
+_PLAIN: Final = ("jwt", "application/jwt", None)
+
+
+@overload
+def verify(
+    text: str, providers: Mapping[str, Provider], keys: Mapping[str, KnownKeys], now: datetime, wanting: AgentWanted
+) -> ProvenAgent: ...
+@overload
+def verify(
+    text: str, providers: Mapping[str, Provider], keys: Mapping[str, KnownKeys], now: datetime, wanting: UserWanted
+) -> ProvenUser: ...
+def verify(text: str, providers: Mapping[str, Provider], keys: Mapping[str, KnownKeys], now: datetime, wanting: Wanting) -> Proven:
+    """`providers` and `keys` are by issuer. Raises TokenRefused.
+
+    Of a ServiceAccount this is half of the proof: a pod that is gone is seen by the cluster alone (`token_check`). That a token is not
+    taken twice is the caller's to see to, by `TokenFacts.token_id`.
+    """
+    token = compact.read(text)
+    provider = _provider(token, providers)
+    _require_signature(token, provider, keys.get(provider.issuer), now)
+    claimed = registered(token.claims, provider, now)
+    kind = _accepted(_token_type(token), provider, wanting)
+    facts = TokenFacts(kind, provider.name, token.digest, claimed.issued_at, claimed.expires_at, claimed.token_id)
+    match wanting:
+        case AgentWanted():
+            return _agent(token.claims, claimed, provider, facts, wanting)
+        case UserWanted():
+            return _user(token.claims, claimed, provider, facts, wanting)
+    assert_never(wanting)
+
+
+def _provider(token: Compact, providers: Mapping[str, Provider]) -> Provider:
+    """By `iss` as it is written: no two spellings are one issuer."""
+    provider = providers.get(issuer(token.claims))
+    if provider is None:
+        raise TokenRefused(Code.UNKNOWN_ISSUER, "the token's issuer is none whose tokens are taken")
+    return provider
+
+
+def _require_signature(token: Compact, provider: Provider, known: KnownKeys | None, now: datetime) -> None:
+    """By a key of this issuer: one of another is none, whatever it is called."""
+    if token.algorithm not in provider.algorithms:
+        raise TokenRefused(Code.ALGORITHM_NOT_ALLOWED, f"the token's algorithm is none that identity provider {provider.name} may use")
+    algorithm = Algorithm(token.algorithm)
+    if known is None or (known.read_at is not None and now - known.read_at > provider.keys_maximum_age):
+        raise TokenRefused(Code.STALE_KEYS, f"the keys of identity provider {provider.name} could not be read for too long")
+    if not known.keys.choose(token.key_id, algorithm).verifies(algorithm, token.signed, token.signature):
+        raise TokenRefused(Code.BAD_SIGNATURE, "the token's signature is not its issuer's")
+
+
+def _token_type(token: Compact) -> TokenType:
+    """By `typ`, and where that leaves more than one, by the claim that makes the difference."""
+    if token.type in _ACCESS_TOKEN:
+        return TokenType.EXCHANGED if "act" in token.claims else TokenType.ACCESS_TOKEN
+    if token.type not in _PLAIN:
+        raise TokenRefused(Code.WRONG_TYPE, "the token's typ is none that is taken")
+    if CLAIM in token.claims:
+        return TokenType.SERVICE_ACCOUNT
+    return TokenType.EXCHANGED if "act" in token.claims else TokenType.ID_TOKEN
+
+
+def _accepted(kind: TokenType, provider: Provider, wanting: Wanting) -> TokenType:
+    if kind not in provider.accepts:
+        raise TokenRefused(Code.TYPE_NOT_ACCEPTED, f"tokens of type {kind} are not taken from identity provider {provider.name}")
+    match wanting:
+        case AgentWanted():
+            fitting = kind in (TokenType.ACCESS_TOKEN, TokenType.SERVICE_ACCOUNT)
+        case UserWanted():
+            fitting = kind is not TokenType.SERVICE_ACCOUNT
+        case _:
+            assert_never(wanting)
+    if not fitting:
+        raise TokenRefused(Code.TYPE_NOT_ACCEPTED, f"a token of type {kind} does not prove this")
+    return kind
+
+
+def _require_audience(claimed: Registered, provider: Provider) -> None:
+    if not claimed.audiences & provider.audiences:
+        raise TokenRefused(Code.WRONG_AUDIENCE, "the token is for somebody else: its aud does not name us")
+
+
+def _agent(claims: dict[str, Any], claimed: Registered, provider: Provider, facts: TokenFacts, wanting: AgentWanted) -> ProvenAgent:
+    _require_audience(claimed, provider)
+    party = Party(claimed.issuer, claimed.subject)
+    if facts.type is TokenType.SERVICE_ACCOUNT:
+        return ProvenAgent(party, None, service_account(claims, claimed.subject), facts)
+    client = Party(claimed.issuer, required_text(claims, "client_id", MAXIMUM_SUBJECT_LENGTH))
+    if client != party and OwnSubject(client, claimed.subject) not in wanting.own_subjects:
+        # Else a person could take the token that the agent's client got for them, and call as the agent.
+        raise TokenRefused(Code.NOT_AN_AGENTS_OWN, "the token was issued to its client for somebody else: an agent bears one of its own")
+    return ProvenAgent(party, client, None, facts)
+
+
+def _user(claims: dict[str, Any], claimed: Registered, provider: Provider, facts: TokenFacts, wanting: UserWanted) -> ProvenUser:
+    chain = _delegated(claims, claimed, provider, facts, wanting)
+    return ProvenUser(
+        user=User(claimed.issuer, _subject(claims, provider)),
+        handle=handle(provider.mapping, claims),
+        mapped=mapped(provider.mapping, claims),
+        proof=ProofKind.EXCHANGED if chain else ProofKind.TOKEN,
+        actors=chain,
+        token=facts,
+    )
+
+
+def _delegated(
+    claims: dict[str, Any], claimed: Registered, provider: Provider, facts: TokenFacts, wanting: UserWanted
+) -> tuple[Party, ...]:
+    """The chain of actors, of a token that names the agent. `act` decides alone where it is there: no client makes up for it."""
+    chain = actors(claims, claimed.issuer)
+    if facts.type is TokenType.ID_TOKEN:
+        require_own_audience(claims, claimed, wanting)
+    else:
+        _require_audience(claimed, provider)
+    if chain or wanting.exchange_required:
+        require_actor(chain, wanting)
+    elif facts.type is not TokenType.ID_TOKEN:
+        require_client(claims, claimed, wanting)
+    require_person(claimed, wanting)
+    return chain
+
+
+def _subject(claims: dict[str, Any], provider: Provider) -> str:
+    try:
+        subject = at(provider.mapping.subject, claims)
+    except ValueError:
+        subject = None
+    if not isinstance(subject, str) or not is_plain(subject, MAXIMUM_SUBJECT_LENGTH):
+        raise TokenRefused(Code.MALFORMED_CLAIM, f"the token's {provider.mapping.subject} is no plain text that could name a person")
+    return subject
