@@ -1,0 +1,109 @@
+"""Reads key sets over HTTP: securely, boundedly, and from nobody but whom the provider names."""
+
+import ssl
+from dataclasses import dataclass
+from typing import Final, assert_never
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from rolevend.errors import InvalidInput, Unavailable
+from rolevend.identity.key_set import MAXIMUM_BYTES
+from rolevend.identity.provider import Discovery, InlineKeys, KeysUrl, Provider, is_loopback, is_secure
+from rolevend.identity.strict_json import NotJson, read_object
+
+_REDIRECTS: Final = 3
+_WELL_KNOWN: Final = "/.well-known/openid-configuration"
+# No encoding: what is bounded must be what is read.
+_HEADERS: Final = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
+
+
+class IdentityProviderUnavailable(Unavailable):
+    """An issuer does not answer, or not with its keys. Those that were read before go on for a while."""
+
+
+class KeyFetcher:
+    """`read` is what a `KeyStore` reads with."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        """A whole look, with all its steps, takes no longer than `seconds` for each request."""
+        self._timeout = aiohttp.ClientTimeout(total=seconds)
+
+    async def read(self, provider: Provider) -> bytes:
+        """Raises IdentityProviderUnavailable, or InvalidInput where the provider's own document cannot be right."""
+        match provider.keys:
+            case InlineKeys(text):
+                return text.encode()
+            case KeysUrl(url, authorities):
+                return await self._get(url, authorities)
+            case Discovery(authorities):
+                return await self._get(await self._discovered(provider, authorities), authorities)
+        assert_never(provider.keys)
+
+    async def _discovered(self, provider: Provider, authorities: str | None) -> str:
+        url = provider.issuer.removesuffix("/") + _WELL_KNOWN
+        return keys_url(await self._get(url, authorities), provider.issuer)
+
+    async def _get(self, url: str, authorities: str | None) -> bytes:
+        connector = aiohttp.TCPConnector(ssl=_trust(authorities))
+        async with aiohttp.ClientSession(connector=connector, timeout=self._timeout, headers=_HEADERS, auto_decompress=False) as session:
+            try:
+                for _ in range(_REDIRECTS + 1):
+                    answer = await self._once(session, url)
+                    if isinstance(answer, bytes):
+                        return answer
+                    url = answer.url
+            except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
+                raise IdentityProviderUnavailable(f"reading {url}: {str(error) or type(error).__name__}") from error
+        raise IdentityProviderUnavailable(f"reading {url}: it leads on more than {_REDIRECTS} times")
+
+    async def _once(self, session: aiohttp.ClientSession, url: str) -> "bytes | _Elsewhere":
+        async with session.get(url, allow_redirects=False) as response:
+            if response.status in (301, 302, 303, 307, 308):
+                return _Elsewhere(_followed(url, response.headers.get("Location", "")))
+            if response.status != 200:
+                raise IdentityProviderUnavailable(f"reading {url}: it answers with status {response.status}")
+            return await _bounded(response, url)
+
+
+@dataclass(frozen=True, slots=True)
+class _Elsewhere:
+    url: str
+
+
+def keys_url(document: bytes, issuer: str) -> str:
+    """Where a discovery document says that the keys are. Raises InvalidInput where it is not this issuer's own."""
+    try:
+        members = read_object(document)
+    except NotJson as error:
+        raise InvalidInput("", f"the discovery document of {issuer} cannot be read: {error}") from error
+    if members.get("issuer") != issuer:
+        raise InvalidInput("", f"the discovery document of {issuer} is another issuer's: spell the issuer exactly as it says it")
+    url = members.get("jwks_uri")
+    if not isinstance(url, str) or not is_secure(url) or (url.startswith("http:") and not is_loopback(issuer)):
+        raise InvalidInput("", f"the discovery document of {issuer} names no https:// URL of its keys")
+    return url
+
+
+def _followed(url: str, location: str) -> str:
+    """Only on the same server: another one was not named by anybody whom we trust."""
+    target = urljoin(url, location)
+    if not location or not is_secure(target) or urlsplit(target)[:2] != urlsplit(url)[:2]:
+        raise IdentityProviderUnavailable(f"reading {url}: it leads to another server; name the URL that it leads to")
+    return target
+
+
+async def _bounded(response: aiohttp.ClientResponse, url: str) -> bytes:
+    read = bytearray()
+    async for chunk in response.content.iter_chunked(64 * 1024):
+        read += chunk
+        if len(read) > MAXIMUM_BYTES:
+            raise IdentityProviderUnavailable(f"reading {url}: it sends more than {MAXIMUM_BYTES} bytes")
+    return bytes(read)
+
+
+def _trust(authorities: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=authorities)
+    except (ssl.SSLError, ValueError) as error:
+        raise InvalidInput("", "the authorities of an identity provider are no certificates in PEM") from error
