@@ -10,6 +10,7 @@ from bench.lines import OVER
 
 PARTS = (
     "bench.index",
+    "bench.tokens",
     "bench.picture",
     "bench.command",
     "bench.driver",
