@@ -23,7 +23,21 @@ from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.review import Reviews
 from rolevend.identity.service_account import NotTaken, Review
 from rolevend.identity.token_check import TokenCheck
-from tests.support.tokens import FOR_AGENT, ISSUER, KEYS, NOW, PROVIDER, access_token, after, header, key, key_set, public, token
+from tests.support.tokens import (
+    FOR_AGENT,
+    ISSUER,
+    KEYS,
+    NOW,
+    OTHER_ISSUER,
+    PROVIDER,
+    access_token,
+    after,
+    header,
+    key,
+    key_set,
+    public,
+    token,
+)
 
 ONE = key_set(public("rsa"))
 TWO = key_set(public("rsa-2"))
@@ -493,6 +507,50 @@ async def test_a_provider_that_is_followed_later_is_read_without_waiting():
     keys.follow({ISSUER: REMOTE})
     await until(lambda: read_by(keys) == ["rsa"])
     running.cancel()
+
+
+async def test_an_issuer_that_does_not_answer_holds_up_no_other():
+    asked: list[str] = []
+
+    async def read(provider: Provider) -> bytes:
+        asked.append(provider.issuer)
+        if provider.issuer == OTHER_ISSUER:
+            await asyncio.Event().wait()
+        return ONE
+
+    clocks = Clocks()
+    keys = KeyStore(read, clocks.now, clocks.moment, Pace(refresh=0.01, retry=0.01))
+    keys.follow({OTHER_ISSUER: replace(REMOTE, issuer=OTHER_ISSUER), ISSUER: REMOTE})
+    running = asyncio.create_task(keys.run())
+    for _ in range(3):
+        clocks.seconds += 1
+        seen = asked.count(ISSUER)
+        await until(lambda seen=seen: asked.count(ISSUER) > seen)
+    running.cancel()
+
+    assert asked.count(OTHER_ISSUER) == 1
+    assert list(keys.known) == [ISSUER]
+
+
+async def test_an_error_that_nobody_expected_is_raised_and_not_repeated_at_once():
+    asked = 0
+
+    async def read(_: Provider) -> bytes:
+        nonlocal asked
+        asked += 1
+        raise ZeroDivisionError
+
+    clocks = Clocks()
+    keys = KeyStore(read, clocks.now, clocks.moment, PACE)
+    keys.follow({ISSUER: REMOTE})
+    with pytest.raises(ZeroDivisionError):
+        await keys.refresh(ISSUER)
+    running = asyncio.create_task(keys.run())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    running.cancel()
+
+    assert asked == 1
 
 
 # The store behind the check of a token

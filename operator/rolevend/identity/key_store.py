@@ -67,19 +67,20 @@ class KeyStore:
         self._changed.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            self._changed.clear()
-            await asyncio.gather(*(self.refresh(issuer) for issuer in self._overdue()))
-            await self._rest()
+        """Until cancelled. An issuer that is slow holds up no other."""
+        try:
+            while True:
+                self._changed.clear()
+                for issuer in self._overdue():
+                    self._looking(issuer)
+                await self._rest()
+        finally:
+            for task in self._under_way.values():
+                task.cancel()
 
     async def refresh(self, issuer: str) -> None:
         """Looks once, however many ask for it meanwhile. Says in `problems` what went wrong, and raises nothing."""
-        task = self._under_way.get(issuer)
-        if task is None:
-            task = self._under_way[issuer] = asyncio.create_task(self._look(issuer))
-            task.add_done_callback(lambda _: self._under_way.pop(issuer, None))
-        await asyncio.shield(task)  # who asked first may go away, and the others still wait
+        await asyncio.shield(self._looking(issuer))  # who asked first may go away, and the others still wait
 
     async def look_again(self, issuer: str) -> bool:
         """After a token of this issuer named a key that it is not known to have. Whether it was looked for, here or by somebody else."""
@@ -91,10 +92,22 @@ class KeyStore:
         await self.refresh(issuer)
         return True
 
+    def _looking(self, issuer: str) -> asyncio.Task[None]:
+        """The look that is under way, or one that begins."""
+        if issuer not in self._under_way:
+            task = self._under_way[issuer] = asyncio.create_task(self._look(issuer))
+            task.add_done_callback(lambda _: self._looked(issuer))
+        return self._under_way[issuer]
+
+    def _looked(self, issuer: str) -> None:
+        del self._under_way[issuer]
+        self._changed.set()
+
     async def _look(self, issuer: str) -> None:
         provider = self._providers.get(issuer)
         if provider is None or isinstance(provider.keys, InlineKeys):
             return
+        self._due[issuer] = self._moment() + self._pace.retry  # whatever goes wrong, the next one is not at once
         try:
             self._take(provider, await self._read(provider), self._clock())
         except RolevendError as error:
@@ -128,15 +141,17 @@ class KeyStore:
 
     def _overdue(self) -> list[str]:
         now = self._moment()
-        return [issuer for issuer in self._remote() if self._due.get(issuer, now) <= now]
+        return [issuer for issuer in self._at_rest() if self._due.get(issuer, now) <= now]
 
-    def _remote(self) -> list[str]:
-        return [issuer for issuer, provider in self._providers.items() if not isinstance(provider.keys, InlineKeys)]
+    def _at_rest(self) -> list[str]:
+        """Issuers that are to be looked at, and are not just now."""
+        remote = (issuer for issuer, provider in self._providers.items() if not isinstance(provider.keys, InlineKeys))
+        return [issuer for issuer in remote if issuer not in self._under_way]
 
     async def _rest(self) -> None:
-        """Until the next look is due, or others are followed."""
+        """Until the next look is due or one is over, or others are followed."""
         now = self._moment()
-        seconds = min((self._due.get(issuer, now) - now for issuer in self._remote()), default=self._pace.refresh)
+        seconds = min((self._due.get(issuer, now) - now for issuer in self._at_rest()), default=self._pace.refresh)
         try:
             async with asyncio.timeout(max(seconds, 0)):
                 await self._changed.wait()
