@@ -60,6 +60,25 @@ def test_the_catalog_is_what_the_operator_sees_before_and_after_rolevend_is_inst
     assert governed.mode is InstallMode.MANAGED or unjudged == {name: told for name, told in after.items() if name != "functions"}
 
 
+def test_logins_that_cannot_be_written_after_all_are_not_lost(governed: Governed, manifest: Path, tmp_path: Path):
+    governed.ask(f"SET ROLE {OWNER}; " + "; ".join(f"CREATE SCHEMA IF NOT EXISTS {schema}" for schema in ("hr", "tools", "finbot")))
+    dsn = governed.administrator.dsn
+
+    def typed(target: str) -> "subprocess.CompletedProcess[str]":
+        words = ("platform", "install", "-f", str(manifest), "--dsn", dsn, "--accept", plan(manifest, dsn).digest, "--secrets", target)
+        return subprocess.run([sys.executable, "-m", "rolevend", *words], capture_output=True, text=True, timeout=60, check=False)
+
+    full, kept = typed("/dev/full"), tmp_path / "secrets.yaml"
+    kept.write_text("# longer than what comes\n" * 1000)
+    kept.chmod(0o644)
+
+    assert full.returncode == 1
+    assert full.stderr == "Error: /dev/full cannot be written: No space left on device; what was to be there is on standard output\n"
+    assert (typed(str(kept)).returncode, kept.stat().st_mode & 0o777) == (0, 0o600)
+    for text in (full.stdout, kept.read_text()):
+        assert [each["metadata"]["name"] for each in yaml.safe_load_all(text)] == ["programmer", "vendor"]
+
+
 def test_a_login_that_may_not_become_the_operators_sees_its_own_obstacles(governed: Governed, manifest: Path, tmp_path: Path):
     governed.ask("CREATE ROLE passer_by LOGIN PASSWORD 'x'; GRANT CONNECT ON DATABASE claims TO passer_by")
     found = yaml.safe_load(catalog(manifest, governed.superuser.as_user("passer_by", "x").dsn, tmp_path / "seen.yaml"))

@@ -12,8 +12,9 @@ import pytest
 
 from rolevend.app.audit import verify
 from rolevend.errors import AuditUnavailable, InvalidInput
-from rolevend.telemetry.audit import Journal, read_key
+from rolevend.telemetry.audit import Journal
 from rolevend.telemetry.chain import Key
+from rolevend.telemetry.key_file import read_key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import Body, Event, EventType
 

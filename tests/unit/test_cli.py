@@ -1,21 +1,27 @@
 """The command line: what a person can type without a cluster, and errors that are one line."""
 
 import json
+import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from rolevend.cli import cli
-from rolevend.errors import InvalidInput
+from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.resources import kind_named
 from rolevend.telemetry.chain import Chain
 from rolevend.vending.audit import Body, Event, EventType
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CATALOG = str(EXAMPLES / "02-policy-as-code" / "catalog" / "warehouse.yaml")
+INSTALL = ("platform", "install", "-f", str(EXAMPLES / "00-minimal" / "platform.yaml"), "--dsn", "host=127.0.0.1 port=1", "--accept", "x")
 ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"
 
 
@@ -25,25 +31,22 @@ def run(*arguments: str) -> str:
     return answer.stdout
 
 
-def test_every_command_explains_itself():
-    for command in (
-        (),
-        ("operator",),
-        ("who",),
-        ("crds",),
-        ("demo",),
-        ("audit", "verify"),
-        ("trace",),
-        ("platform", "plan"),
-        ("platform", "install"),
-        ("platform", "catalog"),
-        ("policy", "check"),
-        ("policy", "diff"),
-        ("policy", "test"),
-        ("explain",),
-        ("policy", "backtest"),
-    ):
-        assert "Usage:" in run(*command, "--help")
+def commands(command: click.Command = cli, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command and every group, by the words that are typed."""
+    yield words, command
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from commands(below, (*words, name))
+
+
+def test_every_command_and_every_option_explains_itself():
+    there = dict(commands())
+    assert {("operator",), ("drain",), ("policy", "backtest"), ("platform", "attest"), ("platform", "hash-key")} <= there.keys()
+    for words, command in there.items():
+        assert "Usage:" in run(*words, "--help")
+        assert command.help, words
+        options = [each for each in command.params if isinstance(each, click.Option)]
+        assert [(*words, *each.opts) for each in options if not each.help] == []
 
 
 def test_who_takes_a_role_name_apart_without_a_cluster():
@@ -75,6 +78,12 @@ def test_crds_are_printed_as_one_stream_or_written_as_files(tmp_path: Path):
         (("who", "postgres", "--offline"), "rolevend: roleName: 'postgres' is not the name of a vended role"),
         (("unknown",), "Error: No such command 'unknown'"),
         (("platform", "plan", "-f", "no-such-file.yaml", "--dsn", "x"), "Error: Invalid value for '-f' / '--filename'"),
+        (("crds", "--write", "/proc/nowhere"), "rolevend: /proc/nowhere: "),
+        (
+            ("explain", "a-role", "--catalog", CATALOG, "--kubeconfig", "/nowhere:/nor-here"),
+            "there is no file /nowhere:/nor-here; name one",
+        ),
+        (("drain", "--kubeconfig", "/dev/null/x"), "there is no file /dev/null/x; name one with --kubeconfig"),
     ],
 )
 def test_a_mistake_is_told_without_a_traceback(arguments: tuple[str, ...], said: str):
@@ -83,6 +92,34 @@ def test_a_mistake_is_told_without_a_traceback(arguments: tuple[str, ...], said:
     assert answer.returncode != 0
     assert said in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_a_kubeconfig_is_looked_at_where_the_cluster_is_asked(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/config")
+
+    assert "handle FINBOT" in run("who", ROLE, "--offline")
+
+
+@pytest.mark.parametrize(("file", "said"), [("none/secrets.yaml", "No such file or directory"), ("file/secrets.yaml", "Not a directory")])
+def test_nothing_is_installed_where_its_logins_could_not_be_kept(file: str, said: str, tmp_path: Path):
+    (tmp_path / "file").touch()
+    failed = CliRunner().invoke(cli, [*INSTALL, "--secrets", str(tmp_path / file)])
+
+    assert failed.exit_code == 2
+    assert "Invalid value for --secrets" in failed.stderr
+    assert f"{tmp_path / file} cannot be written: {said}" in " ".join(failed.stderr.split())
+
+
+def test_what_was_kept_before_stays_until_there_is_something_new_and_is_nobody_elses_to_read(tmp_path: Path):
+    kept = tmp_path / "secrets.yaml"
+    kept.write_text("of before")
+    kept.chmod(0o644)
+
+    with pytest.raises(PlatformUnavailable):
+        run(*INSTALL, "--secrets", str(kept))
+
+    assert kept.read_text() == "of before"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
 def test_audit_verify_names_what_is_wrong_and_fails(tmp_path: Path):

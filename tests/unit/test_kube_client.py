@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from rolevend.errors import ClusterUnavailable
+from rolevend.errors import ClusterUnavailable, Rejected
 from rolevend.kube.client import NAMESPACES, Cluster
 
 
@@ -52,6 +53,32 @@ async def cluster(kubeconfig: Path) -> AsyncIterator[Cluster]:
     connected = await Cluster.connect(str(kubeconfig), calls=1, request_seconds=1)
     yield connected
     await connected.close()
+
+
+async def test_of_a_list_of_kubeconfigs_the_first_word_counts_and_what_is_not_there_is_passed_over(
+    silent: Silent, kubeconfig: Path, tmp_path: Path
+):
+    """As kubectl does: who asks somebody else's cluster by the same list would be surprised."""
+    silent.answers.set()
+    other = {"name": "other", "cluster": {"server": "http://127.0.0.1:1"}}
+    context = {"name": "other", "context": {"cluster": "other", "user": "u"}}
+    others, users = tmp_path / "others", tmp_path / "users"
+    others.write_text(json.dumps({"clusters": [other, {**other, "name": "c"}], "contexts": [context], "current-context": "other"}))
+    users.write_text(json.dumps({"users": [{"name": "u", "user": {"token": "t"}}]}))
+
+    for files in ((users, tmp_path / "nowhere", kubeconfig, others), (kubeconfig, others)):
+        connected = await Cluster.connect(os.pathsep.join(map(str, files)))
+        assert (await connected.get(NAMESPACES, "here"))["metadata"]["name"] == "here"
+        await connected.close()
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "a: [", "\ud800"])
+async def test_a_file_that_is_no_kubeconfig_is_told_in_one_line(text: str, tmp_path: Path):
+    file = tmp_path / "kubeconfig"
+    file.write_bytes(text.encode(errors="surrogatepass"))
+
+    with pytest.raises(Rejected, match=r"^no credentials for the Kubernetes API in .*; name a file with --kubeconfig$"):
+        await Cluster.connect(str(file))
 
 
 async def test_a_call_without_an_answer_says_what_was_asked_and_what_happened(cluster: Cluster):

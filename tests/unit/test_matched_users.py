@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from rolevend.kube.handles import Claim, user_claim
 from rolevend.model import User, UserHandle
 from rolevend.reconcile.picture import Objects, Painter
 from rolevend.resources import AccessPolicy, Guardrail, UserAttributes
+from rolevend.vending.claims import Claim, user_claim
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, judged, made, said
 
 CLAIMS = {"key": "department", "operator": "In", "values": ["claims"]}

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import Catalog, Table, digest
-from rolevend.kube.handles import Claim, agent_claim, user_claim
 from rolevend.model import AgentHandle, ObjectName, Tag, User, UserHandle
 from rolevend.platforms.base import Drift
 from rolevend.reconcile.picture import Objects, Painter
 from rolevend.reconcile.state import SERVER_CHANGED, PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse, values
+from rolevend.vending.claims import Claim, agent_claim, user_claim
 from rolevend.vending.verdict import Denied, Granted, Undecided, ended_by
 from tests.support.manifests import Body
 from tests.support.painted import (

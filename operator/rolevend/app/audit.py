@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rolevend.errors import InvalidInput
-from rolevend.telemetry.audit import read_key
 from rolevend.telemetry.chain import Line, Verified
 from rolevend.telemetry.chain import verify as verify_lines
+from rolevend.telemetry.key_file import read_key
 
 STANDARD_INPUT = "-"
 

@@ -33,7 +33,8 @@ from rolevend.reconcile.review import Review
 from rolevend.reconcile.sweep import Sweeper
 from rolevend.resources import DataPlatform, values
 from rolevend.settings import Settings
-from rolevend.telemetry.audit import Journal, read_key
+from rolevend.telemetry.audit import Journal
+from rolevend.telemetry.key_file import read_key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
 

@@ -7,6 +7,7 @@ import click
 from rolevend import __version__
 from rolevend.cli.cluster import crds, demo, drain, operator
 from rolevend.cli.explain import explain
+from rolevend.cli.extras import extra_of, packages_missing
 from rolevend.cli.platform import platform
 from rolevend.cli.policy import policy
 from rolevend.cli.record import audit, trace, who
@@ -44,8 +45,13 @@ def main() -> None:
         click.echo(f"rolevend: {error}", err=True)
         sys.exit(_FAILED)
     except ModuleNotFoundError as error:
-        extra = {"kopf": "operator", "kubernetes": "operator", "psycopg": "postgres", "rich": "demo"}.get((error.name or "").split(".")[0])
+        extra = extra_of(error)
         if extra is None:
             raise
-        click.echo(f"rolevend: this command needs more packages: pip install 'rolevend[{extra}]'", err=True)
+        click.echo(f"rolevend: {packages_missing(extra)}", err=True)
+        sys.exit(_FAILED)
+    except OSError as error:
+        if error.filename is None:  # about no file that a person named
+            raise
+        click.echo(f"rolevend: {error.filename}: {error.strerror}", err=True)
         sys.exit(_FAILED)

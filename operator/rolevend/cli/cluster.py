@@ -7,11 +7,13 @@ from pathlib import Path
 import click
 
 from rolevend.cli import options
+from rolevend.cli.extras import needs
 
 
 @click.command()
 @options.kubeconfig("Instead of the pod's ServiceAccount.", "ROLEVEND_KUBECONFIG")
 @options.namespace("Where the platforms' Secrets are.")
+@needs("operator,postgres")
 def operator(kubeconfig: str | None, namespace: str) -> None:
     """Run the operator until it is told to stop.
 
@@ -39,6 +41,7 @@ def operator(kubeconfig: str | None, namespace: str) -> None:
     help="Break one thing behind rolevend's back: a check must fail.",
 )
 @click.option("--claims", type=click.IntRange(1000), default=100_000, show_default=True, help="How many claims to load.")
+@needs("demo")
 def demo(*, dev: bool, broken: str | None, claims: int) -> None:
     """Show the main job on a real control plane and a real PostgreSQL, started here and ended again.
 

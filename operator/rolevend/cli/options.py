@@ -14,15 +14,17 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 FAILED = 1
 """The exit status of a command that did its work, and found something wrong."""
 
-FILE = click.Path(exists=True, dir_okay=False)
 READABLE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 
 FILES = click.argument("files", nargs=-1, required=True, type=READABLE, metavar="FILE...")
-OUTPUT = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+OUTPUT = click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: for programs, with all there is."
+)
 
 
 def kubeconfig(help_text: str = "Default: ~/.kube/config.", variable: str = "KUBECONFIG") -> Option:
-    return click.option("--kubeconfig", type=FILE, envvar=variable, help=help_text)
+    """Looked at when the cluster is asked, which an `--offline` never does. Several files in one value are read as kubectl does."""
+    return click.option("--kubeconfig", metavar="FILE", envvar=variable, help=help_text)
 
 
 def namespace(help_text: str = "The operator's namespace.") -> Option:

@@ -1,6 +1,10 @@
 """What works on a database."""
 
+import os
+import stat
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,13 +65,11 @@ def platform_install(manifest: Path, dsn: str, accept: str, secrets: str, namesp
     """Run exactly the plan with this digest, and print the operator's two logins as Secrets."""
     from rolevend.app.platform import install
 
-    text = install(manifest, dsn, accept, namespace)
     if secrets == "-":
-        click.echo(text, nl=False)
+        click.echo(install(manifest, dsn, accept, namespace), nl=False)
         return
-    target = Path(secrets)
-    target.touch(mode=0o600)
-    target.write_text(text)
+    with _private(secrets) as keep:
+        keep(install(manifest, dsn, accept, namespace))
     click.echo(f"installed; next: kubectl apply -f {secrets} && rm {secrets}", err=True)
 
 
@@ -142,6 +144,34 @@ def platform_attest(name: str, kubeconfig: str | None, timeout: float, output: s
     click.echo(json.dumps(as_json(found), indent=2) if output == "json" else as_text(name, found))
     if found.failed:
         sys.exit(options.FAILED)
+
+
+@contextmanager
+def _private(path: str) -> Iterator[Callable[[str], None]]:
+    """A file that nobody else can read, opened before there is anything to write: what cannot be kept is not made. What was in it
+    stays until then. Where it cannot be written after all, the text goes to standard output: nobody could make it again."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        if is_file:  # and no pipe or terminal
+            os.fchmod(descriptor, 0o600)
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be written: {error.strerror}", param_hint="--secrets") from error
+
+    def keep(text: str) -> None:
+        try:
+            if is_file:
+                os.ftruncate(descriptor, 0)
+            with os.fdopen(descriptor, "w", encoding="utf-8", closefd=False) as file:
+                file.write(text)
+        except OSError as error:
+            click.echo(text, nl=False)
+            raise click.ClickException(f"{path} cannot be written: {error.strerror}; what was to be there is on standard output") from error
+
+    try:
+        yield keep
+    finally:
+        os.close(descriptor)
 
 
 def _next_step(planned: "InstallPlan", manifest: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 import click
 
 from rolevend.cli import options
+from rolevend.cli.extras import needs
 
 _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
 _CATALOGS = click.option(
@@ -62,12 +63,13 @@ def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: st
 @policy.command("test")
 @_PATHS
 @_CATALOGS
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@options.OUTPUT
+@needs("demo")
 def policy_test(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: str) -> None:
     """Try the cases in these files and folders: whether a person sees exactly these rows, so masked, through an agent.
 
     Each case is a role that is vended on a PostgreSQL of its own, started here and ended again, on rows that its file gives. The exit
-    status is 1 if a case fails. Needs `pip install 'rolevend[demo]'`.
+    status is 1 if a case fails. Needs `pip install '.[demo]'`.
     """
     import json
     from dataclasses import asdict
@@ -89,7 +91,14 @@ def policy_test(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: str
         sys.exit(options.FAILED)
 
 
-_TABLES = click.option("-o", "--output", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
+_TABLES = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    show_default=True,
+    help="markdown: for the summary of a pull request.",
+)
 _FOLDER = click.Path(exists=True, path_type=Path)
 
 

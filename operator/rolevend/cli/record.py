@@ -5,6 +5,7 @@ import sys
 import click
 
 from rolevend.cli import options
+from rolevend.cli.extras import needs
 
 
 @click.command()
@@ -24,6 +25,7 @@ from rolevend.cli import options
 )
 @click.option("--offline", is_flag=True, help="Do not ask the cluster.")
 @options.OUTPUT
+@needs("operator,postgres")
 def who(
     role_name: str, kubeconfig: str | None, namespace: str, audit_files: tuple[str, ...], dsn: str | None, output: str, *, offline: bool
 ) -> None:

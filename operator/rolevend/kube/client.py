@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
+import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
@@ -73,26 +75,30 @@ class Cluster:
 
     @classmethod
     async def connect(cls, kubeconfig: str | None, *, calls: int = 32, request_seconds: float = 15.0) -> "Cluster":
-        """Reads the credentials; talks to nobody yet. `kubeconfig` None means the pod's ServiceAccount.
+        """Reads the credentials; talks to nobody yet. `kubeconfig` None means the pod's ServiceAccount; several files, as a list in
+        KUBECONFIG, are read as kubectl does: those that are there, and of two that say something the first.
 
         Of `calls` at once; the next ones wait. One that takes longer than `request_seconds` once it has begun is `ClusterUnavailable`, for
         its connection may hang: the next call gets another.
         """
-        if kubeconfig is not None and not Path(kubeconfig).is_file():
-            raise Rejected(
-                f"no credentials for the Kubernetes API: there is no file {kubeconfig}; name one with --kubeconfig or KUBECONFIG"
-            )
+        files = [path for each in (kubeconfig or "").split(os.pathsep) if each and (path := Path(each).expanduser()).is_file()]
+        if kubeconfig is not None and not files:
+            raise Rejected(f"no credentials for the Kubernetes API: there is no file {kubeconfig}; name one with --kubeconfig")
         configuration = kubernetes_client.Configuration()
         try:
             if kubeconfig is None:
                 kubernetes_config.load_incluster_config(client_configuration=configuration)
             else:
-                await kubernetes_config.load_kube_config(config_file=kubeconfig, client_configuration=configuration, persist_config=False)
-        except (kubernetes_config.ConfigException, OSError) as error:
+                await kubernetes_config.load_kube_config(
+                    config_file=os.pathsep.join(map(str, files)),
+                    context=_current_context(files),
+                    client_configuration=configuration,
+                    persist_config=False,
+                )
+        except (kubernetes_config.ConfigException, OSError, ValueError, yaml.YAMLError) as error:
             where = "the pod's ServiceAccount" if kubeconfig is None else kubeconfig
-            raise Rejected(
-                f"no credentials for the Kubernetes API in {where}: {error}; name a file with --kubeconfig or KUBECONFIG"
-            ) from error
+            why = " ".join(str(error).split())
+            raise Rejected(f"no credentials for the Kubernetes API in {where}: {why}; name a file with --kubeconfig") from error
         configuration.connection_pool_maxsize = 0  # waiting for a connection would count as waiting for the answer
         return cls(kubernetes_client.ApiClient(configuration), calls, request_seconds)
 
@@ -193,6 +199,17 @@ class Cluster:
         except _TRANSPORT_ERRORS as error:
             raise ClusterUnavailable(f"{method} {path}: {_said(error)}") from error
         return response
+
+
+def _current_context(files: Iterable[Path]) -> str | None:
+    """That of the first file that names one, as kubectl's; the library would take the last."""
+    found = []
+    for file in files:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise kubernetes_config.ConfigException(f"{file} is no kubeconfig")
+        found.append(config.get("current-context"))
+    return next(filter(None, found), None)
 
 
 def _said(error: Exception) -> str:

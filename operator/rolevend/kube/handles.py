@@ -10,19 +10,9 @@ from rolevend.errors import Conflict, NotPermitted
 from rolevend.kube.client import CONFIG_MAPS, AlreadyExists, Body, Cluster, NotFound
 from rolevend.model import AgentHandle, ObjectName, User, UserHandle
 from rolevend.plan import Lease
+from rolevend.vending.claims import Claim, agent_claim, user_claim
 
 RECORD_LABEL = "rolevend.dev/handle-of"
-
-Claim = tuple[str, ...]
-"""A handle, and whom it is to stand for: the kind of record, and its values."""
-
-
-def agent_claim(handle: AgentHandle, agent: ObjectName) -> Claim:
-    return "agent", handle, agent.namespace, agent.name
-
-
-def user_claim(handle: UserHandle, user: User) -> Claim:
-    return "user", handle, user.issuer, user.subject
 
 
 def _unheard() -> None:

