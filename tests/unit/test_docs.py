@@ -132,6 +132,15 @@ def assert_exists(words: list[str]):
     assert {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"} <= options
 
 
+def test_nobody_is_told_to_install_a_name_that_is_not_ours():
+    """rolevend is not on PyPI, where anybody could take its name: it is installed from a folder or an address."""
+    folders = ("docs", "examples", "charts", "operator", "tests", ".github", ".ci")
+    files = [*ROOT.glob("*"), *(each for folder in folders for each in (ROOT / folder).rglob("*"))]
+    texts = {path: text_of(path) for path in files if path.is_file() and path.suffix != ".pyc"}
+    bare = r"\b(?:pipx?|uv tool) install (?:-\S+ )*['\"]?rolevend(?!(?:\[[\w,]+\])? @ ).*"
+    assert {path: found for path, text in texts.items() if (found := re.findall(bare, text))} == {}
+
+
 @page
 def test_every_verb_of_make_exists(path: Path):
     verbs = set(re.findall(r"^(\w+):.*##", text_of(ROOT / "Makefile"), re.MULTILINE))

