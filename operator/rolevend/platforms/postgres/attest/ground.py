@@ -25,8 +25,6 @@ PEOPLE, GUARDED, TIMED, DATED = "people", "guarded", "timed", "dated"
 """The tables. The second and the third are changed by hand on the way."""
 REGIONS = ("eu", "eu", "us", "us", "apac", None)
 """Of the people 0 to 5, each with the token behind it."""
-EUROPE = (0, 1)
-"""The people whom a canary of Europe may see."""
 CODES = ("12345678", "1234567", "1", "", "é☃é☃é☃é☃", None)
 AMOUNTS = ("1299.99", "-1299.99", "0", "99", "1e20", None)
 PHONES = ("+49 30 1234", "unlisted", "0", "", "٣☃", None)
