@@ -106,6 +106,31 @@ def test_tags_stand_in_comments(bench: PostgresBench):
     assert {(tag.key, tag.value) for tag in ssn.tags} == {("pii", "ssn")}
 
 
+@pytest.mark.parametrize(
+    ("place", "comment", "told"),
+    [
+        ("COLUMN {table}.ssn", "rolevend: pii ssn", " on column ssn in which 'pii ssn' is no tag"),
+        ("COLUMN {table}.email", "Mail.\nRolevend: pii=name", " on column email in which 'Rolevend: pii=name' is no tag"),
+        ("TABLE {table}", "rolevend: domain=claims, secret", " in which 'secret' is no tag"),
+        ("TABLE {table}", f"rolevend: {'x' * 20_000}", f" in which '{'x' * 60}…' is no tag"),
+    ],
+    ids=["a column", "a line", "the table", "long"],
+)
+def test_a_tag_that_cannot_be_read_closes_its_table_for_it_may_be_the_one_that_masks(
+    bench: PostgresBench, place: str, comment: str, told: str
+):
+    table = bench.people()
+    assert bench.catalog_table(table.id).obstacle == ""
+    target = place.format(table=table.id)
+
+    bench.run(f"COMMENT ON {target} IS '{comment}'")
+
+    expected = f"has a comment{told}; write rolevend: key=value, with commas between several"
+    assert bench.catalog_table(table.id).obstacle == expected
+    bench.run(f"COMMENT ON {target} IS 'rolevend: pii=ssn'")
+    assert bench.catalog_table(table.id).obstacle == ""
+
+
 def test_what_cannot_be_governed_says_why(bench: PostgresBench):
     schema = bench.schema()
     bench.table([("a", "integer")], name="plain", schema=schema)

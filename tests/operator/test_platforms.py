@@ -398,3 +398,23 @@ class TestDrift:
         site.told(warehouse, "InSync", "True")
         site.told(warehouse, "Ready", "True")
         assert tenant.ask().ready().rows("SELECT count(*) FROM people") == [(2,)]
+
+
+def test_a_tag_that_cannot_be_read_ends_the_roles_that_read_its_table_and_is_named(tenant: Tenant):
+    """It may be the one by which a column is masked."""
+    site = tenant.site
+    tenant.agent()
+    tenant.person()
+    policy = tenant.policy("", "reserves", masks=[])
+    site.told(policy, "Ready", "True")
+    asked = tenant.ask().ready()
+    site.warehouse.ask("COMMENT ON COLUMN claims.reserves.amount IS 'rolevend: secret amount'")
+    try:
+        asked.gone()
+        told = "claims.reserves has a comment on column amount in which 'secret amount' is no tag"
+        assert told in site.told(policy, "Ready", "False", "NotGranted")
+        assert told in site.wait_for_platform(WAREHOUSE)
+        tenant.ask().refused("NoTable", granted="False")
+    finally:
+        site.warehouse.ask("COMMENT ON COLUMN claims.reserves.amount IS NULL")
+    tenant.ask().ready()

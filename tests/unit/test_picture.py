@@ -265,6 +265,16 @@ def test_a_picture_knows_the_versions_that_its_verdicts_are_made_of():
     assert [each.version for each in directory.people.values()] == [values.version(OBJECTS.people[0])]
 
 
+def test_a_platform_names_the_tables_that_cannot_be_governed_also_where_no_policy_is_about_them():
+    held = Catalog.of((TABLES[0], replace(TABLES[1], obstacle="has a comment in which 'pii' is no tag")))
+    picture = paint(states={**STATES, WAREHOUSE: replace(STATES[WAREHOUSE], catalog=held)})
+
+    assert said(picture, WAREHOUSE, "Ready") == ("True", "Connected")
+    told = f"; 1 of 2 tables cannot be governed: {TABLES[1].id} has a comment in which 'pii' is no tag"
+    assert message(picture, WAREHOUSE, "Ready").endswith(told)
+    assert "governed" not in message(picture, CRM, "Ready")
+
+
 @pytest.mark.parametrize(
     "other",
     [

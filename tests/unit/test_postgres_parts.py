@@ -51,6 +51,11 @@ class TestTags:
     def test_what_is_malformed_is_told(self):
         assert malformed_tags("rolevend: pii, ok=yes, =x\nnothing, here") == ("pii", "=x")
 
+    @pytest.mark.parametrize("line", ["Rolevend: pii=ssn", " ROLEVEND : pii=ssn", "rolevend\t: pii=ssn"])
+    def test_a_line_that_was_meant_as_one_of_tags_is_told_whole(self, line: str):
+        assert malformed_tags(f"People.\n{line}\nrolevend: ok=yes") == (line.strip(),)
+        assert tags_of(line) == frozenset()
+
     @given(st.text())
     def test_any_comment_can_be_read(self, comment: str):
         tags_of(comment)

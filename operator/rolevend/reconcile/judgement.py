@@ -77,7 +77,14 @@ def _ready(accepted: Finding, state: PlatformState, attested: Finding, *, allowe
         return Finding("Ready", "False", LEAK, attested.message)
     if attested.status != "True" and not allowed:
         return Finding("Ready", "False", "NotAttested", attested.message)
-    return Finding("Ready", "True", "Connected", "both credentials work, and the catalog was read")
+    return Finding("Ready", "True", "Connected", f"both credentials work, and the catalog was read{_ungoverned(state)}")
+
+
+def _ungoverned(state: PlatformState) -> str:
+    """Also where no policy is about the table, perhaps for want of the tag that could not be read."""
+    tables = () if state.catalog is None else state.catalog.tables.values()
+    told = [f"{table.id} {table.obstacle}" for table in tables if table.obstacle]
+    return f"; {len(told)} of {len(tables)} tables cannot be governed: {shortened(told)}" if told else ""
 
 
 def _attested(state: PlatformState) -> Finding:

@@ -1,7 +1,7 @@
 """Reads what a database holds, as a `Catalog`. Tags stand in comments: `COMMENT ON COLUMN … IS 'rolevend: pii=ssn, domain=claims'`."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from psycopg import sql
@@ -20,7 +20,11 @@ _KINDS = {
 }
 _SYSTEM = re.compile(r"pg_.*|information_schema|rolevend|rv_p_.*")
 _TAG_LINE = re.compile(r"^[ \t]*rolevend:(.*)$", re.MULTILINE)
+_MEANT_LINE = re.compile(r"^[ \t]*rolevend[ \t]*:.*$", re.MULTILINE | re.IGNORECASE)
 _TAG = re.compile(r"(?P<key>[A-Za-z0-9][A-Za-z0-9._/-]*)[ \t]*=[ \t]*(?P<value>[^\s,=](?:[^,=]*[^\s,=])?)")
+
+_LONGEST_SHOWN = 60
+"""Of what somebody wrote into a comment, where it is told in a condition."""
 
 
 def read_catalog(connection: Connection, schemas: Iterable[str], own: Iterable[str] = (), functions: Iterable[str] = ()) -> Catalog:
@@ -68,21 +72,37 @@ def tags_of(comment: str) -> frozenset[Tag]:
 
     What is malformed is no tag, and gives nothing to anybody.
     """
-    parts = (part.strip() for line in _TAG_LINE.findall(comment) for part in line.split(","))
-    found = (_TAG.fullmatch(part) for part in parts)
+    found = (_TAG.fullmatch(part) for part in _parts(comment))
     return frozenset(Tag(tag["key"], tag["value"]) for tag in found if tag is not None)
 
 
 def malformed_tags(comment: str) -> tuple[str, ...]:
-    """What stands in the lines of `tags_of` and is no tag, for a person to mend."""
-    parts = (part.strip() for line in _TAG_LINE.findall(comment) for part in line.split(","))
-    return tuple(part for part in parts if part and _TAG.fullmatch(part) is None)
+    """What stands in the lines of `tags_of` and is no tag, and lines that were meant as such, for a person to mend."""
+    meant = (line.strip() for line in _MEANT_LINE.findall(comment) if not _TAG_LINE.match(line))
+    return (*(part for part in _parts(comment) if part and _TAG.fullmatch(part) is None), *meant)
+
+
+def _parts(comment: str) -> list[str]:
+    return [part.strip() for line in _TAG_LINE.findall(comment) for part in line.split(",")]
 
 
 def _table(schema: str, name: str, kind: str, obstacle: str, comment: str, columns: list[list[Any]]) -> Table:
+    comments = {"": comment} | {f" on column {column}": text for column, _, _, text in columns}
     return Table(
         TableId(schema, name),
         tuple(Column(column, FAMILIES.get(type_, Family.OTHER), native, tags_of(text)) for column, type_, native, text in columns),
         tags_of(comment),
-        _KINDS.get(kind, obstacle),
+        _KINDS.get(kind, obstacle) or _untold(comments),
     )
+
+
+def _untold(comments: Mapping[str, str]) -> str:
+    """A tag that cannot be read may be the one by which a column is masked, or the table denied: then nothing of it is granted."""
+    for place, comment in comments.items():
+        for part in malformed_tags(comment):
+            return f"has a comment{place} in which {_shown(part)} is no tag; write rolevend: key=value, with commas between several"
+    return ""
+
+
+def _shown(part: str) -> str:
+    return repr(part if len(part) <= _LONGEST_SHOWN else f"{part[:_LONGEST_SHOWN]}…")
