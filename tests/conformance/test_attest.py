@@ -199,9 +199,16 @@ BREAKS = {
         bites=frozenset({"reach another server by dblink"}),
         run=(
             "GRANT USAGE ON SCHEMA public TO PUBLIC",
-            "CREATE FUNCTION public.dblink(text, text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
+            # Not every build has the extension; its name is what is looked for.
+            "DO $do$ BEGIN IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'dblink') THEN"
+            " CREATE EXTENSION dblink SCHEMA public; ELSE"
+            " CREATE FUNCTION public.dblink(text, text) RETURNS text LANGUAGE sql AS 'SELECT $1'; END IF; END $do$",
         ),
-        undo=("DROP FUNCTION public.dblink(text, text)", "REVOKE USAGE ON SCHEMA public FROM PUBLIC"),
+        undo=(
+            "DROP EXTENSION IF EXISTS dblink",
+            "DROP FUNCTION IF EXISTS public.dblink(text, text)",
+            "REVOKE USAGE ON SCHEMA public FROM PUBLIC",
+        ),
     ),
     "a role has more connections": Break(
         bites=frozenset({"open more than eight connections"}),

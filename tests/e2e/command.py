@@ -47,7 +47,15 @@ class Command:
     def remains(self) -> list[str]:
         """Files that it left, and processes that work on them."""
         files = [path.name for path in self.scratch.iterdir()]
-        return files + [line for line in _command_lines() if str(self.scratch) in line]
+        return files + [line for _, line in self._parts()]
+
+    def kill(self, program: str) -> None:
+        """One of its parts, as the kernel does that has no memory left."""
+        (pid,) = {pid for pid, line in self._parts() if Path(line.split(" ")[0]).name == program}
+        os.kill(pid, signal.SIGKILL)
+
+    def _parts(self) -> list[tuple[int, str]]:
+        return [(pid, line) for pid, line in _command_lines() if str(self.scratch) in line]
 
     def _read(self) -> bool:
         assert self.process.stdout is not None
@@ -90,9 +98,10 @@ def shows(output: list[str], pattern: str) -> bool:
     return any(expression.fullmatch(squeezed(line)) for line in output)
 
 
-def _command_lines() -> Iterator[str]:
+def _command_lines() -> Iterator[tuple[int, str]]:
+    """Of every process, with its number."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            yield path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            yield int(path.parent.name), path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:  # it ended meanwhile
             continue

@@ -90,3 +90,15 @@ def test_whoever_interrupts_it_finds_nothing_left(binaries: Binaries, moment: st
         assert demo.interrupt(number) == status, demo.output
         assert "Traceback" not in demo.output
         assert demo.remains() == []
+
+
+@pytest.mark.parametrize(("program", "called"), [("postgres", "PostgreSQL 17 (postgres)"), ("kube-apiserver", "kube-apiserver")])
+def test_what_is_left_up_says_when_one_of_its_parts_has_ended(binaries: Binaries, program: str, called: str) -> None:
+    with rolevend("demo", "--dev", "--claims", "1000") as dev:
+        dev.read_until("Ctrl-C here")
+        dev.kill(program)
+
+        assert dev.end() == 1, dev.output
+        assert f"{called} ended by itself with SIGKILL" in dev.output
+        assert "Traceback" not in dev.output
+        assert dev.remains() == []

@@ -71,6 +71,12 @@ class Stage(AbstractContextManager["Stage"]):
         """With the address of the database that runs here."""
         return self.scratch / "manifests" / "2-platform.yaml"
 
+    def check(self) -> None:
+        """`PartFailed`, with the end of its log, if one of the parts has ended."""
+        self.cluster.check()
+        self.postgres.check()
+        self.operator.process.check()
+
     def kubectl_as(self, namespace: str, name: str) -> Kubectl:
         """The commands as a ServiceAccount."""
         kubeconfig = self.cluster.service_account_kubeconfig(namespace, name, self.scratch, _TOKEN_SECONDS)

@@ -12,12 +12,12 @@ from rolevend.demo.parts.postgres_programs import postgres_programs
 from rolevend.demo.stage import AGENTS, EXAMPLE, Stage
 from rolevend.demo.telling import Teller
 
-_POLL_SECONDS = 3600.0
+_POLL_SECONDS = 1.0
 _QUESTION = "SELECT full_name, ssn, birth_date, country FROM people LIMIT 3"
 
 
 def wait(stage: Stage, tell: Teller) -> int:
-    """Return only if a part ends by itself, with an error; Ctrl-C ends it well."""
+    """Returns at Ctrl-C; `PartFailed` where a part ends by itself."""
     tell.say()
     tell.title("Everything is up. In another terminal:")
     tell.say()
@@ -26,13 +26,12 @@ def wait(stage: Stage, tell: Teller) -> int:
     tell.say()
     tell.title("Ctrl-C here ends all of it.")
     try:
-        while not stage.operator.process.wait(_POLL_SECONDS):
-            pass
+        while True:
+            stage.check()
+            stage.operator.process.wait(_POLL_SECONDS)
     except KeyboardInterrupt:
         tell.say()
         return 0
-    stage.operator.process.check()
-    return 1
 
 
 def commands(stage: Stage) -> list[str]:

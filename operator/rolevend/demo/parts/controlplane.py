@@ -133,6 +133,11 @@ class ControlPlane:
         """The folder with a log per part."""
         return self.directory / "logs"
 
+    def check(self) -> None:
+        """`PartFailed`, with the end of its log, if a part of it has ended by itself."""
+        for process in filter(None, (self._etcd, self._api_server, self._controllers)):
+            process.check()
+
     def stop_api_server(self, *, graceful: bool = True) -> None:
         """Stop the API server alone, or kill it as a crash would. Its clients get connection refused."""
         if self._api_server is None:

@@ -131,6 +131,11 @@ class PostgresServer:
     def running(self) -> bool:
         return self._process is not None and self._process.running
 
+    def check(self) -> None:
+        """`PartFailed`, with the end of its log, if it has ended by itself."""
+        if self._process is not None:
+            self._process.check()
+
     @property
     def directory(self) -> Path:
         """Where its state lies; there from the first `start` on."""
