@@ -42,7 +42,8 @@ class CatalogTable(Part):
     name: Identifier
     """Name of the table."""
     obstacle: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
-    """Why its rows cannot be governed, such as `is a foreign table`: then no policy grants it. Left out where nothing is in the way."""
+    """Why its rows cannot be governed, such as `is a foreign table`, or a comment in which a tag cannot be read: then no policy grants it.
+    Left out where nothing is in the way."""
     tags: _Tags = ()
     columns: Annotated[tuple[CatalogColumn, ...], KeyedBy(("name",))] = ()
     """Its columns, in the table's own order."""
