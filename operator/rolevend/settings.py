@@ -34,7 +34,7 @@ class Settings(BaseModel):
     attest_retry_seconds: float = Field(60, gt=0, description="How soon again where a check failed, or could not be carried out.")
     platform_retry_seconds: float = Field(2, gt=0, description="How soon a platform that does not answer is asked again.")
     sweep_seconds: float = Field(60, gt=0, description="How often objects and roles are held against each other.")
-    curb_seconds: float = Field(5, gt=0, le=30, description="How often sessions are held to the limits of their roles.")
+    curb_seconds: float = Field(5, gt=0, le=30, description="How often sessions are held to the limits of their roles, and to their time.")
     orphan_grace_seconds: float = Field(60, ge=0, description="How long a role may be unclaimed before it is dropped.")
     deaf_after_seconds: float = Field(60, gt=0, description="How old an object may be that the watch never told of.")
     profile_unused_seconds: float = Field(3600, ge=0, description="How long a profile that no role uses is kept warm.")

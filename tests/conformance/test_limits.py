@@ -17,7 +17,7 @@ pytestmark = pytest.mark.both_installs
 FREE = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0"
 TIGHT = RoleLimits(transaction_seconds=1, idle_transaction_seconds=1)
 FOREVER = "SELECT count(*) FROM people, pg_sleep(600)"
-CANCELLED, TOO_MANY_FILES, INVALID = "57014", "53400", "22023"
+CANCELLED, SHUT_DOWN, TOO_MANY_FILES, INVALID = "57014", "57P01", "53400", "22023"
 SORT = "SELECT count(*) FROM (SELECT g FROM generate_series(1, 300000) AS g ORDER BY md5(g::text)) AS sorted"
 
 
@@ -49,9 +49,11 @@ class Agents:
     """With those of the defaults."""
 
     def login(self, *, free: bool = True) -> PostgresSession:
-        session = self.bench.log_in(self.eve[1])
-        if free:
-            session.run(FREE)
+        return self.login_as(self.eve[1]) if free else self.bench.log_in(self.eve[1])
+
+    def login_as(self, credential: Credential) -> PostgresSession:
+        session = self.bench.log_in(credential)
+        session.run(FREE)
         return session
 
     def look_until(self, condition: Callable[[], object]) -> list[Curbed]:
@@ -168,6 +170,97 @@ class TestATransaction:
 
         assert agents.bench.platform.curb() == []
         assert session.rows("SELECT 1") == [(1,)]
+
+
+class TestALeaseThatIsOver:
+    """A drop may wait for its turn in a crowd, and a statement asks for its lease only when it begins."""
+
+    @staticmethod
+    def end(bench: PostgresBench, lease: Lease, *, ago: str = "2 s") -> None:
+        bench.run(f"UPDATE rolevend.lease SET expires_at = clock_timestamp() - interval '{ago}' WHERE role = '{lease.role}'")
+
+    @staticmethod
+    def endless(agents: Agents, credential: Credential) -> Running:
+        """A statement that has begun."""
+        session = agents.login_as(credential)
+        running = Running(session, FOREVER)
+        eventually(lambda: agents.waits_for(session) == "PgSleep")
+        return running
+
+    @staticmethod
+    def locked(bench: PostgresBench, lease: Lease) -> PostgresSession:
+        """Somebody keeps it from being closed, until a ROLLBACK."""
+        holder = bench.as_superuser()
+        holder.run(f"BEGIN; SELECT FROM rolevend.lease WHERE role = '{lease.role}' FOR UPDATE")
+        return holder
+
+    def test_ends_its_sessions_whatever_they_do_and_leaves_the_role_to_its_drop_and_others_alone(self, agents: Agents):
+        lease, credential = agents.victim
+        running, idle = self.endless(agents, credential), agents.login_as(credential)
+        idle.run("BEGIN; SELECT count(*) FROM people")
+        _, others = vended(agents.bench.platform, profile(shape(agents.bench.people())))
+        other = self.endless(agents, others)
+        self.end(agents.bench, lease)
+
+        told = agents.look_until(lambda: running.is_over)
+
+        assert [(each.uid, each.act) for each in told] == [(lease.uid, Act.EXPIRED)] * 2
+        assert "after the end of the lease" in told[0].why
+        assert running.error is not None
+        assert running.error.sqlstate == SHUT_DOWN
+        eventually(lambda: agents_gone(agents.bench, lease))
+        assert not other.is_over
+        assert agents.bench.exists(lease.role)
+        (dropped,) = agents.bench.platform.drop([Ending(lease.role, lease.uid, EndReason.EXPIRED)])
+        assert (dropped.error, dropped.sessions) == (None, frozenset())
+
+    def test_does_so_while_its_drop_waits_for_a_lock(self, agents: Agents):
+        lease, credential = agents.victim
+        running = self.endless(agents, credential)
+        self.end(agents.bench, lease)
+        holder = self.locked(agents.bench, lease)
+
+        agents.look_until(lambda: running.is_over)
+
+        holder.run("ROLLBACK")
+
+    def test_is_not_over_until_it_is_and_a_closed_one_is_its_drops_business(self, agents: Agents):
+        """Whose drop is under way tells how many sessions it ended."""
+        lease, credential = agents.victim
+        running = self.endless(agents, credential)
+        self.end(agents.bench, lease, ago="-1 hour")
+        assert agents.bench.platform.curb() == []
+        self.end(agents.bench, lease)
+        agents.bench.run(f"UPDATE rolevend.lease SET revoked_at = clock_timestamp() WHERE role = '{lease.role}'")
+
+        assert agents.bench.platform.curb() == []
+        assert not running.is_over
+        (dropped,) = agents.bench.platform.drop([Ending(lease.role, lease.uid, EndReason.EXPIRED)])
+        assert (dropped.error, len(dropped.sessions)) == (None, 1)
+
+    def test_is_another_clusters_business(self, agents: Agents):
+        lease, credential = agents.victim
+        running = self.endless(agents, credential)
+        self.end(agents.bench, lease)
+
+        assert agents.bench.platform_of(OTHER_CLUSTER).curb() == []
+        assert not running.is_over
+
+    def test_ends_its_sessions_by_the_platforms_own_scheduler_too_before_the_first_of_a_crowd_is_dropped(self, agents: Agents):
+        (first, _), (last, credential) = sorted((agents.eve, agents.victim), key=lambda each: each[0].role)
+        running = self.endless(agents, credential)
+        for each in (first, last):
+            self.end(agents.bench, each)
+        holder = self.locked(agents.bench, first)
+
+        sweeping = Running(agents.bench.login_of(agents.bench.vendor), "CALL rolevend.sweep()")
+
+        eventually(lambda: running.is_over)
+        assert running.error is not None
+        assert running.error.sqlstate == SHUT_DOWN
+        assert not sweeping.is_over, "it waits for the first one"
+        holder.run("ROLLBACK")
+        eventually(lambda: not agents.bench.exists(first.role) and not agents.bench.exists(last.role))
 
 
 class TestConnections:

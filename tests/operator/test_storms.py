@@ -1,7 +1,9 @@
 """Many ends at once: vends go on, and nothing is lost."""
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import psycopg
 import pytest
@@ -13,7 +15,7 @@ from tests.support.site import AGENTS, ANNEX, Site
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
 
-CROWD = 200
+CROWD, BUSY = 200, 40
 
 
 def all_ready(crowd: Sequence[Asked]) -> None:
@@ -78,6 +80,50 @@ def _annex(site: Site) -> Iterator[None]:
     site.wait_for_platform(ANNEX)
     yield
     site.wait_for_platform(ANNEX)
+
+
+@contextlib.contextmanager
+def endless(crowd: Sequence[Asked]) -> Iterator[None]:
+    """Each of them has a statement that would not end by itself, and runs already."""
+    with contextlib.ExitStack() as sessions:
+        for asked in crowd:
+            session = sessions.enter_context(asked.database.session(asked.login()))
+            session.pgconn.send_query(b"SELECT count(*) FROM people, pg_sleep(600)")
+        eventually(lambda: len(at_work(crowd)) == len(crowd))
+        yield
+
+
+def at_work(crowd: Sequence[Asked]) -> set[str]:
+    query = "SELECT usename FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND usename = ANY (%s)"
+    return {role for (role,) in crowd[0].database.ask(query, [asked.role for asked in crowd])}
+
+
+@contextlib.contextmanager
+def no_turn(crowd: Sequence[Asked]) -> Iterator[None]:
+    """None of them can be closed, as if the turn of none had come."""
+    with psycopg.connect(crowd[0].database.superuser.dsn) as holder:
+        holder.execute("SELECT FROM rolevend.lease WHERE role = ANY (%s) FOR UPDATE", [[asked.role for asked in crowd]])
+        yield
+
+
+@pytest.mark.usefixtures("_annex")
+def test_what_a_crowd_runs_at_its_expiry_ends_within_seconds_though_no_drop_has_had_its_turn(site: Site, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    over_at = time.time() + 60
+    crowd = [tenant.ask(platform=ANNEX, seconds=max(5, round(over_at - time.time()))) for _ in range(BUSY)]
+    all_ready(crowd)
+    ended = partial(site.metric, "rolevend_curbed_total", platform=ANNEX, act="Expired")
+    before = ended()
+
+    with endless(crowd), no_turn(crowd):
+        assert time.time() < over_at, "the machine is too slow for this test"
+        eventually(lambda: not at_work(crowd), within=60 + 15)
+        eventually(lambda: ended() - before == BUSY)
+        assert site.annex.roles() >= {asked.role for asked in crowd}
+
+    all_gone(site, crowd)
+    assert {site.annex.ended(asked.role) for asked in crowd} == {"Expired"}
+    assert not any("SessionEnded" in reason for asked in crowd for reason, _ in asked.events())
 
 
 @pytest.mark.usefixtures("_annex")

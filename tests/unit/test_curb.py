@@ -119,6 +119,15 @@ async def test_what_has_no_object_any_more_or_cannot_be_told_is_counted_all_the_
         assert of.counted(Act.CANCELLED) == 1
 
 
+async def test_a_session_past_its_lease_is_counted_and_its_object_that_ends_is_told_nothing():
+    of = operator([curbed(Act.EXPIRED, "a session 3 s after the end of the lease")])
+
+    await of.looks()
+
+    assert of.counted(Act.EXPIRED) == 1
+    assert (of.events, of.ended) == ([], [])
+
+
 async def test_an_idle_role_is_given_back_with_the_reason():
     of = operator([curbed(Act.IDLE, "no session did anything for 600 s")])
 

@@ -132,13 +132,15 @@ class Act(enum.StrEnum):
     """The statement."""
     TERMINATED = "Terminated"
     """The session."""
+    EXPIRED = "Expired"
+    """The session, since its lease is over: the role is left to its drop, which waits for its turn."""
     IDLE = "Idle"
     """Nothing was done: the role counts as given back, and is the caller's to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curbed:
-    """A role that is beyond a limit of its lease."""
+    """A role that is beyond a limit of its lease, or beyond its end."""
 
     role: RoleName
     uid: Uid
@@ -243,8 +245,9 @@ class Platform(Protocol):
         ...
 
     def curb(self) -> Sequence[Curbed]:
-        """Stops what exceeds the limits of its lease, whatever the session has set for itself, and names the roles that are idle for
-        too long, again and again until they end. By the platform's clock, and only roles of our cluster."""
+        """Stops what exceeds the limits of its lease, whatever the session has set for itself, ends the sessions of leases that have been
+        over for a second without being closed, and names the roles that are idle for too long, again and again until they end. By the
+        platform's clock, and only roles of our cluster."""
         ...
 
     def drift(self) -> Sequence[Drift]:

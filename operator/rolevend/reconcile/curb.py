@@ -1,5 +1,5 @@
-"""Every few seconds the sessions of vended roles are held to the limits of their leases. The platform judges and stops; this tells of it,
-and gives back what is idle."""
+"""Every few seconds the sessions of vended roles are held to the limits of their leases, and to their end. The platform judges and stops;
+this tells of it, and gives back what is idle."""
 
 import asyncio
 import logging
@@ -65,6 +65,9 @@ class Curb:
                 await self._lifecycle.revoke(standing, "IdleRelease", curbed.why, EndReason.RELEASED)
             return
         self._metrics.curbed.labels(name, curbed.act.value).inc()
+        if curbed.act is Act.EXPIRED:  # its agent did nothing wrong, and its object says when it ends
+            _log.info("ended: %s", curbed.why, extra={"role": curbed.role, "platform": name})
+            return
         _log.warning("curbed: %s", curbed.why, extra={"role": curbed.role, "platform": name, "act": curbed.act.value})
         if standing is not None:
             reason = "StatementCancelled" if curbed.act is Act.CANCELLED else "SessionEnded"

@@ -48,7 +48,7 @@ class Metrics:
         )
         self.curbed = Counter(
             "rolevend_curbed",
-            "Statements cancelled and sessions ended because they were beyond a limit of their role",
+            "Statements cancelled and sessions ended because they were beyond a limit of their role, or (Expired) beyond its time",
             ["platform", "act"],
             registry=self.registry,
         )

@@ -115,7 +115,8 @@ class Body:
     """When the role had been looked for and was gone; of an orphan when the platform dropped it, by its clock."""
     sessions_ended: int | None = None
     """How many sessions of the role were ended, by all tries since the operator began to drop it. One that was started meanwhile, or had
-    to connect to the platform anew, counts from then on."""
+    to connect to the platform anew, counts from then on. In a crowd that expires at once, sessions whose roles wait for their turn are
+    ended before, and are not counted."""
     drop_seconds: float | None = None
     """How long the drop took, from its first try to the last look, as `sessionsEnded` counts; of an orphan from the moment in which it
     was locked out."""

@@ -31,7 +31,7 @@ class Effect(enum.Enum):
     )
     CREDENTIAL_GONE = "A: no Secret, and an object that ends; the next try finds neither role nor Secret"
     FINALIZER_OFF = "A: nothing"
-    CURBED = "P: a session less that ran for too long, or one more on record as idle; the next look goes on"
+    CURBED = "P: a session less that ran for too long or past its lease, or one more on record as idle; the next look goes on"
     DRIFT_NOTED = "P: a note which profiles must not be vended; the next look writes the same"
     FORGOTTEN = "P: a day-old tombstone less"
     PROFILE_COLLECTED = "P: a profile less; the next vend builds it"

@@ -1,10 +1,12 @@
--- Holds vended roles to their limits from outside of their sessions: an agent may set statement_timeout for itself.
+-- Holds vended roles to their limits and their time from outside of their sessions: an agent may set statement_timeout for itself, and a
+-- statement asks for its lease only when it begins.
 
 SET LOCAL ROLE rv_owner;
 
 -- Looks at the sessions of one cluster's roles, by this server's clock. What it finds, and the act that follows:
 --   Cancelled   a transaction (a statement outside of one counts as one) is too old: the statement was cancelled
 --   Terminated  five seconds later it was still there, or nothing runs in it, or it waits for too long: the session was ended
+--   Expired     the lease is over, and no drop has closed it yet: the session was ended, the role is left to its drop
 --   Idle        no session of the role did anything for idle_seconds; nothing was done: the caller ends the role
 CREATE OR REPLACE FUNCTION rolevend.curb(p_cluster text)
 RETURNS TABLE (role text, uid text, act text, why text)
@@ -34,17 +36,20 @@ BEGIN
                extract(epoch FROM clock_timestamp() - least(a.xact_start, CASE WHEN a.state NOT LIKE 'idle%' THEN a.query_start END)) AS age,
                (l.limits ->> 'transaction_seconds')::integer AS oldest,
                CASE WHEN a.state LIKE 'idle in transaction%' THEN extract(epoch FROM clock_timestamp() - a.state_change) END AS waits,
-               (l.limits ->> 'idle_transaction_seconds')::integer AS longest
+               (l.limits ->> 'idle_transaction_seconds')::integer AS longest,
+               -- In a crowd a drop waits for its turn. One that need not wait comes within the second, and tells how many sessions it ended.
+               extract(epoch FROM clock_timestamp() - l.expires_at) AS over
           FROM pg_stat_activity AS a
           JOIN rolevend.lease AS l ON l.role = a.usename AND l.role_oid = a.usesysid
-         WHERE a.backend_type = 'client backend' AND l.cluster_id = p_cluster AND l.revoked_at IS NULL
+         WHERE a.backend_type = 'client backend' AND l.cluster_id = p_cluster AND l.revoked_at IS NULL AND pg_has_role(a.usesysid, 'USAGE')
     ), excesses AS MATERIALIZED (
         SELECT s.role, s.uid, s.pid,
-               CASE WHEN s.runs AND s.age <= s.oldest + 5 THEN 'Cancelled' ELSE 'Terminated' END AS act,
-               CASE WHEN s.age > s.oldest THEN format('a transaction of %s s, where %s are allowed', round(s.age), s.oldest)
+               CASE WHEN s.over > 1 THEN 'Expired' WHEN s.runs AND s.age <= s.oldest + 5 THEN 'Cancelled' ELSE 'Terminated' END AS act,
+               CASE WHEN s.over > 1 THEN format('a session %s s after the end of the lease', round(s.over))
+                    WHEN s.age > s.oldest THEN format('a transaction of %s s, where %s are allowed', round(s.age), s.oldest)
                     ELSE format('idle in a transaction for %s s, where %s are allowed', round(s.waits), s.longest) END AS why
           FROM sessions AS s
-         WHERE s.age > s.oldest OR s.waits > s.longest
+         WHERE s.over > 1 OR s.age > s.oldest OR s.waits > s.longest
     )
     SELECT e.role, e.uid, e.act, e.why
       FROM excesses AS e
