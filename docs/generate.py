@@ -30,8 +30,9 @@ from rolevend.resources.text import MEANINGS
 from rolevend.settings import PREFIX, Settings
 from rolevend.telemetry.chain import Chain, Key
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.audit import Body, Event, EventType, json_name
+from rolevend.vending.audit import Body, Event, EventType
 from rolevend.vending.evidence import AttributeRead, ColumnGiven, ObjectRead, TableGiven
+from rolevend.vending.room import json_name
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -340,7 +341,8 @@ def _audit() -> Iterator[str]:
     yield ""
     yield "One line of JSON for each event, on the operator's standard output or in a file (the chart's value `audit.volume`), never among"
     yield "its logs, which go to standard error. Each line is a [CloudEvents 1.0](https://cloudevents.io) envelope around one flat object."
-    yield "How to use them: [find out who](../how-to/find-out-who.md). A line is ASCII, and shorter than 64 KiB."
+    yield "How to use them: [find out who](../how-to/find-out-who.md). A line is ASCII, and shorter than 64 KiB:"
+    yield "what there is no room for is counted in a member `...LeftOut`, and a text that was cut ends in `...`."
     yield ""
     yield "An event is written for good before anything follows from it. While none can be written nothing is vended: the VendedRole has"
     yield "`Ready=False` with the reason `AuditUnavailable`. Drops go on; the VendedRole stays until its event is written."

@@ -23,9 +23,10 @@ from rolevend.policy.statement import Requirement
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.record import Record
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.audit import End, Event, as_json, denied, dropped, granted, orphan_dropped
+from rolevend.vending.audit import End, Event, denied, dropped, granted, orphan_dropped
 from rolevend.vending.directory import Directory, Shapes, Sources
 from rolevend.vending.evidence import given
+from rolevend.vending.room import as_json
 from rolevend.vending.verdict import Granted
 from tests.support import painted, registered
 from tests.support.policies import catalog, guardrail, policy

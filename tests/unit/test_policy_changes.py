@@ -155,6 +155,18 @@ def test_the_past_is_replayed_against_what_its_records_say(tmp_path: Path):
     assert "nothing on warehouse was compared" in backtest([there], [str(events)], None, {}).notes[0]
 
 
+@pytest.mark.parametrize("member", ["resourcesLeftOut", "attributesLeftOut", "agentAttributesLeftOut"])
+def test_a_record_without_room_for_what_was_asked_or_known_is_named_and_not_compared(tmp_path: Path, member: str):
+    events = recorded(tmp_path / "events.json")
+    text = events.read_text()
+    events.write_text(text.replace('"data":{', f'"data":{{"{member}":{1 if member == "resourcesLeftOut" else "[]"},'))
+
+    found = backtest([folder(tmp_path / "gone")], [str(events)], None, HELD)
+
+    assert (found.decisions, found.outcomes) == (2, [])
+    assert found.notes == ["2 records had no room for all that was asked or known: these were not compared"]
+
+
 def test_the_past_is_replayed_as_the_agent_combined_then(tmp_path: Path):
     own = changed(changed(raw_policy(), "spec.grantsTo", "Agents"), "spec.users", MISSING)
     own = changed(own, "spec.agents", {"matchAttributes": [{"key": "trust", "operator": "Exists"}]})

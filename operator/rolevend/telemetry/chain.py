@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from rolevend.vending.audit import Event, EventType, as_json
+from rolevend.vending.audit import Event, EventType
+from rolevend.vending.room import as_json
 
 BEGINNING = "0" * 64
 """The `previoushash` of an event that nothing went before."""

@@ -4,11 +4,10 @@ An event's id follows from the request's uid and from what the event says: a ste
 The docstrings of `Body` and of its parts are the reference of the format (docs/reference/audit.md).
 """
 
-import dataclasses
 import enum
 import json
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -18,10 +17,26 @@ from rolevend.naming import parse_role_name
 from rolevend.platforms.base import EndReason
 from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import AttributeRead, Given, ObjectRead, TableGiven, evidence
+from rolevend.vending.room import bytes_of, clipped, within
 from rolevend.vending.verdict import Granted, Request
 
 _PROOF = "Asserted"
-_MOST_FUNCTIONS = 100
+_MOST_BYTES = 60 * 1024
+"""Of a body. With its envelope, and the names and counts of what is left out, a line stays below the 64 KiB that CloudEvents asks
+everybody to carry."""
+_MOST_TEXT_BYTES = 8 * 1024
+_TEXTS = ("requested_by", "message", "ended_by")
+"""Those whose length nothing else bounds."""
+_LISTS = {
+    "resources": "resources_left_out",
+    "attributes": "attributes_left_out",
+    "attributes_left_out": "keys_left_out",
+    "objects": "objects_left_out",
+    "agent_attributes": "agent_attributes_left_out",
+    "agent_attributes_left_out": "agent_keys_left_out",
+    "functions": "functions_left_out",
+}
+"""In the order in which they are given room, each with the member that says what is left out of it."""
 
 
 class EventType(enum.StrEnum):
@@ -72,6 +87,8 @@ class Body:
     """What the agent said that it is for."""
     resources: tuple[str, ...] | None = None
     """The only tables that were asked for: `schema.table`."""
+    resources_left_out: int | None = None
+    """How many more there are."""
     expires_at: datetime | None = None
     """When the role stops working."""
     reason: str | None = None
@@ -85,7 +102,13 @@ class Body:
     combination: str | None = None
     """How what the user is granted and what the agent itself is granted were combined: `Union`, `UserCeiling` or `Intersection`."""
     attributes_left_out: tuple[str, ...] | None = None
-    """Keys of attributes that were read, too, and are too long to be told here."""
+    """Keys of attributes of the user that were read, too, and for whose values there was no room."""
+    keys_left_out: int | None = None
+    """How many more there are, for whose keys there was no room, either."""
+    agent_attributes_left_out: tuple[str, ...] | None = None
+    """The same of the agent."""
+    agent_keys_left_out: int | None = None
+    """How many more there are, for whose keys there was no room, either."""
     objects: tuple[ObjectRead, ...] | None = None
     """The versions of the objects that the decision read: DataPlatform, Agent, UserAttributes, the policies that cover the user or,
     as far as they count, grant to the agent, the Guardrails that concern the user, and the TagBindings of the platform."""
@@ -147,37 +170,32 @@ class Trail(Protocol):
 def granted(request: Request, verdict: Granted, directory: Directory, given: Given, now: datetime) -> Event:
     lease, profile = verdict.lease, verdict.profile
     shape = _digest(profile.name, [[key, list(values)] for key, values in lease.attributes])
+    body = Body(
+        **_request(request),
+        **evidence(directory, request),
+        role=lease.role,
+        agent_handle=lease.agent_handle,
+        user_handle=verdict.user_handle,
+        user_proof=_PROOF,
+        expires_at=lease.expires_at,
+        profile=profile.name,
+        table_count=len(verdict.tables),
+        tables_left_out=given.left_out or None,
+        functions=tuple(map(str, profile.functions)) or None,
+    )
     return Event(
         f"{request.uid}/granted/{shape}",
         EventType.GRANTED,
         lease.role,
         now,
-        Body(
-            **_request(request),
-            **evidence(directory, request),
-            role=lease.role,
-            agent_handle=lease.agent_handle,
-            user_handle=verdict.user_handle,
-            user_proof=_PROOF,
-            expires_at=lease.expires_at,
-            profile=profile.name,
-            table_count=len(verdict.tables),
-            tables=given.tables,
-            tables_left_out=given.left_out or None,
-            functions=tuple(map(str, profile.functions[:_MOST_FUNCTIONS])) or None,
-            functions_left_out=max(0, len(profile.functions) - _MOST_FUNCTIONS) or None,
-        ),
+        replace(_fitted(_MOST_BYTES - given.bytes, body), tables=given.tables),
     )
 
 
 def denied(request: Request, reason: str, message: str, directory: Directory, now: datetime) -> Event:
-    return Event(
-        f"{request.uid}/denied/{_digest(reason, message)}",
-        EventType.DENIED,
-        str(request.name),
-        now,
-        Body(**_request(request), **evidence(directory, request), user_proof=_PROOF, reason=reason, message=message),
-    )
+    body = Body(**_request(request), **evidence(directory, request), user_proof=_PROOF, reason=reason, message=message)
+    id_ = f"{request.uid}/denied/{_digest(reason, message)}"
+    return Event(id_, EventType.DENIED, str(request.name), now, _fitted(_MOST_BYTES, body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,28 +237,27 @@ def _dropped(uid: Uid, end: End, now: datetime, about: dict[str, Any]) -> Event:
         drop_seconds=round(end.seconds, 6),
         late_seconds=round(max(0.0, (end.ended_at - end.due_at).total_seconds()), 3),
     )
-    return Event(f"{uid}/dropped/{end.reason.value}", EventType.DROPPED, end.role, now, body)
+    return Event(f"{uid}/dropped/{end.reason.value}", EventType.DROPPED, end.role, now, _fitted(_MOST_BYTES, body))
 
 
-def as_json(value: Any) -> Any:
-    """As it stands in an event: camelCase, times in RFC 3339, without what is None."""
-    match value:
-        case datetime():
-            return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        case enum.Enum():
-            return value.value
-        case tuple() | list():
-            return [as_json(each) for each in value]
-        case _ if dataclasses.is_dataclass(value):
-            members = ((member.name, getattr(value, member.name)) for member in dataclasses.fields(value))
-            return {json_name(name): as_json(each) for name, each in members if each is not None}
-        case _:
-            return value
-
-
-def json_name(field: str) -> str:
-    first, *others = field.split("_")
-    return first + "".join(word.capitalize() for word in others)
+def _fitted(room: int, body: Body) -> Body:
+    """The same within so many bytes. Where it is longer its texts are cut, and of each list those are told that have room in half of what
+    is left, so that none takes it from all others."""
+    if bytes_of(body) <= room:
+        return body
+    texts: dict[str, Any] = {name: clipped(getattr(body, name), _MOST_TEXT_BYTES) for name in _TEXTS}
+    no_lists: dict[str, Any] = dict.fromkeys(_LISTS)
+    body = replace(body, **texts)
+    room -= bytes_of(replace(body, **no_lists))
+    for name, left_out in _LISTS.items():
+        things = getattr(body, name) or ()
+        told, taken = within(room // 2, things)
+        room -= taken
+        if rest := things[len(told) :]:
+            cut: dict[str, Any] = {name: told}
+            cut[left_out] = tuple(each.key for each in rest) if isinstance(rest[0], AttributeRead) else len(rest)
+            body = replace(body, **cut)
+    return body
 
 
 def _request(request: Request) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""What a decision read and what it gave, in the words of an audit event: bounded, whatever the size of policies and tables. Pure."""
+"""What a decision read and what it gave, in the words of an audit event. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 
 from rolevend.model import Attributes, Uid, Version
 from rolevend.plan import Cell, ColumnShape, TableShape
@@ -12,14 +12,11 @@ from rolevend.policy.expression import Condition, render
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.policy.requirement import facts_of
 from rolevend.vending.directory import Directory
+from rolevend.vending.room import within
 from rolevend.vending.verdict import Request
 
 _MOST_TABLE_BYTES = 32_768
-_MOST_ATTRIBUTE_BYTES = 16_384
-_MOST_OBJECTS = 100
-
-T = TypeVar("T")
-Told = TypeVar("Told")
+"""Of an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +61,13 @@ class Given:
 
     tables: tuple[TableGiven, ...]
     left_out: int
+    bytes: int
+    """Of an event, for those that are told."""
 
 
 def given(tables: Sequence[TableShape]) -> Given:
-    told = _within(_MOST_TABLE_BYTES, tables, _table)
-    return Given(told, len(tables) - len(told))
+    told, taken = within(_MOST_TABLE_BYTES, map(_table, tables))
+    return Given(told, len(tables) - len(told), taken)
 
 
 def tables_of(tables: Iterable[TableShape]) -> tuple[TableGiven, ...]:
@@ -77,7 +76,7 @@ def tables_of(tables: Iterable[TableShape]) -> tuple[TableGiven, ...]:
 
 
 def evidence(directory: Directory, request: Request) -> dict[str, Any]:
-    """Fields of `audit.Body`: what the verdict on `request` was made of."""
+    """Fields of `audit.Body`: what the verdict on `request` was made of, however much that is."""
     sources = directory.sources.get(request.platform)
     agent = directory.agents.get(request.agent)
     person = directory.people.get(request.user)
@@ -101,31 +100,14 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
                 read += [sources.policies.get(policy.id) for _, policy in granting_to_agent(of_itself, shapes.index)]
             read += [sources.guardrails.get(guardrail.name) for _, guardrail in concerning(facts, shapes.index)]
             read += sources.bindings
-    objects = [ObjectRead(each.kind, each.name, each.uid, each.generation) for each in read if each is not None]
-    attributes = [AttributeRead(key, values) for key, values in known.only(asked)]
-    told = _within(_MOST_ATTRIBUTE_BYTES, attributes, lambda each: each)
     return {
-        "attributes": told,
+        "attributes": tuple(AttributeRead(key, values) for key, values in known.only(asked)),
         "agent_attributes": tuple(AttributeRead(key, values) for key, values in asking.agent_attributes.only(of_agent)) or None,
         "combination": asking.combination.value if agent else None,
-        "attributes_left_out": tuple(each.key for each in attributes[len(told) :]) or None,
-        "objects": tuple(objects[:_MOST_OBJECTS]),
-        "objects_left_out": max(0, len(objects) - _MOST_OBJECTS) or None,
+        "objects": tuple(ObjectRead(each.kind, each.name, each.uid, each.generation) for each in read if each is not None),
         "policy_digest": sources.policy_digest if sources else None,
         "catalog_digest": (sources.catalog or None) if sources else None,
     }
-
-
-def _within(room: int, things: Sequence[T], tell: Callable[[T], Told]) -> tuple[Told, ...]:
-    """The first of `things`, told, that have room in about so many bytes."""
-    told = []
-    for thing in things:
-        each = tell(thing)
-        room -= len(ascii(each))  # as long as its JSON, nearly
-        if room < 0:
-            break
-        told.append(each)
-    return tuple(told)
 
 
 def _table(shape: TableShape) -> TableGiven:

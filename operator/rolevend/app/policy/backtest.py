@@ -40,6 +40,8 @@ class Past:
     tables: tuple[TableGiven, ...]
     cut: bool
     """The record had no room for every table."""
+    partial: bool = False
+    """The record had no room for all that was asked, or for all that was known of user and agent."""
 
 
 @dataclass(slots=True)
@@ -72,7 +74,7 @@ def backtest(paths: Sequence[Path], audit_files: Sequence[str], since: datetime 
     missing = sorted({past.who.platform for past in asked} - directory.shapes.keys())
     found.notes += [f"nothing on {name} was compared: its DataPlatform and its --catalog are needed" for name in missing]
     for past, told in sorted(asked.items(), key=lambda item: (item[0].who, item[1].last)):
-        if past.who.platform not in missing:
+        if past.who.platform not in missing and not past.partial:
             person = Person(past.who.user, None, past.attributes)
             known = opened(directory, [person], [past.who.agent], [past.who.purpose], past.agent_attributes, past.combination)
             recorded = {each.table for each in past.tables} if past.cut else None
@@ -82,6 +84,8 @@ def backtest(paths: Sequence[Path], audit_files: Sequence[str], since: datetime 
                 if (recorded is None or each.table in recorded) and (past.resources is None or each.table in past.resources)
             ]
             found.outcomes += [Outcome(past.who, told.decisions, told.last, change) for change in compare(past.tables, after)]
+    if unknown := sum(told.decisions for past, told in asked.items() if past.partial):
+        found.notes.append(f"{unknown} records had no room for all that was asked or known: these were not compared")
     if any(past.cut for past in asked):
         found.notes.append("some records had no room for every table: of these only the tables that they name were compared")
     return found
@@ -130,6 +134,7 @@ def _past(told: dict[str, Any]) -> Past:
         tuple(told["resources"]) if "resources" in told else None,
         tuple(map(_table, told.get("tables", ()))),
         bool(told.get("tablesLeftOut")),
+        any(f"{member}LeftOut" in told for member in ("resources", "attributes", "agentAttributes")),
     )
 
 
