@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from rolevend.demo.parts.installation import checkout
+from rolevend.kube.client import PAGE
 from rolevend.resources import API_VERSION
 from tests.support.site import AGENTS, ANNEX, Body, Site
 from tests.support.tenancy import Asked, Tenant
@@ -54,6 +55,24 @@ def test_every_role_ends_and_no_request_comes_in(site: Site, tenant: Tenant) -> 
     refused = site.cluster.create(again(asked[0]))
     assert refused.status == 403
     assert "vending is closed; it opens when ValidatingAdmissionPolicyBinding rolevend-closed is deleted" in refused.message
+
+
+def test_more_than_the_api_server_lists_at_once_are_ended_with_the_live_ones_among_them(site: Site, tenant: Tenant) -> None:
+    """Most of them are refused requests, which are ended as well."""
+    tenant.ready_to_ask()
+    live = [tenant.ask().ready()]
+    for number in range(2 * PAGE + 1):
+        body = again(live[0])
+        body["metadata"]["name"] += f"-{number}"
+        assert site.cluster.create({**body, "spec": {**body["spec"], "agentRef": {"name": "nobody"}}}).ok
+    live.append(tenant.ask().ready())
+
+    done = drain(site)
+
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert int(re.findall(r"VendedRoles left: (\d+)", done.stderr)[0]) >= 2 * PAGE + 3
+    assert "VendedRoles left: 0" in done.stderr
+    assert not any(each.has_role() for each in live)
 
 
 def test_what_is_left_is_named_and_requests_stay_refused(site: Site, tenant: Tenant) -> None:

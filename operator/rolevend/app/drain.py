@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from rolevend.errors import NotPermitted, Rejected, Unavailable
-from rolevend.kube.client import VALIDATING_BINDINGS, VALIDATING_POLICIES, AlreadyExists, Body, Cluster, NotFound, Resource
+from rolevend.kube.client import VALIDATING_BINDINGS, VALIDATING_POLICIES, AlreadyExists, Body, Cluster, Gone, NotFound, Resource
 from rolevend.platforms.base import EndReason
 from rolevend.reconcile.objects import VENDED_ROLES, path_of, ready_condition
 from rolevend.resources import API_VERSION, DataPlatform
 
 _POLL_SECONDS = 0.5
+_POLL_SECONDS_PER_THOUSAND = 1.0
+"""More rarely while many are left: each look lists them all."""
 _PROBE = "rolevend-drain"
 """The name of a VendedRole that is never made, of the Agent that it names, and of us as a manager of fields."""
 _CLOSED = "vending is closed"
@@ -44,16 +46,19 @@ async def drain(kubeconfig: str | None, namespace: str, policy: str, timeout: fl
     """
     cluster = await Cluster.connect(kubeconfig)
     try:
-        return await _Drain(cluster, asyncio.get_running_loop().time() + timeout, tell).run(namespace, policy, platforms=platforms)
+        return await Drain(cluster, asyncio.get_running_loop().time() + timeout, tell).run(namespace, policy, platforms=platforms)
     finally:
         await cluster.close()
 
 
-class _Drain:
-    def __init__(self, cluster: Cluster, deadline: float, tell: Tell) -> None:
+class Drain:
+    """Holds the names of what is left, and one page of bodies: ten thousand bodies are more than its pod may use."""
+
+    def __init__(self, cluster: Cluster, deadline: float, tell: Tell, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._cluster = cluster
         self._deadline = deadline
         self._tell = tell
+        self._sleep = sleep
 
     async def run(self, namespace: str, policy: str, *, platforms: bool) -> tuple[Left, ...]:
         await self._close(namespace, policy)
@@ -87,7 +92,7 @@ class _Drain:
             answer = await self._probe(namespace)
             if _CLOSED in answer:
                 return
-            await asyncio.sleep(_POLL_SECONDS)
+            await self._sleep(_POLL_SECONDS)
         raise Unavailable(f"closing vending: requests are not refused yet: {answer}")
 
     async def _probe(self, namespace: str) -> str:
@@ -105,22 +110,24 @@ class _Drain:
         asked: set[str] = set()
         known = -1
         while True:
+            left: list[Left] = []
             try:
-                objects, _ = await self._cluster.list(kind)
-                new = [each for each in objects if each["metadata"]["uid"] not in asked]
-                await asyncio.gather(*(ask(each) for each in new))
-                asked |= {each["metadata"]["uid"] for each in new}
-                if len(objects) != known:
-                    self._tell(f"{name}s left: {len(objects)}")
-                    known = len(objects)
-                if not objects:
+                async for page in self._cluster.pages(kind):
+                    new = [each for each in page["items"] if each["metadata"]["uid"] not in asked]
+                    await asyncio.gather(*(ask(each) for each in new))
+                    asked |= {each["metadata"]["uid"] for each in new}
+                    left += [Left(name, _name(each), _message(each)) for each in page["items"]]
+                if len(left) != known:
+                    self._tell(f"{name}s left: {len(left)}")
+                    known = len(left)
+                if not left:
                     return ()
-                left = tuple(Left(name, _name(each), _message(each)) for each in objects)
-            except Unavailable as error:
-                left = (Left("API server", "-", str(error)),)
+            except (Unavailable, Gone) as error:  # Gone: the list grew too old between two pages
+                left = [Left("API server", "-", str(error))]
             if not self._has_time():
-                return left
-            await asyncio.sleep(_POLL_SECONDS)
+                return tuple(left)
+            until = self._deadline - asyncio.get_running_loop().time()  # at the deadline it looks once more
+            await self._sleep(max(0.0, min(until, _POLL_SECONDS + known / 1000 * _POLL_SECONDS_PER_THOUSAND)))
 
     async def _revoke(self, role: Body) -> None:
         """The reason is written before the object is deleted."""
