@@ -183,6 +183,17 @@ def test_a_bad_guardrail_is_told_and_never_widens_anything(spec: Body):
     assert said(picture, "sound", "Ready") == ("True", "InForce")
 
 
+def test_a_condition_that_tells_the_first_mistake_says_how_many_others_there_are():
+    broken = made(AccessPolicy, "broken", DOMAIN, **(EVERYTHING | {"rowFilter": "id = id", "users": condition("1 < 2")}))
+    floors = mask({"matchNames": ["*"]}, type="Regex", regex={"pattern": "(a*)*", "replacement": ""})
+    guardrail = made(Guardrail, "limits", users=None, deny=None, rowRestriction=None, maskFloors=floors)
+
+    picture = paint(replace(ALONE, policies=[broken, SOUND], guardrails=[guardrail]))
+
+    assert message(picture, "broken", "Accepted").endswith("(and 1 more; rolevend policy check names all of them)")
+    assert message(picture, "limits", "Accepted").startswith("spec.maskFloors[it].regex.pattern: ")
+
+
 def test_tags_for_nothing_are_told_and_change_nothing():
     nowhere = made(TagBinding, "broken", DOMAIN, tables=None)
     picture = paint(replace(ALONE, bindings=[*OBJECTS.bindings, nowhere]))

@@ -117,6 +117,67 @@ def test_a_mistake_within_a_row_filter_is_told_where_it_stands_in_the_file(tmp_p
     assert (found.place.line - start, found.place.column - 2) == (line, col)
 
 
+REGEX = {"type": "Regex", "regex": {"pattern": "(a*)*", "replacement": ""}}
+WRONG = (
+    ("spec.platformRefs", [{"name": "warehose"}]),
+    (
+        "spec.users.matchConditions",
+        [
+            {"name": "a", "expression": "user.job == 'x'"},
+            {"name": "1", "expression": "user.subject =="},
+            {"name": "0", "expression": "1 < 2"},
+        ],
+    ),
+    ("spec.columns", {"matchTags": [{"key": "pii", "operator": each} for each in ("Exists", "DoesNotExist")]}),
+    ("spec.rowFilter", "1 = 1"),
+    ("spec.masks", [{"name": "rx", "columns": {"matchNames": ["country"]}, **REGEX}]),
+)
+
+
+def test_every_mistake_in_a_policy_is_told_where_it_is_written_whatever_platform_it_names(tmp_path: Path):
+    path = write(tmp_path, "a.yaml", analysts(*WRONG))
+    lines = path.read_text().splitlines()
+    alone = said(check([tmp_path], {}))
+    write(tmp_path, "b.yaml", platform())
+
+    found = check([tmp_path], CATALOGS).diagnostics
+
+    at = {each.field: lines[each.place.line - 1].strip() for each in found}
+    assert at == {
+        "spec.platformRefs": "platformRefs:",
+        "spec.users.matchConditions[a].expression": "expression: user.job == 'x'",
+        "spec.users.matchConditions[1].expression": "expression: user.subject ==",
+        "spec.users.matchConditions[0].expression": "expression: 1 < 2",
+        "spec.columns.matchTags": "matchTags:",
+        "spec.rowFilter": "rowFilter: 1 = 1",
+        "spec.masks[rx].regex.pattern": "pattern: (a*)*",
+    }
+    assert [each.message for each in found if each.field == "spec.platformRefs"] == [
+        "no accepted DataPlatform is named warehose; did you mean warehouse?"
+    ]
+    assert len(found) - 1 == len(alone), "without the platform all but its name is told"
+
+
+def test_every_mistake_in_a_guardrail_is_told_where_it_is_written(tmp_path: Path):
+    body = valid("Guardrail", "limits")
+    for field, value in (
+        ("spec.platformRefs", [{"name": "warehose"}]),
+        ("spec.rowRestriction", "1 = 1"),
+        ("spec.maskFloors", [{"name": "rx", "columns": {"matchNames": ["country"]}, **REGEX}]),
+    ):
+        body = changed(body, field, value)
+    lines = write(tmp_path, "a.yaml", platform(), body).read_text().splitlines()
+
+    found = check([tmp_path], CATALOGS).diagnostics
+
+    assert [(each.field, lines[each.place.line - 1].strip()) for each in found] == [
+        ("spec.platformRefs", "platformRefs:"),
+        ("spec.rowRestriction", "rowRestriction: 1 = 1"),
+        ("spec.maskFloors[rx].regex.pattern", "pattern: (a*)*"),
+    ]
+    assert all(each.message.endswith("Until that is mended all its tables are denied") for each in found[1:])
+
+
 def test_with_a_catalog_every_table_that_a_policy_does_not_hold_for_is_told(tmp_path: Path):
     births = {"name": "births", "columns": {"matchNames": ["birth_date"]}, "type": "Hash"}
     write(

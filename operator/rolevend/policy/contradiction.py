@@ -13,36 +13,30 @@ _Within = Callable[[str, str], bool]
 """Whether all that the second can be is within the first: patterns of tags, plain words of attributes."""
 
 
-def admit_policy(policy: Policy) -> Policy:
-    """Raises InvalidInput for the first selector that can match nothing."""
-    _admit("spec.users.matchAttributes", policy.users, str.__eq__)
-    _admit("spec.agents.matchAttributes", policy.agents, str.__eq__)
+def of_policy(policy: Policy) -> Iterator[InvalidInput]:
+    """One for each selector that can match nothing."""
+    yield from _told_of("spec.users.matchAttributes", policy.users, str.__eq__)
+    yield from _told_of("spec.agents.matchAttributes", policy.agents, str.__eq__)
     tables, (columns, *masks) = selectors(policy)
     for field, requirements in (*tables, columns):
-        _admit(field, requirements, matches)
+        yield from _told_of(field, requirements, matches)
     for field, requirements in masks:
-        _admit(field, requirements, matches, unknown=True)
-    return policy
+        yield from _told_of(field, requirements, matches, unknown=True)
 
 
-def admit_guardrail(guardrail: Guardrail) -> Guardrail:
+def of_guardrail(guardrail: Guardrail) -> Iterator[InvalidInput]:
     """Likewise."""
-    _admit("spec.users.matchAttributes", guardrail.users, str.__eq__, unknown=True)
+    yield from _told_of("spec.users.matchAttributes", guardrail.users, str.__eq__, unknown=True)
     for field, requirements in chain(*selectors(guardrail)):
-        _admit(field, requirements, matches, unknown=True)
-    return guardrail
+        yield from _told_of(field, requirements, matches, unknown=True)
 
 
-def _admit(field: str, requirements: Iterable[Requirement], within: _Within, *, unknown: bool = False) -> None:
+def _told_of(field: str, requirements: Iterable[Requirement], within: _Within, *, unknown: bool = False) -> Iterator[InvalidInput]:
     """`unknown`: what carries no such key meets `NotIn`, as `requirement.tag_test` has it."""
-    for one, other in _excluding(tuple(requirements), within, unknown=unknown):
-        raise InvalidInput(field, f"{_told(one)} and {_told(other)} exclude each other, so nothing can be matched; remove one of them")
-
-
-def _excluding(requirements: tuple[Requirement, ...], within: _Within, *, unknown: bool) -> Iterator[tuple[Requirement, Requirement]]:
     for one, other in permutations(requirements, 2):
         if within(other.key, one.key) and _excludes(one, other, within, unknown=unknown):
-            yield one, other
+            yield InvalidInput(field, f"{_told(one)} and {_told(other)} exclude each other, so nothing can be matched; remove one of them")
+            return
 
 
 def _excludes(one: Requirement, other: Requirement, within: _Within, *, unknown: bool) -> bool:

@@ -1,17 +1,30 @@
 """What is said of a Guardrail: whether it is accepted, whether it is at work, and from what it takes something away. Pure."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName
 from rolevend.policy.census import Census
 from rolevend.policy.guarding import GuardrailReport
+from rolevend.policy.near import meant
 from rolevend.policy.unknown import unknown_attributes
 from rolevend.reconcile.judgement import Judgement, mask_fallback, names_known
 from rolevend.resources import Guardrail, Resource, values
 from rolevend.resources.status import Body, Finding, shortened
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import PlatformTerms
+
+UNTIL_MENDED: Final = "Until that is mended all its tables are denied"
+
+
+def reach_of_guardrail(guardrail: Guardrail, terms: Mapping[PlatformName, PlatformTerms]) -> Finding | None:
+    """What keeps it from the platforms that it names."""
+    unknown = [ref.name for ref in guardrail.spec.platform_refs if PlatformName(ref.name) not in terms]
+    if not unknown:
+        return None
+    why = f"spec.platformRefs: no DataPlatform is named {', '.join(unknown)}; it holds on the others{meant(unknown[0], terms)}"
+    return Finding("Accepted", "False", "PlatformUnknown", why)
 
 
 def judge_guardrail(
@@ -22,13 +35,11 @@ def judge_guardrail(
     census: Census,
 ) -> Judgement[Resource]:
     """What of it cannot be read denies the tables that it is about: it counts them like any other. `census` is of everybody."""
-    accepted = Finding("Accepted", "True", "Valid", "the guardrail is well formed and reaches its platforms")
-    unknown = [ref.name for ref in guardrail.spec.platform_refs if PlatformName(ref.name) not in terms]
-    if unknown:
-        why = f"spec.platformRefs: no DataPlatform is named {', '.join(unknown)}; it holds on the others"
-        accepted = Finding("Accepted", "False", "PlatformUnknown", why)
+    accepted = reach_of_guardrail(guardrail, terms) or Finding(
+        "Accepted", "True", "Valid", "the guardrail is well formed and reaches its platforms"
+    )
     if fault is not None:
-        accepted = Finding("Accepted", "False", "InvalidInput", f"{fault}. Until that is mended all its tables are denied")
+        accepted = Finding("Accepted", "False", "InvalidInput", f"{fault}. {UNTIL_MENDED}")
     names = [PlatformName(ref.name) for ref in guardrail.spec.platform_refs if PlatformName(ref.name) in terms]
     unread = [name for name in names if name not in shapes]
     if unread:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from rolevend.model import PlatformName
 from rolevend.policy.index import Index
+from rolevend.policy.near import meant
 from rolevend.reconcile.judgement import Judgement
 from rolevend.resources import Agent
 from rolevend.resources.status import Finding, shortened
@@ -47,7 +48,7 @@ def _refusals(
     shapes: Mapping[PlatformName, Shapes],
 ) -> Iterator[Refusal]:
     if name not in terms:
-        yield Refusal("PlatformUnknown", f"no DataPlatform is named {name}")
+        yield Refusal("PlatformUnknown", f"no DataPlatform is named {name}{meant(name, terms)}")
         return
     found = tools_of(agent, terms[name], terms_for(terms[name], labels, agent))
     yield from found.refusals

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rolevend.catalog import matches
 from rolevend.model import PlatformName
+from rolevend.policy.near import meant
 from rolevend.resources import AccessPolicy, DataPlatform, Resource, TagBinding, values
 from rolevend.resources.status import Finding, shortened
 from rolevend.vending.terms import PlatformTerms
@@ -27,7 +28,7 @@ def reach(resource: AccessPolicy | TagBinding, terms: Mapping[PlatformName, Plat
     refs = [ref.name for ref in resource.spec.platform_refs]
     unknown = [ref for ref in refs if PlatformName(ref) not in terms or terms[PlatformName(ref)].closed]
     if unknown:
-        return _not_accepted("PlatformUnknown", f"no accepted DataPlatform is named {', '.join(unknown)}")
+        return _not_accepted("PlatformUnknown", unknown_platforms(unknown, terms))
     without = [ref for ref in refs if resource.namespace not in terms[PlatformName(ref)].schemas_of]
     if without:
         gives = f"DataPlatform {', '.join(without)} gives no schema to namespace {resource.namespace}"
@@ -44,6 +45,11 @@ def reach(resource: AccessPolicy | TagBinding, terms: Mapping[PlatformName, Plat
             CONTESTED, f"{shortened(contested)}: nothing of that is granted until its spec.domains give it to one namespace"
         )
     return None
+
+
+def unknown_platforms(names: Sequence[str], terms: Mapping[PlatformName, PlatformTerms]) -> str:
+    known = [name for name, each in terms.items() if not each.closed and name not in names]
+    return f"no accepted DataPlatform is named {', '.join(names)}{meant(names[0], known)}"
 
 
 def owned(platform: DataPlatform) -> Finding:

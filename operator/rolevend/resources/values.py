@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from rolevend.catalog import Family, TableId, TagAssignment, matches
@@ -12,6 +13,7 @@ from rolevend.platforms.base import Address, Tls, TlsMode
 from rolevend.policy import condition, contradiction, pattern, predicate
 from rolevend.policy.combination import Side
 from rolevend.policy.condition import MatchCondition
+from rolevend.policy.expression import Predicate
 from rolevend.policy.literal import canonical
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.requirement import Requirement, RequirementOperator
@@ -20,6 +22,7 @@ from rolevend.resources import access_policy as spelled
 from rolevend.resources.agent import Agent
 from rolevend.resources.data_platform import DataPlatform, Postgres
 from rolevend.resources.data_platform import RoleLimits as SpelledLimits
+from rolevend.resources.faults import Faults
 from rolevend.resources.guardrail import Guardrail as SpelledGuardrail
 from rolevend.resources.shared import Attribute, AttributeRequirement, Resource, TagRequirement, UserName, UserSelector
 from rolevend.resources.shared import ColumnSelector as SpelledColumns
@@ -160,7 +163,34 @@ def role_limits(spelled_out: SpelledLimits) -> RoleLimits:
 
 def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
     """The policy on a platform that gives `schemas` to its namespace. InvalidInput names the row filter, the condition or the pattern
-    of a mask that cannot be, or a selector that can match nothing."""
+    of a mask that cannot be, or a selector that can match nothing: the first of them."""
+    faults = Faults()
+    stated = _policy(resource, schemas, faults)
+    faults.told()
+    return stated
+
+
+def guardrail(resource: SpelledGuardrail) -> Guardrail:
+    """InvalidInput names the first thing that cannot be, or can match nothing; then `denying` takes its place."""
+    faults = Faults()
+    stated = _guardrail(resource, faults)
+    faults.told()
+    return stated
+
+
+def faults_of(resource: Resource) -> tuple[InvalidInput, ...]:
+    """All for which `policy` or `guardrail` would be refused, wherever they are to hold; () for what is of another kind."""
+    faults = Faults()
+    match resource:
+        case spelled.AccessPolicy():
+            _policy(resource, frozenset(), faults)
+        case SpelledGuardrail():
+            _guardrail(resource, faults)
+    return tuple(faults.found)
+
+
+def _policy(resource: spelled.AccessPolicy, schemas: frozenset[str], faults: Faults) -> Policy:
+    """Without what cannot be read."""
     spec = resource.spec
     users, agents = spec.users, spec.agents
     stated = Policy(
@@ -169,34 +199,43 @@ def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
         users=_requirements((users and users.match_attributes) or ()),
         tables=_tables(spec.tables),
         columns=_columns(spec.columns),
-        row_filter=None if spec.row_filter is None else predicate.parse(spec.row_filter, "spec.rowFilter"),
-        masks=_masks(spec.masks),
+        row_filter=_predicate(spec.row_filter, "spec.rowFilter", faults),
+        masks=_masks(spec.masks, "spec.masks", faults),
         agents=_requirements((agents and agents.match_attributes) or ()),
         conditions=(
-            *_conditions((users and users.match_conditions) or (), "spec.users", of_agent=False),
-            *_conditions((agents and agents.match_conditions) or (), "spec.agents", of_agent=True),
+            *_conditions((users and users.match_conditions) or (), "spec.users", faults, of_agent=False),
+            *_conditions((agents and agents.match_conditions) or (), "spec.agents", faults, of_agent=True),
         ),
         grants_to=Side(spec.grants_to),
     )
-    return contradiction.admit_policy(stated)
+    faults.found += contradiction.of_policy(stated)
+    return stated
 
 
-def _conditions(spelled_out: Iterable[spelled.MatchCondition], place: str, *, of_agent: bool) -> Iterator[MatchCondition]:
+def _predicate(text: str | None, field: str, faults: Faults) -> Predicate | None:
+    return None if text is None else faults.reading(lambda: predicate.parse(text, field))
+
+
+def _conditions(spelled_out: Iterable[spelled.MatchCondition], place: str, faults: Faults, *, of_agent: bool) -> Iterator[MatchCondition]:
     for each in spelled_out:
-        yield condition.admit(each.name, each.expression, f"{place}.matchConditions[{each.name}].expression", of_agent=of_agent)
+        field = f"{place}.matchConditions[{each.name}].expression"
+        admitted = faults.reading(partial(condition.admit, each.name, each.expression, field, of_agent=of_agent))
+        if admitted is not None:
+            yield admitted
 
 
-def guardrail(resource: SpelledGuardrail) -> Guardrail:
-    """InvalidInput names what cannot be, or can match nothing; then `denying` takes its place."""
+def _guardrail(resource: SpelledGuardrail, faults: Faults) -> Guardrail:
+    """Without what cannot be read."""
     spec, deny = resource.spec, resource.spec.deny
     stated = replace(
         denying(resource),
         denies_tables=deny is not None and deny.type == "Tables",
         denied_columns=None if deny is None or deny.columns is None else _columns(deny.columns),
-        row_restriction=None if spec.row_restriction is None else predicate.parse(spec.row_restriction, "spec.rowRestriction"),
-        mask_floors=_masks(spec.mask_floors or ()),
+        row_restriction=_predicate(spec.row_restriction, "spec.rowRestriction", faults),
+        mask_floors=_masks(spec.mask_floors or (), "spec.maskFloors", faults),
     )
-    return contradiction.admit_guardrail(stated)
+    faults.found += contradiction.of_guardrail(stated)
+    return stated
 
 
 def denying(resource: SpelledGuardrail) -> Guardrail:
@@ -209,8 +248,9 @@ def guardrail_users(resource: SpelledGuardrail) -> tuple[Requirement, ...]:
     return () if resource.spec.users is None else _users(resource.spec.users)
 
 
-def mask(rule: spelled.MaskRule) -> Mask:
-    """The rule's parameters are there: parsing has seen to it. InvalidInput where the pattern of a Regex cannot be."""
+def mask(rule: spelled.MaskRule, field: str) -> Mask:
+    """The rule's parameters are there: parsing has seen to it. `field` is where it stands. InvalidInput where the pattern of a Regex
+    cannot be."""
     match rule.type:
         case "Hash":
             return Hash()
@@ -221,7 +261,7 @@ def mask(rule: spelled.MaskRule) -> Mask:
         case "Round":
             return Round(canonical(rule.round.step, Family.NUMERIC) or rule.round.step) if rule.round else Nullify()
         case "Regex":
-            return _regex(rule.regex, f"spec.masks[{rule.name}].regex") if rule.regex else Nullify()
+            return _regex(rule.regex, f"{field}.regex") if rule.regex else Nullify()
         case "DateTrunc":
             return DateTrunc(Unit(rule.date_trunc.unit)) if rule.date_trunc else Nullify()
         case "Constant":
@@ -258,8 +298,9 @@ def _tables(selector: spelled.TableSelector) -> TableSelector:
     return TableSelector(tags=_requirements(selector.match_tags or ()), names=names)
 
 
-def _masks(rules: Iterable[spelled.MaskRule]) -> tuple[MaskRule, ...]:
-    return tuple(MaskRule(rule.name, _columns(rule.columns), mask(rule)) for rule in rules)
+def _masks(rules: Iterable[spelled.MaskRule], field: str, faults: Faults) -> tuple[MaskRule, ...]:
+    read = ((rule, faults.reading(partial(mask, rule, f"{field}[{rule.name}]"))) for rule in rules)
+    return tuple(MaskRule(rule.name, _columns(rule.columns), known or Nullify()) for rule, known in read)
 
 
 def _columns(selector: SpelledColumns) -> ColumnSelector:

@@ -4,7 +4,7 @@ The judgements are the operator's own: the same code parses, compiles and judges
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,17 +12,21 @@ from typing import Literal
 from rolevend.app.policy.folder import Catalogs, Folder
 from rolevend.app.policy.manifests import Document, Place
 from rolevend.errors import InvalidInput
-from rolevend.model import ObjectName
+from rolevend.model import ObjectName, PlatformName
 from rolevend.policy.fitting import Problem
 from rolevend.policy.index import Index
 from rolevend.policy.unknown import unknown_attributes
 from rolevend.reconcile.judgement import Judgement
+from rolevend.reconcile.judging_guardrails import UNTIL_MENDED, reach_of_guardrail
 from rolevend.reconcile.picture import Picture
+from rolevend.reconcile.reach import reach
 from rolevend.resources import AccessPolicy, DataPlatform, Guardrail, Resource, UserAttributes, VendedRole, kind_named, values
+from rolevend.resources.status import Finding
+from rolevend.vending.terms import PlatformTerms
 
 Level = Literal["error", "warning"]
 
-_FIELD = re.compile(r"((?:spec|metadata)(?:\.\w+|\[\d+\])*): ")
+_FIELD = re.compile(r"((?:spec|metadata)(?:\.\w+|\[[^\]]+\])*): ")
 _STRICTER = ("Combination",)
 """Conditions that tell, where they are True, of something stricter than what was written."""
 
@@ -88,17 +92,13 @@ def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
 
 def _judged(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
     """What the operator would say of each object, in its conditions."""
-    somewhere = bool(folder.of(DataPlatform))
+    terms = picture.directory.platforms
     for judgement in picture.judgements:
-        document, resource = folder.found[judgement.resource.uid]
-        told = False
+        document, _ = folder.found[judgement.resource.uid]
         for finding in judgement.findings:
-            if finding.reason == "PlatformUnknown" and not somewhere:
-                yield from _row_filter(document, resource)
-            elif finding.type == "Accepted" and finding.status == "False":
-                told = True
-                yield _diagnostic(document, _located(finding.message))
-            elif finding.type == "Ready" and finding.status == "False" and not told and not _matched_elsewhere(judgement):
+            if finding.type == "Accepted" and finding.status == "False":
+                yield from (_diagnostic(document, fault) for fault in _not_accepted(judgement.resource, finding, terms))
+            elif finding.type == "Ready" and finding.status == "False" and judgement.accepted and not _matched_elsewhere(judgement):
                 yield _diagnostic(document, _located(finding.message))
             elif finding.type in _STRICTER and finding.status == "True":
                 yield _diagnostic(document, _located(finding.message), "warning")
@@ -112,13 +112,19 @@ def _matched_elsewhere(judgement: Judgement[Resource]) -> bool:
     return denies or isinstance(judgement.resource, AccessPolicy | DataPlatform)
 
 
-def _row_filter(document: Document, resource: Resource) -> Iterator[Diagnostic]:
-    """Of a policy whose platform is not among the files: its text can be read all the same."""
-    if isinstance(resource, AccessPolicy):
-        try:
-            values.policy(resource, frozenset())
-        except InvalidInput as error:
-            yield _diagnostic(document, error)
+def _not_accepted(resource: Resource, finding: Finding, terms: Mapping[PlatformName, PlatformTerms]) -> Iterator[InvalidInput]:
+    """All that keeps it from being accepted, where a condition tells the first: its text is read whatever it names, and what it names is
+    looked for whatever its text is."""
+    faults = values.faults_of(resource)
+    denies = f". {UNTIL_MENDED}" if isinstance(resource, Guardrail) else ""
+    yield from (InvalidInput(fault.field, fault.message + denies) for fault in faults)
+    told: Finding | None = finding
+    if faults and isinstance(resource, AccessPolicy):
+        told = reach(resource, terms)
+    elif faults and isinstance(resource, Guardrail):
+        told = reach_of_guardrail(resource, terms)
+    if told is not None and (terms or told.reason != "PlatformUnknown"):  # where no platform is among the files, a note says so
+        yield _located(told.message)
 
 
 def _matched(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:

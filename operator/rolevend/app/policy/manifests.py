@@ -13,7 +13,7 @@ import yaml
 from rolevend.errors import InvalidInput
 
 _SUFFIXES = (".yaml", ".yml", ".json")
-_STEP = re.compile(r'\[(\d+)\]|"((?:[^"\\]|\\.)*)"|([^.\[\]"]+)')
+_STEP = re.compile(r'\[([^\[\]]+)\]|"((?:[^"\\]|\\.)*)"|([^.\[\]"]+)')
 _INNER = re.compile(r"line (\d+), column (\d+): ")
 
 
@@ -55,12 +55,13 @@ class Document:
         return f"{self.body.get('kind', 'object')} {'/'.join(parts)}".strip()
 
     def place(self, field: str = "", message: str = "") -> Place:
-        """Where `field`, such as `spec.masks[0].type`, stands; what is missing would stand in the place of the nearest that is there.
+        """Where `field` stands, such as `spec.masks[0].type`, or `spec.masks[ids].type` by the name of an item, which goes before a
+        number; what is missing would stand in the place of the nearest that is there.
         A `message` that begins with a line and a column is about these of a text in `field`."""
         node = self._node
         mark = node.start_mark
-        for number, quoted, name in _STEP.findall(field):
-            below = _below(node, number, quoted or name)
+        for item, quoted, name in _STEP.findall(field):
+            below = _below(node, item, quoted or name)
             if below is None:
                 break
             mark, node = below
@@ -163,11 +164,12 @@ def _items(node: yaml.Node) -> list[yaml.Node] | None:
     return items[1].value if items is not None and isinstance(items[1], yaml.SequenceNode) else None
 
 
-def _below(node: yaml.Node, number: str, name: str) -> tuple[Any, yaml.Node] | None:
+def _below(node: yaml.Node, item: str, name: str) -> tuple[Any, yaml.Node] | None:
     """The mark and the node of a member or item."""
-    if isinstance(node, yaml.SequenceNode) and number and int(number) < len(node.value):
-        item = node.value[int(number)]
-        return item.start_mark, item
+    if isinstance(node, yaml.SequenceNode) and item:
+        named = [each for each in node.value if (below := _below(each, "", "name")) is not None and below[1].value == item]
+        found = next(iter(named or (node.value[int(item) :] if item.isdecimal() else ())), None)
+        return None if found is None else (found.start_mark, found)
     if isinstance(node, yaml.MappingNode) and name:
         return next(((key.start_mark, value) for key, value in node.value if key.value == name), None)
     return None
