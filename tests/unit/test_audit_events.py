@@ -84,6 +84,7 @@ def test_a_grant_tells_who_asked_for_whom_and_how_the_user_was_proven():
             "requestUid": REQUEST.uid,
             "requestedBy": "system:serviceaccount:agents:finbot",
             "requestedAt": "2026-11-24T12:00:00.000Z",
+            "expirationSeconds": 900,
             "platform": "warehouse",
             "agent": "agents/finbot",
             "agentHandle": "FINBOT",

@@ -9,10 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from rolevend.app.policy.backtest import backtest, moment
-from rolevend.app.policy.diff import diff
+from rolevend.app.policy.diff import Compared, diff
 from rolevend.catalog import Catalog, Family
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
+from rolevend.model import PlatformName
 from rolevend.reconcile.picture import Picture
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, parse
 from rolevend.resources.catalog_file import catalog_text
@@ -34,8 +35,8 @@ def folder(path: Path, *bodies: Body) -> Path:
     return path
 
 
-def told(differences) -> set[tuple[str, str, str, str]]:
-    return {(each.who.user.subject, str(each.who.agent), str(each.change.direction), each.change.name) for each in differences}
+def told(compared: Compared) -> set[tuple[str, str, str, str]]:
+    return {(each.who.user.subject, str(each.who.agent), str(each.change.direction), each.change.name) for each in compared.differences}
 
 
 def test_who_gains_and_who_loses_what_is_told_for_each_user_and_agent(tmp_path: Path):
@@ -97,6 +98,72 @@ def test_a_difference_is_a_table_or_json(tmp_path: Path, output: str):
     else:
         assert len(answer.stdout.splitlines()) == (4 if output == "markdown" else 3)
         assert ("a\\|b" in answer.stdout) == (output == "markdown")
+
+
+def words(*more: str, tmp_path: Path) -> list[str]:
+    held = write(tmp_path, "catalog.yaml", catalog_text(WAREHOUSE, CATALOGS[WAREHOUSE], "yaml"))
+    return ["policy", *more, "--catalog", str(held)]
+
+
+def test_nobody_loses_anything_is_never_the_answer_where_nothing_was_compared(tmp_path: Path):
+    old = folder(tmp_path / "old", analysts(), ANNA)
+    new = folder(tmp_path / "new", analysts(("spec.platformRefs", [{"name": "warehouse"}, {"name": "crm"}])), ANNA)
+    events = recorded(tmp_path / "events.json")
+
+    for command in (["diff", str(old), str(new)], ["backtest", str(new), "--audit", str(events)]):
+        lost = CliRunner().invoke(cli, ["policy", *command])
+        assert (lost.exit_code, lost.stdout) == (2, "")
+        assert "Missing option '--catalog'" in lost.stderr
+    with pytest.raises(InvalidInput, match="--catalog: what DataPlatform crm holds is not known"):
+        diff(old, new, (), CATALOGS)
+
+
+def test_what_is_not_there_yet_gives_nothing_and_a_platform_that_goes_is_told(tmp_path: Path):
+    empty, full = tmp_path / "empty", folder(tmp_path / "full", analysts(), ANNA)
+    empty.mkdir()
+    gone = folder(tmp_path / "gone", analysts(), ANNA)
+    elsewhere = changed(analysts(name="elsewhere"), "spec.platformRefs", [{"name": "crm"}])
+    write(gone, "crm.yaml", changed(platform(), "metadata.name", "crm"), elsewhere)
+
+    first, last = diff(empty, full, (), CATALOGS), diff(gone, full, (), CATALOGS)
+
+    assert {name for _, _, direction, name in told(first) if direction == "gains"} == {"claims.claims", "claims.people"}
+    assert (last.differences, len(last.notes)) == ((), 1)
+    assert "nothing on crm was compared" in last.notes[0]
+
+
+def test_an_agent_whose_namespace_is_not_among_the_files_is_named_beneath_what_was_compared(tmp_path: Path):
+    agent = changed(valid("Agent", "finbot"), "spec.onBehalfOf", {"assertion": "Trusted"})
+    old, new = (folder(tmp_path / name, analysts(), ANNA, agent) for name in ("old", "new"))
+
+    answers = {
+        form: CliRunner().invoke(cli, [*words("diff", str(old), str(new), tmp_path=tmp_path), "-o", form])
+        for form in ("text", "markdown", "json")
+    }
+
+    for form in ("text", "markdown"):
+        first, *others = answers[form].stdout.splitlines()
+        assert first == "nobody gains or loses anything, as far as it was compared"
+        assert "put the manifest of the Namespace agents among the files" in others[-1]
+    assert (json.loads(answers["json"].stdout), "Namespace agents" in answers["json"].stderr) == ([], True)
+
+
+def brief(seconds: int) -> Body:
+    condition = {"name": "brief", "expression": f"request.expirationSeconds <= {seconds}"}
+    return changed(raw_policy(), "spec.users.matchConditions", [condition])
+
+
+def test_how_long_a_role_is_asked_for_counts_in_what_is_compared(tmp_path: Path):
+    old, new = folder(tmp_path / "old", ANNA), folder(tmp_path / "new", brief(60), ANNA)
+    asked = words("diff", str(old), str(new), tmp_path=tmp_path)
+
+    short, usual, odd = (
+        CliRunner().invoke(cli, [*asked, *more]) for more in (["--expiration-seconds", "60"], [], ["--expiration-seconds", "1"])
+    )
+
+    assert "gains" in short.stdout
+    assert usual.stdout == "nobody gains or loses anything\n"
+    assert odd.exit_code == 2
 
 
 def for_review() -> Body:
@@ -218,6 +285,77 @@ def test_the_purpose_and_the_tables_that_were_asked_for_then_are_asked_for_again
         ("fraud-review", "gains", "claims.people")
     }
     assert [(str(each.change.direction), each.change.name) for each in lost.outcomes] == [("loses", "claims.people")]
+
+
+def stripped(events: Path, *members: str) -> Path:
+    """As an older rolevend wrote them."""
+    told = [json.loads(line) for line in events.read_text().splitlines() if line.startswith("{")]
+    for event in told:
+        event["data"] = {name: value for name, value in event["data"].items() if name not in members}
+    path = events.with_suffix(".old")
+    path.write_text("".join(f"{json.dumps(event)}\n" for event in told))
+    return path
+
+
+def test_a_request_of_the_past_is_replayed_with_its_time_and_not_with_another(tmp_path: Path):
+    events = recorded(tmp_path / "events.json")
+    long_enough, too_brief = folder(tmp_path / "long", brief(900)), folder(tmp_path / "brief", brief(10))
+
+    for each in (events, stripped(events, "expirationSeconds")):
+        same, less = (backtest([there], [str(each)], None, HELD) for there in (long_enough, too_brief))
+        assert [str(outcome.change.direction) for outcome in same.outcomes] == ["gains"], "what was denied then"
+        assert [(str(outcome.change.direction), outcome.who.seconds) for outcome in less.outcomes] == [("loses", 900)]
+        # An older record of a denial does not say it.
+        untimed = [note for note in less.notes if "do not say for how long" in note]
+        assert untimed == ([] if each == events else ["1 records do not say for how long the role was asked for: 900 seconds were taken"])
+
+
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "agents", "labels": {"team": "claims"}}}
+
+
+@pytest.mark.parametrize("agents", [(), (raw_agent(),)], ids=["an agent that is elsewhere", "an agent among the files"])
+def test_what_the_platform_among_the_files_says_of_agents_counts_and_not_what_it_said_then(tmp_path: Path, agents: tuple[Body, ...]):
+    own = changed(changed(raw_policy(), "spec.grantsTo", "Agents"), "spec.users", MISSING)
+    own = changed(own, "spec.agents", {"matchAttributes": [{"key": "trust", "operator": "Exists"}]})
+    agents = tuple(changed(each, "spec.combination", MISSING) for each in agents)
+    union = changed(raw("DataPlatform", "warehouse", ""), "spec.agents[0].widestCombination", "Union")
+    agent = parse(Agent, changed(raw_agent(), "spec.combination", MISSING))
+    objects = replace(OBJECTS, agents=[agent], policies=[parse(AccessPolicy, own)], platforms=[parse(DataPlatform, union)])
+    events = recorded(tmp_path / "events.json", picture=paint(objects))
+    there, narrower, silent = (tmp_path / name for name in ("there", "narrower", "silent"))
+    write(there, "all.yaml", union, own, NAMESPACE, *agents)
+    write(narrower, "all.yaml", changed(union, "spec.agents[0].widestCombination", "UserCeiling"), own, NAMESPACE, *agents)
+    write(silent, "all.yaml", changed(union, "spec.agents[0].attributes", []), own, NAMESPACE, *agents)
+
+    found = [backtest([each], [str(events)], None, HELD) for each in (there, narrower, silent)]
+
+    assert [[str(outcome.change.direction) for outcome in each.outcomes] for each in found] == [["gains"], ["loses"], ["loses"]]
+    assert [each.notes for each in found] == [[], [], []]
+
+
+def test_where_the_files_do_not_say_which_terms_an_agent_has_its_record_counts_and_a_note_says_so(tmp_path: Path):
+    there = folder(tmp_path / "there", raw_policy(), raw_agent())
+
+    found = backtest([there], [str(recorded(tmp_path / "events.json"))], None, HELD)
+
+    (note,) = found.notes
+    assert note.startswith("agents of namespace agents were taken as the records have them")
+
+
+def test_of_what_was_not_compared_nothing_good_is_said(tmp_path: Path):
+    events, there = recorded(tmp_path / "events.json"), folder(tmp_path / "there", raw_policy())
+    other = write(tmp_path, "crm.yaml", catalog_text(PlatformName("crm"), CATALOGS[WAREHOUSE], "yaml"))
+    backtested = ["policy", "backtest", str(there), "--audit", str(events), "--catalog", str(other)]
+
+    nothing = CliRunner().invoke(cli, backtested)
+    late = CliRunner().invoke(cli, [*backtested, "--since", "2030-01-01"])
+
+    first, second = nothing.stdout.splitlines()
+    assert (nothing.exit_code, first) == (1, "2 decisions: none of them was compared")
+    assert second == "note: nothing on warehouse was compared: its DataPlatform and its --catalog are needed"
+    assert (late.exit_code, late.stdout) == (0, "no decision is in these files, or none since then: nothing was compared\n")
+    with pytest.raises(InvalidInput, match="no audit event is in there"):
+        backtest([there], [str(write(tmp_path, "log.txt", "no event\n"))], None, HELD)
 
 
 def test_since_takes_days_hours_and_dates():

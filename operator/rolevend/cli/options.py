@@ -56,6 +56,11 @@ def _purpose(_context: click.Context, _option: click.Parameter, value: str) -> s
     return value
 
 
+def expiration_seconds(help_text: str) -> Option:
+    """As in the spec of a VendedRole."""
+    return click.option("--expiration-seconds", type=click.IntRange(5, 86_400), default=900, show_default=True, help=help_text)
+
+
 def own(kubeconfig: str | None) -> str:
     """The person's own kubeconfig, where none was named."""
     return kubeconfig or str(Path("~/.kube/config").expanduser())

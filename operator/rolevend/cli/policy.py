@@ -10,14 +10,22 @@ from rolevend.cli import options
 from rolevend.cli.extras import needs
 
 _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
-_CATALOGS = click.option(
-    "--catalog",
-    "catalogs",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="What a platform holds, as `rolevend platform catalog` wrote it. May be given again, for another platform.",
-)
+
+
+def _catalogs(*, required: bool) -> options.Option:
+    return click.option(
+        "--catalog",
+        "catalogs",
+        multiple=True,
+        required=required,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="What a platform holds, as `rolevend platform catalog` wrote it. May be given again, for another platform.",
+    )
+
+
+_CATALOGS = _catalogs(required=True)
+"""Where nothing can be told without: no catalog would look like no difference."""
 
 
 @click.group()
@@ -27,7 +35,7 @@ def policy() -> None:
 
 @policy.command("check")
 @_PATHS
-@_CATALOGS
+@_catalogs(required=False)
 @click.option(
     "-o",
     "--output",
@@ -113,20 +121,35 @@ _FOLDER = click.Path(exists=True, path_type=Path)
     help="UserAttributes of the people to decide for, instead of those in OLD and NEW. May be given again.",
 )
 @options.purpose("What agents would say that it is for.")
+@options.expiration_seconds("For how long agents would ask for the role.")
 @_CATALOGS
 @_TABLES
-def policy_diff(old: Path, new: Path, users: tuple[Path, ...], purpose: str, catalogs: tuple[Path, ...], output: str) -> None:
+def policy_diff(
+    old: Path,
+    new: Path,
+    users: tuple[Path, ...],
+    purpose: str,
+    expiration_seconds: int,
+    catalogs: tuple[Path, ...],
+    output: str,
+) -> None:
     """Say who gains and who loses which table, rows or column, where the objects of NEW take the place of those of OLD.
 
-    Each user is decided for through each Agent of the two folders; where there is none, through one that may act for everybody.
+    Each user is decided for through each Agent of the two folders; where there is none, through one that may act for everybody. What is not
+    in OLD yet gives nothing there. A platform that policies name needs its catalog.
     """
     import json
 
     from rolevend.app.policy.diff import as_json, as_text, diff
     from rolevend.app.policy.folder import read_catalogs
 
-    differences = diff(old, new, users, read_catalogs(catalogs), purpose)
-    click.echo(json.dumps(as_json(differences), indent=2) if output == "json" else as_text(differences, _form(output)))
+    compared = diff(old, new, users, read_catalogs(catalogs), purpose, expiration_seconds)
+    if output == "json":
+        click.echo(json.dumps(as_json(compared), indent=2))
+        for note in compared.notes:
+            click.echo(f"note: {note}", err=True)
+    else:
+        click.echo(as_text(compared, _form(output)))
 
 
 @policy.command("backtest")
@@ -148,7 +171,8 @@ def policy_backtest(
 ) -> None:
     """Say what the requests in these audit files would have been given, or lost, by the policies in these files and folders.
 
-    What was given then stands in the events, with all that was read of the user: nobody's attributes of today are asked.
+    What was given then stands in the events, with all that was read of the user: nobody's attributes of today are asked. The exit status
+    is 1 if nothing could be compared, or if the catalog of a platform among the files is missing.
     """
     from datetime import UTC, datetime
 
@@ -158,9 +182,8 @@ def policy_backtest(
     begin = None if since is None else moment(since, datetime.now(UTC))
     found = backtest(paths, audit_files, begin, read_catalogs(catalogs))
     click.echo(as_json(found) if output == "json" else as_text(found, _form(output)))
-    if output != "json":
-        for note in found.notes:
-            click.echo(f"note: {note}", err=True)
+    if found.failed:
+        sys.exit(options.FAILED)
 
 
 def _form(output: str) -> Literal["text", "markdown"]:

@@ -89,6 +89,8 @@ class Body:
     """The only tables that were asked for: `schema.table`."""
     resources_left_out: int | None = None
     """How many more there are."""
+    expiration_seconds: int | None = None
+    """For how long the role was asked for, counted from `requestedAt`."""
     expires_at: datetime | None = None
     """When the role stops working."""
     reason: str | None = None
@@ -270,6 +272,7 @@ def _request(request: Request) -> dict[str, Any]:
         "agent": str(request.agent),
         "purpose": request.purpose,
         "resources": None if request.resources is None else tuple(map(str, request.resources)),
+        "expiration_seconds": request.expiration_seconds,
         "user_issuer": request.user.issuer,
         "user_subject": request.user.subject,
     }

@@ -1,11 +1,12 @@
 """`rolevend policy backtest`: what the requests of the past would have been given by the policies in a folder.
 
-What was given stands in the audit events, and so does all that was known of the user; nothing else of the past is asked.
+What was given stands in the audit events, and so does all that was known of the user. What the files say of agents counts as it stands
+there; the record counts where they do not say it.
 """
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,14 +14,14 @@ from typing import Any
 
 from rolevend.app.audit import events
 from rolevend.app.policy.folder import Catalogs, Folder
-from rolevend.app.policy.tables import Form, rendered
-from rolevend.app.policy.verdicts import Who, given, opened
+from rolevend.app.policy.tables import Form, noted, rendered
+from rolevend.app.policy.verdicts import SECONDS, Who, given, narrower, opened, unlabelled
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, PlatformName, User
 from rolevend.policy.combination import Combination
 from rolevend.vending.audit import EventType
 from rolevend.vending.difference import Change, compare
-from rolevend.vending.directory import Person
+from rolevend.vending.directory import Directory, Person
 from rolevend.vending.evidence import ColumnGiven, TableGiven
 
 _AGO = re.compile(r"([1-9][0-9]{0,5})([dh])")
@@ -34,12 +35,14 @@ class Past:
     attributes: Attributes
     agent_attributes: Attributes
     combination: Combination | None
-    """None: in records of a time when agents were granted nothing themselves."""
+    """How the two sides were combined. None: in records of a time when agents were granted nothing themselves."""
     resources: tuple[str, ...] | None
     """The only tables that were asked for; None: all of them."""
     tables: tuple[TableGiven, ...]
     cut: bool
     """The record had no room for every table."""
+    timed: bool
+    """The record says for how long the role was asked for."""
     partial: bool = False
     """The record had no room for all that was asked, or for all that was known of user and agent."""
 
@@ -62,33 +65,63 @@ class Outcome:
 @dataclass(slots=True)
 class Backtest:
     decisions: int = 0
+    compared: int = 0
+    """How many of them."""
+    unread: frozenset[PlatformName] = frozenset()
+    """Platforms among the files on which decisions were made, and whose catalogs were not given."""
     outcomes: list[Outcome] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What could not be compared."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether there was something to compare, and an argument was missing for it."""
+        return bool(self.unread or (self.decisions and not self.compared))
 
 
 def backtest(paths: Sequence[Path], audit_files: Sequence[str], since: datetime | None, catalogs: Catalogs) -> Backtest:
     directory = Folder.sound(paths).picture(catalogs).directory
     asked = _asked(audit_files, since)
-    found = Backtest(sum(told.decisions for told in asked.values()))
-    missing = sorted({past.who.platform for past in asked} - directory.shapes.keys())
-    found.notes += [f"nothing on {name} was compared: its DataPlatform and its --catalog are needed" for name in missing]
-    for past, told in sorted(asked.items(), key=lambda item: (item[0].who, item[1].last)):
-        if past.who.platform not in missing and not past.partial:
-            person = Person(past.who.user, None, past.attributes)
-            known = opened(directory, [person], [past.who.agent], [past.who.purpose], past.agent_attributes, past.combination)
-            recorded = {each.table for each in past.tables} if past.cut else None
-            after = [
-                each
-                for each in given(known, past.who)
-                if (recorded is None or each.table in recorded) and (past.resources is None or each.table in past.resources)
-            ]
-            found.outcomes += [Outcome(past.who, told.decisions, told.last, change) for change in compare(past.tables, after)]
-    if unknown := sum(told.decisions for past, told in asked.items() if past.partial):
-        found.notes.append(f"{unknown} records had no room for all that was asked or known: these were not compared")
-    if any(past.cut for past in asked):
+    missing = {past.who.platform for past in asked} - directory.shapes.keys()
+    left = {past: told for past, told in asked.items() if past.who.platform not in missing and not past.partial}
+    found = Backtest(_decisions(asked), _decisions(left), frozenset(missing & directory.platforms.keys()))
+    found.notes += [f"nothing on {name} was compared: its DataPlatform and its --catalog are needed" for name in sorted(missing)]
+    unsaid = unlabelled(directory, (past.who.agent for past in left))
+    for past, told in sorted(left.items(), key=lambda item: (item[0].who, item[1].last)):
+        recorded = {each.table for each in past.tables} if past.cut else None
+        after = [
+            each
+            for each in given(_known(directory, past, unsaid), past.who)
+            if (recorded is None or each.table in recorded) and (past.resources is None or each.table in past.resources)
+        ]
+        found.outcomes += [Outcome(past.who, told.decisions, told.last, change) for change in compare(past.tables, after)]
+    if unsaid:
+        names = ", ".join(sorted(unsaid))
+        why = f"agents of namespace {names} were taken as the records have them, not as the files do"
+        found.notes.append(f"{why}: the DataPlatforms select by labels, so put the manifest of the Namespace among the files")
+    untimed = sum(told.decisions for past, told in left.items() if not past.timed)
+    if untimed:
+        found.notes.append(f"{untimed} records do not say for how long the role was asked for: {SECONDS} seconds were taken")
+    if partial := sum(told.decisions for past, told in asked.items() if past.partial):
+        found.notes.append(f"{partial} records had no room for all that was asked or known: these were not compared")
+    if any(past.cut for past in left):
         found.notes.append("some records had no room for every table: of these only the tables that they name were compared")
     return found
+
+
+def _decisions(asked: Mapping[Past, Told]) -> int:
+    return sum(told.decisions for told in asked.values())
+
+
+def _known(directory: Directory, past: Past, unsaid: Container[str]) -> Directory:
+    """What is known for it. Of an agent that is not among the files nobody knows whether it would have its combination of then or the
+    widest one: the narrower of the two counts."""
+    who, people = past.who, [Person(past.who.user, None, past.attributes)]
+    if who.agent.namespace in unsaid:
+        return opened(directory, people, [who.agent], [who.purpose], past.combination, past.agent_attributes)
+    known = opened(directory, people, [who.agent], [who.purpose])
+    widest = known.asking(who.request).combination
+    return opened(directory, people, [who.agent], [who.purpose], narrower(past.combination, widest))
 
 
 def moment(text: str, now: datetime) -> datetime:
@@ -107,6 +140,7 @@ def _asked(audit_files: Sequence[str], since: datetime | None) -> dict[Past, Tol
     """Each question once, with how often it was decided. An event that was written twice counts once."""
     asked: dict[Past, Told] = {}
     seen: set[str] = set()
+    event: Mapping[str, Any] = {}
     for event in events(audit_files):
         if event.get("type") not in (EventType.GRANTED, EventType.DENIED) or event["id"] in seen:
             continue
@@ -116,17 +150,21 @@ def _asked(audit_files: Sequence[str], since: datetime | None) -> dict[Past, Tol
         told = asked.setdefault(_past(event["data"]), Told())
         told.decisions += 1
         told.last = max(told.last, event["time"])
+    if not event:
+        raise InvalidInput("--audit", f"{', '.join(audit_files)}: no audit event is in there, so there is nothing to replay")
     return asked
 
 
 def _past(told: dict[str, Any]) -> Past:
     namespace, _, name = told["agent"].partition("/")
+    seconds = _seconds(told)
     return Past(
         Who(
             User(told["userIssuer"], told["userSubject"]),
             ObjectName(namespace, name),
             PlatformName(told["platform"]),
             told.get("purpose", ""),
+            seconds or SECONDS,
         ),
         _attributes(told, "attributes"),
         _attributes(told, "agentAttributes"),
@@ -134,8 +172,18 @@ def _past(told: dict[str, Any]) -> Past:
         tuple(told["resources"]) if "resources" in told else None,
         tuple(map(_table, told.get("tables", ()))),
         bool(told.get("tablesLeftOut")),
+        seconds is not None,
         any(f"{member}LeftOut" in told for member in ("resources", "attributes", "agentAttributes")),
     )
+
+
+def _seconds(told: dict[str, Any]) -> int | None:
+    """For how long; older records say it by their times alone, and of a denial not at all."""
+    if "expirationSeconds" in told:
+        return int(told["expirationSeconds"])
+    if "expiresAt" in told and "requestedAt" in told:
+        return round((datetime.fromisoformat(told["expiresAt"]) - datetime.fromisoformat(told["requestedAt"])).total_seconds())
+    return None
 
 
 def _attributes(told: dict[str, Any], member: str) -> Attributes:
@@ -157,9 +205,16 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
 
 
 def as_text(found: Backtest, form: Form) -> str:
-    if not found.outcomes:
-        return f"{found.decisions} decisions: nobody would have gained or lost anything"
-    return rendered(HEAD, [_row(each) for each in found.outcomes], form)
+    return noted(rendered(HEAD, [_row(each) for each in found.outcomes], form) if found.outcomes else _nobody(found), found.notes, form)
+
+
+def _nobody(found: Backtest) -> str:
+    if not found.decisions:
+        return "no decision is in these files, or none since then: nothing was compared"
+    if not found.compared:
+        return f"{found.decisions} decisions: none of them was compared"
+    others = f", of which {found.compared} were compared" if found.compared != found.decisions else ""
+    return f"{found.decisions} decisions{others}: nobody would have gained or lost anything"
 
 
 def as_json(found: Backtest) -> str:
@@ -179,4 +234,4 @@ def as_json(found: Backtest) -> str:
         }
         for each in found.outcomes
     )
-    return json.dumps({"decisions": found.decisions, "outcomes": list(rows), "notes": found.notes}, indent=2)
+    return json.dumps({"decisions": found.decisions, "compared": found.compared, "outcomes": list(rows), "notes": found.notes}, indent=2)

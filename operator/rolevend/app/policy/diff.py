@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolevend.app.policy.folder import Catalogs, Folder
-from rolevend.app.policy.tables import Form, rendered
-from rolevend.app.policy.verdicts import Who, agents_of, given, opened
+from rolevend.app.policy.tables import Form, noted, rendered
+from rolevend.app.policy.verdicts import SECONDS, Who, agents_of, given, opened, unlabelled, without_labels
 from rolevend.errors import InvalidInput
-from rolevend.resources import UserAttributes, values
+from rolevend.model import PlatformName
+from rolevend.resources import AccessPolicy, Agent, DataPlatform, UserAttributes, values
 from rolevend.vending.difference import Change, compare
 from rolevend.vending.directory import Directory, Person
+from rolevend.vending.evidence import TableGiven
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +21,58 @@ class Difference:
     change: Change
 
 
-def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpose: str = "") -> tuple[Difference, ...]:
-    """For every user of either folder, or of `users` alone where they are given, where agents say that `purpose`; by user, agent and
-    platform."""
+@dataclass(frozen=True, slots=True)
+class Compared:
+    differences: tuple[Difference, ...]
+    """By user, agent and platform."""
+    notes: tuple[str, ...]
+    """What was not compared, and what it would take."""
+
+
+def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpose: str = "", seconds: int = SECONDS) -> Compared:
+    """For every user of either folder, or of `users` alone where they are given, where agents say that `purpose` and ask for a role for so
+    many `seconds`. What `old` has not, such as a platform that is new, gives nothing."""
     people = [Person(*values.known_user(each)) for each in Folder.sound(users).of(UserAttributes)] if users else None
+    is_there, comes = Folder.sound([old]), Folder.sound([new])
+    notes = list(_uncompared(is_there, comes, catalogs))
     said = [purpose] if purpose else []
-    before, after = (opened(Folder.sound([folder]).picture(catalogs).directory, people, purposes=said) for folder in (old, new))
+    pictured = [each.picture(catalogs).directory for each in (is_there, comes)]
+    before, after = (opened(each, people, purposes=said) for each in pictured)
     if not before.people and not after.people:
         raise InvalidInput("--users", f"{old} and {new} hold no UserAttributes: name a file with some people who stand for many")
     for name in catalogs:
-        if name not in before.platforms or name not in after.platforms:
-            raise InvalidInput("", f"DataPlatform {name}, whose catalog is given, must be in {old} and in {new}")
-    return tuple(_differences(before, after, catalogs, purpose))
+        if name not in after.platforms:
+            also = "" if name in before.platforms else f"{old} and in "
+            raise InvalidInput("", f"DataPlatform {name}, whose catalog is given, must be in {also}{new}")
+    notes += without_labels(frozenset[str]().union(*(unlabelled(each, each.agents) for each in pictured)))
+    asked = (
+        Who(user, agent, platform, purpose, seconds)
+        for user in sorted(before.people.keys() | after.people.keys())
+        for agent in agents_of(before, after)
+        for platform in sorted(catalogs)
+    )
+    differences = (Difference(who, change) for who in asked for change in compare(_given(before, who), given(after, who)))
+    return Compared(tuple(differences), tuple(notes))
+
+
+def _uncompared(old: Folder, new: Folder, catalogs: Catalogs) -> Iterator[str]:
+    """InvalidInput where it is a platform that is still there: whoever loses something on it would not be told."""
+    there = {PlatformName(each.name) for each in new.of(DataPlatform)}
+    for name in sorted((_named(old) | _named(new)) - catalogs.keys()):
+        if name in there or name in _named(new):
+            why = f"what DataPlatform {name} holds is not known, so nobody can tell who gains or loses there"
+            raise InvalidInput("--catalog", f"{why}: give its catalog, too; rolevend platform catalog writes it")
+        yield f"nothing on {name} was compared: nothing names it any more, and all that it gave is gone"
+
+
+def _named(folder: Folder) -> set[PlatformName]:
+    """The platforms on which something is granted."""
+    refs = [ref for policy in folder.of(AccessPolicy) for ref in policy.spec.platform_refs]
+    return {PlatformName(ref.name) for ref in [*refs, *(tool.platform_ref for agent in folder.of(Agent) for tool in agent.spec.tools)]}
+
+
+def _given(before: Directory, who: Who) -> tuple[TableGiven, ...]:
+    return given(before, who) if who.platform in before.platforms else ()
 
 
 HEAD = ("User", "Agent", "Platform", "Change", "What", "Before", "After")
@@ -41,13 +83,13 @@ def row(difference: Difference) -> tuple[str, ...]:
     return (who.user.subject, str(who.agent).removeprefix("/"), who.platform, change.direction, change.name, change.before, change.after)
 
 
-def as_text(differences: Sequence[Difference], form: Form) -> str:
-    if not differences:
-        return "nobody gains or loses anything"
-    return rendered(HEAD, [row(each) for each in differences], form)
+def as_text(compared: Compared, form: Form) -> str:
+    nobody = "nobody gains or loses anything" + (", as far as it was compared" if compared.notes else "")
+    told = rendered(HEAD, [row(each) for each in compared.differences], form) if compared.differences else nobody
+    return noted(told, compared.notes, form)
 
 
-def as_json(differences: Sequence[Difference]) -> list[dict[str, str]]:
+def as_json(compared: Compared) -> list[dict[str, str]]:
     return [
         {
             "issuer": each.who.user.issuer,
@@ -60,14 +102,5 @@ def as_json(differences: Sequence[Difference]) -> list[dict[str, str]]:
             "before": each.change.before,
             "after": each.change.after,
         }
-        for each in differences
+        for each in compared.differences
     ]
-
-
-def _differences(before: Directory, after: Directory, catalogs: Catalogs, purpose: str) -> Iterator[Difference]:
-    for user in sorted(before.people.keys() | after.people.keys()):
-        for agent in agents_of(before, after):
-            for platform in sorted(catalogs):
-                who = Who(user, agent, platform, purpose)
-                for change in compare(given(before, who), given(after, who)):
-                    yield Difference(who, change)

@@ -20,6 +20,8 @@ R = TypeVar("R", bound=Resource)
 
 Catalogs = Mapping[PlatformName, Catalog]
 
+NAME_LABEL: Final = "kubernetes.io/metadata.name"
+"""Every namespace has it, whether its manifest is among the files or not."""
 CLUSTER: Final = ClusterId("00000000-0000-0000-0000-000000000000")
 """Of what is in files."""
 _NO_SECRET = bytes(32)
@@ -42,6 +44,8 @@ class Folder:
     """By uid, which is made up: nothing here came from a cluster."""
     namespaces: Mapping[str, Mapping[str, str]]
     """Labels by namespace, of the Namespaces among the objects."""
+    cases: tuple[Document, ...] = ()
+    """Files with a format of ours that are no catalogs."""
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> "Folder":
@@ -54,12 +58,15 @@ class Folder:
         refused: list[Refused] = []
         found: dict[str, tuple[Document, Resource]] = {}
         namespaces: dict[str, Mapping[str, str]] = {}
+        cases: list[Document] = []
         for document in documents:
             if isinstance(document, Unreadable):
                 unreadable.append(document)
             elif document.body.get("apiVersion") == "v1" and document.body.get("kind") == "Namespace":
                 metadata = document.body.get("metadata") or {}
                 namespaces[str(metadata.get("name"))] = metadata.get("labels") or {}
+            elif str(document.body.get("format", "")).startswith(f"{GROUP}/"):
+                cases += [document] if document.body["format"] != FORMAT else []
             elif _is_ours(document.body):
                 uid = f"{len(found):08}"
                 parsed = _parse(document, uid)
@@ -67,7 +74,7 @@ class Folder:
                     refused.append(parsed)
                 else:
                     found[uid] = (document, parsed)
-        return cls(files, tuple(unreadable), tuple(refused), found, namespaces)
+        return cls(files, tuple(unreadable), tuple(refused), found, namespaces, tuple(cases))
 
     @classmethod
     def sound(cls, paths: Sequence[Path]) -> "Folder":
@@ -76,16 +83,28 @@ class Folder:
 
     def checked(self) -> "Folder":
         """Itself, where everything in it could be read; InvalidInput otherwise."""
+        others = len(self.unreadable) + sum(len(refused.faults) for refused in self.refused) - 1
+        everything = (
+            f"and {others} more; rolevend policy check names everything" if others > 0 else "rolevend policy check names everything"
+        )
         for unreadable in self.unreadable:
-            raise unreadable
+            raise InvalidInput("", f"{unreadable.message} ({everything})")
         for refused in self.refused:
             fault = refused.faults[0]
             place = refused.document.place(fault.field, fault.message)
-            raise InvalidInput(fault.field, f"{fault.message} ({refused.document.name}, {place}; rolevend policy check names everything)")
+            raise InvalidInput(fault.field, f"{fault.message} ({refused.document.name}, {place}; {everything})")
         return self
 
     def of(self, kind: type[R]) -> list[R]:
         return [resource for _, resource in self.found.values() if isinstance(resource, kind)]
+
+    @property
+    def labels(self) -> Mapping[str, Mapping[str, str]]:
+        """By namespace; not of those of an Agent of which a DataPlatform asks labels that only a manifest would tell."""
+        selectors = [each.namespace_selector.match_labels for platform in self.of(DataPlatform) for each in platform.spec.agents]
+        of_agents = {agent.namespace for agent in self.of(Agent)}
+        named = {name for name in of_agents if not any(asks_more(each, name) for each in selectors)}
+        return {name: {NAME_LABEL: name, **self.namespaces.get(name, {})} for name in named | self.namespaces.keys()}
 
     @property
     def objects(self) -> Objects:
@@ -96,12 +115,17 @@ class Folder:
             bindings=self.of(TagBinding),
             guardrails=self.of(Guardrail),
             people=self.of(UserAttributes),
-            namespaces=self.namespaces,
+            namespaces=self.labels,
         )
 
     def picture(self, catalogs: Catalogs) -> Picture:
         states = {name: known(name, catalog) for name, catalog in catalogs.items()}
         return Painter(CLUSTER, _NO_SECRET).paint(self.objects, states, "")
+
+
+def asks_more(labels: Mapping[str, str], namespace: str) -> bool:
+    """Whether a selector may select the namespace, and asks more of it than its name."""
+    return labels.get(NAME_LABEL, namespace) == namespace and bool(labels.keys() - {NAME_LABEL})
 
 
 def known(name: PlatformName, catalog: Catalog) -> PlatformState:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from rolevend.app.policy.folder import NAME_LABEL, asks_more
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
@@ -22,9 +23,8 @@ ANY_AGENT: Final = ObjectName("", "any agent")
 """Stands for all agents that are in no file."""
 _NOBODY = Uid("00000000-0000-0000-0000-000000000000")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NAME_LABEL: Final = "kubernetes.io/metadata.name"
-"""Every namespace has it, whether its manifest is among the files or not."""
-_SECONDS = 5
+SECONDS: Final = 900
+"""For how long a role is asked for by a VendedRole that does not say it."""
 _LONGEST_SECONDS = 86_400
 
 
@@ -35,7 +35,7 @@ class Who:
     platform: PlatformName
     purpose: str = ""
     """What the agent says it is for; empty: nothing."""
-    seconds: int = _SECONDS
+    seconds: int = SECONDS
     """For how long the role is asked."""
     resources: tuple[TableId, ...] | None = None
     """The only tables that are asked for; None: all of them."""
@@ -51,20 +51,47 @@ def opened(
     people: Iterable[Person] | None = None,
     agents: Iterable[ObjectName] = (),
     purposes: Iterable[str] = (),
-    agent_attributes: Attributes | None = None,
     combination: Combination | None = None,
+    agent_attributes: Attributes | None = None,
 ) -> Directory:
     """The same for these people, where they are given, instead of those that it knows. Of `agents` those that it does not know may act
-    for everybody. `combination` is how they combine, and counts as permitted to every agent."""
+    for everybody, and combine in the way of `combination`. `agent_attributes`, where they are given, and the width of `combination` count
+    in the place of all that platforms say of agents."""
     unknown = {name: _admitted(Agent(name, AgentHandle("ANY"), True, (), 0, combination=combination)) for name in [ANY_AGENT, *agents]}
     known = {name: _admitted(agent) for name, agent in directory.agents.items()}
-    known_of_them = agent_attributes or Attributes()
-    anybody = AgentTerms({}, True, _LONGEST_SECONDS, attributes=known_of_them, purposes=frozenset(purposes), widest=combination)
-    platforms = {name: replace(terms, closed="", agents=(anybody, *terms.agents)) for name, terms in directory.platforms.items()}
+    anybody = AgentTerms({}, True, _LONGEST_SECONDS, purposes=frozenset(purposes), widest=None)
+    if agent_attributes is None:
+        platforms = {name: replace(terms, closed="", agents=(anybody, *terms.agents)) for name, terms in directory.platforms.items()}
+    else:
+        bound = combination or Combination.USER_CEILING
+        known = {name: replace(agent, combination=narrower(agent.combination, bound)) for name, agent in known.items()}
+        anybody = replace(anybody, attributes=agent_attributes, widest=bound)
+        platforms = {name: replace(terms, closed="", agents=(anybody,)) for name, terms in directory.platforms.items()}
     everybody = directory.people if people is None else {person.user: person for person in people}
     namespaces = {name.namespace for name in unknown.keys() | known.keys()} | directory.namespaces.keys()
-    labels = {name: {_NAME_LABEL: name, **directory.namespaces.get(name, {})} for name in namespaces}
+    labels = {name: {NAME_LABEL: name, **directory.namespaces.get(name, {})} for name in namespaces}
     return replace(directory, agents={**unknown, **known}, people=everybody, platforms=platforms, namespaces=labels)
+
+
+def narrower(one: Combination | None, other: Combination) -> Combination:
+    return other if one is None or one.is_wider_than(other) else one
+
+
+def unlabelled(directory: Directory, agents: Iterable[ObjectName]) -> frozenset[str]:
+    """The namespaces of these agents of which some platform asks labels that are not known, so that nobody can tell what it says of them.
+    To be asked before `opened`."""
+    selectors = [each.labels for terms in directory.platforms.values() for each in terms.agents]
+    namespaces = {agent.namespace for agent in agents} - {ANY_AGENT.namespace} - directory.namespaces.keys()
+    return frozenset(name for name in namespaces if any(asks_more(labels, name) for labels in selectors))
+
+
+def without_labels(namespaces: Iterable[str]) -> list[str]:
+    """Notes on namespaces that are `unlabelled`."""
+    return [
+        f"what DataPlatforms say of agents of namespace {name}, such as attributes, tools and combination, was not judged: they select by "
+        f"labels, so put the manifest of the Namespace {name} among the files"
+        for name in sorted(namespaces)
+    ]
 
 
 def _admitted(agent: Agent) -> Agent:
