@@ -77,9 +77,11 @@ def test_what_was_granted_to_the_agent_and_is_taken_away_ends_its_live_roles(ten
 
 
 def test_a_combination_that_the_platform_does_not_permit_is_refused_and_named(tenant: Tenant):
-    tenant.agent(namespace=BOUNDED, combination="Union")
+    agent = tenant.agent(namespace=BOUNDED, combination="Union")
     tenant.person()
     tenant.site.told(tenant.policy(), "Ready", "True")
+    told = tenant.site.told(agent, "Ready", "False", "NotPermitted")
+    assert told.startswith(f"spec.combination: Union of Agent {tenant.name} is wider than UserCeiling")
 
     message = tenant.ask(namespace=BOUNDED).refused("NotPermitted", granted="False")
 

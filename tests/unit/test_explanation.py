@@ -173,6 +173,47 @@ def told(folder: Path, *words: str) -> str:
     return answer.stdout
 
 
+def refused(folder: Path, *words: str) -> str:
+    held = write(folder, "catalog.txt", catalog_text(WAREHOUSE, CATALOGS[WAREHOUSE], "yaml"))
+    answer = CliRunner().invoke(cli, ["explain", "--files", str(folder), "--catalog", str(held), *words])
+    assert answer.exit_code != 0
+    return answer.stderr + str(answer.exception)
+
+
+def test_who_or_what_is_not_there_is_not_made_up(tmp_path: Path):
+    write(tmp_path, "all.yaml", platform(), analysts(), valid("UserAttributes"), valid("Agent", "finbot"))
+
+    for words, told in (
+        (
+            ("--user", "anna", "--agent", "finbott", "-n", "agents"),
+            "no accepted Agent is named agents/finbott; did you mean agents/finbot?",
+        ),
+        (("--user", "anna", "--agent", "finbot"), "no accepted Agent is named default/finbot; did you mean agents/finbot?"),
+        (("--user", "anna", "--agent", "x"), "no accepted Agent is named default/x (--namespace"),
+        (("--user", "annna"), "0 known users have the subject annna: name the --issuer; did you mean anna?"),
+        (("--user", "anna", "--platform", "warehose"), "no DataPlatform is named warehose; did you mean warehouse?"),
+    ):
+        assert told in refused(tmp_path, *words)
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_what_is_not_known_is_told_beside_the_answer(tmp_path: Path, output: str):
+    open_to_all = changed(valid("Agent", "finbot"), "spec.onBehalfOf", {"assertion": "Trusted"})
+    write(tmp_path, "objects/all.yaml", platform(), analysts(), valid("UserAttributes"), open_to_all)
+    held = write(tmp_path, "catalog.yaml", catalog_text(WAREHOUSE, CATALOGS[WAREHOUSE], "yaml"))
+    words = ["--issuer", "https://idp.example.com", "--agent", "finbot", "-n", "agents", "--catalog", str(held), "-o", output]
+
+    answer = told(tmp_path / "objects", *words)
+
+    notes = json.loads(answer)["notes"] if output == "json" else [line[6:] for line in answer.splitlines() if line.startswith("note: ")]
+    somebody, somewhere = notes
+    assert somebody == (
+        "no accepted UserAttributes names anna (https://idp.example.com), so nothing is known of them; "
+        "did you mean anna (https://idp.example.org)?"
+    )
+    assert "put the manifest of the Namespace agents among the files" in somewhere
+
+
 def test_where_several_meet_on_a_table_it_is_told_cell_by_cell_what_comes_of_it(tmp_path: Path):
     names = analysts(("spec.columns", {"matchNames": ["full_name", "birth_date"]}), ("spec.rowFilter", "country = 'US'"), name="names")
     hidden = ("spec.masks", [{"name": "n", "columns": {"matchNames": ["full_name"]}, "type": "Nullify"}])

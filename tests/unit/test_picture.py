@@ -7,7 +7,7 @@ import pytest
 from rolevend.catalog import Catalog, Table, digest
 from rolevend.model import AgentHandle, ObjectName, Tag, User, UserHandle
 from rolevend.platforms.base import Drift
-from rolevend.reconcile.picture import Objects, Painter
+from rolevend.reconcile.picture import Objects, Painter, Picture
 from rolevend.reconcile.state import SERVER_CHANGED, PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse, values
 from rolevend.vending.claims import Claim, agent_claim, user_claim
@@ -287,3 +287,30 @@ def test_a_platform_names_the_tables_that_cannot_be_governed_also_where_no_polic
 )
 def test_another_catalog_has_another_digest_and_the_order_of_its_tables_is_none(other: tuple[Table, ...]):
     assert digest(Catalog.of(TABLES)) == digest(Catalog.of(TABLES[::-1])) != digest(Catalog.of(other))
+
+
+def combining(combination: str | None, *widest: str) -> Picture:
+    """An agent that asks for this combination, on as many platforms."""
+    named = zip((WAREHOUSE, CRM), widest, strict=False)
+    platforms = [raw("DataPlatform", name, "", ("spec.agents[0].widestCombination", each)) for name, each in named]
+    agent = made(Agent, "finbot", "agents", onBehalfOf={"assertion": "Trusted"}, tools=None, combination=combination)
+    return paint(replace(OBJECTS, agents=[agent], platforms=[parse(DataPlatform, each) for each in platforms], policies=[], bindings=[]))
+
+
+def test_an_agent_whose_combination_no_platform_permits_is_told_so_before_it_asks():
+    refused = combining("Union", "UserCeiling", "Intersection")
+
+    assert said(refused, "finbot", "Accepted") == ("True", "Valid")
+    assert said(refused, "finbot", "Ready") == ("False", "NotPermitted")
+    told = message(refused, "finbot", "Ready")
+    assert told.startswith("spec.combination: Union of Agent finbot is wider than Intersection, which DataPlatform crm permits;")
+    assert "wider than UserCeiling, which DataPlatform warehouse permits" in told
+
+
+@pytest.mark.parametrize(
+    ("combination", "widest"),
+    [("Union", ["UserCeiling", "Union"]), ("Intersection", ["Union"]), (None, ["Intersection"]), ("Union", [])],
+    ids=["one platform permits it", "it is narrower", "it takes what there is", "no platform is there"],
+)
+def test_an_agent_whose_combination_some_platform_permits_is_ready(combination: str | None, widest: list[str]):
+    assert said(combining(combination, *widest), "finbot", "Ready") == ("True", "Valid")

@@ -16,7 +16,7 @@ from rolevend.errors import InvalidInput
 from rolevend.model import Tag
 from rolevend.resources.catalog_file import catalog_text, parse_catalog
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
-from tests.support.manifests import MISSING, SPOILED, Spoiled, changed, valid
+from tests.support.manifests import MISSING, SPOILED, Body, Spoiled, changed, valid
 from tests.support.policies import catalog, column, table
 
 
@@ -325,3 +325,52 @@ def test_with_a_catalog_a_guardrail_is_told_of_at_its_restriction(tmp_path: Path
     assert found.diagnostics
     assert all("did you mean country?" in each for each in said(found))
     assert all(each.field == "spec.rowRestriction" for each in found.diagnostics)
+
+
+def labelled(*changes: tuple[str, object]) -> Body:
+    agent = changed(valid("Agent", "finbot", "agents"), "spec.tools[0].postgres.schemas", MISSING)
+    for field, value in changes:
+        agent = changed(agent, field, value)
+    return agent
+
+
+def test_an_agent_whose_namespace_decides_and_is_not_among_the_files_is_said_not_to_be_judged(tmp_path: Path):
+    write(tmp_path, "a.yaml", platform(), analysts(), labelled())
+
+    checked = check([tmp_path], CATALOGS)
+
+    assert checked.diagnostics == ()
+    (note,) = checked.notes
+    assert note.endswith("was not judged: they select by labels, so put the manifest of the Namespace agents among the files")
+
+
+def test_an_agent_that_is_selected_by_the_name_of_its_namespace_is_judged_without_its_manifest(tmp_path: Path):
+    by_name = changed(platform(), "spec.agents[0].namespaceSelector.matchLabels", {"kubernetes.io/metadata.name": "agents"})
+    write(tmp_path, "a.yaml", by_name, analysts(), labelled(("spec.combination", "Union")), labelled(("metadata.name", "other")))
+    (tmp_path / "a.yaml").write_text((tmp_path / "a.yaml").read_text().replace("FINBOT", "OTHER", 1))
+
+    checked = check([tmp_path], CATALOGS)
+
+    assert checked.notes == ()
+    assert {(each.object, each.level, each.field, each.message.partition(";")[0]) for each in checked.diagnostics} == {
+        (
+            "Agent agents/finbot",
+            "error",
+            "spec.combination",
+            "Union of Agent finbot is wider than UserCeiling, which DataPlatform warehouse permits",
+        ),
+        (
+            "Agent agents/other",
+            "error",
+            "spec.tools",
+            "DataPlatform warehouse does not let the agent have function tools.risk_score",
+        ),
+    }
+
+
+def test_a_folder_without_any_object_is_said_to_be_one(tmp_path: Path):
+    write(tmp_path, "a.yaml", {"apiVersion": "v1", "kind": "ConfigMap"})
+
+    assert check([tmp_path], {}).notes == (
+        "no object of rolevend is in these files, so nothing was judged: name the folder that holds them",
+    )

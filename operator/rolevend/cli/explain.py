@@ -9,7 +9,7 @@ from rolevend.cli import options
 
 if TYPE_CHECKING:
     from rolevend.app.policy.folder import Folder
-    from rolevend.app.policy.verdicts import Who
+    from rolevend.model import User
 
 
 @click.command()
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.option("--issuer", help="The user's issuer. Default: that of the one known user with this subject.")
 @click.option("--platform", help="Instead of a VendedRole: name of the DataPlatform. Default: that of the catalog, where it is one.")
 @options.purpose("Instead of a VendedRole: what the agent would say that it is for.")
+@options.expiration_seconds("Instead of a VendedRole: for how long the agent would ask.")
 @click.option(
     "--files",
     multiple=True,
@@ -46,6 +47,7 @@ def explain(
     issuer: str | None,
     platform: str | None,
     purpose: str,
+    expiration_seconds: int,
     files: tuple[Path, ...],
     catalogs: tuple[Path, ...],
     kubeconfig: str | None,
@@ -60,6 +62,8 @@ def explain(
 
     from rolevend.app.policy.explain import as_json, as_text, explained
     from rolevend.app.policy.folder import Folder, read_catalogs
+    from rolevend.app.policy.verdicts import ANY_AGENT, Who
+    from rolevend.model import ObjectName, PlatformName
 
     held = read_catalogs(catalogs)
     if (vended_role is None) == (user is None) or (vended_role is not None and files):
@@ -74,18 +78,21 @@ def explain(
         folder, who, told = asyncio.run(read_cluster(options.own(kubeconfig), named))
         said = told or None
     if who is None:
-        who = _asked(folder, namespace, agent, user or "", issuer, platform or next(iter(held)), purpose)
+        known = _user(folder, user or "", issuer)
+        name = ObjectName(namespace, agent) if agent else ANY_AGENT
+        who = Who(known, name, PlatformName(platform or next(iter(held))), purpose, expiration_seconds)
     found = explained(folder, who, held, said)
     click.echo(as_json(found) if output == "json" else as_text(found))
 
 
-def _asked(folder: "Folder", namespace: str, agent: str | None, subject: str, issuer: str | None, platform: str, purpose: str) -> "Who":
-    from rolevend.app.policy.verdicts import ANY_AGENT, Who
-    from rolevend.model import ObjectName, PlatformName, User
+def _user(folder: "Folder", subject: str, issuer: str | None) -> "User":
+    from rolevend.model import User
+    from rolevend.policy.near import meant
     from rolevend.resources import UserAttributes
 
-    issuers = {each.spec.user.issuer for each in folder.of(UserAttributes) if each.spec.user.subject == subject}
+    known = [each.spec.user for each in folder.of(UserAttributes)]
+    issuers = {each.issuer for each in known if each.subject == subject}
     if issuer is None and len(issuers) != 1:
-        raise click.UsageError(f"{len(issuers)} known users have the subject {subject}: name the --issuer")
-    who = User(issuer or issuers.pop(), subject)
-    return Who(who, ObjectName(namespace, agent) if agent else ANY_AGENT, PlatformName(platform), purpose)
+        suggested = "" if issuers else meant(subject, (each.subject for each in known))
+        raise click.UsageError(f"{len(issuers)} known users have the subject {subject}: name the --issuer{suggested}")
+    return User(issuer or issuers.pop(), subject)

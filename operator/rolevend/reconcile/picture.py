@@ -20,6 +20,7 @@ from rolevend.reconcile.judgement import (
     judge_unique,
     with_refusals,
 )
+from rolevend.reconcile.judging_agents import judge_combination
 from rolevend.reconcile.judging_bindings import Disagreed, judge_binding, told_to_each
 from rolevend.reconcile.judging_guardrails import judge_guardrail
 from rolevend.reconcile.judging_tools import judge_tools
@@ -82,12 +83,11 @@ class Painter:
         self._people.look(objects.people, refused)
         registered = {each.name: each for each in (_agent(judged.resource) for judged in agents if judged.accepted)}
         shapes, policy_judgements = self._compile(objects, registered, terms, states)
-        agents = [
-            judge_tools(judged, agent, objects.namespaces.get(agent.name.namespace), terms, shapes)
-            if (agent := registered.get(values.object_name(judged.resource)))
-            else judged
-            for judged in agents
-        ]
+        for number, judged in enumerate(agents):
+            agent = registered.get(values.object_name(judged.resource))
+            if agent is not None:
+                labels = objects.namespaces.get(agent.name.namespace)
+                agents[number] = judge_tools(judge_combination(judged, agent, labels, terms), agent, labels, terms, shapes)
         directory = Directory(
             cluster=self._cluster,
             handle_key=self._handle_key,

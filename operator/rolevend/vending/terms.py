@@ -86,11 +86,17 @@ def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence
     if request.purpose is not None and not any(request.purpose in each.purposes for each in permitted):
         why = f"DataPlatform {terms.name} does not let Agent {agent.name.name} say {request.purpose}; see the purposes in its spec.agents"
         return Denied("NotPermitted", f"spec.purpose: {why}")
-    bound = _widest(permitted)
-    if agent.combination is not None and bound is not None and agent.combination.is_wider_than(bound):
-        why = f"spec.combination {agent.combination.value} of Agent {agent.name.name} is wider than {bound.value}, which DataPlatform"
-        return Denied("NotPermitted", f"spec.agentRef: {why} {terms.name} permits; see the widestCombination in its spec.agents")
-    return None
+    too_wide = wider_than_permitted(agent, terms, here)
+    return Denied("NotPermitted", f"spec.agentRef: spec.combination {too_wide}") if too_wide else None
+
+
+def wider_than_permitted(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> str:
+    """Why the agent's combination is more than the platform permits on the terms that are about it; empty where it is not."""
+    bound = _widest(permitting(here))
+    if agent.combination is None or bound is None or not agent.combination.is_wider_than(bound):
+        return ""
+    why = f"{agent.combination.value} of Agent {agent.name.name} is wider than {bound.value}, which DataPlatform {terms.name} permits"
+    return f"{why}; see the widestCombination in its spec.agents"
 
 
 def asking_of(request: Request, agent: Agent | None, here: Sequence[AgentTerms]) -> Asking:

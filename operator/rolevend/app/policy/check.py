@@ -11,6 +11,7 @@ from typing import Literal
 
 from rolevend.app.policy.folder import Catalogs, Folder
 from rolevend.app.policy.manifests import Document, Place
+from rolevend.app.policy.verdicts import unlabelled, without_labels
 from rolevend.errors import InvalidInput
 from rolevend.model import ObjectName, PlatformName
 from rolevend.policy.fitting import Problem
@@ -59,7 +60,7 @@ def check(paths: Sequence[Path], catalogs: Catalogs) -> Checked:
     folder = Folder.read(paths)
     picture = folder.picture(catalogs)
     found = {*_refused(folder), *_misplaced(folder), *_judged(folder, picture), *_matched(folder, picture)}
-    return Checked(folder.files, len(folder.found) + len(folder.refused), tuple(sorted(found)), tuple(_notes(folder, catalogs)))
+    return Checked(folder.files, len(folder.found) + len(folder.refused), tuple(sorted(found)), tuple(_notes(folder, picture, catalogs)))
 
 
 def _refused(folder: Folder) -> Iterator[Diagnostic]:
@@ -166,7 +167,9 @@ def _unknown(document: Document, problems: Iterable[Problem]) -> Iterator[Diagno
         yield _diagnostic(document, InvalidInput(problem.field, problem.message.removeprefix(f"{problem.field}: ")), "warning")
 
 
-def _notes(folder: Folder, catalogs: Catalogs) -> Iterator[str]:
+def _notes(folder: Folder, picture: Picture, catalogs: Catalogs) -> Iterator[str]:
+    if not folder.found and not folder.refused:
+        yield "no object of rolevend is in these files, so nothing was judged: name the folder that holds them"
     platforms = {each.name for each in folder.of(DataPlatform)}
     named = {ref.name for policy in folder.of(AccessPolicy) for ref in policy.spec.platform_refs}
     if named and not platforms:
@@ -176,6 +179,7 @@ def _notes(folder: Folder, catalogs: Catalogs) -> Iterator[str]:
         yield f"what policies match was not judged: give --catalog for {', '.join(unread)}"
     for name in sorted(catalogs.keys() - platforms if platforms else ()):
         yield f"the catalog of {name} was not used: no DataPlatform of that name is among these files"
+    yield from without_labels(unlabelled(picture.directory, picture.directory.agents))
 
 
 def _located(message: str) -> InvalidInput:

@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rolevend.app.policy.folder import Catalogs, Folder
-from rolevend.app.policy.verdicts import Who, opened, verdict
+from rolevend.app.policy.verdicts import ANY_AGENT, Who, opened, unknown_agent, unlabelled, verdict, without_labels
 from rolevend.catalog import FunctionId
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes
 from rolevend.policy.combination import Combination, Side
 from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
+from rolevend.policy.near import meant
 from rolevend.reconcile.picture import Picture
 from rolevend.resources import Agent, values
+from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import TableGiven, mask_shown, tables_of
 from rolevend.vending.verdict import Granted, Undecided
 
@@ -34,15 +36,23 @@ class Explained:
     """Those that the role could call."""
     tools_missing: str = ""
     """Which tools the agent asks for and does not have, on any platform, and why: as its condition says."""
+    notes: tuple[str, ...] = ()
+    """What is not known, though the answer might be another one if it were."""
 
 
 def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = None) -> Explained:
     """`said`, of a VendedRole: it is explained as it was asked. Otherwise every agent counts as admitted, and may say any purpose.
-    InvalidInput where a catalog is missing, or an object that the answer depends on cannot be read."""
+    InvalidInput where the agent or the platform is not there, a catalog is missing, or an object that the answer depends on cannot be
+    read."""
     picture = folder.picture(catalogs)
     directory, missing = picture.directory, _tools_missing(picture, who)
+    notes = tuple(_notes(directory, who))
     if said is None:
-        directory = opened(directory, agents=[who.agent], purposes=[who.purpose])
+        if who.agent not in (ANY_AGENT, *directory.agents):
+            raise InvalidInput("--agent", f"{unknown_agent(who.agent, directory)} (--namespace says in which namespace it is)")
+        directory = opened(directory, purposes=[who.purpose])
+    if who.platform not in directory.platforms:
+        raise InvalidInput("", f"no DataPlatform is named {who.platform}{meant(who.platform, directory.platforms)}")
     shapes = directory.shapes.get(who.platform)
     if shapes is None:
         raise InvalidInput("--catalog", f"what DataPlatform {who.platform} holds is not known: rolevend platform catalog writes it")
@@ -51,9 +61,15 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
     found = verdict(directory, who)
     if not isinstance(found, Granted):
         refusal = found.message if explanation.denial is None or isinstance(found, Undecided) else ""
-        return Explained(who, refusal, _narrowed(explanation, who), (), said or "", (), missing)
+        return Explained(who, refusal, _narrowed(explanation, who), (), said or "", (), missing, notes)
     together = tuple(_together(found, explanation))
-    return Explained(who, "", _narrowed(explanation, who), together, said or "", found.profile.functions, missing)
+    return Explained(who, "", _narrowed(explanation, who), together, said or "", found.profile.functions, missing, notes)
+
+
+def _notes(directory: Directory, who: Who) -> Iterator[str]:
+    if who.user not in directory.people:
+        yield f"no accepted UserAttributes names {who.user}, so nothing is known of them{meant(str(who.user), map(str, directory.people))}"
+    yield from without_labels(unlabelled(directory, [who.agent]))
 
 
 def _tools_missing(picture: Picture, who: Who) -> str:
@@ -104,6 +120,7 @@ def _lines(found: Explained) -> Iterator[str]:
     else:
         tables = {table.table for policy in explanation.policies for table in policy.granted}
         yield f"{about}: {len(tables)} {'table' if len(tables) == 1 else 'tables'}"
+    yield from (f"note: {each}" for each in found.notes)
     if explanation.missing and denial is not None:
         yield f"smallest step: {explanation.missing}"
     if any(policy.grants_to is Side.AGENTS for policy in explanation.policies):
@@ -174,6 +191,7 @@ def as_json(found: Explained) -> str:
         "toolsMissing": found.tools_missing,
         "guardrails": [{"guardrail": each.guardrail, "takes": [taken.sentence for taken in each.takes]} for each in explanation.guardrails],
         "together": [_given_json(each) for each in found.together],
+        "notes": list(found.notes),
     }
     return json.dumps(told, indent=2)
 

@@ -14,6 +14,7 @@ from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
 from rolevend.policy.combination import Combination
+from rolevend.policy.near import near
 from rolevend.vending.directory import Directory, Person
 from rolevend.vending.evidence import TableGiven, tables_of
 from rolevend.vending.terms import Agent, AgentTerms
@@ -71,6 +72,13 @@ def opened(
     namespaces = {name.namespace for name in unknown.keys() | known.keys()} | directory.namespaces.keys()
     labels = {name: {NAME_LABEL: name, **directory.namespaces.get(name, {})} for name in namespaces}
     return replace(directory, agents={**unknown, **known}, people=everybody, platforms=platforms, namespaces=labels)
+
+
+def unknown_agent(name: ObjectName, directory: Directory) -> str:
+    """A message about an Agent that is not there, or not accepted."""
+    known = {each.name: each for each in sorted(directory.agents)}
+    found = near(name.name, known)
+    return f"no accepted Agent is named {name}" + (f"; did you mean {known[found]}?" if found else "")
 
 
 def narrower(one: Combination | None, other: Combination) -> Combination:

@@ -1,0 +1,26 @@
+"""What is said of an Agent for which nothing would ever be vended, whoever the user is. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rolevend.model import PlatformName
+from rolevend.reconcile.judgement import Judgement
+from rolevend.resources import Agent
+from rolevend.resources.status import Finding, shortened
+from rolevend.vending.terms import Agent as RegisteredAgent
+from rolevend.vending.terms import PlatformTerms, permitting, terms_for, wider_than_permitted
+
+
+def judge_combination(
+    judged: Judgement[Agent], agent: RegisteredAgent, labels: Mapping[str, str] | None, terms: Mapping[PlatformName, PlatformTerms]
+) -> Judgement[Agent]:
+    """The same with another `Ready` where every platform that admits the agent refuses its combination. Where one of several does, each
+    request there is told so. `labels` are those of its namespace, where known."""
+    accepted, ready = judged.findings
+    if ready.status != "True" or labels is None:
+        return judged
+    here = {name: terms_for(each, labels, agent) for name, each in sorted(terms.items())}
+    refusals = [wider_than_permitted(agent, terms[name], each) for name, each in here.items() if permitting(each)]
+    if not refusals or not all(refusals):
+        return judged
+    return replace(judged, findings=(accepted, Finding("Ready", "False", "NotPermitted", f"spec.combination: {shortened(refusals)}")))
