@@ -1,6 +1,7 @@
 """What a pull request needs of a real database: the catalog that policies are judged by, and cases that are tried by reading."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from rolevend.app.platform import install, plan
 from rolevend.platforms.base import InstallMode
 from tests.support.governed import DATABASE, OWNER, Governed
 from tests.support.manifests import changed, valid
+from tests.support.pages import with_rolevend
 
 
 @pytest.fixture(scope="module", params=list(InstallMode))
@@ -103,6 +105,26 @@ def test_the_cases_of_the_example_hold_as_the_guide_says():
     assert GUIDE.read_text().count("sees:") == 1
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["that brings everything", "that changes nothing"])
+def test_every_step_of_the_workflow_passes_for_a_pull_request(tmp_path: Path, first: bool):
+    there, summary = tmp_path / "repository", tmp_path / "summary.md"
+    shutil.copytree(EXAMPLE, there)
+    if first:
+        (there / ".base").mkdir()
+    else:
+        shutil.copytree(EXAMPLE, there / ".base")
+    workflow = yaml.safe_load((EXAMPLE / ".github" / "workflows" / "policy.yaml").read_text())
+    commands = [step["run"] for step in workflow["jobs"]["policy"]["steps"] if step.get("run", "").startswith("rolevend ")]
+    assert {command.split()[2] for command in commands} == {"check", "diff", "test"}
+    environment = {**os.environ, "PATH": with_rolevend(tmp_path / "bin"), "GITHUB_STEP_SUMMARY": str(summary)}
+
+    done = [subprocess.run(each, shell=True, cwd=there, env=environment, capture_output=True, text=True, check=False) for each in commands]
+
+    assert [each.returncode for each in done] == [0, 0, 0], [each.stdout + each.stderr for each in done]
+    assert ("| gains | claims.people |" in summary.read_text()) is first
+    assert ("nobody gains or loses anything" in summary.read_text()) is not first
+
+
 def test_a_case_that_does_not_hold_says_what_was_seen_instead(tmp_path: Path):
     there = tmp_path / "repository"
     shutil.copytree(EXAMPLE, there)
@@ -123,6 +145,43 @@ def test_a_case_that_does_not_hold_says_what_was_seen_instead(tmp_path: Path):
     assert "900-01-0002" not in seen
     assert {"        claims.people is not there: no policy grants it", "FAILED  nobody"} <= set(others)
     assert last == "5 cases, 5 failed"
+
+
+def test_a_text_is_compared_as_it_is_written_and_a_role_is_asked_for_as_long_as_the_case_says(tmp_path: Path):
+    there = tmp_path / "repository"
+    shutil.copytree(EXAMPLE, there)
+    policy, written = there / "domains" / "claims" / "fraud-review.yaml", there / "cases" / "claims.yaml"
+    policy.write_text(policy.read_text().replace("'fraud-review'\"", "'fraud-review' && request.expirationSeconds <= 60\""))
+    brief = "  purpose: fraud-review\n  expirationSeconds: 60\n"
+    written.write_text(
+        written.read_text().replace("full_name: Lena Bauer", 'full_name: "007"', 1).replace("  purpose: fraud-review\n", brief)
+    )
+    written.write_text(written.read_text().replace("full_name: Lena Bauer", 'full_name: "7"', 1))
+
+    done = cases(there)
+
+    assert done.returncode == 1, done.stderr
+    assert [line.partition(" ")[0] for line in done.stdout.splitlines() if not line.startswith(" ")] == [
+        "FAILED",
+        "passed",
+        "passed",
+        "passed",
+        "4",
+    ]
+    assert "expected, and not seen: birth_date 1980-01-01, country DE, full_name 7," in done.stdout
+
+
+def test_a_case_does_not_hold_because_it_is_not_known_what_a_platform_says_of_the_agent(tmp_path: Path):
+    there = tmp_path / "repository"
+    shutil.copytree(EXAMPLE, there)
+    manifest = there / "platform" / "warehouse.yaml"
+    manifest.write_text(manifest.read_text().replace("kubernetes.io/metadata.name: agents", "team: claims"))
+
+    done = cases(there)
+
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.count("put the manifest of the Namespace agents among the files") == 3
+    assert done.stdout.splitlines()[-2:] == ["passed  a manager is no analyst", "4 cases, 3 failed"]
 
 
 def test_cases_are_tried_also_where_an_agent_has_functions_that_are_not_there(tmp_path: Path):

@@ -34,6 +34,7 @@ def test_the_workflow_of_the_example_passes_on_the_example_and_says_what_a_pull_
     steps = yaml.safe_load((example / ".github" / "workflows" / "policy.yaml").read_text())["jobs"]["policy"]["steps"]
 
     for command in [step["run"] for step in steps if step.get("run", "").startswith("rolevend ")]:
-        run(f"set -e; GITHUB_STEP_SUMMARY={summary}; {command}", there, path)
+        if not command.startswith(NEEDS_MORE):
+            run(f"set -e; GITHUB_STEP_SUMMARY={summary}; {command}", there, path)
 
     assert "| mia | agents/finbot | warehouse | gains | hr.staff.salary | - | Clear |" in summary.read_text()

@@ -1,8 +1,9 @@
 """`rolevend policy test`: cases on a real PostgreSQL, each through a role that is vended for it, on the rows that its file gives."""
 
+import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,10 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
+from rolevend.app.policy.cases import faults_of, read_cases
 from rolevend.app.policy.folder import CLUSTER, Catalogs, Folder
-from rolevend.app.policy.manifests import Unreadable, files_below, read_documents
-from rolevend.app.policy.verdicts import ANY_AGENT, Who, opened, verdict
-from rolevend.catalog import Catalog, TableId
+from rolevend.app.policy.verdicts import ANY_AGENT, Who, opened, unlabelled, verdict, without_labels
+from rolevend.catalog import Catalog, Family, TableId
 from rolevend.demo.parts.connection import Connection
 from rolevend.demo.parts.database import PostgresServer
 from rolevend.errors import InvalidInput
@@ -26,9 +27,9 @@ from rolevend.naming import role_name
 from rolevend.platforms.base import Address, Ending, EndReason, Secret
 from rolevend.platforms.postgres import Login, Options, Passwords, PostgresPlatform, install, plan
 from rolevend.platforms.postgres.types import type_name
+from rolevend.policy.literal import canonical
 from rolevend.resources import values
-from rolevend.resources.parse import parse_part
-from rolevend.resources.policy_test import Case, PolicyTest, is_policy_test
+from rolevend.resources.policy_test import Case, PolicyTest
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Granted
 
@@ -47,14 +48,12 @@ class Tried:
 
 def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
     """Every case of every file among `paths`, where the objects are, too. InvalidInput where there is none."""
-    tests = list(_tests(paths))
-    if not tests:
-        raise InvalidInput("", "no file of cases is there: its format is rolevend.dev/policy-test/v1")
+    folder = Folder.sound(paths)
+    pictured = folder.picture(catalogs).directory
+    tests = _tests(folder, pictured, catalogs)
     purposes = {case.purpose for _, test in tests for case in test.cases if case.purpose}
-    directory = opened(Folder.sound(paths).picture(catalogs).directory, purposes=purposes)
-    for file, test in tests:
-        if PlatformName(test.platform) not in catalogs or test.platform not in directory.platforms:
-            raise InvalidInput("platform", f"DataPlatform {test.platform} must be among the files, and its catalog be given ({file})")
+    unsaid = unlabelled(pictured, pictured.agents)
+    directory = opened(pictured, purposes=purposes)
     for name in dict.fromkeys(PlatformName(test.platform) for _, test in tests):
         catalog = catalogs[name]
         with _installed(catalog) as (platform, database):
@@ -62,17 +61,28 @@ def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
                 if test.platform == name:
                     _fill(database, catalog, test)
                     for case in test.cases:
-                        yield Tried(file, case.name, tuple(_failures(case, test, directory, platform, database)))
+                        # What a platform says of agents decides what they see: a case must not hold because it is not known.
+                        unknown = without_labels(unsaid & {case.agent.namespace}) if case.agent else []
+                        failures = unknown or _failures(case, test, directory, catalog, platform, database)
+                        yield Tried(file, case.name, tuple(failures))
 
 
-def _tests(paths: Sequence[Path]) -> Iterator[tuple[str, PolicyTest]]:
-    for file in files_below(paths):
-        for document in read_documents(file):
-            if not isinstance(document, Unreadable) and is_policy_test(document.body):
-                try:
-                    yield str(file), parse_part(PolicyTest, document.body)
-                except InvalidInput as error:
-                    raise InvalidInput(error.field, f"{error.message} ({document.place(error.field)})") from error
+def _tests(folder: Folder, directory: Directory, catalogs: Catalogs) -> list[tuple[str, PolicyTest]]:
+    """Every file of cases. InvalidInput for the first of all the mistakes in them, which could be no case's fault."""
+    files, refused = read_cases(folder)
+    if not folder.cases:
+        raise InvalidInput("", "no file of cases is there: its format is rolevend.dev/policy-test/v1")
+    faults = [(each.document, fault) for each in refused for fault in each.faults]
+    for document, test in ((each.document, each.test) for each in files):
+        catalog = catalogs.get(PlatformName(test.platform))
+        if catalog is None:
+            faults.append((document, InvalidInput("platform", f"the catalog of DataPlatform {test.platform} must be given")))
+        faults += ((document, fault) for fault in faults_of(test, directory, catalog))
+    if faults:
+        (document, first), others = faults[0], len(faults) - 1
+        everything = f"and {others} more; rolevend policy check names everything" if others else "rolevend policy check names everything"
+        raise InvalidInput(first.field, f"{first.message} ({document.place(first.field)}; {everything})")
+    return [(each.document.file, each.test) for each in files]
 
 
 @contextmanager
@@ -110,8 +120,6 @@ def _make_tables(connection: "psycopg.Connection[tuple[Any, ...]]", catalog: Cat
 def _fill(database: Connection, catalog: Catalog, test: PolicyTest) -> None:
     """The file's rows, and no others."""
     rows = {TableId(each.schema_name, each.name): each.rows for each in test.tables}
-    for unknown in rows.keys() - catalog.tables.keys():
-        raise InvalidInput("tables", f"{unknown} is not in the catalog of {test.platform}")
     with psycopg.connect(database.dsn) as connection:
         for name in catalog.tables:
             where = sql.Identifier(name.schema, name.name)
@@ -119,15 +127,18 @@ def _fill(database: Connection, catalog: Catalog, test: PolicyTest) -> None:
             for row in rows.get(name, ()):
                 names = sql.SQL(", ").join(map(sql.Identifier, row))
                 told = sql.SQL(", ").join(sql.Literal(None if each is None else _text(each)) for each in row.values())
-                connection.execute(sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(where, names, told))
+                try:
+                    connection.execute(sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(where, names, told))
+                except psycopg.Error as error:
+                    raise InvalidInput("tables", f"a row of {name} cannot be written: {error.diag.message_primary or error}") from error
 
 
-def _failures(case: Case, test: PolicyTest, directory: Directory, platform: PostgresPlatform, database: Connection) -> Iterator[str]:
+def _failures(
+    case: Case, test: PolicyTest, directory: Directory, catalog: Catalog, platform: PostgresPlatform, database: Connection
+) -> Iterator[str]:
     agent = ObjectName(case.agent.namespace, case.agent.name) if case.agent else ANY_AGENT
-    if agent not in directory.agents:
-        yield f"no Agent {agent} is among the files"
-        return
-    found = verdict(directory, Who(values.user(case.user), agent, PlatformName(test.platform), case.purpose or ""))
+    who = Who(values.user(case.user), agent, PlatformName(test.platform), case.purpose or "", case.expiration_seconds)
+    found = verdict(directory, who)
     seen = None
     if isinstance(found, Granted):
         seen = _seen(found, TableId(case.schema_name, case.table), platform, database)
@@ -137,8 +148,9 @@ def _failures(case: Case, test: PolicyTest, directory: Directory, platform: Post
     elif case.sees is None:
         yield f"{case.schema_name}.{case.table} is there, with {len(seen)} rows"
     else:
-        expected = Counter(_row(row.items()) for row in case.sees)
-        actual = Counter(_row(row.items()) for row in seen)
+        families = {column.name: column.family for column in catalog.tables[TableId(case.schema_name, case.table)].columns}
+        expected = Counter(_row(row.items(), families) for row in case.sees)
+        actual = Counter(_row(row.items(), families) for row in seen)
         yield from (f"expected, and not seen: {_shown(row)}" for row in (expected - actual).elements())
         yield from (f"seen, and not expected: {_shown(row)}" for row in (actual - expected).elements())
 
@@ -166,21 +178,37 @@ def _seen(granted: Granted, table: TableId, platform: PostgresPlatform, database
         platform.drop([Ending(role, uid, EndReason.RELEASED)])
 
 
-def _row(cells: Iterable[tuple[str, Any]]) -> Told:
-    return tuple(sorted((name, None if value is None else _comparable(_text(value))) for name, value in cells))
+def _row(cells: Iterable[tuple[str, Any]], families: Mapping[str, Family]) -> Told:
+    return tuple(sorted((name, None if value is None else comparable(_text(value), families[name])) for name, value in cells))
 
 
 def _text(value: str | float) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _comparable(text: str) -> str:
-    """A number in one spelling: 12.50 is 12.5."""
+def comparable(text: str, family: Family) -> str:
+    """One spelling of what `text` is in a column of this family: the number 12.50 is 12.5, the text 12.50 is itself."""
+    match family:
+        case Family.INTEGER | Family.NUMERIC | Family.FLOAT:
+            return canonical(_plain(text), Family.NUMERIC) or text
+        case Family.TIMESTAMP_TZ:
+            return canonical(_HOURS.sub(r"\g<0>:00", text), family) or text
+        case _:
+            return canonical(text, family) or text
+
+
+_HOURS = re.compile(r"(?<=[0-9])[+-][0-9]{2}$")
+"""An offset as PostgreSQL writes it."""
+_LONGEST_EXPONENT = 1_000
+
+
+def _plain(text: str) -> str:
+    """A number without exponent, to its last digit."""
     try:
         number = Decimal(text)
     except InvalidOperation:
         return text
-    return format(number.normalize(), "f") if number.is_finite() else text
+    return format(number, "f") if number.is_finite() and abs(number.adjusted()) < _LONGEST_EXPONENT else text
 
 
 def _shown(row: Told) -> str:

@@ -49,6 +49,15 @@ def parse_part(kind: type[Piece], body: Mapping[str, Any]) -> Piece:
         raise _invalid_input(error) from error
 
 
+def part_faults(kind: type[Part], body: Mapping[str, Any]) -> tuple[InvalidInput, ...]:
+    """Everything that keeps `body` from being one, where `parse_part` tells the first of it."""
+    try:
+        kind.model_validate(body)
+    except ValidationError as error:
+        return tuple(InvalidInput(_path(each), _message(each)) for each in _own(error))
+    return ()
+
+
 def faults(kind: type[Resource], body: Mapping[str, Any]) -> tuple[InvalidInput, ...]:
     """Everything that keeps `body` from being an object of `kind`, where `parse` tells the first of it; () where nothing does."""
     try:

@@ -7,7 +7,7 @@ from pydantic import Field, WithJsonSchema
 
 from rolevend.resources.part import KeyedBy, Part, Rule, exactly_one
 from rolevend.resources.shared import UserName
-from rolevend.resources.text import Identifier, Label, ObjectReferenceName, Sentence
+from rolevend.resources.text import Identifier, Label, ObjectReferenceName, Seconds, Sentence
 
 CASES = "rolevend.dev/policy-test/v1"
 
@@ -22,7 +22,8 @@ class TestedTable(Part):
     name: Identifier
     """Name of the table."""
     rows: tuple[Row, ...] = ()
-    """By column. A column that is left out is NULL."""
+    """By column. A column that is left out is NULL. The value of a column of texts stands in quotes where YAML would take it for
+    something else: `"007"`."""
 
 
 class TestedAgent(Part):
@@ -47,6 +48,8 @@ class Case(Part):
     """Through which agent. Without it: through one that may act for everybody."""
     purpose: Label | None = None
     """What the agent says that it is for. Without it: nothing."""
+    expiration_seconds: Seconds = 900
+    """For how long the agent asks for the role, as in a VendedRole."""
     schema_name: Annotated[Identifier, Field(alias="schema")]
     """Schema of the table."""
     table: Identifier

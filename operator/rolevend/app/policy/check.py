@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rolevend.app.policy.cases import doubts_of, faults_of, read_cases
 from rolevend.app.policy.folder import Catalogs, Folder
 from rolevend.app.policy.manifests import Document, Place
 from rolevend.app.policy.verdicts import unlabelled, without_labels
@@ -59,7 +60,13 @@ class Checked:
 def check(paths: Sequence[Path], catalogs: Catalogs) -> Checked:
     folder = Folder.read(paths)
     picture = folder.picture(catalogs)
-    found = {*_refused(folder), *_misplaced(folder), *_judged(folder, picture), *_matched(folder, picture)}
+    found = {
+        *_refused(folder),
+        *_misplaced(folder),
+        *_judged(folder, picture),
+        *_matched(folder, picture),
+        *_cases(folder, picture, catalogs),
+    }
     return Checked(folder.files, len(folder.found) + len(folder.refused), tuple(sorted(found)), tuple(_notes(folder, picture, catalogs)))
 
 
@@ -162,6 +169,18 @@ def _reports(written: dict[ObjectName, Document], index: Index) -> Iterator[Diag
             yield _diagnostic(document, InvalidInput("spec.masks", fallback.message), "warning")
 
 
+def _cases(folder: Folder, picture: Picture, catalogs: Catalogs) -> Iterator[Diagnostic]:
+    """What stands in files of cases, as far as it can be known without trying them."""
+    files, refused = read_cases(folder)
+    yield from (_diagnostic(each.document, fault) for each in refused for fault in each.faults)
+    if not picture.directory.platforms:
+        return
+    for document, test in ((each.document, each.test) for each in files):
+        catalog = catalogs.get(PlatformName(test.platform))
+        yield from (_diagnostic(document, fault) for fault in faults_of(test, picture.directory, catalog))
+        yield from (_diagnostic(document, doubt, "warning") for doubt in doubts_of(test, picture.directory))
+
+
 def _unknown(document: Document, problems: Iterable[Problem]) -> Iterator[Diagnostic]:
     for problem in problems:
         yield _diagnostic(document, InvalidInput(problem.field, problem.message.removeprefix(f"{problem.field}: ")), "warning")
@@ -172,6 +191,8 @@ def _notes(folder: Folder, picture: Picture, catalogs: Catalogs) -> Iterator[str
         yield "no object of rolevend is in these files, so nothing was judged: name the folder that holds them"
     platforms = {each.name for each in folder.of(DataPlatform)}
     named = {ref.name for policy in folder.of(AccessPolicy) for ref in policy.spec.platform_refs}
+    if folder.cases and not platforms:
+        yield "no DataPlatform is among these files, so whom and what the cases name was not judged"
     if named and not platforms:
         names = ", ".join(sorted(named))
         yield f"no DataPlatform is among these files, so what the policies reach was not judged: name the manifest of {names}, too"
