@@ -289,6 +289,15 @@ def test_for_github_nothing_in_a_message_can_begin_another_command(tmp_path: Pat
     assert as_text(check([tmp_path], {}))
 
 
+def test_github_shows_what_was_not_judged(tmp_path: Path):
+    write(tmp_path, "a.yaml", platform(), analysts())
+
+    done = CliRunner().invoke(cli, ["policy", "check", str(tmp_path), "-o", "github"])
+
+    told = "::notice title=rolevend policy check::what policies match was not judged: give --catalog for warehouse\n"
+    assert (done.exit_code, done.stdout, done.stderr) == (0, told, "")
+
+
 def test_a_catalog_survives_its_file():
     held = Catalog.of(
         [

@@ -58,12 +58,12 @@ def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: st
 
     with options.uncollected():
         checked = check(paths, read_catalogs(catalogs))
-    if output == "json":
-        click.echo(json.dumps(as_json(checked), indent=2))
-    else:
-        click.echo(as_github(checked) if output == "github" else as_text(checked))
+    if output == "text":
+        click.echo(as_text(checked))
         for note in checked.notes:
             click.echo(f"note: {note}", err=True)
+    else:
+        click.echo(as_github(checked) if output == "github" else json.dumps(as_json(checked), indent=2))
     if checked.errors:
         sys.exit(options.FAILED)
 

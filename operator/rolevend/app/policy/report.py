@@ -13,12 +13,13 @@ def as_text(checked: Checked) -> str:
 
 
 def as_github(checked: Checked) -> str:
-    """Workflow commands: GitHub shows each at its line."""
-    return "\n".join(
+    """Workflow commands: GitHub shows each at its line, and what was not judged above the files."""
+    lines = [
         f"::{each.level} file={_property(each.place.file)},line={each.place.line},col={each.place.column},"
         f"title={_property(each.object or 'rolevend policy check')}::{_message(_located(each))}"
         for each in checked.diagnostics
-    )
+    ]
+    return "\n".join([*lines, *(f"::notice title=rolevend policy check::{_message(note)}" for note in checked.notes)])
 
 
 def as_json(checked: Checked) -> dict[str, Any]:
