@@ -97,6 +97,7 @@ def test_what_is_wrong_in_a_case_is_told_where_it_is_written(tmp_path: Path, fie
 
     assert (found.level, found.place.file, told in found.message) == (level, str(path), True), found
     assert field.startswith(found.field)
+    assert found.object == "", "a file of cases is no object"
     line = path.read_text().splitlines()[found.place.line - 1]
     assert field.rpartition(".")[2] in line or "user" in line
 

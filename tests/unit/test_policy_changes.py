@@ -287,6 +287,17 @@ def test_the_purpose_and_the_tables_that_were_asked_for_then_are_asked_for_again
     assert [(str(each.change.direction), each.change.name) for each in lost.outcomes] == [("loses", "claims.people")]
 
 
+def test_for_programs_a_backtest_says_what_was_asked_and_how_much_was_compared(tmp_path: Path):
+    there, events = folder(tmp_path / "there", brief(10)), recorded(tmp_path / "events.json")
+    held = write(tmp_path, "catalog.yaml", catalog_text(WAREHOUSE, HELD[WAREHOUSE], "yaml"))
+
+    done = CliRunner().invoke(cli, ["policy", "backtest", str(there), "--audit", str(events), "--catalog", str(held), "-o", "json"])
+
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["decisions"], found["compared"]) == (0, 2, 2)
+    assert [(each["change"], each["purpose"], each["expirationSeconds"]) for each in found["outcomes"]] == [("loses", "", 900)]
+
+
 def stripped(events: Path, *members: str) -> Path:
     """As an older rolevend wrote them."""
     told = [json.loads(line) for line in events.read_text().splitlines() if line.startswith("{")]

@@ -224,6 +224,8 @@ def as_json(found: Backtest) -> str:
             "subject": each.who.user.subject,
             "agent": str(each.who.agent),
             "platform": each.who.platform,
+            "purpose": each.who.purpose,
+            "expirationSeconds": each.who.seconds,
             "decisions": each.decisions,
             "last": each.last,
             "change": each.change.direction,

@@ -48,7 +48,9 @@ class Document:
 
     @property
     def name(self) -> str:
-        """`Kind namespace/name`, as far as it says so."""
+        """`Kind namespace/name`, as far as it says so; empty for a file of ours that is no object."""
+        if "format" in self.body and "kind" not in self.body:
+            return ""
         metadata = self.body.get("metadata")
         said = metadata if isinstance(metadata, dict) else {}
         parts = [str(said[part]) for part in ("namespace", "name") if part in said]
