@@ -12,6 +12,7 @@ R = TypeVar("R")
 BROUGHT_BY: Final = {
     **dict.fromkeys(("aiohttp", "kopf", "kubernetes", "prometheus_client", "pythonjsonlogger"), "operator"),
     **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
+    "joserfc": "api",
     **dict.fromkeys(("cryptography", "rich"), "demo"),
 }
 """By the name that is imported."""
