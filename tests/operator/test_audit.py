@@ -242,7 +242,7 @@ def test_killed_again_and_again_it_leaves_no_role_without_its_event_and_no_end_w
     for _ in range(4):
         asked += [tenant.ask() for _ in range(6)]
         for each in asked[-9:-6]:
-            each.delete()
+            each.ready(within=60).delete()
         uids = [each.uid for each in asked]
         wanted = len(asked) - 3
         eventually(lambda uids=uids, wanted=wanted: site.warehouse.ask(vended, uids)[0][0] >= wanted)  # type: ignore[misc]
@@ -252,10 +252,12 @@ def test_killed_again_and_again_it_leaves_no_role_without_its_event_and_no_end_w
         assert roles <= told
         trail.start()
 
+    # One that is taken back before it is a role has neither event.
+    eventually(lambda: site.warehouse.ask(vended, [each.uid for each in asked]) == [(len(asked),)], within=60)
     for each in asked:
         each.delete()
     for each in asked:
-        each.gone()
+        each.gone(within=60)
 
     assert {each.name: trail.kinds(each) for each in asked} == {each.name: ["granted", "dropped"] for each in asked}
     assert trail.is_whole()
