@@ -123,15 +123,12 @@ class Catalog:
             return [name] if name in self.tables else []
         return [name for name in self.tables if name.schema == assignment.schema and matches(assignment.table, name.name)]
 
-    def selected(self, assignments: Iterable[TagAssignment]) -> tuple[int, int]:
-        """How many tables, and how many columns, these assignments give tags to."""
-        wanted = list(assignments)
-        tables = columns = 0
-        for table in self.tables.values():
-            here = [each for each in wanted if each.schema == table.id.schema and matches(each.table, table.id.name)]
-            tables += any(each.column is None for each in here)
-            columns += sum(any(each.column is not None and matches(each.column, column.name) for each in here) for column in table.columns)
-        return tables, columns
+    def given(self, assignment: TagAssignment) -> set[tuple[TableId, str | None]]:
+        """The tables, each with None, or the columns that it gives tags to."""
+        named = self._named(assignment)
+        if assignment.column is None:
+            return {(name, None) for name in named}
+        return {(name, each.name) for name in named for each in self.tables[name].columns if matches(assignment.column, each.name)}
 
 
 def digest(catalog: Catalog) -> str:

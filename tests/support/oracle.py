@@ -193,9 +193,9 @@ def _is_denied(guardrails: Iterable[Guardrail], column: Column) -> bool:
 
 
 def _masks_nothing(policy: Policy, catalog: Sequence[Table]) -> bool:
-    """Whether a mask goes by tags that no column of the policy's tables has: then it grants nothing."""
+    """Whether a mask is for no column of the policy's tables: then it grants nothing."""
     columns = [column for table in catalog if _selects(policy, table) for column in table.columns]
-    return any(rule.columns.tags and not any(_includes(rule.columns, column, True) for column in columns) for rule in policy.masks)
+    return any(not any(_includes(rule.columns, column, True) for column in columns) for rule in policy.masks)
 
 
 def _covers(policy: Policy, user: Attributes, agent: Attributes) -> bool:

@@ -13,7 +13,7 @@ from rolevend.reconcile.picture import Picture
 from rolevend.resources import AccessPolicy, Guardrail, TagBinding, UserAttributes, parse
 from rolevend.vending.verdict import Denied, Granted
 from tests.support.manifests import Body, changed, valid
-from tests.support.painted import OBJECTS, STATES, WAREHOUSE, judged, made, message, paint, said, verdict
+from tests.support.painted import CRM, OBJECTS, STATES, TABLES, WAREHOUSE, judged, made, message, paint, said, verdict
 from tests.support.policies import catalog, column, table
 
 DOMAIN = "domain-claims"
@@ -98,6 +98,21 @@ BAD_POLICIES = {
     ),
     "tables of somebody else": Bad({"tables": {"matchNames": [{"schema": "hr", "name": "*"}]}}, "check names and tags", NOT_GRANTED),
     "columns that are not there": Bad({"columns": {"matchNames": ["salary"]}}, "check names and tags", NOT_GRANTED),
+    "a mask by the name of no column": Bad(
+        {"masks": mask({"matchNames": ["ful_name"]})},
+        "spec.masks[it]: no column of the tables has a name that it masks by, so nothing is granted",
+        NOT_GRANTED,
+    ),
+    "a mask by the name of no column, named": Bad(
+        {"masks": mask({"matchNames": ["ful_name"]})},
+        "spec.masks[it].columns.matchNames[0]: no column of these tables is named ful_name; did you mean full_name?",
+        UNKNOWN,
+    ),
+    "a mask by a name and a tag of different columns": Bad(
+        {"masks": mask({"matchNames": ["country"], "matchTags": [tag("In", "name", key="pii")]})},
+        "carries the tags that it masks by, so nothing is granted",
+        NOT_GRANTED,
+    ),
     "a mask by a tag of no column": Bad(
         {"masks": mask({"matchTags": [tag("In", "id", key="pii")]})},
         "carries the tags that it masks by, so nothing is granted",
@@ -130,6 +145,47 @@ BAD_POLICIES = {
         {"masks": mask({"matchNames": ["*"]}, type="Regex", regex={"pattern": "(a*)*", "replacement": ""})}, "spec.masks[it].regex.pattern"
     ),
 }
+
+
+PEOPLE = {"schema": "claims", "name": "people"}
+DEAD_NAMES = {
+    "a table among others": (
+        {"tables": {"matchNames": [PEOPLE, {"schema": "claims", "name": "poeple"}]}},
+        "spec.tables.matchNames[1]: no table in reach is named claims.poeple; did you mean claims.people?",
+    ),
+    "a schema that is not there": (
+        {"tables": {"matchNames": [PEOPLE, {"schema": "clams", "name": "*"}]}},
+        "spec.tables.matchNames[1]: no schema in reach is named clams; did you mean claims?",
+    ),
+    "a schema of somebody else": (
+        {"tables": {"matchNames": [{"schema": "hr", "name": "*"}, PEOPLE]}},
+        "spec.tables.matchNames[0]: no schema in reach is named hr",
+    ),
+    "a column among others": (
+        {"columns": {"matchNames": ["id", "contry"]}},
+        "spec.columns.matchNames[1]: no column of these tables is named contry; did you mean country?",
+    ),
+    "a pattern of columns among others": (
+        {"columns": {"matchNames": ["*_nam", "*_name"]}},
+        "spec.columns.matchNames[0]: no column of these tables is named *_nam",
+    ),
+    "a column of a mask among others": (
+        {"masks": mask({"matchNames": ["id", "ful_name"]})},
+        "spec.masks[it].columns.matchNames[1]: no column of these tables is named ful_name; did you mean full_name?",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "told"), DEAD_NAMES.values(), ids=DEAD_NAMES)
+def test_a_name_that_nothing_has_is_told_beside_others_that_are_right(spec: Body, told: str):
+    some = made(AccessPolicy, "some", DOMAIN, **(EVERYTHING | spec))
+
+    picture = paint(replace(ALONE, policies=[some, SOUND]))
+
+    assert said(picture, "some", "NamesKnown") == ("False", "Unknown")
+    assert message(picture, "some", "NamesKnown").startswith(told)
+    assert said(picture, "some", "Ready") == ("True", "InForce")
+    assert said(picture, "sound", "NamesKnown") == ("True", "Known")
 
 
 def granted_by(name: str, picture: Picture) -> list[object]:
@@ -167,6 +223,61 @@ BAD_GUARDRAILS = {
 }
 
 
+IDLE_GUARDRAILS = {
+    "a floor for a column that is not there": (
+        {"maskFloors": mask({"matchNames": ["brith_date"]})},
+        "spec.maskFloors[it].columns",
+        "spec.maskFloors[it].columns.matchNames[0]: no column of these tables is named brith_date; did you mean birth_date?",
+    ),
+    "a floor by a tag of no column": (
+        {"maskFloors": mask({"matchTags": [tag("Exists", key="secret")]})},
+        "spec.maskFloors[it].columns",
+        "spec.maskFloors[it].columns.matchTags: no column in reach carries the tag secret",
+    ),
+    "a denial of a column that is not there": (
+        {"deny": {"type": "Columns", "columns": {"matchNames": ["ful_name"]}}},
+        "spec.deny.columns",
+        "spec.deny.columns.matchNames[0]: no column of these tables is named ful_name; did you mean full_name?",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "idle", "unknown"), IDLE_GUARDRAILS.values(), ids=IDLE_GUARDRAILS)
+def test_what_a_guardrail_says_of_no_column_is_told_though_the_rest_is_at_work(spec: Body, idle: str, unknown: str):
+    states = {**STATES, WAREHOUSE: replace(STATES[WAREHOUSE], catalog=catalog(*TABLES, table("claims.births", column("birth_date"))))}
+    at_work = {"tables": {"matchNames": [{"schema": "*", "name": "*"}]}, "rowRestriction": None, "deny": None}
+    floors = [*spec.get("maskFloors", []), {"name": "good", "columns": {"matchNames": ["full_name"]}, "type": "Nullify"}]
+
+    picture = paint(
+        replace(ALONE, guardrails=[made(Guardrail, "some", **(at_work | spec | {"users": None, "maskFloors": floors}))]), states
+    )
+
+    assert said(picture, "some", "Ready") == ("False", "NoMatch")
+    assert (
+        message(picture, "some", "Ready") == f"{idle}: this is for no column of the tables, so it takes nothing away; check names and tags"
+    )
+    assert unknown in message(picture, "some", "NamesKnown")
+    assert judged(picture, "some").counts["matchedTables"] > 0
+
+
+def test_a_guardrail_is_idle_only_where_no_platform_has_such_a_column():
+    """It is written once, for platforms that hold different things."""
+    floor = made(
+        Guardrail,
+        "some",
+        users=None,
+        deny=None,
+        rowRestriction=None,
+        platformRefs=[{"name": WAREHOUSE}, {"name": CRM}],
+        tables={"matchNames": [{"schema": "*", "name": "*"}]},
+        maskFloors=mask({"matchNames": ["salary"]}),
+    )
+    staff = replace(STATES[CRM], catalog=catalog(table("hr.staff", column("salary"))))
+
+    assert said(paint(replace(ALONE, guardrails=[floor])), "some", "Ready") == ("False", "NoMatch")
+    assert said(paint(replace(ALONE, guardrails=[floor]), {**STATES, CRM: staff}), "some", "Ready") == ("True", "InForce")
+
+
 @pytest.mark.parametrize("spec", BAD_GUARDRAILS.values(), ids=BAD_GUARDRAILS)
 def test_a_bad_guardrail_is_told_and_never_widens_anything(spec: Body):
     alone = verdict(paint(ALONE))
@@ -200,6 +311,38 @@ def test_tags_for_nothing_are_told_and_change_nothing():
 
     assert said(picture, "broken", "Ready") == ("False", "NoMatch")
     assert verdict(picture) == verdict(paint(ALONE))
+
+
+DEAD_ENTRIES = {
+    "a column": (
+        {"schema": "claims", "table": "people", "column": "ful_name"},
+        "spec.columns[1]: no column of these tables is named ful_name; did you mean full_name?",
+    ),
+    "a table": (
+        {"schema": "claims", "table": "poeple", "column": "full_name"},
+        "spec.columns[1]: no table in reach is named claims.poeple; did you mean claims.people?",
+    ),
+    "a schema": (
+        {"schema": "clams", "table": "*", "column": "*"},
+        "spec.columns[1]: no schema in reach is named clams; did you mean claims?",
+    ),
+    "a schema of somebody else": ({"schema": "hr", "table": "people", "column": "id"}, "spec.columns[1]: no schema in reach is named hr"),
+}
+
+
+@pytest.mark.parametrize(("entry", "told"), DEAD_ENTRIES.values(), ids=DEAD_ENTRIES)
+def test_an_entry_that_tags_nothing_is_told_beside_one_that_does(entry: Body, told: str):
+    """The column would be unmasked that its author takes for tagged."""
+    tags = {"tags": [{"key": "pii", "value": "name"}]}
+    right = {"schema": "claims", "table": "people", "column": "full_name"} | tags
+    picture = paint(replace(ALONE, bindings=[made(TagBinding, "some", DOMAIN, tables=None, columns=[right, entry | tags])]))
+
+    assert said(picture, "some", "Ready") == ("True", "InForce")
+    assert said(picture, "some", "NamesKnown") == ("False", "Unknown")
+    assert message(picture, "some", "NamesKnown").startswith(f"{told}. A mask")
+    assert [each.message for each in judged(picture, "some").unknown] == [told]
+    alone = paint(replace(ALONE, bindings=[made(TagBinding, "some", DOMAIN, tables=None, columns=[right])]))
+    assert said(alone, "some", "NamesKnown") == ("True", "Known")
 
 
 def entries(count: int, tags: int) -> list[Body]:

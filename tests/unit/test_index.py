@@ -132,6 +132,24 @@ def test_tags_that_nothing_in_reach_carries_are_told_with_what_was_meant_perhaps
     ]
 
 
+def test_a_name_that_nothing_has_is_told_as_the_catalog_changes():
+    """An index that is mended says what a new one does, also of what was meant."""
+    one = policy(columns=ColumnSelector(names=("id", "brn")), masks=(masked(Hash(), "id", "sn"),))
+    wide = table("claims.people", column("id"), column("born"), column("ssn"))
+    told = []
+    index = None
+    for now in (
+        wide,
+        table("claims.people", column("id"), column("barn"), column("ssn")),
+        table("claims.people", column("id"), column("brn")),
+    ):
+        index = compile_policies(catalog(now, PAYMENTS), [one], before=index)
+        assert index == compile_policies(catalog(now, PAYMENTS), [one])
+        told.append([each.message.partition("; ")[2] for each in index.reports[0].unknown])
+
+    assert told == [["did you mean born?", "did you mean ssn?"], ["did you mean barn?", "did you mean ssn?"], [""]]
+
+
 def test_tags_of_schemas_out_of_reach_are_not_told():
     hidden = table("hr.staff", column("id"), tags=(Tag("takeover", "2027"),))
     (told,) = report(policy(tables=TableSelector(tags=tagged(takeovers="2027"))), PEOPLE, hidden).unknown

@@ -76,7 +76,7 @@ def granted(policy: Policy, table: Table, catalog: Catalog, facts: Facts, throug
     if not about_table(policy, table) or not columns or table.obstacle:
         return None
     for rule in policy.masks:  # which columns it means must be known
-        if rule.columns.tags and not any(
+        if not any(
             about_column(rule.columns, column, unknown=True)
             for other in catalog.tables.values()
             if about_table(policy, other)

@@ -14,6 +14,13 @@ def test_the_nearest_word_is_found_whatever_the_case_and_the_order(word: str, fo
     assert near(word, KNOWN) == near(word, reversed(KNOWN)) == found
 
 
+def test_among_many_words_only_those_that_begin_alike_are_compared():
+    many = [f"column_{number}" for number in range(2_000)]
+
+    assert near("contry", [*many, *KNOWN]) == "country"
+    assert near("oclumn_7", many) is None
+
+
 def test_what_is_like_nothing_is_told_without_a_suggestion():
     assert meant("regoin", KNOWN) == "; did you mean region?"
     assert meant("salary", KNOWN) == ""

@@ -211,6 +211,12 @@ def test_with_a_catalog_every_table_that_a_policy_does_not_hold_for_is_told(tmp_
             "spec.tables",
             "no table with a selected column is in the schemas of namespace domain-claims (claims); check names and tags",
         ),
+        (
+            "warning",
+            "AccessPolicy domain-claims/clams",
+            "spec.tables.matchNames[0]",
+            "no table in reach is named claims.clams; did you mean claims.claims?",
+        ),
     }
 
 

@@ -7,7 +7,7 @@ from itertools import chain, permutations
 from rolevend.catalog import matches
 from rolevend.errors import InvalidInput
 from rolevend.policy.requirement import Requirement, RequirementOperator
-from rolevend.policy.statement import Guardrail, Policy, selectors
+from rolevend.policy.statement import Guardrail, Policy, tag_selectors
 
 _Within = Callable[[str, str], bool]
 """Whether all that the second can be is within the first: patterns of tags, plain words of attributes."""
@@ -17,7 +17,7 @@ def of_policy(policy: Policy) -> Iterator[InvalidInput]:
     """One for each selector that can match nothing."""
     yield from _told_of("spec.users.matchAttributes", policy.users, str.__eq__)
     yield from _told_of("spec.agents.matchAttributes", policy.agents, str.__eq__)
-    tables, (columns, *masks) = selectors(policy)
+    tables, (columns, *masks) = tag_selectors(policy)
     for field, requirements in (*tables, columns):
         yield from _told_of(field, requirements, matches)
     for field, requirements in masks:
@@ -27,7 +27,7 @@ def of_policy(policy: Policy) -> Iterator[InvalidInput]:
 def of_guardrail(guardrail: Guardrail) -> Iterator[InvalidInput]:
     """Likewise."""
     yield from _told_of("spec.users.matchAttributes", guardrail.users, str.__eq__, unknown=True)
-    for field, requirements in chain(*selectors(guardrail)):
+    for field, requirements in chain(*tag_selectors(guardrail)):
         yield from _told_of(field, requirements, matches, unknown=True)
 
 

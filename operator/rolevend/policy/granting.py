@@ -16,11 +16,11 @@ from rolevend.policy.condition import MatchCondition
 from rolevend.policy.expression import Condition
 from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
 from rolevend.policy.mask import Mask
-from rolevend.policy.outcome import NOTHING, Outcome, fallbacks, uncarried
+from rolevend.policy.outcome import NOTHING, Outcome, fallbacks, presence, uncarried
 from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.selection import column_choice
-from rolevend.policy.statement import MaskRule, Policy, Requirement
+from rolevend.policy.statement import MaskRule, Policy, Requirement, column_selectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class PolicyReport:
     problems: tuple[Problem, ...]
     mask_fallbacks: tuple[MaskFallback, ...]
     unknown: tuple[Problem, ...] = ()
-    """Tags that it names and that nothing carries which it could reach: a mask that rests on one masks nothing."""
+    """Names and tags that it gives and that nothing has or carries which it could reach."""
 
 
 Asks = tuple[tuple[Demand, ...], tuple[Tie, ...]]
@@ -159,8 +159,8 @@ class Granting:
                 sets[asks] = sets.get(asks, 0) | tables
         problems |= self._problems(with_column & postings.obstructed, table_at)
         told = fallbacks(kinds & uncarried(rules, postings), granted, postings, table_at, self._choose)
-        masked = {rule.name: postings.having(found) & selected for rule, found in rules if rule.columns.tags}
-        return Outcome(sets, postings.count(kinds, granted), problems, told, masked)
+        there = presence(zip(column_selectors(policy), [kinds, *(each for _, each in rules)], strict=True), selected, postings)
+        return Outcome(sets, postings.count(kinds, granted), problems, told, there)
 
     def _problems(self, tables: int, table_at: Callable[[int], Table]) -> dict[int, Problem]:
         found = ((place, self._filter_of(table_at(place))) for place in places(tables))
@@ -200,7 +200,7 @@ def report_of(policy: Policy, outcome: Outcome[Asks], unknown: tuple[Problem, ..
 
 def _idle(policy: Policy, outcome: Outcome[Asks]) -> list[MaskRule]:
     """Rules of which it cannot be known which columns they are for: no column can be shown then."""
-    return [rule for rule in policy.masks if rule.columns.tags and not outcome.masked.get(rule.name)] if outcome.sets else []
+    return [rule for rule in policy.masks if not outcome.found[f"spec.masks[{rule.name}].columns"]] if outcome.sets else []
 
 
 def _order(tie: Tie) -> tuple[str, list[str], bool]:
@@ -208,8 +208,11 @@ def _order(tie: Tie) -> tuple[str, list[str], bool]:
 
 
 def _masks_nothing(rule: MaskRule) -> str:
+    field = f"spec.masks[{rule.name}]"
+    if not rule.columns.tags:
+        return f"{field}: no column of the tables has a name that it masks by, so nothing is granted: mend the names, or remove the rule"
     return (
-        f"spec.masks[{rule.name}]: no column of the tables carries the tags that it masks by, so nothing is granted: "
+        f"{field}: no column of the tables carries the tags that it masks by, so nothing is granted: "
         "a TagBinding must say which columns they are, or the rule must go"
     )
 

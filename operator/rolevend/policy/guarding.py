@@ -4,7 +4,7 @@ Whatever does not hold for a table (a row restriction on a column that is not th
 concerns, and is told in its report.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,11 +13,11 @@ from rolevend.policy.bitmap import first, places, union
 from rolevend.policy.expression import Condition
 from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
 from rolevend.policy.mask import Clear, Mask, strictness
-from rolevend.policy.outcome import NOTHING, Outcome, fallbacks, uncarried
+from rolevend.policy.outcome import NOTHING, TABLES, Outcome, fallbacks, presence, uncarried
 from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import Facts, may_meet
 from rolevend.policy.selection import column_choice, column_test
-from rolevend.policy.statement import ColumnSelector, Guardrail, Requirement
+from rolevend.policy.statement import ColumnSelector, Guardrail, Requirement, column_selectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,9 @@ class GuardrailReport:
     problems: tuple[Problem, ...]
     mask_fallbacks: tuple[MaskFallback, ...]
     unknown: tuple[Problem, ...] = ()
-    """Tags that it names and that nothing carries: what rests on one with `In` or `Exists` takes nothing away."""
+    """Names and tags that it gives and that nothing has or carries: what rests on one with `In` or `Exists` takes nothing away."""
+    idle: tuple[Problem, ...] = ()
+    """Denials and floors that are for no column of its tables: somebody relies on them, and they take nothing away."""
 
 
 Does = tuple[tuple[Demand, ...], bool, bool]
@@ -142,7 +144,14 @@ class Restraining:
                 put((demands_of(condition), False, False), part & ~hiding)
         narrowed = union(tables for does, tables in sets.items() if does != _DENIES)
         columns = postings.count(kinds, narrowed) + postings.count(postings.every_kind, sets.get(_DENIES, 0))
-        return Outcome(sets, columns, problems, fallbacks(uncarried(rules, postings), narrowed, postings, table_at, self._floor_of))
+        told = fallbacks(uncarried(rules, postings), narrowed, postings, table_at, self._floor_of)
+        of_floors = {rule.name: each for rule, each in rules}
+        there = presence(
+            zip(column_selectors(guardrail), [denied, *(of_floors.get(rule.name, 0) for rule in guardrail.mask_floors)], strict=True),
+            selected,
+            postings,
+        )
+        return Outcome(sets, columns, problems, told, there)
 
 
 def compiled_guardrail(restraining: Restraining, outcome: Outcome[Does]) -> CompiledGuardrail:
@@ -152,7 +161,16 @@ def compiled_guardrail(restraining: Restraining, outcome: Outcome[Does]) -> Comp
 
 
 def guardrail_report(guardrail: Guardrail, outcome: Outcome[Does], unknown: tuple[Problem, ...]) -> GuardrailReport:
-    return GuardrailReport(guardrail.name, outcome.tables, outcome.columns, *outcome.told, unknown)
+    return GuardrailReport(guardrail.name, outcome.tables, outcome.columns, *outcome.told, unknown, tuple(_idle(guardrail, outcome)))
+
+
+def _idle(guardrail: Guardrail, outcome: Outcome[Does]) -> Iterator[Problem]:
+    if outcome.found.get(TABLES):
+        for field_, selector in column_selectors(guardrail):
+            if (selector.names or selector.tags) and not outcome.found[field_]:
+                yield Problem(
+                    None, field_, f"{field_}: this is for no column of the tables, so it takes nothing away; check names and tags"
+                )
 
 
 def concerns(guardrail: CompiledGuardrail, facts: Facts) -> bool:

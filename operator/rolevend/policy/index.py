@@ -6,7 +6,8 @@ all that stayed the same. So nothing in it can be stale, and a change costs what
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from itertools import chain
+from typing import Any, Final, TypeVar
 
 from rolevend.catalog import Catalog, Table
 from rolevend.policy.fitting import Problem
@@ -21,7 +22,7 @@ from rolevend.policy.guarding import CompiledGuardrail, Does, GuardrailReport, R
 from rolevend.policy.outcome import Outcome
 from rolevend.policy.postings import Postings
 from rolevend.policy.statement import Guardrail, Policy
-from rolevend.policy.unknown import Vocabulary, unknown_tags
+from rolevend.policy.unknown import Vocabulary, unknown_names, unknown_tags
 
 Key = TypeVar("Key")
 
@@ -81,6 +82,7 @@ class _Exchange:
         self._old, self._new = ({place: tables[place] for place in places} for tables in (before, after))
         self._before, self._after = Postings.of(self._old.items()), Postings.of(self._new.items())
         self.schemas = frozenset(table.id.schema for table in self._new.values())
+        self.same_columns = all(_column_names(self._old[place]) == _column_names(self._new[place]) for place in places)
 
     def postings(self, whole: Postings) -> Postings:
         return whole.exchanged((place, self._old[place], self._new[place]) for place in self._new)
@@ -103,29 +105,36 @@ class _Ground:
     def policy(self, policy: Policy, known: _Policy | None) -> _Policy:
         if known is None:
             granting = Granting(policy)
-            return _policy(granting, granting.outcome(self.postings, self.tables.__getitem__), self._unknown(policy))
+            outcome = granting.outcome(self.postings, self.tables.__getitem__)
+            return _policy(granting, outcome, self._unknown(policy, outcome))
         if self.exchange is None or policy.schemas.isdisjoint(self.exchange.schemas):
             return known
         outcome = self.exchange.outcome(known.outcome, known.granting.outcome)
-        same_words = self.vocabulary.within(policy.schemas) == self.exchange.vocabulary.within(policy.schemas)
-        if outcome is known.outcome and same_words:
+        if outcome is known.outcome and self._same_words(self.exchange, policy.schemas, known.report.unknown):
             return known
-        return _policy(known.granting, outcome, known.report.unknown if same_words else self._unknown(policy))
+        return _policy(known.granting, outcome, self._unknown(policy, outcome))
 
-    def _unknown(self, said: Policy | Guardrail) -> tuple[Problem, ...]:
-        return tuple(Problem(None, field, message) for field, message in unknown_tags(said, self.vocabulary))
+    def _same_words(self, exchange: _Exchange, reach: frozenset[str] | None, unknown: tuple[Problem, ...]) -> bool:
+        """Whether all that a statement of this reach could name is as it was; what is `unknown` may have been meant for any column."""
+        if unknown and not exchange.same_columns:
+            return False
+        return self.vocabulary.within(reach) == exchange.vocabulary.within(reach)
+
+    def _unknown(self, said: Policy | Guardrail, outcome: Outcome[Any]) -> tuple[Problem, ...]:
+        told = chain(unknown_tags(said, self.vocabulary), unknown_names(said, outcome.found, self.postings, self.tables))
+        return tuple(Problem(None, field, message) for field, message in told)
 
     def guardrail(self, guardrail: Guardrail, known: _Guardrail | None) -> _Guardrail:
         if known is None or known.compiled.statement != guardrail:
             restraining = Restraining(guardrail)
-            return _guardrail(restraining, restraining.outcome(self.postings, self.tables.__getitem__), self._unknown(guardrail))
+            outcome = restraining.outcome(self.postings, self.tables.__getitem__)
+            return _guardrail(restraining, outcome, self._unknown(guardrail, outcome))
         if self.exchange is None:
             return known
         outcome = self.exchange.outcome(known.outcome, known.restraining.outcome)
-        same_words = self.vocabulary.within(None) == self.exchange.vocabulary.within(None)
-        if outcome is known.outcome and same_words:
+        if outcome is known.outcome and self._same_words(self.exchange, None, known.report.unknown):
             return known
-        return _guardrail(known.restraining, outcome, known.report.unknown if same_words else self._unknown(guardrail))
+        return _guardrail(known.restraining, outcome, self._unknown(guardrail, outcome))
 
 
 def compile_policies(
@@ -183,6 +192,10 @@ def _policy(granting: Granting, outcome: Outcome[Asks], unknown: tuple[Problem, 
 def _guardrail(restraining: Restraining, outcome: Outcome[Does], unknown: tuple[Problem, ...]) -> _Guardrail:
     report = guardrail_report(restraining.guardrail, outcome, unknown)
     return _Guardrail(restraining, outcome, compiled_guardrail(restraining, outcome), report)
+
+
+def _column_names(table: Table) -> list[str]:
+    return [column.name for column in table.columns]
 
 
 def _by_id(policy: Policy) -> tuple[str, str]:

@@ -2,12 +2,18 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Final
+
+_MANY: Final = 1_000
+"""Of more words only those are compared that begin alike: a large database has ten thousands of names."""
 
 
 def near(word: str, known: Iterable[str]) -> str | None:
     """The one of `known` that is most like `word`, whatever the case of either; None where none is like it. The order of `known` does
     not matter."""
     spelled = {each.lower(): each for each in sorted(known, reverse=True)}
+    if len(spelled) > _MANY:
+        spelled = {lower: each for lower, each in spelled.items() if lower[:2] == word[:2].lower()}
     return next((spelled[each] for each in get_close_matches(word.lower(), sorted(spelled), n=1, cutoff=0.65)), None)
 
 

@@ -1,6 +1,6 @@
 """What comes of one statement on the tables of a catalog, in parts that can be exchanged table by table."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, Generic, TypeVar
@@ -11,7 +11,7 @@ from rolevend.policy.fitting import MaskFallback, Problem, fallbacks_of
 from rolevend.policy.mask import carries
 from rolevend.policy.postings import Postings
 from rolevend.policy.selection import SelectedColumn
-from rolevend.policy.statement import MaskRule
+from rolevend.policy.statement import ColumnSelector, MaskRule
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -27,8 +27,9 @@ class Outcome(Generic[Key]):
     """How many of their columns."""
     problems: Mapping[int, Problem] = field(default_factory=dict)
     fallbacks: Mapping[int, tuple[MaskFallback, ...]] = field(default_factory=dict)
-    masked: Mapping[str, int] = field(default_factory=dict)
-    """By rule that masks by tags: the tables in which a column carries them."""
+    found: Mapping[str, int] = field(default_factory=dict)
+    """By field, of what the statement is about: under `TABLES` all tables that it selects, and of those, under a selector of columns
+    and each name in it, the ones that have such a column."""
 
     def exchanged(self, before: "Outcome[Key]", after: "Outcome[Key]") -> "Outcome[Key]":
         """With the outcome `after` of some tables in place of `before`, which is that of the same tables."""
@@ -37,7 +38,7 @@ class Outcome(Generic[Key]):
             self.columns - before.columns + after.columns,
             _replaced(self.problems, before.problems, after.problems),
             _replaced(self.fallbacks, before.fallbacks, after.fallbacks),
-            _exchanged(self.masked, before.masked, after.masked),
+            _exchanged(self.found, before.found, after.found),
         )
 
     @property
@@ -51,8 +52,24 @@ class Outcome(Generic[Key]):
         return tuple(self.problems[place] for place in sorted(self.problems)), tuple(fallbacks)
 
 
+TABLES: Final = "spec.tables"
 NOTHING: Final[Outcome[Any]] = Outcome()
 """Of tables that a statement is not about: most of them."""
+
+
+def presence(selectors: Iterable[tuple[tuple[str, ColumnSelector], int]], selected: int, postings: Postings) -> dict[str, int]:
+    """`Outcome.found` of the columns selectors, each with the kinds of columns that it is for."""
+    there = {TABLES: selected}
+    for (place, selector), kinds in selectors:
+        there[place] = postings.having(kinds) & selected
+        for field_, name in name_fields(place, selector):
+            there[field_] = postings.having(postings.kinds_named(name)) & selected
+    return there
+
+
+def name_fields(place: str, selector: ColumnSelector) -> Iterator[tuple[str, str]]:
+    """The names that a selector gives, each with the field that it stands in."""
+    return ((f"{place}.matchNames[{number}]", name) for number, name in enumerate(selector.names))
 
 
 def fallbacks(

@@ -193,17 +193,19 @@ class Postings:
         Nothing given: no table. `unknown`: as for tags."""
         if not selector.tags and not selector.names:
             return 0
-        found = self.within(self._schemas if schemas is None else schemas)
+        found = self.within(schemas)
         if found and selector.tags:
             found &= self.tags.meeting(selector.tags, unknown=unknown)
         if found and selector.names:
-            found &= union(self._named(each) for each in selector.names)
+            found &= union(self.named(each) for each in selector.names)
         return found
 
-    def within(self, schemas: Iterable[str]) -> int:
-        return union(self._in_schema.get(schema, 0) for schema in schemas)
+    def within(self, schemas: Iterable[str] | None) -> int:
+        """The tables in these schemas; None: in any."""
+        return union(self._in_schema.get(schema, 0) for schema in (self._schemas if schemas is None else schemas))
 
-    def _named(self, pattern: TableId) -> int:
+    def named(self, pattern: TableId) -> int:
+        """The tables whose schema and name match."""
         found = 0
         for schema, names in self._schemas.items():
             if not matches(pattern.schema, schema):
@@ -221,9 +223,10 @@ class Postings:
         if not selector.tags and not selector.names:
             return 0
         found = self._column_tags.meeting(selector.tags, unknown=unknown)
-        return found & union(map(self._kinds_named, selector.names)) if found and selector.names else found
+        return found & union(map(self.kinds_named, selector.names)) if found and selector.names else found
 
-    def _kinds_named(self, pattern: str) -> int:
+    def kinds_named(self, pattern: str) -> int:
+        """The kinds of columns whose name matches."""
         if pattern == _ANY:
             return self.every_kind
         if _ANY not in pattern:
@@ -290,7 +293,7 @@ class Postings:
 
     def words(self, schemas: Iterable[str] | None) -> tuple[Words, Words]:
         """The tags of tables in these schemas (None: in any), and those of their columns."""
-        here = self.within(self._schemas if schemas is None else schemas)
+        here = self.within(schemas)
         of_columns = self._column_tags.words(lambda kinds: any(self._tables(kind) & here for kind in places(kinds)))
         return self.tags.words(lambda tables: tables & here), of_columns
 

@@ -76,16 +76,20 @@ class Guardrail:
     """Of these columns nothing weaker is shown, whatever policies grant. Where two are for one column, the one that shows less holds."""
 
 
-Selectors = list[tuple[str, tuple[Requirement, ...]]]
-"""The field that it stands in, and what it asks of tags."""
-
-
-def selectors(said: Policy | Guardrail) -> tuple[Selectors, Selectors]:
-    """Of tables, and of columns."""
-    tables = [("spec.tables.matchTags", said.tables.tags)]
+def column_selectors(said: Policy | Guardrail) -> list[tuple[str, ColumnSelector]]:
+    """Each with the field that it stands in: first what is granted or denied, then what is masked."""
     if isinstance(said, Policy):
         chosen, masks, rules = ("spec.columns", said.columns), "spec.masks", said.masks
     else:
         chosen, masks, rules = ("spec.deny.columns", said.denied_columns or ColumnSelector()), "spec.maskFloors", said.mask_floors
-    columns = [chosen, *((f"{masks}[{rule.name}].columns", rule.columns) for rule in rules)]
-    return tables, [(f"{field}.matchTags", selector.tags) for field, selector in columns]
+    return [chosen, *((f"{masks}[{rule.name}].columns", rule.columns) for rule in rules)]
+
+
+Selectors = list[tuple[str, tuple[Requirement, ...]]]
+"""The field that it stands in, and what it asks of tags."""
+
+
+def tag_selectors(said: Policy | Guardrail) -> tuple[Selectors, Selectors]:
+    """Of tables, and of columns."""
+    columns = [(f"{field}.matchTags", selector.tags) for field, selector in column_selectors(said)]
+    return [("spec.tables.matchTags", said.tables.tags)], columns

@@ -1,12 +1,15 @@
-"""Words of a policy that nothing answers to: tags that no data carries, attributes that nobody has. Told with what was meant, perhaps."""
+"""Words of a policy that nothing answers to: names that nothing has, tags that no data carries, attributes that nobody has. Told with
+what was meant, perhaps."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from rolevend.catalog import matches
-from rolevend.policy.near import meant
+from rolevend.catalog import Table, TableId, matches
+from rolevend.policy.bitmap import places
+from rolevend.policy.near import meant, near
+from rolevend.policy.outcome import TABLES, name_fields
 from rolevend.policy.postings import Postings, Words
 from rolevend.policy.requirement import Requirement
-from rolevend.policy.statement import Guardrail, Policy, selectors
+from rolevend.policy.statement import Guardrail, Policy, column_selectors, tag_selectors
 
 
 class Vocabulary:
@@ -31,12 +34,48 @@ class Vocabulary:
 
 def unknown_tags(said: Policy | Guardrail, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
     """Field and message for each."""
-    of_tables, of_columns = selectors(said)
+    of_tables, of_columns = tag_selectors(said)
     tables, columns = vocabulary.within(said.schemas if isinstance(said, Policy) else None)
     for field, requirements in of_tables:
         yield from _unknown(field, "table", requirements, tables)
     for field, requirements in of_columns:
         yield from _unknown(field, "column", requirements, columns)
+
+
+def unknown_names(
+    said: Policy | Guardrail, found: Mapping[str, int], postings: Postings, tables: Sequence[Table]
+) -> Iterator[tuple[str, str]]:
+    """Likewise. `found` is that of its outcome, and `postings` those of `tables`. Names of columns are told where any table is selected."""
+    reach = said.schemas if isinstance(said, Policy) else None
+    here = postings.within(reach)
+    for number, name in enumerate(said.tables.names):
+        if not postings.named(name) & here:
+            there = [table.id for table in tables if reach is None or table.id.schema in reach]
+            schemas = {each.schema for each in there} if reach is None else reach
+            field = f"{TABLES}.matchNames[{number}]"
+            yield field, f"{field}: {no_table(name, there, schemas)}"
+    selected = found.get(TABLES, 0)
+    if not selected:
+        return
+    for place, selector in column_selectors(said):
+        for field, column in name_fields(place, selector):
+            if not found.get(field):
+                names = {each.name for number in places(selected) for each in tables[number].columns}
+                yield field, f"{field}: {no_column(column, names)}"
+
+
+def no_table(name: TableId, there: Iterable[TableId], schemas: Collection[str]) -> str:
+    """What is told of a pattern that none of the tables that are `there`, in `schemas`, has for a name."""
+    if not any(matches(name.schema, schema) for schema in schemas):
+        return f"no schema in reach is named {name.schema}{meant(name.schema, schemas)}"
+    spelled = {each.name: each for each in there if matches(name.schema, each.schema)}
+    found = near(name.name, spelled)  # without the schema, which is the same
+    return f"no table in reach is named {name}" + (f"; did you mean {spelled[found]}?" if found else "")
+
+
+def no_column(name: str, there: Iterable[str]) -> str:
+    """Likewise, of the names of the columns that are `there`."""
+    return f"no column of these tables is named {name}{meant(name, there)}"
 
 
 def unknown_attributes(reads: Iterable[str], known: Iterable[str]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from rolevend.model import PlatformName
 from rolevend.policy.census import Census
 from rolevend.policy.combination import Side
+from rolevend.policy.fitting import Problem
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
 from rolevend.policy.unknown import unknown_attributes
@@ -36,6 +37,8 @@ class Judgement(Generic[R]):
     resource: R
     findings: tuple[Finding, ...]
     counts: Body = field(default_factory=dict)
+    unknown: tuple[Problem, ...] = ()
+    """Of a TagBinding: each of its entries that tags nothing, of which the findings tell the first."""
 
     @property
     def accepted(self) -> bool:
@@ -212,7 +215,7 @@ def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> Finding:
 def names_known(reports: Sequence[PolicyReport | GuardrailReport], attributes: Iterable[str]) -> Finding:
     unknown = list(dict.fromkeys([problem.message for each in reports for problem in each.unknown] + list(attributes)))
     if not unknown:
-        return Finding("NamesKnown", "True", "Known", "data carries every tag that it names, and somebody has every attribute")
+        return Finding("NamesKnown", "True", "Known", "data has every name and tag that it gives, and somebody has every attribute")
     return Finding("NamesKnown", "False", "Unknown", shortened(unknown))
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from rolevend.catalog import Catalog
+from rolevend.catalog import Catalog, TableId, TagAssignment, matches
 from rolevend.model import PlatformName
 from rolevend.policy.disagreement import Disagreement
+from rolevend.policy.fitting import Problem
+from rolevend.policy.unknown import no_column, no_table
 from rolevend.reconcile.judgement import Judgement, not_ready
 from rolevend.reconcile.reach import CONTESTED, reached
 from rolevend.reconcile.state import PlatformState
@@ -34,13 +36,43 @@ def judge_binding(
             (accepted, Finding("Ready", "Unknown", "CatalogUnread", f"the tables of DataPlatform {', '.join(unread)} were not read yet")),
         )
     tables = columns = 0
+    unknown: dict[Problem, None] = {}
     for name, schemas in here:
-        catalog = states[name].catalog or Catalog()
-        tagged = catalog.selected(values.tag_assignments(binding, schemas))
-        tables, columns = tables + tagged[0], columns + tagged[1]
+        tagged, idle = _tagged(binding, schemas, states[name].catalog or Catalog())
+        tables += sum(column is None for _, column in tagged)
+        columns += sum(column is not None for _, column in tagged)
+        unknown |= dict.fromkeys(idle)
     counts = {"matchedTables": tables, "matchedColumns": columns}
     agree = _agree([each for name, _ in here for each in disagreed.get(name, {}).get(str(values.object_name(binding)), ())])
-    return Judgement(binding, (accepted, _ready(obstacle, tables, columns), agree), counts)
+    return Judgement(binding, (accepted, _ready(obstacle, tables, columns), _known(list(unknown)), agree), counts, tuple(unknown))
+
+
+def _tagged(binding: TagBinding, schemas: frozenset[str], catalog: Catalog) -> tuple[set[tuple[TableId, str | None]], list[Problem]]:
+    """The tables and columns that it tags, and what is told of the entries that tag none."""
+    tagged: set[tuple[TableId, str | None]] = set()
+    idle = []
+    for field, entry in values.tag_entries(binding):
+        given = [each for assignment in values.within(entry, schemas) for each in catalog.given(assignment)]
+        tagged.update(given)
+        if not given:
+            idle.append(Problem(None, field, f"{field}: {_missing(entry, schemas, catalog)}"))
+    return tagged, idle
+
+
+def _missing(entry: TagAssignment, schemas: frozenset[str], catalog: Catalog) -> str:
+    """What a name in an entry that tags nothing was meant to be, perhaps."""
+    there = [name for name in catalog.tables if name.schema in schemas]
+    named = [name for name in there if matches(entry.schema, name.schema) and matches(entry.table, name.name)]
+    if entry.column is None or not named:
+        return no_table(TableId(entry.schema, entry.table), there, schemas)
+    return no_column(entry.column, {column.name for name in named for column in catalog.tables[name].columns})
+
+
+def _known(unknown: Sequence[Problem]) -> Finding:
+    if not unknown:
+        return Finding("NamesKnown", "True", "Known", "every entry gives tags to something")
+    told = shortened([each.message for each in unknown])
+    return Finding("NamesKnown", "False", "Unknown", f"{told}. A mask that rests on such a tag may not be put on")
 
 
 def _ready(obstacle: Finding | None, tables: int, columns: int) -> Finding:

@@ -64,5 +64,8 @@ def _guardrail_ready(accepted: Finding, reports: Sequence[GuardrailReport], coun
         return Finding("Ready", "False", "Denies", shortened([problem.message for problem in problems]))
     if not counts["matchedTables"]:
         return Finding("Ready", "False", "NoMatch", "takes nothing away: no table, or no column of one, is selected; check names and tags")
+    idle = [problem.message for problem in reports[0].idle if all(problem in each.idle for each in reports)]
+    if idle:
+        return Finding("Ready", "False", "NoMatch", shortened(idle))
     shown = f"takes something away from {counts['matchedTables']} tables: {counts['matchedColumns']} columns are denied or have a floor"
     return Finding("Ready", "True", "InForce", shown)

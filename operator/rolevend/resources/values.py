@@ -279,14 +279,20 @@ def _regex(spelled_out: spelled.RegexMask, field: str) -> Regex:
 def tag_assignments(binding: TagBinding, schemas: frozenset[str]) -> tuple[TagAssignment, ...]:
     """The binding's tags on a platform that gives `schemas` to its namespace: one assignment for each of them that a pattern
     of schemas reaches, and nothing beyond."""
-    tables = [(entry.schema_name, entry.name, None, entry.tags) for entry in binding.spec.tables or ()]
-    columns = [(entry.schema_name, entry.table, entry.column, entry.tags) for entry in binding.spec.columns or ()]
-    return tuple(
-        TagAssignment(schema, table, column, _tags(tags))
-        for pattern, table, column, tags in [*tables, *columns]
-        for schema in sorted(schemas)
-        if matches(pattern, schema)
-    )
+    return tuple(each for _, assignment in tag_entries(binding) for each in within(assignment, schemas))
+
+
+def tag_entries(binding: TagBinding) -> Iterator[tuple[str, TagAssignment]]:
+    """Each entry with its field; its schema may be a pattern."""
+    for number, of_table in enumerate(binding.spec.tables or ()):
+        yield f"spec.tables[{number}]", TagAssignment(of_table.schema_name, of_table.name, None, _tags(of_table.tags))
+    for number, each in enumerate(binding.spec.columns or ()):
+        yield f"spec.columns[{number}]", TagAssignment(each.schema_name, each.table, each.column, _tags(each.tags))
+
+
+def within(assignment: TagAssignment, schemas: frozenset[str]) -> list[TagAssignment]:
+    """The same for each of `schemas` that its pattern reaches."""
+    return [replace(assignment, schema=schema) for schema in sorted(schemas) if matches(assignment.schema, schema)]
 
 
 def _users(selector: UserSelector) -> tuple[Requirement, ...]:

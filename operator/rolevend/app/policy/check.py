@@ -103,6 +103,7 @@ def _judged(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
     terms = picture.directory.platforms
     for judgement in picture.judgements:
         document, _ = folder.found[judgement.resource.uid]
+        yield from _unknown(document, judgement.unknown)
         for finding in judgement.findings:
             if finding.type == "Accepted" and finding.status == "False":
                 yield from (_diagnostic(document, fault) for fault in _not_accepted(judgement.resource, finding, terms))
