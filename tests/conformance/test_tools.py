@@ -28,8 +28,8 @@ def function(bench: PostgresBench, body: str, *, schema: str, name: str = "answe
     """One that answers a text, owned as the tables are."""
     made = f"{schema}.{name}({arguments})"
     bench.run(f"CREATE OR REPLACE FUNCTION {made} RETURNS text {how or 'LANGUAGE sql'} AS $${body}$$")
-    bench.run(f"ALTER FUNCTION {made} OWNER TO {bench.owner}")
-    return FunctionId(schema, name, arguments)
+    bench.run(f"ALTER FUNCTION {schema}.{name} OWNER TO {bench.owner}")
+    return FunctionId(schema, name, arguments.partition(" DEFAULT ")[0])
 
 
 def obstacles(bench: PostgresBench, schema: str) -> dict[str, str]:
@@ -217,6 +217,104 @@ def test_a_function_that_becomes_one_ends_the_roles_that_have_it_and_is_not_vend
 
     assert bench.log_in(vend(bench.platform, of, late)).rows(f"SELECT {schema}.answer()") == [("1",)]
     assert bench.platform.drift() == []
+
+
+SECRET = "'reached'::text"
+REACHED = {
+    "a function in its body": (
+        "CREATE FUNCTION {hidden}.it() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT {quoted}'",
+        "BEGIN ATOMIC SELECT {hidden}.it(); END",
+        "everybody has EXECUTE on ROUTINE {hidden}.it()",
+    ),
+    "a LEAKPROOF function in its body": (
+        "CREATE FUNCTION {hidden}.it() RETURNS text LANGUAGE sql LEAKPROOF AS 'SELECT {quoted}'",
+        "BEGIN ATOMIC SELECT {hidden}.it(); END",
+        "everybody has EXECUTE on ROUTINE {hidden}.it()",
+    ),
+    "a function behind another one": (
+        "CREATE FUNCTION {hidden}.it() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT {quoted}';"
+        "CREATE FUNCTION {hidden}.between() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT {hidden}.it(); END",
+        "BEGIN ATOMIC SELECT {hidden}.between(); END",
+        "everybody has EXECUTE on ROUTINE {hidden}.it()",
+    ),
+    "a function behind an operator": (
+        "CREATE FUNCTION {hidden}.it(text, text) RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT {quoted}';"
+        "CREATE OPERATOR {hidden}.=== (LEFTARG = text, RIGHTARG = text, FUNCTION = {hidden}.it)",
+        "BEGIN ATOMIC SELECT 'a'::text OPERATOR({hidden}.===) 'b'::text; END",
+        "everybody has EXECUTE on ROUTINE {hidden}.it(text,text)",
+    ),
+    "a function behind a type": (
+        "CREATE FUNCTION {hidden}.it(text) RETURNS boolean LANGUAGE sql SECURITY DEFINER AS 'SELECT $1 = {quoted}';"
+        "CREATE DOMAIN {hidden}.kind AS text CHECK ({hidden}.it(VALUE))",
+        "BEGIN ATOMIC SELECT CAST('reached' AS {hidden}.kind); END",
+        "everybody has EXECUTE on ROUTINE {hidden}.it(text)",
+    ),
+    "a view": (
+        "CREATE VIEW {hidden}.it AS SELECT {secret} AS value; GRANT SELECT ON {hidden}.it TO PUBLIC",
+        "BEGIN ATOMIC SELECT value FROM {hidden}.it; END",
+        "everybody has SELECT on TABLE {hidden}.it",
+    ),
+    "a column": (
+        "CREATE TABLE {hidden}.it AS SELECT {secret} AS value; GRANT SELECT (value) ON {hidden}.it TO PUBLIC",
+        "BEGIN ATOMIC SELECT value FROM {hidden}.it; END",
+        "everybody has SELECT on TABLE {hidden}.it",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REACHED)
+def test_a_function_that_brings_another_schema_into_reach_is_none_from_then_on(bench: PostgresBench, what: str):
+    """PostgreSQL looks the names of such a body up when it is made: who calls it need not have the use of their schema."""
+    schema, hidden = bench.schema(), bench.schema()
+    tool = function(bench, "SELECT 'x'", schema=schema)
+    of = calling(bench, tool)
+    lease, credential = vended(bench.platform, of, regions=["EU"])
+    eve = bench.log_in(credential)
+    words = {"hidden": hidden, "secret": SECRET, "quoted": SECRET.replace("'", "''")}
+    made, body, told = (each.format(**words) for each in REACHED[what])
+
+    bench.run(f"{made}; CREATE OR REPLACE FUNCTION {tool} RETURNS text LANGUAGE sql {body}")
+
+    assert eve.rows(f"SELECT {schema}.answer()") == [("reached",)], "there is nothing to find otherwise"
+    assert told in obstacles(bench, schema)[str(tool)]
+    assert [each.roles for each in bench.platform.drift()] == [(lease.role,)]
+    bench.platform.drop([Ending(lease.role, lease.uid, EndReason.REVOKED)])
+    with pytest.raises(RolevendError):
+        bench.platform.ensure(of)
+    bench.run(obstacles(bench, schema)[str(tool)].partition("run: ")[2])
+    assert obstacles(bench, schema)[str(tool)] == ""
+    assert refused(lambda: logged_in(bench, of).rows(f"SELECT {schema}.answer()")) == PERMISSION_DENIED
+
+
+def test_the_value_that_a_parameter_has_by_itself_brings_nothing_into_reach(bench: PostgresBench):
+    schema, hidden = bench.schema(), bench.schema()
+    bench.run(f"CREATE FUNCTION {hidden}.it() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT 1::text'")
+
+    tool = function(bench, "SELECT $1", schema=schema, arguments=f"text DEFAULT {hidden}.it()")
+
+    assert f"everybody has EXECUTE on ROUTINE {hidden}.it()" in obstacles(bench, schema)[str(tool)]
+
+
+def test_a_body_that_names_a_governed_table_reads_nothing_of_it(bench: PostgresBench):
+    """Nobody asks for the use of its schema then, but for a right on the table, which the role has not got."""
+    schema, people = bench.schema(), bench.people()
+    tool = function(bench, "SELECT 'x'", schema=schema)
+    of = Profile(profile().name, (shape(people, own(people, "region", "regions")),), (tool,))
+    eve = logged_in(bench, of)
+
+    bench.run(f"CREATE OR REPLACE FUNCTION {tool} RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT min(ssn) FROM {people.id}; END")
+
+    assert refused(lambda: eve.rows(f"SELECT {schema}.answer()")) == PERMISSION_DENIED
+
+
+def test_a_function_may_use_what_every_role_reads_anyway(bench: PostgresBench):
+    schema = bench.schema()
+    body = "BEGIN ATOMIC SELECT min(tablename) FROM pg_tables, information_schema.tables WHERE schemaname = 'pg_catalog'; END"
+    tool = function(bench, "SELECT 'x'", schema=schema)
+
+    bench.run(f"CREATE OR REPLACE FUNCTION {tool} RETURNS text LANGUAGE sql {body}")
+
+    assert obstacles(bench, schema) == {str(tool): ""}
 
 
 def test_a_function_with_another_body_is_the_same_tool(bench: PostgresBench):

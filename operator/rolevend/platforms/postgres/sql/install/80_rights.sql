@@ -29,6 +29,6 @@ GRANT SELECT ON rolevend.version, rolevend.profile, rolevend.template, rolevend.
 GRANT EXECUTE ON FUNCTION
     rolevend.make_templates, rolevend.govern, rolevend.record_template, rolevend.drop_template,
     rolevend.make_profile, rolevend.hand_over, rolevend.record_profile, rolevend.drop_profile,
-    rolevend.no_tool, rolevend.give_functions, rolevend.record_functions,
+    rolevend.reached, rolevend.no_tool, rolevend.give_functions, rolevend.record_functions,
     rolevend.policies, rolevend.views, rolevend.findings, rolevend.drift, rolevend.attr, rolevend.live, rolevend.reads
     TO :"programmer";
