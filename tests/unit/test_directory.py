@@ -324,3 +324,24 @@ class TestResources:
 
         assert isinstance(held, Granted)
         assert "people is not granted" in ended_by(directory(shapes=few).verdict(asked), held)
+
+    def test_outlive_what_they_leave_out(self):
+        """Each table has a filter of its own: what the role does not read may be lost, and what that asks of its user may change."""
+        asked = replace(REQUEST, resources=(self.PEOPLE,))
+        people = replace(MINE, tables=TableSelector(names=(self.PEOPLE,)))
+        payments = policy(
+            "payments", tables=TableSelector(names=(TableId("claims", "payments"),)), row_filter=parse("id IN (user_attr('levels'))")
+        )
+        known = replace(PERSON, attributes=values(countries=["DE"], levels=["1"]))
+        both = {"shapes": {WAREHOUSE: shapes(people, payments)}, "people": {ANNA: known}}
+        narrow, whole = (directory(**both).verdict(each) for each in (asked, REQUEST))
+        assert isinstance(narrow, Granted)
+        assert isinstance(whole, Granted)
+        promoted = {"people": {ANNA: replace(PERSON, attributes=values(countries=["DE"], levels=["2"]))}}
+        moved = {"people": {ANNA: replace(PERSON, attributes=values(countries=["AT"], levels=["1"]))}}
+
+        for change in ({"shapes": {WAREHOUSE: shapes(people)}}, promoted):
+            assert ended_by(directory(**(both | change)).verdict(asked), narrow) == ""
+            assert ended_by(directory(**(both | change)).verdict(REQUEST), whole)
+        assert ended_by(directory(**(both | moved)).verdict(asked), narrow)
+        assert ended_by(directory(**(both | {"shapes": {WAREHOUSE: shapes(payments)}})).verdict(asked), narrow)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from rolevend.catalog import TableId
 from rolevend.errors import ClusterUnavailable
 from rolevend.kube.client import Body, Cluster, Resource
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User
@@ -126,11 +127,11 @@ class Operator:
         )
         self._review = Review(self.lifecycle, lambda: self.directory)
 
-    def stands(self, number: int = 1, *, vended_here: bool, listed_ready: bool) -> Standing:
+    def stands(self, number: int = 1, *, vended_here: bool, listed_ready: bool, resources: tuple[TableId, ...] | None = None) -> Standing:
         """A VendedRole that was granted what the directory grants now."""
         name = f"ask-{number}"
         uid = Uid(f"0d5f1e7a-0000-4000-8000-{number:012}")
-        request = Request(ObjectName("agents", name), uid, FINBOT, ANNA, WAREHOUSE, NOW - timedelta(seconds=5), 900)
+        request = Request(ObjectName("agents", name), uid, FINBOT, ANNA, WAREHOUSE, NOW - timedelta(seconds=5), 900, None, resources)
         granted = self.directory.verdict(request)
         assert isinstance(granted, Granted)
         profile, attributes = (granted.profile.name, granted.lease.attributes) if listed_ready else ("", Attributes())
@@ -255,6 +256,27 @@ async def test_after_a_restart_only_the_name_of_its_profile_is_known_so_any_othe
 
     assert await operator.review(*policies) == [standing.request.uid]
     assert "while the operator was down" in operator.server.ended[0]["message"]
+
+
+async def test_what_a_role_was_vended_with_before_a_restart_is_known_again_once_it_was_seen_to_be_granted(operator):
+    standing = operator.stands(vended_here=False, listed_ready=True)
+    await operator.review(NAMES)
+
+    assert await operator.review(WITH_ANOTHER_COLUMN, ANOTHER_TABLE) == []
+    assert await operator.review(WITHOUT_A_COLUMN, ANOTHER_TABLE) == [standing.request.uid]
+
+
+@pytest.mark.parametrize("how", LIVE)
+async def test_a_role_lives_on_when_a_table_is_lost_that_it_did_not_ask_for(operator, how):
+    await operator.review(NAMES, ANOTHER_TABLE)
+    narrow = operator.stands(1, **how, resources=(PEOPLE.id,))
+    whole = operator.stands(2, **how)
+    await operator.review(NAMES, ANOTHER_TABLE)
+
+    assert await operator.review(NAMES) == [whole.request.uid]
+    operator.server.deleted.clear()
+    operator.lifecycle.roles.gone(whole.request.uid)
+    assert await operator.review(NARROWED) == [narrow.request.uid]
 
 
 async def test_a_revocation_that_the_api_server_refuses_is_tried_again_by_the_next_review(operator):

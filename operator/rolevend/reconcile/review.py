@@ -75,6 +75,8 @@ class Review:
             if why:
                 self._lifecycle.close(standing.request, standing.role)
                 acts.create_task(self._revoke(standing, taken_by(verdict), why))
+            elif isinstance(verdict, Granted) and standing.granted is None:
+                self._lifecycle.roles.vended(standing.request.uid, verdict)  # by its name it is what was vended before a restart
         elif verdict_of(verdict) != standing.verdict:
             acts.create_task(self._act(self._lifecycle.reconsider(standing, "verdict changed"), "reconsidering", standing))
 

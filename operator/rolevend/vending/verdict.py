@@ -1,6 +1,6 @@
 """One request, what can be said to it, and what that means for a role that lives already. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rolevend.catalog import TableId
@@ -65,8 +65,11 @@ class Granted:
         return self.profile.tables if wanted is None else tuple(each for each in self.profile.tables if each.table in wanted)
 
     def still_carries(self, other: "Granted") -> bool:
-        """Whether a role that was vended as `other` may live on under this verdict: everything it reads is granted unchanged."""
-        return contains(self.profile, other.profile) and self.lease.attributes.only(attribute_keys(other.profile)) == other.lease.attributes
+        """Whether a role that was vended as `other` may live on under this verdict: everything it reads is granted unchanged. What its
+        lease keeps from it may be lost."""
+        held = replace(other.profile, tables=other.tables)
+        keys = attribute_keys(held)
+        return contains(self.profile, held) and self.lease.attributes.only(keys) == other.lease.attributes.only(keys)
 
 
 Verdict = Undecided | Denied | Granted
