@@ -8,7 +8,9 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from rolevend.catalog import Catalog, Column, Family, Table, TableId
+from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, Tag
+from rolevend.policy.binding import bind
 from rolevend.policy.combination import Side
 from rolevend.policy.expression import (
     And,
@@ -29,6 +31,7 @@ from rolevend.policy.expression import (
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.moment import Clock, Moment
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
+from rolevend.policy.tautology import sameness
 
 NATIVE = {
     Family.TEXT: "text",
@@ -147,6 +150,18 @@ def _references(each: Column) -> st.SearchStrategy[ColumnReference]:
     return st.sampled_from([ColumnReference(each.name), *tagged])
 
 
+def filters(of: Table = EVERY_FAMILY, *others: Table) -> st.SearchStrategy[Predicate]:
+    """Predicates that are not refused: none that is the same in every row of `of`, or of one of the others that it can be asked of."""
+    return predicates(of).filter(lambda each: all(tells_apart(each, table) for table in (of, *others)))
+
+
+def tells_apart(predicate: Predicate, of: Table) -> bool:
+    try:
+        return sameness(bind(predicate, of)) is None
+    except InvalidInput:
+        return True  # it is refused for another reason
+
+
 def _combined(parts: st.SearchStrategy[Predicate]) -> st.SearchStrategy[Predicate]:
     several = st.lists(parts, min_size=2, max_size=3)
     return st.one_of(
@@ -233,7 +248,7 @@ def policies(of: Table = EVERY_FAMILY, most: int = 4) -> st.SearchStrategy[list[
         )
         return st.lists(one, min_size=2, max_size=most, unique_by=lambda each: each.id)
 
-    some_filters = st.lists(predicates(of), min_size=2, max_size=4)
+    some_filters = st.lists(filters(of), min_size=2, max_size=4)
     return st.one_of(some_filters, some_filters, some_filters.map(lambda each: [None, *each])).flatmap(built)
 
 
@@ -251,7 +266,7 @@ def guardrails(of: Table = EVERY_FAMILY, most: int = 3) -> st.SearchStrategy[lis
         tables=st.sampled_from([*[TableSelector(names=(TableId("*", "*"),))] * 4, TableSelector(names=(TableId("hr", "*"),))]),
         denies_tables=st.sampled_from([False] * 9 + [True]),
         denied_columns=st.one_of(st.none(), some_columns),
-        row_restriction=st.one_of(st.none(), predicates(of)),
+        row_restriction=st.one_of(st.none(), filters(of)),
         mask_floors=floors.map(tuple),
     )
     return st.lists(one, max_size=most, unique_by=lambda each: each.name)

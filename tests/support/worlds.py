@@ -18,7 +18,7 @@ from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
 from tests.support.oracle_rows import Row, written
 from tests.support.oracle_values import carried
-from tests.support.policies import MASKS, VALUES, agents, column, guardrail, of_either_side, policy, predicates, table, users
+from tests.support.policies import MASKS, VALUES, agents, column, filters, guardrail, of_either_side, policy, table, users
 
 SCHEMA = "world"
 _FAMILIES: dict[str, dict[str, Family]] = {
@@ -90,7 +90,7 @@ def _admitted(predicate: Predicate) -> bool:
 
 
 def _filters(tables: Sequence[Table]) -> st.SearchStrategy[Predicate]:
-    return st.sampled_from(tables).flatmap(predicates).filter(_admitted)
+    return st.sampled_from(tables).flatmap(lambda of: filters(of, *tables)).filter(_admitted)
 
 
 def _requirements(tags: Sequence[Tag], *keys: str) -> st.SearchStrategy[Requirement]:

@@ -9,6 +9,7 @@ from rolevend.policy.binding import bind, candidates
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Condition, Predicate, atoms, attributes
 from rolevend.policy.mask import Mask
 from rolevend.policy.selection import SelectedColumn
+from rolevend.policy.tautology import sameness
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def conditions(row_filter: Predicate | None, otherwise: str, field: str = "spec.
     """`row_filter`, bound; `otherwise` says what becomes of a table for which it cannot be. Tables whose filtered columns have the same
     types share one value: so does all that is made of it."""
     references = references_of(row_filter)
-    bound: dict[tuple[tuple[str, Family, str] | None, ...], Condition] = {}
+    bound: dict[tuple[tuple[str, Family, str] | None, ...], Condition | str] = {}
 
     def condition(table: Table) -> Condition | Problem:
         if table.obstacle:
@@ -54,8 +55,10 @@ def conditions(row_filter: Predicate | None, otherwise: str, field: str = "spec.
                 predicate = None if row_filter is None else bind(row_filter, table, field)
             except InvalidInput as error:
                 return Problem(table.id, error.field, f"{error.message} ({table.id} {otherwise})")
-            bound[types] = Condition(() if predicate is None else attributes(predicate), predicate)
-        return bound[types]
+            wrong = None if predicate is None else sameness(predicate)  # some of it is seen with types alone
+            bound[types] = "; ".join(wrong) if wrong else Condition(() if predicate is None else attributes(predicate), predicate)
+        found = bound[types]
+        return Problem(table.id, field, f"{found} ({table.id} {otherwise})") if isinstance(found, str) else found
 
     return condition
 

@@ -34,7 +34,7 @@ from rolevend.policy.expression import (
 from rolevend.policy.expression import render as render
 from rolevend.policy.lossless import nothing_lost
 from rolevend.policy.moment import Clock, Moment, shifted
-from rolevend.policy.tautology import tells_rows_apart
+from rolevend.policy.tautology import sameness
 from rolevend.policy.vocabulary import ALLOWED, Source, Word, admit_text, admit_words, in_place, near_keyword
 
 MAXIMUM_LIST: Final = 1000
@@ -66,7 +66,8 @@ def parse(text: str, field: str = "spec.rowFilter") -> Predicate:
         raise source.fault(0, "the row filter states nothing", ALLOWED)
     predicate = _Reader(source).predicate(cast("exp.Expression", tree))
     nothing_lost(source, words, predicate)
-    tells_rows_apart(source, predicate)
+    if wrong := sameness(predicate):
+        raise source.fault(0, *wrong)
     return predicate
 
 

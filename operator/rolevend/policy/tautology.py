@@ -1,19 +1,24 @@
 """Whether a row filter is the same in every row, however it is written: `a <> 1 OR a <> 2`, `a < 5 OR NOT a < 5`.
 
-A filter is tried with every literal of each column and with what lies before, between and behind them. What cannot be known, such
-as the values of a user, may be either. So an answer is never wrong; a filter with many columns may get none.
+A filter is tried with every literal of each column and with what lies before, between and behind them. What cannot be known may be
+either: the values of a user, what time it is, the order of texts, which is their collation's. So what is found is so; a filter with many
+columns may get no answer. As it is written, without types, only that counts which holds for a column of any type: it is judged again
+where it is bound to a table.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from datetime import date, datetime
+from decimal import Decimal
 from itertools import product
 from math import prod
-from typing import Final
+from typing import Any, Final
 
+from rolevend.catalog import Family
 from rolevend.policy.expression import (
     And,
     Atom,
+    AttributeMembership,
     Comparison,
     Literal,
     Membership,
@@ -26,33 +31,51 @@ from rolevend.policy.expression import (
     Value,
     atoms,
 )
-from rolevend.policy.vocabulary import Source
+from rolevend.policy.literal import canonical
+from rolevend.policy.moment import Moment
 
 MOST_WORK: Final = 20_000
 """Comparisons with a literal, over all trials."""
 
 _Key = tuple[object, ...]
 """What tells two columns, or two tests that are not looked into, from each other."""
-_Trial = Mapping[_Key, int | None]
-"""A column -> the place of its value in the order of the literals (None: NULL); a test of unknown outcome -> 0 or 1."""
+_State = tuple[int, ...]
+"""What is tried of a column: a place among its literals, and how it compares with each value whose order among them is not known."""
+_Trial = Mapping[_Key, _State | None]
+"""None: NULL. Of a test of unknown outcome the one number is 0 or 1."""
+
+_BARE: Final = ("true", "false")
+_EQUALITY: Final = (Operator.EQUAL, Operator.NOT_EQUAL)
+_IN_ORDER: Final[Mapping[Family, Any]] = {
+    Family.INTEGER: int,
+    Family.NUMERIC: Decimal,
+    Family.FLOAT: float,
+    Family.BOOLEAN: ("false", "true").index,
+    Family.DATE: date.fromisoformat,
+    Family.TIMESTAMP: datetime.fromisoformat,
+    Family.TIMESTAMP_TZ: datetime.fromisoformat,
+}
+"""Of a family with an order that is the same everywhere: what a canonical text is compared as."""
 
 _HOLDS = {
-    Operator.EQUAL: lambda left, right: left == right,
-    Operator.NOT_EQUAL: lambda left, right: left != right,
-    Operator.LESS: lambda left, right: left < right,
-    Operator.LESS_OR_EQUAL: lambda left, right: left <= right,
-    Operator.GREATER: lambda left, right: left > right,
-    Operator.GREATER_OR_EQUAL: lambda left, right: left >= right,
+    Operator.EQUAL: lambda order: order == 0,
+    Operator.NOT_EQUAL: lambda order: order != 0,
+    Operator.LESS: lambda order: order < 0,
+    Operator.LESS_OR_EQUAL: lambda order: order <= 0,
+    Operator.GREATER: lambda order: order > 0,
+    Operator.GREATER_OR_EQUAL: lambda order: order >= 0,
 }
 
 
-def tells_rows_apart(source: Source, predicate: Predicate) -> None:
-    """Raises InvalidInput where it was found that it does not."""
+def sameness(predicate: Predicate) -> tuple[str, str] | None:
+    """What is wrong with it, and the way out, where it was found to be the same in every row."""
     match constant(predicate):
         case True:
-            raise source.fault(0, "this is true in every row that has a value", "join with AND what must all hold, or leave the filter out")
+            return "this is true in every row that has a value", "join with AND what must all hold, or leave the filter out"
         case False:
-            raise source.fault(0, "this is true in no row", "join with OR what may hold instead, and write the smaller bound first")
+            return "this is true in no row", "join with OR what may hold instead, and write the smaller bound first"
+        case None:
+            return None
 
 
 def constant(predicate: Predicate) -> bool | None:
@@ -82,78 +105,132 @@ def _by_column(parts: Sequence[Predicate], kind: type[And] | type[Or]) -> Iterat
 def _outcomes(predicate: Predicate) -> set[bool] | None:
     """What the predicate can be, or None where there is too much to try."""
     tests = list(dict.fromkeys(atoms(predicate)))
-    places = _Places.of(tests)
-    trials = prod(len(options) for options in places.options.values())
+    columns = {column: _Column.of([test for test in tests if _column(test) == column]) for column in dict.fromkeys(map(_column, tests))}
+    unknown = [test for test in tests if not isinstance(test, NullTest) and columns[_column(test)].is_unknown(test)]
+    trials = prod(column.trials for column in columns.values()) * 2 ** len(unknown)
     if trials * sum(len(_values(test)) or 1 for test in tests) > MOST_WORK:
         return None
+    options: dict[_Key, Sequence[_State | None]] = {key: column.states() for key, column in columns.items()}
+    options |= {_key(test): [(0,), (1,)] for test in unknown}
     found: set[bool] = set()
-    for values in product(*places.options.values()):
-        found.add(_truth(predicate, dict(zip(places.options, values, strict=True)), places) is True)
+    for states in product(*options.values()):
+        found.add(_truth(predicate, dict(zip(options, states, strict=True)), columns) is True)
         if len(found) == 2:
             break
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Places:
-    literals: Mapping[_Key, Mapping[object, int]]
-    """For each column its literals and their places; between two places lies one for all that is between them."""
-    options: Mapping[_Key, Sequence[int | None]]
-    """What is tried."""
+class _Column:
+    """What a column is compared with."""
+
+    places: Mapping[Literal, int]
+    """Odd numbers: between two literals lies one place for all that is between them. Literals of one value share a place."""
+    tried: Sequence[int]
+    loose: Mapping[Value, int]
+    """Values whose order among the others is not known, and where in a state stands how the column compares with each."""
+    nullable: bool
+    opaque: bool
+    """Whether it depends on the column's type which of its literals are one value, so that no test of it is looked into."""
 
     @classmethod
-    def of(cls, tests: Sequence[Atom]) -> "_Places":
-        literals: dict[_Key, dict[object, int]] = {}
-        options: dict[_Key, list[int | None]] = {}
-        for column in dict.fromkeys(map(_column, tests)):
-            mine = [test for test in tests if _column(test) == column]
-            known = [value for test in mine for value in _values(test) if isinstance(value, Literal)]
-            boolean = bool(known) and all(not each.quoted and each.text in ("true", "false") for each in known)
-            ordered = ["false", "true"] if boolean else sorted({_sortable(each, known) for each in known}, key=_by_kind)
-            literals[column] = {literal: 2 * place + 1 for place, literal in enumerate(ordered)}
-            options[column] = [1, 3] if boolean else list(range(2 * len(ordered) + 1))
-            if any(isinstance(test, NullTest) for test in mine):
-                options[column].append(None)
-            options |= {_key(test): [0, 1] for test in mine if _is_unknown(test)}
-        return cls(literals, options)
+    def of(cls, tests: Sequence[Atom]) -> "_Column":
+        """Of all tests of the column."""
+        family = _family(tests)
+        literals = list(dict.fromkeys(value for test in tests for value in _values(test) if isinstance(value, Literal)))
+        nullable = any(isinstance(test, NullTest) for test in tests)
+        spelled = {literal: literal.text if family is None else canonical(literal.text, family) for literal in literals}
+        if None in spelled.values() or (family is None and _may_be_one(literals)):
+            return cls({}, (0,), {}, nullable, opaque=True)
+        by_date = family is None and all(canonical(literal.text, Family.DATE) is not None for literal in literals)
+        read = _IN_ORDER.get(Family.DATE if by_date else family or Family.TEXT)
+        values = {literal: text if read is None else read(text) for literal, text in spelled.items()}
+        both = (0, 1) if family is Family.BOOLEAN else ()
+        distinct = list(dict.fromkeys(values.values())) if read is None else sorted({*values.values(), *both})
+        place = {value: 2 * number + 1 for number, value in enumerate(distinct)}
+        compared = [value for test in tests if _compares(test) for value in _values(test)] if read is None else []
+        moments = [value for test in tests for value in _values(test) if isinstance(value, Moment)]
+        loose = {value: number for number, value in enumerate(dict.fromkeys([*compared, *moments]), start=1)}
+        between = () if read is None or both else range(2, 2 * len(place) + 1, 2)
+        tried = [*place.values(), *between, *(() if both else (0,))]
+        return cls({literal: place[value] for literal, value in values.items()}, tried, loose, nullable, opaque=False)
 
-    def place(self, test: Atom, value: Value) -> int:
-        known = self.literals[_column(test)]
-        assert isinstance(value, Literal)  # noqa: S101 - others are unknown
-        return known[value.text] if value.text in known else known[Decimal(value.text)]
+    @property
+    def trials(self) -> int:
+        return len(self.tried) * prod(len(_orders(value)) for value in self.loose) + self.nullable
+
+    def states(self) -> list[_State | None]:
+        known: list[_State | None] = list(product(self.tried, *map(_orders, self.loose)))
+        return [*known, None] if self.nullable else known
+
+    def order(self, state: _State, value: Value) -> int:
+        """How what is tried compares with `value`: less than 0, 0, or more."""
+        if isinstance(value, Literal) and (value not in self.loose or state[0] == self.places[value]):
+            return state[0] - self.places[value]
+        return state[self.loose[value]]
+
+    def is_unknown(self, test: Atom) -> bool:
+        """Whether its outcome rests on what only the query knows."""
+        return self.opaque or isinstance(test, AttributeMembership)
 
 
-def _truth(predicate: Predicate, trial: _Trial, places: _Places) -> bool | None:
+def _family(tests: Sequence[Atom]) -> Family | None:
+    """Of a column that is not bound yet that of its bare literals; None: not known."""
+    (family,) = {test.column.family for test in tests}
+    if family is not Family.OTHER:
+        return family
+    bare = [value.text for test in tests for value in _values(test) if isinstance(value, Literal) and not value.quoted]
+    return None if not bare else Family.BOOLEAN if all(text in _BARE for text in bare) else Family.NUMERIC
+
+
+def _may_be_one(literals: Sequence[Literal]) -> bool:
+    """Whether two of them are the same value in a column of some type, as `1` and `01` are."""
+    texts = {literal.text for literal in literals}
+    spelled = ([canonical(text, family) for text in texts] for family in Family)
+    return any(len(set(known)) < len(known) for each in spelled if (known := [text for text in each if text is not None]))
+
+
+def _orders(value: Value) -> Sequence[int]:
+    """A text that is another one than a literal comes before or behind it; the clock may show what a literal says."""
+    return (-1, 0, 1) if isinstance(value, Moment) else (-1, 1)
+
+
+def _compares(test: Atom) -> bool:
+    """Whether it asks for the order."""
+    return isinstance(test, Range) or (isinstance(test, Comparison) and test.operator not in _EQUALITY)
+
+
+def _truth(predicate: Predicate, trial: _Trial, columns: Mapping[_Key, _Column]) -> bool | None:
     match predicate:
         case And(parts):
-            found = {_truth(part, trial, places) for part in parts}
+            found = {_truth(part, trial, columns) for part in parts}
             return False if False in found else None if None in found else True
         case Or(parts):
-            found = {_truth(part, trial, places) for part in parts}
+            found = {_truth(part, trial, columns) for part in parts}
             return True if True in found else None if None in found else False
         case Not(part):
-            inner = _truth(part, trial, places)
+            inner = _truth(part, trial, columns)
             return None if inner is None else not inner
         case NullTest(_, is_null):
             return (trial[_column(predicate)] is None) == is_null
         case _:
-            return _test(predicate, trial, places)
+            return _test(predicate, trial, columns[_column(predicate)])
 
 
-def _test(test: Atom, trial: _Trial, places: _Places) -> bool | None:
-    actual = trial[_column(test)]
-    if actual is None:
+def _test(test: Atom, trial: _Trial, column: _Column) -> bool | None:
+    state = trial[_column(test)]
+    if state is None:
         return None
-    if _is_unknown(test):
-        return trial[_key(test)] == 1
-    found = [places.place(test, value) for value in _values(test)]
+    if column.is_unknown(test):
+        return trial[_key(test)] == (1,)
+    orders = [column.order(state, value) for value in _values(test)]
     match test:
         case Comparison(_, operator, _):
-            return bool(_HOLDS[operator](actual, found[0]))
+            return bool(_HOLDS[operator](orders[0]))
         case Range():
-            return found[0] <= actual <= found[1]
+            return orders[0] >= 0 >= orders[1]
         case _:
-            return actual in found
+            return 0 in orders
 
 
 def _values(test: Atom) -> Sequence[Value]:
@@ -166,25 +243,6 @@ def _values(test: Atom) -> Sequence[Value]:
             return literals
         case _:
             return ()
-
-
-def _is_unknown(test: Atom) -> bool:
-    """Whether it compares with what only the query knows: the user's values, the clock."""
-    return not isinstance(test, NullTest) and not (_values(test) and all(isinstance(value, Literal) for value in _values(test)))
-
-
-def _sortable(literal: Literal, beside: Sequence[Literal]) -> object:
-    """A number where a number stands bare beside it; else the text, whose order is right for dates and a guess for words."""
-    if any(not each.quoted and each.text not in ("true", "false") for each in beside):
-        try:
-            return Decimal(literal.text)
-        except InvalidOperation:
-            pass
-    return literal.text
-
-
-def _by_kind(literal: object) -> tuple[str, object]:
-    return type(literal).__name__, literal
 
 
 def _column(test: Atom) -> _Key:
