@@ -29,8 +29,6 @@ from rolevend.vending.terms import PlatformTerms
 Level = Literal["error", "warning"]
 
 _FIELD = re.compile(r"((?:spec|metadata)(?:\.\w+|\[[^\]]+\])*): ")
-_STRICTER = ("Combination",)
-"""Conditions that tell, where they are True, of something stricter than what was written."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -104,14 +102,11 @@ def _judged(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
     for judgement in picture.judgements:
         document, _ = folder.found[judgement.resource.uid]
         yield from _unknown(document, judgement.unknown)
+        elsewhere = not judgement.accepted or _matched_elsewhere(judgement)
         for finding in judgement.findings:
             if finding.type == "Accepted" and finding.status == "False":
                 yield from (_diagnostic(document, fault) for fault in _not_accepted(judgement.resource, finding, terms))
-            elif finding.type == "Ready" and finding.status == "False" and judgement.accepted and not _matched_elsewhere(judgement):
-                yield _diagnostic(document, _located(finding.message))
-            elif finding.type in _STRICTER and finding.status == "True":
-                yield _diagnostic(document, _located(finding.message), "warning")
-            elif finding.type == "Owned" and finding.status == "False":
+            elif finding.status == "False" and (finding.type == "Owned" or (finding.type == "Ready" and not elsewhere)):
                 yield _diagnostic(document, _located(finding.message))
 
 
