@@ -229,8 +229,8 @@ IDLE_GUARDRAILS = {
         "spec.maskFloors[it].columns",
         "spec.maskFloors[it].columns.matchNames[0]: no column of these tables is named brith_date; did you mean birth_date?",
     ),
-    "a floor by a tag of no column": (
-        {"maskFloors": mask({"matchTags": [tag("Exists", key="secret")]})},
+    "a floor by a name and a tag of no column": (
+        {"maskFloors": mask({"matchNames": ["birth_date"], "matchTags": [tag("Exists", key="secret")]})},
         "spec.maskFloors[it].columns",
         "spec.maskFloors[it].columns.matchTags: no column in reach carries the tag secret",
     ),
@@ -258,6 +258,15 @@ def test_what_a_guardrail_says_of_no_column_is_told_though_the_rest_is_at_work(s
     )
     assert unknown in message(picture, "some", "NamesKnown")
     assert judged(picture, "some").counts["matchedTables"] > 0
+
+
+def test_a_floor_by_tags_is_ready_before_the_first_column_is_tagged():
+    floors = [*mask({"matchTags": [tag("Exists", key="secret")]}), {"name": "good", "columns": {"matchNames": ["id"]}, "type": "Nullify"}]
+
+    picture = paint(replace(ALONE, guardrails=[made(Guardrail, "some", users=None, deny=None, rowRestriction=None, maskFloors=floors)]))
+
+    assert said(picture, "some", "Ready") == ("True", "InForce")
+    assert said(picture, "some", "NamesKnown") == ("False", "Unknown")
 
 
 def test_a_guardrail_is_idle_only_where_no_platform_has_such_a_column():

@@ -15,7 +15,7 @@ from rolevend.resources.crd import definition
 from tests.support.gitops import EXAMPLE, Body, argo_health, kstatus
 from tests.support.painted import NOW, OBJECTS, STATES, WAREHOUSE, answering, judged, made, paint, raw, raw_agent, raw_policy
 
-GUARDRAIL = parse(Guardrail, raw("Guardrail", "floor", ""))
+GUARDRAIL = parse(Guardrail, raw("Guardrail", "floor", "", ("spec.deny.columns", {"matchNames": ["full_name"]})))
 ALL = replace(OBJECTS, guardrails=[GUARDRAIL])
 AT_WORK = ("warehouse", "finbot", "analysts", "pii", "anna", "floor")
 """The name of an object of each kind in the picture of `ALL`."""
@@ -88,9 +88,20 @@ def test_a_handle_that_is_somebody_elses_for_ever_fails_though_the_object_is_acc
     assert (argo_health(body), kstatus(body)) == (("Degraded", "spec.handle: agents/other has it"), "Failed")
 
 
-@pytest.mark.parametrize("name", ["analysts", "pii"])
+@pytest.mark.parametrize("name", ["analysts", "pii", "floor"])
 def test_a_platform_that_may_still_arrive_fails_nobody_who_waits(name: str):
-    assert seen(paint(replace(ALL, platforms=[])), name) == ("Degraded", "InProgress")
+    body = shown(judged(paint(replace(ALL, platforms=[])), name))
+
+    assert kstatus(body) == "InProgress"
+    assert argo_health(body)[0] == "Progressing"
+    assert "is named warehouse" in argo_health(body)[1], "a name that is misspelt waits for ever, and says for what"
+
+
+def test_an_agent_whose_tools_platform_may_still_arrive_waits_with_it():
+    tools = [{"platformRef": {"name": "warehouse"}, "postgres": {"schemas": ["finbot"]}}]
+    waiting = made(Agent, "finbot", "agents", tools=tools)
+
+    assert seen(paint(replace(ALL, platforms=[], agents=[waiting])), "finbot") == ("Progressing", "InProgress")
 
 
 @pytest.mark.parametrize("name", ["warehouse", "analysts", "pii", "floor"])

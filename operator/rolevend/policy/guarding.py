@@ -82,7 +82,8 @@ class GuardrailReport:
     unknown: tuple[Problem, ...] = ()
     """Names and tags that it gives and that nothing has or carries: what rests on one with `In` or `Exists` takes nothing away."""
     idle: tuple[Problem, ...] = ()
-    """Denials and floors that are for no column of its tables: somebody relies on them, and they take nothing away."""
+    """Denials and floors that give names and are for no column of its tables: somebody relies on them, and they take nothing away. By
+    tags they are ready before the first column is tagged."""
 
 
 Does = tuple[tuple[Demand, ...], bool, bool]
@@ -167,7 +168,7 @@ def guardrail_report(guardrail: Guardrail, outcome: Outcome[Does], unknown: tupl
 def _idle(guardrail: Guardrail, outcome: Outcome[Does]) -> Iterator[Problem]:
     if outcome.found.get(TABLES):
         for field_, selector in column_selectors(guardrail):
-            if (selector.names or selector.tags) and not outcome.found[field_]:
+            if selector.names and not outcome.found[field_]:
                 yield Problem(
                     None, field_, f"{field_}: this is for no column of the tables, so it takes nothing away; check names and tags"
                 )
