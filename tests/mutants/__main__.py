@@ -72,7 +72,7 @@ class Hunt:
         for number, mutant in enumerate(self._mutants, 1):
             if len(running) == len(os.sched_getaffinity(0)):
                 self._end_one(running)
-            running[_forked(lambda mutant=mutant: _dies(mutant, callers.get(mutant.host, []), session))] = mutant
+            running[_forked(lambda mutant=mutant: _survives(mutant, callers.get(mutant.host, []), session))] = mutant
             if sys.stderr.isatty():
                 print(f"\r{number} of {len(self._mutants)}, {len(self.survivors)} survived", end="", file=sys.stderr)
         while running:
@@ -113,7 +113,7 @@ def _record(session: pytest.Session, file: Path) -> bool:
     return True
 
 
-def _dies(mutant: Mutant, tests: Sequence[pytest.Item], session: pytest.Session) -> bool:
+def _survives(mutant: Mutant, tests: Sequence[pytest.Item], session: pytest.Session) -> bool:
     signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     switch.choose(mutant.module, mutant.name)
     return _run(tests, session)

@@ -243,7 +243,7 @@ HOSTILE: tuple[tuple[str, str], ...] = (
     (f"a = user_attr('{'x' * 254}')", "user_attr takes the name of one attribute"),
     ("user_attr('x')", "user_attr() is not allowed"),
     # too much
-    (f"a = '{'x' * 4096}'", "at most 4096 characters"),
+    (f"a = '{'x' * 2048}'", "at most 2048 characters"),
     ("(" * 33 + "a = 1" + ")" * 33, "nested deeper than 32"),
     ("NOT " * 40 + "a = 1", "nested deeper than 32"),
     ("NOT (" * 20 + "a = 1" + ")" * 20, "nested deeper than 32"),

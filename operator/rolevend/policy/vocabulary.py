@@ -14,7 +14,7 @@ from unicodedata import category
 from rolevend.errors import InvalidInput
 from rolevend.policy.near import near
 
-MAXIMUM_LENGTH: Final = 4096
+MAXIMUM_LENGTH: Final = 2048
 MAXIMUM_DEPTH: Final = 32
 MAXIMUM_TESTS: Final = 200
 
