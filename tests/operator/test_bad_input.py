@@ -18,7 +18,7 @@ WRONG = {
     ),
     "always-true": (
         {"rowFilter": "person_id = 1 OR person_id <> 1 OR person_id IS NULL"},
-        ("Accepted", "InvalidInput", "this is the same in every row"),
+        ("Accepted", "InvalidInput", "this is true in every row that has a value"),
     ),
     "no-column": ({"rowFilter": "contry = 'DE'"}, ("Ready", "NotGranted", "did you mean country?")),
     "no-attribute": (
