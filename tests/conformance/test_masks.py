@@ -2,16 +2,19 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import product
 
 import pytest
 
+from rolevend.catalog import Family
 from rolevend.errors import InvalidInput
 from rolevend.plan import Cell
 from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres.hash_key import salt_of, share
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, strictest
 from rolevend.policy.pattern import admit
 from tests.conformance.bench import PostgresBench, equal, profile, shape, vended
+from tests.support.oracle_values import SAMPLES
 
 pytestmark = pytest.mark.both_installs
 
@@ -21,8 +24,10 @@ TEXTS = ("text", "character varying(20)", "character(12)")
 CASES: list[Case] = [
     ("nothing of NULL", "text", Partial(4), None, None),
     ("nothing of the empty text", "text", Partial(4), "", "***"),
-    ("nothing of one that is too short", "text", Partial(4), "1234567", "***"),
+    ("nothing of one that has no half", "text", Partial(4), "1", "***"),
+    ("no more than half of one that is short", "text", Partial(4), "1234567", "***567"),
     ("at most half", "text", Partial(4), "12345678", "***5678"),
+    ("no more than the last characters of one that is long", "text", Partial(4), "123456789012", "***9012"),
     ("characters, not bytes", "text", Partial(2), "naïve☃é", "***☃é"),
     ("no last characters", "text", Partial(0), "1234", "***"),
     ("a negative number is none", "text", Partial(-1), "1234", "***"),
@@ -57,11 +62,17 @@ CASES: list[Case] = [
     ("double of whole steps", "double precision", Round("10"), 1234.5, 1230.0),
     ("the smallest double", "double precision", Round("1000000"), 5e-324, 0.0),
     ("the largest double", "double precision", Round("0.000001"), 1.7976931348623157e308, None),
-    ("a double of more steps than it counts", "double precision", Round("1"), 2.0**53, None),
+    ("a double of more steps than it counts", "double precision", Round("1"), 2.0**53, 9007199254740990.0),
+    ("a double that stands on a step", "double precision", Round("0.1"), 0.3, 0.3),
+    ("a double that is as good as a step", "double precision", Round("100"), 99.99999999999999999, 100.0),
+    ("nearly the largest double", "double precision", Round("100"), 1.79e308, 1.79e308),
     ("no double", "double precision", Round("1"), float("nan"), None),
     ("infinite double", "double precision", Round("1"), float("-inf"), None),
     ("real", "real", Round("0.5"), 2.75, 2.5),
-    ("the largest real", "real", Round("0.1"), 3.4028235e38, None),
+    ("the largest real", "real", Round("0.1"), 3.4028235e38, 3.40282e38),
+    ("a real that stands on a step", "real", Round("0.1"), 0.7, 0.7),
+    ("no real", "real", Round("0.1"), float("nan"), None),
+    ("infinite real", "real", Round("0.1"), float("inf"), None),
     ("the smallest real", "real", Round("999999999999999"), 1e-45, 0.0),
     ("no round text", "text", Round("1"), "12", None),
     ("domain of an address", "text", Regex("^[^@]+", "***"), "anna@example.org", "***@example.org"),
@@ -122,11 +133,47 @@ def test_a_mask(bench: PostgresBench, case: Case):
     assert session.rows(f"SELECT {column} FROM items") == [(expected,)]
 
 
+BOUND = {
+    "text": (Family.TEXT, (*map(Partial, (1, 2, 4, 64)), Regex("[A-Z]", "x"), Regex("^.", ""), Hash(), Constant("x"))),
+    "character varying(20)": (Family.TEXT, (*map(Partial, (2, 4)), Regex("[A-Z]", "x"))),
+    "integer": (Family.INTEGER, tuple(map(Round, ("4", "6", "7", "100")))),
+    "numeric": (Family.NUMERIC, tuple(map(Round, ("0.1", "0.25", "0.3", "7", "10")))),
+    "double precision": (Family.FLOAT, tuple(map(Round, ("0.1", "0.25", "0.3", "7", "10")))),
+    "real": (Family.FLOAT, tuple(map(Round, ("0.1", "0.25", "0.3", "7", "10")))),
+    "date": (Family.DATE, tuple(map(DateTrunc, Unit))),
+    "timestamp": (Family.TIMESTAMP, tuple(map(DateTrunc, Unit))),
+    "timestamptz": (Family.TIMESTAMP_TZ, tuple(map(DateTrunc, Unit))),
+}
+
+
+@pytest.mark.parametrize("kind", BOUND)
+def test_values_that_one_of_two_masks_shows_alike_look_alike_where_both_bind(bench: PostgresBench, kind: str):
+    """Over all values of this file, and those on which the oracle tries masks: what is shown of two floors, or of both sides of an
+    intersection, is no way around either."""
+    family, masks = BOUND[kind]
+    every = tuple(dict.fromkeys([*masks, *(strictest(pair) for pair in product(masks, repeat=2))]))
+    values = [*SAMPLES[family], *(value for _, of, _, value, _ in CASES if of == kind), *EXTREMES.get(kind, []), *_STEPS.get(family, [])]
+    names = [f"c{place}" for place in range(len(every))]
+    table = bench.table([(name, kind) for name in names], [[value] * len(names) for value in values])
+    _, credential = vended(bench.platform, profile(shape(table, masks=dict(zip(names, every, strict=True)))))
+    shown = zip(*bench.log_in(credential).rows(f"SELECT {', '.join(f'{name}::text' for name in names)} FROM items"), strict=True)
+    looks = dict(zip(every, shown, strict=True))
+    for one, other in product(masks, repeat=2):
+        both = strictest([one, other])
+        for mask in {one, other} - {Hash()} if both != Hash() else ():
+            told: dict[object, object] = {}
+            assert all(told.setdefault(seen, now) == now for seen, now in zip(looks[mask], looks[both], strict=True)), (one, other)
+
+
 EXTREMES = {
     "date": ["infinity", "-infinity", "5874897-12-31", "4713-11-24 BC", "4712-05-05 BC", "0044-03-15 BC", "0001-01-01"],
     "timestamp": ["infinity", "-infinity", "294276-12-31 23:59:59.999999", "4713-11-24 00:00:00 BC", "4712-05-05 BC", "0044-03-15 BC"],
     "timestamptz": ["infinity", "-infinity", "294276-12-31 23:59:59.999999+00", "4713-11-24 00:00:00+00 BC", "4712-05-05 00:00+00 BC"],
 }
+
+
+_STEPS = {Family.FLOAT: [step * 10.0**power for step in (1.0, 2.1, 2.9999999999999996, 3, 7) for power in (-7, -1, 8, 15, 16, 30)]}
+"""Numbers at which binary fractions and many steps are near each other."""
 
 
 @pytest.mark.parametrize("unit", Unit)

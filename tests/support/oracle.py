@@ -1,13 +1,14 @@
 """What policies and guardrails mean, said a second time and as simply as possible: rows and cells, computed in Python.
 
-`expected` runs each policy alone, combines cell by cell, and then the user's side with the agent's; `shown` reads a profile as a driver
-must. Of the product they know its words, the values in which policies, tables and users are written, and none of its functions:
-`test_per_cell` holds that.
+`expected` runs each policy alone and combines cell by cell: every policy that shows the row, or every pair of one of either side, under
+the floors of guardrails; `shown` reads a profile as a driver must. Of the product they know its words, the values in which policies, tables
+and users are written, and none of its functions: `test_per_cell` holds that.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import product
 from typing import assert_never
 
 from rolevend.catalog import Column, Table
@@ -15,11 +16,11 @@ from rolevend.model import Attributes, Tag
 from rolevend.plan import TableShape
 from rolevend.policy.combination import Combination, Side
 from rolevend.policy.expression import Condition, Predicate
-from rolevend.policy.mask import Clear, Mask, Nullify, Regex
+from rolevend.policy.mask import Mask, Nullify
 from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
 from tests.support.oracle_rows import Row, answerable, bound, naming, truth, values
-from tests.support.oracle_values import carried, severity
+from tests.support.oracle_values import carried, severity, within_all
 
 NOBODY = Attributes()
 """Of whom nothing is known."""
@@ -52,60 +53,64 @@ def expected(
     if any(each.denies_tables or not answerable(each.row_restriction, table, user) for each in here):
         return [None] * len(rows)
     restrictions = [ask.find(each.row_restriction) for each in here if each.row_restriction is not None]
-    floors = {column.name: _floor(here, column) for column in table.columns if not _is_denied(here, column)}
-    left: dict[int, Masked | None] = {}  # of many rows the masks are one value
+    floors = {column.name: _floors(here, column) for column in table.columns if not _is_denied(here, column)}
+    sides = [_runs(side, ask) for side in _sides(policies, combination)]
+    known: dict[tuple[tuple[bool, ...], ...], Masked | None] = {}  # of many rows the same policies show them
     seen: list[Masked | None] = []
-    for place, masks in enumerate(combined(policies, ask, combination)):
-        if masks is None or not all(restriction[place] for restriction in restrictions):
+    for place in range(len(rows)):
+        which = tuple(tuple(run.shows[place] is not None for run in side) for side in sides)
+        if not all(map(any, which)) or not all(restriction[place] for restriction in restrictions):
             seen.append(None)
             continue
-        if id(masks) not in left:
-            left[id(masks)] = {name: _no_weaker(floors[name], mask) for name, mask in masks.items() if name in floors} or None
-        seen.append(left[id(masks)])
+        if which not in known:
+            known[which] = _cells(sides, place, table, floors) or None
+        seen.append(known[which])
     return seen
 
 
-def combined(policies: Iterable[Policy], ask: "Question", combination: Combination) -> list[Masked | None]:
-    """What the policies show of each row, before any guardrail."""
+@dataclass(frozen=True)
+class Run:
+    """One policy that grants something of the table, alone."""
+
+    policy: Policy
+    masks: Masked
+    shows: list[Masked | None]
+    """Of each row: `masks`, or None."""
+
+
+def _sides(policies: Iterable[Policy], combination: Combination) -> list[list[Policy]]:
+    """Sets of policies, all of which have to show what is shown."""
     users, agents = ([each for each in policies if each.grants_to is side] for side in (Side.USERS, Side.AGENTS))
     match combination:
         case Combination.UNION:
-            return added([*users, *agents], ask)
+            return [[*users, *agents]]
         case Combination.USER_CEILING:
-            return added(users, ask)
+            return [users]
         case Combination.INTERSECTION:
-            both: dict[tuple[int, int], Masked | None] = {}
-            sides = list(zip(added(users, ask), added(agents, ask), strict=True))
-            for one, other in sides:
-                if (id(one), id(other)) not in both:
-                    both[id(one), id(other)] = None if one is None or other is None else _shown_by_both(one, other)
-            return [both[id(one), id(other)] for one, other in sides]
+            return [users, agents]
         case _:
             assert_never(combination)
 
 
-def _shown_by_both(one: Masked, other: Masked) -> Masked | None:
-    return {name: _stricter(one[name], other[name]) for name in one if name in other} or None
+def _runs(policies: Iterable[Policy], ask: "Question") -> list[Run]:
+    return [Run(policy, _masks(policy, ask.table), shows) for policy in policies if (shows := ask.alone(policy)) is not None]
 
 
-def _stricter(one: Mask, other: Mask) -> Mask:
-    """Of two patterns each may show what the other hides."""
-    return Nullify() if isinstance(one, Regex) and isinstance(other, Regex) and one != other else max(one, other, key=severity)
+def _cells(sides: Sequence[Sequence[Run]], place: int, table: Table, floors: dict[str, tuple[Mask, ...]]) -> Masked:
+    """What a row shows: of a column that each side grants, in this row or in another one."""
+    cells = {}
+    for column in table.columns:
+        if column.name in floors and all(any(column.name in run.masks for run in side) for side in sides):
+            offers = product(*(_offered(side, place, column.name) for side in sides))
+            allowed = [within_all((*floors[column.name], *masks), column.family) for masks in offers]
+            cells[column.name] = min(allowed, key=severity, default=Nullify())
+    return cells
 
 
-def added(policies: Iterable[Policy], ask: "Question") -> list[Masked | None]:
-    """What all these policies together show of each row, as one set of grants."""
-    runs = [(policy, run) for policy in policies if (run := ask.alone(policy)) is not None]
-    granted = sorted({name for policy, _ in runs for name in _masks(policy, ask.table)})  # whether a row shows it or not
-    together: dict[tuple[bool, ...], Masked | None] = {}
-    seen = []
-    for place in range(len(ask.rows)):
-        which = tuple(run[place] is not None for _, run in runs)
-        if which not in together:
-            showing = [(policy, run[place]) for policy, run in runs if run[place] is not None]
-            together[which] = {name: _mildest(showing, name) for name in granted} if showing else None
-        seen.append(together[which])
-    return seen
+def _offered(side: Iterable[Run], place: int, name: str) -> list[Mask]:
+    """The masks that a side shows a cell through, the mildest first, and then by the policies' names."""
+    here = [(severity(run.masks[name]), run.policy.id, run.masks[name]) for run in side if run.shows[place] and name in run.masks]
+    return [mask for *_, mask in sorted(here, key=lambda each: each[:2])]
 
 
 def alone(policy: Policy, table: Table, user: Attributes, rows: Sequence[Row], agent: Attributes = NOBODY) -> list[Masked | None] | None:
@@ -165,27 +170,18 @@ def _holds(condition: Condition, row: Row, user: Attributes) -> bool:
     return condition.predicate is None or truth(condition.predicate, row, user, bound) is True
 
 
-def _mildest(showing: Iterable[tuple[Policy, Masked]], name: str) -> Mask:
-    offers = [(severity(masks[name]), policy.id, masks[name]) for policy, masks in showing if name in masks]
-    return min(offers, key=lambda offer: offer[:2])[2] if offers else Nullify()
-
-
-def _strictest(rules: Iterable[MaskRule], column: Column) -> Mask:
-    """Of the rules for this column; where they say nothing of each other, that of the smallest name."""
+def _rules_for(rules: Iterable[MaskRule], column: Column) -> tuple[Mask, ...]:
     here = [rule for rule in sorted(rules, key=lambda rule: rule.name) if _includes(rule.columns, column, True)]
-    return max((carried(rule.mask, column.family) for rule in here), key=severity, default=Clear())
+    return tuple(carried(rule.mask, column.family) for rule in here)
 
 
 def _masks(policy: Policy, table: Table) -> Masked:
-    return {column.name: _strictest(policy.masks, column) for column in table.columns if _includes(policy.columns, column, False)}
+    here = (column for column in table.columns if _includes(policy.columns, column, False))
+    return {column.name: within_all(_rules_for(policy.masks, column), column.family) for column in here}
 
 
-def _floor(guardrails: Iterable[Guardrail], column: Column) -> Mask:
-    return max((_strictest(each.mask_floors, column) for each in guardrails), key=severity, default=Clear())
-
-
-def _no_weaker(floor: Mask, mask: Mask) -> Mask:
-    return mask if severity(mask) > severity(floor) else floor
+def _floors(guardrails: Iterable[Guardrail], column: Column) -> tuple[Mask, ...]:
+    return tuple(mask for each in guardrails for mask in _rules_for(each.mask_floors, column))
 
 
 def _is_denied(guardrails: Iterable[Guardrail], column: Column) -> bool:

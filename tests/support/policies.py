@@ -32,6 +32,7 @@ from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify
 from rolevend.policy.moment import Clock, Moment
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
 from rolevend.policy.tautology import sameness
+from tests.support.oracle_values import carried
 
 NATIVE = {
     Family.TEXT: "text",
@@ -47,7 +48,7 @@ NATIVE = {
 }
 VALUES: dict[Family, dict[str, object]] = {
     Family.TEXT: {text: text for text in ("DE", "AT", "it's", "", "naïve ☃")},
-    Family.INTEGER: {"-1": -1, "0": 0, "7": 7, "9223372036854775807": 2**63 - 1},
+    Family.INTEGER: {"-1": -1, "0": 0, "7": 7, "25": 25, "9223372036854775807": 2**63 - 1},
     Family.NUMERIC: {"0": Decimal(0), "12.5": Decimal("12.5"), "-0.01": Decimal("-0.01")},
     Family.FLOAT: {"0": 0.0, "0.5": 0.5, "-2.25": -2.25},
     Family.BOOLEAN: {"true": True, "false": False},
@@ -195,6 +196,7 @@ MASKS: tuple[Mask, ...] = (
     Partial(2),
     Partial(4),
     Round("10"),
+    Round("15"),
     Round("0.1"),
     Regex("[A-Z]", "x"),
     Regex("^(.).*", r"\\1…"),
@@ -231,10 +233,7 @@ def policies(of: Table = EVERY_FAMILY, most: int = 4) -> st.SearchStrategy[list[
     """Two to `most` policies with names of their own that overlap on `of`: few distinct filters, masks and column lists."""
     names = [each.name for each in of.columns]
     some_columns = st.just(("*",)) | st.lists(st.sampled_from(names), min_size=1, max_size=6).map(tuple)
-    rules = st.lists(
-        st.builds(MaskRule, st.sampled_from("abc"), some_columns.map(lambda each: ColumnSelector(names=each)), st.sampled_from(MASKS)),
-        max_size=3,
-    )
+    rules = st.lists(mask_rules(of, "abc", some_columns.map(lambda each: ColumnSelector(names=each))), max_size=3)
 
     def built(filters: list[Predicate | None]) -> st.SearchStrategy[list[Policy]]:
         one = st.builds(
@@ -252,12 +251,23 @@ def policies(of: Table = EVERY_FAMILY, most: int = 4) -> st.SearchStrategy[list[
     return st.one_of(some_filters, some_filters, some_filters.map(lambda each: [None, *each])).flatmap(built)
 
 
+def mask_rules(of: Table, names: str, columns: st.SearchStrategy[ColumnSelector]) -> st.SearchStrategy[MaskRule]:
+    """Any mask for any columns, or one that a column can show; of texts, whose masks are of the most kinds, more than of others."""
+    fitting = [(each.name, mask) for each in of.columns for mask in MASKS if carried(mask, each.family) == mask != Clear()]
+    of_texts = [each for each in fitting if isinstance(each[1], Partial | Regex | Hash)]
+    of_one = st.sampled_from([*fitting, *of_texts * 5])
+    return st.one_of(
+        st.builds(MaskRule, st.sampled_from(names), columns, st.sampled_from(MASKS)),
+        st.builds(lambda name, each: MaskRule(name, ColumnSelector(names=(each[0],)), each[1]), st.sampled_from(names), of_one),
+    )
+
+
 def guardrails(of: Table = EVERY_FAMILY, most: int = 3) -> st.SearchStrategy[list[Guardrail]]:
     """None to `most`, of which few deny the whole table; some concern people by an attribute that not everybody has."""
     some_columns = st.lists(st.sampled_from([each.name for each in of.columns]), min_size=1, max_size=3).map(
         lambda each: ColumnSelector(names=tuple(each))
     )
-    floors = st.lists(st.builds(MaskRule, st.sampled_from("ab"), some_columns, st.sampled_from(MASKS)), max_size=2)
+    floors = st.lists(mask_rules(of, "ab", some_columns), max_size=2)
     whom = st.sampled_from([(), (), *(((Requirement("countries", frozenset({each})),)) for each in ("DE", "AT"))])
     one = st.builds(
         guardrail,

@@ -17,7 +17,7 @@ from rolevend.policy.combination import Combination, Side
 from rolevend.policy.decision import decide
 from rolevend.policy.explanation import explain, smallest_step
 from rolevend.policy.index import compile_policies
-from rolevend.policy.mask import Hash
+from rolevend.policy.mask import Hash, Partial, Regex
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.statement import ColumnSelector, Requirement, TableSelector
@@ -259,6 +259,54 @@ def test_the_tools_of_the_agent_are_told_and_those_that_it_does_not_have(tmp_pat
     else:
         assert "Agent agents/finbot has tables of its own\n  grants finbot.notes where every row\n    note\n" in answer.stdout
         assert f"tool: function tools.risk_score(numeric)\ntools that Agent agents/finbot does not have: {missing}\n" in answer.stdout
+
+
+def test_what_is_null_since_two_masks_hide_what_the_other_shows_is_told():
+    last, pattern = (masked(Partial(4), "ssn"),), (masked(Regex("^.", ""), "ssn"),)
+    floored = [guardrail("limits", mask_floors=last), guardrail("others", mask_floors=(masked(Hash(), "country"),))]
+    agents_own = policy("own", users=(), agents=asks(trust="high"), grants_to=Side.AGENTS, masks=last)
+    both = Asking(agent_attributes=Attributes.of([("trust", ["high"])]), combination=Combination.INTERSECTION)
+
+    def told(given, guardrails=(), asking=None):
+        found = explain(user(), compile_policies(catalog(PEOPLE), given, guardrails), asking)
+        assert {each.table for each in found.clashes} <= {PEOPLE.id}
+        return [each.sentence for each in found.clashes]
+
+    assert told([policy("a", masks=pattern), policy("b")], floored) == [
+        "claims.people.ssn: nothing through domain/a, since of Regex of domain/a and Partial of Guardrail limits"
+        " each shows what the other hides"
+    ]
+    assert told([policy("a", masks=pattern), agents_own], asking=both) == [
+        "claims.people.ssn: nothing through domain/a and domain/own, since of Regex of domain/a and Partial of domain/own"
+        " each shows what the other hides"
+    ]
+    assert told([policy("a", masks=pattern), agents_own]) == []
+    assert (
+        told([policy("a", masks=pattern, columns=ColumnSelector(names=("ssn",))), policy("b", columns=ColumnSelector(names=("country",)))])
+        == []
+    )
+    assert told([policy("a", masks=pattern)], [*floored, guardrail("z", denied_columns=ColumnSelector(names=("ssn",)))]) == []
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_and_so_it_is_on_the_command_line(tmp_path: Path, output: str):
+    last = {"columns": {"matchNames": ["full_name"]}, "type": "Partial", "partial": {"keepLast": 4}, "name": "last"}
+    pattern = {"columns": {"matchNames": ["full_name"]}, "type": "Regex", "regex": {"pattern": "^.", "replacement": ""}, "name": "pattern"}
+    spec = {"platformRefs": [{"name": WAREHOUSE}], "tables": {"matchNames": [{"schema": "claims", "name": "people"}]}, "maskFloors": [last]}
+    write(
+        tmp_path,
+        "objects/all.yaml",
+        platform(),
+        analysts(("spec.masks", [pattern])),
+        valid("Guardrail", "limits") | {"spec": spec},
+        valid("UserAttributes"),
+    )
+    held = write(tmp_path, "catalog.yaml", catalog_text(WAREHOUSE, CATALOGS[WAREHOUSE], "yaml"))
+    objects = tmp_path / "objects"
+    policy_name = "domain-claims/analysts"
+    sentence = f"claims.people.full_name: nothing through {policy_name}, since of Regex of {policy_name} and Partial of Guardrail limits"
+
+    assert sentence in told(objects, "--catalog", str(held), "-o", output)
 
 
 def test_what_guardrails_take_away_is_told_of_those_that_concern_the_user():

@@ -5,7 +5,7 @@ from rolevend.model import Tag
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.guarding import CompiledGuardrail, GuardrailReport, Restraint
 from rolevend.policy.index import compile_policies
-from rolevend.policy.mask import Hash, Round
+from rolevend.policy.mask import Hash, Partial, Regex, Round
 from rolevend.policy.predicate import parse
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, TableSelector
@@ -67,6 +67,8 @@ def test_what_does_not_hold_is_told_with_its_field_and_table():
     _, unshown = compiled(guardrail(mask_floors=(masked(Hash(), "id"),)))
 
     assert [(each.table, each.field) for each in unbound.problems] == [(PAYMENTS.id, "spec.rowRestriction")]
+    clash = masked(Partial(4), "ssn", name="a"), masked(Regex("^.", ""), "ssn", name="b")
+    assert [each.column for each in compiled(guardrail(mask_floors=clash))[1].mask_fallbacks] == ["ssn"]
     _, one_of_two = compiled(guardrail(mask_floors=(masked(Hash(), "ssn", name="a"), masked(Round("1"), "ssn", name="b"))))
     assert [each.mask for each in one_of_two.mask_fallbacks] == [Round("1")]
     assert [(each.table, each.column) for each in unshown.mask_fallbacks] == [(TableId("claims", "people"), "id")]

@@ -12,7 +12,7 @@ from rolevend.plan import Cell, Profile, contains, plan
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.index import compile_policies
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Nullify, Partial, Regex, Unit
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import RequirementOperator, may_meet
@@ -104,14 +104,43 @@ class TestAFloor:
             (Hash(), Nullify(), Nullify()),
             (Partial(4), Partial(2), Partial(2)),
             (Partial(2), Partial(4), Partial(2)),
-            (Regex("[0-9]", "#"), Regex("[a-z]", "x"), Regex("[0-9]", "#")),
+            (Regex("[0-9]", "#"), Regex("[a-z]", "x"), Nullify()),
+            (Regex("[0-9]", "#"), Regex("[0-9]", "#"), Regex("[0-9]", "#")),
+            (Regex("[0-9]", "#"), Partial(2), Nullify()),
+            (Partial(4), Regex("^.", ""), Nullify()),
+            (Partial(4), Hash(), Hash()),
             (Constant("a"), Constant("b"), Constant("a")),
         ],
     )
-    def test_holds_against_weaker_masks_and_against_those_that_cannot_be_compared(self, floor, granted, shown):
+    def test_holds_against_weaker_masks_and_leaves_nothing_of_those_that_cannot_be_compared(self, floor, granted, shown):
         given = profile(guardrail(mask_floors=(masked(floor, "ssn"),)), policies=[policy(masks=(masked(granted, "ssn"),))])
 
         assert people(given)["ssn"] == (Cell((), shown),)
+
+    def test_is_no_way_around_another_one(self):
+        """Neither a guardrail of a name that sorts first, nor one rule more of the same guardrail, shows what another one hides."""
+        last, no_first, hashed = masked(Partial(4), "ssn", name="x"), masked(Regex("^.", ""), "ssn", name="y"), masked(Hash(), "ssn")
+
+        for together in (
+            [guardrail("a", mask_floors=(last,)), guardrail("b", mask_floors=(no_first,))],
+            [guardrail("a", mask_floors=(hashed, last)), guardrail("b", mask_floors=(no_first,))],
+            [guardrail("a", mask_floors=(hashed, last, no_first))],
+        ):
+            assert people(profile(*together))["ssn"] == (Cell((), Nullify()),)
+
+    def test_makes_no_grant_hide_what_another_one_shows(self):
+        """What the floor leaves of the milder grant is nothing, and of the stricter one all of it."""
+        mild, strict = policy("a", masks=(masked(Partial(4), "ssn"),)), policy("b", masks=(masked(Regex("^.", ""), "ssn"),))
+        floor = guardrail(mask_floors=(masked(Regex("^.", ""), "ssn"),))
+
+        assert people(profile(floor, policies=[strict]))["ssn"] == (Cell((), Regex("^.", "")),)
+        assert people(profile(floor, policies=[mild, strict]))["ssn"] == (Cell((), Regex("^.", "")),)
+        assert people(profile(floor, policies=[mild]))["ssn"] == (Cell((), Nullify()),)
+
+    def test_and_a_mask_of_steps_have_the_steps_that_both_have(self):
+        given = profile(guardrail(mask_floors=(masked(Round("7"), "id"),)), policies=[policy(masks=(masked(Round("10"), "id"),))])
+
+        assert people(given)["id"] == (Cell((), Round("70")),)
 
     def test_of_several_the_strongest_holds_and_of_equal_ones_that_of_the_smallest_name(self):
         weak, strong = guardrail("a", mask_floors=(masked(Partial(4), "ssn"),)), guardrail("b", mask_floors=(masked(Partial(2), "ssn"),))

@@ -6,7 +6,7 @@ from rolevend.catalog import Family, TableId
 from rolevend.model import ObjectName, Tag
 from rolevend.policy.bitmap import places
 from rolevend.policy.index import PolicyReport, compile_policies
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Unit
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Unit
 from rolevend.policy.predicate import parse
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, MaskRule, Policy, TableSelector
@@ -172,6 +172,22 @@ def test_a_mask_that_a_type_cannot_show_becomes_null_and_is_reported():
         (PEOPLE.id, "born", Hash()),
     ]
     assert told.mask_fallbacks[0].message == "column id of claims.people is bigint, which cannot show Hash: it is NULL instead"
+
+
+def test_a_column_with_two_masks_that_each_show_what_the_other_hides_becomes_null_and_is_reported():
+    both = masked(Partial(4), "ssn", name="a"), masked(Regex("^.", ""), "ssn", "id", name="b")
+    told = report(policy(masks=both), PEOPLE)
+
+    assert granted(policy(masks=both), PEOPLE)["claims.people"]["ssn"] == Nullify()
+    assert [(each.column, each.message) for each in told.mask_fallbacks] == [
+        ("id", "column id of claims.people is bigint, which cannot show Regex: it is NULL instead"),
+        (
+            "ssn",
+            "column ssn of claims.people has the masks Partial and Regex, and each shows what the other hides: it is NULL instead",
+        ),
+    ]
+    assert report(policy(masks=(both[0], masked(Partial(2), "ssn", name="c"))), PEOPLE).mask_fallbacks == ()
+    assert report(policy(masks=(*both, masked(Nullify(), "ssn", name="c"))), PEOPLE).mask_fallbacks[1:] == ()
 
 
 def test_a_table_that_cannot_be_governed_is_not_granted_and_is_reported():

@@ -99,7 +99,7 @@ def waiting_row(claim: Claim, person: Person) -> Row:
 
 def _for_analyst(person: Person, salt: bytes) -> Person:
     name, ssn, born = person.full_name or "", person.ssn or "", person.birth_date or date.min
-    shown = f"***{name[-2:]}" if len(name) >= 4 else "***"
+    shown = f"***{name[len(name) - min(2, len(name) // 2) :]}"
     return person._replace(full_name=shown, ssn=hashlib.sha256(salt + ssn.encode()).hexdigest(), birth_date=born.replace(month=1, day=1))
 
 

@@ -20,7 +20,7 @@ class Combination(enum.Enum):
     USER_CEILING = "UserCeiling"
     """What the agent itself is granted counts only where the user is granted it, too: so the user's grants are all there is."""
     INTERSECTION = "Intersection"
-    """A row that both sides show; of each cell what the stricter side shows; no column that one side does not grant."""
+    """A row that both sides show; of each cell no more than either shows; no column that one side does not grant."""
 
     def is_wider_than(self, other: "Combination") -> bool:
         return _WIDEST_FIRST.index(self) < _WIDEST_FIRST.index(other)

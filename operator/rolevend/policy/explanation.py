@@ -5,6 +5,7 @@ It names values that policies ask for, never those that a user has. So it may be
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 from rolevend.catalog import Table, TableId
 from rolevend.model import Attributes, ObjectName, Tag
@@ -13,8 +14,9 @@ from rolevend.policy.bitmap import places
 from rolevend.policy.combination import Combination, Side
 from rolevend.policy.decision import Entitlement, Switches, TableEntitlement, concerning, covers, entitlement, switch, tables_granted
 from rolevend.policy.expression import Condition, render
+from rolevend.policy.fitting import EACH_HIDES
 from rolevend.policy.index import CompiledPolicy, Grant, Index
-from rolevend.policy.mask import Mask
+from rolevend.policy.mask import Mask, clashing
 from rolevend.policy.refusal import Denial, Reason, Withheld
 from rolevend.policy.requirement import Facts, Requirement, RequirementOperator, facts_of, meets
 
@@ -89,6 +91,8 @@ class Explanation:
     """Those that concern the user."""
     combination: Combination = Combination.USER_CEILING
     """How policies that grant to the agent itself count."""
+    clashes: tuple[Taken, ...] = ()
+    """What is NULL, though each mask for it shows a part of the value: of what one of them shows another one hides."""
 
 
 def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Explanation:
@@ -121,7 +125,8 @@ def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Exp
         GuardrailExplained(each.name, tuple(_taken(each.name, decision))) for _, each in concerning(facts[Side.USERS], index)
     )
     denial = decision if isinstance(decision, Denial) else None
-    return Explanation(denial, step, tuple(sorted(told, key=_distance)), guardrails, asking.combination)
+    clashes = tuple(Taken(each.table.id, sentence) for each in tables for sentence in _clashes(each))
+    return Explanation(denial, step, tuple(sorted(told, key=_distance)), guardrails, asking.combination, clashes)
 
 
 def _alone(switches: Switches, index: Index) -> dict[int, int]:
@@ -166,6 +171,19 @@ def _taken(guardrail: str, decision: Entitlement | Denial) -> Iterator[Taken]:
                 if restraint.condition is not None:
                     yield Taken(name, f"{name}: only rows where {_rows(restraint.condition)}")
                 yield from (Taken(name, f"{name}.{column}: at least {type(mask).__name__}") for column, mask in restraint.floors)
+
+
+def _clashes(table: TableEntitlement) -> Iterator[str]:
+    """Of each column, and each grant, or pair of one of either side, through which it would be shown."""
+    denied = frozenset[str]().union(*(each.denied_columns for each in table.restraints))
+    sides = [[(str(each.policy), dict(each.masks)) for each in side] for side in (table.grants, table.agent_grants) if side is not None]
+    for column in (each.name for each in table.table.columns if each.name not in denied):
+        floors = [(f"Guardrail {each.guardrail}", mask) for each in table.restraints for name, mask in each.floors if name == column]
+        for grants in product(*sides):
+            given = [(policy, masks[column]) for policy, masks in grants if column in masks]
+            if len(given) == len(sides) and (clash := clashing(mask for _, mask in (*given, *floors))):
+                said = " and ".join(f"{type(mask).__name__} of {name}" for name, mask in (*given, *floors) if mask in clash)
+                yield f"{table.table.id}.{column}: nothing through {' and '.join(name for name, _ in given)}, since of {said} {EACH_HIDES}"
 
 
 def _lacks(policy: CompiledPolicy, facts: Facts) -> tuple[str, ...]:

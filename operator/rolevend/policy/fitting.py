@@ -1,15 +1,18 @@
 """What a statement says, fitted to a table: a condition with types, what it demands of a user, and whatever does not hold there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.policy.binding import bind, candidates
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Condition, Predicate, atoms, attributes
-from rolevend.policy.mask import Mask
+from rolevend.policy.mask import Mask, clashing
 from rolevend.policy.selection import SelectedColumn
 from rolevend.policy.tautology import sameness
+
+EACH_HIDES = "each shows what the other hides"
+"""Of masks that are `clashing`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class MaskFallback:
-    """`mask` cannot be shown in a column of this type: the column is NULL instead."""
+    """A column that is NULL instead of what was written: its type cannot show `mask`, or another mask that is written for it hides what
+    `mask` shows, and shows what it hides."""
 
     table: TableId
     column: str
@@ -82,3 +86,10 @@ def fallbacks_of(table: TableId, column: Column, choice: SelectedColumn) -> Iter
     for mask in choice.dropped:
         shown = f"column {column.name} of {table} is {column.native_type}, which cannot show {type(mask).__name__}: it is NULL instead"
         yield MaskFallback(table, column.name, mask, shown)
+    if clash := clashing(choice.given):
+        shown = f"column {column.name} of {table} has the masks {_listed(clash)}, and {EACH_HIDES}: it is NULL instead"
+        yield MaskFallback(table, column.name, clash[0], shown)
+
+
+def _listed(masks: Iterable[Mask]) -> str:
+    return " and ".join(type(mask).__name__ for mask in masks)

@@ -16,7 +16,7 @@ from rolevend.policy.condition import MatchCondition
 from rolevend.policy.expression import Condition
 from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
 from rolevend.policy.mask import Mask
-from rolevend.policy.outcome import NOTHING, Outcome, fallbacks, presence, uncarried
+from rolevend.policy.outcome import NOTHING, Outcome, fallbacks, presence, unshown
 from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.selection import column_choice
@@ -158,7 +158,7 @@ class Granting:
                 asks = demands_of(condition), ties
                 sets[asks] = sets.get(asks, 0) | tables
         problems |= self._problems(with_column & postings.obstructed, table_at)
-        told = fallbacks(kinds & uncarried(rules, postings), granted, postings, table_at, self._choose)
+        told = fallbacks(kinds & unshown(rules, postings), granted, postings, table_at, self._choose)
         there = presence(zip(column_selectors(policy), [kinds, *(each for _, each in rules)], strict=True), selected, postings)
         return Outcome(sets, postings.count(kinds, granted), problems, told, there)
 

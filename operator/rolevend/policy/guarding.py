@@ -12,8 +12,8 @@ from rolevend.catalog import Table
 from rolevend.policy.bitmap import first, places, union
 from rolevend.policy.expression import Condition
 from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
-from rolevend.policy.mask import Clear, Mask, strictness
-from rolevend.policy.outcome import NOTHING, TABLES, Outcome, fallbacks, presence, uncarried
+from rolevend.policy.mask import Clear, Mask
+from rolevend.policy.outcome import NOTHING, TABLES, Outcome, fallbacks, presence, unshown
 from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import Facts, may_meet
 from rolevend.policy.selection import column_choice, column_test
@@ -30,7 +30,7 @@ class Restraint:
     condition: Condition | None = None
     """Rows are shown only where it holds; None: it hides no row."""
     floors: tuple[tuple[str, Mask], ...] = ()
-    """The weakest mask of a column, for columns that have one."""
+    """Masks of which a column shows no more, for columns that have any; each of a column's counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,10 @@ class Restraining:
         condition = None if guardrail.denies_tables or guardrail.row_restriction is None else self._restriction_of(table)
         if guardrail.denies_tables or isinstance(condition, Problem):
             return Restraint(guardrail.name, denies_table=True)
-        chosen = ((column.name, choice.mask) for column in table.columns if (choice := self._floor_of(column)) is not None)
+        chosen = ((column.name, choice.given) for column in table.columns if (choice := self._floor_of(column)) is not None)
         denied = frozenset(column.name for column in table.columns if self._is_denied(column))
-        return Restraint(
-            guardrail.name, denied_columns=denied, condition=condition, floors=tuple(each for each in chosen if each[1] != Clear())
-        )
+        floors = tuple((name, mask) for name, given in chosen for mask in dict.fromkeys(given))
+        return Restraint(guardrail.name, denied_columns=denied, condition=condition, floors=floors)
 
     def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> Outcome[Does]:
         guardrail = self.guardrail
@@ -145,7 +144,7 @@ class Restraining:
                 put((demands_of(condition), False, False), part & ~hiding)
         narrowed = union(tables for does, tables in sets.items() if does != _DENIES)
         columns = postings.count(kinds, narrowed) + postings.count(postings.every_kind, sets.get(_DENIES, 0))
-        told = fallbacks(uncarried(rules, postings), narrowed, postings, table_at, self._floor_of)
+        told = fallbacks(unshown(rules, postings), narrowed, postings, table_at, self._floor_of)
         of_floors = {rule.name: each for rule, each in rules}
         there = presence(
             zip(column_selectors(guardrail), [denied, *(of_floors.get(rule.name, 0) for rule in guardrail.mask_floors)], strict=True),
@@ -179,11 +178,11 @@ def concerns(guardrail: CompiledGuardrail, facts: Facts) -> bool:
     return all(may_meet(requirement, facts) for requirement in guardrail.users)
 
 
-def strongest_floors(restraints: Iterable[Restraint]) -> dict[str, Mask]:
-    """The floor of each column that has one. Of two that show as little, that of the guardrail whose name sorts first."""
-    floors: dict[str, Mask] = {}
+def floors_of(restraints: Iterable[Restraint]) -> dict[str, tuple[Mask, ...]]:
+    """All floors of each column that has any, in the order of the guardrails' names. They are not made one mask here: what shows no more
+    than two of them may be another one than what shows no more than them and a grant."""
+    floors: dict[str, tuple[Mask, ...]] = {}
     for restraint in sorted(restraints, key=lambda each: each.guardrail):
         for name, mask in restraint.floors:
-            if name not in floors or strictness(mask) > strictness(floors[name]):
-                floors[name] = mask
+            floors[name] = (*floors.get(name, ()), mask)
     return floors

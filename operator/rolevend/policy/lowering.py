@@ -1,23 +1,22 @@
 """From what is granted of a table to its shape: which rows are there, and what each column shows in which of them.
 
-A side shows a row if one of its grants does, and in it the weakest mask among the grants that show the row and include the column (of
-patterns or constants that of the policy whose id is smallest), and NULL where there is none. Where there are two sides, a row is visible if
-both show it, and a cell shows the stricter of what they show. Guardrails come after that: they hide rows, and a cell shows nothing that is
-weaker than the floor of its column, nor another pattern or constant. What can be decided here is not left for the platform to ask.
+A side shows a row if one of its grants does; where there are two sides, a row is visible if both show it. Each grant that shows the row
+and includes the column, or each pair of one of either side, offers a mask for the cell: what shows no more than the grant, or either of
+the pair, nor than any floor of the column. The weakest offer is shown, and NULL where there is none; so a grant that is added makes no cell
+stricter, whatever the floors are. Guardrails hide rows, too. What can be decided here is not left for the platform to ask.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from itertools import groupby, product
 from typing import Final, NamedTuple
 
 from rolevend.catalog import TableId
-from rolevend.model import ObjectName
 from rolevend.policy.decision import Entitlement, TableEntitlement
 from rolevend.policy.expression import Condition, render
-from rolevend.policy.guarding import strongest_floors
+from rolevend.policy.guarding import floors_of
 from rolevend.policy.index import Grant
-from rolevend.policy.mask import Mask, Nullify, stricter, strictness
+from rolevend.policy.mask import Clear, Mask, Nullify, strictest, strictness
 from rolevend.policy.shape import Cell, ColumnShape, TableShape
 
 _EVERY_ROW: Final = ""
@@ -84,13 +83,64 @@ def _sorted(texts: Texts, conditions: Mapping[str, Condition]) -> tuple[Conditio
     return tuple(conditions[each] for each in sorted(texts))
 
 
-class _Offer(NamedTuple):
-    """What one grant would show of a column, in rows of the condition with this text; the smallest offer that holds decides."""
+class _Offers(NamedTuple):
+    """What grants of one side would show of a column: `mask`, in rows for which one of `texts` holds."""
 
-    strictness: tuple[int, int | Decimal]
-    policy: ObjectName
-    condition: str
     mask: Mask
+    texts: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The grants of one side, each with the text of its condition and its masks by column."""
+
+    granted: tuple[tuple[str, Grant, Mapping[str, Mask]], ...]
+    filters: Texts
+    """One of them holds in every row that is visible."""
+
+    @classmethod
+    def of(cls, granted: Iterable[tuple[str, Grant]], certain: Texts) -> "_Side":
+        """A grant in rows for which something `certain` holds is one in every row that is left."""
+        given = tuple((_EVERY_ROW if text in certain else text, grant, dict(grant.masks)) for text, grant in granted)
+        return cls(given, frozenset(text for text, _, _ in given))
+
+    def masks(self, column: str) -> tuple[Mask | None, ...]:
+        """In the order of the grants; None where one does not include the column."""
+        return tuple(masks.get(column) for _, _, masks in self.granted)
+
+    def offers(self, masks: Iterable[Mask | None]) -> list[_Offers]:
+        """Of a column with these masks, the weakest first, and of those that stand beside each other that of the policy whose id is
+        smallest; neighbours with one mask are one. What holds in every row holds where any filter does."""
+        given = zip(self.granted, masks, strict=True)
+        ordered = sorted(
+            ((strictness(mask), grant.policy, text, mask) for (text, grant, _), mask in given if mask is not None),
+            key=lambda each: each[:2],
+        )
+        texts = ((mask, frozenset(text for _, _, text, _ in each)) for mask, each in groupby(ordered, key=lambda each: each[3]))
+        return [_Offers(mask, self.filters if _EVERY_ROW in each else each) for mask, each in texts]
+
+
+_NO_OTHER: Final = _Side((), frozenset([_EVERY_ROW]))
+"""Stands for the other side where there is none."""
+
+
+def _columns(table: TableEntitlement, sides: Sequence[_Side], conditions: Mapping[str, Condition]) -> Iterator[ColumnShape]:
+    denied: frozenset[str] = frozenset().union(*(each.denied_columns for each in table.restraints))
+    floors = floors_of(table.restraints)
+    user, agent = (*sides, _NO_OTHER)[:2]
+    known: dict[object, tuple[Cell, ...]] = {}  # columns have few distinct sets of masks
+    for column in table.table.columns:
+        if column.name in denied:
+            continue
+        key = tuple(side.masks(column.name) for side in sides), floors.get(column.name, ())
+        if key not in known:
+            masks, below = key
+            offers = [side.offers(each) for side, each in zip(sides, masks, strict=True)]
+            one, other = (*offers, [_Offers(Clear(), _NO_OTHER.filters)])[:2]
+            layers = _layers(one, other, below, (user.filters, agent.filters)) if one and other else ()
+            known[key] = tuple(Cell(_sorted(each.texts, conditions), each.mask, _sorted(each.also, conditions)) for each in layers)
+        if known[key]:
+            yield ColumnShape(column.name, column.family, column.native_type, known[key])
 
 
 class _Layer(NamedTuple):
@@ -100,117 +150,44 @@ class _Layer(NamedTuple):
     texts: Texts
     also: Texts = frozenset()
 
-    @property
-    def clauses(self) -> tuple[Texts, ...]:
-        """Each has to hold."""
-        return tuple(each for each in (self.texts, self.also) if each)
 
-    def implies(self, other: "_Layer") -> bool:
-        return all(any(mine <= each for mine in self.clauses) for each in other.clauses)
+Decided = Mapping[str, Texts]
+"""By each filter of the user's side those of the agent's beside which a layer holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """The grants of one side, each with the text of its condition and its masks by column."""
-
-    granted: tuple[tuple[str, Grant, Mapping[str, Mask]], ...]
-
-    @classmethod
-    def of(cls, granted: Iterable[tuple[str, Grant]], certain: Texts) -> "_Side":
-        """A grant in rows for which something `certain` holds is one in every row that is left."""
-        return cls(tuple((_EVERY_ROW if text in certain else text, grant, dict(grant.masks)) for text, grant in granted))
-
-    def masks(self, column: str) -> tuple[Mask | None, ...]:
-        """In the order of the grants; None where one does not include the column."""
-        return tuple(masks.get(column) for _, _, masks in self.granted)
-
-    def layers(self, masks: Iterable[Mask | None]) -> list[_Layer]:
-        """Of a column with these masks; nothing where it is not granted."""
-        offers = [
-            _Offer(strictness(mask), grant.policy, text, mask)
-            for (text, grant, _), mask in zip(self.granted, masks, strict=True)
-            if mask is not None
-        ]
-        return _layers(offers, frozenset(text for text, _, _ in self.granted))
+def _layers(user: Iterable[_Offers], agent: Iterable[_Offers], floors: Sequence[Mask], filters: tuple[Texts, Texts]) -> list[_Layer]:
+    """Of a column that is granted: what each pair of offers may show, the weakest first. Nothing but NULL follows the last one, and it is
+    left out unless it is all there is."""
+    pairs = [(strictest((*floors, one.mask, other.mask)), one.texts, other.texts) for one, other in product(user, agent)]
+    layers: list[_Layer] = []
+    decided: dict[str, Texts] = dict.fromkeys(filters[0], frozenset())
+    for mask, group in groupby(sorted(pairs, key=lambda pair: strictness(pair[0])), key=lambda pair: pair[0]):
+        if mask == Nullify():
+            break
+        before = dict(decided)
+        for _, texts, also in group:
+            decided.update({text: decided[text] | also for text in texts})
+        layers += [_Layer(mask, *each) for each in _conditions_of(before, decided, filters)]
+    return layers or [_Layer(Nullify(), frozenset())]
 
 
-def _columns(table: TableEntitlement, sides: Sequence[_Side], conditions: Mapping[str, Condition]) -> Iterator[ColumnShape]:
-    denied: frozenset[str] = frozenset().union(*(each.denied_columns for each in table.restraints))
-    floors = strongest_floors(table.restraints)
-    known: dict[object, tuple[Cell, ...]] = {}  # columns have few distinct sets of masks
-    for column in table.table.columns:
-        if column.name in denied:
-            continue
-        floor = floors.get(column.name)
-        masks = tuple(side.masks(column.name) for side in sides)
-        if (masks, floor) not in known:
-            layers = [side.layers(each) for side, each in zip(sides, masks, strict=True)]
-            shown = () if not all(layers) else _guarded(_met(*layers) if len(layers) > 1 else layers[0], floor)
-            known[masks, floor] = tuple(Cell(_sorted(each.texts, conditions), each.mask, _sorted(each.also, conditions)) for each in shown)
-        if known[masks, floor]:
-            yield ColumnShape(column.name, column.family, column.native_type, known[masks, floor])
+def _conditions_of(before: Decided, after: Decided, filters: tuple[Texts, Texts]) -> Iterator[tuple[Texts, Texts]]:
+    """The `texts` and `also` of layers that hold where `after` says so and `before` did not; in rows of `before` they may hold, too, since
+    an earlier layer decides there. As few as can be found by taking the largest part first, and each asks as little as it can."""
+    left = {text: new for text in after if (new := after[text] - before[text])}
+    while left:
+        also = left[min(left, key=lambda text: (-len(left[text]), text))]
+        texts = frozenset(text for text in after if also <= after[text])
+        if texts != filters[0]:
+            texts = frozenset(text for text in texts if also & left.get(text, frozenset()))
+        if all(after[text] == filters[1] for text in texts):
+            also = filters[1]
+        left = {text: rest for text, new in left.items() if (rest := new - also if text in texts else new)}
+        yield _least(texts, also, filters)
 
 
-def _layers(offers: Iterable[_Offer], rows: Texts) -> list[_Layer]:
-    """The weakest mask first. `rows` are the filters of the side: one of them holds in every row that is visible."""
-    groups: list[tuple[Mask, list[str]]] = []
-    seen: set[str] = set()
-    for offer in sorted(offers, key=lambda offer: offer[:2]):
-        if offer.condition in seen or _EVERY_ROW in seen:
-            continue  # a weaker mask holds wherever this offer would
-        seen.add(offer.condition)
-        if groups and groups[-1][0] == offer.mask:
-            groups[-1][1].append(offer.condition)
-        else:
-            groups.append((offer.mask, [offer.condition]))
-    layers = [_Layer(mask, frozenset(texts)) for mask, texts in groups]
-    if _EVERY_ROW in seen or (layers and seen >= rows):  # every row that is left belongs to the last layer
-        layers[-1] = _Layer(layers[-1].mask, frozenset())
-    return layers
-
-
-def _met(user: Sequence[_Layer], agent: Sequence[_Layer]) -> Iterator[_Layer]:
-    """The stricter of what both sides show, for each pair of their layers, in the order of the user's, within one in that of the agent's.
-    So the first pair that holds is made of the first layer that holds on each side; where none does on one side, no pair does."""
-    for one in _not_null(user):
-        for other in _not_null(agent):
-            mask = stricter(one.mask, other.mask)
-            if not one.texts or (other.texts and other.texts <= one.texts):
-                yield _Layer(mask, other.texts)
-            elif not other.texts or one.texts <= other.texts:
-                yield _Layer(mask, one.texts)
-            else:
-                yield _Layer(mask, one.texts, other.texts)
-
-
-def _guarded(layers: Iterable[_Layer], floor: Mask | None) -> Sequence[_Layer]:
-    """Of a column that is granted, with nothing weaker than `floor`. Neighbours that show the same are one; never empty."""
-    kept: list[_Layer] = []
-    for layer in layers:
-        each = layer._replace(mask=_above(floor, layer.mask))
-        while kept and kept[-1].mask == each.mask and (joined := _joined(kept[-1], each)) is not None:
-            kept.pop()
-            each = joined
-        kept.append(each)
-    return _not_null(kept) or [_Layer(Nullify(), frozenset())]
-
-
-def _not_null(layers: Sequence[_Layer]) -> Sequence[_Layer]:
-    """Without the last ones that show nothing: so does what no layer is for."""
-    return layers if not layers or layers[-1].mask != Nullify() else _not_null(layers[:-1])
-
-
-def _joined(before: _Layer, after: _Layer) -> _Layer | None:
-    """One layer that applies where one of these two neighbours does; None where that takes two."""
-    if before.implies(after):
-        return after
-    if after.implies(before):
-        return before
-    if before.also == after.also:
-        return before._replace(texts=before.texts | after.texts)
-    return before._replace(also=before.also | after.also) if before.texts == after.texts else None
-
-
-def _above(floor: Mask | None, mask: Mask) -> Mask:
-    """`mask`, where nothing weaker than `floor` may be shown. Of two that say nothing of each other the floor holds."""
-    return mask if floor is None or strictness(mask) > strictness(floor) else floor
+def _least(texts: Texts, also: Texts, filters: tuple[Texts, Texts]) -> tuple[Texts, Texts]:
+    """Without the clause that holds anyway: in every visible row, or since the other one does."""
+    if also == filters[1] or (texts != filters[0] and texts <= also):
+        return (frozenset() if texts == filters[0] else texts), frozenset()
+    return (also, frozenset()) if texts == filters[0] or also <= texts else (texts, also)

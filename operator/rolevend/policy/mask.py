@@ -1,9 +1,17 @@
-"""The masks and their order, from showing all to showing nothing. How a mask is computed is written by hand for each platform."""
+"""The masks, which of them shows less, and what shows no more than several do. How a mask is computed is written by hand for each platform.
+
+Two questions, two answers. Of masks that are all granted, which one is shown? `strictness` puts any of them in one order, and it does not
+matter where that is arbitrary. Of masks none of which may be exceeded, what may be shown? There `strictest` asks for more: whoever sees the
+result could have made it of what *each* of them shows. A pattern and the last characters come after each other in the order, and still each
+shows what the other hides; of such masks nothing is left.
+"""
 
 import enum
+import math
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import assert_never
+from typing import Final, assert_never
 
 from rolevend.catalog import Family
 from rolevend.policy.literal import canonical
@@ -22,7 +30,7 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """`***` and the last `keep_last` characters of a text; only `***` where that would be more than half of it."""
+    """`***` and the last `keep_last` characters of a text, but no more than half of it: so a smaller number shows less of every text."""
 
     keep_last: int
 
@@ -72,6 +80,8 @@ class Nullify:
 Mask = Clear | Partial | Round | DateTrunc | Regex | Hash | Constant | Nullify
 
 _COARSER = (Unit.MONTH, Unit.QUARTER, Unit.YEAR)
+_STEPS_END: Final = 10**15
+"""What a policy cannot write as a step: no platform's numbers are asked to hold it."""
 _ORDER: tuple[type[Mask], ...] = (Clear, Partial, Round, DateTrunc, Regex, Hash, Constant, Nullify)
 
 
@@ -81,8 +91,7 @@ def rank(mask: Mask) -> int:
 
 
 def strictness(mask: Mask) -> tuple[int, int | Decimal]:
-    """The whole order: of two masks of one rank, the one whose parameter leaves less is the stricter. Patterns and constants say nothing
-    of each other: theirs are equal."""
+    """An order of all masks: by type, and within one by its parameter. Patterns, and constants, stand beside each other."""
     match mask:
         case Partial(keep_last):
             return rank(mask), -keep_last
@@ -94,12 +103,48 @@ def strictness(mask: Mask) -> tuple[int, int | Decimal]:
             return rank(mask), 0
 
 
-def stricter(one: Mask, other: Mask) -> Mask:
-    """What shows no more than either of two sides. Of two patterns neither shows less than the other, so nothing is shown; two constants
-    show nothing of the value, and `one` stands."""
-    if strictness(one) != strictness(other):
-        return max(one, other, key=strictness)
-    return one if one == other or isinstance(one, Constant) else Nullify()
+def strictest(masks: Iterable[Mask]) -> Mask:
+    """What shows no more of a value than any of them: two values that one of them shows alike look alike. Of constants the first.
+
+    Hash counts as showing less than characters do, though it shows which values are equal. Neither a hash nor a constant makes up for masks
+    of which nothing is left: so one mask more never shows more."""
+    given = tuple(masks)
+    last = max(given, key=strictness, default=Clear())
+    shown = _of_all(frozenset(mask for mask in given if isinstance(mask, Partial | Round | DateTrunc | Regex)))
+    return shown if shown == Nullify() or rank(last) < rank(Hash()) else last
+
+
+def clashing(masks: Iterable[Mask]) -> tuple[Mask, ...]:
+    """Why nothing is left of `masks`, none of which is Nullify: those of which each shows a part of the value. () where that is not so."""
+    given = tuple(dict.fromkeys(masks))
+    parts = tuple(mask for mask in given if isinstance(mask, Partial | Round | DateTrunc | Regex))
+    return parts if Nullify() not in given and _of_all(frozenset(parts)) == Nullify() else ()
+
+
+def _of_all(masks: frozenset[Mask]) -> Mask:
+    """`strictest`, of masks that each show a part of the value."""
+    if len(masks) <= 1:
+        return next(iter(masks), Clear())
+    if all(isinstance(mask, Partial) for mask in masks) or all(isinstance(mask, DateTrunc) for mask in masks):
+        return max(masks, key=strictness)
+    steps = [mask.step for mask in masks if isinstance(mask, Round)]
+    return _common_multiple(steps) if len(steps) == len(masks) else Nullify()
+
+
+def _common_multiple(steps: Collection[str]) -> Mask:
+    """The least one: of it no step tells more than its own multiples. Nullify where a policy could not say it."""
+    digits = max(len(step.partition(".")[2]) for step in steps)
+    multiple = math.lcm(*(_in_units(step, digits) for step in steps))
+    if multiple >= _STEPS_END * 10**digits:
+        return Nullify()
+    whole, fraction = divmod(multiple, 10**digits)
+    return Round(f"{whole}.{fraction:0{digits}}".rstrip("0").rstrip(".") if digits else str(whole))
+
+
+def _in_units(step: str, digits: int) -> int:
+    """How many units of its `digits`th decimal place."""
+    whole, _, fraction = step.partition(".")
+    return int(whole + fraction.ljust(digits, "0"))
 
 
 def rank_named(name: str) -> int | None:

@@ -1,14 +1,14 @@
 """What comes of one statement on the tables of a catalog, in parts that can be exchanged table by table."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, combinations
 from typing import Any, Final, Generic, TypeVar
 
 from rolevend.catalog import Column, Table
-from rolevend.policy.bitmap import places
+from rolevend.policy.bitmap import places, union
 from rolevend.policy.fitting import MaskFallback, Problem, fallbacks_of
-from rolevend.policy.mask import carries
+from rolevend.policy.mask import carries, clashing
 from rolevend.policy.postings import Postings
 from rolevend.policy.selection import SelectedColumn
 from rolevend.policy.statement import ColumnSelector, MaskRule
@@ -75,7 +75,7 @@ def name_fields(place: str, selector: ColumnSelector) -> Iterator[tuple[str, str
 def fallbacks(
     kinds: int, tables: int, postings: Postings, table_at: Callable[[int], Table], choose: Callable[[Column], SelectedColumn | None]
 ) -> dict[int, tuple[MaskFallback, ...]]:
-    """Of columns of `kinds`, which are `uncarried`."""
+    """Of columns of `kinds`, which are `unshown`."""
     names = postings.names(kinds)
     found = {}
     for place in places(postings.having(kinds) & tables):
@@ -85,9 +85,9 @@ def fallbacks(
     return found
 
 
-def uncarried(rules: Iterable[tuple[MaskRule, int]], postings: Postings) -> int:
-    """The kinds of columns that cannot show one of the masks that are for them."""
-    found = 0
+def unshown(rules: Sequence[tuple[MaskRule, int]], postings: Postings) -> int:
+    """The kinds of columns that cannot show one of the masks that are for them, or not two of them together."""
+    found = union(kinds & others for (one, kinds), (other, others) in combinations(rules, 2) if clashing((one.mask, other.mask)))
     for rule, kinds in rules:
         for family in postings.families:
             found |= 0 if carries(rule.mask, family) else kinds & postings.of_family(family)

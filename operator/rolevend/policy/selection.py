@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rolevend.catalog import Column, Family, matcher
-from rolevend.policy.mask import Clear, Mask, Nullify, carries, strictness
+from rolevend.policy.mask import Mask, Nullify, carries, strictest
 from rolevend.policy.requirement import tag_test
 from rolevend.policy.statement import ColumnSelector, MaskRule
 
@@ -12,14 +12,16 @@ from rolevend.policy.statement import ColumnSelector, MaskRule
 @dataclass(frozen=True, slots=True)
 class SelectedColumn:
     mask: Mask
+    given: tuple[Mask, ...] = ()
+    """Of the rules that match, each mask as the column's type can carry it: `mask` shows no more than any of them."""
     dropped: tuple[Mask, ...] = ()
     """Masks that the column's type cannot carry: the reason why `mask` is Nullify."""
 
 
 def column_choice(columns: ColumnSelector, masks: Iterable[MaskRule]) -> Callable[[Column], SelectedColumn | None]:
-    """What a statement shows of a column: None where it does not select it, else the mask that shows least of those that match."""
+    """What a statement shows of a column: None where it does not select it, else no more than any mask of those that match."""
     selected = column_test(columns, unknown=False)
-    # By name, so that of two masks that show as little as each other the rule that sorts first holds.
+    # By name, so that of two constants that of the rule that sorts first holds.
     rules = [(column_test(rule.columns, unknown=True), rule) for rule in sorted(masks, key=lambda rule: rule.name)]
     answers: dict[tuple[tuple[Mask, ...], Family], SelectedColumn] = {}
 
@@ -35,8 +37,8 @@ def column_choice(columns: ColumnSelector, masks: Iterable[MaskRule]) -> Callabl
 
 
 def _choice(given: Sequence[Mask], family: Family) -> SelectedColumn:
-    carried = [mask if carries(mask, family) else Nullify() for mask in given]
-    return SelectedColumn(max(carried, key=strictness, default=Clear()), tuple(mask for mask in given if not carries(mask, family)))
+    carried = tuple(mask if carries(mask, family) else Nullify() for mask in given)
+    return SelectedColumn(strictest(carried), carried, tuple(mask for mask in given if not carries(mask, family)))
 
 
 def column_test(selector: ColumnSelector, *, unknown: bool) -> Callable[[Column], bool]:

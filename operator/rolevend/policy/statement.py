@@ -37,7 +37,7 @@ class MaskRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One AccessPolicy on one platform. Where two mask rules match a column, the one that shows less holds."""
+    """One AccessPolicy on one platform. Where two mask rules match a column, it shows no more than either."""
 
     id: ObjectName
     schemas: frozenset[str]

@@ -76,7 +76,7 @@ class PartialMask(Part):
     """Parameters of the type `Partial`."""
 
     keep_last: Annotated[int, Field(strict=True, ge=1, le=64, json_schema_extra={"format": "int32"})]
-    """How many characters at the end stay visible. Where that is more than half of a value, none do."""
+    """How many characters at the end stay visible. Of a value less than twice as long, half of it does."""
 
 
 class RoundMask(Part):
@@ -134,7 +134,8 @@ class MaskRule(Part):
     name: Label
     """Names the rule in explanations. Unique in the policy."""
     columns: ColumnSelector
-    """The columns it is for. Where several rules are for one column, the one that shows least holds."""
+    """The columns it is for. Where several rules are for one column, no more is shown than each of them shows: NULL where none of them
+    shows less than the others, as with two patterns."""
     type: Literal["Partial", "Round", "DateTrunc", "Regex", "Hash", "Constant", "Nullify"]
     """What is shown: `Partial` the last characters of a text; `Round` a number cut to a step; `DateTrunc` the start of the year,
     quarter or month; `Regex` a text with parts of it replaced; `Hash` a keyed digest of a text, equal for equal values; `Constant`

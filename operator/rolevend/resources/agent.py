@@ -42,7 +42,7 @@ class AgentSpec(Part):
     combination: CombinationName | None = None
     """How what the agent itself is granted (AccessPolicies with `grantsTo: Agents`) counts beside what the user is granted. `Union`: both
     together. `UserCeiling`: only where the user is granted it, too, so that the user's grants are all there is. `Intersection`: a row that
-    both are granted, of each cell the stricter of what both are shown, and no column that one of them is not granted. Each is narrower
+    both are granted, of each cell no more than both are shown, and no column that one of them is not granted. Each is narrower
     than the one before, and no wider one is granted anything than the `widestCombination` of the DataPlatform. Without it: that one."""
     limits: AgentLimits = AgentLimits()
     tools: Annotated[tuple[AgentTools, ...], Field(max_length=16), Atomic()] = ()

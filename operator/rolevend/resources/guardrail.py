@@ -39,7 +39,8 @@ class GuardrailSpec(Part):
     """A condition in SQL, as the `rowFilter` of an AccessPolicy. Rows are shown only where it is true, in addition to what policies
     ask. A table on which it cannot be tested is denied, and so it is to a user who lacks an attribute that it reads."""
     mask_floors: Annotated[tuple[MaskRule, ...], Field(min_length=1, max_length=64), KeyedBy(("name",))] | None = None
-    """The weakest mask of some columns. A weaker one, or another one of the same type, gives way to it."""
+    """The weakest masks of some columns: no more is shown than each of them shows, and than policies say. Where neither a floor nor a
+    policy's mask shows less than the other, as with two patterns, NULL is shown."""
 
 
 class GuardrailStatus(Status):

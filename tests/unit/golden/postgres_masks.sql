@@ -71,7 +71,7 @@ CASE WHEN t."c"::text IS NOT NULL THEN '***' END
 -- Partial(keep_last=0), real
 NULL::real
 -- Partial(keep_last=1), text
-CASE WHEN char_length(t."c") >= 2 THEN '***' || right(t."c", 1) WHEN t."c" IS NOT NULL THEN '***' END
+'***' || right(t."c", least(1, char_length(t."c") / 2))
 -- Partial(keep_last=1), bigint
 NULL::bigint
 -- Partial(keep_last=1), numeric
@@ -91,11 +91,11 @@ NULL::uuid
 -- Partial(keep_last=1), jsonb
 NULL::jsonb
 -- Partial(keep_last=1), character varying
-CASE WHEN char_length(t."c"::text) >= 2 THEN '***' || right(t."c"::text, 1) WHEN t."c"::text IS NOT NULL THEN '***' END
+'***' || right(t."c"::text, least(1, char_length(t."c"::text) / 2))
 -- Partial(keep_last=1), real
 NULL::real
 -- Partial(keep_last=4), text
-CASE WHEN char_length(t."c") >= 8 THEN '***' || right(t."c", 4) WHEN t."c" IS NOT NULL THEN '***' END
+'***' || right(t."c", least(4, char_length(t."c") / 2))
 -- Partial(keep_last=4), bigint
 NULL::bigint
 -- Partial(keep_last=4), numeric
@@ -115,7 +115,7 @@ NULL::uuid
 -- Partial(keep_last=4), jsonb
 NULL::jsonb
 -- Partial(keep_last=4), character varying
-CASE WHEN char_length(t."c"::text) >= 8 THEN '***' || right(t."c"::text, 4) WHEN t."c"::text IS NOT NULL THEN '***' END
+'***' || right(t."c"::text, least(4, char_length(t."c"::text) / 2))
 -- Partial(keep_last=4), real
 NULL::real
 -- Round(step='100'), text
@@ -125,7 +125,7 @@ NULL::text
 -- Round(step='100'), numeric
 CASE WHEN t."c" > '-Infinity'::numeric AND t."c" < 'Infinity'::numeric THEN round(t."c" - mod(t."c", '100'::numeric), 0) END
 -- Round(step='100'), double precision
-CASE WHEN abs(t."c"::double precision) < '100'::double precision THEN 0::double precision WHEN abs(t."c"::double precision) < '100'::double precision * 9007199254740992 THEN (trunc(t."c"::double precision / '100'::double precision) * '100'::double precision)::double precision END
+CASE WHEN abs(t."c") <= 1.79e308::double precision THEN (t."c"::numeric - mod(t."c"::numeric, '100'::numeric))::double precision END
 -- Round(step='100'), boolean
 NULL::boolean
 -- Round(step='100'), date
@@ -141,7 +141,7 @@ NULL::jsonb
 -- Round(step='100'), character varying
 NULL::character varying
 -- Round(step='100'), real
-CASE WHEN abs(t."c"::double precision) < '100'::double precision THEN 0::real WHEN abs(t."c"::double precision) < '100'::double precision * 9007199254740992 THEN (trunc(t."c"::double precision / '100'::double precision) * '100'::double precision)::real END
+CASE WHEN abs(t."c") <= 1.79e308::double precision THEN (t."c"::numeric - mod(t."c"::numeric, '100'::numeric))::real END
 -- Round(step='0.25'), text
 NULL::text
 -- Round(step='0.25'), bigint
@@ -149,7 +149,7 @@ NULL::bigint
 -- Round(step='0.25'), numeric
 CASE WHEN t."c" > '-Infinity'::numeric AND t."c" < 'Infinity'::numeric THEN round(t."c" - mod(t."c", '0.25'::numeric), 2) END
 -- Round(step='0.25'), double precision
-CASE WHEN abs(t."c"::double precision) < '0.25'::double precision THEN 0::double precision WHEN abs(t."c"::double precision) < '0.25'::double precision * 9007199254740992 THEN (trunc(t."c"::double precision / '0.25'::double precision) * '0.25'::double precision)::double precision END
+CASE WHEN abs(t."c") <= 1.79e308::double precision THEN (t."c"::numeric - mod(t."c"::numeric, '0.25'::numeric))::double precision END
 -- Round(step='0.25'), boolean
 NULL::boolean
 -- Round(step='0.25'), date
@@ -165,7 +165,7 @@ NULL::jsonb
 -- Round(step='0.25'), character varying
 NULL::character varying
 -- Round(step='0.25'), real
-CASE WHEN abs(t."c"::double precision) < '0.25'::double precision THEN 0::real WHEN abs(t."c"::double precision) < '0.25'::double precision * 9007199254740992 THEN (trunc(t."c"::double precision / '0.25'::double precision) * '0.25'::double precision)::real END
+CASE WHEN abs(t."c") <= 1.79e308::double precision THEN (t."c"::numeric - mod(t."c"::numeric, '0.25'::numeric))::real END
 -- DateTrunc(unit=<Unit.YEAR: 'Year'>), text
 NULL::text
 -- DateTrunc(unit=<Unit.YEAR: 'Year'>), bigint

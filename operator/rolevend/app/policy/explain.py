@@ -85,7 +85,8 @@ def _narrowed(explanation: Explanation, who: Who) -> Explanation:
     asked = frozenset(who.resources)
     policies = (replace(policy, granted=tuple(each for each in policy.granted if each.table in asked)) for policy in explanation.policies)
     guardrails = (replace(each, takes=tuple(taken for taken in each.takes if taken.table in asked)) for each in explanation.guardrails)
-    return replace(explanation, policies=tuple(policies), guardrails=tuple(guardrails))
+    clashes = tuple(each for each in explanation.clashes if each.table in asked)
+    return replace(explanation, policies=tuple(policies), guardrails=tuple(guardrails), clashes=clashes)
 
 
 def _together(found: Granted, explanation: Explanation) -> Iterator[TableGiven]:
@@ -133,6 +134,7 @@ def _lines(found: Explained) -> Iterator[str]:
     for guardrail in explanation.guardrails:
         yield f"Guardrail {guardrail.guardrail} concerns the user"
         yield from (f"  {taken.sentence}" for taken in guardrail.takes)
+    yield from (each.sentence for each in explanation.clashes)
     for given in found.together:
         yield from _given(given)
 
@@ -190,6 +192,7 @@ def as_json(found: Explained) -> str:
         "functions": [str(each) for each in found.functions],
         "toolsMissing": found.tools_missing,
         "guardrails": [{"guardrail": each.guardrail, "takes": [taken.sentence for taken in each.takes]} for each in explanation.guardrails],
+        "clashes": [each.sentence for each in explanation.clashes],
         "together": [_given_json(each) for each in found.together],
         "notes": list(found.notes),
     }

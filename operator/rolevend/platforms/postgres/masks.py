@@ -48,9 +48,7 @@ def _as_text(column: sql.Composable, native_type: str) -> sql.Composable:
 def _partial(text: sql.Composable, keep_last: int) -> sql.Composable:
     if keep_last <= 0:  # right(…, -1) would show all but the first character
         return sql.SQL("CASE WHEN {} IS NOT NULL THEN '***' END").format(text)
-    return sql.SQL("CASE WHEN char_length({0}) >= {1} THEN '***' || right({0}, {2}) WHEN {0} IS NOT NULL THEN '***' END").format(
-        text, sql.Literal(2 * keep_last), sql.Literal(keep_last)
-    )
+    return sql.SQL("'***' || right({0}, least({1}, char_length({0}) / 2))").format(text, sql.Literal(keep_last))
 
 
 def _round(column: sql.Composable, family: Family, native_type: str, step: str) -> sql.Composable:
@@ -67,11 +65,12 @@ def _round(column: sql.Composable, family: Family, native_type: str, step: str) 
                 " THEN round({column} - mod({column}, {step}::numeric), {digits}) END"
             ).format(**words)
         case _:
-            # From 2^53 steps on a double does not tell one step from the next. A quotient below 1 could underflow, which is an error.
+            # As a decimal number of the digits that the type holds for sure: 15, or 6 of a real. In binary 0.3 is less than three times
+            # 0.1, so a wider step would tell what a narrower one does not. Above this bound so many digits can be more than a double holds;
+            # NaN is there, too.
             return sql.SQL(
-                "CASE WHEN abs({column}::double precision) < {step}::double precision THEN 0::{type}"
-                " WHEN abs({column}::double precision) < {step}::double precision * 9007199254740992"
-                " THEN (trunc({column}::double precision / {step}::double precision) * {step}::double precision)::{type} END"
+                "CASE WHEN abs({column}) <= 1.79e308::double precision"
+                " THEN ({column}::numeric - mod({column}::numeric, {step}::numeric))::{type} END"
             ).format(**words)
 
 
