@@ -397,6 +397,41 @@ class TestAnIntersection:
         assert [cell.also for cell in profile.tables[0].columns[0].cells if cell.also]
 
 
+def test_what_earlier_cells_decide_is_no_part_of_a_later_one():
+    hashed, closed = (masked(Hash(), "text"),), policy("c", row_filter=EU, columns=ColumnSelector(names=("uuid",)))
+    shape = shape_of([policy("a", row_filter=OPEN), policy("b", row_filter=SMALL, masks=hashed), closed], user(), TRUSTED, UNION)
+
+    assert shape
+    assert cells(shape, "text") == [(['"boolean" = true'], [], Clear()), (['"integer" < 10'], [], Hash())]
+
+
+def test_but_it_is_where_one_cell_takes_the_place_of_two():
+    hashed = (masked(Hash(), "text"),)
+    shape = crossed(
+        policy("a", row_filter=parse("boolean = false")),
+        policy("b", row_filter=EU, masks=hashed),
+        own("x", row_filter=OPEN),
+        own("y", row_filter=SMALL, masks=hashed),
+        own("z", row_filter=parse("integer > 50"), columns=ColumnSelector(names=("uuid",))),
+    )
+
+    assert cells(shape, "text") == [
+        (['"boolean" = false'], ['"boolean" = true'], Clear()),
+        (['"boolean" = true', '"integer" < 10'], [], Hash()),
+    ]
+
+
+def test_what_one_sides_filters_say_already_the_other_side_does_not_ask():
+    hashed = (masked(Hash(), "text"),)
+    shape = crossed(
+        *(policy(name, row_filter=each) for name, each in (("a", EU), ("b", OPEN))),
+        *(own(name, row_filter=each, masks=hashed) for name, each in (("x", EU), ("y", OPEN))),
+        own("z", row_filter=SMALL, columns=ColumnSelector(names=("uuid",))),
+    )
+
+    assert cells(shape, "text") == [([], [], Hash())]
+
+
 GRID = [
     dict.fromkeys((column.name for column in EVERY_FAMILY.columns), None) | {"text": text, "integer": integer, "boolean": flag}
     for text in ("DE", "FR", None)

@@ -188,6 +188,6 @@ def _conditions_of(before: Decided, after: Decided, filters: tuple[Texts, Texts]
 
 def _least(texts: Texts, also: Texts, filters: tuple[Texts, Texts]) -> tuple[Texts, Texts]:
     """Without the clause that holds anyway: in every visible row, or since the other one does."""
-    if also == filters[1] or (texts != filters[0] and texts <= also):
+    if also == filters[1] or texts <= also:
         return (frozenset() if texts == filters[0] else texts), frozenset()
     return (also, frozenset()) if texts == filters[0] or also <= texts else (texts, also)

@@ -138,7 +138,7 @@ def _common_multiple(steps: Collection[str]) -> Mask:
     if multiple >= _STEPS_END * 10**digits:
         return Nullify()
     whole, fraction = divmod(multiple, 10**digits)
-    return Round(f"{whole}.{fraction:0{digits}}".rstrip("0").rstrip(".") if digits else str(whole))
+    return Round(f"{whole}.{fraction:0{digits}}".rstrip("0").rstrip("."))
 
 
 def _in_units(step: str, digits: int) -> int:
