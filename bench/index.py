@@ -105,8 +105,9 @@ def retagged(index: Index, catalog: Catalog, policies: list[Policy], guardrails:
         index = compile_policies(tagged, policies, guardrails, index)
         mending.append(time.perf_counter() - started)
     assert index == compile_policies(catalog.tagged(said), policies, guardrails)
-    measured = f"{spread(mending)}; its catalog {ms(p50(tagging))}"
-    return Line("the index after other tags for a table and one of its columns", measured, "p50 < 1 ms", p50(mending) < 0.001)
+    both = [one + other for one, other in zip(tagging, mending, strict=True)]
+    measured = f"{spread(both)}, of which the catalog p50 {ms(p50(tagging))}"
+    return Line("catalog and index after other tags for a table and one of its columns", measured, "p50 < 1 ms", p50(both) < 0.001)
 
 
 def changed(index: Index, catalog: Catalog, policies: list[Policy], guardrails: list[Guardrail], size: Size) -> Line:
