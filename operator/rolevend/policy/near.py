@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Final
 
 _MANY: Final = 1_000
@@ -11,6 +12,11 @@ _MANY: Final = 1_000
 def near(word: str, known: Iterable[str]) -> str | None:
     """The one of `known` that is most like `word`, whatever the case of either; None where none is like it. The order of `known` does
     not matter."""
+    return _near(word, frozenset(known))
+
+
+@lru_cache(maxsize=256)  # comparing takes milliseconds, and a change asks again about the words that it left as they were
+def _near(word: str, known: frozenset[str]) -> str | None:
     spelled = {each.lower(): each for each in sorted(known, reverse=True)}
     if len(spelled) > _MANY:
         spelled = {lower: each for lower, each in spelled.items() if lower[:2] == word[:2].lower()}
