@@ -208,6 +208,10 @@ class Tenant:
 
         return in_time(begun, seconds)
 
+    def roles(self) -> set[str]:
+        """Those that were vended to its agent and are on the platform. Another test's may still be on their way out."""
+        return {role for role in self.site.warehouse.roles() if f"_{self.handle}_" in role}
+
     def leave(self) -> None:
         """Takes everything away again; the vended roles first."""
         for body in sorted(self._made, key=lambda body: body["kind"] != "VendedRole"):
