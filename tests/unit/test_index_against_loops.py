@@ -39,8 +39,8 @@ Facts = Mapping[str, set[str]]
 class Decided:
     """By table; `restraints` without those of tables that are not there."""
 
-    grants: Mapping[TableId, Mapping[ObjectName, tuple[Predicate | None, Mapping[str, Mask]]]]
-    restraints: Mapping[TableId, Mapping[str, tuple[frozenset[str], Predicate | None, Mapping[str, Mask]]]]
+    grants: Mapping[TableId, Mapping[ObjectName, tuple[Predicate | None, Mapping[str, frozenset[Mask]]]]]
+    restraints: Mapping[TableId, Mapping[str, tuple[frozenset[str], Predicate | None, Mapping[str, frozenset[Mask]]]]]
     denied: Mapping[TableId, set[str]]
 
 
@@ -112,8 +112,8 @@ def taken_away(rail: Guardrail, table: Table, facts: Facts) -> Any:
     denied = frozenset(
         column.name for column in table.columns if rail.denied_columns and about_column(rail.denied_columns, column, unknown=True)
     )
-    floors = {column.name: weakest(rail.mask_floors, column) for column in table.columns}
-    floors = {name: mask for name, mask in floors.items() if mask != Clear()}
+    floors = {column.name: frozenset(masks_for(rail.mask_floors, column)) - {Clear()} for column in table.columns}
+    floors = {name: masks for name, masks in floors.items() if masks}
     return (denied, condition, floors) if denied or condition is not None or floors else None
 
 
@@ -176,11 +176,16 @@ def answers(condition: Predicate | None, facts: Facts) -> bool:
 def weakest(rules: Iterable[MaskRule], column: Column) -> Mask:
     """That which shows least, in truth; of those that show as little the first by name."""
     shown: Mask = Clear()
-    for rule in sorted(rules, key=lambda each: each.name):
-        mask = rule.mask if carries(rule.mask, column.family) else Nullify()
-        if about_column(rule.columns, column, unknown=True) and rank(mask) > rank(shown):
+    for mask in masks_for(rules, column):
+        if rank(mask) > rank(shown):
             shown = mask
     return shown
+
+
+def masks_for(rules: Iterable[MaskRule], column: Column) -> list[Mask]:
+    """Of all rules that are for the column, in the order of their names."""
+    mine = (rule for rule in sorted(rules, key=lambda each: each.name) if about_column(rule.columns, column, unknown=True))
+    return [rule.mask if carries(rule.mask, column.family) else Nullify() for rule in mine]
 
 
 # What is decided, at random.
@@ -289,12 +294,20 @@ def told(decision: Entitlement) -> Decided:
         {each.table.id: {one.policy: (one.condition.predicate, dict(one.masks)) for one in each.grants} for each in decision.tables},
         {
             each.table.id: {
-                one.guardrail: (one.denied_columns, one.condition and one.condition.predicate, dict(one.floors)) for one in each.restraints
+                one.guardrail: (one.denied_columns, one.condition and one.condition.predicate, by_name(one.floors))
+                for one in each.restraints
             }
             for each in decision.tables
         },
         {table: set(names) for table, names in decision.denied},
     )
+
+
+def by_name(floors: Iterable[tuple[str, Mask]]) -> dict[str, frozenset[Mask]]:
+    found: dict[str, set[Mask]] = {}
+    for name, mask in floors:
+        found.setdefault(name, set()).add(mask)
+    return {name: frozenset(masks) for name, masks in found.items()}
 
 
 @THOROUGH
