@@ -15,6 +15,7 @@
         │   ├── PlatformFull        there is no room left on its disk
         │   └── PlatformLocked      somebody's transaction holds a lock there for longer than we wait
         ├── ClusterUnavailable      the Kubernetes API does not answer
+        ├── IdentityProviderUnavailable  an issuer of tokens does not answer, or its keys are too old to be believed
         └── AuditUnavailable        no audit event can be written, so nothing is vended
 
 Messages are one line, begin in lower case, say what was attempted on what, and never hold a secret.
@@ -84,6 +85,10 @@ class PlatformLocked(PlatformBusy):
 
 class ClusterUnavailable(Unavailable):
     """The Kubernetes API does not answer."""
+
+
+class IdentityProviderUnavailable(Unavailable):
+    """An issuer does not answer, or not with its keys. Those that were read before go on for a while."""
 
 
 class AuditUnavailable(Unavailable):

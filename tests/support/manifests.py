@@ -92,6 +92,22 @@ _SPECS: Final[Mapping[str, Body]] = {
         "rowRestriction": "country IN (user_attr('countries'))",
         "maskFloors": [{"name": "ids", "columns": _TAGGED, "type": "Hash"}],
     },
+    "IdentityProvider": {
+        "issuer": "https://idp.example.org",
+        "keys": {"url": "https://idp.example.org/keys", "caSecretRef": {"name": "idp-ca", "key": "ca.crt"}},
+        "audiences": ["https://rolevend.example.org"],
+        "algorithms": ["RS256", "EdDSA"],
+        "accepts": ["AccessToken", "Exchanged", "IdToken"],
+        "maxTokenSeconds": 3600,
+        "claims": {
+            "subject": {"path": ["oid"]},
+            "handle": {"path": ["employee"]},
+            "attributes": [
+                {"key": "department", "path": ["org", "department"]},
+                {"key": "groups", "expression": "claims.groups.filter(one, one.startsWith('data-'))"},
+            ],
+        },
+    },
     "TagBinding": {
         "platformRefs": _PLATFORM,
         "tables": [{"schema": "claims", "name": "*", "tags": [{"key": "domain", "value": "claims"}]}],
@@ -113,7 +129,7 @@ _SPECS: Final[Mapping[str, Body]] = {
 }
 
 KINDS: Final = tuple(_SPECS)
-CLUSTER_KINDS: Final = frozenset({"DataPlatform", "Guardrail", "UserAttributes"})
+CLUSTER_KINDS: Final = frozenset({"DataPlatform", "Guardrail", "IdentityProvider", "UserAttributes"})
 
 
 class _Missing:
@@ -324,6 +340,28 @@ SPOILED: Final = (
     Spoiled("UserAttributes", "spec.attributes[0].values", []),
     Spoiled("UserAttributes", "spec.attributes[0].values", [str(number) for number in range(257)]),
     Spoiled("DataPlatform", "spec.domains[1].namespace", "domain-claims", "spec.domains"),
+    Spoiled("IdentityProvider", "spec.claims.attributes[1].key", "department", "spec.claims.attributes"),
+    *(Spoiled("IdentityProvider", f"spec.{name}", []) for name in ("audiences", "algorithms", "accepts")),
+    # Identity providers
+    *(Spoiled("IdentityProvider", f"spec.{name}", MISSING) for name in ("issuer", "keys", "audiences")),
+    *(Spoiled("IdentityProvider", "spec.issuer", text) for text in HOSTILE),
+    *(Spoiled("IdentityProvider", "spec.audiences[0]", text) for text in HOSTILE),
+    *(Spoiled("IdentityProvider", "spec.keys.url", text) for text in HOSTILE),
+    *(Spoiled("IdentityProvider", "spec.claims.subject.path[0]", text) for text in HOSTILE),
+    Spoiled("IdentityProvider", "spec.keys", {}),
+    Spoiled("IdentityProvider", "spec.keys.inline", '{"keys": []}', "spec.keys"),
+    Spoiled("IdentityProvider", "spec.keys.url", MISSING, "spec.keys"),
+    Spoiled("IdentityProvider", "spec.keys", {"inline": "{}", "caSecretRef": {"name": "idp-ca"}}, "spec.keys.caSecretRef"),
+    Spoiled("IdentityProvider", "spec.keys", {"discovery": "WebFinger"}, "spec.keys.discovery"),
+    *(Spoiled("IdentityProvider", "spec.algorithms[1]", text) for text in ("HS256", "none", "NoNe", "")),
+    Spoiled("IdentityProvider", "spec.accepts[0]", "RefreshToken"),
+    Spoiled("IdentityProvider", "spec.accepts[0]", "ServiceAccount", "spec.accepts"),
+    *(Spoiled("IdentityProvider", "spec.maxTokenSeconds", number) for number in (59, 604_801, "3600")),
+    Spoiled("IdentityProvider", "spec.claims.subject.path", []),
+    Spoiled("IdentityProvider", "spec.claims.handle", {}),
+    Spoiled("IdentityProvider", "spec.claims.handle.expression", "claims.x", "spec.claims.handle"),
+    Spoiled("IdentityProvider", "spec.claims.attributes[0].path", MISSING, "spec.claims.attributes[0]"),
+    Spoiled("IdentityProvider", "spec.claims.attributes[1].expression", "x" * 1025),
     # Between fields
     Spoiled("DataPlatform", "spec.credentials.vendorSecretRef.name", "programmer", "spec.credentials.vendorSecretRef"),
     Spoiled("DataPlatform", "spec.postgres.host", "one,two"),

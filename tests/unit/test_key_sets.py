@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from rolevend.demo.parts.certificates import Authority
-from rolevend.errors import InvalidInput, RolevendError
-from rolevend.identity.key_fetching import IdentityProviderUnavailable, KeyFetcher, keys_url
+from rolevend.errors import IdentityProviderUnavailable, InvalidInput, RolevendError
+from rolevend.identity.key_fetching import KeyFetcher, keys_url
 from rolevend.identity.key_set import MAXIMUM_BYTES, MAXIMUM_KEYS, KeySet, parse
 from rolevend.identity.key_store import KeyStore, Pace
 from rolevend.identity.proven import ProvenUser
@@ -563,7 +563,7 @@ class Nobody:
 
 def check(source: Source, clocks: Clocks) -> tuple[TokenCheck, KeyStore]:
     keys = KeyStore(source.read, clocks.now, clocks.moment, PACE)
-    made = TokenCheck(keys, Reviews(Nobody(), clocks.moment), clocks.now)
+    made = TokenCheck(keys, clocks.now, Reviews(Nobody(), clocks.moment))
     made.follow({ISSUER: REMOTE})
     return made, keys
 

@@ -63,7 +63,7 @@ def check(cluster: Cluster, *, seconds: float = 2, most: int = 8) -> TokenCheck:
         raise InvalidInput("", "every key stands in the configuration")
 
     keys = KeyStore(unread, lambda: NOW, cluster.moment)
-    made = TokenCheck(keys, Reviews(cluster, cluster.moment, seconds=seconds, most=most), lambda: NOW)
+    made = TokenCheck(keys, lambda: NOW, Reviews(cluster, cluster.moment, seconds=seconds, most=most))
     made.follow(PROVIDERS)
     return made
 

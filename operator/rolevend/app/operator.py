@@ -5,11 +5,15 @@ import logging
 import os
 import secrets
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Never, TypeVar
 
 from rolevend.errors import Unavailable
+from rolevend.identity.key_fetching import KeyFetcher
+from rolevend.identity.key_store import KeyStore
+from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import NAMESPACES, Cluster
 from rolevend.kube.election import ATTEMPT, Election
 from rolevend.kube.handles import HandleRecords
@@ -23,6 +27,7 @@ from rolevend.reconcile.curb import Curb
 from rolevend.reconcile.executor import BUILDERS, DROPPERS, LOOKERS
 from rolevend.reconcile.handlers import run_kopf
 from rolevend.reconcile.holding import Holding
+from rolevend.reconcile.issuers import Issuers
 from rolevend.reconcile.keys import Keys
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import Observed
@@ -139,7 +144,10 @@ class Operator:
         self._metrics = metrics
         self._listed = asyncio.Event()
         handles = HandleRecords(cluster, settings.namespace, lambda: self.observed.changed())
-        self.observed = Observed(cluster, Painter(cluster_id, key), metrics, now, handles.refused)
+        issuer_keys = KeyStore(KeyFetcher().read, now, time.monotonic)
+        check = TokenCheck(issuer_keys, now)
+        self._issuers = Issuers(cluster, settings.namespace, check, issuer_keys, lambda: self.observed.changed(), now)
+        self.observed = Observed(cluster, Painter(cluster_id, key), metrics, now, handles.refused, self._issuers.states)
         self._attesting = Attesting(settings, metrics, self._platform_changed, now, secrets.token_bytes)
         self._platforms = Platforms(
             cluster,
@@ -183,6 +191,7 @@ class Operator:
                 tasks = [parts.create_task(self.observed.run(self._platforms, self._viewed))]
                 tasks.append(parts.create_task(self._lifecycle.clock.run()))
                 tasks.append(parts.create_task(self._review.run()))
+                tasks.append(parts.create_task(self._issuers.run()))
                 # kopf begins when a verdict can be given: each request is then looked at once.
                 await self._listed.wait()
                 tasks.append(parts.create_task(self.sweeper.run()))
@@ -226,6 +235,7 @@ class Operator:
         self._metrics.queue_depth.labels(name, kind).set(count)
 
     def _viewed(self) -> None:
+        self._issuers.follow(self.observed.providers)
         if not self.observed.directory.pending:
             self._listed.set()
         self._review.wake()

@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-from rolevend.errors import InvalidInput, Unavailable
+from rolevend.errors import IdentityProviderUnavailable, InvalidInput
 from rolevend.identity.key_set import MAXIMUM_BYTES
 from rolevend.identity.provider import Discovery, InlineKeys, KeysUrl, Provider, is_loopback, is_secure
 from rolevend.identity.strict_json import NotJson, read_object
@@ -16,10 +16,6 @@ _REDIRECTS: Final = 3
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 # No encoding: what is bounded must be what is read.
 _HEADERS: Final = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
-
-
-class IdentityProviderUnavailable(Unavailable):
-    """An issuer does not answer, or not with its keys. Those that were read before go on for a while."""
 
 
 class KeyFetcher:

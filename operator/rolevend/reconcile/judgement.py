@@ -48,7 +48,7 @@ class Judgement(Generic[R]):
 def judge_platforms(platforms: Sequence[DataPlatform], states: Mapping[PlatformName, PlatformState]) -> list[Judgement[DataPlatform]]:
     owners: dict[str, str] = {}
     judgements = []
-    for platform in sorted(platforms, key=_age):
+    for platform in sorted(platforms, key=by_age):
         state = states.get(PlatformName(platform.name), PlatformState())
         server = state.facts.identifier if state.facts else ""
         owner = owners.setdefault(server, platform.name) if server else platform.name
@@ -137,7 +137,7 @@ def judge_unique(resources: Iterable[R], keys: Callable[[R], tuple[tuple[str, ob
     """The older of two objects that claim the same thing keeps it."""
     owners: dict[tuple[str, object], R] = {}
     judgements = []
-    for resource in sorted(resources, key=_age):
+    for resource in sorted(resources, key=by_age):
         clash = next(((field, owners[field, claim]) for field, claim in keys(resource) if (field, claim) in owners), None)
         if clash is None:
             owners.update(dict.fromkeys(keys(resource), resource))
@@ -226,5 +226,6 @@ def mask_fallback(reports: Sequence[PolicyReport | GuardrailReport]) -> Finding:
     return Finding("MaskFallback", "True", "Nullified", shortened([fallback.message for fallback in fallbacks]))
 
 
-def _age(resource: Resource) -> tuple[datetime, str, str]:
+def by_age(resource: Resource) -> tuple[datetime, str, str]:
+    """The oldest first, in an order that no second look changes."""
     return resource.metadata.creation_timestamp or _EPOCH, resource.namespace, resource.name

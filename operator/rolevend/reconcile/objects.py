@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TypeVar, cast
 
 from rolevend.errors import InvalidInput, RolevendError
+from rolevend.identity.provider import Provider
 from rolevend.kube.client import NAMESPACES, Body, Cluster, NotFound
 from rolevend.kube.client import Resource as Path
 from rolevend.kube.informer import Informer
@@ -18,6 +19,7 @@ from rolevend.model import PlatformName
 from rolevend.reconcile.judgement import Judgement
 from rolevend.reconcile.picture import Objects, Painter
 from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.providers import KeysState
 from rolevend.reconcile.told import status_of
 from rolevend.resources import (
     API_VERSION,
@@ -25,6 +27,7 @@ from rolevend.resources import (
     Agent,
     DataPlatform,
     Guardrail,
+    IdentityProvider,
     Resource,
     TagBinding,
     UserAttributes,
@@ -56,7 +59,7 @@ def ready_condition(raw: Body) -> Body | None:
 
 
 VENDED_ROLES = path_of(VendedRole)
-_KINDS: tuple[type[Resource], ...] = (DataPlatform, Agent, AccessPolicy, Guardrail, TagBinding, UserAttributes)
+_KINDS: tuple[type[Resource], ...] = (DataPlatform, Agent, AccessPolicy, Guardrail, TagBinding, UserAttributes, IdentityProvider)
 _RETRY_SECONDS = 2.0
 
 
@@ -70,9 +73,13 @@ class Observed:
         metrics: Metrics,
         now: Callable[[], datetime],
         refused_handles: Mapping[Claim, str] = MappingProxyType({}),
+        key_states: Mapping[str, KeysState] = MappingProxyType({}),
     ) -> None:
-        """`refused_handles` is looked at for each picture."""
+        """`refused_handles` and `key_states` are looked at for each picture."""
+        self.providers: Mapping[str, tuple[IdentityProvider, Provider]] = {}
+        """Those that the newest picture has accepted, by issuer."""
         self._refused_handles = refused_handles
+        self._key_states = key_states
         self._cluster = cluster
         self._painter = painter
         self._metrics = metrics
@@ -107,7 +114,7 @@ class Observed:
             objects, refused, unreadable = self._objects()
             platforms.follow(objects.platforms, unreadable)
             picture = self._painter.paint(objects, {name: at_work.state for name, at_work in platforms}, self.pending)
-            self.directory = picture.directory
+            self.directory, self.providers = picture.directory, picture.providers
             viewed()
             await self._tell([*picture.judgements, *refused])
 
@@ -136,6 +143,8 @@ class Observed:
             guardrails=guardrails,
             people=_standing(all_of(UserAttributes)),
             refused_handles=self._refused_handles,
+            providers=_standing(all_of(IdentityProvider)),
+            key_states=dict(self._key_states),
             unsure={
                 name: f"{kind.__name__} {_named(raw)} cannot be read: {error}"
                 for kind in (TagBinding, Guardrail)

@@ -6,6 +6,7 @@ from itertools import chain
 
 from rolevend.catalog import Table, TagAssignment
 from rolevend.errors import InvalidInput
+from rolevend.identity.provider import Provider
 from rolevend.model import ClusterId, ObjectName, PlatformName, Version
 from rolevend.policy.combination import Combination
 from rolevend.policy.disagreement import Said, disagreements
@@ -25,9 +26,10 @@ from rolevend.reconcile.judging_bindings import Disagreed, judge_binding, told_t
 from rolevend.reconcile.judging_guardrails import judge_guardrail
 from rolevend.reconcile.judging_tools import judge_tools
 from rolevend.reconcile.people import People
+from rolevend.reconcile.providers import KeysState, Providers
 from rolevend.reconcile.reach import reach, reached
 from rolevend.reconcile.state import PlatformState
-from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, Resource, TagBinding, UserAttributes, values
+from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, IdentityProvider, Resource, TagBinding, UserAttributes, values
 from rolevend.resources.status import Finding
 from rolevend.vending.claims import Claim, agent_claim
 from rolevend.vending.directory import Directory, Shapes, Sources
@@ -52,12 +54,17 @@ class Objects:
     unsure: Mapping[PlatformName, str] = field(default_factory=dict)
     """Platforms that cannot be read, or for which there is a TagBinding or a Guardrail that cannot be, and why. A mask or a limit that
     it would have brought must not be missing, so nothing is decided there."""
+    providers: Sequence[IdentityProvider] = ()
+    key_states: Mapping[str, KeysState] = field(default_factory=dict)
+    """By the name of the IdentityProvider: what became of its keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     directory: Directory
     judgements: tuple[Judgement[Resource], ...]
+    providers: Mapping[str, tuple[IdentityProvider, Provider]] = field(default_factory=dict)
+    """Those that are accepted, by issuer."""
 
 
 class Painter:
@@ -70,6 +77,7 @@ class Painter:
         self._statements: dict[str, tuple[object, Policy]] = {}
         self._disagreed: dict[PlatformName, tuple[object, Disagreed]] = {}
         self._people = People()
+        self._providers = Providers()
 
     def paint(self, objects: Objects, states: Mapping[PlatformName, PlatformState], pending: str) -> Picture:
         """`pending` names what was not read yet; until it is empty nothing is decided."""
@@ -81,6 +89,7 @@ class Painter:
             lambda agent: refused.get(agent_claim(values.agent_handle(agent), values.object_name(agent))),
         )
         self._people.look(objects.people, refused)
+        self._providers.look(objects.providers, objects.key_states)
         registered = {each.name: each for each in (_agent(judged.resource) for judged in agents if judged.accepted)}
         shapes, policy_judgements = self._compile(objects, registered, terms, states)
         for number, judged in enumerate(agents):
@@ -100,7 +109,8 @@ class Painter:
             unsure=objects.unsure,
             pending=pending,
         )
-        return Picture(directory, (*platforms, *agents, *self._people.judgements, *policy_judgements))
+        judgements = (*platforms, *agents, *self._people.judgements, *self._providers.judgements, *policy_judgements)
+        return Picture(directory, judgements, self._providers.accepted)
 
     def _compile(
         self,

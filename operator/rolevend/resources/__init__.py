@@ -7,6 +7,7 @@ from rolevend.resources.access_policy import AccessPolicy
 from rolevend.resources.agent import Agent
 from rolevend.resources.data_platform import DataPlatform
 from rolevend.resources.guardrail import Guardrail
+from rolevend.resources.identity_provider import IdentityProvider
 from rolevend.resources.kinds import KINDS, Kind, kind_named
 from rolevend.resources.parse import parse, shell
 from rolevend.resources.shared import API_VERSION, FINALIZER, GROUP, REQUESTED_BY, VERSION, Condition, Resource
@@ -26,6 +27,7 @@ __all__ = [
     "Condition",
     "DataPlatform",
     "Guardrail",
+    "IdentityProvider",
     "Kind",
     "Resource",
     "TagBinding",

@@ -8,6 +8,7 @@ from rolevend.resources.access_policy import AccessPolicy
 from rolevend.resources.agent import Agent
 from rolevend.resources.data_platform import DataPlatform
 from rolevend.resources.guardrail import Guardrail
+from rolevend.resources.identity_provider import IdentityProvider
 from rolevend.resources.shared import Resource
 from rolevend.resources.tag_binding import TagBinding
 from rolevend.resources.user_attributes import UserAttributes
@@ -114,6 +115,21 @@ KINDS = (
             Column("Users", ".status.matchedUsers", "How many people it concerns.", type="integer"),
             _AGE,
             Column("Row Restriction", ".spec.rowRestriction", "Which rows it leaves.", priority=1),
+            _MESSAGE,
+        ),
+    ),
+    Kind(
+        IdentityProvider,
+        "identityproviders",
+        "rvip",
+        "Cluster",
+        (
+            _READY,
+            _REASON,
+            Column("Issuer", ".spec.issuer", "Whose tokens it is about."),
+            Column("Accepts", ".spec.accepts", "Which types of tokens are taken."),
+            Column("Keys", ".status.keyCount", "How many keys its tokens are checked with.", type="integer"),
+            _AGE,
             _MESSAGE,
         ),
     ),

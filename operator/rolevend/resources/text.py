@@ -85,6 +85,10 @@ Key = Annotated[str, _text(128, PLAIN_PATTERN)]
 Value = Annotated[str, _text(256, PLAIN_PATTERN)]
 Issuer = Annotated[str, _text(512, PLAIN_PATTERN)]
 Subject = Annotated[str, _text(255, PLAIN_PATTERN)]
+PlainText = Annotated[str, _text(512, PLAIN_PATTERN)]
+"""A URL, an audience, a client: whatever somebody else named."""
+ClaimName = Annotated[str, _text(256, PLAIN_PATTERN)]
+KeySetText = Annotated[str, _text(65536, EXPRESSION_PATTERN)]
 ConstantText = Annotated[str, _text(256, CONSTANT_PATTERN, shortest=0)]
 PatternText = Annotated[str, _text(256, CONSTANT_PATTERN)]
 """A regular expression."""
@@ -95,6 +99,7 @@ LabelValue = Annotated[str, StringConstraints(strict=True, max_length=63, patter
 Sentence = Annotated[str, StringConstraints(strict=True, max_length=1024)]
 
 Seconds = Annotated[int, Field(strict=True, ge=5, le=86400, json_schema_extra={"format": "int32"})]
+TokenSeconds = Annotated[int, Field(strict=True, ge=60, le=604_800, json_schema_extra={"format": "int32"})]
 IdleSeconds = Annotated[int, Field(strict=True, ge=60, le=86400, json_schema_extra={"format": "int32"})]
 Count = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int32"})]
 Generation = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int64"})]

@@ -8,7 +8,7 @@ from tests.support.installed import AGENTS, ELSEWHERE, OPERATOR, RBAC, SYSTEM, A
 from tests.support.waiting import eventually
 
 GROUP = "rolevend.dev"
-ALL = ("accesspolicies", "agents", "dataplatforms", "guardrails", "tagbindings", "userattributes", "vendedroles")
+ALL = ("accesspolicies", "agents", "dataplatforms", "guardrails", "identityproviders", "tagbindings", "userattributes", "vendedroles")
 
 
 def aggregated(cluster: Cluster, role: str) -> list[str]:
@@ -130,6 +130,8 @@ def test_the_operator_knows_namespaces_and_writes_events(cluster: Cluster, resou
         ("rolevend-policy-author", "create", "tagbindings", True),
         ("rolevend-policy-author", "create", "agents", False),
         ("admin", "create", "guardrails", False),
+        ("admin", "create", "identityproviders", False),
+        ("view", "list", "identityproviders", True),
     ],
 )
 def test_what_a_role_in_a_namespace_means(cluster: Cluster, role: str, verb: str, plural: str, allowed: bool):

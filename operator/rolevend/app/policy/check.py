@@ -22,7 +22,17 @@ from rolevend.reconcile.judgement import Judgement
 from rolevend.reconcile.judging_guardrails import UNTIL_MENDED, reach_of_guardrail
 from rolevend.reconcile.picture import Picture
 from rolevend.reconcile.reach import reach
-from rolevend.resources import AccessPolicy, DataPlatform, Guardrail, Resource, UserAttributes, VendedRole, kind_named, values
+from rolevend.resources import (
+    AccessPolicy,
+    DataPlatform,
+    Guardrail,
+    IdentityProvider,
+    Resource,
+    UserAttributes,
+    VendedRole,
+    kind_named,
+    values,
+)
 from rolevend.resources.status import Finding
 from rolevend.vending.terms import PlatformTerms
 
@@ -111,9 +121,9 @@ def _judged(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
 
 
 def _matched_elsewhere(judgement: Judgement[Resource]) -> bool:
-    """Policies and guardrails are told of in `_matched`, problem by problem; nobody has asked a platform whether it is ready."""
+    """Policies and guardrails are told of in `_matched`, problem by problem. Nobody has asked platforms, or issuers for their keys."""
     denies = any(finding.reason == "Denies" for finding in judgement.findings)
-    return denies or isinstance(judgement.resource, AccessPolicy | DataPlatform)
+    return denies or isinstance(judgement.resource, AccessPolicy | DataPlatform | IdentityProvider)
 
 
 def _not_accepted(resource: Resource, finding: Finding, terms: Mapping[PlatformName, PlatformTerms]) -> Iterator[InvalidInput]:

@@ -12,7 +12,19 @@ from rolevend.model import ClusterId, PlatformName
 from rolevend.platforms.base import ServerFacts
 from rolevend.reconcile.picture import Objects, Painter, Picture
 from rolevend.reconcile.state import PlatformState
-from rolevend.resources import API_VERSION, GROUP, KINDS, AccessPolicy, Agent, DataPlatform, Guardrail, Resource, TagBinding, UserAttributes
+from rolevend.resources import (
+    API_VERSION,
+    GROUP,
+    KINDS,
+    AccessPolicy,
+    Agent,
+    DataPlatform,
+    Guardrail,
+    IdentityProvider,
+    Resource,
+    TagBinding,
+    UserAttributes,
+)
 from rolevend.resources.catalog_file import FORMAT, parse_catalog
 from rolevend.resources.parse import faults, parse
 
@@ -115,6 +127,7 @@ class Folder:
             bindings=self.of(TagBinding),
             guardrails=self.of(Guardrail),
             people=self.of(UserAttributes),
+            providers=self.of(IdentityProvider),
             namespaces=self.labels,
         )
 

@@ -1,0 +1,128 @@
+"""Keeps the token check at what IdentityProviders say: their issuers, the authorities in their Secrets, and what became of their keys."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from rolevend.errors import RolevendError
+from rolevend.identity.key_store import REFRESH_SECONDS, KeyStore
+from rolevend.identity.provider import InlineKeys, Provider
+from rolevend.identity.token_check import TokenCheck
+from rolevend.kube.client import Cluster
+from rolevend.kube.secrets import authority
+from rolevend.reconcile.providers import KeysState
+from rolevend.resources import IdentityProvider
+from rolevend.resources.text import timestamp_text
+
+LOOK_SECONDS: Final = 1.0
+"""How soon a condition tells what became of keys."""
+AUTHORITY_SECONDS: Final = 15.0
+"""How soon another authority in a Secret counts."""
+_STALE: Final = timedelta(seconds=2 * REFRESH_SECONDS)
+
+_log = logging.getLogger(__name__)
+
+
+class Issuers:
+    def __init__(
+        self, cluster: Cluster, namespace: str, check: TokenCheck, keys: KeyStore, changed: Callable[[], None], now: Callable[[], datetime]
+    ) -> None:
+        """`namespace` is the operator's own. `changed` is called when there is something else in `states`."""
+        self.states: dict[str, KeysState] = {}
+        """By the name of the IdentityProvider."""
+        self._cluster = cluster
+        self._namespace = namespace
+        self._check = check
+        self._keys = keys
+        self._changed = changed
+        self._now = now
+        self._accepted: Mapping[str, tuple[IdentityProvider, Provider]] = {}
+        self._authorities: dict[str, str] = {}
+        """By issuer: what its Secret said when it could be read last."""
+        self._problems: dict[str, str] = {}
+        """By issuer: why its Secret cannot be read."""
+        self._followed: Mapping[str, Provider] = {}
+        self._due = asyncio.Event()
+
+    def follow(self, accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> None:
+        """From now on tokens of these issuers are taken; of one with authorities of its own from when these were read."""
+        same = {issuer for issuer, (resource, _) in accepted.items() if self._refers_to(issuer) == resource.spec.keys.ca_secret_ref}
+        self._accepted = accepted
+        self._authorities = {issuer: text for issuer, text in self._authorities.items() if issuer in same}
+        self._problems = {issuer: problem for issuer, problem in self._problems.items() if issuer in same}
+        self._hand_over()
+        if any(issuer not in same for issuer in accepted):
+            self._due.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(self._keys.run())
+            parts.create_task(self._follow_secrets())
+            while True:
+                self._tell()
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def _follow_secrets(self) -> None:
+        while True:
+            self._due.clear()
+            for issuer, (resource, _) in list(self._accepted.items()):
+                await self._read_authority(issuer, resource)
+            self._hand_over()
+            try:
+                async with asyncio.timeout(AUTHORITY_SECONDS):
+                    await self._due.wait()
+            except TimeoutError:
+                continue
+
+    async def _read_authority(self, issuer: str, resource: IdentityProvider) -> None:
+        ref = resource.spec.keys.ca_secret_ref
+        if ref is None:
+            return
+        try:
+            found = await authority(self._cluster, self._namespace, ref.name, ref.key, "spec.keys.caSecretRef", self._now())
+        except RolevendError as error:
+            _log.warning("authorities of an identity provider: %s", error, extra={"object": resource.name})
+            self._problems[issuer] = str(error)
+            return
+        self._problems.pop(issuer, None)
+        self._authorities[issuer] = found.certificates
+
+    def _hand_over(self) -> None:
+        """Nobody is asked under other authorities than the object says."""
+        providers = {
+            issuer: provider if resource.spec.keys.ca_secret_ref is None else _trusting(provider, self._authorities[issuer])
+            for issuer, (resource, provider) in self._accepted.items()
+            if resource.spec.keys.ca_secret_ref is None or issuer in self._authorities
+        }
+        if providers != self._followed:
+            self._followed = providers
+            self._check.follow(providers)
+
+    def _refers_to(self, issuer: str) -> object:
+        known = self._accepted.get(issuer)
+        return known[0].spec.keys.ca_secret_ref if known else None
+
+    def _tell(self) -> None:
+        states = {resource.name: self._state(issuer) for issuer, (resource, _) in self._accepted.items()}
+        if states != self.states:
+            self.states.clear()
+            self.states.update(states)
+            self._changed()
+
+    def _state(self, issuer: str) -> KeysState:
+        known = self._keys.known.get(issuer)
+        problem = self._problems.get(issuer) or self._keys.problems.get(issuer, "")
+        if known is None:
+            return KeysState(0, problem)
+        read_at = known.read_at
+        stale = timestamp_text(read_at) if problem and read_at is not None and self._now() - read_at > _STALE else ""
+        return KeysState(len(known.keys.keys), problem, stale)
+
+
+def _trusting(provider: Provider, authorities: str) -> Provider:
+    keys = provider.keys
+    return provider if isinstance(keys, InlineKeys) else replace(provider, keys=replace(keys, authorities=authorities))

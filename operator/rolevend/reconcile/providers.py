@@ -1,0 +1,145 @@
+"""IdentityProviders: each read once, judged against each other, and what the token check needs of those that are accepted. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from rolevend.errors import InvalidInput
+from rolevend.identity import claim_expression, key_set
+from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath, ClaimSource
+from rolevend.identity.provider import Algorithm, Discovery, InlineKeys, KeySource, KeysUrl, Provider, TokenType, admit
+from rolevend.reconcile.judgement import Judgement, by_age
+from rolevend.resources import IdentityProvider
+from rolevend.resources import identity_provider as spelled
+from rolevend.resources.status import Finding
+
+_WAY_OUT: Final = "Until then no token of it proves anybody. See that the operator can reach the issuer, or give its keys inline"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysState:
+    """What is known of an issuer's keys."""
+
+    count: int = 0
+    """How many its tokens are checked with."""
+    problem: str = ""
+    """Why they could not be read when it was last tried."""
+    stale: str = ""
+    """Since when they could not be read, where that is too long ago to be an accident."""
+
+
+class Providers:
+    """Of the picture that was painted last. Each version of an object is read once: a condition in CEL is compiled, keys are parsed."""
+
+    def __init__(self) -> None:
+        self.judgements: Sequence[Judgement[IdentityProvider]] = ()
+        self.accepted: Mapping[str, tuple[IdentityProvider, Provider]] = {}
+        """By issuer; without the authorities that a Secret holds."""
+        self._read: dict[str, tuple[int, Provider | InvalidInput]] = {}
+
+    def look(self, resources: Iterable[IdentityProvider], states: Mapping[str, KeysState]) -> None:
+        """`states` are by the name of the object."""
+        accepted: dict[str, tuple[IdentityProvider, Provider]] = {}
+        judgements, read = [], {}
+        for resource in sorted(resources, key=by_age):
+            known = self._read.get(resource.uid)
+            if known is None or known[0] != resource.generation:
+                known = (resource.generation, _tried(resource))
+            read[resource.uid] = known
+            provider = known[1]
+            refusal = _invalid(provider) if isinstance(provider, InvalidInput) else _clash(provider, accepted)
+            if refusal is None and isinstance(provider, Provider):
+                accepted[provider.issuer] = (resource, provider)
+            judgements.append(_judged(resource, refusal, states.get(resource.name, KeysState())))
+        self.judgements, self.accepted, self._read = judgements, accepted, read
+
+
+def provider_of(resource: IdentityProvider, authorities: str | None = None) -> Provider:
+    """Raises InvalidInput, which names the field. `authorities` is what its `caSecretRef` refers to, where it has one."""
+    spec = resource.spec
+    longest = spec.max_token_seconds
+    if spec.keys.inline is not None:
+        key_set.parse(spec.keys.inline.encode(), "spec.keys.inline")
+    return admit(
+        Provider(
+            name=resource.name,
+            issuer=spec.issuer,
+            audiences=frozenset(spec.audiences),
+            algorithms=frozenset(map(Algorithm, spec.algorithms)),
+            accepts=frozenset(map(TokenType, spec.accepts)),
+            keys=_keys(spec.keys, authorities),
+            mapping=_mapping(spec.claims),
+            maximum_life=None if longest is None else timedelta(seconds=longest),
+        )
+    )
+
+
+def _tried(resource: IdentityProvider) -> Provider | InvalidInput:
+    try:
+        return provider_of(resource)
+    except InvalidInput as error:
+        return error
+
+
+def _keys(keys: spelled.IssuerKeys, authorities: str | None) -> KeySource:
+    if keys.inline is not None:
+        return InlineKeys(keys.inline)
+    return Discovery(authorities) if keys.url is None else KeysUrl(keys.url, authorities)
+
+
+def _mapping(claims: spelled.Claims) -> ClaimMapping:
+    return ClaimMapping(
+        subject=ClaimMapping().subject if claims.subject is None else ClaimPath(claims.subject.path),
+        handle=None if claims.handle is None else _source(claims.handle, "spec.claims.handle"),
+        attributes=tuple((each.key, _source(each, f"spec.claims.attributes[{place}]")) for place, each in enumerate(claims.attributes)),
+    )
+
+
+def _source(source: spelled.ClaimSource, place: str) -> ClaimSource:
+    if source.expression is not None:
+        return claim_expression.admit(source.expression, f"{place}.expression")
+    return ClaimPath(source.path or ())
+
+
+def _invalid(error: InvalidInput) -> Finding:
+    return Finding("Accepted", "False", "InvalidInput", str(error))
+
+
+def _clash(provider: Provider, accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> Finding | None:
+    """With an older one. An issuer has one set of keys, and a cluster one issuer."""
+    if provider.issuer in accepted:
+        older, _ = accepted[provider.issuer]
+        return Finding(
+            "Accepted", "False", "IssuerConflict", f"spec.issuer: IdentityProvider {older.name} has it already; keep one of them"
+        )
+    if TokenType.SERVICE_ACCOUNT not in provider.accepts:
+        return None
+    cluster = cluster_issuer(accepted)
+    if not cluster:
+        return None
+    why = f"IdentityProvider {accepted[cluster][0].name} is this cluster's already, and a cluster has one issuer; keep one of them"
+    return Finding("Accepted", "False", "IssuerConflict", f"spec.accepts: {why}")
+
+
+def cluster_issuer(accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> str:
+    """The issuer of ServiceAccounts' tokens, or empty."""
+    return next((issuer for issuer, (_, provider) in accepted.items() if TokenType.SERVICE_ACCOUNT in provider.accepts), "")
+
+
+def _judged(resource: IdentityProvider, refusal: Finding | None, state: KeysState) -> Judgement[IdentityProvider]:
+    if refusal is not None:
+        return Judgement(resource, (refusal, Finding("Ready", "False", refusal.reason, refusal.message)), {"keyCount": 0})
+    accepted = Finding("Accepted", "True", "Valid", "tokens of this issuer are checked")
+    return Judgement(resource, (accepted, _ready(state)), {"keyCount": state.count})
+
+
+def _ready(state: KeysState) -> Finding:
+    if not state.count:
+        if state.problem:
+            return Finding("Ready", "False", "KeysUnread", f"{state.problem}. {_WAY_OUT}")
+        return Finding("Ready", "Unknown", "KeysUnread", "its keys were not read yet")
+    if state.stale:
+        why = f"its keys could not be read since {state.stale}: {state.problem}. Those that were read before hold for a day"
+        return Finding("Ready", "False", "KeysStale", f"{why}; a new key of it is not known. See that the operator can reach the issuer")
+    return Finding("Ready", "True", "KeysRead", f"its tokens are checked with {state.count} {'key' if state.count == 1 else 'keys'}")

@@ -1,0 +1,196 @@
+"""IdentityProviders as objects: what each becomes for the token check, which of two counts, and what is said of their keys."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rolevend.errors import InvalidInput, RolevendError
+from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
+from rolevend.identity.key_store import KeyStore
+from rolevend.identity.provider import Algorithm, Discovery, InlineKeys, KeysUrl, Provider, TokenType
+from rolevend.identity.token_check import TokenCheck
+from rolevend.reconcile.issuers import Issuers
+from rolevend.reconcile.picture import Picture
+from rolevend.reconcile.providers import KeysState, cluster_issuer, provider_of
+from rolevend.resources import IdentityProvider
+from tests.support import tokens
+from tests.support.painted import NOW, OBJECTS, made, message, paint, said
+
+READ = KeysState(2)
+
+
+def provider(name: str = "workforce", age: int = 0, **spec: object) -> IdentityProvider:
+    found: IdentityProvider = made(IdentityProvider, name, age=age, **spec)
+    return found
+
+
+def painted(*providers: IdentityProvider, **states: KeysState) -> Picture:
+    return paint(replace(OBJECTS, providers=providers, key_states=states))
+
+
+def test_what_the_object_says_is_what_the_check_gets():
+    found = provider_of(provider(), "PEM")
+
+    assert replace(found, mapping=ClaimMapping()) == Provider(
+        name="workforce",
+        issuer="https://idp.example.org",
+        audiences=frozenset({"https://rolevend.example.org"}),
+        algorithms=frozenset({Algorithm.RS256, Algorithm.EDDSA}),
+        accepts=frozenset({TokenType.ACCESS_TOKEN, TokenType.EXCHANGED, TokenType.ID_TOKEN}),
+        keys=KeysUrl("https://idp.example.org/keys", "PEM"),
+        maximum_life=timedelta(hours=1),
+    )
+    assert (found.mapping.subject, found.mapping.handle) == (ClaimPath(("oid",)), ClaimPath(("employee",)))
+    department, groups = found.mapping.attributes
+    assert department == ("department", ClaimPath(("org", "department")))
+    assert (groups[0], getattr(groups[1], "text", "")) == ("groups", "claims.groups.filter(one, one.startsWith('data-'))")
+
+
+def test_where_nothing_is_said_little_is_taken():
+    found = provider_of(
+        provider(algorithms=None, accepts=None, maxTokenSeconds=None, claims=None, keys={"inline": tokens.KEYS.decode()}),
+    )
+
+    assert found.algorithms == {Algorithm.RS256}
+    assert found.accepts == {TokenType.ACCESS_TOKEN, TokenType.EXCHANGED}
+    assert (found.keys, found.mapping, found.maximum_life) == (InlineKeys(tokens.KEYS.decode()), ClaimMapping(), None)
+    assert provider_of(provider(keys={"discovery": "OpenIDConnect"})).keys == Discovery()
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"keys": {"url": "http://idp.example.org/keys"}}, "spec.keys.url"),
+        ({"keys": {"url": "https://user:secret@idp.example.org/keys"}}, "spec.keys.url"),
+        ({"issuer": "idp", "keys": {"discovery": "OpenIDConnect"}}, "spec.issuer"),
+        ({"keys": {"inline": "{}"}}, "spec.keys.inline"),
+        ({"keys": {"inline": '{"keys": [{"kty": "oct", "k": "eA"}]}'}}, "spec.keys.inline"),
+        ({"claims": {"handle": {"expression": "user.name"}}}, "spec.claims.handle.expression"),
+        ({"claims": {"attributes": [{"key": "a", "path": ["a"]}, {"key": "b", "expression": "claims."}]}}, "attributes[1].expression"),
+    ],
+)
+def test_what_cannot_be_is_said_at_its_field(spec: dict[str, object], field: str):
+    picture = painted(provider(**spec), workforce=READ)
+
+    assert said(picture, "workforce", "Accepted") == said(picture, "workforce", "Ready") == ("False", "InvalidInput")
+    assert field in message(picture, "workforce", "Accepted")
+    assert picture.providers == {}
+
+
+def test_of_two_of_one_issuer_the_older_one_counts():
+    young, old = provider("young", audiences=["other"]), provider("old", age=60)
+
+    picture = painted(young, old, old=READ)
+
+    assert said(picture, "old", "Ready") == ("True", "KeysRead")
+    assert said(picture, "young", "Accepted") == said(picture, "young", "Ready") == ("False", "IssuerConflict")
+    assert "IdentityProvider old has it already" in message(picture, "young", "Accepted")
+    assert [resource.name for resource, _ in picture.providers.values()] == ["old"]
+
+
+def test_a_cluster_has_one_issuer():
+    one, two = (provider(name, issuer=f"https://{name}", accepts=["ServiceAccount"], age=age) for name, age in (("one", 60), ("two", 0)))
+
+    picture = painted(one, two, provider())
+
+    assert said(picture, "two", "Accepted") == ("False", "IssuerConflict")
+    assert set(picture.providers) == {"https://one", "https://idp.example.org"}
+    assert cluster_issuer(picture.providers) == "https://one"
+    assert cluster_issuer(painted(provider()).providers) == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "reason", "part"),
+    [
+        (KeysState(), "Unknown", "KeysUnread", "not read yet"),
+        (KeysState(0, "no route"), "False", "KeysUnread", "no route. Until then no token of it proves anybody"),
+        (KeysState(1), "True", "KeysRead", "with 1 key"),
+        (KeysState(2, "no route"), "True", "KeysRead", "with 2 keys"),
+        (KeysState(2, "no route", "2026-11-25T12:00:00Z"), "False", "KeysStale", "since 2026-11-25T12:00:00Z: no route"),
+    ],
+)
+def test_what_is_said_of_its_keys(state: KeysState, status: str, reason: str, part: str):
+    picture = painted(provider(), workforce=state)
+
+    assert said(picture, "workforce", "Ready") == (status, reason)
+    assert part in message(picture, "workforce", "Ready")
+
+
+class Keys:
+    """Reads what a test put there, under the authorities that it is told."""
+
+    def __init__(self) -> None:
+        self.answer: bytes | RolevendError = tokens.KEYS
+        self.asked: list[Any] = []
+
+    async def read(self, of: Provider) -> bytes:
+        self.asked.append(of.keys)
+        if isinstance(self.answer, RolevendError):
+            raise self.answer
+        return self.answer
+
+
+def issuers(keys: Keys, cluster: Any = None, now: Callable[[], Any] = lambda: NOW) -> tuple[Issuers, KeyStore, list[int]]:
+    store = KeyStore(keys.read, now, lambda: 0.0)
+    told: list[int] = []
+    return Issuers(cluster, "system", TokenCheck(store, now), store, lambda: told.append(1), now), store, told
+
+
+async def test_what_became_of_keys_is_told_once():
+    keys = Keys()
+    follow, store, told = issuers(keys)
+    follow.follow(painted(provider(keys={"url": "https://idp.example.org/keys"})).providers)
+
+    follow._tell()
+    assert follow.states == {"workforce": KeysState()}
+    await store.refresh("https://idp.example.org")
+    follow._tell()
+    follow._tell()
+
+    assert follow.states == {"workforce": KeysState(6)}
+    assert len(told) == 2
+
+
+async def test_keys_that_cannot_be_read_for_too_long_are_told_with_since_when():
+    keys, clock = Keys(), [NOW]
+    follow, store, _ = issuers(keys, now=lambda: clock[0])
+    follow.follow(painted(provider(keys={"url": "https://idp.example.org/keys"})).providers)
+    await store.refresh("https://idp.example.org")
+    keys.answer = InvalidInput("", "no route")
+    await store.refresh("https://idp.example.org")
+    follow._tell()
+    assert follow.states == {"workforce": KeysState(6, "no route")}
+
+    clock[0] += timedelta(minutes=11)
+    follow._tell()
+
+    assert follow.states == {"workforce": KeysState(6, "no route", "2026-11-24T12:00:00Z")}
+
+
+class Secrets:
+    def __init__(self, **texts: str) -> None:
+        self.texts = texts
+
+    async def get(self, resource: object, name: str, namespace: str) -> dict[str, Any]:
+        data = {"ca.crt": base64.b64encode(self.texts[name].encode()).decode()}
+        return {"metadata": {"name": name, "namespace": namespace, "resourceVersion": "1"}, "data": data}
+
+
+async def test_nobody_is_asked_before_the_authorities_that_the_object_names_are_read():
+    keys = Keys()
+    follow, store, _ = issuers(keys, Secrets(**{"idp-ca": "no PEM"}))
+    resource = provider()
+    follow.follow(painted(resource).providers)
+    await store.refresh("https://idp.example.org")
+    assert keys.asked == []
+
+    await follow._read_authority("https://idp.example.org", resource)
+    follow._hand_over()
+    follow._tell()
+
+    assert keys.asked == []
+    assert "idp-ca holds no certificates in PEM" in follow.states["workforce"].problem
