@@ -361,3 +361,12 @@ def test_no_admission_policy_depends_on_a_parameter_that_an_api_server_may_have_
 
     assert len(policies) > 5
     assert not [each["metadata"]["name"] for each in policies if each["spec"].keys() & {"paramKind", "paramRef"}]
+
+
+def test_identity_providers_are_let_out_to_where_their_ports_are_named(render: Render):
+    somewhere = {"ipBlock": {"cidr": "10.9.9.9/32"}}
+    values = {"enabled": True, "identityProviderPorts": [8443], "identityProviders": [somewhere]}
+    policy = only(render({"networkPolicy": values}), "NetworkPolicy")["spec"]
+
+    rule = policy["egress"][-1]
+    assert ([port["port"] for port in rule["ports"]], rule["to"]) == ([8443], [somewhere])
