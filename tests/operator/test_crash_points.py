@@ -12,6 +12,7 @@ from rolevend.resources.shared import ATTEST
 from rolevend.vending.effects import Effect
 from tests.support.effects import ON_THE_PLATFORM, effects_of
 from tests.support.governed import DATABASE, Governed
+from tests.support.proving import Proven
 from tests.support.proxies import ApiProxy, Asked, Moment, Proxy, Trap, WireProxy
 from tests.support.site import AGENTS, Site
 from tests.support.tenancy import Asked as Role
@@ -25,7 +26,7 @@ TOGETHER = (
     (Effect.TEMPLATE, Effect.FINISHED, Effect.DRIFT_NOTED, Effect.REASON, Effect.INTENT),
     (Effect.PROFILE, Effect.ROLE, Effect.FORGOTTEN, Effect.DELETION, Effect.HANDLE),
     (Effect.PROFILE_COLLECTED, Effect.FINALIZER, Effect.READY, Effect.CREDENTIAL_GONE),
-    (Effect.TEMPLATE_COLLECTED, Effect.REPORTED, Effect.TOLD, Effect.FINALIZER_OFF),
+    (Effect.TEMPLATE_COLLECTED, Effect.REPORTED, Effect.TOLD, Effect.FINALIZER_OFF, Effect.TOKEN_TAKEN),
 )
 """Effects of lives side by side that can all be held at once: none of them waits for what another one holds, be it a thread that
 builds, drops or looks, or the review."""
@@ -78,6 +79,16 @@ class Life:
         self.tenant.agent()
         self.tenant.person()
         self.role: Role | None = None
+        self.proven: Proven | None = None
+        """Where its user is proven by a token."""
+
+    def prove(self) -> None:
+        """From now on the agent must, and the token says what policies ask for."""
+        proven = self.proven = Proven(self.tenant)
+        self.world.site.told(proven.provider(), "Ready", "True")
+        agent = self.tenant.described("Agent", {}, self.tenant.name, AGENTS)
+        self.world.site.patch(agent, {"identity": proven.identity, "onBehalfOf": {"assertion": "TokenRequired"}})
+        self.world.site.told(agent, "Ready", "True")
 
     def permit(self) -> None:
         own = f"country IN (user_attr('countries')) AND person_id < {next(_numbers)}"
@@ -85,7 +96,10 @@ class Life:
         self.world.site.told(self.policy, "Ready", "True")
 
     def ask(self, seconds: int = 900) -> Role:
-        self.role = self.tenant.ask(platform=PLATFORM, seconds=seconds)
+        if self.proven is None:
+            self.role = self.tenant.ask(platform=PLATFORM, seconds=seconds)
+        else:
+            self.role = self.proven.ask(self.proven.token(), platform=PLATFORM, seconds=seconds)
         return self.role
 
     def strip_finalizer(self) -> None:
@@ -143,6 +157,8 @@ def world(site: Site) -> Iterator[World]:
 def begin(life: Life, effect: Effect) -> None:
     if effect not in PERMITTED_LATER:
         life.permit()
+    if effect is Effect.TOKEN_TAKEN:
+        life.prove()
     if effect in OF_ONE_THAT_LIVES or effect is Effect.RECONSIDERED:
         life.ask()
 
@@ -222,6 +238,7 @@ def test_every_request_of_a_life_has_a_name_and_every_named_effect_comes(world: 
     life.strip_finalizer()
     revoked = Life(world)
     revoked.permit()
+    revoked.prove()
     revoked.ask().ready()
     world.site.remove(revoked.policy)
     revoked.role.gone()  # type: ignore[union-attr]

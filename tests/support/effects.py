@@ -11,6 +11,7 @@ _API = {
     Effect.FINALIZER: rf'PATCH {_OBJECT}\n.*"finalizers": ?\["rolevend\.dev/drop"\]|PATCH {_OBJECT}\n.*"op": "add".*finalizers',
     Effect.FINALIZER_OFF: rf'PATCH {_OBJECT}\n.*"op": "remove".*finalizers',
     Effect.RECONSIDERED: rf'PATCH {_OBJECT}\n.*"rolevend\.dev/reconsidered"',
+    Effect.TOKEN_TAKEN: r'POST /apis/coordination\.k8s\.io/v1/namespaces/rolevend-system/leases\n.*"rolevend-token-',
     Effect.HANDLE: r"POST /api/v1/namespaces/rolevend-system/configmaps\n",
     Effect.INTENT: rf'PATCH {_OBJECT}/status\n.*"state": "Pending"',
     Effect.CREDENTIAL: r'POST /api/v1/namespaces/[^/]+/secrets\n.*"rolevend\.dev/credential"',
@@ -38,7 +39,7 @@ ON_THE_PLATFORM = frozenset(_SQL)
 
 _BESIDE = (
     r"GET ",
-    r"PATCH /apis/coordination\.k8s\.io/",
+    r"(PATCH|DELETE) /apis/coordination\.k8s\.io/",
     r"PATCH /apis/rolevend\.dev/v1alpha1/(?!.*vendedroles/).*/status\n",
     r"PATCH /apis/rolevend\.dev/v1alpha1/dataplatforms/[^/]+\n",
     r"SELECT 1$",

@@ -46,6 +46,10 @@ _SPECS: Final[Mapping[str, Body]] = {
     },
     "Agent": {
         "handle": "FINBOT",
+        "identity": {
+            "type": "OIDCClient",
+            "oidcClient": {"issuer": "https://idp.example.org", "clientIDs": ["finbot", "finbot-canary"], "subject": "finbot"},
+        },
         "onBehalfOf": {
             "assertion": "Trusted",
             "users": {"matchAttributes": [{"key": "department", "operator": "In", "values": ["claims"]}]},
@@ -68,7 +72,7 @@ _SPECS: Final[Mapping[str, Body]] = {
             {
                 "namespaceSelector": {"matchLabels": {"team": "claims"}},
                 "agentNames": ["finbot"],
-                "assertions": ["Trusted"],
+                "assertions": ["Trusted", "TokenRequired"],
                 "attributes": [{"key": "trust", "values": ["high"]}],
                 "purposes": ["fraud-review", "reporting"],
                 "maxExpirationSeconds": 3600,
@@ -121,6 +125,7 @@ _SPECS: Final[Mapping[str, Body]] = {
     "VendedRole": {
         "agentRef": {"name": "finbot"},
         "user": _USER,
+        "userTokenSecretRef": {"name": "anna-token", "key": "token"},
         "platformRefs": _PLATFORM,
         "purpose": "fraud-review",
         "resources": [{"schema": "claims", "table": "people"}],
@@ -294,7 +299,8 @@ SPOILED: Final = (
     Spoiled("DataPlatform", "spec.agents[0].assertions", []),
     Spoiled("DataPlatform", "spec.agents[0].namespaceSelector.matchLabels", {}),
     # Words that mean nothing
-    Spoiled("Agent", "spec.onBehalfOf.assertion", "TokenRequired"),
+    Spoiled("Agent", "spec.onBehalfOf.assertion", "TokenWanted"),
+    Spoiled("DataPlatform", "spec.agents[0].assertions[1]", "TokenWanted"),
     *(Spoiled(kind, path, "Widest") for kind, path in _COMBINATIONS),
     Spoiled("AccessPolicy", "spec.grantsTo", "Everybody"),
     Spoiled("AccessPolicy", "spec.masks[0].type", "Scramble"),
@@ -362,6 +368,23 @@ SPOILED: Final = (
     Spoiled("IdentityProvider", "spec.claims.handle.expression", "claims.x", "spec.claims.handle"),
     Spoiled("IdentityProvider", "spec.claims.attributes[0].path", MISSING, "spec.claims.attributes[0]"),
     Spoiled("IdentityProvider", "spec.claims.attributes[1].expression", "x" * 1025),
+    # Who an agent is, and the proof of a user
+    Spoiled("Agent", "spec", {"handle": "FINBOT", "onBehalfOf": {"assertion": "TokenRequired"}}, "spec.identity"),
+    Spoiled("Agent", "spec.identity.type", "Certificate"),
+    Spoiled("Agent", "spec.identity.type", "ServiceAccount", "spec.identity"),
+    Spoiled("Agent", "spec.identity.oidcClient", MISSING),
+    Spoiled("Agent", "spec.identity.serviceAccount", {"name": "finbot"}),
+    Spoiled("Agent", "spec.identity", {"type": "ServiceAccount", "serviceAccount": {"name": "A B"}}, "spec.identity.serviceAccount.name"),
+    Spoiled("Agent", "spec.identity.oidcClient.clientIDs", []),
+    Spoiled("Agent", "spec.identity.oidcClient.clientIDs", ["a", "a"]),
+    *(Spoiled("Agent", "spec.identity.oidcClient.clientIDs[0]", text) for text in HOSTILE),
+    *(
+        Spoiled("Agent", f"spec.identity.oidcClient.{place}", "system:serviceaccount:agents:other", "spec.identity.oidcClient")
+        for place in ("clientIDs[1]", "subject")
+    ),
+    *(Spoiled("VendedRole", "spec.userTokenSecretRef.name", text) for text in ("a/b", "../a", "")),
+    *(Spoiled("VendedRole", "spec.userTokenSecretRef.key", text) for text in ("a/b", "")),
+    Spoiled("VendedRole", "spec.userTokenSecretRef.namespace", "kube-system"),
     # Between fields
     Spoiled("DataPlatform", "spec.credentials.vendorSecretRef.name", "programmer", "spec.credentials.vendorSecretRef"),
     Spoiled("DataPlatform", "spec.postgres.host", "one,two"),

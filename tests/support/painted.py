@@ -60,8 +60,11 @@ def raw_policy(row_filter: str = "country IN (user_attr('countries'))", **metada
     return raw("AccessPolicy", "analysts", "domain-claims", *everything, ("spec.rowFilter", row_filter), **metadata)
 
 
+_PLAIN = ("spec.tools", MISSING), ("spec.identity", MISSING)
+
+
 def raw_agent(name: str = "finbot", **more: Any) -> Body:
-    return raw("Agent", name, "agents", ("spec.onBehalfOf", {"assertion": "Trusted"}), ("spec.tools", MISSING), **more)
+    return raw("Agent", name, "agents", ("spec.onBehalfOf", {"assertion": "Trusted"}), *_PLAIN, **more)
 
 
 def raw_person(**more: Any) -> Body:

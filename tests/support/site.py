@@ -59,7 +59,7 @@ def data_platform(name: str, database: Governed, **spec: Any) -> Body:
             "agents": [
                 {
                     "namespaceSelector": {"matchLabels": {"team": "claims"}},
-                    "assertions": ["Trusted"],
+                    "assertions": ["Trusted", "TokenRequired"],
                     "maxExpirationSeconds": 3600,
                     "widestCombination": "Union",
                     "attributes": [{"key": "team", "values": ["claims"]}],

@@ -29,6 +29,7 @@ from rolevend.vending.evidence import given
 from rolevend.vending.room import as_json
 from rolevend.vending.verdict import Granted
 from tests.support import painted, registered
+from tests.support.manifests import MISSING
 from tests.support.policies import catalog, guardrail, policy
 from tests.support.registered import AGENT, ANNA, CLUSTER, MINE, NOW, PERSON, REQUEST, TABLES, WAREHOUSE, shapes
 
@@ -333,7 +334,8 @@ def test_the_agent_of_a_request_is_named_in_full():
 
 async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_restart(trail: Trail):
     picture = painted.paint(replace(painted.OBJECTS, people=[]))
-    body = painted.raw("VendedRole", "ask", "agents", ("spec.user", {"issuer": "idp", "subject": "anna"}), ("spec.expirationSeconds", 900))
+    asserted = ("spec.user", {"issuer": "idp", "subject": "anna"}), ("spec.userTokenSecretRef", MISSING)
+    body = painted.raw("VendedRole", "ask", "agents", *asserted, ("spec.expirationSeconds", 900))
     body["spec"] |= {"agentRef": {"name": "finbot"}, "platformRefs": [{"name": "warehouse"}]}
     nothing: Any = None
 
@@ -341,7 +343,9 @@ async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_r
         """By a process that remembers nothing."""
         record = Record(trail, Free(), lambda: NOW)
         observed: Any = SimpleNamespace(directory=picture.directory)
-        return (await Lifecycle(nothing, observed, nothing, nothing, record, Metrics(), lambda: NOW, secrets.token_bytes).vend(body)).status
+        return (
+            await Lifecycle(nothing, observed, nothing, nothing, record, Metrics(), lambda: NOW, secrets.token_bytes, nothing).vend(body)
+        ).status
 
     body["status"] = await started_and_asked()
     assert [each.type.rpartition(".")[2] for each in trail.events] == ["denied"]

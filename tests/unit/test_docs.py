@@ -16,6 +16,7 @@ from rolevend import errors
 from rolevend.catalog import Family
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput, RolevendError
+from rolevend.identity.refusal import Code
 from rolevend.kube import client
 from rolevend.platforms.postgres.attest import CHECKS
 from rolevend.policy import predicate
@@ -25,6 +26,7 @@ from rolevend.resources import API_VERSION, KINDS, AccessPolicy, kind_named, par
 from rolevend.resources.schema import structural
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
+from rolevend.vending.directory import TOKEN_UNREAD
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "rolevend"
@@ -156,7 +158,7 @@ def constants(*names: str) -> set[str]:
 
 def reported() -> tuple[set[str], set[str]]:
     """The condition types and the reasons that the operator writes, where they stand as texts."""
-    types, reasons = set(), {each.value for each in Reason}
+    types, reasons = set(), {each.value for each in Reason} | {each.value for each in Code} | {TOKEN_UNREAD}
     place = {"Finding": 2, "_both": 1, "Undecided": 0, "Denied": 0, "Refusal": 0}
     for path in [*(PACKAGE / "reconcile").glob("*.py"), *(PACKAGE / "vending").glob("*.py")]:
         for node in ast.walk(ast.parse(text_of(path))):

@@ -49,7 +49,11 @@ def test_who_gains_and_who_loses_what_is_told_for_each_user_and_agent(tmp_path: 
     # The agent may act for people of a department that neither of them has.
     assert found == set()
     for each in (old, new):
-        write(each, "agent.yaml", changed(valid("Agent", "open"), "spec.onBehalfOf", {"assertion": "Trusted"}) | {})
+        write(
+            each,
+            "agent.yaml",
+            changed(changed(valid("Agent", "open"), "spec.onBehalfOf", {"assertion": "Trusted"}), "spec.identity", MISSING),
+        )
         write(each, "agent.yaml", (each / "agent.yaml").read_text().replace("FINBOT", "OPEN"))
     assert told(diff(old, new, (), CATALOGS)) == {
         (user, "agents/open", direction, name)

@@ -19,6 +19,7 @@ from rolevend.policy.statement import ColumnSelector, Policy
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import Observed
 from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.proving import Proving
 from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
 from rolevend.reconcile.roles import Standing
@@ -124,6 +125,7 @@ class Operator:
             Metrics(),
             lambda: NOW,
             lambda count: b"0" * count,
+            cast(Proving, nothing),
         )
         self._review = Review(self.lifecycle, lambda: self.directory)
 

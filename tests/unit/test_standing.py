@@ -12,6 +12,7 @@ from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.reconcile.roles import Roles, request_of, standing_of
 from rolevend.reconcile.status import Report, dropping, granted, refused, unready, vended, verdict_of
 from rolevend.resources import VendedRole, parse
+from rolevend.vending.proof import UserToken
 from rolevend.vending.verdict import Denied, Undecided
 from tests.support import registered
 from tests.support.manifests import valid
@@ -29,7 +30,9 @@ def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def test_a_request_is_read_from_the_object():
-    assert request_of(role()) == replace(REQUEST, purpose="fraud-review", resources=(TableId("claims", "people"),))
+    assert request_of(role()) == replace(
+        REQUEST, purpose="fraud-review", resources=(TableId("claims", "people"),), token=UserToken("anna-token", "token")
+    )
 
 
 def test_an_object_that_was_not_read_from_a_cluster_is_no_request():
@@ -54,7 +57,7 @@ def test_each_step_of_a_vend_can_be_read_back_from_the_status_it_wrote():
 
 @pytest.mark.parametrize(("verdict", "truth"), [(Undecided("AgentUnknown", "who?"), "Unknown"), (Denied("NoPolicy", "no"), "False")])
 def test_a_refusal_says_the_same_in_granted_and_ready_and_makes_nothing(verdict: Undecided | Denied, truth: str):
-    status = refused(Report(role(), NOW), verdict)
+    status = refused(Report(role(), NOW), verdict, REQUEST)
 
     assert conditions(status) == {"Granted": (truth, verdict.reason), "Ready": ("False", verdict.reason)}
     assert "roleName" not in status

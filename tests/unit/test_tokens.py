@@ -258,6 +258,8 @@ def test_every_refusal_says_whether_nobody_is_proven_or_the_token_may_not_be_use
         Code.NOT_AN_AGENTS_OWN,
         Code.NOT_A_PERSONS,
         Code.ISSUED_TO_ANOTHER,
+        Code.ANOTHER_PERSON,
+        Code.REPLAYED,
         Code.ACTOR_MISSING,
         Code.ACTOR_IS_ANOTHER,
     }

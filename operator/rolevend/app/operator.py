@@ -19,6 +19,7 @@ from rolevend.kube.election import ATTEMPT, Election
 from rolevend.kube.handles import HandleRecords
 from rolevend.kube.leadership import identity
 from rolevend.kube.secrets import CredentialSecrets, handle_key
+from rolevend.kube.taken_tokens import TakenTokens
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platforms import postgres
 from rolevend.platforms.base import Platform
@@ -33,6 +34,7 @@ from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.objects import Observed
 from rolevend.reconcile.picture import Painter
 from rolevend.reconcile.platforms import PlatformAtWork, Platforms
+from rolevend.reconcile.proving import Proving
 from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
 from rolevend.reconcile.sweep import Sweeper
@@ -165,7 +167,9 @@ class Operator:
             settings.audit_file, f"/rolevend/clusters/{cluster_id}", now, lambda: secrets.token_hex(8), metrics, audit_key
         )
         record = Record(self._journal, handles, now)
-        self._lifecycle = Lifecycle(cluster, self.observed, self._platforms, store, record, metrics, now, secrets.token_bytes)
+        self._taken_tokens = TakenTokens(cluster, settings.namespace, now)
+        proving = Proving(cluster, check, self._taken_tokens, now)
+        self._lifecycle = Lifecycle(cluster, self.observed, self._platforms, store, record, metrics, now, secrets.token_bytes, proving)
         self._review = Review(self._lifecycle, lambda: self.observed.directory)
         self.sweeper = Sweeper(cluster, self._lifecycle, self._review, self._platforms, record, settings, metrics, now)
         self._curb = Curb(cluster, self._lifecycle, self._platforms, metrics, now, settings.curb_seconds)
@@ -192,6 +196,7 @@ class Operator:
                 tasks.append(parts.create_task(self._lifecycle.clock.run()))
                 tasks.append(parts.create_task(self._review.run()))
                 tasks.append(parts.create_task(self._issuers.run()))
+                tasks.append(parts.create_task(self._taken_tokens.run()))
                 # kopf begins when a verdict can be given: each request is then looked at once.
                 await self._listed.wait()
                 tasks.append(parts.create_task(self.sweeper.run()))

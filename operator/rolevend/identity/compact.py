@@ -39,6 +39,11 @@ class Compact:
         return hashlib.sha256(self.signed).hexdigest()
 
 
+def digest(text: str) -> str:
+    """As of the token that the text is, and of whatever else it is: to name it in a record, and tell nothing of it."""
+    return hashlib.sha256(text.rpartition(".")[0].encode(errors="replace")).hexdigest()
+
+
 def read(text: str) -> Compact:
     """Raises TokenRefused for whatever is no signed token in its one canonical spelling."""
     if len(text) > MAXIMUM_LENGTH:

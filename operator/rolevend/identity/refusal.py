@@ -60,6 +60,10 @@ class Code(enum.StrEnum):
     """The agent's own: it proves nobody whom it acts for."""
     ISSUED_TO_ANOTHER = "IssuedToAnother"
     """`azp` or `client_id` is none of the agent's."""
+    ANOTHER_PERSON = "AnotherPerson"
+    """It is genuine, and of somebody else than the request is for."""
+    REPLAYED = "TokenReplayed"
+    """It was taken for another request: each needs one of its own."""
     ACTOR_MISSING = "ActorMissing"
     """An exchanged token is asked for."""
     ACTOR_IS_ANOTHER = "ActorIsAnother"
@@ -76,6 +80,8 @@ _NOT_ALLOWED = frozenset(
         Code.NOT_AN_AGENTS_OWN,
         Code.NOT_A_PERSONS,
         Code.ISSUED_TO_ANOTHER,
+        Code.ANOTHER_PERSON,
+        Code.REPLAYED,
         Code.ACTOR_MISSING,
         Code.ACTOR_IS_ANOTHER,
     }

@@ -34,6 +34,9 @@ class TokenCheck:
         self._providers = dict(providers)
         self._keys.follow(providers)
 
+    def follows(self, issuer: str) -> bool:
+        return issuer in self._providers
+
     async def agent(self, text: str, wanting: AgentWanted) -> ProvenAgent:
         """Raises TokenRefused; ClusterUnavailable where it is a ServiceAccount's and the cluster does not answer."""
         agent = await self._verified(text, wanting)

@@ -20,6 +20,8 @@ from rolevend.platforms.base import Address, Credential, Secret, TlsMode
 from rolevend.vending.verdict import Request
 
 CREDENTIAL_TYPE = "rolevend.dev/credential"
+USER_TOKEN_TYPE = "rolevend.dev/user-token"  # noqa: S105 - no password
+"""Nothing else is read as a token: nobody learns through us what another Secret holds."""
 MOUNTED_AT = "/var/run/secrets/rolevend.dev"
 """Where the `uri` of a credential looks for the authorities: an agent mounts the Secret in a folder of its name there."""
 _HANDLE_KEY_BYTES = 32
@@ -88,6 +90,23 @@ async def login(cluster: Cluster, namespace: str, name: str, field: str) -> Logi
     if missing:
         raise InvalidInput(field, f"Secret {namespace}/{name} has no usable key {' and no key '.join(missing)}")
     return Login(username, Secret(password), secret["metadata"]["resourceVersion"])
+
+
+async def user_token(cluster: Cluster, namespace: str, name: str, key: str, field: str) -> Secret:
+    """The token in a key of a Secret of our own type; InvalidInput names `field`, and what is wrong."""
+    try:
+        secret = await cluster.get(SECRETS, name, namespace)
+    except NotFound as error:
+        raise InvalidInput(field, f"there is no Secret {name} in namespace {namespace}") from error
+    except NotPermitted as error:
+        where = f"namespace {namespace}"
+        raise NotPermitted(f"the operator may not read Secrets in {where}: add it to agentNamespaces in the chart's values") from error
+    if secret.get("type") != USER_TOKEN_TYPE:
+        raise InvalidInput(field, f"Secret {namespace}/{name} is not of type {USER_TOKEN_TYPE}, and nothing else is read as a token")
+    text = _text(secret, key).strip()
+    if not text:
+        raise InvalidInput(field, f"Secret {namespace}/{name} has no usable key {key}")
+    return Secret(text)
 
 
 async def authority(cluster: Cluster, namespace: str, name: str, key: str, field: str, now: datetime) -> Authority:

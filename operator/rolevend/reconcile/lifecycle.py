@@ -15,15 +15,16 @@ from rolevend.reconcile.clock import Clock
 from rolevend.reconcile.closing import Closing
 from rolevend.reconcile.objects import VENDED_ROLES, Observed
 from rolevend.reconcile.platforms import Platforms
+from rolevend.reconcile.proving import Proving
 from rolevend.reconcile.record import Record
 from rolevend.reconcile.roles import Roles, Standing, is_ready, request_of, standing_of
 from rolevend.reconcile.status import Report, dropping, granted, refused, unready, vended
 from rolevend.resources import VendedRole, parse, shell
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End
-from rolevend.vending.directory import Directory
+from rolevend.vending.directory import TOKEN_UNREAD, Directory
 from rolevend.vending.vend import CredentialStore, end, vend
-from rolevend.vending.verdict import Granted, Request, Undecided, ended_by, taken_by
+from rolevend.vending.verdict import Granted, Request, Undecided, Verdict, ended_by, taken_by
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class Lifecycle:
         metrics: Metrics,
         now: Callable[[], datetime],
         randomness: Randomness,
+        proving: Proving,
     ) -> None:
         self.roles = Roles()
         self._revoking: set[Uid] = set()
@@ -64,6 +66,7 @@ class Lifecycle:
         self._platforms = platforms
         self._store = store
         self._record = record
+        self._proving = proving
         self._metrics = metrics
         self._now = now
         self._randomness = randomness
@@ -84,7 +87,7 @@ class Lifecycle:
             _log.error("a VendedRole that cannot be read: %s", error, extra={"object": _object(body)})
             self.roles.unread(uid)
             return
-        self.roles.seen(standing)
+        standing = self.roles.seen(standing)
         if standing.ending_since is not None:
             self.clock.remove(uid)
         else:
@@ -93,12 +96,13 @@ class Lifecycle:
     async def vend(self, body: Body) -> Outcome:
         """Makes the object's role, or says why not. Raises what is worth another try, or what a person must mend on a platform."""
         role = parse(VendedRole, body)
-        request = request_of(role)
+        request = self.roles.as_proven(request_of(role))
         report = Report(role, self._now())
         if is_ready(role) or self._now() >= request.expires_at:
             return Outcome({})
-        started = time.perf_counter()
         directory = self._observed.directory
+        request = await self._prove(request, directory, begun=role.status.role_name is not None)
+        started = time.perf_counter()
         verdict = directory.verdict(request, begun=role.status.role_name is not None)
         self._metrics.decision_seconds.observe(time.perf_counter() - started)
         if not isinstance(verdict, Granted):
@@ -106,7 +110,7 @@ class Lifecycle:
                 # An earlier run may have made the role, and could not say so before the grant was taken away.
                 await self._revoke(request, role.status.role_name, taken_by(verdict), verdict.message)
                 return Outcome({})
-            status = refused(report, verdict)
+            status = refused(report, verdict, request)
             if isinstance(verdict, Undecided):
                 return Outcome(status)
             condition = role.status.condition("Granted")
@@ -133,6 +137,17 @@ class Lifecycle:
         )
         message = f"{live} on {request.platform} reads {len(verdict.profile.tables)} tables until {request.expires_at:%H:%M:%S} UTC"
         return Outcome(vended(report, verdict, request), Event("Normal", "Vended", message))
+
+    async def _prove(self, request: Request, directory: Directory, *, begun: bool) -> Request:
+        """The same with what its user's token proves, where that is all that a verdict waits for."""
+        agent = directory.agents.get(request.agent)
+        if request.token is None or agent is None or not _waits_for_token(directory.verdict(request, begun=begun)):
+            return request
+        proof = await self._proving.prove(request, request.token, agent, directory)
+        self.roles.proven(request.uid, proof)
+        request = self.roles.as_proven(request)
+        self.clock.put(request.uid, request.expires_at, request.platform)
+        return request
 
     async def _vend(self, request: Request, verdict: Granted, directory: Directory, report: Report) -> str:
         at_work = self._platforms.get(request.platform)
@@ -268,6 +283,10 @@ class Lifecycle:
             return EndReason(role.status.ended.reason)
         deleted_at = role.metadata.deletion_timestamp or self._now()
         return EndReason.EXPIRED if deleted_at >= request.expires_at else EndReason.RELEASED
+
+
+def _waits_for_token(verdict: Verdict) -> bool:
+    return isinstance(verdict, Undecided) and verdict.reason == TOKEN_UNREAD
 
 
 def _ending(body: Body) -> VendedRole:

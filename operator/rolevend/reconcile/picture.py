@@ -26,10 +26,11 @@ from rolevend.reconcile.judging_bindings import Disagreed, judge_binding, told_t
 from rolevend.reconcile.judging_guardrails import judge_guardrail
 from rolevend.reconcile.judging_tools import judge_tools
 from rolevend.reconcile.people import People
-from rolevend.reconcile.providers import KeysState, Providers
+from rolevend.reconcile.providers import KeysState, Providers, cluster_issuer
 from rolevend.reconcile.reach import reach, reached
 from rolevend.reconcile.state import PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, IdentityProvider, Resource, TagBinding, UserAttributes, values
+from rolevend.resources.identities import agent_claims, agent_identity
 from rolevend.resources.status import Finding
 from rolevend.vending.claims import Claim, agent_claim
 from rolevend.vending.directory import Directory, Shapes, Sources
@@ -85,7 +86,7 @@ class Painter:
         terms = {PlatformName(each.resource.name): _terms(each) for each in platforms}
         refused = objects.refused_handles
         agents = with_refusals(
-            judge_unique(objects.agents, lambda agent: (("spec.handle", agent.spec.handle),)),
+            judge_unique(objects.agents, agent_claims),
             lambda agent: refused.get(agent_claim(values.agent_handle(agent), values.object_name(agent))),
         )
         self._people.look(objects.people, refused)
@@ -107,6 +108,8 @@ class Painter:
             shapes=shapes,
             sources=_sources(objects, terms, states),
             unsure=objects.unsure,
+            issuers={issuer: values.version(resource) for issuer, (resource, _) in self._providers.accepted.items()},
+            cluster_issuer=cluster_issuer(self._providers.accepted),
             pending=pending,
         )
         judgements = (*platforms, *agents, *self._people.judgements, *self._providers.judgements, *policy_judgements)
@@ -239,6 +242,7 @@ def _agent(agent: Agent) -> RegisteredAgent:
         version=values.version(agent),
         combination=None if agent.spec.combination is None else Combination(agent.spec.combination),
         tools=values.agent_tools(agent),
+        identity=agent_identity(agent),
     )
 
 
@@ -263,6 +267,7 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
                 frozenset(each.purposes),
                 Combination(each.widest_combination),
                 values.tools(each.tools),
+                may_prove="TokenRequired" in each.assertions,
             )
             for each in platform.spec.agents
         ),

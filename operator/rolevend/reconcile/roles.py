@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rolevend.errors import InvalidInput
-from rolevend.model import Attributes, PlatformName, RoleName, Uid
+from rolevend.model import Attributes, PlatformName, RoleName, Uid, UserHandle
 from rolevend.resources import REQUESTED_BY, VendedRole, values
+from rolevend.resources.identities import user_token
+from rolevend.vending.proof import Actor, Claimed, Proof, Unproven, UserProof
 from rolevend.vending.verdict import Granted, Request
 
 
@@ -35,12 +37,26 @@ class Roles:
     def __init__(self) -> None:
         self._standing: dict[Uid, Standing] = {}
         self._unread: set[Uid] = set()
+        self._proofs: dict[Uid, Proof | Unproven] = {}
+        """What came of their users' tokens here."""
 
-    def seen(self, standing: Standing) -> None:
-        self._unread.discard(standing.request.uid)
-        known = self._standing.get(standing.request.uid)
-        granted = known.granted if known else None
-        self._standing[standing.request.uid] = replace(standing, granted=granted)
+    def seen(self, standing: Standing) -> Standing:
+        """With what is known of it beside."""
+        uid = standing.request.uid
+        self._unread.discard(uid)
+        known = self._standing.get(uid)
+        merged = replace(standing, request=self.as_proven(standing.request), granted=known.granted if known else None)
+        self._standing[uid] = merged
+        return merged
+
+    def proven(self, uid: Uid, proof: Proof | Unproven) -> None:
+        self._proofs[uid] = proof
+        if uid in self._standing:
+            self._standing[uid] = replace(self._standing[uid], request=self.as_proven(self._standing[uid].request))
+
+    def as_proven(self, request: Request) -> Request:
+        """With what came of its token here, which says more than its status does."""
+        return replace(request, proof=self._proofs.get(request.uid, request.proof))
 
     def unread(self, uid: Uid) -> None:
         """The watch told of it, and it cannot be read: it is there, and nothing is known of it."""
@@ -54,6 +70,7 @@ class Roles:
     def gone(self, uid: Uid) -> None:
         self._standing.pop(uid, None)
         self._unread.discard(uid)
+        self._proofs.pop(uid, None)
 
     def get(self, uid: Uid) -> Standing | None:
         return self._standing.get(uid)
@@ -89,6 +106,27 @@ def request_of(role: VendedRole) -> Request:
         purpose=role.spec.purpose,
         resources=values.resources(role),
         requested_by=role.metadata.annotations.get(REQUESTED_BY),
+        token=user_token(role),
+        proof=_proof(role),
+    )
+
+
+def _proof(role: VendedRole) -> Proof | None:
+    """As the operator wrote it down when it began to make the role: the token may be gone, and is over when the role is."""
+    status = role.status
+    if not status.role_name or status.user is None or status.user.token is None or status.expiration_timestamp is None:
+        return None
+    user, token = status.user, status.user.token
+    return Proof(
+        kind=UserProof(user.proof),
+        provider=token.provider,
+        token_type=token.type,
+        digest=token.digest,
+        expires_at=status.expiration_timestamp,
+        handle=UserHandle(user.handle),
+        attributes=tuple(Claimed(each.key, each.values, each.source) for each in token.attributes),
+        unreadable=frozenset(token.unread_attributes),
+        actors=tuple(Actor(each.issuer, each.subject) for each in token.actors),
     )
 
 

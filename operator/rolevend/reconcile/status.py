@@ -8,6 +8,7 @@ from rolevend.kube.client import Body
 from rolevend.resources import VendedRole
 from rolevend.resources.status import Finding, Truth, body, reported
 from rolevend.resources.text import timestamp_text
+from rolevend.vending.proof import Proof, Unproven, UserProof
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
 
 
@@ -37,20 +38,21 @@ def verdict_of(verdict: Verdict) -> tuple[Truth, str]:
             assert_never(verdict)
 
 
-def refused(report: Report, verdict: Undecided | Denied) -> Body:
+def refused(report: Report, verdict: Undecided | Denied, request: Request) -> Body:
     truth, message = verdict_of(verdict)
-    return report.status([Finding("Granted", truth, verdict.reason, message), Finding("Ready", "False", verdict.reason, message)])
+    findings = [Finding("Granted", truth, verdict.reason, message), Finding("Ready", "False", verdict.reason, message)]
+    return report.status(findings + ([] if request.proof is None else [_user_proven(request)]))
 
 
 def granted(report: Report, verdict: Granted, request: Request) -> Body:
     """Written before anything is made on a platform: what a drop needs to know."""
-    findings = [_granted(verdict), Finding("Ready", "False", "Vending", "the role is being made"), _user_proven()]
+    findings = [_granted(verdict), Finding("Ready", "False", "Vending", "the role is being made"), _user_proven(request)]
     return report.status(findings, **_names(verdict, request), platforms=[_platform(verdict, request, "Pending")])
 
 
 def vended(report: Report, verdict: Granted, request: Request) -> Body:
     message = f"the role can log in; its credential is in Secret {request.name.name}"
-    findings = [_granted(verdict), Finding("Ready", "True", "Live", message), _user_proven()]
+    findings = [_granted(verdict), Finding("Ready", "True", "Live", message), _user_proven(request)]
     return report.status(findings, **_names(verdict, request), platforms=[_platform(verdict, request, "Live")])
 
 
@@ -69,8 +71,19 @@ def _granted(verdict: Granted) -> Finding:
     return Finding("Granted", truth, "PolicyGrants", message)
 
 
-def _user_proven() -> Finding:
-    return Finding("UserProven", "False", "Asserted", "the agent named the user, and is trusted to; no token proves it")
+def _user_proven(request: Request) -> Finding:
+    match request.proof:
+        case None:
+            return Finding("UserProven", "False", "Asserted", "the agent named the user, and is trusted to; no token proves it")
+        case Unproven(code=code, message=message):
+            return Finding("UserProven", "False", code, message)
+        case Proof() as proof:
+            of = f"a token of IdentityProvider {proof.provider}, until {timestamp_text(proof.expires_at)} at the latest"
+            if proof.kind is UserProof.EXCHANGED:
+                chain = ", for ".join(map(str, proof.actors))
+                return Finding("UserProven", "True", "Exchanged", f"{of}: it says that the agent acts for the user ({chain})")
+            return Finding("UserProven", "True", "Token", f"{of}: the user let the agent's client have it")
+    assert_never(request.proof)
 
 
 def _names(verdict: Granted, request: Request) -> Body:
@@ -78,8 +91,22 @@ def _names(verdict: Granted, request: Request) -> Body:
     return {
         "roleName": verdict.lease.role,
         "expirationTimestamp": timestamp_text(request.expires_at),
-        "user": {"handle": verdict.user_handle, "proof": "Asserted", "attributes": attributes},
+        "user": {"handle": verdict.user_handle, **_proof(verdict.proof), "attributes": attributes},
     }
+
+
+def _proof(proof: Proof | None) -> Body:
+    if proof is None:
+        return {"proof": UserProof.ASSERTED.value}
+    token = {
+        "provider": proof.provider,
+        "type": proof.token_type,
+        "digest": proof.digest,
+        "actors": [{"issuer": each.issuer, "subject": each.subject} for each in proof.actors],
+        "attributes": [{"key": each.key, "values": list(each.values), "source": each.source} for each in proof.attributes],
+        "unreadAttributes": sorted(proof.unreadable),
+    }
+    return {"proof": proof.kind.value, "token": token}
 
 
 def _platform(verdict: Granted, request: Request, state: str) -> Body:

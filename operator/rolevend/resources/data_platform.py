@@ -125,7 +125,8 @@ class AgentTerms(Part):
     agent_names: Annotated[tuple[ObjectReferenceName, ...], Field(min_length=1, max_length=64), Distinct()] | None = None
     """The only agents of these namespaces that are meant, by name. Without it: all of them."""
     assertions: Annotated[tuple[Assertion, ...], Field(min_length=1, max_length=8), Distinct()]
-    """How these agents may show for whom they act. `Trusted`: by naming the user."""
+    """How these agents may show for whom they act. `Trusted`: by naming the user. `TokenRequired`: by a token of the user that names the
+    agent. Each counts for Agents that say the same: where `Trusted` is missing, nobody is vended a role on an agent's word."""
     max_expiration_seconds: Seconds = 3600
     """The longest life of a role that is vended to them."""
     attributes: Annotated[tuple[Attribute, ...], Field(max_length=32), KeyedBy(("key",))] = ()

@@ -32,7 +32,7 @@ REQUESTED_BY = f"{GROUP}/requested-by"
 NEVER_OBSERVED = -1
 """A generation that no object has."""
 
-Assertion = Literal["Trusted"]
+Assertion = Literal["Trusted", "TokenRequired"]
 CombinationName = Literal["Union", "UserCeiling", "Intersection"]
 
 
@@ -60,6 +60,15 @@ class SecretKeyRef(Part):
     """Name of the Secret."""
     key: SecretKey = "ca.crt"
     """The key in it."""
+
+
+class UserTokenSecretRef(Part):
+    """A key of a Secret of the type `rolevend.dev/user-token`, in the namespace of whoever refers to it."""
+
+    name: ObjectReferenceName
+    """Name of the Secret."""
+    key: SecretKey = "token"
+    """The key in it that holds the token."""
 
 
 class UserName(Part):

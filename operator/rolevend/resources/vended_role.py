@@ -4,9 +4,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rolevend.resources.part import VALIDATIONS, KeyedBy, Part, StatusPart, immutable
-from rolevend.resources.shared import Attribute, PlatformRef, Resource, SecretRef, Status, UserName
-from rolevend.resources.text import Count, Identifier, Label, ObjectReferenceName, Seconds, Sentence, Timestamp, UserHandleText
+from rolevend.resources.identity_provider import TokenTypeName
+from rolevend.resources.part import VALIDATIONS, Atomic, Distinct, KeyedBy, Part, StatusPart, immutable
+from rolevend.resources.shared import Attribute, PlatformRef, Resource, SecretRef, Status, UserName, UserTokenSecretRef
+from rolevend.resources.text import (
+    Count,
+    Identifier,
+    Issuer,
+    Key,
+    Label,
+    ObjectReferenceName,
+    Seconds,
+    Sentence,
+    Subject,
+    Timestamp,
+    UserHandleText,
+)
 
 
 class AgentRef(Part):
@@ -32,6 +45,9 @@ class VendedRoleSpec(Part):
     """The agent that asks. Creating the object needs the RBAC verb `vend` on it."""
     user: UserName
     """The person it acts for. A claim: `status.user.proof` says what it rests on."""
+    user_token_secret_ref: UserTokenSecretRef | None = None
+    """The proof: a token of this user that names the agent, in a Secret in this namespace. It is read once, before the role is made, and
+    proves this one VendedRole; the role ends with the token at the latest. Without it: the agent's word."""
     platform_refs: Annotated[tuple[PlatformRef, ...], Field(min_length=1, max_length=1), KeyedBy(("name",))]
     """The DataPlatform to get a role on. Exactly one in this version."""
     purpose: Label | None = None
@@ -42,13 +58,49 @@ class VendedRoleSpec(Part):
     """How long the role lives, counted from the creation of this object, 5 seconds to one day."""
 
 
+class Actor(StatusPart):
+    """Somebody who acts for the user."""
+
+    issuer: Issuer
+    """The identity provider that names them."""
+    subject: Subject
+    """Who they are there."""
+
+
+class ClaimedAttribute(Attribute, StatusPart):
+    """A fact about the user that the token says."""
+
+    source: Sentence
+    """Where in the token."""
+
+
+class TokenProof(StatusPart):
+    """The token that proved the user, without anything that it could be made from."""
+
+    provider: ObjectReferenceName
+    """Name of the IdentityProvider."""
+    type: TokenTypeName
+    """As in its `spec.accepts`."""
+    digest: Annotated[str, Field(max_length=64)]
+    """SHA-256 in hex of all before its signature."""
+    actors: Annotated[tuple[Actor, ...], Field(max_length=4), Atomic()] = ()
+    """Of an exchanged token: the agent first, then whom it got that from."""
+    attributes: Annotated[tuple[ClaimedAttribute, ...], Field(max_length=64), KeyedBy(("key",))] = ()
+    """What it says of the user; only attributes that the Agent, a policy or a guardrail of the platform asks for. The role is judged by
+    these until it ends."""
+    unread_attributes: Annotated[tuple[Key, ...], Field(max_length=64), Distinct()] = ()
+    """Keys of others that it says something of. If they are asked for one day, the role ends: what they are is not known."""
+
+
 class ProvenUser(StatusPart):
     """The user as the decision saw them."""
 
     handle: UserHandleText
     """As in the role name."""
-    proof: Literal["Asserted"]
-    """What shows that it is this user. `Asserted`: the agent named the user, and is trusted to."""
+    proof: Literal["Asserted", "Token", "Exchanged"]
+    """What shows that it is this user. `Asserted`: the agent named the user, and is trusted to. `Token`: a token that the user let the
+    agent's client have. `Exchanged`: a token in which its issuer says that the agent acts for the user."""
+    token: TokenProof | None = None
     attributes: Annotated[tuple[Attribute, ...], Field(max_length=64), KeyedBy(("key",))] = ()
     """What is known of them; only attributes that a granting policy reads."""
 

@@ -17,10 +17,10 @@ from rolevend.naming import parse_role_name
 from rolevend.platforms.base import EndReason
 from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import AttributeRead, Given, ObjectRead, TableGiven, evidence
+from rolevend.vending.proof import Proof, Unproven, UserProof
 from rolevend.vending.room import bytes_of, clipped, within
 from rolevend.vending.verdict import Granted, Request
 
-_PROOF = "Asserted"
 _MOST_BYTES = 60 * 1024
 """Of a body. With its envelope, and the names and counts of what is left out, a line stays below the 64 KiB that CloudEvents asks
 everybody to carry."""
@@ -82,7 +82,16 @@ class Body:
     user_handle: str | None = None
     """As in the role's name."""
     user_proof: str | None = None
-    """What shows that it is this user. `Asserted`: the agent named the user, and is trusted to."""
+    """What shows that it is this user. `Asserted`: the agent named the user, and is trusted to. `Token`: a token that the user let the
+    agent have. `Exchanged`: a token in which its issuer says that the agent acts for the user. Left out where a token proves nothing."""
+    identity_provider: str | None = None
+    """Name of the IdentityProvider whose token proves the user."""
+    token_type: str | None = None
+    """Of that token, as in `spec.accepts` of the IdentityProvider."""
+    token_digest: str | None = None
+    """SHA-256 of that token, or of one that proves nothing, in hex: of all before its signature."""
+    actors: tuple[str, ...] | None = None
+    """Of an exchanged token: who acts for the user, `subject (issuer)`, the agent first, then whom it got that from."""
     purpose: str | None = None
     """What the agent said that it is for."""
     resources: tuple[str, ...] | None = None
@@ -178,7 +187,6 @@ def granted(request: Request, verdict: Granted, directory: Directory, given: Giv
         role=lease.role,
         agent_handle=lease.agent_handle,
         user_handle=verdict.user_handle,
-        user_proof=_PROOF,
         expires_at=lease.expires_at,
         profile=profile.name,
         table_count=len(verdict.tables),
@@ -195,7 +203,7 @@ def granted(request: Request, verdict: Granted, directory: Directory, given: Giv
 
 
 def denied(request: Request, reason: str, message: str, directory: Directory, now: datetime) -> Event:
-    body = Body(**_request(request), **evidence(directory, request), user_proof=_PROOF, reason=reason, message=message)
+    body = Body(**_request(request), **evidence(directory, request), reason=reason, message=message)
     id_ = f"{request.uid}/denied/{_digest(reason, message)}"
     return Event(id_, EventType.DENIED, str(request.name), now, _fitted(_MOST_BYTES, body))
 
@@ -218,7 +226,7 @@ class End:
 
 
 def dropped(request: Request, end: End, now: datetime) -> Event:
-    return _dropped(request.uid, end, now, {**_request(request), "expires_at": request.expires_at, "user_proof": _PROOF})
+    return _dropped(request.uid, end, now, {**_request(request), "expires_at": request.expires_at})
 
 
 def orphan_dropped(uid: Uid, platform: PlatformName, end: End, now: datetime) -> Event:
@@ -275,7 +283,24 @@ def _request(request: Request) -> dict[str, Any]:
         "expiration_seconds": request.expiration_seconds,
         "user_issuer": request.user.issuer,
         "user_subject": request.user.subject,
+        **_proof(request),
     }
+
+
+def _proof(request: Request) -> dict[str, Any]:
+    match request.proof:
+        case Proof() as proof:
+            return {
+                "user_proof": proof.kind.value,
+                "identity_provider": proof.provider,
+                "token_type": proof.token_type,
+                "token_digest": proof.digest,
+                "actors": tuple(map(str, proof.actors)) or None,
+            }
+        case Unproven(digest=digest):
+            return {"token_digest": digest}
+        case None:
+            return {} if request.token is not None else {"user_proof": UserProof.ASSERTED.value}
 
 
 def _handles(role: RoleName) -> dict[str, Any]:

@@ -5,10 +5,11 @@ denial, because a denial of a live role ends it. An Agent may yet arrive, so a r
 """
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from typing import Final
 
 from rolevend.catalog import Function, FunctionId
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
@@ -20,6 +21,7 @@ from rolevend.policy.explanation import smallest_step
 from rolevend.policy.index import Index
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import facts_of, meets
+from rolevend.vending.proof import Basis, Proof, ServiceAccountIdentity, Unproven
 from rolevend.vending.terms import Agent, PlatformTerms, asking_of, limits_of, permitting, refusal, terms_for, tools_of
 from rolevend.vending.tools import functions_of
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
@@ -31,6 +33,10 @@ class Person:
     handle: UserHandle | None
     attributes: Attributes
     version: Version | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where in a token attributes are from, by key; of all others UserAttributes say them."""
+    unreadable: frozenset[str] = frozenset()
+    """Keys of attributes that a token says something of, and nobody knows what."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class Sources:
         return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
 
 
+TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
+"""The reason of the only verdict that a look at the user's token can change."""
 _MOST_SHAPES = 1_000
 
 
@@ -110,6 +118,10 @@ class Directory:
     sources: Mapping[PlatformName, Sources] = field(default_factory=dict)
     unsure: Mapping[PlatformName, str] = field(default_factory=dict)
     """Platforms of which something cannot be read that may be in the way of a grant: nothing is decided there, and why."""
+    issuers: Mapping[str, Version] = field(default_factory=dict)
+    """The accepted IdentityProviders, by issuer: what others have signed proves nobody."""
+    cluster_issuer: str = ""
+    """The issuer of ServiceAccounts' tokens, or empty."""
     pending: str = "nothing was read yet"
     """What must still be read before anything is decided, or empty."""
 
@@ -139,7 +151,12 @@ class Directory:
         refused = refusal(request, agent, terms, here)
         if refused is not None:
             return refused
-        person = self.people.get(request.user) or Person(request.user, None, Attributes())
+        unproven = self._unproven(request, agent, begun=begun)
+        if unproven is not None:
+            return unproven
+        person = self.person(request)
+        if unknown := _unknown(person, {requirement.key for requirement in agent.users}):
+            return unknown
         if not all(meets(requirement, facts_of(person.attributes)) for requirement in agent.users):
             return Denied(
                 "UserNotCovered", f"spec.user: Agent {agent.name.name} may not act for {request.user}; see its spec.onBehalfOf.users"
@@ -148,14 +165,50 @@ class Directory:
         if shapes is None:
             why = f"the tables of DataPlatform {request.platform} were not read yet"
             return Undecided("CatalogUnread", self.unsure.get(request.platform, why))
+        if unknown := _unknown(person, shapes.reads):
+            return unknown
         functions = functions_of(tools_of(agent, terms, here).tools, shapes.functions)
         shape = shapes.of(person.attributes, asking_of(request, agent, here), functions)
         if isinstance(shape, Denial):
-            known = request.user in self.people
+            known = request.user in self.people or request.token is not None
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
             step = smallest_step(person.attributes, shapes.index) if shape.reason is Reason.NO_POLICY else ""
             return Denied(shape.reason, shape.message + (f"; the smallest step: {step}" if step else "") + hint)
-        return _beyond(request, shape) or self._granted(request, agent, person, shape, limits_of(agent, permitting(here)))
+        return _beyond(request, shape) or self._granted(request, agent, person, shape, limits_of(agent, permitting(agent, here)))
+
+    def person(self, request: Request) -> Person:
+        """What is known of its user: what a token says of an attribute takes the place of what UserAttributes say of it."""
+        known = self.people.get(request.user) or Person(request.user, None, Attributes())
+        proof = request.proof
+        if not isinstance(proof, Proof):
+            return known
+        sources = {each.key: each.source for each in proof.attributes}
+        kept = ((key, values) for key, values in known.attributes if key not in sources and key not in proof.unreadable)
+        attributes = Attributes.of([*kept, *((each.key, each.values) for each in proof.attributes)])
+        return Person(request.user, known.handle or proof.handle, attributes, known.version, sources, proof.unreadable)
+
+    def basis(self, agent: Agent) -> Basis:
+        return Basis(agent.version, self.issuers)
+
+    def _unproven(self, request: Request, agent: Agent, *, begun: bool) -> Undecided | Denied | None:
+        """Where the request names a token, and that does not prove its user."""
+        if request.token is None:
+            return None
+        if agent.identity is None:
+            return Denied("NotPermitted", f"spec.userTokenSecretRef: Agent {agent.name.name} has no spec.identity that a token could name")
+        if isinstance(agent.identity, ServiceAccountIdentity) and not self.cluster_issuer:
+            why = f"no accepted IdentityProvider takes tokens of ServiceAccounts, and Agent {agent.name.name} is one"
+            return Undecided("IdentityProviderUnknown", f"spec.agentRef: {why}", withdrawn=True)
+        match request.proof:
+            case Proof() if request.user.issuer not in self.issuers:
+                why = f"no accepted IdentityProvider has the issuer {request.user.issuer} any more"
+                return Undecided("IdentityProviderUnknown", f"spec.user.issuer: {why}", withdrawn=True)
+            case Proof(basis=basis) if begun or basis in (None, self.basis(agent)):
+                return None
+            case Unproven(code, message, _, basis) if basis == self.basis(agent):
+                return Denied(code, message)
+            case _:
+                return Undecided(TOKEN_UNREAD, "spec.userTokenSecretRef: the token was not checked yet")
 
     def asking(self, request: Request) -> Asking:
         """What policies may match of the request, as far as it is known now."""
@@ -165,6 +218,7 @@ class Directory:
 
     def _granted(self, request: Request, agent: Agent, person: Person, profile: Profile, limits: RoleLimits) -> Granted:
         handle = person.handle or user_handle(self.handle_key, person.user)
+        asked = self.shapes[request.platform].reads | {requirement.key for requirement in agent.users}
         lease = Lease(
             role=role_name(agent.handle, handle, request.uid),
             cluster=self.cluster,
@@ -178,7 +232,17 @@ class Directory:
             limits=limits,
             resources=None if request.resources is None else tuple(sorted(request.resources)),
         )
-        return Granted(profile, lease, handle)
+        proof = request.proof.only(asked) if isinstance(request.proof, Proof) else None
+        return Granted(profile, lease, handle, proof)
+
+
+def _unknown(person: Person, asked: Collection[str]) -> Denied | None:
+    """What may have any value could open what asks for its absence, and close nothing that asks for a value."""
+    unknown = sorted(person.unreadable.intersection(asked))
+    if not unknown:
+        return None
+    why = f"what the user's token says of {', '.join(unknown[:10])} cannot be read, and is asked for here; see spec.claims of its"
+    return Denied("AttributeUnreadable", f"spec.userTokenSecretRef: {why} IdentityProvider")
 
 
 def _beyond(request: Request, profile: Profile) -> Denied | None:

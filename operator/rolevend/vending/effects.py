@@ -14,6 +14,7 @@ class Effect(enum.Enum):
     FINALIZER = "A: an object without a role that waits for its drop handler; without a role's name there is nothing to drop"
     REPORTED = "A: an object that says why it has no role yet; the next change, or start, decides again"
     RECONSIDERED = "A: an update of the object, which every operator sees"
+    TOKEN_TAKEN = "A: a record that a user's token is for this object; the next try finds it, and nobody else can use the token"  # noqa: S105 - a record
     HANDLE = "A: a record of whom a handle stands for; true for ever, and found by the next try"
     INTENT = "A: an object with a role's name: the next start vends it, and a deletion looks for it on the platform"
     TEMPLATE_ROLES = "P: roles that own nothing; the next build takes them, or they are collected"

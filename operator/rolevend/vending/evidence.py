@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from rolevend.model import Attributes, Uid, Version
+from rolevend.model import Uid, Version
 from rolevend.plan import Cell, ColumnShape, TableShape
 from rolevend.policy.combination import Combination
 from rolevend.policy.decision import concerning, covering, granting_to_agent
@@ -12,6 +12,7 @@ from rolevend.policy.expression import Condition, render
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.policy.requirement import facts_of
 from rolevend.vending.directory import Directory
+from rolevend.vending.proof import Proof
 from rolevend.vending.room import within
 from rolevend.vending.verdict import Request
 
@@ -23,6 +24,8 @@ _MOST_TABLE_BYTES = 32_768
 class AttributeRead:
     key: str
     values: tuple[str, ...]
+    source: str | None = None
+    """Where in the user's token it is from: `claim groups`. Left out: UserAttributes, or the DataPlatform, say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,9 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
     """Fields of `audit.Body`: what the verdict on `request` was made of, however much that is."""
     sources = directory.sources.get(request.platform)
     agent = directory.agents.get(request.agent)
-    person = directory.people.get(request.user)
+    person = directory.person(request)
     shapes = directory.shapes.get(request.platform)
-    known = person.attributes if person else Attributes()
+    known = person.attributes
     asking = directory.asking(request)
     facts, of_itself = facts_of(known), facts_of(asking.agent_attributes)
     asked = {requirement.key for requirement in agent.users} if agent else set()
@@ -89,7 +92,8 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
     read: list[Version | None] = [
         sources.platform if sources else None,
         agent.version if agent else None,
-        person.version if person else None,
+        person.version,
+        directory.issuers.get(request.user.issuer) if isinstance(request.proof, Proof) else None,
     ]
     if shapes is not None:
         asked |= shapes.reads
@@ -101,7 +105,7 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
             read += [sources.guardrails.get(guardrail.name) for _, guardrail in concerning(facts, shapes.index)]
             read += sources.bindings
     return {
-        "attributes": tuple(AttributeRead(key, values) for key, values in known.only(asked)),
+        "attributes": tuple(AttributeRead(key, values, person.sources.get(key)) for key, values in known.only(asked)),
         "agent_attributes": tuple(AttributeRead(key, values) for key, values in asking.agent_attributes.only(of_agent)) or None,
         "combination": asking.combination.value if agent else None,
         "objects": tuple(ObjectRead(each.kind, each.name, each.uid, each.generation) for each in read if each is not None),

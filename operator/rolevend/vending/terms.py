@@ -8,6 +8,7 @@ from rolevend.plan import RoleLimits
 from rolevend.policy.asking import Asking
 from rolevend.policy.combination import Combination, widest
 from rolevend.policy.requirement import Requirement
+from rolevend.vending.proof import Identity
 from rolevend.vending.tools import Permitted, Tools, permitted
 from rolevend.vending.verdict import Denied, Request
 
@@ -17,7 +18,7 @@ class Agent:
     name: ObjectName
     handle: AgentHandle
     may_assert: bool
-    """Whether it may name the user without a token (`onBehalfOf.assertion: Trusted`)."""
+    """Whether it may name the user without a token (`onBehalfOf.assertion: Trusted`); otherwise a token must (`TokenRequired`)."""
     users: tuple[Requirement, ...]
     """What the attributes of a user must meet for the agent to act for them."""
     longest_seconds: int
@@ -28,6 +29,8 @@ class Agent:
     """How its own grants and the user's combine; None: as widely as the platform permits."""
     tools: Mapping[PlatformName, Tools] = field(default_factory=dict)
     """What it asks for whoever it acts for."""
+    identity: Identity | None = None
+    """Whom a user's token must name; None: no token can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class AgentTerms:
     """The widest combination of their own grants and the user's; None: nothing is said of it."""
     tools: Tools = field(default_factory=Tools)
     """The only tools that they may have."""
+    may_prove: bool = False
+    """Whether those get in that must prove the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +78,12 @@ def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence
             f"no agents of namespace {agent.name.namespace}" if not any(each.names for each in terms.agents) else f"no agent {agent.name}"
         )
         return Denied("NotPermitted", f"DataPlatform {terms.name} admits {whom}; its spec.agents would have to select it")
-    permitted = permitting(here)
-    if not (agent.may_assert and permitted):
-        return Denied("NotPermitted", f"DataPlatform {terms.name} wants a proof of the user: assertion Trusted is not in its spec.agents")
+    permitted = permitting(agent, here)
+    if not permitted:
+        return Denied("NotPermitted", _not_permitted(agent, terms.name))
+    if not agent.may_assert and request.token is None:
+        why = f"Agent {agent.name.name} acts for nobody without a token of theirs; name a Secret that holds one"
+        return Denied("TokenRequired", f"spec.userTokenSecretRef: {why}")
     longest = min(agent.longest_seconds, max(each.longest_seconds for each in permitted))
     if request.expiration_seconds > longest:
         return Denied(
@@ -99,6 +107,13 @@ def wider_than_permitted(agent: Agent, terms: PlatformTerms, here: Sequence[Agen
     return f"{why}; see the widestCombination in its spec.agents"
 
 
+def _not_permitted(agent: Agent, platform: PlatformName) -> str:
+    if agent.may_assert:
+        return f"DataPlatform {platform} wants a proof of the user: assertion Trusted is not in its spec.agents"
+    why = f"Agent {agent.name.name} wants a proof of the user, and DataPlatform {platform} takes none"
+    return f"{why}: assertion TokenRequired is not in its spec.agents"
+
+
 def asking_of(request: Request, agent: Agent | None, here: Sequence[AgentTerms]) -> Asking:
     """`here` are the terms of the platform that are about the agent: what it says of agents holds also where it permits nothing."""
     known = Attributes.of(item for each in here for item in each.attributes)
@@ -107,7 +122,7 @@ def asking_of(request: Request, agent: Agent | None, here: Sequence[AgentTerms])
 
 
 def _combination(agent: Agent | None, here: Sequence[AgentTerms]) -> Combination:
-    return (agent and agent.combination) or _widest(permitting(here)) or Combination.USER_CEILING
+    return (agent and (agent.combination or _widest(permitting(agent, here)))) or Combination.USER_CEILING
 
 
 def _widest(here: Iterable[AgentTerms]) -> Combination | None:
@@ -122,15 +137,15 @@ def terms_for(platform: PlatformTerms, labels: Mapping[str, str], agent: Agent) 
     ]
 
 
-def permitting(here: Sequence[AgentTerms]) -> list[AgentTerms]:
-    """The terms on which the agent gets a role."""
-    return [each for each in here if each.may_assert]
+def permitting(agent: Agent, here: Sequence[AgentTerms]) -> list[AgentTerms]:
+    """The terms on which the agent gets a role: those that permit how it shows for whom it acts."""
+    return [each for each in here if (each.may_assert if agent.may_assert else each.may_prove)]
 
 
 def tools_of(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> Permitted:
     """Of those that the agent asks for on the platform; `here` are the terms that are about it."""
     most = Tools()
-    for each in permitting(here):
+    for each in permitting(agent, here):
         most |= each.tools
     owners = {schema: namespace for namespace, schemas in terms.schemas_of.items() for schema in schemas}
     owners |= {schema: ", ".join(namespaces) for schema, namespaces in terms.contested.items()}

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from rolevend.catalog import TableId
 from rolevend.model import ObjectName, PlatformName, Uid, User, UserHandle
 from rolevend.plan import Lease, Profile, TableShape, attribute_keys, contains
+from rolevend.vending.proof import Proof, Unproven, UserToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,16 @@ class Request:
     """The only tables that are asked for; None: whatever is granted."""
     requested_by: str | None = None
     """Who created the object, where the cluster writes that down."""
+    token: UserToken | None = None
+    """Where the proof of the user is; None: the agent's word is all there is."""
+    proof: Proof | Unproven | None = None
+    """What came of the token; None: it was not looked at yet."""
 
     @property
     def expires_at(self) -> datetime:
-        """Counted from the object's creation, so that no retry moves it."""
-        return self.created_at + timedelta(seconds=self.expiration_seconds)
+        """Counted from the object's creation, so that no retry moves it; and never later than what proves the user."""
+        asked = self.created_at + timedelta(seconds=self.expiration_seconds)
+        return min(asked, self.proof.expires_at) if isinstance(self.proof, Proof) else asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,8 @@ class Granted:
     profile: Profile
     lease: Lease
     user_handle: UserHandle
+    proof: Proof | None = None
+    """What proved the user, with the attributes alone that somebody asks for here; None: nothing did."""
 
     @property
     def tables(self) -> tuple[TableShape, ...]:

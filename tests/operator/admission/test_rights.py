@@ -75,9 +75,24 @@ def test_the_operator_holds_the_lease_of_its_leader_and_no_other(cluster: Cluste
         every = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
         return {verb for verb in every if cluster.may(OPERATOR, verb, "leases", namespace=namespace, name=name, group=group)}
 
-    assert verbs(SYSTEM, LEASE) == {"create", "get", "patch"}
-    assert verbs(SYSTEM, "another") == {"create"}
+    records = {"create", "get", "list", "delete"}
+    """Of tokens that were taken; a policy of its own keeps it from deleting other Leases."""
+    assert verbs(SYSTEM, LEASE) == records | {"patch"}
+    assert verbs(SYSTEM, "another") == records
     assert verbs("kube-node-lease", LEASE) == verbs("kube-system", LEASE) == set()
+
+
+def test_the_operator_takes_records_of_tokens_away_and_no_other_lease(cluster: Cluster):
+    place = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases"
+    for name in ("rolevend-token-0", "theirs", LEASE):
+        assert cluster.call("POST", place, {"metadata": {"name": name}, "spec": {"holderIdentity": "somebody"}}).ok
+
+    for name in ("theirs", LEASE):
+        refused = cluster.call("DELETE", f"{place}/{name}", user=OPERATOR)
+        assert refused.status == 403
+        assert f"Lease {name} is no record of a token: rolevend may not delete it" in refused.message
+        assert cluster.call("DELETE", f"{place}/{name}").ok, "whoever else may delete it still does"
+    assert cluster.call("DELETE", f"{place}/rolevend-token-0", user=OPERATOR).ok
 
 
 @pytest.mark.parametrize("plural", ALL)

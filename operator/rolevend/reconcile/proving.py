@@ -1,0 +1,88 @@
+"""The user of a request, proven by the token that it names: read once, checked, and taken for this request alone."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, assert_never
+
+from rolevend.errors import IdentityProviderUnavailable
+from rolevend.identity import compact
+from rolevend.identity.proven import Party, ProvenUser, UserWanted
+from rolevend.identity.refusal import Code, TokenRefused
+from rolevend.identity.service_account import username
+from rolevend.identity.token_check import TokenCheck
+from rolevend.kube.client import Cluster
+from rolevend.kube.secrets import user_token
+from rolevend.kube.taken_tokens import TakenTokens
+from rolevend.model import ObjectName
+from rolevend.vending.directory import Directory
+from rolevend.vending.proof import Actor, Basis, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
+from rolevend.vending.terms import Agent
+from rolevend.vending.verdict import Request
+
+FIELD: Final = "spec.userTokenSecretRef"
+_LONGEST_SOURCE: Final = 1024
+"""As much of an expression as a status takes."""
+
+
+class Proving:
+    def __init__(self, cluster: Cluster, check: TokenCheck, taken: TakenTokens, now: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._check = check
+        self._taken = taken
+        self._now = now
+
+    async def prove(self, request: Request, place: UserToken, agent: Agent, directory: Directory) -> Proof | Unproven:
+        """For an agent with an identity. Raises InvalidInput where there is no token, IdentityProviderUnavailable where its issuer's keys
+        are not known now, and what the API server raises: then nothing is known of it yet."""
+        text = (await user_token(self._cluster, request.name.namespace, place.secret, place.key, FIELD)).reveal()
+        digest = compact.digest(text)
+        try:
+            proven = await self._check.user(text, wanted(agent, directory.cluster_issuer))
+            self._require_person(proven, request)
+            await self._take(proven, request)
+        except TokenRefused as error:
+            not_yet = request.user.issuer in directory.issuers and not self._check.follows(request.user.issuer)
+            if error.code is Code.STALE_KEYS or (error.code is Code.UNKNOWN_ISSUER and not_yet):
+                raise IdentityProviderUnavailable(f"{FIELD}: the keys of {request.user.issuer} were not read, or too long ago") from error
+            return Unproven(error.code.value, f"{FIELD}: {error}", digest, directory.basis(agent))
+        return proof_of(proven, directory.basis(agent))
+
+    def _require_person(self, proven: ProvenUser, request: Request) -> None:
+        if proven.user != request.user:
+            raise TokenRefused(Code.ANOTHER_PERSON, "the token is of another person than spec.user names")
+        if proven.token.expires_at <= self._now():  # what the leeway let pass: nothing could be given for it
+            raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")
+
+    async def _take(self, proven: ProvenUser, request: Request) -> None:
+        token = proven.token
+        token_id = f"jti {token.token_id}" if token.token_id is not None else f"sha256 {token.digest}"
+        if not await self._taken.take(proven.user.issuer, token_id, request.uid, token.expires_at):
+            raise TokenRefused(Code.REPLAYED, "the token was used for another VendedRole; get a new one for each")
+
+
+def wanted(agent: Agent, cluster_issuer: str) -> UserWanted:
+    """Whom a token must name: the agent, as the platform team and security know it."""
+    match agent.identity:
+        case ServiceAccountIdentity(name):
+            return UserWanted(Party(cluster_issuer, username(ObjectName(agent.name.namespace, name))))
+        case ClientIdentity(issuer, client_ids, subject):
+            return UserWanted(Party(issuer, subject), frozenset(Party(issuer, client_id) for client_id in client_ids))
+        case None:
+            raise TokenRefused(Code.ISSUED_TO_ANOTHER, "the Agent has no identity that a token could name")
+    assert_never(agent.identity)
+
+
+def proof_of(proven: ProvenUser, basis: Basis) -> Proof:
+    token = proven.token
+    return Proof(
+        kind=UserProof(proven.proof.value),
+        provider=token.provider,
+        token_type=token.type.value,
+        digest=token.digest,
+        expires_at=token.expires_at,
+        handle=proven.handle,
+        attributes=tuple(Claimed(each.key, each.values, each.source[:_LONGEST_SOURCE]) for each in proven.mapped.attributes),
+        unreadable=frozenset(proven.mapped.unreadable),
+        actors=tuple(Actor(each.issuer, each.name) for each in proven.actors),
+        basis=basis,
+    )

@@ -1,0 +1,34 @@
+"""Who an agent is to issuers of tokens, and where a user's token is: from parsed objects to values. Pure."""
+
+from rolevend.resources.agent import Agent
+from rolevend.resources.vended_role import VendedRole
+from rolevend.vending.proof import ClientIdentity, Identity, ServiceAccountIdentity, UserToken
+
+
+def user_token(role: VendedRole) -> UserToken | None:
+    """Where the proof of its user is, or None."""
+    ref = role.spec.user_token_secret_ref
+    return None if ref is None else UserToken(ref.name, ref.key)
+
+
+def agent_identity(agent: Agent) -> Identity | None:
+    """Whom a user's token must name, or None. Of its two parts the one that its type asks for is there: parsing has seen to it."""
+    spelled_out = agent.spec.identity
+    if spelled_out is None:
+        return None
+    if spelled_out.service_account is not None:
+        return ServiceAccountIdentity(spelled_out.service_account.name)
+    client = spelled_out.oidc_client
+    return None if client is None else ClientIdentity(client.issuer, frozenset(client.client_ids), client.subject or client.client_ids[0])
+
+
+def agent_claims(agent: Agent) -> tuple[tuple[str, object], ...]:
+    """What no other agent may have, each with its field."""
+    match agent_identity(agent):
+        case ServiceAccountIdentity(name):
+            named: tuple[object, ...] = ((None, agent.namespace, name),)
+        case ClientIdentity(issuer, client_ids, subject):
+            named = tuple((issuer, each) for each in sorted(client_ids | {subject}))
+        case None:
+            named = ()
+    return (("spec.handle", agent.spec.handle), *(("spec.identity", each) for each in named))
