@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.deployed import READ, SHOWN, folder
+from tests.support.proving import Proven
 from tests.support.site import AGENTS, WAREHOUSE, Site
 from tests.support.tenancy import Asked, Tenant
 
@@ -136,3 +137,15 @@ def test_who_may_not_read_the_policies_is_told_so(site: Site, catalog: Path):
     assert done.returncode != 0
     assert "forbidden" in done.stderr.lower()
     assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_role_of_a_proven_user_is_explained_by_what_the_token_said_and_where(tenant: Tenant, catalog: Path):
+    proven = Proven(tenant).ready_to_ask()
+    asked = proven.ask(proven.token()).ready()
+
+    lines = explained(asked, catalog)
+
+    assert lines[1] == f"anna ({proven.issuer}) through {AGENTS}/{tenant.name} on {WAREHOUSE}: 1 table"
+    assert "user attribute tenant: from the token, claim tenant" in lines
+    assert "user attribute countries: from the token, expression claims.groups.filter(one, one.size() == 2)" in lines
+    assert f"AccessPolicy domain-claims/{tenant.name} covers the user" in lines

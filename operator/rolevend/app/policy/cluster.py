@@ -1,14 +1,15 @@
 """The cluster's objects, as a folder that holds them."""
 
 import json
+from dataclasses import replace
 
 from rolevend.app.policy.folder import Folder
 from rolevend.app.policy.manifests import documents_in
 from rolevend.app.policy.verdicts import Who
 from rolevend.kube.client import NAMESPACES, Cluster
-from rolevend.model import PlatformName
 from rolevend.reconcile.objects import path_of
-from rolevend.resources import API_VERSION, KINDS, VendedRole, parse, values
+from rolevend.reconcile.roles import request_of
+from rolevend.resources import API_VERSION, KINDS, VendedRole, parse
 
 
 async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, Who | None, str]:
@@ -24,9 +25,9 @@ async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> 
         if vended_role is not None:
             namespace, name = vended_role
             role = parse(VendedRole, await cluster.get(path_of(VendedRole), name, namespace), unknown="ignore")
-            platform, seconds = PlatformName(role.spec.platform_refs[0].name), role.spec.expiration_seconds
-            resources = values.resources(role)
-            who = Who(values.user(role.spec.user), values.agent_of(role), platform, role.spec.purpose or "", seconds, resources)
+            asked = request_of(role)
+            who = Who(asked.user, asked.agent, asked.platform, asked.purpose or "", asked.expiration_seconds, asked.resources)
+            who = replace(who, token=asked.token, proof=asked.proof)
             told = _told(role)
         return Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items}))), who, told
     finally:

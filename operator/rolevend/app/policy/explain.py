@@ -10,7 +10,6 @@ from rolevend.app.policy.folder import Catalogs, Folder
 from rolevend.app.policy.verdicts import ANY_AGENT, Who, opened, unknown_agent, unlabelled, verdict, without_labels
 from rolevend.catalog import FunctionId
 from rolevend.errors import InvalidInput
-from rolevend.model import Attributes
 from rolevend.policy.combination import Combination, Side
 from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
@@ -19,6 +18,7 @@ from rolevend.reconcile.picture import Picture
 from rolevend.resources import Agent, values
 from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import TableGiven, mask_shown, tables_of
+from rolevend.vending.proof import Proof
 from rolevend.vending.verdict import Granted, Undecided
 
 
@@ -38,6 +38,8 @@ class Explained:
     """Which tools the agent asks for and does not have, on any platform, and why: as its condition says."""
     notes: tuple[str, ...] = ()
     """What is not known, though the answer might be another one if it were."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """Attributes of the user that a token said, and where in it; UserAttributes say all others."""
 
 
 def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = None) -> Explained:
@@ -56,18 +58,19 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
     shapes = directory.shapes.get(who.platform)
     if shapes is None:
         raise InvalidInput("--catalog", f"what DataPlatform {who.platform} holds is not known: rolevend platform catalog writes it")
-    person = directory.people.get(who.user)
-    explanation = explain(person.attributes if person else Attributes(), shapes.index, directory.asking(who.request))
+    person = directory.person(who.request)
+    explanation = explain(person.attributes, shapes.index, directory.asking(who.request))
+    sources = tuple(sorted(person.sources.items()))
     found = verdict(directory, who)
     if not isinstance(found, Granted):
         refusal = found.message if explanation.denial is None or isinstance(found, Undecided) else ""
-        return Explained(who, refusal, _narrowed(explanation, who), (), said or "", (), missing, notes)
+        return Explained(who, refusal, _narrowed(explanation, who), (), said or "", (), missing, notes, sources)
     together = tuple(_together(found, explanation))
-    return Explained(who, "", _narrowed(explanation, who), together, said or "", found.profile.functions, missing, notes)
+    return Explained(who, "", _narrowed(explanation, who), together, said or "", found.profile.functions, missing, notes, sources)
 
 
 def _notes(directory: Directory, who: Who) -> Iterator[str]:
-    if who.user not in directory.people:
+    if who.user not in directory.people and not isinstance(who.proof, Proof):
         yield f"no accepted UserAttributes names {who.user}, so nothing is known of them{meant(str(who.user), map(str, directory.people))}"
     yield from without_labels(unlabelled(directory, [who.agent]))
 
@@ -121,6 +124,7 @@ def _lines(found: Explained) -> Iterator[str]:
     else:
         tables = {table.table for policy in explanation.policies for table in policy.granted}
         yield f"{about}: {len(tables)} {'table' if len(tables) == 1 else 'tables'}"
+    yield from (f"user attribute {key}: from the token, {source}" for key, source in found.sources)
     yield from (f"note: {each}" for each in found.notes)
     if explanation.missing and denial is not None:
         yield f"smallest step: {explanation.missing}"
@@ -187,6 +191,7 @@ def as_json(found: Explained) -> str:
         "reason": denial.reason if denial else "",
         "message": found.refusal or (denial.message if denial else ""),
         "missing": explanation.missing,
+        "fromToken": dict(found.sources),
         "combination": explanation.combination.value,
         "policies": [_policy_json(each) for each in explanation.policies],
         "functions": [str(each) for each in found.functions],

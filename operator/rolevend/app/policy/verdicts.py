@@ -5,7 +5,7 @@ say any purpose. What the platform says of agents counts.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ from rolevend.policy.combination import Combination
 from rolevend.policy.near import near
 from rolevend.vending.directory import Directory, Person
 from rolevend.vending.evidence import TableGiven, tables_of
+from rolevend.vending.proof import Proof, Unproven, UserToken
 from rolevend.vending.terms import Agent, AgentTerms
 from rolevend.vending.verdict import Granted, Request, Undecided, Verdict
 
@@ -40,11 +41,15 @@ class Who:
     """For how long the role is asked."""
     resources: tuple[TableId, ...] | None = None
     """The only tables that are asked for; None: all of them."""
+    token: UserToken | None = field(default=None, compare=False)
+    proof: Proof | Unproven | None = field(default=None, compare=False)
+    """Of a VendedRole: where its user's token is, and what that has proved."""
 
     @property
     def request(self) -> Request:
         name, purpose = self.agent, self.purpose or None
-        return Request(name, _NOBODY, self.agent, self.user, self.platform, _EPOCH, self.seconds, purpose, self.resources)
+        asked = Request(name, _NOBODY, self.agent, self.user, self.platform, _EPOCH, self.seconds, purpose, self.resources)
+        return replace(asked, token=self.token, proof=self.proof)
 
 
 def opened(
