@@ -83,6 +83,6 @@ def test_what_takes_several_extras_names_them_all_also_where_one_of_them_is_ther
 
 
 def test_it_is_known_which_extra_brings_a_package():
-    for extra, also in (("operator", ()), ("postgres", ()), ("api", ("operator",)), ("demo", ("operator", "postgres", "api"))):
+    for extra, also in (("operator", ()), ("postgres", ()), ("demo", ("operator", "postgres"))):
         own = brought_by(extra) - brought_by(*also) - ONLY_CARRIED
         assert own == {module for module, brings in BROUGHT_BY.items() if brings == extra}

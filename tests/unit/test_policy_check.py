@@ -361,7 +361,8 @@ def test_an_agent_whose_namespace_decides_and_is_not_among_the_files_is_said_not
 
 def test_an_agent_that_is_selected_by_the_name_of_its_namespace_is_judged_without_its_manifest(tmp_path: Path):
     by_name = changed(platform(), "spec.agents[0].namespaceSelector.matchLabels", {"kubernetes.io/metadata.name": "agents"})
-    write(tmp_path, "a.yaml", by_name, analysts(), labelled(("spec.combination", "Union")), labelled(("metadata.name", "other")))
+    other = labelled(("metadata.name", "other"), ("spec.identity", {"type": "ServiceAccount", "serviceAccount": {"name": "other"}}))
+    write(tmp_path, "a.yaml", by_name, analysts(), labelled(("spec.combination", "Union")), other)
     (tmp_path / "a.yaml").write_text((tmp_path / "a.yaml").read_text().replace("FINBOT", "OTHER", 1))
 
     checked = check([tmp_path], CATALOGS)

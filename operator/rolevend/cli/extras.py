@@ -10,9 +10,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 BROUGHT_BY: Final = {
-    **dict.fromkeys(("aiohttp", "kopf", "kubernetes", "prometheus_client", "pythonjsonlogger"), "operator"),
+    **dict.fromkeys(("aiohttp", "kopf", "joserfc", "kubernetes", "prometheus_client", "pythonjsonlogger"), "operator"),
     **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
-    "joserfc": "api",
     **dict.fromkeys(("cryptography", "rich"), "demo"),
 }
 """By the name that is imported."""

@@ -20,7 +20,7 @@ def judge_combination(
     if ready.status != "True" or labels is None:
         return judged
     here = {name: terms_for(each, labels, agent) for name, each in sorted(terms.items())}
-    refusals = [wider_than_permitted(agent, terms[name], each) for name, each in here.items() if permitting(each)]
+    refusals = [wider_than_permitted(agent, terms[name], each) for name, each in here.items() if permitting(agent, each)]
     if not refusals or not all(refusals):
         return judged
     return replace(judged, findings=(accepted, Finding("Ready", "False", "NotPermitted", f"spec.combination: {shortened(refusals)}")))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from rolevend.errors import InvalidInput
-from rolevend.identity import claim_expression, key_set
+from rolevend.identity import claim_expression
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath, ClaimSource
 from rolevend.identity.provider import Algorithm, Discovery, InlineKeys, KeySource, KeysUrl, Provider, TokenType, admit
 from rolevend.reconcile.judgement import Judgement, by_age
@@ -60,6 +60,8 @@ def provider_of(resource: IdentityProvider, authorities: str | None = None) -> P
     spec = resource.spec
     longest = spec.max_token_seconds
     if spec.keys.inline is not None:
+        from rolevend.identity import key_set  # takes joserfc, which who judges files without keys has not
+
         key_set.parse(spec.keys.inline.encode(), "spec.keys.inline")
     return admit(
         Provider(

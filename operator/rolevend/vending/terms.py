@@ -100,7 +100,7 @@ def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence
 
 def wider_than_permitted(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> str:
     """Why the agent's combination is more than the platform permits on the terms that are about it; empty where it is not."""
-    bound = _widest(permitting(here))
+    bound = _widest(permitting(agent, here))
     if agent.combination is None or bound is None or not agent.combination.is_wider_than(bound):
         return ""
     why = f"{agent.combination.value} of Agent {agent.name.name} is wider than {bound.value}, which DataPlatform {terms.name} permits"
