@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, PlatformName, User
 from rolevend.policy.asking import Asking
-from rolevend.policy.condition import MAXIMUM_LENGTH, Answers, admit
+from rolevend.policy.cel_words import MAXIMUM_LENGTH
+from rolevend.policy.condition import Answers, admit
 
 ANNA = Attributes.of({"department": ["claims", "motor"], "home office": ["yes"], "level": ["3"]}.items())
 ASKING = Asking(

@@ -5,7 +5,6 @@ one loop at most, in which no more than one list is named. Each attribute is rea
 Of the core, the one place that uses `cel`.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from rolevend.model import Attributes
 from rolevend.policy.asking import Asking
 from rolevend.policy.cel_extension import cel_extension
+from rolevend.policy.cel_words import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, Word, words_of
 from rolevend.policy.vocabulary import Source
 
 if TYPE_CHECKING:
@@ -21,30 +21,14 @@ if TYPE_CHECKING:
 else:
     cel = cel_extension()
 
-MAXIMUM_LENGTH: Final = 1024
-MAXIMUM_DEPTH: Final = 32
-
 _MEMBERS: Final = {
     "user": ("issuer", "subject", "attributes"),
     "agent": ("namespace", "name", "attributes"),
     "request": ("purpose", "platform", "expirationSeconds"),
 }
-_LOOPS: Final = ("all", "exists", "exists_one", "filter", "map")
-_METHODS: Final = ("startsWith", "endsWith", "contains", "size", *_LOOPS)
-_FUNCTIONS: Final = ("has", "size")
-_LITERALS: Final = ("true", "false", "in")
 _ALLOWED: Final = (
     "allowed are user.issuer, user.subject, user.attributes.NAME, agent.namespace, agent.name, agent.attributes.NAME, request.purpose, "
-    "request.platform, request.expirationSeconds, plain texts, numbers, == != < <= > >= && || ! in ?:, has(), size(), startsWith(), "
-    "endsWith(), contains(), and one of all(), exists(), exists_one(), filter() and map()"
-)
-_WORD = re.compile(
-    r"""(?P<space>[ \t\n]+)
-      | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<number>[0-9]{1,18}(?![A-Za-z0-9_.]))
-      | (?P<text>'[^'"\\\n]*'|"[^'"\\\n]*")
-      | (?P<symbol>==|!=|<=|>=|&&|\|\||[<>!?:,.()\[\]])""",
-    re.VERBOSE,
+    f"request.platform, request.expirationSeconds, {ALLOWED}"
 )
 
 
@@ -59,13 +43,6 @@ class MatchCondition:
     agent_reads: frozenset[str]
     """The attributes of the agent that it names."""
     program: cel.Program = field(compare=False, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Word:
-    kind: str
-    text: str
-    start: int
 
 
 class Answers:
@@ -108,22 +85,8 @@ def admit(name: str, text: str, place: str, *, of_agent: bool = False) -> MatchC
     return MatchCondition(name, text, reads["user"], reads["agent"], program)
 
 
-def _words(source: Source) -> list[_Word]:
-    if len(source.text) > MAXIMUM_LENGTH:
-        raise source.fault(MAXIMUM_LENGTH, f"a condition has at most {MAXIMUM_LENGTH} characters", "split it: all conditions must hold")
-    words: list[_Word] = []
-    position = depth = 0
-    while position < len(source.text):
-        found = _WORD.match(source.text, position)
-        if found is None:
-            shown = source.text[position : position + 20]
-            raise source.fault(position, f"{shown} is not allowed in a condition", _ALLOWED)
-        if found.lastgroup != "space":
-            words.append(_Word(str(found.lastgroup), found.group(), position))
-            depth += (found.group() in "([") - (found.group() in ")]")
-            if depth > MAXIMUM_DEPTH:
-                raise source.fault(position, f"it is nested deeper than {MAXIMUM_DEPTH}", "remove parentheses that change nothing")
-        position = found.end()
+def _words(source: Source) -> list[Word]:
+    words = words_of(source, what="a condition", where="in a condition", shorter="split it: all conditions must hold", allowed=_ALLOWED)
     for before, word in pairwise(words):
         if (before.text, word.text) == ("[", "]") and "text" not in (before.kind, word.kind):
             raise source.fault(before.start, "an empty list holds nothing, and all() of nothing is always true", "name its values")
@@ -135,7 +98,7 @@ def _words(source: Source) -> list[_Word]:
 class _Reader:
     """Goes through the words once, from left to right."""
 
-    def __init__(self, source: Source, words: Sequence[_Word], known: Sequence[str]) -> None:
+    def __init__(self, source: Source, words: Sequence[Word], known: Sequence[str]) -> None:
         """`known` are those of the roots that it may read."""
         self._source = source
         self._words = words
@@ -155,7 +118,7 @@ class _Reader:
         word = self._words[place]
         if word.text in _MEMBERS:
             return self._path(place)
-        if word.text in _LITERALS or (word.text in _FUNCTIONS and self._text(place + 1) == "(") or word.text == self._variable:
+        if word.text in LITERALS or (word.text in FUNCTIONS and self._text(place + 1) == "(") or word.text == self._variable:
             return place + 1
         return self._refuse(place)
 
@@ -164,16 +127,16 @@ class _Reader:
         if self._words[place].text != ".":
             return place + 1
         method = self._text(place + 1)
-        if method not in _METHODS or self._text(place + 2) != "(":
+        if method not in METHODS or self._text(place + 2) != "(":
             return self._refuse(min(place + 1, len(self._words) - 1))
-        return self._loop(place + 1) if method in _LOOPS else place + 2
+        return self._loop(place + 1) if method in LOOPS else place + 2
 
     def _loop(self, place: int) -> int:
         word = self._words[place]
         if self._loop_until is not None:
             raise self._source.fault(word.start, "a condition has at most one loop", "split it: all conditions must hold")
         variable = self._words[place + 2] if place + 2 < len(self._words) else word
-        if variable.kind != "name" or variable.text in (*_MEMBERS, *_LITERALS, *_FUNCTIONS) or self._text(place + 3) != ",":
+        if variable.kind != "name" or variable.text in (*_MEMBERS, *LITERALS, *FUNCTIONS) or self._text(place + 3) != ",":
             raise self._source.fault(word.start, f"{word.text}() takes a variable and a condition", f"write .{word.text}(one, one == 'x')")
         self._variable = variable.text
         self._loop_until = self._closing(place + 1)
