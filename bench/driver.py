@@ -19,6 +19,7 @@ from psycopg import sql
 
 from bench.lines import Line, p50, quick, reported, table, timed
 from bench.server import installed_server, version
+from rolevend.atwork.executor import Executor
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.model import PlatformName
 from rolevend.plan import Lease, Profile
@@ -26,7 +27,6 @@ from rolevend.platforms.base import Credential, Dropped, Ending, EndReason, Plat
 from rolevend.platforms.postgres import Limits
 from rolevend.platforms.postgres.vends import _MANY, _ONE, _arguments
 from rolevend.policy.mask import Partial
-from rolevend.reconcile.executor import Executor
 from tests.conformance.bench import PostgresBench, equal, lease, own, profile, shape
 
 Pair = tuple[Lease, Credential]

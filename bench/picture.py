@@ -6,7 +6,7 @@
 from dataclasses import replace
 
 from bench.lines import Line, ms, quick, settled, table, timed
-from rolevend.reconcile.picture import Objects, Painter
+from rolevend.picture.painting import Objects, Painter
 from rolevend.resources import AccessPolicy, UserAttributes, parse
 from tests.support.manifests import Body
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, raw

@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rolevend.atwork.state import PlatformState
 from rolevend.catalog import Family
 from rolevend.model import ClusterId, ObjectName, PlatformName, Uid, User
+from rolevend.picture.judgement import Judgement
+from rolevend.picture.painting import Objects, Painter, Picture
 from rolevend.platforms.base import CheckResult, Drift, Outcome, ServerFacts
 from rolevend.reconcile.attesting import attestation_of
-from rolevend.reconcile.judgement import Judgement
-from rolevend.reconcile.picture import Objects, Painter, Picture
-from rolevend.reconcile.state import PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, parse
 from rolevend.vending.verdict import Request, Verdict
 from tests.support.manifests import MISSING, Body, changed, valid

@@ -6,10 +6,10 @@ from secrets import token_bytes
 
 import pytest
 
+from rolevend.atwork.platforms import PlatformAtWork
+from rolevend.atwork.state import PlatformState
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome
 from rolevend.reconcile.attesting import Attesting, attestation_of
-from rolevend.reconcile.platforms import PlatformAtWork
-from rolevend.reconcile.state import PlatformState
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.verdict import Granted, Undecided, taken_by

@@ -21,7 +21,7 @@ from rolevend.policy.mask import Clear, Hash, Partial
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.record import Record
+from rolevend.requests.record import Record
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End, Event, denied, dropped, granted, orphan_dropped
 from rolevend.vending.directory import Directory, Shapes, Sources

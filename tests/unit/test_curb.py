@@ -7,15 +7,15 @@ from typing import Any, cast
 
 import pytest
 
+from rolevend.atwork.platforms import Platforms
 from rolevend.errors import ClusterUnavailable, PlatformUnavailable
 from rolevend.kube.client import Body, Cluster, Resource
 from rolevend.model import PlatformName, RoleName
 from rolevend.platforms.base import Act, Curbed, EndReason
 from rolevend.reconcile.curb import Curb
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.platforms import Platforms
-from rolevend.reconcile.roles import Roles, Standing
-from rolevend.reconcile.status import verdict_of
+from rolevend.requests.roles import Roles, Standing
+from rolevend.requests.status import verdict_of
 from rolevend.telemetry.metrics import Metrics
 from tests.support.registered import NOW, REQUEST, WAREHOUSE, granted
 

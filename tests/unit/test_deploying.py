@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rolevend.reconcile.judgement import Judgement
-from rolevend.reconcile.picture import Picture
-from rolevend.reconcile.state import PlatformState
-from rolevend.reconcile.told import status_of
+from rolevend.atwork.state import PlatformState
+from rolevend.picture.judgement import Judgement
+from rolevend.picture.painting import Picture
+from rolevend.picture.told import status_of
 from rolevend.resources import KINDS, AccessPolicy, Agent, Guardrail, Resource, TagBinding, UserAttributes, parse
 from rolevend.resources.crd import definition
 from tests.support.gitops import EXAMPLE, Body, argo_health, kstatus

@@ -7,8 +7,8 @@ import pytest
 
 from rolevend.catalog import TagAssignment
 from rolevend.model import Tag
+from rolevend.picture.painting import Painter, Picture
 from rolevend.policy.disagreement import Disagreement, disagreements
-from rolevend.reconcile.picture import Painter, Picture
 from rolevend.resources import TagBinding
 from tests.support.manifests import Body
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, made, message, paint, said

@@ -7,11 +7,11 @@ from typing import cast
 
 import pytest
 
+from rolevend.atwork.executor import BUILDERS, Executor
 from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.plan import Profile
 from rolevend.platforms.base import Ending, EndReason, Platform, ServerFacts
-from rolevend.reconcile.executor import BUILDERS, Executor
 
 WAREHOUSE = PlatformName("warehouse")
 PATIENCE = 10.0

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rolevend.model import User, UserHandle
-from rolevend.reconcile.picture import Objects, Painter
+from rolevend.picture.painting import Objects, Painter
 from rolevend.resources import AccessPolicy, Guardrail, UserAttributes
 from rolevend.vending.claims import Claim, user_claim
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, judged, made, said

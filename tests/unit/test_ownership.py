@@ -7,8 +7,8 @@ import pytest
 
 from rolevend.catalog import TableId
 from rolevend.model import PlatformName
+from rolevend.picture.painting import Objects, Picture
 from rolevend.policy.bitmap import places
-from rolevend.reconcile.picture import Objects, Picture
 from rolevend.resources import AccessPolicy, DataPlatform, TagBinding
 from rolevend.vending.verdict import Denied, Granted, ended_by
 from tests.support.painted import CRM, OBJECTS, WAREHOUSE, judged, made, message, paint, said, verdict

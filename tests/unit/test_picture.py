@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from rolevend.atwork.state import SERVER_CHANGED, PlatformState
 from rolevend.catalog import Catalog, Table, digest
 from rolevend.model import AgentHandle, ObjectName, Tag, User, UserHandle
+from rolevend.picture.painting import Objects, Painter, Picture
 from rolevend.platforms.base import Drift
-from rolevend.reconcile.picture import Objects, Painter, Picture
-from rolevend.reconcile.state import SERVER_CHANGED, PlatformState
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse, values
 from rolevend.vending.claims import Claim, agent_claim, user_claim
 from rolevend.vending.verdict import Denied, Granted, Undecided, ended_by

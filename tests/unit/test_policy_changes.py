@@ -14,7 +14,7 @@ from rolevend.catalog import Catalog, Family
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName
-from rolevend.reconcile.picture import Picture
+from rolevend.picture.painting import Picture
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, parse
 from rolevend.resources.catalog_file import catalog_text
 from rolevend.telemetry.chain import Chain

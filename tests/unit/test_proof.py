@@ -19,9 +19,9 @@ from rolevend.model import Attributes, Uid, UserHandle, Version
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.requirement import Requirement, RequirementOperator
-from rolevend.reconcile.proving import Proving, wanted
-from rolevend.reconcile.roles import Roles, request_of, standing_of
-from rolevend.reconcile.status import Report, granted, refused, vended
+from rolevend.requests.proving import Proving, wanted
+from rolevend.requests.roles import Roles, request_of, standing_of
+from rolevend.requests.status import Report, granted, refused, vended
 from rolevend.resources import Agent as AgentObject
 from rolevend.resources import VendedRole
 from rolevend.resources import parse as parse_object

@@ -13,9 +13,9 @@ from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.provider import Algorithm, Discovery, InlineKeys, KeysUrl, Provider, TokenType
 from rolevend.identity.token_check import TokenCheck
-from rolevend.reconcile.issuers import Issuers
-from rolevend.reconcile.picture import Picture
-from rolevend.reconcile.providers import KeysState, cluster_issuer, provider_of
+from rolevend.picture.issuers import Issuers
+from rolevend.picture.painting import Picture
+from rolevend.picture.providers import KeysState, cluster_issuer, provider_of
 from rolevend.resources import IdentityProvider
 from tests.support import tokens
 from tests.support.painted import NOW, OBJECTS, made, message, paint, said

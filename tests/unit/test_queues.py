@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from rolevend.atwork.breaker import FAILURES, Breaker
+from rolevend.atwork.queues import MOST, DropQueue, Vend, VendQueue
 from rolevend.errors import Conflict, PlatformBusy, PlatformUnavailable
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Lease
 from rolevend.platforms.base import Address, Credential, Dropped, Ending, EndReason, Secret, Vended
-from rolevend.reconcile.breaker import FAILURES, Breaker
-from rolevend.reconcile.queues import MOST, DropQueue, Vend, VendQueue
 
 PATIENCE = 10.0
 """Seconds after which a test gives up."""

@@ -8,21 +8,21 @@ from typing import Any, cast
 
 import pytest
 
+from rolevend.atwork.platforms import Platforms
 from rolevend.catalog import TableId
 from rolevend.errors import ClusterUnavailable
 from rolevend.kube.client import Body, Cluster, Resource
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User
+from rolevend.picture.objects import Observed
 from rolevend.platforms.base import Dropped, Ending
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import ColumnSelector, Policy
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.objects import Observed
-from rolevend.reconcile.platforms import Platforms
-from rolevend.reconcile.proving import Proving
-from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
-from rolevend.reconcile.roles import Standing
+from rolevend.requests.proving import Proving
+from rolevend.requests.record import Record
+from rolevend.requests.roles import Standing
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory, Person, Shapes
 from rolevend.vending.terms import Agent, AgentTerms, PlatformTerms

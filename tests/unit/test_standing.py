@@ -9,8 +9,8 @@ import pytest
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName, RoleName, Uid
-from rolevend.reconcile.roles import Roles, request_of, standing_of
-from rolevend.reconcile.status import Report, dropping, granted, refused, unready, vended, verdict_of
+from rolevend.requests.roles import Roles, request_of, standing_of
+from rolevend.requests.status import Report, dropping, granted, refused, unready, vended, verdict_of
 from rolevend.resources import VendedRole, parse
 from rolevend.vending.proof import UserToken
 from rolevend.vending.verdict import Denied, Undecided

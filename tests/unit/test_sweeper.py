@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 
+from rolevend.atwork.platforms import Platforms
 from rolevend.kube.client import PAGE, Body, Cluster, Resource
 from rolevend.model import Attributes, PlatformName, ProfileName, RoleName, Uid
 from rolevend.platforms.base import Dropped, Ended, Ending, EndReason, LiveRole
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.platforms import Platforms
-from rolevend.reconcile.roles import Roles, Standing
 from rolevend.reconcile.sweep import Sweeper
+from rolevend.requests.roles import Roles, Standing
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from tests.support.painted import NOW, REQUEST, WAREHOUSE

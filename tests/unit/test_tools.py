@@ -6,8 +6,8 @@ import pytest
 
 from rolevend.catalog import Catalog, Family, Function, FunctionId, digest
 from rolevend.model import ObjectName, PlatformName
+from rolevend.picture.painting import Picture
 from rolevend.plan import contains
-from rolevend.reconcile.picture import Picture
 from rolevend.resources import Agent, DataPlatform, Guardrail, parse
 from rolevend.vending.tools import FunctionName, Permitted, Refusal, Tools, functions_of, permitted, refused_functions
 from rolevend.vending.verdict import Denied, Granted, ended_by

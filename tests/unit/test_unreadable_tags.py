@@ -8,11 +8,11 @@ from typing import ClassVar, cast
 
 import pytest
 
+from rolevend.atwork.platforms import PlatformAtWork, Platforms
 from rolevend.kube.client import NAMESPACES, Cluster, Resource
 from rolevend.model import PlatformName
-from rolevend.reconcile.objects import Observed
-from rolevend.reconcile.picture import Painter
-from rolevend.reconcile.platforms import PlatformAtWork, Platforms
+from rolevend.picture.objects import Observed
+from rolevend.picture.painting import Painter
 from rolevend.resources import DataPlatform, kind_named
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.verdict import Granted, Undecided, Verdict

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from rolevend.errors import NotPermitted, Rejected, Unavailable
 from rolevend.kube.client import VALIDATING_BINDINGS, VALIDATING_POLICIES, AlreadyExists, Body, Cluster, Gone, NotFound, Resource
+from rolevend.picture.objects import VENDED_ROLES, path_of, ready_condition
 from rolevend.platforms.base import EndReason
-from rolevend.reconcile.objects import VENDED_ROLES, path_of, ready_condition
 from rolevend.resources import API_VERSION, DataPlatform
 
 _POLL_SECONDS = 0.5

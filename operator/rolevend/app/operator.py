@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Never, TypeVar
 
+from rolevend.atwork.executor import BUILDERS, DROPPERS, LOOKERS
+from rolevend.atwork.keys import Keys
+from rolevend.atwork.platforms import PlatformAtWork, Platforms
 from rolevend.errors import Unavailable
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
@@ -21,23 +24,20 @@ from rolevend.kube.leadership import identity
 from rolevend.kube.secrets import CredentialSecrets, handle_key
 from rolevend.kube.taken_tokens import TakenTokens
 from rolevend.model import ClusterId, PlatformName
+from rolevend.picture.issuers import Issuers
+from rolevend.picture.objects import Observed
+from rolevend.picture.painting import Painter
 from rolevend.platforms import postgres
 from rolevend.platforms.base import Platform
 from rolevend.reconcile.attesting import Attesting
 from rolevend.reconcile.curb import Curb
-from rolevend.reconcile.executor import BUILDERS, DROPPERS, LOOKERS
 from rolevend.reconcile.handlers import run_kopf
 from rolevend.reconcile.holding import Holding
-from rolevend.reconcile.issuers import Issuers
-from rolevend.reconcile.keys import Keys
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.objects import Observed
-from rolevend.reconcile.picture import Painter
-from rolevend.reconcile.platforms import PlatformAtWork, Platforms
-from rolevend.reconcile.proving import Proving
-from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
 from rolevend.reconcile.sweep import Sweeper
+from rolevend.requests.proving import Proving
+from rolevend.requests.record import Record
 from rolevend.resources import DataPlatform, values
 from rolevend.settings import Settings
 from rolevend.telemetry.audit import Journal

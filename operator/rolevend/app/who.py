@@ -16,8 +16,8 @@ from rolevend.kube.client import Body, Cluster
 from rolevend.kube.handles import HandleRecords
 from rolevend.model import RoleName, User
 from rolevend.naming import RoleNameParts, parse_role_name
+from rolevend.picture.objects import VENDED_ROLES, path_of, ready_condition
 from rolevend.platforms.postgres.tombstones import tombstone_of
-from rolevend.reconcile.objects import VENDED_ROLES, path_of, ready_condition
 from rolevend.resources import REQUESTED_BY, Agent, Resource, UserAttributes
 from rolevend.vending.audit import EventType
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rolevend import __version__
+from rolevend.atwork.platforms import PlatformAtWork
+from rolevend.atwork.state import PlatformState, is_about
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
 from rolevend.platforms.base import CheckResult, Outcome, Randomness, ServerFacts
-from rolevend.reconcile.platforms import PlatformAtWork
-from rolevend.reconcile.state import PlatformState, is_about
 from rolevend.resources.data_platform import Attestation, FailedCheck, OpenCheck
 from rolevend.resources.shared import ATTEST
 from rolevend.settings import Settings

@@ -6,10 +6,10 @@ crash the next review or sweep ends it.
 
 import asyncio
 
+from rolevend.atwork.platforms import Platforms
 from rolevend.errors import RolevendError
 from rolevend.model import Uid
 from rolevend.platforms.base import Dropped, Ending
-from rolevend.reconcile.platforms import Platforms
 from rolevend.vending.vend import AwaitedPlatform
 from rolevend.vending.verdict import Request
 

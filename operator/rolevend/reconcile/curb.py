@@ -6,14 +6,14 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from rolevend.atwork.executor import Executor
+from rolevend.atwork.platforms import Platforms
 from rolevend.errors import RolevendError
 from rolevend.kube.client import Cluster
 from rolevend.kube.events import tell
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Act, Curbed, EndReason
-from rolevend.reconcile.executor import Executor
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.platforms import Platforms
 from rolevend.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from rolevend.atwork.platforms import Platforms
 from rolevend.errors import InvalidInput, Overtaken, PlatformUnavailable, RolevendError
 from rolevend.kube.client import Body, Cluster
 from rolevend.model import RoleName, Uid
+from rolevend.picture.objects import VENDED_ROLES, Observed
 from rolevend.platforms.base import Ending, EndReason, Randomness
 from rolevend.reconcile.clock import Clock
 from rolevend.reconcile.closing import Closing
-from rolevend.reconcile.objects import VENDED_ROLES, Observed
-from rolevend.reconcile.platforms import Platforms
-from rolevend.reconcile.proving import Proving
-from rolevend.reconcile.record import Record
-from rolevend.reconcile.roles import Roles, Standing, is_ready, request_of, standing_of
-from rolevend.reconcile.status import Report, dropping, granted, refused, unready, vended
+from rolevend.requests.proving import Proving
+from rolevend.requests.record import Record
+from rolevend.requests.roles import Roles, Standing, is_ready, request_of, standing_of
+from rolevend.requests.status import Report, dropping, granted, refused, unready, vended
 from rolevend.resources import VendedRole, parse, shell
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End

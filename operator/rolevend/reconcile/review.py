@@ -12,8 +12,8 @@ from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Drift
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.roles import Standing
-from rolevend.reconcile.status import verdict_of
+from rolevend.requests.roles import Standing
+from rolevend.requests.status import verdict_of
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Granted, Verdict, ended_by, taken_by
 

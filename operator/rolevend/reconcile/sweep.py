@@ -6,16 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Set
 from datetime import datetime, timedelta
 
+from rolevend.atwork.executor import Executor
+from rolevend.atwork.platforms import Platforms
 from rolevend.errors import RolevendError
 from rolevend.kube.client import PAGE, Cluster
 from rolevend.model import PlatformName, ProfileName, Uid
+from rolevend.picture.objects import VENDED_ROLES
 from rolevend.platforms.base import Ended, Ending, EndReason
-from rolevend.reconcile.executor import Executor
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.objects import VENDED_ROLES
-from rolevend.reconcile.platforms import Platforms
-from rolevend.reconcile.record import Record
 from rolevend.reconcile.review import Review
+from rolevend.requests.record import Record
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End

@@ -15,13 +15,13 @@ from rolevend.app.policy.manifests import Document, Place
 from rolevend.app.policy.verdicts import unlabelled, without_labels
 from rolevend.errors import InvalidInput
 from rolevend.model import ObjectName, PlatformName
+from rolevend.picture.judgement import Judgement
+from rolevend.picture.judging_guardrails import UNTIL_MENDED, reach_of_guardrail
+from rolevend.picture.painting import Picture
+from rolevend.picture.reach import reach
 from rolevend.policy.fitting import Problem
 from rolevend.policy.index import Index
 from rolevend.policy.unknown import unknown_attributes
-from rolevend.reconcile.judgement import Judgement
-from rolevend.reconcile.judging_guardrails import UNTIL_MENDED, reach_of_guardrail
-from rolevend.reconcile.picture import Picture
-from rolevend.reconcile.reach import reach
 from rolevend.resources import (
     AccessPolicy,
     DataPlatform,

@@ -7,8 +7,8 @@ from rolevend.app.policy.folder import Folder
 from rolevend.app.policy.manifests import documents_in
 from rolevend.app.policy.verdicts import Who
 from rolevend.kube.client import NAMESPACES, Cluster
-from rolevend.reconcile.objects import path_of
-from rolevend.reconcile.roles import request_of
+from rolevend.picture.objects import path_of
+from rolevend.requests.roles import request_of
 from rolevend.resources import API_VERSION, KINDS, VendedRole, parse
 
 

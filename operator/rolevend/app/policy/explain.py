@@ -10,11 +10,11 @@ from rolevend.app.policy.folder import Catalogs, Folder
 from rolevend.app.policy.verdicts import ANY_AGENT, Who, opened, unknown_agent, unlabelled, verdict, without_labels
 from rolevend.catalog import FunctionId
 from rolevend.errors import InvalidInput
+from rolevend.picture.painting import Picture
 from rolevend.policy.combination import Combination, Side
 from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
 from rolevend.policy.near import meant
-from rolevend.reconcile.picture import Picture
 from rolevend.resources import Agent, values
 from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import TableGiven, mask_shown, tables_of

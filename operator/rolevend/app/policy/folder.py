@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from rolevend.app.policy.manifests import Document, Unreadable, files_below, read_documents
+from rolevend.atwork.state import PlatformState
 from rolevend.catalog import Catalog, digest
 from rolevend.errors import InvalidInput
 from rolevend.model import ClusterId, PlatformName
+from rolevend.picture.painting import Objects, Painter, Picture
 from rolevend.platforms.base import ServerFacts
-from rolevend.reconcile.picture import Objects, Painter, Picture
-from rolevend.reconcile.state import PlatformState
 from rolevend.resources import (
     API_VERSION,
     GROUP,

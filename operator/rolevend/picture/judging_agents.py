@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rolevend.model import PlatformName
-from rolevend.reconcile.judgement import Judgement
+from rolevend.picture.judgement import Judgement
 from rolevend.resources import Agent
 from rolevend.resources.status import Finding, shortened
 from rolevend.vending.terms import Agent as RegisteredAgent

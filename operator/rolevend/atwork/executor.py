@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TypeVar
 
+from rolevend.atwork.breaker import Breaker
+from rolevend.atwork.queues import DropQueue, Vend, VendQueue
 from rolevend.catalog import Catalog
 from rolevend.errors import PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName
@@ -27,8 +29,6 @@ from rolevend.platforms.base import (
     ServerFacts,
     Vended,
 )
-from rolevend.reconcile.breaker import Breaker
-from rolevend.reconcile.queues import DropQueue, Vend, VendQueue
 
 T = TypeVar("T")
 

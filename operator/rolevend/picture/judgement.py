@@ -10,15 +10,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
+from rolevend.atwork.state import SERVER_CHANGED, PlatformState, is_about
 from rolevend.model import PlatformName
+from rolevend.picture.reach import CONTESTED, owned
 from rolevend.policy.census import Census
 from rolevend.policy.combination import Side
 from rolevend.policy.fitting import Problem
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
 from rolevend.policy.unknown import unknown_attributes
-from rolevend.reconcile.reach import CONTESTED, owned
-from rolevend.reconcile.state import SERVER_CHANGED, PlatformState, is_about
 from rolevend.resources import AccessPolicy, DataPlatform, Resource, values
 from rolevend.resources.status import Body, Finding, Truth, body, shortened
 from rolevend.resources.text import timestamp_text

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from rolevend.model import PlatformName
+from rolevend.picture.judgement import Judgement
 from rolevend.policy.index import Index
 from rolevend.policy.near import meant
-from rolevend.reconcile.judgement import Judgement
 from rolevend.resources import Agent
 from rolevend.resources.status import Finding, shortened
 from rolevend.vending.directory import Shapes

@@ -10,17 +10,17 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TypeVar, cast
 
+from rolevend.atwork.platforms import Platforms
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.provider import Provider
 from rolevend.kube.client import NAMESPACES, Body, Cluster, NotFound
 from rolevend.kube.client import Resource as Path
 from rolevend.kube.informer import Informer
 from rolevend.model import PlatformName
-from rolevend.reconcile.judgement import Judgement
-from rolevend.reconcile.picture import Objects, Painter
-from rolevend.reconcile.platforms import Platforms
-from rolevend.reconcile.providers import KeysState
-from rolevend.reconcile.told import status_of
+from rolevend.picture.judgement import Judgement
+from rolevend.picture.painting import Objects, Painter
+from rolevend.picture.providers import KeysState
+from rolevend.picture.told import status_of
 from rolevend.resources import (
     API_VERSION,
     AccessPolicy,

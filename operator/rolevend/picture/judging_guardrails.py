@@ -5,11 +5,11 @@ from typing import Final
 
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName
+from rolevend.picture.judgement import Judgement, mask_fallback, names_known
 from rolevend.policy.census import Census
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.near import meant
 from rolevend.policy.unknown import unknown_attributes
-from rolevend.reconcile.judgement import Judgement, mask_fallback, names_known
 from rolevend.resources import Guardrail, Resource, values
 from rolevend.resources.status import Body, Finding, shortened
 from rolevend.vending.directory import Shapes

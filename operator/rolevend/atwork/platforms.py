@@ -8,14 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from rolevend.atwork.executor import Executor
+from rolevend.atwork.keys import Keys, keys_of
+from rolevend.atwork.state import SERVER_CHANGED, PlatformState
 from rolevend.catalog import digest
 from rolevend.errors import ClusterUnavailable, PlatformLocked, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
 from rolevend.kube.client import Cluster
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Platform, ServerFacts
-from rolevend.reconcile.executor import Executor
-from rolevend.reconcile.keys import Keys, keys_of
-from rolevend.reconcile.state import SERVER_CHANGED, PlatformState
 from rolevend.resources import DataPlatform, values
 from rolevend.resources.shared import ATTEST
 from rolevend.settings import Settings

@@ -4,16 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+from rolevend.atwork.state import PlatformState
 from rolevend.catalog import Table, TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.identity.provider import Provider
 from rolevend.model import ClusterId, ObjectName, PlatformName, Version
-from rolevend.policy.combination import Combination
-from rolevend.policy.disagreement import Said, disagreements
-from rolevend.policy.statement import Guardrail as Restraining
-from rolevend.policy.statement import Policy
-from rolevend.reconcile.indexes import Indexes
-from rolevend.reconcile.judgement import (
+from rolevend.picture.indexes import Indexes
+from rolevend.picture.judgement import (
     LEAK,
     Judgement,
     judge_platforms,
@@ -21,14 +18,17 @@ from rolevend.reconcile.judgement import (
     judge_unique,
     with_refusals,
 )
-from rolevend.reconcile.judging_agents import judge_combination
-from rolevend.reconcile.judging_bindings import Disagreed, judge_binding, told_to_each
-from rolevend.reconcile.judging_guardrails import judge_guardrail
-from rolevend.reconcile.judging_tools import judge_tools
-from rolevend.reconcile.people import People
-from rolevend.reconcile.providers import KeysState, Providers, cluster_issuer
-from rolevend.reconcile.reach import reach, reached
-from rolevend.reconcile.state import PlatformState
+from rolevend.picture.judging_agents import judge_combination
+from rolevend.picture.judging_bindings import Disagreed, judge_binding, told_to_each
+from rolevend.picture.judging_guardrails import judge_guardrail
+from rolevend.picture.judging_tools import judge_tools
+from rolevend.picture.people import People
+from rolevend.picture.providers import KeysState, Providers, cluster_issuer
+from rolevend.picture.reach import reach, reached
+from rolevend.policy.combination import Combination
+from rolevend.policy.disagreement import Said, disagreements
+from rolevend.policy.statement import Guardrail as Restraining
+from rolevend.policy.statement import Policy
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, IdentityProvider, Resource, TagBinding, UserAttributes, values
 from rolevend.resources.identities import agent_claims, agent_identity
 from rolevend.resources.status import Finding

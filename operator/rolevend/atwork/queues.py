@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rolevend.atwork.breaker import Breaker
 from rolevend.errors import PlatformUnavailable, Rejected
 from rolevend.model import ProfileName, RoleName, Uid
 from rolevend.plan import Lease
 from rolevend.platforms.base import Credential, Dropped, Ending, Vended
-from rolevend.reconcile.breaker import Breaker
 
 MOST = 60
 """Roles in one call."""

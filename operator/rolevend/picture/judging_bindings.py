@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from rolevend.atwork.state import PlatformState
 from rolevend.catalog import Catalog, TableId, TagAssignment, matches
 from rolevend.model import PlatformName
+from rolevend.picture.judgement import Judgement, not_ready
+from rolevend.picture.reach import CONTESTED, reached
 from rolevend.policy.disagreement import Disagreement
 from rolevend.policy.fitting import Problem
 from rolevend.policy.unknown import no_column, no_table
-from rolevend.reconcile.judgement import Judgement, not_ready
-from rolevend.reconcile.reach import CONTESTED, reached
-from rolevend.reconcile.state import PlatformState
 from rolevend.resources import Resource, TagBinding, values
 from rolevend.resources.status import Finding, shortened
 from rolevend.vending.terms import PlatformTerms

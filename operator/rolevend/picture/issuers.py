@@ -13,7 +13,7 @@ from rolevend.identity.provider import InlineKeys, Provider
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import Cluster
 from rolevend.kube.secrets import authority
-from rolevend.reconcile.providers import KeysState
+from rolevend.picture.providers import KeysState
 from rolevend.resources import IdentityProvider
 from rolevend.resources.text import timestamp_text
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import is_
 
 from rolevend.model import User, UserHandle
+from rolevend.picture.judgement import Judgement, judge_unique, with_refusals
 from rolevend.policy.census import Census
-from rolevend.reconcile.judgement import Judgement, judge_unique, with_refusals
 from rolevend.resources import UserAttributes, values
 from rolevend.vending.claims import Claim, user_claim
 from rolevend.vending.directory import Person

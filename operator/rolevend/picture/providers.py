@@ -9,7 +9,7 @@ from rolevend.errors import InvalidInput
 from rolevend.identity import claim_expression
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath, ClaimSource
 from rolevend.identity.provider import Algorithm, Discovery, InlineKeys, KeySource, KeysUrl, Provider, TokenType, admit
-from rolevend.reconcile.judgement import Judgement, by_age
+from rolevend.picture.judgement import Judgement, by_age
 from rolevend.resources import IdentityProvider
 from rolevend.resources import identity_provider as spelled
 from rolevend.resources.status import Finding

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from rolevend.reconcile.judgement import Judgement
+from rolevend.picture.judgement import Judgement
 from rolevend.resources import Resource
 from rolevend.resources.status import Body, Finding, body, reported
 
