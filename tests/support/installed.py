@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import select
 import ssl
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -82,6 +83,9 @@ class Cluster:
         headers = {"Authorization": f"Bearer {self._administrator()}", "Content-Type": content_type, "Accept": "application/json"}
         if user is not None:
             headers["Impersonate-User"] = user
+        connected = self._connection.sock
+        if connected is not None and select.select([connected], [], [], 0)[0]:
+            self._connection.close()  # the server has hung up, after a minute and a half in which nobody asked; the next request connects anew
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)
         response = self._connection.getresponse()
         return Answer(response.status, json.loads(response.read()))

@@ -1,7 +1,6 @@
 """What an audit event tells: everything that the decision read and gave, within bounds, and the same event when a step runs twice."""
 
 import json
-import secrets
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -343,9 +342,7 @@ async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_r
         """By a process that remembers nothing."""
         record = Record(trail, Free(), lambda: NOW)
         observed: Any = SimpleNamespace(directory=picture.directory)
-        return (
-            await Lifecycle(nothing, observed, nothing, nothing, record, Metrics(), lambda: NOW, secrets.token_bytes, nothing).vend(body)
-        ).status
+        return (await Lifecycle(nothing, observed, nothing, nothing, record, Metrics(), lambda: NOW, nothing, nothing).vend(body)).status
 
     body["status"] = await started_and_asked()
     assert [each.type.rpartition(".")[2] for each in trail.events] == ["denied"]

@@ -20,6 +20,7 @@ from rolevend.policy.predicate import parse
 from rolevend.policy.statement import ColumnSelector, Policy
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.review import Review
+from rolevend.requests.making import Making
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
 from rolevend.requests.roles import Standing
@@ -124,7 +125,7 @@ class Operator:
             cast(Record, nothing),
             Metrics(),
             lambda: NOW,
-            lambda count: b"0" * count,
+            cast(Making, nothing),
             cast(Proving, nothing),
         )
         self._review = Review(self.lifecycle, lambda: self.directory)

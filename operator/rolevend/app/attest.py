@@ -10,7 +10,7 @@ from typing import Any
 
 from rolevend.errors import PlatformUnavailable
 from rolevend.kube.client import Cluster
-from rolevend.picture.objects import path_of
+from rolevend.kube.paths import path_of
 from rolevend.resources import DataPlatform, parse
 from rolevend.resources.data_platform import Attestation
 from rolevend.resources.shared import ATTEST

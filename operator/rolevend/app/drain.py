@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from rolevend.errors import NotPermitted, Rejected, Unavailable
 from rolevend.kube.client import VALIDATING_BINDINGS, VALIDATING_POLICIES, AlreadyExists, Body, Cluster, Gone, NotFound, Resource
-from rolevend.picture.objects import VENDED_ROLES, path_of, ready_condition
+from rolevend.kube.paths import VENDED_ROLES, path_of
+from rolevend.picture.objects import ready_condition
 from rolevend.platforms.base import EndReason
 from rolevend.resources import API_VERSION, DataPlatform
 

@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Never, TypeVar
 
-from rolevend.atwork.executor import BUILDERS, DROPPERS, LOOKERS
-from rolevend.atwork.keys import Keys
+from rolevend.app.drivers import drivers
 from rolevend.atwork.platforms import PlatformAtWork, Platforms
 from rolevend.errors import Unavailable
 from rolevend.identity.key_fetching import KeyFetcher
@@ -27,8 +26,6 @@ from rolevend.model import ClusterId, PlatformName
 from rolevend.picture.issuers import Issuers
 from rolevend.picture.objects import Observed
 from rolevend.picture.painting import Painter
-from rolevend.platforms import postgres
-from rolevend.platforms.base import Platform
 from rolevend.reconcile.attesting import Attesting
 from rolevend.reconcile.curb import Curb
 from rolevend.reconcile.handlers import run_kopf
@@ -36,9 +33,9 @@ from rolevend.reconcile.holding import Holding
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.review import Review
 from rolevend.reconcile.sweep import Sweeper
+from rolevend.requests.making import Making
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
-from rolevend.resources import DataPlatform, values
 from rolevend.settings import Settings
 from rolevend.telemetry.audit import Journal
 from rolevend.telemetry.key_file import read_key
@@ -154,7 +151,7 @@ class Operator:
         self._platforms = Platforms(
             cluster,
             settings,
-            self._build,
+            drivers(cluster_id, settings.platform_workers),
             self._platform_changed,
             self._waiting,
             self._looked,
@@ -169,7 +166,8 @@ class Operator:
         record = Record(self._journal, handles, now)
         self._taken_tokens = TakenTokens(cluster, settings.namespace, now)
         proving = Proving(cluster, check, self._taken_tokens, now)
-        self._lifecycle = Lifecycle(cluster, self.observed, self._platforms, store, record, metrics, now, secrets.token_bytes, proving)
+        making = Making(cluster, record, secrets.token_bytes)
+        self._lifecycle = Lifecycle(cluster, self.observed, self._platforms, store, record, metrics, now, making, proving)
         self._review = Review(self._lifecycle, lambda: self.observed.directory)
         self.sweeper = Sweeper(cluster, self._lifecycle, self._review, self._platforms, record, settings, metrics, now)
         self._curb = Curb(cluster, self._lifecycle, self._platforms, metrics, now, settings.curb_seconds)
@@ -207,20 +205,6 @@ class Operator:
         finally:
             await self._platforms.stop()
             await self._journal.close()
-
-    def _build(self, platform: DataPlatform, keys: Keys) -> Platform:
-        return postgres.PostgresPlatform(
-            values.address(platform, keys.authority.certificates if keys.authority else None),
-            self._cluster_id,
-            vendor=postgres.Login(keys.vendor.username, keys.vendor.password),
-            programmer=postgres.Login(keys.programmer.username, keys.programmer.password),
-            # Vends and drops have threads of their own, and neither waits for the other's connections.
-            limits=postgres.Limits(
-                vendor_connections=self._settings.platform_workers + DROPPERS + LOOKERS,
-                programmer_connections=LOOKERS + BUILDERS,
-                scram_iterations=values.postgres_of(platform).scram_iterations,
-            ),
-        )
 
     def _platform_changed(self, name: PlatformName) -> None:
         at_work = self._platforms.get(name)

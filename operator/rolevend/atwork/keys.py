@@ -10,18 +10,20 @@ from rolevend.resources import DataPlatform
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    programmer: Login
+    programmer: Login | None
+    """None in a process that only vends: it never reads that Secret."""
     vendor: Login
     authority: Authority | None
 
     @property
     def versions(self) -> tuple[str, ...]:
-        return self.programmer.version, self.vendor.version, self.authority.version if self.authority else ""
+        return tuple(each.version if each else "" for each in (self.programmer, self.vendor, self.authority))
 
 
-async def keys_of(platform: DataPlatform, cluster: Cluster, namespace: str, now: datetime) -> Keys:
-    credentials = platform.spec.credentials
-    programmer = await login(cluster, namespace, credentials.programmer_secret_ref.name, "spec.credentials.programmerSecretRef")
+async def keys_of(platform: DataPlatform, cluster: Cluster, namespace: str, now: datetime, *, programs: bool) -> Keys:
+    credentials, programmer = platform.spec.credentials, None
+    if programs:
+        programmer = await login(cluster, namespace, credentials.programmer_secret_ref.name, "spec.credentials.programmerSecretRef")
     vendor = await login(cluster, namespace, credentials.vendor_secret_ref.name, "spec.credentials.vendorSecretRef")
     ref = platform.spec.postgres.tls.ca_secret_ref if platform.spec.postgres else None
     if ref is None:

@@ -79,8 +79,11 @@ class Platforms:
         depth: Callable[[PlatformName, str, int], None],
         looked: Callable[[PlatformName, PlatformAtWork], Awaitable[None]],
         now: Callable[[], datetime],
+        *,
+        programs: bool = True,
     ) -> None:
-        """`depth` is told how many vends and drops of a platform wait for a call; `looked` is called after each look."""
+        """`depth` is told how many vends and drops of a platform wait for a call; `looked` is called after each look. `programs`: whether
+        this process builds profiles, for which it reads the programmer's credential."""
         self._cluster = cluster
         self._settings = settings
         self._build = build
@@ -88,6 +91,7 @@ class Platforms:
         self._depth = depth
         self._looked = looked
         self._now = now
+        self._programs = programs
         self._at_work: dict[PlatformName, PlatformAtWork] = {}
         self._tasks: dict[PlatformName, asyncio.Task[None]] = {}
 
@@ -205,7 +209,7 @@ class Platforms:
         """The driver for what the object and its Secrets say now; an older one goes when nothing uses it any more."""
         platform = at_work.platform
         try:
-            keys = await keys_of(platform, self._cluster, self._settings.namespace, self._now())
+            keys = await keys_of(platform, self._cluster, self._settings.namespace, self._now(), programs=self._programs)
         except ClusterUnavailable:
             if at_work.executor is None:
                 raise

@@ -7,22 +7,23 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TypeVar, cast
 
-from rolevend.atwork.platforms import Platforms
+from rolevend.atwork.platforms import PlatformAtWork, Platforms
+from rolevend.atwork.state import PlatformState
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.provider import Provider
 from rolevend.kube.client import NAMESPACES, Body, Cluster, NotFound
-from rolevend.kube.client import Resource as Path
 from rolevend.kube.informer import Informer
+from rolevend.kube.paths import path_of
 from rolevend.model import PlatformName
 from rolevend.picture.judgement import Judgement
 from rolevend.picture.painting import Objects, Painter
 from rolevend.picture.providers import KeysState
 from rolevend.picture.told import status_of
 from rolevend.resources import (
-    API_VERSION,
     AccessPolicy,
     Agent,
     DataPlatform,
@@ -31,8 +32,6 @@ from rolevend.resources import (
     Resource,
     TagBinding,
     UserAttributes,
-    VendedRole,
-    kind_named,
     parse,
     shell,
     values,
@@ -49,16 +48,11 @@ _SETTLE_SECONDS = 0.02
 _log = logging.getLogger(__name__)
 
 
-def path_of(kind: type[Resource]) -> Path:
-    return Path(f"/apis/{API_VERSION}", kind_named(kind.__name__).plural)
-
-
 def ready_condition(raw: Body) -> Body | None:
     """What an object that was not parsed says of itself; None where no operator has looked at it."""
     return next((each for each in raw.get("status", {}).get("conditions", []) if each["type"] == "Ready"), None)
 
 
-VENDED_ROLES = path_of(VendedRole)
 _KINDS: tuple[type[Resource], ...] = (DataPlatform, Agent, AccessPolicy, Guardrail, TagBinding, UserAttributes, IdentityProvider)
 _RETRY_SECONDS = 2.0
 
@@ -74,12 +68,18 @@ class Observed:
         now: Callable[[], datetime],
         refused_handles: Mapping[Claim, str] = MappingProxyType({}),
         key_states: Mapping[str, KeysState] = MappingProxyType({}),
+        *,
+        known_of: Callable[[PlatformAtWork], PlatformState] = attrgetter("state"),
+        reports: bool = True,
     ) -> None:
-        """`refused_handles` and `key_states` are looked at for each picture."""
+        """`refused_handles` and `key_states` are looked at for each picture. `known_of` says what is known of a platform; `reports`, whether
+        this process tells objects what was made of them: one of all does."""
         self.providers: Mapping[str, tuple[IdentityProvider, Provider]] = {}
         """Those that the newest picture has accepted, by issuer."""
         self._refused_handles = refused_handles
         self._key_states = key_states
+        self._known_of = known_of
+        self._reports = reports
         self._cluster = cluster
         self._painter = painter
         self._metrics = metrics
@@ -113,10 +113,11 @@ class Observed:
             self._stale.clear()
             objects, refused, unreadable = self._objects()
             platforms.follow(objects.platforms, unreadable)
-            picture = self._painter.paint(objects, {name: at_work.state for name, at_work in platforms}, self.pending)
+            picture = self._painter.paint(objects, {name: self._known_of(at_work) for name, at_work in platforms}, self.pending)
             self.directory, self.providers = picture.directory, picture.providers
             viewed()
-            await self._tell([*picture.judgements, *refused])
+            if self._reports:
+                await self._tell([*picture.judgements, *refused])
 
     def _objects(self) -> tuple[Objects, list[Judgement[Resource]], dict[PlatformName, DataPlatform | None]]:
         """What can be read, what is said of the rest, and the DataPlatforms in it, each as far as roles can be ended on it."""

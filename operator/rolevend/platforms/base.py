@@ -207,8 +207,8 @@ class Platform(Protocol):
 
     def catalog(self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()) -> Catalog:
         """Every table of these schemas, and of those of agents' `own`, with columns, types and native tags; and every function of the
-        schemas `functions`. What cannot be governed, or is a way around policies, has an obstacle. Read with the programmer's
-        credential."""
+        schemas `functions`. What cannot be governed, or is a way around policies, has an obstacle: the programmer
+        could not govern it, whichever credential reads."""
         ...
 
     def ensure(self, profile: Profile) -> None:
@@ -251,7 +251,7 @@ class Platform(Protocol):
         ...
 
     def drift(self) -> Sequence[Drift]:
-        """What was changed by hand on governed tables since a profile was built there."""
+        """What was changed by hand on governed tables since a profile was built there. Empty without the programmer's credential."""
         ...
 
     def attest(self, mode: InstallMode, randomness: Randomness) -> Sequence[CheckResult]:

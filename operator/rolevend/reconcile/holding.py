@@ -6,8 +6,8 @@ from collections.abc import Callable
 from rolevend.atwork.platforms import PlatformAtWork
 from rolevend.errors import RolevendError
 from rolevend.kube.client import Cluster
+from rolevend.kube.paths import path_of
 from rolevend.model import PlatformName
-from rolevend.picture.objects import path_of
 from rolevend.resources import FINALIZER, DataPlatform
 
 _log = logging.getLogger(__name__)

@@ -1,6 +1,5 @@
 """One VendedRole from its first event to its last: what the handlers call. Parses, asks the directory, lets `vending` act, reports."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -10,21 +9,25 @@ from datetime import datetime
 from rolevend.atwork.platforms import Platforms
 from rolevend.errors import InvalidInput, Overtaken, PlatformUnavailable, RolevendError
 from rolevend.kube.client import Body, Cluster
+from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import RoleName, Uid
-from rolevend.picture.objects import VENDED_ROLES, Observed
-from rolevend.platforms.base import Ending, EndReason, Randomness
+from rolevend.picture.objects import Observed
+from rolevend.platforms.base import Ending, EndReason
+from rolevend.reconcile.answering import Answering, due_at, is_unanswered
 from rolevend.reconcile.clock import Clock
 from rolevend.reconcile.closing import Closing
+from rolevend.requests.making import Making, delete, write_status
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
-from rolevend.requests.roles import Roles, Standing, is_ready, request_of, standing_of
-from rolevend.requests.status import Report, dropping, granted, refused, unready, vended
+from rolevend.requests.roles import Roles, Standing, is_ready, request_of, standing_of, why_it_ends
+from rolevend.requests.status import Report, dropping, refused, unready, vended
 from rolevend.resources import VendedRole, parse, shell
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End
 from rolevend.vending.directory import TOKEN_UNREAD, Directory
-from rolevend.vending.vend import CredentialStore, end, vend
-from rolevend.vending.verdict import Granted, Request, Undecided, Verdict, ended_by, taken_by
+from rolevend.vending.proof import UserToken
+from rolevend.vending.vend import CredentialStore, end
+from rolevend.vending.verdict import Delivery, Granted, Request, Undecided, Verdict, ended_by, taken_by
 
 _log = logging.getLogger(__name__)
 
@@ -54,12 +57,13 @@ class Lifecycle:
         record: Record,
         metrics: Metrics,
         now: Callable[[], datetime],
-        randomness: Randomness,
+        making: Making,
         proving: Proving,
     ) -> None:
         self.roles = Roles()
         self._revoking: set[Uid] = set()
         self._closing = Closing(platforms)
+        self._answering = Answering(platforms, lambda: observed.directory, self._judge)
         self.clock = Clock(now, self.expire, metrics)
         self._cluster = cluster
         self._observed = observed
@@ -69,7 +73,7 @@ class Lifecycle:
         self._proving = proving
         self._metrics = metrics
         self._now = now
-        self._randomness = randomness
+        self._making = making
 
     def remember(self, event: str | None, body: Body) -> None:
         """Every event of the watch, and every object of its first listing."""
@@ -78,6 +82,7 @@ class Lifecycle:
             self.roles.gone(uid)
             self._revoking.discard(uid)
             self._closing.forget(uid)
+            self._answering.forget(uid)
             self.clock.gone(uid)
             self._record.forget(uid)
             return
@@ -91,11 +96,14 @@ class Lifecycle:
         if standing.ending_since is not None:
             self.clock.remove(uid)
         else:
-            self.clock.put(uid, standing.request.expires_at, standing.request.platform)
+            self.clock.put(uid, due_at(standing), standing.request.platform)
+            self._answering.saw(standing)
 
     async def vend(self, body: Body) -> Outcome:
         """Makes the object's role, or says why not. Raises what is worth another try, or what a person must mend on a platform."""
         role = parse(VendedRole, body)
+        if role.spec.delivery == "Response":
+            return Outcome({})  # the API does: see `answering`
         request = self.roles.as_proven(request_of(role))
         report = Report(role, self._now())
         if is_ready(role) or self._now() >= request.expires_at:
@@ -119,7 +127,7 @@ class Lifecycle:
             self._metrics.denials.labels(request.platform, verdict.reason).inc()
             return Outcome(status, Event("Warning", "Denied", verdict.message))
         try:
-            live = await self._vend(request, verdict, directory, report)
+            live = await self._make(request, verdict, directory, report)
         except Overtaken as error:
             await self._revoke(request, verdict.lease.role, "PolicyChanged", str(error))
             return Outcome({})
@@ -141,7 +149,7 @@ class Lifecycle:
     async def _prove(self, request: Request, directory: Directory, *, begun: bool) -> Request:
         """The same with what its user's token proves, where that is all that a verdict waits for."""
         agent = directory.agents.get(request.agent)
-        if request.token is None or agent is None or not _waits_for_token(directory.verdict(request, begun=begun)):
+        if not isinstance(request.token, UserToken) or agent is None or not _waits_for_token(directory.verdict(request, begun=begun)):
             return request
         proof = await self._proving.prove(request, request.token, agent, directory)
         self.roles.proven(request.uid, proof)
@@ -149,24 +157,13 @@ class Lifecycle:
         self.clock.put(request.uid, request.expires_at, request.platform)
         return request
 
-    async def _vend(self, request: Request, verdict: Granted, directory: Directory, report: Report) -> str:
+    async def _make(self, request: Request, verdict: Granted, directory: Directory, report: Report) -> RoleName:
         at_work = self._platforms.get(request.platform)
         executor = at_work.executor if at_work else None  # one for the whole vend: it may be replaced while we write
         if executor is None:
             raise PlatformUnavailable(f"DataPlatform {request.platform} is not connected yet")
-        recorded = report.role.status.role_name
-        if recorded is not None and recorded != verdict.lease.role:
-            raise Overtaken(f"{recorded} was begun under another handle")
-        await self._record.handles(request, verdict, directory)
-        # On record before anything exists on a platform: why it may, and the intent. A drop needs nothing but this object.
-        writing = [self._record.granted(request, verdict, directory)]
-        if recorded is None:
-            writing.append(self._patch_status(request, granted(report, verdict, request)))
-        for outcome in await asyncio.gather(*writing, return_exceptions=True):
-            if outcome is not None:
-                raise outcome
-        live = await vend(request, verdict, executor, self._store, self._randomness)
-        return live.role
+        await self._making.begin(request, verdict, directory, report)
+        return (await self._making.make(request, verdict, executor, self._store)).role
 
     def not_ready(self, body: Body, error: Exception) -> Body:
         return unready(Report(_reported(body), self._now()), *_told(error))
@@ -187,7 +184,7 @@ class Lifecycle:
             role = _ending(await self._cluster.get(VENDED_ROLES, request.name.name, request.name.namespace))
         name = role.status.role_name
         if name is None:
-            await self._store.discard(request)
+            await self._discard(request)
             return None  # nothing was ever begun on a platform
         reason = self._end_reason(role, request)
         at_work = self._platforms.get(request.platform)
@@ -204,11 +201,11 @@ class Lifecycle:
             self._metrics.drop_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
             raise
         self._metrics.drop_seconds.labels(request.platform, "dropped").observe(dropped.seconds)
-        await self._store.discard(request)
-        due_at = request.expires_at if reason is EndReason.EXPIRED else role.metadata.deletion_timestamp or self._now()
+        await self._discard(request)
+        due = request.expires_at if reason is EndReason.EXPIRED else role.metadata.deletion_timestamp or self._now()
         ended, sessions = role.status.ended, len(dropped.sessions)
         by, message = (ended.by, ended.message) if ended else (None, None)
-        done = End(RoleName(name), reason, due_at, self._now(), dropped.seconds, sessions, by, message, _profile(role))
+        done = End(RoleName(name), reason, due, self._now(), dropped.seconds, sessions, by, message, _profile(role))
         await self._record.dropped(request, done)
         _log.info(
             "dropped",
@@ -223,6 +220,10 @@ class Lifecycle:
         why = f"{reason.value} by {ended.by}" if ended and ended.by else reason.value
         return Event("Normal", "Dropped", f"{name} is gone from {request.platform}: {why}, {sessions} sessions ended")
 
+    async def _discard(self, request: Request) -> None:
+        if request.delivery is Delivery.SECRET:
+            await self._store.discard(request)
+
     async def _was_begun(self, body: Body) -> bool:
         """Whether there may be a role for an object that cannot be read."""
         metadata = body["metadata"]
@@ -235,8 +236,12 @@ class Lifecycle:
 
     async def expire(self, uid: Uid) -> None:
         standing = self.roles.get(uid)
-        if standing is not None:
-            await self._delete(standing.request)
+        if standing is None:
+            return
+        if is_unanswered(standing) and self._now() < standing.request.expires_at:
+            await self._revoke(standing.request, standing.role or "", "Unanswered", "the call that asked for it did not come to its end")
+        else:
+            await delete(self._cluster, standing.request)
 
     def close(self, request: Request, role: str | None, reason: EndReason = EndReason.REVOKED) -> None:
         """Begins to end a live role before its time. `revoke` must follow."""
@@ -254,15 +259,23 @@ class Lifecycle:
         self.close(request, role, reason)
         _log.warning("ending (%s): %s", by, message, extra={"role": role, "platform": request.platform, "object": str(request.name)})
         try:
-            await self._patch_status(request, {"ended": {"reason": reason.value, "by": by, "message": message[:1024]}})
+            await write_status(self._cluster, request, {"ended": {"reason": reason.value, "by": by, "message": message[:1024]}})
         except RolevendError as error:
             _log.warning("writing down why: %s", error, extra={"role": role})  # no reason to let it live
         try:
-            await self._delete(request)
+            await delete(self._cluster, request)
         except RolevendError:
             self._revoking.discard(request.uid)
             raise
         self._metrics.revoked_roles.labels(request.platform, by).inc()
+
+    async def _judge(self, standing: Standing, granted: Granted | None) -> None:
+        """One that the API has vended by its own picture, which may have been another one than ours."""
+        verdict = granted or self._observed.directory.verdict(standing.request, begun=True)
+        if why := why_it_ends(verdict, standing):
+            await self._revoke(standing.request, standing.role or "", taken_by(verdict), why)
+        elif granted is not None:
+            self.roles.vended(standing.request.uid, granted)
 
     async def reconsider(self, standing: Standing, why: str) -> None:
         """Has kopf run the vend handler again: an update that every operator, this one or the next, sees."""
@@ -270,13 +283,6 @@ class Lifecycle:
             "metadata": {"uid": standing.request.uid, "annotations": {"rolevend.dev/reconsidered": f"{self._now().isoformat()} {why}"}}
         }
         await self._cluster.merge(VENDED_ROLES, standing.request.name.name, patch, standing.request.name.namespace)
-
-    async def _patch_status(self, request: Request, status: Body) -> None:
-        patch = {"metadata": {"uid": request.uid}, "status": status}
-        await self._cluster.merge(VENDED_ROLES, request.name.name, patch, request.name.namespace, "status")
-
-    async def _delete(self, request: Request) -> None:
-        await self._cluster.delete(VENDED_ROLES, request.name.name, request.uid, request.name.namespace)
 
     def _end_reason(self, role: VendedRole, request: Request) -> EndReason:
         if role.status.ended is not None:

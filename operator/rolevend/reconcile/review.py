@@ -12,10 +12,10 @@ from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Drift
 from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.requests.roles import Standing
+from rolevend.requests.roles import Standing, why_it_ends
 from rolevend.requests.status import verdict_of
 from rolevend.vending.directory import Directory
-from rolevend.vending.verdict import Granted, Verdict, ended_by, taken_by
+from rolevend.vending.verdict import Granted, taken_by
 
 _AT_ONCE = 16
 """Of revocations so many are written down together. On the platform all of them begin at once."""
@@ -71,7 +71,7 @@ class Review:
         live = standing.ready or standing.granted is not None
         verdict = self._directory().verdict(standing.request, begun=standing.role is not None)
         if live:
-            why = _ended_by(verdict, standing)
+            why = why_it_ends(verdict, standing)
             if why:
                 self._lifecycle.close(standing.request, standing.role)
                 acts.create_task(self._revoke(standing, taken_by(verdict), why))
@@ -90,13 +90,3 @@ class Review:
         except RolevendError as error:
             self._failed = True  # drift is found by the next look, too
             _log.warning("%s: %s", what, error, extra={"object": str(standing.request.name), "role": standing.role})
-
-
-def _ended_by(verdict: Verdict, standing: Standing) -> str:
-    if standing.granted is not None:
-        return ended_by(verdict, standing.granted)
-    if isinstance(verdict, Granted):
-        # After a restart only the profile's name is known, which is a digest of what it grants: any other one ends the role.
-        same = verdict.profile.name == standing.profile and verdict.lease.attributes == standing.attributes
-        return "" if same else "policy, tags or attributes changed while the operator was down"
-    return verdict.message if verdict.withdrawn else ""

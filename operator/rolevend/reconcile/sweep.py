@@ -10,8 +10,8 @@ from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
 from rolevend.errors import RolevendError
 from rolevend.kube.client import PAGE, Cluster
+from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import PlatformName, ProfileName, Uid
-from rolevend.picture.objects import VENDED_ROLES
 from rolevend.platforms.base import Ended, Ending, EndReason
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.review import Review

@@ -39,7 +39,7 @@ class Proving:
         try:
             proven = await self._check.user(text, wanted(agent, directory.cluster_issuer))
             self._require_person(proven, request)
-            await self._take(proven, request)
+            await self.take(proven, request)
         except TokenRefused as error:
             not_yet = request.user.issuer in directory.issuers and not self._check.follows(request.user.issuer)
             if error.code is Code.STALE_KEYS or (error.code is Code.UNKNOWN_ISSUER and not_yet):
@@ -53,7 +53,8 @@ class Proving:
         if proven.token.expires_at <= self._now():  # what the leeway let pass: nothing could be given for it
             raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")
 
-    async def _take(self, proven: ProvenUser, request: Request) -> None:
+    async def take(self, proven: ProvenUser, request: Request) -> None:
+        """From now on the token is for this request alone. Raises TokenRefused where it was taken for another."""
         token = proven.token
         token_id = f"jti {token.token_id}" if token.token_id is not None else f"sha256 {token.digest}"
         if not await self._taken.take(proven.user.issuer, token_id, request.uid, token.expires_at):

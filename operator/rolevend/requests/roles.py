@@ -9,7 +9,7 @@ from rolevend.model import Attributes, PlatformName, RoleName, Uid, UserHandle
 from rolevend.resources import REQUESTED_BY, VendedRole, values
 from rolevend.resources.identities import user_token
 from rolevend.vending.proof import Actor, Claimed, Proof, Unproven, UserProof
-from rolevend.vending.verdict import Granted, Request
+from rolevend.vending.verdict import Delivery, Granted, Request, Verdict, ended_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,7 @@ def request_of(role: VendedRole) -> Request:
         requested_by=role.metadata.annotations.get(REQUESTED_BY),
         token=user_token(role),
         proof=_proof(role),
+        delivery=Delivery(role.spec.delivery),
     )
 
 
@@ -147,3 +148,14 @@ def standing_of(role: VendedRole) -> Standing:
         attributes=values.attributes(status.user.attributes) if status.user else Attributes(),
         verdict=(condition.status, condition.message) if condition else ("", ""),
     )
+
+
+def why_it_ends(verdict: Verdict, standing: Standing) -> str:
+    """Why a live role must end now; empty while it may live on."""
+    if standing.granted is not None:
+        return ended_by(verdict, standing.granted)
+    if isinstance(verdict, Granted):
+        # After a restart only the profile's name is known, which is a digest of what it grants: any other one ends the role.
+        same = verdict.profile.name == standing.profile and verdict.lease.attributes == standing.attributes
+        return "" if same else "policy, tags or attributes changed while the operator was down"
+    return verdict.message if verdict.withdrawn else ""

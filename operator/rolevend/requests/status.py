@@ -9,7 +9,7 @@ from rolevend.resources import VendedRole
 from rolevend.resources.status import Finding, Truth, body, reported
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.proof import Proof, Unproven, UserProof
-from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
+from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecided, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,10 @@ def granted(report: Report, verdict: Granted, request: Request) -> Body:
 
 
 def vended(report: Report, verdict: Granted, request: Request) -> Body:
-    message = f"the role can log in; its credential is in Secret {request.name.name}"
+    kept = request.delivery is Delivery.SECRET
+    message = "the role can log in; " + (
+        f"its credential is in Secret {request.name.name}" if kept else "the API answered with its credential"
+    )
     findings = [_granted(verdict), Finding("Ready", "True", "Live", message), _user_proven(request)]
     return report.status(findings, **_names(verdict, request), platforms=[_platform(verdict, request, "Live")])
 
@@ -110,10 +113,5 @@ def _proof(proof: Proof | None) -> Body:
 
 
 def _platform(verdict: Granted, request: Request, state: str) -> Body:
-    return {
-        "name": request.platform,
-        "state": state,
-        "profile": verdict.profile.name,
-        "tableCount": len(verdict.tables),
-        "credentialSecretRef": {"name": request.name.name},
-    }
+    kept = {"credentialSecretRef": {"name": request.name.name}} if request.delivery is Delivery.SECRET else {}
+    return {"name": request.platform, "state": state, "profile": verdict.profile.name, "tableCount": len(verdict.tables), **kept}

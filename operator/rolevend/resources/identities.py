@@ -2,11 +2,13 @@
 
 from rolevend.resources.agent import Agent
 from rolevend.resources.vended_role import VendedRole
-from rolevend.vending.proof import ClientIdentity, Identity, ServiceAccountIdentity, UserToken
+from rolevend.vending.proof import ClientIdentity, Identity, Presented, ServiceAccountIdentity, UserToken
 
 
-def user_token(role: VendedRole) -> UserToken | None:
+def user_token(role: VendedRole) -> UserToken | Presented | None:
     """Where the proof of its user is, or None."""
+    if role.spec.delivery == "Response" and role.status.user is not None and role.status.user.token is not None:
+        return Presented()
     ref = role.spec.user_token_secret_ref
     return None if ref is None else UserToken(ref.name, ref.key)
 

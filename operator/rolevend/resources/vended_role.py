@@ -1,11 +1,11 @@
 """The kind VendedRole: one role, for one agent, on behalf of one user, until one moment."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from rolevend.resources.identity_provider import TokenTypeName
-from rolevend.resources.part import VALIDATIONS, Atomic, Distinct, KeyedBy, Part, StatusPart, immutable
+from rolevend.resources.part import VALIDATIONS, Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, immutable
 from rolevend.resources.shared import Attribute, PlatformRef, Resource, SecretRef, Status, UserName, UserTokenSecretRef
 from rolevend.resources.text import (
     Count,
@@ -41,6 +41,15 @@ class TableName(Part):
 class VendedRoleSpec(Part):
     """What is asked for. Immutable as a whole: another question is another object."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.delivery == 'Secret' || !has(self.userTokenSecretRef)",
+            message="userTokenSecretRef is for delivery Secret only: the API is shown the token itself",
+            holds=lambda spec: spec.delivery == "Secret" or spec.user_token_secret_ref is None,
+            field="userTokenSecretRef",
+        ),
+    )
+
     agent_ref: AgentRef
     """The agent that asks. Creating the object needs the RBAC verb `vend` on it."""
     user: UserName
@@ -48,6 +57,9 @@ class VendedRoleSpec(Part):
     user_token_secret_ref: UserTokenSecretRef | None = None
     """The proof: a token of this user that names the agent, in a Secret in this namespace. It is read once, before the role is made, and
     proves this one VendedRole; the role ends with the token at the latest. Without it: the agent's word."""
+    delivery: Literal["Secret", "Response"] = "Secret"
+    """How the agent gets the credential. `Secret`: the operator makes the role, and keeps it in a Secret of the same name. `Response`: the
+    API makes the role and answers with it, and nothing keeps it; only the API may write this."""
     platform_refs: Annotated[tuple[PlatformRef, ...], Field(min_length=1, max_length=1), KeyedBy(("name",))]
     """The DataPlatform to get a role on. Exactly one in this version."""
     purpose: Label | None = None
@@ -119,7 +131,7 @@ class PlatformState(StatusPart):
     """How many tables the role can read."""
     credential_secret_ref: SecretRef | None = None
     """The Secret in this namespace with `username password host port dbname sslmode uri`, and `ca.crt` where the platform has an authority
-    of its own. Goes with this object."""
+    of its own. Goes with this object. Not there where `spec.delivery` is `Response`."""
 
 
 class Ended(StatusPart):

@@ -48,6 +48,11 @@ class UserToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Presented:
+    """The user's token came with the call to the API, which checked it, and is nowhere now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """An attribute of the user that a token says."""
 

@@ -1,12 +1,22 @@
 """One request, what can be said to it, and what that means for a role that lives already. Pure."""
 
+import enum
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rolevend.catalog import TableId
 from rolevend.model import ObjectName, PlatformName, Uid, User, UserHandle
 from rolevend.plan import Lease, Profile, TableShape, attribute_keys, contains
-from rolevend.vending.proof import Proof, Unproven, UserToken
+from rolevend.vending.proof import Presented, Proof, Unproven, UserToken
+
+
+class Delivery(enum.StrEnum):
+    """How the agent gets the credential, and so who makes the role."""
+
+    SECRET = "Secret"  # noqa: S105 - no password
+    """The operator does, and keeps it in a Secret."""
+    RESPONSE = "Response"
+    """The API does, and answers with it: a role that is not Ready when the call is over is worth nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +36,11 @@ class Request:
     """The only tables that are asked for; None: whatever is granted."""
     requested_by: str | None = None
     """Who created the object, where the cluster writes that down."""
-    token: UserToken | None = None
+    token: UserToken | Presented | None = None
     """Where the proof of the user is; None: the agent's word is all there is."""
     proof: Proof | Unproven | None = None
     """What came of the token; None: it was not looked at yet."""
+    delivery: Delivery = Delivery.SECRET
 
     @property
     def expires_at(self) -> datetime:

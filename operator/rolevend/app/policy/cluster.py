@@ -7,7 +7,7 @@ from rolevend.app.policy.folder import Folder
 from rolevend.app.policy.manifests import documents_in
 from rolevend.app.policy.verdicts import Who
 from rolevend.kube.client import NAMESPACES, Cluster
-from rolevend.picture.objects import path_of
+from rolevend.kube.paths import path_of
 from rolevend.requests.roles import request_of
 from rolevend.resources import API_VERSION, KINDS, VendedRole, parse
 

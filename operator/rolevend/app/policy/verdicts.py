@@ -17,7 +17,7 @@ from rolevend.policy.combination import Combination
 from rolevend.policy.near import near
 from rolevend.vending.directory import Directory, Person
 from rolevend.vending.evidence import TableGiven, tables_of
-from rolevend.vending.proof import Proof, Unproven, UserToken
+from rolevend.vending.proof import Presented, Proof, Unproven, UserToken
 from rolevend.vending.terms import Agent, AgentTerms
 from rolevend.vending.verdict import Granted, Request, Undecided, Verdict
 
@@ -41,7 +41,7 @@ class Who:
     """For how long the role is asked."""
     resources: tuple[TableId, ...] | None = None
     """The only tables that are asked for; None: all of them."""
-    token: UserToken | None = field(default=None, compare=False)
+    token: UserToken | Presented | None = field(default=None, compare=False)
     proof: Proof | Unproven | None = field(default=None, compare=False)
     """Of a VendedRole: where its user's token is, and what that has proved."""
 

@@ -27,19 +27,23 @@ _LONGEST_SHOWN = 60
 """Of what somebody wrote into a comment, where it is told in a condition."""
 
 
-def read_catalog(connection: Connection, schemas: Iterable[str], own: Iterable[str] = (), functions: Iterable[str] = ()) -> Catalog:
-    """As `Platform.catalog`: a schema that is not there has no tables. Nothing of the server's own and of ours is an agent's."""
+def read_catalog(
+    connection: Connection, schemas: Iterable[str], own: Iterable[str] = (), functions: Iterable[str] = (), programmer: str | None = None
+) -> Catalog:
+    """As `Platform.catalog`: a schema that is not there has no tables. Nothing of the server's own and of ours is an agent's.
+    `programmer` is the login that must act for owners of tables; None: the connection's own."""
     agents = sorted(_not_systems(own))
     wanted = sorted(governable(schemas).union(agents))
-    tables = [_table(*row) for row in connection.execute(query("catalog"), {"schemas": wanted, "own": agents})]
-    return Catalog.of(tables, _functions(connection, sorted(_not_systems(functions))))
+    asked = {"schemas": wanted, "own": agents, "programmer": programmer}
+    tables = [_table(*row) for row in connection.execute(query("catalog"), asked)]
+    return Catalog.of(tables, _functions(connection, sorted(_not_systems(functions)), programmer))
 
 
-def _functions(connection: Connection, schemas: list[str]) -> list[Function]:
+def _functions(connection: Connection, schemas: list[str], programmer: str | None) -> list[Function]:
     if not schemas:
         return []
     judges = connection.execute(query("judges"), {}).fetchone() == (True,)
-    rows = connection.execute(query("functions" if judges else "functions_unjudged"), {"functions": schemas})
+    rows = connection.execute(query("functions" if judges else "functions_unjudged"), {"functions": schemas, "programmer": programmer})
     return [Function(FunctionId(schema, name, arguments), obstacle) for schema, name, arguments, obstacle in rows]
 
 

@@ -38,7 +38,7 @@ from rolevend.platforms.postgres.catalog import read_catalog
 from rolevend.platforms.postgres.collect import collect_profiles, collect_templates
 from rolevend.platforms.postgres.connections import Connection, Limits, Login, Pool
 from rolevend.platforms.postgres.drops import drop_all
-from rolevend.platforms.postgres.facts import facts_of
+from rolevend.platforms.postgres.facts import facts_of, programmer_of
 from rolevend.platforms.postgres.files import query
 from rolevend.platforms.postgres.render import render
 from rolevend.platforms.postgres.tombstones import Tombstone, tombstone_of
@@ -78,7 +78,9 @@ class PostgresPlatform:
 
     def catalog(self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()) -> Catalog:
         attempt = f"read the catalog of {self._where}"
-        return self._program().run(attempt, lambda connection: read_catalog(connection, schemas, own, functions))
+        if self._programmer is not None:
+            return self._programmer.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions))
+        return self._vendor.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions, programmer_of(connection)))
 
     def ensure(self, profile: Profile) -> None:
         if self._built.has(profile.name):
@@ -141,8 +143,11 @@ class PostgresPlatform:
         return [Curbed(role, uid, Act(act), why) for role, uid, act, why in rows]
 
     def drift(self) -> Sequence[Drift]:
-        """What the server finds is also noted there: a profile over a changed table is not vended until it is mended."""
-        rows = self._program().run(
+        """What the server finds is also noted there: a profile over a changed table is not vended until it is mended. Without a
+        programmer nothing is looked for: who has one does."""
+        if self._programmer is None:
+            return ()
+        rows = self._programmer.run(
             f"look for drift on {self._where}",
             lambda connection: connection.execute(query("drift"), {"cluster": self._cluster}).fetchall(),
         )

@@ -57,6 +57,14 @@ def facts_of(connection: Connection, tls: TlsMode) -> ServerFacts:
     return ServerFacts(version, identifier, tuple(text for holds, text in limitations if holds), mode, domain)
 
 
+def programmer_of(connection: Connection) -> str:
+    """The login that builds profiles here, as the installation names it."""
+    row = connection.execute(query("installed", folder="survey"), {}).fetchone()
+    if row is None:
+        raise PlatformUnavailable(f"cannot vend here: {NOT_INSTALLED}")
+    return str(row[2])
+
+
 def _public(connection: Connection, mode: InstallMode) -> Iterator[str]:
     """What is open to PUBLIC again, or where there is no superuser, still."""
     with connection.cursor(row_factory=kwargs_row(Right)) as cursor:

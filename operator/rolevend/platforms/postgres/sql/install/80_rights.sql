@@ -22,6 +22,9 @@ GRANT EXECUTE ON PROCEDURE rolevend.sweep TO :"vendor";
 
 GRANT SELECT ON rolevend.version, rolevend.profile, rolevend.template, rolevend.lease, rolevend.swept TO :"vendor";
 
+-- It judges a function, and changes nothing: a process that only vends reads the same catalog as the programmer.
+GRANT EXECUTE ON FUNCTION rolevend.no_tool TO :"vendor";
+
 -- The programmer: makes templates and profiles, and looks for drift. It makes no role but through these functions, and has no
 -- right of the roles that it makes.
 GRANT SELECT ON rolevend.version, rolevend.profile, rolevend.template, rolevend.lease, rolevend.swept TO :"programmer";

@@ -18,9 +18,9 @@ SELECT n.nspname, c.relname, c.relkind::text,
             WHEN o.rolsuper
             THEN format('is owned by the superuser %I; run: ALTER TABLE %s OWNER TO <a role that is no superuser>',
                         o.rolname, c.oid::regclass)
-            WHEN NOT pg_has_role(current_user, c.relowner, 'USAGE')
+            WHEN NOT pg_has_role(coalesce(%(programmer)s::name, current_user), c.relowner, 'USAGE')
             THEN format('is owned by %1$I, for whom %2$I may not act; run: GRANT %1$I TO %2$I WITH INHERIT TRUE, SET FALSE',
-                        o.rolname, current_user)
+                        o.rolname, coalesce(%(programmer)s::name, current_user))
             ELSE '' END,
        coalesce(obj_description(c.oid, 'pg_class'), ''),
        coalesce((SELECT jsonb_agg(jsonb_build_array(

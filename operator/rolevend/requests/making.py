@@ -1,0 +1,54 @@
+"""From a grant to a role that can log in: the steps in the order in which a crash leaves nothing behind that nobody finds."""
+
+import asyncio
+
+from rolevend.atwork.executor import Executor
+from rolevend.errors import Overtaken
+from rolevend.kube.client import Body, Cluster
+from rolevend.kube.paths import VENDED_ROLES
+from rolevend.platforms.base import Randomness
+from rolevend.requests.record import Record
+from rolevend.requests.status import Report, granted
+from rolevend.vending.directory import Directory
+from rolevend.vending.vend import CredentialStore, Live, vend
+from rolevend.vending.verdict import Granted, Request
+
+
+class Making:
+    def __init__(self, cluster: Cluster, record: Record, randomness: Randomness) -> None:
+        self._cluster = cluster
+        self._record = record
+        self._randomness = randomness
+
+    async def begin(self, request: Request, verdict: Granted, directory: Directory, report: Report) -> None:
+        """On record before anything exists on a platform: whom the handles stand for, why it may, and the intent, for a drop needs
+        nothing but the object. Raises Conflict where a handle is somebody else's, Overtaken where the role was begun under another
+        name."""
+        recorded = report.role.status.role_name
+        if recorded is not None and recorded != verdict.lease.role:
+            raise Overtaken(f"{recorded} was begun under another handle")
+        await self._record.handles(request, verdict, directory)
+        writing = [self._record.granted(request, verdict, directory)]
+        if recorded is None:
+            writing.append(self._intend(request, verdict, report))
+        for outcome in await asyncio.gather(*writing, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+
+    async def make(self, request: Request, verdict: Granted, executor: Executor, store: CredentialStore) -> Live:
+        """What was begun. Again is the same; see vending.vend."""
+        return await vend(request, verdict, executor, store, self._randomness)
+
+    async def _intend(self, request: Request, verdict: Granted, report: Report) -> None:
+        await write_status(self._cluster, request, granted(report, verdict, request))
+
+
+async def write_status(cluster: Cluster, request: Request, status: Body) -> Body:
+    """The object as it is then. Raises AlreadyExists where it is another one of that name by now, NotFound where it is gone."""
+    patch = {"metadata": {"uid": request.uid}, "status": status}
+    return await cluster.merge(VENDED_ROLES, request.name.name, patch, request.name.namespace, "status")
+
+
+async def delete(cluster: Cluster, request: Request) -> None:
+    """Begins the end of exactly this object; one that is gone is fine."""
+    await cluster.delete(VENDED_ROLES, request.name.name, request.uid, request.name.namespace)
