@@ -256,6 +256,7 @@ def test_every_refusal_says_whether_nobody_is_proven_or_the_token_may_not_be_use
     assert forbidden == {
         Code.TYPE_NOT_ACCEPTED,
         Code.NOT_AN_AGENTS_OWN,
+        Code.AGENT_UNKNOWN,
         Code.NOT_A_PERSONS,
         Code.ISSUED_TO_ANOTHER,
         Code.ANOTHER_PERSON,

@@ -1,5 +1,6 @@
 """What a token is wanted to prove, and what it proved. Values; no token is among them."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -29,7 +30,7 @@ class OwnSubject:
 class AgentWanted:
     """The bearer is an agent."""
 
-    own_subjects: frozenset[OwnSubject] = frozenset()
+    own_subjects: Container[OwnSubject] = frozenset()
     """Of registered agents. All other clients bear their own id as `sub`."""
 
 

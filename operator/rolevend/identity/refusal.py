@@ -56,6 +56,8 @@ class Code(enum.StrEnum):
     """Not a kind of token that may prove this, or not from this issuer."""
     NOT_AN_AGENTS_OWN = "NotAnAgentsOwn"
     """Issued to the client for somebody else: whoever bears it need not be the agent."""
+    AGENT_UNKNOWN = "AgentUnknown"
+    """It is somebody's, and no Agent is registered as them."""
     NOT_A_PERSONS = "NotAPersons"
     """The agent's own: it proves nobody whom it acts for."""
     ISSUED_TO_ANOTHER = "IssuedToAnother"
@@ -78,6 +80,7 @@ _NOT_ALLOWED = frozenset(
     {
         Code.TYPE_NOT_ACCEPTED,
         Code.NOT_AN_AGENTS_OWN,
+        Code.AGENT_UNKNOWN,
         Code.NOT_A_PERSONS,
         Code.ISSUED_TO_ANOTHER,
         Code.ANOTHER_PERSON,

@@ -21,7 +21,7 @@ from rolevend.policy.explanation import smallest_step
 from rolevend.policy.index import Index
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import facts_of, meets
-from rolevend.vending.proof import Basis, Proof, ServiceAccountIdentity, Unproven
+from rolevend.vending.proof import Basis, ClientIdentity, Proof, ServiceAccountIdentity, Unproven
 from rolevend.vending.terms import Agent, PlatformTerms, asking_of, limits_of, permitting, refusal, terms_for, tools_of
 from rolevend.vending.tools import functions_of
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
@@ -124,6 +124,18 @@ class Directory:
     """The issuer of ServiceAccounts' tokens, or empty."""
     pending: str = "nothing was read yet"
     """What must still be read before anything is decided, or empty."""
+
+    @cached_property
+    def clients(self) -> Mapping[tuple[str, str], Agent]:
+        """The agents that are clients of identity providers, by issuer and client id. No two are accepted that share one."""
+        clients = ((each.identity, each) for each in self.agents.values() if isinstance(each.identity, ClientIdentity))
+        return {(identity.issuer, client_id): agent for identity, agent in clients for client_id in identity.client_ids}
+
+    @cached_property
+    def service_accounts(self) -> Mapping[ObjectName, Agent]:
+        """The agents that are ServiceAccounts, by the name of these. No two are accepted that share one."""
+        accounts = ((each.identity, each) for each in self.agents.values() if isinstance(each.identity, ServiceAccountIdentity))
+        return {ObjectName(agent.name.namespace, identity.name): agent for identity, agent in accounts}
 
     def verdict(self, request: Request, *, begun: bool = False) -> Verdict:
         """What is granted now. No side effect, no clock: the expiry is a fact of the request. `begun`: its role may be there

@@ -1,0 +1,48 @@
+"""Which registered Agent it is that proved itself. Pure."""
+
+from collections.abc import Container
+from dataclasses import dataclass, field
+
+from rolevend.identity.proven import AgentWanted, OwnSubject, Party, ProvenAgent, ServiceAccount
+from rolevend.identity.refusal import Code, TokenRefused
+from rolevend.vending.directory import Directory
+from rolevend.vending.proof import ClientIdentity
+from rolevend.vending.terms import Agent
+
+
+def agent_wanted(directory: Directory) -> AgentWanted:
+    """Whose own token the bearer of one may be: that of any agent in the directory. Costs nothing to make."""
+    return AgentWanted(_OwnSubjects(directory))
+
+
+def agent_of(proven: ProvenAgent, directory: Directory) -> Agent:
+    """Raises TokenRefused where it is none, and tells no one which ones there are. Whatever is still to be read (`Directory.pending`) may
+    be the agent: ask when nothing is."""
+    agent = _registered(proven, directory)
+    if agent is None:
+        raise TokenRefused(Code.AGENT_UNKNOWN, "the token is of no agent that is registered here")
+    return agent
+
+
+def _registered(proven: ProvenAgent, directory: Directory) -> Agent | None:
+    match proven:
+        case ProvenAgent(party=Party(issuer), service_account=ServiceAccount(name)):
+            # Another cluster has a ServiceAccount of this name as well.
+            return directory.service_accounts.get(name) if issuer == directory.cluster_issuer else None
+        case ProvenAgent(client=Party(issuer, client_id)):
+            return directory.clients.get((issuer, client_id))
+        case _:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnSubjects(Container[OwnSubject]):
+    """Looked up when asked: a picture with a thousand agents is another one several times a minute."""
+
+    directory: Directory = field(repr=False)
+
+    def __contains__(self, own: object) -> bool:
+        if not isinstance(own, OwnSubject):
+            return False
+        agent = self.directory.clients.get((own.client.issuer, own.client.name))
+        return agent is not None and isinstance(agent.identity, ClientIdentity) and agent.identity.subject == own.subject
