@@ -359,6 +359,8 @@ SPOILED: Final = (
     Spoiled("IdentityProvider", "spec.keys.url", MISSING, "spec.keys"),
     Spoiled("IdentityProvider", "spec.keys", {"inline": "{}", "caSecretRef": {"name": "idp-ca"}}, "spec.keys.caSecretRef"),
     Spoiled("IdentityProvider", "spec.keys", {"discovery": "WebFinger"}, "spec.keys.discovery"),
+    Spoiled("IdentityProvider", "spec.keys", {"discovery": "Kubernetes"}, "spec.accepts"),
+    Spoiled("IdentityProvider", "spec.keys", {"discovery": "Kubernetes", "caSecretRef": {"name": "idp-ca"}}, "spec.keys.caSecretRef"),
     *(Spoiled("IdentityProvider", "spec.algorithms[1]", text) for text in ("HS256", "none", "NoNe", "")),
     Spoiled("IdentityProvider", "spec.accepts[0]", "RefreshToken"),
     Spoiled("IdentityProvider", "spec.accepts[0]", "ServiceAccount", "spec.accepts"),

@@ -11,7 +11,7 @@ import pytest
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
 from rolevend.identity.key_store import KeyStore
-from rolevend.identity.provider import Algorithm, Discovery, InlineKeys, KeysUrl, Provider, TokenType
+from rolevend.identity.provider import Algorithm, ClusterKeys, Discovery, InlineKeys, KeysUrl, Provider, TokenType
 from rolevend.identity.token_check import TokenCheck
 from rolevend.picture.issuers import Issuers
 from rolevend.picture.painting import Picture
@@ -59,6 +59,7 @@ def test_where_nothing_is_said_little_is_taken():
     assert found.accepts == {TokenType.ACCESS_TOKEN, TokenType.EXCHANGED}
     assert (found.keys, found.mapping, found.maximum_life) == (InlineKeys(tokens.KEYS.decode()), ClaimMapping(), None)
     assert provider_of(provider(keys={"discovery": "OpenIDConnect"})).keys == Discovery()
+    assert provider_of(provider(keys={"discovery": "Kubernetes"}, accepts=["ServiceAccount"])).keys == ClusterKeys()
 
 
 @pytest.mark.parametrize(
@@ -118,6 +119,13 @@ def test_what_is_said_of_its_keys(state: KeysState, status: str, reason: str, pa
 
     assert said(picture, "workforce", "Ready") == (status, reason)
     assert part in message(picture, "workforce", "Ready")
+
+
+def test_keys_of_the_cluster_that_cannot_be_read_are_said_with_a_way_out_of_their_own():
+    picture = painted(provider(keys={"discovery": "Kubernetes"}, accepts=["ServiceAccount"]), workforce=KeysState(0, "spec.issuer: no"))
+
+    assert said(picture, "workforce", "Ready") == ("False", "KeysUnread")
+    assert "kubectl get --raw /.well-known/openid-configuration" in message(picture, "workforce", "Ready")
 
 
 class Keys:

@@ -143,7 +143,7 @@ class Operator:
         self._metrics = metrics
         self._listed = asyncio.Event()
         handles = HandleRecords(cluster, settings.namespace, lambda: self.observed.changed())
-        issuer_keys = KeyStore(KeyFetcher().read, now, time.monotonic)
+        issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now)
         self._issuers = Issuers(cluster, settings.namespace, check, issuer_keys, lambda: self.observed.changed(), now)
         self.observed = Observed(cluster, Painter(cluster_id, key), metrics, now, handles.refused, self._issuers.states)

@@ -1,32 +1,52 @@
 """Reads key sets over HTTP: securely, boundedly, and from nobody but whom the provider names."""
 
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
 from rolevend.errors import IdentityProviderUnavailable, InvalidInput
 from rolevend.identity.key_set import MAXIMUM_BYTES
-from rolevend.identity.provider import Discovery, InlineKeys, KeysUrl, Provider, is_loopback, is_secure
+from rolevend.identity.provider import (
+    MAXIMUM_ISSUER_LENGTH,
+    ClusterKeys,
+    Discovery,
+    InlineKeys,
+    KeysUrl,
+    Provider,
+    is_loopback,
+    is_plain,
+    is_secure,
+)
 from rolevend.identity.strict_json import NotJson, read_object
 
 _REDIRECTS: Final = 3
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
+_CLUSTER_KEYS: Final = "/openid/v1/jwks"
+"""Where every API server of Kubernetes has them, wherever its document sends others."""
 # No encoding: what is bounded must be what is read.
 _HEADERS: Final = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
+
+
+ReadCluster = Callable[[str], Awaitable[bytes]]
+"""What this cluster's API server says at a path, to us as it knows us. Raises an error of `rolevend.errors`."""
 
 
 class KeyFetcher:
     """`read` is what a `KeyStore` reads with."""
 
-    def __init__(self, seconds: float = 10.0) -> None:
-        """A whole look, with all its steps, takes no longer than `seconds` for each request."""
+    def __init__(self, seconds: float = 10.0, cluster: ReadCluster | None = None) -> None:
+        """A whole look, with all its steps, takes no longer than `seconds` for each request. Without `cluster` there is nobody to ask for
+        a cluster's own keys."""
         self._timeout = aiohttp.ClientTimeout(total=seconds)
+        self._cluster = cluster
 
     async def read(self, provider: Provider) -> bytes:
-        """Raises IdentityProviderUnavailable, or InvalidInput where the provider's own document cannot be right."""
+        """Raises IdentityProviderUnavailable, or InvalidInput where the provider's own document cannot be right; and what `cluster`
+        raises."""
         match provider.keys:
             case InlineKeys(text):
                 return text.encode()
@@ -34,11 +54,22 @@ class KeyFetcher:
                 return await self._get(url, authorities)
             case Discovery(authorities):
                 return await self._get(await self._discovered(provider, authorities), authorities)
+            case ClusterKeys():
+                return await self._of_cluster(provider.issuer)
         assert_never(provider.keys)
 
     async def _discovered(self, provider: Provider, authorities: str | None) -> str:
         url = provider.issuer.removesuffix("/") + _WELL_KNOWN
         return keys_url(await self._get(url, authorities), provider.issuer)
+
+    async def _of_cluster(self, issuer: str) -> bytes:
+        if self._cluster is None:
+            raise InvalidInput("", "there is no cluster here whose keys could be read")
+        said = _document(await self._cluster(_WELL_KNOWN), "this cluster").get("issuer")
+        if said != issuer:
+            shown = said if isinstance(said, str) and is_plain(said, MAXIMUM_ISSUER_LENGTH) else "no plain text"
+            raise InvalidInput("spec.issuer", f"this cluster's API server says that its issuer is {shown}")
+        return await self._cluster(_CLUSTER_KEYS)
 
     async def _get(self, url: str, authorities: str | None) -> bytes:
         connector = aiohttp.TCPConnector(ssl=_trust(authorities))
@@ -69,16 +100,20 @@ class _Elsewhere:
 
 def keys_url(document: bytes, issuer: str) -> str:
     """Where a discovery document says that the keys are. Raises InvalidInput where it is not this issuer's own."""
-    try:
-        members = read_object(document)
-    except NotJson as error:
-        raise InvalidInput("", f"the discovery document of {issuer} cannot be read: {error}") from error
+    members = _document(document, issuer)
     if members.get("issuer") != issuer:
         raise InvalidInput("", f"the discovery document of {issuer} is another issuer's: spell the issuer exactly as it says it")
     url = members.get("jwks_uri")
     if not isinstance(url, str) or not is_secure(url) or (url.startswith("http:") and not is_loopback(issuer)):
         raise InvalidInput("", f"the discovery document of {issuer} names no https:// URL of its keys")
     return url
+
+
+def _document(raw: bytes, issuer: str) -> dict[str, Any]:
+    try:
+        return read_object(raw)
+    except NotJson as error:
+        raise InvalidInput("", f"the discovery document of {issuer} cannot be read: {error}") from error
 
 
 def _followed(url: str, location: str) -> str:

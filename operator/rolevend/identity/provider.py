@@ -66,7 +66,12 @@ class Discovery:
     """As in `KeysUrl`, for the document and the keys alike."""
 
 
-KeySource = InlineKeys | KeysUrl | Discovery
+@dataclass(frozen=True, slots=True)
+class ClusterKeys:
+    """The API server of this cluster says its own keys, to whom it knows: of ServiceAccounts, and of nobody else."""
+
+
+KeySource = InlineKeys | KeysUrl | Discovery | ClusterKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,9 @@ def admit(provider: Provider, field: str = "spec") -> Provider:
             admit_url(url, f"{field}.keys.url")
         case Discovery():
             admit_url(provider.issuer, f"{field}.issuer")
+        case ClusterKeys():
+            if provider.accepts != {TokenType.SERVICE_ACCOUNT}:  # else whoever is an account of the cluster could be a person to us
+                raise InvalidInput(f"{field}.accepts", "the keys of this cluster sign tokens of ServiceAccounts alone; accept no others")
         case InlineKeys():
             pass  # read, and so judged, by `key_set.parse`
     return provider

@@ -47,6 +47,7 @@ CONFIG_MAPS = Resource("/api/v1", "configmaps")
 VALIDATING_POLICIES = Resource("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies")
 VALIDATING_BINDINGS = Resource("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings")
 EVENTS = Resource("/api/v1", "events")
+TOKEN_REVIEWS = Resource("/apis/authentication.k8s.io/v1", "tokenreviews")
 
 
 class NotFound(Rejected):
@@ -107,6 +108,15 @@ class Cluster:
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Body:
         return await self._json("GET", resource.path(namespace, name))
+
+    async def document(self, path: str) -> bytes:
+        """What the API server says there that is no object, as it says it."""
+        async with self._turns:
+            response = await self._send("GET", path)
+            try:
+                return await response.read()
+            except _TRANSPORT_ERRORS as error:
+                raise ClusterUnavailable(f"GET {path}: {_said(error)}") from error
 
     async def pages(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Body]:
         """Lists of every object in one namespace, or in all, one after the other, for who need not hold them all: ten thousand bodies

@@ -9,7 +9,7 @@ from typing import Final
 
 from rolevend.errors import RolevendError
 from rolevend.identity.key_store import REFRESH_SECONDS, KeyStore
-from rolevend.identity.provider import InlineKeys, Provider
+from rolevend.identity.provider import Discovery, KeysUrl, Provider
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import Cluster
 from rolevend.kube.secrets import authority
@@ -125,4 +125,4 @@ class Issuers:
 
 def _trusting(provider: Provider, authorities: str) -> Provider:
     keys = provider.keys
-    return provider if isinstance(keys, InlineKeys) else replace(provider, keys=replace(keys, authorities=authorities))
+    return replace(provider, keys=replace(keys, authorities=authorities)) if isinstance(keys, KeysUrl | Discovery) else provider

@@ -8,13 +8,14 @@ from typing import Final
 from rolevend.errors import InvalidInput
 from rolevend.identity import claim_expression
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath, ClaimSource
-from rolevend.identity.provider import Algorithm, Discovery, InlineKeys, KeySource, KeysUrl, Provider, TokenType, admit
+from rolevend.identity.provider import Algorithm, ClusterKeys, Discovery, InlineKeys, KeySource, KeysUrl, Provider, TokenType, admit
 from rolevend.picture.judgement import Judgement, by_age
 from rolevend.resources import IdentityProvider
 from rolevend.resources import identity_provider as spelled
 from rolevend.resources.status import Finding
 
-_WAY_OUT: Final = "Until then no token of it proves anybody. See that the operator can reach the issuer, or give its keys inline"
+_REACH: Final = "See that the operator can reach the issuer"
+_COMPARE: Final = "See what `kubectl get --raw /.well-known/openid-configuration` says"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,9 @@ def _tried(resource: IdentityProvider) -> Provider | InvalidInput:
 def _keys(keys: spelled.IssuerKeys, authorities: str | None) -> KeySource:
     if keys.inline is not None:
         return InlineKeys(keys.inline)
-    return Discovery(authorities) if keys.url is None else KeysUrl(keys.url, authorities)
+    if keys.url is not None:
+        return KeysUrl(keys.url, authorities)
+    return ClusterKeys() if keys.discovery == "Kubernetes" else Discovery(authorities)
 
 
 def _mapping(claims: spelled.Claims) -> ClaimMapping:
@@ -133,15 +136,21 @@ def _judged(resource: IdentityProvider, refusal: Finding | None, state: KeysStat
     if refusal is not None:
         return Judgement(resource, (refusal, Finding("Ready", "False", refusal.reason, refusal.message)), {"keyCount": 0})
     accepted = Finding("Accepted", "True", "Valid", "tokens of this issuer are checked")
-    return Judgement(resource, (accepted, _ready(state)), {"keyCount": state.count})
+    return Judgement(resource, (accepted, _ready(state, resource.spec.keys)), {"keyCount": state.count})
 
 
-def _ready(state: KeysState) -> Finding:
+def _ready(state: KeysState, keys: spelled.IssuerKeys) -> Finding:
+    way_out = _COMPARE if keys.discovery == "Kubernetes" else _REACH
     if not state.count:
         if state.problem:
-            return Finding("Ready", "False", "KeysUnread", f"{state.problem}. {_WAY_OUT}")
+            return Finding(
+                "Ready",
+                "False",
+                "KeysUnread",
+                f"{state.problem}. Until then no token of it proves anybody. {way_out}, or give its keys inline",
+            )
         return Finding("Ready", "Unknown", "KeysUnread", "its keys were not read yet")
     if state.stale:
         why = f"its keys could not be read since {state.stale}: {state.problem}. Those that were read before hold for a day"
-        return Finding("Ready", "False", "KeysStale", f"{why}; a new key of it is not known. See that the operator can reach the issuer")
+        return Finding("Ready", "False", "KeysStale", f"{why}; a new key of it is not known. {way_out}")
     return Finding("Ready", "True", "KeysRead", f"its tokens are checked with {state.count} {'key' if state.count == 1 else 'keys'}")

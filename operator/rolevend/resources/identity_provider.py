@@ -19,9 +19,9 @@ class IssuerKeys(Part):
     rules: ClassVar[tuple[Rule, ...]] = (
         exactly_one("source of keys", "inline", "url", "discovery"),
         Rule(
-            cel="!has(self.caSecretRef) || !has(self.inline)",
-            message="caSecretRef must not be set for inline keys: nobody is asked for them",
-            holds=lambda keys: keys.ca_secret_ref is None or keys.inline is None,
+            cel="!has(self.caSecretRef) || has(self.url) || (has(self.discovery) && self.discovery == 'OpenIDConnect')",
+            message="caSecretRef must not be set where nobody is asked for keys whose certificate is not trusted already",
+            holds=lambda keys: keys.ca_secret_ref is None or keys.url is not None or keys.discovery == "OpenIDConnect",
             field="caSecretRef",
         ),
     )
@@ -30,8 +30,9 @@ class IssuerKeys(Part):
     """The key set itself (RFC 7517, JSON), where nobody can or should be asked. Whoever rotates the keys changes this, too."""
     url: PlainText | None = None
     """Where the key set is: an `https://` URL. It is read every five minutes; what was read before holds while it does not answer."""
-    discovery: Literal["OpenIDConnect"] | None = None
-    """The issuer itself says where its keys are, below `/.well-known/openid-configuration`."""
+    discovery: Literal["OpenIDConnect", "Kubernetes"] | None = None
+    """`OpenIDConnect`: the issuer itself says where its keys are, below `/.well-known/openid-configuration`. `Kubernetes`: the issuer is
+    this cluster, whose API server says its keys to the operator, and not to everybody. For tokens of ServiceAccounts alone."""
     ca_secret_ref: SecretKeyRef | None = None
     """The only authorities that may vouch for these servers, in PEM, in a Secret in the operator's namespace. Without it: those that the
     operator's system trusts."""
@@ -84,6 +85,12 @@ class IdentityProviderSpec(Part):
             cel="!('ServiceAccount' in self.accepts) || self.accepts.size() == 1",
             message="a cluster issues tokens of ServiceAccounts alone: leave the other types out",
             holds=lambda spec: "ServiceAccount" not in spec.accepts or len(spec.accepts) == 1,
+            field="accepts",
+        ),
+        Rule(
+            cel="!has(self.keys.discovery) || self.keys.discovery != 'Kubernetes' || self.accepts == ['ServiceAccount']",
+            message="this cluster's keys sign tokens of ServiceAccounts alone: set accepts to [ServiceAccount]",
+            holds=lambda spec: spec.keys.discovery != "Kubernetes" or spec.accepts == ("ServiceAccount",),
             field="accepts",
         ),
     )
