@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -43,7 +44,7 @@ class Settings(BaseModel):
     )
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Unknown `ROLEVEND_` names are ignored, since other parts have theirs; a bad value is an error that names it."""
         values = {name: environment[PREFIX + name.upper()] for name in cls.model_fields if PREFIX + name.upper() in environment}
         try:
@@ -51,3 +52,12 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             raise InvalidInput(PREFIX + str(first["loc"][0]).upper(), first["msg"].lower()) from error
+
+
+class ApiSettings(Settings):
+    """How one process of the API runs: what it shares with the operator, and where it takes calls."""
+
+    api_host: str = Field("0.0.0.0", description="Where calls are taken.")  # noqa: S104 - they come from outside the pod
+    api_port: int = Field(8443, ge=0, le=65535, description="0: any free port.")
+    api_tls_cert_file: Path | None = Field(None, description="The certificate, in PEM. Without it calls are taken over plain HTTP.")
+    api_tls_key_file: Path | None = Field(None, description="Its key, in PEM.")

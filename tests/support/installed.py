@@ -85,7 +85,7 @@ class Cluster:
             headers["Impersonate-User"] = user
         connected = self._connection.sock
         if connected is not None and select.select([connected], [], [], 0)[0]:
-            self._connection.close()  # the server has hung up, after a minute and a half in which nobody asked; the next request connects anew
+            self._connection.close()  # the server has hung up, for nobody asked for a while; the next request connects anew
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)
         response = self._connection.getresponse()
         return Answer(response.status, json.loads(response.read()))

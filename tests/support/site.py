@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml
 
 from rolevend.demo.parts.controlplane import ControlPlane
-from rolevend.demo.parts.installation import NAMESPACE, SERVICE_ACCOUNT, Installation, OperatorProcess, postgres_address
+from rolevend.demo.parts.installation import NAMESPACE, SERVICE_ACCOUNT, ApiProcess, Installation, OperatorProcess, postgres_address
 from rolevend.platforms.base import InstallMode
 from rolevend.resources import API_VERSION
 from tests.support.gateway import Gateway
@@ -45,6 +45,8 @@ SETTINGS: Final = {
     "LEADERSHIP_SECONDS": "60",
 }
 """A leader stays one through whatever a test does to the API server; started again, it is the same pod, and leads at once."""
+
+API_SETTINGS: Final = {"PLATFORM_POLL_SECONDS": "0.5", "PLATFORM_RETRY_SECONDS": "0.5", "REQUEST_SECONDS": "3"}
 
 
 def data_platform(name: str, database: Governed, **spec: Any) -> Body:
@@ -151,6 +153,10 @@ class Site:
         operator = OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", {**SETTINGS, **settings}, preload)
         self._ends.callback(operator.kill)
         return operator
+
+    def start_api(self, settings: Mapping[str, str] = _NOTHING) -> ApiProcess:
+        """A replica of the API, which the caller ends."""
+        return self._installation.api({**API_SETTINGS, **settings})
 
     @property
     def logs(self) -> list[Path]:

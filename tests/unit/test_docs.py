@@ -160,7 +160,7 @@ def reported() -> tuple[set[str], set[str]]:
     """The condition types and the reasons that the operator writes, where they stand as texts."""
     types, reasons = set(), {each.value for each in Reason} | {each.value for each in Code} | {TOKEN_UNREAD}
     place = {"Finding": 2, "_both": 1, "Undecided": 0, "Denied": 0, "Refusal": 0}
-    for path in [*(PACKAGE / "reconcile").glob("*.py"), *(PACKAGE / "vending").glob("*.py")]:
+    for path in [path for folder in ("atwork", "picture", "reconcile", "requests", "vending") for path in (PACKAGE / folder).glob("*.py")]:
         for node in ast.walk(ast.parse(text_of(path))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place:
                 texts = [argument.value if isinstance(argument, ast.Constant) else None for argument in node.args]

@@ -78,8 +78,8 @@ async def run(settings: Settings) -> None:
     )
     try:
         _log.info("probes and metrics", extra={"port": await probes.start()})
-        cluster_id = await _patiently(lambda: _cluster_id(cluster))
-        key = await _patiently(lambda: handle_key(cluster, settings.namespace, settings.handle_key_secret, secrets.token_bytes))
+        cluster_id = await patiently(lambda: cluster_id_of(cluster))
+        key = await patiently(lambda: handle_key(cluster, settings.namespace, settings.handle_key_secret, secrets.token_bytes))
         await Operator(settings, cluster, election, cluster_id, key, metrics, health).run()
     finally:
         await probes.stop()
@@ -230,13 +230,13 @@ class Operator:
         self._review.wake()
 
 
-async def _cluster_id(cluster: Cluster) -> ClusterId:
+async def cluster_id_of(cluster: Cluster) -> ClusterId:
     """The uid of `kube-system`: there is one in every cluster, and never the same in two."""
     namespace = await cluster.get(NAMESPACES, "kube-system")
     return ClusterId(namespace["metadata"]["uid"])
 
 
-async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
     """Asks until there is an answer: a pod may well start before the API server can be reached."""
     while True:
         try:

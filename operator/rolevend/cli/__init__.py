@@ -5,7 +5,7 @@ import sys
 import click
 
 from rolevend import __version__
-from rolevend.cli.cluster import crds, demo, drain, operator
+from rolevend.cli.cluster import api, crds, demo, drain, operator
 from rolevend.cli.explain import explain
 from rolevend.cli.extras import extra_of, packages_missing
 from rolevend.cli.platform import platform
@@ -25,7 +25,7 @@ def cli() -> None:
     """
 
 
-for command in (operator, demo, crds, who, trace, drain, audit, platform, policy, explain):
+for command in (operator, api, demo, crds, who, trace, drain, audit, platform, policy, explain):
     cli.add_command(command)
 
 

@@ -33,6 +33,29 @@ def operator(kubeconfig: str | None, namespace: str) -> None:
 
 
 @click.command()
+@options.kubeconfig("Instead of the pod's ServiceAccount.", "ROLEVEND_KUBECONFIG")
+@options.namespace("Where the platforms' Secrets are.")
+@needs("api,operator,postgres")
+def api(kubeconfig: str | None, namespace: str) -> None:
+    """Take agents' calls over HTTP until told to stop.
+
+    Vends with the vendor's credential alone; the operator must run, too. Everything else is set by environment variables ROLEVEND_...; the
+    chart's values name them.
+    """
+    import asyncio
+    import contextlib
+
+    from rolevend.app.api import run
+    from rolevend.settings import ApiSettings
+    from rolevend.telemetry.logs import configure
+
+    settings = ApiSettings.from_environment().model_copy(update={"kubeconfig": kubeconfig, "namespace": namespace})
+    configure(settings.log_level)
+    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+        asyncio.run(run(settings))
+
+
+@click.command()
 @click.option("--dev", is_flag=True, help="Leave everything up until Ctrl-C, and print what to try.")
 @click.option(
     "--break",

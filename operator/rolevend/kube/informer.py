@@ -45,7 +45,10 @@ class Informer:
 
     async def _relist(self) -> str:
         items, version = await self._cluster.list(self.resource)
-        self.objects = {_key(item): item for item in items}
+        self.objects = {}
+        self.forgotten()
+        for item in items:
+            self.keep(item)
         self.synced = True
         self._heard()
         self._changed()
@@ -57,10 +60,20 @@ class Informer:
             if kind == "BOOKMARK":
                 continue
             if kind == "DELETED":
-                self.objects.pop(_key(item), None)
+                self.drop(item)
             else:
-                self.objects[_key(item)] = item
+                self.keep(item)
             self._changed()
+
+    def keep(self, item: Body) -> None:
+        """It is there, as it is now."""
+        self.objects[_key(item)] = item
+
+    def drop(self, item: Body) -> None:
+        self.objects.pop(_key(item), None)
+
+    def forgotten(self) -> None:
+        """All are about to be kept anew."""
 
     def _heard(self) -> None:
         self.heard_at = self._clock()

@@ -155,9 +155,6 @@ async def handle_key(cluster: Cluster, namespace: str, name: str, randomness: Ca
 
 def _credential_secret(request: Request, credential: Credential, expires_at: datetime) -> Body:
     address = credential.address
-    password = credential.password.reveal()
-    who = f"{quote(credential.role)}:{quote(password, safe='')}"
-    where = f"{_host(address)}:{address.port}/{quote(address.database, safe='')}"
     authorities = {} if address.tls.authority is None else {"ca.crt": address.tls.authority}
     return {
         "apiVersion": "v1",
@@ -180,22 +177,31 @@ def _credential_secret(request: Request, credential: Credential, expires_at: dat
         },
         "stringData": {
             "username": credential.role,
-            "password": password,
+            "password": credential.password.reveal(),
             "host": address.host,
             "port": str(address.port),
             "dbname": address.database,
             "sslmode": address.tls.mode.value,
             **authorities,
-            "uri": f"postgresql://{who}@{where}?{urlencode(_protection(request, address), safe='/')}",
+            "uri": connection_uri(credential, f"{MOUNTED_AT}/{request.name.name}/ca.crt"),
         },
     }
 
 
-def _protection(request: Request, address: Address) -> dict[str, str]:
-    """libpq's parameters. Whoever does not mount the Secret where we say gives another `sslrootcert` after ours, and it wins."""
+def connection_uri(credential: Credential, authorities: str | None) -> str:
+    """As libpq takes it. `authorities` is the file that will hold the platform's own, where it has any; None: whoever connects adds an
+    `sslrootcert`. One that is added wins in any case."""
+    address = credential.address
+    who = f"{quote(credential.role)}:{quote(credential.password.reveal(), safe='')}"
+    where = f"{_host(address)}:{address.port}/{quote(address.database, safe='')}"
+    return f"postgresql://{who}@{where}?{urlencode(_protection(address, authorities), safe='/')}"
+
+
+def _protection(address: Address, authorities: str | None) -> dict[str, str]:
+    """libpq's parameters."""
     mode = {"sslmode": address.tls.mode.value}
     if address.tls.authority is not None:
-        return {**mode, "sslrootcert": f"{MOUNTED_AT}/{request.name.name}/ca.crt"}
+        return mode if authorities is None else {**mode, "sslrootcert": authorities}
     return {**mode, "sslrootcert": "system"} if address.tls.mode is TlsMode.VERIFY_FULL else mode
 
 

@@ -72,8 +72,8 @@ class Observed:
         known_of: Callable[[PlatformAtWork], PlatformState] = attrgetter("state"),
         reports: bool = True,
     ) -> None:
-        """`refused_handles` and `key_states` are looked at for each picture. `known_of` says what is known of a platform; `reports`, whether
-        this process tells objects what was made of them: one of all does."""
+        """`refused_handles` and `key_states` are looked at for each picture. `known_of` says what is known of a platform; `reports`,
+        whether this process tells objects what was made of them: one of all does."""
         self.providers: Mapping[str, tuple[IdentityProvider, Provider]] = {}
         """Those that the newest picture has accepted, by issuer."""
         self._refused_handles = refused_handles

@@ -243,6 +243,8 @@ def _agent(agent: Agent) -> RegisteredAgent:
         combination=None if agent.spec.combination is None else Combination(agent.spec.combination),
         tools=values.agent_tools(agent),
         identity=agent_identity(agent),
+        most_live=agent.spec.limits.max_live_roles,
+        vends_per_minute=agent.spec.limits.vends_per_minute,
     )
 
 
@@ -268,6 +270,7 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
                 Combination(each.widest_combination),
                 values.tools(each.tools),
                 may_prove="TokenRequired" in each.assertions,
+                most_live=each.max_live_roles,
             )
             for each in platform.spec.agents
         ),

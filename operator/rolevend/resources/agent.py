@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rolevend.resources.part import Atomic, Distinct, Part, Rule, immutable, only_with_type
 from rolevend.resources.shared import Assertion, CombinationName, Resource, Status, UserSelector
-from rolevend.resources.text import AgentHandleText, IdleSeconds, Issuer, ObjectReferenceName, Seconds, Subject
+from rolevend.resources.text import AgentHandleText, IdleSeconds, Issuer, ObjectReferenceName, PositiveCount, Seconds, Subject
 from rolevend.resources.tools import AgentTools
 
 _OF_A_CLUSTER = "system:serviceaccount:"
@@ -74,6 +74,11 @@ class AgentLimits(Part):
     idle_release_seconds: IdleSeconds | None = None
     """A role whose sessions did nothing for so long, or that has none, counts as given back, and is ended. Choose more than the agent
     thinks between two questions. Without it: as the DataPlatform says."""
+    max_live_roles: PositiveCount | None = None
+    """How many roles it may have at once, those that end included. The API refuses more; calls that come at the same moment may pass it
+    by their number. Without it: as many as the DataPlatform permits."""
+    vends_per_minute: PositiveCount | None = None
+    """How many calls that vend each replica of the API takes of it in a minute, all at once at most. Without it: any number."""
 
 
 class AgentSpec(Part):

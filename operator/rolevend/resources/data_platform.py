@@ -14,6 +14,7 @@ from rolevend.resources.text import (
     Label,
     LabelValue,
     ObjectReferenceName,
+    PositiveCount,
     Seconds,
     Sentence,
     Timestamp,
@@ -129,6 +130,9 @@ class AgentTerms(Part):
     agent. Each counts for Agents that say the same: where `Trusted` is missing, nobody is vended a role on an agent's word."""
     max_expiration_seconds: Seconds = 3600
     """The longest life of a role that is vended to them."""
+    max_live_roles: PositiveCount | None = None
+    """How many roles each of them may have at once. Where several items select an agent, the most generous one counts; an Agent may say
+    less. Without it: any number."""
     attributes: Annotated[tuple[Attribute, ...], Field(max_length=32), KeyedBy(("key",))] = ()
     """What is known of these agents here, for policies to match. Where several items select an agent, values add up."""
     purposes: Annotated[tuple[Label, ...], Field(max_length=64), Distinct()] = ()

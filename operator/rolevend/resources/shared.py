@@ -28,6 +28,8 @@ ATTEST = f"{GROUP}/attest"
 """Annotation of a DataPlatform: with each new value it is attested once more."""
 REQUESTED_BY = f"{GROUP}/requested-by"
 """Annotation with the Kubernetes user who created the object; admission lets nobody forge it."""
+CALL = f"{GROUP}/call"
+"""Annotation of a VendedRole that the API made: a digest of the call, by which the same call is known again."""
 
 NEVER_OBSERVED = -1
 """A generation that no object has."""

@@ -102,6 +102,7 @@ Seconds = Annotated[int, Field(strict=True, ge=5, le=86400, json_schema_extra={"
 TokenSeconds = Annotated[int, Field(strict=True, ge=60, le=604_800, json_schema_extra={"format": "int32"})]
 IdleSeconds = Annotated[int, Field(strict=True, ge=60, le=86400, json_schema_extra={"format": "int32"})]
 Count = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int32"})]
+PositiveCount = Annotated[int, Field(strict=True, ge=1, le=1_000_000, json_schema_extra={"format": "int32"})]
 Generation = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int64"})]
 
 

@@ -11,12 +11,12 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
-from rolevend.catalog import Function, FunctionId
+from rolevend.catalog import Function, FunctionId, TableId
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, plan
 from rolevend.policy.asking import Asking
-from rolevend.policy.decision import entitlement, switch
+from rolevend.policy.decision import Entitlement, entitlement, switch
 from rolevend.policy.explanation import smallest_step
 from rolevend.policy.index import Index
 from rolevend.policy.refusal import Denial, Reason
@@ -65,6 +65,13 @@ TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
 _MOST_SHAPES = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    profile: Profile
+    granted_by: Mapping[TableId, tuple[ObjectName, ...]]
+    """The policies that grant each of its tables."""
+
+
 class Shapes:
     """One platform's index, and the profile of every combination of its parts that was asked for. Never wrong: a changed index is
     another `Shapes`. Planning a thousand tables takes longer than vending them, so all users of one shape share it."""
@@ -74,7 +81,7 @@ class Shapes:
         self.index = index
         self.functions = functions
         self._cluster = cluster
-        self._known: dict[Hashable, Profile | Denial] = {}
+        self._known: dict[Hashable, Shape | Denial] = {}
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -87,7 +94,7 @@ class Shapes:
         """The attributes of the agent that some policy asks for."""
         return frozenset[str]().union(*(policy.agent_reads for policy in self.index.policies))
 
-    def of(self, attributes: Attributes, asking: Asking | None = None, functions: tuple[FunctionId, ...] = ()) -> Profile | Denial:
+    def of(self, attributes: Attributes, asking: Asking | None = None, functions: tuple[FunctionId, ...] = ()) -> Shape | Denial:
         """`functions` are those that the agent has."""
         switches = switch(attributes, self.index, asking)
         if isinstance(switches, Denial):
@@ -96,7 +103,7 @@ class Shapes:
         shape = self._known.get(key)
         if shape is None:
             entitled = entitlement(switches, self.index)
-            shape = entitled if isinstance(entitled, Denial) else plan(entitled, self._cluster, functions)
+            shape = entitled if isinstance(entitled, Denial) else Shape(plan(entitled, self._cluster, functions), _granted_by(entitled))
             if len(self._known) >= _MOST_SHAPES:
                 self._known.clear()
             self._known[key] = shape
@@ -186,7 +193,7 @@ class Directory:
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
             step = smallest_step(person.attributes, shapes.index) if shape.reason is Reason.NO_POLICY else ""
             return Denied(shape.reason, shape.message + (f"; the smallest step: {step}" if step else "") + hint)
-        return _beyond(request, shape) or self._granted(request, agent, person, shape, limits_of(agent, permitting(agent, here)))
+        return _beyond(request, shape.profile) or self._granted(request, agent, person, shape, limits_of(agent, permitting(agent, here)))
 
     def person(self, request: Request) -> Person:
         """What is known of its user: what a token says of an attribute takes the place of what UserAttributes say of it."""
@@ -228,7 +235,8 @@ class Directory:
         labels = self.namespaces.get(request.agent.namespace)
         return asking_of(request, agent, terms_for(terms, labels, agent) if terms and agent and labels is not None else [])
 
-    def _granted(self, request: Request, agent: Agent, person: Person, profile: Profile, limits: RoleLimits) -> Granted:
+    def _granted(self, request: Request, agent: Agent, person: Person, shape: Shape, limits: RoleLimits) -> Granted:
+        profile = shape.profile
         handle = person.handle or user_handle(self.handle_key, person.user)
         asked = self.shapes[request.platform].reads | {requirement.key for requirement in agent.users}
         lease = Lease(
@@ -245,7 +253,14 @@ class Directory:
             resources=None if request.resources is None else tuple(sorted(request.resources)),
         )
         proof = request.proof.only(asked) if isinstance(request.proof, Proof) else None
-        return Granted(profile, lease, handle, proof)
+        return Granted(profile, lease, handle, proof, shape.granted_by)
+
+
+def _granted_by(entitled: Entitlement) -> dict[TableId, tuple[ObjectName, ...]]:
+    return {
+        each.table.id: tuple(dict.fromkeys(grant.policy for grant in (*each.grants, *(each.agent_grants or ()))))
+        for each in entitled.tables
+    }
 
 
 def _unknown(person: Person, asked: Collection[str]) -> Denied | None:

@@ -31,6 +31,10 @@ class Agent:
     """What it asks for whoever it acts for."""
     identity: Identity | None = None
     """Whom a user's token must name; None: no token can."""
+    most_live: int | None = None
+    """How many roles it may have at once; None: as many as the platform permits."""
+    vends_per_minute: int | None = None
+    """How many calls that vend one process takes of it; None: any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class AgentTerms:
     """The only tools that they may have."""
     may_prove: bool = False
     """Whether those get in that must prove the user."""
+    most_live: int | None = None
+    """How many roles each of them may have at once; None: any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,12 @@ def tools_of(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> 
     owners |= {schema: ", ".join(namespaces) for schema, namespaces in terms.contested.items()}
     adds = _combination(agent, here) is Combination.UNION
     return permitted(agent.tools.get(terms.name, Tools()), most, owners, terms.name, adds=adds)
+
+
+def most_live(agent: Agent, permitted: Sequence[AgentTerms]) -> int | None:
+    """How many roles the agent may have at once: the most generous of the terms, as far as the agent's own limit goes. None: any number."""
+    generous = None if any(each.most_live is None for each in permitted) else max((each.most_live or 0 for each in permitted), default=None)
+    return min((each for each in (generous, agent.most_live) if each is not None), default=None)
 
 
 def limits_of(agent: Agent, permitted: Sequence[AgentTerms]) -> RoleLimits:

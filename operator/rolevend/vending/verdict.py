@@ -1,7 +1,8 @@
 """One request, what can be said to it, and what that means for a role that lives already. Pure."""
 
 import enum
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rolevend.catalog import TableId
@@ -76,6 +77,8 @@ class Granted:
     user_handle: UserHandle
     proof: Proof | None = None
     """What proved the user, with the attributes alone that somebody asks for here; None: nothing did."""
+    granted_by: Mapping[TableId, tuple[ObjectName, ...]] = field(default_factory=dict, compare=False)
+    """The policies that grant each table."""
 
     @property
     def tables(self) -> tuple[TableShape, ...]:

@@ -22,6 +22,7 @@ from rolevend.demo.parts.process import Process, Program
 
 NAMESPACE = "rolevend-system"
 SERVICE_ACCOUNT = "rolevend"
+API_SERVICE_ACCOUNT = "rolevend-api"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _STOP_SECONDS = 30.0
 _TOKEN_SECONDS = 24 * 3600
@@ -94,9 +95,17 @@ class Installation:
         self._starts += 1
         return OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", settings or {})
 
+    def api(self, settings: Mapping[str, str] | None = None) -> "ApiProcess":
+        """Starts a replica of the API as the chart's ServiceAccount for it."""
+        kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, API_SERVICE_ACCOUNT, self._directory, _TOKEN_SECONDS)
+        self._starts += 1
+        return ApiProcess(kubeconfig, self._directory / f"api-{self._starts}.log", settings or {})
+
 
 class OperatorProcess:
     """`rolevend operator`, a child of this process."""
+
+    subcommand = "operator"
 
     def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str], preload: Mapping[str, str] = _NOTHING) -> None:
         """`preload` is what its environment has beside its settings, for the loader of programs."""
@@ -109,9 +118,9 @@ class OperatorProcess:
             **{f"ROLEVEND_{key}": value for key, value in settings.items()},
             **preload,
         }
-        command = (sys.executable, "-m", "rolevend", "operator", "--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE)
+        command = (sys.executable, "-m", "rolevend", self.subcommand, "--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE)
         self.log = log
-        self.process: Process = Program("rolevend operator", command, log, environment=environment).start()
+        self.process: Process = Program(f"rolevend {self.subcommand}", command, log, environment=environment).start()
 
     def wait_until_ready(self, timeout: float = 60.0) -> None:
         self.process.wait_until(lambda: self.probe("/readyz")[0] == 200, timeout)
@@ -135,3 +144,14 @@ class OperatorProcess:
     def kill(self) -> None:
         """kill -9."""
         self.process.kill()
+
+
+class ApiProcess(OperatorProcess):
+    """`rolevend api`, over plain HTTP on this machine."""
+
+    subcommand = "api"
+
+    def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str]) -> None:
+        (port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{port}"
+        super().__init__(kubeconfig, log, {"API_HOST": "127.0.0.1", "API_PORT": str(port), **settings})

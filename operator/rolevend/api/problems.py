@@ -1,0 +1,137 @@
+"""What a caller is told when a call fails: a problem document (RFC 9457) with a stable code. One table from our errors to answers.
+
+Nothing here holds a secret, or tells of what the caller may not know: a message of ours is written for whoever asked, and what was
+not raised on purpose is told by its request id alone.
+"""
+
+from dataclasses import dataclass
+from dataclasses import field as member
+from typing import Any, Final
+
+from rolevend.errors import (
+    AuditUnavailable,
+    ClusterUnavailable,
+    Conflict,
+    IdentityProviderUnavailable,
+    InvalidInput,
+    NotPermitted,
+    PlatformBusy,
+    PlatformUnavailable,
+    RolevendError,
+    Unavailable,
+)
+from rolevend.identity.refusal import TokenRefused
+from rolevend.vending.verdict import Denied, Undecided
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_SECONDS: Final = 2
+"""When whatever mends itself is worth another call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem(Exception):
+    """A call that comes to nothing."""
+
+    status: int
+    code: str
+    """Stable: callers rely on it."""
+    detail: str
+    """What was attempted, and the way out."""
+    field: str | None = None
+    """The member of the request that is to blame."""
+    missing: str | None = None
+    """Of a denial: the smallest thing that would have to be granted."""
+    retry_after: int | None = None
+    """In seconds."""
+    headers: dict[str, str] = member(default_factory=dict)
+
+    def document(self, request_id: str) -> dict[str, Any]:
+        told = {
+            "type": f"urn:rolevend:problem:{self.code}",
+            "title": TITLES.get(self.status, "the call failed"),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "field": self.field,
+            "missing": self.missing,
+            "requestId": request_id,
+        }
+        return {key: value for key, value in told.items() if value is not None}
+
+
+TITLES: Final = {
+    400: "The call cannot be read",
+    401: "The caller, or the user, is not proven",
+    403: "Nobody granted this",
+    404: "There is no such thing for this caller",
+    405: "There is no such call",
+    409: "It cannot be done as things stand",
+    413: "The call is too long",
+    422: "A member of the call says something that cannot be",
+    429: "Too many",
+    500: "A fault of ours",
+    503: "It cannot be done just now",
+}
+
+_UNAVAILABLE: Final = (
+    (PlatformBusy, "PlatformBusy"),
+    (PlatformUnavailable, "PlatformUnavailable"),
+    (ClusterUnavailable, "ClusterUnavailable"),
+    (IdentityProviderUnavailable, "IdentityProviderUnavailable"),
+    (AuditUnavailable, "AuditUnavailable"),
+)
+
+
+def of_token(error: TokenRefused, where: str) -> Problem:
+    """`where` the token stood: `Authorization`, or a member of the body."""
+    headers = {"WWW-Authenticate": f'Bearer error="invalid_token", error_description="{error.code.value}"'} if error.standing == 401 else {}
+    return Problem(int(error.standing), error.code.value, f"{where}: {error}", field=where, headers=headers)
+
+
+def of_verdict(verdict: Denied | Undecided, missing: str = "") -> Problem:
+    """A denial is the caller's to read; what is not decided yet may be in a moment."""
+    if isinstance(verdict, Undecided):
+        status = 403 if verdict.withdrawn else 503
+        return Problem(status, verdict.reason, verdict.message, retry_after=None if verdict.withdrawn else RETRY_SECONDS)
+    field, _, rest = verdict.message.partition(": ")
+    named = _MEMBERS.get(field)
+    detail = f"{named}: {rest}" if named else verdict.message
+    return Problem(403, verdict.reason, detail, field=named, missing=missing or None)
+
+
+_MEMBERS: Final = {
+    "spec.user": "userToken",
+    "spec.userTokenSecretRef": "userToken",
+    "spec.purpose": "purpose",
+    "spec.resources": "resources",
+    "spec.expirationSeconds": "expirationSeconds",
+    "spec.platformRefs": "platforms",
+}
+"""Fields of a VendedRole, as the call names them."""
+
+
+def of_error(error: RolevendError) -> Problem:
+    match error:
+        case InvalidInput(field=field, message=message):
+            return Problem(422, "InvalidInput", message, field=field or None)
+        case NotPermitted():
+            return Problem(403, "NotPermitted", str(error))
+        case Conflict():
+            return Problem(409, "Conflict", str(error))
+        case Unavailable():
+            code = next((code for kind, code in _UNAVAILABLE if isinstance(error, kind)), "Unavailable")
+            return Problem(
+                503, code, f"{_PLAIN.get(code, 'something that this needs does not answer')}; try again", retry_after=RETRY_SECONDS
+            )
+        case _:
+            return Problem(409, "Rejected", str(error))
+
+
+_PLAIN: Final = {
+    "PlatformBusy": "something on the platform is in the way",
+    "PlatformUnavailable": "the platform does not answer",
+    "ClusterUnavailable": "the Kubernetes API does not answer",
+    "IdentityProviderUnavailable": "the keys of the token's issuer are not known now",
+    "AuditUnavailable": "no audit event can be written, and nothing is done without one",
+}
+"""An agent learns that it has to wait, and not where our servers are."""

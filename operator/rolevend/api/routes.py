@@ -1,0 +1,157 @@
+"""The calls. Each parses, has it done, and answers; what goes wrong is a problem document."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, FastAPI, Header, Path, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+
+from rolevend import __version__
+from rolevend.api import answers
+from rolevend.api.callers import Callers
+from rolevend.api.problems import MEDIA_TYPE, Problem, of_error
+from rolevend.api.schemas import Decision, ProblemShown, Question, VendedRoleShown, VendedRolesShown
+from rolevend.api.tracing import TooLong
+from rolevend.api.vends import Vends
+from rolevend.errors import RolevendError
+from rolevend.resources.text import SUBDOMAIN_PATTERN
+from rolevend.vending.directory import Directory
+from rolevend.vending.terms import Agent
+
+ROLES: Final = "/v1/vended-roles"
+_KEY: Final = "^[!-~]{1,128}$"
+
+_log = logging.getLogger(__name__)
+
+
+def application(vends: Vends, callers: Callers, directory: Callable[[], Directory]) -> FastAPI:
+    app = FastAPI(
+        title="rolevend",
+        version=__version__,
+        summary="Database roles for AI agents: each for one task, on behalf of one person, and then gone",
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        responses={status: {"model": ProblemShown, "description": text} for status, text in _PROBLEMS.items()},
+    )
+
+    async def caller(request: Request) -> Agent:
+        return await callers.agent(request.headers.get("authorization"), directory())
+
+    # HTTPBearer documents the scheme; `caller` judges what it holds, and says in our words what is wrong.
+    scheme = HTTPBearer(auto_error=False, scheme_name="agent", bearerFormat="JWT", description="The agent's own token")
+    agent_type = Annotated[Agent, Depends(caller)]
+    secured: dict[str, Any] = {"dependencies": [Depends(scheme)]}
+    name_type = Annotated[str, Path(alias="id", max_length=253, pattern=SUBDOMAIN_PATTERN, description="`id` of a vended role")]
+    key_type = Annotated[
+        str | None,
+        Header(alias="Idempotency-Key", pattern=_KEY, description="The same key and body again: the same role, with a fresh credential"),
+    ]
+
+    @app.post(ROLES, status_code=201, summary="Vend a role", operation_id="vend", response_model_exclude_none=True, **secured)
+    async def vend(request: Request, response: Response, agent: agent_type, question: Question, key: key_type = None) -> VendedRoleShown:
+        made = await vends.vend(agent, question, key)
+        if key is None and await request.is_disconnected():
+            await vends.release(agent, made.request.name.name)  # nobody will ever use it
+        response.headers["Location"] = f"{ROLES}/{made.request.name.name}"
+        return answers.vended(made.request, made.verdict, made.credential)
+
+    @app.get(ROLES, summary="The agent's own roles", operation_id="list", response_model_exclude_none=True, **secured)
+    async def roles(agent: agent_type) -> VendedRolesShown:
+        return VendedRolesShown(items=tuple(map(answers.standing, vends.all_of(agent))))
+
+    @app.get(f"{ROLES}/{{id}}", summary="One of them", operation_id="get", response_model_exclude_none=True, **secured)
+    async def role(agent: agent_type, name: name_type) -> VendedRoleShown:
+        return answers.standing(await vends.own(agent, name))
+
+    @app.delete(
+        f"{ROLES}/{{id}}",
+        summary="Release a role",
+        operation_id="release",
+        status_code=204,
+        responses={
+            202: {"model": VendedRoleShown, "description": "Its end has begun, and takes longer: it can read nothing any more, or soon"}
+        },
+        **secured,
+    )
+    async def release(agent: agent_type, name: name_type) -> Response:
+        left = await vends.release(agent, name)
+        if left is None:
+            return Response(status_code=204)
+        shown = answers.standing(left).model_dump(mode="json", by_alias=True, exclude_none=True)
+        return JSONResponse(shown, status_code=202)
+
+    @app.post("/v1/decisions", summary="What would be granted", operation_id="decide", response_model_exclude_none=True, **secured)
+    async def decide(agent: agent_type, question: Question) -> Decision:
+        return answers.decision(await vends.decide(agent, question))
+
+    _tell_problems(app)
+    return app
+
+
+def _tell_problems(app: FastAPI) -> None:
+    def answered(problem: Problem, request: Request) -> JSONResponse:
+        headers = dict(problem.headers)
+        if problem.retry_after is not None:
+            headers["Retry-After"] = str(problem.retry_after)
+        document = problem.document(request.state.request_id)
+        return JSONResponse(document, problem.status, headers, media_type=MEDIA_TYPE)
+
+    def handler(kind: type[Exception], told: Callable[[Any], Problem]) -> None:
+        async def handle(request: Request, error: Exception) -> Response:
+            return answered(told(error), request)
+
+        app.add_exception_handler(kind, handle)
+
+    handler(Problem, lambda problem: problem)
+    handler(RolevendError, of_error)
+    handler(RequestValidationError, _of_members)
+    handler(TooLong, lambda _: Problem(413, "TooLong", "the body is longer than 64 KiB"))
+    handler(HTTPException, lambda error: Problem(error.status_code, _CODES.get(error.status_code, "NotFound"), str(error.detail).lower()))
+
+    @app.middleware("http")
+    async def faults(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
+        """A fault of ours is told by the id under which the log has it, and by nothing else."""
+        try:
+            return await proceed(request)
+        except Exception:
+            _log.exception("a call failed", extra={"request_id": request.state.request_id})
+            return answered(Problem(500, "InternalError", "this is a fault of rolevend's; its log has the request id"), request)
+
+
+def _of_members(error: RequestValidationError) -> Problem:
+    """The first fault, by the member's name as the caller wrote it, and never with what it held."""
+    first = error.errors()[0]
+    place, *path = first["loc"]
+    if first["type"] == "json_invalid":
+        return Problem(400, "MalformedBody", "the body is no JSON object")
+    context = first.get("ctx", {})
+    member = str(context.get("member") or "")
+    name = ".".join(str(each) for each in (*path, *([member] if member else []))) if place in ("body", "header", "path") else str(place)
+    message = str(first["msg"])
+    return Problem(422, "InvalidInput", f"{name or 'the body'}: {message[:1].lower()}{message[1:]}", field=name or None)
+
+
+_CODES: Final = {404: "NotFound", 405: "MethodNotAllowed"}
+
+_PROBLEMS: Final[dict[int | str, str]] = {
+    400: "The body is no JSON",
+    401: "A token is missing, or proves nothing: `code` says why",
+    403: "Denied: `code` and `detail` say why, and `missing` the smallest thing that would have to be granted",
+    404: "No such role of this agent",
+    409: "Another body under the same `Idempotency-Key`, or the role ended while it was made",
+    413: "The body is too long",
+    422: "`field` says something that cannot be",
+    429: "Too many calls, or roles; `Retry-After` says when to come again",
+    503: "Something that this needs is not there just now; `Retry-After` says when to come again",
+}
+
+_DESCRIPTION: Final = """\
+An agent proves itself by its own token in `Authorization`, and its user by theirs in the body. The answer to `POST /v1/vended-roles` holds
+a role's credential, once. Every answer carries `X-Request-Id` and `traceparent`; every failure is a problem document (RFC 9457) with a
+stable `code`.
+"""

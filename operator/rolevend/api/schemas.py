@@ -1,0 +1,167 @@
+"""The members of calls and answers, as the document at `/openapi.json` describes them: camelCase, closed, bounded."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, SecretStr
+from pydantic.config import JsonDict
+
+from rolevend.catalog import TableId
+from rolevend.resources.part import KeyedBy, Part, Rule, exactly_one
+from rolevend.resources.shared import UserName
+from rolevend.resources.text import Label, ObjectReferenceName, Seconds
+from rolevend.resources.vended_role import TableName
+
+LONGEST_TOKEN = 16_384
+EXAMPLE: JsonDict = {
+    "userToken": "eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJhbm5hIn0.c2lnbmF0dXJl",
+    "platforms": ["warehouse"],
+    "purpose": "fraud-review",
+    "expirationSeconds": 900,
+}
+
+
+class Question(Part):
+    """For whom, and on what. One of `userToken` and `user`."""
+
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("proof of the user", "userToken", "user"),)
+
+    user_token: Annotated[SecretStr, Field(min_length=1, max_length=LONGEST_TOKEN)] | None = None
+    """A token of the person that names the agent, by its client or by `act`. It proves one role."""
+    user: UserName | None = None
+    """The person, by the agent's word: only for an Agent with `assertion: Trusted`."""
+    platforms: Annotated[tuple[ObjectReferenceName, ...], Field(min_length=1, max_length=1)]
+    """Names of DataPlatforms. Exactly one in this version."""
+    purpose: Label | None = None
+    """What it is for: one of those that the DataPlatform lets the agent say."""
+    resources: Annotated[tuple[TableName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "table"))] | None = None
+    """The only tables that are asked for; each must be granted. Without it: all that are."""
+    expiration_seconds: Seconds = 900
+    """How long the role lives, 5 seconds to one day; shorter where the user's token ends before."""
+
+    @property
+    def tables(self) -> tuple[TableId, ...] | None:
+        return None if self.resources is None else tuple(TableId(each.schema_name, each.table) for each in self.resources)
+
+
+class Shown(Part):
+    """What a call answers with."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class ColumnShown(Shown):
+    name: str
+    shown: Literal["Clear", "Masked"]
+    mask: str | None = None
+    """What is shown instead, such as `Hash` or `Partial(4)`; several, for rows of different policies, as `Clear where … else Hash`."""
+
+
+class TableShown(Shown):
+    schema_name: Annotated[str, Field(alias="schema")]
+    table: str
+    row_filters: tuple[str, ...] = ()
+    """A row is shown if one of them holds. Empty: every row."""
+    restrictions: tuple[str, ...] = ()
+    """And only if all of these hold, too."""
+    columns: tuple[ColumnShown, ...]
+    policies: tuple[str, ...] = ()
+    """The AccessPolicies that grant it, `namespace/name`."""
+
+
+class Explanation(Shown):
+    """What the role reads, and by which policies."""
+
+    tables: tuple[TableShown, ...] = ()
+    tables_left_out: int = 0
+    """How many more there are."""
+    functions: tuple[str, ...] = ()
+    """The functions that the agent has as tools: `schema.name(arguments)`."""
+
+
+class Decision(Shown):
+    """What would be granted. Nothing was made, and the user's token can still prove a role."""
+
+    granted: bool
+    reason: str | None = None
+    """Of a denial: its stable code."""
+    message: str | None = None
+    missing: str | None = None
+    """Of a denial: the smallest thing that would have to be granted."""
+    explanation: Explanation | None = None
+
+
+class AgentShown(Shown):
+    namespace: str
+    name: str
+
+
+class UserShown(Shown):
+    issuer: str
+    subject: str
+    handle: str | None = None
+    """As in the role's name."""
+    proof: Literal["Asserted", "Token", "Exchanged"] | None = None
+
+
+class Credential(Shown):
+    """How to log in, told once."""
+
+    username: str
+    password: str
+    host: str
+    port: int
+    dbname: str
+    sslmode: str
+    ca_certificates: str | None = None
+    """PEM of the only authorities that may vouch for the server. Without it: those of the system."""
+    uri: str
+    """As libpq takes it; `sslrootcert` is to be added where there are `caCertificates`."""
+
+
+class PlatformShown(Shown):
+    name: str
+    type: Literal["PostgreSQL"] = "PostgreSQL"
+    table_count: int | None = None
+    credential: Credential | None = None
+    """In the answer to the call that vends, and nowhere else."""
+
+
+class Links(Shown):
+    self_link: Annotated[str, Field(alias="self")]
+
+
+class VendedRoleShown(Shown):
+    """One role, for one agent, on behalf of one person, until one moment."""
+
+    id: str
+    role_name: str | None = None
+    """The name on every platform. Not there before anything is made."""
+    state: Literal["Pending", "Live", "Ending"]
+    expiration_timestamp: str | None = None
+    agent: AgentShown
+    user: UserShown
+    purpose: str | None = None
+    platforms: tuple[PlatformShown, ...]
+    explanation: Explanation | None = None
+    links: Links
+
+
+class VendedRolesShown(Shown):
+    items: tuple[VendedRoleShown, ...]
+
+
+class ProblemShown(Shown):
+    """RFC 9457, as `application/problem+json`."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    """Stable."""
+    detail: str
+    field: str | None = None
+    """The member of the call that is to blame."""
+    missing: str | None = None
+    """Of a denial: the smallest thing that would have to be granted."""
+    request_id: str

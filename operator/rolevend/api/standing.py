@@ -1,0 +1,71 @@
+"""The VendedRoles that there are, as one watch tells of them: whose they are, how many, and when one is gone."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from rolevend.kube.client import Body, Cluster
+from rolevend.kube.informer import Informer
+from rolevend.kube.paths import VENDED_ROLES
+from rolevend.model import ObjectName
+
+
+class Standing:
+    """Shared by all calls: none of them opens a watch of its own."""
+
+    def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
+        self.informer = _ByAgent(cluster, self._changed, now)
+        self._news = asyncio.Event()
+
+    def get(self, name: ObjectName) -> Body | None:
+        return self.informer.objects.get((name.namespace, name.name))
+
+    def of(self, agent: ObjectName) -> Iterator[Body]:
+        """By their names."""
+        return (self.informer.objects[key] for key in sorted(self.informer.by_agent.get(agent, ())))
+
+    def count(self, agent: ObjectName) -> int:
+        """Those that end count until they are gone."""
+        return len(self.informer.by_agent.get(agent, ()))
+
+    async def gone(self, name: ObjectName, uid: str, seconds: float) -> bool:
+        """Whether the object with this uid was seen to be gone within so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                while (body := self.get(name)) is not None and body["metadata"]["uid"] == uid:
+                    await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _changed(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+
+class _ByAgent(Informer):
+    def __init__(self, cluster: Cluster, changed: Callable[[], None], now: Callable[[], datetime]) -> None:
+        super().__init__(cluster, VENDED_ROLES, changed, now)
+        self.by_agent: dict[ObjectName, set[tuple[str, str]]] = defaultdict(set)
+
+    def keep(self, item: Body) -> None:
+        item["metadata"].pop("managedFields", None)  # longer than the object
+        item.get("status", {}).pop("kopf", None)
+        super().keep(item)
+        self.by_agent[_agent(item)].add(_key(item))
+
+    def drop(self, item: Body) -> None:
+        super().drop(item)
+        self.by_agent[_agent(item)].discard(_key(item))
+
+    def forgotten(self) -> None:
+        self.by_agent.clear()
+
+
+def _agent(item: Body) -> ObjectName:
+    return ObjectName(item["metadata"]["namespace"], item["spec"]["agentRef"]["name"])
+
+
+def _key(item: Body) -> tuple[str, str]:
+    return item["metadata"]["namespace"], item["metadata"]["name"]

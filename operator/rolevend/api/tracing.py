@@ -1,0 +1,84 @@
+"""Every call under an id of its own and a W3C trace context, both told in the answer; and no call longer than it may be.
+
+Plain ASGI, outside of everything else: an answer that says that something broke has its id, too.
+"""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from logging import getLogger
+from typing import Any, Final
+
+from rolevend.platforms.base import Randomness
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LONGEST_BODY: Final = 65_536
+_REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
+_TRACEPARENT: Final = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+_QUIET: Final = ("/healthz", "/readyz", "/metrics")
+
+_log = getLogger(__name__)
+
+
+class Tracing:
+    def __init__(self, application: Application, randomness: Randomness) -> None:
+        self._application = application
+        self._randomness = randomness
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = self._request_id(headers.get(b"x-request-id"))
+        traceparent = self._traceparent(headers.get(b"traceparent"))
+        scope.setdefault("state", {}).update(request_id=request_id, traceparent=traceparent)
+        told = [(b"x-request-id", request_id.encode()), (b"traceparent", traceparent.encode()), (b"cache-control", b"no-store")]
+        started, status = time.perf_counter(), 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *told]
+            await send(message)
+
+        try:
+            await self._application(scope, _bounded(receive), answer)
+        finally:
+            if scope["path"] not in _QUIET:
+                seconds = round(time.perf_counter() - started, 6)
+                extra = {"method": scope["method"], "path": scope["path"], "status": status, "seconds": seconds}
+                _log.info("call", extra={**extra, "request_id": request_id, "trace_id": traceparent.split("-")[1]})
+
+    def _request_id(self, given: bytes | None) -> str:
+        return given.decode() if given is not None and _REQUEST_ID.fullmatch(given) else self._randomness(16).hex()
+
+    def _traceparent(self, given: bytes | None) -> str:
+        """A step of our own in the caller's trace, or in a new one."""
+        step = self._randomness(8).hex()
+        known = _TRACEPARENT.fullmatch(given) if given is not None else None
+        return f"00-{known[1].decode()}-{step}-{known[3].decode()}" if known else f"00-{self._randomness(16).hex()}-{step}-00"
+
+
+class TooLong(Exception):
+    """The body of a call is longer than any question is."""
+
+
+def _bounded(receive: Receive) -> Receive:
+    taken = 0
+
+    async def bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > LONGEST_BODY:
+            raise TooLong
+        return message
+
+    return bounded

@@ -1,0 +1,293 @@
+"""A call that vends, from the question to a role and its credential; and the calls that look at such a role, and end it.
+
+The object comes first, and its uid names the role: whatever breaks off afterwards is found and ended, here at once, and otherwise by the
+operator, which ends what is not Ready in time. The answer comes last: only when the API server has said that nobody began to end it.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from rolevend.api.callers import USER_TOKEN, Callers, Person
+from rolevend.api.problems import RETRY_SECONDS, Problem, of_token, of_verdict
+from rolevend.api.quotas import Quotas
+from rolevend.api.schemas import Question
+from rolevend.api.standing import Standing
+from rolevend.atwork.executor import Executor
+from rolevend.atwork.platforms import Platforms
+from rolevend.errors import Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.identity.refusal import TokenRefused
+from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound
+from rolevend.kube.paths import VENDED_ROLES
+from rolevend.model import ObjectName, PlatformName, Uid
+from rolevend.picture.objects import Observed
+from rolevend.plan import Profile
+from rolevend.platforms.base import Credential
+from rolevend.requests.making import Making, delete, write_status
+from rolevend.requests.proving import Proving
+from rolevend.requests.record import Record
+from rolevend.requests.roles import request_of
+from rolevend.requests.status import Report, vended
+from rolevend.resources import API_VERSION, FINALIZER, VendedRole, parse
+from rolevend.resources.shared import CALL
+from rolevend.telemetry.metrics import Metrics
+from rolevend.vending.directory import Directory
+from rolevend.vending.terms import Agent
+from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecided, Verdict, ended_by
+
+LONGEST_BUILD_SECONDS: Final = 5.0
+"""For which a call waits where its profile is not built yet: the operator builds it."""
+LONGEST_RELEASE_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.025
+_LONGEST_PREFIX: Final = 60
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    request: Request
+    verdict: Granted
+    credential: Credential
+
+
+class Vends:
+    def __init__(
+        self,
+        cluster: Cluster,
+        observed: Observed,
+        platforms: Platforms,
+        standing: Standing,
+        callers: Callers,
+        proving: Proving,
+        record: Record,
+        making: Making,
+        quotas: Quotas,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        identifier: Callable[[], UUID],
+    ) -> None:
+        self._cluster = cluster
+        self._observed = observed
+        self._platforms = platforms
+        self._standing = standing
+        self._callers = callers
+        self._proving = proving
+        self._record = record
+        self._making = making
+        self._quotas = quotas
+        self._metrics = metrics
+        self._now = now
+        self._identifier = identifier
+
+    async def decide(self, agent: Agent, question: Question) -> Verdict:
+        """What would be granted now. Nothing is made, and no token is used up."""
+        directory = self._observed.directory
+        person = await self._callers.person(question, agent, directory, self._now())
+        return directory.verdict(self._draft(agent, question, person))
+
+    async def vend(self, agent: Agent, question: Question, key: str | None) -> Made:
+        """Raises Problem, or an error of `rolevend.errors`; then there is no role, or none that lives for long. With the same `key` again
+        it is the same role with a fresh credential, which takes the place of the one before."""
+        started = time.perf_counter()
+        self._quotas.expect_rate(agent)
+        directory = self._observed.directory
+        person = await self._callers.person(question, agent, directory, self._now())
+        draft = self._draft(agent, question, person)
+        verdict = directory.verdict(draft)
+        if not isinstance(verdict, Granted):
+            raise await self._denied(draft, verdict, directory)
+        executor = self._executor(draft.platform)
+        name = ObjectName(agent.name.namespace, _name(agent, key) if key else f"{_prefix(agent)}{self._identifier().hex}")
+        role, is_new = await self._object(draft, name, _digest(question))
+        try:
+            made = await self._make(role, person, executor, is_new=is_new)
+        except BaseException:
+            self._metrics.vend_seconds.labels(draft.platform, "failed").observe(time.perf_counter() - started)
+            if is_new:
+                await asyncio.shield(self._undo(role))
+            raise
+        self._metrics.vend_seconds.labels(draft.platform, "vended").observe(time.perf_counter() - started)
+        return made
+
+    async def _make(self, role: VendedRole, person: Person, executor: Executor, *, is_new: bool) -> Made:
+        request = replace(request_of(role), token=person.token, proof=person.proof)
+        directory, report = self._observed.directory, Report(role, self._now())
+        verdict = directory.verdict(request, begun=not is_new)
+        if not isinstance(verdict, Granted):
+            raise await self._denied(request, verdict, directory)
+        try:
+            await asyncio.gather(self._take(person, request), self._making.begin(request, verdict, directory, report))
+            await self._built(executor, verdict.profile)
+            store = _InTheAnswer()
+            await self._making.make(request, verdict, executor, store)
+        except Overtaken as error:
+            raise _ended(request.name.name) from error
+        if why := ended_by(self._observed.directory.verdict(request, begun=True), verdict):
+            raise Problem(403, "PolicyChanged", why)
+        await self._ready(request, verdict, report)
+        assert store.credential is not None  # noqa: S101 - kept, or there is no role
+        _log.info("vended", extra={"role": verdict.lease.role, "platform": request.platform, "object": str(request.name)})
+        return Made(request, verdict, store.credential)
+
+    async def _take(self, person: Person, request: Request) -> None:
+        if person.proven is None:
+            return
+        try:
+            await self._proving.take(person.proven, request)
+        except TokenRefused as error:
+            raise of_token(error, USER_TOKEN) from error
+
+    async def _built(self, executor: Executor, profile: Profile) -> None:
+        deadline = time.monotonic() + LONGEST_BUILD_SECONDS
+        while True:
+            try:
+                return await executor.ensure(profile)
+            except PlatformBusy as error:
+                if time.monotonic() >= deadline:
+                    why = "what this grants is made ready on the platform for the first time; try again"
+                    raise Problem(503, "ProfileBuilding", why, retry_after=RETRY_SECONDS) from error
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _ready(self, request: Request, verdict: Granted, report: Report) -> None:
+        """Nobody is told a credential of a role that ends already."""
+        try:
+            body = await write_status(self._cluster, request, vended(report, verdict, request))
+        except (NotFound, AlreadyExists) as error:
+            raise _ended(request.name.name) from error
+        if body["metadata"].get("deletionTimestamp") or body["status"].get("ended"):
+            raise _ended(request.name.name)
+
+    async def _denied(self, request: Request, verdict: Denied | Undecided, directory: Directory) -> Problem:
+        """On record as a denial, where it is one."""
+        if isinstance(verdict, Denied):
+            await self._record.denied(request, verdict.reason, verdict.message, directory)
+            self._record.forget(request.uid)
+            self._metrics.denials.labels(request.platform, verdict.reason).inc()
+        return of_verdict(verdict)
+
+    def _executor(self, platform: PlatformName) -> Executor:
+        at_work = self._platforms.get(platform)
+        if at_work is None or at_work.executor is None:
+            raise PlatformUnavailable(f"DataPlatform {platform} is not connected yet")
+        return at_work.executor
+
+    def _draft(self, agent: Agent, question: Question, person: Person) -> Request:
+        """The request that the object will be, under a uid that nothing has."""
+        uid = self._identifier()
+        return Request(
+            name=ObjectName(agent.name.namespace, f"{_prefix(agent)}{uid.hex}"),
+            uid=Uid(str(uid)),
+            agent=agent.name,
+            user=person.user,
+            platform=PlatformName(question.platforms[0]),
+            created_at=self._now(),
+            expiration_seconds=question.expiration_seconds,
+            purpose=question.purpose,
+            resources=question.tables,
+            token=person.token,
+            proof=person.proof,
+            delivery=Delivery.RESPONSE,
+        )
+
+    async def _object(self, draft: Request, name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
+        """The object of this question, and whether this call made it."""
+        self._quotas.expect_room(draft, self._observed.directory, self._standing.count(draft.agent))
+        try:
+            return parse(VendedRole, await self._cluster.create(VENDED_ROLES, _body(draft, name, digest), name.namespace)), True
+        except AlreadyExists:
+            there = await self._cluster.get(VENDED_ROLES, name.name, name.namespace)
+        if there["metadata"].get("annotations", {}).get(CALL) != digest:
+            why = "the same key came with another body before; take a key of its own for each question"
+            raise Problem(409, "IdempotencyConflict", why, field="Idempotency-Key")
+        if there["metadata"].get("deletionTimestamp"):
+            raise _ended(name.name)
+        return parse(VendedRole, there), False
+
+    async def _undo(self, role: VendedRole) -> None:
+        """What could not be brought to its end goes at once; where that fails, too, the operator does it in seconds."""
+        with contextlib.suppress(RolevendError):
+            await delete(self._cluster, request_of(role))
+
+    async def release(self, agent: Agent, name: str) -> VendedRole | None:
+        """None: looked for, and gone. Otherwise the object, whose end was begun and goes on. Raises Problem where it is not the agent's."""
+        role = await self.own(agent, name)
+        await self._cluster.delete(VENDED_ROLES, role.name, role.uid, role.namespace)
+        if await self._standing.gone(ObjectName(role.namespace, role.name), role.uid, LONGEST_RELEASE_SECONDS):
+            return None
+        return await self.own(agent, name)
+
+    async def own(self, agent: Agent, name: str) -> VendedRole:
+        """The agent's VendedRole of this name, as the API server says it now. To everybody else there is none."""
+        try:
+            body = await self._cluster.get(VENDED_ROLES, name, agent.name.namespace)
+        except NotFound:
+            body = None
+        if body is None or body["spec"]["agentRef"]["name"] != agent.name.name:
+            raise Problem(404, "NotFound", f"this agent has no vended role {name}: it ended, or never was")
+        return parse(VendedRole, body, unknown="ignore")
+
+    def all_of(self, agent: Agent) -> list[VendedRole]:
+        return [parse(VendedRole, body, unknown="ignore") for body in self._standing.of(agent.name)]
+
+
+class _InTheAnswer:
+    """Keeps the credential for as long as the call takes. See vending.vend.CredentialStore."""
+
+    credential: Credential | None = None
+
+    async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:  # noqa: ARG002
+        self.credential = fresh
+        return fresh
+
+    async def discard(self, request: Request) -> None:
+        """Nothing keeps it."""
+
+
+def _ended(name: str) -> Problem:
+    return Problem(409, "Ended", f"the role {name} was ended while it was made, or before; ask anew")
+
+
+def _prefix(agent: Agent) -> str:
+    return f"{agent.name.name[:_LONGEST_PREFIX]}-"
+
+
+def _name(agent: Agent, key: str) -> str:
+    """The same in every replica, and no other agent's."""
+    parts = (agent.name.namespace.encode(), agent.name.name.encode(), key.encode())
+    digest = hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
+    return f"{_prefix(agent)}{digest[:32]}"
+
+
+def _digest(question: Question) -> str:
+    """Of all that it says, the token included, of which nothing can be read from it."""
+    token = question.user_token.get_secret_value() if question.user_token else ""
+    told = question.model_dump_json(exclude={"user_token"}) + hashlib.sha256(token.encode()).hexdigest()
+    return f"sha256:{hashlib.sha256(told.encode()).hexdigest()}"
+
+
+def _body(draft: Request, name: ObjectName, digest: str) -> Body:
+    narrowed = [{"schema": each.schema, "table": each.name} for each in draft.resources or ()]
+    spec = {
+        "agentRef": {"name": draft.agent.name},
+        "user": {"issuer": draft.user.issuer, "subject": draft.user.subject},
+        "delivery": draft.delivery.value,
+        "platformRefs": [{"name": draft.platform}],
+        "expirationSeconds": draft.expiration_seconds,
+        "purpose": draft.purpose,
+        "resources": narrowed or None,
+    }
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "VendedRole",
+        # With the finalizer from the start, kopf has one thing less to write.
+        "metadata": {"name": name.name, "namespace": name.namespace, "finalizers": [FINALIZER], "annotations": {CALL: digest}},
+        "spec": {member: value for member, value in spec.items() if value is not None},
+    }

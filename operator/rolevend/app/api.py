@@ -1,0 +1,191 @@
+"""The API process: informers, drivers with the vendor's credential alone, the token check and the calls, tied together and ended together.
+
+Any number of them run beside each other and beside the operator: what they share lies in the cluster.
+"""
+
+import asyncio
+import logging
+import secrets
+import ssl
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import uvicorn
+
+from rolevend.api.callers import Callers
+from rolevend.api.known import as_attested
+from rolevend.api.quotas import Quotas
+from rolevend.api.routes import application
+from rolevend.api.standing import Standing
+from rolevend.api.tracing import Tracing
+from rolevend.api.vends import Vends
+from rolevend.app.drivers import drivers
+from rolevend.app.operator import cluster_id_of, now, patiently
+from rolevend.atwork.platforms import PlatformAtWork, Platforms
+from rolevend.errors import InvalidInput
+from rolevend.identity.key_fetching import KeyFetcher
+from rolevend.identity.key_store import KeyStore
+from rolevend.identity.review import Reviews
+from rolevend.identity.token_check import TokenCheck
+from rolevend.kube.client import Cluster
+from rolevend.kube.handles import HandleRecords
+from rolevend.kube.secrets import handle_key
+from rolevend.kube.taken_tokens import TakenTokens
+from rolevend.model import ClusterId, PlatformName
+from rolevend.picture.issuers import Issuers
+from rolevend.picture.objects import Observed
+from rolevend.picture.painting import Painter
+from rolevend.requests.making import Making
+from rolevend.requests.proving import Proving
+from rolevend.requests.record import Record
+from rolevend.requests.token_review import TokenReviewer
+from rolevend.settings import ApiSettings
+from rolevend.telemetry.audit import Journal
+from rolevend.telemetry.key_file import read_key
+from rolevend.telemetry.metrics import Metrics
+from rolevend.telemetry.probes import ProbeServer
+
+_GRACE_SECONDS = 20
+"""What was begun is brought to its end within this, once the process is told to stop."""
+_CERTIFICATE_SECONDS = 30.0
+"""How soon a renewed certificate is used."""
+
+_log = logging.getLogger(__name__)
+
+
+async def run(settings: ApiSettings) -> None:
+    """Until SIGTERM or SIGINT. Raises if a part of it ends by itself: then the process must go, and be started again."""
+    metrics = Metrics()
+    cluster = await Cluster.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
+    try:
+        cluster_id = await patiently(lambda: cluster_id_of(cluster))
+        key = await patiently(lambda: handle_key(cluster, settings.namespace, settings.handle_key_secret, secrets.token_bytes))
+        await Api(settings, cluster, cluster_id, key, metrics).run()
+    finally:
+        await cluster.close()
+
+
+class Api:
+    """The parts, each given what it needs of the others."""
+
+    def __init__(self, settings: ApiSettings, cluster: Cluster, cluster_id: ClusterId, key: bytes, metrics: Metrics) -> None:
+        self._settings = settings
+        handles = HandleRecords(cluster, settings.namespace, lambda: self._observed.changed())
+        issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
+        check = TokenCheck(issuer_keys, now, Reviews(TokenReviewer(cluster), time.monotonic))
+        self._issuers = Issuers(cluster, settings.namespace, check, issuer_keys, lambda: self._observed.changed(), now)
+        self._observed = Observed(
+            cluster, Painter(cluster_id, key), metrics, now, handles.refused, self._issuers.states, known_of=as_attested, reports=False
+        )
+        self._standing = Standing(cluster, now)
+        self._platforms = Platforms(
+            cluster,
+            settings,
+            drivers(cluster_id, settings.platform_workers),
+            lambda _: self._observed.changed(),
+            lambda name, kind, count: metrics.queue_depth.labels(name, kind).set(count),
+            _looked,
+            now,
+            programs=False,
+        )
+        audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
+        source = f"/rolevend/clusters/{cluster_id}/api"
+        self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
+        record = Record(self._journal, handles, now)
+        proving = Proving(cluster, check, TakenTokens(cluster, settings.namespace, now), now)
+        callers = Callers(check)
+        vends = Vends(
+            cluster,
+            self._observed,
+            self._platforms,
+            self._standing,
+            callers,
+            proving,
+            record,
+            Making(cluster, record, secrets.token_bytes),
+            Quotas(time.monotonic),
+            metrics,
+            now,
+            uuid4,
+        )
+        routes = application(vends, callers, lambda: self._observed.directory)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                Tracing(routes, secrets.token_bytes),
+                host=settings.api_host,
+                port=settings.api_port,
+                ssl_certfile=settings.api_tls_cert_file,
+                ssl_keyfile=settings.api_tls_key_file,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )
+        self._probes = ProbeServer(
+            settings.probe_host, settings.probe_port, metrics.registry, lambda: "", self._unready, lambda: "ok", self._measure
+        )
+        self._metrics = metrics
+
+    async def run(self) -> None:
+        try:
+            _log.info("probes and metrics", extra={"port": await self._probes.start()})
+            async with asyncio.TaskGroup() as parts:
+                tasks = [parts.create_task(each.run()) for each in (*self._observed.informers, self._standing.informer)]
+                tasks.append(parts.create_task(self._observed.run(self._platforms, self._viewed)))
+                tasks.append(parts.create_task(self._issuers.run()))
+                tasks.append(parts.create_task(self._follow_certificate()))
+                await self._server.serve()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await self._platforms.stop()
+            await self._journal.close()
+            await self._probes.stop()
+
+    def _viewed(self) -> None:
+        self._issuers.follow(self._observed.providers)
+
+    def _unready(self) -> str:
+        if self._server.should_exit:
+            return "this process is ending"
+        if not self._server.started:
+            return "no calls are taken yet"
+        pending = self._observed.directory.pending
+        return pending or ("" if self._standing.informer.synced else "the vended roles were not listed yet")
+
+    def _measure(self) -> None:
+        self._metrics.follow({name for name, _ in self._platforms})
+
+    async def _follow_certificate(self) -> None:
+        """A certificate is renewed every few weeks, and the process lives on."""
+        certificate, key = self._settings.api_tls_cert_file, self._settings.api_tls_key_file
+        if certificate is None or key is None:
+            return
+        known = _version(certificate)
+        while True:
+            await asyncio.sleep(_CERTIFICATE_SECONDS)
+            context = self._server.config.ssl
+            if context is None or _version(certificate) == known:
+                continue
+            try:
+                context.load_cert_chain(certificate, key)
+            except (OSError, ssl.SSLError) as error:
+                _log.warning("reading the renewed certificate: %s", error)
+                continue
+            known = _version(certificate)
+            _log.info("the certificate was renewed")
+
+
+async def _looked(_name: PlatformName, _at_work: PlatformAtWork) -> None:
+    """The operator attests it, and holds the object."""
+
+
+def _version(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError as error:
+        raise InvalidInput("ROLEVEND_API_TLS_CERT_FILE", f"{path}: {error.strerror}") from error

@@ -1,0 +1,35 @@
+"""The installation of the operator's tests, with replicas of the API beside it, and agents that call them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from rolevend.demo.parts.controlplane import ControlPlane
+from tests.support.calling import Doors
+from tests.support.proving import Proven
+from tests.support.site import Site
+from tests.support.tenancy import Tenant
+
+
+@pytest.fixture(scope="session")
+def site(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with Site(control_plane, tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def doors(site: Site) -> Iterator[Doors]:
+    with Doors(site) as doors:
+        yield doors
+
+
+@pytest.fixture
+def tenant(site: Site) -> Iterator[Tenant]:
+    tenant = Tenant(site)
+    yield tenant
+    tenant.leave()
+
+
+@pytest.fixture
+def proven(tenant: Tenant) -> Proven:
+    return Proven(tenant)
