@@ -105,6 +105,7 @@ _SPECS: Final[Mapping[str, Body]] = {
         "maxTokenSeconds": 3600,
         "claims": {
             "subject": {"path": ["oid"]},
+            "client": {"path": ["cid"]},
             "handle": {"path": ["employee"]},
             "attributes": [
                 {"key": "department", "path": ["org", "department"]},
@@ -364,6 +365,8 @@ SPOILED: Final = (
     *(Spoiled("IdentityProvider", "spec.algorithms[1]", text) for text in ("HS256", "none", "NoNe", "")),
     Spoiled("IdentityProvider", "spec.accepts[0]", "RefreshToken"),
     Spoiled("IdentityProvider", "spec.accepts[0]", "ServiceAccount", "spec.accepts"),
+    Spoiled("IdentityProvider", "spec.accepts[0]", "UntypedAccessToken", "spec.accepts"),
+    Spoiled("IdentityProvider", "spec.claims.client", {"path": []}, "spec.claims.client"),
     *(Spoiled("IdentityProvider", "spec.maxTokenSeconds", number) for number in (59, 604_801, "3600")),
     Spoiled("IdentityProvider", "spec.claims.subject.path", []),
     Spoiled("IdentityProvider", "spec.claims.handle", {}),

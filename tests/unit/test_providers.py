@@ -44,7 +44,9 @@ def test_what_the_object_says_is_what_the_check_gets():
         keys=KeysUrl("https://idp.example.org/keys", "PEM"),
         maximum_life=timedelta(hours=1),
     )
-    assert (found.mapping.subject, found.mapping.handle) == (ClaimPath(("oid",)), ClaimPath(("employee",)))
+    assert (found.mapping.subject, found.mapping.client, found.mapping.handle) == tuple(
+        ClaimPath((name,)) for name in ("oid", "cid", "employee")
+    )
     department, groups = found.mapping.attributes
     assert department == ("department", ClaimPath(("org", "department")))
     assert (groups[0], getattr(groups[1], "text", "")) == ("groups", "claims.groups.filter(one, one.startsWith('data-'))")

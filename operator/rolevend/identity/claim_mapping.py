@@ -33,6 +33,8 @@ ClaimSource = ClaimPath | Expression
 class ClaimMapping:
     subject: ClaimPath = ClaimPath(("sub",))
     """Who the person is to policies. Choose a claim that is never given to somebody else."""
+    client: ClaimPath | None = None
+    """What names the client that a token was issued to, beside `azp` and `client_id`. Where it is said, it must be there."""
     handle: ClaimSource | None = None
     """What names the person in role names, where it is 1 to 11 of the characters A-Z and 0-9."""
     attributes: tuple[tuple[str, ClaimSource], ...] = ()

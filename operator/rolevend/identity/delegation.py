@@ -1,13 +1,18 @@
 """That a person's token names the agent that bears it: as its client, or as the actor (RFC 8693). Pure."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
+from rolevend.identity.claim_mapping import ClaimPath, at
 from rolevend.identity.proven import Party, UserWanted
-from rolevend.identity.provider import MAXIMUM_ISSUER_LENGTH
+from rolevend.identity.provider import MAXIMUM_ISSUER_LENGTH, Provider, is_plain
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.registered import MAXIMUM_SUBJECT_LENGTH, Registered, required_text, text
 
 MAXIMUM_ACTORS: Final = 4
+
+_OF_SOFTWARE: Final = {"idtyp": "app", "gty": "client-credentials"}
+"""What some issuers write into tokens that no person stands behind, whatever their `sub` is."""
 
 
 def actors(claims: dict[str, Any], issuer: str) -> tuple[Party, ...]:
@@ -33,17 +38,25 @@ def require_actor(chain: tuple[Party, ...], wanting: UserWanted) -> None:
         raise TokenRefused(Code.ACTOR_IS_ANOTHER, "the token's act names another agent than the one that calls")
 
 
-def require_person(claimed: Registered, wanting: UserWanted) -> None:
-    if Party(claimed.issuer, claimed.subject) in wanting.clients | {wanting.agent}:
+def require_person(claims: dict[str, Any], claimed: Registered, wanting: UserWanted) -> None:
+    its_own = Party(claimed.issuer, claimed.subject) in wanting.clients | {wanting.agent}
+    if its_own or any(claims.get(name) == value for name, value in _OF_SOFTWARE.items()):
         raise TokenRefused(Code.NOT_A_PERSONS, "the token is the agent's own; send one of the person that it acts for")
 
 
-def require_client(claims: dict[str, Any], claimed: Registered, wanting: UserWanted) -> None:
-    """`azp` and `client_id`, as far as they are there, are both the agent's."""
-    named = [text(claims, name, MAXIMUM_SUBJECT_LENGTH) for name in ("azp", "client_id") if name in claims]
+def clients(claims: dict[str, Any], provider: Provider) -> frozenset[str]:
+    """Those that the token was issued to: `azp` and `client_id`, as far as they are there, and what the provider's own claim says. One at
+    least; several where they differ."""
+    named = {required_text(claims, name, MAXIMUM_SUBJECT_LENGTH) for name in ("azp", "client_id") if name in claims}
+    if provider.mapping.client is not None:
+        named.add(_text_at(provider.mapping.client, claims))
     if not named:
         raise TokenRefused(Code.MISSING_CLAIM, "the token names no client: neither azp nor client_id is there")
-    if any(Party(claimed.issuer, str(name)) not in wanting.clients for name in named):
+    return frozenset(named)
+
+
+def require_client(named: Collection[str], claimed: Registered, wanting: UserWanted) -> None:
+    if any(Party(claimed.issuer, name) not in wanting.clients for name in named):
         raise TokenRefused(Code.ISSUED_TO_ANOTHER, "the token was issued to a client that is not this agent's")
 
 
@@ -57,3 +70,13 @@ def require_own_audience(claims: dict[str, Any], claimed: Registered, wanting: U
         raise TokenRefused(Code.MISSING_CLAIM, "the ID token is for several clients, and has no azp")
     if authorized is not None and authorized not in mine:
         raise TokenRefused(Code.ISSUED_TO_ANOTHER, "the ID token was issued to a client that is not this agent's")
+
+
+def _text_at(path: ClaimPath, claims: dict[str, Any]) -> str:
+    try:
+        value = at(path, claims)
+    except ValueError:
+        value = None
+    if not isinstance(value, str) or not is_plain(value, MAXIMUM_SUBJECT_LENGTH):
+        raise TokenRefused(Code.MALFORMED_CLAIM, f"the token's {path} is no plain text that could name a client")
+    return value

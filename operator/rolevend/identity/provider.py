@@ -36,6 +36,8 @@ class Algorithm(enum.StrEnum):
 class TokenType(enum.StrEnum):
     ACCESS_TOKEN = "AccessToken"
     """RFC 9068: `typ` is `at+jwt`."""
+    UNTYPED_ACCESS_TOKEN = "UntypedAccessToken"
+    """For whom writes no RFC 9068: its header does not say that it is an access token, and its claims must leave nothing else."""
     EXCHANGED = "Exchanged"
     """RFC 8693: `act` says who acts for the subject."""
     ID_TOKEN = "IdToken"
@@ -101,6 +103,8 @@ def admit(provider: Provider, field: str = "spec") -> Provider:
             raise InvalidInput(f"{field}.{member}", "must not be empty, or no token would ever be taken")
     if TokenType.SERVICE_ACCOUNT in provider.accepts and len(provider.accepts) > 1:
         raise InvalidInput(f"{field}.accepts", "a cluster issues tokens of ServiceAccounts alone; leave the others out")
+    if {TokenType.UNTYPED_ACCESS_TOKEN, TokenType.ID_TOKEN} <= provider.accepts:
+        raise InvalidInput(f"{field}.accepts", "UntypedAccessToken and IdToken look alike: accept one of them")
     if not timedelta() <= provider.leeway <= _MAXIMUM_LEEWAY:
         raise InvalidInput(f"{field}.leeway", f"must be from 0 to {_MAXIMUM_LEEWAY.seconds} seconds; set the clocks right instead")
     match provider.keys:

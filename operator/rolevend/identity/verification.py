@@ -11,7 +11,7 @@ from typing import Any, Final, assert_never, overload
 from rolevend.identity import compact
 from rolevend.identity.claim_mapping import at, handle, mapped
 from rolevend.identity.compact import Compact
-from rolevend.identity.delegation import actors, require_actor, require_client, require_own_audience, require_person
+from rolevend.identity.delegation import actors, clients, require_actor, require_client, require_own_audience, require_person
 from rolevend.identity.key_set import KnownKeys
 from rolevend.identity.proven import (
     AgentWanted,
@@ -29,6 +29,7 @@ from rolevend.identity.provider import Algorithm, Provider, TokenType, is_plain
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.registered import MAXIMUM_SUBJECT_LENGTH, Registered, issuer, registered, required_text
 from rolevend.identity.service_account import CLAIM, service_account
+from rolevend.identity.untyped import require_access_token, require_scope
 from rolevend.model import User
 
 _ACCESS_TOKEN: Final = ("at+jwt", "application/at+jwt")
@@ -53,7 +54,9 @@ def verify(text: str, providers: Mapping[str, Provider], keys: Mapping[str, Know
     provider = _provider(token, providers)
     _require_signature(token, provider, keys.get(provider.issuer), now)
     claimed = registered(token.claims, provider, now)
-    kind = _accepted(_token_type(token), provider, wanting)
+    kind = _accepted(_token_type(token, provider), provider, wanting)
+    if kind is TokenType.UNTYPED_ACCESS_TOKEN:
+        require_access_token(token.claims, claimed.audiences, clients(token.claims, provider))
     facts = TokenFacts(kind, provider.name, token.digest, claimed.issued_at, claimed.expires_at, claimed.token_id)
     match wanting:
         case AgentWanted():
@@ -82,15 +85,17 @@ def _require_signature(token: Compact, provider: Provider, known: KnownKeys | No
         raise TokenRefused(Code.BAD_SIGNATURE, "the token's signature is not its issuer's")
 
 
-def _token_type(token: Compact) -> TokenType:
-    """By `typ`, and where that leaves more than one, by the claim that makes the difference."""
+def _token_type(token: Compact, provider: Provider) -> TokenType:
+    """By `typ`, and where that leaves more than one, by the claim that makes the difference, or by the one of two that is accepted."""
     if token.type in _ACCESS_TOKEN:
         return TokenType.EXCHANGED if "act" in token.claims else TokenType.ACCESS_TOKEN
     if token.type not in _PLAIN:
         raise TokenRefused(Code.WRONG_TYPE, "the token's typ is none that is taken")
     if CLAIM in token.claims:
         return TokenType.SERVICE_ACCOUNT
-    return TokenType.EXCHANGED if "act" in token.claims else TokenType.ID_TOKEN
+    if "act" in token.claims:
+        return TokenType.EXCHANGED
+    return TokenType.UNTYPED_ACCESS_TOKEN if TokenType.UNTYPED_ACCESS_TOKEN in provider.accepts else TokenType.ID_TOKEN
 
 
 def _accepted(kind: TokenType, provider: Provider, wanting: Wanting) -> TokenType:
@@ -98,7 +103,7 @@ def _accepted(kind: TokenType, provider: Provider, wanting: Wanting) -> TokenTyp
         raise TokenRefused(Code.TYPE_NOT_ACCEPTED, f"tokens of type {kind} are not taken from identity provider {provider.name}")
     match wanting:
         case AgentWanted():
-            fitting = kind in (TokenType.ACCESS_TOKEN, TokenType.SERVICE_ACCOUNT)
+            fitting = kind in (TokenType.ACCESS_TOKEN, TokenType.UNTYPED_ACCESS_TOKEN, TokenType.SERVICE_ACCOUNT)
         case UserWanted():
             fitting = kind is not TokenType.SERVICE_ACCOUNT
         case _:
@@ -118,11 +123,21 @@ def _agent(claims: dict[str, Any], claimed: Registered, provider: Provider, fact
     party = Party(claimed.issuer, claimed.subject)
     if facts.type is TokenType.SERVICE_ACCOUNT:
         return ProvenAgent(party, None, service_account(claims, claimed.subject), facts)
-    client = Party(claimed.issuer, required_text(claims, "client_id", MAXIMUM_SUBJECT_LENGTH))
+    client = Party(claimed.issuer, _client(claims, provider, facts))
     if client != party and OwnSubject(client, claimed.subject) not in wanting.own_subjects:
         # Else a person could take the token that the agent's client got for them, and call as the agent.
         raise TokenRefused(Code.NOT_AN_AGENTS_OWN, "the token was issued to its client for somebody else: an agent bears one of its own")
     return ProvenAgent(party, client, None, facts)
+
+
+def _client(claims: dict[str, Any], provider: Provider, facts: TokenFacts) -> str:
+    if facts.type is TokenType.ACCESS_TOKEN and provider.mapping.client is None:
+        required_text(claims, "client_id", MAXIMUM_SUBJECT_LENGTH)  # as RFC 9068 has it
+    named = clients(claims, provider)
+    if len(named) > 1:
+        raise TokenRefused(Code.MALFORMED_CLAIM, "the token names more than one client")
+    (client,) = named
+    return client
 
 
 def _user(claims: dict[str, Any], claimed: Registered, provider: Provider, facts: TokenFacts, wanting: UserWanted) -> ProvenUser:
@@ -149,8 +164,10 @@ def _delegated(
     if chain or wanting.exchange_required:
         require_actor(chain, wanting)
     elif facts.type is not TokenType.ID_TOKEN:
-        require_client(claims, claimed, wanting)
-    require_person(claimed, wanting)
+        require_client(clients(claims, provider), claimed, wanting)
+    if facts.type is TokenType.UNTYPED_ACCESS_TOKEN:
+        require_scope(claims)
+    require_person(claims, claimed, wanting)
     return chain
 
 

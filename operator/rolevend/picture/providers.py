@@ -96,6 +96,7 @@ def _keys(keys: spelled.IssuerKeys, authorities: str | None) -> KeySource:
 def _mapping(claims: spelled.Claims) -> ClaimMapping:
     return ClaimMapping(
         subject=ClaimMapping().subject if claims.subject is None else ClaimPath(claims.subject.path),
+        client=None if claims.client is None else ClaimPath(claims.client.path),
         handle=None if claims.handle is None else _source(claims.handle, "spec.claims.handle"),
         attributes=tuple((each.key, _source(each, f"spec.claims.attributes[{place}]")) for place, each in enumerate(claims.attributes)),
     )

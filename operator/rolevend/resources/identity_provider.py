@@ -9,7 +9,7 @@ from rolevend.resources.shared import Resource, SecretKeyRef, Status
 from rolevend.resources.text import ClaimName, Condition, Count, Issuer, Key, KeySetText, PlainText, TokenSeconds
 
 AlgorithmName = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-TokenTypeName = Literal["AccessToken", "Exchanged", "IdToken", "ServiceAccount"]
+TokenTypeName = Literal["AccessToken", "UntypedAccessToken", "Exchanged", "IdToken", "ServiceAccount"]
 Path = Annotated[tuple[ClaimName, ...], Field(min_length=1, max_length=8), Atomic()]
 
 
@@ -70,6 +70,9 @@ class Claims(Part):
     subject: ClaimPath | None = None
     """Who the person is: `spec.user.subject` of a VendedRole, and of UserAttributes. Choose a claim that is never given to somebody else.
     Without it: `sub`."""
+    client: ClaimPath | None = None
+    """What names the client that a token was issued to, where the issuer says it in neither `azp` nor `client_id`: `[cid]`. It must be
+    there then, and say the same as these, as far as they are there."""
     handle: ClaimSource | None = None
     """What names the person in role names where no UserAttributes do: 1 to 11 characters of A-Z and 0-9. Everybody with a login on the
     platform can read it. Without it, and where it gives something else: an opaque one."""
@@ -88,6 +91,12 @@ class IdentityProviderSpec(Part):
             field="accepts",
         ),
         Rule(
+            cel="!('UntypedAccessToken' in self.accepts) || !('IdToken' in self.accepts)",
+            message="UntypedAccessToken and IdToken look alike: accept one of them",
+            holds=lambda spec: not {"UntypedAccessToken", "IdToken"} <= set(spec.accepts),
+            field="accepts",
+        ),
+        Rule(
             cel="!has(self.keys.discovery) || self.keys.discovery != 'Kubernetes' || self.accepts == ['ServiceAccount']",
             message="this cluster's keys sign tokens of ServiceAccounts alone: set accepts to [ServiceAccount]",
             holds=lambda spec: spec.keys.discovery != "Kubernetes" or spec.accepts == ("ServiceAccount",),
@@ -103,8 +112,9 @@ class IdentityProviderSpec(Part):
     algorithms: Annotated[tuple[AlgorithmName, ...], Field(min_length=1, max_length=10), Distinct()] = ("RS256",)
     """The only ones that its signatures may have."""
     accepts: Annotated[tuple[TokenTypeName, ...], Field(min_length=1, max_length=4), Distinct()] = ("AccessToken", "Exchanged")
-    """The only types of tokens that are taken from it. `AccessToken`: RFC 9068, issued to the agent's client. `Exchanged`: RFC 8693, whose
-    `act` names the agent. `IdToken`: for the agent's own client. `ServiceAccount`: of pods of this cluster, and then no other."""
+    """The only types of tokens that are taken from it. `AccessToken`: RFC 9068, issued to the agent's client. `UntypedAccessToken`: the
+    same of an issuer whose headers do not say `at+jwt`; refused where it could be an ID token. `Exchanged`: RFC 8693, whose `act` names
+    the agent. `IdToken`: for the agent's own client. `ServiceAccount`: of pods of this cluster, and then no other."""
     max_token_seconds: TokenSeconds | None = None
     """Tokens that were issued longer ago are refused, also those that live on. Without it: their `exp` alone decides."""
     claims: Claims = Claims()
