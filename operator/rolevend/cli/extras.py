@@ -13,6 +13,7 @@ BROUGHT_BY: Final = {
     **dict.fromkeys(("aiohttp", "kopf", "joserfc", "kubernetes", "prometheus_client", "pythonjsonlogger"), "operator"),
     **dict.fromkeys(("fastapi", "starlette", "uvicorn"), "api"),
     **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
+    **dict.fromkeys(("fastapi", "uvicorn"), "api"),
     **dict.fromkeys(("cryptography", "rich"), "demo"),
 }
 """By the name that is imported."""

@@ -5,7 +5,8 @@
         ├── MissingProgram     no way was found to get a program; the message names the ways there are
         ├── BuildFailed        the programs could not be built; the message ends with what the builder said
         ├── PartFailed         a part could not start, or ended by itself; the message ends with its log
-        └── Unusable           what the person named (a folder, a server) cannot be used; the message says why
+        ├── Unusable           what the person named (a folder, a server) cannot be used; the message says why
+        └── GrantRefused       an identity provider gives no token for what it was asked; the code is RFC 6749's (oidc/refusal.py)
 
 Trying again helps with none of them. Unlike elsewhere a message may go on after its first line, with the end of a log.
 """
