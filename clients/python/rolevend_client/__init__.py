@@ -1,0 +1,75 @@
+"""For AI agents: a database role of one's own for one task, on behalf of one person, from rolevend's HTTP API.
+
+    with Rolevend.from_environment().vend(user_token, platform="warehouse") as role:
+        for row in role.connect().execute("SELECT country, count(*) FROM claims GROUP BY country"):
+            ...
+
+It imports nothing of rolevend: an agent's image holds this package and httpx.
+"""
+
+from rolevend_client.asynchronous import AsyncRolevend
+from rolevend_client.client import Rolevend
+from rolevend_client.errors import (
+    Conflict,
+    Denied,
+    InvalidInput,
+    Misconfigured,
+    NotFound,
+    Problem,
+    Refused,
+    Rejected,
+    RolevendError,
+    TooManyRequests,
+    Unavailable,
+    Unexpected,
+)
+from rolevend_client.role import AsyncRole, Role
+from rolevend_client.values import (
+    Agent,
+    AssertedUser,
+    Column,
+    Credential,
+    Decision,
+    Explanation,
+    Platform,
+    Resource,
+    Table,
+    Task,
+    User,
+    UserToken,
+    VendedRole,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Agent",
+    "AssertedUser",
+    "AsyncRole",
+    "AsyncRolevend",
+    "Column",
+    "Conflict",
+    "Credential",
+    "Decision",
+    "Denied",
+    "Explanation",
+    "InvalidInput",
+    "Misconfigured",
+    "NotFound",
+    "Platform",
+    "Problem",
+    "Refused",
+    "Rejected",
+    "Resource",
+    "Role",
+    "Rolevend",
+    "RolevendError",
+    "Table",
+    "Task",
+    "TooManyRequests",
+    "Unavailable",
+    "Unexpected",
+    "User",
+    "UserToken",
+    "VendedRole",
+]

@@ -1,0 +1,75 @@
+"""How a role logs in: libpq's parameters, and urls made of them, without a driver."""
+
+import contextlib
+import os
+import ssl
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from rolevend_client.errors import Misconfigured
+from rolevend_client.values import Credential
+
+
+class Authority:
+    """Certificates in a file that nobody else can write, where libpq finds them; gone with `close`."""
+
+    def __init__(self, certificates: str) -> None:
+        self._in_memory: int | None = None
+        try:
+            descriptor, self.path = tempfile.mkstemp(prefix="rolevend-", suffix=".pem")
+        except OSError:
+            # The whole disk of a container may be read-only. This one is for the process alone, and not for those that it starts.
+            descriptor = self._in_memory = os.memfd_create("rolevend.pem")
+            self.path = f"/proc/self/fd/{descriptor}"
+        with open(descriptor, "w", encoding="ascii", closefd=self._in_memory is None) as file:
+            file.write(certificates)
+
+    def close(self) -> None:
+        """No error if it is gone."""
+        if self._in_memory is not None:
+            os.close(self._in_memory)
+            self._in_memory = None
+        elif self.path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+            self.path = ""
+
+
+def parameters(credential: Credential, authority: Authority | None) -> dict[str, str | int]:
+    """As libpq, and so psycopg, names them."""
+    login: dict[str, str | int] = {
+        "host": credential.host,
+        "port": credential.port,
+        "dbname": credential.dbname,
+        "user": credential.username,
+        "password": credential.password,
+        "sslmode": credential.sslmode,
+    }
+    if credential.sslmode != "disable":
+        login["gssencmode"] = "disable"  # an encryption by Kerberos would come before TLS, and pass over the certificate
+    if authority is not None:
+        login["sslrootcert"] = authority.path
+    elif credential.sslmode == "verify-full":
+        # By its path: the OpenSSL in psycopg's wheel looks for the system's authorities where no system has them.
+        login["sslrootcert"] = ssl.get_default_verify_paths().cafile or "system"
+    return login
+
+
+def url(scheme: str, login: Mapping[str, str | int]) -> str:
+    """Everything quoted: a password may hold what a url uses."""
+    host = str(login["host"])
+    place = f"[{host}]" if ":" in host else host
+    who = f"{quote(str(login['user']), safe='')}:{quote(str(login['password']), safe='')}"
+    rest = {name: value for name, value in login.items() if name not in {"host", "port", "dbname", "user", "password"}}
+    return f"{scheme}://{who}@{place}:{login['port']}/{quote(str(login['dbname']), safe='')}?{urlencode(rest, quote_via=quote)}"
+
+
+def psycopg() -> Any:
+    """The driver; `Misconfigured` where it is not installed."""
+    try:
+        import psycopg as driver
+    except ImportError:
+        raise Misconfigured("cannot connect: psycopg is not installed; pip install 'rolevend-client[postgres]'") from None
+    return driver

@@ -1,0 +1,271 @@
+"""The HTTP API as functions from values to values: what to send, what an answer means, and whether to send it again.
+
+Both colours of the client drive `conversation`, and add nothing but the sending and the waiting. It knows no clock and no network.
+
+Every call may be sent again: reading changes nothing, releasing twice is releasing once, and a vend carries a key of its own, under
+which the API makes one role however often it is asked.
+"""
+
+import email.utils
+import json
+import secrets
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Generic, NoReturn, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from rolevend_client import reading
+from rolevend_client.errors import (
+    Conflict,
+    Denied,
+    InvalidInput,
+    NotFound,
+    Problem,
+    Refused,
+    Rejected,
+    RolevendError,
+    TooManyRequests,
+    Unavailable,
+    Unexpected,
+)
+from rolevend_client.values import AssertedUser, Decision, Task, UserToken, VendedRole
+
+Answer = TypeVar("Answer")
+Other = TypeVar("Other")
+
+_ROLES = "/v1/vended-roles"
+_MORE_SECONDS = 0.05
+"""A try is given at least this long."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_TRY_AGAIN = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Answer]):
+    """One call of the API, and how its answer is read. It holds the user's token, and does not print it."""
+
+    doing: str
+    """What is attempted, in the words of an error."""
+    method: str
+    path: str
+    read: Callable[[httpx.Response], Answer] = field(repr=False)
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=lambda: {"X-Request-Id": secrets.token_hex(16)})
+
+    def reading(self, read: Callable[[httpx.Response], Other]) -> "Call[Other]":
+        """The same call, whose answer is read in another way."""
+        return replace(self, read=read)  # type: ignore[arg-type, return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the call, and hand in the response, or the error that came instead of one."""
+
+    seconds: float
+    """How long it may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait, and hand in None."""
+
+    seconds: float
+
+
+Step = Send | Pause
+Outcome = httpx.Response | httpx.RequestError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a role is asked for."""
+
+    platform: str
+    user: UserToken | AssertedUser
+    purpose: str | None = None
+    resources: tuple[tuple[str, str], ...] = ()
+    seconds: int | None = None
+    task: Task | None = None
+
+    def body(self) -> dict[str, Any]:
+        user = self.user
+        members = {
+            "userToken": user.reveal() if isinstance(user, UserToken) else None,
+            "user": {"issuer": user.issuer, "subject": user.subject} if isinstance(user, AssertedUser) else None,
+            "platforms": [self.platform],
+            "purpose": self.purpose,
+            "resources": [{"schema": schema, "table": table} for schema, table in self.resources] or None,
+            "expirationSeconds": self.seconds,
+            "task": _without_none({"id": self.task.id, "intentDigest": self.task.intent_digest}) if self.task else None,
+        }
+        return _without_none(members)
+
+
+def wish(
+    user_token: UserToken | str | None,
+    *,
+    platform: str,
+    user: AssertedUser | None,
+    purpose: str | None,
+    resources: Iterable[tuple[str, str]],
+    seconds: int | None,
+    task: Task | None,
+) -> Wish:
+    """A TypeError where not exactly one of token and user is given."""
+    who = UserToken(user_token) if isinstance(user_token, str) else user_token
+    if (who is None) == (user is None):
+        raise TypeError("give the user's token, or with user= a person whom you are trusted to name")
+    return Wish(platform, who or user, purpose, tuple(resources), seconds, task)  # type: ignore[arg-type]
+
+
+def vend(wanted: Wish, idempotency_key: str | None = None) -> Call[VendedRole]:
+    made = Call(f"vend a role on {wanted.platform}", "POST", _ROLES, _reads(reading.vended_role), wanted.body())
+    return replace(made, headers={**made.headers, "Idempotency-Key": idempotency_key or secrets.token_hex(16)})
+
+
+def decide(wanted: Wish) -> Call[Decision]:
+    body = {name: value for name, value in wanted.body().items() if name not in {"expirationSeconds", "task"}}
+    return Call(f"ask what would be granted on {wanted.platform}", "POST", "/v1/decisions", _reads(reading.decision), body)
+
+
+def get(role_id: str) -> Call[VendedRole]:
+    return Call(f"look at the role {role_id}", "GET", _path(role_id), _reads(reading.vended_role))
+
+
+def listed() -> Call[tuple[VendedRole, ...]]:
+    return Call("list the roles", "GET", _ROLES, _reads(reading.vended_roles))
+
+
+def release(role_id: str) -> Call[bool]:
+    """Whether it is known to be gone; else the API goes on ending it."""
+    return Call(f"release the role {role_id}", "DELETE", _path(role_id), lambda response: response.status_code != httpx.codes.ACCEPTED)
+
+
+def made_by(vending: Call[VendedRole]) -> Call[str]:
+    """The id of the role that `vending` made, or may have made: its answer was lost, or could not be read."""
+    return vending.reading(_reads(lambda document: reading.text(document, "id")))
+
+
+def conversation(
+    call: Call[Answer], patience: float, clock: Callable[[], float], chance: Callable[[], float]
+) -> Generator[Step, Outcome, Answer]:
+    """The steps of a call, until its answer; the error that it ends with, once a further try would be later than `patience` allows.
+
+    `clock` counts seconds, `chance` is between 0 and 1.
+    """
+    ends = clock() + patience
+    tries = 0
+    while True:
+        outcome = yield Send(max(ends - clock(), _MORE_SECONDS))
+        if isinstance(outcome, httpx.Response) and outcome.is_success:
+            return _read(call, outcome)
+        failure = error_of(call, outcome) if isinstance(outcome, httpx.Response) else unanswered(call, outcome)
+        if not isinstance(failure, Unavailable):
+            raise failure
+        pause = failure.retry_after
+        if pause is None:
+            pause = min(_FIRST_PAUSE * 2**tries, _LONGEST_PAUSE) * (0.5 + chance() / 2)
+        if clock() + pause >= ends or _hopeless(outcome):
+            raise failure from (outcome if isinstance(outcome, BaseException) else None)
+        yield Pause(pause)
+        tries += 1
+
+
+def error_of(call: Call[Any], response: httpx.Response) -> RolevendError:
+    """What an answer that is no success means."""
+    problem = _problem(response)
+    said = f"{problem.code}: {problem.detail or problem.title}".strip(": ") or f"the answer has the status {problem.status}"
+    by = f" (request {problem.request_id})" if problem.request_id else ""
+    message = " ".join(f"cannot {call.doing}: {said}{by}".split())
+    if problem.status in _TRY_AGAIN:
+        kind = TooManyRequests if problem.status == httpx.codes.TOO_MANY_REQUESTS else Unavailable
+        return kind(message, problem, retry_after=_retry_after(response))
+    rejection = _REJECTIONS.get(problem.status)
+    return rejection(message, problem) if rejection else Unexpected(message, problem)
+
+
+_REJECTIONS: Mapping[int, type[Rejected]] = {401: Refused, 403: Denied, 404: NotFound, 409: Conflict, 422: InvalidInput}
+
+
+def unanswered(call: Call[Any], error: httpx.RequestError | None) -> Unavailable:
+    why = " ".join(str(error).split()) or type(error).__name__
+    return Unavailable(f"cannot {call.doing}: nobody answered: {why}")
+
+
+def may_have_been_done(error: BaseException) -> bool:
+    """Whether a call that ended with `error` may have had its effect: it was interrupted, or its answer was lost or could not be read."""
+    if isinstance(error, Unavailable):
+        return error.problem is None and not isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout)
+    return not isinstance(error, RolevendError) or isinstance(error, Unexpected)
+
+
+def _hopeless(outcome: Outcome) -> bool:
+    """The wrong certificate is not mended by asking again, and the wrong protocol neither."""
+    return isinstance(outcome, httpx.UnsupportedProtocol) or "CERTIFICATE_VERIFY_FAILED" in str(outcome)
+
+
+def _read(call: Call[Answer], response: httpx.Response) -> Answer:
+    try:
+        return call.read(response)
+    except ValueError as error:
+        why = str(error) if isinstance(error, reading.Unreadable) else "it is no JSON"
+        raise Unexpected(f"cannot {call.doing}: the answer is none that this version understands: {why}") from None
+
+
+def _reads(read: Callable[[reading.Members], Answer]) -> Callable[[httpx.Response], Answer]:
+    def from_response(response: httpx.Response) -> Answer:
+        document = json.loads(response.content)
+        return read(document) if isinstance(document, dict) else _no_object()
+
+    return from_response
+
+
+def _no_object() -> NoReturn:
+    raise reading.Unreadable("it is no object")
+
+
+def _problem(response: httpx.Response) -> Problem:
+    """Of whatever answers: a proxy in between says it in a way of its own."""
+    try:
+        document = json.loads(response.content)
+    except ValueError:
+        document = None
+    members = document if isinstance(document, dict) else {}
+    texts = {name: value for name, value in members.items() if isinstance(value, str)}
+    return Problem(
+        response.status_code,
+        texts.get("code", ""),
+        texts.get("title", ""),
+        texts.get("detail", ""),
+        texts.get("field", ""),
+        texts.get("missing", ""),
+        texts.get("requestId") or response.headers.get("X-Request-Id", ""),
+    )
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """In seconds; by the server's own clock where it names a moment, so that ours may be wrong."""
+    said = response.headers.get("Retry-After", "").strip()
+    if said.isdecimal():
+        return float(said)
+    try:
+        then = email.utils.parsedate_to_datetime(said)
+        now = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return max((_aware(then) - _aware(now)).total_seconds(), 0.0)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _path(role_id: str) -> str:
+    return f"{_ROLES}/{quote(role_id, safe='')}"
+
+
+def _without_none(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}

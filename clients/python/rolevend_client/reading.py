@@ -1,0 +1,152 @@
+"""From JSON to values. What is not there and must be is `Unreadable`; members that this version does not know are passed over."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from rolevend_client.values import Agent, Column, Credential, Decision, Explanation, Platform, Table, User, VendedRole
+
+Members = Mapping[str, Any]
+Value = TypeVar("Value")
+
+
+class Unreadable(ValueError):
+    """Says which member is not what it should be, and never what it is."""
+
+
+def vended_role(document: Members) -> VendedRole:
+    return VendedRole(
+        id=text(document, "id"),
+        role_name=text(document, "roleName", ""),
+        state=text(document, "state"),
+        expires_at=_time(document, "expirationTimestamp"),
+        agent=_agent(_members(document, "agent")),
+        user=_user(_members(document, "user")),
+        platforms=_each(document, "platforms", _platform),
+        purpose=_optional(document, "purpose"),
+        explanation=explanation(_members(document, "explanation")) if document.get("explanation") is not None else None,
+    )
+
+
+def vended_roles(document: Members) -> tuple[VendedRole, ...]:
+    return _each(document, "items", vended_role)
+
+
+def decision(document: Members) -> Decision:
+    granted = document.get("granted")
+    if not isinstance(granted, bool):
+        raise Unreadable("granted is neither true nor false")
+    return Decision(
+        granted=granted,
+        explanation=explanation(_members(document, "explanation", optional=not granted)),
+        reason=text(document, "reason", ""),
+        message=text(document, "message", ""),
+        missing=text(document, "missing", ""),
+    )
+
+
+def explanation(document: Members) -> Explanation:
+    return Explanation(
+        tables=_each(document, "tables", _table),
+        tables_left_out=_number(document, "tablesLeftOut", 0),
+        functions=_texts(document, "functions"),
+        denies=_texts(document, "denies"),
+    )
+
+
+def _table(document: Members) -> Table:
+    return Table(
+        schema=text(document, "schema"),
+        table=text(document, "table"),
+        columns=_each(document, "columns", _column),
+        row_filters=_texts(document, "rowFilters"),
+        policies=_texts(document, "policies"),
+    )
+
+
+def _column(document: Members) -> Column:
+    return Column(text(document, "name"), text(document, "shown"), _optional(document, "mask"))
+
+
+def _platform(document: Members) -> Platform:
+    login = _members(document, "credential", optional=True)
+    return Platform(
+        name=text(document, "name"),
+        type=text(document, "type", ""),
+        table_count=_number(document, "tableCount", 0),
+        credential=_credential(login) if login else None,
+    )
+
+
+def _credential(document: Members) -> Credential:
+    return Credential(
+        username=text(document, "username"),
+        password=text(document, "password"),
+        host=text(document, "host"),
+        port=_number(document, "port"),
+        dbname=text(document, "dbname"),
+        sslmode=text(document, "sslmode"),
+        ca_certificates=_optional(document, "caCertificates"),
+    )
+
+
+def _agent(document: Members) -> Agent:
+    return Agent(text(document, "namespace"), text(document, "name"))
+
+
+def _user(document: Members) -> User:
+    return User(text(document, "issuer"), text(document, "subject"), text(document, "handle", ""), text(document, "proof", ""))
+
+
+def text(document: Members, name: str, default: str | None = None) -> str:
+    value = document.get(name)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, str):
+        raise Unreadable(f"{name} is no text")
+    return value
+
+
+def _optional(document: Members, name: str) -> str | None:
+    return text(document, name, "") or None
+
+
+def _number(document: Members, name: str, default: int | None = None) -> int:
+    value = document.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Unreadable(f"{name} is no whole number")
+    return value
+
+
+def _time(document: Members, name: str) -> datetime | None:
+    text = _optional(document, name)
+    try:
+        moment = None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        raise Unreadable(f"{name} is no time") from None
+    if moment is not None and moment.tzinfo is None:
+        raise Unreadable(f"{name} has no time zone")
+    return moment
+
+
+def _members(document: Members, name: str, *, optional: bool = False) -> Members:
+    value = document.get(name)
+    if value is None and optional:
+        return {}
+    if not isinstance(value, Mapping):
+        raise Unreadable(f"{name} is no object")
+    return value
+
+
+def _each(document: Members, name: str, read: Callable[[Members], Value]) -> tuple[Value, ...]:
+    values = document.get(name) or []
+    if not isinstance(values, list) or not all(isinstance(each, Mapping) for each in values):
+        raise Unreadable(f"{name} is no list of objects")
+    return tuple(read(each) for each in values)
+
+
+def _texts(document: Members, name: str) -> tuple[str, ...]:
+    values = document.get(name) or []
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        raise Unreadable(f"{name} is no list of texts")
+    return tuple(values)

@@ -1,0 +1,88 @@
+"""Where the API is, and how this agent proves who it is."""
+
+import ipaddress
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from rolevend_client.errors import Misconfigured
+
+TOKEN_FILE = "/var/run/secrets/rolevend.dev/token"  # noqa: S105 - a path
+TokenSource = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    url: str
+    token: TokenSource
+    """Asked before each try: tokens rotate."""
+    ca_file: Path | None = None
+    """Who may have signed the API's certificate; None: whom the system trusts."""
+    patience: float = 30.0
+    """Seconds that a call may take, with all its tries."""
+    in_the_clear: bool = False
+    """Whether tokens and passwords may travel without TLS to another machine, e.g. where a mesh encrypts."""
+
+    def __post_init__(self) -> None:
+        try:
+            parts = httpx.URL(self.url)
+        except httpx.InvalidURL as error:
+            raise Misconfigured(f"the url of the API is none: {error}") from None
+        if parts.scheme not in {"https", "http"} or not parts.host:
+            raise Misconfigured("the url of the API must be like https://rolevend.example.org")
+        if parts.userinfo or parts.query or parts.fragment:
+            raise Misconfigured("the url of the API must hold no user, query or fragment")
+        if parts.scheme == "http" and not (self.in_the_clear or _on_this_machine(parts.host)):
+            raise Misconfigured(
+                f"the url of the API at {parts.host} begins with http:, where others could read tokens and passwords; "
+                "use https:, or in_the_clear=True where something else encrypts"
+            )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        url = environment.get("ROLEVEND_URL", "")
+        if not url:
+            raise Misconfigured("the environment variable ROLEVEND_URL is not set; it says where the API is")
+        ca_file = environment.get("ROLEVEND_CA_FILE")
+        return cls(url, token_in(Path(environment.get("ROLEVEND_TOKEN_FILE") or TOKEN_FILE)), Path(ca_file) if ca_file else None)
+
+    def authorization(self) -> dict[str, str]:
+        token = self.token().strip()
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise Misconfigured("the agent's own token is empty, or is none")
+        return {"Authorization": f"Bearer {token}"}
+
+    def verify(self) -> ssl.SSLContext | bool:
+        """What httpx is told of the API's certificate."""
+        if self.ca_file is None:
+            return True
+        try:
+            return ssl.create_default_context(cafile=str(self.ca_file))
+        except OSError as error:  # an SSLError is one, too
+            raise Misconfigured(f"cannot read the certificates in {self.ca_file}: {error.strerror or error}") from None
+
+
+def token_in(file: Path) -> TokenSource:
+    """Reads `file` each time."""
+
+    def read() -> str:
+        try:
+            return file.read_text(encoding="ascii")
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise Misconfigured(
+                f"cannot read the agent's own token in {file}: {why}; mount it there, or name another place in ROLEVEND_TOKEN_FILE"
+            ) from None
+
+    return read
+
+
+def _on_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

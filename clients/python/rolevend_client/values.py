@@ -1,0 +1,156 @@
+"""What is said to the API and by it, as frozen values. Secrets among them do not print."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, Self
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class UserToken:
+    """A token of the person, as the identity provider issued it. It neither prints nor passes for a text, so nothing logs or keeps it."""
+
+    _text: str
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "UserToken(…)"
+
+
+class Resource(NamedTuple):
+    """One table to narrow a request to."""
+
+    schema: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the role is for. It travels into audit events, and into what the database shows of the role's sessions."""
+
+    id: str
+    intent_digest: str | None = None
+    """`sha256:` and 64 hexadecimal digits."""
+
+    @classmethod
+    def of(cls, id: str, intent: str) -> Self:  # noqa: A002 - as the member is called
+        """With a digest of the stated intent; the intent itself stays here."""
+        return cls(id, f"sha256:{hashlib.sha256(intent.encode()).hexdigest()}")
+
+
+@dataclass(frozen=True, slots=True)
+class AssertedUser:
+    """A person without a token, for agents that are trusted to name one."""
+
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    issuer: str
+    subject: str
+    handle: str
+    """As in the role's name."""
+    proof: str
+    """Token, Exchanged or Asserted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    shown: str
+    """Clear or Masked."""
+    mask: str | None = None
+
+    @property
+    def clear(self) -> bool:
+        return self.mask is None and self.shown == "Clear"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table that the role reads, and how."""
+
+    schema: str
+    table: str
+    columns: tuple[Column, ...] = ()
+    row_filters: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    """Those that grant it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is granted, and why."""
+
+    tables: tuple[Table, ...] = ()
+    tables_left_out: int = 0
+    """That many more are granted, for which there was no room here."""
+    functions: tuple[str, ...] = ()
+    denies: tuple[str, ...] = ()
+
+    def named(self) -> dict[str, Table]:
+        """The tables by the names that the role finds them under: of two with one name, with their schemas."""
+        bare = [each.table for each in self.tables]
+        return {each.table if bare.count(each.table) == 1 else f"{each.schema}__{each.table}": each for each in self.tables}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What would be granted; nothing was made."""
+
+    granted: bool
+    explanation: Explanation = Explanation()
+    reason: str = ""
+    """Of a denial."""
+    message: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A login for exactly one role."""
+
+    username: str
+    password: str = field(repr=False)
+    host: str
+    port: int
+    dbname: str
+    sslmode: str
+    ca_certificates: str | None = field(default=None, repr=False)
+    """Who may have signed the server's certificate, in PEM; None: whom the system trusts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    name: str
+    type: str
+    table_count: int
+    credential: Credential | None = None
+    """In the answer to a vend alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendedRole:
+    """A role, as the API describes it."""
+
+    id: str
+    role_name: str
+    state: str
+    expires_at: datetime | None
+    """The role's end at the latest; None before it has one."""
+    agent: Agent
+    user: User
+    platforms: tuple[Platform, ...]
+    purpose: str | None = None
+    explanation: Explanation | None = None
+    """In the answer to a vend alone."""

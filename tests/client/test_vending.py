@@ -1,0 +1,386 @@
+"""A role for a block: what is asked for, what comes of the answer, and that it is released whatever happens."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from rolevend_client import (
+    AssertedUser,
+    Conflict,
+    Denied,
+    InvalidInput,
+    Misconfigured,
+    NotFound,
+    Refused,
+    Resource,
+    RolevendError,
+    Task,
+    TooManyRequests,
+    Unavailable,
+    Unexpected,
+    UserToken,
+)
+from rolevend_client.open_roles import open_roles
+from tests.client.answers import PASSWORD, TOKEN, USER_TOKEN, Api, problem, role, vended
+
+VEND, RELEASE = "POST /v1/vended-roles", "DELETE /v1/vended-roles/finbot-0f3a"
+SLOW = problem(503, "ProfileBuilding", "the profile is being built", {"Retry-After": "2"})
+
+
+def vend_once(api: Api, **wanted: object) -> None:
+    with api.client().vend(USER_TOKEN, platform="warehouse", **wanted):
+        pass
+
+
+def test_what_is_asked_for_is_what_the_api_calls_it():
+    api = Api(vended())
+    task = Task.of("chat-4711", "why did the claims rise?")
+    vend_once(api, purpose="fraud-review", resources=[Resource("claims", "payments"), ("claims", "people")], seconds=900, task=task)
+
+    assert api.body() == {
+        "userToken": USER_TOKEN,
+        "platforms": ["warehouse"],
+        "purpose": "fraud-review",
+        "resources": [{"schema": "claims", "table": "payments"}, {"schema": "claims", "table": "people"}],
+        "expirationSeconds": 900,
+        "task": {"id": "chat-4711", "intentDigest": task.intent_digest},
+    }
+    assert task.intent_digest.startswith("sha256:")
+    assert len(task.intent_digest) == len("sha256:") + 64
+    assert api.asked[0].headers["Authorization"] == f"Bearer {TOKEN}"
+    assert api.lines == [VEND, RELEASE]
+
+
+def test_what_is_not_said_is_not_sent():
+    api = Api(vended())
+    vend_once(api)
+    assert api.body() == {"userToken": USER_TOKEN, "platforms": ["warehouse"]}
+
+
+def test_a_trusted_agent_names_a_person_and_never_both():
+    api = Api(vended())
+    anna = AssertedUser("https://idp.example.org", "anna")
+    with api.client().vend(user=anna, platform="warehouse"):
+        pass
+    assert api.body()["user"] == {"issuer": "https://idp.example.org", "subject": "anna"}
+    assert "userToken" not in api.body()
+
+    for wrong in ({"user_token": USER_TOKEN, "user": anna}, {}):
+        with pytest.raises(TypeError, match="token"), api.client().vend(platform="warehouse", **wrong):
+            pass
+
+
+def test_the_role_says_what_it_is():
+    api = Api(vended())
+    with api.client().vend(USER_TOKEN, platform="warehouse") as open_role:
+        assert open_role.name == "IMMUTA_VENDED_FINBOT_E10442_0HJ9X"
+        assert open_role.expires_at == datetime(2026, 11, 24, 13, 15, tzinfo=UTC)
+        assert open_role.vended.user.proof == "Token"
+        (table,) = open_role.explanation.tables
+        assert table.row_filters == ("country IN ('DE')",)
+        assert [(column.name, column.clear, column.mask) for column in table.columns] == [("iban", False, "Hash"), ("amount", True, None)]
+        assert open_role.platform.name == "warehouse"
+
+
+@pytest.mark.parametrize("ending", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_it_is_released_at_every_end_of_the_block(ending: type[BaseException]):
+    api = Api(vended())
+    with pytest.raises(ending), api.client().vend(USER_TOKEN, platform="warehouse"):
+        raise ending
+    assert api.lines == [VEND, RELEASE]
+    assert "finbot-0f3a" not in open_roles
+
+
+def test_it_is_released_once():
+    api = Api(vended())
+    with api.client().vend(USER_TOKEN, platform="warehouse") as open_role:
+        assert open_role.release()
+    assert api.lines == [VEND, RELEASE]
+
+
+def test_a_release_that_takes_longer_is_the_platforms_business():
+    api = Api(vended(), httpx.Response(202, json=role()))
+    with api.client().vend(USER_TOKEN, platform="warehouse") as open_role:
+        assert not open_role.release()
+
+
+def test_a_role_that_is_gone_already_is_released():
+    api = Api(vended(), problem(404, "NotFound"))
+    vend_once(api)
+    assert "finbot-0f3a" not in open_roles
+
+
+def test_a_release_that_does_not_work_hides_nothing_and_is_remembered(caplog: pytest.LogCaptureFixture):
+    api = Api(vended(), *[httpx.ConnectError("refused")] * 50)
+    with pytest.raises(ValueError, match="of the work"), api.client().vend(USER_TOKEN, platform="warehouse"):
+        raise ValueError("of the work")
+    assert "nobody answered: refused" in caplog.text
+    assert "finbot-0f3a" in open_roles
+    open_roles.discard("finbot-0f3a")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (problem(401, "TokenExpired", "the user's token has expired; get a new one", requestId="4711"), Refused),
+        (problem(403, "NoPolicy", "nothing is granted", missing="table claims.payments"), Denied),
+        (problem(404, "NotFound"), NotFound),
+        (problem(409, "IdempotencyConflict"), Conflict),
+        (problem(422, "InvalidInput", "is no number", field="expirationSeconds"), InvalidInput),
+        (problem(500, "Internal"), Unexpected),
+        (httpx.Response(418, content=b"<html>"), Unexpected),
+        (httpx.Response(302, headers={"Location": "https://evil.example.org"}), Unexpected),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(getattr(value, "status_code", ""))),
+)
+def test_each_problem_has_an_error_of_its_own_and_is_not_tried_again(answer: httpx.Response, error: type[RolevendError]):
+    api = Api(answer)
+    with pytest.raises(error):
+        api.client().decide(USER_TOKEN, platform="warehouse")
+    assert len(api.asked) == 1
+
+
+def test_an_error_says_what_was_attempted_and_what_the_api_says_of_it():
+    api = Api(problem(401, "TokenExpired", "the user's token has expired; get a new one", requestId="4711"))
+    with pytest.raises(Refused) as raised:
+        vend_once(api)
+    assert str(raised.value) == (
+        "cannot vend a role on warehouse: TokenExpired: the user's token has expired; get a new one (request 4711)"
+    )
+    assert (raised.value.code, raised.value.request_id) == ("TokenExpired", "4711")
+
+    with pytest.raises(Denied) as denied:
+        vend_once(Api(problem(403, "NoPolicy", "nothing is granted", missing="table claims.payments")))
+    assert denied.value.missing == "table claims.payments"
+
+    with pytest.raises(InvalidInput) as invalid:
+        vend_once(Api(problem(422, "InvalidInput", "is no number", field="expirationSeconds")))
+    assert invalid.value.field == "expirationSeconds"
+
+
+def test_what_may_be_asked_again_is_under_one_key_and_when_the_api_says():
+    api = Api(SLOW, problem(429, "TooManyRequests", "", {"Retry-After": "3"}), httpx.ConnectError("refused"), vended())
+    vend_once(api)
+
+    assert api.lines == [*[VEND] * 4, RELEASE]
+    assert api.slept[:2] == [2.0, 3.0]
+    assert 0 < api.slept[2] < 1
+    keys = {request.headers["Idempotency-Key"] for request in api.asked[:4]}
+    assert len(keys) == 1
+    assert 16 <= len(keys.pop()) <= 128
+    assert len({request.headers["X-Request-Id"] for request in api.asked[:4]}) == 1
+
+    other = Api(vended())
+    vend_once(other)
+    assert other.asked[0].headers["Idempotency-Key"] not in keys
+
+
+def test_a_key_of_the_callers_own_is_used():
+    api = Api(vended())
+    vend_once(api, idempotency_key="task-4711")
+    assert api.asked[0].headers["Idempotency-Key"] == "task-4711"
+
+
+def test_patience_ends():
+    api = Api(*[SLOW] * 50)
+    with pytest.raises(Unavailable, match="ProfileBuilding") as raised, api.client(patience=9).vend(USER_TOKEN, platform="warehouse"):
+        pass
+    assert api.slept == [2.0] * 4
+    assert raised.value.retry_after == 2
+    assert set(api.lines) == {VEND}
+
+
+def test_what_takes_longer_than_the_patience_is_not_waited_for():
+    api = Api(problem(429, "TooManyRoles", "end one of them", {"Retry-After": "600"}))
+    with pytest.raises(TooManyRequests, match="TooManyRoles") as raised:
+        vend_once(api)
+    assert raised.value.retry_after == 600
+    assert api.slept == []
+
+
+def test_a_moment_is_read_by_the_servers_clock():
+    headers = {"Retry-After": "Tue, 24 Nov 2026 13:15:04 GMT", "Date": "Tue, 24 Nov 2026 13:15:00 GMT"}
+    api = Api(problem(503, "Starting", "", headers), vended())
+    vend_once(api)
+    assert api.slept == [4.0]
+
+
+def test_a_wrong_certificate_is_not_asked_again():
+    api = Api(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate"))
+    with pytest.raises(Unavailable, match="self-signed"):
+        vend_once(api)
+    assert api.lines == [VEND]
+
+
+@pytest.mark.parametrize("lost", [httpx.ReadTimeout("too slow"), httpx.RemoteProtocolError("cut off")], ids=["timeout", "cut off"])
+def test_a_role_whose_answer_was_lost_for_good_is_given_back(lost: Exception):
+    api = Api(lost, vended())
+    with pytest.raises(Unavailable, match="nobody answered"), api.client(patience=0.01).vend(USER_TOKEN, platform="warehouse"):
+        pass
+    assert api.lines == [VEND, VEND, RELEASE]
+    assert api.asked[0].headers["Idempotency-Key"] == api.asked[1].headers["Idempotency-Key"]
+
+
+def test_a_vend_that_is_interrupted_is_given_back():
+    def interrupted(request: httpx.Request) -> httpx.Response:
+        raise KeyboardInterrupt
+
+    api = Api(interrupted, vended())
+    with pytest.raises(KeyboardInterrupt):
+        vend_once(api)
+    assert api.lines == [VEND, VEND, RELEASE]
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        ({"roleName": 5}, "roleName is no text"),
+        ({"expirationTimestamp": "soon"}, "expirationTimestamp is no time"),
+        ({"expirationTimestamp": "2026-11-24T13:15:00"}, "no time zone"),
+        ({"platforms": "warehouse"}, "platforms is no list"),
+        ({"platforms": []}, "no credential"),
+        ({"credential": {"port": "5432"}}, "port is no whole number"),
+        ({"user": None}, "user is no object"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_role_whose_answer_cannot_be_read_is_given_back(document: dict[str, object], why: str):
+    api = Api(vended(**document), vended(**document))
+    with pytest.raises(Unexpected, match=why) as raised:
+        vend_once(api)
+    assert api.lines == [VEND, VEND, RELEASE]
+    assert PASSWORD not in str(raised.value)
+
+
+def test_an_answer_that_is_no_json_is_none():
+    with pytest.raises(Unexpected, match="no JSON"):
+        Api(httpx.Response(200, content=b"\xff")).client().list()
+
+
+def test_members_that_are_new_are_passed_over():
+    api = Api(vended(shiny=True, credential={"channelBinding": "require"}))
+    vend_once(api)
+
+
+def test_a_decision_is_a_value_whether_granted_or_not():
+    api = Api(httpx.Response(200, json={"granted": True, "explanation": role()["explanation"]}))
+    decision = api.client().decide(USER_TOKEN, platform="warehouse", purpose="fraud-review")
+    assert decision.granted
+    assert decision.explanation.tables[0].policies == ("domain-claims/analysts",)
+    assert api.lines == ["POST /v1/decisions"]
+    assert "Idempotency-Key" not in api.asked[0].headers
+
+    denial = {"granted": False, "reason": "NoPolicy", "message": "…; the smallest step: …", "missing": "table claims.payments"}
+    decision = Api(httpx.Response(200, json=denial)).client().decide(USER_TOKEN, platform="warehouse")
+    assert (decision.granted, decision.reason, decision.missing) == (False, "NoPolicy", "table claims.payments")
+
+
+def test_roles_are_listed_and_looked_at_without_their_logins():
+    document = role(platforms=[{"name": "warehouse", "type": "PostgreSQL", "tableCount": 3}], explanation=None)
+    api = Api(httpx.Response(200, json={"items": [document]}), httpx.Response(200, json=document))
+    (listed,) = api.client().list()
+    assert listed == api.client().get("a/b?c")
+    assert listed.platforms[0].credential is None
+    assert api.asked[1].url.raw_path == b"/v1/vended-roles/a%2Fb%3Fc"
+
+
+def test_no_secret_prints(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG)
+    api = Api(vended(credential={"caCertificates": "-----BEGIN"}))
+    with api.client().vend(UserToken(USER_TOKEN), platform="warehouse") as open_role:
+        seen = [repr(open_role), repr(open_role.vended), f"{open_role.vended}", repr(UserToken(USER_TOKEN)), caplog.text]
+    for text in seen:
+        assert PASSWORD not in text
+        assert USER_TOKEN not in text
+        assert TOKEN not in text
+
+
+def test_the_agents_own_token_is_asked_for_at_each_try():
+    tokens = iter(["first", "second", "third"])
+    api = Api(SLOW, vended())
+    with api.client(token=lambda: next(tokens)).vend(USER_TOKEN, platform="warehouse"):
+        pass
+    assert [request.headers["Authorization"] for request in api.asked] == ["Bearer first", "Bearer second", "Bearer third"]
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "täken"])
+def test_what_is_no_token_is_not_sent(token: str):
+    api = Api()
+    with pytest.raises(Misconfigured, match="own token"):
+        api.client(token=lambda: token).list()
+    assert api.asked == []
+
+
+async def test_the_other_colour_does_the_same():
+    api = Api(SLOW, vended())
+    async with api.async_client().vend(USER_TOKEN, platform="warehouse") as open_role:
+        assert open_role.name == "IMMUTA_VENDED_FINBOT_E10442_0HJ9X"
+    assert api.lines == [VEND, VEND, RELEASE]
+    assert api.slept == [2.0]
+
+    api = Api(vended())
+    with pytest.raises(ValueError, match="of the work"):
+        async with api.async_client().vend(USER_TOKEN, platform="warehouse"):
+            raise ValueError("of the work")
+    assert api.lines == [VEND, RELEASE]
+
+    api = Api(httpx.Response(200, json={"items": [role()]}), httpx.Response(200, json=role()), problem(403, "NoPolicy"))
+    async with api.async_client() as client:
+        assert (await client.list()) == (await client.get("finbot-0f3a"),)
+        with pytest.raises(Denied):
+            await client.decide(USER_TOKEN, platform="warehouse")
+        assert await client.release("finbot-0f3a")
+
+
+async def test_a_task_that_is_cancelled_releases_also_where_it_is_cancelled_again_and_again():
+    api, vended_then, releasing, released = Api(vended()), asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slowly(request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":
+            releasing.set()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            released.set()
+        return api(request)
+
+    async def work() -> None:
+        async with api.async_client(transport=httpx.MockTransport(slowly)).vend(USER_TOKEN, platform="warehouse"):
+            vended_then.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await vended_then.wait()
+    task.cancel()
+    await releasing.wait()
+    while not released.is_set():
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert api.lines == [VEND, RELEASE]
+    assert "finbot-0f3a" not in open_roles
+
+
+async def test_a_vend_that_is_cancelled_is_given_back():
+    api, asked = Api(vended(), vended()), asyncio.Event()
+
+    async def slow_at_first(request: httpx.Request) -> httpx.Response:
+        answer = api(request)
+        if not asked.is_set():
+            asked.set()
+            await asyncio.Event().wait()
+        return answer
+
+    async def work() -> None:
+        async with api.async_client(transport=httpx.MockTransport(slow_at_first)).vend(USER_TOKEN, platform="warehouse"):
+            raise AssertionError("not reached")
+
+    task = asyncio.create_task(work())
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert api.lines == [VEND, VEND, RELEASE]
