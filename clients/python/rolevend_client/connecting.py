@@ -17,6 +17,7 @@ class Authority:
 
     def __init__(self, certificates: str) -> None:
         self._in_memory: int | None = None
+        self._process = os.getpid()
         try:
             descriptor, self.path = tempfile.mkstemp(prefix="rolevend-", suffix=".pem")
         except OSError:
@@ -27,7 +28,9 @@ class Authority:
             file.write(certificates)
 
     def close(self) -> None:
-        """No error if it is gone."""
+        """No error if it is gone; it stays where a forked child calls, who has it from its parent."""
+        if os.getpid() != self._process:
+            return
         if self._in_memory is not None:
             os.close(self._in_memory)
             self._in_memory = None

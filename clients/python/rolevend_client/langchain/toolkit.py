@@ -1,0 +1,49 @@
+"""The tools. Each finds the role of its own run in the run's config, and none keeps anything from one run to the next."""
+
+from typing import Annotated
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool
+from pydantic import ConfigDict, Field
+
+from rolevend_client.client import Rolevend
+from rolevend_client.langchain import wording
+from rolevend_client.langchain.run import Bounds, run_of
+
+
+class RolevendToolkit(BaseToolkit):
+    """What every run's role is asked for, and how much of an answer the model is told."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True, extra="forbid")
+
+    client: Rolevend
+    platform: str
+    purpose: str | None = None
+    """Of runs that say none in `configurable`."""
+    resources: tuple[tuple[str, str], ...] = ()
+    seconds: int | None = None
+    """How long a run may last; None: as long as the platform gives."""
+    most_rows: int = Field(default=100, ge=1, le=10_000)
+    most_characters: int = Field(default=10_000, ge=1_000, le=1_000_000)
+
+    def get_tools(self) -> list[BaseTool]:
+        bounds = Bounds(self.most_rows, self.most_characters)
+
+        def query_sql(statement: Annotated[str, "One statement in PostgreSQL's SQL."], config: RunnableConfig) -> str:
+            """Run one SQL statement under the role of this run, and get its rows as CSV. The role only reads, and sees only what it may."""
+            return run_of(config).query(statement, bounds)
+
+        def list_tables(config: RunnableConfig) -> str:
+            """List the tables that the role of this run reads, with their columns. There are no others for it."""
+            return wording.tables(run_of(config).role)
+
+        def explain_access(config: RunnableConfig) -> str:
+            """Say for whom the role of this run is, until when, and which policies grant each table; or why nothing is granted."""
+            run = run_of(config)
+            return wording.denied(run.denial) if run.denial else wording.explained(run.role)
+
+        # A ToolException is for the model: it becomes a tool message with the status "error". Any other one is for the program.
+        return [
+            StructuredTool.from_function(each, parse_docstring=False, handle_tool_error=True)
+            for each in (query_sql, list_tables, explain_access)
+        ]

@@ -1,0 +1,122 @@
+"""What the model is told: short, bounded, and so that it knows what to do next. Knows no LangChain."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any
+
+from rolevend_client.errors import Denied
+from rolevend_client.role import OpenRole
+from rolevend_client.values import Column, Table
+
+OVER = "this run is over, and its role with it"
+_LONGEST_CELL = 1000
+_SQLSTATES = {
+    "42501": "the role may not do that; it reads what list_tables shows",
+    "42P01": "the role sees no such table; list_tables shows those that it reads, and explain_access why",
+    "42703": "the role sees no such column; list_tables shows those that it reads",
+    "42883": "the role may call no such function",
+    "25006": "the role only reads",
+    "57014": "it took too long; ask for less at once",
+    "53300": "the role has too many sessions",
+    "57P01": "the role has ended; nothing more can be asked in this run",
+    "28P01": "the role has ended; nothing more can be asked in this run",
+    "28000": "the role has ended; nothing more can be asked in this run",
+}
+_LOST = "the session was lost, as it is when the role ends; if it is lost again, nothing more can be asked in this run"
+
+
+def denied(denial: Denied) -> str:
+    """Of a role that was not vended."""
+    missing = f" The smallest missing piece: {denial.missing}." if denial.missing else ""
+    return f"Access was denied ({denial.code}): {denial.detail}.{missing} Another statement does not change that; tell the person."
+
+
+def refused(error: Any) -> str:
+    """Of a statement that the database refused: what it says in its own words, and the way on."""
+    said = error.diag.message_primary or str(error).rpartition("FATAL:")[2].strip() or type(error).__name__
+    code = error.sqlstate or ""
+    hint = f" Hint: {error.diag.message_hint}" if error.diag.message_hint else ""
+    way = _SQLSTATES.get(code, "" if code else _LOST)
+    return _line(f"The database refused ({code or type(error).__name__}): {said}.{hint}{f' {way[0].upper()}{way[1:]}.' if way else ''}")
+
+
+def table(rows: Iterable[tuple[Any, ...]], names: Callable[[], list[str]], most_rows: int, most_characters: int) -> str:
+    """CSV with a header, and a last line that says where something was left out. Of what is left out at most one row is fetched.
+
+    `names` is called after the first row was asked for.
+    """
+    iterator = iter(rows)
+    text, shown = "", 0
+    head = ""
+    for row in islice(iterator, most_rows):
+        head = head or _csv(names())
+        line = _csv([_cell(value) for value in row])
+        if len(head) + len(text) + len(line) > most_characters:
+            return f"{head}{text}(more rows were left out after {shown}: the answer is long; ask for fewer columns or an aggregate)"
+        text, shown = text + line, shown + 1
+    head = head or _csv(names())
+    if next(iterator, None) is not None:
+        return f"{head}{text}(more rows were left out after {shown}: ask for an aggregate, or with a narrower condition)"
+    return f"{head}{text}({shown} row{'' if shown == 1 else 's'})"
+
+
+def tables(role: OpenRole) -> str:
+    """What the role reads, by the names that it finds it under."""
+    named = role.explanation.named()
+    lines = [*(_seen(name, each) for name, each in named.items()), *_functions(role)]
+    if role.explanation.tables_left_out:
+        lines.append(f"({role.explanation.tables_left_out} more tables, of which nothing is said here)")
+    return "\n".join(lines) or "The role reads no table."
+
+
+def explained(role: OpenRole) -> str:
+    """Why it reads that, for whom and until when."""
+    vended, until = role.vended, role.expires_at
+    lines = [
+        f"Role {role.name} on {role.platform.name}, for {vended.user.subject} through agent {vended.agent.namespace}/{vended.agent.name}"
+        f"{f', for the purpose {vended.purpose}' if vended.purpose else ''}{f', until {until.isoformat()}' if until else ''}."
+    ]
+    for name, each in role.explanation.named().items():
+        lines.append(f"{_seen(name, each)}; granted by {', '.join(each.policies) or 'nobody named'}")
+    lines += _functions(role)
+    lines += [f"taken away: {each}" for each in role.explanation.denies]
+    return "\n".join(lines)
+
+
+def _functions(role: OpenRole) -> list[str]:
+    return [f"functions: {', '.join(role.explanation.functions)}"] if role.explanation.functions else []
+
+
+def _seen(name: str, seen: Table) -> str:
+    rows = f"; only rows where {' or '.join(f'({each})' for each in seen.row_filters)}" if seen.row_filters else ""
+    return f"{name}: {', '.join(map(_shown, seen.columns))}{rows}"
+
+
+def _shown(column: Column) -> str:
+    return column.name if column.clear else f"{column.name} (masked: {column.mask or column.shown})"
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            text = "NULL"
+        case bytes():
+            text = value.hex()
+        case dict() | list():
+            text = json.dumps(value, default=str, ensure_ascii=False)
+        case _:
+            text = str(value)
+    return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
+
+
+def _csv(cells: list[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,80 @@
+"""A real HTTP server that speaks the contract of the API: for what cannot be shown in process, such as signals and an agent's whole run."""
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+Document = dict[str, Any]
+Answering = Callable[[Document], tuple[int, Document]]
+
+
+class SpeakingServer:
+    """Vends with `vend`, from the request's body to a status and a document; ends roles with `drop`, by their id. Remembers every call."""
+
+    def __init__(self, vend: Answering, drop: Callable[[str], object] = lambda _: None) -> None:
+        self.asked: list[str] = []
+        self.bodies: list[Document] = []
+        self.made: dict[str, tuple[int, Document]] = {}
+        """By idempotency key."""
+        self._lock = threading.Lock()
+        speaking = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self.say(*speaking._vended(body, self.headers["Idempotency-Key"], vend))
+
+            def do_DELETE(self) -> None:
+                role = self.path.rpartition("/")[2]
+                drop(role)
+                speaking._note(f"DELETE {role}")
+                self.say(204, None)
+
+            def say(self, status: int, document: Document | None) -> None:
+                content = b"" if document is None else json.dumps(document).encode()
+                self.send_response(status)
+                if document is not None:
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+                """Nothing: what was asked is in `asked`."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def live(self) -> set[str]:
+        """The ids of roles that were vended and not released."""
+        released = {line.removeprefix("DELETE ") for line in self.asked if line.startswith("DELETE ")}
+        return {document["id"] for status, document in self.made.values() if status == 201} - released
+
+    def _vended(self, body: Document, key: str, vend: Answering) -> tuple[int, Document]:
+        with self._lock:
+            self._note("POST")
+            self.bodies.append(body)
+            if key not in self.made:
+                self.made[key] = vend(body)
+            return self.made[key]
+
+    def _note(self, line: str) -> None:
+        self.asked.append(line)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
