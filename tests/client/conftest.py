@@ -1,0 +1,25 @@
+"""One warehouse for all tests of the client that need a database."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.client.warehouse import Warehouse, open_warehouse
+
+
+@pytest.fixture(scope="session")
+def whole_warehouse() -> Iterator[Warehouse]:
+    with open_warehouse() as made:
+        yield made
+
+
+@pytest.fixture
+def warehouse(whole_warehouse: Warehouse) -> Iterator[Warehouse]:
+    """No role is left after a test: that is what all of them are about."""
+    whole_warehouse.api.asked.clear()
+    whole_warehouse.api.bodies.clear()
+    whole_warehouse.api.made.clear()
+    yield whole_warehouse
+    left = {lease.role for lease in whole_warehouse.leases.values() if whole_warehouse.exists(lease.role)}
+    assert not left
+    assert whole_warehouse.api.live == set()

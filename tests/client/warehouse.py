@@ -1,0 +1,106 @@
+"""A real PostgreSQL under TLS with rolevend's driver, behind the contract of the API: Anna reads the EU, Bob the US, Eve nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rolevend.catalog import Table
+from rolevend.demo.parts.database import PostgresServer
+from rolevend.plan import Lease
+from rolevend.platforms.base import Ending, EndReason
+from rolevend.policy.mask import Nullify
+from rolevend_client import AsyncRolevend, Rolevend
+from tests.client.answers import TABLE
+from tests.client.speaking import Document, SpeakingServer
+from tests.conformance.bench import PostgresBench, installed, own, profile, shape, vended
+
+REGIONS = {"anna": "EU", "bob": "US"}
+
+
+@dataclass
+class Warehouse:
+    bench: PostgresBench
+    people: Table
+    authority: str
+    leases: dict[str, Lease] = field(default_factory=dict)
+    api: SpeakingServer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.profile = profile(shape(self.people, own(self.people, "region", "regions"), masks={"ssn": Nullify()}))
+        self.api = SpeakingServer(self.vend, self.drop)
+
+    def client(self, **settings: Any) -> Rolevend:
+        return Rolevend(self.api.url, token=lambda: "agents-own", **settings)
+
+    def async_client(self) -> AsyncRolevend:
+        return AsyncRolevend(self.api.url, token=lambda: "agents-own")
+
+    def exists(self, role: str) -> bool:
+        return self.bench.exists(role)
+
+    def drop(self, role_id: str) -> None:
+        lease = self.leases[role_id]
+        (answer,) = self.bench.platform.drop([Ending(lease.role, lease.uid, EndReason.RELEASED)])
+        assert answer.error is None
+
+    def vend(self, body: Document) -> tuple[int, Document]:
+        person = body["userToken"]
+        if person == "expired":
+            return _problem(401, "TokenExpired", "the user's token has expired; get a new one")
+        if person not in REGIONS:
+            return _problem(403, "NoPolicy", f"nothing is granted to {person}", missing="table governed.people")
+        lease, credential = vended(self.bench.platform, self.profile, seconds=300, regions=[REGIONS[person]])
+        self.leases[lease.uid] = lease
+        address = self.bench.address
+        login = {
+            "username": credential.role,
+            "password": credential.password.reveal(),
+            "host": address.host,
+            "port": address.port,
+            "dbname": address.database,
+            "sslmode": "verify-full",
+            "caCertificates": self.authority,
+        }
+        return 201, {
+            "id": lease.uid,
+            "roleName": lease.role,
+            "state": "Live",
+            "expirationTimestamp": lease.expires_at.isoformat(),
+            "agent": {"namespace": "agents", "name": "assistant"},
+            "user": {"issuer": "https://idp.example.org", "subject": person, "handle": "USER", "proof": "Token"},
+            "purpose": body.get("purpose"),
+            "platforms": [{"name": "warehouse", "type": "PostgreSQL", "tableCount": 1, "credential": login}],
+            "explanation": {"tables": [self._explained(person)], "tablesLeftOut": 0, "functions": [], "denies": []},
+        }
+
+    def _explained(self, person: str) -> Document:
+        columns = [{"name": name, "shown": "Clear"} for name in ("id", "region", "email")]
+        return {
+            **TABLE,
+            "schema": self.people.id.schema,
+            "table": "people",
+            "rowFilters": [f"region IN ('{REGIONS[person]}')"],
+            "columns": [*columns, {"name": "ssn", "shown": "Masked", "mask": "Nullify"}],
+        }
+
+
+def _problem(status: int, code: str, detail: str, **members: str) -> tuple[int, Document]:
+    return status, {"status": status, "code": code, "title": code, "detail": detail, **members}
+
+
+@contextmanager
+def open_warehouse() -> Iterator[Warehouse]:
+    with PostgresServer(17, fsync=False) as server:
+        assert server.authority is not None
+        superuser = server.superuser
+        where = superuser.host, superuser.port, superuser.user, superuser.password
+        with installed(*where, "client", 17, tls=superuser.tls) as bench:
+            made = Warehouse(bench, bench.people(), server.authority.certificate.decode())
+            with made.api:
+                yield made
+
+
+def sessions(warehouse: Warehouse) -> int:
+    """Of vended roles."""
+    return int(warehouse.bench.value(r"SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'IMMUTA\_VENDED\_%'"))
