@@ -52,6 +52,16 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class Task:
+    """What the agent works on, as it says: a name of its own for that, and a digest of what it was told to do, so that its record and ours
+    can be laid side by side."""
+
+    id: str
+    intent_digest: str | None = None
+    """`sha256:` and 64 hexadecimal digits. The intent itself stays with the agent."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class Tag:
     """A fact about data: `pii=ssn`."""
 

@@ -11,7 +11,7 @@ from itertools import chain, count
 from typing import Any, Final
 
 from rolevend.catalog import FunctionId, TableId
-from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
+from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Task, Uid, User
 from rolevend.policy.decision import Entitlement
 from rolevend.policy.expression import Condition as Condition
 from rolevend.policy.lowering import lowered
@@ -78,6 +78,8 @@ class Lease:
     """Those of the first vend count: a retry does not move them, either."""
     resources: tuple[TableId, ...] | None = None
     """The only tables of the profile that the role reads, sorted; None: all of them."""
+    task: Task | None = None
+    """What the agent works on, for the platform's own logs."""
 
 
 def plan(entitlement: Entitlement, cluster: ClusterId, functions: tuple[FunctionId, ...] = ()) -> Profile:

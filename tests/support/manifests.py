@@ -131,6 +131,7 @@ _SPECS: Final[Mapping[str, Body]] = {
         "purpose": "fraud-review",
         "resources": [{"schema": "claims", "table": "people"}],
         "expirationSeconds": 900,
+        "task": {"id": "chat-4711", "intentDigest": f"sha256:{'0' * 64}"},
     },
 }
 
@@ -252,6 +253,8 @@ SPOILED: Final = (
     Spoiled("AccessPolicy", "spec", {"grantsTo": "Agents", **_GRANT}, "spec.agents"),
     Spoiled("Agent", "spec.onBehalfOf.users", {}, "spec.onBehalfOf.users.matchAttributes"),
     *(Spoiled("VendedRole", "spec.purpose", text) for text in ("Fraud", "a b", "", "x" * 64)),
+    *(Spoiled("VendedRole", "spec.task.id", text) for text in ("x" * 129, MISSING, *HOSTILE)),
+    *(Spoiled("VendedRole", "spec.task.intentDigest", text) for text in ("0" * 64, f"sha256:{'A' * 64}", f"sha256:{'0' * 63}", "")),
     Spoiled("VendedRole", "spec.resources", []),
     Spoiled("VendedRole", "spec.resources[0].table", MISSING),
     Spoiled("VendedRole", "spec.resources", [{"schema": "a", "table": "b"}, {"schema": "a", "table": "b"}], "spec.resources"),

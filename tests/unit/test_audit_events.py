@@ -10,7 +10,7 @@ import pytest
 
 from rolevend.catalog import Family
 from rolevend.errors import Conflict
-from rolevend.model import Attributes, ObjectName, RoleName, Uid, Version
+from rolevend.model import Attributes, ObjectName, RoleName, Task, Uid, Version
 from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape
 from rolevend.platforms.base import EndReason
 from rolevend.policy.combination import Combination, Side
@@ -23,6 +23,7 @@ from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.requests.record import Record
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End, Event, denied, dropped, granted, orphan_dropped
+from rolevend.vending.calls import Bearer, Refusal, refused, release_requested
 from rolevend.vending.directory import Directory, Shapes, Sources
 from rolevend.vending.evidence import given
 from rolevend.vending.room import as_json
@@ -95,6 +96,63 @@ def test_a_grant_tells_who_asked_for_whom_and_how_the_user_was_proven():
             "expiresAt": "2026-11-24T12:15:00.000Z",
         }.items()
     )
+
+
+def test_a_grant_a_denial_and_an_end_tell_the_task_and_the_call_that_they_are_of():
+    asked = replace(REQUEST, task=Task("chat-4711", f"sha256:{'a' * 64}"), request_id="call-1")
+    known = directory()
+    verdict = known.verdict(asked)
+    assert isinstance(verdict, Granted)
+    events = (
+        granted(asked, verdict, known, given(verdict.tables), NOW),
+        denied(asked, "NoPolicy", "m", known, NOW),
+        dropped(asked, end(), NOW),
+    )
+
+    for event in events:
+        told = as_json(event.body)
+        assert (told["taskId"], told["intentDigest"], told["requestId"]) == ("chat-4711", f"sha256:{'a' * 64}", "call-1")
+    assert not {"taskId", "intentDigest", "requestId"} & as_json(grant().body).keys()
+
+
+REFUSAL = Refusal(Bearer.USER, "TokenExpired", "the token is expired; get a new one", "d" * 64, AGENT.name, "call-1")
+
+
+def test_a_refused_token_is_told_with_its_code_its_digest_and_the_agent_that_was_proven():
+    event = refused(REFUSAL, NOW)
+
+    assert (event.type, event.subject) == ("dev.rolevend.refused", "agents/finbot")
+    assert as_json(event.body) == {
+        "bearer": "User",
+        "reason": "TokenExpired",
+        "message": "the token is expired; get a new one",
+        "tokenDigest": "d" * 64,
+        "agent": "agents/finbot",
+        "requestId": "call-1",
+    }
+
+
+def test_a_token_that_proves_no_agent_is_told_without_one():
+    event = refused(Refusal(Bearer.AGENT, "MalformedToken", "the token cannot be read"), NOW)
+
+    assert event.subject == "api"
+    assert as_json(event.body).keys() == {"bearer", "reason", "message"}
+
+
+def test_nobody_hides_a_refused_call_behind_another_one_of_the_same_request_id():
+    assert refused(REFUSAL, NOW).id != refused(REFUSAL, NOW + timedelta(microseconds=1)).id
+    assert refused(REFUSAL, NOW).id != refused(replace(REFUSAL, code="BadSignature"), NOW).id
+
+
+def test_an_end_that_is_asked_for_is_told_with_its_own_call():
+    asked = replace(REQUEST, request_id="call-1")
+
+    event = release_requested(asked, RoleName("IMMUTA_VENDED_FINBOT_ANNA_42SKFT181Z8TKB28R3A49B8MN0"), "call-2", NOW)
+
+    told = as_json(event.body)
+    assert (event.type, event.subject) == ("dev.rolevend.releaserequested", told["role"])
+    assert (told["requestId"], told["requestUid"], told["agent"]) == ("call-2", REQUEST.uid, "agents/finbot")
+    assert release_requested(asked, None, None, NOW).subject == "agents/ask"
 
 
 def test_a_grant_tells_each_version_that_the_decision_read_and_no_policy_that_does_not_cover_the_user():
@@ -300,6 +358,16 @@ async def test_a_step_that_is_tried_again_is_recorded_once_and_one_that_failed_a
         await record.denied(replace(REQUEST, uid=UID), "NoPolicy", "m", known)
 
     assert [each.type.rpartition(".")[2] for each in trail.events] == ["granted", "denied"]
+
+
+async def test_what_a_call_of_the_api_is_refused_or_asks_for_is_recorded_each_time(trail: Trail):
+    record = Record(trail, Free(), lambda: NOW)
+
+    for _ in range(2):
+        await record.refused(REFUSAL)
+    await record.release_requested(REQUEST, None, "call-2")
+
+    assert [each.type.rpartition(".")[2] for each in trail.events] == ["refused", "refused", "releaserequested"]
 
 
 async def test_a_handle_that_is_somebody_elses_is_a_denial(trail: Trail):

@@ -12,7 +12,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from rolevend.catalog import FunctionId, TableId
-from rolevend.model import Attributes, ObjectName, RoleName, Uid, User, Version
+from rolevend.model import Attributes, ObjectName, RoleName, Task, Uid, User, Version
 from rolevend.plan import Profile
 from rolevend.platforms.base import EndReason
 from rolevend.policy.statement import Requirement
@@ -20,6 +20,7 @@ from rolevend.telemetry.chain import Chain, Key
 from rolevend.vending.audit import End, Event, denied, dropped, granted
 from rolevend.vending.directory import Directory, Sources
 from rolevend.vending.evidence import given
+from rolevend.vending.proof import Actor, Proof, UserProof
 from rolevend.vending.room import as_json, bytes_of, clipped, within
 from rolevend.vending.verdict import Granted, Request
 from tests.support import registered
@@ -30,8 +31,17 @@ LONGEST = 64 * 1024
 """What CloudEvents asks everybody to carry."""
 CHARACTERS = 'a"\\é€\U0001f600'
 """Of one to twelve bytes in JSON."""
-LISTS = ("resources", "attributes", "objects", "agentAttributes", "functions", "tables")
-MOST = {"resources": 64, "attributes": 64, "values": 256, "objects": 300, "agentAttributes": 200, "functions": 300, "tables": 2000}
+LISTS = ("actors", "resources", "attributes", "objects", "agentAttributes", "functions", "tables")
+MOST = {
+    "actors": 4,
+    "resources": 64,
+    "attributes": 64,
+    "values": 256,
+    "objects": 300,
+    "agentAttributes": 200,
+    "functions": 300,
+    "tables": 2000,
+}
 """The schema's own bounds, where it has one; values are those of each attribute, and beyond 200 more of an agent's make no difference."""
 counts = st.fixed_dictionaries({name: st.integers(0, most) for name, most in MOST.items()})
 
@@ -62,6 +72,16 @@ def asked(character: str, many: dict[str, int]) -> Request:
         resources=tables or None,
         requested_by=character * 9000,
         purpose="p" * 63,
+        task=Task(text(128, character), f"sha256:{'0' * 64}"),
+        request_id=text(128, character),
+        proof=Proof(
+            UserProof.EXCHANGED,
+            "i" * 253,
+            "Exchanged",
+            "0" * 64,
+            NOW,
+            actors=tuple(Actor(text(512, character, number), text(255, character)) for number in range(many["actors"])),
+        ),
     )
 
 

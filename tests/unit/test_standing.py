@@ -8,7 +8,7 @@ import pytest
 
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
-from rolevend.model import PlatformName, RoleName, Uid
+from rolevend.model import PlatformName, RoleName, Task, Uid
 from rolevend.requests.roles import Roles, request_of, standing_of
 from rolevend.requests.status import Report, dropping, granted, refused, unready, vended, verdict_of
 from rolevend.resources import VendedRole, parse
@@ -31,8 +31,20 @@ def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 def test_a_request_is_read_from_the_object():
     assert request_of(role()) == replace(
-        REQUEST, purpose="fraud-review", resources=(TableId("claims", "people"),), token=UserToken("anna-token", "token")
+        REQUEST,
+        purpose="fraud-review",
+        resources=(TableId("claims", "people"),),
+        token=UserToken("anna-token", "token"),
+        task=Task("chat-4711", f"sha256:{'0' * 64}"),
     )
+
+
+def test_the_call_that_made_an_object_is_read_from_it_and_what_is_no_id_of_a_call_is_none():
+    def call(text: str) -> str | None:
+        return request_of(role(annotations={"rolevend.dev/request-id": text})).request_id
+
+    assert call("call-1") == "call-1"
+    assert [call(text) for text in ("", "x" * 129, "a\nb", "\u202egnp")] == [None] * 4
 
 
 def test_an_object_that_was_not_read_from_a_cluster_is_no_request():

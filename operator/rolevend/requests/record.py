@@ -5,8 +5,9 @@ from datetime import datetime
 
 from rolevend.catalog import TableId
 from rolevend.errors import Conflict
-from rolevend.model import PlatformName, ProfileName, Uid
+from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.vending.audit import End, Event, Trail, denied, dropped, granted, orphan_dropped
+from rolevend.vending.calls import Refusal, refused, release_requested
 from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import Given, given
 from rolevend.vending.vend import Handles
@@ -47,6 +48,14 @@ class Record:
         event = self._untold.setdefault(request.uid, dropped(request, end, self._now()))
         await self._trail.record(event)
         self._untold.pop(request.uid, None)
+
+    async def refused(self, refusal: Refusal) -> None:
+        """Of a token that a call of the API brought. Raises AuditUnavailable; the call is refused all the same."""
+        await self._trail.record(refused(refusal, self._now()))
+
+    async def release_requested(self, request: Request, role: RoleName | None, request_id: str | None) -> None:
+        """By a call of the API; `role` is None where none was made yet. Raises AuditUnavailable: an end need not wait for that."""
+        await self._trail.record(release_requested(request, role, request_id, self._now()))
 
     async def orphan_dropped(self, uid: Uid, platform: PlatformName, end: End) -> None:
         """Raises AuditUnavailable: then this must be called again."""

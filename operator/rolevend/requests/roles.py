@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from rolevend.errors import InvalidInput
-from rolevend.model import Attributes, PlatformName, RoleName, Uid, UserHandle
-from rolevend.resources import REQUESTED_BY, VendedRole, values
+from rolevend.model import Attributes, PlatformName, RoleName, Task, Uid, UserHandle
+from rolevend.resources import REQUEST_ID, REQUESTED_BY, VendedRole, values
 from rolevend.resources.identities import user_token
 from rolevend.vending.proof import Actor, Claimed, Proof, Unproven, UserProof
 from rolevend.vending.verdict import Delivery, Granted, Request, Verdict, ended_by
+
+LONGEST_REQUEST_ID: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,15 @@ def request_of(role: VendedRole) -> Request:
         token=user_token(role),
         proof=_proof(role),
         delivery=Delivery(role.spec.delivery),
+        task=None if role.spec.task is None else Task(role.spec.task.id, role.spec.task.intent_digest),
+        request_id=_request_id(role),
     )
+
+
+def _request_id(role: VendedRole) -> str | None:
+    """Whoever makes an object may write anything into its annotations: what is no such id is none."""
+    text = role.metadata.annotations.get(REQUEST_ID, "")
+    return text if text.isprintable() and 0 < len(text) <= LONGEST_REQUEST_ID else None
 
 
 def _proof(role: VendedRole) -> Proof | None:

@@ -10,7 +10,7 @@ from rolevend.resources.guardrail import Guardrail
 from rolevend.resources.identity_provider import IdentityProvider
 from rolevend.resources.kinds import KINDS, Kind, kind_named
 from rolevend.resources.parse import parse, shell
-from rolevend.resources.shared import API_VERSION, FINALIZER, GROUP, REQUESTED_BY, VERSION, Condition, Resource
+from rolevend.resources.shared import API_VERSION, FINALIZER, GROUP, REQUEST_ID, REQUESTED_BY, VERSION, Condition, Resource
 from rolevend.resources.tag_binding import TagBinding
 from rolevend.resources.user_attributes import UserAttributes
 from rolevend.resources.vended_role import VendedRole
@@ -21,6 +21,7 @@ __all__ = [
     "GROUP",
     "KINDS",
     "REQUESTED_BY",
+    "REQUEST_ID",
     "VERSION",
     "AccessPolicy",
     "Agent",

@@ -30,6 +30,8 @@ REQUESTED_BY = f"{GROUP}/requested-by"
 """Annotation with the Kubernetes user who created the object; admission lets nobody forge it."""
 CALL = f"{GROUP}/call"
 """Annotation of a VendedRole that the API made: a digest of the call, by which the same call is known again."""
+REQUEST_ID = f"{GROUP}/request-id"
+"""Annotation with the id of the API call that made the object; nobody changes it later."""
 
 NEVER_OBSERVED = -1
 """A generation that no object has."""

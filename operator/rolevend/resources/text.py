@@ -25,6 +25,7 @@ REASON_PATTERN: Final = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 IDENTIFIER_PATTERN: Final = f"^[^{_CONTROL}{_BIDI}]+$"
 PLAIN_PATTERN: Final = rf"^[^{_BLANK}]([^{_INVISIBLE}]*[^{_BLANK}])?$"
 CONSTANT_PATTERN: Final = f"^[^{_INVISIBLE}]*$"
+SHA256_PATTERN: Final = "^sha256:[0-9a-f]{64}$"
 EXPRESSION_PATTERN: Final = rf"^([^{_CONTROL}{_BIDI}]|[\t\n\r])+$"
 
 MEANINGS: Final = {
@@ -39,6 +40,7 @@ MEANINGS: Final = {
     IDENTIFIER_PATTERN: "must not be empty or hold control characters or bidirectional controls",
     PLAIN_PATTERN: "must not be empty, begin or end with a space, or hold control characters or invisible ones",
     CONSTANT_PATTERN: "must not hold control characters or invisible ones",
+    SHA256_PATTERN: "must be sha256: and 64 hexadecimal digits in lower case",
     EXPRESSION_PATTERN: "must not be empty or hold control characters or bidirectional controls; line breaks and tabs are fine",
 }
 """What a pattern asks for, in words."""
@@ -87,6 +89,8 @@ Issuer = Annotated[str, _text(512, PLAIN_PATTERN)]
 Subject = Annotated[str, _text(255, PLAIN_PATTERN)]
 PlainText = Annotated[str, _text(512, PLAIN_PATTERN)]
 """A URL, an audience, a client: whatever somebody else named."""
+TaskIdText = Annotated[str, _text(128, PLAIN_PATTERN)]
+Sha256Text = Annotated[str, _text(71, SHA256_PATTERN)]
 ClaimName = Annotated[str, _text(256, PLAIN_PATTERN)]
 KeySetText = Annotated[str, _text(65536, EXPRESSION_PATTERN)]
 ConstantText = Annotated[str, _text(256, CONSTANT_PATTERN, shortest=0)]

@@ -16,7 +16,9 @@ from rolevend.resources.text import (
     ObjectReferenceName,
     Seconds,
     Sentence,
+    Sha256Text,
     Subject,
+    TaskIdText,
     Timestamp,
     UserHandleText,
 )
@@ -36,6 +38,15 @@ class TableName(Part):
     """Name of the schema."""
     table: Identifier
     """Name of the table."""
+
+
+class Task(Part):
+    """What the agent works on, so that its own record and ours can be laid side by side. Said by the agent, and checked by nobody."""
+
+    id: TaskIdText
+    """The agent's own name for it: a conversation, a ticket, a run. Not a secret, and nothing about a person: it is in logs."""
+    intent_digest: Sha256Text | None = None
+    """Digest of what the agent was told to do. The text itself stays with the agent, which can show later that it was this one."""
 
 
 class VendedRoleSpec(Part):
@@ -68,6 +79,7 @@ class VendedRoleSpec(Part):
     """The only tables that the role reads, of those that policies grant; each must be granted. Without it: all of them."""
     expiration_seconds: Seconds = 900
     """How long the role lives, counted from the creation of this object, 5 seconds to one day."""
+    task: Task | None = None
 
 
 class Actor(StatusPart):

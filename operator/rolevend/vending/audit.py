@@ -15,28 +15,11 @@ from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.naming import parse_role_name
 from rolevend.platforms.base import EndReason
+from rolevend.vending.bounds import MOST_BYTES, fitted
 from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import AttributeRead, Given, ObjectRead, TableGiven, evidence
 from rolevend.vending.proof import Proof, Unproven, UserProof
-from rolevend.vending.room import bytes_of, clipped, within
 from rolevend.vending.verdict import Granted, Request
-
-_MOST_BYTES = 60 * 1024
-"""Of a body. With its envelope, and the names and counts of what is left out, a line stays below the 64 KiB that CloudEvents asks
-everybody to carry."""
-_MOST_TEXT_BYTES = 8 * 1024
-_TEXTS = ("requested_by", "message", "ended_by")
-"""Those whose length nothing else bounds."""
-_LISTS = {
-    "resources": "resources_left_out",
-    "attributes": "attributes_left_out",
-    "attributes_left_out": "keys_left_out",
-    "objects": "objects_left_out",
-    "agent_attributes": "agent_attributes_left_out",
-    "agent_attributes_left_out": "agent_keys_left_out",
-    "functions": "functions_left_out",
-}
-"""In the order in which they are given room, each with the member that says what is left out of it."""
 
 
 class EventType(enum.StrEnum):
@@ -53,6 +36,10 @@ class EventType(enum.StrEnum):
     """A request is refused. Tried again, it is told again only when the reason or the message is another one, or after a restart."""
     DROPPED = "dev.rolevend.dropped"
     """A role was looked for and is gone, with its sessions. Written before the VendedRole goes."""
+    REFUSED = "dev.rolevend.refused"
+    """A call of the API brought a token that proves nothing, or not what it should: nothing was done."""
+    RELEASE_REQUESTED = "dev.rolevend.releaserequested"
+    """A call of the API asks for the end of a role. Written before the VendedRole is deleted; `dropped` follows when the role is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +59,7 @@ class Body:
     platform: PlatformName | None = None
     """Name of the DataPlatform."""
     agent: str | None = None
-    """The Agent: `namespace/name`."""
+    """The Agent: `namespace/name`. Of a refusal: the one that had proven itself, if any."""
     agent_handle: str | None = None
     """As in the role's name."""
     user_issuer: str | None = None
@@ -92,8 +79,16 @@ class Body:
     """SHA-256 of that token, or of one that proves nothing, in hex: of all before its signature."""
     actors: tuple[str, ...] | None = None
     """Of an exchanged token: who acts for the user, `subject (issuer)`, the agent first, then whom it got that from."""
+    actors_left_out: int | None = None
+    """How many more there are."""
     purpose: str | None = None
     """What the agent said that it is for."""
+    task_id: str | None = None
+    """What the agent works on, by its own name for it. Said by the agent, and checked by nobody."""
+    intent_digest: str | None = None
+    """Digest of what the agent was told to do, as it says."""
+    request_id: str | None = None
+    """The id of the call of the API, as in its answer's `X-Request-Id`. Left out where the VendedRole was made in another way."""
     resources: tuple[str, ...] | None = None
     """The only tables that were asked for: `schema.table`."""
     resources_left_out: int | None = None
@@ -102,10 +97,12 @@ class Body:
     """For how long the role was asked for, counted from `requestedAt`."""
     expires_at: datetime | None = None
     """When the role stops working."""
+    bearer: str | None = None
+    """Of a refusal: whose token it was to be, `Agent` or `User`."""
     reason: str | None = None
-    """Of a denial: the reason of the condition `Granted`, or `Conflict` where a handle was somebody else's."""
+    """Of a denial: the reason of the condition `Granted`, or `Conflict` where a handle was somebody else's. Of a refusal: the code."""
     message: str | None = None
-    """Of a denial: why, and the way out. Of an end: why, where it was revoked."""
+    """Of a denial or refusal: why, and the way out. Of an end: why, where it was revoked."""
     attributes: tuple[AttributeRead, ...] | None = None
     """What the decision read of the user: the attributes that the Agent, a policy or a guardrail of the platform asks for."""
     agent_attributes: tuple[AttributeRead, ...] | None = None
@@ -167,7 +164,7 @@ class Event:
     id: str
     type: EventType
     subject: str
-    """The role's name; for a denial the VendedRole; for the chain's own events the host."""
+    """The role's name; for a denial the VendedRole; for a refusal the agent that was proven, or `api`; for the chain's own the host."""
     time: datetime
     body: Body
 
@@ -182,7 +179,7 @@ def granted(request: Request, verdict: Granted, directory: Directory, given: Giv
     lease, profile = verdict.lease, verdict.profile
     shape = _digest(profile.name, [[key, list(values)] for key, values in lease.attributes])
     body = Body(
-        **_request(request),
+        **asked(request),
         **evidence(directory, request),
         role=lease.role,
         agent_handle=lease.agent_handle,
@@ -198,14 +195,14 @@ def granted(request: Request, verdict: Granted, directory: Directory, given: Giv
         EventType.GRANTED,
         lease.role,
         now,
-        replace(_fitted(_MOST_BYTES - given.bytes, body), tables=given.tables),
+        replace(fitted(MOST_BYTES - given.bytes, body), tables=given.tables),
     )
 
 
 def denied(request: Request, reason: str, message: str, directory: Directory, now: datetime) -> Event:
-    body = Body(**_request(request), **evidence(directory, request), reason=reason, message=message)
+    body = Body(**asked(request), **evidence(directory, request), reason=reason, message=message)
     id_ = f"{request.uid}/denied/{_digest(reason, message)}"
-    return Event(id_, EventType.DENIED, str(request.name), now, _fitted(_MOST_BYTES, body))
+    return Event(id_, EventType.DENIED, str(request.name), now, fitted(MOST_BYTES, body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +223,7 @@ class End:
 
 
 def dropped(request: Request, end: End, now: datetime) -> Event:
-    return _dropped(request.uid, end, now, {**_request(request), "expires_at": request.expires_at})
+    return _dropped(request.uid, end, now, {**asked(request), "expires_at": request.expires_at})
 
 
 def orphan_dropped(uid: Uid, platform: PlatformName, end: End, now: datetime) -> Event:
@@ -247,30 +244,11 @@ def _dropped(uid: Uid, end: End, now: datetime, about: dict[str, Any]) -> Event:
         drop_seconds=round(end.seconds, 6),
         late_seconds=round(max(0.0, (end.ended_at - end.due_at).total_seconds()), 3),
     )
-    return Event(f"{uid}/dropped/{end.reason.value}", EventType.DROPPED, end.role, now, _fitted(_MOST_BYTES, body))
+    return Event(f"{uid}/dropped/{end.reason.value}", EventType.DROPPED, end.role, now, fitted(MOST_BYTES, body))
 
 
-def _fitted(room: int, body: Body) -> Body:
-    """The same within so many bytes. Where it is longer its texts are cut, and of each list those are told that have room in half of what
-    is left, so that none takes it from all others."""
-    if bytes_of(body) <= room:
-        return body
-    texts: dict[str, Any] = {name: clipped(getattr(body, name), _MOST_TEXT_BYTES) for name in _TEXTS}
-    no_lists: dict[str, Any] = dict.fromkeys(_LISTS)
-    body = replace(body, **texts)
-    room -= bytes_of(replace(body, **no_lists))
-    for name, left_out in _LISTS.items():
-        things = getattr(body, name) or ()
-        told, taken = within(room // 2, things)
-        room -= taken
-        if rest := things[len(told) :]:
-            cut: dict[str, Any] = {name: told}
-            cut[left_out] = tuple(each.key for each in rest) if isinstance(rest[0], AttributeRead) else len(rest)
-            body = replace(body, **cut)
-    return body
-
-
-def _request(request: Request) -> dict[str, Any]:
+def asked(request: Request) -> dict[str, Any]:
+    """Fields of a body: what was asked for, by whom and for whom, and what shows that."""
     return {
         "request": str(request.name),
         "request_uid": request.uid,
@@ -279,6 +257,9 @@ def _request(request: Request) -> dict[str, Any]:
         "platform": request.platform,
         "agent": str(request.agent),
         "purpose": request.purpose,
+        "task_id": request.task.id if request.task else None,
+        "intent_digest": request.task.intent_digest if request.task else None,
+        "request_id": request.request_id,
         "resources": None if request.resources is None else tuple(map(str, request.resources)),
         "expiration_seconds": request.expiration_seconds,
         "user_issuer": request.user.issuer,

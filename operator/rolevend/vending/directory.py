@@ -251,6 +251,7 @@ class Directory:
             expires_at=request.expires_at,
             limits=limits,
             resources=None if request.resources is None else tuple(sorted(request.resources)),
+            task=request.task,
         )
         proof = request.proof.only(asked) if isinstance(request.proof, Proof) else None
         return Granted(profile, lease, handle, proof, shape.granted_by)

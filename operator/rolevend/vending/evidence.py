@@ -16,7 +16,7 @@ from rolevend.vending.proof import Proof
 from rolevend.vending.room import within
 from rolevend.vending.verdict import Request
 
-_MOST_TABLE_BYTES = 32_768
+_MOST_TABLE_BYTES = 28 * 1024
 """Of an event."""
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rolevend.catalog import TableId
-from rolevend.model import ObjectName, PlatformName, Uid, User, UserHandle
+from rolevend.model import ObjectName, PlatformName, Task, Uid, User, UserHandle
 from rolevend.plan import Lease, Profile, TableShape, attribute_keys, contains
 from rolevend.vending.proof import Presented, Proof, Unproven, UserToken
 
@@ -42,6 +42,9 @@ class Request:
     proof: Proof | Unproven | None = None
     """What came of the token; None: it was not looked at yet."""
     delivery: Delivery = Delivery.SECRET
+    task: Task | None = None
+    request_id: str | None = None
+    """Of the API call that made it, as the caller knows it."""
 
     @property
     def expires_at(self) -> datetime:

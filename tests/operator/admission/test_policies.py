@@ -12,6 +12,7 @@ CREATE = {"apiGroups": ["rolevend.dev"], "resources": ["vendedroles"], "verbs": 
 VEND = {"apiGroups": ["rolevend.dev"], "resources": ["agents"], "resourceNames": ["finbot"], "verbs": ["vend"]}
 FINALIZER = "rolevend.dev/drop"
 STAMP = "rolevend.dev/requested-by"
+CALL = "rolevend.dev/request-id"
 
 
 def named(name: str, **metadata: object) -> dict:
@@ -95,6 +96,16 @@ class TestWhoAsked:
 
         assert refused.status == 403
         assert STAMP in refused.message
+
+    @pytest.mark.parametrize("another", ["call-2", None])
+    def test_the_call_that_made_it_is_not_changed_afterwards(self, cluster: Cluster, another: str | None):
+        role = named(f"called-{another or 'never'}", annotations={CALL: "call-1"})
+        assert cluster.create(role).ok
+
+        refused = cluster.patch(role, {"metadata": {"annotations": {CALL: another}}})
+
+        assert refused.status == 403
+        assert CALL in refused.message
 
     def test_other_annotations_may_change(self, cluster: Cluster):
         role = named("annotated")
