@@ -7,9 +7,22 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
+from rolevend.model import Task
 from rolevend.plan import Lease, RoleLimits
 from rolevend.platforms.base import Act, Credential, Curbed, Ending, EndReason, InstallMode
-from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, PostgresBench, PostgresSession, moved, profile, refused, shape, vend, vended
+from tests.conformance.bench import (
+    CLUSTER,
+    OTHER_CLUSTER,
+    PostgresBench,
+    PostgresSession,
+    lease,
+    moved,
+    profile,
+    refused,
+    shape,
+    vend,
+    vended,
+)
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_installs
@@ -323,11 +336,19 @@ class TestTheLimitsOfALease:
         assert bench.value(f"SELECT limits -> 'connections' FROM rolevend.lease WHERE role = '{made.role}'") == 2
         bench.log_in(again)
 
+    def test_name_the_task_of_each_session_that_names_nothing_else(self, bench: PostgresBench):
+        people = profile(shape(bench.people()))
+        plain, tasked = lease(people), moved(lease(people), task=Task("chat 4711", f"sha256:{'0a' * 32}"))
+        names = [bench.log_in(vend(bench.platform, people, each)).rows("SHOW application_name") for each in (plain, tasked)]
+
+        assert names == [[("",)], [("task:chat_4711:0a0a0a0a0a0a0a0a",)]]
+
     @pytest.mark.parametrize(
         "limits",
         [
             *(f'{{"connections": {value}}}' for value in ("0", "-1", '"8"', "1.5", "null", "1000000000")),
             '{"work_mem": 1}',
+            *(f'{{"application_name": {value}}}' for value in ('""', '"a b"', '"a\\u000ab"', '"ä"', f'"{"x" * 64}"', "[]")),
             "[]",
             "7",
             "null",

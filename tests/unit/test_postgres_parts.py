@@ -1,5 +1,6 @@
 """The pure parts of the PostgreSQL driver: tags, scripts, what to build, and what an error means."""
 
+import re
 from dataclasses import replace
 
 import psycopg
@@ -20,13 +21,14 @@ from rolevend.errors import (
     ReadOnlyServer,
     RolevendError,
 )
-from rolevend.model import ProfileName, Tag
+from rolevend.model import ProfileName, Tag, Task
 from rolevend.platforms.base import InstallMode
 from rolevend.platforms.postgres.build import ProfileState, TemplateState, steps_for
 from rolevend.platforms.postgres.catalog import malformed_tags, tags_of
 from rolevend.platforms.postgres.failures import failure, translated
 from rolevend.platforms.postgres.files import installation, query, statements
 from rolevend.platforms.postgres.render import ProfileText, Template
+from rolevend.platforms.postgres.vends import application_name
 
 
 class TestTags:
@@ -199,3 +201,16 @@ class TestErrors:
 
     def test_a_text_that_no_server_takes_is_the_callers(self):
         assert isinstance(translated("vend", psycopg.DataError("PostgreSQL text fields cannot contain NUL")), InvalidInput)
+
+
+class TestTheNameOfATask:
+    @given(st.text(min_size=1, max_size=128), st.none() | st.just(f"sha256:{'0a' * 32}"))
+    def test_is_plain_and_has_room_and_always_ends_in_the_digest(self, task: str, digest: str | None):
+        name = application_name(Task(task, digest))["application_name"]
+
+        assert re.fullmatch("task:[A-Za-z0-9._:-]{1,58}", name)
+        assert digest is None or name.endswith(":0a0a0a0a0a0a0a0a")
+
+    def test_is_its_id_where_that_has_room(self):
+        assert application_name(Task("chat-4711")) == {"application_name": "task:chat-4711"}
+        assert application_name(None) == {}

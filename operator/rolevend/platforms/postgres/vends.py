@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from rolevend.errors import InvalidInput, RolevendError
+from rolevend.model import Task
 from rolevend.plan import Lease, RoleLimits
 from rolevend.platforms.base import Credential, Vended
 from rolevend.platforms.postgres.connections import Connection
@@ -22,6 +24,10 @@ SELECT rolevend.vend(%(role)s, %(cluster)s, %(uid)s, %(profile)s, %(verifier)s, 
 """
 _MANY = "SELECT role, expires_at, failed, message FROM rolevend.vend_many(%(vends)s::jsonb)"
 
+
+_LONGEST_APPLICATION_NAME: Final = 63
+_DIGEST_DIGITS: Final = 16
+_NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9._:-]")
 
 Run = Callable[[Callable[[Connection], Any]], Any]
 """Gives a connection to a piece of work, and answers what that answers."""
@@ -72,7 +78,7 @@ def _arguments(lease: Lease, credential: Credential, iterations: int) -> dict[st
         "issuer": lease.user.issuer,
         "subject": lease.user.subject,
         "attrs": {key: list(values) for key, values in lease.attributes},
-        "limits": _limits(lease.limits),
+        "limits": {**_limits(lease.limits), **application_name(lease.task)},
         "resources": _resources(lease),
     }
 
@@ -99,6 +105,16 @@ def _limits(limits: RoleLimits) -> dict[str, int]:
         "temp_file_kb": limits.temp_file_mebibytes * 1024,
         **idle,
     }
+
+
+def application_name(task: Task | None) -> dict[str, str]:
+    """What logs show of the role's sessions: `task:`, as much of the task's id as has room, and the beginning of the digest of its intent.
+    What PostgreSQL would show as `?`, or could break a line of a log, is a `_`."""
+    if task is None:
+        return {}
+    digest = "" if task.intent_digest is None else f":{task.intent_digest.removeprefix('sha256:')[:_DIGEST_DIGITS]}"
+    plain = _NOT_PLAIN.sub("_", task.id)
+    return {"application_name": f"task:{plain}"[: _LONGEST_APPLICATION_NAME - len(digest)] + digest}
 
 
 def _verifier(credential: Credential, iterations: int) -> str:

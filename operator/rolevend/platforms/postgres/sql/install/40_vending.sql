@@ -11,7 +11,8 @@ DROP FUNCTION IF EXISTS rolevend.vend(text, text, text, text, text, timestamptz,
 -- Again with the same uid it is the same role with the new password, the old expiry and the old limits. Answers when the role
 -- expires. p_limits may hold: connections, temp_file_kb (of each session), transaction_seconds, idle_transaction_seconds, and
 -- idle_seconds, after which the role counts as given back. The two times of a transaction are also settings of the role, so that
--- an honest agent is told by its own session; whoever sets them anew is stopped by rolevend.curb(). p_resources narrows the role to
+-- an honest agent is told by its own session; whoever sets them anew is stopped by rolevend.curb(). An application_name is no limit, but a
+-- setting of the role like those: logs show it of every session that sets none of its own. p_resources narrows the role to
 -- these tables of the profile, {schema: [table, ...]}, see rolevend.reads().
 CREATE OR REPLACE FUNCTION rolevend.vend(
     p_role text, p_cluster text, p_uid text, p_profile text, p_verifier text, p_expires_at timestamptz,
@@ -44,7 +45,8 @@ BEGIN
     END IF;
 
     IF (jsonb_typeof(p_limits) = 'object'
-        AND NOT EXISTS (SELECT FROM jsonb_each(p_limits) AS x
+        AND coalesce(p_limits ->> 'application_name', '-') ~ '^[A-Za-z0-9._:-]{1,63}$'
+        AND NOT EXISTS (SELECT FROM jsonb_each(p_limits - 'application_name') AS x
                          WHERE x.value::text !~ '^[1-9][0-9]{0,8}$'
                             OR x.key <> ALL ('{connections,temp_file_kb,transaction_seconds,idle_transaction_seconds,idle_seconds}'))
         ) IS NOT TRUE THEN
@@ -100,6 +102,9 @@ BEGIN
     IF p_limits ? 'idle_transaction_seconds' THEN
         EXECUTE format(
             'ALTER ROLE %I SET idle_in_transaction_session_timeout = %L', p_role, (p_limits ->> 'idle_transaction_seconds') || 's');
+    END IF;
+    IF p_limits ->> 'application_name' IS NOT NULL THEN
+        EXECUTE format('ALTER ROLE %I SET application_name = %L', p_role, p_limits ->> 'application_name');
     END IF;
     -- Only a superuser may set this one, so the agent cannot set it anew.
     IF p_limits ? 'temp_file_kb' AND has_parameter_privilege('temp_file_limit', 'SET') THEN
