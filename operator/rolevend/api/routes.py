@@ -40,7 +40,7 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
     )
 
     async def caller(request: Request) -> Agent:
-        return await callers.agent(request.headers.get("authorization"), directory())
+        return await callers.agent(request.headers.get("authorization"), directory(), request.state.request_id)
 
     # HTTPBearer documents the scheme; `caller` judges what it holds, and says in our words what is wrong.
     scheme = HTTPBearer(auto_error=False, scheme_name="agent", bearerFormat="JWT", description="The agent's own token")
@@ -54,9 +54,9 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
 
     @app.post(ROLES, status_code=201, summary="Vend a role", operation_id="vend", response_model_exclude_none=True, **secured)
     async def vend(request: Request, response: Response, agent: agent_type, question: Question, key: key_type = None) -> VendedRoleShown:
-        made = await vends.vend(agent, question, key)
+        made = await vends.vend(agent, question, key, request.state.request_id)
         if key is None and await request.is_disconnected():
-            await vends.release(agent, made.request.name.name)  # nobody will ever use it
+            await vends.release(agent, made.request.name.name, request.state.request_id)  # nobody will ever use it
         response.headers["Location"] = f"{ROLES}/{made.request.name.name}"
         return answers.vended(made.request, made.verdict, made.credential)
 
@@ -78,16 +78,16 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         },
         **secured,
     )
-    async def release(agent: agent_type, name: name_type) -> Response:
-        left = await vends.release(agent, name)
+    async def release(request: Request, agent: agent_type, name: name_type) -> Response:
+        left = await vends.release(agent, name, request.state.request_id)
         if left is None:
             return Response(status_code=204)
         shown = answers.standing(left).model_dump(mode="json", by_alias=True, exclude_none=True)
         return JSONResponse(shown, status_code=202)
 
     @app.post("/v1/decisions", summary="What would be granted", operation_id="decide", response_model_exclude_none=True, **secured)
-    async def decide(agent: agent_type, question: Question) -> Decision:
-        return answers.decision(await vends.decide(agent, question))
+    async def decide(request: Request, agent: agent_type, question: Question) -> Decision:
+        return answers.decision(await vends.decide(agent, question, request.state.request_id))
 
     _tell_problems(app)
     return app

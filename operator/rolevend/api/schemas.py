@@ -9,7 +9,7 @@ from rolevend.catalog import TableId
 from rolevend.resources.part import KeyedBy, Part, Rule, exactly_one
 from rolevend.resources.shared import UserName
 from rolevend.resources.text import Label, ObjectReferenceName, Seconds
-from rolevend.resources.vended_role import TableName
+from rolevend.resources.vended_role import TableName, Task
 
 LONGEST_TOKEN = 16_384
 EXAMPLE: JsonDict = {
@@ -38,6 +38,8 @@ class Question(Part):
     """The only tables that are asked for; each must be granted. Without it: all that are."""
     expiration_seconds: Seconds = 900
     """How long the role lives, 5 seconds to one day; shorter where the user's token ends before."""
+    task: Task | None = None
+    """What the agent works on, for the record and for the platform's own logs."""
 
     @property
     def tables(self) -> tuple[TableId, ...] | None:

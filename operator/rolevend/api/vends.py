@@ -22,11 +22,12 @@ from rolevend.api.schemas import Question
 from rolevend.api.standing import Standing
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
-from rolevend.errors import Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.errors import AuditUnavailable, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
 from rolevend.identity.refusal import TokenRefused
 from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
-from rolevend.model import ObjectName, PlatformName, Uid
+from rolevend.model import ObjectName, PlatformName, RoleName, Uid
+from rolevend.model import Task as CoreTask
 from rolevend.picture.objects import Observed
 from rolevend.plan import Profile
 from rolevend.platforms.base import Credential
@@ -35,7 +36,7 @@ from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
 from rolevend.requests.roles import request_of
 from rolevend.requests.status import Report, vended
-from rolevend.resources import API_VERSION, FINALIZER, VendedRole, parse
+from rolevend.resources import API_VERSION, FINALIZER, REQUEST_ID, VendedRole, parse
 from rolevend.resources.shared import CALL
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory
@@ -87,20 +88,20 @@ class Vends:
         self._now = now
         self._identifier = identifier
 
-    async def decide(self, agent: Agent, question: Question) -> Verdict:
+    async def decide(self, agent: Agent, question: Question, request_id: str) -> Verdict:
         """What would be granted now. Nothing is made, and no token is used up."""
         directory = self._observed.directory
-        person = await self._callers.person(question, agent, directory, self._now())
-        return directory.verdict(self._draft(agent, question, person))
+        person = await self._callers.person(question, agent, directory, self._now(), request_id)
+        return directory.verdict(self._draft(agent, question, person, request_id))
 
-    async def vend(self, agent: Agent, question: Question, key: str | None) -> Made:
+    async def vend(self, agent: Agent, question: Question, key: str | None, request_id: str) -> Made:
         """Raises Problem, or an error of `rolevend.errors`; then there is no role, or none that lives for long. With the same `key` again
         it is the same role with a fresh credential, which takes the place of the one before."""
         started = time.perf_counter()
         self._quotas.expect_rate(agent)
         directory = self._observed.directory
-        person = await self._callers.person(question, agent, directory, self._now())
-        draft = self._draft(agent, question, person)
+        person = await self._callers.person(question, agent, directory, self._now(), request_id)
+        draft = self._draft(agent, question, person, request_id)
         verdict = directory.verdict(draft)
         if not isinstance(verdict, Granted):
             raise await self._denied(draft, verdict, directory)
@@ -179,7 +180,7 @@ class Vends:
             raise PlatformUnavailable(f"DataPlatform {platform} is not connected yet")
         return at_work.executor
 
-    def _draft(self, agent: Agent, question: Question, person: Person) -> Request:
+    def _draft(self, agent: Agent, question: Question, person: Person, request_id: str) -> Request:
         """The request that the object will be, under a uid that nothing has."""
         uid = self._identifier()
         return Request(
@@ -195,6 +196,8 @@ class Vends:
             token=person.token,
             proof=person.proof,
             delivery=Delivery.RESPONSE,
+            task=None if question.task is None else CoreTask(question.task.id, question.task.intent_digest),
+            request_id=request_id,
         )
 
     async def _object(self, draft: Request, name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
@@ -216,9 +219,14 @@ class Vends:
         with contextlib.suppress(RolevendError):
             await delete(self._cluster, request_of(role))
 
-    async def release(self, agent: Agent, name: str) -> VendedRole | None:
+    async def release(self, agent: Agent, name: str, request_id: str) -> VendedRole | None:
         """None: looked for, and gone. Otherwise the object, whose end was begun and goes on. Raises Problem where it is not the agent's."""
         role = await self.own(agent, name)
+        begun = RoleName(role.status.role_name) if role.status.role_name else None
+        try:
+            await self._record.release_requested(request_of(role), begun, request_id)
+        except AuditUnavailable as error:
+            _log.error("a release: %s", error, extra={"object": name, "request_id": request_id})  # no reason to let it live
         await self._cluster.delete(VENDED_ROLES, role.name, role.uid, role.namespace)
         if await self._standing.gone(ObjectName(role.namespace, role.name), role.uid, LONGEST_RELEASE_SECONDS):
             return None
@@ -273,6 +281,10 @@ def _digest(question: Question) -> str:
     return f"sha256:{hashlib.sha256(told.encode()).hexdigest()}"
 
 
+def _digest_of(task: CoreTask) -> Body:
+    return {"intentDigest": task.intent_digest} if task.intent_digest else {}
+
+
 def _body(draft: Request, name: ObjectName, digest: str) -> Body:
     narrowed = [{"schema": each.schema, "table": each.name} for each in draft.resources or ()]
     spec = {
@@ -282,12 +294,14 @@ def _body(draft: Request, name: ObjectName, digest: str) -> Body:
         "platformRefs": [{"name": draft.platform}],
         "expirationSeconds": draft.expiration_seconds,
         "purpose": draft.purpose,
+        "task": None if draft.task is None else {"id": draft.task.id, **_digest_of(draft.task)},
         "resources": narrowed or None,
     }
+    annotations = {CALL: digest, **({REQUEST_ID: draft.request_id} if draft.request_id else {})}
     return {
         "apiVersion": API_VERSION,
         "kind": "VendedRole",
         # With the finalizer from the start, kopf has one thing less to write.
-        "metadata": {"name": name.name, "namespace": name.namespace, "finalizers": [FINALIZER], "annotations": {CALL: digest}},
+        "metadata": {"name": name.name, "namespace": name.namespace, "finalizers": [FINALIZER], "annotations": annotations},
         "spec": {member: value for member, value in spec.items() if value is not None},
     }

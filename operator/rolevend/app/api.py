@@ -60,7 +60,7 @@ async def run(settings: ApiSettings) -> None:
     cluster = await Cluster.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
     try:
         cluster_id = await patiently(lambda: cluster_id_of(cluster))
-        key = await patiently(lambda: handle_key(cluster, settings.namespace, settings.handle_key_secret, secrets.token_bytes))
+        key = await patiently(lambda: handle_key(cluster, settings.namespace, settings.handle_key_secret, None))
         await Api(settings, cluster, cluster_id, key, metrics).run()
     finally:
         await cluster.close()
@@ -94,7 +94,7 @@ class Api:
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
         record = Record(self._journal, handles, now)
         proving = Proving(cluster, check, TakenTokens(cluster, settings.namespace, now), now)
-        callers = Callers(check)
+        callers = Callers(check, record)
         vends = Vends(
             cluster,
             self._observed,

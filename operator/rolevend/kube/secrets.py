@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
-from rolevend.errors import Conflict, InvalidInput, NotPermitted
+from rolevend.errors import ClusterUnavailable, Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound, NotYetCollected
 from rolevend.model import RoleName
 from rolevend.naming import parse_role_name
@@ -131,11 +131,14 @@ async def authority(cluster: Cluster, namespace: str, name: str, key: str, field
     return Authority(text, secret["metadata"]["resourceVersion"])
 
 
-async def handle_key(cluster: Cluster, namespace: str, name: str, randomness: Callable[[int], bytes]) -> bytes:
-    """The key of opaque user handles, made on the first start; it must survive an uninstall, or old role names lose their meaning."""
+async def handle_key(cluster: Cluster, namespace: str, name: str, randomness: Callable[[int], bytes] | None) -> bytes:
+    """The key of opaque user handles, made on the first start; it must survive an uninstall, or old role names lose their meaning.
+    Without `randomness` somebody else makes it: ClusterUnavailable until then."""
     try:
         secret = await cluster.get(SECRETS, name, namespace)
-    except NotFound:
+    except NotFound as error:
+        if randomness is None:
+            raise ClusterUnavailable(f"there is no Secret {namespace}/{name} yet: the operator makes it on its first start") from error
         encoded = base64.b64encode(randomness(_HANDLE_KEY_BYTES)).decode()
         body = {
             "apiVersion": "v1",
