@@ -114,9 +114,10 @@ def test_a_denial_is_something_that_the_model_is_told(warehouse: Warehouse):
         ("SELECT pg_terminate_backend(pg_backend_pid())", "The role has ended"),
         ("SELECT 1/0", "(22012): division by zero"),
         ("SET ROLE rv_programmer", "(42501): permission denied to set role"),
-        ("COPY people TO STDOUT", "The database refused"),
-        ("BEGIN", "The database refused"),
-        ("SELECT '294276-12-31'::timestamp", "The database refused"),
+        ("COPY people TO STDOUT", "(42809): cannot copy from view"),
+        ("COPY (SELECT 1) TO STDOUT", "No rows came of that statement"),
+        ("BEGIN", "No rows came of that statement; ask with one that gives rows, such as SELECT."),
+        ("SET TIME ZONE 'UTC'", "No rows came of that statement"),
     ],
     ids=lambda value: value[:20],
 )
@@ -131,7 +132,7 @@ def test_what_the_database_refuses_is_told_and_the_next_statement_works(warehous
 
 def test_rows_are_bounded_and_not_fetched(warehouse: Warehouse):
     """A billion rows would take minutes, and a gigabyte."""
-    made = agent(warehouse, queries("SELECT * FROM generate_series(1, 1000000000) AS n"), queries("SELECT 1 AS one"), most_rows=3)
+    made = agent(warehouse, queries("SELECT generate_series(1, 1000000000) AS n"), queries("SELECT 1 AS one"), most_rows=3)
     many, one = told(made.invoke(QUESTION, as_("anna")))
     assert many.content == "n\n1\n2\n3\n(more rows were left out after 3: ask for an aggregate, or with a narrower condition)"
     assert one.content == "one\n1\n(1 row)"
@@ -145,16 +146,16 @@ def test_characters_are_bounded(warehouse: Warehouse):
     assert len(wide) < 3_200
     assert "x…\n(more rows were left out after 2: the answer is long" in wide
     assert three == "n\n1\n2\n3\n(3 rows)"
-    assert empty == "id\n(0 rows)"
+    assert empty == "(0 rows)"
 
 
 def test_values_are_written_so_that_a_model_can_read_them(warehouse: Warehouse):
-    statement = (
-        """SELECT 'a "b", c' AS text, NULL AS null, '{"k": [1]}'::jsonb AS json, ARRAY['x', NULL] AS array, '\\x00ff'::bytea AS bytes"""
+    texts = """'a "b", c' AS text, NULL AS nothing, '{"k": [1]}'::jsonb AS json, ARRAY['x', NULL] AS array, '\\x00ff'::bytea AS bytes"""
+    others = (
+        "true AS yes, 1.50::numeric AS money, 'infinity'::timestamp AS ever, '294276-12-31'::date AS late, '4713-01-01 BC'::date AS early"
     )
-    assert only(agent(warehouse, queries(statement)).invoke(QUESTION, as_("anna"))).splitlines()[1] == (
-        '"a ""b"", c",NULL,"{""k"": [1]}","[""x"", null]",00ff'
-    )
+    answer = only(agent(warehouse, queries(f"SELECT {texts}, {others}")).invoke(QUESTION, as_("anna")))
+    assert answer.splitlines()[1] == ('"a ""b"", c",NULL,"{""k"": [1]}","{x,NULL}",\\x00ff,t,1.50,infinity,294276-12-31,4713-01-01 BC')
 
 
 def test_tools_that_are_called_at_once_share_the_runs_session(warehouse: Warehouse):
@@ -217,7 +218,7 @@ def test_two_streams_that_are_read_in_turn_keep_their_roles_apart(warehouse: War
     with closing(anna), closing(bob):
         for ours, theirs in zip(anna, bob, strict=True):
             states = ours, theirs
-    for state, region, other in zip(states, ("EU", "US"), ("US", "EU"), strict=True):
+    for state, region, other in zip(states, (",EU,", ",US,"), (",US,", ",EU,"), strict=True):
         assert [str(each.content).count(region) for each in told(state)] == [2, 2]
         assert other not in "".join(str(each.content) for each in told(state))
 
@@ -232,7 +233,9 @@ def test_a_stream_that_nobody_reads_to_its_end_leaves_no_role(warehouse: Warehou
 def test_a_batch_is_as_many_runs(warehouse: Warehouse):
     people = ["anna", "bob"] * 4
     states = agent(warehouse, queries(WHO)).batch([QUESTION] * len(people), [as_(person) for person in people])
-    assert [("EU" in only(state), "US" in only(state)) for state in states] == [(person == "anna", person == "bob") for person in people]
+    assert [(",EU," in only(state), ",US," in only(state)) for state in states] == [
+        (person == "anna", person == "bob") for person in people
+    ]
     assert len(warehouse.api.bodies) == len(people)
 
 
@@ -242,7 +245,7 @@ async def test_many_runs_at_once_never_see_each_others_rows(warehouse: Warehouse
     states = await asyncio.gather(*(made.ainvoke(QUESTION, as_(person)) for person in people))
     for person, state in zip(people, states, strict=True):
         text = "".join(str(each.content) for each in told(state))
-        assert ("EU" in text, "US" in text, "denied" in text) == (person == "anna", person == "bob", person == "eve")
+        assert (",EU," in text, ",US," in text, "denied" in text) == (person == "anna", person == "bob", person == "eve")
 
 
 async def test_a_run_that_is_cancelled_leaves_no_role_and_no_statement(warehouse: Warehouse):
@@ -261,7 +264,7 @@ async def test_an_async_stream_and_its_events_have_a_role_too(warehouse: Warehou
     made = agent(warehouse, queries(WHO))
     async with aclosing(made.astream(QUESTION, as_("anna"), stream_mode="values")) as states:
         *_, last = [state async for state in states]
-    assert "EU" in only(last)
+    assert ",EU," in only(last)
     ends = [event["name"] async for event in made.astream_events(QUESTION, as_("bob"), version="v2") if event["event"] == "on_tool_end"]
     assert ends == ["query_sql"]
 
@@ -325,7 +328,7 @@ def test_an_agent_that_langchain_makes_has_roles_of_its_own_too(warehouse: Wareh
         Scripted(script=[queries(WHO), queries("SELECT * FROM pg_authid"), AIMessage(content="done")]), toolkit.get_tools()
     )
     rows, refused = told(own_role(graph, toolkit).invoke(QUESTION, as_("bob")))
-    assert "US" in str(rows.content)
+    assert ",US," in str(rows.content)
     assert (refused.status, "42501" in str(refused.content)) == ("error", True)
 
 

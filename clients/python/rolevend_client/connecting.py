@@ -76,3 +76,11 @@ def psycopg() -> Any:
     except ImportError:
         raise Misconfigured("cannot connect: psycopg is not installed; pip install 'rolevend-client[postgres]'") from None
     return driver
+
+
+def as_texts(driver: Any) -> Any:
+    """A context of psycopg in which every value is the text that the database writes: also one that Python has no value for."""
+    adapters = driver.adapt.AdaptersMap()
+    adapters.register_loader(driver.adapters.types["text"].oid, driver.types.string.TextLoader)
+    adapters.register_loader(0, driver.types.string.TextLoader)
+    return adapters

@@ -70,7 +70,7 @@ class Run:
         if self._ended:
             raise ToolException(wording.OVER)
         if self._connection is None:
-            self._connection = driver.connect(**role.connection_parameters(), autocommit=True)
+            self._connection = driver.connect(**role.connection_parameters(), autocommit=True, context=connecting.as_texts(driver))
         try:
             with self._connection.cursor() as cursor, closing(cursor.stream(statement)) as rows:
                 return wording.table(rows, lambda: [column.name for column in cursor.description or ()], bounds.rows, bounds.characters)
@@ -78,9 +78,12 @@ class Run:
             self._tidy(driver)
 
     def _tidy(self, driver: Any) -> None:
-        """No statement leaves a transaction to the next one; a session that is broken is not used again."""
-        if not self._connection.closed and self._connection.info.transaction_status != driver.pq.TransactionStatus.IDLE:
+        """No statement leaves a transaction to the next one; a session that is broken, or still busy, is not used again."""
+        status = self._connection.info.transaction_status
+        if status in {driver.pq.TransactionStatus.INTRANS, driver.pq.TransactionStatus.INERROR}:
             self._connection.rollback()
+        elif status != driver.pq.TransactionStatus.IDLE:
+            self._connection.close()
         if self._connection.closed:
             self._connection = None
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
@@ -20,12 +19,14 @@ _SQLSTATES = {
     "42883": "the role may call no such function",
     "25006": "the role only reads",
     "57014": "it took too long; ask for less at once",
+    "53400": "it asked for too much at once; ask for less, or for an aggregate",
     "53300": "the role has too many sessions",
     "57P01": "the role has ended; nothing more can be asked in this run",
     "28P01": "the role has ended; nothing more can be asked in this run",
     "28000": "the role has ended; nothing more can be asked in this run",
 }
-_LOST = "the session was lost, as it is when the role ends; if it is lost again, nothing more can be asked in this run"
+_NO_ROWS = "No rows came of that statement; ask with one that gives rows, such as SELECT."
+_LOST = "The session was lost, as it is when the role ends; if it is lost again, nothing more can be asked in this run."
 
 
 def denied(denial: Denied) -> str:
@@ -36,11 +37,18 @@ def denied(denial: Denied) -> str:
 
 def refused(error: Any) -> str:
     """Of a statement that the database refused: what it says in its own words, and the way on."""
+    if type(error).__name__ == "ProgrammingError":  # the driver's own: the database names a class of its own with each code
+        return _NO_ROWS
     said = error.diag.message_primary or str(error).rpartition("FATAL:")[2].strip() or type(error).__name__
-    code = error.sqlstate or ""
     hint = f" Hint: {error.diag.message_hint}" if error.diag.message_hint else ""
-    way = _SQLSTATES.get(code, "" if code else _LOST)
-    return _line(f"The database refused ({code or type(error).__name__}): {said}.{hint}{f' {way[0].upper()}{way[1:]}.' if way else ''}")
+    return " ".join(f"The database refused ({error.sqlstate or type(error).__name__}): {said}.{hint} {_way_on(error)}".split())
+
+
+def _way_on(error: Any) -> str:
+    if error.sqlstate:
+        way = _SQLSTATES.get(error.sqlstate, "")
+        return f"{way[:1].upper()}{way[1:]}." if way else ""
+    return _LOST
 
 
 def table(rows: Iterable[tuple[Any, ...]], names: Callable[[], list[str]], most_rows: int, most_characters: int) -> str:
@@ -57,7 +65,7 @@ def table(rows: Iterable[tuple[Any, ...]], names: Callable[[], list[str]], most_
         if len(head) + len(text) + len(line) > most_characters:
             return f"{head}{text}(more rows were left out after {shown}: the answer is long; ask for fewer columns or an aggregate)"
         text, shown = text + line, shown + 1
-    head = head or _csv(names())
+    head = head or _csv(names())  # of no rows the driver tells no names
     if next(iterator, None) is not None:
         return f"{head}{text}(more rows were left out after {shown}: ask for an aggregate, or with a narrower condition)"
     return f"{head}{text}({shown} row{'' if shown == 1 else 's'})"
@@ -100,23 +108,11 @@ def _shown(column: Column) -> str:
 
 
 def _cell(value: Any) -> str:
-    match value:
-        case None:
-            text = "NULL"
-        case bytes():
-            text = value.hex()
-        case dict() | list():
-            text = json.dumps(value, default=str, ensure_ascii=False)
-        case _:
-            text = str(value)
+    text = "NULL" if value is None else str(value)
     return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
 
 
 def _csv(cells: list[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
+    return line.getvalue() if cells else ""
