@@ -101,7 +101,7 @@ with Api(vended()).client().vend("a.b.c", platform="warehouse") as role:
         text=True,
         check=True,
     )
-    assert answer.stdout == "cannot connect: psycopg is not installed; pip install 'rolevend-client[postgres]'\n"
+    assert answer.stdout == "cannot connect: psycopg is not installed; it comes with the extra postgres of rolevend-client\n"
 
 
 def test_the_package_needs_httpx_and_what_that_brings_alone():

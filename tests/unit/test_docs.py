@@ -1,6 +1,7 @@
 """The pages say what the code does: links lead somewhere, examples parse, and every name that a page gives exists."""
 
 import ast
+import builtins
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import click
 import pytest
 import yaml
 
+import rolevend_client
 from rolevend import errors
 from rolevend.catalog import Family
 from rolevend.cli import cli
@@ -30,7 +32,7 @@ from rolevend.vending.directory import TOKEN_UNREAD
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "rolevend"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md"), *(ROOT / ".github").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(page for part in ("docs", "examples", "clients", ".github") for page in (ROOT / part).rglob("*.md"))])
 REFERENCE = ROOT / "docs" / "reference"
 
 page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -200,7 +202,7 @@ def test_words_in_camel_case_are_words_of_ours(path: Path):
         types | reasons | error_names() | {kind.name for kind in KINDS} | set().union(*(enums(structural(kind.model)) for kind in KINDS))
     )
     known |= constants(*(f"reconcile/{each.name}" for each in (PACKAGE / "reconcile").glob("*.py")), "platforms/base.py")
-    known |= {"IfNotPresent"}
+    known |= {"IfNotPresent", *rolevend_client.__all__, *dir(builtins)}
     named = {word for word in spans(prose(path)) if re.fullmatch(r"([A-Z][a-z]+){2,}", word)}
     assert named - known == set()
 

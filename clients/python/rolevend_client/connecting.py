@@ -74,7 +74,7 @@ def psycopg() -> Any:
     try:
         import psycopg as driver
     except ImportError:
-        raise Misconfigured("cannot connect: psycopg is not installed; pip install 'rolevend-client[postgres]'") from None
+        raise Misconfigured("cannot connect: psycopg is not installed; it comes with the extra postgres of rolevend-client") from None
     return driver
 
 
