@@ -186,6 +186,7 @@ def test_a_child_has_none_of_its_parents_roles(api: SpeakingServer, tmp_path: Pa
     with client.vend("a.b.c", platform="warehouse"):
         child = os.fork()
         if not child:
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
             sys.exit(7)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
         ready()

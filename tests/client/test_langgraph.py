@@ -16,7 +16,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphRecursionError
 from langgraph.types import interrupt
 
-from rolevend_client import AssertedUser, Misconfigured, Refused
+from rolevend_client import AssertedUser, Denied, Misconfigured, Refused
 from rolevend_client.langchain import OwnRole, RolevendToolkit, UserToken, own_role, sql_agent
 from tests.client.warehouse import Warehouse, sessions
 from tests.support.waiting import eventually
@@ -306,9 +306,13 @@ def test_a_token_that_would_be_kept_or_is_missing_is_refused_before_anything_is_
     assert warehouse.api.asked == []
 
 
-def test_what_the_model_cannot_mend_is_raised(warehouse: Warehouse):
-    with pytest.raises(Refused, match="TokenExpired"):
-        agent(warehouse, queries(WHO)).invoke(QUESTION, as_("expired"))
+async def test_what_the_model_cannot_mend_is_raised(warehouse: Warehouse):
+    made = agent(warehouse, queries(WHO))
+    for token, code, kind in (("expired", "TokenExpired", Refused), ("used", "TokenReplayed", Denied)):
+        with pytest.raises(kind, match=code):
+            made.invoke(QUESTION, as_(token))
+        with pytest.raises(kind, match=code):
+            await made.ainvoke(QUESTION, as_(token))
 
 
 def test_a_run_says_its_purpose_and_its_person_itself(warehouse: Warehouse):

@@ -1,5 +1,7 @@
 """A real role of a real PostgreSQL under TLS, by every way in that the client offers."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 from sqlalchemy import NullPool, create_engine, text
@@ -63,3 +65,11 @@ async def test_the_other_colour_reads_the_same(warehouse: Warehouse):
         assert await answer.fetchall() == [(0,), (1,)]
     assert connection.closed
     assert not warehouse.exists(role.name)
+
+
+def test_threads_that_share_a_client_do_not_close_each_others_connections(warehouse: Warehouse):
+    """The last one that is done closes them, again and again, while others begin."""
+    client = warehouse.client()
+    with ThreadPoolExecutor(8) as pool:
+        granted = list(pool.map(lambda _: client.decide("anna", platform="warehouse").granted, range(400)))
+    assert granted == [True] * 400

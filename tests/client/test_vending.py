@@ -184,6 +184,13 @@ def test_a_key_of_the_callers_own_is_used():
     assert api.asked[0].headers["Idempotency-Key"] == "task-4711"
 
 
+def test_an_api_that_is_in_a_hurry_is_not_hurried():
+    api = Api(*[problem(503, "Starting", "", {"Retry-After": "0"})] * 1000)
+    with pytest.raises(Unavailable):
+        vend_once(api)
+    assert len(api.asked) < 20
+
+
 def test_patience_ends():
     api = Api(*[SLOW] * 50)
     with pytest.raises(Unavailable, match="ProfileBuilding") as raised, api.client(patience=9).vend(USER_TOKEN, platform="warehouse"):

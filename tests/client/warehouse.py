@@ -48,6 +48,8 @@ class Warehouse:
         person = body["userToken"]
         if person == "expired":
             return _problem(401, "TokenExpired", "the user's token has expired; get a new one")
+        if person == "used":
+            return _problem(403, "TokenReplayed", "it was taken for another request; get a new one", field="userToken")
         if person not in REGIONS:
             return _problem(403, "NoPolicy", f"nothing is granted to {person}", missing="table governed.people")
         lease, credential = vended(self.bench.platform, self.profile, seconds=300, regions=[REGIONS[person]])

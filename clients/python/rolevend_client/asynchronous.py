@@ -184,7 +184,7 @@ class AsyncRolevend:
 
     async def _sent(self, call: Call[Any], step: Send) -> httpx.Response | httpx.RequestError:
         if self._http is None:
-            self._http = httpx.AsyncClient(base_url=self.settings.url, verify=self.settings.verify(), transport=self._transport)
+            self._http = httpx.AsyncClient(base_url=self.settings.url, verify=self.settings.trust(), transport=self._transport)
         try:
             return await self._http.request(**request(self.settings, call, step))
         except httpx.RequestError as error:

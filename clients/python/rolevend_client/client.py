@@ -134,9 +134,11 @@ class Rolevend:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with self._lock:
             self._holders -= 1
-            unused = not self._holders
-        if unused:
-            self.close()
+            unused = None if self._holders else self._http
+            if unused is not None:
+                self._http = None  # at once: who comes now must not get connections that are about to be closed
+        if unused is not None:
+            unused.close()
 
     def _vended(self, call: Call[VendedRole]) -> Role:
         try:
@@ -196,7 +198,7 @@ class Rolevend:
         with self:
             with self._lock:
                 if self._http is None:
-                    self._http = httpx.Client(base_url=self.settings.url, verify=self.settings.verify(), transport=self._transport)
+                    self._http = httpx.Client(base_url=self.settings.url, verify=self.settings.trust(), transport=self._transport)
                 http = self._http
             yield http
 

@@ -4,7 +4,7 @@
   SystemExit in the main thread instead, as SIGINT raises KeyboardInterrupt: `with` blocks end, and the exit status is the usual one.
 * A handler of the program's own is not replaced: whether it unwinds or lets work finish, the blocks end, and the roles with them.
 * What is still open when the interpreter exits is released then.
-* A forked child has none of its parent's roles.
+* A forked child has none of its parent's roles, and none of these handlers.
 """
 
 import atexit
@@ -65,6 +65,11 @@ class Unwinding:
         finally:
             self._change(-1)
 
+    def forget_all(self) -> None:
+        """In a forked child, which dies of signals as any other program does."""
+        self._holders, self._lock = 0, threading.Lock()
+        self._change(0)
+
     def _change(self, by: int) -> None:
         """Python lets only the main thread change handlers; in any other one they stay as they are."""
         with self._lock:
@@ -88,3 +93,4 @@ unwinding = Unwinding()
 atexit.register(open_roles.release_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=open_roles.forget_all)
+    os.register_at_fork(after_in_child=unwinding.forget_all)

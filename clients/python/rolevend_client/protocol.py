@@ -165,9 +165,7 @@ def conversation(
         failure = error_of(call, outcome) if isinstance(outcome, httpx.Response) else unanswered(call, outcome)
         if not isinstance(failure, Unavailable):
             raise failure
-        pause = failure.retry_after
-        if pause is None:
-            pause = min(_FIRST_PAUSE * 2**tries, _LONGEST_PAUSE) * (0.5 + chance() / 2)
+        pause = max(failure.retry_after or 0.0, min(_FIRST_PAUSE * 2**tries, _LONGEST_PAUSE) * (0.5 + chance() / 2))
         if clock() + pause >= ends or _hopeless(outcome):
             raise failure from (outcome if isinstance(outcome, BaseException) else None)
         yield Pause(pause)

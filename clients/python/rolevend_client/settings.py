@@ -4,6 +4,7 @@ import ipaddress
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -56,14 +57,18 @@ class Settings:
             raise Misconfigured("the agent's own token is empty, or is none")
         return {"Authorization": f"Bearer {token}"}
 
-    def verify(self) -> ssl.SSLContext | bool:
-        """What httpx is told of the API's certificate."""
-        if self.ca_file is None:
-            return True
+    def trust(self) -> ssl.SSLContext:
+        """Of the API's certificate. A file of certificates is read again when it has changed."""
         try:
-            return ssl.create_default_context(cafile=str(self.ca_file))
+            return _trust(self.ca_file, self.ca_file.stat().st_mtime_ns if self.ca_file else 0)
         except OSError as error:  # an SSLError is one, too
             raise Misconfigured(f"cannot read the certificates in {self.ca_file}: {error.strerror or error}") from None
+
+
+@lru_cache(maxsize=8)
+def _trust(ca_file: Path | None, changed: int) -> ssl.SSLContext:  # noqa: ARG001 - a part of the key
+    """Kept, since to make one takes longer than a vend."""
+    return httpx.create_ssl_context() if ca_file is None else ssl.create_default_context(cafile=str(ca_file))
 
 
 def token_in(file: Path) -> TokenSource:

@@ -36,15 +36,14 @@ class OwnRole(Runnable[Any, Any]):
 
     A run says in `config["configurable"]` for whom it is: `user_token` (a UserToken), or `user` (an AssertedUser) where the agent is
     trusted to name one; and if it wants to, `purpose` and `task` (a Task). None of them is seen inside, or kept by traces and checkpoints.
-    Where nothing is granted the graph runs without a role, and its tools tell the model why; any other error is raised instead.
+    Where nothing is granted the graph runs without a role, and its tools tell the model why; any other error is raised instead, and so is
+    what is said against the token.
     A run that stops at an interrupt is over; when it is resumed, that is another one, for which another token is needed.
     """
 
     def __init__(self, graph: Runnable[Any, Any], toolkit: RolevendToolkit) -> None:
         self.graph = graph
         self._toolkit = toolkit
-        self._client = toolkit.client
-        self._async_client = AsyncRolevend.like(toolkit.client)
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # noqa: A002 - as Runnable calls it
         with self._run(config) as inside:
@@ -71,9 +70,9 @@ class OwnRole(Runnable[Any, Any]):
         with ExitStack() as stack:
             given: OpenRole | Denied
             try:
-                given = stack.enter_context(self._client.vend(**self._wanted(said)))
+                given = stack.enter_context(self._toolkit.client.vend(**self._wanted(said)))
             except Denied as denial:
-                given = denial
+                given = _for_the_model(denial)
             run = Run(given)
             stack.callback(run.end)
             yield with_run(said, run)
@@ -81,12 +80,13 @@ class OwnRole(Runnable[Any, Any]):
     @asynccontextmanager
     async def _async_run(self, config: RunnableConfig | None) -> AsyncIterator[RunnableConfig]:
         said: Mapping[str, Any] = config or {}
+        client = AsyncRolevend.like(self._toolkit.client)  # its connections belong to this run's event loop
         async with AsyncExitStack() as stack:
             given: OpenRole | Denied
             try:
-                given = await stack.enter_async_context(self._async_client.vend(**self._wanted(said)))
+                given = await stack.enter_async_context(client.vend(**self._wanted(said)))
             except Denied as denial:
-                given = denial
+                given = _for_the_model(denial)
             run = Run(given)
             stack.callback(run.end)
             yield with_run(said, run)
@@ -110,6 +110,13 @@ class OwnRole(Runnable[Any, Any]):
             "seconds": self._toolkit.seconds,
             "task": said.get("task"),
         }
+
+
+def _for_the_model(denial: Denied) -> Denied:
+    """What is said against the token the program must mend, and is raised: no model can."""
+    if denial.problem is not None and denial.problem.field == "userToken":
+        raise denial
+    return denial
 
 
 def own_role(graph: Runnable[Any, Any], toolkit: RolevendToolkit) -> OwnRole:
