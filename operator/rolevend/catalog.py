@@ -2,7 +2,7 @@
 
 import enum
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -92,6 +92,7 @@ class Catalog:
     """In the order of their ids."""
     functions: tuple[Function, ...] = ()
     """Of the schemas whose functions agents may have, in the order of their ids."""
+    _amended: "_Amended | None" = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, tables: Iterable[Table], functions: Iterable[Function] = ()) -> "Catalog":
@@ -106,16 +107,23 @@ class Catalog:
         tables = {
             name: _tagged(table, by_schema[name.schema]) if name.schema in by_schema else table for name, table in self.tables.items()
         }
-        return replace(self, tables=tables)
+        return Catalog(tables, self.functions)
 
     def retagged(self, before: "Catalog", old: Iterable[TagAssignment], new: Iterable[TagAssignment]) -> "Catalog":
         """`self.tagged(new)`, where `before` is `self.tagged(old)`. Tables of which both say the same are the same objects."""
         assignments = frozenset(new)
         others = assignments.symmetric_difference(old)
-        tables = dict(before.tables)
-        for name in {name for each in others for name in self._named(each)}:
-            tables[name] = _tagged(self.tables[name], [each for each in assignments if each.schema == name.schema])
-        return replace(self, tables=tables)
+        schemas = {each.schema for each in others}
+        by_schema = _by_schema(each for each in assignments if each.schema in schemas)
+        named = {name for each in others for name in self._named(each)}
+        changed = {name: _tagged(self.tables[name], by_schema.get(name.schema, ())) for name in named}
+        tables = {**before.tables, **changed}
+        return Catalog(tables, self.functions, _Amended(before.tables, changed.keys(), tables))
+
+    def others_than(self, before: "Catalog") -> Collection[TableId] | None:
+        """The tables that may be others than in `before`; the ids are the same. None: that is not known without looking at each."""
+        known = self._amended
+        return known.others if known is not None and known.before is before.tables and known.after is self.tables else None
 
     def _named(self, assignment: TagAssignment) -> list[TableId]:
         if "*" not in assignment.table:
@@ -129,6 +137,15 @@ class Catalog:
         if assignment.column is None:
             return {(name, None) for name in named}
         return {(name, each.name) for name in named for each in self.tables[name].columns if matches(assignment.column, each.name)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Amended:
+    """That in `after` all tables are those of `before`, but for some `others`. The same mappings, not equal ones: nobody changes them."""
+
+    before: Mapping[TableId, Table]
+    others: Collection[TableId]
+    after: Mapping[TableId, Table]
 
 
 def digest(catalog: Catalog) -> str:
@@ -173,11 +190,10 @@ def _tagged(table: Table, assignments: Iterable[TagAssignment]) -> Table:
     here = [assignment for assignment in assignments if matches(assignment.table, table.id.name)]
     if not here:
         return table
-    columns = tuple(
-        replace(
-            column,
-            tags=column.tags.union(*(each.tags for each in here if each.column is not None and matches(each.column, column.name))),
-        )
-        for column in table.columns
-    )
+    columns = tuple([_with_tags(column, here) for column in table.columns])
     return replace(table, columns=columns, tags=table.tags.union(*(each.tags for each in here if each.column is None)))
+
+
+def _with_tags(column: Column, assignments: Iterable[TagAssignment]) -> Column:
+    more = [each.tags for each in assignments if each.column is not None and matches(each.column, column.name)]
+    return replace(column, tags=column.tags.union(*more)) if more else column

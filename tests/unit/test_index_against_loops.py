@@ -280,6 +280,13 @@ USERS = st.builds(
     mostly(["a"], st.sampled_from([["b"], []])),
     st.lists(st.sampled_from(["a", "b", "7"]), max_size=2),
 )
+ASSIGNED = st.builds(
+    TagAssignment,
+    st.sampled_from(["claims", "hr"]),
+    st.sampled_from(["one", "t*", "*", "absent"]),
+    st.sampled_from([None, "id", "*"]),
+    st.frozensets(st.builds(Tag, st.just("pii"), st.sampled_from("ab")), min_size=1),
+)
 THOROUGH = settings(max_examples=150, deadline=None)
 
 
@@ -347,6 +354,19 @@ def test_the_tables_that_are_granted_are_known_without_listing_them(user, catalo
         assert {index.tables[place].id for place in places(tables_granted(switches, index))} == listed
 
 
+@THOROUGH
+@given(USERS, CATALOGS, POLICIES, GUARDRAILS, st.lists(st.lists(ASSIGNED, max_size=4), min_size=1, max_size=3))
+def test_an_index_that_is_mended_after_each_change_of_tags_is_the_one_that_is_made_anew(user, catalog, policies, rails, changes):
+    said, tagged = (), catalog.tagged(())
+    index = compile_policies(tagged, policies, rails)
+    for more in changes:
+        tagged, said = catalog.retagged(tagged, said, more), more
+        index = compile_policies(tagged, policies, rails, index)
+
+        assert index == compile_policies(catalog.tagged(said), policies, rails)
+        assert by_index(user, user, "claims", index) == by_index(user, user, "claims", compile_policies(tagged, policies, rails))
+
+
 def test_what_did_not_change_is_shared():
     tables = [Table(TableId(schema, "t"), (Column("id", Family.INTEGER, "bigint"),)) for schema in "ab"]
     every = TableSelector(names=(TableId("*", "*"),)), ColumnSelector(names=("*",))
@@ -360,15 +380,6 @@ def test_what_did_not_change_is_shared():
     assert not other.policies[1].grant_sets
 
 
-ASSIGNED = st.builds(
-    TagAssignment,
-    st.sampled_from(["claims", "hr"]),
-    st.sampled_from(["one", "t*", "*", "absent"]),
-    st.sampled_from([None, "id", "*"]),
-    st.frozensets(st.builds(Tag, st.just("pii"), st.sampled_from("ab")), min_size=1),
-)
-
-
 @given(CATALOGS, st.lists(ASSIGNED, max_size=4), st.lists(ASSIGNED, max_size=4))
 def test_a_catalog_that_was_tagged_again_is_the_one_that_is_tagged_anew(catalog, old, new):
     before = catalog.tagged(old)
@@ -377,3 +388,26 @@ def test_a_catalog_that_was_tagged_again_is_the_one_that_is_tagged_anew(catalog,
     assert after == catalog.tagged(new)
     assert list(after.tables) == list(catalog.tables)
     assert old != new or all(after.tables[name] is before.tables[name] for name in catalog.tables)
+
+
+def test_which_tables_are_others_is_known_of_the_very_catalog_that_was_tagged_again_alone():
+    catalog = Catalog.of([Table(TableId("claims", name), (Column("id", Family.INTEGER, "bigint"),)) for name in ("one", "two")])
+    pii = TagAssignment("claims", "one", "id", frozenset({Tag("pii", "a")}))
+    before = catalog.tagged(())
+    after = catalog.retagged(before, (), [pii])
+
+    assert set(after.others_than(before)) == {TableId("claims", "one")}
+    assert after.others_than(catalog.tagged(())) is None
+    assert replace(after, tables=dict(before.tables)).others_than(before) is None
+    assert before.others_than(after) is None
+
+
+def test_the_words_of_reaches_that_no_policy_has_any_more_are_forgotten():
+    catalog = Catalog.of([Table(TableId(f"s{number}", "t"), (Column("id", Family.INTEGER, "bigint"),)) for number in range(9)])
+    every = TableSelector(names=(TableId("*", "*"),)), ColumnSelector(names=("*",))
+    index = compile_policies(catalog, [])
+    for number in range(9):
+        of = Policy(ObjectName("domain", "p"), frozenset({f"s{number}"}), (), *every, None)
+        index = compile_policies(catalog, [of], (), index)
+
+    assert len(index._made_of.vocabulary) <= 4

@@ -5,12 +5,12 @@ its report; it never makes another grant wider. Which tables it grants is known 
 somebody is given it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from rolevend.catalog import Table
 from rolevend.model import ObjectName
-from rolevend.policy.bitmap import first, places
+from rolevend.policy.bitmap import first, places, union
 from rolevend.policy.combination import Side
 from rolevend.policy.condition import MatchCondition
 from rolevend.policy.expression import Condition
@@ -128,6 +128,7 @@ class Granting:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._choose = column_choice(policy.columns, policy.masks)
+        self._fields = [field for field, _ in column_selectors(policy)]
         self._references = references_of(policy.row_filter)
         self._filter_of = conditions(policy.row_filter, "is not granted")
 
@@ -146,21 +147,23 @@ class Granting:
         rules = [(rule, postings.kinds(rule.columns, unknown=True)) for rule in policy.masks]
         problems: dict[int, Problem] = {}
         sets: dict[Asks, int] = {}
-        granted = 0
         with_column = postings.having(kinds) & selected
         for part in postings.alike(self._references, with_column & ~postings.obstructed):
             condition = self._filter_of(table_at(first(part)))
             if isinstance(condition, Problem):
                 problems |= self._problems(part, table_at)
                 continue
-            granted |= part
             for ties, tables in self._tied(part, postings):
                 asks = demands_of(condition), ties
                 sets[asks] = sets.get(asks, 0) | tables
         problems |= self._problems(with_column & postings.obstructed, table_at)
+        granted = union(sets.values())
         told = fallbacks(kinds & unshown(rules, postings), granted, postings, table_at, self._choose)
-        there = presence(zip(column_selectors(policy), [kinds, *(each for _, each in rules)], strict=True), selected, postings)
+        there = presence(self._fields, [kinds, *(each for _, each in rules)], selected, postings)
         return Outcome(sets, postings.count(kinds, granted), problems, told, there)
+
+    def columns(self, sets: Mapping[Asks, int], postings: Postings) -> int:
+        return postings.count(postings.kinds(self.policy.columns, unknown=False), union(sets.values()))
 
     def _problems(self, tables: int, table_at: Callable[[int], Table]) -> dict[int, Problem]:
         found = ((place, self._filter_of(table_at(place))) for place in places(tables))

@@ -4,7 +4,7 @@ Whatever does not hold for a table (a row restriction on a column that is not th
 concerns, and is told in its report.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,7 @@ from rolevend.policy.outcome import NOTHING, TABLES, Outcome, fallbacks, presenc
 from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import Facts, may_meet
 from rolevend.policy.selection import column_choice, column_test
-from rolevend.policy.statement import ColumnSelector, Guardrail, Requirement, column_selectors
+from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Requirement, column_selectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ class Restraining:
         self.guardrail = guardrail
         self._denied = guardrail.denied_columns or ColumnSelector()
         self._floors = [rule for rule in guardrail.mask_floors if rule.mask != Clear()]
+        self._fields = [field for field, _ in column_selectors(guardrail)]
         self._is_denied = column_test(self._denied, unknown=True)
         self._floor_of = column_choice(ColumnSelector(names=("*",)), self._floors)
         self._restriction_of = conditions(guardrail.row_restriction, "is denied to whom this concerns", "spec.rowRestriction")
@@ -120,8 +121,7 @@ class Restraining:
             return NOTHING
         if guardrail.denies_tables:
             return Outcome({_DENIES: selected}, postings.count(postings.every_kind, selected))
-        denied = postings.kinds(self._denied, unknown=True)
-        rules = [(rule, postings.kinds(rule.columns, unknown=True)) for rule in self._floors]
+        denied, rules = self._kinds(postings)
         kinds = denied | union(found for _, found in rules)
         hiding, touched = postings.having(denied), postings.having(kinds)
         problems: dict[int, Problem] = {}
@@ -143,15 +143,21 @@ class Restraining:
                 put((demands_of(condition), False, True), part & hiding)
                 put((demands_of(condition), False, False), part & ~hiding)
         narrowed = union(tables for does, tables in sets.items() if does != _DENIES)
-        columns = postings.count(kinds, narrowed) + postings.count(postings.every_kind, sets.get(_DENIES, 0))
         told = fallbacks(unshown(rules, postings), narrowed, postings, table_at, self._floor_of)
         of_floors = {rule.name: each for rule, each in rules}
-        there = presence(
-            zip(column_selectors(guardrail), [denied, *(of_floors.get(rule.name, 0) for rule in guardrail.mask_floors)], strict=True),
-            selected,
-            postings,
-        )
-        return Outcome(sets, columns, problems, told, there)
+        floors = [of_floors.get(rule.name, 0) for rule in guardrail.mask_floors]
+        there = presence(self._fields, [denied, *floors], selected, postings)
+        return Outcome(sets, self.columns(sets, postings), problems, told, there)
+
+    def columns(self, sets: Mapping[Does, int], postings: Postings) -> int:
+        denied, rules = self._kinds(postings)
+        narrowed = union(tables for does, tables in sets.items() if does != _DENIES)
+        count = postings.count(denied | union(kinds for _, kinds in rules), narrowed) if narrowed else 0
+        return count + postings.count(postings.every_kind, sets.get(_DENIES, 0))
+
+    def _kinds(self, postings: Postings) -> tuple[int, list[tuple[MaskRule, int]]]:
+        """The kinds of columns that it denies, and those that each floor is for."""
+        return postings.kinds(self._denied, unknown=True), [(rule, postings.kinds(rule.columns, unknown=True)) for rule in self._floors]
 
 
 def compiled_guardrail(restraining: Restraining, outcome: Outcome[Does]) -> CompiledGuardrail:

@@ -4,12 +4,12 @@ An index knows no user, and never changes: another catalog, policy or guardrail 
 all that stayed the same. So nothing in it can be stale, and a change costs what changed.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple
 
 from rolevend.catalog import Catalog, Table
+from rolevend.policy.exchange import Exchange
 from rolevend.policy.fitting import Problem
 from rolevend.policy.granting import Asks as Asks
 from rolevend.policy.granting import CompiledPolicy as CompiledPolicy
@@ -21,10 +21,8 @@ from rolevend.policy.granting import Tie as Tie
 from rolevend.policy.guarding import CompiledGuardrail, Does, GuardrailReport, Restraining, compiled_guardrail, guardrail_report
 from rolevend.policy.outcome import Outcome
 from rolevend.policy.postings import Postings
-from rolevend.policy.statement import Guardrail, Policy
+from rolevend.policy.statement import Guardrail, Policy, reach_of
 from rolevend.policy.unknown import Vocabulary, unknown_names, unknown_tags
-
-Key = TypeVar("Key")
 
 _MOST_CHANGES: Final = 1_000
 """Where more tables are others, all is compiled anew."""
@@ -32,10 +30,18 @@ _STRETCH: Final = 500
 """So many tables are compared at once: by far most of them are the same."""
 
 
+class _Unknown(NamedTuple):
+    """Words of a statement that nothing answers to."""
+
+    tags: tuple[Problem, ...]
+    names: tuple[Problem, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Policy:
     granting: Granting
     outcome: Outcome[Asks]
+    unknown: _Unknown
     compiled: CompiledPolicy
     report: PolicyReport
 
@@ -44,13 +50,14 @@ class _Policy:
 class _Guardrail:
     restraining: Restraining
     outcome: Outcome[Does]
+    unknown: _Unknown
     compiled: CompiledGuardrail
     report: GuardrailReport
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    tables: tuple[Table, ...]
+    tables: Sequence[Table]
     """Sorted by their ids."""
     policies: tuple[CompiledPolicy, ...]
     """Sorted by their ids."""
@@ -67,62 +74,43 @@ class Index:
 class _Made:
     """What the next index can share."""
 
+    catalog: Catalog
     postings: Postings
     vocabulary: Vocabulary
-    policies: tuple[_Policy, ...]
-    guardrails: tuple[_Guardrail, ...]
-
-
-class _Exchange:
-    """The tables that are others than they were, at their old places."""
-
-    def __init__(self, places: Sequence[int], before: Sequence[Table], after: Sequence[Table], vocabulary: Vocabulary) -> None:
-        """`vocabulary` is that of `before`."""
-        self.vocabulary = vocabulary
-        self._old, self._new = ({place: tables[place] for place in places} for tables in (before, after))
-        self._before, self._after = Postings.of(self._old.items()), Postings.of(self._new.items())
-        self.schemas = frozenset(table.id.schema for table in self._new.values())
-        self.same_columns = all(_column_names(self._old[place]) == _column_names(self._new[place]) for place in places)
-
-    def postings(self, whole: Postings) -> Postings:
-        return whole.exchanged((place, self._old[place], self._new[place]) for place in self._new)
-
-    def outcome(self, whole: Outcome[Key], of: Callable[[Postings, Callable[[int], Table]], Outcome[Key]]) -> Outcome[Key]:
-        """`whole` itself where these tables make no difference."""
-        before, after = of(self._before, self._old.__getitem__), of(self._after, self._new.__getitem__)
-        return whole if before is after or before == after else whole.exchanged(before, after)
+    policies: Mapping[int, _Policy]
+    """By the identities of what they say, in the order of their ids."""
+    guardrails: Mapping[str, _Guardrail]
 
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
     """What statements are compiled for; with `exchange` what is known of them is mended."""
 
-    tables: tuple[Table, ...]
+    tables: Sequence[Table]
     postings: Postings
     vocabulary: Vocabulary
-    exchange: _Exchange | None = None
+    exchange: Exchange | None = None
 
-    def policy(self, policy: Policy, known: _Policy | None) -> _Policy:
-        if known is None:
-            granting = Granting(policy)
-            outcome = granting.outcome(self.postings, self.tables.__getitem__)
-            return _policy(granting, outcome, self._unknown(policy, outcome))
-        if self.exchange is None or policy.schemas.isdisjoint(self.exchange.schemas):
+    def policies(self, policies: Iterable[Policy], known: Mapping[int, _Policy]) -> Mapping[int, _Policy]:
+        """As `_Made.policies`, of which some are `known`."""
+        given = {id(each): each for each in policies}
+        if self.exchange is not None:
+            others, exchange = self.exchange.schemas, self.exchange
+            touched = [place for place, each in known.items() if not each.granting.policy.schemas.isdisjoint(others)]
+            known = {**known, **{place: self._mended(known[place], exchange) for place in touched if place in given}}
+        if known.keys() == given.keys():
             return known
-        outcome = self.exchange.outcome(known.outcome, known.granting.outcome)
-        if outcome is known.outcome and self._same_words(self.exchange, policy.schemas, known.report.unknown):
-            return known
-        return _policy(known.granting, outcome, self._unknown(policy, outcome))
+        return {id(each): known.get(id(each)) or self._policy(each) for each in sorted(given.values(), key=_by_id)}
 
-    def _same_words(self, exchange: _Exchange, reach: frozenset[str] | None, unknown: tuple[Problem, ...]) -> bool:
-        """Whether all that a statement of this reach could name is as it was; what is `unknown` may have been meant for any column."""
-        if unknown and not exchange.same_columns:
-            return False
-        return self.vocabulary.within(reach) == exchange.vocabulary.within(reach)
+    def _policy(self, policy: Policy) -> _Policy:
+        granting = Granting(policy)
+        outcome = granting.outcome(self.postings, self.tables.__getitem__)
+        return _policy(granting, outcome, self._unknown(policy, outcome))
 
-    def _unknown(self, said: Policy | Guardrail, outcome: Outcome[Any]) -> tuple[Problem, ...]:
-        told = chain(unknown_tags(said, self.vocabulary), unknown_names(said, outcome.found, self.postings, self.tables))
-        return tuple(Problem(None, field, message) for field, message in told)
+    def _mended(self, known: _Policy, exchange: Exchange) -> _Policy:
+        outcome = exchange.outcome(known.outcome, known.granting)
+        unknown = self._still_unknown(known.granting.policy, known, outcome, exchange)
+        return known if outcome is known.outcome and unknown is known.unknown else _policy(known.granting, outcome, unknown)
 
     def guardrail(self, guardrail: Guardrail, known: _Guardrail | None) -> _Guardrail:
         if known is None or known.compiled.statement != guardrail:
@@ -131,10 +119,28 @@ class _Ground:
             return _guardrail(restraining, outcome, self._unknown(guardrail, outcome))
         if self.exchange is None:
             return known
-        outcome = self.exchange.outcome(known.outcome, known.restraining.outcome)
-        if outcome is known.outcome and self._same_words(self.exchange, None, known.report.unknown):
-            return known
-        return _guardrail(known.restraining, outcome, self._unknown(guardrail, outcome))
+        outcome = self.exchange.outcome(known.outcome, known.restraining)
+        unknown = self._still_unknown(guardrail, known, outcome, self.exchange)
+        return known if outcome is known.outcome and unknown is known.unknown else _guardrail(known.restraining, outcome, unknown)
+
+    def _unknown(self, said: Policy | Guardrail, outcome: Outcome[Any]) -> _Unknown:
+        return _Unknown(self._unknown_tags(said), self._unknown_names(said, outcome))
+
+    def _still_unknown(self, said: Policy | Guardrail, known: _Policy | _Guardrail, outcome: Outcome[Any], exchange: Exchange) -> _Unknown:
+        """What is `known` to be unknown, where nothing that could be meant is another."""
+        same_tags, same_names = exchange.same_tags(reach_of(said)), exchange.same_names(known.outcome, outcome)
+        if same_tags and same_names:
+            return known.unknown
+        tags = known.unknown.tags if same_tags else self._unknown_tags(said)
+        names = known.unknown.names if same_names else self._unknown_names(said, outcome)
+        return known.unknown if known.unknown == (tags, names) else _Unknown(tags, names)
+
+    def _unknown_tags(self, said: Policy | Guardrail) -> tuple[Problem, ...]:
+        return tuple(Problem(None, field, message) for field, message in unknown_tags(said, self.vocabulary))
+
+    def _unknown_names(self, said: Policy | Guardrail, outcome: Outcome[Any]) -> tuple[Problem, ...]:
+        told = unknown_names(said, outcome.selected, self.postings, self.tables)
+        return tuple(Problem(None, field, message) for field, message in told)
 
 
 def compile_policies(
@@ -142,60 +148,69 @@ def compile_policies(
 ) -> Index:
     """Deterministic, whatever the order of `policies` and `guardrails`; their names are unique. `before`, an index of much the same,
     makes it faster, and makes no other difference: what comes of the same policies and tables, the very same objects, is shared."""
-    tables = tuple(catalog.tables.values())
-    ground, made = _ground(tables, before)
-    policies_made = {id(each.compiled.statement): each for each in made.policies} if made else {}
-    guardrails_made = {each.compiled.name: each for each in made.guardrails} if made else {}
-    compiled = tuple(ground.policy(each, policies_made.get(id(each))) for each in sorted(policies, key=_by_id))
-    guarded = tuple(ground.guardrail(each, guardrails_made.get(each.name)) for each in sorted(guardrails, key=_by_name))
+    ground, made = _ground(catalog, before)
+    compiled = ground.policies(policies, made.policies if made else {})
+    limits = made.guardrails if made else {}
+    guarded = {each.name: ground.guardrail(each, limits.get(each.name)) for each in sorted(guardrails, key=_by_name)}
     return Index(
-        tables,
-        tuple([each.compiled for each in compiled]),
-        tuple([each.report for each in compiled]),
-        tuple([each.compiled for each in guarded]),
-        tuple([each.report for each in guarded]),
-        _Made(ground.postings, ground.vocabulary, compiled, guarded),
+        ground.tables,
+        tuple([each.compiled for each in compiled.values()]),
+        tuple([each.report for each in compiled.values()]),
+        tuple([each.compiled for each in guarded.values()]),
+        tuple([each.report for each in guarded.values()]),
+        _Made(catalog, ground.postings, ground.vocabulary, compiled, guarded),
     )
 
 
-def _ground(tables: tuple[Table, ...], before: Index | None) -> tuple[_Ground, _Made | None]:
+def _ground(catalog: Catalog, before: Index | None) -> tuple[_Ground, _Made | None]:
     """And what can be shared."""
-    changed = None if before is None else _changed(before.tables, tables)
-    if before is None or changed is None:
+    others = None if before is None else _others(before, catalog)
+    if before is None or others is None:
+        tables = list(catalog.tables.values())
         postings = Postings.of(enumerate(tables))
         return _Ground(tables, postings, Vocabulary(postings)), None
     made = before._made_of
-    if not changed:
-        return _Ground(tables, made.postings, made.vocabulary), made
-    exchange = _Exchange(changed, before.tables, tables, made.vocabulary)
-    postings = exchange.postings(made.postings)
-    return _Ground(tables, postings, made.vocabulary.after(postings, exchange.schemas), exchange), made
+    # Of more reaches than policies have, and of all schemas, some are nobody's any more.
+    vocabulary = made.vocabulary if len(made.vocabulary) <= len(made.policies) + 1 else Vocabulary(made.postings)
+    if not others:
+        return _Ground(before.tables, made.postings, vocabulary), made
+    exchange = Exchange(others, before.tables, made.postings, vocabulary)
+    tables = list(before.tables)
+    for place, other in others.items():
+        tables[place] = other
+    return _Ground(tables, exchange.postings, exchange.vocabulary, exchange), made
 
 
-def _changed(before: Sequence[Table], after: Sequence[Table]) -> list[int] | None:
-    """The places of tables that are others than they were. None: so many, or so much, that nothing is worth sharing."""
+def _others(before: Index, catalog: Catalog) -> Mapping[int, Table] | None:
+    """The tables that are others than they were, by their places. None: so many, or so much, that nothing is worth sharing."""
+    made = before._made_of
+    told = catalog.others_than(made.catalog)
+    if told is None:
+        return _compared(before.tables, list(catalog.tables.values()))
+    return {made.postings.place(name): catalog.tables[name] for name in told} if len(told) <= _MOST_CHANGES else None
+
+
+def _compared(before: Sequence[Table], after: Sequence[Table]) -> Mapping[int, Table] | None:
     if len(before) != len(after):
         return None
-    changed: list[int] = []
+    others: dict[int, Table] = {}
     for start in range(0, len(after), _STRETCH):
         if before[start : start + _STRETCH] != after[start : start + _STRETCH]:
-            changed += (place for place in range(start, min(start + _STRETCH, len(after))) if before[place] is not after[place])
-        if len(changed) > _MOST_CHANGES:
+            stretch = range(start, min(start + _STRETCH, len(after)))
+            others |= {place: after[place] for place in stretch if before[place] is not after[place]}
+        if len(others) > _MOST_CHANGES:
             return None
-    return changed if all(before[place].id == after[place].id for place in changed) else None
+    return others if all(before[place].id == other.id for place, other in others.items()) else None
 
 
-def _policy(granting: Granting, outcome: Outcome[Asks], unknown: tuple[Problem, ...]) -> _Policy:
-    return _Policy(granting, outcome, compiled_policy(granting, outcome), report_of(granting.policy, outcome, unknown))
+def _policy(granting: Granting, outcome: Outcome[Asks], unknown: _Unknown) -> _Policy:
+    report = report_of(granting.policy, outcome, (*unknown.tags, *unknown.names))
+    return _Policy(granting, outcome, unknown, compiled_policy(granting, outcome), report)
 
 
-def _guardrail(restraining: Restraining, outcome: Outcome[Does], unknown: tuple[Problem, ...]) -> _Guardrail:
-    report = guardrail_report(restraining.guardrail, outcome, unknown)
-    return _Guardrail(restraining, outcome, compiled_guardrail(restraining, outcome), report)
-
-
-def _column_names(table: Table) -> list[str]:
-    return [column.name for column in table.columns]
+def _guardrail(restraining: Restraining, outcome: Outcome[Does], unknown: _Unknown) -> _Guardrail:
+    report = guardrail_report(restraining.guardrail, outcome, (*unknown.tags, *unknown.names))
+    return _Guardrail(restraining, outcome, unknown, compiled_guardrail(restraining, outcome), report)
 
 
 def _by_id(policy: Policy) -> tuple[str, str]:

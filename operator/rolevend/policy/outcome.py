@@ -1,6 +1,6 @@
 """What comes of one statement on the tables of a catalog, in parts that can be exchanged table by table."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, combinations
 from typing import Any, Final, Generic, TypeVar
@@ -11,7 +11,7 @@ from rolevend.policy.fitting import MaskFallback, Problem, fallbacks_of
 from rolevend.policy.mask import carries, clashing
 from rolevend.policy.postings import Postings
 from rolevend.policy.selection import SelectedColumn
-from rolevend.policy.statement import ColumnSelector, MaskRule
+from rolevend.policy.statement import MaskRule
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -28,8 +28,8 @@ class Outcome(Generic[Key]):
     problems: Mapping[int, Problem] = field(default_factory=dict)
     fallbacks: Mapping[int, tuple[MaskFallback, ...]] = field(default_factory=dict)
     found: Mapping[str, int] = field(default_factory=dict)
-    """By field, of what the statement is about: under `TABLES` all tables that it selects, and of those, under a selector of columns
-    and each name in it, the ones that have such a column."""
+    """By field, of what the statement is about: under `TABLES` all tables that it selects, and of those, under a selector of columns,
+    the ones that have such a column."""
 
     def exchanged(self, before: "Outcome[Key]", after: "Outcome[Key]") -> "Outcome[Key]":
         """With the outcome `after` of some tables in place of `before`, which is that of the same tables."""
@@ -41,9 +41,32 @@ class Outcome(Generic[Key]):
             _exchanged(self.found, before.found, after.found),
         )
 
+    def part(self, tables: int, columns: Callable[[Mapping[Key, int]], int]) -> "Outcome[Key]":
+        """That of some of the tables; `columns` counts, of such a part of `sets`."""
+        if not self.about & tables:
+            return NOTHING
+        sets = _without_empty({key: some & tables for key, some in self.sets.items()})
+        return Outcome(
+            sets,
+            columns(sets),
+            _at(self.problems, tables),
+            _at(self.fallbacks, tables),
+            {place: some & tables for place, some in self.found.items()},
+        )
+
     @property
     def tables(self) -> int:
         return sum(tables.bit_count() for tables in self.sets.values())
+
+    @property
+    def selected(self) -> int:
+        """The tables whose columns the statement is about."""
+        return self.found.get(TABLES, 0)
+
+    @property
+    def about(self) -> int:
+        """All tables of which anything comes."""
+        return union(self.sets.values()) | self.selected
 
     @property
     def told(self) -> tuple[tuple[Problem, ...], tuple[MaskFallback, ...]]:
@@ -57,19 +80,9 @@ NOTHING: Final[Outcome[Any]] = Outcome()
 """Of tables that a statement is not about: most of them."""
 
 
-def presence(selectors: Iterable[tuple[tuple[str, ColumnSelector], int]], selected: int, postings: Postings) -> dict[str, int]:
-    """`Outcome.found` of the columns selectors, each with the kinds of columns that it is for."""
-    there = {TABLES: selected}
-    for (place, selector), kinds in selectors:
-        there[place] = postings.having(kinds) & selected
-        for field_, name in name_fields(place, selector):
-            there[field_] = postings.having(postings.kinds_named(name)) & selected
-    return there
-
-
-def name_fields(place: str, selector: ColumnSelector) -> Iterator[tuple[str, str]]:
-    """The names that a selector gives, each with the field that it stands in."""
-    return ((f"{place}.matchNames[{number}]", name) for number, name in enumerate(selector.names))
+def presence(fields: Iterable[str], kinds: Iterable[int], selected: int, postings: Postings) -> dict[str, int]:
+    """`Outcome.found`; the selectors of columns that stand in `fields` are for these kinds of columns."""
+    return {TABLES: selected, **{field: postings.having(each) & selected for field, each in zip(fields, kinds, strict=True)}}
 
 
 def fallbacks(
@@ -87,10 +100,11 @@ def fallbacks(
 
 def unshown(rules: Sequence[tuple[MaskRule, int]], postings: Postings) -> int:
     """The kinds of columns that cannot show one of the masks that are for them, or not two of them together."""
-    found = union(kinds & others for (one, kinds), (other, others) in combinations(rules, 2) if clashing((one.mask, other.mask)))
+    both = ((kinds & others, one.mask, other.mask) for (one, kinds), (other, others) in combinations(rules, 2))
+    found = union(kinds for kinds, *masks in both if kinds and clashing(masks))
     for rule, kinds in rules:
-        for family in postings.families:
-            found |= 0 if carries(rule.mask, family) else kinds & postings.of_family(family)
+        for family, of_family in postings.families:
+            found |= 0 if not kinds & of_family or carries(rule.mask, family) else kinds & of_family
     return found
 
 
@@ -101,6 +115,10 @@ def _exchanged(whole: Mapping[Key, int], before: Mapping[Key, int], after: Mappi
 
 def _without_empty(sets: Mapping[Key, int]) -> dict[Key, int]:
     return {key: tables for key, tables in sets.items() if tables}
+
+
+def _at(whole: Mapping[int, Value], tables: int) -> dict[int, Value]:
+    return {place: whole[place] for place in places(tables) if place in whole} if whole else {}
 
 
 def _replaced(whole: Mapping[int, Value], before: Mapping[int, Value], after: Mapping[int, Value]) -> Mapping[int, Value]:

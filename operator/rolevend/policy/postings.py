@@ -6,93 +6,17 @@ columns of a kind apart. Nothing here is a decision, and nothing knows a user.
 
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
-from itertools import chain
 from typing import Final, Self
 
 from rolevend.catalog import Column, Family, Table, TableId, matches
 from rolevend.model import Tag
 from rolevend.policy.bitmap import bits, places, union
 from rolevend.policy.expression import ColumnReference, TaggedColumn
-from rolevend.policy.requirement import Requirement, held
 from rolevend.policy.statement import ColumnSelector, TableSelector
+from rolevend.policy.tagged import Tagged, Words
 
 _ANY: Final = "*"
 _MOST_ANSWERS: Final = 2_000
-
-Words = dict[str, set[str]]
-"""Key of a tag -> its values."""
-
-
-class Tagged:
-    """Which of some things carry which tags."""
-
-    def __init__(self) -> None:
-        self._by_key: dict[str, dict[str, int]] = {}
-        self._all = self._told = 0
-
-    def copy(self) -> "Tagged":
-        made = copy(self)
-        made._by_key = {key: dict(values) for key, values in self._by_key.items()}
-        return made
-
-    def put(self, things: int, tags: Iterable[Tag]) -> None:
-        self._all |= things
-        for tag in tags:
-            self._told |= things
-            values = self._by_key.setdefault(tag.key, {})
-            values[tag.value] = values.get(tag.value, 0) | things
-
-    def take(self, things: int, tags: Iterable[Tag]) -> None:
-        """`things`, all of which carry `tags` and no others."""
-        self._all &= ~things
-        self._told &= ~things
-        for tag in tags:
-            self._by_key[tag.key][tag.value] &= ~things
-
-    def meeting(self, requirements: Iterable[Requirement], *, unknown: bool) -> int:
-        """As `requirement.tag_test` tests one thing after the other."""
-        met = self._all
-        for requirement in requirements:
-            met &= self._meeting(requirement, unknown=unknown)
-        return met
-
-    def having(self, key: str, value: str | None) -> int:
-        """What carries this very tag; None: with any value."""
-        values = self._by_key.get(key, {})
-        return union(values.values()) if value is None else values.get(value, 0)
-
-    def values(self, key: str, among: int) -> Iterator[tuple[frozenset[str], int]]:
-        """Parts of `among`, each with the values that it has under `key`."""
-        parts = {frozenset[str](): among}
-        for value, carrying in self._under(key):
-            split: dict[frozenset[str], int] = {}
-            for values, part in parts.items():
-                for known, some in ((values, part & ~carrying), (values | {value}, part & carrying)):
-                    if some:
-                        split[known] = split.get(known, 0) | some
-            parts = split
-        return iter(parts.items())
-
-    def words(self, there: Callable[[int], object]) -> Words:
-        """The tags of whatever is `there`."""
-        found = {key: {value for value, carrying in values.items() if there(carrying)} for key, values in self._by_key.items()}
-        return {key: values for key, values in found.items() if values}
-
-    def _under(self, key: str) -> Iterator[tuple[str, int]]:
-        if _ANY not in key:
-            return iter(self._by_key.get(key, {}).items())
-        return chain.from_iterable(values.items() for each, values in self._by_key.items() if matches(key, each))
-
-    def _meeting(self, requirement: Requirement, *, unknown: bool) -> int:
-        patterns = [each for each in requirement.values if _ANY in each]
-        given = among = 0
-        for value, carrying in self._under(requirement.key):
-            given |= carrying
-            if value in requirement.values or any(matches(pattern, value) for pattern in patterns):
-                among |= carrying
-        if requirement.values_of:
-            return self._all if unknown else given
-        return held(requirement.operator, given, among, self._told, self._all, unknown=unknown)
 
 
 class Postings:
@@ -126,7 +50,7 @@ class Postings:
             by_width.setdefault(len(table.columns), []).append(place)
             made.obstructed |= 1 << place if table.obstacle else 0
             for column in table.columns:
-                kind = (column.name, column.native_type, column.family, column.tags)
+                kind = _key(column)
                 having = by_kind.get(kind)
                 if having is None:
                     by_kind[kind] = [place]
@@ -142,12 +66,17 @@ class Postings:
 
     def exchanged(self, changes: Iterable[tuple[int, Table, Table]]) -> Self:
         """With other tags, columns and obstacles of some tables: their places, as they were, and as they are. All else is shared."""
+        listed = list(changes)
         made = copy(self)
-        made.tags, made._column_tags = self.tags.copy(), self._column_tags.copy()
-        made._by_width, made._kinds, made._by_name = dict(self._by_width), dict(self._kinds), dict(self._by_name)
-        made._answers = {}
-        made._by_family, made._columns, made._having = dict(self._by_family), list(self._columns), list(self._having)
-        for place, old, new in changes:
+        made.tags, made._by_width, made._having, made._answers = self.tags.copy(), dict(self._by_width), list(self._having), {}
+        others = {_key(column): column for _, _, new in listed for column in new.columns if _key(column) not in self._kinds}
+        if others:
+            made._kinds, made._columns, made._column_tags = dict(self._kinds), list(self._columns), self._column_tags.copy()
+            made._by_name, made._by_family = dict(self._by_name), dict(self._by_family)
+        for column in others.values():
+            made._new_kind(column)
+            made._having.append((0, 0))
+        for place, old, new in listed:
             made._exchange(1 << place, old, new)
         return made
 
@@ -157,27 +86,19 @@ class Postings:
         self.obstructed = self.obstructed | here if new.obstacle else self.obstructed & ~here
         self._by_width[len(old.columns)] &= ~here
         self._by_width[len(new.columns)] = self._by_width.get(len(new.columns), 0) | here
-        left, come = set(map(self._kind, old.columns)), set(map(self._kind, new.columns))
+        left, come = ({self._kinds[_key(column)] for column in table.columns} for table in (old, new))
         for kind in left - come:
             self._having[kind] = _packed(self._tables(kind) & ~here)
         for kind in come - left:
             self._having[kind] = _packed(self._tables(kind) | here)
 
-    def _kind(self, column: Column) -> int:
-        kind = self._kinds.get((column.name, column.native_type, column.family, column.tags))
-        if kind is None:
-            kind = self._new_kind(column)
-            self._having.append((0, 0))
-        return kind
-
-    def _new_kind(self, column: Column) -> int:
+    def _new_kind(self, column: Column) -> None:
         kind = len(self._columns)
-        self._kinds[column.name, column.native_type, column.family, column.tags] = kind
+        self._kinds[_key(column)] = kind
         self._columns.append(column)
         self._column_tags.put(1 << kind, column.tags)
         self._by_name[column.name] = self._by_name.get(column.name, 0) | 1 << kind
         self._by_family[column.family] = self._by_family.get(column.family, 0) | 1 << kind
-        return kind
 
     def _tables(self, kind: int) -> int:
         zeros, having = self._having[kind]
@@ -199,6 +120,10 @@ class Postings:
         if found and selector.names:
             found &= union(self.named(each) for each in selector.names)
         return found
+
+    def place(self, name: TableId) -> int:
+        """Of a table that is one of them."""
+        return self._schemas[name.schema][name.name]
 
     def within(self, schemas: Iterable[str] | None) -> int:
         """The tables in these schemas; None: in any."""
@@ -237,13 +162,10 @@ class Postings:
         """Of the columns of these kinds."""
         return frozenset(self._columns[kind].name for kind in places(kinds))
 
-    def of_family(self, family: Family) -> int:
-        """The kinds of columns of this family."""
-        return self._by_family.get(family, 0)
-
     @property
-    def families(self) -> Iterable[Family]:
-        return self._by_family
+    def families(self) -> Iterable[tuple[Family, int]]:
+        """Each with the kinds of columns of it."""
+        return self._by_family.items()
 
     def having(self, kinds: int) -> int:
         """The tables that have a column of one of these kinds."""
@@ -291,11 +213,16 @@ class Postings:
             return self._by_name.get(reference.name, 0)
         return self._column_tags.having(reference.tag.key, reference.tag.value)
 
-    def words(self, schemas: Iterable[str] | None) -> tuple[Words, Words]:
-        """The tags of tables in these schemas (None: in any), and those of their columns."""
-        here = self.within(schemas)
-        of_columns = self._column_tags.words(lambda kinds: any(self._tables(kind) & here for kind in places(kinds)))
-        return self.tags.words(lambda tables: tables & here), of_columns
+    def words(self, schemas: Iterable[str] | None, among: tuple[Words, Words] | None = None) -> tuple[Words, Words]:
+        """The tags of tables in these schemas (None: in any), and those of their columns; with `among`, those of them."""
+        here, (tables, columns) = self.within(schemas), among or (None, None)
+        of_columns = self._column_tags.words(lambda kinds: any(self._tables(kind) & here for kind in places(kinds)), columns)
+        return self.tags.words(here.__and__, tables), of_columns
+
+
+def _key(column: Column) -> tuple[object, ...]:
+    """Equal for columns of one kind."""
+    return column.name, column.native_type, column.family, column.tags
 
 
 def _packed(tables: int) -> tuple[int, int]:

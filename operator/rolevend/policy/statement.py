@@ -76,6 +76,11 @@ class Guardrail:
     """Of these columns nothing weaker is shown, whatever policies grant. Where two are for one column, the one that shows less holds."""
 
 
+def reach_of(said: Policy | Guardrail) -> frozenset[str] | None:
+    """The schemas that it can be about; None: all."""
+    return said.schemas if isinstance(said, Policy) else None
+
+
 def column_selectors(said: Policy | Guardrail) -> list[tuple[str, ColumnSelector]]:
     """Each with the field that it stands in: first what is granted or denied, then what is masked."""
     if isinstance(said, Policy):

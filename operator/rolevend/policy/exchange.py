@@ -1,0 +1,54 @@
+"""Tables of a catalog that are others than they were, at their old places: of what was known of all tables, that part is exchanged."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from rolevend.catalog import Table
+from rolevend.policy.bitmap import bits
+from rolevend.policy.outcome import Outcome
+from rolevend.policy.postings import Postings
+from rolevend.policy.unknown import Vocabulary
+
+Key = TypeVar("Key")
+
+
+class Stated(Protocol[Key]):
+    """A statement, prepared for many tables."""
+
+    def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> Outcome[Key]: ...
+
+    def columns(self, sets: Mapping[Key, int], postings: Postings) -> int:
+        """`Outcome.columns`, where `Outcome.sets` are these."""
+
+
+class Exchange:
+    def __init__(self, others: Mapping[int, Table], tables: Sequence[Table], postings: Postings, vocabulary: Vocabulary) -> None:
+        """Each of `others` at its place in `tables`, of which `postings` and `vocabulary` are."""
+        changes = [(place, tables[place], other) for place, other in others.items()]
+        self._new = others
+        self._before = Postings.of((place, old) for place, old, _ in changes)
+        self._after = self._before.exchanged(changes)
+        self._places = bits(others)
+        self._renamed = bits(place for place, old, new in changes if _column_names(old) != _column_names(new))
+        self._vocabulary = vocabulary
+        self.schemas = frozenset(other.id.schema for other in others.values())
+        self.postings = postings.exchanged(changes)
+        self.vocabulary = vocabulary.after(self.postings, self._before, self._after, self.schemas)
+
+    def outcome(self, whole: Outcome[Key], of: Stated[Key]) -> Outcome[Key]:
+        """`whole` itself where these tables make no difference."""
+        before = whole.part(self._places, lambda sets: of.columns(sets, self._before))
+        after = of.outcome(self._after, self._new.__getitem__)
+        return whole if before is after or before == after else whole.exchanged(before, after)
+
+    def same_tags(self, reach: frozenset[str] | None) -> bool:
+        """Whether the tags that a statement of this reach can mean are those that it could mean before."""
+        return self.vocabulary.within(reach) == self._vocabulary.within(reach)
+
+    def same_names(self, before: Outcome[Any], after: Outcome[Any]) -> bool:
+        """Likewise, of the names of columns."""
+        return before.selected == after.selected and not self._renamed & after.selected
+
+
+def _column_names(table: Table) -> list[str]:
+    return [column.name for column in table.columns]
