@@ -21,6 +21,7 @@ import click
 import yaml
 
 from rolevend.cli import cli
+from rolevend.identity.signature import TYPE
 from rolevend.resources import API_VERSION, KINDS, Kind
 from rolevend.resources.catalog_file import CatalogFile
 from rolevend.resources.part import VALIDATIONS
@@ -32,6 +33,7 @@ from rolevend.telemetry.chain import Chain, Key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import Body, Event, EventType
 from rolevend.vending.evidence import AttributeRead, ColumnGiven, ObjectRead, TableGiven
+from rolevend.vending.receipt import MOST_NAME_BYTES, SAID
 from rolevend.vending.room import json_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +41,7 @@ REFERENCE = ROOT / "docs" / "reference"
 
 Schema = Mapping[str, Any]
 
-_SET_BY_THE_CHART = {"namespace", "kubeconfig", "pod_name", "probe_host", "probe_port", "audit_file", "audit_key_file"}
+_SET_BY_THE_CHART = {"namespace", "kubeconfig", "pod_name", "probe_host", "probe_port", "audit_file", "audit_key_file", "receipt_key_file"}
 """Settings that the chart's Deployment decides: `values.yaml` has no place for them."""
 
 
@@ -363,6 +365,7 @@ def _audit() -> Iterator[str]:
     yield "`audit.keySecretRef`) they show it of everybody who does not have the key. Neither shows that the end was cut off: keep the"
     yield "last hash, which `rolevend audit verify` prints, elsewhere, and give it to the next one as `--expect`."
     yield ""
+    yield from _receipt()
     yield "## `data`"
     yield ""
     yield "What does not apply, or is not known, is left out."
@@ -374,6 +377,31 @@ def _audit() -> Iterator[str]:
         yield ""
         yield from _table(("Member", "Type", "Meaning"), _members(part))
 
+
+def _receipt() -> Iterator[str]:
+    yield "## Receipts"
+    yield ""
+    yield "With a key for them (the chart's value `audit.receiptKeySecretRef`) each `granted` and each `dropped` has a member `receipt`:"
+    yield f"a JWS in its compact form, EdDSA with Ed25519, whose header has `typ` `{TYPE}` and the `kid` of its key. That of `granted` is the"
+    yield "first half of a role's receipt, that of `dropped` the second. How to check them:"
+    yield "[prove it to somebody else](../how-to/find-out-who.md#prove-it-to-somebody-else)."
+    yield "The payload is one object:"
+    yield ""
+    yield from _table(("Member", "Holds"), ((_code(name), text) for name, text in _RECEIPT.items()))
+    yield ""
+    yield "A digest is `sha256:` and the hash in hexadecimal; that of a value is taken of its JSON without white space, in ASCII, with"
+    yield "sorted names."
+    yield ""
+
+
+_RECEIPT = {
+    "id": "and `source`, `type`, `subject`, `time`: as in the envelope of the event",
+    "role": f"and {', '.join(map(_code, SAID[1:]))}: as in its `data`",
+    "tables": f"names of the tables in its `data`, as far as they have room in {MOST_NAME_BYTES} bytes",
+    "tablesDigest": "digest of the member `tables` of its `data`: all row filters and masks",
+    "dataDigest": "digest of its `data` without `receipt`",
+    "first": "of a second half: digest of the first, of all before its signature. Left out where the operator knew of none",
+}
 
 _ENVELOPE = {
     "specversion": "`1.0`",

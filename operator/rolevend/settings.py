@@ -30,6 +30,9 @@ class Settings(BaseModel):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     audit_file: Path | None = Field(None, description="A file that audit events are appended to; without one they go to standard output.")
     audit_key_file: Path | None = Field(None, description="A file with the key that audit events are sealed with; read once, at the start.")
+    receipt_key_file: Path | None = Field(
+        None, description="A file with the private key that receipts are signed with; read once, at the start. Without one there are none."
+    )
     platform_poll_seconds: float = Field(15, gt=0, description="How often each platform is asked for its catalog and for drift.")
     attest_seconds: float = Field(86400, gt=0, description="How often each platform is attested by canary roles.")
     attest_retry_seconds: float = Field(60, gt=0, description="How soon again where a check failed, or could not be carried out.")

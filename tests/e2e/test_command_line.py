@@ -36,7 +36,7 @@ print("loaded:", *sorted(set(sys.modules) & set({HEAVY!r})))
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("rolevend ", {"audit", "crds", "demo", "operator", "platform", "policy", "trace", "who"}),
+        ("rolevend ", {"audit", "crds", "demo", "operator", "platform", "policy", "receipt", "trace", "who"}),
         ("rolevend platform ", {"attest", "catalog", "install", "plan"}),
         ("rolevend demo --break ", {"row-security", "mask", "expiry"}),
         ("rolevend demo --", {"--dev", "--break", "--claims", "--help"}),

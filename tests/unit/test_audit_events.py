@@ -10,7 +10,7 @@ import pytest
 
 from rolevend.catalog import Family
 from rolevend.errors import Conflict
-from rolevend.model import Attributes, ObjectName, RoleName, Task, Uid, Version
+from rolevend.model import Attributes, ObjectName, RoleName, Task
 from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape
 from rolevend.platforms.base import EndReason
 from rolevend.policy.combination import Combination, Side
@@ -22,43 +22,17 @@ from rolevend.policy.statement import Requirement
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.requests.record import Record
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.audit import End, Event, denied, dropped, granted, orphan_dropped
+from rolevend.vending.audit import Event, denied, dropped, granted, orphan_dropped
 from rolevend.vending.calls import Bearer, Refusal, refused, release_requested
-from rolevend.vending.directory import Directory, Shapes, Sources
+from rolevend.vending.directory import Directory, Shapes
 from rolevend.vending.evidence import given
 from rolevend.vending.room import as_json
 from rolevend.vending.verdict import Granted
 from tests.support import painted, registered
+from tests.support.events import OTHERS, SOURCES, UID, Free, Taken, Trail, directory, end, version
 from tests.support.manifests import MISSING
 from tests.support.policies import catalog, guardrail, policy
 from tests.support.registered import AGENT, ANNA, CLUSTER, MINE, NOW, PERSON, REQUEST, TABLES, WAREHOUSE, shapes
-
-OTHERS = policy("others", users=(Requirement("department", frozenset({"hr"})),), row_filter=parse("country = user_attr('office')"))
-UID = Uid("00000000-0000-4000-8000-000000000001")
-
-
-def version(kind: str, name: str, generation: int = 1) -> Version:
-    return Version(kind, name, Uid(f"uid of {name}"), generation)
-
-
-SOURCES = Sources(
-    version("DataPlatform", "warehouse"),
-    {MINE.id: version("AccessPolicy", str(MINE.id), 3), OTHERS.id: version("AccessPolicy", str(OTHERS.id))},
-    (version("TagBinding", "domain/tags"),),
-    "sha256:catalog",
-)
-
-
-def directory(**changes: Any) -> Directory:
-    return registered.directory(
-        **{
-            "shapes": {WAREHOUSE: shapes(MINE, OTHERS)},
-            "sources": {WAREHOUSE: SOURCES},
-            "agents": {AGENT.name: replace(AGENT, version=version("Agent", "agents/finbot", 2))},
-            "people": {ANNA: replace(PERSON, version=version("UserAttributes", "anna", 7))},
-            **changes,
-        }
-    )
 
 
 def grant(known: Directory | None = None) -> Event:
@@ -67,11 +41,6 @@ def grant(known: Directory | None = None) -> Event:
     verdict = found.verdict(asked)
     assert isinstance(verdict, Granted)
     return granted(asked, verdict, found, given(verdict.tables), NOW)
-
-
-def end(reason: EndReason = EndReason.RELEASED, *, late: float = 2.5, role: str = "") -> End:
-    name = role or "IMMUTA_VENDED_FINBOT_ANNA_42SKFT181Z8TKB28R3A49B8MN0"
-    return End(RoleName(name), reason, NOW - timedelta(seconds=late), NOW, 0.25, 3, by="PolicyChanged")
 
 
 def test_a_grant_tells_who_asked_for_whom_and_how_the_user_was_proven():
@@ -315,29 +284,6 @@ def test_an_orphan_is_told_by_its_name_alone_whatever_that_is(role: str):
     assert event.id == f"{UID}/dropped/Orphaned"
     assert event.body.request is None
     assert event.body.platform == "warehouse"
-
-
-class Trail:
-    """Remembers; or fails so many times first."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.failures = 0
-
-    async def record(self, event: Event) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise OSError("not now")
-        self.events.append(event)
-
-
-class Taken:
-    async def claim(self, lease: object, user_handle: object) -> None:
-        raise Conflict("the handle is bob's")
-
-
-class Free:
-    async def claim(self, lease: object, user_handle: object) -> None: ...
 
 
 @pytest.fixture

@@ -12,15 +12,17 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from rolevend.catalog import FunctionId, TableId
+from rolevend.identity.signature import SigningKey
 from rolevend.model import Attributes, ObjectName, RoleName, Task, Uid, User, Version
 from rolevend.plan import Profile
 from rolevend.platforms.base import EndReason
 from rolevend.policy.statement import Requirement
 from rolevend.telemetry.chain import Chain, Key
-from rolevend.vending.audit import End, Event, denied, dropped, granted
+from rolevend.vending.audit import End, Event, EventType, denied, dropped, granted
 from rolevend.vending.directory import Directory, Sources
 from rolevend.vending.evidence import given
 from rolevend.vending.proof import Actor, Proof, UserProof
+from rolevend.vending.receipt import MOST_BYTES, Receipts
 from rolevend.vending.room import as_json, bytes_of, clipped, within
 from rolevend.vending.verdict import Granted, Request
 from tests.support import registered
@@ -128,7 +130,10 @@ def left_out(body: dict[str, Any], member: str) -> int:
 @example("a", MOST)
 @example("a", MOST | {"values": 1})
 def test_a_line_stays_below_its_bound_and_what_it_does_not_say_is_counted(character: str, many: dict[str, int]):
-    for event in told(character, many):
+    signing = Receipts("/rolevend/clusters/" + "u" * 36, SigningKey.new().sign)
+    for plain in told(character, many):
+        event = plain if plain.type is EventType.DENIED else signing.on(plain, f"sha256:{'0' * 64}")
+        assert len(event.body.receipt or "") <= MOST_BYTES
         line = Chain(f"/rolevend/clusters/{'u' * 36}", "c" * 36, key=Key(b"k" * 32)).append(event)
 
         body = json.loads(line)["data"]

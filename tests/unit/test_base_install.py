@@ -62,6 +62,9 @@ def test_policies_are_judged_and_events_verified_without_any_extra(arguments: tu
         (("platform", "catalog", "-f", "EVENTS", "--dsn", "x"), "postgres"),
         (("platform", "hash-key", "-f", "EVENTS", "--dsn", "x", "--domain", "d", "--key", "EVENTS"), "postgres"),
         (("platform", "attest", "warehouse"), "operator"),
+        (("receipt", "new-key"), "operator"),
+        (("receipt", "keys", "--key", "EVENTS"), "operator"),
+        (("receipt", "verify", "EVENTS", "--keys", "EVENTS"), "operator"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else value,
 )

@@ -1,28 +1,25 @@
 """`rolevend audit verify`, and the events of one role for `rolevend who`: from files of audit events."""
 
 import json
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rolevend.errors import InvalidInput
-from rolevend.telemetry.chain import Line, Verified
+from rolevend.app.lines import lines_of
+from rolevend.telemetry.chain import Verified
 from rolevend.telemetry.chain import verify as verify_lines
 from rolevend.telemetry.key_file import read_key
-
-STANDARD_INPUT = "-"
 
 
 def verify(files: Sequence[str], expect: str = "", keys: Sequence[str] = ()) -> Verified:
     """Older files first. `keys` are files, too."""
-    return verify_lines(_lines(files), expect, [read_key(Path(key)) for key in keys])
+    return verify_lines(lines_of(files), expect, [read_key(Path(key)) for key in keys])
 
 
 def events_of(request_uid: str, files: Sequence[str]) -> list[dict[str, Any]]:
     """The events about one request, in order; one that was written twice is here once. Their chain is not verified."""
     found: dict[str, dict[str, Any]] = {}
-    for line in _lines(files):
+    for line in lines_of(files):
         if request_uid.encode() not in line.text:
             continue
         try:
@@ -36,20 +33,10 @@ def events_of(request_uid: str, files: Sequence[str]) -> list[dict[str, Any]]:
 
 def events(files: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Every event, in the order of the lines; what is none is passed over. Their chain is not verified."""
-    for line in _lines(files):
+    for line in lines_of(files):
         try:
             event = json.loads(line.text)
         except ValueError:
             continue
         if isinstance(event, dict) and isinstance(event.get("data"), dict) and "id" in event:
             yield event
-
-
-def _lines(files: Iterable[str]) -> Iterator[Line]:
-    for name in files:
-        try:
-            with sys.stdin.buffer if name == STANDARD_INPUT else Path(name).open("rb") as file:
-                for number, text in enumerate(file, start=1):
-                    yield Line(f"{name}:{number}", text)
-        except OSError as error:
-            raise InvalidInput(name, f"cannot be read: {error.strerror or error}") from error

@@ -10,6 +10,7 @@ from rolevend.cli.explain import explain
 from rolevend.cli.extras import extra_of, packages_missing
 from rolevend.cli.platform import platform
 from rolevend.cli.policy import policy
+from rolevend.cli.receipt import receipt
 from rolevend.cli.record import audit, trace, who
 
 _FAILED = 1
@@ -25,7 +26,7 @@ def cli() -> None:
     """
 
 
-for command in (operator, api, demo, crds, who, trace, drain, audit, platform, policy, explain):
+for command in (operator, api, demo, crds, who, trace, drain, audit, receipt, platform, policy, explain):
     cli.add_command(command)
 
 

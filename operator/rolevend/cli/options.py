@@ -15,6 +15,7 @@ FAILED = 1
 """The exit status of a command that did its work, and found something wrong."""
 
 READABLE = click.Path(exists=True, dir_okay=False, allow_dash=True)
+READABLE_FILE = click.Path(exists=True, dir_okay=False)
 
 FILES = click.argument("files", nargs=-1, required=True, type=READABLE, metavar="FILE...")
 OUTPUT = click.option(

@@ -5,5 +5,5 @@ The core is pure: `verification` makes of a token's text, providers, keys and a 
 `service_account`s, and attributes by `claim_mapping`, whose CEL is admitted in `claim_expression`; an access token that does not say
 that it is one is `untyped`. What a `provider` is, is a value.
 The edge is thin: `key_store` keeps keys fresh, `key_fetching` reads them over HTTP, `review` asks the cluster through a Protocol, and
-`token_check` ties all of it together. The only door of joserfc.
+`token_check` ties all of it together. What rolevend itself signs has its `signature`. The only door of joserfc.
 """

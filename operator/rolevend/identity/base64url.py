@@ -4,6 +4,10 @@ import base64
 import binascii
 
 
+def encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
 def decode(segment: str) -> bytes:
     """Raises ValueError for every text that `encode` would not give: two spellings of one token would be two tokens to some."""
     given = segment.encode("ascii", "strict")
@@ -11,6 +15,6 @@ def decode(segment: str) -> bytes:
         decoded = base64.urlsafe_b64decode(given + b"=" * (-len(given) % 4))
     except binascii.Error as error:
         raise ValueError("this is no base64url") from error
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=") != given:
+    if encode(decoded) != segment:
         raise ValueError("this is not spelled as base64url without padding is")
     return decoded

@@ -205,7 +205,9 @@ class Lifecycle:
         due = request.expires_at if reason is EndReason.EXPIRED else role.metadata.deletion_timestamp or self._now()
         ended, sessions = role.status.ended, len(dropped.sessions)
         by, message = (ended.by, ended.message) if ended else (None, None)
-        done = End(RoleName(name), reason, due, self._now(), dropped.seconds, sessions, by, message, _profile(role))
+        done = End(
+            RoleName(name), reason, due, self._now(), dropped.seconds, sessions, by, message, _profile(role), role.status.receipt_digest
+        )
         await self._record.dropped(request, done)
         _log.info(
             "dropped",

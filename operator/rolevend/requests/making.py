@@ -1,6 +1,7 @@
 """From a grant to a role that can log in: the steps in the order in which a crash leaves nothing behind that nobody finds."""
 
 import asyncio
+from collections.abc import Coroutine
 
 from rolevend.atwork.executor import Executor
 from rolevend.errors import Overtaken
@@ -28,19 +29,24 @@ class Making:
         if recorded is not None and recorded != verdict.lease.role:
             raise Overtaken(f"{recorded} was begun under another handle")
         await self._record.handles(request, verdict, directory)
-        writing = [self._record.granted(request, verdict, directory)]
+        if self._record.gives_receipts:  # one after the other, so that the status names no receipt that was never written
+            receipt = await self._record.granted(request, verdict, directory)
+            if recorded is None or report.role.status.receipt_digest != receipt:
+                await self._intend(request, verdict, report, receipt)
+            return
+        writing: list[Coroutine[None, None, object]] = [self._record.granted(request, verdict, directory)]
         if recorded is None:
             writing.append(self._intend(request, verdict, report))
         for outcome in await asyncio.gather(*writing, return_exceptions=True):
-            if outcome is not None:
+            if isinstance(outcome, BaseException):
                 raise outcome
 
     async def make(self, request: Request, verdict: Granted, executor: Executor, store: CredentialStore) -> Live:
         """What was begun. Again is the same; see vending.vend."""
         return await vend(request, verdict, executor, store, self._randomness)
 
-    async def _intend(self, request: Request, verdict: Granted, report: Report) -> None:
-        await write_status(self._cluster, request, granted(report, verdict, request))
+    async def _intend(self, request: Request, verdict: Granted, report: Report, receipt: str | None = None) -> None:
+        await write_status(self._cluster, request, granted(report, verdict, request, receipt))
 
 
 async def write_status(cluster: Cluster, request: Request, status: Body) -> Body:

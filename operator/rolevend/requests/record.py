@@ -10,6 +10,7 @@ from rolevend.vending.audit import End, Event, Trail, denied, dropped, granted, 
 from rolevend.vending.calls import Refusal, refused, release_requested
 from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import Given, given
+from rolevend.vending.receipt import Receipts, digest_of
 from rolevend.vending.vend import Handles
 from rolevend.vending.verdict import Granted, Request
 
@@ -20,10 +21,14 @@ class Record:
     """Remembers, for as long as an object stands, which events it has: a step that is tried again writes none twice. After a restart
     it may; the event then has the same id."""
 
-    def __init__(self, trail: Trail, handles: Handles, now: Callable[[], datetime]) -> None:
+    def __init__(self, trail: Trail, handles: Handles, now: Callable[[], datetime], receipts: Receipts | None = None) -> None:
+        """Without `receipts` events have none."""
         self._trail = trail
         self._handles = handles
         self._now = now
+        self._receipts = receipts
+        self._given_receipts: dict[Uid, str] = {}
+        """Digests of those that are written."""
         self._last: dict[Uid, str] = {}
         self._untold: dict[Uid, Event] = {}
         self._given: dict[tuple[ProfileName, tuple[TableId, ...] | None], Given] = {}
@@ -36,16 +41,29 @@ class Record:
             await self.denied(request, "Conflict", str(error), directory)
             raise
 
-    async def granted(self, request: Request, verdict: Granted, directory: Directory) -> None:
-        """Raises AuditUnavailable: then nothing may be made."""
-        await self._tell(request.uid, granted(request, verdict, directory, self._told(verdict), self._now()))
+    @property
+    def gives_receipts(self) -> bool:
+        return self._receipts is not None
+
+    async def granted(self, request: Request, verdict: Granted, directory: Directory) -> str | None:
+        """The digest of its receipt, which is written then: whoever keeps it names no receipt that nobody has. Raises AuditUnavailable:
+        then nothing may be made."""
+        event = granted(request, verdict, directory, self._told(verdict), self._now())
+        if self._last.get(request.uid) != event.id:
+            signed = self._signed(event)
+            await self._tell(request.uid, signed)
+            if signed.body.receipt is not None:
+                self._given_receipts[request.uid] = digest_of(signed.body.receipt)
+        return self._given_receipts.get(request.uid)
 
     async def denied(self, request: Request, reason: str, message: str, directory: Directory) -> None:
         await self._tell(request.uid, denied(request, reason, message, directory, self._now()))
 
     async def dropped(self, request: Request, end: End) -> None:
         """Raises AuditUnavailable: then the object must stay, and this be called again. What it said first is what is written."""
-        event = self._untold.setdefault(request.uid, dropped(request, end, self._now()))
+        if request.uid not in self._untold:
+            self._untold[request.uid] = self._signed(dropped(request, end, self._now()), end.receipt_digest)
+        event = self._untold[request.uid]
         await self._trail.record(event)
         self._untold.pop(request.uid, None)
 
@@ -59,11 +77,15 @@ class Record:
 
     async def orphan_dropped(self, uid: Uid, platform: PlatformName, end: End) -> None:
         """Raises AuditUnavailable: then this must be called again."""
-        await self._trail.record(orphan_dropped(uid, platform, end, self._now()))
+        await self._trail.record(self._signed(orphan_dropped(uid, platform, end, self._now()), end.receipt_digest))
 
     def forget(self, uid: Uid) -> None:
         self._last.pop(uid, None)
         self._untold.pop(uid, None)
+        self._given_receipts.pop(uid, None)
+
+    def _signed(self, event: Event, first: str | None = None) -> Event:
+        return event if self._receipts is None else self._receipts.on(event, first)
 
     async def _tell(self, uid: Uid, event: Event) -> None:
         if self._last.get(uid) != event.id:

@@ -44,10 +44,11 @@ def refused(report: Report, verdict: Undecided | Denied, request: Request) -> Bo
     return report.status(findings + ([] if request.proof is None else [_user_proven(request)]))
 
 
-def granted(report: Report, verdict: Granted, request: Request) -> Body:
+def granted(report: Report, verdict: Granted, request: Request, receipt_digest: str | None = None) -> Body:
     """Written before anything is made on a platform: what a drop needs to know."""
     findings = [_granted(verdict), Finding("Ready", "False", "Vending", "the role is being made"), _user_proven(request)]
-    return report.status(findings, **_names(verdict, request), platforms=[_platform(verdict, request, "Pending")])
+    receipt = {} if receipt_digest is None else {"receiptDigest": receipt_digest}
+    return report.status(findings, **_names(verdict, request), **receipt, platforms=[_platform(verdict, request, "Pending")])
 
 
 def vended(report: Report, verdict: Granted, request: Request) -> Body:

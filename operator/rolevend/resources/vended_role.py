@@ -178,6 +178,8 @@ class VendedRoleStatus(Status):
     user: ProvenUser | None = None
     platforms: Annotated[tuple[PlatformState, ...], Field(max_length=16), KeyedBy(("name",))] = ()
     """The role on each platform."""
+    receipt_digest: Sha256Text | None = None
+    """Digest of the receipt that the audit event `granted` holds. That of the role's end names it."""
     ended: Ended | None = None
 
 

@@ -153,6 +153,8 @@ class Body:
     was locked out."""
     late_seconds: float | None = None
     """From the moment in which the role was to end (its expiry, or the deletion of the VendedRole) to `endedAt`."""
+    receipt: str | None = None
+    """Of `granted` and `dropped`: this event, signed, where there is a key for that. A JWS in its compact form."""
     version: str | None = None
     """Of `started`: the version of rolevend."""
     host: str | None = None
@@ -220,6 +222,8 @@ class End:
     by: str | None = None
     message: str | None = None
     profile: str | None = None
+    receipt_digest: str | None = None
+    """Of the receipt of its beginning; None: it has none, or nobody knows any more."""
 
 
 def dropped(request: Request, end: End, now: datetime) -> Event:

@@ -82,7 +82,16 @@ def test_a_value_that_cannot_be_is_refused_and_named(helm, name, value, word):
 
 def test_every_setting_of_the_operator_can_be_set_and_no_other():
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["properties"]
-    decided_by_the_pod = {"namespace", "kubeconfig", "pod_name", "probe_host", "probe_port", "audit_file", "audit_key_file"}
+    decided_by_the_pod = {
+        "namespace",
+        "kubeconfig",
+        "pod_name",
+        "probe_host",
+        "probe_port",
+        "audit_file",
+        "audit_key_file",
+        "receipt_key_file",
+    }
 
     assert {_snake(name) for name in schema} == Settings.model_fields.keys() - decided_by_the_pod
 
@@ -279,19 +288,19 @@ def test_audit_events_go_to_a_volume_when_there_is_one_and_else_to_standard_outp
     assert kept["securityContext"]["fsGroup"] == 65532
 
 
-def test_audit_events_are_sealed_with_a_key_that_the_pod_alone_may_read(render: Render):
-    values = {"audit": {"keySecretRef": {"name": "trail", "key": "hmac"}}}
-    pod = only(render(values), "Deployment")["spec"]["template"]["spec"]
+@pytest.mark.parametrize(("ref", "setting"), [("keySecretRef", "AUDIT_KEY_FILE"), ("receiptKeySecretRef", "RECEIPT_KEY_FILE")])
+def test_audit_events_are_sealed_and_signed_with_keys_that_the_pod_alone_may_read(render: Render, ref: str, setting: str):
+    pod = only(render({"audit": {ref: {"name": "trail", "key": "secret"}}}), "Deployment")["spec"]["template"]["spec"]
 
     (volume,) = pod["volumes"]
-    assert volume["secret"] == {"secretName": "trail", "items": [{"key": "hmac", "path": "key"}], "defaultMode": 0o440}
+    assert volume["secret"] == {"secretName": "trail", "items": [{"key": "secret", "path": "key"}], "defaultMode": 0o440}
     (mount,) = pod["containers"][0]["volumeMounts"]
     assert mount["readOnly"]
-    (file,) = [each["value"] for each in pod["containers"][0]["env"] if each["name"] == "ROLEVEND_AUDIT_KEY_FILE"]
+    (file,) = [each["value"] for each in pod["containers"][0]["env"] if each["name"] == f"ROLEVEND_{setting}"]
     assert file == f"{mount['mountPath']}/key"
     assert pod["securityContext"]["fsGroup"] == 65532
-    with pytest.raises(AssertionError, match="keySecretRef"):
-        render({"audit": {"keySecretRef": {"name": "trail"}}})
+    with pytest.raises(AssertionError, match=ref):
+        render({"audit": {ref: {"name": "trail"}}})
 
 
 def test_the_mutation_is_there_only_where_the_cluster_serves_it(render: Render):

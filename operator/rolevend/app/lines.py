@@ -1,0 +1,21 @@
+"""The lines of files that a person names, with where each of them stands."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rolevend.errors import InvalidInput
+from rolevend.telemetry.chain import Line
+
+STANDARD_INPUT = "-"
+
+
+def lines_of(files: Iterable[str]) -> Iterator[Line]:
+    """File by file; `-` is standard input."""
+    for name in files:
+        try:
+            with sys.stdin.buffer if name == STANDARD_INPUT else Path(name).open("rb") as file:
+                for number, text in enumerate(file, start=1):
+                    yield Line(f"{name}:{number}", text)
+        except OSError as error:
+            raise InvalidInput(name, f"cannot be read: {error.strerror or error}") from error
