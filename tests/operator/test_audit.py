@@ -10,6 +10,9 @@ import psycopg
 import pytest
 
 from rolevend.app.audit import verify
+from rolevend.app.receipt import Verified, new_private_key, public_key_set, read_signing_key
+from rolevend.app.receipt import verify as verify_receipts
+from rolevend.identity.key_set import parse
 from tests.support.site import AGENTS, DOMAIN, WAREHOUSE, Body, Site
 from tests.support.tenancy import ISSUER, Asked, Tenant
 from tests.support.waiting import eventually
@@ -19,7 +22,8 @@ from tests.support.waiting import eventually
 def trail(site: Site, tmp_path: Path) -> "Trail":
     """The operator, started again with an audit file of its own; afterwards as it was."""
     site.operator.stop()
-    trail = Trail(site, tmp_path / "audit.ndjson")
+    trail = Trail(site, tmp_path / "audit.ndjson", tmp_path / "receipt.key")
+    trail.key.write_text(new_private_key())
     trail.start()
     yield trail
     site.operator.stop()
@@ -27,12 +31,15 @@ def trail(site: Site, tmp_path: Path) -> "Trail":
 
 
 class Trail:
-    def __init__(self, site: Site, file: Path) -> None:
+    def __init__(self, site: Site, file: Path, key: Path) -> None:
         self.site = site
         self.file = file
+        self.key = key
+        """Of receipts."""
+        self.settings = {"AUDIT_FILE": str(file), "RECEIPT_KEY_FILE": str(key)}
 
     def start(self, **settings: str) -> None:
-        self.site.start_operator({"AUDIT_FILE": str(self.file), **settings})
+        self.site.start_operator({**self.settings, **settings})
 
     def killed_and_started(self) -> None:
         self.site.operator.kill()
@@ -55,9 +62,14 @@ class Trail:
         return [event["type"].removeprefix("dev.rolevend.") for event in self.of(asked)]
 
     def is_whole(self) -> bool:
+        """The chain of its events, and the receipts in them."""
         found = verify([str(self.file)])
         assert found.problems == []
+        assert self.receipts().problems == []
         return found.events > 0
+
+    def receipts(self) -> Verified:
+        return verify_receipts([str(self.file)], parse(public_key_set([read_signing_key(self.key)]).encode()))
 
 
 def test_a_vend_and_its_end_are_told_with_all_that_was_read_and_given(trail: Trail, tenant: Tenant):
@@ -112,6 +124,42 @@ def test_a_vend_and_its_end_are_told_with_all_that_was_read_and_given(trail: Tra
     assert 0 < dropped["data"]["dropSeconds"] < 30
     assert dropped["data"]["lateSeconds"] >= 0
     assert trail.is_whole()
+
+
+def test_the_receipt_of_a_role_says_what_it_was_given_and_how_it_ended_and_the_command_tells_one_that_was_altered(
+    trail: Trail, tenant: Tenant, tmp_path: Path
+):
+    task = {"id": "chat-4711", "intentDigest": f"sha256:{'0a' * 32}"}
+    asked = tenant.ready_to_ask().ask(wanted={"task": task}).ready()
+    with trail.site.warehouse.session(asked.login()) as session:
+        assert session.execute("SHOW application_name").fetchall() == [("task:chat-4711:0a0a0a0a0a0a0a0a",)]
+    asked.delete()
+    asked.gone()
+    keys = tmp_path / "receipt.jwks"
+    keys.write_text(receipt("keys", "--key", str(trail.key)).stdout)
+
+    answer = receipt("verify", str(trail.file), "--keys", str(keys), "-o", "json")
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    (whole,) = [each for each in json.loads(answer.stdout)["receipts"] if each["end"]["said"]["requestUid"] == asked.uid]
+    granted, dropped = trail.of(asked)
+    assert whole["beginning"]["said"].items() >= {"role": asked.role, "taskId": "chat-4711", "tables": ["claims.people"]}.items()
+    assert whole["beginning"]["said"]["policyDigest"] == granted["data"]["policyDigest"]
+    assert whole["end"]["said"].items() >= {"ended": "Released", "endedAt": dropped["data"]["endedAt"], "taskId": "chat-4711"}.items()
+    assert whole["end"]["said"]["first"] == whole["beginning"]["digest"]
+    assert trail.is_whole()
+
+    forged = tmp_path / "forged.ndjson"
+    forged.write_bytes(trail.file.read_bytes().replace(b'"ended":"Released"', b'"ended":"Revoked"'))
+    answer = receipt("verify", str(forged), "--keys", str(keys))
+    assert answer.returncode == 1
+    assert "the event is not what was signed: dataDigest, ended differ" in answer.stdout
+
+
+def receipt(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "rolevend", "receipt", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_who_asked_is_told_where_the_cluster_writes_it_down(trail: Trail, tenant: Tenant):
@@ -261,6 +309,8 @@ def test_killed_again_and_again_it_leaves_no_role_without_its_event_and_no_end_w
 
     assert {each.name: trail.kinds(each) for each in asked} == {each.name: ["granted", "dropped"] for each in asked}
     assert trail.is_whole()
+    receipts = {each.end.said["requestUid"]: each for each in trail.receipts().receipts if each.end is not None}
+    assert all(receipts[each.uid].beginning is not None for each in asked), "every end names a beginning that is there"
 
 
 def test_a_replica_that_takes_over_goes_on_in_the_same_file(trail: Trail, tenant: Tenant):
@@ -269,7 +319,7 @@ def test_a_replica_that_takes_over_goes_on_in_the_same_file(trail: Trail, tenant
     leadership = {"LEADERSHIP_SECONDS": "15"}  # over within the test, and longer than a busy machine stalls
     trail.start(**leadership)
     first = tenant.ask().ready()
-    replica, _ = site.start_replica("second", {"AUDIT_FILE": str(trail.file), **leadership})
+    replica, _ = site.start_replica("second", {**trail.settings, **leadership})
     try:
         replica.wait_until_ready()
         assert trail.is_whole(), "who stands by writes nothing"
