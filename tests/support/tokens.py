@@ -138,6 +138,20 @@ def written(value: Body | bytes) -> str:
     return encode(value if isinstance(value, bytes) else json.dumps(value).encode())
 
 
+def header_of(text: str) -> Body:
+    return _read(text.split(".")[0])
+
+
+def payload_of(text: str) -> Body:
+    return _read(text.split(".")[1])
+
+
+def _read(segment: str) -> Body:
+    value = json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    assert isinstance(value, dict)
+    return value
+
+
 def token(payload: Body | bytes | None = None, head: Body | bytes | None = None, *, by: str = "rsa", algorithm: str = "RS256") -> str:
     """Signed with the key `by`, whatever the header says."""
     signed = f"{written(header() if head is None else head)}.{written(claims() if payload is None else payload)}"

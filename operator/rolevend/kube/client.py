@@ -112,7 +112,7 @@ class Cluster:
     async def document(self, path: str) -> bytes:
         """What the API server says there that is no object, as it says it."""
         async with self._turns:
-            response = await self._send("GET", path)
+            response = await self._send("GET", path, accept="*/*")
             try:
                 return await response.read()
             except _TRANSPORT_ERRORS as error:
@@ -195,8 +195,9 @@ class Cluster:
         body: Any = None,
         content_type: str = "",
         timeout: aiohttp.ClientTimeout | None = None,
+        accept: str = "application/json",
     ) -> aiohttp.ClientResponse:
-        headers = {"Accept": "application/json", "Content-Type": content_type or "application/json"}
+        headers = {"Accept": accept, "Content-Type": content_type or "application/json"}
         try:
             serialized = await self._api.param_serialize(method, path, header_params=headers, body=body, auth_settings=["BearerToken"])
             url = serialized[1] + (f"?{urlencode(query)}" if query else "")
@@ -230,7 +231,7 @@ def _message(body: bytes) -> str:
     try:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
-        return body[:200].decode(errors="replace")
+        return " ".join(body[:200].decode(errors="replace").split())
 
 
 def _error(status: int, attempted: str, message: str) -> Exception:
