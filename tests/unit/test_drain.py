@@ -11,10 +11,11 @@ from typing import cast
 import pytest
 
 from rolevend.app.drain import Drain, Left
-from rolevend.errors import ClusterUnavailable, NotPermitted
-from rolevend.kube.client import PAGE, Body, Cluster, Gone, Resource
+from rolevend.errors import ClusterUnavailable, NotPermitted, Rejected, Unavailable
+from rolevend.kube.client import PAGE, Body, Cluster, Gone, NotFound, Resource
 
 POLICY = "rolevend-closed"
+API = "rolevend-api"
 PLENTY = 2000
 MESSAGE = "DropFailed: somebody has it locked"
 READY = {"type": "Ready", "status": "False", "reason": "Dropping", "message": MESSAGE}
@@ -40,24 +41,46 @@ class Agents:
     deleted: Counter[str] = field(default_factory=Counter)
     told: list[str] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
+    replicas: int | None = None
+    """Of the API's Deployment; None where there is none."""
+    finishing: int = 0
+    """Pauses for which its pods finish what they began."""
+    closes: bool = True
 
-    async def get(self, _resource: Resource, _name: str) -> Body:
-        return {"metadata": {"uid": "policy"}}
+    async def get(self, resource: Resource, name: str, namespace: str = "", subresource: str = "") -> Body:
+        if resource.plural == "validatingadmissionpolicies":
+            if name != POLICY:
+                raise NotFound("no such policy")
+            return {"metadata": {"uid": "policy"}}
+        assert (resource.plural, name, namespace, subresource) == ("deployments", API, "rolevend-system", "scale")
+        if self.replicas is None:
+            raise NotFound("no such Deployment")
+        return {"spec": {"replicas": self.replicas} if self.replicas else {}, "status": {"selector": "component=api"}}
 
-    async def apply(self, *_: object) -> None: ...
+    async def apply(self, *_: object) -> None:
+        assert not self.replicas, "the API stops first"
 
     async def create(self, *_: object, dry_run: bool) -> Body:
         assert dry_run
-        raise NotPermitted("vending is closed")
+        raise NotPermitted("vending is closed" if self.closes else "who are you")
 
-    async def pages(self, resource: Resource) -> AsyncIterator[Body]:
+    async def pages(self, resource: Resource, namespace: str = "", selector: str = "") -> AsyncIterator[Body]:
+        if resource.plural == "pods":
+            assert (namespace, selector) == ("rolevend-system", "component=api")
+            running = [{"metadata": {"namespace": namespace, "name": "api-1"}, "status": {"phase": "Running"}}] * bool(self.finishing)
+            yield {"items": [*running, {"metadata": {"name": "evicted"}, "status": {"phase": "Failed"}}]}
+            return
         assert resource.plural == "vendedroles"
         for start in range(0, len(self.left), PAGE):
             if start and self.failing:
                 raise self.failing.pop()
             yield {"items": [body(number) for number in self.left[start : start + PAGE]]}
 
-    async def merge(self, _resource: Resource, name: str, patch: Body, _namespace: str, subresource: str) -> None:
+    async def merge(self, resource: Resource, name: str, patch: Body, _namespace: str, subresource: str) -> None:
+        if resource.plural == "deployments":
+            assert (name, subresource) == (API, "scale")
+            self.replicas = patch["spec"]["replicas"]
+            return
         assert (patch["status"]["ended"]["reason"], subresource) == ("Revoked", "status")
         self.ended[name] += 1
 
@@ -69,11 +92,13 @@ class Agents:
         self.pauses.append(seconds)
         asked = [number for number in self.left if self.deleted[f"role-{number}"]]
         self.left = sorted({*self.left} - {*asked[: self.pace]})
+        self.finishing = max(0, self.finishing - 1)
         await asyncio.sleep(0 if self.pace else seconds)
 
-    async def drain(self, *, seconds: float = 600) -> tuple[Left, ...]:
+    async def drain(self, *, seconds: float = 600, api: str | None = None, policy: str = POLICY) -> tuple[Left, ...]:
         deadline = asyncio.get_running_loop().time() + seconds
-        return await Drain(cast(Cluster, self), deadline, self.told.append, self.pause).run("rolevend-system", POLICY, platforms=False)
+        draining = Drain(cast(Cluster, self), deadline, self.told.append, self.pause)
+        return await draining.run("rolevend-system", policy, api=api, platforms=False)
 
 
 async def test_each_of_thousands_is_asked_once_and_only_a_page_of_them_is_held():
@@ -125,3 +150,56 @@ async def test_what_is_left_at_the_deadline_is_named_with_why():
 
     assert set(left) == {Left("VendedRole", f"agents/role-{number}", MESSAGE) for number in range(PAGE + 1)}
     assert sum(agents.pauses) <= 1
+
+
+async def test_the_api_stops_first_and_has_gone_at_the_end_with_what_it_began():
+    agents = Agents([1], replicas=2, finishing=3)
+
+    assert await agents.drain(api=API) == ()
+
+    assert (agents.replicas, agents.finishing, len(agents.pauses)) == (0, 0, 3)
+    assert agents.told[:2] == [f"the API stops: Deployment {API}", f"vending is closed: ValidatingAdmissionPolicyBinding {POLICY}"]
+
+
+async def test_an_api_that_does_not_end_is_named_and_runs_again():
+    agents = Agents([], replicas=2, finishing=10**6)
+
+    left = await agents.drain(api=API, seconds=2)
+
+    assert left == (Left("Pod", "rolevend-system/api-1", "the API still finishes what it began"),)
+    assert agents.replicas == 2
+
+
+async def test_where_a_role_is_left_the_api_runs_again_as_before():
+    agents = Agents([1], pace=0, replicas=3)
+
+    assert [each.kind for each in await agents.drain(api=API, seconds=1)] == ["VendedRole"]
+
+    assert agents.replicas == 3
+
+
+async def test_where_vending_does_not_close_the_api_runs_again():
+    agents = Agents([], replicas=2, closes=False)
+
+    with pytest.raises(Unavailable, match="requests are not refused yet: who are you"):
+        await agents.drain(api=API, seconds=1)
+
+    assert agents.replicas == 2
+
+
+async def test_the_api_runs_on_where_nothing_could_close():
+    agents = Agents([], replicas=2)
+
+    with pytest.raises(Rejected, match="there is no ValidatingAdmissionPolicy other"):
+        await agents.drain(api=API, policy="other")
+
+    assert agents.replicas == 2
+    assert agents.told == []
+
+
+async def test_an_api_that_was_never_there_is_not_waited_for():
+    agents = Agents([1])
+
+    assert await agents.drain(api=API) == ()
+
+    assert agents.replicas is None

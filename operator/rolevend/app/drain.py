@@ -9,7 +9,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from rolevend.errors import NotPermitted, Rejected, Unavailable
-from rolevend.kube.client import VALIDATING_BINDINGS, VALIDATING_POLICIES, AlreadyExists, Body, Cluster, Gone, NotFound, Resource
+from rolevend.kube.client import (
+    DEPLOYMENTS,
+    PODS,
+    VALIDATING_BINDINGS,
+    VALIDATING_POLICIES,
+    AlreadyExists,
+    Body,
+    Cluster,
+    Gone,
+    NotFound,
+    Resource,
+)
 from rolevend.kube.paths import VENDED_ROLES, path_of
 from rolevend.picture.objects import ready_condition
 from rolevend.platforms.base import EndReason
@@ -25,6 +36,10 @@ _CLOSED = "vending is closed"
 _WHY = "rolevend.dev/closed-because"
 _REASON = "the operator is about to go"
 
+_FINISHES = "the API still finishes what it began"
+_OVER = ("Succeeded", "Failed")
+"""Phases of pods in which nothing runs: an evicted one stays to be looked at."""
+
 Tell = Callable[[str], None]
 
 
@@ -39,17 +54,33 @@ class Left:
     """What its status says about why."""
 
 
-async def drain(kubeconfig: str | None, namespace: str, policy: str, timeout: float, *, platforms: bool, tell: Tell) -> tuple[Left, ...]:
-    """Closes vending, ends every VendedRole, and, where `platforms`, deletes every DataPlatform; what is left after `timeout` seconds.
+async def drain(
+    kubeconfig: str | None, namespace: str, policy: str, timeout: float, *, api: str | None, platforms: bool, tell: Tell
+) -> tuple[Left, ...]:
+    """Stops the API, closes vending, ends every VendedRole, and, where `platforms`, deletes every DataPlatform; what is left after
+    `timeout` seconds. Where something is, the API runs again.
 
-    `policy` is the chart's ValidatingAdmissionPolicy that refuses requests while there is a binding of its name; to see that it does,
-    one is made in `namespace`, where no agent is.
+    `api` is its Deployment in `namespace`; None leaves it as it is. `policy` is the chart's ValidatingAdmissionPolicy that refuses
+    requests while there is a binding of its name; to see that it does, one is made in `namespace`, where no agent is.
     """
     cluster = await Cluster.connect(kubeconfig)
     try:
-        return await Drain(cluster, asyncio.get_running_loop().time() + timeout, tell).run(namespace, policy, platforms=platforms)
+        deadline = asyncio.get_running_loop().time() + timeout
+        return await Drain(cluster, deadline, tell).run(namespace, policy, api=api, platforms=platforms)
     finally:
         await cluster.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stopped:
+    """A Deployment that was told to have no pods."""
+
+    namespace: str
+    name: str
+    replicas: int
+    """Before that."""
+    selector: str
+    """Of its pods."""
 
 
 class Drain:
@@ -61,22 +92,65 @@ class Drain:
         self._tell = tell
         self._sleep = sleep
 
-    async def run(self, namespace: str, policy: str, *, platforms: bool) -> tuple[Left, ...]:
-        await self._close(namespace, policy)
-        self._tell(f"{_CLOSED}: ValidatingAdmissionPolicyBinding {policy}")
+    async def run(self, namespace: str, policy: str, *, api: str | None, platforms: bool) -> tuple[Left, ...]:
+        owner = await self._find(policy)
+        stopped = await self._stop(namespace, api) if api else None
+        left: tuple[Left, ...] | None = None
+        try:
+            await self._close(namespace, policy, owner)
+            left = await self._end_all(stopped, platforms=platforms)
+        finally:
+            if stopped and left != ():  # nobody goes yet, and agents can still release
+                await self._scale(stopped, stopped.replicas)
+        return left
+
+    async def _end_all(self, stopped: _Stopped | None, *, platforms: bool) -> tuple[Left, ...]:
         left = await self._end(VENDED_ROLES, "VendedRole", self._revoke)
+        if stopped and not left:  # what still ran would vend when nobody drops any more and nothing refuses
+            left = await self._see_off(stopped)
         if platforms and not left:  # an operator whose platform goes first could not drop what is on it
             left = await self._end(path_of(DataPlatform), "DataPlatform", self._delete_platform)
         return left
 
-    async def _close(self, namespace: str, policy: str) -> None:
-        """Returns when the API server refuses requests: it takes up a change of this kind a moment after it was made."""
+    async def _stop(self, namespace: str, api: str) -> _Stopped | None:
+        """None where there is no such Deployment."""
         try:
-            owner = (await self._cluster.get(VALIDATING_POLICIES, policy))["metadata"]
+            scale = await self._cluster.get(DEPLOYMENTS, api, namespace, "scale")
+        except NotFound:
+            return None
+        stopped = _Stopped(namespace, api, scale["spec"].get("replicas", 0), scale["status"]["selector"])
+        await self._scale(stopped, 0)
+        self._tell(f"the API stops: Deployment {api}")
+        return stopped
+
+    async def _scale(self, stopped: _Stopped, replicas: int) -> None:
+        """The number that it had is no change of anybody else's: helm would refuse to overwrite one at the next upgrade."""
+        await self._cluster.merge(DEPLOYMENTS, stopped.name, {"spec": {"replicas": replicas}}, stopped.namespace, "scale")
+
+    async def _see_off(self, stopped: _Stopped) -> tuple[Left, ...]:
+        """Pods that still run at the deadline."""
+        while True:
+            try:
+                pods = [pod async for page in self._cluster.pages(PODS, stopped.namespace, stopped.selector) for pod in page["items"]]
+                left = tuple(Left("Pod", _name(pod), _FINISHES) for pod in pods if pod["status"].get("phase") not in _OVER)
+            except (Unavailable, Gone) as error:
+                left = (Left("API server", "-", str(error)),)
+            if not left or not self._has_time():
+                return left
+            await self._sleep(_POLL_SECONDS)
+
+    async def _find(self, policy: str) -> Body:
+        """The metadata of the policy that closes."""
+        try:
+            owner: Body = (await self._cluster.get(VALIDATING_POLICIES, policy))["metadata"]
         except NotFound as error:
             raise Rejected(
                 f"there is no ValidatingAdmissionPolicy {policy}: name that of your release of the chart with --policy"
             ) from error
+        return owner
+
+    async def _close(self, namespace: str, policy: str, owner: Body) -> None:
+        """Returns when the API server refuses requests: it takes up a change of this kind a moment after it was made."""
         group = "admissionregistration.k8s.io/v1"
         # It goes with the policy, so that rolevend is open when it is installed again.
         reference = {"apiVersion": group, "kind": "ValidatingAdmissionPolicy", "name": policy, "uid": owner["uid"]}
@@ -92,6 +166,7 @@ class Drain:
         while self._has_time():
             answer = await self._probe(namespace)
             if _CLOSED in answer:
+                self._tell(f"{_CLOSED}: ValidatingAdmissionPolicyBinding {policy}")
                 return
             await self._sleep(_POLL_SECONDS)
         raise Unavailable(f"closing vending: requests are not refused yet: {answer}")

@@ -99,9 +99,10 @@ def crds(folder: Path | None) -> None:
 @options.kubeconfig("Default: the pod's ServiceAccount, else ~/.kube/config.")
 @options.namespace()
 @click.option("--policy", default="rolevend-closed", show_default=True, help="The chart's ValidatingAdmissionPolicy that closes vending.")
+@click.option("--api", help="The API's Deployment in that namespace: it is stopped first, and runs again where something is left.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=240, show_default=True, help="Seconds to wait at most.")
 @click.option("--platforms", is_flag=True, help="Delete the DataPlatforms, too, after the last role.")
-def drain(kubeconfig: str | None, namespace: str, policy: str, timeout: float, *, platforms: bool) -> None:
+def drain(kubeconfig: str | None, namespace: str, policy: str, api: str | None, timeout: float, *, platforms: bool) -> None:
     """Refuse new requests, end all live roles, and wait until the operator has dropped them.
 
     The chart runs it before it is uninstalled. Vending stays closed until the policy's binding is deleted. The exit status is 1 if
@@ -116,7 +117,7 @@ def drain(kubeconfig: str | None, namespace: str, policy: str, timeout: float, *
 
     if kubeconfig is None and "KUBERNETES_SERVICE_HOST" not in os.environ:
         kubeconfig = options.own(None)
-    left = asyncio.run(run(kubeconfig, namespace, policy, timeout, platforms=platforms, tell=tell))
+    left = asyncio.run(run(kubeconfig, namespace, policy, timeout, api=api, platforms=platforms, tell=tell))
     for each in left:
         click.echo(f"left: {each.kind} {each.name}: {each.message}")
     if left:

@@ -48,6 +48,8 @@ VALIDATING_POLICIES = Resource("/apis/admissionregistration.k8s.io/v1", "validat
 VALIDATING_BINDINGS = Resource("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings")
 EVENTS = Resource("/api/v1", "events")
 TOKEN_REVIEWS = Resource("/apis/authentication.k8s.io/v1", "tokenreviews")
+PODS = Resource("/api/v1", "pods")
+DEPLOYMENTS = Resource("/apis/apps/v1", "deployments")
 
 
 class NotFound(Rejected):
@@ -106,8 +108,8 @@ class Cluster:
     async def close(self) -> None:
         await self._api.close()
 
-    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Body:
-        return await self._json("GET", resource.path(namespace, name))
+    async def get(self, resource: Resource, name: str, namespace: str | None = None, subresource: str | None = None) -> Body:
+        return await self._json("GET", resource.path(namespace, name, subresource))
 
     async def document(self, path: str) -> bytes:
         """What the API server says there that is no object, as it says it."""
@@ -118,10 +120,10 @@ class Cluster:
             except _TRANSPORT_ERRORS as error:
                 raise ClusterUnavailable(f"GET {path}: {_said(error)}") from error
 
-    async def pages(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Body]:
+    async def pages(self, resource: Resource, namespace: str | None = None, selector: str = "") -> AsyncIterator[Body]:
         """Lists of every object in one namespace, or in all, one after the other, for who need not hold them all: ten thousand bodies
-        are more than everything else in memory."""
-        query: dict[str, str] = {"limit": str(PAGE)}
+        are more than everything else in memory. `selector` chooses by labels."""
+        query: dict[str, str] = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {})}
         while True:
             page = await self._json("GET", resource.path(namespace), query)
             yield page
