@@ -13,7 +13,7 @@ RUN pip --python /opt/rolevend/bin/python install --require-hashes --only-binary
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 RUN pip wheel --no-index --no-deps --no-build-isolation --check-build-dependencies --wheel-dir /wheels . \
- && pip --python /opt/rolevend/bin/python install --no-deps --no-index --find-links /wheels 'rolevend[operator,postgres]' \
+ && pip --python /opt/rolevend/bin/python install --no-deps --no-index --find-links /wheels 'rolevend[api,operator,postgres]' \
  && pip --python /opt/rolevend/bin/python check
 
 FROM python:${PYTHON}-slim
@@ -26,6 +26,6 @@ COPY --from=build /opt/rolevend /opt/rolevend
 ENV PATH=/opt/rolevend/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # By number, so that kubelet can see that it is not root.
 USER 65532:65532
-EXPOSE 8080
+EXPOSE 8080 8443
 ENTRYPOINT ["rolevend"]
 CMD ["operator"]

@@ -20,6 +20,7 @@ Body = dict[str, Any]
 CHART = Path(__file__).parents[2] / "charts" / "rolevend"
 SYSTEM, AGENTS, ELSEWHERE = "rolevend-system", "agents", "elsewhere"
 OPERATOR = f"system:serviceaccount:{SYSTEM}:rolevend"
+API = f"system:serviceaccount:{SYSTEM}:rolevend-api"
 RBAC = "rbac.authorization.k8s.io"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"

@@ -251,7 +251,7 @@ class Site:
         ):
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
             assert self.cluster.call("POST", "/api/v1/namespaces", namespace).ok
-        self._installation.chart([AGENTS, DOOMED, UNADMITTED, BOUNDED])
+        self._installation.chart([AGENTS, DOOMED, UNADMITTED, BOUNDED], _WITH_THE_API)
         self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(self._prepare, (WAREHOUSE, ANNEX)))

@@ -1,9 +1,9 @@
-{{/* The release's name, with the chart's in it. Short enough for a suffix of ten characters. */}}
+{{/* The release's name, with the chart's in it. Short enough for a suffix of twelve characters. */}}
 {{- define "rolevend.name" -}}
 {{- if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 51 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 53 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 51 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -11,6 +11,12 @@
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
+{{- end -}}
+
+{{- define "rolevend.apiSelectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: api
 {{- end -}}
 
 {{/* What the standard "restricted" asks of a pod, and of a container. */}}
@@ -23,6 +29,45 @@ seccompProfile: {type: RuntimeDefault}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* What kubelet asks of the operator and of the API. */}}
+{{- define "rolevend.probes" -}}
+startupProbe:
+  httpGet: {path: /healthz, port: http}
+  periodSeconds: 2
+  failureThreshold: 60
+livenessProbe:
+  httpGet: {path: /healthz, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 3
+readinessProbe:
+  httpGet: {path: /readyz, port: http}
+  periodSeconds: 5
+  timeoutSeconds: 5
+{{- end -}}
+
+{{/* Replicas are of use only where not all of them go at once; a cluster with one node runs them all the same. Called with the labels
+of the pods. */}}
+{{- define "rolevend.spread" -}}
+topologySpreadConstraints:
+{{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+- maxSkew: 1
+  topologyKey: {{ $key }}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- $ | nindent 6 }}
+{{- end }}
+{{- end -}}
+
+{{/* What `settings` says, as the processes read it. */}}
+{{- define "rolevend.settings" -}}
+{{- range $setting, $value := .Values.settings }}
+- name: ROLEVEND_{{ snakecase $setting | upper }}
+  value: {{ $value | toString | quote }}
+{{- end }}
 {{- end -}}
 
 {{/* Where a pod may run. */}}
@@ -61,6 +106,44 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "system:serviceaccount:%s:%s" .Release.Namespace (include "rolevend.serviceAccount" .) -}}
 {{- end -}}
 
+{{- define "rolevend.apiServiceAccount" -}}
+{{- .Values.api.serviceAccount.name | default (printf "%s-api" (include "rolevend.name" .)) -}}
+{{- end -}}
+
+{{/* Who the API is to the API server. Empty, which nobody is, while it is switched off. */}}
+{{- define "rolevend.apiUser" -}}
+{{- if .Values.api.enabled -}}
+{{- printf "system:serviceaccount:%s:%s" .Release.Namespace (include "rolevend.apiServiceAccount" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* By which name agents in the cluster call the API: its certificate has it, too. */}}
+{{- define "rolevend.apiHost" -}}
+{{- printf "%s-api.%s.svc" (include "rolevend.name" .) .Release.Namespace -}}
+{{- end -}}
+
+{{/* All names that the API's certificate has, as a JSON list. */}}
+{{- define "rolevend.apiNames" -}}
+{{- $host := include "rolevend.apiHost" . -}}
+{{- concat (list $host (trimSuffix ".svc" $host) (printf "%s.cluster.local" $host)) .Values.api.tls.dnsNames | uniq | toJson -}}
+{{- end -}}
+
+{{/* The Secret with the API's certificate and its key. */}}
+{{- define "rolevend.apiCertificate" -}}
+{{- if eq .Values.api.tls.mode "Secret" -}}
+{{- required "api.tls.secretName: name the Secret of type kubernetes.io/tls that the API shows, or choose another api.tls.mode" .Values.api.tls.secretName -}}
+{{- else -}}
+{{- printf "%s-api-tls" (include "rolevend.name" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The ConfigMap with who signed it; empty where nothing was said of that. */}}
+{{- define "rolevend.apiAuthority" -}}
+{{- if or .Values.api.tls.caCertificates (eq .Values.api.tls.mode "Generated") -}}
+{{- printf "%s-api-ca" (include "rolevend.name" .) -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "rolevend.image" -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
@@ -69,7 +152,36 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* The pod of `helm test`. */}}
+{{/* Where operator and API may go: to DNS, the API server, databases and identity providers. */}}
+{{- define "rolevend.egress" -}}
+{{- $policy := .Values.networkPolicy -}}
+- ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+{{- range $ports := list "apiServer" "database" "identityProvider" }}
+{{- with get $policy (printf "%sPorts" $ports) }}
+- ports:
+  {{- range . }}
+  - {port: {{ . }}, protocol: TCP}
+  {{- end }}
+  {{- with get $policy (printf "%ss" $ports) }}
+  to:
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Who may read metrics: whom the values name, and the pods of `helm test`. */}}
+{{- define "rolevend.metricsIngress" -}}
+# kubelet's probes come from the node, and pass anyhow.
+- ports: [{port: http, protocol: TCP}]
+  from:
+  {{- toYaml .Values.networkPolicy.metricsFrom | nindent 2 }}
+  - podSelector:
+      matchLabels:
+        {{- include "rolevend.testLabels" . | nindent 8 }}
+{{- end -}}
+
+{{/* The pods of `helm test`. */}}
 {{- define "rolevend.testLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -7,7 +7,8 @@ import pytest
 from rolevend.demo.parts.binaries import Binaries
 from rolevend.demo.parts.controlplane import ControlPlane
 from tests.support.installed import AGENTS, CHART, ELSEWHERE, SYSTEM, Cluster
-from tests.support.manifests import changed, valid
+from tests.support.manifests import MISSING, changed, valid
+from tests.support.rendered import API_ON, Helm, flags
 from tests.support.waiting import eventually
 
 
@@ -17,14 +18,18 @@ def cluster(binaries: Binaries) -> Iterator[Cluster]:
         cluster = Cluster(control_plane)
         for namespace in (AGENTS, ELSEWHERE, "domain-claims", "domain-hr"):  # the examples', too
             cluster.kubectl("create", "namespace", namespace)
-        installed = cluster.helm(
-            "install", "rolevend", str(CHART), "--namespace", SYSTEM, "--create-namespace", "--set", f"agentNamespaces={{{AGENTS}}}"
-        )
+        values = flags({"agentNamespaces": [AGENTS], "api": API_ON})
+        installed = cluster.helm("install", "rolevend", str(CHART), "--namespace", SYSTEM, "--create-namespace", *values)
         assert installed.returncode == 0, installed.stderr
         cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         _wait_until_admission_works(cluster)
         yield cluster
         cluster.close()
+
+
+@pytest.fixture(scope="package")
+def helm(binaries: Binaries) -> Helm:
+    return Helm(binaries["helm"])
 
 
 def _wait_until_admission_works(cluster: Cluster) -> None:
@@ -34,6 +39,8 @@ def _wait_until_admission_works(cluster: Cluster) -> None:
     tracked = changed(role, "metadata.annotations", {"argocd.argoproj.io/tracking-id": "x"})
     eventually(lambda: "may not vend" in cluster.create(role, user=creator, dry_run=True).message)
     eventually(lambda: "Argo CD" in cluster.create(tracked, dry_run=True).message)
+    answered = changed(changed(role, "spec.userTokenSecretRef", MISSING), "spec.delivery", "Response")
+    eventually(lambda: "for the API alone" in cluster.create(answered, dry_run=True).message)
     eventually(lambda: cluster.create(role, dry_run=True).body["metadata"].get("finalizers"))
     held = changed(valid("DataPlatform", "probe"), "metadata.finalizers", ["rolevend.dev/drop"])
     assert cluster.create(held).ok

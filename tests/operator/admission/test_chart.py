@@ -1,7 +1,6 @@
 """The chart itself: what it renders, what it refuses, what stays when it goes."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -10,35 +9,16 @@ import yaml
 
 from rolevend import __version__
 from rolevend.cli import cli
-from rolevend.demo.parts.binaries import Binaries
 from rolevend.settings import Settings
 from tests.support.installed import CHART, Cluster
+from tests.support.rendered import API_ON, Document, Helm, hooks, only, pods
 
-Render = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def helm(binaries: Binaries) -> Callable[..., subprocess.CompletedProcess[str]]:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([binaries["helm"], *arguments], capture_output=True, text=True, check=False)
-
-    return run
+Render = Callable[..., list[Document]]
 
 
 @pytest.fixture(scope="module")
-def render(helm: Callable[..., subprocess.CompletedProcess[str]]) -> Render:
-    def run(values: dict[str, Any] | None = None, *arguments: str) -> list[dict[str, Any]]:
-        flags = [f"--set-json={name}={json.dumps(value)}" for name, value in (values or {}).items()]
-        done = helm("template", "rolevend", str(CHART), "--namespace", "rolevend-system", *flags, *arguments)
-        assert done.returncode == 0, done.stderr
-        return [document for document in yaml.safe_load_all(done.stdout) if document]
-
-    return run
-
-
-def only(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = [document for document in documents if document["kind"] == kind]
-    return found
+def render(helm: Helm) -> Render:
+    return helm.render
 
 
 def test_it_lints(helm):
@@ -71,6 +51,11 @@ def test_it_is_the_version_that_the_code_is():
         ("networkPolicy", {"databases": [{"cidr": "10.0.0.0/8"}]}, "databases"),
         ("networkPolicy", {"databasePorts": []}, "databasePorts"),
         ("uninstall", {"timeoutSeconds": 0}, "timeoutSeconds"),
+        ("api", {"replicas": -1}, "replicas"),
+        ("api", {"secretNames": ["Not A Name"]}, "secretNames"),
+        ("api", {"tls": {"mode": "Plain"}}, "mode"),
+        ("api", {"tls": {"caCertificates": "-----BEGIN PRIVATE KEY-----"}}, "caCertificates"),
+        ("api", {"service": {"type": "ExternalName"}}, "type"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_and_named(helm, name, value, word):
@@ -137,18 +122,20 @@ def test_the_operator_is_what_runs_and_is_probed(render: Render):
     assert {container[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")} <= named
 
 
-def pods(documents: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The spec of every pod that the chart makes: the operator's, the test's, and that of the hook."""
-    templates = {each["kind"]: each["spec"]["template"]["spec"] for each in documents if each["kind"] in ("Deployment", "Job")}
-    return templates | {"Pod": only(documents, "Pod")["spec"]}
+PODS = ["Deployment/rolevend", "Deployment/rolevend-api", "Job/rolevend-drain", "Pod/rolevend-test", "Pod/rolevend-api-test"]
+every_pod = pytest.mark.parametrize("pod", PODS)
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "Job", "Pod"])
-def test_every_pod_meets_the_restricted_standard(render: Render, kind: str):
-    pod = pods(render())[kind]
-    (container,) = pod["containers"]
+def test_these_are_all_the_pods(render: Render):
+    assert pods(render({"api": API_ON})).keys() == set(PODS)
 
-    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+@every_pod
+def test_every_pod_meets_the_restricted_standard(render: Render, pod: str):
+    spec = pods(render({"api": API_ON}))[pod]
+    (container,) = spec["containers"]
+
+    assert spec["securityContext"].items() >= {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}.items()
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -157,11 +144,12 @@ def test_every_pod_meets_the_restricted_standard(render: Render, kind: str):
     assert container["resources"]["limits"]["memory"]
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "Job", "Pod"])
-def test_every_pod_runs_where_the_values_say(render: Render, kind: str):
-    pod = pods(render({"nodeSelector": {"pool": "system"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high"}))[kind]
+@every_pod
+def test_every_pod_runs_where_the_values_say(render: Render, pod: str):
+    values = {"nodeSelector": {"pool": "system"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high", "api": API_ON}
+    spec = pods(render(values))[pod]
 
-    assert (pod["nodeSelector"], pod["tolerations"], pod["priorityClassName"]) == ({"pool": "system"}, [{"operator": "Exists"}], "high")
+    assert (spec["nodeSelector"], spec["tolerations"], spec["priorityClassName"]) == ({"pool": "system"}, [{"operator": "Exists"}], "high")
 
 
 @pytest.fixture(scope="module")
@@ -171,11 +159,11 @@ def strict(cluster: Cluster) -> str:
     return "strict"
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "Job", "Pod"])
-def test_the_api_server_takes_every_pod_in_a_restricted_namespace(cluster: Cluster, render: Render, strict: str, kind: str):
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": kind.lower()}, "spec": pods(render())[kind]}
+@every_pod
+def test_the_api_server_takes_every_pod_in_a_restricted_namespace(cluster: Cluster, render: Render, strict: str, pod: str):
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "strict"}, "spec": pods(render({"api": API_ON}))[pod]}
 
-    taken = cluster.call("POST", f"/api/v1/namespaces/{strict}/pods?dryRun=All", pod)
+    taken = cluster.call("POST", f"/api/v1/namespaces/{strict}/pods?dryRun=All&fieldValidation=Strict", body)
 
     assert taken.ok, taken.message
 
@@ -217,10 +205,6 @@ def test_a_drain_of_a_node_takes_one_operator_at_a_time(render: Render):
     spread = template["spec"]["topologySpreadConstraints"]
     assert [each["topologyKey"] for each in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
     assert all(each["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items() for each in spread)
-
-
-def hooks(documents: list[dict[str, Any]], hook: str) -> list[dict[str, Any]]:
-    return [each for each in documents if each["metadata"].get("annotations", {}).get("helm.sh/hook") == hook]
 
 
 def test_before_it_is_uninstalled_all_roles_end(render: Render):
@@ -269,7 +253,7 @@ def test_a_secret_role_in_each_namespace_of_agents_and_in_no_cluster_role(render
         assert rules == [{"apiGroups": [""], "resources": ["secrets"], "verbs": verbs}]
     for each in documents:
         if each["kind"] == "ClusterRole":
-            assert not any("secrets" in rule["resources"] or "*" in rule["resources"] + rule["verbs"] for rule in each["rules"])
+            assert not any({"secrets", "*"} & {*rule.get("resources", []), *rule["verbs"]} for rule in each["rules"])
 
 
 def test_audit_events_go_to_a_volume_when_there_is_one_and_else_to_standard_output(render: Render):
@@ -346,14 +330,14 @@ def test_the_dashboard_is_found_by_grafana(render: Render):
 def test_an_upgrade_reaches_the_definitions(cluster: Cluster):
     cluster.kubectl("annotate", "crd", "agents.rolevend.dev", "drifted=yes", "--overwrite")
 
-    done = cluster.helm("upgrade", "rolevend", str(CHART), "--namespace", "rolevend-system", "--set", "agentNamespaces={agents}")
+    done = cluster.helm("upgrade", "rolevend", str(CHART), "--namespace", "rolevend-system", "--reuse-values")
 
     assert done.returncode == 0, done.stderr
     assert "first" not in done.stderr
     assert "Credentials are handed over in: agents" in done.stdout
 
 
-def test_without_agent_namespaces_the_notes_say_what_is_missing(helm, cluster: Cluster):
+def test_without_agent_namespaces_the_notes_say_what_is_missing(cluster: Cluster):
     done = cluster.helm(
         "install", "second", str(CHART), "--namespace", "second", "--create-namespace", "--dry-run=server", "--set", "crds.enabled=false"
     )

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.installed import AGENTS, CHART, ELSEWHERE, OPERATOR, SYSTEM, Cluster
-from tests.support.manifests import changed, valid
+from tests.support.installed import AGENTS, API, CHART, ELSEWHERE, OPERATOR, SYSTEM, Cluster
+from tests.support.manifests import MISSING, changed, valid
 from tests.support.waiting import eventually
 
 CREATE = {"apiGroups": ["rolevend.dev"], "resources": ["vendedroles"], "verbs": ["create", "patch", "update", "get"]}
@@ -60,6 +60,133 @@ class TestTheVerbVend:
         created = cluster.create(named("asked-by-role"), user="asker")
 
         assert created.ok, created.message
+
+
+def answered(name: str) -> dict:
+    """What the API makes: it hands the credential over itself."""
+    return changed(changed(named(name), "spec.userTokenSecretRef", MISSING), "spec.delivery", "Response")
+
+
+class TestTheDelivery:
+    def test_response_is_what_the_api_makes_for_an_agent_that_nobody_else_may_vend_for(self, cluster: Cluster):
+        role = changed(answered("by-the-api"), "spec.agentRef.name", "otherbot")
+
+        created = cluster.create(role, user=API)
+
+        assert created.ok, created.message
+        assert created.body["spec"]["delivery"] == "Response"
+        assert created.body["metadata"]["annotations"][STAMP] == API
+        assert created.body["metadata"]["finalizers"] == [FINALIZER]
+
+    def test_an_agents_own_account_does_not_get_it_whatever_it_may_vend(self, cluster: Cluster):
+        finbot = cluster.service_account("finbot", CREATE, VEND)
+
+        refused = cluster.create(answered("by-the-agent"), user=finbot)
+
+        assert refused.status == 403
+        assert "spec.delivery: Response is for the API alone, which answers with the credential" in refused.message
+        assert f"{finbot} would get none: ask the API, or leave delivery out" in refused.message
+
+    def test_nor_does_an_administrator(self, cluster: Cluster):
+        refused = cluster.create(answered("by-the-administrator"))
+
+        assert refused.status == 403
+        assert "for the API alone" in refused.message
+
+    def test_nobody_passes_for_the_api_from_another_namespace(self, cluster: Cluster):
+        namesake = cluster.service_account("rolevend-api", CREATE, VEND)
+
+        assert cluster.create(answered("by-a-namesake"), user=namesake).status == 403
+
+    @pytest.mark.parametrize("delivery", ["Secret", MISSING], ids=str)
+    def test_the_api_makes_no_other_and_so_puts_no_credential_anywhere(self, cluster: Cluster, delivery: object):
+        refused = cluster.create(changed(answered("kept"), "spec.delivery", delivery), user=API)
+
+        assert refused.status == 403
+        assert "spec.delivery: the API makes VendedRoles with delivery Response, and writes no other's status" in refused.message
+
+    def test_the_api_makes_none_in_a_namespace_that_is_not_for_agents(self, cluster: Cluster):
+        refused = cluster.create(changed(answered("abroad"), "metadata.namespace", ELSEWHERE), user=API)
+
+        assert refused.status == 403
+        assert "forbidden" in refused.message
+
+    def test_one_is_not_made_of_the_other(self, cluster: Cluster):
+        finbot = cluster.service_account("finbot", CREATE, VEND)
+        role = changed(named("turned"), "spec.userTokenSecretRef", MISSING)
+        assert cluster.create(role, user=finbot).ok
+
+        refused = cluster.patch(role, {"spec": {"delivery": "Response"}}, user=finbot)
+
+        assert refused.status == 422
+        assert "spec is immutable" in refused.message
+
+    def test_the_api_reports_on_it_and_deletes_it_and_does_not_take_our_finalizer_off(self, cluster: Cluster):
+        role = answered("reported")
+        assert cluster.create(role, user=API).ok
+
+        assert cluster.patch(role, {"status": {"ended": {"reason": "Released"}}}, user=API, subresource="status").ok
+        assert cluster.patch(role, {"metadata": {"finalizers": []}}, user=API).status == 403
+        assert cluster.delete(role, user=API).ok
+        assert cluster.read(role).ok, "the finalizer keeps it until the operator has looked"
+
+    def test_the_api_says_of_no_other_that_its_user_is_proven(self, cluster: Cluster):
+        finbot = cluster.service_account("finbot", CREATE, VEND)
+        role = named("asserted")
+        assert cluster.create(role, user=finbot).ok
+        proven = {"status": {"user": {"handle": "ANNA", "proof": "Token"}}}
+
+        refused = cluster.patch(role, proven, user=API, subresource="status")
+
+        assert refused.status == 403
+        assert "writes no other's status" in refused.message
+        assert cluster.patch(role, proven, user=OPERATOR, subresource="status").ok, "the operator does"
+
+    def test_the_operator_reports_on_the_apis_roles_too(self, cluster: Cluster):
+        role = answered("both-report")
+        assert cluster.create(role, user=API).ok
+
+        assert cluster.patch(role, {"status": {"roleName": "IMMUTA_VENDED_X"}}, user=OPERATOR, subresource="status").ok
+
+    def test_closing_closes_the_api_too(self, cluster: Cluster):
+        name = "rolevend-closed"
+        kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name}}
+        try:
+            cluster.kubectl("create", "-f", "-", body={**kind, "spec": {"policyName": name, "validationActions": ["Deny"]}})
+
+            eventually(lambda: "vending is closed" in cluster.create(answered("closed"), user=API, dry_run=True).message)
+        finally:
+            cluster.kubectl("delete", "validatingadmissionpolicybinding", name)
+            eventually(lambda: cluster.create(answered("closed"), user=API, dry_run=True).ok)
+
+
+class TestWithoutTheApi:
+    """Where it is switched off its name is nobody's: whoever makes such an account gets nothing by it."""
+
+    @pytest.fixture(autouse=True)
+    def switched_off(self, cluster: Cluster) -> Iterator[None]:
+        upgrade(cluster, "api.enabled=false")
+        namesake = cluster.service_account("rolevend-api", CREATE, VEND, namespace=SYSTEM)
+        role = changed(answered("probe"), "metadata.namespace", SYSTEM)
+        eventually(lambda: "for the API alone" in cluster.create(role, user=namesake, dry_run=True).message)
+        yield
+        cluster.kubectl("delete", "role,rolebinding", "rolevend-api", "--namespace", SYSTEM)
+        upgrade(cluster, "api.enabled=true")
+        eventually(lambda: cluster.create(answered("probe"), user=API, dry_run=True).ok)
+
+    def test_nobody_makes_a_role_whose_credential_nobody_keeps(self, cluster: Cluster):
+        for user in (API, None):
+            assert cluster.create(changed(answered("nobodys"), "metadata.namespace", SYSTEM), user=user).status == 403
+
+    def test_its_account_is_like_any_other(self, cluster: Cluster):
+        assert cluster.create(changed(named("plain"), "metadata.namespace", SYSTEM), user=API, dry_run=True).ok
+        for verb, resource in (("vend", "agents"), ("create", "vendedroles"), ("patch", "vendedroles/status")):
+            eventually(lambda verb=verb, resource=resource: not cluster.may(API, verb, resource, namespace=AGENTS, group="rolevend.dev"))
+
+
+def upgrade(cluster: Cluster, setting: str) -> None:
+    done = cluster.helm("upgrade", "rolevend", str(CHART), "--namespace", SYSTEM, "--reuse-values", "--set", setting)
+    assert done.returncode == 0, done.stderr
 
 
 class TestWhoAsked:
@@ -201,16 +328,11 @@ class TestAnOlderCluster:
     @pytest.fixture(autouse=True)
     def without_mutation(self, cluster: Cluster) -> Iterator[None]:
         probe = named("unstamped-probe")
-        self._upgrade(cluster, "admission.mutate=false")
+        upgrade(cluster, "admission.mutate=false")
         eventually(lambda: "finalizers" not in cluster.create(probe, dry_run=True).body["metadata"])
         yield
-        self._upgrade(cluster, "admission.mutate=true")
+        upgrade(cluster, "admission.mutate=true")
         eventually(lambda: "finalizers" in cluster.create(probe, dry_run=True).body["metadata"])
-
-    @staticmethod
-    def _upgrade(cluster: Cluster, setting: str) -> None:
-        done = cluster.helm("upgrade", "rolevend", str(CHART), "--namespace", SYSTEM, "--reuse-values", "--set", setting)
-        assert done.returncode == 0, done.stderr
 
     def test_nobody_passes_for_somebody_else(self, cluster: Cluster):
         finbot = cluster.service_account("finbot", CREATE, VEND)

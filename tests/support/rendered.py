@@ -1,0 +1,61 @@
+"""What helm makes of the chart and of values, without a cluster."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.installed import CHART, SYSTEM
+
+Document = dict[str, Any]
+Served = subprocess.CompletedProcess[str]
+
+SECRET_NAMES = ["warehouse-vendor", "warehouse-ca"]
+"""Of a platform, those that the API may read."""
+API_ON = {"enabled": True, "tls": {"mode": "Generated"}, "secretNames": SECRET_NAMES}
+"""The value `api` with which it needs nothing from elsewhere."""
+
+
+class Helm:
+    def __init__(self, program: Path) -> None:
+        self._program = program
+
+    def __call__(self, *arguments: str) -> Served:
+        return subprocess.run([self._program, *arguments], capture_output=True, text=True, check=False)
+
+    def render(self, values: Mapping[str, Any] | None = None, *arguments: str) -> list[Document]:
+        """AssertionError with what helm says, where it refuses them."""
+        done = self("template", "rolevend", str(CHART), "--namespace", SYSTEM, *flags(values or {}), *arguments)
+        assert done.returncode == 0, done.stderr
+        return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def flags(values: Mapping[str, Any]) -> list[str]:
+    return [f"--set-json={name}={json.dumps(value)}" for name, value in values.items()]
+
+
+def only(documents: list[Document], kind: str, name: str = "", namespace: str = "") -> Document:
+    """The one of this kind; where there are more, of this name and in this namespace."""
+    found = [each for each in documents if each["kind"] == kind]
+    found = [each for each in found if not name or each["metadata"]["name"] == name]
+    (one,) = [each for each in found if not namespace or each["metadata"].get("namespace") == namespace]
+    return one
+
+
+def hooks(documents: list[Document], hook: str) -> list[Document]:
+    return [each for each in documents if each["metadata"].get("annotations", {}).get("helm.sh/hook") == hook]
+
+
+def pods(documents: list[Document]) -> dict[str, Document]:
+    """The spec of every pod that the chart makes, by kind and name."""
+    made = [each for each in documents if each["kind"] in ("Deployment", "Job", "Pod")]
+    return {f"{each['kind']}/{each['metadata']['name']}": _pod(each) for each in made}
+
+
+def _pod(made: Document) -> Document:
+    """The spec of a pod, or of those that are made by a template."""
+    spec: Document = made["spec"]
+    return spec if made["kind"] == "Pod" else spec["template"]["spec"]
