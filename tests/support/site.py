@@ -46,6 +46,12 @@ SETTINGS: Final = {
 }
 """A leader stays one through whatever a test does to the API server; started again, it is the same pod, and leads at once."""
 
+_WITH_THE_API: Final = {
+    "api.enabled": "true",
+    "api.tls.mode": "Generated",
+    "api.secretNames": "{" + ",".join(f"{name}-{part}" for name in ("warehouse", "annex") for part in ("vendor", "ca")) + "}",
+}
+"""Its rights alone matter here, since no pod runs."""
 API_SETTINGS: Final = {"PLATFORM_POLL_SECONDS": "0.5", "PLATFORM_RETRY_SECONDS": "0.5", "REQUEST_SECONDS": "3"}
 
 

@@ -32,6 +32,8 @@ from rolevend.vending.directory import TOKEN_UNREAD
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "rolevend"
+EDGES = ("atwork", "picture", "reconcile", "requests")
+"""Where conditions are found and written."""
 PAGES = sorted([*ROOT.glob("*.md"), *(page for part in ("docs", "examples", "clients", ".github") for page in (ROOT / part).rglob("*.md"))])
 REFERENCE = ROOT / "docs" / "reference"
 
@@ -162,7 +164,7 @@ def reported() -> tuple[set[str], set[str]]:
     """The condition types and the reasons that the operator writes, where they stand as texts."""
     types, reasons = set(), {each.value for each in Reason} | {each.value for each in Code} | {TOKEN_UNREAD}
     place = {"Finding": 2, "_both": 1, "Undecided": 0, "Denied": 0, "Refusal": 0}
-    for path in [path for folder in ("atwork", "picture", "reconcile", "requests", "vending") for path in (PACKAGE / folder).glob("*.py")]:
+    for path in [path for folder in (*EDGES, "vending") for path in (PACKAGE / folder).glob("*.py")]:
         for node in ast.walk(ast.parse(text_of(path))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place:
                 texts = [argument.value if isinstance(argument, ast.Constant) else None for argument in node.args]
@@ -192,7 +194,7 @@ def test_conditions_and_reasons_are_those_of_the_code():
     assert documented_types == types | {"Accepted", "Ready"}
     raised = error_names() - {"RolevendError", "Unavailable"}
     assert (reasons | raised) - documented == set()
-    assert documented - reasons - raised == {"Connecting", "InternalError"} <= constants("reconcile/platforms.py", "reconcile/state.py")
+    assert documented - reasons - raised == {"Connecting", "InternalError"} <= constants("atwork/platforms.py", "atwork/state.py")
 
 
 @page
@@ -201,7 +203,8 @@ def test_words_in_camel_case_are_words_of_ours(path: Path):
     known = (
         types | reasons | error_names() | {kind.name for kind in KINDS} | set().union(*(enums(structural(kind.model)) for kind in KINDS))
     )
-    known |= constants(*(f"reconcile/{each.name}" for each in (PACKAGE / "reconcile").glob("*.py")), "platforms/base.py")
+    edges = [f"{each.parent.name}/{each.name}" for folder in EDGES for each in (PACKAGE / folder).glob("*.py")]
+    known |= constants(*edges, "platforms/base.py")
     known |= {"IfNotPresent", "CertManager", *rolevend_client.__all__, *dir(builtins)}
     named = {word for word in spans(prose(path)) if re.fullmatch(r"([A-Z][a-z]+){2,}", word)}
     assert named - known == set()

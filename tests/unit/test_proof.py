@@ -15,7 +15,7 @@ from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import AlreadyExists, Cluster, NotFound, Resource
 from rolevend.kube.secrets import user_token
 from rolevend.kube.taken_tokens import PREFIX, TakenTokens
-from rolevend.model import Attributes, Uid, UserHandle, Version
+from rolevend.model import Attributes, Task, Uid, UserHandle, Version
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.requirement import Requirement, RequirementOperator
@@ -221,7 +221,7 @@ class TestStatus:
     @pytest.mark.parametrize("proof", [PROOF, EXCHANGED, replace(PROOF, attributes=())], ids=["token", "exchanged", "no-claims"])
     def test_a_restart_judges_by_what_the_status_says_and_by_nothing_that_it_left_out(self, proof: Proof):
         people = {REQUEST.user: replace(registered.PERSON, attributes=Attributes.of([("countries", ["AT"])]))}
-        asked = replace(PROVEN, proof=proof)
+        asked = replace(PROVEN, proof=proof, task=Task("chat-4711", f"sha256:{'0' * 64}"))
         found = verdict(asked, people=people)
         assert isinstance(found, Granted)
 

@@ -11,7 +11,7 @@ R = TypeVar("R")
 
 BROUGHT_BY: Final = {
     **dict.fromkeys(("aiohttp", "kopf", "joserfc", "kubernetes", "prometheus_client", "pythonjsonlogger"), "operator"),
-    **dict.fromkeys(("fastapi", "starlette", "uvicorn"), "api"),
+    **dict.fromkeys(("fastapi", "httptools", "uvicorn"), "api"),
     **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
     **dict.fromkeys(("fastapi", "uvicorn"), "api"),
     **dict.fromkeys(("cryptography", "rich"), "demo"),
