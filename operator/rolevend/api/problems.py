@@ -117,7 +117,10 @@ def of_error(error: RolevendError) -> Problem:
         case NotPermitted():
             return Problem(403, "NotPermitted", str(error))
         case Conflict():
-            return Problem(409, "Conflict", str(error))
+            # Whose the handle is, is nothing for an agent: the conditions of Agent and UserAttributes say it to who may read them.
+            return Problem(
+                409, "Conflict", "the handle of this agent or user stands for somebody else; who registers them must choose another"
+            )
         case Unavailable():
             code = next((code for kind, code in _UNAVAILABLE if isinstance(error, kind)), "Unavailable")
             return Problem(

@@ -14,7 +14,7 @@ BROUGHT_BY: Final = {
     **dict.fromkeys(("fastapi", "httptools", "uvicorn"), "api"),
     **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
     **dict.fromkeys(("fastapi", "uvicorn"), "api"),
-    **dict.fromkeys(("cryptography", "rich"), "demo"),
+    **dict.fromkeys(("cryptography", "langchain_core", "langgraph", "rich"), "demo"),
 }
 """By the name that is imported."""
 

@@ -1,5 +1,6 @@
 """Everything that the story needs, up and set up as a user would: control plane, database, rolevend on both, the example's objects."""
 
+import json
 import shutil
 import tempfile
 import time
@@ -14,16 +15,27 @@ from rolevend.demo.parts.connection import Connection
 from rolevend.demo.parts.controlplane import ControlPlane
 from rolevend.demo.parts.database import PostgresServer
 from rolevend.demo.parts.errors import PartFailed
-from rolevend.demo.parts.installation import Installation, OperatorProcess, checkout, with_address
+from rolevend.demo.parts.identity_provider import IdentityProvider
+from rolevend.demo.parts.installation import NAMESPACE, ApiProcess, Installation, OperatorProcess, checkout, with_address
 from rolevend.demo.parts.kubectl import Kubectl, Refusal
+from rolevend.demo.parts.oidc.registry import Client, Person
 from rolevend.demo.parts.progress import Progress, Step
 from rolevend.demo.seed import Seed, generate, load
 
 AGENTS = "agents"
 DOMAIN = "domain-claims"
-AGENT = "finbot"
+AGENT, CHATBOT = "finbot", "chatbot"
 EXAMPLE = Path("examples") / "01-first-role"
 """In the checkout; what a person applies. Its DataPlatform alone is applied with another address."""
+_OVER_HTTP = Path("examples") / "04-over-http" / "access.yaml"
+_PLACEHOLDER = "https://idp.example.org"
+"""The issuer that is written there."""
+_PEOPLE = (
+    Person("anna", {"employee_number": "E10442", "department": "claims", "job": "analyst", "countries": ["DE", "AT"]}),
+    Person("bob", {"employee_number": "E10517", "department": "actuarial", "job": "actuary", "countries": ["US"]}),
+)
+"""What their tokens say is what UserAttributes say of those whom agents name; but these are other users, of another issuer."""
+EMPLOYEES = {each.subject: str(each.claims["employee_number"]) for each in _PEOPLE}
 
 AGAIN = "ask-again-for-anna"
 """A third VendedRole; the Role of the example lets the agent read the Secrets of two."""
@@ -54,6 +66,8 @@ class Stage(AbstractContextManager["Stage"]):
     agent: Kubectl
     """The agent's own ServiceAccount."""
     operator: OperatorProcess
+    provider: IdentityProvider
+    api: ApiProcess
 
     def __enter__(self) -> Self:
         try:
@@ -76,6 +90,8 @@ class Stage(AbstractContextManager["Stage"]):
         self.cluster.check()
         self.postgres.check()
         self.operator.process.check()
+        self.provider.check()
+        self.api.process.check()
 
     def kubectl_as(self, namespace: str, name: str) -> Kubectl:
         """The commands as a ServiceAccount."""
@@ -118,23 +134,38 @@ class Stage(AbstractContextManager["Stage"]):
         self.admin("apply", "--filename", str(here / "1-namespaces.yaml"))
         installation = Installation(self.cluster, self.scratch / "installation")
         step.update("helm install")
-        installation.chart([AGENTS])
+        secrets = "{warehouse-vendor,warehouse-ca,workforce-ca}"
+        installation.chart([AGENTS], {"api.enabled": "true", "api.tls.mode": "Generated", "api.secretNames": secrets})
         step.update("rolevend platform plan, rolevend platform install")
         installation.platform(self.platform_manifest, self.superuser)
         step.update("starting the operator as its ServiceAccount")
         self.operator = installation.operator(self._settings)
         self._ends.callback(self.operator.kill)
+        step.update("starting an OpenID Connect provider, and the API as its ServiceAccount")
+        self.provider = IdentityProvider(people=_PEOPLE, clients=[Client(CHATBOT)])
+        self._ends.enter_context(self.provider)
+        self._apply_for_http()
+        self.api = installation.api()
+        self._ends.callback(self.api.kill)
         step.update("applying examples/01-first-role/manifests")
         self.admin("apply", "--filename", str(here))
         self.operator.wait_until_ready()
         self._wait_until_ready("dataplatform/warehouse")
         self._wait_until_ready("accesspolicy", "--all", "--namespace", DOMAIN)
-        self._wait_until_ready(f"agent/{AGENT}", "--namespace", AGENTS)
+        self._wait_until_ready(f"agent/{AGENT}", f"agent/{CHATBOT}", "--namespace", AGENTS)
+        self._wait_until_ready("identityprovider/workforce")
         self.admin("create", "role", AGAIN, "--namespace", AGENTS, "--verb=get", "--resource=secrets", f"--resource-name={AGAIN}")
         self.admin("create", "rolebinding", AGAIN, "--namespace", AGENTS, f"--role={AGAIN}", f"--serviceaccount={AGENTS}:{AGENT}")
         self.agent = self.kubectl_as(AGENTS, AGENT)
         step.update("waiting for admission")
         self._wait_for_admission()
+
+    def _apply_for_http(self) -> None:
+        """The example's IdentityProvider and agent, with the provider that runs here in the place of the one that is written there."""
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "workforce-ca", "namespace": NAMESPACE}}
+        self.admin("apply", "--filename", "-", standard_input=json.dumps({**secret, "stringData": {"ca.crt": self.provider.authorities}}))
+        text = (checkout() / _OVER_HTTP).read_text().replace(_PLACEHOLDER, self.provider.issuer)
+        self.admin("apply", "--filename", "-", standard_input=text)
 
     def _wait_for_admission(self) -> None:
         """A new kind's admission policies refuse everything until the API server has noticed the kind, for seconds after it is served."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import cast
 
-from rolevend.demo import acts, endings, meeting, tryout
+from rolevend.demo import acts, endings, meeting, over_http, tryout
 from rolevend.demo.acts import Scene
 from rolevend.demo.checks import CheckFailed
 from rolevend.demo.parts.errors import PartFailed
@@ -48,6 +48,7 @@ def _tell_all(scene: Scene, started: float) -> None:
     endings.release(scene, anna)
     endings.change_policy(scene, bob)
     endings.ask_who(scene, anna)
+    over_http.ask_over_http(scene)
     now = time.monotonic()
     tell = scene.tell
     tell.say()

@@ -75,7 +75,11 @@ class Witness:
     def logged(self, query: str) -> list[str]:
         """The roles that asked `query`, in the order of the server's own log."""
         first_line = re.escape(query.splitlines()[0])
-        found = re.findall(rf"^.*?\] (\S+) LOG:  statement: {first_line}$", self._log.read_text(errors="replace"), re.MULTILINE)
+        found = re.findall(
+            rf"^.*?\] (\S+) LOG:  (?:statement|execute [^:]*): (?:DECLARE .* FOR )?{first_line}$",
+            self._log.read_text(errors="replace"),
+            re.MULTILINE,
+        )
         return list(dict.fromkeys(found))
 
     def _one(self, query: LiteralString, *parameters: str) -> Any:
