@@ -12,9 +12,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphRecursionError
-from langgraph.types import interrupt
+from langgraph.types import Command, interrupt
 
 from rolevend_client import AssertedUser, Denied, Misconfigured, Refused
 from rolevend_client.langchain import OwnRole, RolevendToolkit, UserToken, own_role, sql_agent
@@ -177,9 +178,6 @@ def test_a_run_that_stops_to_ask_somebody_leaves_no_role_and_is_resumed_with_ano
         """Ask the person whether to go on."""
         return str(interrupt("go on?"))
 
-    from langchain_core.tools import tool
-    from langgraph.types import Command
-
     toolkit = RolevendToolkit(client=warehouse.client(), platform="warehouse")
     script = [queries("SELECT current_user"), calls(("confirm", {})), queries("SELECT current_user"), AIMessage(content="done")]
     made = sql_agent(Scripted(script=script), toolkit, tools=[tool(confirm)], checkpointer=InMemorySaver())
@@ -200,8 +198,6 @@ def test_a_role_that_is_ended_meanwhile_is_told_of(warehouse: Warehouse):
         for role_id in warehouse.api.live:
             warehouse.drop(role_id)
         return "ended"
-
-    from langchain_core.tools import tool
 
     script = [queries(WHO), calls(("revoke", {})), queries(WHO), queries(WHO), AIMessage(content="done")]
     made = sql_agent(Scripted(script=script), toolkit, tools=[tool(revoke)])
@@ -295,6 +291,23 @@ def test_no_trace_and_no_checkpoint_keeps_a_token_or_a_password(warehouse: Wareh
         assert password not in text
         assert "UserToken" not in text
         assert "'anna'" not in text
+
+
+def test_nothing_inside_the_graph_sees_the_token(warehouse: Warehouse):
+    seen: list[RunnableConfig] = []
+
+    def look(config: RunnableConfig) -> str:
+        """Look around."""
+        seen.append(config)
+        return "seen"
+
+    toolkit = RolevendToolkit(client=warehouse.client(), platform="warehouse")
+    made = sql_agent(Scripted(script=[calls(("look", {})), AIMessage(content="done")]), toolkit, tools=[tool(look)])
+    made.invoke(QUESTION, as_("anna", thread_id="1", purpose="fraud-review"))
+    (config,) = seen
+    assert config["configurable"]["thread_id"] == "1"
+    assert {"user_token", "purpose"}.isdisjoint(config["configurable"])
+    assert "anna" not in str(config["metadata"])
 
 
 @pytest.mark.parametrize("token", ["anna", None], ids=["a text", "nothing"])

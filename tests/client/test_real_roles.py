@@ -70,6 +70,6 @@ async def test_the_other_colour_reads_the_same(warehouse: Warehouse):
 def test_threads_that_share_a_client_do_not_close_each_others_connections(warehouse: Warehouse):
     """The last one that is done closes them, again and again, while others begin."""
     client = warehouse.client()
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(2) as pool:
         granted = list(pool.map(lambda _: client.decide("anna", platform="warehouse").granted, range(400)))
     assert granted == [True] * 400

@@ -321,6 +321,25 @@ def test_what_is_no_token_is_not_sent(token: str):
     assert api.asked == []
 
 
+def test_connections_are_kept_for_a_block_of_the_client_and_otherwise_for_a_call():
+    """Neither a transport that is closed early nor one that is left open would be noticed otherwise."""
+
+    class Counted(httpx.MockTransport):
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    transport = Counted(lambda request: httpx.Response(200, json={"items": []}))
+    client = Api().client(transport=transport)
+    assert client.list() == client.list()
+    assert transport.closed == 2
+    with client:
+        assert client.list() == client.list()
+        assert transport.closed == 2
+    assert transport.closed == 3
+
+
 async def test_the_other_colour_does_the_same():
     api = Api(SLOW, vended())
     async with api.async_client().vend(USER_TOKEN, platform="warehouse") as open_role:
