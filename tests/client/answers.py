@@ -22,7 +22,7 @@ TABLE = {
     "columns": [{"name": "iban", "shown": "Masked", "mask": "Hash"}, {"name": "amount", "shown": "Clear"}],
     "policies": ["domain-claims/analysts"],
 }
-EXPLANATION = {"tables": [TABLE], "tablesLeftOut": 0, "functions": ["sem.total(integer)"], "denies": []}
+EXPLANATION = {"tables": [TABLE], "tablesLeftOut": 0, "functions": ["sem.total(integer)"]}
 CREDENTIAL = {
     "username": "IMMUTA_VENDED_FINBOT_E10442_0HJ9X",
     "password": PASSWORD,

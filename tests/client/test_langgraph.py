@@ -17,8 +17,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphRecursionError
 from langgraph.types import Command, interrupt
 
+from rolevend.identity.refusal import Code, Standing
 from rolevend_client import AssertedUser, Denied, Misconfigured, Refused
 from rolevend_client.langchain import OwnRole, RolevendToolkit, UserToken, own_role, sql_agent
+from rolevend_client.langchain.agent import AGAINST_TOKENS
 from tests.client.warehouse import Warehouse, sessions
 from tests.support.waiting import eventually
 
@@ -326,6 +328,10 @@ async def test_what_the_model_cannot_mend_is_raised(warehouse: Warehouse):
             made.invoke(QUESTION, as_(token))
         with pytest.raises(kind, match=code):
             await made.ainvoke(QUESTION, as_(token))
+
+
+def test_the_codes_that_are_against_a_token_are_those_of_the_api():
+    assert {code.value for code in Code if code.standing is Standing.NOT_ALLOWED} == AGAINST_TOKENS - {"TokenRequired"}
 
 
 def test_a_run_says_its_purpose_and_its_person_itself(warehouse: Warehouse):

@@ -130,6 +130,7 @@ def test_a_release_that_does_not_work_hides_nothing_and_is_remembered(caplog: py
         (problem(404, "NotFound"), NotFound),
         (problem(409, "IdempotencyConflict"), Conflict),
         (problem(422, "InvalidInput", "is no number", field="expirationSeconds"), InvalidInput),
+        (problem(413, "TooLong", "the body is longer than 64 KiB"), InvalidInput),
         (problem(500, "Internal"), Unexpected),
         (httpx.Response(418, content=b"<html>"), Unexpected),
         (httpx.Response(302, headers={"Location": "https://evil.example.org"}), Unexpected),
@@ -176,6 +177,17 @@ def test_what_may_be_asked_again_is_under_one_key_and_when_the_api_says():
     other = Api(vended())
     vend_once(other)
     assert other.asked[0].headers["Idempotency-Key"] not in keys
+
+
+def test_what_an_earlier_try_left_behind_is_waited_for():
+    api = Api(SLOW, problem(409, "Ended", "it was ended; ask anew"), vended())
+    vend_once(api)
+    assert api.lines == [*[VEND] * 3, RELEASE]
+
+    other = Api(problem(409, "Ended", "it was ended; ask anew"))
+    with pytest.raises(Conflict):
+        vend_once(other, idempotency_key="somebody-elses")
+    assert other.lines == [VEND]
 
 
 def test_a_key_of_the_callers_own_is_used():

@@ -73,7 +73,7 @@ class Warehouse:
             "user": {"issuer": "https://idp.example.org", "subject": person, "handle": "USER", "proof": "Token"},
             "purpose": body.get("purpose"),
             "platforms": [{"name": "warehouse", "type": "PostgreSQL", "tableCount": 1, "credential": login}],
-            "explanation": {"tables": [self._explained(person)], "tablesLeftOut": 0, "functions": [], "denies": []},
+            "explanation": {"tables": [self._explained(person)], "tablesLeftOut": 0, "functions": []},
         }
 
     def _explained(self, person: str) -> Document:

@@ -7,7 +7,7 @@
     │   ├── Denied           403: nobody allowed it; `missing` is the smallest piece that would
     │   ├── NotFound         404: no such role, or another agent's
     │   ├── Conflict         409: the role has ended, or its idempotency key was used for something else
-    │   └── InvalidInput     422: `field` says something that cannot be
+    │   └── InvalidInput     422, 413: `field` says something that cannot be
     ├── Unavailable          try again later; `retry_after` says when, where the API does
     │   └── TooManyRequests  429
     └── Unexpected           an answer that this version does not understand

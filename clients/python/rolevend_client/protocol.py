@@ -41,6 +41,8 @@ _MORE_SECONDS = 0.05
 """A try is given at least this long."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
+_ENDED = "Ended"
+"""Of a vend that is tried again: what an earlier try began is on its way out, and after that there is room for another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +165,10 @@ def conversation(
         if isinstance(outcome, httpx.Response) and outcome.is_success:
             return _read(call, outcome)
         failure = error_of(call, outcome) if isinstance(outcome, httpx.Response) else unanswered(call, outcome)
-        if not isinstance(failure, Unavailable):
+        if not (isinstance(failure, Unavailable) or (tries and failure.code == _ENDED)):
             raise failure
-        pause = max(failure.retry_after or 0.0, min(_FIRST_PAUSE * 2**tries, _LONGEST_PAUSE) * (0.5 + chance() / 2))
+        said = failure.retry_after if isinstance(failure, Unavailable) else None
+        pause = max(said or 0.0, min(_FIRST_PAUSE * 2**tries, _LONGEST_PAUSE) * (0.5 + chance() / 2))
         if clock() + pause >= ends or _hopeless(outcome):
             raise failure from (outcome if isinstance(outcome, BaseException) else None)
         yield Pause(pause)
@@ -185,7 +188,7 @@ def error_of(call: Call[Any], response: httpx.Response) -> RolevendError:
     return rejection(message, problem) if rejection else Unexpected(message, problem)
 
 
-_REJECTIONS: Mapping[int, type[Rejected]] = {401: Refused, 403: Denied, 404: NotFound, 409: Conflict, 422: InvalidInput}
+_REJECTIONS: Mapping[int, type[Rejected]] = {401: Refused, 403: Denied, 404: NotFound, 409: Conflict, 413: InvalidInput, 422: InvalidInput}
 
 
 def unanswered(call: Call[Any], error: httpx.RequestError | None) -> Unavailable:

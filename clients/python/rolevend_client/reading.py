@@ -50,7 +50,6 @@ def explanation(document: Members) -> Explanation:
         tables=_each(document, "tables", _table),
         tables_left_out=_number(document, "tablesLeftOut", 0),
         functions=_texts(document, "functions"),
-        denies=_texts(document, "denies"),
     )
 
 
@@ -60,6 +59,7 @@ def _table(document: Members) -> Table:
         table=text(document, "table"),
         columns=_each(document, "columns", _column),
         row_filters=_texts(document, "rowFilters"),
+        restrictions=_texts(document, "restrictions"),
         policies=_texts(document, "policies"),
     )
 
@@ -73,7 +73,7 @@ def _platform(document: Members) -> Platform:
     return Platform(
         name=text(document, "name"),
         type=text(document, "type", ""),
-        table_count=_number(document, "tableCount", 0),
+        table_count=None if document.get("tableCount") is None else _number(document, "tableCount"),
         credential=_credential(login) if login else None,
     )
 

@@ -70,6 +70,7 @@ class Column:
     shown: str
     """Clear or Masked."""
     mask: str | None = None
+    """What is shown instead; where that is different row by row, both, as `Clear where … else Hash`."""
 
     @property
     def clear(self) -> bool:
@@ -84,6 +85,9 @@ class Table:
     table: str
     columns: tuple[Column, ...] = ()
     row_filters: tuple[str, ...] = ()
+    """A row is shown if one of them holds. Empty: every row."""
+    restrictions: tuple[str, ...] = ()
+    """And only if all of these hold, too."""
     policies: tuple[str, ...] = ()
     """Those that grant it."""
 
@@ -96,7 +100,7 @@ class Explanation:
     tables_left_out: int = 0
     """That many more are granted, for which there was no room here."""
     functions: tuple[str, ...] = ()
-    denies: tuple[str, ...] = ()
+    """Those that the agent has as tools."""
 
     def named(self) -> dict[str, Table]:
         """The tables by the names that the role finds them under: of two with one name, with their schemas."""
@@ -134,7 +138,7 @@ class Credential:
 class Platform:
     name: str
     type: str
-    table_count: int
+    table_count: int | None = None
     credential: Credential | None = None
     """In the answer to a vend alone."""
 

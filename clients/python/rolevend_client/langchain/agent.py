@@ -112,9 +112,24 @@ class OwnRole(Runnable[Any, Any]):
         }
 
 
+AGAINST_TOKENS = frozenset(
+    {
+        "ActorIsAnother",
+        "ActorMissing",
+        "AnotherPerson",
+        "IssuedToAnother",
+        "NotAPersons",
+        "NotAnAgentsOwn",
+        "TokenReplayed",
+        "TokenRequired",
+        "TypeNotAccepted",
+    }
+)
+"""Codes of denials that the program must mend, with another token: no model can, and no person who asks."""
+
+
 def _for_the_model(denial: Denied) -> Denied:
-    """What is said against the token the program must mend, and is raised: no model can."""
-    if denial.problem is not None and denial.problem.field == "userToken":
+    if denial.code in AGAINST_TOKENS:
         raise denial
     return denial
 

@@ -89,9 +89,7 @@ def explained(role: OpenRole) -> str:
     ]
     for name, each in role.explanation.named().items():
         lines.append(f"{_seen(name, each)}; granted by {', '.join(each.policies) or 'nobody named'}")
-    lines += _functions(role)
-    lines += [f"taken away: {each}" for each in role.explanation.denies]
-    return "\n".join(lines)
+    return "\n".join(lines + _functions(role))
 
 
 def _functions(role: OpenRole) -> list[str]:
@@ -99,7 +97,11 @@ def _functions(role: OpenRole) -> list[str]:
 
 
 def _seen(name: str, seen: Table) -> str:
-    rows = f"; only rows where {' or '.join(f'({each})' for each in seen.row_filters)}" if seen.row_filters else ""
+    conditions = [" or ".join(f"({each})" for each in seen.row_filters)] if seen.row_filters else []
+    if len(seen.row_filters) > 1 and seen.restrictions:
+        conditions = [f"({conditions[0]})"]
+    conditions += [f"({each})" for each in seen.restrictions]
+    rows = f"; only rows where {' and '.join(conditions)}" if conditions else ""
     return f"{name}: {', '.join(map(_shown, seen.columns))}{rows}"
 
 

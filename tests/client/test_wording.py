@@ -1,0 +1,53 @@
+"""What the model is told of a role: every table by the name that the role finds it under, and which of its rows and cells are there."""
+
+from datetime import UTC, datetime
+
+from rolevend_client.langchain import wording
+from rolevend_client.role import OpenRole
+from rolevend_client.values import Agent, Column, Credential, Explanation, Platform, Table, User, VendedRole
+
+CREDENTIAL = Credential("IMMUTA_VENDED_FINBOT_ANNA_0", "secret", "db.example.org", 5432, "claims", "verify-full")
+
+
+def role(*tables: Table, **more: object) -> OpenRole:
+    return OpenRole(
+        VendedRole(
+            "finbot-0",
+            CREDENTIAL.username,
+            "Live",
+            datetime(2026, 11, 24, 13, 15, tzinfo=UTC),
+            Agent("agents", "finbot"),
+            User("https://idp.example.org", "anna", "ANNA", "Token"),
+            (Platform("warehouse", "PostgreSQL", len(tables), CREDENTIAL),),
+            explanation=Explanation(tables, **more),
+        )
+    )
+
+
+def test_tables_of_one_name_are_told_apart_as_the_role_finds_them():
+    told = wording.tables(role(Table("claims", "notes"), Table("finbot", "notes"), Table("claims", "payments")))
+    assert [line.partition(":")[0] for line in told.splitlines()] == ["claims__notes", "finbot__notes", "payments"]
+
+
+def test_a_row_is_there_if_one_filter_holds_and_every_restriction():
+    def rows(filters: tuple[str, ...], restrictions: tuple[str, ...]) -> str:
+        return wording.tables(role(Table("claims", "payments", (Column("id", "Clear"),), filters, restrictions))).removeprefix(
+            "payments: id"
+        )
+
+    assert rows((), ()) == ""
+    assert rows(("a = 1",), ()) == "; only rows where (a = 1)"
+    assert rows(("a = 1", "b = 2"), ()) == "; only rows where (a = 1) or (b = 2)"
+    assert rows((), ("c = 3",)) == "; only rows where (c = 3)"
+    assert rows(("a = 1",), ("c = 3", "d = 4")) == "; only rows where (a = 1) and (c = 3) and (d = 4)"
+    assert rows(("a = 1", "b = 2"), ("c = 3",)) == "; only rows where ((a = 1) or (b = 2)) and (c = 3)"
+
+
+def test_what_is_not_said_is_counted_and_what_is_nothing_is_said():
+    assert wording.tables(role()) == "The role reads no table."
+    told = wording.tables(role(Table("claims", "payments"), functions=("sem.total(integer)",), tables_left_out=900))
+    assert told.splitlines()[1:] == ["functions: sem.total(integer)", "(900 more tables, of which nothing is said here)"]
+
+
+def test_an_explanation_holds_no_secret():
+    assert "secret" not in wording.explained(role(Table("claims", "payments", policies=("domain-claims/analysts",))))
