@@ -10,16 +10,20 @@ from tests.support.parts import binaries, control_plane, postgres
 
 __all__ = ["binaries", "control_plane", "postgres"]
 
+_SAID = ("ROLEVEND_NO_SKIP", "ROLEVEND_TEST_HYDRA")
+"""Environment variables, one of which CI has."""
+
 # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that: those whom we interrupt must hear us.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What needs root is no part of the tests of anybody else. It is not skipped: that is for a real part that could not start."""
-    if os.geteuid() != 0:
-        left_out = [item for item in items if item.get_closest_marker("needs_root")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    """What needs root is no part of the tests of anybody else, and what takes a Hydra is one of the tests of who wants to wait for it.
+    It is not skipped: that is for a real part that could not start."""
+    unwanted = {"needs_root": os.geteuid() != 0, "builds_hydra": not any(map(os.environ.get, _SAID))}
+    left_out = [item for item in items if any(unwanted[name] and item.get_closest_marker(name) for name in unwanted)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -174,6 +174,11 @@ def test_the_module_builds_every_program() -> None:
     assert set(Module().packages) >= set(PROGRAMS)
 
 
+def test_a_module_with_one_program_names_it_too() -> None:
+    hydra = Module(Path(__file__).parents[1] / "e2e" / "hydra" / "go")
+    assert (hydra.packages, hydra.linker_flags) == ({"hydra": "rolevend.internal/hydra/hydra"}, "-s -w")
+
+
 def test_other_versions_have_a_cache_of_their_own(tmp_path: Path) -> None:
     module = Module()
     copy = shutil.copytree(module.folder, tmp_path / "go")

@@ -33,7 +33,8 @@ class Module:
         kubernetes = re.search(r"^\s*k8s\.io/kubernetes (v\S+)", text, re.MULTILINE)
         self.kubernetes = kubernetes[1] if kubernetes else None
         """Its version, where the programs are made of it."""
-        self.packages: Mapping[str, str] = {package.rpartition("/")[2]: package for package in _only(r"^tool \(\n(.*?)^\)", text).split()}
+        tools = _only(r"^tool ([^(\s]+$|\(\n.*?^\))", text).strip("()").split()  # one tool stands without parentheses
+        self.packages: Mapping[str, str] = {package.rpartition("/")[2]: package for package in tools}
 
     @property
     def linker_flags(self) -> str:

@@ -60,15 +60,17 @@ class Answer:
 class TokenClient:
     """What a provider refuses is raised as `GrantRefused`. Each call is new to the provider: no token is kept here."""
 
-    def __init__(self, issuer: str, authorities: str | None, clients: Iterable[Client]) -> None:
-        """`authorities` is PEM of those who may vouch for the provider; None for those of this machine."""
+    def __init__(self, issuer: str, authorities: str | None, clients: Iterable[Client], *, audience_parameter: str = "resource") -> None:
+        """`authorities` is PEM of those who may vouch for the provider; None for those of this machine. `audience_parameter` says whom a
+        token shall be for: `resource` (RFC 8707), and `audience` with providers that do not know it."""
         self.issuer = issuer
         self._tls = ssl.create_default_context(cadata=authorities)
+        self._audience_parameter = audience_parameter
         self._clients = {client.name: client for client in clients}
 
     def agent_token(self, client: str, *, audience: str | None = None) -> str:
         """An access token that is the client's own (RFC 9068)."""
-        form = {"grant_type": CLIENT_CREDENTIALS, **_resource(audience)}
+        form = {"grant_type": CLIENT_CREDENTIALS, **self._for(audience)}
         return str(self.token(form, self._clients[client])["access_token"])
 
     def tokens_of(self, person: str, *, client: str, audience: str | None = None) -> UserTokens:
@@ -76,7 +78,7 @@ class TokenClient:
         registered = self._clients[client]
         verifier = secrets.token_urlsafe(48)
         redirect_uri = registered.redirect_uris[0]
-        wanted = {"client_id": client, "redirect_uri": redirect_uri, "login_hint": person, "scope": "openid", **_resource(audience)}
+        wanted = {"client_id": client, "redirect_uri": redirect_uri, "login_hint": person, "scope": "openid", **self._for(audience)}
         code = self.code({**wanted, "code_challenge": challenge(verifier)})
         form = {"grant_type": AUTHORIZATION_CODE, "code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
         given = self.token(form, registered)
@@ -90,7 +92,7 @@ class TokenClient:
             "subject_token_type": ID_TOKEN_TYPE if is_id_token else ACCESS_TOKEN_TYPE,
             "actor_token": self.agent_token(client),
             "actor_token_type": ACCESS_TOKEN_TYPE,
-            **_resource(audience),
+            **self._for(audience),
         }
         return str(self.token(form, self._clients[client])["access_token"])
 
@@ -119,6 +121,9 @@ class TokenClient:
             raise _refusal(answer)
         return answer.json
 
+    def _for(self, audience: str | None) -> dict[str, str]:
+        return {} if audience is None else {self._audience_parameter: audience}
+
     @cached_property
     def configuration(self) -> Json:
         """The provider's own document."""
@@ -144,10 +149,6 @@ class TokenClient:
 def challenge(verifier: str) -> str:
     """Of a `code_verifier` (RFC 7636, S256)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-
-
-def _resource(audience: str | None) -> dict[str, str]:
-    return {} if audience is None else {"resource": audience}
 
 
 def _refusal(answer: Answer) -> GrantRefused:
