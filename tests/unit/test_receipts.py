@@ -317,6 +317,14 @@ class TestHalves:
 
         assert "source differ" in problem
 
+    def test_of_two_processes_of_one_cluster_are_one_receipt(self, file: File):
+        first = beginning(receipts=Receipts(f"{SOURCE}/api", KEY.sign))
+
+        found = file.of(line(ending(digest_of(receipt(first)))), receipt(first))
+
+        assert found.problems == []
+        assert len(found.receipts) == 1
+
     def test_a_beginning_without_an_end_is_told_as_that(self, file: File):
         found = file.of(line(beginning()))
 

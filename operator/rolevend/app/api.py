@@ -22,7 +22,7 @@ from rolevend.api.tracing import Tracing
 from rolevend.api.vends import Vends
 from rolevend.app.drivers import drivers
 from rolevend.app.operator import cluster_id_of, now, patiently
-from rolevend.app.receipt import read_signing_key
+from rolevend.app.receipt import receipts_by
 from rolevend.atwork.platforms import PlatformAtWork, Platforms
 from rolevend.errors import InvalidInput
 from rolevend.identity.key_fetching import KeyFetcher
@@ -46,7 +46,6 @@ from rolevend.telemetry.audit import Journal
 from rolevend.telemetry.key_file import read_key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
-from rolevend.vending.receipt import Receipts
 
 _GRACE_SECONDS = 20
 """What was begun is brought to its end within this, once the process is told to stop."""
@@ -94,8 +93,7 @@ class Api:
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         source = f"/rolevend/clusters/{cluster_id}/api"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
-        receipts = Receipts(source, read_signing_key(settings.receipt_key_file).sign) if settings.receipt_key_file else None
-        record = Record(self._journal, handles, now, receipts)
+        record = Record(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
         proving = Proving(cluster, check, TakenTokens(cluster, settings.namespace, now), now)
         callers = Callers(check, record)
         vends = Vends(

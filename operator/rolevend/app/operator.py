@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Never, TypeVar
 
 from rolevend.app.drivers import drivers
-from rolevend.app.receipt import read_signing_key
+from rolevend.app.receipt import receipts_by
 from rolevend.atwork.platforms import PlatformAtWork, Platforms
 from rolevend.errors import Unavailable
 from rolevend.identity.key_fetching import KeyFetcher
@@ -42,7 +42,6 @@ from rolevend.telemetry.audit import Journal
 from rolevend.telemetry.key_file import read_key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
-from rolevend.vending.receipt import Receipts
 
 _SILENCE = timedelta(minutes=5)
 """An informer hears a bookmark a minute; silence of this length is a dead watch that did not notice."""
@@ -164,8 +163,7 @@ class Operator:
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         source = f"/rolevend/clusters/{cluster_id}"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
-        receipts = Receipts(source, read_signing_key(settings.receipt_key_file).sign) if settings.receipt_key_file else None
-        record = Record(self._journal, handles, now, receipts)
+        record = Record(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
         self._taken_tokens = TakenTokens(cluster, settings.namespace, now)
         proving = Proving(cluster, check, self._taken_tokens, now)
         making = Making(cluster, record, secrets.token_bytes)

@@ -13,7 +13,7 @@ from rolevend.identity.key_set import KeySet
 from rolevend.identity.signature import SigningKey, checked, parse_signing_key
 from rolevend.identity.strict_json import DuplicateMember, NotJson, read_object
 from rolevend.telemetry.chain import Line
-from rolevend.vending.receipt import FIRST, HALVES, MEMBER, Payload, differences, digest_of, said_by, strange_to
+from rolevend.vending.receipt import FIRST, HALVES, MEMBER, Payload, Receipts, cluster_of, differences, digest_of, said_by, strange_to
 
 BEGINNING, END = HALVES
 
@@ -21,6 +21,11 @@ BEGINNING, END = HALVES
 def read_signing_key(file: Path) -> SigningKey:
     """Raises InvalidInput where it cannot be read, or holds no such key."""
     return parse_signing_key(_bytes_of(file, "the key of receipts"), str(file))
+
+
+def receipts_by(file: Path | None, source: str) -> Receipts | None:
+    """Those that the key in `file` signs, for events of `source`; none where no file is named. Raises InvalidInput."""
+    return None if file is None else Receipts(source, read_signing_key(file).sign)
 
 
 def read_public_keys(files: Iterable[str]) -> KeySet:
@@ -49,7 +54,7 @@ class Half:
     @property
     def request(self) -> tuple[object, object]:
         """What both halves are about."""
-        return self.said.get("source"), self.said.get("requestUid")
+        return cluster_of(self.said), self.said.get("requestUid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ class _Reader:
         if receipt is None and event.get("type") not in HALVES:
             return
         if receipt is None:
-            self._without.setdefault((event.get("source"), told.get("requestUid")), {})[str(event["type"])] = where
+            self._without.setdefault((cluster_of(event), told.get("requestUid")), {})[str(event["type"])] = where
         elif isinstance(receipt, str):
             self._take_receipt(where, receipt, event)
         else:

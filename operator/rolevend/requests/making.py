@@ -29,10 +29,12 @@ class Making:
         if recorded is not None and recorded != verdict.lease.role:
             raise Overtaken(f"{recorded} was begun under another handle")
         await self._record.handles(request, verdict, directory)
-        if self._record.gives_receipts:  # one after the other, so that the status names no receipt that was never written
+        if self._record.gives_receipts:  # one after the other, so that the object names no receipt that was never written
             receipt = await self._record.granted(request, verdict, directory)
-            if recorded is None or report.role.status.receipt_digest != receipt:
+            if recorded is None:
                 await self._intend(request, verdict, report, receipt)
+            elif report.role.status.receipt_digest != receipt:  # told again by another process: its end names this one
+                await write_status(self._cluster, request, {"receiptDigest": receipt})
             return
         writing: list[Coroutine[None, None, object]] = [self._record.granted(request, verdict, directory)]
         if recorded is None:
@@ -45,8 +47,8 @@ class Making:
         """What was begun. Again is the same; see vending.vend."""
         return await vend(request, verdict, executor, store, self._randomness)
 
-    async def _intend(self, request: Request, verdict: Granted, report: Report, receipt: str | None = None) -> None:
-        await write_status(self._cluster, request, granted(report, verdict, request, receipt))
+    async def _intend(self, request: Request, verdict: Granted, report: Report, receipt_digest: str | None = None) -> None:
+        await write_status(self._cluster, request, granted(report, verdict, request, receipt_digest))
 
 
 async def write_status(cluster: Cluster, request: Request, status: Body) -> Body:

@@ -22,6 +22,8 @@ FIRST: Final = "first"
 HALVES: Final = (EventType.GRANTED, EventType.DROPPED)
 
 MOST_NAME_BYTES: Final = 2048
+_CLUSTER_STEPS: Final = 4
+"""Of `/rolevend/clusters/UID/api`, those that the processes of one cluster share."""
 _ENVELOPE: Final = ("id", "source", "type", "subject", "time")
 _SHARED: Final = ("role", "request", "requestUid", "platform", "agent", "userIssuer", "userSubject", "userHandle")
 """Those that both halves have, and that must not differ."""
@@ -80,13 +82,20 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     return sorted(name for name in one.keys() | other.keys() if name not in one or name not in other or one[name] != other[name])
 
 
+def cluster_of(said: Mapping[str, Any]) -> str:
+    """Of an event or a receipt: one process of a cluster begins a role, and another one may end it."""
+    return "/".join(str(said.get("source")).split("/")[:_CLUSTER_STEPS])
+
+
 def strange_to(end: Payload, beginning: Payload) -> list[str]:
     """The members by which an end is of another role than the beginning that it names; empty where it belongs to it."""
     return list(_strange(end, beginning))
 
 
 def _strange(end: Payload, beginning: Payload) -> Iterator[str]:
-    for name in ("source", *_SHARED):
+    if cluster_of(end) != cluster_of(beginning):
+        yield "source"
+    for name in _SHARED:
         # An orphan's end does not know all that its beginning says.
         if name in end and end[name] != beginning.get(name):
             yield name
