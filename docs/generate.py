@@ -399,7 +399,7 @@ _RECEIPT = {
     "role": f"and {', '.join(map(_code, SAID[1:]))}: as in its `data`",
     "tables": f"names of the tables in its `data`, as far as they have room in {MOST_NAME_BYTES} bytes",
     "tablesDigest": "digest of the member `tables` of its `data`: all row filters and masks",
-    "dataDigest": "digest of its `data` without `receipt`",
+    "dataDigest": "digest of its `data` without `receipt` and `tables`",
     "first": "of a second half: digest of the first, of all before its signature. Left out where the operator knew of none",
 }
 

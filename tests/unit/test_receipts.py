@@ -27,7 +27,7 @@ from rolevend.requests.record import Record
 from rolevend.telemetry.chain import Chain
 from rolevend.vending.audit import Event, dropped, granted, orphan_dropped
 from rolevend.vending.evidence import given
-from rolevend.vending.receipt import FIRST, HALVES, Receipts, digest_of, envelope_of, said_by
+from rolevend.vending.receipt import FIRST, HALVES, Receipts, digest_of, said_by
 from rolevend.vending.room import as_json
 from rolevend.vending.verdict import Granted, Request
 from tests.support import registered, tokens
@@ -244,7 +244,7 @@ def signed(header: dict[str, Any], payload: dict[str, Any], sign: Callable[[byte
 
 
 HEADER = {"alg": "EdDSA", "kid": KEY.id, "typ": TYPE}
-SAID = said_by(envelope_of(beginning(), SOURCE))
+SAID = said_by(line(beginning()))
 
 
 @pytest.mark.parametrize(
