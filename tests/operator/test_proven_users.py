@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rolevend.demo.parts.controlplane import ISSUER as CLUSTER
 from tests.support import tokens
 from tests.support.governed import Governed
 from tests.support.pages import ROOT, Typed, Written, steps
@@ -103,6 +104,78 @@ def test_an_exchanged_token_shows_who_acts_and_from_whom_they_got_that(proven: P
     assert asked.status["user"]["token"]["actors"] == actors
     assert asked.status["user"]["proof"] == proven.site.condition(asked.body, "UserProven")["reason"] == "Exchanged"
     assert told(proven.site, asked)[0]["actors"] == [f"{each['subject']} ({proven.issuer})" for each in actors]
+
+
+def test_a_serviceaccount_acts_for_whom_an_exchanged_token_names_it(proven: Proven):
+    """The operator reads the cluster's own keys with the rights of the chart alone."""
+    site = proven.site
+    site.told(proven.provider(), "Ready", "True")
+    site.told(proven.cluster(), "Ready", "True", "KeysRead")
+    site.told(proven.acting_account(), "Ready", "True")
+    proven.tenant.policy()
+    act = {"iss": CLUSTER, "sub": f"system:serviceaccount:{AGENTS}:{proven.account}", "act": {"sub": "orchestrator"}}
+
+    asked = proven.ask(proven.exchanged(act)).ready()
+
+    assert asked.rows("SELECT person_id FROM people ORDER BY 1") == [(1,), (2,)]
+    actors = [{"issuer": CLUSTER, "subject": act["sub"]}, {"issuer": proven.issuer, "subject": "orchestrator"}]
+    assert (asked.status["user"]["proof"], asked.status["user"]["token"]["actors"]) == ("Exchanged", actors)
+    assert told(site, asked)[0]["actors"][0] == f"{act['sub']} ({CLUSTER})"
+
+
+ACTORS: tuple[tuple[str, str, Callable[[Proven], str]], ...] = (
+    ("of another name", "ActorIsAnother", lambda proven: proven.exchanged(account_of(AGENTS, "another"))),
+    ("of another namespace", "ActorIsAnother", lambda proven: proven.exchanged(account_of("default", proven.account))),
+    (
+        "of another cluster",
+        "ActorIsAnother",
+        lambda proven: proven.exchanged({**account_of(AGENTS, proven.account), "iss": "https://else"}),
+    ),
+    ("of the issuer of persons", "ActorIsAnother", lambda proven: proven.exchanged({"sub": account_of(AGENTS, proven.account)["sub"]})),
+    ("that acted before", "ActorIsAnother", lambda proven: proven.exchanged({"sub": "now", "act": account_of(AGENTS, proven.account)})),
+    ("that is only the client", "IssuedToAnother", lambda proven: proven.token(client_id=account_of(AGENTS, proven.account)["sub"])),
+    ("that is itself the person", "TypeNotAccepted", lambda proven: own_token(proven)),
+)
+
+
+def account_of(namespace: str, name: str) -> dict[str, str]:
+    return {"iss": CLUSTER, "sub": f"system:serviceaccount:{namespace}:{name}"}
+
+
+def own_token(proven: Proven) -> str:
+    """As the pod of the agent has it: it says which agent calls, and nothing of a person."""
+    return proven.site.control_plane.service_account_token(AGENTS, proven.account, audiences=(tokens.AUDIENCE,))
+
+
+@pytest.mark.parametrize(("reason", "made"), [each[1:] for each in ACTORS], ids=[each[0] for each in ACTORS])
+def test_a_token_that_names_another_account_proves_nobody_to_this_one(proven: Proven, log: Log, reason: str, made: Callable[[Proven], str]):
+    proven.site.told(proven.provider(), "Ready", "True")
+    proven.site.told(proven.cluster(), "Ready", "True")
+    proven.site.told(proven.acting_account(), "Ready", "True")
+    proven.tenant.policy()
+
+    asked = proven.ask(made(proven))
+
+    asked.refused(reason, granted="False")
+    assert denial(proven.site, asked)["reason"] == reason
+    assert not log.names(asked)
+
+
+def test_an_account_waits_until_the_cluster_is_believed_and_a_wrong_issuer_is_said(proven: Proven):
+    proven.provider()
+    proven.acting_account()
+    proven.tenant.policy()
+    asked = proven.ask(proven.exchanged())
+    asked.refused("IdentityProviderUnknown", granted="Unknown")
+
+    cluster = proven.cluster(issuer="https://kubernetes.default.svc")
+    message = proven.site.told(cluster, "Ready", "False", "KeysUnread")
+    assert f"spec.issuer: this cluster's API server says that its issuer is {CLUSTER}" in message
+    asked.refused("ActorIsAnother", granted="False")
+
+    proven.site.patch(cluster, {"issuer": CLUSTER})
+    proven.site.told(cluster, "Ready", "True", "KeysRead")
+    assert asked.ready(within=60).rows("SELECT count(*) FROM people") == [(2,)]
 
 
 def no_token(proven: Proven) -> None:
@@ -337,40 +410,87 @@ def test_records_of_taken_tokens_name_who_took_them_and_go_when_the_token_is_ove
     assert record["metadata"]["name"] in {each["metadata"]["name"] for each in proven.records()}
 
 
-def test_whoever_types_what_the_guide_says_gets_a_role_for_a_proven_user(proven: Proven, tmp_path: Path):
-    """With names of this test, and with keys inline, since its issuer answers nobody."""
-    tenant, site = proven.tenant, proven.site
-    names = {"https://idp.example.org": proven.issuer, "workforce": tenant.name, "finbot": tenant.name, "FINBOT": tenant.handle}
-    names |= {"namespace: agents": f"namespace: {AGENTS}", "--namespace agents": f"--namespace {AGENTS}", "anna": f"anna-{tenant.name}"}
+class Page:
+    """Typed as it stands, but with names of this test."""
 
-    def here(text: str) -> str:
-        for name, mine in names.items():
+    def __init__(self, proven: Proven, folder: Path, names: dict[str, str]) -> None:
+        self._proven = proven
+        self._folder = folder
+        tenant = proven.tenant
+        self._names = {
+            **names,
+            **{"finbot": tenant.name, "FINBOT": tenant.handle},
+            **{"namespace: agents": f"namespace: {AGENTS}", "--namespace agents": f"--namespace {AGENTS}"},
+        }
+        self.said: list[str] = []
+        """What each command said."""
+
+    def here(self, text: str) -> str:
+        for name, mine in self._names.items():
             text = text.replace(name, mine)
         return text
 
+    def type(self, path: Path, changed: Callable[[Body], None] = lambda _: None) -> "Page":
+        for step in steps(path):
+            if isinstance(step, Written):
+                body = yaml.safe_load(self.here(step.text))
+                changed(body)
+                self._proven.tenant._keep(body)
+                (self._folder / self.here(step.file)).write_text(yaml.safe_dump(body))
+            elif isinstance(step, Typed):
+                self._type(self.here(step.command))
+        return self
+
+    def _type(self, command: str) -> None:
+        program, *arguments = shlex.split(command)
+        assert program == "kubectl"
+        files = {each.name: str(each) for each in self._folder.iterdir()}
+        words = [files.get(word, word) for word in arguments]
+        words = [f"--from-file=token={files['token.jwt']}" if word == "--from-file=token=token.jwt" else word for word in words]
+        self.said.append(self._proven.site.cluster.kubectl(*words))
+
+
+HOW_TO = ROOT / "docs" / "how-to"
+
+
+def test_whoever_types_what_the_guide_says_gets_a_role_for_a_proven_user(proven: Proven, tmp_path: Path):
+    """With keys inline, since the issuer of the test answers nobody."""
+    tenant, site = proven.tenant, proven.site
+    anna = f"anna-{tenant.name}"
+    page = Page(proven, tmp_path, {"https://idp.example.org": proven.issuer, "workforce": tenant.name, "anna": anna})
     of_department = [{"key": "department", "operator": "In", "values": [tenant.name]}]
     tenant.policy(users={"matchAttributes": of_department}, rowFilter="country = 'DE'")
     claimed = {"department": tenant.name, "groups": ["country-DE", "other"], "client_id": tenant.name}
-    (tmp_path / "token.jwt").write_text(proven.token(f"anna-{tenant.name}", **claimed) + "\n")
-    typed = 0
-    for step in steps(ROOT / "docs" / "how-to" / "prove-the-user.md"):
-        if isinstance(step, Written):
-            body = yaml.safe_load(here(step.text))
-            if body["kind"] == "IdentityProvider":
-                body["spec"]["keys"] = {"inline": tokens.KEYS.decode()}
-            tenant._keep(body)
-            (tmp_path / here(step.file)).write_text(yaml.safe_dump(body))
-        elif isinstance(step, Typed):
-            command = here(step.command)
-            for name in ("identity-provider.yaml", "agent.yaml", "ask-for-anna.yaml", "token.jwt"):
-                command = command.replace(here(name), str(tmp_path / here(name)))
-            program, *arguments = shlex.split(command)
-            assert program == "kubectl"
-            site.cluster.kubectl(*arguments)
-            typed += 1
+    (tmp_path / "token.jwt").write_text(proven.token(anna, **claimed) + "\n")
 
-    assert typed == 9
-    asked = site.cluster.call("GET", f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/vendedroles/ask-for-anna-{tenant.name}").body
+    def changed(body: Body) -> None:
+        if body["kind"] == "IdentityProvider":
+            body["spec"]["keys"] = {"inline": tokens.KEYS.decode()}
+
+    page.type(HOW_TO / "prove-the-user.md", changed)
+
+    assert len(page.said) == 9
+    asked = site.cluster.call("GET", f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/vendedroles/ask-for-{anna}").body
     role = Asked(site, {"kind": "VendedRole", **asked}).ready()
     assert role.rows("SELECT person_id FROM people") == [(1,)]
     assert {each["key"] for each in role.status["user"]["token"]["attributes"]} == {"department"}
+
+
+def test_whoever_types_what_the_page_on_serviceaccounts_says_has_an_agent_that_needs_no_secret(proven: Proven, tmp_path: Path):
+    """With the algorithm of this cluster."""
+    tenant = proven.tenant
+    cluster = f"cluster-of-{tenant.name}"
+    names = {"{name: cluster}": f"{{name: {cluster}}}", "identityprovider/cluster": f"identityprovider/{cluster}", "[RS256]": "[ES256]"}
+    page = Page(proven, tmp_path, names)
+
+    page.type(HOW_TO / "identity" / "service-accounts.md")
+
+    document, *_, token = page.said
+    assert len(page.said) == 7
+    assert (json.loads(document)["issuer"], json.loads(document)["id_token_signing_alg_values_supported"]) == (CLUSTER, ["ES256"])
+    payload = tokens.payload_of(token.strip())
+    assert (payload["iss"], payload["sub"], payload["aud"]) == (*account_of(AGENTS, tenant.name).values(), [tokens.AUDIENCE])
+    proven.site.told(proven.provider(), "Ready", "True")
+    tenant.policy()
+    asked = proven.ask(tokens.token(proven.claims(act=account_of(AGENTS, tenant.name), without=("client_id",)))).ready()
+    assert asked.rows("SELECT count(*) FROM people") == [(2,)]

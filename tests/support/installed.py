@@ -131,6 +131,13 @@ class Cluster:
         }
         return bool(self.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review).body["status"]["allowed"])
 
+    def may_read(self, user: str, path: str) -> bool:
+        """What RBAC says of a path that is no object's, of the user alone: groups are given no thought."""
+        attributes = {"verb": "get", "path": path}
+        spec = {"user": user, "nonResourceAttributes": attributes}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+        return bool(self.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review).body["status"]["allowed"])
+
     def kubectl(self, *arguments: str, body: Any = None) -> str:
         """`body` goes to standard input as JSON."""
         return self._control_plane.kubectl(*arguments, standard_input=None if body is None else json.dumps(body))

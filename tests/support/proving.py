@@ -3,8 +3,10 @@
 import itertools
 import time
 import uuid
+from functools import cached_property
 from typing import Any
 
+from rolevend.demo.parts.controlplane import ISSUER as CLUSTER
 from tests.support import tokens
 from tests.support.site import AGENTS, Body
 from tests.support.tenancy import Asked, Tenant
@@ -47,6 +49,31 @@ class Proven:
 
     def agent(self, name: str = "", **spec: Any) -> Body:
         return self.tenant.agent(name, **{"identity": self.identity, "onBehalfOf": {"assertion": "TokenRequired"}, **spec})
+
+    @cached_property
+    def account(self) -> str:
+        """The name of a new ServiceAccount, in the namespace of agents."""
+        path = f"/api/v1/namespaces/{AGENTS}/serviceaccounts"
+        answer = self.site.cluster.call(
+            "POST", path, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": self.tenant.name}}
+        )
+        assert answer.ok, answer.message
+        return self.tenant.name
+
+    def cluster(self, **spec: Any) -> Body:
+        """The cluster as an identity provider: of ServiceAccounts, by keys that the operator asks its own API server for."""
+        said = {"issuer": CLUSTER, "keys": {"discovery": "Kubernetes"}, "audiences": [tokens.AUDIENCE], "accepts": ["ServiceAccount"]}
+        return self.tenant.make("IdentityProvider", {**said, "algorithms": ["ES256"], **spec}, f"cluster-of-{self.tenant.name}")
+
+    def acting_account(self) -> Body:
+        """An agent that is this ServiceAccount, and for which alone users' tokens are exchanged."""
+        identity = {"type": "ServiceAccount", "serviceAccount": {"name": self.account}}
+        return self.agent(identity=identity)
+
+    def exchanged(self, act: Body | None = None, **changed: Any) -> str:
+        """For the ServiceAccount, or as `act` says."""
+        mine = {"iss": CLUSTER, "sub": f"system:serviceaccount:{AGENTS}:{self.account}"}
+        return tokens.token(self.claims(act=mine if act is None else act, without=("client_id",), **changed))
 
     def ready_to_ask(self) -> "Proven":
         self.site.told(self.provider(), "Ready", "True", "KeysRead")

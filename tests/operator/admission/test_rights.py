@@ -116,6 +116,13 @@ def test_the_operator_has_no_right_it_does_not_use(cluster: Cluster, verb: str, 
     assert not cluster.may(OPERATOR, verb, resource, group=group)
 
 
+def test_the_operator_reads_the_keys_of_the_cluster_and_nothing_beside_them(cluster: Cluster):
+    """Also where nobody binds `system:service-account-issuer-discovery` to all ServiceAccounts any more."""
+    paths = ("/.well-known/openid-configuration", "/openid/v1/jwks", "/metrics", "/logs", "/openid/v1/", "/")
+
+    assert [path for path in paths if cluster.may_read(OPERATOR, path)] == ["/.well-known/openid-configuration", "/openid/v1/jwks"]
+
+
 @pytest.mark.parametrize("resource", ["namespaces", "events"])
 def test_the_operator_knows_namespaces_and_writes_events(cluster: Cluster, resource: str):
     verb = {"namespaces": "watch", "events": "create"}[resource]
