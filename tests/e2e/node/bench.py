@@ -92,6 +92,11 @@ class Bench:
             timeout=_MINUTES,
         )
 
+    @property
+    def image(self) -> str:
+        """The image under test, by the name that the cluster has for it."""
+        return self._image
+
     def kubectl(self, *arguments: str, standard_input: str | None = None) -> str:
         answer = subprocess.run(
             [self.cluster.binaries["kubectl"], *arguments],

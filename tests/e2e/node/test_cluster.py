@@ -11,6 +11,7 @@ import pytest
 
 from rolevend.demo.parts.installation import NAMESPACE
 from tests.e2e.node.bench import HELM, OPERATOR, Bench
+from tests.e2e.node.calling import API, answer_to, believe_the_cluster, forget_the_agent, vended
 from tests.support.waiting import eventually
 
 TOTALS = "SELECT country, count(*) FROM claims GROUP BY country ORDER BY country"
@@ -138,6 +139,27 @@ def test_an_upgrade_does_not_disturb_a_session(installed: Bench) -> None:
     assert role not in installed.roles()
 
 
+def test_an_agent_in_a_pod_vends_by_one_call_reads_its_rows_and_releases(installed: Bench) -> None:
+    """From here on the API runs, beside all that follows."""
+    installed.type(API)
+    believe_the_cluster(installed)
+    assert installed.type(f"helm test rolevend --namespace {NAMESPACE}").count("Phase:          Succeeded") == 2
+    try:
+        told = eventually(lambda: vended(installed, "finbot"), within=120)  # a replica may hear of what is new a moment later
+        # Whoever runs in the namespace has a token, too; and a token for the API server is none for us.
+        strangers = [answer_to(installed, "default"), answer_to(installed, "finbot", "https://kubernetes.default.svc")]
+    finally:
+        forget_the_agent(installed)
+
+    assert (told["proof"], told["released"]) == ("Asserted", 204)
+    assert told["rows"] == expected(installed)
+    assert "password authentication failed" in told["afterwards"]
+    assert told["role"] not in installed.roles()
+    assert [each["status"] for each in strangers] == [401, 401]
+    kept = installed.get("secrets", "--field-selector=type=rolevend.dev/credential")["items"]
+    assert not kept, "the credential was in the answer, and nowhere else"
+
+
 def test_it_is_not_uninstalled_while_a_role_cannot_be_dropped(installed: Bench) -> None:
     role = installed.ask("stuck")
     installed.database.stop()
@@ -149,9 +171,11 @@ def test_it_is_not_uninstalled_while_a_role_cannot_be_dropped(installed: Bench) 
     assert refused.returncode != 0
     assert "left: VendedRole default/stuck: PlatformUnavailable" in refused.stdout
     assert installed.pods()
+    assert installed.get("deployment", "rolevend-api", "--namespace", NAMESPACE)["spec"]["replicas"] == 2, "it runs again"
     closed = installed.attempt("kubectl create -f examples/00-minimal/vended-role.yaml")
     assert "vending is closed" in closed.stdout
     eventually(lambda: role not in installed.roles(), within=120)
+    installed.type(f"{HELM} --set uninstall.timeoutSeconds=60")  # who stays can still upgrade
 
 
 def test_uninstalling_ends_live_roles_first_and_leaves_what_it_says(installed: Bench) -> None:
