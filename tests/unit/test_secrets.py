@@ -35,8 +35,12 @@ class Secrets:
     def __init__(self) -> None:
         self.stored: dict[tuple[str, str], dict[str, Any]] = {}
         self.forbidding = False
+        self.hidden: set[str] = set()
+        """Which nobody here may read."""
 
     async def get(self, resource: Resource, name: str, namespace: str) -> dict[str, Any]:
+        if name in self.hidden:
+            raise NotPermitted(f"may not get {name}")
         if (namespace, name) not in self.stored:
             raise NotFound(name)
         return self.stored[namespace, name]
@@ -230,6 +234,18 @@ async def test_a_login_with_a_missing_key_names_the_field_and_the_key(secrets: S
 async def test_a_login_that_is_not_there_names_the_field_and_the_place(secrets: Secrets):
     with pytest.raises(InvalidInput, match=r"^spec\.field: there is no Secret vendor in namespace system$"):
         await login(cast(Cluster, secrets), "system", "vendor", "spec.field")
+
+
+async def test_what_may_not_be_read_names_the_field_and_where_the_api_is_given_the_right(secrets: Secrets):
+    await secrets.put("vendor", username="rv_vendor", password="x")
+    secrets.hidden = {"vendor", "ca"}
+    way_out = "where this is the API, add it to api.secretNames in the chart's values"
+
+    with pytest.raises(NotPermitted) as refused:
+        await login(cast(Cluster, secrets), "system", "vendor", "spec.field")
+    assert str(refused.value) == f"spec.field: there is no right to read Secret system/vendor; {way_out}"
+    with pytest.raises(NotPermitted, match=r"^spec\.postgres\.tls\.caSecretRef: there is no right to read Secret system/ca; "):
+        await trusted(secrets)
 
 
 async def test_the_key_of_handles_is_made_once(secrets: Secrets):

@@ -81,10 +81,7 @@ class CredentialSecrets:
 
 async def login(cluster: Cluster, namespace: str, name: str, field: str) -> Login:
     """The keys `username` and `password` of a Secret; InvalidInput names `field`, which refers to it, and what is wrong."""
-    try:
-        secret = await cluster.get(SECRETS, name, namespace)
-    except NotFound as error:
-        raise InvalidInput(field, f"there is no Secret {name} in namespace {namespace}") from error
+    secret = await _read(cluster, namespace, name, field)
     username, password = _text(secret, "username"), _text(secret, "password")
     missing = [key for key, value in (("username", username), ("password", password)) if not value]
     if missing:
@@ -111,10 +108,7 @@ async def user_token(cluster: Cluster, namespace: str, name: str, key: str, fiel
 
 async def authority(cluster: Cluster, namespace: str, name: str, key: str, field: str, now: datetime) -> Authority:
     """The certificates in a key of a Secret, of which at least one is valid now; InvalidInput names `field`, and what is wrong."""
-    try:
-        secret = await cluster.get(SECRETS, name, namespace)
-    except NotFound as error:
-        raise InvalidInput(field, f"there is no Secret {name} in namespace {namespace}") from error
+    secret = await _read(cluster, namespace, name, field)
     where = f"key {key} of Secret {namespace}/{name}"
     text = _text(secret, key)
     if not text:
@@ -154,6 +148,17 @@ async def handle_key(cluster: Cluster, namespace: str, name: str, randomness: Ca
     if len(key) < _HANDLE_KEY_BYTES:
         raise InvalidInput(f"Secret {namespace}/{name}", f"the key `key` must hold at least {_HANDLE_KEY_BYTES} bytes")
     return key
+
+
+async def _read(cluster: Cluster, namespace: str, name: str, field: str) -> Body:
+    """One that a platform or an issuer refers to by `field`. The API has a right on each by its name."""
+    try:
+        return await cluster.get(SECRETS, name, namespace)
+    except NotFound as error:
+        raise InvalidInput(field, f"there is no Secret {name} in namespace {namespace}") from error
+    except NotPermitted as error:
+        way_out = "where this is the API, add it to api.secretNames in the chart's values"
+        raise NotPermitted(f"{field}: there is no right to read Secret {namespace}/{name}; {way_out}") from error
 
 
 def _credential_secret(request: Request, credential: Credential, expires_at: datetime) -> Body:
