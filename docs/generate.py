@@ -28,7 +28,7 @@ from rolevend.resources.part import VALIDATIONS
 from rolevend.resources.policy_test import PolicyTest
 from rolevend.resources.schema import structural
 from rolevend.resources.text import MEANINGS
-from rolevend.settings import PREFIX, Settings
+from rolevend.settings import PREFIX, ApiSettings, Settings
 from rolevend.telemetry.chain import Chain, Key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import Body, Event, EventType
@@ -265,21 +265,23 @@ def _metrics() -> Iterator[str]:
 def _settings() -> Iterator[str]:
     yield "# Settings"
     yield ""
-    yield "The operator reads its settings from the environment. The chart sets those in the third column from its value `settings`,"
-    yield "and the others itself. A value that cannot be is an error that names the variable."
+    yield "The operator and the API read their settings from the environment. The chart sets those in the third column from its value"
+    yield "`settings`, for both, and the others itself. A value that cannot be is an error that names the variable."
     yield ""
-    yield from _table(
-        ("Variable", "Default", "Chart value", "Meaning"), (_setting(name, field) for name, field in Settings.model_fields.items())
-    )
+    head = ("Variable", "Default", "Chart value", "Meaning")
+    yield from _table(head, (_setting(name, field) for name, field in Settings.model_fields.items()))
+    yield from ("", "## Of the API alone", "")
+    own = {name: field for name, field in ApiSettings.model_fields.items() if name not in Settings.model_fields}
+    yield from _table(head, (_setting(name, field) for name, field in own.items()))
 
 
 def _setting(name: str, field: Any) -> tuple[str, str, str, str]:
-    property_schema = Settings.model_json_schema()["properties"][name]
+    property_schema = ApiSettings.model_json_schema()["properties"][name]
     bounds = [f"{word} {property_schema[key]:g}" for key, word in _BOUNDS.items() if key in property_schema]
     if (pattern := property_schema.get("pattern")) is not None:
         bounds.append("one of " + ", ".join(re.findall(r"\w+", pattern)))
     meaning = " ".join([field.description or "The least important level that is logged.", *([f"({', '.join(bounds)})"] if bounds else [])])
-    value = "-" if name in _SET_BY_THE_CHART else _code(f"settings.{_camel(name)}")
+    value = "-" if name in _SET_BY_THE_CHART or name not in Settings.model_fields else _code(f"settings.{_camel(name)}")
     return _code(PREFIX + name.upper()), "-" if field.default is None else _code(field.default), value, meaning
 
 
