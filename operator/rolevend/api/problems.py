@@ -73,6 +73,32 @@ TITLES: Final = {
     503: "It cannot be done just now",
 }
 
+CODES: Final = {
+    "MalformedBody": (400, "The body is no JSON object."),
+    "TokenMissing": (401, "There is no bearer in `Authorization`."),
+    "NotPermitted": (403, "The agent, or its namespace, may not do this here, whoever the user is."),
+    "NotFound": (404, "There is no such call, or no such role of this agent."),
+    "MethodNotAllowed": (405, "There is no such call at this path."),
+    "IdempotencyConflict": (409, "The same `Idempotency-Key` came with another body before."),
+    "Ended": (409, "The role was ended while it was made, or before."),
+    "Conflict": (409, "The handle of the agent or of the user stands for somebody else."),
+    "Rejected": (409, "A person must change something first."),
+    "TooLong": (413, "The body is longer than 64 KiB."),
+    "InvalidInput": (422, "`field` says something that cannot be."),
+    "TooManyRequests": (429, "The agent vends more often than it may."),
+    "TooManyRoles": (429, "The agent has as many roles as it may have."),
+    "InternalError": (500, "A fault of rolevend's, which its log has under the request id."),
+    "Starting": (503, "This replica has not read yet what it decides by."),
+    "ProfileBuilding": (503, "What is granted is made ready on the platform for the first time."),
+    "PlatformBusy": (503, "Something on the platform is in the way."),
+    "PlatformUnavailable": (503, "The platform does not answer."),
+    "ClusterUnavailable": (503, "The Kubernetes API does not answer."),
+    "IdentityProviderUnavailable": (503, "The keys of a token's issuer are not known now."),
+    "AuditUnavailable": (503, "No audit event can be written, and nothing is done without one."),
+    "Unavailable": (503, "Something else that this needs does not answer."),
+}
+"""Every code but those of tokens (`identity.refusal.Code`) and those of verdicts, with its status and what it means."""
+
 _UNAVAILABLE: Final = (
     (PlatformBusy, "PlatformBusy"),
     (PlatformUnavailable, "PlatformUnavailable"),

@@ -52,7 +52,15 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         Header(alias="Idempotency-Key", pattern=_KEY, description="The same key and body again: the same role, with a fresh credential"),
     ]
 
-    @app.post(ROLES, status_code=201, summary="Vend a role", operation_id="vend", response_model_exclude_none=True, **secured)
+    @app.post(
+        ROLES,
+        status_code=201,
+        summary="Vend a role",
+        operation_id="vend",
+        response_description="The role can log in; its credential is told this once",
+        response_model_exclude_none=True,
+        **secured,
+    )
     async def vend(request: Request, response: Response, agent: agent_type, question: Question, key: key_type = None) -> VendedRoleShown:
         made = await vends.vend(agent, question, key, request.state.request_id)
         if key is None and await request.is_disconnected():
@@ -60,11 +68,25 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         response.headers["Location"] = f"{ROLES}/{made.request.name.name}"
         return answers.vended(made.request, made.verdict, made.credential)
 
-    @app.get(ROLES, summary="The agent's own roles", operation_id="list", response_model_exclude_none=True, **secured)
+    @app.get(
+        ROLES,
+        summary="The agent's own roles",
+        operation_id="list",
+        response_description="By their names",
+        response_model_exclude_none=True,
+        **secured,
+    )
     async def roles(agent: agent_type) -> VendedRolesShown:
         return VendedRolesShown(items=tuple(map(answers.standing, vends.all_of(agent))))
 
-    @app.get(f"{ROLES}/{{id}}", summary="One of them", operation_id="get", response_model_exclude_none=True, **secured)
+    @app.get(
+        f"{ROLES}/{{id}}",
+        summary="One of them",
+        operation_id="get",
+        response_description="As it is now",
+        response_model_exclude_none=True,
+        **secured,
+    )
     async def role(agent: agent_type, name: name_type) -> VendedRoleShown:
         return answers.standing(await vends.own(agent, name))
 
@@ -73,6 +95,7 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         summary="Release a role",
         operation_id="release",
         status_code=204,
+        response_description="It was looked for and is gone, with its sessions",
         responses={
             202: {"model": VendedRoleShown, "description": "Its end has begun, and takes longer: it can read nothing any more, or soon"}
         },
@@ -85,7 +108,14 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         shown = answers.standing(left).model_dump(mode="json", by_alias=True, exclude_none=True)
         return JSONResponse(shown, status_code=202)
 
-    @app.post("/v1/decisions", summary="What would be granted", operation_id="decide", response_model_exclude_none=True, **secured)
+    @app.post(
+        "/v1/decisions",
+        summary="What would be granted",
+        operation_id="decide",
+        response_description="Granted or not, and why",
+        response_model_exclude_none=True,
+        **secured,
+    )
     async def decide(request: Request, agent: agent_type, question: Question) -> Decision:
         return answers.decision(await vends.decide(agent, question, request.state.request_id))
 

@@ -53,20 +53,29 @@ class Shown(Part):
 
 
 class ColumnShown(Shown):
+    """A column of a table that the role reads."""
+
     name: str
+    """As on the platform."""
     shown: Literal["Clear", "Masked"]
+    """`Masked`: in some rows, or in all, something else is shown than what is there."""
     mask: str | None = None
     """What is shown instead, such as `Hash` or `Partial(4)`; several, for rows of different policies, as `Clear where … else Hash`."""
 
 
 class TableShown(Shown):
+    """A table that the role reads."""
+
     schema_name: Annotated[str, Field(alias="schema")]
+    """Where it is on the platform. The role finds it without that."""
     table: str
+    """Its name."""
     row_filters: tuple[str, ...] = ()
     """A row is shown if one of them holds. Empty: every row."""
     restrictions: tuple[str, ...] = ()
     """And only if all of these hold, too."""
     columns: tuple[ColumnShown, ...]
+    """Those that it reads; the others are not there for it."""
     policies: tuple[str, ...] = ()
     """The AccessPolicies that grant it, `namespace/name`."""
 
@@ -75,6 +84,7 @@ class Explanation(Shown):
     """What the role reads, and by which policies."""
 
     tables: tuple[TableShown, ...] = ()
+    """At most a hundred."""
     tables_left_out: int = 0
     """How many more there are."""
     functions: tuple[str, ...] = ()
@@ -85,36 +95,48 @@ class Decision(Shown):
     """What would be granted. Nothing was made, and the user's token can still prove a role."""
 
     granted: bool
+    """Whether the same question would be given a role now."""
     reason: str | None = None
     """Of a denial: its stable code."""
     message: str | None = None
+    """Of a denial: why, and the way out."""
     missing: str | None = None
     """Of a denial: the smallest thing that would have to be granted."""
     explanation: Explanation | None = None
+    """What would be granted."""
 
 
 class AgentShown(Shown):
+    """The Agent that asked."""
+
     namespace: str
     name: str
 
 
 class UserShown(Shown):
+    """The person whom it acts for."""
+
     issuer: str
+    """The identity provider that names them."""
     subject: str
+    """Who they are there."""
     handle: str | None = None
     """As in the role's name."""
     proof: Literal["Asserted", "Token", "Exchanged"] | None = None
+    """`Asserted`: by the agent's word. `Token`: by a token of theirs. `Exchanged`: by one that says that it acts for them."""
 
 
 class Credential(Shown):
     """How to log in, told once."""
 
     username: str
+    """The role."""
     password: str
     host: str
     port: int
     dbname: str
     sslmode: str
+    """As libpq calls it."""
     ca_certificates: str | None = None
     """PEM of the only authorities that may vouch for the server. Without it: those of the system."""
     uri: str
@@ -122,14 +144,20 @@ class Credential(Shown):
 
 
 class PlatformShown(Shown):
+    """The role on one platform."""
+
     name: str
+    """Of the DataPlatform."""
     type: Literal["PostgreSQL"] = "PostgreSQL"
     table_count: int | None = None
+    """How many tables it reads there."""
     credential: Credential | None = None
     """In the answer to the call that vends, and nowhere else."""
 
 
 class Links(Shown):
+    """Where to ask for more."""
+
     self_link: Annotated[str, Field(alias="self")]
 
 
@@ -137,10 +165,13 @@ class VendedRoleShown(Shown):
     """One role, for one agent, on behalf of one person, until one moment."""
 
     id: str
+    """By which it is looked at and released: the name of the VendedRole in the agent's namespace."""
     role_name: str | None = None
     """The name on every platform. Not there before anything is made."""
     state: Literal["Pending", "Live", "Ending"]
+    """`Pending`: nothing can log in yet. `Live`: it can log in until it expires. `Ending`: it is being taken away."""
     expiration_timestamp: str | None = None
+    """When it stops working, if nothing ends it before; RFC 3339."""
     agent: AgentShown
     user: UserShown
     purpose: str | None = None
@@ -150,6 +181,8 @@ class VendedRoleShown(Shown):
 
 
 class VendedRolesShown(Shown):
+    """The roles of the agent that asks, and of no other."""
+
     items: tuple[VendedRoleShown, ...]
 
 

@@ -1,0 +1,101 @@
+"""The page of the HTTP API, from its own OpenAPI document and from the codes of its problems. Part of `docs/generate.py`."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+from rolevend.api.problems import CODES
+from rolevend.api.routes import application
+from rolevend.identity.refusal import Code, Standing
+
+Schema = Mapping[str, Any]
+Table = Callable[..., Iterator[str]]
+
+_HEAD = """\
+# The HTTP API
+
+`rolevend api` serves it, where the chart says `api.enabled: true`. [Query as an agent](../how-to/query-as-an-agent.md) has a client in
+Python, and each replica the whole document, OpenAPI 3.1, at `/openapi.json`.
+
+Every call bears the agent's own token, `Authorization: Bearer …`: that of a ServiceAccount of this cluster, or of a client of an
+IdentityProvider. Every answer has an `X-Request-Id`, which is the caller's if it sent one, and a `traceparent` (W3C). A member that a call
+does not know is refused.\
+"""
+_PROBLEMS = """\
+## Problems
+
+What fails is answered with `application/problem+json` (RFC 9457). `code` is stable, `detail` is for people and changes, `field` names the
+member that is to blame, `requestId` finds the call in logs and audit events. `Retry-After` says when it is worth another try.
+
+A denial has the reason of the condition `Granted` as its code, with status 403; [the conditions](conditions.md#vendedrole) list them.
+`missing` is then the smallest piece that would have to be granted.\
+"""
+
+
+def page(table: Table, docstrings: Callable[[type], Mapping[str, str]]) -> Iterator[str]:
+    nothing = cast(Any, None)  # what the document says depends on none of it
+    document = application(nothing, nothing, nothing).openapi()
+    schemas = document["components"]["schemas"]
+    yield _HEAD
+    yield ""
+    calls = [(method.upper(), path, call) for path, methods in document["paths"].items() for method, call in methods.items()]
+    yield from table(("Call", "Does"), [(f"`{method} {path}`", call["summary"]) for method, path, call in calls])
+    for method, path, call in calls:
+        yield from ("", f"## {method} {path}", "")
+        yield from _call(call, table)
+    yield from ("", "## Members", "")
+    for name in _asked_and_answered(schemas):
+        said = " ".join(schemas[name].get("description", "").split())
+        yield from (f"### {name}", "", *((said, "") if said else ()))
+        yield from table(("Member", "Type", "Meaning"), _members(schemas[name]))
+        yield ""
+    yield from (_PROBLEMS, "")
+    told = docstrings(Code)
+    rows = [(f"`{code}`", str(status), meaning) for code, (status, meaning) in CODES.items()]
+    yield from table(("Code", "Status", "Meaning"), rows)
+    yield from ("", "Of tokens:", "")
+    of_tokens = [(f"`{code.value}`", str(int(Standing(code.standing))), told.get(code.name, "")) for code in Code]
+    yield from table(("Code", "Status", "Meaning"), of_tokens)
+
+
+def _call(call: Schema, table: Table) -> Iterator[str]:
+    parameters = [(f"`{each['name']}`", each["in"], each.get("description", "")) for each in call.get("parameters", ())]
+    if parameters:
+        yield from table(("Parameter", "In", "Meaning"), parameters)
+        yield ""
+    if "requestBody" in call:
+        (media,) = call["requestBody"]["content"].values()
+        yield f"Body: {_type(media['schema'])}."
+        yield ""
+    answers = {status: answer for status, answer in call["responses"].items() if int(status) < 300}
+    yield from table(("Status", "Answer"), [(status, f"{answer['description']}{_of(answer)}") for status, answer in answers.items()])
+
+
+def _of(answer: Schema) -> str:
+    schemas = [media["schema"] for media in answer.get("content", {}).values() if media.get("schema")]
+    return f": {_type(schemas[0])}" if schemas else ""
+
+
+def _asked_and_answered(schemas: Mapping[str, Schema]) -> list[str]:
+    return [name for name in schemas if name not in ("HTTPValidationError", "ValidationError")]
+
+
+def _members(schema: Schema) -> Iterator[tuple[str, str, str]]:
+    required = schema.get("required", ())
+    for name, member in schema.get("properties", {}).items():
+        meaning = " ".join(member.get("description", "").split())
+        yield f"`{name}`", f"{_type(member)}{'' if name in required else ', optional'}", meaning
+
+
+def _type(schema: Schema) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(_type(each) for each in schema["anyOf"] if each.get("type") != "null")
+    if "enum" in schema:
+        return " or ".join(f"`{each}`" for each in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if schema.get("type") == "array":
+        return f"list of {_type(schema['items'])}"
+    return str(schema.get("type", "any"))
