@@ -18,6 +18,7 @@ PARTS = (
     "bench.masks",
     "bench.managed",
     "bench.openbao",
+    "bench.api",
     "bench.operator",
     "bench.ending",
     "bench.narrowing",

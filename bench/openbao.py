@@ -1,6 +1,6 @@
 """Beside OpenBao's PostgreSQL secrets engine, on one server in one run: `python -m bench.openbao [--quick]`.
 
-What is compared is not quite alike, and lies on both sides of our HTTP API, which there is not yet. The driver is called in this
+What is compared is not quite alike, and lies on both sides of our HTTP API, which `bench.api` measures. The driver is called in this
 process, through the operator's queues: no HTTP, no decision, no record outside of PostgreSQL. The operator is asked through Kubernetes:
 it decides, and its record is in etcd. OpenBao answers over HTTP without TLS and writes its lease to its disk; it decides nothing, filters
 no rows, and ends no sessions. The driver's server waits for its disk, the operator's does not (fsync is off there, for both).
@@ -60,7 +60,7 @@ HASHING = {
 }
 """By clients, with 4,096 rounds of hashing in each vend: the server does them, for OpenBao's roles too, and does little else."""
 ISSUING = Budget("rate >= 1.5x, p99 <= 0.5x", lambda rate, _middle, worst: rate >= 1.5 and worst <= 0.5)
-"""Without them: what our own work costs. The HTTP API will be held to this as well."""
+"""Without them: what our own work costs. The HTTP API is held to this as well."""
 STORM = 0.5
 """Of OpenBao's p99 of issuing while a crowd is revoked."""
 

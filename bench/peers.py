@@ -161,6 +161,11 @@ class OpenBao:
     def issue(self, label: str) -> str:
         return str(self._call("GET", f"database/creds/{label}")["lease_id"])
 
+    def credentials(self, label: str) -> dict[str, str]:
+        """Of a role that is not revoked."""
+        answer: dict[str, str] = self._call("GET", f"database/creds/{label}")["data"]
+        return answer
+
     def revoke(self, lease: str) -> None:
         """Returns when the role is gone. Its sessions, if any, go on."""
         self._call("POST", "sys/leases/revoke", {"lease_id": lease, "sync": True})

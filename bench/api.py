@@ -1,0 +1,179 @@
+"""The HTTP API beside OpenBao's PostgreSQL secrets engine and the floor of the Kubernetes API: `python -m bench.api [--quick]`.
+
+Both answer over HTTP without TLS, on one server of PostgreSQL 17 in one run (fsync is off there, for both). The API checks two tokens,
+decides, writes audit events, and has its record in etcd; a release returns when the role was looked for and is gone. OpenBao decides
+nothing, and writes its lease to its own disk. Profiles are warm.
+"""
+
+import http.client
+import itertools
+import json
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+
+from bench.cluster import PRODUCTION, VENDED_ROLES, Caller, fresh_site
+from bench.driver import FEW
+from bench.lines import Line, ms, p50, percentile, quick, reported, table
+from bench.openbao import AGAINST, ISSUING, Budget, Measured, at_once, compared
+from bench.peers import READER, OpenBao
+from rolevend.demo.parts.connection import logged_in
+from rolevend.demo.parts.installation import ApiProcess
+from tests.support.proving import Proven
+from tests.support.site import WAREHOUSE, Body, Site
+from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
+
+ALONE = Budget("p50 <= 1.5x", lambda _rate, middle, _worst: middle <= 1.5)
+FLOOR = 0.8
+"""Of the rate at which the same API server takes an object and one patch of its status."""
+FIRST_ROW = 1.5
+COUNTS = {1: 60, 16: 320, 64: 640}
+_LONGEST = 60.0
+
+
+class Api:
+    """A peer of `bench.peers`: agents that call one replica, each over a connection that stays open."""
+
+    name = "API"
+
+    def __init__(self, proven: Proven, api: ApiProcess) -> None:
+        self._proven = proven
+        address = urlsplit(api.url)
+        self._where = str(address.hostname), int(address.port or 0)
+        self._bearer = proven.token(proven.client, seconds=7200)
+        self._tokens: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._local = threading.local()
+
+    def prepare(self, count: int) -> None:
+        """Tokens of the user, which proves one role each: signing them is the identity provider's work."""
+        for _ in range(count):
+            self._tokens.put(self._proven.token(seconds=7200))
+
+    def issue(self, label: str) -> Body:  # noqa: ARG002
+        return self._call("POST", "/v1/vended-roles", {"userToken": self._tokens.get_nowait(), "platforms": [WAREHOUSE]}, 201)
+
+    def revoke(self, lease: Body) -> None:
+        self._call("DELETE", f"/v1/vended-roles/{lease['id']}", None, 204)
+
+    def revoke_all(self, leases: list[Body]) -> None:
+        at_once(Measured(), 8, self.revoke, leases)
+
+    def _call(self, method: str, path: str, body: Body | None, wanted: int) -> Any:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = http.client.HTTPConnection(*self._where, timeout=_LONGEST)
+        connection: http.client.HTTPConnection = self._local.connection
+        headers = {"Authorization": f"Bearer {self._bearer}", "Content-Type": "application/json"}
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        text = response.read()
+        assert response.status == wanted, f"the API answered {method} with {response.status}: {text.decode()}"
+        return json.loads(text) if text else None
+
+
+def lines() -> Iterator[Line]:
+    with fresh_site() as site:
+        site.operator.stop()
+        site.start_operator(PRODUCTION)
+        site.wait_for_platform(WAREHOUSE)
+        site.warehouse.ask(f"CREATE ROLE {READER}")
+        proven = Proven(Tenant(site)).ready_to_ask()
+        api = site.start_api({"PLATFORM_POLL_SECONDS": "15", "REQUEST_SECONDS": "15"})
+        try:
+            api.wait_until_ready()
+            with OpenBao(site.warehouse.superuser) as theirs:
+                yield from beside(site, Api(proven, api), theirs, 4096, {1: ALONE})
+                site.patch({"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}, {"postgres": {"scramIterations": FEW}})
+                site.wait_for_platform(WAREHOUSE)
+                site.warehouse.ask(f"ALTER ROLE {site.warehouse.superuser.user} SET scram_iterations = {FEW}")
+            with OpenBao(site.warehouse.superuser) as theirs:
+                yield from beside(site, Api(proven, api), theirs, FEW, {1: ALONE, 16: ISSUING, 64: ISSUING})
+            yield reported("memory of the API", f"{_resident(api):.0f} MB")
+        finally:
+            api.kill()
+
+
+def beside(site: Site, ours: Api, theirs: OpenBao, iterations: int, budgets: dict[int, Budget]) -> Iterator[Line]:
+    yield reported(f"with {iterations:,} SCRAM iterations, for both", "")
+    ours.prepare(4)
+    eventually(lambda: ours.revoke(ours.issue("one")) is None)  # the profile is warm from then on
+    rates = {}
+    for clients, count in COUNTS.items():
+        count = count // 4 if quick() else count
+        issued, revoked = [Measured(), Measured()], [Measured(), Measured()]
+        for place, peer in enumerate((ours, theirs)):
+            ours.prepare(clients + count)
+            warm = at_once(Measured(), clients, peer.issue, ["one"] * clients)
+            at_once(Measured(), clients, peer.revoke, warm)
+            leases = at_once(issued[place], clients, peer.issue, ["one"] * count)
+            at_once(revoked[place], clients, peer.revoke, leases)
+        rates[clients] = issued[0].rate
+        yield from compared(ours.name, f"issue, c={clients}", issued, budgets.get(clients))
+        yield from compared(ours.name, f"revoke, c={clients}", revoked)
+    if iterations == FEW:
+        yield from against_floor(site, rates[16])
+        yield from first_rows(site, ours, theirs)
+
+
+def against_floor(site: Site, rate: float) -> Iterator[Line]:
+    """Objects that nobody vends, since no agent is named so, each with one patch of its status."""
+    numbers, local = itertools.count(), threading.local()
+    spec = {
+        "agentRef": {"name": "nobody"},
+        "user": {"issuer": "floor", "subject": "floor"},
+        "platformRefs": [{"name": "nowhere"}],
+        "expirationSeconds": 60,
+    }
+
+    def both(_: str) -> None:
+        if not hasattr(local, "caller"):
+            local.caller = Caller(site.control_plane)
+        name = f"floor-{next(numbers)}"
+        body = {"apiVersion": "rolevend.dev/v1alpha1", "kind": "VendedRole", "metadata": {"name": name}, "spec": spec}
+        local.caller.call("POST", VENDED_ROLES, body)
+        status = {"status": {"roleName": "IMMUTA_VENDED_FLOOR"}}
+        local.caller.call("PATCH", f"{VENDED_ROLES}/{name}/status", status, "application/merge-patch+json")
+
+    measured = Measured()
+    at_once(measured, 16, both, [""] * (80 if quick() else 320))
+    ratio = rate / measured.rate
+    text = f"{rate:.0f}/s against {measured.rate:.0f}/s: {ratio:.2f}x"
+    yield Line("issue, c=16, against a bare create and status patch", text, f">= {FLOOR:g}x", ratio >= FLOOR).judged_if(not quick())
+
+
+def first_rows(site: Site, ours: Api, theirs: OpenBao) -> Iterator[Line]:
+    """From the call to the first row that the role reads; OpenBao's own role reads nothing, and so asks for a constant."""
+    ours.prepare(40)
+    mine, other = [], []
+    for _ in range(30):
+        started = time.perf_counter()
+        role = ours.issue("one")
+        given = role["platforms"][0]["credential"]
+        login = {"uri": given["uri"], "sslmode": given["sslmode"], **({"ca.crt": pem} if (pem := given.get("caCertificates")) else {})}
+        with logged_in(login) as session:
+            session.execute("SELECT person_id FROM people LIMIT 1").fetchall()
+        mine.append(time.perf_counter() - started)
+        ours.revoke(role)
+        started = time.perf_counter()
+        lease = theirs.credentials("one")
+        where = site.warehouse.superuser
+        with psycopg.connect(f"{where.to_database(where.database).dsn}", user=lease["username"], password=lease["password"]) as session:
+            session.execute("SELECT 1").fetchall()
+        other.append(time.perf_counter() - started)
+    ratio = p50(mine) / p50(other)
+    text = f"p50 {ms(p50(mine))} against {ms(p50(other))}, p99 {ms(percentile(mine, 99))}: {ratio:.2f}x"
+    yield Line(f"from the call to the first row{AGAINST}", text, f"<= {FIRST_ROW:g}x", ratio <= FIRST_ROW).judged_if(not quick())
+
+
+def _resident(api: ApiProcess) -> float:
+    with open(f"/proc/{api.process.pid}/status") as file:
+        return int(file.read().split("VmRSS:")[1].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    table("The HTTP API, beside OpenBao, with a Kubernetes API server and PostgreSQL 17", lines())
