@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage
 import rolevend_client
 from rolevend_client import RolevendError, errors
 from rolevend_client.langchain import RolevendToolkit
-from tests.client.test_langgraph import Scripted, calls, queries
+from tests.client.scripted import Scripted, calls, queries
 from tests.client.warehouse import Warehouse
 
 ROOT = Path(__file__).parents[2]

@@ -1,16 +1,13 @@
 """Real LangGraph agents with a model that follows a script, on a real database: every run has a role of its own, and no run leaves one."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import aclosing, closing
 from typing import Any
 
 import pytest
 from langchain.agents import create_agent
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -21,6 +18,7 @@ from rolevend.identity.refusal import Code, Standing
 from rolevend_client import AssertedUser, Denied, Misconfigured, Refused
 from rolevend_client.langchain import OwnRole, RolevendToolkit, UserToken, own_role, sql_agent
 from rolevend_client.langchain.agent import AGAINST_TOKENS
+from tests.client.scripted import DONE, Scripted, calls, queries, told
 from tests.client.warehouse import Warehouse, sessions
 from tests.support.waiting import eventually
 
@@ -28,47 +26,13 @@ WHO = "SELECT current_user AS me, id, region, ssn FROM people ORDER BY id"
 QUESTION = {"messages": [("user", "Who is there?")]}
 
 
-class Scripted(BaseChatModel):
-    """Says one line of its script after the other, by how many it has said in this conversation: so it serves many at once."""
-
-    script: Sequence[AIMessage]
-
-    def bind_tools(self, tools: Any, **_: Any) -> Any:
-        return self
-
-    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
-        said = sum(isinstance(each, AIMessage) for each in messages)
-        line = self.script[said]
-        if line.content == "fail":
-            raise ConnectionError("the model does not answer")
-        return ChatResult(generations=[ChatGeneration(message=line.model_copy(deep=True))])
-
-    @property
-    def _llm_type(self) -> str:
-        return "scripted"
-
-
-def calls(*wanted: tuple[str, dict[str, Any]]) -> AIMessage:
-    named = [{"name": name, "args": arguments, "id": f"call-{number}"} for number, (name, arguments) in enumerate(wanted)]
-    return AIMessage(content="", tool_calls=named)
-
-
-def queries(*statements: str) -> AIMessage:
-    return calls(*(("query_sql", {"statement": statement}) for statement in statements))
-
-
 def agent(warehouse: Warehouse, *script: AIMessage, **settings: Any) -> OwnRole:
     toolkit = RolevendToolkit(client=warehouse.client(), platform="warehouse", **settings)
-    return sql_agent(Scripted(script=[*script, AIMessage(content="done")]), toolkit)
+    return sql_agent(Scripted(script=[*script, DONE]), toolkit)
 
 
 def as_(person: str, **more: Any) -> RunnableConfig:
     return {"configurable": {"user_token": UserToken(person), **more}}
-
-
-def told(state: dict[str, Any]) -> list[ToolMessage]:
-    """What the model was told by tools."""
-    return [each for each in state["messages"] if isinstance(each, ToolMessage)]
 
 
 def only(state: dict[str, Any]) -> str:
@@ -181,7 +145,7 @@ def test_a_run_that_stops_to_ask_somebody_leaves_no_role_and_is_resumed_with_ano
         return str(interrupt("go on?"))
 
     toolkit = RolevendToolkit(client=warehouse.client(), platform="warehouse")
-    script = [queries("SELECT current_user"), calls(("confirm", {})), queries("SELECT current_user"), AIMessage(content="done")]
+    script = [queries("SELECT current_user"), calls(("confirm", {})), queries("SELECT current_user"), DONE]
     made = sql_agent(Scripted(script=script), toolkit, tools=[tool(confirm)], checkpointer=InMemorySaver())
     stopped = made.invoke(QUESTION, as_("anna", thread_id="1"))
     assert stopped["__interrupt__"]
@@ -201,7 +165,7 @@ def test_a_role_that_is_ended_meanwhile_is_told_of(warehouse: Warehouse):
             warehouse.drop(role_id)
         return "ended"
 
-    script = [queries(WHO), calls(("revoke", {})), queries(WHO), queries(WHO), AIMessage(content="done")]
+    script = [queries(WHO), calls(("revoke", {})), queries(WHO), queries(WHO), DONE]
     made = sql_agent(Scripted(script=script), toolkit, tools=[tool(revoke)])
     _, _, third, fourth = told(made.invoke(QUESTION, as_("anna")))
     assert (third.status, fourth.status) == ("error", "error")
@@ -282,7 +246,7 @@ class Watching(BaseCallbackHandler):
 def test_no_trace_and_no_checkpoint_keeps_a_token_or_a_password(warehouse: Warehouse):
     watching, kept = Watching(), InMemorySaver()
     toolkit = RolevendToolkit(client=warehouse.client(), platform="warehouse")
-    made = sql_agent(Scripted(script=[queries(WHO), AIMessage(content="done")]), toolkit, checkpointer=kept)
+    made = sql_agent(Scripted(script=[queries(WHO), DONE]), toolkit, checkpointer=kept)
     state = made.invoke(QUESTION, {**as_("anna", thread_id="1"), "callbacks": [watching]})
     (document,) = (document for _, document in warehouse.api.made.values())
     password = document["platforms"][0]["credential"]["password"]
@@ -304,7 +268,7 @@ def test_nothing_inside_the_graph_sees_the_token(warehouse: Warehouse):
         return "seen"
 
     toolkit = RolevendToolkit(client=warehouse.client(), platform="warehouse")
-    made = sql_agent(Scripted(script=[calls(("look", {})), AIMessage(content="done")]), toolkit, tools=[tool(look)])
+    made = sql_agent(Scripted(script=[calls(("look", {})), DONE]), toolkit, tools=[tool(look)])
     made.invoke(QUESTION, as_("anna", thread_id="1", purpose="fraud-review"))
     (config,) = seen
     assert config["configurable"]["thread_id"] == "1"
@@ -347,9 +311,7 @@ def test_a_run_says_its_purpose_and_its_person_itself(warehouse: Warehouse):
 
 def test_an_agent_that_langchain_makes_has_roles_of_its_own_too(warehouse: Warehouse):
     toolkit = RolevendToolkit(client=warehouse.client(), platform="warehouse")
-    graph = create_agent(
-        Scripted(script=[queries(WHO), queries("SELECT * FROM pg_authid"), AIMessage(content="done")]), toolkit.get_tools()
-    )
+    graph = create_agent(Scripted(script=[queries(WHO), queries("SELECT * FROM pg_authid"), DONE]), toolkit.get_tools())
     rows, refused = told(own_role(graph, toolkit).invoke(QUESTION, as_("bob")))
     assert ",US," in str(rows.content)
     assert (refused.status, "42501" in str(refused.content)) == ("error", True)

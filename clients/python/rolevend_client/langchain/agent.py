@@ -116,6 +116,7 @@ AGAINST_TOKENS = frozenset(
     {
         "ActorIsAnother",
         "ActorMissing",
+        "AgentUnknown",
         "AnotherPerson",
         "IssuedToAnother",
         "NotAPersons",
@@ -125,7 +126,7 @@ AGAINST_TOKENS = frozenset(
         "TypeNotAccepted",
     }
 )
-"""Codes of denials that the program must mend, with another token: no model can, and no person who asks."""
+"""Codes of denials that the program must mend: no model can, and no person who asks."""
 
 
 def _for_the_model(denial: Denied) -> Denied:
