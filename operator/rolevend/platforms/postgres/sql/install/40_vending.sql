@@ -14,11 +14,12 @@ DROP FUNCTION IF EXISTS rolevend.vend(text, text, text, text, text, timestamptz,
 -- an honest agent is told by its own session; whoever sets them anew is stopped by rolevend.curb(). An application_name is no limit, but a
 -- setting of the role like those: logs show it of every session that sets none of its own. p_resources narrows the role to
 -- these tables of the profile, {schema: [table, ...]}, see rolevend.reads().
+-- enable_seqscan is off as in 50_ending.sql: a plan that is kept must do for any number of roles.
 CREATE OR REPLACE FUNCTION rolevend.vend(
     p_role text, p_cluster text, p_uid text, p_profile text, p_verifier text, p_expires_at timestamptz,
     p_agent text, p_issuer text, p_subject text, p_attrs jsonb, p_limits jsonb DEFAULT '{}', p_resources jsonb DEFAULT NULL
 ) RETURNS timestamptz
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     l rolevend.lease;

@@ -1,5 +1,7 @@
 -- Ending a vended role, in two steps that are committed one by one: close, then finish until it says "dropped".
 -- As one transaction a drop that fails would roll the closing back, and a login meanwhile would survive.
+-- enable_seqscan is off because a plan is kept: one that was made while there were few roles would go through all of them for each
+-- that ends, however many there are by then.
 
 SET LOCAL ROLE rv_owner;
 
@@ -7,7 +9,7 @@ SET LOCAL ROLE rv_owner;
 -- With the caller's rights, and called by functions of rv_owner only, which made the role. It waits for whoever has the role locked,
 -- so it comes after the closing.
 CREATE OR REPLACE FUNCTION rolevend.act_for(p_role name) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF NOT (SELECT pg_has_role(oid, 'USAGE') FROM pg_roles WHERE rolname = p_role) THEN
@@ -34,7 +36,7 @@ $$;
 -- stays, unless the role is found to be nobody's before it is gone.
 -- Where somebody has the role or a catalog locked it is the tombstone alone, which ends all reading: rolevend.finish says who.
 CREATE OR REPLACE FUNCTION rolevend.close(p_role text, p_cluster text, p_uid text, p_reason text) RETURNS oid
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     l rolevend.lease;
@@ -106,21 +108,28 @@ $$;
 -- Asks every session of a closed role to end, and answers their process ids. By the role's oid: DROP ROLE succeeds while
 -- sessions live on, and they must still be found afterwards; but never those of another role that has the number now.
 -- Without a superuser, sessions of a role that is gone can be ended only by a member of pg_signal_backend: then they remain.
+-- It is asked twice for each role. So not by pg_stat_activity, which writes out all that it tells of every session of the server;
+-- and in a language that keeps its plan.
 CREATE OR REPLACE FUNCTION rolevend.end_sessions(p_role text) RETURNS integer[]
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(array_agg(a.pid) FILTER (
-               WHERE CASE WHEN pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')
-                          THEN pg_terminate_backend(a.pid) ELSE true END), '{}')
-      FROM rolevend.lease AS l JOIN pg_stat_activity AS a ON a.usesysid = l.role_oid
-     WHERE l.role = p_role AND l.revoked_at IS NOT NULL
-       AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = l.role_oid AND r.rolname <> p_role)
+BEGIN
+    RETURN (
+        SELECT coalesce(array_agg(a.pid) FILTER (
+                   WHERE CASE WHEN pg_has_role(l.role_oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')
+                              THEN pg_terminate_backend(a.pid) ELSE true END), '{}')
+          FROM rolevend.lease AS l
+               CROSS JOIN LATERAL (SELECT pg_stat_get_backend_pid(b) AS pid FROM pg_stat_get_backend_idset() AS b
+                                    WHERE pg_stat_get_backend_userid(b) = l.role_oid) AS a
+         WHERE l.role = p_role AND l.revoked_at IS NOT NULL
+           AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = l.role_oid AND r.rolname <> p_role));
+END
 $$;
 
 -- Ends the sessions of a closed role and drops it. The state is "dropped", "sessions remain", or "blocked: " and why: call
 -- again later. "ended" are the process ids of the sessions that were asked to end.
 CREATE OR REPLACE FUNCTION rolevend.finish(p_role text, OUT state text, OUT ended integer[])
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     l rolevend.lease;
@@ -183,7 +192,7 @@ $$;
 
 -- finish() for up to 60 closed roles: all their sessions are asked to end before the first one is waited for.
 CREATE OR REPLACE FUNCTION rolevend.finish_many(p_roles text[]) RETURNS TABLE (role text, state text, ended integer[])
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     asked jsonb := '{}';
