@@ -356,6 +356,16 @@ class TestHalves:
         assert found.notes[0].endswith("is of the same role")
         assert [each.beginning and each.end and each.end.said["ended"] for each in found.receipts] == ["Orphaned"]
 
+    def test_an_end_whose_beginning_was_told_without_a_key_is_told_as_that(self, file: File):
+        plain = line(beginning())
+        del plain["data"]["receipt"]
+
+        found = file.of(plain, line(ending(None)))
+
+        assert found.problems == []
+        assert found.notes[0].endswith("names no first half, and none is here: whoever ended it knew of none")
+        assert [(each.beginning, each.end is not None) for each in found.receipts] == [(None, True)]
+
     def test_a_beginning_that_was_told_again_has_one_end(self, file: File):
         again = RECEIPTS.on(replace(beginning(), time=NOW.replace(second=9)))
 

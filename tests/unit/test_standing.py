@@ -58,6 +58,10 @@ def test_each_step_of_a_vend_can_be_read_back_from_the_status_it_wrote():
     standing = standing_of(role(begun))
     assert (standing.ready, standing.role) == (False, verdict.lease.role), "a drop needs no more than this"
 
+    signed = granted(Report(role(), NOW), verdict, REQUEST, f"sha256:{'0' * 64}")
+    assert role(signed).status.receipt_digest == f"sha256:{'0' * 64}"
+    assert "receiptDigest" not in begun
+
     live = vended(Report(role(begun), NOW), verdict, REQUEST)
     standing = standing_of(role(live))
 
