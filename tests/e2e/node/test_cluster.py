@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import psycopg
 import pytest
+import yaml
 
 from rolevend.demo.parts.installation import NAMESPACE
 from tests.e2e.node.bench import HELM, OPERATOR, Bench
@@ -175,7 +176,11 @@ def test_it_is_not_uninstalled_while_a_role_cannot_be_dropped(installed: Bench) 
     closed = installed.attempt("kubectl create -f examples/00-minimal/vended-role.yaml")
     assert "vending is closed" in closed.stdout
     eventually(lambda: role not in installed.roles(), within=120)
-    installed.type(f"{HELM} --set uninstall.timeoutSeconds=60")  # who stays can still upgrade
+    # Who stays has helm take the release for installed again, and can upgrade it then.
+    release = f"rolevend --namespace {NAMESPACE}"
+    revision = yaml.safe_load(installed.type(f"helm status {release} --output yaml"))["version"]
+    installed.type(f"helm rollback rolevend {revision} --namespace {NAMESPACE} --wait --timeout 3m")
+    installed.type(f"{HELM} --set uninstall.timeoutSeconds=60")
 
 
 def test_uninstalling_ends_live_roles_first_and_leaves_what_it_says(installed: Bench) -> None:
