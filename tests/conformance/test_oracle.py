@@ -3,7 +3,7 @@ nothing leaks, and nothing is hidden that should be seen."""
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
+from psycopg.errors import InsufficientPrivilege
 
-from rolevend.catalog import Catalog, Table
+from rolevend.catalog import Catalog, Table, TableId
 from rolevend.model import Attributes
 from rolevend.plan import Lease, Profile, attribute_keys, plan
 from rolevend.platforms.base import Ending, EndReason
@@ -23,12 +24,12 @@ from rolevend.policy.expression import Predicate
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial
-from tests.conformance.bench import CLUSTER, PostgresBench, lease, quoted, vend
+from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, lease, quoted, vend
 from tests.conformance.filling import copied, masked, salted_hash
 from tests.support.oracle import Finding, expected, shown
 from tests.support.oracle_rows import Row, plain, written
 from tests.support.policies import EVERY_FAMILY, agents, guardrails, of_both_sides, rows, users
-from tests.support.worlds import SCHEMA, TABLES, Case, cases
+from tests.support.worlds import OWN_SCHEMA, SCHEMA, TABLES, Case, cases
 from tests.support.worlds import rows as rows_of
 
 CELLS = int(os.environ.get("ROLEVEND_ORACLE_CELLS", "1_000_000"))
@@ -67,14 +68,15 @@ class Tally:
 @pytest.fixture(scope="module")
 def world(installed_bench: PostgresBench) -> Iterator[World]:
     bench = installed_bench
-    bench.run(f"CREATE SCHEMA {SCHEMA} AUTHORIZATION app_owner")
+    for schema in (SCHEMA, OWN_SCHEMA):
+        bench.run(f"CREATE SCHEMA {schema} AUTHORIZATION app_owner")
     content = {table.id.name: rows_of(table, ROWS, seed) for seed, table in enumerate(TABLES)}
     for table in TABLES:
-        assert bench.table([(each.name, each.native_type) for each in table.columns], name=table.id.name, schema=SCHEMA) == table
+        assert bench.table([(each.name, each.native_type) for each in table.columns], name=table.id.name, schema=table.id.schema) == table
         copied(bench, table, content[table.id.name])
     bench.run("SET timezone = 'UTC'")
     yield World(content, salted_hash(bench))
-    bench.run(f"DROP SCHEMA {SCHEMA} CASCADE")
+    bench.run(f"DROP SCHEMA {SCHEMA}, {OWN_SCHEMA} CASCADE")
 
 
 def test_the_platform_shows_what_policies_and_guardrails_say(bench: PostgresBench, world: World):
@@ -94,6 +96,8 @@ def test_the_platform_shows_what_policies_and_guardrails_say(bench: PostgresBenc
                 case.guardrails,
                 case.agent,
                 case.combination,
+                asked=case.asked,
+                resources=case.resources,
                 catalog=case.tables,
                 finding=asked(bench, table, case.user),
             )
@@ -119,27 +123,42 @@ def read(bench: PostgresBench, case: Case) -> dict[str, tuple[list[str], list[tu
     a person writes them."""
     given = [replace(each, row_filter=reparsed(each.row_filter)) for each in case.policies]
     guarding = [replace(each, row_restriction=reparsed(each.row_restriction)) for each in case.guardrails]
-    asking = Asking(agent_attributes=case.agent, combination=case.combination)
-    decision = decide(case.user, compile_policies(Catalog.of(case.tables), given, guarding), asking)
-    return {} if isinstance(decision, Denial) else read_as(bench, plan(decision, CLUSTER), case.user)
+    decision = decide(case.user, compile_policies(Catalog.of(case.tables), given, guarding), case.asking)
+    return {} if isinstance(decision, Denial) else read_as(bench, plan(decision, CLUSTER), case.user, case.resources)
 
 
 def reparsed(predicate: Predicate | None) -> Predicate | None:
     return None if predicate is None else parse(written(predicate))
 
 
-def read_as(bench: PostgresBench, profile: Profile, user: Attributes) -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:
-    made: Lease = lease(profile, **dict(user.only(attribute_keys(profile))))
+def read_as(
+    bench: PostgresBench, profile: Profile, user: Attributes, resources: Collection[TableId] | None = None
+) -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:
+    narrowed = None if resources is None else tuple(sorted(resources))
+    made: Lease = replace(lease(profile, **dict(user.only(attribute_keys(profile)))), resources=narrowed)
     session = bench.log_in(vend(bench.platform, profile, made))
     try:
         session.run("SET datestyle = 'ISO, DMY'; SET timezone = 'Asia/Kathmandu'")  # which must not matter
         return {
-            table.table.name: ([column.name for column in table.columns], session.rows(f"SELECT * FROM {quoted(table.view)}"))
+            table.table.name: (
+                [column.name for column in table.columns],
+                rows_or_refusal(session, table.view, refused=resources is not None and table.table not in resources),
+            )
             for table in profile.tables
         }
     finally:
         session.close()
         bench.platform.drop([Ending(made.role, made.uid, EndReason.RELEASED)])
+
+
+def rows_or_refusal(session: PostgresSession, view: str, *, refused: bool) -> list[tuple[Any, ...]]:
+    """Where it is `refused`, none."""
+    statement = f"SELECT * FROM {quoted(view)}"
+    if not refused:
+        return session.rows(statement)
+    with pytest.raises(InsufficientPrivilege, match="is narrowed to other tables"):
+        session.rows(statement)
+    return []
 
 
 def asked(bench: PostgresBench, table: Table, user: Attributes) -> Finding:

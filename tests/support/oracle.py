@@ -5,13 +5,13 @@ the floors of guardrails; `shown` reads a profile as a driver must. Of the produ
 and users are written, and none of its functions: `test_per_cell` holds that.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
 from typing import assert_never
 
-from rolevend.catalog import Column, Table
+from rolevend.catalog import Column, Table, TableId
 from rolevend.model import Attributes, Tag
 from rolevend.plan import TableShape
 from rolevend.policy.combination import Combination, Side
@@ -19,11 +19,10 @@ from rolevend.policy.expression import Condition, Predicate
 from rolevend.policy.mask import Mask, Nullify
 from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
+from tests.support.oracle_conditions import NOBODY, Asked, answer
 from tests.support.oracle_rows import Row, answerable, bound, naming, truth, values
 from tests.support.oracle_values import carried, severity, within_all
 
-NOBODY = Attributes()
-"""Of whom nothing is known."""
 Masked = dict[str, Mask]
 """Column name -> the mask through which one row shows it; Nullify where it shows nothing."""
 Finding = Callable[[Predicate], Sequence[bool]]
@@ -43,12 +42,18 @@ def expected(
     agent: Attributes = NOBODY,
     combination: Combination = Combination.USER_CEILING,
     *,
+    asked: Asked | None = None,
+    resources: Collection[TableId] | None = None,
     catalog: Sequence[Table] = (),
     finding: Finding | None = None,
 ) -> list[Masked | None]:
     """What an agent with the attributes `agent` must see of each row for `user`: None for a row that must stay hidden. Columns that no
-    grant includes, or that a guardrail denies, do not appear. `catalog` are all tables there are; (): this one."""
-    ask = Question(table, user, agent, rows, catalog or (table,), finding or found_here(table, user, rows))
+    grant includes, or that a guardrail denies, do not appear. `asked` has both again, beside what else is known of the request, and
+    `resources` are the only tables that it is about. `catalog` are all tables there are; (): this one."""
+    if resources is not None and table.id not in resources:
+        return [None] * len(rows)
+    asked = asked or Asked(user, agent_attributes=agent)
+    ask = Question(table, user, asked, rows, catalog or (table,), finding or found_here(table, user, rows))
     here = [each for each in sorted(guardrails, key=lambda each: each.name) if _concerns(each, user) and _about(each.tables, table, True)]
     if any(each.denies_tables or not answerable(each.row_restriction, table, user) for each in here):
         return [None] * len(rows)
@@ -115,7 +120,8 @@ def _offered(side: Iterable[Run], place: int, name: str) -> list[Mask]:
 
 def alone(policy: Policy, table: Table, user: Attributes, rows: Sequence[Row], agent: Attributes = NOBODY) -> list[Masked | None] | None:
     """What this one policy shows; None where it grants nothing of the table."""
-    return Question(table, user, agent, rows, (table,), found_here(table, user, rows)).alone(policy)
+    asked = Asked(user, agent_attributes=agent)
+    return Question(table, user, asked, rows, (table,), found_here(table, user, rows)).alone(policy)
 
 
 @dataclass(frozen=True)
@@ -124,14 +130,14 @@ class Question:
 
     table: Table
     user: Attributes
-    agent: Attributes
+    asked: Asked
     rows: Sequence[Row]
     catalog: Sequence[Table]
     find: Finding
 
     def alone(self, policy: Policy) -> list[Masked | None] | None:
         masks = _masks(policy, self.table)
-        if not masks or not _covers(policy, self.user, self.agent) or not _selects(policy, self.table):
+        if not masks or not _covers(policy, self.asked) or not _selects(policy, self.table):
             return None
         if not _tied(policy, self.table, self.user) or not answerable(policy.row_filter, self.table, self.user):
             return None
@@ -194,12 +200,16 @@ def _masks_nothing(policy: Policy, catalog: Sequence[Table]) -> bool:
     return any(not any(_includes(rule.columns, column, True) for column in columns) for rule in policy.masks)
 
 
-def _covers(policy: Policy, user: Attributes, agent: Attributes) -> bool:
+def _covers(policy: Policy, asked: Asked) -> bool:
+    if policy.agent is not None:  # its own tables
+        return policy.agent == asked.agent
+
     def meets(required: Iterable[Requirement], who: Attributes) -> bool:
         return all(_meets(each, set(values(who, each.key)), bool(who.items), False) for each in required)
 
     granted_to = policy.users if policy.grants_to is Side.USERS else policy.agents
-    return bool(granted_to) and meets(policy.users, user) and meets(policy.agents, agent)
+    named = bool(granted_to or policy.conditions) and meets(policy.users, asked.user) and meets(policy.agents, asked.agent_attributes)
+    return named and all(answer(each.text, asked) is True for each in policy.conditions)
 
 
 def _concerns(guardrail: Guardrail, user: Attributes) -> bool:

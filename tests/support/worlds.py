@@ -9,29 +9,36 @@ from hypothesis import strategies as st
 
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
-from rolevend.model import Attributes, Tag
+from rolevend.model import Attributes, ObjectName, Tag, User
+from rolevend.policy.asking import Asking
 from rolevend.policy.combination import Combination, Side
+from rolevend.policy.condition import MatchCondition, admit
 from rolevend.policy.expression import Predicate
 from rolevend.policy.mask import Clear
 from rolevend.policy.predicate import parse
 from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
+from rolevend.vending.tools import own_tables
+from tests.support.oracle_conditions import OF_ANYBODY, OF_USERS, Asked, both, chosen, either, negated
 from tests.support.oracle_rows import Row, written
 from tests.support.oracle_values import carried
 from tests.support.policies import MASKS, VALUES, agents, column, filters, guardrail, of_either_side, policy, table, users
 
-SCHEMA = "world"
+SCHEMA, OWN_SCHEMA = "world", "own"
 _FAMILIES: dict[str, dict[str, Family]] = {
     "people": {family.name.lower(): family for family in Family},
     "claims": {"text": Family.TEXT, "text2": Family.TEXT}
     | {family.name.lower(): family for family in (Family.INTEGER, Family.NUMERIC, Family.DATE, Family.TIMESTAMP_TZ)},
     "notes": {family.name.lower(): family for family in (Family.TEXT, Family.BOOLEAN, Family.UUID, Family.OTHER)},
 }
+_OWN: dict[str, dict[str, Family]] = {"drafts": {family.name.lower(): family for family in (Family.TEXT, Family.INTEGER)}}
 TABLES = tuple(
-    table(f"{SCHEMA}.{name}", column("id", Family.INTEGER), *(column(each, family) for each, family in columns.items()))
-    for name, columns in _FAMILIES.items()
+    table(f"{schema}.{name}", column("id", Family.INTEGER), *(column(each, family) for each, family in columns.items()))
+    for schema, of_schema in ((SCHEMA, _FAMILIES), (OWN_SCHEMA, _OWN))
+    for name, columns in of_schema.items()
 )
-"""Without tags. Columns of one name have one family everywhere."""
+"""Without tags. Columns of one name have one family everywhere. Policies reach those of SCHEMA alone."""
+AGENT, ANOTHER = (ObjectName("agents", name) for name in ("assistant", "reporter"))
 
 _TABLE_TAGS = (Tag("domain", "money"), Tag("domain", "people"), Tag("residency", "DE"), Tag("residency", "AT"))
 _COLUMN_TAGS = {Family.INTEGER: Tag("pii.direct", "id"), Family.DATE: Tag("pii.indirect", "birth"), Family.TEXT: Tag("geo", "iso")}
@@ -50,6 +57,22 @@ class Case:
     combination: Combination
     policies: list[Policy]
     guardrails: list[Guardrail]
+    asked: Asked
+    """With `user` and `agent`."""
+    resources: frozenset[TableId] | None
+    """Of what is granted only these tables, where it is not None."""
+
+    @property
+    def asking(self) -> Asking:
+        asked = self.asked
+        return Asking(
+            User("https://idp.example.org", asked.subject) if asked.subject else None,
+            asked.agent,
+            self.agent,
+            purpose=asked.purpose,
+            expiration_seconds=asked.seconds,
+            combination=self.combination,
+        )
 
 
 def rows(of: Table, count: int, seed: int) -> list[Row]:
@@ -61,11 +84,50 @@ def rows(of: Table, count: int, seed: int) -> list[Row]:
 
 def cases() -> st.SearchStrategy[Case]:
     """Over TABLES with tags."""
-    return st.tuples(*map(_tagged, TABLES)).flatmap(
-        lambda tables: st.builds(
-            Case, st.just(tables), users(), agents(), st.sampled_from(Combination), _policies(tables), _guardrails(tables)
+    return st.tuples(st.tuples(*map(_tagged, TABLES)), users(), agents()).flatmap(
+        lambda given: st.builds(
+            Case,
+            *map(st.just, given),
+            st.sampled_from(Combination),
+            st.builds(lambda policies, own: [*policies, *own], _policies(given[0]), _own_tables()),
+            _guardrails(given[0]),
+            st.builds(
+                Asked,
+                st.just(given[1]),
+                st.sampled_from(["ada", "bob", None]),
+                st.sampled_from([AGENT, AGENT, ANOTHER, None]),
+                st.just(given[2]),
+                st.sampled_from(["claims", "claims", "audit", None]),
+                st.sampled_from([300, 900, None]),
+            ),
+            st.none() | st.none() | st.frozensets(st.sampled_from([each.id for each in TABLES])),
         )
     )
+
+
+def _own_tables() -> st.SearchStrategy[list[Policy]]:
+    """Of both agents, or of one, or of none."""
+    return st.lists(st.sampled_from([AGENT, ANOTHER]), unique=True).map(
+        lambda agents: [own_tables(each, frozenset({OWN_SCHEMA})) for each in agents]
+    )
+
+
+def _conditions(*, of_agent: bool) -> st.SearchStrategy[tuple[MatchCondition, ...]]:
+    """Mostly none: what grants something must be there before anything can be seen to be taken away."""
+    tests = st.sampled_from(sorted(OF_ANYBODY if of_agent else {**OF_ANYBODY, **OF_USERS}))
+    texts = st.recursive(
+        tests,
+        lambda parts: st.one_of(
+            parts.map(negated), st.builds(both, parts, parts), st.builds(either, parts, parts), st.builds(chosen, parts, parts, parts)
+        ),
+        max_leaves=4,
+    ).filter(lambda text: sum(text.count(loop) for loop in (".all(", ".exists(")) <= 1)
+    some = st.lists(texts.map(lambda text: admit("when", text, "spec", of_agent=of_agent)), min_size=1, max_size=2).map(tuple)
+    return st.one_of(st.just(()), st.just(()), some)
+
+
+def _conditional(each: Policy) -> st.SearchStrategy[Policy]:
+    return _conditions(of_agent=each.grants_to is Side.AGENTS).map(lambda conditions: replace(each, conditions=conditions))
 
 
 def _tagged(bare: Table) -> st.SearchStrategy[Table]:
@@ -165,7 +227,7 @@ def _policies(tables: Sequence[Table]) -> st.SearchStrategy[list[Policy]]:
             masks=_rules(_column_selectors(tables), 0, 3),
             schemas=st.just(frozenset({SCHEMA})),
         )
-        several = st.lists(one.flatmap(of_either_side), max_size=5, unique_by=lambda each: each.id)
+        several = st.lists(one.flatmap(of_either_side).flatmap(_conditional), max_size=5, unique_by=lambda each: each.id)
         both = st.tuples(broad(name=st.sampled_from(["broad", "z"])), broad(name=st.sampled_from(["own", "zz"]), **to_agents))
         return st.builds(lambda first, others: [*first, *others], both, several)
 

@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 from rolevend.catalog import Family
 from rolevend.model import Attributes, ClusterId, ObjectName
 from rolevend.plan import Profile, TableShape, plan
-from rolevend.policy.asking import Asking
 from rolevend.policy.decision import decide
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Constant, Hash, Nullify, Partial, Round, carries, strictness
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial
 from rolevend.policy.statement import ColumnSelector, Guardrail, Policy
-from tests.support import oracle, oracle_rows, oracle_values
+from tests.support import oracle, oracle_conditions, oracle_rows, oracle_values
 from tests.support.oracle_values import tells_no_more
 from tests.support.policies import EVERY_FAMILY, MASKS, catalog, guardrail, guardrails, masked, policies, policy, rows, user, users
 from tests.support.worlds import cases
@@ -49,18 +48,17 @@ def test_no_cell_leaks_and_no_cell_is_masked_more_than_grants_and_guardrails_say
 @CASES
 @given(cases(), st.integers())
 def test_nor_where_tables_columns_and_people_are_chosen_by_tags_and_attributes(case, seed):
-    asking = Asking(agent_attributes=case.agent, combination=case.combination)
-    decision = decide(case.user, compile_policies(catalog(*case.tables), case.policies, case.guardrails), asking)
+    decision = decide(case.user, compile_policies(catalog(*case.tables), case.policies, case.guardrails), case.asking)
     shapes = {} if isinstance(decision, Denial) else {shape.table: shape for shape in plan(decision, CLUSTER).tables}
     for table in case.tables:
         some_rows = rows_of(table, 5, seed)
         shown = oracle.shown(shapes.get(table.id), case.user, some_rows)
         given = (case.policies, table, case.user, some_rows, case.guardrails, case.agent, case.combination)
-        assert shown == oracle.expected(*given, catalog=case.tables)
+        assert shown == oracle.expected(*given, asked=case.asked, catalog=case.tables)
 
 
 def test_the_oracle_knows_values_of_the_product_and_none_of_its_functions():
-    for module in (oracle, oracle_rows, oracle_values):
+    for module in (oracle, oracle_conditions, oracle_rows, oracle_values):
         for name, value in vars(module).items():
             foreign = getattr(value, "__module__", "").startswith("rolevend")
             assert not foreign or isinstance(value, type) or not callable(value), f"{module.__name__} uses {name}"
