@@ -12,7 +12,7 @@ from rolevend.identity.compact import digest
 from rolevend.identity.proven import ProvenUser
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.token_check import TokenCheck
-from rolevend.model import User
+from rolevend.model import ObjectName, User
 from rolevend.requests.proving import proof_of, wanted
 from rolevend.requests.record import Record
 from rolevend.requests.who_asks import agent_of, agent_wanted
@@ -77,9 +77,12 @@ class Callers:
             if proven.token.expires_at <= now:  # what the leeway let pass: nothing could be given for it
                 raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")
         except TokenRefused as error:
-            refusal = Refusal(Bearer.USER, error.code, str(error), digest(token), agent.name, request_id)
-            raise await self._refused(error, USER_TOKEN, refusal) from error
+            raise await self.refused_user(error, digest(token), agent.name, request_id) from error
         return Person(proven.user, proven, proof_of(proven, directory.basis(agent)))
+
+    async def refused_user(self, error: TokenRefused, token_digest: str, agent: ObjectName, request_id: str | None) -> Exception:
+        """What to raise for a user's token that proves nothing to this agent, and then is on record."""
+        return await self._refused(error, USER_TOKEN, Refusal(Bearer.USER, error.code, str(error), token_digest, agent, request_id))
 
     async def _refused(self, error: TokenRefused, where: str, refusal: Refusal) -> Exception:
         """On record, unless it is nobody's fault but ours that nothing is proven."""

@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from rolevend.api.callers import USER_TOKEN, Callers, Person
-from rolevend.api.problems import RETRY_SECONDS, Problem, of_token, of_verdict
+from rolevend.api.callers import Callers, Person
+from rolevend.api.problems import RETRY_SECONDS, Problem, of_verdict
 from rolevend.api.quotas import Quotas
 from rolevend.api.schemas import Question
 from rolevend.api.standing import Standing
@@ -125,7 +125,9 @@ class Vends:
         if not isinstance(verdict, Granted):
             raise await self._denied(request, verdict, directory)
         try:
-            await asyncio.gather(self._take(person, request), self._making.begin(request, verdict, directory, report))
+            # One after the other: what is begun is dropped on the platform, and a token that is used up must not get as far as that.
+            await self._take(person, request)
+            await self._making.begin(request, verdict, directory, report)
             await self._built(executor, verdict.profile)
             store = _InTheAnswer()
             await self._making.make(request, verdict, executor, store)
@@ -144,7 +146,7 @@ class Vends:
         try:
             await self._proving.take(person.proven, request)
         except TokenRefused as error:
-            raise of_token(error, USER_TOKEN) from error
+            raise await self._callers.refused_user(error, person.proven.token.digest, request.agent, request.request_id) from error
 
     async def _built(self, executor: Executor, profile: Profile) -> None:
         deadline = time.monotonic() + LONGEST_BUILD_SECONDS
