@@ -6,12 +6,8 @@ Any number of them run beside each other and beside the operator: what they shar
 import asyncio
 import logging
 import secrets
-import ssl
 import time
-from pathlib import Path
 from uuid import uuid4
-
-import uvicorn
 
 from rolevend.api.callers import Callers
 from rolevend.api.known import as_attested
@@ -23,8 +19,8 @@ from rolevend.api.vends import Vends
 from rolevend.app.drivers import drivers
 from rolevend.app.operator import cluster_id_of, now, patiently
 from rolevend.app.receipt import receipts_by
+from rolevend.app.serving import Serving
 from rolevend.atwork.platforms import PlatformAtWork, Platforms
-from rolevend.errors import InvalidInput
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.review import Reviews
@@ -47,22 +43,17 @@ from rolevend.telemetry.key_file import read_key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
 
-_GRACE_SECONDS = 20
-"""What was begun is brought to its end within this, once the process is told to stop."""
-_CERTIFICATE_SECONDS = 30.0
-"""How soon a renewed certificate is used."""
-
 _log = logging.getLogger(__name__)
 
 
 async def run(settings: ApiSettings) -> None:
     """Until SIGTERM or SIGINT. Raises if a part of it ends by itself: then the process must go, and be started again."""
-    metrics = Metrics()
+    metrics, serving = Metrics(), Serving(settings)
     cluster = await Cluster.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
     try:
         cluster_id = await patiently(lambda: cluster_id_of(cluster))
         key = await patiently(lambda: handle_key(cluster, settings.namespace, settings.handle_key_secret, None))
-        await Api(settings, cluster, cluster_id, key, metrics).run()
+        await Api(settings, serving, cluster, cluster_id, key, metrics).run()
     finally:
         await cluster.close()
 
@@ -70,8 +61,10 @@ async def run(settings: ApiSettings) -> None:
 class Api:
     """The parts, each given what it needs of the others."""
 
-    def __init__(self, settings: ApiSettings, cluster: Cluster, cluster_id: ClusterId, key: bytes, metrics: Metrics) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: ApiSettings, serving: Serving, cluster: Cluster, cluster_id: ClusterId, key: bytes, metrics: Metrics
+    ) -> None:
+        self._serving = serving
         handles = HandleRecords(cluster, settings.namespace, lambda: self._observed.changed())
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now, Reviews(TokenReviewer(cluster), time.monotonic))
@@ -111,21 +104,7 @@ class Api:
             uuid4,
         )
         routes = application(vends, callers, lambda: self._observed.directory)
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                Tracing(routes, secrets.token_bytes),
-                host=settings.api_host,
-                port=settings.api_port,
-                ssl_certfile=settings.api_tls_cert_file,
-                ssl_keyfile=settings.api_tls_key_file,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-            )
-        )
+        self._application = Tracing(routes, secrets.token_bytes)
         self._probes = ProbeServer(
             settings.probe_host, settings.probe_port, metrics.registry, lambda: "", self._unready, lambda: "ok", self._measure
         )
@@ -138,8 +117,8 @@ class Api:
                 tasks = [parts.create_task(each.run()) for each in (*self._observed.informers, self._standing.informer)]
                 tasks.append(parts.create_task(self._observed.run(self._platforms, self._viewed)))
                 tasks.append(parts.create_task(self._issuers.run()))
-                tasks.append(parts.create_task(self._follow_certificate()))
-                await self._server.serve()
+                tasks.append(parts.create_task(self._serving.follow_certificate()))
+                await self._serving.run(self._application)
                 for task in tasks:
                     task.cancel()
         finally:
@@ -151,42 +130,12 @@ class Api:
         self._issuers.follow(self._observed.providers)
 
     def _unready(self) -> str:
-        if self._server.should_exit:
-            return "this process is ending"
-        if not self._server.started:
-            return "no calls are taken yet"
-        pending = self._observed.directory.pending
+        pending = self._serving.unready or self._observed.directory.pending
         return pending or ("" if self._standing.informer.synced else "the vended roles were not listed yet")
 
     def _measure(self) -> None:
         self._metrics.follow({name for name, _ in self._platforms})
 
-    async def _follow_certificate(self) -> None:
-        """A certificate is renewed every few weeks, and the process lives on."""
-        certificate, key = self._settings.api_tls_cert_file, self._settings.api_tls_key_file
-        if certificate is None or key is None:
-            return
-        known = _version(certificate)
-        while True:
-            await asyncio.sleep(_CERTIFICATE_SECONDS)
-            context = self._server.config.ssl
-            if context is None or _version(certificate) == known:
-                continue
-            try:
-                context.load_cert_chain(certificate, key)
-            except (OSError, ssl.SSLError) as error:
-                _log.warning("reading the renewed certificate: %s", error)
-                continue
-            known = _version(certificate)
-            _log.info("the certificate was renewed")
-
 
 async def _looked(_name: PlatformName, _at_work: PlatformAtWork) -> None:
     """The operator attests it, and holds the object."""
-
-
-def _version(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError as error:
-        raise InvalidInput("ROLEVEND_API_TLS_CERT_FILE", f"{path}: {error.strerror}") from error

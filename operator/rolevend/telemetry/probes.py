@@ -1,10 +1,13 @@
 """`/healthz`, `/readyz` and `/metrics` over plain HTTP, for kubelet and Prometheus."""
 
+import os
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from rolevend.errors import InvalidInput
 
 Check = Callable[[], str]
 """What is wrong, in one line; empty where nothing is."""
@@ -39,9 +42,13 @@ class ProbeServer:
         self._runner = web.AppRunner(application, access_log=None)
 
     async def start(self) -> int:
-        """The port it listens on, which matters where 0 was asked for."""
+        """The port it listens on, which matters where 0 was asked for. Raises InvalidInput where it is taken."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            why = f"probes cannot be answered on {self._host}:{self._port}: {os.strerror(error.errno or 0)}"
+            raise InvalidInput("ROLEVEND_PROBE_PORT", why) from error
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
