@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
+from joserfc.jwk import RSAKey
+
 from rolevend.demo.parts.binaries import obtain
 from rolevend.demo.parts.certificates import Authority
 from rolevend.demo.parts.connection import Connection
@@ -28,11 +30,14 @@ from rolevend.demo.parts.process import Process, Program
 from rolevend.demo.parts.progress import Progress
 from rolevend.demo.parts.token_client import TokenClient
 
+ACCESS_TOKENS = "hydra.jwt.access-token"
+ID_TOKENS = "hydra.openid.id-token"
+"""Hydra's names of the keys that it signs them with."""
+
 _MODULE = Path(__file__).parent / "go"
 _LIFETIME = datetime.timedelta(days=7)
 _MIGRATION_TIMEOUT = 120.0
 _READY_TIMEOUT = 60.0
-_KEYS = "/admin/keys/hydra.jwt.access-token"
 _FLOW = "/admin/oauth2/auth/requests"
 _NOWHERE = f"http://{HOST}/nobody-listens-here"
 
@@ -77,6 +82,8 @@ class Hydra:
             self._run("migrate", "sql", "up", "--read-from-env", "--yes").run(_MIGRATION_TIMEOUT)
             self._process = self._run("serve", "all").start()
             self._process.wait_until(self._answers, _READY_TIMEOUT)
+            for keys in (ACCESS_TOKENS, ID_TOKENS):
+                self.add_key(keys)
             for client in self._clients:
                 self.rule("POST", "/admin/clients", self._registration(client))
         except BaseException:
@@ -104,13 +111,15 @@ class Hydra:
             raise PartFailed(f"Hydra refuses {method} {path.partition('?')[0]} with status {answer.status}: {answer.body.decode()[:500]}")
         return answer.json if answer.body else {}
 
-    def add_key(self) -> str:
-        """Sign access tokens with a new key from now on, whose name is returned; the others stay published."""
-        answer = self.rule("POST", _KEYS, {"alg": "RS256", "use": "sig", "kid": secrets.token_hex(16)})
-        return str(answer["keys"][0]["kid"])
+    def add_key(self, keys: str = ACCESS_TOKENS) -> str:
+        """Sign with a new key from now on, whose name is returned; the others stay published."""
+        # Hydra makes them of 4096 bits, for which a busy machine takes longer than its server lets an answer take.
+        key = RSAKey.generate_key(2048, auto_kid=True)
+        self.rule("PUT", f"/admin/keys/{keys}/{key.kid}", dict(key.as_dict(private=True, alg="RS256", use="sig")))
+        return str(key.kid)
 
     def withdraw_key(self, name: str) -> None:
-        self.rule("DELETE", f"{_KEYS}/{quote(name)}")
+        self.rule("DELETE", f"/admin/keys/{ACCESS_TOKENS}/{name}")
 
     def _write(self) -> None:
         pair = self._authority.issue("hydra", hosts=(HOST,))
