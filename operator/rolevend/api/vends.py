@@ -115,6 +115,8 @@ class Vends:
             if is_new:
                 await asyncio.shield(self._undo(role))
             raise
+        finally:
+            self._record.forget(Uid(role.uid))  # nothing of it is tried again here; another call writes the same event
         self._metrics.vend_seconds.labels(draft.platform, "vended").observe(time.perf_counter() - started)
         return made
 
