@@ -10,6 +10,7 @@ that call its function, the quickest first, until one fails.
 
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -24,6 +25,10 @@ from tests.mutants import switch
 from tests.mutants.making import ROOT, Mutant, Mutated, equivalents, listing
 
 MODULES = (
+    "rolevend.policy.combination",
+    "rolevend.policy.condition",
+    "rolevend.policy.fitting",
+    "rolevend.policy.granting",
     "rolevend.policy.mask",
     "rolevend.policy.requirement",
     "rolevend.policy.selection",
@@ -34,7 +39,11 @@ MODULES = (
     "rolevend.platforms.postgres.masks",
     "rolevend.platforms.postgres.predicate",
     "rolevend.platforms.postgres.render",
+    "rolevend.plan",
+    "rolevend.vending.terms",
 )
+ALONE = {"rolevend.plan": ("contains", "_carries"), "rolevend.vending.terms": ("_combination", "_widest")}
+"""Of these modules nothing else decides what is shown."""
 TESTS = tuple(
     f"tests/unit/test_{name}.py"
     for name in (
@@ -46,15 +55,23 @@ TESTS = tuple(
         "denials",
         "guarding",
         "combination",
+        "condition",
+        "directory",
         "explanation",
+        "index_against_loops",
         "per_cell",
         "plan",
         "postgres_masks",
         "postgres_render",
     )
 )
-SECONDS = 120
-"""Of computing: a mutant that is not done by then would run for ever, and that is found, too."""
+SECONDS, TIMES = 20, 10
+"""So long a test may compute, and so many times as long as without a mutant beside: one that is not done by then would run for ever, and
+that is found, too."""
+BYTES = 2 * 2**30
+"""Of memory, likewise: one that fills a list for ever ends before the machine does."""
+DEAD = 3
+"""How the process ends in which a test failed. What ends otherwise has shown nothing."""
 
 
 class Hunt:
@@ -63,6 +80,8 @@ class Hunt:
     def __init__(self, mutants: Sequence[Mutant]) -> None:
         self._mutants = mutants
         self.survivors: list[Mutant] = []
+        self.unjudged: list[Mutant] = []
+        """Neither lived nor died: their process ended in another way."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -85,51 +104,60 @@ class Hunt:
         if status == 0:
             self.survivors.append(mutant)
             print(f"\nsurvived: {mutant}", flush=True)
+        elif os.waitstatus_to_exitcode(status) not in (DEAD, -signal.SIGPROF):
+            self.unjudged.append(mutant)
 
 
-def _callers(session: pytest.Session) -> dict[tuple[str, str], list[pytest.Item]]:
+Test = tuple[float, pytest.Item]
+"""With the seconds that it takes."""
+
+
+def _callers(session: pytest.Session) -> dict[tuple[str, str], list[Test]]:
     """The tests that call each function, the quickest first. In a fork, so that no cache is warm when a mutant runs."""
     with tempfile.NamedTemporaryFile() as file:
         os.waitpid(_forked(lambda: _record(session, Path(file.name))), 0)
         recorded = json.loads(Path(file.name).read_text(encoding="utf-8"))
     if not isinstance(recorded, list):
         pytest.exit(f"{recorded} fails without any mutant", 1)
-    callers: dict[tuple[str, str], list[pytest.Item]] = {}
-    for _, place, functions in sorted(recorded):
+    callers: dict[tuple[str, str], list[Test]] = {}
+    for seconds, place, functions in sorted(recorded):
         for module, name in functions:
-            callers.setdefault((module, name), []).append(session.items[place])
+            callers.setdefault((module, name), []).append((seconds, session.items[place]))
     return callers
 
 
 def _record(session: pytest.Session, file: Path) -> bool:
     recorded = []
     for place, item in enumerate(session.items):
-        called, start = switch.record(), time.perf_counter()
-        if not _run([item], session):
+        called, start = switch.record(), time.process_time()
+        if not _passes(item, session):
             file.write_text(json.dumps(item.nodeid), encoding="utf-8")
             return False
-        recorded.append((time.perf_counter() - start, place, sorted(called)))
+        recorded.append((time.process_time() - start, place, sorted(called)))
     file.write_text(json.dumps(recorded), encoding="utf-8")
     return True
 
 
-def _survives(mutant: Mutant, tests: Sequence[pytest.Item], session: pytest.Session) -> bool:
-    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+def _survives(mutant: Mutant, tests: Sequence[Test], session: pytest.Session) -> bool:
+    resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     switch.choose(mutant.module, mutant.name)
-    return _run(tests, session)
-
-
-def _run(tests: Sequence[pytest.Item], session: pytest.Session) -> bool:
-    """Whether they pass, up to the first that does not."""
-    for item in tests:
-        session.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-        if session.testsfailed:
+    for seconds, item in tests:
+        signal.setitimer(signal.ITIMER_PROF, SECONDS + TIMES * seconds)
+        try:
+            if not _passes(item, session):
+                return False
+        except MemoryError:  # also while a failure is written down
             return False
     return True
 
 
+def _passes(item: pytest.Item, session: pytest.Session) -> bool:
+    session.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+    return not session.testsfailed
+
+
 def _forked(work: Callable[[], bool]) -> int:
-    """The process that does `work`, silently; it ends with 0 where that is true."""
+    """The process that does `work`, silently; it ends with 0 where that is true, and with DEAD where it is false."""
     pid = os.fork()
     if pid:
         return pid
@@ -138,7 +166,7 @@ def _forked(work: Callable[[], bool]) -> int:
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        status = 0 if work() else 1
+        status = 0 if work() else DEAD
     finally:
         os._exit(status)
 
@@ -158,7 +186,8 @@ def main(words: Sequence[str]) -> int:
     os.chdir(ROOT)
     mutated = Mutated(MODULES)
     sys.meta_path.insert(0, mutated)
-    mutants = [each for each in mutated.mutants if all(word in str(each) for word in words)]
+    decisive = (each for each in mutated.mutants if each.function in ALONE.get(each.module, (each.function,)))
+    mutants = [each for each in decisive if all(word in str(each) for word in words)]
     # Deterministic, so that who survives does not change from run to run; no more examples than a mutant needs that is worth its name; and
     # a machine that is busy kills nobody.
     settings.register_profile(
@@ -174,7 +203,7 @@ def main(words: Sequence[str]) -> int:
     hunt = Hunt(mutants)
     quiet = ["-qq", "--no-header", "--no-summary", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     code = pytest.main([*quiet, *TESTS], plugins=[hunt])
-    wrong = list(_judged(mutants, hunt.survivors, whole=not words))
+    wrong = [*_judged(mutants, hunt.survivors, whole=not words), *(f"neither lived nor died: {each}" for each in hunt.unjudged)]
     print("\n".join(["", *wrong, f"{len(mutants)} mutants, {len(hunt.survivors)} survived, {len(wrong)} things are wrong"]))
     return 1 if wrong or code else 0
 

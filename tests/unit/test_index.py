@@ -258,3 +258,87 @@ def test_a_mask_of_a_column_that_is_not_granted_keeps_nothing_back():
     one = policy(columns=ColumnSelector(names=("id",)), masks=(by_tag(pii="ssn"),))
 
     assert granted(one, PEOPLE) == {"claims.people": {"id": Clear()}}
+
+
+FOREIGN = table("claims.elsewhere", column("id"), obstacle="is a foreign table")
+LEVEL, FLAGGED = table("claims.a", column("level")), table("claims.b", column("flag", Family.BOOLEAN))
+
+
+@pytest.mark.parametrize(
+    ("one", "tables", "told"),
+    [
+        (policy(), [FOREIGN], (FOREIGN.id, "spec.tables", "claims.elsewhere is a foreign table: it is not granted")),
+        (
+            policy(row_filter=parse("amount > 10")),
+            [PEOPLE],
+            (
+                PEOPLE.id,
+                "spec.rowFilter",
+                "table claims.people has no column amount; it has id, ssn, born (claims.people is not granted)",
+            ),
+        ),
+        (
+            policy(row_filter=parse("level = 7")),
+            [LEVEL],
+            (LEVEL.id, "spec.rowFilter", "column level is of type text and 7 is not; put it in quotes: '7' (claims.a is not granted)"),
+        ),
+        (
+            policy(row_filter=parse("col('pii') = 'x'")),
+            [PEOPLE],
+            (
+                PEOPLE.id,
+                "spec.rowFilter",
+                "several columns of table claims.people carry the tag pii: ssn, born; name one of them (claims.people is not granted)",
+            ),
+        ),
+        (
+            policy(row_filter=parse("flag IN ('true', 'false')")),
+            [FLAGGED],
+            (
+                FLAGGED.id,
+                "spec.rowFilter",
+                "this is true in every row that has a value; join with AND what must all hold, or leave the filter out "
+                "(claims.b is not granted)",
+            ),
+        ),
+        (
+            policy(tables=TableSelector(tags=tagged(domain="finance")), schemas=frozenset({"hr", "claims"})),
+            [],
+            (
+                None,
+                "spec.tables",
+                "no table with a selected column is in the schemas of namespace domain (claims, hr); check names and tags",
+            ),
+        ),
+        (
+            policy(schemas=frozenset()),
+            [],
+            (None, "spec.tables", "no table with a selected column is in the schemas of namespace domain (none); check names and tags"),
+        ),
+        (
+            policy(masks=(by_tag(pii="none"),)),
+            [],
+            (
+                None,
+                "spec.masks[secret]",
+                "spec.masks[secret]: no column of the tables carries the tags that it masks by, so nothing is granted: "
+                "a TagBinding must say which columns they are, or the rule must go",
+            ),
+        ),
+        (
+            policy(masks=(masked(Hash(), "absent"),)),
+            [],
+            (
+                None,
+                "spec.masks[rule]",
+                "spec.masks[rule]: no column of the tables has a name that it masks by, so nothing is granted: "
+                "mend the names, or remove the rule",
+            ),
+        ),
+    ],
+)
+def test_what_keeps_a_policy_from_granting_is_told_to_the_letter(one, tables, told):
+    found = report(one, *tables)
+
+    assert [(each.table, each.field, each.message) for each in found.problems] == [told]
+    assert (found.granted_tables, found.granted_columns, found.mask_fallbacks) == (0, 0, ())

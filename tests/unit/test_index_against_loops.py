@@ -323,7 +323,7 @@ ASKING = st.builds(
     mostly("claims", st.just("other")),
     st.sampled_from(Combination),
 )
-THOROUGH = settings(max_examples=150, deadline=None)
+THOROUGH = settings(max_examples=settings.default.max_examples * 3 // 2, deadline=None)
 
 
 def by_index(user: Attributes, asking: Asking, index: Index) -> Decided | None:
