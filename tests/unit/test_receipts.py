@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
@@ -21,9 +21,14 @@ from rolevend.errors import InvalidInput, Rejected
 from rolevend.identity.key_set import KeySet, parse
 from rolevend.identity.refusal import TokenRefused
 from rolevend.identity.signature import TYPE, SigningKey, checked
+from rolevend.kube.client import Cluster
 from rolevend.model import Task, Uid
 from rolevend.platforms.base import EndReason
+from rolevend.requests.making import Making
 from rolevend.requests.record import Record
+from rolevend.requests.status import Report
+from rolevend.resources import API_VERSION, VendedRole
+from rolevend.resources import parse as parse_object
 from rolevend.telemetry.chain import Chain
 from rolevend.vending.audit import Event, dropped, granted, orphan_dropped
 from rolevend.vending.evidence import given
@@ -529,3 +534,38 @@ class TestTheCommand:
         assert "\x1b" not in output
         assert "\u202e" not in output
         assert "a\\u001b[2Jb\\u202ec" in output
+
+
+class Written:
+    """An API server that remembers which statuses it was sent."""
+
+    def __init__(self) -> None:
+        self.statuses: list[Any] = []
+
+    async def merge(self, resource: object, name: str, patch: Any, namespace: str, subresource: str) -> Any:
+        self.statuses.append(patch["status"])
+        return patch
+
+
+async def test_what_was_begun_and_has_its_receipt_is_begun_again_without_a_word():
+    """Of a role that is Ready it must not be said that it is being made."""
+    found, server, trail = directory(), Written(), Trail()
+    verdict = found.verdict(ASKED)
+    assert isinstance(verdict, Granted)
+    making = Making(cast(Cluster, server), Record(trail, Free(), lambda: NOW, RECEIPTS), lambda count: b"r" * count)
+    metadata = {"name": "ask", "namespace": "agents", "uid": ASKED.uid, "generation": 1, "creationTimestamp": "2026-11-24T12:00:00Z"}
+    spec = {
+        "agentRef": {"name": "finbot"},
+        "user": {"issuer": ASKED.user.issuer, "subject": ASKED.user.subject},
+        "platformRefs": [{"name": "warehouse"}],
+    }
+    body = {"apiVersion": API_VERSION, "kind": "VendedRole", "metadata": metadata, "spec": spec}
+
+    await making.begin(ASKED, verdict, found, Report(parse_object(VendedRole, body), NOW))
+    (status,) = server.statuses
+    assert status["receiptDigest"] == digest_of(receipt(trail.events[0]))
+    begun = {**body, "status": {"roleName": status["roleName"], "receiptDigest": status["receiptDigest"]}}
+    elsewhere = Making(cast(Cluster, server), Record(trail, Free(), lambda: NOW, RECEIPTS), lambda count: b"r" * count)
+    await elsewhere.begin(ASKED, verdict, found, Report(parse_object(VendedRole, begun), NOW))
+
+    assert len(server.statuses) == len(trail.events) == 1
