@@ -35,9 +35,9 @@ class Doors:
     def __exit__(self, *_: object) -> None:
         self._ends.close()
 
-    def open(self, settings: Mapping[str, str] = _NOTHING) -> ApiProcess:
-        """Another replica, which need not be ready yet."""
-        api = self.site.start_api(settings)
+    def open(self, settings: Mapping[str, str] = _NOTHING, url: str = "") -> ApiProcess:
+        """Another replica, which need not be ready yet. `url` is another way to the API server."""
+        api = self.site.start_api(settings, url)
         self._ends.callback(api.kill)
         return api
 

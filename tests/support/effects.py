@@ -1,9 +1,10 @@
-"""Which effect a request of the operator has, if any: the other side of `rolevend.vending.effects`."""
+"""Which effect a request of the operator, or of the API, has, if any: the other side of `rolevend.vending.effects`."""
 
 import re
 from importlib.resources import files
+from typing import TypeVar
 
-from rolevend.vending.effects import Effect
+from rolevend.vending.effects import CallEffect, Effect
 from tests.support.proxies import Asked
 
 _OBJECT = r"/apis/rolevend\.dev/v1alpha1/namespaces/[^/]+/vendedroles/[^/]+"
@@ -36,6 +37,14 @@ _SQL = {
     Effect.TEMPLATE_COLLECTED: r"rolevend\.drop_template\(",
 }
 ON_THE_PLATFORM = frozenset(_SQL)
+_CALLS = {
+    CallEffect.OBJECT: r"POST /apis/rolevend\.dev/v1alpha1/namespaces/[^/]+/vendedroles\n",
+    CallEffect.HANDLE: _API[Effect.HANDLE],
+    CallEffect.INTENT: _API[Effect.INTENT],
+    CallEffect.TOKEN_TAKEN: _API[Effect.TOKEN_TAKEN],
+    CallEffect.READY: _API[Effect.READY],
+    CallEffect.UNDONE: rf"DELETE {_OBJECT}\n",
+}
 
 _BESIDE = (
     r"GET ",
@@ -43,6 +52,7 @@ _BESIDE = (
     r"PATCH /apis/rolevend\.dev/v1alpha1/(?!.*vendedroles/).*/status\n",
     r"PATCH /apis/rolevend\.dev/v1alpha1/dataplatforms/[^/]+\n",
     r"SELECT 1$",
+    r"SELECT drift FROM rolevend\.profile ",
     r"SELECT pg_backend_pid\(\), pg_is_in_recovery\(\)$",
     r"SELECT set_config\(name, value, false\)",
     r"SELECT pg_advisory_(un)?lock\(",
@@ -58,7 +68,17 @@ def effects_of(asked: Asked) -> list[Effect | None]:
     return [effect for text in asked.what.split("\0") for effect in _found(_SQL, text)]
 
 
-def _found(patterns: dict[Effect, str], text: str) -> list[Effect | None]:
+def call_effects_of(asked: Asked) -> list[CallEffect | None]:
+    """The same of a process of the API. On the platform it only vends."""
+    if asked.what.startswith(("GET ", "POST ", "PUT ", "PATCH ", "DELETE ")):
+        return _found(_CALLS, asked.text)
+    return [CallEffect.ROLE if effect is Effect.ROLE else None for effect in effects_of(asked)]
+
+
+Named = TypeVar("Named", Effect, CallEffect)
+
+
+def _found(patterns: dict[Named, str], text: str) -> list[Named | None]:
     for effect, pattern in patterns.items():
         if re.search(pattern, text, re.DOTALL):
             return [effect]

@@ -10,12 +10,15 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
 
 from rolevend.demo.parts.kubeconfig import Server
+
+_MOST_HELD = 64
 
 
 class Moment(enum.Enum):
@@ -112,6 +115,7 @@ class ApiProxy(Proxy):
         self._target = server.url
         self._tls = ssl.create_default_context(cadata=server.authority.decode())
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(_MOST_HELD))
         self._transports: set[asyncio.BaseTransport] = set()
         self.port = asyncio.run_coroutine_threadsafe(self._start(), self._started()).result(10)
 

@@ -49,7 +49,7 @@ SETTINGS: Final = {
 _WITH_THE_API: Final = {
     "api.enabled": "true",
     "api.tls.mode": "Generated",
-    "api.secretNames": "{" + ",".join(f"{name}-{part}" for name in ("warehouse", "annex") for part in ("vendor", "ca")) + "}",
+    "api.secretNames": "{" + ",".join(f"{name}-{part}" for name in ("warehouse", "annex", "proxied") for part in ("vendor", "ca")) + "}",
 }
 """Its rights alone matter here, since no pod runs."""
 API_SETTINGS: Final = {"PLATFORM_POLL_SECONDS": "0.5", "PLATFORM_RETRY_SECONDS": "0.5", "REQUEST_SECONDS": "3"}
@@ -160,9 +160,9 @@ class Site:
         self._ends.callback(operator.kill)
         return operator
 
-    def start_api(self, settings: Mapping[str, str] = _NOTHING) -> ApiProcess:
-        """A replica of the API, which the caller ends."""
-        return self._installation.api({**API_SETTINGS, **settings})
+    def start_api(self, settings: Mapping[str, str] = _NOTHING, url: str = "") -> ApiProcess:
+        """A replica of the API, which the caller ends. `url` is another way to the API server."""
+        return self._installation.api({**API_SETTINGS, **settings}, url)
 
     @property
     def logs(self) -> list[Path]:

@@ -4,6 +4,7 @@ Nothing here holds a secret, or tells of what the caller may not know: a message
 not raised on purpose is told by its request id alone.
 """
 
+import asyncio
 from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any, Final
@@ -106,6 +107,11 @@ _UNAVAILABLE: Final = (
     (IdentityProviderUnavailable, "IdentityProviderUnavailable"),
     (AuditUnavailable, "AuditUnavailable"),
 )
+
+
+def mends_itself(error: BaseException) -> bool:
+    """Whether the same call again may well get its role. A process that ends is one reason: there are others."""
+    return isinstance(error, (Unavailable, asyncio.CancelledError)) or (isinstance(error, Problem) and error.retry_after is not None)
 
 
 def of_token(error: TokenRefused, where: str) -> Problem:

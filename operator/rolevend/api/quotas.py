@@ -7,9 +7,7 @@ from typing import Final
 
 from rolevend.api.problems import Problem
 from rolevend.model import ObjectName
-from rolevend.vending.directory import Directory
-from rolevend.vending.terms import Agent, most_live, permitting, terms_for
-from rolevend.vending.verdict import Request
+from rolevend.vending.terms import Agent
 
 _MINUTE: Final = 60.0
 _ROOM_SECONDS: Final = 5
@@ -46,11 +44,8 @@ class Quotas:
         bucket.left -= 1
 
     @staticmethod
-    def expect_room(request: Request, directory: Directory, live: int) -> None:
-        """`live` is how many roles the agent has. Raises Problem where it has as many as it may. For a request that is granted."""
-        agent, terms = directory.agents[request.agent], directory.platforms[request.platform]
-        here = terms_for(terms, directory.namespaces.get(agent.name.namespace, {}), agent)
-        most = most_live(agent, permitting(agent, here))
-        if most is not None and live >= most:
-            why = f"Agent {agent.name.name} has {live} roles, and may have {most}; release one"
+    def expect_room(agent: ObjectName, live: int, most: int) -> None:
+        """Raises Problem where the agent has as many roles as it may."""
+        if live >= most:
+            why = f"Agent {agent.name} has {live} roles, and may have {most}; release one"
             raise Problem(429, "TooManyRoles", why, retry_after=_ROOM_SECONDS)

@@ -26,8 +26,8 @@ class Standing:
         return (self.informer.objects[key] for key in sorted(self.informer.by_agent.get(agent, ())))
 
     def count(self, agent: ObjectName) -> int:
-        """Those that end count until they are gone."""
-        return len(self.informer.by_agent.get(agent, ()))
+        """Those that have a role, or are about to. Those that end count until they are gone."""
+        return sum(_has_role(body) for body in self.of(agent))
 
     async def gone(self, name: ObjectName, uid: str, seconds: float) -> bool:
         """Whether the object with this uid was seen to be gone within so many seconds."""
@@ -61,6 +61,10 @@ class _ByAgent(Informer):
 
     def forgotten(self) -> None:
         self.by_agent.clear()
+
+
+def _has_role(item: Body) -> bool:
+    return item["spec"].get("delivery") == "Response" or "roleName" in item.get("status", {})
 
 
 def _agent(item: Body) -> ObjectName:

@@ -1,22 +1,23 @@
 """A call that vends, from the question to a role and its credential; and the calls that look at such a role, and end it.
 
 The object comes first, and its uid names the role: whatever breaks off afterwards is found and ended, here at once, and otherwise by the
-operator, which ends what is not Ready in time. The answer comes last: only when the API server has said that nobody began to end it.
+operator, which ends what is not Ready in time. That time is for the same call again, where it has a key: it takes up what was begun, with
+the user's token, which is good for this one object. The answer comes last: only when the API server has said that nobody began to end it.
 """
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from rolevend.api.callers import Callers, Person
-from rolevend.api.problems import RETRY_SECONDS, Problem, of_verdict
+from rolevend.api.objects import body_of, digest_of, name_of, prefix
+from rolevend.api.problems import RETRY_SECONDS, Problem, mends_itself, of_verdict
 from rolevend.api.quotas import Quotas
 from rolevend.api.schemas import Question
 from rolevend.api.standing import Standing
@@ -24,7 +25,7 @@ from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
 from rolevend.errors import AuditUnavailable, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
 from rolevend.identity.refusal import TokenRefused
-from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound
+from rolevend.kube.client import AlreadyExists, Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName, PlatformName, RoleName, Uid
 from rolevend.model import Task as CoreTask
@@ -36,7 +37,7 @@ from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
 from rolevend.requests.roles import request_of
 from rolevend.requests.status import Report, vended
-from rolevend.resources import API_VERSION, FINALIZER, REQUEST_ID, VendedRole, parse
+from rolevend.resources import VendedRole, parse
 from rolevend.resources.shared import CALL
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory
@@ -45,9 +46,11 @@ from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecid
 
 LONGEST_BUILD_SECONDS: Final = 5.0
 """For which a call waits where its profile is not built yet: the operator builds it."""
+LONGEST_VEND_SECONDS: Final = 9.0
+"""For which a call makes a role, whatever it waits for."""
+LONGEST_UNDO_SECONDS: Final = 5.0
 LONGEST_RELEASE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.025
-_LONGEST_PREFIX: Final = 60
 
 _log = logging.getLogger(__name__)
 
@@ -106,19 +109,28 @@ class Vends:
         if not isinstance(verdict, Granted):
             raise await self._denied(draft, verdict, directory)
         executor = self._executor(draft.platform)
-        name = ObjectName(agent.name.namespace, _name(agent, key) if key else f"{_prefix(agent)}{self._identifier().hex}")
-        role, is_new = await self._object(draft, name, _digest(question))
+        name = ObjectName(agent.name.namespace, name_of(agent, key) if key else f"{prefix(agent)}{self._identifier().hex}")
+        role, is_new = await self._object(draft, name, digest_of(question))
         try:
-            made = await self._make(role, person, executor, is_new=is_new)
-        except BaseException:
+            made = await self._in_time(self._make(role, person, executor, is_new=is_new))
+        except BaseException as error:
             self._metrics.vend_seconds.labels(draft.platform, "failed").observe(time.perf_counter() - started)
-            if is_new:
+            if is_new and not (key and mends_itself(error)):
                 await asyncio.shield(self._undo(role))
             raise
         finally:
             self._record.forget(Uid(role.uid))  # nothing of it is tried again here; another call writes the same event
         self._metrics.vend_seconds.labels(draft.platform, "vended").observe(time.perf_counter() - started)
         return made
+
+    async def _in_time(self, making: Coroutine[None, None, Made]) -> Made:
+        """What is not Ready by then, the operator is about to end."""
+        try:
+            async with asyncio.timeout(LONGEST_VEND_SECONDS):
+                return await making
+        except TimeoutError as error:
+            why = "the role was not made in time, since something that it needs is slow; try again"
+            raise Problem(503, "TooSlow", why, retry_after=RETRY_SECONDS) from error
 
     async def _make(self, role: VendedRole, person: Person, executor: Executor, *, is_new: bool) -> Made:
         request = replace(request_of(role), token=person.token, proof=person.proof)
@@ -127,13 +139,10 @@ class Vends:
         if not isinstance(verdict, Granted):
             raise await self._denied(request, verdict, directory)
         try:
-            # One after the other: what is begun is dropped on the platform, and a token that is used up must not get as far as that.
-            await self._take(person, request)
-            await self._making.begin(request, verdict, directory, report)
-            await self._built(executor, verdict.profile)
+            await self._begin(request, verdict, directory, report, person, executor)
             store = _InTheAnswer()
             await self._making.make(request, verdict, executor, store)
-        except Overtaken as error:
+        except (Overtaken, NotFound, AlreadyExists) as error:
             raise _ended(request.name.name) from error
         if why := ended_by(self._observed.directory.verdict(request, begun=True), verdict):
             raise Problem(403, "PolicyChanged", why)
@@ -142,11 +151,25 @@ class Vends:
         _log.info("vended", extra={"role": verdict.lease.role, "platform": request.platform, "object": str(request.name)})
         return Made(request, verdict, store.credential)
 
-    async def _take(self, person: Person, request: Request) -> None:
+    async def _begin(
+        self, request: Request, verdict: Granted, directory: Directory, report: Report, person: Person, executor: Executor
+    ) -> None:
+        """On record, with its profile built, and the user's token taken for it. What is begun is dropped on the platform, and a token that
+        is used up must not get as far as that; but whoever has to wait for a profile comes again with the same one."""
+        if executor.is_built(verdict.profile):
+            await self._take(person, request)
+            await self._making.begin(request, verdict, directory, report)
+            return
+        await self._take(person, request, only_look=True)
+        await self._making.begin(request, verdict, directory, report)
+        await self._built(executor, verdict.profile)
+        await self._take(person, request)
+
+    async def _take(self, person: Person, request: Request, *, only_look: bool = False) -> None:
         if person.proven is None:
             return
         try:
-            await self._proving.take(person.proven, request)
+            await self._proving.take(person.proven, request, only_look=only_look)
         except TokenRefused as error:
             raise await self._callers.refused_user(error, person.proven.token.digest, request.agent, request.request_id) from error
 
@@ -188,7 +211,7 @@ class Vends:
         """The request that the object will be, under a uid that nothing has."""
         uid = self._identifier()
         return Request(
-            name=ObjectName(agent.name.namespace, f"{_prefix(agent)}{uid.hex}"),
+            name=ObjectName(agent.name.namespace, f"{prefix(agent)}{uid.hex}"),
             uid=Uid(str(uid)),
             agent=agent.name,
             user=person.user,
@@ -206,22 +229,29 @@ class Vends:
 
     async def _object(self, draft: Request, name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
         """The object of this question, and whether this call made it."""
-        self._quotas.expect_room(draft, self._observed.directory, self._standing.count(draft.agent))
+        most = self._observed.directory.most_live(draft)
+        if most is not None and self._standing.get(name) is None:  # what is there has its place
+            self._quotas.expect_room(draft.agent, self._standing.count(draft.agent), most)
         try:
-            return parse(VendedRole, await self._cluster.create(VENDED_ROLES, _body(draft, name, digest), name.namespace)), True
+            return parse(VendedRole, await self._cluster.create(VENDED_ROLES, body_of(draft, name, digest), name.namespace)), True
         except AlreadyExists:
+            pass
+        try:
             there = await self._cluster.get(VENDED_ROLES, name.name, name.namespace)
+        except NotFound as error:
+            raise _ended(name.name) from error
         if there["metadata"].get("annotations", {}).get(CALL) != digest:
             why = "the same key came with another body before; take a key of its own for each question"
             raise Problem(409, "IdempotencyConflict", why, field="Idempotency-Key")
-        if there["metadata"].get("deletionTimestamp"):
+        if there["metadata"].get("deletionTimestamp") or there.get("status", {}).get("ended"):
             raise _ended(name.name)
         return parse(VendedRole, there), False
 
     async def _undo(self, role: VendedRole) -> None:
         """What could not be brought to its end goes at once; where that fails, too, the operator does it in seconds."""
-        with contextlib.suppress(RolevendError):
-            await delete(self._cluster, request_of(role))
+        with contextlib.suppress(RolevendError, TimeoutError):
+            async with asyncio.timeout(LONGEST_UNDO_SECONDS):
+                await delete(self._cluster, request_of(role))
 
     async def release(self, agent: Agent, name: str, request_id: str) -> VendedRole | None:
         """None: looked for, and gone. Otherwise the object, whose end was begun and goes on. Raises Problem where it is not the agent's."""
@@ -264,48 +294,4 @@ class _InTheAnswer:
 
 
 def _ended(name: str) -> Problem:
-    return Problem(409, "Ended", f"the role {name} was ended while it was made, or before; ask anew")
-
-
-def _prefix(agent: Agent) -> str:
-    return f"{agent.name.name[:_LONGEST_PREFIX]}-"
-
-
-def _name(agent: Agent, key: str) -> str:
-    """The same in every replica, and no other agent's."""
-    parts = (agent.name.namespace.encode(), agent.name.name.encode(), key.encode())
-    digest = hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
-    return f"{_prefix(agent)}{digest[:32]}"
-
-
-def _digest(question: Question) -> str:
-    """Of all that it says, the token included, of which nothing can be read from it."""
-    token = question.user_token.get_secret_value() if question.user_token else ""
-    told = question.model_dump_json(exclude={"user_token"}) + hashlib.sha256(token.encode()).hexdigest()
-    return f"sha256:{hashlib.sha256(told.encode()).hexdigest()}"
-
-
-def _digest_of(task: CoreTask) -> Body:
-    return {"intentDigest": task.intent_digest} if task.intent_digest else {}
-
-
-def _body(draft: Request, name: ObjectName, digest: str) -> Body:
-    narrowed = [{"schema": each.schema, "table": each.name} for each in draft.resources or ()]
-    spec = {
-        "agentRef": {"name": draft.agent.name},
-        "user": {"issuer": draft.user.issuer, "subject": draft.user.subject},
-        "delivery": draft.delivery.value,
-        "platformRefs": [{"name": draft.platform}],
-        "expirationSeconds": draft.expiration_seconds,
-        "purpose": draft.purpose,
-        "task": None if draft.task is None else {"id": draft.task.id, **_digest_of(draft.task)},
-        "resources": narrowed or None,
-    }
-    annotations = {CALL: digest, **({REQUEST_ID: draft.request_id} if draft.request_id else {})}
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "VendedRole",
-        # With the finalizer from the start, kopf has one thing less to write.
-        "metadata": {"name": name.name, "namespace": name.namespace, "finalizers": [FINALIZER], "annotations": annotations},
-        "spec": {member: value for member, value in spec.items() if value is not None},
-    }
+    return Problem(409, "Ended", f"the role {name} was ended, or made under another decision; ask anew")

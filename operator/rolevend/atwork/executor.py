@@ -88,6 +88,10 @@ class Executor:
     async def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
         return await self._run(self._looks, lambda: self._driver.collect(keep, unused_since))
 
+    def is_built(self, profile: Profile) -> bool:
+        """As far as it is known here: then `ensure` asks nobody."""
+        return self._driver.is_built(profile.name)
+
     async def ensure(self, profile: Profile) -> None:
         if self._driver.is_built(profile.name):
             return

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from rolevend.errors import RolevendError
-from rolevend.kube.client import AlreadyExists, Cluster
+from rolevend.kube.client import AlreadyExists, Cluster, NotFound
 from rolevend.kube.election import LEASES
 from rolevend.model import Uid
 
@@ -41,9 +41,16 @@ class TakenTokens:
         try:
             await self._cluster.create(LEASES, {"metadata": {"name": name}, "spec": spec}, self._namespace)
         except AlreadyExists:
-            there = await self._cluster.get(LEASES, name, self._namespace)
-            return bool(there["spec"].get("holderIdentity") == uid)
+            return await self.taker(issuer, token_id) == uid
         return True
+
+    async def taker(self, issuer: str, token_id: str) -> Uid | None:
+        """Whose the token is; None: nobody's yet."""
+        try:
+            there = await self._cluster.get(LEASES, _name(issuer, token_id), self._namespace)
+        except NotFound:
+            return None
+        return Uid(str(there["spec"].get("holderIdentity")))
 
     async def run(self) -> None:
         """Until cancelled: takes away what is over, now and then."""

@@ -1,7 +1,8 @@
 """VendedRoles that the API vends (`delivery: Response`): what the operator does for them.
 
 It never makes such a role, for its password would be in nobody's hands. It builds the profile, which takes a credential that the API
-does not have; it judges the role by its own picture as soon as it is Ready; and what is not Ready in time ends.
+does not have; it judges the role by its own picture as soon as it is Ready; and what is not Ready in time ends. A call that is Ready at
+the last moment and the end of what is not exclude each other on the API server: nobody is answered with a role that ends for that.
 """
 
 import asyncio
@@ -11,14 +12,19 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from rolevend.atwork.platforms import Platforms
-from rolevend.errors import RolevendError
+from rolevend.errors import RolevendError, Unavailable
+from rolevend.kube.client import Cluster, NotFound
+from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import Uid
-from rolevend.requests.roles import Standing
+from rolevend.platforms.base import EndReason
+from rolevend.requests.roles import Standing, is_ready
+from rolevend.resources import VendedRole, parse
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Delivery, Granted
 
-UNANSWERED: Final = timedelta(seconds=10)
-"""A call waits for a profile for half of it; whoever called has an answer long before."""
+BY: Final = "Unanswered"
+"""As `status.ended.by` says it."""
+MESSAGE: Final = "the call that asked for it did not come to its end"
 _PAUSE_SECONDS: Final = 0.1
 _TRIES: Final = 50
 
@@ -30,22 +36,44 @@ def is_unanswered(standing: Standing) -> bool:
     return standing.request.delivery is Delivery.RESPONSE and not standing.ready
 
 
-def due_at(standing: Standing) -> datetime:
-    """When it ends by itself."""
-    expires_at = standing.request.expires_at
-    return min(expires_at, standing.request.created_at + UNANSWERED) if is_unanswered(standing) else expires_at
-
-
 class Answering:
     def __init__(
-        self, platforms: Platforms, directory: Callable[[], Directory], judge: Callable[[Standing, Granted | None], Awaitable[None]]
+        self,
+        cluster: Cluster,
+        platforms: Platforms,
+        directory: Callable[[], Directory],
+        judge: Callable[[Standing, Granted | None], Awaitable[None]],
+        patience: timedelta,
     ) -> None:
-        """`judge` holds a role that is Ready against what is granted here now, where that is known."""
+        """`judge` holds a role that is Ready against what is granted here now, where that is known. `patience` is how long what is not
+        Ready is left to its call."""
+        self._cluster = cluster
+        self._patience = patience
         self._platforms = platforms
         self._directory = directory
         self._judge = judge
         self._tasks: dict[Uid, asyncio.Task[None]] = {}
         self._building: set[Uid] = set()
+
+    def due_at(self, standing: Standing) -> datetime:
+        """When it ends by itself."""
+        expires_at = standing.request.expires_at
+        return min(expires_at, standing.request.created_at + self._patience) if is_unanswered(standing) else expires_at
+
+    async def given_up(self, standing: Standing) -> bool:
+        """Says in the object that its call did not come to its end; False where it just did, or the object is gone. Raises AlreadyExists
+        where the call wrote meanwhile: then look again."""
+        request = standing.request
+        try:
+            body = await self._cluster.get(VENDED_ROLES, request.name.name, request.name.namespace)
+        except NotFound:
+            return False
+        if body["metadata"]["uid"] != request.uid or is_ready(parse(VendedRole, body, unknown="ignore")):
+            return False
+        there = {key: body["metadata"][key] for key in ("uid", "resourceVersion")}
+        patch = {"metadata": there, "status": {"ended": {"reason": EndReason.REVOKED.value, "by": BY, "message": MESSAGE}}}
+        await self._cluster.merge(VENDED_ROLES, request.name.name, patch, request.name.namespace, "status")
+        return True
 
     def saw(self, standing: Standing) -> None:
         """Every event of one that does not end yet. Returns at once."""
@@ -70,12 +98,16 @@ class Answering:
 
     async def _build(self, standing: Standing) -> None:
         """By a verdict of our own: what another process says is granted is not enough for a shape with the programmer's rights. Our
-        picture may be older than the API's, or still without the platform."""
+        picture may be older than the API's, or still without the platform; and a platform may be away for a moment."""
         for _ in range(_TRIES):
             at_work, granted = self._platforms.get(standing.request.platform), self._granted(standing)
             if at_work is not None and at_work.executor is not None and granted is not None:
-                await at_work.executor.ensure(granted.profile)
-                return
+                try:
+                    await at_work.executor.ensure(granted.profile)
+                except Unavailable as error:
+                    _log.warning("building a profile for a call: %s", error, extra={"uid": standing.request.uid})
+                else:
+                    return
             if standing.request.uid not in self._building:
                 return
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rolevend.atwork.platforms import Platforms
 from rolevend.errors import InvalidInput, Overtaken, PlatformUnavailable, RolevendError
@@ -13,7 +13,7 @@ from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import RoleName, Uid
 from rolevend.picture.objects import Observed
 from rolevend.platforms.base import Ending, EndReason
-from rolevend.reconcile.answering import Answering, due_at, is_unanswered
+from rolevend.reconcile.answering import BY, MESSAGE, Answering, is_unanswered
 from rolevend.reconcile.clock import Clock
 from rolevend.reconcile.closing import Closing
 from rolevend.requests.making import Making, delete, write_status
@@ -59,11 +59,13 @@ class Lifecycle:
         now: Callable[[], datetime],
         making: Making,
         proving: Proving,
+        unanswered: timedelta = timedelta(seconds=10),
     ) -> None:
+        """`unanswered` is how long a role of the API that is not Ready is left to the call that asked for it."""
         self.roles = Roles()
         self._revoking: set[Uid] = set()
         self._closing = Closing(platforms)
-        self._answering = Answering(platforms, lambda: observed.directory, self._judge)
+        self._answering = Answering(cluster, platforms, lambda: observed.directory, self._judge, unanswered)
         self.clock = Clock(now, self.expire, metrics)
         self._cluster = cluster
         self._observed = observed
@@ -96,7 +98,7 @@ class Lifecycle:
         if standing.ending_since is not None:
             self.clock.remove(uid)
         else:
-            self.clock.put(uid, due_at(standing), standing.request.platform)
+            self.clock.put(uid, self._answering.due_at(standing), standing.request.platform)
             self._answering.saw(standing)
 
     async def vend(self, body: Body) -> Outcome:
@@ -241,7 +243,11 @@ class Lifecycle:
         if standing is None:
             return
         if is_unanswered(standing) and self._now() < standing.request.expires_at:
-            await self._revoke(standing.request, standing.role or "", "Unanswered", "the call that asked for it did not come to its end")
+            if await self._answering.given_up(standing):
+                await self._revoke(standing.request, standing.role or "", BY, MESSAGE)
+                return
+            self.clock.gone(uid)  # answered at the last moment: it lives as long as it may
+            self.clock.put(uid, standing.request.expires_at, standing.request.platform)
         else:
             await delete(self._cluster, standing.request)
 

@@ -22,7 +22,7 @@ from rolevend.policy.index import Index
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import facts_of, meets
 from rolevend.vending.proof import Basis, ClientIdentity, Proof, ServiceAccountIdentity, Unproven
-from rolevend.vending.terms import Agent, PlatformTerms, asking_of, limits_of, permitting, refusal, terms_for, tools_of
+from rolevend.vending.terms import Agent, PlatformTerms, asking_of, limits_of, most_live, permitting, refusal, terms_for, tools_of
 from rolevend.vending.tools import functions_of
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
 
@@ -194,6 +194,12 @@ class Directory:
             step = smallest_step(person.attributes, shapes.index) if shape.reason is Reason.NO_POLICY else ""
             return Denied(shape.reason, shape.message + (f"; the smallest step: {step}" if step else "") + hint)
         return _beyond(request, shape.profile) or self._granted(request, agent, person, shape, limits_of(agent, permitting(agent, here)))
+
+    def most_live(self, request: Request) -> int | None:
+        """How many roles its agent may have at once; None: any number. For a request that is granted."""
+        agent, terms = self.agents[request.agent], self.platforms[request.platform]
+        here = terms_for(terms, self.namespaces.get(agent.name.namespace, {}), agent)
+        return most_live(agent, permitting(agent, here))
 
     def person(self, request: Request) -> Person:
         """What is known of its user: what a token says of an attribute takes the place of what UserAttributes say of it."""

@@ -37,3 +37,15 @@ class Effect(enum.Enum):
     FORGOTTEN = "P: a day-old tombstone less"
     PROFILE_COLLECTED = "P: a profile less; the next vend builds it"
     TEMPLATE_COLLECTED = "P: a template less; the next build makes it"
+
+
+class CallEffect(enum.Enum):
+    """The same of a process of the API: what one call that vends changes, in its order. What ends a role is the operator's."""
+
+    OBJECT = "A: an object without a role; the same call with its key takes it up, or the operator ends it in time"
+    HANDLE = "A: a record of whom a handle stands for; true for ever, and found by the next call"
+    INTENT = "A: an object with a role's name; the same call vends it, or the operator ends it, and looks for the role"
+    TOKEN_TAKEN = "A: a record that the user's token is for this object: the same call may use it again, and no other"  # noqa: S105 - a record
+    ROLE = "P: a role whose password nobody knows; the same call gives it another one, or the operator drops it in time"
+    READY = "A: a role whose password nobody knows; the same call gives it another one, or it lives until its time is over"
+    UNDONE = "A: an object that ends; the operator drops what there is of it"

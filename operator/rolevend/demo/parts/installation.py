@@ -95,10 +95,14 @@ class Installation:
         self._starts += 1
         return OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", settings or {})
 
-    def api(self, settings: Mapping[str, str] | None = None) -> "ApiProcess":
-        """Starts a replica of the API as the chart's ServiceAccount for it."""
+    def api(self, settings: Mapping[str, str] | None = None, url: str = "") -> "ApiProcess":
+        """Starts a replica of the API as the chart's ServiceAccount for it. `url` is another way to the API server."""
         kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, API_SERVICE_ACCOUNT, self._directory, _TOKEN_SECONDS)
         self._starts += 1
+        if url:
+            text = kubeconfig.read_text().replace(self._control_plane.url, url)
+            kubeconfig = self._directory / f"api-{self._starts}.kubeconfig"
+            kubeconfig.write_text(text)
         return ApiProcess(kubeconfig, self._directory / f"api-{self._starts}.log", settings or {})
 
 

@@ -1,0 +1,64 @@
+"""The object of a call: its name, its digest and its body. Pure.
+
+Where a call has a key, the name says whose it is and the digest what it asked, so that every replica finds the same object again.
+"""
+
+import hashlib
+from typing import Final
+
+from rolevend.api.schemas import Question
+from rolevend.kube.client import Body
+from rolevend.model import ObjectName
+from rolevend.model import Task as CoreTask
+from rolevend.resources import API_VERSION, FINALIZER, REQUEST_ID
+from rolevend.resources.shared import CALL
+from rolevend.vending.terms import Agent
+from rolevend.vending.verdict import Request
+
+_LONGEST_PREFIX: Final = 60
+
+
+def prefix(agent: Agent) -> str:
+    """Of the names of its objects."""
+    return f"{agent.name.name[:_LONGEST_PREFIX]}-"
+
+
+def name_of(agent: Agent, key: str) -> str:
+    """The same in every replica, and no other agent's."""
+    parts = (agent.name.namespace.encode(), agent.name.name.encode(), key.encode())
+    digest = hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
+    return f"{prefix(agent)}{digest[:32]}"
+
+
+def digest_of(question: Question) -> str:
+    """Of all that it says, the token included, of which nothing can be read from it."""
+    token = question.user_token.get_secret_value() if question.user_token else ""
+    told = question.model_dump_json(exclude={"user_token"}) + hashlib.sha256(token.encode()).hexdigest()
+    return f"sha256:{hashlib.sha256(told.encode()).hexdigest()}"
+
+
+def _digest_of_intent(task: CoreTask) -> Body:
+    return {"intentDigest": task.intent_digest} if task.intent_digest else {}
+
+
+def body_of(draft: Request, name: ObjectName, digest: str) -> Body:
+    """`digest` is that of the question."""
+    narrowed = [{"schema": each.schema, "table": each.name} for each in draft.resources or ()]
+    spec = {
+        "agentRef": {"name": draft.agent.name},
+        "user": {"issuer": draft.user.issuer, "subject": draft.user.subject},
+        "delivery": draft.delivery.value,
+        "platformRefs": [{"name": draft.platform}],
+        "expirationSeconds": draft.expiration_seconds,
+        "purpose": draft.purpose,
+        "task": None if draft.task is None else {"id": draft.task.id, **_digest_of_intent(draft.task)},
+        "resources": narrowed or None,
+    }
+    annotations = {CALL: digest, **({REQUEST_ID: draft.request_id} if draft.request_id else {})}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "VendedRole",
+        # With the finalizer from the start, kopf has one thing less to write.
+        "metadata": {"name": name.name, "namespace": name.namespace, "finalizers": [FINALIZER], "annotations": annotations},
+        "spec": {member: value for member, value in spec.items() if value is not None},
+    }
