@@ -16,6 +16,7 @@ from rolevend.platforms.base import Ending, EndReason
 from rolevend.reconcile.answering import BY, MESSAGE, Answering, is_unanswered
 from rolevend.reconcile.clock import Clock
 from rolevend.reconcile.closing import Closing
+from rolevend.reconcile.room import Room
 from rolevend.requests.making import Making, delete, write_status
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
@@ -65,6 +66,7 @@ class Lifecycle:
         self.roles = Roles()
         self._revoking: set[Uid] = set()
         self._closing = Closing(platforms)
+        self.room = Room(self._make_room)
         self._answering = Answering(cluster, platforms, lambda: observed.directory, self._judge, unanswered)
         self.clock = Clock(now, self.expire, metrics)
         self._cluster = cluster
@@ -82,6 +84,7 @@ class Lifecycle:
         uid = Uid(body["metadata"]["uid"])
         if event == "DELETED":
             self.roles.gone(uid)
+            self.room.gone(uid)
             self._revoking.discard(uid)
             self._closing.forget(uid)
             self._answering.forget(uid)
@@ -95,6 +98,7 @@ class Lifecycle:
             self.roles.unread(uid)
             return
         standing = self.roles.seen(standing)
+        self.room.saw(standing)
         if standing.ending_since is not None:
             self.clock.remove(uid)
         else:
@@ -113,7 +117,8 @@ class Lifecycle:
         directory = self._observed.directory
         request = await self._prove(request, directory, begun=role.status.role_name is not None)
         started = time.perf_counter()
-        verdict = directory.verdict(request, begun=role.status.role_name is not None)
+        verdict = self.room.judged(request, directory, begun=role.status.role_name is not None)
+        self.room.taken(request, verdict)
         self._metrics.decision_seconds.observe(time.perf_counter() - started)
         if not isinstance(verdict, Granted):
             if role.status.role_name is not None and verdict.withdrawn:
@@ -291,6 +296,11 @@ class Lifecycle:
             "metadata": {"uid": standing.request.uid, "annotations": {"rolevend.dev/reconsidered": f"{self._now().isoformat()} {why}"}}
         }
         await self._cluster.merge(VENDED_ROLES, standing.request.name.name, patch, standing.request.name.namespace)
+
+    async def _make_room(self, uid: Uid) -> None:
+        standing = self.roles.get(uid)
+        if standing is not None and standing.ending_since is None:
+            await self.reconsider(standing, "there is room")
 
     def _end_reason(self, role: VendedRole, request: Request) -> EndReason:
         if role.status.ended is not None:

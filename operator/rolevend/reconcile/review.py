@@ -69,7 +69,7 @@ class Review:
 
     def _judge(self, standing: Standing, acts: asyncio.TaskGroup) -> None:
         live = standing.ready or standing.granted is not None
-        verdict = self._directory().verdict(standing.request, begun=standing.role is not None)
+        verdict = self._lifecycle.room.judged(standing.request, self._directory(), begun=standing.role is not None)
         if live:
             why = why_it_ends(verdict, standing)
             if why:

@@ -75,8 +75,8 @@ class AgentLimits(Part):
     """A role whose sessions did nothing for so long, or that has none, counts as given back, and is ended. Choose more than the agent
     thinks between two questions. Without it: as the DataPlatform says."""
     max_live_roles: PositiveCount | None = None
-    """How many roles it may have at once, those that end included. The API refuses more; calls that come at the same moment may pass it
-    by their number. Without it: as many as the DataPlatform permits."""
+    """How many roles it may have at once, those that end included. The API refuses more, and through kubectl one more waits until another
+    one is gone; calls that come at the same moment may pass it by their number. Without it: as many as the DataPlatform permits."""
     vends_per_minute: PositiveCount | None = None
     """How many calls that vend each replica of the API takes of it in a minute, all at once at most. Without it: any number."""
 

@@ -1,0 +1,117 @@
+"""An agent has as many roles at once as it may: one more waits, in the order of asking, and a failure to call it up is made good."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from rolevend.errors import ClusterUnavailable
+from rolevend.model import RoleName, Uid
+from rolevend.reconcile import room as room_module
+from rolevend.reconcile.room import REASON, Room
+from rolevend.requests.roles import Standing
+from rolevend.vending.directory import Directory
+from rolevend.vending.verdict import Denied, Granted, Request
+from tests.support.registered import AGENT, REQUEST, TERMS, WAREHOUSE, directory, terms
+
+
+def bounded(agent: int | None, *platform: int | None) -> Directory:
+    items = [replace(TERMS, most_live=most) for most in platform] or [TERMS]
+    return directory(agents={AGENT.name: replace(AGENT, most_live=agent)}, platforms={WAREHOUSE: terms(*items)})
+
+
+def request(number: int) -> Request:
+    return replace(REQUEST, uid=Uid(f"00000000-0000-4000-8000-{number:012}"))
+
+
+class Called:
+    def __init__(self, failures: int = 0) -> None:
+        self.uids: list[Uid] = []
+        self.failures = failures
+
+    async def __call__(self, uid: Uid) -> None:
+        self.uids.append(uid)
+        if len(self.uids) <= self.failures:
+            raise ClusterUnavailable("not now")
+
+
+def asked(room: Room, number: int, known: Directory) -> str:
+    verdict = room.judged(request(number), known, begun=False)
+    room.taken(request(number), verdict)
+    return "" if isinstance(verdict, Granted) else verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("agent", "platform", "most"),
+    [
+        (2, (), 2),
+        (None, (2,), 2),
+        (5, (2,), 2),
+        (2, (5,), 2),
+        (None, (1, 2), 2),  # the most generous item
+        (2, (1, None), 2),
+    ],
+)
+async def test_the_tightest_of_agent_and_platform_counts(agent: int | None, platform: tuple[int | None, ...], most: int):
+    room, known = Room(Called()), bounded(agent, *platform)
+
+    assert [asked(room, number, known) for number in range(most + 2)] == [""] * most + [REASON] * 2
+
+
+async def test_without_a_limit_there_is_room_for_all():
+    room, known = Room(Called()), bounded(None)
+
+    assert not any(asked(room, number, known) for number in range(100))
+
+
+async def test_who_waits_longest_is_called_first_and_only_when_there_is_room():
+    called = Called()
+    room, known = Room(called), bounded(1)
+    assert [asked(room, number, known) for number in range(4)] == ["", REASON, REASON, REASON]
+
+    room.gone(request(1).uid)  # of one that had no place
+    await asyncio.sleep(0)
+    assert called.uids == []
+    room.gone(request(0).uid)
+    await asyncio.sleep(0)
+
+    assert called.uids == [request(2).uid]
+    assert [asked(room, number, known) for number in (4, 2, 3)] == ["", REASON, REASON]  # another one was faster
+    room.gone(request(4).uid)
+    await asyncio.sleep(0)
+    assert called.uids == [request(2).uid] * 2
+
+
+async def test_a_role_that_is_there_already_is_never_refused_for_want_of_room():
+    room, known = Room(Called()), bounded(1)
+    for number in range(3):
+        standing = Standing(request(number), True, None, RoleName("R"), "", known.verdict(REQUEST).lease.attributes, ("", ""))  # type: ignore[union-attr]
+        room.saw(standing)
+
+    assert isinstance(room.judged(request(2), known, begun=True), Granted)
+    assert isinstance(room.judged(request(3), known, begun=False), Denied)
+
+
+async def test_a_place_is_given_back_by_what_is_refused_later():
+    called = Called()
+    room, known = Room(called), bounded(1)
+    assert [asked(room, number, known) for number in range(2)] == ["", REASON]
+
+    room.taken(request(0), Denied("NoPolicy", "the policy is gone"))
+    await asyncio.sleep(0)
+
+    assert called.uids == [request(1).uid]
+
+
+async def test_it_is_called_again_where_that_failed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(room_module, "_RETRY_SECONDS", 0.0)
+    called = Called(failures=2)
+    room, known = Room(called), bounded(1)
+    assert [asked(room, number, known) for number in range(2)] == ["", REASON]
+
+    room.gone(request(0).uid)
+    async with asyncio.timeout(5):
+        while len(called.uids) < 3:
+            await asyncio.sleep(0)
+
+    assert called.uids == [request(1).uid] * 3
