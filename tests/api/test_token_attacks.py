@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
+from rolevend.api.refusals import MOST_AT_ONCE
+from rolevend.demo.parts.controlplane import ISSUER as CLUSTER_ISSUER
+from rolevend.demo.parts.installation import ApiProcess
 from tests.support import tokens
-from tests.support.attacking import ROLES, Arena, Made, Tried
+from tests.support.attacking import ROLES, Arena, Made, Tried, overhearing
 from tests.support.calling import Doors
 from tests.support.site import AGENTS, UNADMITTED, Body, Site
 from tests.support.tenancy import Tenant
@@ -23,15 +27,10 @@ from tests.support.waiting import eventually
 
 @pytest.fixture(scope="module")
 def arena(site: Site, doors: Doors) -> Iterator[Arena]:
-    """With a database that logs every statement and its values."""
-    for text in ("ALTER SYSTEM SET log_statement = 'all'", "SELECT pg_reload_conf()"):
-        site.warehouse.ask(text)
     tenant = Tenant(site)
-    arena = Arena(tenant, doors)
-    yield arena
-    tenant.leave()
-    for text in ("ALTER SYSTEM RESET log_statement", "SELECT pg_reload_conf()"):
-        site.warehouse.ask(text)
+    with overhearing(site):
+        yield Arena(tenant, doors)
+        tenant.leave()
 
 
 # Tokens of a person, which are right but for one thing
@@ -399,3 +398,115 @@ def test_an_agent_of_another_namespace_sees_and_ends_nothing_here(arena: Arena, 
         role_of.send(method, f"{ROLES}/{role['id']}", bearer=role_of.own(client)).problem(404, "NotFound")
     role_of.vend(role_of.proven.token(client_id=client), bearer=role_of.own(client)).problem(403, "NotPermitted")
     assert role_of.objects() == [role["id"]]
+
+
+# ServiceAccounts, by the keys and the word of a real API server
+
+
+@pytest.fixture(scope="module")
+def account(site: Site, arena: Arena) -> str:
+    """The ServiceAccount of an agent of its own, at two replicas that know it."""
+    name = f"{arena.proven.tenant.name}-account"
+    site.control_plane.kubectl("create", "serviceaccount", name, "--namespace", AGENTS)
+    keys = {"discovery": "Kubernetes"}
+    spec = {"issuer": CLUSTER_ISSUER, "keys": keys, "audiences": [tokens.AUDIENCE], "algorithms": ["ES256"], "accepts": ["ServiceAccount"]}
+    site.told(arena.proven.tenant.make("IdentityProvider", spec, f"{name}-cluster"), "Ready", "True")
+    identity = {"type": "ServiceAccount", "serviceAccount": {"name": name}}
+    site.told(arena.proven.agent(name, handle=f"{arena.proven.tenant.handle}A", identity=identity), "Accepted", "True")
+    for api in (arena.doors.first, arena.doors.second):
+        eventually(lambda api=api: listed(arena, of_account(site, name), api).answer.status_code == 200)
+    return name
+
+
+def of_account(site: Site, name: str, namespace: str = AGENTS, audience: str = tokens.AUDIENCE) -> str:
+    return site.control_plane.service_account_token(namespace, name, audiences=(audience,))
+
+
+def listed(arena: Arena, bearer: str, api: ApiProcess | None = None) -> Tried:
+    return arena.send("GET", ROLES, bearer=bearer, api=api)
+
+
+def resigned(real: str, by: str, **changed: Any) -> str:
+    """With the names of a real one, and of its key."""
+    head, payload = tokens.header_of(real), {**tokens.payload_of(real), **changed}
+    return token(payload, head, by=by, algorithm="ES256")
+
+
+def test_a_serviceaccounts_token_for_the_api_server_is_none_for_us(arena: Arena, account: str):
+    tried = listed(arena, of_account(arena.site, account, audience=CLUSTER_ISSUER))
+
+    tried.problem(401, "WrongAudience")
+    arena.recorded(tried, "Agent", "WrongAudience")
+    arena.untold(tried)
+
+
+def test_a_serviceaccount_that_is_no_agents_is_nobody(arena: Arena, account: str):
+    """The same name in another namespace is somebody else, too."""
+    control_plane = arena.site.control_plane
+    control_plane.kubectl("create", "serviceaccount", account, "--namespace", UNADMITTED)
+    for name, namespace in (("default", AGENTS), (account, UNADMITTED)):
+        tried = listed(arena, of_account(arena.site, name, namespace))
+        tried.problem(403, "AgentUnknown")
+        arena.recorded(tried, "Agent", "AgentUnknown")
+
+
+def test_a_serviceaccounts_token_of_another_cluster_is_nothing_though_all_its_names_are_right(arena: Arena, account: str):
+    real = of_account(arena.site, account)
+    for text, code in (
+        (resigned(real, "p256-elsewhere"), "BadSignature"),
+        (token(tokens.payload_of(real), {"alg": "ES256", "kid": "elsewhere"}, by="p256-elsewhere", algorithm="ES256"), "UnknownKey"),
+        (resigned(real, "p256-elsewhere", iss="https://kubernetes.elsewhere.example.org"), "UnknownIssuer"),
+    ):
+        tried = listed(arena, text)
+        tried.problem(401, code)
+        arena.recorded(tried, "Agent", code)
+        arena.untold(tried)
+
+
+def test_a_serviceaccounts_token_proves_no_person(arena: Arena, account: str):
+    tried = arena.vend(of_account(arena.site, account))
+
+    tried.problem(403, "TypeNotAccepted")
+    arena.recorded(tried, "User", "TypeNotAccepted")
+    assert arena.is_untouched()
+
+
+def test_a_serviceaccount_that_is_deleted_is_nobody_within_seconds_at_every_replica(arena: Arena, account: str):
+    """Its token has the right signature, and an hour left. The API server itself remembers for ten seconds that it took it."""
+    text = of_account(arena.site, account)
+    arena.site.control_plane.kubectl("delete", "serviceaccount", account, "--namespace", AGENTS)
+
+    for api in (arena.doors.first, arena.doors.second):
+        eventually(lambda api=api: listed(arena, text, api).answer.status_code == 401)
+        tried = arena.vend(bearer=text, api=api)
+        tried.problem(401, "NotAuthenticated")
+        arena.recorded(tried, "Agent", "NotAuthenticated")
+        arena.untold(tried)
+    assert arena.is_untouched()
+
+
+# More of them than anybody reads
+
+
+def test_a_flood_of_tokens_fills_no_disk_and_hides_nothing_of_an_agents_own(arena: Arena):
+    api = arena.doors.open()
+    api.wait_until_ready()
+    eventually(lambda: arena.decide(api, arena.bearer, arena.proven.token()).get("granted"))
+    many = MOST_AT_ONCE + 400
+
+    strangers = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(base_url=api.url, headers={"Authorization": "Bearer made.up.token"}, limits=strangers, trust_env=False) as client:
+        codes = {client.get(ROLES).status_code for _ in range(many)}
+    own = arena.vend(arena.proven.token(seconds=-60), api=api)
+    api.stop()
+
+    assert codes == {401}
+    own.problem(401, "TokenExpired")
+    refused = [line["data"] for line in map(json.loads, api.log.read_text().splitlines()) if line.get("type") == "dev.rolevend.refused"]
+    assert [each["reason"] for each in refused if each["bearer"] == "User"] == ["TokenExpired"]
+    of_nobody = [each for each in refused if each["bearer"] == "Agent"]
+    left_out = [each["refusalsLeftOut"] for each in of_nobody if each["reason"] == "LeftOut"]
+    written_down = len(of_nobody) - len(left_out)
+    assert written_down + sum(left_out) == many
+    assert left_out
+    assert MOST_AT_ONCE <= written_down < many

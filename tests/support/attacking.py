@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from rolevend.demo.parts.installation import ApiProcess
 from tests.support import tokens
 from tests.support.calling import Doors
 from tests.support.proving import Proven
-from tests.support.site import AGENTS, WAREHOUSE, Body
+from tests.support.site import AGENTS, WAREHOUSE, Body, Site
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
@@ -62,6 +63,16 @@ class Tail:
         self._read += len(raw)
         self.text += raw.decode(errors="replace")
         return self.text
+
+
+@contextmanager
+def overhearing(site: Site) -> Iterator[None]:
+    """With a warehouse that logs every statement and its values."""
+    for text in ("ALTER SYSTEM SET log_statement = 'all'", "SELECT pg_reload_conf()"):
+        site.warehouse.ask(text)
+    yield
+    for text in ("ALTER SYSTEM RESET log_statement", "SELECT pg_reload_conf()"):
+        site.warehouse.ask(text)
 
 
 class Arena:
@@ -111,11 +122,12 @@ class Arena:
         self,
         method: str,
         path: str,
-        body: Body | bytes | None = None,
+        body: Body | bytes | Iterable[bytes] | None = None,
         *,
         bearer: str | None = None,
         api: ApiProcess | None = None,
         headers: Mapping[str, str] = _NOTHING,
+        repeated: Sequence[tuple[str, str]] = (),
     ) -> Tried:
         """`bearer` of the agent's own, unless another is given; an empty one is not sent."""
         request_id = f"attack-{uuid4().hex}"
@@ -123,10 +135,8 @@ class Arena:
         sent = {"Authorization": f"Bearer {agent}"} if agent else {}
         content = json.dumps(body).encode() if isinstance(body, dict) else body
         content_type = {"Content-Type": "application/json"} if content is not None else {}
-        raw = {
-            name: value.encode("utf-8", "replace")
-            for name, value in {**content_type, **sent, **headers, "X-Request-Id": request_id}.items()
-        }
+        named = {**content_type, **sent, **headers, "X-Request-Id": request_id}
+        raw = [(name, value.encode("utf-8", "replace")) for name, value in (*named.items(), *repeated)]
         url = (api or self.doors.first).url + path
         answer = httpx.request(method, url, content=content, headers=raw, timeout=30, trust_env=False)
         user = str(body.get("userToken", "")) if isinstance(body, dict) else ""

@@ -1,20 +1,19 @@
 """Who calls, and for whom: the agent by its own token, the user by theirs, or by the agent's word where it is trusted."""
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from rolevend.api.problems import Problem, of_token
+from rolevend.api.refusals import Refusals
 from rolevend.api.schemas import Question
-from rolevend.errors import AuditUnavailable, IdentityProviderUnavailable
+from rolevend.errors import IdentityProviderUnavailable
 from rolevend.identity.compact import digest
 from rolevend.identity.proven import ProvenUser
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.token_check import TokenCheck
 from rolevend.model import ObjectName, User
 from rolevend.requests.proving import proof_of, wanted
-from rolevend.requests.record import Record
 from rolevend.requests.who_asks import agent_of, agent_wanted
 from rolevend.resources import values
 from rolevend.vending.calls import Bearer, Refusal
@@ -25,8 +24,6 @@ from rolevend.vending.terms import Agent
 BEARER: Final = "Authorization"
 USER_TOKEN: Final = "userToken"  # noqa: S105 - a member
 _SCHEME: Final = "bearer "
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +41,10 @@ class Person:
 
 
 class Callers:
-    def __init__(self, check: TokenCheck, record: Record) -> None:
-        """`record` is told of each token that is refused."""
+    def __init__(self, check: TokenCheck, refusals: Refusals) -> None:
+        """`refusals` is told of each token that is refused."""
         self._check = check
-        self._record = record
+        self._refusals = refusals
 
     async def agent(self, authorization: str | None, directory: Directory, request_id: str) -> Agent:
         """The registered agent that bears the token. Raises Problem; ClusterUnavailable where the cluster would have to say."""
@@ -88,8 +85,5 @@ class Callers:
         """On record, unless it is nobody's fault but ours that nothing is proven."""
         if error.code is Code.STALE_KEYS:
             return IdentityProviderUnavailable("the keys of the token's issuer were not read, or too long ago")
-        try:
-            await self._record.refused(refusal)
-        except AuditUnavailable as unwritten:
-            _log.error("a refused token: %s", unwritten, extra={"code": refusal.code, "request_id": refusal.request_id})
+        await self._refusals.refused(refusal)
         return of_token(error, where)

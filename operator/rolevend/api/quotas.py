@@ -2,31 +2,22 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from rolevend.api.problems import Problem
+from rolevend.api.rates import Bucket
 from rolevend.model import ObjectName
 from rolevend.vending.terms import Agent
 
-_MINUTE: Final = 60.0
 _ROOM_SECONDS: Final = 5
 """When there may be room for another role."""
-
-
-@dataclass(slots=True)
-class _Bucket:
-    """So many calls may come at once, and as many more as have trickled in since."""
-
-    left: float
-    since: float
 
 
 class Quotas:
     def __init__(self, moment: Callable[[], float]) -> None:
         """`moment` is a clock that only ever runs forward, in seconds."""
         self._moment = moment
-        self._buckets: dict[ObjectName, _Bucket] = {}
+        self._buckets: dict[ObjectName, Bucket] = {}
 
     def expect_rate(self, agent: Agent) -> None:
         """Counts this call. Raises Problem with how long to wait."""
@@ -35,13 +26,10 @@ class Quotas:
             self._buckets.pop(agent.name, None)
             return
         now = self._moment()
-        bucket = self._buckets.setdefault(agent.name, _Bucket(rate, now))
-        bucket.left = min(rate, bucket.left + (now - bucket.since) * rate / _MINUTE)
-        bucket.since = now
-        if bucket.left < 1:
+        bucket = self._buckets.setdefault(agent.name, Bucket(rate, now))
+        if not bucket.take(now, rate, rate):
             why = f"Agent {agent.name.name} may vend {rate} times a minute; see its spec.limits.vendsPerMinute"
-            raise Problem(429, "TooManyRequests", why, retry_after=max(1, math.ceil((1 - bucket.left) * _MINUTE / rate)))
-        bucket.left -= 1
+            raise Problem(429, "TooManyRequests", why, retry_after=max(1, math.ceil(bucket.seconds(rate))))
 
     @staticmethod
     def expect_room(agent: ObjectName, live: int, most: int) -> None:

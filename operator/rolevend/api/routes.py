@@ -1,7 +1,8 @@
 """The calls. Each parses, has it done, and answers; what goes wrong is a problem document."""
 
 import logging
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Header, Path, Request, Response
@@ -12,10 +13,11 @@ from starlette.exceptions import HTTPException
 
 from rolevend import __version__
 from rolevend.api import answers
-from rolevend.api.callers import Callers
+from rolevend.api.callers import BEARER, Callers
+from rolevend.api.document import describe
 from rolevend.api.problems import MEDIA_TYPE, Problem, of_error
 from rolevend.api.schemas import Decision, ProblemShown, Question, VendedRoleShown, VendedRolesShown
-from rolevend.api.tracing import TooLong
+from rolevend.api.tracing import Application, Message, Receive, Scope, Send, TooLong
 from rolevend.api.vends import Vends
 from rolevend.errors import RolevendError
 from rolevend.resources.text import SUBDOMAIN_PATTERN
@@ -23,7 +25,9 @@ from rolevend.vending.directory import Directory
 from rolevend.vending.terms import Agent
 
 ROLES: Final = "/v1/vended-roles"
+KEY: Final = "Idempotency-Key"
 _KEY: Final = "^[!-~]{1,128}$"
+_MEMBER: Final = re.compile(r"[A-Za-z][-A-Za-z0-9]{0,63}")
 
 _log = logging.getLogger(__name__)
 
@@ -36,10 +40,16 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         responses={status: {"model": ProblemShown, "description": text} for status, text in _PROBLEMS.items()},
     )
 
     async def caller(request: Request) -> Agent:
+        for each in (BEARER, KEY):
+            if len(request.headers.getlist(each)) > 1:
+                raise Problem(
+                    400, "RepeatedHeader", f"{each}: it stands there twice, and whoever is in between may read the other one", each
+                )
         return await callers.agent(request.headers.get("authorization"), directory(), request.state.request_id)
 
     # HTTPBearer documents the scheme; `caller` judges what it holds, and says in our words what is wrong.
@@ -49,7 +59,7 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
     name_type = Annotated[str, Path(alias="id", max_length=253, pattern=SUBDOMAIN_PATTERN, description="`id` of a vended role")]
     key_type = Annotated[
         str | None,
-        Header(alias="Idempotency-Key", pattern=_KEY, description="The same key and body again: the same role, with a fresh credential"),
+        Header(alias=KEY, pattern=_KEY, description="The same key and body again: the same role, with a fresh credential"),
     ]
 
     @app.post(
@@ -120,6 +130,7 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         return answers.decision(await vends.decide(agent, question, request.state.request_id))
 
     _tell_problems(app)
+    describe(app)
     return app
 
 
@@ -143,14 +154,33 @@ def _tell_problems(app: FastAPI) -> None:
     handler(TooLong, lambda _: Problem(413, "TooLong", "the body is longer than 64 KiB"))
     handler(HTTPException, lambda error: Problem(error.status_code, _CODES.get(error.status_code, "NotFound"), str(error.detail).lower()))
 
-    @app.middleware("http")
-    async def faults(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
-        """A fault of ours is told by the id under which the log has it, and by nothing else."""
+    def fault(scope: Scope) -> Response:
+        return answered(Problem(500, "InternalError", "this is a fault of rolevend's; its log has the request id"), Request(scope))
+
+    app.add_middleware(Faults, answer=fault)
+
+
+class Faults:
+    """A fault of ours is told by the id under which the log has it, and by nothing else."""
+
+    def __init__(self, app: Application, answer: Callable[[Scope], Response]) -> None:
+        self._app = app
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def begin(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
         try:
-            return await proceed(request)
+            await self._app(scope, receive, begin)
         except Exception:
-            _log.exception("a call failed", extra={"request_id": request.state.request_id})
-            return answered(Problem(500, "InternalError", "this is a fault of rolevend's; its log has the request id"), request)
+            _log.exception("a call failed", extra={"request_id": scope["state"]["request_id"]})
+            if not begun:
+                await self._answer(scope)(scope, receive, send)
 
 
 def _of_members(error: RequestValidationError) -> Problem:
@@ -161,15 +191,21 @@ def _of_members(error: RequestValidationError) -> Problem:
         return Problem(400, "MalformedBody", "the body is no JSON object")
     context = first.get("ctx", {})
     member = str(context.get("member") or "")
-    name = ".".join(str(each) for each in (*path, *([member] if member else []))) if place in ("body", "header", "path") else str(place)
+    told = [*path, *([member] if member else [])] if place in ("body", "header", "path") else [place]
+    name = ".".join(_plain(each) for each in told)
     message = str(first["msg"])
     return Problem(422, "InvalidInput", f"{name or 'the body'}: {message[:1].lower()}{message[1:]}", field=name or None)
 
 
-_CODES: Final = {404: "NotFound", 405: "MethodNotAllowed"}
+def _plain(member: object) -> str:
+    """A member that is not ours bears any name that the caller chose, and that may be a token."""
+    return str(member) if isinstance(member, int) or _MEMBER.fullmatch(str(member)) else "(another)"
+
+
+_CODES: Final = {400: "MalformedBody", 404: "NotFound", 405: "MethodNotAllowed"}
 
 _PROBLEMS: Final[dict[int | str, str]] = {
-    400: "The body is no JSON",
+    400: "The body is no JSON, or a header stands there twice",
     401: "A token is missing, or proves nothing: `code` says why",
     403: "Denied: `code` and `detail` say why, and `missing` the smallest thing that would have to be granted",
     404: "No such role of this agent",

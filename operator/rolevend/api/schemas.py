@@ -12,6 +12,8 @@ from rolevend.resources.text import Label, ObjectReferenceName, Seconds
 from rolevend.resources.vended_role import TableName, Task
 
 LONGEST_TOKEN = 16_384
+PROOFS = ("userToken", "user")
+"""Exactly one of them is in a question."""
 EXAMPLE: JsonDict = {
     "userToken": "eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJhbm5hIn0.c2lnbmF0dXJl",
     "platforms": ["warehouse"],
@@ -23,8 +25,7 @@ EXAMPLE: JsonDict = {
 class Question(Part):
     """For whom, and on what. One of `userToken` and `user`."""
 
-    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("proof of the user", "userToken", "user"),)
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("proof of the user", *PROOFS),)
 
     user_token: Annotated[SecretStr, Field(min_length=1, max_length=LONGEST_TOKEN)] | None = None
     """A token of the person that names the agent, by its client or by `act`. It proves one role."""

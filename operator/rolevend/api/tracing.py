@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from logging import getLogger
 from typing import Any, Final
 
+from starlette.exceptions import HTTPException
+
 from rolevend.platforms.base import Randomness
 
 Scope = MutableMapping[str, Any]
@@ -20,6 +22,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 LONGEST_BODY: Final = 65_536
 _REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 _TRACEPARENT: Final = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+_PATH: Final = re.compile(r"/[-a-z0-9./]{0,300}")
 _QUIET: Final = ("/healthz", "/readyz", "/metrics")
 
 _log = getLogger(__name__)
@@ -53,7 +56,8 @@ class Tracing:
         finally:
             if scope["path"] not in _QUIET:
                 seconds = round(time.perf_counter() - started, 6)
-                extra = {"method": scope["method"], "path": scope["path"], "status": status, "seconds": seconds}
+                path = scope["path"] if _PATH.fullmatch(scope["path"]) else "another"  # no call of ours, and perhaps a token
+                extra = {"method": scope["method"], "path": path, "status": status, "seconds": seconds}
                 _log.info("call", extra={**extra, "request_id": request_id, "trace_id": traceparent.split("-")[1]})
 
     def _request_id(self, given: bytes | None) -> str:
@@ -66,8 +70,11 @@ class Tracing:
         return f"00-{known[1].decode()}-{step}-{known[3].decode()}" if known else f"00-{self._randomness(16).hex()}-{step}-00"
 
 
-class TooLong(Exception):
+class TooLong(HTTPException):
     """The body of a call is longer than any question is."""
+
+    def __init__(self) -> None:
+        super().__init__(413)  # as any other error FastAPI would take it for a body that cannot be read
 
 
 def _bounded(receive: Receive) -> Receive:
@@ -78,7 +85,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > LONGEST_BODY:
-            raise TooLong
+            raise TooLong()
         return message
 
     return bounded

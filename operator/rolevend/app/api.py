@@ -12,6 +12,7 @@ from uuid import uuid4
 from rolevend.api.callers import Callers
 from rolevend.api.known import as_attested
 from rolevend.api.quotas import Quotas
+from rolevend.api.refusals import Refusals
 from rolevend.api.routes import application
 from rolevend.api.standing import Standing
 from rolevend.api.tracing import Tracing
@@ -88,7 +89,8 @@ class Api:
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
         record = Record(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
         proving = Proving(cluster, check, TakenTokens(cluster, settings.namespace, now), now)
-        callers = Callers(check, record)
+        self._refusals = Refusals(record, time.monotonic)
+        callers = Callers(check, self._refusals)
         vends = Vends(
             cluster,
             self._observed,
@@ -117,12 +119,14 @@ class Api:
                 tasks = [parts.create_task(each.run()) for each in (*self._observed.informers, self._standing.informer)]
                 tasks.append(parts.create_task(self._observed.run(self._platforms, self._viewed)))
                 tasks.append(parts.create_task(self._issuers.run()))
+                tasks.append(parts.create_task(self._refusals.run()))
                 tasks.append(parts.create_task(self._serving.follow_certificate()))
                 await self._serving.run(self._application)
                 for task in tasks:
                     task.cancel()
         finally:
             await self._platforms.stop()
+            await self._refusals.tell_left_out()
             await self._journal.close()
             await self._probes.stop()
 

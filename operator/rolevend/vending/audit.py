@@ -99,6 +99,9 @@ class Body:
     """When the role stops working."""
     bearer: str | None = None
     """Of a refusal: whose token it was to be, `Agent` or `User`."""
+    refusals_left_out: int | None = None
+    """Of a refusal with the reason `LeftOut`: how many there were since the last one that is written, which are not written one by one. A
+    replica of the API writes 120 in a minute, and 600 at once, of each agent and of all who are none."""
     reason: str | None = None
     """Of a denial: the reason of the condition `Granted`, or `Conflict` where a handle was somebody else's. Of a refusal: the code."""
     message: str | None = None

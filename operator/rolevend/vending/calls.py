@@ -33,6 +33,8 @@ class Refusal:
     agent: ObjectName | None = None
     """The one that had proven itself before; None: nobody had."""
     request_id: str | None = None
+    left_out: int | None = None
+    """How many refusals this stands for, each of which was not written for itself."""
 
 
 def refused(refusal: Refusal, now: datetime) -> Event:
@@ -44,6 +46,7 @@ def refused(refusal: Refusal, now: datetime) -> Event:
         bearer=refusal.bearer.value,
         reason=refusal.code,
         message=refusal.message,
+        refusals_left_out=refusal.left_out,
     )
     told = [refusal.bearer, refusal.code, refusal.token_digest, str(refusal.agent), refusal.request_id, now.isoformat()]
     return Event(f"refused/{_digest(told)}", EventType.REFUSED, str(refusal.agent or "api"), now, fitted(MOST_BYTES, body))

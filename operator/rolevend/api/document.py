@@ -1,0 +1,123 @@
+"""The document at `/openapi.json`: what FastAPI reads off the routes, and what it cannot know of problems, headers and examples."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from rolevend.api.problems import MEDIA_TYPE, TITLES
+from rolevend.api.schemas import EXAMPLE, PROOFS
+
+Schema = dict[str, Any]
+
+_OF_KUBERNETES: Final = "x-kubernetes-"
+_PROBLEM: Final = "#/components/schemas/ProblemShown"
+_CODES: Final = {
+    400: "MalformedBody",
+    401: "TokenExpired",
+    403: "NoPolicy",
+    404: "NotFound",
+    409: "IdempotencyConflict",
+    413: "TooLong",
+    422: "InvalidInput",
+    429: "TooManyRoles",
+    503: "PlatformUnavailable",
+}
+"""One of those that each status may have, for the examples."""
+_EVERY_ANSWER: Final = {
+    "X-Request-Id": {"description": "The caller's, where it is 1 to 128 visible characters, or a new one", "schema": {"type": "string"}},
+    "traceparent": {"description": "A step in the caller's trace (W3C), or in a new one", "schema": {"type": "string"}},
+}
+_BY_STATUS: Final = {
+    "201": {"Location": {"description": "Where the role is", "schema": {"type": "string"}}},
+    "401": {"WWW-Authenticate": {"description": "`Bearer`, and the code of the problem", "schema": {"type": "string"}}},
+    "429": {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}},
+    "503": {"Retry-After": {"description": "Seconds to wait, where that is known", "schema": {"type": "integer"}}},
+}
+_ROLE: Final[Schema] = {
+    "id": "finbot-0f3a5b7c9d1e4f60a1b2c3d4e5f60718",
+    "roleName": "IMMUTA_VENDED_FINBOT_E10442_0HJ9XKQ3M5N7P1R2S4T6V8W0YZ",
+    "state": "Live",
+    "expirationTimestamp": "2026-11-24T13:15:00Z",
+    "agent": {"namespace": "agents", "name": "finbot"},
+    "user": {"issuer": "https://idp.example.org", "subject": "anna", "handle": "E10442", "proof": "Token"},
+    "purpose": "fraud-review",
+    "platforms": [{"name": "warehouse", "type": "PostgreSQL", "tableCount": 1}],
+    "links": {"self": "/v1/vended-roles/finbot-0f3a5b7c9d1e4f60a1b2c3d4e5f60718"},
+}
+_EXPLANATION: Final[Schema] = {
+    "tables": [
+        {
+            "schema": "claims",
+            "table": "payments",
+            "rowFilters": ["country IN ('DE')"],
+            "restrictions": [],
+            "columns": [{"name": "amount", "shown": "Clear"}, {"name": "iban", "shown": "Masked", "mask": "Hash"}],
+            "policies": ["domain-claims/analysts"],
+        }
+    ],
+    "tablesLeftOut": 0,
+    "functions": ["sem.total(integer)"],
+}
+_CREDENTIAL: Final[Schema] = {
+    "username": _ROLE["roleName"],
+    "password": "told once",
+    "host": "warehouse.example.org",
+    "port": 5432,
+    "dbname": "claims",
+    "sslmode": "verify-full",
+    "uri": "postgresql://IMMUTA_VENDED_FINBOT_E10442_0HJ9XKQ3M5N7P1R2S4T6V8W0YZ:told%20once@warehouse.example.org:5432/claims?sslmode=verify-full",
+}
+_ANSWERS: Final[dict[tuple[str, str], Schema]] = {
+    ("vend", "201"): {**_ROLE, "platforms": [{**_ROLE["platforms"][0], "credential": _CREDENTIAL}], "explanation": _EXPLANATION},
+    ("list", "200"): {"items": [_ROLE]},
+    ("get", "200"): _ROLE,
+    ("release", "202"): {**_ROLE, "state": "Ending"},
+    ("decide", "200"): {"granted": True, "explanation": _EXPLANATION},
+}
+"""By the operation's id and the status."""
+
+
+def describe(app: FastAPI) -> None:
+    """From now on `/openapi.json` says this."""
+    plain = app.openapi
+
+    def whole() -> Schema:
+        if app.openapi_schema is None:
+            document = _without_kubernetes(plain())
+            for path in document["paths"].values():
+                for operation in path.values():
+                    _complete(operation)
+            question = document["components"]["schemas"]["Question"]
+            question["oneOf"] = [{"required": [proof], "not": {"required": [other]}} for proof, other in (PROOFS, PROOFS[::-1])]
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = whole  # type: ignore[method-assign]  # as FastAPI's documentation has it
+
+
+def _complete(operation: Schema) -> None:
+    if "requestBody" in operation:
+        operation["requestBody"]["content"]["application/json"]["example"] = EXAMPLE
+    for status, response in operation["responses"].items():
+        response["headers"] = {**_EVERY_ANSWER, **_BY_STATUS.get(status, {})}
+        if int(status) in _CODES:
+            response["content"] = {MEDIA_TYPE: {"schema": {"$ref": _PROBLEM}, "example": _problem(int(status))}}
+        elif (example := _ANSWERS.get((operation["operationId"], status))) is not None:
+            response["content"]["application/json"]["example"] = example
+
+
+def _problem(status: int) -> Schema:
+    code = _CODES[status]
+    told = {"type": f"urn:rolevend:problem:{code}", "title": TITLES[status], "status": status, "code": code}
+    return {**told, "detail": "what was attempted, and the way out", "requestId": "4bf92f3577b34da6a3ce929d0e0e4736"}
+
+
+def _without_kubernetes(part: Any) -> Any:
+    """What the schemas of kinds, which calls share parts with, say to an API server."""
+    match part:
+        case dict():
+            return {key: _without_kubernetes(value) for key, value in part.items() if not str(key).startswith(_OF_KUBERNETES)}
+        case list():
+            return [_without_kubernetes(each) for each in part]
+        case _:
+            return part
