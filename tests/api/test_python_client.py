@@ -1,6 +1,7 @@
 """rolevend-client against the API itself: what `tests/client` shows with the contract holds for who keeps it."""
 
 import asyncio
+import signal
 
 import httpx
 import pytest
@@ -115,6 +116,34 @@ def test_a_vend_whose_answer_is_lost_leaves_no_role(caller: Caller, lost: type[B
         assert lost is KeyboardInterrupt
     assert made == [201]
     assert entered == (lost is httpx.ReadError)  # under the same key it got the same role
+    assert gone(caller)
+
+
+def test_a_vend_that_comes_to_nothing_at_first_is_tried_again_with_the_same_token(caller: Caller):
+    """What it grants is not built on the platform yet, and the operator, who builds it, sleeps until the API has said so."""
+    proven, operator, codes = caller.proven, caller.proven.site.operator.process, []
+    # A shape that nobody else has.
+    proven.site.told(proven.tenant.policy(f"{proven.tenant.name}-few", rowFilter="person_id < 3 AND country <> 'nowhere'"), "Ready", "True")
+
+    class Waking(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            answer = super().handle_request(request)
+            answer.read()
+            codes.append(answer.json().get("code", "") if answer.content else "")
+            if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                operator.send(signal.SIGCONT)
+            return answer
+
+    client = Rolevend(caller.api.url, token=lambda: caller.token, transport=Waking(), patience=60)
+    eventually(lambda: len(client.decide(proven.token(), platform=WAREHOUSE).explanation.tables[0].policies) == 2)
+    codes.clear()
+    operator.send(signal.SIGSTOP)
+    try:
+        with client.vend(caller.proven.token(), platform=WAREHOUSE) as role:
+            assert role.connect().execute(PEOPLE).fetchall() == [(1, None), (2, None)]
+    finally:
+        operator.send(signal.SIGCONT)
+    assert codes[0] == "ProfileBuilding"
     assert gone(caller)
 
 
