@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from rolevend_client.langchain import wording
+from rolevend_client import wording
 from rolevend_client.role import OpenRole
 from rolevend_client.values import Agent, Column, Credential, Explanation, Platform, Table, User, VendedRole
 

@@ -18,9 +18,10 @@ from langgraph.prebuilt import ToolNode, tools_condition
 
 from rolevend_client.asynchronous import AsyncRolevend
 from rolevend_client.errors import Denied, Misconfigured
-from rolevend_client.langchain.run import Run, with_run
+from rolevend_client.langchain.run import with_run
 from rolevend_client.langchain.toolkit import RolevendToolkit
 from rolevend_client.role import OpenRole
+from rolevend_client.run import Run
 from rolevend_client.values import UserToken
 
 PROMPT = (

@@ -1,14 +1,17 @@
 """The tools. Each finds the role of its own run in the run's config, and none keeps anything from one run to the next."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool
+from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool, ToolException
 from pydantic import ConfigDict, Field
 
+from rolevend_client import wording
 from rolevend_client.client import Rolevend
-from rolevend_client.langchain import wording
-from rolevend_client.langchain.run import Bounds, run_of
+from rolevend_client.langchain.run import run_of
+from rolevend_client.run import Bounds, ForTheModel
 
 
 class RolevendToolkit(BaseToolkit):
@@ -31,11 +34,13 @@ class RolevendToolkit(BaseToolkit):
 
         def query_sql(statement: Annotated[str, "One statement in PostgreSQL's SQL."], config: RunnableConfig) -> str:
             """Run one SQL statement under the role of this run, and get its rows as CSV. The role only reads, and sees only what it may."""
-            return run_of(config).query(statement, bounds)
+            with _told():
+                return run_of(config).query(statement, bounds)
 
         def list_tables(config: RunnableConfig) -> str:
             """List the tables that the role of this run reads, with their columns. There are no others for it."""
-            return wording.tables(run_of(config).role)
+            with _told():
+                return wording.tables(run_of(config).role)
 
         def explain_access(config: RunnableConfig) -> str:
             """Say for whom the role of this run is, until when, and which policies grant each table; or why nothing is granted."""
@@ -47,3 +52,11 @@ class RolevendToolkit(BaseToolkit):
             StructuredTool.from_function(each, parse_docstring=False, handle_tool_error=True)
             for each in (query_sql, list_tables, explain_access)
         ]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except ForTheModel as answer:
+        raise ToolException(str(answer)) from None
