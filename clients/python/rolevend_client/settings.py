@@ -58,11 +58,16 @@ class Settings:
         return {"Authorization": f"Bearer {token}"}
 
     def trust(self) -> ssl.SSLContext:
-        """Of the API's certificate. A file of certificates is read again when it has changed."""
-        try:
-            return _trust(self.ca_file, self.ca_file.stat().st_mtime_ns if self.ca_file else 0)
-        except OSError as error:  # an SSLError is one, too
-            raise Misconfigured(f"cannot read the certificates in {self.ca_file}: {error.strerror or error}") from None
+        """Of the API's certificate."""
+        return trust_of(self.ca_file)
+
+
+def trust_of(ca_file: Path | None) -> ssl.SSLContext:
+    """A file of certificates is read again when it has changed. None: whom the system trusts."""
+    try:
+        return _trust(ca_file, ca_file.stat().st_mtime_ns if ca_file else 0)
+    except OSError as error:  # an SSLError is one, too
+        raise Misconfigured(f"cannot read the certificates in {ca_file}: {error.strerror or error}") from None
 
 
 @lru_cache(maxsize=8)
@@ -71,17 +76,15 @@ def _trust(ca_file: Path | None, changed: int) -> ssl.SSLContext:  # noqa: ARG00
     return httpx.create_ssl_context() if ca_file is None else ssl.create_default_context(cafile=str(ca_file))
 
 
-def token_in(file: Path) -> TokenSource:
-    """Reads `file` each time."""
+def token_in(file: Path, what: str = "the agent's own token", variable: str = "ROLEVEND_TOKEN_FILE") -> TokenSource:
+    """Reads `file` each time. `variable` names it."""
 
     def read() -> str:
         try:
             return file.read_text(encoding="ascii")
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise Misconfigured(
-                f"cannot read the agent's own token in {file}: {why}; mount it there, or name another place in ROLEVEND_TOKEN_FILE"
-            ) from None
+            raise Misconfigured(f"cannot read {what} in {file}: {why}; mount it there, or name another place in {variable}") from None
 
     return read
 

@@ -1,0 +1,45 @@
+"""`rolevend-mcp`: parses, serves, reports."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+from rolevend_client.asynchronous import AsyncRolevend
+from rolevend_client.errors import Misconfigured, RolevendError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="rolevend-mcp",
+        description="Serve MCP: a model queries as a database role of its own, for the person who uses the client.",
+        epilog="Everything else is set by environment variables ROLEVEND_...; docs/how-to/use-the-mcp-server.md names them.",
+    )
+    parser.add_argument("transport", choices=["stdio", "http"], help="stdio: for the client that starts it; http: for many people")
+    given = parser.parse_args(arguments)
+    try:
+        _serve(given.transport)
+    except RolevendError as error:
+        print(f"rolevend-mcp: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _serve(transport: str) -> None:
+    try:
+        from rolevend_client.mcp.serving import serve_http, serve_stdio
+        from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
+    except ModuleNotFoundError as error:
+        raise Misconfigured(f"cannot serve: {error.name} is not installed; it comes with the extra mcp of rolevend-client") from None
+    wanted, client = Wanted.from_environment(os.environ), AsyncRolevend.from_environment()
+    if transport == "stdio":
+        asyncio.run(serve_stdio(StdioSettings.from_environment(os.environ), wanted, client))
+    else:
+        asyncio.run(serve_http(HttpSettings.from_environment(os.environ), wanted, client))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""The identity provider: whose tokens are believed, and what it gives for one (RFC 8693).
+
+What rolevend's API checks of a token it checks itself, and more of it. Here a token is checked so that it is this server's to take: it
+is the provider's, holds, and was issued for this server.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import httpx
+import jwt
+
+from rolevend_client.errors import Misconfigured, Refused, RolevendError, Unavailable
+from rolevend_client.mcp.settings import IssuerSettings
+from rolevend_client.values import UserToken
+
+_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""None of them takes a secret, so no public key passes for one."""
+_KINDS = frozenset({"at+jwt", "application/at+jwt", "jwt"})
+_LEEWAY = 30
+_OLD = 300.0
+_COOL_DOWN = 10.0
+"""Seconds until a key that nobody knows makes us ask again: whoever likes can name one."""
+_CHARACTERS = 16 * 1024
+_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a kind of token
+
+
+class Person(NamedTuple):
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whom a token proves, and the client that it was issued to."""
+
+    person: Person
+    client: str
+    expires: int
+    token: UserToken = field(repr=False)
+
+
+class Issuer:
+    """One provider, within one event loop."""
+
+    def __init__(self, settings: IssuerSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._keys: Mapping[str, jwt.PyJWK] = {}
+        self._asked_at: float | None = None
+        self._token_endpoint = ""
+
+    async def ask(self) -> None:
+        """For its endpoints and keys. `Unavailable` or `Misconfigured` where it has none to give; what was known stays then."""
+        self._asked_at = self._clock()
+        url = self._settings.url.rstrip("/") + "/.well-known/openid-configuration"
+        async with self._settings.calls() as calls:
+            document = _members(await _answered(calls, "GET", url))
+            if document.get("issuer") != self._settings.url:
+                raise Misconfigured(f"the identity provider at {self._settings.url} calls itself another name; use that one")
+            endpoints = [document.get(name) for name in ("jwks_uri", "token_endpoint")]
+            if not all(isinstance(each, str) and each.startswith(("https://", self._settings.url)) for each in endpoints):
+                raise Misconfigured(f"the identity provider at {self._settings.url} names no endpoints that can be called")
+            keys = _keys(_members(await _answered(calls, "GET", str(endpoints[0]))))
+        self._keys, self._token_endpoint = keys, str(endpoints[1])
+
+    async def holder(self, token: str, audience: str) -> Holder:
+        """`Refused` where the token is not one of a person, of this provider, for `audience`."""
+        try:
+            key = await self._key(token)
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[key.algorithm_name],
+                audience=audience,
+                issuer=self._settings.url,
+                leeway=_LEEWAY,
+                options={"require": ["exp", "iat", "iss", "sub", "aud"]},
+            )
+        except jwt.PyJWTError as error:
+            raise Refused(f"the token is refused: {type(error).__name__}") from None
+        client = claims.get("client_id") or claims.get("azp")
+        if not isinstance(client, str) or client == claims["sub"]:
+            raise Refused("the token is refused: it names no client, or no person stands behind it")
+        return Holder(Person(claims["iss"], claims["sub"]), client, int(claims["exp"]), UserToken(token))
+
+    async def exchanged(self, token: UserToken) -> UserToken:
+        """A token for rolevend that says that this server acts for the person. `Refused` where the provider gives none."""
+        if not self._token_endpoint:
+            await self.ask()
+        form = {
+            "grant_type": _EXCHANGE,
+            "subject_token": token.reveal(),
+            "subject_token_type": _ACCESS_TOKEN,
+            "requested_token_type": _ACCESS_TOKEN,
+            "audience": self._settings.audience,
+        }
+        proof = httpx.BasicAuth(self._settings.client_id, self._settings.client_secret().strip())
+        async with self._settings.calls() as calls:
+            response = await _answered(calls, "POST", self._token_endpoint, data=form, auth=proof)
+        given = _members(response)
+        if response.is_client_error:
+            raise Refused(f"the identity provider gives no token for rolevend: {_code(given)}")
+        exchanged = given.get("access_token")
+        if not isinstance(exchanged, str) or exchanged == token.reveal():
+            raise Misconfigured("the identity provider answered an exchange with no other token")
+        return UserToken(exchanged)
+
+    async def _key(self, token: str) -> jwt.PyJWK:
+        if len(token) > _CHARACTERS:
+            raise jwt.InvalidTokenError
+        header = jwt.get_unverified_header(token)
+        if str(header.get("typ", "jwt")).lower() not in _KINDS or "crit" in header:
+            raise jwt.InvalidTokenError
+        name = str(header.get("kid", ""))
+        age = _OLD if self._asked_at is None else self._clock() - self._asked_at
+        if age >= _OLD or (name not in self._keys and age >= _COOL_DOWN):
+            try:
+                await self.ask()
+            except RolevendError:  # what was known goes on being believed
+                if not self._keys:
+                    raise
+        key = self._keys.get(name)
+        if key is None or header.get("alg") != key.algorithm_name:
+            raise jwt.InvalidKeyError
+        return key
+
+
+def _keys(document: Mapping[str, Any]) -> Mapping[str, jwt.PyJWK]:
+    """Those that sign as we know it; of others there may be some."""
+    keys = {}
+    for each in document.get("keys") or []:
+        try:
+            key = jwt.PyJWK(each)
+        except (jwt.PyJWTError, AttributeError, TypeError, ValueError):
+            continue
+        if key.key_id and key.public_key_use in (None, "sig") and key.algorithm_name in _ALGORITHMS:
+            keys[key.key_id] = key
+    if not keys:
+        raise Misconfigured("the identity provider publishes no keys that sign tokens")
+    return keys
+
+
+async def _answered(calls: httpx.AsyncClient, method: str, url: str, **content: Any) -> httpx.Response:
+    try:
+        response = await calls.request(method, url, **content)
+    except httpx.RequestError as error:
+        raise Unavailable(f"the identity provider does not answer: {' '.join(str(error).split()) or type(error).__name__}") from None
+    if response.is_server_error or (method == "GET" and not response.is_success):
+        raise Unavailable(f"the identity provider answers with the status {response.status_code}")
+    return response
+
+
+def _members(response: httpx.Response) -> Mapping[str, Any]:
+    try:
+        document = response.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise Unavailable("the identity provider answers with something that is no JSON object")
+    return document
+
+
+def _code(document: Mapping[str, Any]) -> str:
+    """As RFC 6749 lets it be written, and no more of it."""
+    code = str(document.get("error", ""))
+    return code if code and len(code) <= 50 and code.replace("_", "").isalnum() else "no reason given"
+
+
+def claimed(token: UserToken) -> Person:
+    """Whom a token names. It proves nothing: who takes the token checks it."""
+    try:
+        claims = jwt.decode(token.reveal(), options={"verify_signature": False, "verify_aud": False})
+        return Person(str(claims["iss"]), str(claims["sub"]))
+    except (jwt.PyJWTError, KeyError):
+        raise Refused("the person's token cannot be read") from None

@@ -1,0 +1,185 @@
+"""The server over stdio, for one person at their own machine, and over streamable HTTP, for many people."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.settings import AuthSettings
+from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rolevend_client import __version__
+from rolevend_client.asynchronous import AsyncRolevend
+from rolevend_client.errors import Refused, RolevendError
+from rolevend_client.mcp.conversations import Conversations, Key, Vend
+from rolevend_client.mcp.issuer import Issuer, Person, claimed
+from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
+from rolevend_client.mcp.tools import INSTRUCTIONS, AnyContext, Caller, CallerOf, add_tools
+from rolevend_client.role import AsyncRole
+from rolevend_client.values import UserToken
+
+_NAME = "rolevend"
+_SESSION = "mcp-session-id"
+_DRAIN_SECONDS = 5
+"""For answers that are on their way when the server is told to stop; streams that clients keep open are not waited for."""
+_LOCAL_CLIENT = "stdio"
+_log = logging.getLogger("rolevend_client")
+
+
+async def serve_stdio(settings: StdioSettings, wanted: Wanted, client: AsyncRolevend) -> None:
+    """Until the client closes it, or a signal ends it."""
+    issuer = Issuer(settings.issuer) if settings.issuer else None
+    conversations = Conversations(_vending(client, wanted), idle_seconds=None)
+    server = _server(conversations)
+    add_tools(server, conversations, _Local(settings, issuer), wanted.bounds)
+    loop = asyncio.get_running_loop()
+    dying: set[asyncio.Task[None]] = set()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        loop.add_signal_handler(number, lambda which: dying.add(loop.create_task(_die(which, conversations))), number)
+    async with client:
+        await server.run_stdio_async()
+
+
+async def serve_http(settings: HttpSettings, wanted: Wanted, client: AsyncRolevend) -> None:
+    """Until a signal ends it."""
+    issuer = Issuer(settings.issuer)
+    await issuer.ask()
+    conversations = Conversations(_vending(client, wanted), idle_seconds=settings.idle_seconds)
+    auth = AuthSettings.model_validate(  # from texts: as urls of their own type they would get a slash, and be another issuer
+        {"issuer_url": settings.issuer.url, "resource_server_url": settings.url, "validate_token_resource": True}
+    )
+    server = _server(conversations, auth=auth, token_verifier=_Verifier(issuer, settings.url))
+    add_tools(server, conversations, _remote(issuer), wanted.bounds)
+    place = urlsplit(settings.url)
+    app = server.streamable_http_app(
+        streamable_http_path=place.path or "/",
+        transport_security=TransportSecuritySettings(allowed_hosts=[place.netloc], allowed_origins=[f"{place.scheme}://{place.netloc}"]),
+    )
+    config = uvicorn.Config(
+        _SessionEnds(app, conversations),
+        host=settings.host,
+        port=settings.port,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+    async with client:
+        await uvicorn.Server(config).serve()
+
+
+def _vending(client: AsyncRolevend, wanted: Wanted) -> Vend:
+    def vend(token: UserToken) -> AbstractAsyncContextManager[AsyncRole]:
+        return client.vend(token, platform=wanted.platform, purpose=wanted.purpose)
+
+    return vend
+
+
+def _server(conversations: Conversations, **settings: Any) -> MCPServer[Any]:
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
+        async with conversations:
+            yield
+
+    return MCPServer(_NAME, instructions=INSTRUCTIONS, version=__version__, log_level="WARNING", lifespan=lifespan, **settings)
+
+
+class _Verifier:
+    """Whose token a request brings; the MCP library holds each session to the person and the client that opened it."""
+
+    def __init__(self, issuer: Issuer, audience: str) -> None:
+        self._issuer = issuer
+        self._audience = audience
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        try:
+            holder = await self._issuer.holder(token, self._audience)
+        except RolevendError as error:
+            _log.warning("a request is refused: %s", error)
+            return None
+        return AccessToken(
+            token=token,
+            client_id=holder.client,
+            scopes=[],
+            expires_at=holder.expires,
+            resource=self._audience,
+            subject=holder.person.subject,
+            claims={"iss": holder.person.issuer},
+        )
+
+
+def _remote(issuer: Issuer) -> CallerOf:
+    """The caller whom the token of the request proves."""
+
+    def caller_of(context: AnyContext) -> Caller:
+        given = get_access_token()
+        if given is None or given.subject is None or given.claims is None:
+            raise Refused("the call brings no token of a person")
+        token = UserToken(given.token)
+        # Newer protocols have no sessions: what a client calls one there, nobody holds it to.
+        has_sessions = context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
+        session = (context.headers or {}).get(_SESSION) if has_sessions else None
+        return Caller(Key(Person(given.claims["iss"], given.subject), given.client_id, session), lambda: issuer.exchanged(token))
+
+    return caller_of
+
+
+class _Local:
+    """The person whose token lies in the file. A session is for one person: whose token lies there later must be the same one's."""
+
+    def __init__(self, settings: StdioSettings, issuer: Issuer | None) -> None:
+        self._settings = settings
+        self._issuer = issuer
+        self._person: Person | None = None
+
+    def __call__(self, _: AnyContext) -> Caller:
+        token = UserToken(self._settings.user_token().strip())
+        person = claimed(token)
+        self._person = self._person or person
+        if person != self._person:
+            raise Refused("the file holds the token of another person than this session began for; start another session")
+
+        async def proof() -> UserToken:
+            return token if self._issuer is None else await self._issuer.exchanged(token)
+
+        return Caller(Key(person, _LOCAL_CLIENT, None), proof)
+
+
+class _SessionEnds:
+    """Before a client hears that its session is over, its role is."""
+
+    def __init__(self, app: ASGIApp, conversations: Conversations) -> None:
+        self._app = app
+        self._conversations = conversations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "DELETE":
+            await self._app(scope, receive, send)
+            return
+        session = next((value.decode("latin-1") for name, value in scope["headers"] if name == _SESSION.encode()), None)
+
+        async def sending(message: Message) -> None:
+            if session is not None and message["type"] == "http.response.start" and message["status"] == 200:
+                await self._conversations.end_session(session)
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+async def _die(number: int, conversations: Conversations) -> None:
+    """Of the signal, as any program, once the roles are released. Nothing can be waited for that reads from stdin: it may never end."""
+    await conversations.close()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

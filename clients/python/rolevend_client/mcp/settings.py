@@ -1,0 +1,133 @@
+"""What the environment says of the server, as frozen values. Variables of the client itself are in `rolevend_client.settings`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from rolevend_client.errors import Misconfigured
+from rolevend_client.run import Bounds
+from rolevend_client.settings import Settings, TokenSource, token_in, trust_of
+
+_PREFIX = "ROLEVEND_MCP_"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What every role is asked for, and how much of an answer the model is told."""
+
+    platform: str
+    purpose: str | None
+    bounds: Bounds
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        bounds = Bounds(
+            rows=_number(environment, "MOST_ROWS", 100, 10_000),
+            characters=_number(environment, "MOST_CHARACTERS", 10_000, 1_000_000),
+            seconds=_number(environment, "MOST_SECONDS", 30, 3600),
+        )
+        return cls(_said(environment, "PLATFORM", "the platform to query"), environment.get(f"{_PREFIX}PURPOSE") or None, bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerSettings:
+    """The identity provider whose tokens people bring, and who this server is there."""
+
+    url: str
+    client_id: str
+    client_secret: TokenSource = field(repr=False)
+    """Asked for each exchange: secrets rotate."""
+    audience: str
+    """rolevend's, which exchanged tokens are for."""
+    ca_file: Path | None
+
+    def calls(self) -> httpx.AsyncClient:
+        """For calls of the provider."""
+        return httpx.AsyncClient(verify=trust_of(self.ca_file), timeout=10.0)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        ca_file = environment.get(f"{_PREFIX}ISSUER_CA_FILE")
+        return cls(
+            url=_encrypted(_said(environment, "ISSUER", "the identity provider whose tokens people bring"), "ISSUER"),
+            client_id=_said(environment, "CLIENT_ID", "the client that this server is at the identity provider"),
+            client_secret=_read(environment, "CLIENT_SECRET_FILE", "the secret of that client"),
+            audience=_said(environment, "AUDIENCE", "the audience that the IdentityProvider of rolevend asks of tokens"),
+            ca_file=Path(ca_file) if ca_file else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    url: str
+    """Where clients find the server: the resource that their tokens are for."""
+    host: str
+    port: int
+    issuer: IssuerSettings
+    idle_seconds: int
+    """A role that was not used for so long is released."""
+    certificate: Path | None
+    key: Path | None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        host, colon, port = (environment.get(f"{_PREFIX}LISTEN") or "127.0.0.1:8080").rpartition(":")
+        if not colon or not port.isdecimal():
+            raise Misconfigured(f"{_PREFIX}LISTEN must be like 127.0.0.1:8080")
+        certificate, key = (environment.get(f"{_PREFIX}{name}") for name in ("CERTIFICATE_FILE", "KEY_FILE"))
+        if bool(certificate) != bool(key):
+            raise Misconfigured(f"{_PREFIX}CERTIFICATE_FILE and {_PREFIX}KEY_FILE go together")
+        return cls(
+            url=_encrypted(_said(environment, "URL", "where clients find this server"), "URL"),
+            host=host.strip("[]"),
+            port=int(port),
+            issuer=IssuerSettings.from_environment(environment),
+            idle_seconds=_number(environment, "IDLE_SECONDS", 300, 86_400),
+            certificate=Path(certificate) if certificate else None,
+            key=Path(key) if key else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StdioSettings:
+    user_token: TokenSource = field(repr=False)
+    issuer: IssuerSettings | None
+    """None: the token in the file is for rolevend, and names this agent."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        exchanges = bool(environment.get(f"{_PREFIX}ISSUER"))
+        return cls(
+            user_token=_read(environment, "USER_TOKEN_FILE", "the person's token"),
+            issuer=IssuerSettings.from_environment(environment) if exchanges else None,
+        )
+
+
+def _said(environment: Mapping[str, str], name: str, what: str) -> str:
+    value = environment.get(f"{_PREFIX}{name}", "")
+    if not value:
+        raise Misconfigured(f"the environment variable {_PREFIX}{name} is not set; it says {what}")
+    return value
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
+    said = environment.get(f"{_PREFIX}{name}") or str(default)
+    if not said.isdecimal() or not 1 <= int(said) <= most:
+        raise Misconfigured(f"{_PREFIX}{name} must be a whole number from 1 to {most}")
+    return int(said)
+
+
+def _encrypted(url: str, name: str) -> str:
+    """The rules for the url of the API hold for these, too: tokens travel there."""
+    try:
+        Settings(url, token=str)
+    except Misconfigured:
+        raise Misconfigured(f"{_PREFIX}{name} must begin with https:, but on this machine, and hold no user, query or fragment") from None
+    return url
+
+
+def _read(environment: Mapping[str, str], name: str, what: str) -> TokenSource:
+    return token_in(Path(_said(environment, name, f"which file holds {what}")), what, f"{_PREFIX}{name}")
