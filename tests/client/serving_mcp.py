@@ -38,11 +38,12 @@ async def ask(client: Client, tool: str, **arguments: Any) -> Told:
     return Told(content.text, bool(answer.is_error))
 
 
-def environment(api: str, folder: Path, **said: str) -> dict[str, str]:
-    """Whole: nothing of ours is passed on."""
+def environment(api: str, folder: Path, agent_token: str = "agents-own", **said: str) -> dict[str, str]:
+    """Whole: nothing of ours is passed on. Without a token of its own the server asks its provider for one."""
     token = folder / "agents-token"
-    token.write_text("agents-own")
-    client = {"ROLEVEND_URL": api, "ROLEVEND_TOKEN_FILE": str(token), "ROLEVEND_MCP_PLATFORM": "warehouse"}
+    token.write_text(agent_token)
+    said = {"PLATFORM": "warehouse", **said}
+    client = {"ROLEVEND_URL": api, **({"ROLEVEND_TOKEN_FILE": str(token)} if agent_token else {})}
     return {"PATH": os.defpath, "PYTHONPATH": str(CLIENTS), **client, **{f"ROLEVEND_MCP_{name}": value for name, value in said.items()}}
 
 
@@ -59,12 +60,13 @@ class Served:
     def metadata_url(self) -> str:
         return self.url.removesuffix("/mcp") + METADATA + "/mcp"
 
-    def start(self, api: str, **said: str) -> None:
+    def start(self, api: str, agent_token: str = "agents-own", **said: str) -> None:
         (self.folder / "secret").write_text(str(self.issuer.client(SERVER).secret))
         (self.folder / "authorities").write_text(self.issuer.authorities)
         given = environment(
             api,
             self.folder,
+            agent_token,
             URL=self.url,
             LISTEN=self.url.removeprefix("http://").removesuffix("/mcp"),
             ISSUER=self.issuer.issuer,
@@ -112,11 +114,11 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Served]:
-    """With a provider that runs; the server is started by the test."""
+def served(folder: Path, **claims: Any) -> Iterator[Served]:
+    """With a provider that runs, and says `claims` of people; the server is started by the test."""
     (port,) = free_ports(1)
     url = f"http://{HOST}:{port}/mcp"
-    with provider(url) as issuer:
+    with provider(url, **claims) as issuer:
         made = Served(issuer, url, folder)
         try:
             yield made

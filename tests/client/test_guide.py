@@ -14,6 +14,7 @@ from tests.client.warehouse import Warehouse
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "how-to" / "query-as-an-agent.md"
+MCP_GUIDE = ROOT / "docs" / "how-to" / "use-the-mcp-server.md"
 README = ROOT / "clients" / "python" / "README.md"
 
 
@@ -66,3 +67,12 @@ def test_every_variable_of_the_guide_is_read():
     for page in (GUIDE, README):
         named = set(re.findall(r"`(ROLEVEND_\w+)`", page.read_text()))
         assert named == set(re.findall(r'"(ROLEVEND_\w+)"', read))
+
+
+def test_every_tool_and_variable_of_the_mcp_servers_guide_exists_and_none_is_missing():
+    code = ROOT / "clients" / "python" / "rolevend_client"
+    read = (code / "settings.py").read_text() + (code / "mcp" / "settings.py").read_text()
+    assert set(re.findall(r"`(ROLEVEND_\w+)`", MCP_GUIDE.read_text())) == set(re.findall(r'"(ROLEVEND_\w+)"', read))
+    tools = (code / "mcp" / "tools.py").read_text()
+    table = MCP_GUIDE.read_text().partition("| Tool | Does |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(re.findall(r"@server.tool.*\n    async def (\w+)", tools))

@@ -28,7 +28,7 @@ def provided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def running(whole_warehouse: Warehouse, provided: Served) -> Served:
-    provided.start(whole_warehouse.api.url, IDLE_SECONDS="2", MOST_ROWS="2", MOST_SECONDS="1")
+    provided.start(whole_warehouse.api.url, MOST_ROWS="2", MOST_SECONDS="1")
     return provided
 
 
@@ -166,15 +166,6 @@ async def test_release_ends_the_role_and_the_next_call_has_another_one(warehouse
         assert first != second
 
 
-@MODES
-async def test_a_role_that_nobody_uses_is_released(warehouse: Warehouse, server: Served, mode: str):
-    async with server.client(server.token("anna"), mode) as client:
-        await ask(client, "query", statement=WHO)
-        assert await asyncio.to_thread(eventually, lambda: roles(warehouse) == [])
-        assert ",EU," in (await ask(client, "query", statement=WHO)).text
-        await ask(client, "release")
-
-
 async def test_a_denial_says_what_is_missing_and_explain_says_why(server: Served):
     async with server.client(server.token("eve")) as client:
         for tool, arguments in (("query", {"statement": WHO}), ("list_tables", {})):
@@ -216,17 +207,32 @@ async def test_keys_of_the_provider_may_change_while_it_serves(server: Served):
     assert await asyncio.to_thread(eventually, lambda: server.post(token, method="initialize", params={}).status_code != 401)
 
 
-def test_a_server_that_is_told_to_stop_leaves_no_role(warehouse: Warehouse, tmp_path: Path):
-    with served(tmp_path) as server:
-        warehouse.believes = Believing(server.issuer)
-        try:
-            server.start(warehouse.api.url)
-            for person in ("anna", "bob"):
-                token = server.token(person)
-                server.post(token, server.session(token), **CALL)
-            assert len(roles(warehouse)) == 2
-            server.process.send(signal.SIGTERM)
-            assert server.process.wait(30.0)
-            assert roles(warehouse) == []
-        finally:
-            warehouse.believes = str
+@pytest.fixture
+def another(warehouse: Warehouse, tmp_path: Path) -> Iterator[Served]:
+    """A server of the test's own, which it starts itself."""
+    with served(tmp_path) as made:
+        warehouse.believes = Believing(made.issuer)
+        yield made
+        warehouse.believes = str
+
+
+async def test_a_role_that_nobody_uses_is_released(warehouse: Warehouse, another: Served):
+    another.start(warehouse.api.url, IDLE_SECONDS="1")
+    for mode in ("legacy", "auto"):
+        async with another.client(another.token("anna"), mode) as client:
+            await ask(client, "query", statement=WHO)
+            assert await asyncio.to_thread(eventually, lambda: roles(warehouse) == [])
+            assert ",EU," in (await ask(client, "query", statement=WHO)).text
+    assert await asyncio.to_thread(eventually, lambda: roles(warehouse) == [])
+    assert len(warehouse.api.bodies) == 4
+
+
+def test_a_server_that_is_told_to_stop_leaves_no_role(warehouse: Warehouse, another: Served):
+    another.start(warehouse.api.url)
+    for person in ("anna", "bob"):
+        token = another.token(person)
+        another.post(token, another.session(token), **CALL)
+    assert len(roles(warehouse)) == 2
+    another.process.send(signal.SIGTERM)
+    assert another.process.wait(30.0)
+    assert roles(warehouse) == []

@@ -8,6 +8,7 @@ from rolevend import __version__
 from rolevend.cli.cluster import api, crds, demo, drain, operator
 from rolevend.cli.explain import explain
 from rolevend.cli.extras import extra_of, packages_missing
+from rolevend.cli.mcp import mcp
 from rolevend.cli.platform import platform
 from rolevend.cli.policy import policy
 from rolevend.cli.receipt import receipt
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (operator, api, demo, crds, who, trace, drain, audit, receipt, platform, policy, explain):
+for command in (operator, api, mcp, demo, crds, who, trace, drain, audit, receipt, platform, policy, explain):
     cli.add_command(command)
 
 

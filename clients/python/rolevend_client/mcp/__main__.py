@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from rolevend_client.asynchronous import AsyncRolevend
 from rolevend_client.errors import Misconfigured, RolevendError
+from rolevend_client.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,11 +34,11 @@ def _serve(transport: str) -> None:
         from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
     except ModuleNotFoundError as error:
         raise Misconfigured(f"cannot serve: {error.name} is not installed; it comes with the extra mcp of rolevend-client") from None
-    wanted, client = Wanted.from_environment(os.environ), AsyncRolevend.from_environment()
+    wanted, api = Wanted.from_environment(os.environ), Settings.from_environment(os.environ)
     if transport == "stdio":
-        asyncio.run(serve_stdio(StdioSettings.from_environment(os.environ), wanted, client))
+        asyncio.run(serve_stdio(StdioSettings.from_environment(os.environ), wanted, api))
     else:
-        asyncio.run(serve_http(HttpSettings.from_environment(os.environ), wanted, client))
+        asyncio.run(serve_http(HttpSettings.from_environment(os.environ), wanted, api))
 
 
 if __name__ == "__main__":

@@ -48,11 +48,19 @@ class _Conversation:
 class Conversations:
     """`async with` it: nothing of it is left then. Within one event loop."""
 
-    def __init__(self, vend: Vend, *, idle_seconds: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        vend: Vend,
+        *,
+        idle_seconds: float | None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         """`idle_seconds`: how long a role is kept that nobody uses; None: until its session ends."""
         self._vend = vend
         self._idle_seconds = idle_seconds
         self._clock = clock
+        self._now = now
         self._all: dict[Key, _Conversation] = {}
         self._sweeping: asyncio.Task[None] | None = None
         self._over = False
@@ -101,7 +109,7 @@ class Conversations:
         async with conversation.lock:
             if conversation.over or self._over:
                 raise ForTheModel(wording.OVER)
-            if conversation.run is not None and _has_ended(conversation.run):
+            if conversation.run is not None and _has_ended(conversation.run, self._now()):
                 await _end(conversation)
             try:
                 return conversation.run or await self._begin(conversation, await proof())
@@ -148,6 +156,6 @@ async def _end(conversation: _Conversation) -> bool:
     return True
 
 
-def _has_ended(run: Run) -> bool:
+def _has_ended(run: Run, now: datetime) -> bool:
     until = run.role.expires_at
-    return until is not None and until <= datetime.now(UTC)
+    return until is not None and until <= now

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from urllib.parse import quote_plus
 
 import httpx
 import jwt
@@ -24,6 +25,8 @@ _OLD = 300.0
 _COOL_DOWN = 10.0
 """Seconds until a key that nobody knows makes us ask again: whoever likes can name one."""
 _CHARACTERS = 16 * 1024
+_SHORT = 60
+"""Seconds that a token holds of which that is not said."""
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a kind of token
 
@@ -47,7 +50,7 @@ class Issuer:
     """One provider, within one event loop."""
 
     def __init__(self, settings: IssuerSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings = settings
+        self.settings = settings
         self._clock = clock
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._asked_at: float | None = None
@@ -56,14 +59,14 @@ class Issuer:
     async def ask(self) -> None:
         """For its endpoints and keys. `Unavailable` or `Misconfigured` where it has none to give; what was known stays then."""
         self._asked_at = self._clock()
-        url = self._settings.url.rstrip("/") + "/.well-known/openid-configuration"
-        async with self._settings.calls() as calls:
+        url = self.settings.url.rstrip("/") + "/.well-known/openid-configuration"
+        async with self.settings.calls() as calls:
             document = _members(await _answered(calls, "GET", url))
-            if document.get("issuer") != self._settings.url:
-                raise Misconfigured(f"the identity provider at {self._settings.url} calls itself another name; use that one")
+            if document.get("issuer") != self.settings.url:
+                raise Misconfigured(f"the identity provider at {self.settings.url} calls itself another name; use that one")
             endpoints = [document.get(name) for name in ("jwks_uri", "token_endpoint")]
-            if not all(isinstance(each, str) and each.startswith(("https://", self._settings.url)) for each in endpoints):
-                raise Misconfigured(f"the identity provider at {self._settings.url} names no endpoints that can be called")
+            if not all(isinstance(each, str) and each.startswith(("https://", self.settings.url)) for each in endpoints):
+                raise Misconfigured(f"the identity provider at {self.settings.url} names no endpoints that can be called")
             keys = _keys(_members(await _answered(calls, "GET", str(endpoints[0]))))
         self._keys, self._token_endpoint = keys, str(endpoints[1])
 
@@ -76,7 +79,7 @@ class Issuer:
                 key,
                 algorithms=[key.algorithm_name],
                 audience=audience,
-                issuer=self._settings.url,
+                issuer=self.settings.url,
                 leeway=_LEEWAY,
                 options={"require": ["exp", "iat", "iss", "sub", "aud"]},
             )
@@ -88,26 +91,37 @@ class Issuer:
         return Holder(Person(claims["iss"], claims["sub"]), client, int(claims["exp"]), UserToken(token))
 
     async def exchanged(self, token: UserToken) -> UserToken:
-        """A token for rolevend that says that this server acts for the person. `Refused` where the provider gives none."""
-        if not self._token_endpoint:
-            await self.ask()
+        """A token of the same person, for rolevend, that says that this server acts for them. `Refused` where the provider gives none."""
         form = {
             "grant_type": _EXCHANGE,
             "subject_token": token.reveal(),
             "subject_token_type": _ACCESS_TOKEN,
             "requested_token_type": _ACCESS_TOKEN,
-            "audience": self._settings.audience,
         }
-        proof = httpx.BasicAuth(self._settings.client_id, self._settings.client_secret().strip())
-        async with self._settings.calls() as calls:
-            response = await _answered(calls, "POST", self._token_endpoint, data=form, auth=proof)
+        text, _ = await self._given(form)
+        exchanged = UserToken(text)
+        if claimed(exchanged) != claimed(token):
+            raise Misconfigured("the identity provider answered an exchange with a token of another person")
+        return exchanged
+
+    async def own_token(self) -> tuple[str, float]:
+        """One of the server itself, for rolevend, and for how many seconds it holds (RFC 6749, 4.4)."""
+        return await self._given({"grant_type": "client_credentials"})
+
+    async def _given(self, form: Mapping[str, str]) -> tuple[str, float]:
+        if not self._token_endpoint:
+            await self.ask()
+        proof = httpx.BasicAuth(quote_plus(self.settings.client_id), quote_plus(self.settings.client_secret().strip()))
+        async with self.settings.calls() as calls:
+            wanted = {**form, "audience": self.settings.audience}
+            response = await _answered(calls, "POST", self._token_endpoint, data=wanted, auth=proof)
         given = _members(response)
         if response.is_client_error:
             raise Refused(f"the identity provider gives no token for rolevend: {_code(given)}")
-        exchanged = given.get("access_token")
-        if not isinstance(exchanged, str) or exchanged == token.reveal():
-            raise Misconfigured("the identity provider answered an exchange with no other token")
-        return UserToken(exchanged)
+        token, seconds = given.get("access_token"), given.get("expires_in", _SHORT)
+        if not isinstance(token, str) or token == form.get("subject_token") or not isinstance(seconds, int | float):
+            raise Misconfigured("the identity provider answers with no token of its own")
+        return token, float(seconds)
 
     async def _key(self, token: str) -> jwt.PyJWK:
         if len(token) > _CHARACTERS:

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,9 +23,11 @@ from rolevend_client.asynchronous import AsyncRolevend
 from rolevend_client.errors import Refused, RolevendError
 from rolevend_client.mcp.conversations import Conversations, Key, Vend
 from rolevend_client.mcp.issuer import Issuer, Person, claimed
+from rolevend_client.mcp.own_token import OwnToken
 from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
 from rolevend_client.mcp.tools import INSTRUCTIONS, AnyContext, Caller, CallerOf, add_tools
 from rolevend_client.role import AsyncRole
+from rolevend_client.settings import Settings
 from rolevend_client.values import UserToken
 
 _NAME = "rolevend"
@@ -36,48 +38,62 @@ _LOCAL_CLIENT = "stdio"
 _log = logging.getLogger("rolevend_client")
 
 
-async def serve_stdio(settings: StdioSettings, wanted: Wanted, client: AsyncRolevend) -> None:
+async def serve_stdio(settings: StdioSettings, wanted: Wanted, api: Settings) -> None:
     """Until the client closes it, or a signal ends it."""
     issuer = Issuer(settings.issuer) if settings.issuer else None
-    conversations = Conversations(_vending(client, wanted), idle_seconds=None)
-    server = _server(conversations)
-    add_tools(server, conversations, _Local(settings, issuer), wanted.bounds)
-    loop = asyncio.get_running_loop()
-    dying: set[asyncio.Task[None]] = set()
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        loop.add_signal_handler(number, lambda which: dying.add(loop.create_task(_die(which, conversations))), number)
-    async with client:
+    async with _client(api, issuer) as client:
+        conversations = Conversations(_vending(client, wanted), idle_seconds=None)
+        server = _server(conversations)
+        add_tools(server, conversations, _Local(settings, issuer), wanted.bounds)
+        loop = asyncio.get_running_loop()
+        dying: set[asyncio.Task[None]] = set()
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            loop.add_signal_handler(number, lambda which: dying.add(loop.create_task(_die(which, conversations))), number)
         await server.run_stdio_async()
 
 
-async def serve_http(settings: HttpSettings, wanted: Wanted, client: AsyncRolevend) -> None:
+async def serve_http(settings: HttpSettings, wanted: Wanted, api: Settings) -> None:
     """Until a signal ends it."""
     issuer = Issuer(settings.issuer)
     await issuer.ask()
-    conversations = Conversations(_vending(client, wanted), idle_seconds=settings.idle_seconds)
+    async with _client(api, issuer) as client:
+        conversations = Conversations(_vending(client, wanted), idle_seconds=settings.idle_seconds)
+        config = uvicorn.Config(
+            _app(settings, wanted, issuer, conversations),
+            host=settings.host,
+            port=settings.port,
+            ssl_certfile=settings.certificate,
+            ssl_keyfile=settings.key,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+        await uvicorn.Server(config).serve()
+
+
+def _app(settings: HttpSettings, wanted: Wanted, issuer: Issuer, conversations: Conversations) -> ASGIApp:
     auth = AuthSettings.model_validate(  # from texts: as urls of their own type they would get a slash, and be another issuer
         {"issuer_url": settings.issuer.url, "resource_server_url": settings.url, "validate_token_resource": True}
     )
     server = _server(conversations, auth=auth, token_verifier=_Verifier(issuer, settings.url))
     add_tools(server, conversations, _remote(issuer), wanted.bounds)
     place = urlsplit(settings.url)
-    app = server.streamable_http_app(
-        streamable_http_path=place.path or "/",
-        transport_security=TransportSecuritySettings(allowed_hosts=[place.netloc], allowed_origins=[f"{place.scheme}://{place.netloc}"]),
-    )
-    config = uvicorn.Config(
-        _SessionEnds(app, conversations),
-        host=settings.host,
-        port=settings.port,
-        ssl_certfile=settings.certificate,
-        ssl_keyfile=settings.key,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-    )
-    async with client:
-        await uvicorn.Server(config).serve()
+    # A page in the person's browser reaches servers on their machine, by names of its own: none but ours is served.
+    security = TransportSecuritySettings(allowed_hosts=[place.netloc], allowed_origins=[f"{place.scheme}://{place.netloc}"])
+    app = server.streamable_http_app(streamable_http_path=place.path or "/", transport_security=security)
+    return _SessionEnds(app, conversations)
+
+
+@asynccontextmanager
+async def _client(api: Settings, issuer: Issuer | None) -> AsyncIterator[AsyncRolevend]:
+    """Of the API, with the server's own token."""
+    async with AsyncExitStack() as stack:
+        token = api.token
+        if issuer is not None and issuer.settings.gives_own_token:
+            token = own = OwnToken(issuer)
+            await stack.enter_async_context(own.kept())
+        yield await stack.enter_async_context(AsyncRolevend(api.url, token=token, ca_file=api.ca_file))
 
 
 def _vending(client: AsyncRolevend, wanted: Wanted) -> Vend:

@@ -11,8 +11,6 @@ from rolevend_client.errors import Misconfigured
 from rolevend_client.run import Bounds
 from rolevend_client.settings import Settings, TokenSource, token_in, trust_of
 
-_PREFIX = "ROLEVEND_MCP_"
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -25,11 +23,13 @@ class Wanted:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         bounds = Bounds(
-            rows=_number(environment, "MOST_ROWS", 100, 10_000),
-            characters=_number(environment, "MOST_CHARACTERS", 10_000, 1_000_000),
-            seconds=_number(environment, "MOST_SECONDS", 30, 3600),
+            rows=_number(environment, "ROLEVEND_MCP_MOST_ROWS", 100, 10_000),
+            characters=_number(environment, "ROLEVEND_MCP_MOST_CHARACTERS", 10_000, 1_000_000),
+            seconds=_number(environment, "ROLEVEND_MCP_MOST_SECONDS", 30, 3600),
         )
-        return cls(_said(environment, "PLATFORM", "the platform to query"), environment.get(f"{_PREFIX}PURPOSE") or None, bounds)
+        return cls(
+            _said(environment, "ROLEVEND_MCP_PLATFORM", "the platform to query"), environment.get("ROLEVEND_MCP_PURPOSE") or None, bounds
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class IssuerSettings:
     audience: str
     """rolevend's, which exchanged tokens are for."""
     ca_file: Path | None
+    gives_own_token: bool
+    """Whether the server's own token, too, is the provider's; else it lies in a file."""
 
     def calls(self) -> httpx.AsyncClient:
         """For calls of the provider."""
@@ -50,13 +52,14 @@ class IssuerSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        ca_file = environment.get(f"{_PREFIX}ISSUER_CA_FILE")
+        ca_file = environment.get("ROLEVEND_MCP_ISSUER_CA_FILE")
         return cls(
-            url=_encrypted(_said(environment, "ISSUER", "the identity provider whose tokens people bring"), "ISSUER"),
-            client_id=_said(environment, "CLIENT_ID", "the client that this server is at the identity provider"),
-            client_secret=_read(environment, "CLIENT_SECRET_FILE", "the secret of that client"),
-            audience=_said(environment, "AUDIENCE", "the audience that the IdentityProvider of rolevend asks of tokens"),
+            url=_url(environment, "ROLEVEND_MCP_ISSUER", "the identity provider whose tokens people bring"),
+            client_id=_said(environment, "ROLEVEND_MCP_CLIENT_ID", "the client that this server is at the identity provider"),
+            client_secret=_read(environment, "ROLEVEND_MCP_CLIENT_SECRET_FILE", "the secret of that client"),
+            audience=_said(environment, "ROLEVEND_MCP_AUDIENCE", "the audience that the IdentityProvider of rolevend asks of tokens"),
             ca_file=Path(ca_file) if ca_file else None,
+            gives_own_token=not environment.get("ROLEVEND_TOKEN_FILE"),
         )
 
 
@@ -74,18 +77,18 @@ class HttpSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        host, colon, port = (environment.get(f"{_PREFIX}LISTEN") or "127.0.0.1:8080").rpartition(":")
+        host, colon, port = (environment.get("ROLEVEND_MCP_LISTEN") or "127.0.0.1:8080").rpartition(":")
         if not colon or not port.isdecimal():
-            raise Misconfigured(f"{_PREFIX}LISTEN must be like 127.0.0.1:8080")
-        certificate, key = (environment.get(f"{_PREFIX}{name}") for name in ("CERTIFICATE_FILE", "KEY_FILE"))
+            raise Misconfigured("ROLEVEND_MCP_LISTEN must be like 127.0.0.1:8080")
+        certificate, key = environment.get("ROLEVEND_MCP_CERTIFICATE_FILE"), environment.get("ROLEVEND_MCP_KEY_FILE")
         if bool(certificate) != bool(key):
-            raise Misconfigured(f"{_PREFIX}CERTIFICATE_FILE and {_PREFIX}KEY_FILE go together")
+            raise Misconfigured("ROLEVEND_MCP_CERTIFICATE_FILE and ROLEVEND_MCP_KEY_FILE go together")
         return cls(
-            url=_encrypted(_said(environment, "URL", "where clients find this server"), "URL"),
+            url=_url(environment, "ROLEVEND_MCP_URL", "where clients find this server"),
             host=host.strip("[]"),
             port=int(port),
             issuer=IssuerSettings.from_environment(environment),
-            idle_seconds=_number(environment, "IDLE_SECONDS", 300, 86_400),
+            idle_seconds=_number(environment, "ROLEVEND_MCP_IDLE_SECONDS", 300, 86_400),
             certificate=Path(certificate) if certificate else None,
             key=Path(key) if key else None,
         )
@@ -99,35 +102,36 @@ class StdioSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        exchanges = bool(environment.get(f"{_PREFIX}ISSUER"))
+        exchanges = bool(environment.get("ROLEVEND_MCP_ISSUER"))
         return cls(
-            user_token=_read(environment, "USER_TOKEN_FILE", "the person's token"),
+            user_token=_read(environment, "ROLEVEND_MCP_USER_TOKEN_FILE", "the person's token"),
             issuer=IssuerSettings.from_environment(environment) if exchanges else None,
         )
 
 
 def _said(environment: Mapping[str, str], name: str, what: str) -> str:
-    value = environment.get(f"{_PREFIX}{name}", "")
+    value = environment.get(name, "")
     if not value:
-        raise Misconfigured(f"the environment variable {_PREFIX}{name} is not set; it says {what}")
+        raise Misconfigured(f"the environment variable {name} is not set; it says {what}")
     return value
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
-    said = environment.get(f"{_PREFIX}{name}") or str(default)
+    said = environment.get(name) or str(default)
     if not said.isdecimal() or not 1 <= int(said) <= most:
-        raise Misconfigured(f"{_PREFIX}{name} must be a whole number from 1 to {most}")
+        raise Misconfigured(f"{name} must be a whole number from 1 to {most}")
     return int(said)
 
 
-def _encrypted(url: str, name: str) -> str:
+def _url(environment: Mapping[str, str], name: str, what: str) -> str:
     """The rules for the url of the API hold for these, too: tokens travel there."""
+    url = _said(environment, name, what)
     try:
         Settings(url, token=str)
     except Misconfigured:
-        raise Misconfigured(f"{_PREFIX}{name} must begin with https:, but on this machine, and hold no user, query or fragment") from None
+        raise Misconfigured(f"{name} must begin with https:, but on this machine, and hold no user, query or fragment") from None
     return url
 
 
 def _read(environment: Mapping[str, str], name: str, what: str) -> TokenSource:
-    return token_in(Path(_said(environment, name, f"which file holds {what}")), what, f"{_PREFIX}{name}")
+    return token_in(Path(_said(environment, name, f"which file holds {what}")), what, name)

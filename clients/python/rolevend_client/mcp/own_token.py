@@ -1,0 +1,50 @@
+"""The server's own token, where it is a client of the identity provider: asked for before the last one ends, and kept in memory alone."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from rolevend_client.errors import RolevendError
+from rolevend_client.mcp.issuer import Issuer
+
+_AGAIN_SECONDS = 5.0
+"""Until the next try, where one did not work."""
+_PART = 0.5
+"""Of a token's life: then the next one is asked for."""
+_log = logging.getLogger("rolevend_client")
+
+
+class OwnToken:
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+        self._text = ""
+
+    def __call__(self) -> str:
+        return self._text
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """It is there, and new enough, until the block ends."""
+        seconds = await self._renewed()
+        renewing = asyncio.create_task(self._renew(seconds))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+
+    async def _renew(self, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                seconds = await self._renewed()
+            except RolevendError as error:
+                _log.warning("the server's own token is not renewed: %s", error)
+                seconds = _AGAIN_SECONDS
+
+    async def _renewed(self) -> float:
+        """Seconds until it should be again."""
+        self._text, lives = await self._issuer.own_token()
+        return max(lives * _PART, 1.0)
