@@ -15,6 +15,7 @@ import yaml
 
 import rolevend_client
 from rolevend import errors
+from rolevend.api.problems import CODES
 from rolevend.catalog import Family
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput, RolevendError
@@ -194,7 +195,11 @@ def test_conditions_and_reasons_are_those_of_the_code():
     assert documented_types == types | {"Accepted", "Ready"}
     raised = error_names() - {"RolevendError", "Unavailable"}
     assert (reasons | raised) - documented == set()
-    assert documented - reasons - raised == {"Connecting", "InternalError"} <= constants("atwork/platforms.py", "atwork/state.py")
+    assert (
+        documented - reasons - raised
+        == {"Connecting", "InternalError", "TooManyRoles"}
+        <= constants("atwork/platforms.py", "atwork/state.py", "reconcile/room.py")
+    )
 
 
 @page
@@ -205,7 +210,7 @@ def test_words_in_camel_case_are_words_of_ours(path: Path):
     )
     edges = [f"{each.parent.name}/{each.name}" for folder in EDGES for each in (PACKAGE / folder).glob("*.py")]
     known |= constants(*edges, "platforms/base.py")
-    known |= {"IfNotPresent", "CertManager", *rolevend_client.__all__, *dir(builtins)}
+    known |= {"IfNotPresent", "CertManager", "LeftOut", *rolevend_client.__all__, *dir(builtins), *CODES}
     named = {word for word in spans(prose(path)) if re.fullmatch(r"([A-Z][a-z]+){2,}", word)}
     assert named - known == set()
 
