@@ -161,7 +161,8 @@ def _tell_problems(app: FastAPI) -> None:
 
 
 class Faults:
-    """A fault of ours is told by the id under which the log has it, and by nothing else."""
+    """A fault of ours is told by the id under which the log has it, and by nothing else. Plain ASGI: the framework's own middleware would
+    keep from the calls that their client is gone."""
 
     def __init__(self, app: Application, answer: Callable[[Scope], Response]) -> None:
         self._app = app
