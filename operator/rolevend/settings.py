@@ -41,7 +41,10 @@ class Settings(BaseModel):
     curb_seconds: float = Field(5, gt=0, le=30, description="How often sessions are held to the limits of their roles, and to their time.")
     orphan_grace_seconds: float = Field(60, ge=0, description="How long a role may be unclaimed before it is dropped.")
     unanswered_seconds: float = Field(
-        10, gt=0, le=60, description="How old a role of the API may get that is not Ready: the call that asked for it is over, and it ends."
+        10,
+        gt=0,
+        le=60,
+        description="How old a role of the API may get that is not Ready: its call has given up a moment before, and it ends.",
     )
     deaf_after_seconds: float = Field(60, gt=0, description="How old an object may be that the watch never told of.")
     profile_unused_seconds: float = Field(3600, ge=0, description="How long a profile that no role uses is kept warm.")

@@ -90,6 +90,7 @@ CODES: Final = {
     "TooManyRoles": (429, "The agent has as many roles as it may have."),
     "InternalError": (500, "A fault of rolevend's, which its log has under the request id."),
     "Starting": (503, "This replica has not read yet what it decides by."),
+    "TooSlow": (503, "The role was not made in time: something that it needs is slow."),
     "ProfileBuilding": (503, "What is granted is made ready on the platform for the first time."),
     "PlatformBusy": (503, "Something on the platform is in the way."),
     "PlatformUnavailable": (503, "The platform does not answer."),

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -46,8 +46,6 @@ from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecid
 
 LONGEST_BUILD_SECONDS: Final = 5.0
 """For which a call waits where its profile is not built yet: the operator builds it."""
-LONGEST_VEND_SECONDS: Final = 9.0
-"""For which a call makes a role, whatever it waits for."""
 LONGEST_UNDO_SECONDS: Final = 5.0
 LONGEST_RELEASE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.025
@@ -77,7 +75,10 @@ class Vends:
         metrics: Metrics,
         now: Callable[[], datetime],
         identifier: Callable[[], UUID],
+        patience: timedelta,
     ) -> None:
+        """`patience` is how long a call makes a role, whatever it waits for: a moment less than the operator leaves it alone."""
+        self._patience = patience
         self._cluster = cluster
         self._observed = observed
         self._platforms = platforms
@@ -126,7 +127,7 @@ class Vends:
     async def _in_time(self, making: Coroutine[None, None, Made]) -> Made:
         """What is not Ready by then, the operator is about to end."""
         try:
-            async with asyncio.timeout(LONGEST_VEND_SECONDS):
+            async with asyncio.timeout(self._patience.total_seconds()):
                 return await making
         except TimeoutError as error:
             why = "the role was not made in time, since something that it needs is slow; try again"

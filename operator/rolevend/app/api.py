@@ -7,6 +7,7 @@ import asyncio
 import logging
 import secrets
 import time
+from datetime import timedelta
 from uuid import uuid4
 
 from rolevend.api.callers import Callers
@@ -43,6 +44,9 @@ from rolevend.telemetry.audit import Journal
 from rolevend.telemetry.key_file import read_key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
+
+_OF_ITS_TIME = 0.9
+"""After so much of the time that a role has to become Ready, its call gives up: then nobody waits any more when the operator ends it."""
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +108,7 @@ class Api:
             metrics,
             now,
             uuid4,
+            timedelta(seconds=settings.unanswered_seconds * _OF_ITS_TIME),
         )
         routes = application(vends, callers, lambda: self._observed.directory)
         self._application = Tracing(routes, secrets.token_bytes)
