@@ -163,8 +163,9 @@ class Arena:
         return dict(event)
 
     def untold(self, tried: Tried) -> None:
-        """Asserts that no log tells of what was sent."""
+        """Asserts that no log tells of what was sent, nor of a fault of ours."""
         texts = [each.follow() for each in self._logs]
+        assert not [text for text in texts if "exc_info" in text]
         assert not [secret for secret in tried.secrets for text in texts if secret in text]
 
     def _lines(self, tried: Tried) -> list[Body]:

@@ -29,9 +29,9 @@ RETRY_SECONDS: Final = 2
 """When whatever mends itself is worth another call."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class Problem(Exception):
-    """A call that comes to nothing."""
+    """A call that comes to nothing. Not frozen, as nothing is that is raised: whoever handles it takes its traceback off."""
 
     status: int
     code: str
