@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,6 +24,7 @@ from rolevend.api.standing import Standing
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
 from rolevend.errors import AuditUnavailable, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.identity.proven import ProvenUser
 from rolevend.identity.refusal import TokenRefused
 from rolevend.kube.client import AlreadyExists, Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
@@ -155,22 +156,20 @@ class Vends:
     async def _begin(
         self, request: Request, verdict: Granted, directory: Directory, report: Report, person: Person, executor: Executor
     ) -> None:
-        """On record, with its profile built, and the user's token taken for it. What is begun is dropped on the platform, and a token that
-        is used up must not get as far as that; but whoever has to wait for a profile comes again with the same one."""
-        if executor.is_built(verdict.profile):
-            await self._take(person, request)
-            await self._making.begin(request, verdict, directory, report)
-            return
-        await self._take(person, request, only_look=True)
+        """With the user's token taken for it, on record, and its profile built. Nothing is begun for a token that is used up. Where the
+        profile must be built it is taken last: whoever has to wait for that comes again with the same one."""
+        is_built = executor.is_built(verdict.profile)
+        await self._prove(person, request, self._proving.take if is_built else self._proving.expect_untaken)
         await self._making.begin(request, verdict, directory, report)
-        await self._built(executor, verdict.profile)
-        await self._take(person, request)
+        if not is_built:
+            await self._built(executor, verdict.profile)
+            await self._prove(person, request, self._proving.take)
 
-    async def _take(self, person: Person, request: Request, *, only_look: bool = False) -> None:
+    async def _prove(self, person: Person, request: Request, by: Callable[[ProvenUser, Request], Awaitable[None]]) -> None:
         if person.proven is None:
             return
         try:
-            await self._proving.take(person.proven, request, only_look=only_look)
+            await by(person.proven, request)
         except TokenRefused as error:
             raise await self._callers.refused_user(error, person.proven.token.digest, request.agent, request.request_id) from error
 

@@ -41,16 +41,16 @@ class TakenTokens:
         try:
             await self._cluster.create(LEASES, {"metadata": {"name": name}, "spec": spec}, self._namespace)
         except AlreadyExists:
-            return await self.taker(issuer, token_id) == uid
+            return await self.is_left_to(issuer, token_id, uid)
         return True
 
-    async def taker(self, issuer: str, token_id: str) -> Uid | None:
-        """Whose the token is; None: nobody's yet."""
+    async def is_left_to(self, issuer: str, token_id: str, uid: Uid) -> bool:
+        """Whether nobody else has taken the token so far."""
         try:
             there = await self._cluster.get(LEASES, _name(issuer, token_id), self._namespace)
         except NotFound:
-            return None
-        return Uid(str(there["spec"].get("holderIdentity")))
+            return True
+        return bool(there["spec"].get("holderIdentity") == uid)
 
     async def run(self) -> None:
         """Until cancelled: takes away what is over, now and then."""

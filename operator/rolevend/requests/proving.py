@@ -53,17 +53,24 @@ class Proving:
         if proven.token.expires_at <= self._now():  # what the leeway let pass: nothing could be given for it
             raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")
 
-    async def take(self, proven: ProvenUser, request: Request, *, only_look: bool = False) -> None:
-        """From now on the token is for this request alone; `only_look`: nothing is written yet. Raises TokenRefused where it was taken for
-        another."""
-        token = proven.token
-        token_id = f"jti {token.token_id}" if token.token_id is not None else f"sha256 {token.digest}"
-        if only_look:
-            is_ours = await self._taken.taker(proven.user.issuer, token_id) in (None, request.uid)
-        else:
-            is_ours = await self._taken.take(proven.user.issuer, token_id, request.uid, token.expires_at)
-        if not is_ours:
-            raise TokenRefused(Code.REPLAYED, "the token was used for another VendedRole; get a new one for each")
+    async def take(self, proven: ProvenUser, request: Request) -> None:
+        """From now on the token is for this request alone. Raises TokenRefused where it was taken for another."""
+        if not await self._taken.take(proven.user.issuer, _token_id(proven), request.uid, proven.token.expires_at):
+            raise _replayed()
+
+    async def expect_untaken(self, proven: ProvenUser, request: Request) -> None:
+        """Raises TokenRefused where `take` would now. Nothing is taken."""
+        if not await self._taken.is_left_to(proven.user.issuer, _token_id(proven), request.uid):
+            raise _replayed()
+
+
+def _token_id(proven: ProvenUser) -> str:
+    token = proven.token
+    return f"jti {token.token_id}" if token.token_id is not None else f"sha256 {token.digest}"
+
+
+def _replayed() -> TokenRefused:
+    return TokenRefused(Code.REPLAYED, "the token was used for another VendedRole; get a new one for each")
 
 
 def wanted(agent: Agent, cluster_issuer: str) -> UserWanted:
