@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rolevend.catalog import TableId
+from rolevend.catalog import Family, TableId
 from rolevend.model import Attributes, ClusterId
 from rolevend.plan import Profile, TableShape, attribute_keys, contains, plan
 from rolevend.policy.asking import Asking
@@ -24,6 +24,7 @@ from tests.support.policies import (
     MASKS,
     agents,
     catalog,
+    column,
     guardrail,
     guardrails,
     masked,
@@ -464,3 +465,38 @@ def test_a_clause_that_the_other_implies_is_not_asked():
     (cells,) = [each.cells for each in shape.columns if each.name == "text"]
 
     assert (cells[0].mask, len(cells[0].conditions), cells[0].also) == (Hash(), 1, ())
+
+
+LAYERED = {
+    "multiples of 4 and 6, and of 3 and 4, are shown in steps of 12; the other pairs show more": (
+        "integer",
+        [Round("4"), Round("3"), Nullify()],
+        [Round("6"), Round("4"), Nullify()],
+        [[Round("12"), Round("4"), Nullify()], [Round("6"), Round("12"), Nullify()], [Nullify()] * 3],
+    ),
+    "a hash goes with either pattern, and the two patterns with nothing": (
+        "text2",
+        [Hash(), Regex("[A-Z]", "x"), Nullify()],
+        [Hash(), Regex("[0-9]", "x"), Nullify()],
+        [[Hash(), Hash(), Nullify()], [Hash(), Nullify(), Nullify()], [Nullify()] * 3],
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "of_users", "of_agents", "wanted"), LAYERED.values(), ids=LAYERED)
+def test_pairs_that_show_one_mask_show_it_whichever_other_pairs_do(name, of_users, of_agents, wanted):
+    of = table("claims.people", column("who"), column("through"), column("integer", Family.INTEGER), column("text2"))
+    to_agents = {"users": (), "agents": (Requirement("trust", frozenset({"high"})),), "grants_to": Side.AGENTS}
+    given = [
+        policy(f"{key}{place}", row_filter=parse(f"{key} = '{place}'"), masks=(masked(mask, name),), **more)
+        for key, masks, more in (("who", of_users, {}), ("through", of_agents, to_agents))
+        for place, mask in enumerate(masks)
+    ]
+    trusted, somebody = Attributes.of([("trust", ["high"])]), Attributes.of([("department", ["claims"])])
+    asking = Asking(agent_attributes=trusted, combination=Combination.INTERSECTION)
+    (shape,) = plan(decide(somebody, compile_policies(catalog(of), given), asking), CLUSTER).tables
+    rows = [{"who": str(who), "through": str(through), "integer": 1, "text2": "x"} for who in range(3) for through in range(3)]
+    expected = oracle.expected(given, of, somebody, rows, (), trusted, Combination.INTERSECTION)
+
+    assert [each and each[name] for each in expected] == [mask for each in wanted for mask in each]
+    assert oracle.shown(shape, somebody, rows) == expected
