@@ -12,11 +12,13 @@ import yaml
 from rolevend.demo.parts.installation import checkout
 from rolevend.kube.client import PAGE
 from rolevend.resources import API_VERSION
+from tests.support.installed import CHART, SYSTEM
 from tests.support.site import AGENTS, ANNEX, Body, Site
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
 
 POLICY = "rolevend-closed"
+API = "rolevend-api"
 
 
 def drain(site: Site, *arguments: str, kubeconfig: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -89,6 +91,45 @@ def test_what_is_left_is_named_and_requests_stay_refused(site: Site, tenant: Ten
     finally:
         site.annex.server.start()
     assert drain(site).returncode == 0
+    assert not asked.has_role()
+
+
+def test_the_api_stops_first_and_runs_again_where_something_is_left(site: Site, tenant: Tenant) -> None:
+    def scale() -> tuple[int, int]:
+        """How many pods there are to be, and how many there are."""
+        listed = "/api/v1/namespaces/rolevend-system/pods?labelSelector=app.kubernetes.io/component%3Dapi"
+        wanted = site.cluster.call("GET", f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/{API}/scale").body["spec"]
+        return wanted.get("replicas", 0), len(site.cluster.call("GET", listed).body["items"])
+
+    eventually(lambda: scale() == (2, 2))  # no kubelet starts them, which is as good here
+    tenant.ready_to_ask(ANNEX)
+    asked = tenant.ask(platform=ANNEX).ready()
+    site.annex.server.stop()
+    try:
+        done = drain(site, "--api", API, "--timeout", "8")
+        assert done.returncode == 1
+        assert f"the API stops: Deployment {API}" in done.stderr
+    finally:
+        site.annex.server.start()
+    assert scale()[0] == 2
+    upgraded = site.cluster.helm("upgrade", "rolevend", str(CHART), "--namespace", SYSTEM, "--reuse-values")
+    assert upgraded.returncode == 0, upgraded.stderr
+    try:
+        done = drain(site, "--api", API)
+
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert scale() == (0, 0)
+        assert not asked.has_role()
+    finally:
+        site.cluster.kubectl("scale", f"deployment/{API}", "--namespace", SYSTEM, "--replicas=2")
+
+
+def test_an_api_that_is_not_there_keeps_nobody(site: Site, tenant: Tenant) -> None:
+    asked = tenant.ready_to_ask().ask().ready()
+
+    done = drain(site, "--api", "rolevend-no-api")
+
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert not asked.has_role()
 
 
