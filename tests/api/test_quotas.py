@@ -107,3 +107,22 @@ def test_roles_of_the_api_count_at_kubectls_door(proven: Proven, doors: Doors):
     asked.ready()
     asked.delete()
     asked.gone()
+
+
+def test_where_the_chart_serves_nobody_the_answer_says_so_and_names_no_account_of_ours(proven: Proven, doors: Doors):
+    namespace = f"unserved-{proven.tenant.name}"
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {"team": "claims"}}}
+    assert proven.site.cluster.call("POST", "/api/v1/namespaces", body).ok
+    proven.site.told(proven.provider(), "Ready", "True", "KeysRead")
+    proven.site.told(proven.agent(namespace=namespace), "Ready", "True")
+    proven.site.told(proven.tenant.policy(), "Ready", "True")
+    caller = Caller(proven, doors.first)
+
+    def said() -> Body:
+        answer = caller.vend()
+        assert (answer.status_code, answer.json()["code"]) == (503, "NotServed"), answer.text
+        return dict(answer.json())
+
+    problem = dict(eventually(said))
+    assert "system:" not in str(problem)
+    proven.site.cluster.call("DELETE", f"/api/v1/namespaces/{namespace}")

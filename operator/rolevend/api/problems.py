@@ -89,6 +89,7 @@ CODES: Final = {
     "TooManyRequests": (429, "The agent vends more often than it may."),
     "TooManyRoles": (429, "The agent has as many roles as it may have."),
     "InternalError": (500, "A fault of rolevend's, which its log has under the request id."),
+    "NotServed": (503, "The cluster does not let the API make roles there: vending is closed, or the namespace is none of the chart's."),
     "Starting": (503, "This replica has not read yet what it decides by."),
     "TooSlow": (503, "The role was not made in time: something that it needs is slow."),
     "ProfileBuilding": (503, "What is granted is made ready on the platform for the first time."),
@@ -147,8 +148,8 @@ def of_error(error: RolevendError) -> Problem:
     match error:
         case InvalidInput(field=field, message=message):
             return Problem(422, "InvalidInput", message, field=field or None)
-        case NotPermitted():
-            return Problem(403, "NotPermitted", str(error))
+        case NotPermitted():  # the cluster's own words name our account, and are for who looks after us
+            return Problem(503, "NotServed", _NOT_SERVED, retry_after=RETRY_SECONDS)
         case Conflict():
             # Whose the handle is, is nothing for an agent: the conditions of Agent and UserAttributes say it to who may read them.
             return Problem(
@@ -163,6 +164,9 @@ def of_error(error: RolevendError) -> Problem:
             return Problem(409, "Rejected", str(error))
 
 
+_NOT_SERVED: Final = (
+    "the cluster lets nobody make roles here now: vending is closed, or the agent's namespace is not served; ask an administrator"
+)
 _PLAIN: Final = {
     "PlatformBusy": "something on the platform is in the way",
     "PlatformUnavailable": "the platform does not answer",

@@ -149,7 +149,11 @@ def _tell_problems(app: FastAPI) -> None:
         app.add_exception_handler(kind, handle)
 
     handler(Problem, lambda problem: problem)
-    handler(RolevendError, of_error)
+    def in_our_words(error: RolevendError) -> Problem:
+        _log.warning("a call: %s", error)
+        return of_error(error)
+
+    handler(RolevendError, in_our_words)
     handler(RequestValidationError, _of_members)
     handler(TooLong, lambda _: Problem(413, "TooLong", "the body is longer than 64 KiB"))
     handler(HTTPException, lambda error: Problem(error.status_code, _CODES.get(error.status_code, "NotFound"), str(error.detail).lower()))

@@ -17,6 +17,7 @@ from rolevend.demo.parts.database import PostgresServer
 from rolevend.demo.parts.errors import PartFailed
 from rolevend.demo.parts.identity_provider import IdentityProvider
 from rolevend.demo.parts.installation import NAMESPACE, ApiProcess, Installation, OperatorProcess, checkout, with_address
+from rolevend.demo.parts.kubeconfig import write_private
 from rolevend.demo.parts.kubectl import Kubectl, Refusal
 from rolevend.demo.parts.oidc.registry import Client, Person
 from rolevend.demo.parts.progress import Progress, Step
@@ -27,7 +28,7 @@ DOMAIN = "domain-claims"
 AGENT, CHATBOT = "finbot", "chatbot"
 EXAMPLE = Path("examples") / "01-first-role"
 """In the checkout; what a person applies. Its DataPlatform alone is applied with another address."""
-_OVER_HTTP = Path("examples") / "04-over-http" / "access.yaml"
+OVER_HTTP = Path("examples") / "04-over-http" / "access.yaml"
 _PLACEHOLDER = "https://idp.example.org"
 """The issuer that is written there."""
 _PEOPLE = (
@@ -84,6 +85,20 @@ class Stage(AbstractContextManager["Stage"]):
     def platform_manifest(self) -> Path:
         """With the address of the database that runs here."""
         return self.scratch / "manifests" / "2-platform.yaml"
+
+    @property
+    def tokens(self) -> Path:
+        """The folder in which `hand_out_tokens` leaves one for the agent and for each person, by their names."""
+        return self.scratch / "tokens"
+
+    def hand_out_tokens(self) -> None:
+        """Fresh ones, since each of a person's proves one role."""
+        self.tokens.mkdir(mode=0o700, exist_ok=True)
+        asked = self.provider.tokens
+        fresh = {CHATBOT: asked.agent_token(CHATBOT)}
+        fresh |= {subject: asked.tokens_of(subject, client=CHATBOT).access_token for subject in EMPLOYEES}
+        for name, token in fresh.items():
+            write_private(self.tokens / name, token.encode())
 
     def check(self) -> None:
         """`PartFailed`, with the end of its log, if one of the parts has ended."""
@@ -164,7 +179,7 @@ class Stage(AbstractContextManager["Stage"]):
         """The example's IdentityProvider and agent, with the provider that runs here in the place of the one that is written there."""
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "workforce-ca", "namespace": NAMESPACE}}
         self.admin("apply", "--filename", "-", standard_input=json.dumps({**secret, "stringData": {"ca.crt": self.provider.authorities}}))
-        text = (checkout() / _OVER_HTTP).read_text().replace(_PLACEHOLDER, self.provider.issuer)
+        text = (checkout() / OVER_HTTP).read_text().replace(_PLACEHOLDER, self.provider.issuer)
         self.admin("apply", "--filename", "-", standard_input=text)
 
     def _wait_for_admission(self) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from rolevend.demo.checks import ANNA
 from rolevend.demo.parts.installation import checkout
 from rolevend.demo.parts.postgres_programs import postgres_programs
-from rolevend.demo.stage import AGENTS, EXAMPLE, Stage
+from rolevend.demo.stage import AGENTS, EXAMPLE, OVER_HTTP, Stage
 from rolevend.demo.telling import Teller
 
 _POLL_SECONDS = 1.0
@@ -18,6 +18,7 @@ _QUESTION = "SELECT full_name, ssn, birth_date, country FROM people LIMIT 3"
 
 def wait(stage: Stage, tell: Teller) -> int:
     """Returns at Ctrl-C; `PartFailed` where a part ends by itself."""
+    stage.hand_out_tokens()
     tell.say()
     tell.title("Everything is up. In another terminal:")
     tell.say()
@@ -28,6 +29,7 @@ def wait(stage: Stage, tell: Teller) -> int:
     try:
         while True:
             stage.check()
+            stage.hand_out_tokens()
             stage.operator.process.wait(_POLL_SECONDS)
     except KeyboardInterrupt:
         tell.say()
@@ -39,13 +41,26 @@ def commands(stage: Stage) -> list[str]:
     secret = f"kubectl get secret {ANNA.name} -n {AGENTS} -o go-template='{{{{.data.uri | base64decode}}}}'\"&sslrootcert=$CA\""
     return [
         f"cd {shlex.quote(str(checkout()))}",
-        f"export KUBECONFIG={shlex.quote(str(stage.admin.kubeconfig))} CA={shlex.quote(authority_file(stage))} PATH={search_path(stage)}",
+        f"export {' '.join(f'{name}={value}' for name, value in _environment_of(stage).items())}",
         "",
         f"kubectl apply -f {EXAMPLE}",
         f"kubectl wait --for=condition=Ready -n {AGENTS} vendedrole --all",
         f"kubectl get vr -n {AGENTS}",
         f'psql "$({secret})" -c {shlex.quote(_QUESTION)}',
+        f'"$PYTHON" {OVER_HTTP.parent / "ask.py"} {ANNA.subject}',
     ]
+
+
+def _environment_of(stage: Stage) -> dict[str, str]:
+    """What the commands below need, as a shell takes it."""
+    quoted = {
+        "KUBECONFIG": stage.admin.kubeconfig,
+        "CA": authority_file(stage),
+        "ROLEVEND_URL": stage.api.url,
+        "TOKENS": stage.tokens,
+        "PYTHON": sys.executable,
+    }
+    return {**{name: shlex.quote(str(value)) for name, value in quoted.items()}, "PATH": search_path(stage)}
 
 
 def further(stage: Stage) -> list[str]:
