@@ -342,3 +342,12 @@ def test_what_keeps_a_policy_from_granting_is_told_to_the_letter(one, tables, to
 
     assert [(each.table, each.field, each.message) for each in found.problems] == [told]
     assert (found.granted_tables, found.granted_columns, found.mask_fallbacks) == (0, 0, ())
+
+
+def test_what_no_tag_says_grants_no_column_and_masks_every_column():
+    not_ssn = (Requirement("pii", frozenset({"ssn"}), RequirementOperator.NOT_IN),)
+    shown, hidden = policy(columns=ColumnSelector(tags=not_ssn)), policy(masks=(MaskRule("rule", ColumnSelector(tags=not_ssn), Nullify()),))
+
+    assert granted(shown, PEOPLE, PAYMENTS) == {"claims.people": {"born": Clear()}}
+    assert (report(shown, PEOPLE, PAYMENTS).granted_tables, report(shown, PEOPLE, PAYMENTS).granted_columns) == (1, 1)
+    assert granted(hidden, PAYMENTS) == {"claims.payments": {"id": Nullify(), "amount": Nullify()}}
