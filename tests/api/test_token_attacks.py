@@ -321,7 +321,7 @@ def test_an_agents_word_is_no_proof_where_a_token_is_required(arena: Arena):
 
 
 def test_a_token_proves_one_role_at_whichever_replica_and_the_second_try_reaches_no_platform(arena: Arena, tenant: Tenant):
-    own = Arena(tenant, arena.doors)
+    own = Arena(tenant, arena.doors).warm()
     text = own.proven.token()
     first = own.vend(text).answer
     assert first.status_code == 201
@@ -341,7 +341,7 @@ def test_a_token_proves_one_role_at_whichever_replica_and_the_second_try_reaches
 
 
 def test_twice_at_once_at_both_replicas_a_token_proves_one_role(arena: Arena, tenant: Tenant):
-    own = Arena(tenant, arena.doors)
+    own = Arena(tenant, arena.doors).warm()
     text = own.proven.token()
 
     with ThreadPoolExecutor(8) as threads:
@@ -357,23 +357,21 @@ def test_twice_at_once_at_both_replicas_a_token_proves_one_role(arena: Arena, te
 
 def test_a_key_of_one_agent_is_nothing_to_another(arena: Arena, tenant: Tenant):
     own = Arena(tenant, arena.doors)
-    first = own.send("POST", ROLES, own.body(), headers={"Idempotency-Key": "monday"}).answer
-    assert first.status_code == 201
+    monday = {"Idempotency-Key": "monday"}
+    own.warm()
+    first = own.vended(headers=monday)
 
-    other = own.send(
-        "POST", ROLES, own.body(own.proven.token(client_id=own.rival)), bearer=own.own(own.rival), headers={"Idempotency-Key": "monday"}
-    )
+    other = own.vended(bearer=own.own(own.rival), client=own.rival, headers=monday)
 
-    assert other.answer.status_code == 201
-    assert other.answer.json()["id"] != first.json()["id"]
-    changed = own.send("POST", ROLES, own.body(), headers={"Idempotency-Key": "monday"}, api=arena.doors.second)
+    assert other["id"] != first["id"]
+    changed = own.send("POST", ROLES, own.body(), headers=monday, api=arena.doors.second)
     assert changed.problem(409, "IdempotencyConflict")["field"] == "Idempotency-Key"
-    assert own.named() == {first.json()["roleName"], other.answer.json()["roleName"]}
+    assert own.named() == {first["roleName"], other["roleName"]}
 
 
 def test_another_agents_role_is_not_there_to_see_or_to_end(arena: Arena, tenant: Tenant):
     own = Arena(tenant, arena.doors)
-    role = own.vend().answer.json()
+    role = own.vended()
 
     for method in ("GET", "DELETE"):
         for bearer in (own.own(own.rival), arena.bearer):
@@ -387,7 +385,7 @@ def test_another_agents_role_is_not_there_to_see_or_to_end(arena: Arena, tenant:
 
 def test_an_agent_of_another_namespace_sees_and_ends_nothing_here(arena: Arena, tenant: Tenant):
     role_of = Arena(tenant, arena.doors)
-    role = role_of.vend().answer.json()
+    role = role_of.vended()
     client = f"stranger-to-{tenant.name}"
     identity = {"type": "OIDCClient", "oidcClient": {"issuer": role_of.proven.issuer, "clientIDs": [client]}}
     stranger = role_of.proven.agent(tenant.name, namespace=UNADMITTED, handle=f"{tenant.handle}S", identity=identity)

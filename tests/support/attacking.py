@@ -93,6 +93,8 @@ class Arena:
         self.site.told(self.proven.provider(f"{tenant.name}-partner", issuer=self.partner, keys=keys), "Ready", "True")
         self._statements = Tail(self.site.warehouse.server.log)
         self._logs = [Tail(each.log) for each in (doors.first, doors.second)]
+        self._before: set[str] = set()
+        """Roles that were vended before the attack."""
         for each in (doors.first, doors.second):
             eventually(lambda api=each: self._knows(api))
 
@@ -145,6 +147,25 @@ class Arena:
     def vend(self, user: str | None = None, *, bearer: str | None = None, api: ApiProcess | None = None, **members: Any) -> Tried:
         return self.send("POST", ROLES, self.body(user, **members), bearer=bearer, api=api)
 
+    def warm(self) -> "Arena":
+        """With its profile built, by a role that is gone again."""
+        role = self.vended()
+        assert self.send("DELETE", role["links"]["self"]).answer.status_code in (202, 204)
+        eventually(lambda: not self.objects())
+        self._before = self.named()
+        return self
+
+    def vended(self, *, bearer: str | None = None, client: str = "", headers: Mapping[str, str] = _NOTHING) -> Body:
+        """Asked, with a token of its own each time, until what takes time the first time is there. `client` is whom the user's token names."""
+
+        def made() -> Body:
+            user = self.proven.token(client_id=client or self.proven.client)
+            answer = self.send("POST", ROLES, self.body(user), bearer=bearer, headers=headers).answer
+            assert answer.status_code == 201, answer.text
+            return dict(answer.json())
+
+        return dict(eventually(made))
+
     def events(self, tried: Tried) -> list[Body]:
         """The audit events of the call; without a file they are in the output of the replicas."""
         return [line for line in self._lines(tried) if line.get("type", "").startswith("dev.rolevend.")]
@@ -182,7 +203,7 @@ class Arena:
 
     def named(self) -> set[str]:
         """The roles of both agents that any statement ever named."""
-        return set(re.findall(rf"IMMUTA_VENDED_{self.proven.tenant.handle}R?_[A-Z0-9]+_[A-Z0-9]+", self.statements()))
+        return set(re.findall(rf"IMMUTA_VENDED_{self.proven.tenant.handle}R?_[A-Z0-9]+_[A-Z0-9]+", self.statements())) - self._before
 
     def objects(self) -> list[str]:
         """Names of the VendedRoles of both agents."""

@@ -208,7 +208,7 @@ def test_words_in_camel_case_are_words_of_ours(path: Path):
     known = (
         types | reasons | error_names() | {kind.name for kind in KINDS} | set().union(*(enums(structural(kind.model)) for kind in KINDS))
     )
-    edges = [f"{each.parent.name}/{each.name}" for folder in EDGES for each in (PACKAGE / folder).glob("*.py")]
+    edges = [f"{each.parent.name}/{each.name}" for folder in (*EDGES, "api") for each in (PACKAGE / folder).glob("*.py")]
     known |= constants(*edges, "platforms/base.py")
     known |= {"IfNotPresent", "CertManager", "LeftOut", *rolevend_client.__all__, *dir(builtins), *CODES}
     named = {word for word in spans(prose(path)) if re.fullmatch(r"([A-Z][a-z]+){2,}", word)}
