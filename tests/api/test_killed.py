@@ -1,0 +1,236 @@
+"""A replica of the API is killed before and after each effect of a call: there is one role or none, and the user's token is used once."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import httpx
+import psycopg
+import pytest
+
+from rolevend.demo.parts.installation import ApiProcess
+from rolevend.vending.effects import CallEffect, Effect
+from tests.support.calling import Caller, Doors
+from tests.support.effects import call_effects_of, effects_of
+from tests.support.governed import Governed
+from tests.support.proving import Proven
+from tests.support.proxies import ApiProxy, Asked, Moment, Trap, WireProxy
+from tests.support.site import AGENTS, Body, Site
+from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
+
+PLATFORM = "proxied"
+SETTINGS = {"UNANSWERED_SECONDS": "25"}
+"""Long enough for a test to hold a dozen calls, and to make some of them again."""
+Step = CallEffect | Effect
+STEPS: tuple[Step, ...] = (*CallEffect, Effect.PROFILE)
+"""The last one is the operator's, for which a call waits."""
+NOT_TAKEN = {CallEffect.OBJECT, Effect.PROFILE}
+"""Steps at which the user's token is not used up yet."""
+WITH_A_SHAPE = {CallEffect.ROLE, Effect.PROFILE}
+"""Steps that hold up every other vend of the same profile."""
+_numbers = itertools.count(5000)
+
+
+class World:
+    """A platform that operator and API reach through a proxy, and a replica that reaches the API server through another one."""
+
+    def __init__(self, doors: Doors, database: Governed) -> None:
+        self.doors, self.site, self.database = doors, doors.site, database
+        self.wire = WireProxy(database.superuser.host, database.superuser.port)
+        self.api = ApiProxy(doors.site.control_plane.server)
+        self.lives: list[Life] = []
+        self.victim: ApiProcess
+
+    def start(self) -> None:
+        self.victim = self.doors.open({**SETTINGS, "REQUEST_SECONDS": "60"}, self.api.url)  # what is held is not given up
+        self.victim.wait_until_ready()
+        life = Life(self, CallEffect.OBJECT)
+        eventually(life.is_known)
+        assert life.call(self.victim).status_code == 201  # from now on it knows that the profile is built
+        life.release_all()
+
+    def trap(self, step: Step, moment: Moment) -> Trap:
+        if isinstance(step, Effect):
+            return self.wire.set_trap(lambda asked: step in effects_of(asked), moment)
+        proxy = self.wire if step is CallEffect.ROLE else self.api
+        return proxy.set_trap(lambda asked: step in call_effects_of(asked), moment)
+
+    def kill(self) -> None:
+        self.victim.kill()
+        self.api.take_traps_away()
+        self.wire.take_traps_away()
+
+
+class Life:
+    """One person, and a call for them, under a key."""
+
+    def __init__(self, world: World, step: Step) -> None:
+        self.world, self.step = world, step
+        world.lives.append(self)
+        self.proven = Proven(Tenant(world.site))
+        provider, agent = self.proven.provider(), self.proven.agent()
+        shape = f" AND person_id < {next(_numbers)}" if step in WITH_A_SHAPE else ""
+        policy = self.proven.tenant.policy(platform=PLATFORM, rowFilter=f"country IN (user_attr('countries')){shape}")
+        for each in (provider, agent, policy):
+            world.site.told(each, "Ready", "True")
+        self.question = self.asked_by(world.victim).question(platforms=[PLATFORM])
+
+    def asked_by(self, api: ApiProcess) -> Caller:
+        return Caller(self.proven, api)
+
+    def call(self, api: ApiProcess, key: str = "once") -> httpx.Response:
+        return self.asked_by(api).call("POST", "/v1/vended-roles", self.question, **{"Idempotency-Key": key})
+
+    def is_known(self) -> bool:
+        """To both replicas."""
+        doors = (self.world.victim, self.world.doors.first)
+        return all(self.asked_by(api).call("POST", "/v1/decisions", self.question).json().get("granted") for api in doors)
+
+    def objects(self) -> list[Body]:
+        listed = self.world.site.cluster.call("GET", f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/vendedroles").body["items"]
+        return [each for each in listed if each["spec"]["agentRef"]["name"] == self.proven.tenant.name]
+
+    def roles(self) -> set[str]:
+        return {role for role in self.world.database.roles() if f"_{self.proven.tenant.handle}_" in role}
+
+    def is_over(self) -> bool:
+        return not self.objects() and not self.roles()
+
+    def release_all(self) -> None:
+        for each in self.objects():
+            self.asked_by(self.world.doors.first).call("DELETE", f"/v1/vended-roles/{each['metadata']['name']}")
+        eventually(self.is_over)
+
+
+@pytest.fixture(scope="module")
+def world(site: Site, doors: Doors) -> Iterator[World]:
+    with Governed() as database:
+        world = World(doors, database)
+        site.operator.stop()
+        site.add_platform(PLATFORM, database, world.wire.port)
+        site.start_operator(SETTINGS)
+        site.wait_for_platform(PLATFORM)
+        world.start()
+        yield world
+        world.kill()
+        for life in world.lives:
+            life.release_all()
+            life.proven.tenant.leave()
+        site.remove({"kind": "DataPlatform", "metadata": {"name": PLATFORM}})
+        eventually(lambda: site.cluster.read({"kind": "DataPlatform", "metadata": {"name": PLATFORM}}).status == 404)
+        site.operator.stop()
+        world.api.close()
+        world.wire.close()
+        site.start_operator()
+
+
+def answers(role: httpx.Response) -> int:
+    """How many people the role reads, with the credential of this answer and nothing else."""
+    with psycopg.connect(role.json()["platforms"][0]["credential"]["uri"], connect_timeout=10) as session:
+        return int(session.execute("SELECT count(*) FROM people").fetchall()[0][0])
+
+
+def reach(life: Life, step: Step, moment: Moment, threads: ThreadPoolExecutor) -> Future[httpx.Response]:
+    """The call that is held there."""
+    key = "once"
+    if step is CallEffect.UNDONE:
+        assert life.call(life.world.victim, key).status_code == 201
+        key = "twice"
+    trap = life.world.trap(step, moment)
+    call = threads.submit(life.call, life.world.victim, key)
+    assert trap.caught.wait(30), f"{step} never came: {call.result().text if call.done() else 'the call is not answered'}"
+    return call
+
+
+def test_every_request_of_a_call_has_a_name_and_every_named_effect_comes(world: World):
+    life = Life(world, Effect.PROFILE)
+    eventually(life.is_known)
+    world.api.seen.clear()
+    world.wire.seen.clear()
+
+    assert life.call(world.victim).status_code == 201
+    assert life.call(world.victim, "twice").json()["code"] == "TokenReplayed"
+
+    def of_the_call(asked: Asked) -> list[CallEffect | None]:
+        return [effect for effect in call_effects_of(asked) if effect is not None]
+
+    came = {effect for asked in [*world.api.seen, *world.wire.seen] for effect in of_the_call(asked)}
+    assert came == set(CallEffect)
+    nameless = {asked.what[:200] for asked in world.api.seen if None in call_effects_of(asked)}
+    nameless |= {asked.what[:200] for asked in world.wire.seen if None in effects_of(asked)}
+    assert not nameless, sorted(nameless)
+    life.release_all()
+
+
+@pytest.mark.parametrize("moment", Moment, ids=lambda moment: moment.name.lower())
+def test_killed_at_each_effect_there_is_one_role_or_none(world: World, moment: Moment):
+    again = {step: Life(world, step) for step in STEPS}
+    left = {step: Life(world, step) for step in STEPS}
+    (left if moment is Moment.BEFORE else again).pop(Effect.PROFILE)  # the operator builds one at a time
+    for life in (*again.values(), *left.values()):
+        eventually(life.is_known)
+    with ThreadPoolExecutor(2 * len(STEPS)) as threads:
+        held = [reach(lives[step], step, moment, threads) for step in STEPS for lives in (again, left) if step in lives]
+        world.kill()
+        for call in held:
+            assert isinstance(call.exception(30), httpx.TransportError), call.result().text
+    world.start()
+
+    for step, life in again.items():
+        made_again(life, step)
+    for step, life in left.items():
+        ended_by_the_operator(life, step, moment)
+
+
+def made_again(life: Life, step: Step) -> None:
+    """The same call at another replica: the same object, and one role with a credential that works."""
+    second = life.world.doors.first
+    if step is CallEffect.UNDONE:
+        assert life.call(second, "twice").json()["code"] in ("TokenReplayed", "Ended")
+        eventually(lambda: len(life.objects()) == 1 == len(life.roles()))
+        return life.release_all()
+    answer = life.call(second)
+    assert answer.status_code == 201, (step, answer.text)
+    assert answers(answer) == 2
+    assert life.roles() == {answer.json()["roleName"]}
+    assert [each["metadata"]["name"] for each in life.objects()] == [answer.json()["id"]]
+    another = life.call(second, "another")
+    assert (another.status_code, another.json()["code"]) == (403, "TokenReplayed")
+    eventually(lambda: len(life.objects()) == 1)
+    life.release_all()
+    return None
+
+
+def ended_by_the_operator(life: Life, step: Step, moment: Moment) -> None:
+    """Nobody calls again."""
+    second = life.world.doors.first
+    if step is CallEffect.UNDONE:
+        eventually(lambda: len(life.objects()) == 1 == len(life.roles()), within=60)
+        life.release_all()
+    elif step is CallEffect.READY and moment is Moment.AFTER:
+        assert len(life.objects()) == 1 == len(life.roles())  # until its time is over, or its call comes again
+        life.release_all()
+    else:
+        eventually(life.is_over, within=60)
+    after = life.call(second, "another")
+    if step in NOT_TAKEN or (step is CallEffect.TOKEN_TAKEN and moment is Moment.BEFORE):
+        assert after.status_code == 201, (step, after.text)
+    else:
+        assert (after.status_code, after.json()["code"]) == (403, "TokenReplayed"), (step, after.text)
+    life.release_all()
+
+
+def test_a_call_again_takes_the_first_credential_away(world: World):
+    life = Life(world, CallEffect.ROLE)
+    eventually(life.is_known)
+
+    first, second = life.call(world.victim), life.call(world.doors.first)
+
+    assert [each.status_code for each in (first, second)] == [201, 201]
+    assert first.json()["id"] == second.json()["id"]
+    assert answers(second) == 2
+    with pytest.raises(psycopg.OperationalError, match=re.escape("password authentication failed")):
+        answers(first)
+    life.release_all()

@@ -1,0 +1,155 @@
+"""A client that goes before its answer, an operator that is away, servers that are gone: what is begun is answered, or ends."""
+
+import json
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.calling import Caller, Doors
+from tests.support.proving import Proven
+from tests.support.proxies import ApiProxy
+from tests.support.site import AGENTS, ANNEX, Body, Site
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def caller(proven: Proven, doors: Doors) -> Caller:
+    caller = Caller(proven.ready_to_ask(), doors.first)
+    assert caller.release(caller.vended()).status_code == 204
+    return caller
+
+
+def objects(caller: Caller) -> list[Body]:
+    listed = caller.proven.site.cluster.call("GET", f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/vendedroles").body["items"]
+    return [each for each in listed if each["spec"]["agentRef"]["name"] == caller.proven.tenant.name]
+
+
+def nothing_is_left(caller: Caller) -> bool:
+    return not objects(caller) and not caller.proven.tenant.roles()
+
+
+def send_and_go(caller: Caller, question: Body, **headers: str) -> None:
+    """Nobody reads the answer."""
+    body, address = json.dumps(question).encode(), urlsplit(caller.api.url)
+    lines = ["POST /v1/vended-roles HTTP/1.1", f"Host: {address.netloc}", f"Authorization: Bearer {caller.token}"]
+    lines += ["Content-Type: application/json", f"Content-Length: {len(body)}", *(f"{key}: {value}" for key, value in headers.items())]
+    with socket.create_connection((address.hostname or "", address.port or 0)) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+
+
+def vended_in(caller: Caller) -> list[Body]:
+    """What the replica's log says of this agent's roles."""
+    lines = [json.loads(line) for line in caller.api.log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in lines if line.get("message") == "vended" and f"/{caller.proven.tenant.name}-" in str(line)]
+
+
+def test_a_client_that_is_gone_before_its_answer_leaves_no_role(caller: Caller):
+    before = len(vended_in(caller))
+
+    send_and_go(caller, caller.question())
+
+    eventually(lambda: len(vended_in(caller)) > before)
+    eventually(lambda: nothing_is_left(caller))
+
+
+def test_with_a_key_the_role_waits_for_the_same_call_again(caller: Caller, doors: Doors):
+    question, before = caller.question(), len(vended_in(caller))
+    send_and_go(caller, question, **{"Idempotency-Key": "once"})
+    eventually(lambda: len(vended_in(caller)) > before)
+
+    answer = Caller(caller.proven, doors.second).call("POST", "/v1/vended-roles", question, **{"Idempotency-Key": "once"})
+
+    assert answer.status_code == 201, answer.text
+    assert caller.proven.tenant.roles() == {answer.json()["roleName"]}
+    assert caller.rows(answer.json(), "SELECT count(*) FROM people") == [(2,)]
+
+
+def another_shape(caller: Caller, number: int) -> None:
+    """From now on what the agent is given was never built on the platform."""
+    name = caller.proven.tenant.name
+    filtered = f"country IN (user_attr('countries')) AND person_id < {number}"
+    policy = caller.proven.tenant.described("AccessPolicy", {}, name, "domain-claims")
+    caller.proven.site.patch(policy, {"rowFilter": filtered})
+    caller.proven.site.told(policy, "Ready", "True")
+    eventually(lambda: f"< {number}" in str(caller.call("POST", "/v1/decisions", caller.question()).json()))
+
+
+def test_the_first_call_for_a_shape_waits_for_the_operator_and_gets_its_role(caller: Caller):
+    another_shape(caller, 7001)
+
+    answer = caller.vend()
+
+    assert answer.status_code == 201, answer.text
+    assert caller.rows(answer.json(), "SELECT count(*) FROM people") == [(2,)]
+
+
+@pytest.fixture
+def without_operator(site: Site) -> Iterator[None]:
+    """It is back when the test is over, if not before."""
+    yield
+    if site.operator.probe("/readyz")[0] == 0:
+        site.start_operator()
+
+
+@pytest.mark.usefixtures("without_operator")
+def test_while_the_operator_is_away_what_is_built_goes_on_and_what_is_not_has_to_wait(caller: Caller, site: Site):
+    site.operator.stop()
+    assert caller.vend().status_code == 201
+    site.start_operator()
+    another_shape(caller, 7002)
+    site.operator.stop()
+    question = caller.question()
+
+    refused = caller.call("POST", "/v1/vended-roles", question)
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "ProfileBuilding")
+    assert int(refused.headers["retry-after"]) > 0
+    assert len([each for each in objects(caller) if "deletionTimestamp" not in each["metadata"]]) == 1, "only the first one lives"
+    site.start_operator()
+    eventually(lambda: len(objects(caller)) == 1)
+    again = caller.call("POST", "/v1/vended-roles", question)
+    assert again.status_code == 201, "a token is not used up where nothing came of it"
+    assert caller.release(again.json()).status_code == 204
+
+
+def test_the_api_server_is_gone_for_a_while(caller: Caller, doors: Doors, site: Site):
+    proxy = ApiProxy(site.control_plane.server)
+    try:
+        replica = Caller(caller.proven, doors.open(url=proxy.url))
+        replica.api.wait_until_ready()
+        replica.vended()
+        proxy.cut()
+
+        answers = [replica.vend(), replica.vend(key="again")]
+
+        for answer in answers:
+            assert (answer.status_code, answer.json()["code"]) == (503, "ClusterUnavailable")
+            assert int(answer.headers["retry-after"]) > 0
+        proxy.restore()
+        assert replica.vended()["state"] == "Live"
+        replica.api.stop()
+    finally:
+        proxy.close()
+
+
+def test_the_platform_is_gone_for_a_while(proven: Proven, doors: Doors, site: Site):
+    proven.site.told(proven.provider(), "Ready", "True", "KeysRead")
+    proven.site.told(proven.agent(), "Ready", "True")
+    proven.site.told(proven.tenant.policy(platform=ANNEX), "Ready", "True")
+    caller = Caller(proven, doors.first)
+    assert caller.release(caller.vended(platforms=[ANNEX])).status_code == 204
+    question = caller.question(platforms=[ANNEX])
+
+    site.annex.server.kill()
+    try:
+        answer = caller.call("POST", "/v1/vended-roles", question, **{"Idempotency-Key": "once"})
+
+        assert (answer.status_code, answer.json()["code"]) in ((503, "PlatformUnavailable"), (503, "NotAttested"))
+        assert int(answer.headers["retry-after"]) > 0
+    finally:
+        site.annex.server.start()
+    healed = eventually(lambda: got if (got := caller.vend(platforms=[ANNEX])).status_code == 201 else None, within=60)
+    assert caller.release(healed.json()).status_code in (202, 204)
+    eventually(lambda: not objects(caller), within=60)
