@@ -79,6 +79,7 @@ CODES: Final = {
     "RepeatedHeader": (400, "`Authorization` or `Idempotency-Key` stands there twice: somebody in between may read the other one."),
     "TokenMissing": (401, "There is no bearer in `Authorization`."),
     "NotPermitted": (403, "The agent, or its namespace, may not do this here, whoever the user is."),
+    "PolicyChanged": (403, "What was granted when the call began was taken away before its role was ready."),
     "NotFound": (404, "There is no such call, or no such role of this agent."),
     "MethodNotAllowed": (405, "There is no such call at this path."),
     "IdempotencyConflict": (409, "The same `Idempotency-Key` came with another body before."),
