@@ -29,6 +29,16 @@ class Standing:
         """Those that have a role, or are about to. Those that end count until they are gone."""
         return sum(_has_role(body) for body in self.of(agent))
 
+    async def begun(self, name: ObjectName, uid: str, seconds: float) -> Body | None:
+        """The object with this uid as soon as its role has a name; None where that was not seen within so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                while (body := self.get(name)) is None or body["metadata"]["uid"] != uid or "roleName" not in body.get("status", {}):
+                    await self._news.wait()
+                return body
+        except TimeoutError:
+            return None
+
     async def gone(self, name: ObjectName, uid: str, seconds: float) -> bool:
         """Whether the object with this uid was seen to be gone within so many seconds."""
         try:

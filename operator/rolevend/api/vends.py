@@ -47,6 +47,7 @@ from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecid
 
 LONGEST_BUILD_SECONDS: Final = 5.0
 """For which a call waits where its profile is not built yet: the operator builds it."""
+LONGEST_BEGINNING_SECONDS: Final = 1.0
 LONGEST_UNDO_SECONDS: Final = 5.0
 LONGEST_RELEASE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.025
@@ -245,7 +246,9 @@ class Vends:
             raise Problem(409, "IdempotencyConflict", why, field="Idempotency-Key")
         if there["metadata"].get("deletionTimestamp") or there.get("status", {}).get("ended"):
             raise _ended(name.name)
-        return parse(VendedRole, there), False
+        # Perhaps the first call is in the middle of it: that a role is begun must not be said once more when it is Ready already.
+        begun = await self._standing.begun(name, there["metadata"]["uid"], LONGEST_BEGINNING_SECONDS)
+        return parse(VendedRole, begun or there), False
 
     async def _undo(self, role: VendedRole) -> None:
         """What could not be brought to its end goes at once; where that fails, too, the operator does it in seconds."""
