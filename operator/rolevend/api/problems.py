@@ -83,7 +83,7 @@ CODES: Final = {
     "NotFound": (404, "There is no such call, or no such role of this agent."),
     "MethodNotAllowed": (405, "There is no such call at this path."),
     "IdempotencyConflict": (409, "The same `Idempotency-Key` came with another body before."),
-    "Ended": (409, "The role was ended while it was made, or before."),
+    "Ended": (409, "The role was ended while it was made, or before; or it was made under another decision."),
     "Conflict": (409, "The handle of the agent or of the user stands for somebody else."),
     "Rejected": (409, "A person must change something first."),
     "TooLong": (413, "The body is longer than 64 KiB."),
