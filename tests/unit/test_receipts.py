@@ -264,7 +264,7 @@ SAID = said_by(line(beginning()))
         {**HEADER, "jku": "https://example.org/keys"},
         {**HEADER, "crit": ["b64"], "b64": False},
     ],
-    ids=json.dumps,
+    ids=lambda header: json.dumps({name: value for name, value in header.items() if value not in (KEY.id, KEY.public)}),  # new each time
 )
 def test_a_header_that_says_anything_else_is_refused_also_over_a_right_signature(header: dict[str, Any]):
     private = OKPKey.import_key(KEY.private_text.encode())

@@ -149,6 +149,7 @@ def _tell_problems(app: FastAPI) -> None:
         app.add_exception_handler(kind, handle)
 
     handler(Problem, lambda problem: problem)
+
     def in_our_words(error: RolevendError) -> Problem:
         _log.warning("a call: %s", error)
         return of_error(error)
