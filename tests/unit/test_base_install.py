@@ -89,3 +89,15 @@ def test_it_is_known_which_extra_brings_a_package():
     for extra, also in (("operator", ()), ("postgres", ()), ("api", ()), ("demo", ("operator", "postgres", "api"))):
         own = brought_by(extra) - brought_by(*also) - ONLY_CARRIED
         assert own == {module for module, brings in BROUGHT_BY.items() if brings == extra}
+
+
+def test_the_mcp_server_says_which_package_brings_it():
+    for missing, says in (
+        ("rolevend_client", "rolevend: this command is a part of rolevend-client; in the folder that rolevend is installed from: "),
+        ("mcp", "rolevend-mcp: cannot serve: mcp is not installed; it comes with the extra mcp of rolevend-client"),
+    ):
+        answer = run_without(frozenset({missing}), "mcp", "stdio")
+
+        assert answer.returncode == 1
+        (line,) = answer.stderr.splitlines()
+        assert line.startswith(says)

@@ -75,8 +75,7 @@ class Conversations:
         finally:
             conversation.calls -= 1
             conversation.used_at = self._clock()
-            if conversation.run is None and not conversation.calls and not conversation.lock.locked():
-                self._forget(key, conversation)
+            self._forget_if_unused(key, conversation)
 
     async def release(self, key: Key) -> bool:
         """Whether there was a role. The next call gets another one."""
@@ -89,7 +88,7 @@ class Conversations:
             await self._end(key)
 
     async def close(self) -> None:
-        """Ends all, and takes no more."""
+        """Ends all, and takes no more. Also what somebody else began to end has ended then."""
         self._over = True
         await asyncio.gather(*(self._end(key) for key in list(self._all)))
 
@@ -124,17 +123,18 @@ class Conversations:
         return run
 
     async def _end(self, key: Key) -> None:
-        conversation = self._all.pop(key, None)
+        conversation = self._all.get(key)
         if conversation is not None:
             conversation.over = True
             await self._ended(conversation)
+            self._forget_if_unused(key, conversation)
 
     async def _ended(self, conversation: _Conversation) -> bool:
         async with conversation.lock:
             return await _end(conversation)
 
-    def _forget(self, key: Key, conversation: _Conversation) -> None:
-        if self._all.get(key) is conversation:
+    def _forget_if_unused(self, key: Key, conversation: _Conversation) -> None:
+        if conversation.run is None and not conversation.calls and not conversation.lock.locked() and self._all.get(key) is conversation:
             del self._all[key]
 
     async def _sweep(self, idle_seconds: float) -> None:
@@ -142,7 +142,8 @@ class Conversations:
             await asyncio.sleep(min(idle_seconds / 4, 5.0))
             for key, each in list(self._all.items()):
                 if not each.calls and self._clock() - each.used_at >= idle_seconds:
-                    await self._end(key)
+                    await self._ended(each)
+                    self._forget_if_unused(key, each)
 
 
 async def _end(conversation: _Conversation) -> bool:

@@ -55,7 +55,8 @@ def add_tools(server: MCPServer[Any], conversations: Conversations, caller_of: C
     async def query(statement: Annotated[str, Field(description="One statement in PostgreSQL's SQL.")], context: AnyContext) -> str:
         """Run one SQL statement under the role of this session, and get its rows as CSV. The role only reads, and sees only what it may."""
         async with run_of(context) as run:
-            return await anyio.to_thread.run_sync(partial(run.query, statement, bounds))
+            # Who cancels the call, or ends the session, does not wait for the statement: it ends with its role, or by its bound.
+            return await anyio.to_thread.run_sync(partial(run.query, statement, bounds), abandon_on_cancel=True)
 
     @server.tool(annotations=_READS, structured_output=False)
     async def list_tables(context: AnyContext) -> str:
