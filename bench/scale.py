@@ -21,8 +21,8 @@ class Size:
 
 FULL = Size(live=10_000, expiring=300, idle_seconds=60)
 QUICK = Size(live=200, expiring=40, idle_seconds=5)
-MEMORY = {2_000: 160, 10_000: 250}
-"""Live roles -> megabytes that the operator may have with them."""
+MEMORY = {2_000: None, 10_000: 250}
+"""Live roles -> megabytes that the operator may have with them; None: they are reported."""
 PER_SECOND = 10
 """Ten thousand live roles of a quarter of an hour each: so many are made and end in a second."""
 CROWDS = 30, 300
