@@ -1,9 +1,10 @@
-"""The installation of the operator's tests, with replicas of the API beside it, and agents that call them."""
+"""An installation like that of the operator's tests, on a control plane of its own, with replicas of the API and agents that call them."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from rolevend.demo.parts.binaries import Binaries
 from rolevend.demo.parts.controlplane import ControlPlane
 from tests.support.calling import Doors
 from tests.support.proving import Proven
@@ -12,8 +13,8 @@ from tests.support.tenancy import Tenant
 
 
 @pytest.fixture(scope="session")
-def site(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with Site(control_plane, tmp_path_factory.mktemp("site")) as site:
+def site(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with ControlPlane(binaries=binaries) as control_plane, Site(control_plane, tmp_path_factory.mktemp("site")) as site:
         yield site
 
 

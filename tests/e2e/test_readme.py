@@ -86,8 +86,9 @@ def test_what_make_dev_prints_works_as_it_is_printed(binaries: Binaries) -> None
         lines = [line.strip() for line in printed.splitlines() if line.strip()]
         assert len(lines) > 4
         assert [(line, output) for line, (status, output) in zip(lines, run(lines), strict=True) if status != 0] == []
-        *_, (_, rows) = run(lines)
+        *_, (_, rows), (_, asked) = run(lines)
         assert shows(rows, "***… | … | …-01-01 | …")
+        assert shows(asked, "IMMUTA_VENDED_CHATBOT_E10442_…")
         before, superuser = prelude(output), re.search(r"^ *(psql '?postgresql.*)$", output, re.MULTILINE)
         assert superuser is not None
         assert run([*before, f"{superuser[1]} -Atc 'SELECT count(*) FROM claims.claims'"])[-1] == (0, ["1000"])

@@ -127,6 +127,7 @@ _SPECS: Final[Mapping[str, Body]] = {
         "agentRef": {"name": "finbot"},
         "user": _USER,
         "userTokenSecretRef": {"name": "anna-token", "key": "token"},
+        "delivery": "Secret",
         "platformRefs": _PLATFORM,
         "purpose": "fraud-review",
         "resources": [{"schema": "claims", "table": "people"}],
