@@ -112,7 +112,8 @@ def test_the_api_stops_first_and_runs_again_where_something_is_left(site: Site, 
     finally:
         site.annex.server.start()
     assert scale()[0] == 2
-    upgraded = site.cluster.helm("upgrade", "rolevend", str(CHART), "--namespace", SYSTEM, "--reuse-values")
+    served = f"agentNamespaces={{{AGENTS}}}"  # another test deletes one of the others
+    upgraded = site.cluster.helm("upgrade", "rolevend", str(CHART), "--namespace", SYSTEM, "--reuse-values", "--set", served)
     assert upgraded.returncode == 0, upgraded.stderr
     try:
         done = drain(site, "--api", API)

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,22 @@ def seconds(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def pair(tenant: Tenant, seconds: int, tmp_path: Path) -> Iterator[Pair]:
     """In place of the one operator of all other tests."""
+    with _replicas(tenant, seconds, WallClock(tmp_path), {}) as pair:
+        yield pair
+
+
+@pytest.fixture
+def clocked(tenant: Tenant, seconds: int, tmp_path: Path) -> Iterator[Pair]:
+    """The same, with a leader whose wall clock a test may set."""
+    clock = WallClock(tmp_path)
+    with _replicas(tenant, seconds, clock, clock.preload) as pair:
+        yield pair
+
+
+@contextmanager
+def _replicas(tenant: Tenant, seconds: int, clock: WallClock, preload: Mapping[str, str]) -> Iterator[Pair]:
     site = tenant.ready_to_ask().site
     site.operator.stop()
-    clock = WallClock(tmp_path)
     started: list[Replica] = []
 
     def start(pod: str, preload: Mapping[str, str]) -> Replica:
@@ -80,16 +94,18 @@ def pair(tenant: Tenant, seconds: int, tmp_path: Path) -> Iterator[Pair]:
         started.append(Replica(site, pod, process, gateway))
         return started[-1]
 
-    leader = start("replica-a", clock.preload)
-    eventually(lambda: leader.leads)
-    other = start("replica-b", {})
-    eventually(lambda: other.stands_by_for(leader))
-    yield Pair(leader, other, clock)
-    for each in started:
-        each.process.process.send(signal.SIGCONT)
-        each.process.stop()
-    site.cluster.call("DELETE", LEASE_PATH)
-    site.start_operator()
+    try:
+        leader = start("replica-a", preload)
+        eventually(lambda: leader.leads)
+        other = start("replica-b", {})
+        eventually(lambda: other.stands_by_for(leader))
+        yield Pair(leader, other, clock)
+    finally:
+        for each in started:
+            each.process.process.send(signal.SIGCONT)
+            each.process.stop()
+        site.cluster.call("DELETE", LEASE_PATH)
+        site.start_operator()
 
 
 def vended_by(replica: Replica, tenant: Tenant) -> Asked:
@@ -202,15 +218,15 @@ def test_a_lease_that_somebody_deleted_stays_with_its_leader(tenant: Tenant, pai
 
 
 @pytest.mark.parametrize("hours", [3, -3])
-def test_a_leader_whose_wall_clock_jumps_leads_on(tenant: Tenant, pair: Pair, hours: int):
+def test_a_leader_whose_wall_clock_jumps_leads_on(tenant: Tenant, clocked: Pair, hours: int):
     before = lease(tenant.site)
     renewals: set[str] = set()
 
-    pair.clock.jump(hours)
+    clocked.clock.jump(hours)
 
     def has_renewed_for_long() -> bool:
-        assert pair.leader.leads
-        assert pair.other.stands_by_for(pair.leader)
+        assert clocked.leader.leads
+        assert clocked.other.stands_by_for(clocked.leader)
         renewals.add(lease(tenant.site)["renewTime"])
         return len(renewals) > 20
 
@@ -219,9 +235,9 @@ def test_a_leader_whose_wall_clock_jumps_leads_on(tenant: Tenant, pair: Pair, ho
     assert lease(tenant.site)["leaseTransitions"] == before["leaseTransitions"]
 
 
-def test_a_wall_clock_that_is_behind_lets_no_role_live_longer(tenant: Tenant, pair: Pair):
+def test_a_wall_clock_that_is_behind_lets_no_role_live_longer(tenant: Tenant, clocked: Pair):
     """The platform judges, and its own scheduler ends what the operator takes for young."""
-    pair.clock.jump(-3)
+    clocked.clock.jump(-3)
     expiring, login = tenant.ask_briefly(lambda asked: asked.ready().login())
     warehouse = tenant.site.warehouse
 
@@ -231,17 +247,17 @@ def test_a_wall_clock_that_is_behind_lets_no_role_live_longer(tenant: Tenant, pa
 
     expiring.gone()
     assert not expiring.has_role()
-    vended_by(pair.leader, tenant)
+    vended_by(clocked.leader, tenant)
 
 
-def test_a_wall_clock_that_is_ahead_ends_roles_early_and_vends_again_when_it_is_right(tenant: Tenant, pair: Pair):
+def test_a_wall_clock_that_is_ahead_ends_roles_early_and_vends_again_when_it_is_right(tenant: Tenant, clocked: Pair):
     live = tenant.ask().ready()
 
-    pair.clock.jump(3)
+    clocked.clock.jump(3)
 
     vain = tenant.ask(seconds=600)
     vain.gone()
     live.gone()
     assert not live.has_role()
-    pair.clock.jump(0)
-    vended_by(pair.leader, tenant)
+    clocked.clock.jump(0)
+    vended_by(clocked.leader, tenant)
