@@ -156,7 +156,7 @@ def test_an_agent_in_a_pod_vends_by_one_call_reads_its_rows_and_releases(install
     assert told["rows"] == expected(installed)
     assert "password authentication failed" in told["afterwards"]
     assert told["role"] not in installed.roles()
-    assert [each["status"] for each in strangers] == [401, 401]
+    assert [each["status"] for each in strangers] == [403, 401]
     kept = installed.get("secrets", "--field-selector=type=rolevend.dev/credential")["items"]
     assert not kept, "the credential was in the answer, and nowhere else"
 
