@@ -99,6 +99,7 @@ def test_while_the_operator_is_away_what_is_built_goes_on_and_what_is_not_has_to
     assert caller.vend().status_code == 201
     site.start_operator()
     another_shape(caller, 7002)
+    eventually(lambda: nothing_is_left(caller))  # the first role ends with the policy that it had
     site.operator.stop()
     question = caller.question()
 
