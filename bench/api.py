@@ -35,6 +35,7 @@ FLOOR = 0.8
 FIRST_ROW = 1.5
 COUNTS = {1: 60, 16: 320, 64: 640}
 _LONGEST = 60.0
+_IDLE = 3.0
 
 
 class Api:
@@ -68,6 +69,9 @@ class Api:
         if not hasattr(self._local, "connection"):
             self._local.connection = http.client.HTTPConnection(*self._where, timeout=_LONGEST)
         connection: http.client.HTTPConnection = self._local.connection
+        if time.monotonic() - getattr(self._local, "used_at", 0.0) > _IDLE:
+            connection.close()  # the server may have done so already; the next request opens it again
+        self._local.used_at = time.monotonic()
         headers = {"Authorization": f"Bearer {self._bearer}", "Content-Type": "application/json"}
         connection.request(method, path, None if body is None else json.dumps(body), headers)
         response = connection.getresponse()
