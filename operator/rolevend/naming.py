@@ -73,10 +73,13 @@ def user_handle(key: bytes, user: User) -> UserHandle:
     """
     if len(key) < MINIMUM_KEY_BYTES:
         raise InvalidInput("", f"the key of user handles has {len(key)} bytes; it needs {MINIMUM_KEY_BYTES}, or handles could be guessed")
-    # Length-prefixed: ("ab", "c") and ("a", "bc") are two people.
-    message = b"".join(len(part).to_bytes(8, "big") + part for part in (user.issuer.encode(), user.subject.encode()))
-    digest = hmac.new(key, message, hashlib.sha256).digest()
+    digest = hmac.new(key, length_prefixed(user.issuer, user.subject), hashlib.sha256).digest()
     return UserHandle(_base32(int.from_bytes(digest, "big") >> (256 - 5 * _HANDLE_LENGTH), _HANDLE_LENGTH))
+
+
+def length_prefixed(*texts: str) -> bytes:
+    """What to make a digest of several texts from: no other ones give the same, for ("ab", "c") and ("a", "bc") are two."""
+    return b"".join(len(part).to_bytes(8, "big") + part for part in (text.encode() for text in texts))
 
 
 def encode_uid(uid: Uid) -> str:

@@ -44,7 +44,7 @@ def vended(request: Request, verdict: Granted, credential: LoginCredential) -> V
     )
 
 
-def standing(role: VendedRole) -> VendedRoleShown:
+def shown(role: VendedRole) -> VendedRoleShown:
     """Of an object, without its credential, which nobody knows any more."""
     status, user = role.status, role.status.user
     ending = role.metadata.deletion_timestamp is not None or status.ended is not None
@@ -70,7 +70,7 @@ def standing(role: VendedRole) -> VendedRoleShown:
 def decision(verdict: Granted | Denied | Undecided) -> Decision:
     if isinstance(verdict, Granted):
         return Decision(granted=True, explanation=explanation(verdict))
-    _, _, missing = verdict.message.partition("; the smallest step: ")
+    missing = verdict.missing if isinstance(verdict, Denied) else ""
     return Decision(granted=False, reason=verdict.reason, message=verdict.message, missing=missing or None)
 
 

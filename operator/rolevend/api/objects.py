@@ -10,6 +10,7 @@ from rolevend.api.schemas import Question
 from rolevend.kube.client import Body
 from rolevend.model import ObjectName
 from rolevend.model import Task as CoreTask
+from rolevend.naming import length_prefixed
 from rolevend.resources import API_VERSION, FINALIZER, REQUEST_ID
 from rolevend.resources.shared import CALL
 from rolevend.vending.terms import Agent
@@ -25,8 +26,7 @@ def prefix(agent: Agent) -> str:
 
 def name_of(agent: Agent, key: str) -> str:
     """The same in every replica, and no other agent's."""
-    parts = (agent.name.namespace.encode(), agent.name.name.encode(), key.encode())
-    digest = hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
+    digest = hashlib.sha256(length_prefixed(agent.name.namespace, agent.name.name, key)).hexdigest()
     return f"{prefix(agent)}{digest[:32]}"
 
 

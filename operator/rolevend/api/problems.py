@@ -124,7 +124,7 @@ def of_token(error: TokenRefused, where: str) -> Problem:
     return Problem(int(error.standing), error.code.value, f"{where}: {error}", field=where, headers=headers)
 
 
-def of_verdict(verdict: Denied | Undecided, missing: str = "") -> Problem:
+def of_verdict(verdict: Denied | Undecided) -> Problem:
     """A denial is the caller's to read; what is not decided yet may be in a moment."""
     if isinstance(verdict, Undecided):
         status = 403 if verdict.withdrawn else 503
@@ -132,7 +132,7 @@ def of_verdict(verdict: Denied | Undecided, missing: str = "") -> Problem:
     field, _, rest = verdict.message.partition(": ")
     named = _MEMBERS.get(field)
     detail = f"{named}: {rest}" if named else verdict.message
-    return Problem(403, verdict.reason, detail, field=named, missing=missing or None)
+    return Problem(403, verdict.reason, detail, field=named, missing=verdict.missing or None)
 
 
 _MEMBERS: Final = {

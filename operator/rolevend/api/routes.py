@@ -87,7 +87,7 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         **secured,
     )
     async def roles(agent: agent_type) -> VendedRolesShown:
-        return VendedRolesShown(items=tuple(map(answers.standing, vends.all_of(agent))))
+        return VendedRolesShown(items=tuple(map(answers.shown, vends.all_of(agent))))
 
     @app.get(
         f"{ROLES}/{{id}}",
@@ -98,7 +98,7 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         **secured,
     )
     async def role(agent: agent_type, name: name_type) -> VendedRoleShown:
-        return answers.standing(await vends.own(agent, name))
+        return answers.shown(await vends.own(agent, name))
 
     @app.delete(
         f"{ROLES}/{{id}}",
@@ -115,7 +115,7 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         left = await vends.release(agent, name, request.state.request_id)
         if left is None:
             return Response(status_code=204)
-        shown = answers.standing(left).model_dump(mode="json", by_alias=True, exclude_none=True)
+        shown = answers.shown(left).model_dump(mode="json", by_alias=True, exclude_none=True)
         return JSONResponse(shown, status_code=202)
 
     @app.post(

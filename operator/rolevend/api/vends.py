@@ -20,7 +20,7 @@ from rolevend.api.objects import body_of, digest_of, name_of, prefix
 from rolevend.api.problems import RETRY_SECONDS, Problem, mends_itself, of_verdict
 from rolevend.api.quotas import Quotas
 from rolevend.api.schemas import Question
-from rolevend.api.standing import Standing
+from rolevend.api.vended_roles import VendedRoles
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
 from rolevend.errors import AuditUnavailable, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
@@ -68,7 +68,7 @@ class Vends:
         cluster: Cluster,
         observed: Observed,
         platforms: Platforms,
-        standing: Standing,
+        vended_roles: VendedRoles,
         callers: Callers,
         proving: Proving,
         record: Record,
@@ -84,7 +84,7 @@ class Vends:
         self._cluster = cluster
         self._observed = observed
         self._platforms = platforms
-        self._standing = standing
+        self._vended_roles = vended_roles
         self._callers = callers
         self._proving = proving
         self._record = record
@@ -231,8 +231,8 @@ class Vends:
     async def _object(self, draft: Request, name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
         """The object of this question, and whether this call made it."""
         most = self._observed.directory.most_live(draft)
-        if most is not None and self._standing.get(name) is None:  # what is there has its place
-            self._quotas.expect_room(draft.agent, self._standing.count(draft.agent), most)
+        if most is not None and self._vended_roles.get(name) is None:  # what is there has its place
+            self._quotas.expect_room(draft.agent, self._vended_roles.count(draft.agent), most)
         try:
             return parse(VendedRole, await self._cluster.create(VENDED_ROLES, body_of(draft, name, digest), name.namespace)), True
         except AlreadyExists:
@@ -247,7 +247,7 @@ class Vends:
         if there["metadata"].get("deletionTimestamp") or there.get("status", {}).get("ended"):
             raise _ended(name.name)
         # Perhaps the first call is in the middle of it: that a role is begun must not be said once more when it is Ready already.
-        begun = await self._standing.begun(name, there["metadata"]["uid"], LONGEST_BEGINNING_SECONDS)
+        begun = await self._vended_roles.begun(name, there["metadata"]["uid"], LONGEST_BEGINNING_SECONDS)
         return parse(VendedRole, begun or there), False
 
     async def _undo(self, role: VendedRole) -> None:
@@ -265,7 +265,7 @@ class Vends:
         except AuditUnavailable as error:
             _log.error("a release: %s", error, extra={"object": name, "request_id": request_id})  # no reason to let it live
         await self._cluster.delete(VENDED_ROLES, role.name, role.uid, role.namespace)
-        if await self._standing.gone(ObjectName(role.namespace, role.name), role.uid, LONGEST_RELEASE_SECONDS):
+        if await self._vended_roles.gone(ObjectName(role.namespace, role.name), role.uid, LONGEST_RELEASE_SECONDS):
             return None
         return await self.own(agent, name)
 
@@ -280,7 +280,7 @@ class Vends:
         return parse(VendedRole, body, unknown="ignore")
 
     def all_of(self, agent: Agent) -> list[VendedRole]:
-        return [parse(VendedRole, body, unknown="ignore") for body in self._standing.of(agent.name)]
+        return [parse(VendedRole, body, unknown="ignore") for body in self._vended_roles.of(agent.name)]
 
 
 class _InTheAnswer:

@@ -15,8 +15,8 @@ from rolevend.api.known import as_attested
 from rolevend.api.quotas import Quotas
 from rolevend.api.refusals import Refusals
 from rolevend.api.routes import application
-from rolevend.api.standing import Standing
 from rolevend.api.tracing import Tracing
+from rolevend.api.vended_roles import VendedRoles
 from rolevend.api.vends import Vends
 from rolevend.app.drivers import drivers
 from rolevend.app.operator import cluster_id_of, now, patiently
@@ -77,7 +77,7 @@ class Api:
         self._observed = Observed(
             cluster, Painter(cluster_id, key), metrics, now, handles.refused, self._issuers.states, known_of=as_attested, reports=False
         )
-        self._standing = Standing(cluster, now)
+        self._vended_roles = VendedRoles(cluster, now)
         self._platforms = Platforms(
             cluster,
             settings,
@@ -99,7 +99,7 @@ class Api:
             cluster,
             self._observed,
             self._platforms,
-            self._standing,
+            self._vended_roles,
             callers,
             proving,
             record,
@@ -121,7 +121,7 @@ class Api:
         try:
             _log.info("probes and metrics", extra={"port": await self._probes.start()})
             async with asyncio.TaskGroup() as parts:
-                tasks = [parts.create_task(each.run()) for each in (*self._observed.informers, self._standing.informer)]
+                tasks = [parts.create_task(each.run()) for each in (*self._observed.informers, self._vended_roles.informer)]
                 tasks.append(parts.create_task(self._observed.run(self._platforms, self._viewed)))
                 tasks.append(parts.create_task(self._issuers.run()))
                 tasks.append(parts.create_task(self._refusals.run()))
@@ -140,7 +140,7 @@ class Api:
 
     def _unready(self) -> str:
         pending = self._serving.unready or self._observed.directory.pending
-        return pending or ("" if self._standing.informer.synced else "the vended roles were not listed yet")
+        return pending or ("" if self._vended_roles.informer.synced else "the vended roles were not listed yet")
 
     def _measure(self) -> None:
         self._metrics.follow({name for name, _ in self._platforms})

@@ -67,10 +67,10 @@ class Informer:
 
     def keep(self, item: Body) -> None:
         """It is there, as it is now."""
-        self.objects[_key(item)] = item
+        self.objects[key_of(item)] = item
 
     def drop(self, item: Body) -> None:
-        self.objects.pop(_key(item), None)
+        self.objects.pop(key_of(item), None)
 
     def forgotten(self) -> None:
         """All are about to be kept anew."""
@@ -79,6 +79,7 @@ class Informer:
         self.heard_at = self._clock()
 
 
-def _key(item: Body) -> tuple[str, str]:
+def key_of(item: Body) -> tuple[str, str]:
+    """(namespace, name); no namespace is the empty text."""
     metadata = item["metadata"]
     return metadata.get("namespace", ""), metadata["name"]

@@ -16,6 +16,7 @@ from rolevend.errors import RolevendError
 from rolevend.kube.client import AlreadyExists, Cluster, NotFound
 from rolevend.kube.election import LEASES
 from rolevend.model import Uid
+from rolevend.naming import length_prefixed
 
 PREFIX: Final = "rolevend-token-"
 COLLECT_SECONDS: Final = 300.0
@@ -80,6 +81,4 @@ class TakenTokens:
 
 
 def _name(issuer: str, token_id: str) -> str:
-    """Length-prefixed: no two tokens share one."""
-    parts = (issuer.encode(), token_id.encode())
-    return PREFIX + hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
+    return PREFIX + hashlib.sha256(length_prefixed(issuer, token_id)).hexdigest()

@@ -192,7 +192,7 @@ class Directory:
             known = request.user in self.people or request.token is not None
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
             step = smallest_step(person.attributes, shapes.index) if shape.reason is Reason.NO_POLICY else ""
-            return Denied(shape.reason, shape.message + (f"; the smallest step: {step}" if step else "") + hint)
+            return Denied(shape.reason, shape.message + (f"; the smallest step: {step}" if step else "") + hint, missing=step)
         return _beyond(request, shape.profile) or self._granted(request, agent, person, shape, limits_of(agent, permitting(agent, here)))
 
     def most_live(self, request: Request) -> int | None:

@@ -69,6 +69,8 @@ class Denied:
     message: str
     withdrawn: bool = True
     """See Undecided: a role that lives without a grant ends."""
+    missing: str = field(default="", compare=False)
+    """The smallest thing that would have to be granted; the message says it, too. Empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

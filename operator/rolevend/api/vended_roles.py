@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from rolevend.kube.client import Body, Cluster
-from rolevend.kube.informer import Informer
+from rolevend.kube.informer import Informer, key_of
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName
 
 
-class Standing:
+class VendedRoles:
     """Shared by all calls: none of them opens a watch of its own."""
 
     def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
@@ -27,7 +27,7 @@ class Standing:
 
     def count(self, agent: ObjectName) -> int:
         """Those that have a role, or are about to. Those that end count until they are gone."""
-        return sum(_has_role(body) for body in self.of(agent))
+        return sum(_has_role(self.informer.objects[key]) for key in self.informer.by_agent.get(agent, ()))
 
     async def begun(self, name: ObjectName, uid: str, seconds: float) -> Body | None:
         """The object with this uid as soon as its role has a name; None where that was not seen within so many seconds."""
@@ -63,11 +63,11 @@ class _ByAgent(Informer):
         item["metadata"].pop("managedFields", None)  # longer than the object
         item.get("status", {}).pop("kopf", None)
         super().keep(item)
-        self.by_agent[_agent(item)].add(_key(item))
+        self.by_agent[_agent(item)].add(key_of(item))
 
     def drop(self, item: Body) -> None:
         super().drop(item)
-        self.by_agent[_agent(item)].discard(_key(item))
+        self.by_agent[_agent(item)].discard(key_of(item))
 
     def forgotten(self) -> None:
         self.by_agent.clear()
@@ -79,7 +79,3 @@ def _has_role(item: Body) -> bool:
 
 def _agent(item: Body) -> ObjectName:
     return ObjectName(item["metadata"]["namespace"], item["spec"]["agentRef"]["name"])
-
-
-def _key(item: Body) -> tuple[str, str]:
-    return item["metadata"]["namespace"], item["metadata"]["name"]
