@@ -19,9 +19,9 @@ from rolevend.api.tracing import Tracing
 from rolevend.api.vended_roles import VendedRoles
 from rolevend.api.vends import Vends
 from rolevend.app.drivers import drivers
-from rolevend.app.operator import cluster_id_of, now, patiently
 from rolevend.app.receipt import receipts_by
 from rolevend.app.serving import Serving
+from rolevend.app.starting import cluster_id_of, now, patiently
 from rolevend.atwork.platforms import PlatformAtWork, Platforms
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore

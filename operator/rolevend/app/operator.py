@@ -6,18 +6,17 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from typing import Never, TypeVar
+from datetime import timedelta
+from typing import Never
 
 from rolevend.app.drivers import drivers
 from rolevend.app.receipt import receipts_by
+from rolevend.app.starting import cluster_id_of, now, patiently
 from rolevend.atwork.platforms import PlatformAtWork, Platforms
-from rolevend.errors import Unavailable
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
-from rolevend.kube.client import NAMESPACES, Cluster
+from rolevend.kube.client import Cluster
 from rolevend.kube.election import ATTEMPT, Election
 from rolevend.kube.handles import HandleRecords
 from rolevend.kube.leadership import identity
@@ -45,15 +44,7 @@ from rolevend.telemetry.probes import ProbeServer
 
 _SILENCE = timedelta(minutes=5)
 """An informer hears a bookmark a minute; silence of this length is a dead watch that did not notice."""
-_RETRY_SECONDS = 2.0
-
-T = TypeVar("T")
-
 _log = logging.getLogger(__name__)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def run(settings: Settings) -> None:
@@ -229,19 +220,3 @@ class Operator:
         if not self.observed.directory.pending:
             self._listed.set()
         self._review.wake()
-
-
-async def cluster_id_of(cluster: Cluster) -> ClusterId:
-    """The uid of `kube-system`: there is one in every cluster, and never the same in two."""
-    namespace = await cluster.get(NAMESPACES, "kube-system")
-    return ClusterId(namespace["metadata"]["uid"])
-
-
-async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """Asks until there is an answer: a pod may well start before the API server can be reached."""
-    while True:
-        try:
-            return await ask()
-        except Unavailable as error:
-            _log.warning("starting: %s", error)
-            await asyncio.sleep(_RETRY_SECONDS)
