@@ -60,7 +60,7 @@ def agent_of(caller: Caller) -> Body:
 
 def test_told_to_stop_it_answers_every_call_and_takes_no_new_one(caller: Caller, replica: ApiProcess, proxy: ApiProxy):
     there = Caller(caller.proven, replica)
-    traps = [trap(proxy, CallEffect.INTENT) for _ in range(3)]
+    traps = [trap(proxy, CallEffect.TOKEN_TAKEN) for _ in range(3)]
     with ThreadPoolExecutor(3) as threads:
         calls = [threads.submit(there.vend) for _ in range(3)]
         for each in traps:
@@ -105,7 +105,7 @@ def test_a_policy_that_is_taken_away_ends_the_roles_that_it_granted(caller: Call
     assert caller.proven.tenant.roles() == set()
 
 
-@pytest.mark.parametrize("effect", [CallEffect.INTENT, CallEffect.READY], ids=lambda effect: effect.name.lower())
+@pytest.mark.parametrize("effect", [CallEffect.TOKEN_TAKEN, CallEffect.READY], ids=lambda effect: effect.name.lower())
 def test_a_policy_that_is_taken_away_in_the_middle_of_a_call_leaves_no_role(
     caller: Caller, replica: ApiProcess, proxy: ApiProxy, effect: CallEffect
 ):
@@ -119,7 +119,7 @@ def test_a_policy_that_is_taken_away_in_the_middle_of_a_call_leaves_no_role(
         eventually(lambda: there.call("POST", "/v1/decisions", there.question()).json()["granted"] is False)
         held.pass_on()
         answer = call.result(30)
-    if effect is CallEffect.INTENT:
+    if effect is CallEffect.TOKEN_TAKEN:
         assert (answer.status_code, answer.json()["code"]) in ((403, "PolicyChanged"), (409, "Ended")), answer.text
     eventually(lambda: caller.proven.tenant.roles() == set())
     eventually(lambda: caller.call("GET", "/v1/vended-roles").json() == {"items": []})

@@ -26,10 +26,13 @@ SETTINGS = {"UNANSWERED_SECONDS": "25"}
 Step = CallEffect | Effect
 STEPS: tuple[Step, ...] = (*CallEffect, Effect.PROFILE)
 """The last one is the operator's, for which a call waits."""
-NOT_TAKEN = {CallEffect.OBJECT, Effect.PROFILE}
+NOT_TAKEN = {CallEffect.OBJECT, CallEffect.INTENT, Effect.PROFILE}
 """Steps at which the user's token is not used up yet."""
-WITH_A_SHAPE = {CallEffect.ROLE, Effect.PROFILE}
-"""Steps that hold up every other vend of the same profile."""
+WITH_A_SHAPE = {CallEffect.INTENT, CallEffect.ROLE, Effect.PROFILE}
+"""Steps that come only for a profile that is not built, or hold up every other vend of the same one."""
+BUILT_BEFORE = {CallEffect.ROLE}
+REPLAYED = {CallEffect.UNTOUCHED, CallEffect.UNDONE}
+"""Steps of a call whose token was used for a role that lives."""
 _numbers = itertools.count(5000)
 
 
@@ -88,6 +91,13 @@ class Life:
         doors = (self.world.victim, self.world.doors.first)
         return all(self.asked_by(api).call("POST", "/v1/decisions", self.question).json().get("granted") for api in doors)
 
+    def build(self) -> None:
+        """Its profile, by a role for another token that is over when this returns."""
+        asked = self.asked_by(self.world.victim)
+        role = asked.call("POST", "/v1/vended-roles", asked.question(platforms=[PLATFORM]))
+        assert role.status_code == 201, role.text
+        self.release_all()
+
     def objects(self) -> list[Body]:
         listed = self.world.site.cluster.call("GET", f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/vendedroles").body["items"]
         return [each for each in listed if each["spec"]["agentRef"]["name"] == self.proven.tenant.name]
@@ -135,7 +145,9 @@ def answers(role: httpx.Response) -> int:
 def reach(life: Life, step: Step, moment: Moment, threads: ThreadPoolExecutor) -> Future[httpx.Response]:
     """The call that is held there."""
     key = "once"
-    if step is CallEffect.UNDONE:
+    if step in BUILT_BEFORE:
+        life.build()
+    if step in REPLAYED:
         assert life.call(life.world.victim, key).status_code == 201
         key = "twice"
     trap = life.world.trap(step, moment)
@@ -187,7 +199,7 @@ def test_killed_at_each_effect_there_is_one_role_or_none(world: World, moment: M
 def made_again(life: Life, step: Step) -> None:
     """The same call at another replica: the same object, and one role with a credential that works."""
     second = life.world.doors.first
-    if step is CallEffect.UNDONE:
+    if step in REPLAYED:
         assert life.call(second, "twice").json()["code"] in ("TokenReplayed", "Ended")
         eventually(lambda: len(life.objects()) == 1 == len(life.roles()))
         return life.release_all()
@@ -206,7 +218,7 @@ def made_again(life: Life, step: Step) -> None:
 def ended_by_the_operator(life: Life, step: Step, moment: Moment) -> None:
     """Nobody calls again."""
     second = life.world.doors.first
-    if step is CallEffect.UNDONE:
+    if step in REPLAYED:
         eventually(lambda: len(life.objects()) == 1 == len(life.roles()), within=60)
         life.release_all()
     elif step is CallEffect.READY and moment is Moment.AFTER:

@@ -43,6 +43,7 @@ _CALLS = {
     CallEffect.INTENT: _API[Effect.INTENT],
     CallEffect.TOKEN_TAKEN: _API[Effect.TOKEN_TAKEN],
     CallEffect.READY: _API[Effect.READY],
+    CallEffect.UNTOUCHED: rf'PATCH {_OBJECT}/status\n.*"NothingBegun"',
     CallEffect.UNDONE: rf"DELETE {_OBJECT}\n",
 }
 

@@ -376,5 +376,5 @@ def test_the_clusterroles_and_policies_of_the_reference_are_those_of_the_chart()
 
 def test_every_annotation_label_finalizer_and_type_of_ours_is_in_the_reference():
     sources = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.sql"), *(CHART / "templates").rglob("*.yaml"), CHART / "values.yaml"]
-    used = {key for path in sources for key in re.findall(r"\brolevend\.dev/([a-z-]+)(?![\w/-])", text_of(path))}
+    used = {key for path in sources for key in re.findall(r"(?:\brolevend\.dev|\{GROUP\})/([a-z-]+)(?![\w/-])", text_of(path))}
     assert used == set(re.findall(r"`rolevend\.dev/([a-z-]+)`", text_of(REFERENCE / "rbac.md")))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from rolevend.app.serving import Serving
+from rolevend.app.serving import Serving, listening
 from rolevend.errors import InvalidInput
 from rolevend.settings import ApiSettings
 from rolevend.telemetry.probes import ProbeServer
@@ -25,6 +25,11 @@ def test_a_port_that_is_taken(tmp_path: Path):
         port = taken.getsockname()[1]
         with pytest.raises(InvalidInput, match=f"ROLEVEND_API_PORT: calls cannot be taken on 127.0.0.1:{port}"):
             Serving(settings(api_port=port))
+
+
+def test_no_part_of_an_answer_waits_for_the_acknowledgement_of_another():
+    with listening("127.0.0.1", 0) as server, socket.create_connection(server.getsockname()), server.accept()[0] as accepted:
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), "or an answer takes 40 ms longer"
 
 
 def test_an_address_that_is_not_ours():

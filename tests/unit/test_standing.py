@@ -8,8 +8,9 @@ import pytest
 
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
-from rolevend.model import PlatformName, RoleName, Task, Uid
-from rolevend.requests.roles import Roles, request_of, standing_of
+from rolevend.model import AgentHandle, PlatformName, RoleName, Task, Uid, UserHandle
+from rolevend.naming import role_name
+from rolevend.requests.roles import NOTHING_BEGUN, Roles, request_of, standing_of
 from rolevend.requests.status import Report, dropping, granted, refused, unready, vended, verdict_of
 from rolevend.resources import VendedRole, parse
 from rolevend.vending.proof import UserToken
@@ -45,6 +46,31 @@ def test_the_call_that_made_an_object_is_read_from_it_and_what_is_no_id_of_a_cal
 
     assert call("call-1") == "call-1"
     assert [call(text) for text in ("", "x" * 129, "a\nb", "\u202egnp")] == [None] * 4
+
+
+def of_the_api(status: dict[str, Any] | None = None, handles: str = "FINBOT_E10442", **spec: Any) -> VendedRole:
+    body = valid("VendedRole", "ask")
+    body["metadata"] |= {"uid": REQUEST.uid, "creationTimestamp": NOW.isoformat(), "annotations": {"rolevend.dev/handles": handles}}
+    body["spec"] = {**{key: value for key, value in body["spec"].items() if key != "userTokenSecretRef"}, "delivery": "Response", **spec}
+    return parse(VendedRole, body | ({"status": status} if status else {}))
+
+
+def test_a_role_of_the_api_has_its_name_before_any_status_is_written():
+    named = role_name(AgentHandle("FINBOT"), UserHandle("E10442"), REQUEST.uid)
+
+    assert standing_of(of_the_api()).role == named, "or a crash between its making and the first status would leave it behind"
+    assert standing_of(of_the_api({"ended": {"reason": "Revoked", "by": "Unanswered"}})).role == named
+    assert standing_of(of_the_api({"ended": {"reason": "Revoked", "by": NOTHING_BEGUN}})).role is None
+    assert standing_of(of_the_api({"roleName": named, "ended": {"reason": "Revoked", "by": NOTHING_BEGUN}})).role == named
+
+
+@pytest.mark.parametrize("handles", ["", "FINBOT", "finbot_E10442", "FINBOT_E10442_X", 'A"; DROP_E1'])
+def test_handles_that_are_none_are_no_name(handles: str):
+    assert standing_of(of_the_api(handles=handles)).role is None
+
+
+def test_what_the_operator_makes_is_named_by_its_status_alone():
+    assert standing_of(of_the_api(delivery="Secret")).role is None
 
 
 def test_an_object_that_was_not_read_from_a_cluster_is_no_request():

@@ -12,9 +12,9 @@ from rolevend.model import ObjectName
 from rolevend.model import Task as CoreTask
 from rolevend.naming import length_prefixed
 from rolevend.resources import API_VERSION, FINALIZER, REQUEST_ID
-from rolevend.resources.shared import CALL
+from rolevend.resources.shared import CALL, HANDLES
 from rolevend.vending.terms import Agent
-from rolevend.vending.verdict import Request
+from rolevend.vending.verdict import Granted, Request
 
 _LONGEST_PREFIX: Final = 60
 
@@ -41,8 +41,8 @@ def _digest_of_intent(task: CoreTask) -> Body:
     return {"intentDigest": task.intent_digest} if task.intent_digest else {}
 
 
-def body_of(draft: Request, name: ObjectName, digest: str) -> Body:
-    """`digest` is that of the question."""
+def body_of(draft: Request, verdict: Granted, name: ObjectName, digest: str) -> Body:
+    """`digest` is that of the question. With its handles the object says from the start what its role is called."""
     narrowed = [{"schema": each.schema, "table": each.name} for each in draft.resources or ()]
     spec = {
         "agentRef": {"name": draft.agent.name},
@@ -54,7 +54,8 @@ def body_of(draft: Request, name: ObjectName, digest: str) -> Body:
         "task": None if draft.task is None else {"id": draft.task.id, **_digest_of_intent(draft.task)},
         "resources": narrowed or None,
     }
-    annotations = {CALL: digest, **({REQUEST_ID: draft.request_id} if draft.request_id else {})}
+    handles = f"{verdict.lease.agent_handle}_{verdict.user_handle}"
+    annotations = {CALL: digest, HANDLES: handles, **({REQUEST_ID: draft.request_id} if draft.request_id else {})}
     return {
         "apiVersion": API_VERSION,
         "kind": "VendedRole",

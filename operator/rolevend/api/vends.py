@@ -26,17 +26,17 @@ from rolevend.atwork.platforms import Platforms
 from rolevend.errors import AuditUnavailable, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
 from rolevend.identity.proven import ProvenUser
 from rolevend.identity.refusal import TokenRefused
-from rolevend.kube.client import AlreadyExists, Cluster, NotFound
+from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
-from rolevend.model import ObjectName, PlatformName, RoleName, Uid
+from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.model import Task as CoreTask
 from rolevend.picture.objects import Observed
 from rolevend.plan import Profile
-from rolevend.platforms.base import Credential
+from rolevend.platforms.base import Credential, EndReason
 from rolevend.requests.making import Making, delete, write_status
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
-from rolevend.requests.roles import request_of
+from rolevend.requests.roles import NOTHING_BEGUN, begun_as, request_of
 from rolevend.requests.status import Report, vended
 from rolevend.resources import VendedRole, parse
 from rolevend.resources.shared import CALL
@@ -113,13 +113,14 @@ class Vends:
             raise await self._denied(draft, verdict, directory)
         executor = self._executor(draft.platform)
         name = ObjectName(agent.name.namespace, name_of(agent, key) if key else f"{prefix(agent)}{self._identifier().hex}")
-        role, is_new = await self._object(draft, name, digest_of(question))
+        role, is_new = await self._object(draft, verdict, name, digest_of(question))
+        store = _InTheAnswer()
         try:
-            made = await self._in_time(self._make(role, person, executor, is_new=is_new))
+            made = await self._in_time(self._make(role, person, executor, store, is_new=is_new))
         except BaseException as error:
             self._metrics.vend_seconds.labels(draft.platform, "failed").observe(time.perf_counter() - started)
             if is_new and not (key and mends_itself(error)):
-                await asyncio.shield(self._undo(role))
+                await asyncio.shield(self._undo(role, untouched=store.credential is None))
             raise
         finally:
             self._record.forget(Uid(role.uid))  # nothing of it is tried again here; another call writes the same event
@@ -135,15 +136,14 @@ class Vends:
             why = "the role was not made in time, since something that it needs is slow; try again"
             raise Problem(503, "TooSlow", why, retry_after=RETRY_SECONDS) from error
 
-    async def _make(self, role: VendedRole, person: Person, executor: Executor, *, is_new: bool) -> Made:
+    async def _make(self, role: VendedRole, person: Person, executor: Executor, store: "_InTheAnswer", *, is_new: bool) -> Made:
         request = replace(request_of(role), token=person.token, proof=person.proof)
         directory, report = self._observed.directory, Report(role, self._now())
         verdict = directory.verdict(request, begun=not is_new)
         if not isinstance(verdict, Granted):
             raise await self._denied(request, verdict, directory)
         try:
-            await self._begin(request, verdict, directory, report, person, executor)
-            store = _InTheAnswer()
+            await self._begin(request, verdict, directory, report, person, executor, is_new=is_new)
             await self._making.make(request, verdict, executor, store)
         except (Overtaken, NotFound, AlreadyExists) as error:
             raise _ended(request.name.name) from error
@@ -155,13 +155,14 @@ class Vends:
         return Made(request, verdict, store.credential)
 
     async def _begin(
-        self, request: Request, verdict: Granted, directory: Directory, report: Report, person: Person, executor: Executor
+        self, request: Request, verdict: Granted, directory: Directory, report: Report, person: Person, executor: Executor, *, is_new: bool
     ) -> None:
         """With the user's token taken for it, on record, and its profile built. Nothing is begun for a token that is used up. Where the
-        profile must be built it is taken last: whoever has to wait for that comes again with the same one."""
+        profile must be built it is taken last: whoever has to wait for that comes again with the same one. The intent is for the operator,
+        which builds the profile, and for another call that may be ending the same object: see `_undo`."""
         is_built = executor.is_built(verdict.profile)
         await self._prove(person, request, self._proving.take if is_built else self._proving.expect_untaken)
-        await self._making.begin(request, verdict, directory, report)
+        _expect_standing(await self._making.begin(request, verdict, directory, report, intend=not is_new or not is_built))
         if not is_built:
             await self._built(executor, verdict.profile)
             await self._prove(person, request, self._proving.take)
@@ -191,8 +192,7 @@ class Vends:
             body = await write_status(self._cluster, request, vended(report, verdict, request))
         except (NotFound, AlreadyExists) as error:
             raise _ended(request.name.name) from error
-        if body["metadata"].get("deletionTimestamp") or body["status"].get("ended"):
-            raise _ended(request.name.name)
+        _expect_standing(body)
 
     async def _denied(self, request: Request, verdict: Denied | Undecided, directory: Directory) -> Problem:
         """On record as a denial, where it is one."""
@@ -228,13 +228,13 @@ class Vends:
             request_id=request_id,
         )
 
-    async def _object(self, draft: Request, name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
+    async def _object(self, draft: Request, verdict: Granted, name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
         """The object of this question, and whether this call made it."""
         most = self._observed.directory.most_live(draft)
         if most is not None and self._vended_roles.get(name) is None:  # what is there has its place
             self._quotas.expect_room(draft.agent, self._vended_roles.count(draft.agent), most)
         try:
-            return parse(VendedRole, await self._cluster.create(VENDED_ROLES, body_of(draft, name, digest), name.namespace)), True
+            return parse(VendedRole, await self._cluster.create(VENDED_ROLES, body_of(draft, verdict, name, digest), name.namespace)), True
         except AlreadyExists:
             pass
         try:
@@ -244,24 +244,33 @@ class Vends:
         if there["metadata"].get("annotations", {}).get(CALL) != digest:
             why = "the same key came with another body before; take a key of its own for each question"
             raise Problem(409, "IdempotencyConflict", why, field="Idempotency-Key")
-        if there["metadata"].get("deletionTimestamp") or there.get("status", {}).get("ended"):
-            raise _ended(name.name)
+        _expect_standing(there)
         # Perhaps the first call is in the middle of it: that a role is begun must not be said once more when it is Ready already.
         begun = await self._vended_roles.begun(name, there["metadata"]["uid"], LONGEST_BEGINNING_SECONDS)
         return parse(VendedRole, begun or there), False
 
-    async def _undo(self, role: VendedRole) -> None:
-        """What could not be brought to its end goes at once; where that fails, too, the operator does it in seconds."""
+    async def _undo(self, role: VendedRole, *, untouched: bool) -> None:
+        """What could not be brought to its end goes at once; where that fails, too, the operator does it in seconds. With `untouched` no
+        platform needs to be asked for a role, unless somebody wrote to the object since it was made: another call with its key, perhaps,
+        which then makes the role, or is told by what we write here that it may not."""
         with contextlib.suppress(RolevendError, TimeoutError):
             async with asyncio.timeout(LONGEST_UNDO_SECONDS):
+                if untouched:
+                    await self._say_untouched(role)
                 await delete(self._cluster, request_of(role))
+
+    async def _say_untouched(self, role: VendedRole) -> None:
+        ended = {"reason": EndReason.REVOKED.value, "by": NOTHING_BEGUN, "message": "the call was refused before anything was made"}
+        patch = {"metadata": {"uid": role.uid, "resourceVersion": role.metadata.resource_version}, "status": {"ended": ended}}
+        with contextlib.suppress(AlreadyExists):
+            await self._cluster.merge(VENDED_ROLES, role.name, patch, role.namespace, "status")
 
     async def release(self, agent: Agent, name: str, request_id: str) -> VendedRole | None:
         """None: looked for, and gone. Otherwise the object, whose end was begun and goes on. Raises Problem where it is not the agent's."""
-        role = await self.own(agent, name)
-        begun = RoleName(role.status.role_name) if role.status.role_name else None
+        seen = self._vended_roles.get(ObjectName(agent.name.namespace, name))  # whose it is and its uid never change
+        role = _own(seen, agent) or await self.own(agent, name)
         try:
-            await self._record.release_requested(request_of(role), begun, request_id)
+            await self._record.release_requested(request_of(role), begun_as(role), request_id)
         except AuditUnavailable as error:
             _log.error("a release: %s", error, extra={"object": name, "request_id": request_id})  # no reason to let it live
         await self._cluster.delete(VENDED_ROLES, role.name, role.uid, role.namespace)
@@ -275,9 +284,9 @@ class Vends:
             body = await self._cluster.get(VENDED_ROLES, name, agent.name.namespace)
         except NotFound:
             body = None
-        if body is None or body["spec"]["agentRef"]["name"] != agent.name.name:
+        if (role := _own(body, agent)) is None:
             raise Problem(404, "NotFound", f"this agent has no vended role {name}: it ended, or never was")
-        return parse(VendedRole, body, unknown="ignore")
+        return role
 
     def all_of(self, agent: Agent) -> list[VendedRole]:
         return [parse(VendedRole, body, unknown="ignore") for body in self._vended_roles.of(agent.name)]
@@ -294,6 +303,19 @@ class _InTheAnswer:
 
     async def discard(self, request: Request) -> None:
         """Nothing keeps it."""
+
+
+def _own(body: Body | None, agent: Agent) -> VendedRole | None:
+    """`body` is of the agent's namespace."""
+    if body is None or body["spec"]["agentRef"]["name"] != agent.name.name:
+        return None
+    return parse(VendedRole, body, unknown="ignore")
+
+
+def _expect_standing(body: Body | None) -> None:
+    """Raises Problem where the object ends, as far as it was read or written."""
+    if body is not None and (body["metadata"].get("deletionTimestamp") or body.get("status", {}).get("ended")):
+        raise _ended(body["metadata"]["name"])
 
 
 def _ended(name: str) -> Problem:

@@ -30,7 +30,7 @@ class Serving:
     def __init__(self, settings: ApiSettings) -> None:
         """Raises InvalidInput where the port is taken, or the certificate is none: before anything else begins."""
         self._files = _certificate(settings)
-        self._socket = _listening(settings.api_host, settings.api_port)
+        self._socket = listening(settings.api_host, settings.api_port)
         self._server: _Server | None = None
 
     @property
@@ -93,12 +93,18 @@ class _Server(uvicorn.Server):
             await asyncio.wait(self.server_state.tasks, timeout=_UNDOING_SECONDS)
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
+    """Raises InvalidInput where it cannot be listened there. What is accepted from it sends at once whatever is written."""
     is_six = ":" in host
+    family = socket.AF_INET6 if is_six else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if is_six else socket.AF_INET, dualstack_ipv6=is_six, backlog=2048)
+        taken = socket.create_server((host, port), family=family, dualstack_ipv6=is_six, backlog=2048)
     except OSError as error:
         raise InvalidInput(_PORT, f"calls cannot be taken on {host}:{port}: {error.strerror or error}") from error
+    # Each connection has it from here: asyncio sets it only on sockets that say which protocol they are of. Without it the body of an
+    # answer waits for the acknowledgement of its headers, which callers delay by 40 ms.
+    taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return taken
 
 
 def _certificate(settings: ApiSettings) -> tuple[Path, Path] | None:

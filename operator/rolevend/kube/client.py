@@ -103,6 +103,9 @@ class Cluster:
             why = " ".join(str(error).split())
             raise Rejected(f"no credentials for the Kubernetes API in {where}: {why}; name a file with --kubeconfig") from error
         configuration.connection_pool_maxsize = 0  # waiting for a connection would count as waiting for the answer
+        # As kopf's connections: a proxy is named in the kubeconfig. Otherwise each call would read ~/.netrc, in a thread, and might send
+        # what it says for the host; of what a vend cost the API that was a fifth.
+        configuration.client_session_kwargs = {"trust_env": False}
         return cls(kubernetes_client.ApiClient(configuration), calls, request_seconds)
 
     async def close(self) -> None:

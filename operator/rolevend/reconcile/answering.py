@@ -78,13 +78,13 @@ class Answering:
     def saw(self, standing: Standing) -> None:
         """Every event of one that does not end yet. Returns at once."""
         uid = standing.request.uid
-        if standing.request.delivery is not Delivery.RESPONSE or standing.role is None:
+        if standing.request.delivery is not Delivery.RESPONSE:
             return
         if standing.ready:
             self._building.discard(uid)
             if standing.granted is None:
                 self._begin(uid, self._judge(standing, self._granted(standing)))
-        elif uid not in self._building:
+        elif standing.profile and uid not in self._building:  # said by a call that found it not built yet
             self._building.add(uid)
             self._begin(uid, self._build(standing))
 

@@ -20,9 +20,10 @@ from rolevend.reconcile.room import Room
 from rolevend.requests.making import Making, delete, write_status
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
-from rolevend.requests.roles import Roles, Standing, is_ready, request_of, standing_of, why_it_ends
+from rolevend.requests.roles import Roles, Standing, begun_as, is_ready, request_of, standing_of, why_it_ends
 from rolevend.requests.status import Report, dropping, refused, unready, vended
 from rolevend.resources import VendedRole, parse, shell
+from rolevend.resources.shared import HANDLES, RECONSIDERED
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End
 from rolevend.vending.directory import TOKEN_UNREAD, Directory
@@ -186,10 +187,10 @@ class Lifecycle:
             return None
         request = request_of(role)
         self.clock.remove(request.uid)
-        if role.status.role_name is None:
+        if begun_as(role) is None:
             # The watch may lag behind what we wrote ourselves: the finalizer goes only on the API server's own word.
             role = _ending(await self._cluster.get(VENDED_ROLES, request.name.name, request.name.namespace))
-        name = role.status.role_name
+        name = begun_as(role)
         if name is None:
             await self._discard(request)
             return None  # nothing was ever begun on a platform
@@ -203,7 +204,7 @@ class Lifecycle:
             raise PlatformUnavailable(f"dropping {name}: DataPlatform {request.platform} is not connected")
         started = time.perf_counter()
         try:
-            dropped = await self._closing.done(request.uid) or await end(Ending(RoleName(name), request.uid, reason), executor, patience)
+            dropped = await self._closing.done(request.uid) or await end(Ending(name, request.uid, reason), executor, patience)
         except RolevendError:
             self._metrics.drop_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
             raise
@@ -212,9 +213,7 @@ class Lifecycle:
         due = request.expires_at if reason is EndReason.EXPIRED else role.metadata.deletion_timestamp or self._now()
         ended, sessions = role.status.ended, len(dropped.sessions)
         by, message = (ended.by, ended.message) if ended else (None, None)
-        done = End(
-            RoleName(name), reason, due, self._now(), dropped.seconds, sessions, by, message, _profile(role), role.status.receipt_digest
-        )
+        done = End(name, reason, due, self._now(), dropped.seconds, sessions, by, message, _profile(role), role.status.receipt_digest)
         await self._record.dropped(request, done)
         _log.info(
             "dropped",
@@ -236,8 +235,8 @@ class Lifecycle:
     async def _was_begun(self, body: Body) -> bool:
         """Whether there may be a role for an object that cannot be read."""
         metadata = body["metadata"]
-        now = await self._cluster.get(VENDED_ROLES, metadata["name"], metadata["namespace"])
-        return shell(VendedRole, now).status.role_name is not None
+        now = shell(VendedRole, await self._cluster.get(VENDED_ROLES, metadata["name"], metadata["namespace"]))
+        return now.status.role_name is not None or HANDLES in now.metadata.annotations
 
     def not_dropped(self, body: Body, error: Exception) -> Body:
         self.clock.stuck(Uid(body["metadata"]["uid"]))
@@ -292,9 +291,7 @@ class Lifecycle:
 
     async def reconsider(self, standing: Standing, why: str) -> None:
         """Has kopf run the vend handler again: an update that every operator, this one or the next, sees."""
-        patch = {
-            "metadata": {"uid": standing.request.uid, "annotations": {"rolevend.dev/reconsidered": f"{self._now().isoformat()} {why}"}}
-        }
+        patch = {"metadata": {"uid": standing.request.uid, "annotations": {RECONSIDERED: f"{self._now().isoformat()} {why}"}}}
         await self._cluster.merge(VENDED_ROLES, standing.request.name.name, patch, standing.request.name.namespace)
 
     async def _make_room(self, uid: Uid) -> None:

@@ -15,7 +15,7 @@ from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.requests.roles import Standing, why_it_ends
 from rolevend.requests.status import verdict_of
 from rolevend.vending.directory import Directory
-from rolevend.vending.verdict import Granted, taken_by
+from rolevend.vending.verdict import Delivery, Granted, taken_by
 
 _AT_ONCE = 16
 """Of revocations so many are written down together. On the platform all of them begin at once."""
@@ -77,7 +77,7 @@ class Review:
                 acts.create_task(self._revoke(standing, taken_by(verdict), why))
             elif isinstance(verdict, Granted) and standing.granted is None:
                 self._lifecycle.roles.vended(standing.request.uid, verdict)  # by its name it is what was vended before a restart
-        elif verdict_of(verdict) != standing.verdict:
+        elif standing.request.delivery is Delivery.SECRET and verdict_of(verdict) != standing.verdict:  # others are for their calls
             acts.create_task(self._act(self._lifecycle.reconsider(standing, "verdict changed"), "reconsidering", standing))
 
     async def _revoke(self, standing: Standing, by: str, why: str) -> None:

@@ -6,13 +6,17 @@ from datetime import datetime
 from typing import Final
 
 from rolevend.errors import InvalidInput
-from rolevend.model import Attributes, PlatformName, RoleName, Task, Uid, UserHandle
+from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
+from rolevend.naming import role_name
 from rolevend.resources import REQUEST_ID, REQUESTED_BY, VendedRole, values
 from rolevend.resources.identities import user_token
+from rolevend.resources.shared import HANDLES
 from rolevend.vending.proof import Actor, Claimed, Proof, Unproven, UserProof
 from rolevend.vending.verdict import Delivery, Granted, Request, Verdict, ended_by
 
 LONGEST_REQUEST_ID: Final = 128
+NOTHING_BEGUN: Final = "NothingBegun"
+"""As `status.ended.by` says it: the call that made the object was refused before it made anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +28,9 @@ class Standing:
     ending_since: datetime | None
     """When its deletion began, or None."""
     role: RoleName | None
-    """Set before anything is made on a platform."""
+    """See `begun_as`."""
     profile: str
+    """Empty while the status does not say it."""
     attributes: Attributes
     """Those that the profile reads, as the status says."""
     verdict: tuple[str, str]
@@ -142,6 +147,22 @@ def _proof(role: VendedRole) -> Proof | None:
     )
 
 
+def begun_as(role: VendedRole) -> RoleName | None:
+    """What the role is called that may be on a platform; None: nothing was begun there. Known before anything is: the status says it, or
+    where the API makes the role the object itself, from its first moment."""
+    status = role.status
+    if status.role_name:
+        return RoleName(status.role_name)
+    handles = role.metadata.annotations.get(HANDLES)
+    if handles is None or role.spec.delivery != "Response" or (status.ended and status.ended.by == NOTHING_BEGUN):
+        return None
+    agent, _, user = handles.partition("_")
+    try:
+        return role_name(AgentHandle(agent), UserHandle(user), Uid(role.uid))
+    except InvalidInput:
+        return None  # nothing that we have made
+
+
 def is_ready(role: VendedRole) -> bool:
     condition = role.status.condition("Ready")
     return condition is not None and condition.status == "True"
@@ -154,7 +175,7 @@ def standing_of(role: VendedRole) -> Standing:
         request=request_of(role),
         ready=is_ready(role),
         ending_since=role.metadata.deletion_timestamp,
-        role=RoleName(status.role_name) if status.role_name else None,
+        role=begun_as(role),
         profile=(status.platforms[0].profile or "") if status.platforms else "",
         attributes=values.attributes(status.user.attributes) if status.user else Attributes(),
         verdict=(condition.status, condition.message) if condition else ("", ""),

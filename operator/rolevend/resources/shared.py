@@ -32,6 +32,11 @@ CALL = f"{GROUP}/call"
 """Annotation of a VendedRole that the API made: a digest of the call, by which the same call is known again."""
 REQUEST_ID = f"{GROUP}/request-id"
 """Annotation with the id of the API call that made the object; nobody changes it later."""
+HANDLES = f"{GROUP}/handles"
+"""Annotation of a VendedRole that the API made, `<agent handle>_<user handle>`: with the uid they are its role's name, before any status
+is written. Nobody changes it later."""
+RECONSIDERED = f"{GROUP}/reconsidered"
+"""Annotation of a VendedRole: with each new value its request is decided once more."""
 
 NEVER_OBSERVED = -1
 """A generation that no object has."""
@@ -207,6 +212,8 @@ class Metadata(Part):
     uid: str = ""
     """Empty where the object was not read from a cluster."""
     generation: int = 0
+    resource_version: str = ""
+    """Of the whole object; another one with every write."""
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
     finalizers: tuple[str, ...] = ()

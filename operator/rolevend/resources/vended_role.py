@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rolevend.resources.identity_provider import TokenTypeName
-from rolevend.resources.part import VALIDATIONS, Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, immutable
+from rolevend.resources.part import VALIDATIONS, Atomic, KeyedBy, Part, Rule, StatusPart, immutable
 from rolevend.resources.shared import Attribute, PlatformRef, Resource, SecretRef, Status, UserName, UserTokenSecretRef
 from rolevend.resources.text import (
     Count,
@@ -109,10 +109,10 @@ class TokenProof(StatusPart):
     """SHA-256 in hex of all before its signature."""
     actors: Annotated[tuple[Actor, ...], Field(max_length=4), Atomic()] = ()
     """Of an exchanged token: the agent first, then whom it got that from."""
-    attributes: Annotated[tuple[ClaimedAttribute, ...], Field(max_length=64), KeyedBy(("key",))] = ()
+    attributes: Annotated[tuple[ClaimedAttribute, ...], Field(max_length=64), Atomic()] = ()
     """What it says of the user; only attributes that the Agent, a policy or a guardrail of the platform asks for. The role is judged by
     these until it ends."""
-    unread_attributes: Annotated[tuple[Key, ...], Field(max_length=64), Distinct()] = ()
+    unread_attributes: Annotated[tuple[Key, ...], Field(max_length=64), Atomic()] = ()
     """Keys of others that it says something of. If they are asked for one day, the role ends: what they are is not known."""
 
 
@@ -125,7 +125,7 @@ class ProvenUser(StatusPart):
     """What shows that it is this user. `Asserted`: the agent named the user, and is trusted to. `Token`: a token that the user let the
     agent's client have. `Exchanged`: a token in which its issuer says that the agent acts for the user."""
     token: TokenProof | None = None
-    attributes: Annotated[tuple[Attribute, ...], Field(max_length=64), KeyedBy(("key",))] = ()
+    attributes: Annotated[tuple[Attribute, ...], Field(max_length=64), Atomic()] = ()
     """What is known of them; only attributes that a granting policy reads."""
 
 
@@ -176,7 +176,7 @@ class VendedRoleStatus(Status):
     ) = None
     """When the role stops working. May only move earlier."""
     user: ProvenUser | None = None
-    platforms: Annotated[tuple[PlatformState, ...], Field(max_length=16), KeyedBy(("name",))] = ()
+    platforms: Annotated[tuple[PlatformState, ...], Field(max_length=16), Atomic()] = ()
     """The role on each platform."""
     receipt_digest: Sha256Text | None = None
     """Digest of the receipt that the audit event `granted` holds. That of the role's end names it."""

@@ -42,10 +42,13 @@ class Effect(enum.Enum):
 class CallEffect(enum.Enum):
     """The same of a process of the API: what one call that vends changes, in its order. What ends a role is the operator's."""
 
-    OBJECT = "A: an object without a role; the same call with its key takes it up, or the operator ends it in time"
+    OBJECT = (
+        "A: an object that names its role; the same call with its key takes it up, or the operator ends it in time, and looks for the role"
+    )
     HANDLE = "A: a record of whom a handle stands for; true for ever, and found by the next call"
-    INTENT = "A: an object with a role's name; the same call vends it, or the operator ends it, and looks for the role"
+    INTENT = "A: the same, and its status says it, too: only where the profile is not built yet, or the call came again"
     TOKEN_TAKEN = "A: a record that the user's token is for this object: the same call may use it again, and no other"  # noqa: S105 - a record
     ROLE = "P: a role whose password nobody knows; the same call gives it another one, or the operator drops it in time"
     READY = "A: a role whose password nobody knows; the same call gives it another one, or it lives until its time is over"
+    UNTOUCHED = "A: an object that says that nothing was made for it; the operator ends it in time, and asks no platform"
     UNDONE = "A: an object that ends; the operator drops what there is of it"

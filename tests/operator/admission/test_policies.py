@@ -13,6 +13,7 @@ VEND = {"apiGroups": ["rolevend.dev"], "resources": ["agents"], "resourceNames":
 FINALIZER = "rolevend.dev/drop"
 STAMP = "rolevend.dev/requested-by"
 CALL = "rolevend.dev/request-id"
+HANDLES = "rolevend.dev/handles"
 
 
 def named(name: str, **metadata: object) -> dict:
@@ -224,15 +225,18 @@ class TestWhoAsked:
         assert refused.status == 403
         assert STAMP in refused.message
 
-    @pytest.mark.parametrize("another", ["call-2", None])
-    def test_the_call_that_made_it_is_not_changed_afterwards(self, cluster: Cluster, another: str | None):
-        role = named(f"called-{another or 'never'}", annotations={CALL: "call-1"})
+    @pytest.mark.parametrize("kept", [CALL, HANDLES])
+    @pytest.mark.parametrize("another", ["b", None])
+    def test_the_call_that_made_it_and_the_name_of_its_role_are_not_changed_afterwards(
+        self, cluster: Cluster, kept: str, another: str | None
+    ):
+        role = named(f"{kept.partition('/')[2]}-{another or 'never'}", annotations={CALL: "a", HANDLES: "a"})
         assert cluster.create(role).ok
 
-        refused = cluster.patch(role, {"metadata": {"annotations": {CALL: another}}})
+        refused = cluster.patch(role, {"metadata": {"annotations": {kept: another}}})
 
         assert refused.status == 403
-        assert CALL in refused.message
+        assert kept in refused.message
 
     def test_other_annotations_may_change(self, cluster: Cluster):
         role = named("annotated")
