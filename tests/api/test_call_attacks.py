@@ -67,6 +67,16 @@ def token_as_a_member(arena: Arena) -> Tried:
     return arena.send("POST", ROLES, {**arena.body(), arena.proven.token(): True})
 
 
+def token_twice(arena: Arena) -> Tried:
+    """That of another person behind the one that somebody in between may have read."""
+    return written("userToken", json.dumps(arena.proven.token("boris")))(arena)
+
+
+def token_as_a_member_twice(arena: Arena) -> Tried:
+    name = arena.proven.token()
+    return written(f'{name}":1,"{name}', "2")(arena)
+
+
 def token_in_the_path(arena: Arena) -> Tried:
     return arena.send("GET", f"{ROLES}/{arena.proven.token()}")
 
@@ -79,11 +89,16 @@ MALFORMED: dict[str, tuple[Attack, int, str]] = {
     "no JSON": (raw(b"userToken=anna"), 400, "MalformedBody"),
     "half an object": (raw(b'{"userToken": "'), 400, "MalformedBody"),
     "no UTF-8": (raw(b'{"userToken": "\xff\xfe"}'), 400, "MalformedBody"),
+    "a member twice": (written("platforms", '["annex"]'), 400, "RepeatedMember"),
+    "a member twice, once with an escape": (written("\\u0070latforms", '["annex"]'), 400, "RepeatedMember"),
+    "a token twice": (token_twice, 400, "RepeatedMember"),
+    "a member twice in a table": (written("resources", '[{"schema":"claims","table":"people","table":"payments"}]'), 400, "RepeatedMember"),
+    "a member twice that is a token": (token_as_a_member_twice, 400, "RepeatedMember"),
     "UTF-16": (raw('{"userToken": "anna"'.encode("utf-16")), 400, "MalformedBody"),
     "nested very deep": (raw(b'{"platforms":' + b"[" * 30_000 + b"]" * 30_000 + b"}"), 400, "MalformedBody"),
     "a number of 30,000 digits": (written("expirationSeconds", "9" * 30_000), 400, "MalformedBody"),
-    "a list": (raw(b"[]"), 422, "InvalidInput"),
-    "null": (raw(b"null"), 422, "InvalidInput"),
+    "a list": (raw(b"[]"), 400, "MalformedBody"),
+    "null": (raw(b"null"), 400, "MalformedBody"),
     "nothing": (raw(b""), 422, "InvalidInput"),
     "longer than any question": (raw(b'{"userToken":"' + b"x" * 70_000 + b'"}'), 413, "TooLong"),
     "much longer": (raw(b"[" * 5_000_000), 413, "TooLong"),
@@ -111,7 +126,7 @@ MALFORMED: dict[str, tuple[Attack, int, str]] = {
     "a table twice": (asking(resources=tables("people", "people")), 422, "InvalidInput"),
     "for ever": (asking(expirationSeconds=10**9), 422, "InvalidInput"),
     "for less than nothing": (asking(expirationSeconds=-1), 422, "InvalidInput"),
-    "for Infinity": (written("expirationSeconds", "Infinity"), 422, "InvalidInput"),
+    "for Infinity": (written("expirationSeconds", "Infinity"), 400, "MalformedBody"),
     "an intent that is no digest": (asking(task={"id": "a", "intentDigest": "sha256:anna"}), 422, "InvalidInput"),
     "a task with a line end": (asking(task={"id": "a\nb"}), 422, "InvalidInput"),
     "an empty key": (with_header("Idempotency-Key", ""), 422, "InvalidInput"),

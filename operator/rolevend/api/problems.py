@@ -76,6 +76,7 @@ TITLES: Final = {
 
 CODES: Final = {
     "MalformedBody": (400, "The body is no JSON object."),
+    "RepeatedMember": (400, "`field` stands twice in one object of the body: somebody in between may read the other one."),
     "RepeatedHeader": (400, "`Authorization` or `Idempotency-Key` stands there twice: somebody in between may read the other one."),
     "TokenMissing": (401, "There is no bearer in `Authorization`."),
     "NotPermitted": (403, "The agent, or its namespace, may not do this here, whoever the user is."),

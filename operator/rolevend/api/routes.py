@@ -1,7 +1,6 @@
 """The calls. Each parses, has it done, and answers; what goes wrong is a problem document."""
 
 import logging
-import re
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -13,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from rolevend import __version__
 from rolevend.api import answers
+from rolevend.api.bodies import Misread, StrictRoute, plain
 from rolevend.api.callers import BEARER, Callers
 from rolevend.api.document import describe
 from rolevend.api.problems import MEDIA_TYPE, Problem, of_error
@@ -27,7 +27,6 @@ from rolevend.vending.terms import Agent
 ROLES: Final = "/v1/vended-roles"
 KEY: Final = "Idempotency-Key"
 _KEY: Final = "^[!-~]{1,128}$"
-_MEMBER: Final = re.compile(r"[A-Za-z][-A-Za-z0-9]{0,63}")
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +42,8 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         redirect_slashes=False,
         responses={status: {"model": ProblemShown, "description": text} for status, text in _PROBLEMS.items()},
     )
+
+    app.router.route_class = StrictRoute
 
     async def caller(request: Request) -> Agent:
         for each in (BEARER, KEY):
@@ -157,6 +158,7 @@ def _tell_problems(app: FastAPI) -> None:
     handler(RolevendError, in_our_words)
     handler(RequestValidationError, _of_members)
     handler(TooLong, lambda _: Problem(413, "TooLong", "the body is longer than 64 KiB"))
+    handler(Misread, lambda error: error.problem)
     handler(HTTPException, lambda error: Problem(error.status_code, _CODES.get(error.status_code, "NotFound"), str(error.detail).lower()))
 
     def fault(scope: Scope) -> Response:
@@ -193,25 +195,18 @@ def _of_members(error: RequestValidationError) -> Problem:
     """The first fault, by the member's name as the caller wrote it, and never with what it held."""
     first = error.errors()[0]
     place, *path = first["loc"]
-    if first["type"] == "json_invalid":
-        return Problem(400, "MalformedBody", "the body is no JSON object")
     context = first.get("ctx", {})
     member = str(context.get("member") or "")
     told = [*path, *([member] if member else [])] if place in ("body", "header", "path") else [place]
-    name = ".".join(_plain(each) for each in told)
+    name = ".".join(plain(each) for each in told)
     message = str(first["msg"])
     return Problem(422, "InvalidInput", f"{name or 'the body'}: {message[:1].lower()}{message[1:]}", field=name or None)
-
-
-def _plain(member: object) -> str:
-    """A member that is not ours bears any name that the caller chose, and that may be a token."""
-    return str(member) if isinstance(member, int) or _MEMBER.fullmatch(str(member)) else "(another)"
 
 
 _CODES: Final = {400: "MalformedBody", 404: "NotFound", 405: "MethodNotAllowed"}
 
 _PROBLEMS: Final[dict[int | str, str]] = {
-    400: "The body is no JSON, or a header stands there twice",
+    400: "The body is no JSON object, or a member or a header stands there twice",
     401: "A token is missing, or proves nothing: `code` says why",
     403: "Denied: `code` and `detail` say why, and `missing` the smallest thing that would have to be granted",
     404: "No such role of this agent",

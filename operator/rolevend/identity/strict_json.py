@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from json import JSONDecoder
 from typing import Any, Final, NoReturn
 
@@ -15,7 +16,11 @@ class NotJson(ValueError):
 
 
 class DuplicateMember(NotJson):
-    """A name stands twice in one object."""
+    """A name stands twice in one object. Its message does not say which: `member` is whatever somebody wrote there."""
+
+    def __init__(self, member: str) -> None:
+        super().__init__("a name stands twice in one object")
+        self.member = member
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
@@ -47,8 +52,14 @@ def _bound_depth(text: str) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise DuplicateMember("a name stands twice in one object")
+        raise DuplicateMember(_repeated(name for name, _ in pairs))
     return members
+
+
+def _repeated(names: Iterable[str]) -> str:
+    """The first that was there before; one is."""
+    seen: set[str] = set()
+    return next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
 
 
 def _finite(text: str) -> float:
