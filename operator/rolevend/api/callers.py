@@ -7,6 +7,7 @@ from typing import Final
 from rolevend.api.problems import Problem, of_token
 from rolevend.api.refusals import Refusals
 from rolevend.api.schemas import Question
+from rolevend.api.steps import Step, taking
 from rolevend.errors import IdentityProviderUnavailable
 from rolevend.identity.compact import digest
 from rolevend.identity.proven import ProvenUser
@@ -55,7 +56,8 @@ class Callers:
             raise Problem(503, "Starting", directory.pending, retry_after=1)
         token = authorization[len(_SCHEME) :].strip()
         try:
-            return agent_of(await self._check.agent(token, agent_wanted(directory)), directory)
+            with taking(Step.CHECK_AGENT):
+                return agent_of(await self._check.agent(token, agent_wanted(directory)), directory)
         except TokenRefused as error:
             raise await self._refused(
                 error, BEARER, Refusal(Bearer.AGENT, error.code, str(error), digest(token), None, request_id)
@@ -70,7 +72,8 @@ class Callers:
             raise Problem(403, "NotPermitted", f"Agent {agent.name.name} has no spec.identity that a token could name", field=USER_TOKEN)
         token = question.user_token.get_secret_value()
         try:
-            proven = await self._check.user(token, wanted(agent, directory.cluster_issuer))
+            with taking(Step.CHECK_USER):
+                proven = await self._check.user(token, wanted(agent, directory.cluster_issuer))
             if proven.token.expires_at <= now:  # what the leeway let pass: nothing could be given for it
                 raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")
         except TokenRefused as error:

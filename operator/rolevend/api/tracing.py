@@ -1,4 +1,5 @@
-"""Every call under an id of its own and a W3C trace context, both told in the answer; and no call longer than it may be.
+"""Every call under an id of its own and a W3C trace context, both told in the answer; and no call longer than it may be. The log has a line
+of each, with how long it took, and how long each of its steps.
 
 Plain ASGI, outside of everything else: an answer that says that something broke has its id, too.
 """
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 
+from rolevend.api.steps import of_a_call
 from rolevend.platforms.base import Randomness
 
 Scope = MutableMapping[str, Any]
@@ -51,14 +53,15 @@ class Tracing:
                 message["headers"] = [*message.get("headers", ()), *told]
             await send(message)
 
-        try:
-            await self._application(scope, _bounded(receive), answer)
-        finally:
-            if scope["path"] not in _QUIET:
-                seconds = round(time.perf_counter() - started, 6)
-                path = scope["path"] if _PATH.fullmatch(scope["path"]) else "another"  # no call of ours, and perhaps a token
-                extra = {"method": scope["method"], "path": path, "status": status, "seconds": seconds}
-                _log.info("call", extra={**extra, "request_id": request_id, "trace_id": traceparent.split("-")[1]})
+        with of_a_call() as taken:
+            try:
+                await self._application(scope, _bounded(receive), answer)
+            finally:
+                if scope["path"] not in _QUIET:
+                    path = scope["path"] if _PATH.fullmatch(scope["path"]) else "another"  # no call of ours, and perhaps a token
+                    extra = {"method": scope["method"], "path": path, "status": status, "seconds": _passed(started)}
+                    steps = {"steps": {step: round(seconds, 6) for step, seconds in taken.items()}} if taken else {}
+                    _log.info("call", extra={**extra, **steps, "request_id": request_id, "trace_id": traceparent.split("-")[1]})
 
     def _request_id(self, given: bytes | None) -> str:
         return given.decode() if given is not None and _REQUEST_ID.fullmatch(given) else self._randomness(16).hex()
@@ -68,6 +71,10 @@ class Tracing:
         step = self._randomness(8).hex()
         known = _TRACEPARENT.fullmatch(given) if given is not None else None
         return f"00-{known[1].decode()}-{step}-{known[3].decode()}" if known else f"00-{self._randomness(16).hex()}-{step}-00"
+
+
+def _passed(since: float) -> float:
+    return round(time.perf_counter() - since, 6)
 
 
 class TooLong(HTTPException):

@@ -8,6 +8,7 @@ from rolevend import __version__
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Act
 
+_FASTEST = (0.0001, 0.00025, 0.0005)
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -20,6 +21,13 @@ class Metrics:
             "From the handler's start to a role that can log in",
             ["platform", "outcome"],
             buckets=_FAST,
+            registry=self.registry,
+        )
+        self.vend_step_seconds = Histogram(
+            "rolevend_vend_step_seconds",
+            "Of vends by the API that gave a role: how long each step took",
+            ["step"],
+            buckets=(*_FASTEST, *_FAST),
             registry=self.registry,
         )
         self.decision_seconds = Histogram("rolevend_decision_seconds", "One verdict on one request", buckets=_FAST, registry=self.registry)
