@@ -20,6 +20,7 @@ from rolevend.api.objects import body_of, digest_of, name_of, prefix
 from rolevend.api.problems import RETRY_SECONDS, Problem, mends_itself, of_verdict
 from rolevend.api.quotas import Quotas
 from rolevend.api.schemas import Question
+from rolevend.api.steps import Step, observe, taking
 from rolevend.api.vended_roles import VendedRoles
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
@@ -108,12 +109,14 @@ class Vends:
         directory = self._observed.directory
         person = await self._callers.person(question, agent, directory, self._now(), request_id)
         draft = self._draft(agent, question, person, request_id)
-        verdict = directory.verdict(draft)
+        with taking(Step.DECIDE):
+            verdict = directory.verdict(draft)
         if not isinstance(verdict, Granted):
             raise await self._denied(draft, verdict, directory)
         executor = self._executor(draft.platform)
         name = ObjectName(agent.name.namespace, name_of(agent, key) if key else f"{prefix(agent)}{self._identifier().hex}")
-        role, is_new = await self._object(draft, verdict, name, digest_of(question))
+        with taking(Step.CREATE_OBJECT):
+            role, is_new = await self._object(draft, verdict, name, digest_of(question))
         store = _InTheAnswer()
         try:
             made = await self._in_time(self._make(role, person, executor, store, is_new=is_new))
@@ -125,6 +128,7 @@ class Vends:
         finally:
             self._record.forget(Uid(role.uid))  # nothing of it is tried again here; another call writes the same event
         self._metrics.vend_seconds.labels(draft.platform, "vended").observe(time.perf_counter() - started)
+        observe(self._metrics.vend_step_seconds)
         return made
 
     async def _in_time(self, making: Coroutine[None, None, Made]) -> Made:
@@ -139,17 +143,23 @@ class Vends:
     async def _make(self, role: VendedRole, person: Person, executor: Executor, store: "_InTheAnswer", *, is_new: bool) -> Made:
         request = replace(request_of(role), token=person.token, proof=person.proof)
         directory, report = self._observed.directory, Report(role, self._now())
-        verdict = directory.verdict(request, begun=not is_new)
+        with taking(Step.DECIDE):
+            verdict = directory.verdict(request, begun=not is_new)
         if not isinstance(verdict, Granted):
             raise await self._denied(request, verdict, directory)
         try:
             await self._begin(request, verdict, directory, report, person, executor, is_new=is_new)
-            await self._making.make(request, verdict, executor, store)
+            with taking(Step.MAKE_ROLE):
+                await self._making.make(request, verdict, executor, store)
         except (Overtaken, NotFound, AlreadyExists) as error:
             raise _ended(request.name.name) from error
-        if why := ended_by(self._observed.directory.verdict(request, begun=True), verdict):
-            raise Problem(403, "PolicyChanged", why)
-        await self._ready(request, verdict, report)
+        if (newer := self._observed.directory) is not directory:
+            with taking(Step.DECIDE):
+                why = ended_by(newer.verdict(request, begun=True), verdict)
+            if why:
+                raise Problem(403, "PolicyChanged", why)
+        with taking(Step.WRITE_READY):
+            await self._ready(request, verdict, report)
         assert store.credential is not None  # noqa: S101 - kept, or there is no role
         _log.info("vended", extra={"role": verdict.lease.role, "platform": request.platform, "object": str(request.name)})
         return Made(request, verdict, store.credential)
@@ -162,16 +172,20 @@ class Vends:
         which builds the profile, and for another call that may be ending the same object: see `_undo`."""
         is_built = executor.is_built(verdict.profile)
         await self._prove(person, request, self._proving.take if is_built else self._proving.expect_untaken)
-        _expect_standing(await self._making.begin(request, verdict, directory, report, intend=not is_new or not is_built))
+        with taking(Step.RECORD):
+            begun = await self._making.begin(request, verdict, directory, report, intend=not is_new or not is_built)
+        _expect_standing(begun)
         if not is_built:
-            await self._built(executor, verdict.profile)
+            with taking(Step.AWAIT_PROFILE):
+                await self._built(executor, verdict.profile)
             await self._prove(person, request, self._proving.take)
 
     async def _prove(self, person: Person, request: Request, by: Callable[[ProvenUser, Request], Awaitable[None]]) -> None:
         if person.proven is None:
             return
         try:
-            await by(person.proven, request)
+            with taking(Step.TAKE_TOKEN):
+                await by(person.proven, request)
         except TokenRefused as error:
             raise await self._callers.refused_user(error, person.proven.token.digest, request.agent, request.request_id) from error
 
