@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,8 +23,10 @@ from bench.driver import FEW
 from bench.lines import Line, ms, p50, percentile, quick, reported, table
 from bench.openbao import AGAINST, ISSUING, Budget, Measured, at_once, compared
 from bench.peers import READER, OpenBao
+from rolevend.api.steps import Step
 from rolevend.demo.parts.connection import logged_in
 from rolevend.demo.parts.installation import ApiProcess
+from tests.support.governed import DATABASE
 from tests.support.proving import Proven
 from tests.support.site import WAREHOUSE, Body, Site
 from tests.support.tenancy import Tenant
@@ -34,6 +37,9 @@ FLOOR = 0.8
 """Of the rate at which the same API server takes an object and one patch of its status."""
 FIRST_ROW = 1.5
 COUNTS = {1: 60, 16: 320, 64: 640}
+BROKEN_DOWN = (1, 16)
+"""Of so many clients at once it is said where their time goes."""
+_ROLES = "/v1/vended-roles"
 _LONGEST = 60.0
 _IDLE = 3.0
 
@@ -45,6 +51,7 @@ class Api:
 
     def __init__(self, proven: Proven, api: ApiProcess) -> None:
         self._proven = proven
+        self.log = api.log
         address = urlsplit(api.url)
         self._where = str(address.hostname), int(address.port or 0)
         self._bearer = proven.token(proven.client, seconds=7200)
@@ -57,10 +64,10 @@ class Api:
             self._tokens.put(self._proven.token(seconds=7200))
 
     def issue(self, label: str) -> Body:  # noqa: ARG002
-        return self._call("POST", "/v1/vended-roles", {"userToken": self._tokens.get_nowait(), "platforms": [WAREHOUSE]}, 201)
+        return self._call("POST", _ROLES, {"userToken": self._tokens.get_nowait(), "platforms": [WAREHOUSE]}, 201)
 
     def revoke(self, lease: Body) -> None:
-        self._call("DELETE", f"/v1/vended-roles/{lease['id']}", None, 204)
+        self._call("DELETE", f"{_ROLES}/{lease['id']}", None, 204)
 
     def revoke_all(self, leases: list[Body]) -> None:
         at_once(Measured(), 8, self.revoke, leases)
@@ -86,6 +93,7 @@ def lines() -> Iterator[Line]:
         site.start_operator(PRODUCTION)
         site.wait_for_platform(WAREHOUSE)
         site.warehouse.ask(f"CREATE ROLE {READER}")
+        site.warehouse.ask(f"GRANT CONNECT ON DATABASE {DATABASE} TO {READER}")
         proven = Proven(Tenant(site)).ready_to_ask()
         api = site.start_api({"PLATFORM_POLL_SECONDS": "15", "REQUEST_SECONDS": "15"})
         try:
@@ -106,7 +114,7 @@ def beside(site: Site, ours: Api, theirs: OpenBao, iterations: int, budgets: dic
     yield reported(f"with {iterations:,} SCRAM iterations, for both", "")
     ours.prepare(4)
     eventually(lambda: ours.revoke(ours.issue("one")) is None)  # the profile is warm from then on
-    rates = {}
+    rates, calls, asked = {}, {}, {}
     for clients, count in COUNTS.items():
         count = count // 4 if quick() else count
         issued, revoked = [Measured(), Measured()], [Measured(), Measured()]
@@ -114,14 +122,46 @@ def beside(site: Site, ours: Api, theirs: OpenBao, iterations: int, budgets: dic
             ours.prepare(clients + count)
             warm = at_once(Measured(), clients, peer.issue, ["one"] * clients)
             at_once(Measured(), clients, peer.revoke, warm)
+            since = ours.log.stat().st_size
             leases = at_once(issued[place], clients, peer.issue, ["one"] * count)
+            if peer is ours:
+                calls[clients] = eventually(lambda since=since, count=count: vends_since(ours.log, since, count))
             at_once(revoked[place], clients, peer.revoke, leases)
-        rates[clients] = issued[0].rate
+        rates[clients], asked[clients] = issued[0].rate, issued[0].seconds
         yield from compared(ours.name, f"issue, c={clients}", issued, budgets.get(clients))
         yield from compared(ours.name, f"revoke, c={clients}", revoked)
+    yield from where_the_time_goes({clients: (calls[clients], asked[clients]) for clients in BROKEN_DOWN})
     if iterations == FEW:
         yield from against_floor(site, rates[16])
         yield from first_rows(site, ours, theirs)
+
+
+def vends_since(log: Path, offset: int, count: int) -> list[Body]:
+    """The lines of the last so many calls that gave a role, which must have begun behind this place in the API's log."""
+    with log.open("rb") as file:
+        file.seek(offset)
+        lines = [json.loads(line) for line in file.read().splitlines() if b'"steps"' in line]
+    vends = [line for line in lines if (line["path"], line["status"]) == (_ROLES, 201)]
+    assert len(vends) >= count, f"the API's log tells of {len(vends)} of {count} vends"
+    return vends[-count:]
+
+
+def where_the_time_goes(clients: dict[int, tuple[list[Body], list[float]]]) -> Iterator[Line]:
+    """The lines of the API's log, and the seconds that the same calls took their callers. p50 of each step, and its part of the p50s of
+    all: by the API's own clock, but for the way."""
+    parts = {number: _parts(*each) for number, each in clients.items()}
+    yield reported("where the time of issuing goes: p50, and part of all", ", ".join(f"c={number}" for number in parts))
+    for name in dict.fromkeys(name for each in parts.values() for name in each):
+        texts = [f"{ms(each.get(name, 0.0)):>8} {each.get(name, 0.0) / sum(each.values()):4.0%}" for each in parts.values()]
+        yield reported(f"  {name}", ", ".join(texts))
+
+
+def _parts(calls: list[Body], asked: list[float]) -> dict[str, float]:
+    steps = [step for step in Step if any(step in call["steps"] for call in calls)]
+    taken = {step.value: p50([call["steps"].get(step, 0.0) for call in calls]) for step in steps}
+    rest = p50([call["seconds"] - sum(call["steps"].values()) for call in calls])
+    way = p50(asked) - p50([call["seconds"] for call in calls])
+    return {**taken, "the rest of the call: HTTP, JSON": rest, "the way there and back, and waiting to be read": way}
 
 
 def against_floor(site: Site, rate: float) -> Iterator[Line]:
