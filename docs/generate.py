@@ -243,7 +243,8 @@ def _metrics() -> Iterator[str]:
     labels = {collector._name: collector._labelnames for collector in vars(metrics).values() if hasattr(collector, "_labelnames")}
     yield "# Metrics"
     yield ""
-    yield "The operator serves them at `/metrics`, in the text format of OpenMetrics. No label holds a user, a role or an object's name."
+    yield "The operator, and each replica of the API, serves them at `/metrics`, in the text format of OpenMetrics. No label holds a user,"
+    yield "a role, an agent or a policy. Those of calls and steps are the API's, most others the operator's; vends and denials are of both."
     yield "How to use them: [monitor](../how-to/monitor.md)."
     yield ""
     yield from _table(

@@ -1,16 +1,10 @@
 """One call gives an agent a role for a proven person: it reads that person's rows, tells nobody else of it, and is gone when released."""
 
-import json
-from collections import Counter
-
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from rolevend.api.steps import Step
-from rolevend.demo.parts.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
-from tests.support.site import WAREHOUSE, Body
+from tests.support.site import WAREHOUSE
 from tests.support.waiting import eventually
 
 
@@ -87,42 +81,3 @@ def test_a_denial_says_what_is_missing(caller: Caller):
     decided = caller.call("POST", "/v1/decisions", {**caller.question(), "userToken": caller.proven.token(tenant="another")}).json()
     assert decided["missing"] == answer.json()["missing"]
     assert answer.json()["requestId"] == answer.headers["x-request-id"]
-
-
-def logged(api: ApiProcess, request_id: str) -> Body:
-    """What the log says of a call, which is written after its answer."""
-
-    def line() -> Body | None:
-        lines = [json.loads(line) for line in api.log.read_text().splitlines() if request_id in line]
-        return next((line for line in lines if line.get("message") == "call"), None)
-
-    return dict(eventually(line))
-
-
-def steps_told(api: ApiProcess) -> Counter[str]:
-    families = text_string_to_metric_families(api.probe("/metrics")[1])
-    samples = [sample for family in families for sample in family.samples if sample.name == "rolevend_vend_step_seconds_count"]
-    return Counter({sample.labels["step"]: int(sample.value) for sample in samples})
-
-
-def test_the_log_and_the_metrics_say_where_the_time_of_a_vend_went(caller: Caller):
-    caller.vended()
-    before = steps_told(caller.api)
-
-    answer = caller.call("POST", "/v1/vended-roles", caller.question(), **{"X-Request-Id": "where-its-time-went"})
-
-    assert answer.status_code == 201
-    line = logged(caller.api, "where-its-time-went")
-    assert list(line["steps"]) == [each for each in Step if each is not Step.AWAIT_PROFILE]
-    assert sum(line["steps"].values()) <= line["seconds"]
-    assert line["trace_id"] == answer.headers["traceparent"].split("-")[1]
-    assert steps_told(caller.api) - before == Counter(line["steps"].keys())
-
-
-def test_a_call_that_gives_no_role_says_what_it_tried(caller: Caller):
-    question = {**caller.question(), "userToken": caller.proven.token(tenant="another")}
-
-    assert caller.call("POST", "/v1/vended-roles", question, **{"X-Request-Id": "tried-in-vain"}).status_code == 403
-
-    line = logged(caller.api, "tried-in-vain")
-    assert list(line["steps"]) == [Step.CHECK_AGENT, Step.CHECK_USER, Step.DECIDE]

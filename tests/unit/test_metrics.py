@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from prometheus_client import Gauge
 
+from rolevend.api.routes import CALLS, application
 from rolevend.model import PlatformName
 from rolevend.telemetry.metrics import Metrics
 
@@ -29,6 +31,7 @@ def test_what_an_alert_sees_growing_is_there_before_its_first_event(name: str, s
     metrics = Metrics()
 
     metrics.follow({WAREHOUSE})
+    metrics.answer(CALLS)
 
     there = [(labels, value) for each, labels, value in samples(metrics) if each == name and selected.items() <= labels.items()]
     assert there
@@ -70,3 +73,33 @@ def test_what_tells_of_now_ends_with_its_platform_and_what_was_counted_stays():
     assert {platform for name, platform in told if name in {each._name for each in gauges}} == {WAREHOUSE}
     assert {name for name, platform in told if platform == WAREHOUSE} >= {each._name for each in gauges}
     assert metrics.registry.get_sample_value("rolevend_canary_leaks_total", {"platform": CRM}) == 1
+
+
+def test_calls_are_counted_by_the_ids_that_the_document_gives_them():
+    nothing: Any = None
+    document = application(nothing, nothing, nothing).openapi()
+
+    assert {each["operationId"] for methods in document["paths"].values() for each in methods.values()} == set(CALLS)
+
+
+def test_a_call_that_failed_fast_is_counted_and_makes_no_other_look_faster():
+    metrics = Metrics()
+    metrics.answer(CALLS)
+
+    metrics.answered("vend", 201, 0.2)
+    metrics.answered("vend", 503, 0.001)
+
+    assert metrics.registry.get_sample_value("rolevend_calls_total", {"call": "vend", "status": "201"}) == 1
+    assert metrics.registry.get_sample_value("rolevend_calls_total", {"call": "vend", "status": "503"}) == 1
+    assert metrics.registry.get_sample_value("rolevend_call_seconds_count", {"call": "vend"}) == 1
+    assert metrics.registry.get_sample_value("rolevend_call_seconds_sum", {"call": "vend"}) == pytest.approx(0.2)
+
+
+def test_an_identity_provider_that_is_gone_is_not_down():
+    metrics = Metrics()
+    metrics.follow_providers({"corporate": True, "partner": False})
+
+    metrics.follow_providers({"corporate": True})
+
+    told = [(labels, value) for name, labels, value in samples(metrics) if name == "rolevend_identity_provider_up"]
+    assert told == [({"provider": "corporate"}, 1)]

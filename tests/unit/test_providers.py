@@ -121,6 +121,7 @@ def test_what_is_said_of_its_keys(state: KeysState, status: str, reason: str, pa
 
     assert said(picture, "workforce", "Ready") == (status, reason)
     assert part in message(picture, "workforce", "Ready")
+    assert state.up == (status == "True"), "what an alert is about is what the condition says"
 
 
 def test_keys_of_the_cluster_that_cannot_be_read_are_said_with_a_way_out_of_their_own():

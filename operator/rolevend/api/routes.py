@@ -25,6 +25,8 @@ from rolevend.vending.directory import Directory
 from rolevend.vending.terms import Agent
 
 ROLES: Final = "/v1/vended-roles"
+CALLS: Final = ("vend", "list", "get", "release", "decide")
+"""By their operations' ids, which metrics call them by."""
 KEY: Final = "Idempotency-Key"
 _KEY: Final = "^[!-~]{1,128}$"
 

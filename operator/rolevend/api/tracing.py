@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 
-from rolevend.api.steps import of_a_call
+from rolevend.api.steps import Taken, of_a_call
 from rolevend.platforms.base import Randomness
 
 Scope = MutableMapping[str, Any]
@@ -25,15 +25,23 @@ LONGEST_BODY: Final = 65_536
 _REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 _TRACEPARENT: Final = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 _PATH: Final = re.compile(r"/[-a-z0-9./]{0,300}")
+ANOTHER: Final = "another"
+"""No call of ours."""
 _QUIET: Final = ("/healthz", "/readyz", "/metrics")
 
 _log = getLogger(__name__)
 
 
+def _untold(_call: str, _status: int, _seconds: float) -> None:
+    """Nobody counts."""
+
+
 class Tracing:
-    def __init__(self, application: Application, randomness: Randomness) -> None:
+    def __init__(self, application: Application, randomness: Randomness, told: Callable[[str, int, float], None] = _untold) -> None:
+        """`told` of each call that was answered: which one, with which status, and after how many seconds."""
         self._application = application
         self._randomness = randomness
+        self._told = told
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,10 +66,16 @@ class Tracing:
                 await self._application(scope, _bounded(receive), answer)
             finally:
                 if scope["path"] not in _QUIET:
-                    path = scope["path"] if _PATH.fullmatch(scope["path"]) else "another"  # no call of ours, and perhaps a token
-                    extra = {"method": scope["method"], "path": path, "status": status, "seconds": _passed(started)}
-                    steps = {"steps": {step: round(seconds, 6) for step, seconds in taken.items()}} if taken else {}
-                    _log.info("call", extra={**extra, **steps, "request_id": request_id, "trace_id": traceparent.split("-")[1]})
+                    self._tell(scope, status, time.perf_counter() - started, taken)
+
+    def _tell(self, scope: Scope, status: int, seconds: float, taken: Taken) -> None:
+        if status:  # or whoever asked is gone
+            self._told(_call(scope), status, seconds)
+        path = scope["path"] if _PATH.fullmatch(scope["path"]) else ANOTHER  # perhaps a token
+        extra = {"method": scope["method"], "path": path, "status": status, "seconds": round(seconds, 6)}
+        steps = {"steps": {step: round(each, 6) for step, each in taken.items()}} if taken else {}
+        request_id, traceparent = scope["state"]["request_id"], scope["state"]["traceparent"]
+        _log.info("call", extra={**extra, **steps, "request_id": request_id, "trace_id": traceparent.split("-")[1]})
 
     def _request_id(self, given: bytes | None) -> str:
         return given.decode() if given is not None and _REQUEST_ID.fullmatch(given) else self._randomness(16).hex()
@@ -73,8 +87,9 @@ class Tracing:
         return f"00-{known[1].decode()}-{step}-{known[3].decode()}" if known else f"00-{self._randomness(16).hex()}-{step}-00"
 
 
-def _passed(since: float) -> float:
-    return round(time.perf_counter() - since, 6)
+def _call(scope: Scope) -> str:
+    """The id of the operation that the framework found for it."""
+    return getattr(scope.get("route"), "operation_id", None) or ANOTHER
 
 
 class TooLong(HTTPException):

@@ -14,7 +14,7 @@ from rolevend.api.callers import Callers
 from rolevend.api.known import as_attested
 from rolevend.api.quotas import Quotas
 from rolevend.api.refusals import Refusals
-from rolevend.api.routes import application
+from rolevend.api.routes import CALLS, application
 from rolevend.api.tracing import Tracing
 from rolevend.api.vended_roles import VendedRoles
 from rolevend.api.vends import Vends
@@ -111,7 +111,8 @@ class Api:
             timedelta(seconds=settings.unanswered_seconds * _OF_ITS_TIME),
         )
         routes = application(vends, callers, lambda: self._observed.directory)
-        self._application = Tracing(routes, secrets.token_bytes)
+        self._application = Tracing(routes, secrets.token_bytes, metrics.answered)
+        metrics.answer(CALLS)
         self._probes = ProbeServer(
             settings.probe_host, settings.probe_port, metrics.registry, lambda: "", self._unready, lambda: "ok", self._measure
         )
@@ -143,7 +144,9 @@ class Api:
         return pending or ("" if self._vended_roles.informer.synced else "the vended roles were not listed yet")
 
     def _measure(self) -> None:
+        self._metrics.api_ready.set(not self._unready())
         self._metrics.follow({name for name, _ in self._platforms})
+        self._metrics.follow_providers(self._issuers.up)
 
 
 async def _looked(_name: PlatformName, _at_work: PlatformAtWork) -> None:

@@ -168,6 +168,7 @@ class Operator:
     def measure(self) -> None:
         self._metrics.leader.set(self.election.leading)
         self._metrics.follow({name for name, _ in self._platforms})
+        self._metrics.follow_providers(self._issuers.up)
         self.sweeper.measure()
 
     async def run(self) -> None:

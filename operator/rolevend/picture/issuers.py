@@ -47,6 +47,11 @@ class Issuers:
         self._followed: Mapping[str, Provider] = {}
         self._due = asyncio.Event()
 
+    @property
+    def up(self) -> dict[str, bool]:
+        """By the name of the IdentityProvider: whether its tokens are checked with keys that are fresh."""
+        return {name: state.up for name, state in self.states.items()}
+
     def follow(self, accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> None:
         """From now on tokens of these issuers are taken; of one with authorities of its own from when these were read."""
         same = {issuer for issuer, (resource, _) in accepted.items() if self._refers_to(issuer) == resource.spec.keys.ca_secret_ref}

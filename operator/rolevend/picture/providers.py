@@ -29,6 +29,11 @@ class KeysState:
     stale: str = ""
     """Since when they could not be read, where that is too long ago to be an accident."""
 
+    @property
+    def up(self) -> bool:
+        """There are some, and they are no older than an accident lasts."""
+        return bool(self.count) and not self.stale
+
 
 class Providers:
     """Of the picture that was painted last. Each version of an object is read once: a condition in CEL is compiled, keys are parsed."""

@@ -1,6 +1,6 @@
 """The metrics by name; what they count is in their help text. One registry per process, so that tests can run several operators."""
 
-from collections.abc import Set
+from collections.abc import Iterable, Mapping, Set
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -84,6 +84,21 @@ class Metrics:
         self.platform_condition = self._of_platform(
             "rolevend_platform_condition", "Whether a condition of the DataPlatform is True", "condition"
         )
+        self.api_ready = Gauge("rolevend_api_ready", "1 in a replica of the HTTP API that answers calls", registry=self.registry)
+        self.calls = Counter("rolevend_calls", "Calls of the HTTP API that were answered", ["call", "status"], registry=self.registry)
+        self.call_seconds = Histogram(
+            "rolevend_call_seconds",
+            "Of calls of the HTTP API that did what they were asked to: how long they took",
+            ["call"],
+            buckets=_FAST,
+            registry=self.registry,
+        )
+        self.identity_provider_up = Gauge(
+            "rolevend_identity_provider_up",
+            "Whether the keys of the IdentityProvider are there, and could be read within the last ten minutes",
+            ["provider"],
+            registry=self.registry,
+        )
         self.leader = Gauge("rolevend_leader", "1 in the replica that acts, 0 in those that stand by", registry=self.registry)
         Gauge("rolevend_build_info", "Always 1", ["version"], registry=self.registry).labels(__version__).set(1)
 
@@ -102,6 +117,24 @@ class Metrics:
             for sample in [sample for metric in gauge.collect() for sample in metric.samples]:
                 if sample.labels["platform"] not in platforms:
                     gauge.remove(*sample.labels.values())
+
+    def answer(self, calls: Iterable[str]) -> None:
+        """This process answers these calls. What alerts count of them begins at 0."""
+        for call in calls:
+            self.call_seconds.labels(call)
+            for status in (500, 503):
+                self.calls.labels(call, status)
+
+    def answered(self, call: str, status: int, seconds: float) -> None:
+        self.calls.labels(call, status).inc()
+        if status < 300:
+            self.call_seconds.labels(call).observe(seconds)
+
+    def follow_providers(self, up: Mapping[str, bool]) -> None:
+        """By the names of the IdentityProviders that there are."""
+        self.identity_provider_up.clear()
+        for name, is_up in up.items():
+            self.identity_provider_up.labels(name).set(is_up)
 
     def _of_platform(self, name: str, what: str, *labels: str) -> Gauge:
         gauge = Gauge(name, what, ["platform", *labels], registry=self.registry)
