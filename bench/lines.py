@@ -21,6 +21,10 @@ class Line:
         """The same, without a verdict where what was measured is too small for one."""
         return self if meaningful else replace(self, budget=f"reported; in full {self.budget}", within=None)
 
+    def out_of_reach(self, by: str) -> "Line":
+        """The same, without a verdict where `by`, which everybody here must do, is beyond the budget alone."""
+        return replace(self, budget=f"reported; {by} alone is beyond {self.budget}", within=None)
+
     def __str__(self) -> str:
         mark = {True: "ok", False: OVER, None: "-"}[self.within]
         return f"{mark:<4} {self.what:<66} {self.measured:<48} {self.budget}"

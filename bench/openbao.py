@@ -141,17 +141,28 @@ def at_once(measured: Measured, clients: int, work: Callable[[Any], T], on: Sequ
     return answers
 
 
-def compared(name: str, what: str, each: Sequence[Measured], budget: Budget | None = None) -> Iterator[Line]:
+def compared(
+    name: str, what: str, each: Sequence[Measured], budget: Budget | None = None, floor: tuple[str, Measured] | None = None
+) -> Iterator[Line]:
+    """`floor` is what nobody could do without, and its name: a budget that it alone does not hold judges nobody."""
     ours, theirs = each
     yield reported(f"{name}, {what}: rate, p50, p99", str(ours))
     yield reported(f"  OpenBao, {what}", str(theirs))
-    rate, middle = ours.rate / theirs.rate, p50(ours.seconds) / p50(theirs.seconds)
-    worst = percentile(ours.seconds, 99) / percentile(theirs.seconds, 99)
-    measured = f"rate {rate:.2f}x, p50 {middle:.2f}x, p99 {worst:.2f}x"
+    ratios = against(ours, theirs)
+    measured = "rate {:.2f}x, p50 {:.2f}x, p99 {:.2f}x".format(*ratios)
     if budget is None:
         yield reported(AGAINST, measured)
-    else:
-        yield Line(AGAINST, measured, budget.text, budget.holds(rate, middle, worst)).judged_if(not quick())
+        return
+    line = Line(AGAINST, measured, budget.text, budget.holds(*ratios)).judged_if(not quick())
+    if floor is not None and not line.within and not budget.holds(*against(floor[1], theirs)):
+        line = line.out_of_reach(floor[0])
+    yield line
+
+
+def against(ours: Measured, theirs: Measured) -> tuple[float, float, float]:
+    """Ratios of the rate, the p50 and the p99."""
+    middle, worst = p50(ours.seconds) / p50(theirs.seconds), percentile(ours.seconds, 99) / percentile(theirs.seconds, 99)
+    return ours.rate / theirs.rate, middle, worst
 
 
 def storms(peers: Sequence[Peer[Any]], superuser: Connection, size: Size, *, judged: bool) -> Iterator[Line]:

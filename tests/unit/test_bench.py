@@ -6,6 +6,7 @@ import pytest
 
 from bench.__main__ import Part, run, summary
 from bench.lines import Line, reported, settled, table
+from bench.openbao import Budget, Measured, compared
 
 WITHIN, OVER = Line("a vend", "7 ms", "<= 8 ms", within=True), Line("a vend", "9 ms", "<= 8 ms", within=False)
 
@@ -26,6 +27,22 @@ def test_what_is_too_small_for_a_verdict_names_the_budget_and_has_none() -> None
     assert line.within is None
     assert line.budget == "reported; in full <= 8 ms"
     assert OVER.judged_if(meaningful=True) == OVER
+
+
+def test_what_nobody_could_hold_here_says_why_and_has_no_verdict() -> None:
+    line = OVER.out_of_reach("the bare write")
+    assert line.within is None
+    assert line.budget == "reported; the bare write alone is beyond <= 8 ms"
+
+
+@pytest.mark.parametrize(("floor", "verdict"), [(1.0, False), (2.0, None)])
+def test_a_budget_that_the_floor_alone_does_not_hold_judges_nobody(floor: float, verdict: bool | None) -> None:
+    budget = Budget("p50 <= 1.5x", lambda _rate, middle, _worst: middle <= 1.5)
+    ours, theirs, bare = (Measured([seconds] * 4, seconds) for seconds in (3.0, 1.0, floor))
+
+    *_, line = compared("API", "issue", [ours, theirs], budget, ("the bare write", bare))
+
+    assert line.within is verdict
 
 
 def test_a_measurement_is_made_again_only_while_it_is_over_its_budget() -> None:
