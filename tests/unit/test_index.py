@@ -216,6 +216,26 @@ def test_a_filter_of_one_type_does_not_slip_through_on_another():
     assert set(granted(filtered, text, number)) == {"claims.b"}
 
 
+def test_tables_whose_columns_have_other_types_are_granted_beside_each_other():
+    whole, broken = table("claims.whole", column("level", Family.INTEGER)), table("claims.broken", column("level", Family.NUMERIC))
+    filtered = policy(row_filter=parse("level = 7"))
+
+    assert set(granted(filtered, whole, broken)) == {"claims.whole", "claims.broken"}
+    assert report(filtered, whole, broken).granted_tables == 2
+
+
+def test_every_table_that_is_kept_from_a_grant_is_told_whatever_keeps_it():
+    kept = [
+        table("claims.text", column("level")),
+        table("claims.without", column("id")),
+        table("claims.foreign", column("level", Family.INTEGER), obstacle="is a foreign table"),
+    ]
+    told = report(policy(row_filter=parse("level = 7")), table("claims.number", column("level", Family.INTEGER)), *kept)
+
+    assert {each.table for each in told.problems} == {each.id for each in kept}
+    assert told.granted_tables == 1
+
+
 def test_a_policy_that_selects_nothing_is_told_so():
     told = report(policy(tables=TableSelector(tags=tagged(domain="finance"))))
 
