@@ -364,6 +364,12 @@ def test_what_keeps_a_policy_from_granting_is_told_to_the_letter(one, tables, to
     assert (found.granted_tables, found.granted_columns, found.mask_fallbacks) == (0, 0, ())
 
 
+def test_a_mask_for_nothing_is_told_beside_what_keeps_a_table_back():
+    found = report(policy(row_filter=parse("amount > 10"), masks=(by_tag(pii="none"),)), PEOPLE, PAYMENTS)
+
+    assert {each.field for each in found.problems} == {"spec.rowFilter", "spec.masks[secret]"}
+
+
 def test_what_no_tag_says_grants_no_column_and_masks_every_column():
     not_ssn = (Requirement("pii", frozenset({"ssn"}), RequirementOperator.NOT_IN),)
     shown, hidden = policy(columns=ColumnSelector(tags=not_ssn)), policy(masks=(MaskRule("rule", ColumnSelector(tags=not_ssn), Nullify()),))
