@@ -365,8 +365,10 @@ def test_what_keeps_a_policy_from_granting_is_told_to_the_letter(one, tables, to
 
 
 def test_a_mask_for_nothing_is_told_beside_what_keeps_a_table_back():
-    found = report(policy(row_filter=parse("amount > 10"), masks=(by_tag(pii="none"),)), PEOPLE, PAYMENTS)
+    one = policy(row_filter=parse("amount > 10"), masks=(by_tag(pii="none"),))
+    found = report(one, PEOPLE, PAYMENTS)
 
+    assert found.policy == one.id
     assert {each.field for each in found.problems} == {"spec.rowFilter", "spec.masks[secret]"}
 
 
