@@ -79,6 +79,15 @@ class TestTheDelivery:
         assert created.body["metadata"]["annotations"][STAMP] == API
         assert created.body["metadata"]["finalizers"] == [FINALIZER]
 
+    def test_with_the_finalizer_the_api_makes_it_as_it_is(self, cluster: Cluster):
+        role = answered("by-the-api-as-it-is")
+        role["metadata"]["finalizers"] = [FINALIZER]
+
+        metadata = cluster.create(role, user=API).body["metadata"]
+
+        assert metadata["finalizers"] == [FINALIZER]
+        assert STAMP not in metadata.get("annotations", {})
+
     def test_an_agents_own_account_does_not_get_it_whatever_it_may_vend(self, cluster: Cluster):
         finbot = cluster.service_account("finbot", CREATE, VEND)
 
