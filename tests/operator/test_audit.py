@@ -16,6 +16,7 @@ from rolevend.identity.key_set import parse
 from tests.support.site import AGENTS, DOMAIN, WAREHOUSE, Body, Site
 from tests.support.tenancy import ISSUER, Asked, Tenant
 from tests.support.waiting import eventually
+from tests.support.who import who
 
 
 @pytest.fixture
@@ -421,13 +422,6 @@ def test_a_record_of_a_handle_cannot_be_changed_by_the_operator(tenant: Tenant):
     assert refused.status == 422, "not even the administrator"
 
 
-def who(site: Site, role: str, *arguments: str) -> dict[str, Any]:
-    """What `rolevend who` answers, with its notes."""
-    command = [sys.executable, "-m", "rolevend", "who", role, "-o", "json", *arguments]
-    done = subprocess.run(command, env=site.control_plane.environment(), capture_output=True, text=True, check=True, timeout=60)
-    return {**json.loads(done.stdout), "notes": done.stderr}
-
-
 @pytest.mark.parametrize("configured", [True, False], ids=["a-handle", "an-opaque-handle"])
 def test_who_names_agent_and_person_when_everything_but_the_name_is_gone(trail: Trail, tenant: Tenant, configured: bool):
     """As a year later: no VendedRole, no Agent, no UserAttributes, no audit file, no lease."""
@@ -466,6 +460,7 @@ def test_who_asks_every_place_that_still_knows_and_says_which(trail: Trail, tena
         answer = who(site, asked.role, "--offline", *place)
         assert (answer["agent"], answer["user"]) == (f"{AGENTS}/{tenant.name}", f"anna.{tenant.name} ({ISSUER})")
         assert answer["ended"].startswith("Revoked")
+        assert (answer.get("proof"), "token" in answer) == ("Asserted" if place[0] == "--audit" else None, False)
 
     answer = who(site, asked.role, *places[0], *places[1])
     assert answer["notes"] == ""
@@ -478,7 +473,8 @@ def test_who_says_where_two_places_do_not_agree_and_what_it_could_not_ask(trail:
     site = tenant.ready_to_ask().site
     asked = tenant.ask().ready()
     forged = tmp_path / "forged"
-    forged.write_bytes(trail.file.read_bytes().replace(f"anna.{tenant.name}".encode(), b"mallory"))
+    events = trail.file.read_bytes().replace(f"anna.{tenant.name}".encode(), b"mallory")
+    forged.write_bytes(events.replace(b'"Asserted"', b'"Token"'))
 
     answer = who(site, asked.role, "--audit", str(forged), "--dsn", "host=127.0.0.1 port=1 user=x")
 
@@ -486,6 +482,8 @@ def test_who_says_where_two_places_do_not_agree_and_what_it_could_not_ask(trail:
     assert (
         f"the record of its handle says that the user is anna.{tenant.name} ({ISSUER}), and the audit file says mallory" in answer["notes"]
     )
+    assert answer["proof"] == "Asserted"
+    assert "the cluster says that the proof is Asserted, and the audit file says Token" in answer["notes"]
     assert "asking the database for the lease: " in answer["notes"]
 
 

@@ -18,6 +18,7 @@ from tests.support.proving import Proven
 from tests.support.site import AGENTS, WAREHOUSE, Body, Site
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
+from tests.support.who import who
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,31 @@ def test_a_serviceaccount_acts_for_whom_an_exchanged_token_names_it(proven: Prov
     actors = [{"issuer": CLUSTER, "subject": act["sub"]}, {"issuer": proven.issuer, "subject": "orchestrator"}]
     assert (asked.status["user"]["proof"], asked.status["user"]["token"]["actors"]) == ("Exchanged", actors)
     assert told(site, asked)[0]["actors"][0] == f"{act['sub']} ({CLUSTER})"
+
+
+def test_who_says_what_proved_the_user_also_from_the_record_when_the_role_is_gone(proven: Proven):
+    site, issuer = proven.ready_to_ask().site, proven.issuer
+    text = tokens.token(proven.claims(act={"sub": proven.client, "act": {"sub": "orchestrator"}}, without=("client_id",)))
+    asked = proven.ask(text).ready()
+    wanted = {
+        "proof": f"Exchanged, {proven.tenant.name}, Exchanged",
+        "token": tokens_digest(text),
+        "actors": f"{proven.client} ({issuer}), for orchestrator ({issuer})",
+    }
+
+    live = who(site, asked.role)
+    asked.delete()
+    asked.gone()
+    eventually(lambda: [each for each in told(site, asked) if "ended" in each])
+    gone = who(site, asked.role)
+    recorded = who(site, asked.role, *(part for log in site.logs for part in ("--audit", str(log))))
+
+    assert wanted.items() <= live.items()
+    assert {live["sources"][fact] for fact in wanted} == {"the cluster"}
+    assert wanted.keys().isdisjoint(gone)
+    assert wanted.items() <= recorded.items()
+    assert {recorded["sources"][fact] for fact in wanted} == {"the audit file"}
+    assert recorded["notes"] == ""
 
 
 ACTORS: tuple[tuple[str, str, Callable[[Proven], str]], ...] = (

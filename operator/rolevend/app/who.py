@@ -21,8 +21,14 @@ from rolevend.picture.objects import ready_condition
 from rolevend.platforms.postgres.tombstones import tombstone_of
 from rolevend.resources import REQUESTED_BY, Agent, Resource, UserAttributes
 from rolevend.vending.audit import EventType
+from rolevend.vending.proof import Actor
 
-_ORDER = ("role", "agent", "user", "request", "object", "requester", "platform", "policies", "profile", "from", "until", "ended", "state")
+_ORDER = (
+    *("role", "agent", "user", "proof", "token", "actors", "request", "object", "requester"),
+    *("platform", "policies", "profile", "from", "until", "ended", "state"),
+)
+_AGREED = ("agent", "user", "proof", "token", "actors")
+"""Where two places do not agree on one of these, somebody wrote into one of them."""
 _CONNECT_SECONDS = 10
 
 
@@ -65,7 +71,7 @@ class Who:
             known = next((each for each in self.facts if each.name == name), None)
             if known is None and value is not None:
                 self.facts.append(Fact(name, str(value), source))
-            elif known is not None and known.value != str(value) and name in ("agent", "user"):
+            elif known is not None and known.value != str(value) and name in _AGREED:
                 self.notes.append(f"{known.source} says that the {name} is {known.value}, and {source} says {value}")
 
     async def ask(self, source: str, answer: Awaitable[Iterable[tuple[str, Any]]]) -> None:
@@ -136,6 +142,7 @@ async def _object(cluster: Cluster, uid: str, namespace: str | None) -> Iterable
     return [
         ("agent", f"{metadata['namespace']}/{spec['agentRef']['name']}"),
         ("user", User(spec["user"]["issuer"], spec["user"]["subject"])),
+        *_proven(status.get("user", {})),
         ("object", f"{metadata['namespace']}/{metadata['name']}"),
         ("requester", metadata.get("annotations", {}).get(REQUESTED_BY)),
         ("platform", spec["platformRefs"][0]["name"]),
@@ -144,6 +151,24 @@ async def _object(cluster: Cluster, uid: str, namespace: str | None) -> Iterable
         ("until", status.get("expirationTimestamp")),
         ("state", "is ending" if metadata.get("deletionTimestamp") else _ready(role)),
     ]
+
+
+def _proven(user: Body) -> Iterator[tuple[str, Any]]:
+    """As `status.user` says it, which nobody but us writes."""
+    token = user.get("token") or {}
+    actors = [str(Actor(each["issuer"], each["subject"])) for each in token.get("actors", ())]
+    yield from _proof(user.get("proof"), token.get("provider"), token.get("type"), token.get("digest"), actors)
+
+
+def _proof(
+    kind: str | None, provider: str | None, type_: str | None, digest: str | None, actors: Sequence[str]
+) -> Iterator[tuple[str, Any]]:
+    """What showed that it was this user: the kind of proof, and of a token who issued it, which one it was, and who acted for the user,
+    the agent first."""
+    if kind is not None:
+        yield "proof", ", ".join(each for each in (kind, provider, type_) if each)
+        yield "token", digest
+        yield "actors", ", for ".join(actors) or None
 
 
 async def _find(cluster: Cluster, uid: str, namespace: str | None) -> Body | None:
@@ -169,6 +194,9 @@ def _told(event: Body) -> Iterator[tuple[str, Any]]:
     if "userSubject" in told:
         yield "agent", told["agent"]
         yield "user", User(told["userIssuer"], told["userSubject"])
+    yield from _proof(
+        told.get("userProof"), told.get("identityProvider"), told.get("tokenType"), told.get("tokenDigest"), told.get("actors", ())
+    )
     yield "object", told.get("request")
     yield "requester", told.get("requestedBy")
     yield "platform", told.get("platform")
