@@ -186,6 +186,7 @@ def test_a_column_with_two_masks_that_each_show_what_the_other_hides_becomes_nul
             "column ssn of claims.people has the masks Partial and Regex, and each shows what the other hides: it is NULL instead",
         ),
     ]
+    assert [(each.table, each.mask) for each in told.mask_fallbacks] == [(PEOPLE.id, Regex("^.", "")), (PEOPLE.id, Partial(4))]
     assert report(policy(masks=(both[0], masked(Partial(2), "ssn", name="c"))), PEOPLE).mask_fallbacks == ()
     assert report(policy(masks=(*both, masked(Nullify(), "ssn", name="c"))), PEOPLE).mask_fallbacks[1:] == ()
 
