@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from rolevend.errors import ClusterUnavailable
 from rolevend.model import PlatformName, Uid
-from rolevend.reconcile.clock import AT_ONCE, FEW, Clock
+from rolevend.reconcile.clock import AT_ONCE, BESIDE_VENDS, FEW, Clock
 from rolevend.telemetry.metrics import Metrics
 
 PATIENCE = 10.0
-TOGETHER = FEW + AT_ONCE
-"""Of a crowd, before the first one is gone."""
+CROWD = FEW + 1
+"""So many are no few."""
 WAREHOUSE, ANNEX = PlatformName("warehouse"), PlatformName("annex")
 
 
@@ -86,23 +86,50 @@ async def test_a_deletion_that_failed_is_tried_again_and_counted_when_it_succeed
     assert cluster.counted() == 1
 
 
-async def test_a_crowd_ends_a_few_at_a_time_and_each_that_is_gone_makes_room_for_one():
+async def test_few_that_expire_together_end_together():
     cluster = Cluster()
-    crowd = [Uid(f"u{number:04}") for number in range(TOGETHER + 2 * AT_ONCE)]
+    async with running(cluster):
+        for number in range(FEW):
+            cluster.clock.put(Uid(f"few-{number}"), now() - timedelta(seconds=1), WAREHOUSE)
+        await cluster.has_deleted(FEW)
+
+
+async def test_a_crowd_ends_some_at_a_time_and_each_that_is_gone_makes_room_for_one():
+    cluster = Cluster()
+    crowd = [Uid(f"u{number:04}") for number in range(CROWD + AT_ONCE)]
     async with running(cluster):
         for uid in crowd:
             cluster.clock.put(uid, now() - timedelta(seconds=1), WAREHOUSE)
-        await cluster.has_deleted(TOGETHER)
+        await cluster.has_deleted(AT_ONCE)
         await some_turns()
-        assert len(cluster.deleted) == TOGETHER
+        assert len(cluster.deleted) == AT_ONCE
 
-        for position in range(2 * AT_ONCE):
-            cluster.clock.gone(cluster.deleted[FEW + position])
-            await cluster.has_deleted(TOGETHER + position + 1)
+        for position in range(CROWD):
+            cluster.clock.gone(cluster.deleted[position])
+            await cluster.has_deleted(AT_ONCE + position + 1)
             await some_turns()
-            assert len(cluster.deleted) == TOGETHER + position + 1
+            assert len(cluster.deleted) == AT_ONCE + position + 1
 
     assert sorted(cluster.deleted) == crowd
+
+
+async def test_while_somebody_asks_for_roles_fewer_end_at_a_time():
+    cluster = Cluster()
+    async with running(cluster):
+        cluster.clock.asked()
+        for number in range(CROWD):
+            cluster.clock.put(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), WAREHOUSE)
+        await cluster.has_deleted(BESIDE_VENDS)
+        await some_turns()
+        assert len(cluster.deleted) == BESIDE_VENDS
+
+        for _ in range(CROWD - BESIDE_VENDS):
+            cluster.clock.asked()
+            cluster.clock.gone(cluster.deleted[-1])
+            before = len(cluster.deleted)
+            await cluster.has_deleted(before + 1)
+            await some_turns()
+            assert len(cluster.deleted) == before + 1
 
 
 async def test_a_crowd_on_one_platform_does_not_delay_another():
@@ -110,10 +137,10 @@ async def test_a_crowd_on_one_platform_does_not_delay_another():
     async with running(cluster):
         for number in range(200):
             cluster.clock.put(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), ANNEX)
-        await cluster.has_deleted(TOGETHER)
+        await cluster.has_deleted(AT_ONCE)
 
         cluster.clock.put(Uid("one"), now() - timedelta(seconds=1), WAREHOUSE)
-        await cluster.has_deleted(TOGETHER + 1)
+        await cluster.has_deleted(AT_ONCE + 1)
 
     assert cluster.deleted[-1] == "one"
 
@@ -121,26 +148,28 @@ async def test_a_crowd_on_one_platform_does_not_delay_another():
 async def test_an_end_that_is_stuck_makes_room_for_the_next():
     cluster = Cluster()
     async with running(cluster):
-        for number in range(TOGETHER + 1):
+        for number in range(CROWD):
             cluster.clock.put(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), ANNEX)
-        await cluster.has_deleted(TOGETHER)
+        await cluster.has_deleted(AT_ONCE)
 
-        cluster.clock.stuck(cluster.deleted[FEW])
+        cluster.clock.stuck(cluster.deleted[0])
 
-        await cluster.has_deleted(TOGETHER + 1)
+        await cluster.has_deleted(AT_ONCE + 1)
 
 
 async def test_what_is_gone_before_its_turn_is_not_ended():
     cluster = Cluster()
     async with running(cluster):
-        for number in range(TOGETHER + 1):
+        for number in range(CROWD):
             cluster.clock.put(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), ANNEX)
-        await cluster.has_deleted(TOGETHER)
-        (waiting,) = {Uid(f"crowd-{number}") for number in range(TOGETHER + 1)} - set(cluster.deleted)
+        await cluster.has_deleted(AT_ONCE)
+        waiting = next(uid for number in range(CROWD) if (uid := Uid(f"crowd-{number}")) not in cluster.deleted)
 
         cluster.clock.gone(waiting)
-        for uid in list(cluster.deleted):
-            cluster.clock.gone(uid)
-        await some_turns()
+        for _ in range(CROWD):
+            for uid in list(cluster.deleted):
+                cluster.clock.gone(uid)
+            await some_turns()
 
+    assert len(cluster.deleted) == CROWD - 1
     assert waiting not in cluster.deleted

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
@@ -12,10 +13,12 @@ from rolevend.model import PlatformName, Uid
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.expiry import Expiries
 
-FEW, AT_ONCE = 16, 4
-"""Roles of one platform that end together: as many as expire in one second in ordinary times, and fewer of a crowd. A thousand that
-expire in one second must not stand before the next vend in every queue between here and PostgreSQL, which refuses them anyhow from their
-expiry on."""
+FEW, AT_ONCE, BESIDE_VENDS = 16, 8, 2
+"""Roles of one platform that end together: as many as expire in one second in ordinary times, and fewer of a crowd, the fewest while
+somebody asks for roles. A thousand that expire in one second must not stand before the next vend in every queue between here and
+PostgreSQL, which refuses them anyhow from their expiry on."""
+_ASKED_SECONDS = 1.0
+"""After a request was seen, the next one may come as well."""
 _RETRY_SECONDS = 1.0
 _LONGEST_TURN_SECONDS = 2.0
 """An ending that takes longer makes room for the next one."""
@@ -33,11 +36,16 @@ class Clock:
         self._expiries = Expiries()
         self._platforms: dict[Uid, PlatformName] = {}
         self._earlier = asyncio.Event()
-        self._turns: dict[PlatformName, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+        self._turns: dict[PlatformName, _Turns] = defaultdict(lambda: _Turns(self._most))
         self._due: Counter[PlatformName] = Counter()
         """How many end, or wait for their turn."""
+        self._asked_at = -math.inf
         self._ending: dict[Uid, asyncio.Event] = {}
         """What we ended, until it is gone: the watch may tell of it once more as if it lived. Set when its turn is over."""
+
+    def asked(self) -> None:
+        """Somebody waits for a role."""
+        self._asked_at = asyncio.get_running_loop().time()
 
     def put(self, uid: Uid, due_at: datetime, platform: PlatformName) -> None:
         if uid in self._ending:
@@ -74,7 +82,9 @@ class Clock:
                     continue
                 for uid, since in self._expiries.pop_due(self._now()):
                     self._ending[uid] = asyncio.Event()
-                    endings.create_task(self._end(uid, since, self._platforms.pop(uid)))
+                    platform = self._platforms.pop(uid)
+                    self._due[platform] += 1  # all of a crowd, before the first one begins
+                    endings.create_task(self._end(uid, since, platform))
 
     async def _end(self, uid: Uid, due_at: datetime, platform: PlatformName) -> None:
         async with self._turn(platform):
@@ -95,9 +105,30 @@ class Clock:
     @contextlib.asynccontextmanager
     async def _turn(self, platform: PlatformName) -> AsyncIterator[None]:
         """At once while there are few; in a crowd as soon as one of those that have a turn is gone."""
-        self._due[platform] += 1
         try:
             async with self._turns[platform] if self._due[platform] > FEW else contextlib.nullcontext():
                 yield
         finally:
             self._due[platform] -= 1
+
+    def _most(self) -> int:
+        return BESIDE_VENDS if asyncio.get_running_loop().time() - self._asked_at < _ASKED_SECONDS else AT_ONCE
+
+
+class _Turns:
+    """As many at once as `most` says whenever one is over; it says one at least."""
+
+    def __init__(self, most: Callable[[], int]) -> None:
+        self._most = most
+        self._taken = 0
+        self._over = asyncio.Condition()
+
+    async def __aenter__(self) -> None:
+        async with self._over:
+            await self._over.wait_for(lambda: self._taken < self._most())
+            self._taken += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        async with self._over:
+            self._taken -= 1
+            self._over.notify(AT_ONCE)

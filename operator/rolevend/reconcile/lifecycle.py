@@ -103,6 +103,8 @@ class Lifecycle:
         if standing.ending_since is not None:
             self.clock.remove(uid)
         else:
+            if not standing.ready:
+                self.clock.asked()
             self.clock.put(uid, self._answering.due_at(standing), standing.request.platform)
             self._answering.saw(standing)
 
