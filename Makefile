@@ -55,6 +55,8 @@ lock: $(STAMP) ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra api --extra operator --extra postgres pyproject.toml -o requirements/image.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--constraints requirements/dev.lock --extra mcp clients/python/pyproject.toml -o requirements/mcp.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--constraints requirements/dev.lock --group build -o requirements/build.lock
 
 clean: ## Remove .venv and caches of this checkout; the user's cache folder stays

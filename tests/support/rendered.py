@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.installed import CHART, SYSTEM
+from tests.support.installed import AGENTS, CHART, SYSTEM
 
 Document = dict[str, Any]
 Served = subprocess.CompletedProcess[str]
@@ -17,6 +17,21 @@ SECRET_NAMES = ["warehouse-vendor", "warehouse-ca"]
 """Of a platform, those that the API may read."""
 API_ON = {"enabled": True, "tls": {"mode": "Generated"}, "secretNames": SECRET_NAMES}
 """The value `api` with which it needs nothing from elsewhere."""
+
+
+MCP_ON = {
+    "enabled": True,
+    "namespace": AGENTS,
+    "platform": "warehouse",
+    "url": "https://mcp.example.org/mcp",
+    "issuer": "https://idp.example.org",
+    "clientID": "mcp-server",
+    "clientSecretRef": {"name": "mcp-server"},
+    "audience": "https://rolevend.example.org",
+    "tlsSecretName": "mcp-tls",
+}
+"""The value `mcp` with all that it needs."""
+ALL_ON = {"agentNamespaces": [AGENTS], "api": API_ON, "mcp": MCP_ON}
 
 
 class Helm:

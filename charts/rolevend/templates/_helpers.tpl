@@ -19,6 +19,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: api
 {{- end -}}
 
+{{- define "rolevend.mcpSelectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: mcp
+{{- end -}}
+
 {{/* What the standard "restricted" asks of a pod, and of a container. */}}
 {{- define "rolevend.podSecurity" -}}
 runAsNonRoot: true
@@ -145,18 +151,30 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "rolevend.image" -}}
-{{- if .Values.image.digest -}}
-{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- include "rolevend.imageOf" (list .Values.image .) -}}
+{{- end -}}
+
+{{/* Called with a value like `image`, and the root. */}}
+{{- define "rolevend.imageOf" -}}
+{{- $image := index . 0 -}}
+{{- $root := index . 1 -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $image.repository $image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- printf "%s:%s" $image.repository ($image.tag | default $root.Chart.AppVersion) -}}
 {{- end -}}
 {{- end -}}
 
 {{/* Where operator and API may go: to DNS, the API server, databases and identity providers. */}}
 {{- define "rolevend.egress" -}}
-{{- $policy := .Values.networkPolicy -}}
+{{- include "rolevend.egressTo" (list .Values.networkPolicy (list "apiServer" "database" "identityProvider")) -}}
+{{- end -}}
+
+{{/* To DNS and to these. Called with the value `networkPolicy`, and their names in it. */}}
+{{- define "rolevend.egressTo" -}}
+{{- $policy := index . 0 -}}
 - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
-{{- range $ports := list "apiServer" "database" "identityProvider" }}
+{{- range $ports := index . 1 }}
 {{- with get $policy (printf "%sPorts" $ports) }}
 - ports:
   {{- range . }}

@@ -11,7 +11,7 @@ from rolevend import __version__
 from rolevend.cli import cli
 from rolevend.settings import Settings
 from tests.support.installed import CHART, Cluster
-from tests.support.rendered import API_ON, Document, Helm, hooks, only, pods
+from tests.support.rendered import ALL_ON, API_ON, Document, Helm, hooks, only, pods
 
 Render = Callable[..., list[Document]]
 
@@ -56,6 +56,10 @@ def test_it_is_the_version_that_the_code_is():
         ("api", {"tls": {"mode": "Plain"}}, "mode"),
         ("api", {"tls": {"caCertificates": "-----BEGIN PRIVATE KEY-----"}}, "caCertificates"),
         ("api", {"service": {"type": "ExternalName"}}, "type"),
+        ("mcp", {"url": "http://mcp.example.org/mcp"}, "url"),
+        ("mcp", {"issuer": "idp.example.org"}, "issuer"),
+        ("mcp", {"settings": {"mostRows": 0}}, "mostRows"),
+        ("mcp", {"replicas": 2}, "replicas"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_and_named(helm, name, value, word):
@@ -122,17 +126,24 @@ def test_the_operator_is_what_runs_and_is_probed(render: Render):
     assert {container[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")} <= named
 
 
-PODS = ["Deployment/rolevend", "Deployment/rolevend-api", "Job/rolevend-drain", "Pod/rolevend-test", "Pod/rolevend-api-test"]
+PODS = [
+    "Deployment/rolevend",
+    "Deployment/rolevend-api",
+    "Deployment/rolevend-mcp",
+    "Job/rolevend-drain",
+    "Pod/rolevend-test",
+    "Pod/rolevend-api-test",
+]
 every_pod = pytest.mark.parametrize("pod", PODS)
 
 
 def test_these_are_all_the_pods(render: Render):
-    assert pods(render({"api": API_ON})).keys() == set(PODS)
+    assert pods(render(ALL_ON)).keys() == set(PODS)
 
 
 @every_pod
 def test_every_pod_meets_the_restricted_standard(render: Render, pod: str):
-    spec = pods(render({"api": API_ON}))[pod]
+    spec = pods(render(ALL_ON))[pod]
     (container,) = spec["containers"]
 
     assert spec["securityContext"].items() >= {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}.items()
@@ -146,7 +157,7 @@ def test_every_pod_meets_the_restricted_standard(render: Render, pod: str):
 
 @every_pod
 def test_every_pod_runs_where_the_values_say(render: Render, pod: str):
-    values = {"nodeSelector": {"pool": "system"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high", "api": API_ON}
+    values = {"nodeSelector": {"pool": "system"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high", **ALL_ON}
     spec = pods(render(values))[pod]
 
     assert (spec["nodeSelector"], spec["tolerations"], spec["priorityClassName"]) == ({"pool": "system"}, [{"operator": "Exists"}], "high")
@@ -161,7 +172,7 @@ def strict(cluster: Cluster) -> str:
 
 @every_pod
 def test_the_api_server_takes_every_pod_in_a_restricted_namespace(cluster: Cluster, render: Render, strict: str, pod: str):
-    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "strict"}, "spec": pods(render({"api": API_ON}))[pod]}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "strict"}, "spec": pods(render(ALL_ON))[pod]}
 
     taken = cluster.call("POST", f"/api/v1/namespaces/{strict}/pods?dryRun=All&fieldValidation=Strict", body)
 
