@@ -1,14 +1,15 @@
 """What guardrails take away, compiled, and what is told of it."""
 
-from rolevend.catalog import Family, TableId
+from rolevend.catalog import Family, Table, TableId
 from rolevend.model import Tag
+from rolevend.policy.bitmap import places
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.guarding import CompiledGuardrail, GuardrailReport, Restraint
 from rolevend.policy.index import compile_policies
-from rolevend.policy.mask import Hash, Partial, Regex, Round
+from rolevend.policy.mask import Clear, Hash, Partial, Regex, Round
 from rolevend.policy.predicate import parse
 from rolevend.policy.requirement import Requirement, RequirementOperator
-from rolevend.policy.statement import ColumnSelector, Guardrail, TableSelector
+from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, TableSelector
 from tests.support.policies import catalog, column, guardrail, masked, policy, table, user
 
 PEOPLE = table("claims.people", column("id", Family.INTEGER), column("ssn", Family.TEXT, Tag("pii", "id")), column("country"))
@@ -60,6 +61,61 @@ def test_tables_whose_restriction_asks_something_else_of_a_user_stand_apart_in_o
         [("mine", Family.INTEGER)],
         [("mine", Family.TEXT)],
     ]
+
+
+KEYS = ColumnSelector(names=("secret",))
+FLOOR = (masked(Hash(), "name"),)
+HIDING = table("claims.hiding", column("secret"), column("name"), column("level", Family.INTEGER))
+FLOORED = table("claims.floored", column("name"), column("level", Family.INTEGER))
+PLAIN = table("claims.plain", column("level", Family.NUMERIC))
+
+
+def apart(one: Guardrail, *tables: Table) -> dict[tuple[tuple[str, ...], bool, bool], set[str]]:
+    """Names of tables, by what is asked of a user there, and whether the table or a column of it is denied."""
+    index = compile_policies(catalog(*tables), [], [one])
+    (guard,) = index.guardrails
+    return {
+        (tuple(demand.attribute for demand in each.demands), each.denies_table, each.denies_columns): {
+            index.tables[place].id.name for place in places(each.tables)
+        }
+        for each in guard.restraint_sets
+    }
+
+
+def test_tables_stand_apart_by_whether_a_column_of_them_is_denied():
+    tables = HIDING, FLOORED, PLAIN
+
+    assert apart(guardrail(denied_columns=KEYS, mask_floors=FLOOR), *tables) == {
+        ((), False, True): {"hiding"},
+        ((), False, False): {"floored"},
+    }
+    assert apart(guardrail(denied_columns=KEYS, row_restriction=parse("level = user_attr('level')")), HIDING, FLOORED) == {
+        (("level",), False, True): {"hiding"},
+        (("level",), False, False): {"floored"},
+    }
+
+
+def test_tables_whose_columns_have_other_types_stand_together_where_nothing_else_is_asked():
+    assert apart(guardrail(row_restriction=parse("level = 7")), FLOORED, PLAIN) == {((), False, False): {"floored", "plain"}}
+
+
+def test_every_table_that_a_restriction_does_not_fit_is_denied_and_told():
+    text, without = table("claims.text", column("level")), table("claims.without", column("id"))
+    one = guardrail(row_restriction=parse("level = 7"))
+    (report,) = compile_policies(catalog(text, without, PLAIN), [], [one]).guardrail_reports
+
+    assert apart(one, text, without, PLAIN) == {((), True, False): {"text", "without"}, ((), False, False): {"plain"}}
+    assert {each.table for each in report.problems} == {text.id, without.id}
+
+
+def test_a_floor_by_name_is_idle_where_no_column_has_the_name_or_it_shows_everything():
+    def idle(*floors: MaskRule) -> list[str]:
+        (report,) = compile_policies(catalog(HIDING), [], [guardrail(mask_floors=floors)]).guardrail_reports
+        return [each.field for each in report.idle]
+
+    assert idle(masked(Hash(), "name", name="a")) == []
+    assert idle(masked(Hash(), "name", name="a"), masked(Hash(), "absent", name="b")) == ["spec.maskFloors[b].columns"]
+    assert idle(masked(Hash(), "name", name="a"), masked(Clear(), "name", name="b")) == ["spec.maskFloors[b].columns"]
 
 
 def test_what_does_not_hold_is_told_with_its_field_and_table():
