@@ -1,0 +1,69 @@
+"""Vending one role: the statements of `vends` in one go, then a look at what the role holds. Again it is the same."""
+
+from datetime import datetime
+
+from snowflake.connector import errors as vendor
+
+from rolevend.errors import Conflict, Overtaken, PlatformBusy, PlatformUnavailable
+from rolevend.plan import Lease
+from rolevend.platforms.base import Account, KeyPairCredential
+from rolevend.platforms.snowflake import drops, vends
+from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.control import OPENED, profile_role
+from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_THERE, code_of
+from rolevend.platforms.snowflake.keys import public_key
+from rolevend.platforms.snowflake.marks import mark_of
+
+
+def make(session: Session, lease: Lease, credential: KeyPairCredential, account: Account) -> datetime:
+    """Until when the role lives. Raises an error of rolevend where it cannot be, or the connector's own; the role that is left then can
+    do nothing, or is what the same call makes whole."""
+    key = public_key(credential.private_key)
+    try:
+        session.script(vends.vend(lease, key, account))
+        expires_at = lease.expires_at
+    except vendor.Error as error:
+        if code_of(error) not in (ALREADY_EXISTS, NOT_NULL, NOT_THERE):
+            raise
+        expires_at = _make_again(session, lease, key, account, error)
+    _verify(session, lease)
+    return expires_at
+
+
+def _make_again(session: Session, lease: Lease, key: str, account: Account, error: vendor.Error) -> datetime:
+    """The role was there, or the name is used up, or the profile is not built: look, and go on where that is right."""
+    rows = session.rows(vends.leases(lease))
+    _expect_ours(session, lease, rows)
+    if any(row["event"] != OPENED for row in rows):
+        _undo(session, lease)
+        raise Overtaken(f"{lease.role} was ended, and stays so")
+    if any(row["profile"] != profile_role(lease.profile) for row in rows):
+        raise Overtaken(f"{lease.role} was vended with another profile than {lease.profile}")
+    if code_of(error) == NOT_THERE or (code_of(error) == NOT_NULL and not rows):
+        _undo(session, lease)
+        raise PlatformBusy(f"profile {lease.profile} is not built, or was collected a moment ago") from error
+    if not session.rows(drops.look(lease.role)):
+        raise Overtaken(f"{lease.role} was dropped by somebody, and its lease is used up") from error
+    session.script(vends.vend_again(lease, key, account, has_lease=bool(rows)))
+    return min((row["expires_at"] for row in rows), default=lease.expires_at)
+
+
+def _expect_ours(session: Session, lease: Lease, rows: list[Row]) -> None:
+    if any((row["cluster"], row["uid"]) != (lease.cluster, lease.uid) for row in rows):
+        raise Overtaken(f"{lease.role} belongs to another vend")
+    for row in session.rows(drops.look(lease.role)):
+        mark = mark_of(row.get("comment"))
+        if mark is None or not mark.is_of(lease.cluster, lease.uid):
+            raise Conflict(f"there is a role {lease.role} that rolevend did not make for this lease: rename or drop it")
+
+
+def _verify(session: Session, lease: Lease) -> None:
+    """Closes again what holds anything else than was planned."""
+    wrong = vends.excess(lease, session.rows(vends.grants(lease)))
+    if wrong:
+        _undo(session, lease)
+        raise PlatformUnavailable(f"{lease.role} was dropped again, since {wrong}")
+
+
+def _undo(session: Session, lease: Lease) -> None:
+    session.script(drops.without_warehouse(lease.role))
