@@ -200,3 +200,25 @@ def connected(account: Account, login: Login) -> Iterator[Session]:
         yield session
     finally:
         session.close()
+
+
+@contextmanager
+def administrator(connection_name: str) -> Iterator[Callable[[str], None]]:
+    """Runs scripts by a connection that a person has in `connections.toml`, statement by statement."""
+    attempt = f"install by the connection {connection_name}"
+    try:
+        connection = snowflake.connector.connect(connection_name=connection_name)
+    except vendor.Error as error:
+        raise translated(attempt, error) from error
+
+    def run(text: str) -> None:
+        try:
+            for _ in connection.execute_string(text, remove_comments=True):
+                pass
+        except vendor.Error as error:
+            raise translated(attempt, error) from error
+
+    try:
+        yield run
+    finally:
+        connection.close()
