@@ -58,7 +58,7 @@ def beginning(text: ProfileText, cluster: ClusterId) -> tuple[Sql, ...]:
     return (
         compose("CREATE ROLE IF NOT EXISTS {} COMMENT = {}", text.role, comment),
         compose("GRANT ROLE {} TO ROLE {}", MARKER, text.role),
-        compose("CREATE SCHEMA IF NOT EXISTS {} WITH MANAGED ACCESS COMMENT = {}", text.schema, comment),
+        compose("CREATE SCHEMA IF NOT EXISTS {} COMMENT = {}", text.schema, comment),
     )
 
 

@@ -1,9 +1,8 @@
-"""Reads what the governed schemas hold, as a `Catalog`, by SHOW, which needs no warehouse. Tags are Snowflake's own."""
+"""Reads what the governed schemas hold, as a `Catalog`. Tags are Snowflake's own."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 from snowflake.connector import errors as vendor
 
@@ -14,7 +13,7 @@ from rolevend.platforms.snowflake.attached import read_policies
 from rolevend.platforms.snowflake.connections import Row, Session
 from rolevend.platforms.snowflake.control import DATABASE
 from rolevend.platforms.snowflake.failures import NOT_THERE, code_of
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal, qualified
+from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, number, qualified
 from rolevend.platforms.snowflake.types import family
 
 MOST_SHOWN: Final = 10_000
@@ -28,48 +27,40 @@ Tags = Mapping[tuple[TableId, str | None], frozenset[Tag]]
 
 
 def read_tables(session: Session, database: str, schemas: Iterable[str]) -> list[Table]:
-    """Every table of these schemas, without tags. A schema that is not there has no tables."""
+    """Every table of these schemas, without columns: this takes no warehouse. A schema that is not there has no tables."""
     return [table for schema in sorted(governable(schemas)) for table in _tables(session, database, schema)]
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What stands on tables."""
+    """What there is to know of tables."""
 
+    columns: Mapping[TableId, tuple[Column, ...]]
     tags: Tags
     obstacles: Mapping[TableId, str]
 
 
 def read_notes(session: Session, database: str, tables: Sequence[TableId]) -> Notes:
     """Takes a warehouse."""
+    if not tables:
+        return Notes({}, {}, {})
     policies = read_policies(session, database, tables)
     foreign = {table: [each.obstacle for each in attached if not each.is_ours] for table, attached in policies.items()}
-    return Notes(_tags(session, database, tables), {table: obstacles[0] for table, obstacles in foreign.items() if obstacles})
-
-
-def _tags(session: Session, database: str, tables: Sequence[TableId]) -> Tags:
-    """Tags that stand on a schema or a database count for the tables in it, as Snowflake passes them on."""
-    found: dict[tuple[TableId, str | None], set[Tag]] = {}
-    for start in range(0, len(tables), _TAGS_TOGETHER):
-        for row in session.rows(_tags_of(database, tables[start : start + _TAGS_TOGETHER])):
-            column = row["column_name"] if row["level"] == "COLUMN" else None
-            place = TableId(row["object_schema"], row["object_name"]), column
-            found.setdefault(place, set()).add(Tag(str(row["tag_name"]), str(row["tag_value"])))
-    return {place: frozenset(tags) for place, tags in found.items()}
+    obstacles = {table: found[0] for table, found in foreign.items() if found}
+    return Notes(_columns(session, database, {table.schema for table in tables}), _tags(session, database, tables), obstacles)
 
 
 def noted(tables: Iterable[Table], notes: Notes) -> Catalog:
     none: frozenset[Tag] = frozenset()
-    tags = notes.tags
 
-    def column(table: Table, each: Column) -> Column:
-        return Column(each.name, each.family, each.native_type, tags.get((table.id, each.name), none))
+    def column(table: TableId, each: Column) -> Column:
+        return replace(each, tags=notes.tags.get((table, each.name), none))
 
     return Catalog.of(
         Table(
             each.id,
-            tuple(column(each, one) for one in each.columns),
-            tags.get((each.id, None), none),
+            tuple(column(each.id, one) for one in notes.columns.get(each.id, ())),
+            notes.tags.get((each.id, None), none),
             each.obstacle or notes.obstacles.get(each.id, ""),
         )
         for each in tables
@@ -89,46 +80,55 @@ def expect_governable_database(database: str) -> None:
 
 
 def _tables(session: Session, database: str, schema: str) -> Iterator[Table]:
-    place = qualified(database, schema)
-    try:
-        shown = session.rows(compose("SHOW TABLES IN SCHEMA {}", place))
-        columns = session.rows(compose("SHOW COLUMNS IN SCHEMA {}", place))
-    except vendor.ProgrammingError as error:
-        if code_of(error) == NOT_THERE:
+    after = Sql("")
+    while True:
+        try:
+            shown = session.rows(compose("SHOW TABLES IN SCHEMA {}{}", qualified(database, schema), after))
+        except vendor.ProgrammingError as error:
+            if code_of(error) != NOT_THERE:
+                raise
             return
-        raise
-    if len(columns) >= MOST_SHOWN:
-        columns = [
-            row for each in shown for row in session.rows(compose("SHOW COLUMNS IN TABLE {}", qualified(database, schema, each["name"])))
-        ]
-    by_table: dict[str, list[Column]] = {}
-    for row in columns:
-        by_table.setdefault(row["table_name"], []).append(_column(row))
-    for row in shown:
-        yield Table(TableId(schema, row["name"]), tuple(by_table.get(row["name"], ())), obstacle=_obstacle(row))
+        yield from (Table(TableId(schema, row["name"]), (), obstacle=_obstacle(row)) for row in shown)
+        if len(shown) < MOST_SHOWN:
+            return
+        after = compose(" LIMIT {} FROM {}", number(MOST_SHOWN), literal(str(shown[-1]["name"])))
 
 
-def _column(row: Row) -> Column:
-    native = native_type(json.loads(row["data_type"]))
-    return Column(row["column_name"], family(native), native)
+def _columns(session: Session, database: str, schemas: Iterable[str]) -> Mapping[TableId, tuple[Column, ...]]:
+    found: dict[TableId, list[tuple[int, Column]]] = {}
+    wanted = join(", ", map(literal, sorted(schemas)))
+    for row in session.rows(
+        compose("SELECT * FROM {}.INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA IN ({})", identifier(database), wanted)
+    ):
+        column = Column(row["column_name"], family(native := native_type(row), collated=bool(row.get("collation_name"))), native)
+        found.setdefault(TableId(row["table_schema"], row["table_name"]), []).append((int(row["ordinal_position"]), column))
+    return {table: tuple(column for _, column in sorted(columns, key=lambda each: each[0])) for table, columns in found.items()}
 
 
-def native_type(told: Mapping[str, Any]) -> str:
-    """As DESCRIBE writes it, of what SHOW COLUMNS tells in JSON."""
-    kind = str(told["type"])
+def native_type(row: Row) -> str:
+    """As DESCRIBE TABLE writes it, of a row of INFORMATION_SCHEMA.COLUMNS."""
+    kind = str(row["data_type"])
     match kind:
-        case "FIXED":
-            return f"NUMBER({told.get('precision', 38)},{told.get('scale', 0)})"
-        case "REAL":
-            return "FLOAT"
+        case "NUMBER":
+            return f"NUMBER({row['numeric_precision']},{row['numeric_scale']})"
         case "TEXT":
-            return "VARCHAR" if told.get("length") is None else f"VARCHAR({told['length']})"
+            return f"VARCHAR({row['character_maximum_length']})"
         case "BINARY":
-            return "BINARY" if told.get("length") is None else f"BINARY({told['length']})"
+            return f"BINARY({row.get('character_octet_length') or 8388608})"
         case "TIMESTAMP_NTZ" | "TIMESTAMP_LTZ" | "TIMESTAMP_TZ" | "TIME":
-            return f"{kind}({told.get('scale', 9)})"
+            return f"{kind}({9 if row.get('datetime_precision') is None else row['datetime_precision']})"
         case _:
             return kind
+
+
+def _tags(session: Session, database: str, tables: Sequence[TableId]) -> Tags:
+    """Tags that stand on a schema or a database count for the tables in it, as Snowflake passes them on."""
+    found: dict[tuple[TableId, str | None], set[Tag]] = {}
+    for start in range(0, len(tables), _TAGS_TOGETHER):
+        for row in session.rows(_tags_of(database, tables[start : start + _TAGS_TOGETHER])):
+            place = TableId(row["object_schema"], row["object_name"]), row["column_name"]
+            found.setdefault(place, set()).add(Tag(str(row["tag_name"]), str(row["tag_value"])))
+    return {place: frozenset(tags) for place, tags in found.items()}
 
 
 def _obstacle(row: Row) -> str:
@@ -139,16 +139,21 @@ def _obstacle(row: Row) -> str:
 
 
 def _tags_of(database: str, tables: Sequence[TableId]) -> Sql:
-    of = [_tags_of_one(database, each) for each in tables]
-    return Sql("\nUNION ALL\n".join(of))
+    return join("\nUNION ALL\n", [_tags_of_one(database, each) for each in tables])
 
 
 def _tags_of_one(database: str, table: TableId) -> Sql:
-    of = literal(qualified(database, table.schema, table.name))
-    select = (
-        "SELECT {} AS object_schema, {} AS object_name, level, column_name, tag_name, tag_value\n"
+    """Of the table, and of its columns."""
+    select: Final = (
+        "SELECT {} AS object_schema, {} AS object_name, {} AS column_name, tag_name, tag_value\n"
         "  FROM TABLE({}.INFORMATION_SCHEMA.{}({}, 'table'))"
     )
-    place = literal(table.schema), literal(table.name), identifier(database)
-    both = [compose(select, *place, Sql(function), of) for function in ("TAG_REFERENCES", "TAG_REFERENCES_ALL_COLUMNS")]
-    return Sql("\nUNION ALL\n".join(both))
+    of = literal(qualified(database, table.schema, table.name))
+    names = literal(table.schema), literal(table.name)
+    return join(
+        "\nUNION ALL\n",
+        [
+            compose(select, *names, Sql("NULL"), identifier(database), Sql("TAG_REFERENCES"), of),
+            compose(select, *names, Sql("column_name"), identifier(database), Sql("TAG_REFERENCES_ALL_COLUMNS"), of),
+        ],
+    )

@@ -180,6 +180,7 @@ def connect(account: Account, login: Login, *, role: str | None, statement_timeo
             "CLIENT_TELEMETRY_ENABLED": False,
         },
         client_session_keep_alive=True,
+        enable_server_session_keep_alive_auto_detection=False,
         login_timeout=limits.login_timeout,
         connect_timeout=limits.login_timeout,
         query_timeout=statement_timeout + limits.login_timeout,

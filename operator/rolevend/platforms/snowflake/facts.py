@@ -10,7 +10,7 @@ from rolevend.platforms.snowflake.text import Sql, compose
 
 NOT_INSTALLED = "the script of rolevend platform plan was not run in this account, or did not come to its end"
 
-_SELF = Sql("SELECT CURRENT_VERSION() AS version, CURRENT_ORGANIZATION_NAME() AS organization, CURRENT_ACCOUNT_NAME() AS account")
+_SELF = Sql("SELECT CURRENT_VERSION() AS version, CURRENT_ACCOUNT_NAME() AS account, CURRENT_ACCOUNT() AS locator")
 _PUBLIC = Sql("SHOW GRANTS TO ROLE PUBLIC")
 _HARMLESS = frozenset({("USAGE", "ROLE")})
 _MOST_NAMED = 5
@@ -29,7 +29,7 @@ def facts_of(session: Session) -> ServerFacts:
     (told,) = session.rows(_SELF)
     return ServerFacts(
         version=str(told["version"]),
-        identifier=f"{told['organization']}-{told['account']}",
+        identifier=f"{told['account']}.{told['locator']}",
         limitations=tuple(_of_public(session.rows(_PUBLIC))),
     )
 

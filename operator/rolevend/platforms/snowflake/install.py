@@ -125,7 +125,7 @@ def _control() -> Iterator[Statement]:
         compose("CREATE DATABASE IF NOT EXISTS {}", DATABASE),
         "Everything of ours is in one database. Your own get a policy on each governed table, and nothing else.",
     )
-    yield Statement(compose("CREATE SCHEMA IF NOT EXISTS {} WITH MANAGED ACCESS", CONTROL), "No owner of a table in it can give it away.")
+    yield Statement(compose("CREATE SCHEMA IF NOT EXISTS {}", CONTROL), "Leases, and policies. Profiles have schemas of their own beside it.")
     yield Statement(
         Sql(LEASE_TABLE),
         "One row for each vended role, with its time and the values of its user, and one for its end. Rows are only added: an UPDATE "
@@ -265,7 +265,7 @@ def _users(account: Account, keys: PublicKeys) -> Iterator[Statement]:
 
 def _end() -> Iterator[Statement]:
     yield Statement(
-        compose("COMMENT ON DATABASE {} IS {}", DATABASE, literal(installed_comment())),
+        compose("ALTER DATABASE {} SET COMMENT = {}", DATABASE, literal(installed_comment())),
         "Last: by it an operator knows that the account is prepared, and for which version. It needs no warehouse to read it.",
     )
 
