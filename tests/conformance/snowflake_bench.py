@@ -105,9 +105,9 @@ class SnowflakeBench:
         for session in self._sessions:
             session.close()
         self._sessions.clear()
-        for (name, *_) in [(row[1],) for row in self.admin.rows("SHOW ROLES LIKE 'IMMUTA%'")]:
+        for name, *_ in [(row[1],) for row in self.admin.rows("SHOW ROLES LIKE 'IMMUTA%'")]:
             self.run(f'DROP ROLE IF EXISTS "{name}"')
-        for (name, *_) in self.admin.rows("SHOW USERS LIKE 'IMMUTA%'"):
+        for name, *_ in self.admin.rows("SHOW USERS LIKE 'IMMUTA%'"):
             self.run(f'DROP USER IF EXISTS "{name}"')
         self.run("DELETE FROM ROLEVEND.CONTROL.LEASE")
         for extra in self._platforms[1:]:

@@ -25,8 +25,8 @@ GRANT OWNERSHIP ON ROLE "RV_MARKER" TO ROLE "RV_PROGRAMMER" COPY CURRENT GRANTS;
 -- Everything of ours is in one database. Your own get a policy on each governed table, and nothing else.
 CREATE DATABASE IF NOT EXISTS "ROLEVEND";
 
--- No owner of a table in it can give it away.
-CREATE SCHEMA IF NOT EXISTS "ROLEVEND"."CONTROL" WITH MANAGED ACCESS;
+-- Leases, and policies. Profiles have schemas of their own beside it.
+CREATE SCHEMA IF NOT EXISTS "ROLEVEND"."CONTROL";
 
 -- One row for each vended role, with its time and the values of its user, and one for its end. Rows are only added: an
 -- UPDATE would lock all of them. CLUSTER is NOT NULL since our own guards rely on it.
@@ -148,7 +148,7 @@ $$
 DECLARE
   ended INTEGER DEFAULT 0;
 BEGIN
-  SHOW ROLES LIKE 'IMMUTA\\_VENDED\\_%';
+  SHOW ROLES STARTS WITH 'IMMUTA_VENDED_';
   LET over CURSOR FOR
     SELECT "name" AS role, TRY_PARSE_JSON("comment"):rolevend:cluster::VARCHAR AS cluster,
            TRY_PARSE_JSON("comment"):rolevend:uid::VARCHAR AS uid
@@ -207,4 +207,4 @@ ALTER USER "ROLEVEND_PROGRAMMER" SET RSA_PUBLIC_KEY = 'MIIBprogrammer';
 GRANT ROLE "RV_PROGRAMMER" TO USER "ROLEVEND_PROGRAMMER";
 
 -- Last: by it an operator knows that the account is prepared, and for which version. It needs no warehouse to read it.
-COMMENT ON DATABASE "ROLEVEND" IS 'rolevend 1: leases, profiles and policies';
+ALTER DATABASE "ROLEVEND" SET COMMENT = 'rolevend 1: leases, profiles and policies';

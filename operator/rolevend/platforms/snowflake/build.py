@@ -16,7 +16,8 @@ from rolevend.platforms.base import Account
 from rolevend.platforms.snowflake.attached import Attached, read_policies
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import profile_role
-from rolevend.platforms.snowflake.names import DATABASE, MARKER, PROFILE, VENDOR, VENDOR_ROLE, like, role_of, schema_of
+from rolevend.platforms.snowflake.drops import found, look
+from rolevend.platforms.snowflake.names import DATABASE, MARKER, PROFILE, VENDOR, VENDOR_ROLE, role_of, schema_of
 from rolevend.platforms.snowflake.policies import Policy, View, row_policy, secure_view, set_row_policy
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal
 
@@ -126,8 +127,9 @@ def _expect_ours(table: TableId, attached: Sequence[Attached]) -> None:
 
 
 def _is_handed_over(session: Session, text: ProfileText) -> bool:
-    shown = session.rows(compose("SHOW ROLES LIKE {}", like(profile_role(text.name))))
-    return [row["owner"] for row in shown] == [VENDOR_ROLE]
+    role = profile_role(text.name)
+    there = found(role, session.rows(look(role)))
+    return there is not None and there["owner"] == VENDOR_ROLE
 
 
 def _together(statements: Sequence[Sql]) -> Iterator[Sequence[Sql]]:

@@ -18,7 +18,7 @@ from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.platforms.base import Account, Secret
 from rolevend.platforms.snowflake.failures import is_lost, translated
 from rolevend.platforms.snowflake.keys import der
-from rolevend.platforms.snowflake.text import Sql
+from rolevend.platforms.snowflake.text import Sql, identifier
 
 Result = TypeVar("Result")
 Row = dict[str, Any]
@@ -169,7 +169,7 @@ def connect(account: Account, login: Login, *, role: str | None, statement_timeo
         authenticator="SNOWFLAKE_JWT",
         role=role,
         secondary_roles="NONE",
-        warehouse=account.warehouse,
+        warehouse=identifier(account.warehouse),
         autocommit=True,
         application="rolevend",
         session_parameters={

@@ -8,8 +8,10 @@ from typing import Any
 
 from rolevend.model import ClusterId, RoleName
 from rolevend.platforms.base import Ending
-from rolevend.platforms.snowflake.names import LEASE, QUARANTINE, like
+from rolevend.platforms.snowflake.names import LEASE, QUARANTINE
 from rolevend.platforms.snowflake.text import Sql, compose, literal, name
+
+Row = Mapping[str, Any]
 
 
 def drop(ending: Ending, cluster: ClusterId) -> tuple[Sql, ...]:
@@ -52,12 +54,16 @@ def close(ending: Ending, cluster: ClusterId) -> Sql:
     )
 
 
-def look(role: RoleName) -> Sql:
-    """The role with its comment, or nothing."""
-    return compose("SHOW ROLES LIKE {}", like(role))
+def look(role: str) -> Sql:
+    """The role with its owner and comment, and whatever else begins like it: see `found`."""
+    return compose("SHOW ROLES STARTS WITH {}", literal(role))
 
 
-def owned(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
+def found(role: str, rows: Sequence[Row]) -> Row | None:
+    return next((row for row in rows if row["name"] == role), None)
+
+
+def owned(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
     """What a role owned, of `SHOW GRANTS TO ROLE`: kind and name. A vended role can make nothing, so somebody gave it that."""
     return tuple((str(row["granted_on"]), str(row["name"])) for row in rows if row["privilege"] == "OWNERSHIP")
 

@@ -21,7 +21,7 @@ def end(session: Session, ending: Ending, cluster: ClusterId) -> None:
     for kind, name in drops.owned(held):
         _log.warning("a vended role owned %s %s: it goes to quarantine", kind, name, extra={"role": ending.role})
         session.rows(drops.quarantine(kind, name))
-    if session.rows(drops.look(ending.role)):
+    if drops.found(ending.role, session.rows(drops.look(ending.role))) is not None:
         raise PlatformBusy(f"{ending.role} was dropped, and a role of that name is there again")
 
 
@@ -49,8 +49,9 @@ def _dropped(session: Session, ending: Ending, cluster: ClusterId) -> list[Row]:
 
 def _drop_unwritten(session: Session, ending: Ending, cluster: ClusterId, error: vendor.Error) -> list[Row]:
     """Nobody waits for a warehouse to be locked out. That the end is not written down stays an error, so the drop goes on."""
-    for row in session.rows(drops.look(ending.role)):
-        mark = mark_of(row.get("comment"))
+    there = drops.found(ending.role, session.rows(drops.look(ending.role)))
+    if there is not None:
+        mark = mark_of(there.get("comment"))
         if mark is None or not mark.is_of(cluster, ending.uid):
             raise Conflict(f"{ending.role} belongs to another vend")
     session.script(drops.without_warehouse(ending.role))

@@ -5,8 +5,7 @@ from rolevend.platforms.base import ServerFacts
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.connections import Row, Session
 from rolevend.platforms.snowflake.install import VERSION, installed_version
-from rolevend.platforms.snowflake.names import like
-from rolevend.platforms.snowflake.text import Sql, compose
+from rolevend.platforms.snowflake.text import Sql, compose, literal
 
 NOT_INSTALLED = "the script of rolevend platform plan was not run in this account, or did not come to its end"
 
@@ -18,8 +17,9 @@ _MOST_NAMED = 5
 
 def facts_of(session: Session) -> ServerFacts:
     """Raises `PlatformUnavailable` where the account is not prepared, or for another rolevend than this one."""
-    shown = session.rows(compose("SHOW DATABASES LIKE {}", like(control.DATABASE)))
-    version = installed_version(shown[0].get("comment")) if shown else None
+    shown = session.rows(compose("SHOW DATABASES STARTS WITH {}", literal(control.DATABASE)))
+    comments = [row.get("comment") for row in shown if row["name"] == control.DATABASE]
+    version = installed_version(comments[0]) if comments else None
     if version is None:
         raise PlatformUnavailable(NOT_INSTALLED)
     if version > VERSION:

@@ -125,7 +125,9 @@ def _control() -> Iterator[Statement]:
         compose("CREATE DATABASE IF NOT EXISTS {}", DATABASE),
         "Everything of ours is in one database. Your own get a policy on each governed table, and nothing else.",
     )
-    yield Statement(compose("CREATE SCHEMA IF NOT EXISTS {}", CONTROL), "Leases, and policies. Profiles have schemas of their own beside it.")
+    yield Statement(
+        compose("CREATE SCHEMA IF NOT EXISTS {}", CONTROL), "Leases, and policies. Profiles have schemas of their own beside it."
+    )
     yield Statement(
         Sql(LEASE_TABLE),
         "One row for each vended role, with its time and the values of its user, and one for its end. Rows are only added: an UPDATE "

@@ -10,7 +10,7 @@ from rolevend.platforms.base import Act, Curbed, Ended, EndReason, LiveRole
 from rolevend.platforms.snowflake.catalog import MOST_SHOWN
 from rolevend.platforms.snowflake.connections import Row, Session
 from rolevend.platforms.snowflake.marks import Mark, mark_of
-from rolevend.platforms.snowflake.names import LEASE, beginning_with
+from rolevend.platforms.snowflake.names import LEASE
 from rolevend.platforms.snowflake.text import Sql, compose, literal, name, number
 
 _NOW: Final = Sql("SELECT CURRENT_TIMESTAMP() AS now")
@@ -60,7 +60,7 @@ def _shown(session: Session, what: Sql) -> Iterator[Row]:
     """Of `what` all that have a vended role's name: SHOW answers ten thousand at a time."""
     after = Sql("")
     while True:
-        rows = session.rows(compose("SHOW {} LIKE {}{}", what, beginning_with(PREFIX), after))
+        rows = session.rows(compose("SHOW {} STARTS WITH {}{}", what, literal(PREFIX), after))
         yield from rows
         if len(rows) < MOST_SHOWN:
             return

@@ -1,6 +1,8 @@
 """Vending one role: the statements of `vends` in one go, then a look at what the role holds. Again it is the same."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from snowflake.connector import errors as vendor
 
@@ -42,7 +44,7 @@ def _make_again(session: Session, lease: Lease, key: str, account: Account, erro
     if code_of(error) == NOT_THERE or (code_of(error) == NOT_NULL and not rows):
         _undo(session, lease)
         raise PlatformBusy(f"profile {lease.profile} is not built, or was collected a moment ago") from error
-    if not session.rows(drops.look(lease.role)):
+    if _there(session, lease) is None:
         raise Overtaken(f"{lease.role} was dropped by somebody, and its lease is used up") from error
     session.script(vends.vend_again(lease, key, account, has_lease=bool(rows)))
     return min((row["expires_at"] for row in rows), default=lease.expires_at)
@@ -51,10 +53,15 @@ def _make_again(session: Session, lease: Lease, key: str, account: Account, erro
 def _expect_ours(session: Session, lease: Lease, rows: list[Row]) -> None:
     if any((row["cluster"], row["uid"]) != (lease.cluster, lease.uid) for row in rows):
         raise Overtaken(f"{lease.role} belongs to another vend")
-    for row in session.rows(drops.look(lease.role)):
-        mark = mark_of(row.get("comment"))
+    there = _there(session, lease)
+    if there is not None:
+        mark = mark_of(there.get("comment"))
         if mark is None or not mark.is_of(lease.cluster, lease.uid):
             raise Conflict(f"there is a role {lease.role} that rolevend did not make for this lease: rename or drop it")
+
+
+def _there(session: Session, lease: Lease) -> Mapping[str, Any] | None:
+    return drops.found(lease.role, session.rows(drops.look(lease.role)))
 
 
 def _verify(session: Session, lease: Lease) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from rolevend.model import ProfileName
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.control import control as part
-from rolevend.platforms.snowflake.text import Sql, compose, literal, name
+from rolevend.platforms.snowflake.text import Sql, compose, name
 
 DATABASE: Final = name(control.DATABASE)
 CONTROL: Final = compose("{}.{}", DATABASE, name(control.SCHEMA))
@@ -32,16 +32,3 @@ def role_of(profile: ProfileName) -> Sql:
 def schema_of(profile: ProfileName) -> Sql:
     """Where its views are."""
     return compose("{}.{}", DATABASE, role_of(profile))
-
-
-def like(exact: str) -> Sql:
-    """For SHOW … LIKE: these letters and no others, in this case or another."""
-    return _pattern(exact, "")
-
-
-def beginning_with(prefix: str) -> Sql:
-    return _pattern(prefix, "%")
-
-
-def _pattern(text: str, rest: str) -> Sql:
-    return literal(text.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%") + rest)

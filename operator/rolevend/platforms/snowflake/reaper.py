@@ -5,14 +5,14 @@ from typing import Final
 from rolevend.errors import InvalidInput
 from rolevend.naming import PREFIX
 from rolevend.platforms.snowflake.control import OPENED
-from rolevend.platforms.snowflake.names import LEASE, REAP, beginning_with
+from rolevend.platforms.snowflake.names import LEASE, REAP
 from rolevend.platforms.snowflake.text import Sql, compose, literal
 
 _BODY: Final = """
 DECLARE
   ended INTEGER DEFAULT 0;
 BEGIN
-  SHOW ROLES LIKE {ours};
+  SHOW ROLES STARTS WITH {ours};
   LET over CURSOR FOR
     SELECT "name" AS role, TRY_PARSE_JSON("comment"):rolevend:cluster::VARCHAR AS cluster,
            TRY_PARSE_JSON("comment"):rolevend:uid::VARCHAR AS uid
@@ -40,7 +40,7 @@ END
 
 def reap() -> Sql:
     """With the caller's rights, since SHOW says little to an owner's."""
-    body = compose(_BODY, ours=beginning_with(PREFIX), lease=LEASE, opened=literal(OPENED))
+    body = compose(_BODY, ours=literal(PREFIX), lease=LEASE, opened=literal(OPENED))
     return compose("CREATE OR REPLACE PROCEDURE {} RETURNS INTEGER LANGUAGE SQL EXECUTE AS CALLER AS\n{}", REAP, _between_dollars(body))
 
 
