@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import sqlglot
 from snowflake.connector import SnowflakeConnection, connect
 
 from rolevend.catalog import Table, TableId
@@ -15,7 +16,7 @@ from rolevend.platforms.snowflake import Limits, Login, Options, PublicKeys, Sno
 from rolevend.platforms.snowflake.install import PROGRAMMER_USER, VENDOR_USER
 from rolevend.platforms.snowflake.keys import der, new_key, public_key
 from rolevend.platforms.snowflake.text import qualified
-from tests.conformance.bench import CLUSTER, Rows
+from tests.conformance.bench import CLUSTER, Rows, Session
 from tests.support.snowflake import StandIn
 
 DATABASE, WAREHOUSE = "APP", "AGENTS_WH"
@@ -28,6 +29,11 @@ class SnowflakeSession:
         self.connection = connection
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """The suite writes names as PostgreSQL folds them, which Snowflake finds between quotes alone."""
+        (spelled,) = sqlglot.transpile(statement, read="postgres", write="snowflake", identify=True)
+        return self.run(spelled)
+
+    def run(self, statement: str) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
             cursor.execute(statement)
             return [tuple(row) for row in cursor.fetchall()]
@@ -64,7 +70,8 @@ class SnowflakeBench:
     def schema(self) -> str:
         name = f"S{next(self._numbers)}"
         self.run(f"CREATE SCHEMA {DATABASE}.{name}")
-        self.run(f"GRANT USAGE ON SCHEMA {DATABASE}.{name} TO ROLE RV_PROGRAMMER")
+        for role in ("RV_PROGRAMMER", "RV_VENDOR"):
+            self.run(f"GRANT USAGE ON SCHEMA {DATABASE}.{name} TO ROLE {role}")
         return name
 
     def table(self, columns: Sequence[tuple[str, str]], rows: Rows = (), *, name: str = "items", schema: str = "") -> Table:
@@ -73,6 +80,7 @@ class SnowflakeBench:
         full = qualified(DATABASE, place.schema, place.name)
         self.run(f"CREATE TABLE {full} ({listed})")
         self.run(f"GRANT SELECT ON TABLE {full} TO ROLE RV_PROGRAMMER")  # the stand-in knows no grant on future tables
+        self.run(f"GRANT REFERENCES ON TABLE {full} TO ROLE RV_VENDOR")
         for row in rows:
             with self.admin.connection.cursor() as cursor:
                 cursor.execute(f"INSERT INTO {full} VALUES ({', '.join(['%s'] * len(row))})", row)
@@ -87,7 +95,7 @@ class SnowflakeBench:
         return self.table([("id", "integer"), ("region", "text"), ("email", "text"), ("ssn", "text")], rows, name="people")
 
     def run(self, statement: str) -> None:
-        self.admin.rows(statement)
+        self.admin.run(statement)
 
     def log_in(self, credential: Credential) -> SnowflakeSession:
         assert isinstance(credential, KeyPairCredential)
@@ -99,16 +107,22 @@ class SnowflakeBench:
         return made
 
     def exists(self, role: str) -> bool:
-        return bool(self.admin.rows(f"SHOW ROLES LIKE '{role.replace('_', chr(92) * 2 + '_')}'"))
+        return bool(self.admin.run(f"SHOW ROLES STARTS WITH '{role}'"))
+
+    def shows_nothing(self, session: Session, statement: str) -> bool:
+        """A view of a table that the lease leaves out has no rows."""
+        return session.rows(statement) == []
 
     def tidy(self) -> None:
+        """By the vendor, who owns them: not even an administrator may drop another role's."""
         for session in self._sessions:
             session.close()
         self._sessions.clear()
-        for name, *_ in [(row[1],) for row in self.admin.rows("SHOW ROLES LIKE 'IMMUTA%'")]:
-            self.run(f'DROP ROLE IF EXISTS "{name}"')
-        for name, *_ in self.admin.rows("SHOW USERS LIKE 'IMMUTA%'"):
-            self.run(f'DROP USER IF EXISTS "{name}"')
+        vendor = self.session(self.vendor.user, self.vendor.private_key)
+        for name in [row[1] for row in vendor.run("SHOW ROLES STARTS WITH 'IMMUTA_VENDED_'")]:
+            vendor.run(f'DROP ROLE IF EXISTS "{name}"')
+        for name in [row[0] for row in vendor.run("SHOW USERS STARTS WITH 'IMMUTA_VENDED_'")]:
+            vendor.run(f'DROP USER IF EXISTS "{name}"')
         self.run("DELETE FROM ROLEVEND.CONTROL.LEASE")
         for extra in self._platforms[1:]:
             extra.close()
@@ -142,13 +156,13 @@ def installed(snowflake: StandIn) -> Iterator[SnowflakeBench]:
     """The account with a database of the customer's, and the script of `rolevend platform plan` run in it by its administrator."""
     admin = SnowflakeSession(connected(snowflake, "ADMIN", snowflake.administrator.private, role="ACCOUNTADMIN"))
     for statement in (f"CREATE WAREHOUSE {WAREHOUSE}", f"CREATE DATABASE {DATABASE}", f"CREATE SCHEMA {DATABASE}.GOVERNED"):
-        admin.rows(statement)
-    admin.rows(f"USE WAREHOUSE {WAREHOUSE}")
+        admin.run(statement)
+    admin.run(f"USE WAREHOUSE {WAREHOUSE}")
     vendor, programmer = new_key(), new_key()
     keys = PublicKeys(public_key(vendor), public_key(programmer))
     for statement in script(account_of(snowflake), Options(("GOVERNED",)), keys).statements:
         if " ON FUTURE TABLES " not in statement.text:
-            admin.rows(statement.text)
+            admin.run(statement.text)
     bench = SnowflakeBench(snowflake, admin, Login(VENDOR_USER, vendor), Login(PROGRAMMER_USER, programmer))
     try:
         yield bench

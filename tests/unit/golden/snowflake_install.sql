@@ -7,8 +7,8 @@ USE ROLE ACCOUNTADMIN;
 -- Builds profiles: views, roles and policies. It reads the governed tables, since its views do.
 CREATE ROLE IF NOT EXISTS "RV_PROGRAMMER" COMMENT = 'rolevend: builds profiles: views, roles and policies. It reads the governed tables, since its views do.';
 
--- Makes and drops vended roles and their users. It reads no table but our own.
-CREATE ROLE IF NOT EXISTS "RV_VENDOR" COMMENT = 'rolevend: makes and drops vended roles and their users. It reads no table but our own.';
+-- Makes and drops vended roles and their users. It sees which tables there are, and reads none but our own.
+CREATE ROLE IF NOT EXISTS "RV_VENDOR" COMMENT = 'rolevend: makes and drops vended roles and their users. It sees which tables there are, and reads none but our own.';
 
 -- Every profile holds it, and nobody else: by it a policy knows a vended session, whatever its primary role is.
 CREATE ROLE IF NOT EXISTS "RV_MARKER" COMMENT = 'rolevend: every profile holds it, and nobody else: by it a policy knows a vended session, whatever its primary role is.';
@@ -81,6 +81,27 @@ GRANT SELECT ON TABLE "ROLEVEND"."CONTROL"."PROFILE" TO ROLE "RV_VENDOR";
 
 -- Every vended user gets it.
 GRANT APPLY ON SESSION POLICY "ROLEVEND"."CONTROL"."VENDED_SESSION" TO ROLE "RV_VENDOR";
+
+-- It finds the governed schemas.
+GRANT USAGE ON DATABASE "CLAIMS" TO ROLE "RV_VENDOR";
+
+-- It finds the tables of PUBLIC.
+GRANT USAGE ON SCHEMA "CLAIMS"."PUBLIC" TO ROLE "RV_VENDOR";
+
+-- It sees which columns a table has, and no row.
+GRANT REFERENCES ON ALL TABLES IN SCHEMA "CLAIMS"."PUBLIC" TO ROLE "RV_VENDOR";
+
+-- The same for tables to come.
+GRANT REFERENCES ON FUTURE TABLES IN SCHEMA "CLAIMS"."PUBLIC" TO ROLE "RV_VENDOR";
+
+-- It finds the tables of odd "schema".
+GRANT USAGE ON SCHEMA "CLAIMS"."odd ""schema""" TO ROLE "RV_VENDOR";
+
+-- It sees which columns a table has, and no row.
+GRANT REFERENCES ON ALL TABLES IN SCHEMA "CLAIMS"."odd ""schema""" TO ROLE "RV_VENDOR";
+
+-- The same for tables to come.
+GRANT REFERENCES ON FUTURE TABLES IN SCHEMA "CLAIMS"."odd ""schema""" TO ROLE "RV_VENDOR";
 
 -- Each profile is a role, which it hands to the vendor when it is built.
 GRANT CREATE ROLE ON ACCOUNT TO ROLE "RV_PROGRAMMER";

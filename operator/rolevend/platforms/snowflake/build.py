@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from snowflake.connector import errors as vendor
+
 from rolevend.catalog import Column, TableId
-from rolevend.errors import Conflict, InvalidInput
+from rolevend.errors import Conflict, InvalidInput, PlatformBusy
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Profile, TableShape
 from rolevend.platforms.base import Account
@@ -17,12 +19,14 @@ from rolevend.platforms.snowflake.attached import Attached, read_policies
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import profile_role
 from rolevend.platforms.snowflake.drops import found, look
+from rolevend.platforms.snowflake.failures import OTHER_ROW_POLICY, code_of
 from rolevend.platforms.snowflake.names import DATABASE, MARKER, PROFILE, VENDOR, VENDOR_ROLE, role_of, schema_of
 from rolevend.platforms.snowflake.policies import Policy, View, row_policy, secure_view, set_row_policy
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal
 
 _TOGETHER: Final = 50
 """Statements in one request."""
+_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class ProfileText:
 
 
 def render(profile: Profile, account: Account) -> ProfileText:
+    if not profile.tables:
+        raise InvalidInput("profile", f"{profile.name} has no tables")
     if profile.functions:
         raise InvalidInput("tools", f"{profile.functions[0]} cannot be had on Snowflake")
     return ProfileText(
@@ -104,20 +110,42 @@ def build(session: Session, text: ProfileText, account: Account, cluster: Cluste
     """Raises `Conflict` where a table has a policy of somebody else's: Snowflake takes one, and two would not add up."""
     if session.rows(is_written_down(text.name)):
         return
-    tables = [table for table, _ in text.walls]
-    attached = read_policies(session, account.database, tables)
-    for table in tables:
-        _expect_ours(table, attached.get(table, ()))
     session.script(beginning(text, cluster))
-    for together in _together(walls(text, account, frozenset(tables) - attached.keys())):
-        session.script(together)
+    _wall(session, text, account)
     views = {str(row["name"]) for row in session.rows(compose("SHOW VIEWS IN SCHEMA {}", text.schema))}
     for together in _together([Sql(view.create) for view in text.views if view.name not in views]):
         session.script(together)
     session.script(grants(text, account))
-    if not _is_handed_over(session, text):
-        session.rows(hand_over(text))
+    _hand_over(session, text)
     session.rows(write_down(text, cluster))
+
+
+def _wall(session: Session, text: ProfileText, account: Account) -> None:
+    tables = [table for table, _ in text.walls]
+    for _ in range(_ATTEMPTS):
+        attached = read_policies(session, account.database, tables)
+        for table in tables:
+            _expect_ours(table, attached.get(table, ()))
+        try:
+            for together in _together(walls(text, account, frozenset(tables) - attached.keys())):
+                session.script(together)
+        except vendor.Error as error:
+            if code_of(error) != OTHER_ROW_POLICY:
+                raise
+            continue  # who builds another profile on the table may have put the wall there: look again
+        return
+    raise PlatformBusy(f"policies come and go on tables of profile {text.name}")
+
+
+def _hand_over(session: Session, text: ProfileText) -> None:
+    """Who builds the same at the same time may have done it."""
+    if _is_handed_over(session, text):
+        return
+    try:
+        session.rows(hand_over(text))
+    except vendor.Error:
+        if not _is_handed_over(session, text):
+            raise
 
 
 def _expect_ours(table: TableId, attached: Sequence[Attached]) -> None:

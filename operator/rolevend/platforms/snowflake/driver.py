@@ -43,6 +43,7 @@ from rolevend.platforms.snowflake.keys import new_key
 from rolevend.platforms.snowflake.live import curb_expired, ended_roles, live_roles
 from rolevend.platforms.snowflake.making import make
 from rolevend.platforms.snowflake.names import VENDOR_ROLE
+from rolevend.platforms.snowflake.vends import unsendable
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -79,8 +80,7 @@ class SnowflakePlatform:
         """Tags hold for a while, since reading them takes a warehouse; those of a table that is new are read at once."""
         pool, database = self._programmer or self._vendor, self._account.database
         attempt = f"read the catalog of {self._where}"
-        if functions:
-            raise InvalidInput("spec.agents", f"functions are no tools of Snowflake: {', '.join(sorted(functions))}")
+        del functions  # none is a tool here
         tables = pool.run(attempt, lambda session: read_tables(session, database, schemas | own))
         ids = tuple(sorted(table.id for table in tables))
         notes = self._notes.get(ids, lambda: pool.run(attempt, lambda session: read_notes(session, database, ids)))
@@ -170,6 +170,8 @@ class SnowflakePlatform:
         try:
             if not isinstance(credential, KeyPairCredential) or credential.role != lease.role:
                 raise InvalidInput("credential", f"is not a key pair for {lease.role}")
+            if (refusal := unsendable(lease)) is not None:
+                raise refusal
             attempt = f"vend {lease.role} on {self._where}"
             return Vended(lease.role, self._vendor.run(attempt, lambda session: make(session, lease, credential, self._account)))
         except RolevendError as error:

@@ -15,8 +15,8 @@ Row = Mapping[str, Any]
 
 
 def drop(ending: Ending, cluster: ClusterId) -> tuple[Sql, ...]:
-    """Of a role that is there. The answer to the first statement says what it held, for `owned`: that goes to who drops it, which has no
-    way into the database where it lies, and from there to quarantine.
+    """Of a role that is there. The answer to the first statement says what it held, for `owned`: that goes to who drops it, and from
+    there to quarantine.
 
     Fails before anything is changed where the name belongs to another vend."""
     return (compose("SHOW GRANTS TO ROLE {}", name(ending.role)), *drop_remains(ending, cluster))

@@ -1,6 +1,7 @@
 """Ending one role: the statements of `drops` in one go, then a look whether it is gone. Again it is the same."""
 
 import logging
+from typing import Final
 
 from snowflake.connector import errors as vendor
 
@@ -12,17 +13,22 @@ from rolevend.platforms.snowflake.connections import Row, Session
 from rolevend.platforms.snowflake.failures import NO_WAREHOUSE, NOT_NULL, NOT_THERE, code_of
 from rolevend.platforms.snowflake.marks import mark_of
 
+_ATTEMPTS: Final = 3
+"""A vend that is under way may make the role once more, before it meets the end that is written down, and fails."""
+
 _log = logging.getLogger(__name__)
 
 
 def end(session: Session, ending: Ending, cluster: ClusterId) -> None:
     """Returns when the role was looked for and is gone. Raises an error of rolevend, or the connector's own."""
-    held = _dropped(session, ending, cluster)
-    for kind, name in drops.owned(held):
-        _log.warning("a vended role owned %s %s: it goes to quarantine", kind, name, extra={"role": ending.role})
-        session.rows(drops.quarantine(kind, name))
-    if drops.found(ending.role, session.rows(drops.look(ending.role))) is not None:
-        raise PlatformBusy(f"{ending.role} was dropped, and a role of that name is there again")
+    for _ in range(_ATTEMPTS):
+        held = _dropped(session, ending, cluster)
+        for kind, name in drops.owned(held):
+            _log.warning("a vended role owned %s %s: it goes to quarantine", kind, name, extra={"role": ending.role})
+            session.rows(drops.quarantine(kind, name))
+        if drops.found(ending.role, session.rows(drops.look(ending.role))) is None:
+            return
+    raise PlatformBusy(f"{ending.role} was dropped, and a role of that name is there again")
 
 
 def _dropped(session: Session, ending: Ending, cluster: ClusterId) -> list[Row]:

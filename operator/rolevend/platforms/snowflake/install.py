@@ -91,6 +91,7 @@ def script(account: Account, options: Options, keys: PublicKeys = PLACEHOLDERS) 
             *_roles(),
             *_control(),
             *_vendor(account),
+            *_sees(account, options),
             *_programmer(account, options),
             *_reaper(),
             *_users(account, keys),
@@ -106,7 +107,7 @@ def digest(account: Account, options: Options) -> str:
 
 def _roles() -> Iterator[Statement]:
     yield _made(PROGRAMMER, "Builds profiles: views, roles and policies. It reads the governed tables, since its views do.")
-    yield _made(VENDOR, "Makes and drops vended roles and their users. It reads no table but our own.")
+    yield _made(VENDOR, "Makes and drops vended roles and their users. It sees which tables there are, and reads none but our own.")
     yield _made(MARKER, "Every profile holds it, and nobody else: by it a policy knows a vended session, whatever its primary role is.")
     yield _made(QUARANTINE, "Nobody has it: what a vended role owned at its end goes there.")
     yield _made(REAPER_ROLE, "Owns the task that ends roles whose time is over, while nothing of ours runs in any cluster.")
@@ -177,6 +178,21 @@ def _vendor(account: Account) -> Iterator[Statement]:
     yield Statement(compose("GRANT SELECT, INSERT ON TABLE {} TO ROLE {}", LEASE, to), "It adds leases and their ends, and changes none.")
     yield Statement(compose("GRANT SELECT ON TABLE {} TO ROLE {}", PROFILE, to), "It vends what is built, and nothing else.")
     yield Statement(compose("GRANT APPLY ON SESSION POLICY {} TO ROLE {}", SESSION_POLICY, to), "Every vended user gets it.")
+
+
+def _sees(account: Account, options: Options) -> Iterator[Statement]:
+    """A process that only vends decides by the catalog, too."""
+    yield Statement(
+        compose("GRANT USAGE ON DATABASE {} TO ROLE {}", identifier(account.database), VENDOR), "It finds the governed schemas."
+    )
+    for schema in sorted(options.schemas):
+        place = qualified(account.database, schema)
+        yield Statement(compose("GRANT USAGE ON SCHEMA {} TO ROLE {}", place, VENDOR), f"It finds the tables of {schema}.")
+        yield Statement(
+            compose("GRANT REFERENCES ON ALL TABLES IN SCHEMA {} TO ROLE {}", place, VENDOR),
+            "It sees which columns a table has, and no row.",
+        )
+        yield Statement(compose("GRANT REFERENCES ON FUTURE TABLES IN SCHEMA {} TO ROLE {}", place, VENDOR), "The same for tables to come.")
 
 
 def _programmer(account: Account, options: Options) -> Iterator[Statement]:

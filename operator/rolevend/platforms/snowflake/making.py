@@ -6,12 +6,12 @@ from typing import Any
 
 from snowflake.connector import errors as vendor
 
-from rolevend.errors import Conflict, Overtaken, PlatformBusy, PlatformUnavailable
+from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformBusy, PlatformUnavailable
 from rolevend.plan import Lease
 from rolevend.platforms.base import Account, KeyPairCredential
 from rolevend.platforms.snowflake import drops, vends
 from rolevend.platforms.snowflake.connections import Row, Session
-from rolevend.platforms.snowflake.control import OPENED, profile_role
+from rolevend.platforms.snowflake.control import OPENED
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_THERE, code_of
 from rolevend.platforms.snowflake.keys import public_key
 from rolevend.platforms.snowflake.marks import mark_of
@@ -33,21 +33,32 @@ def make(session: Session, lease: Lease, credential: KeyPairCredential, account:
 
 
 def _make_again(session: Session, lease: Lease, key: str, account: Account, error: vendor.Error) -> datetime:
-    """The role was there, or the name is used up, or the profile is not built: look, and go on where that is right."""
+    """The role was there, or the name is used up, or the lease cannot be: look, and go on where that is right."""
     rows = session.rows(vends.leases(lease))
     _expect_ours(session, lease, rows)
     if any(row["event"] != OPENED for row in rows):
         _undo(session, lease)
         raise Overtaken(f"{lease.role} was ended, and stays so")
-    if any(row["profile"] != profile_role(lease.profile) for row in rows):
-        raise Overtaken(f"{lease.role} was vended with another profile than {lease.profile}")
-    if code_of(error) == NOT_THERE or (code_of(error) == NOT_NULL and not rows):
-        _undo(session, lease)
-        raise PlatformBusy(f"profile {lease.profile} is not built, or was collected a moment ago") from error
+    if not all(vends.is_same(lease, row) for row in rows):
+        raise Overtaken(f"{lease.role} was vended with another profile, other values or for other tables")
+    _expect_possible(session, lease, undo=not rows)
     if _there(session, lease) is None:
-        raise Overtaken(f"{lease.role} was dropped by somebody, and its lease is used up") from error
+        if rows:
+            raise Overtaken(f"{lease.role} was dropped by somebody, and its lease is used up") from error
+        raise error
     session.script(vends.vend_again(lease, key, account, has_lease=bool(rows)))
     return min((row["expires_at"] for row in rows), default=lease.expires_at)
+
+
+def _expect_possible(session: Session, lease: Lease, *, undo: bool) -> None:
+    (found,) = session.rows(vends.obstacles(lease))
+    if all((found["built"], found["ahead"], found["near"])):
+        return
+    if undo:
+        _undo(session, lease)
+    if not found["built"]:
+        raise PlatformBusy(f"profile {lease.profile} is not built, or was collected a moment ago")
+    raise InvalidInput("expiresAt", f"{lease.role}: a lease ends within a day, and not in the past")
 
 
 def _expect_ours(session: Session, lease: Lease, rows: list[Row]) -> None:

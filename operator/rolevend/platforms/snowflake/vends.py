@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rolevend.errors import InvalidInput
 from rolevend.plan import Lease
 from rolevend.platforms.base import Account
 from rolevend.platforms.snowflake.control import OPENED, lease_of, narrowed_to, profile_role
@@ -43,32 +44,65 @@ def vend_again(lease: Lease, public_key: str, account: Account, *, has_lease: bo
     )
 
 
+def unsendable(lease: Lease) -> InvalidInput | None:
+    """Texts that the platform has no place for: found here, so that they spoil nobody else's vend."""
+    named = [text for table in lease.resources or () for text in (table.schema, table.name)]
+    texts = [*named, *(text for key, values in lease.attributes for text in (key, *values)), lease.task.id if lease.task else ""]
+    if any("\0" in text or any("\ud800" <= character <= "\udfff" for character in text) for text in texts):
+        return InvalidInput("attributes", f"{lease.role}: NUL and lone surrogates are no text")
+    return None
+
+
 def insert_lease(lease: Lease) -> Sql:
     """The one row that says what the role may see. CLUSTER is NULL, and so the row and all that follows refused, where a row of that
-    name was ever written, or where the profile is not built: NOT NULL is the one constraint that Snowflake holds."""
+    name was ever written, where the profile is not built, or where its time is over or too far away: NOT NULL is the one constraint that
+    Snowflake holds. `obstacles` tells which."""
     tables = narrowed_to(lease.resources)
     return compose(
         "INSERT INTO {lease} (ROLE, EVENT, CLUSTER, UID, PROFILE, EXPIRES_AT, ATTRS, TABLES)\n"
         "SELECT {role}, {opened},\n"
-        "       CASE WHEN (SELECT COUNT(*) FROM {lease} WHERE ROLE = {role}) = 0\n"
-        "             AND (SELECT COUNT(*) FROM {profiles} WHERE PROFILE = {profile}) > 0 THEN {cluster} END,\n"
-        "       {uid}, {profile}, TO_TIMESTAMP_TZ({expires}), {attributes}, {tables}",
+        "       CASE WHEN (SELECT COUNT(*) FROM {lease} WHERE ROLE = {role}) = 0 AND {built} AND {ahead} AND {near} THEN {cluster} END,\n"
+        "       {uid}, {profile}, {expires}, {attributes}, {tables}",
         lease=LEASE,
-        profiles=PROFILE,
         role=literal(lease.role),
         opened=literal(OPENED),
         cluster=literal(lease.cluster),
         uid=literal(lease.uid),
         profile=literal(profile_role(lease.profile)),
-        expires=literal(_mark(lease).expiry),
+        expires=_expires(lease),
         attributes=literal(lease_of(lease.attributes)),
         tables=Sql("NULL") if tables is None else literal(tables),
+        **_conditions(lease),
     )
+
+
+def obstacles(lease: Lease) -> Sql:
+    """What keeps `insert_lease` from its row, beside rows of that name."""
+    return compose("SELECT {built} AS built, {ahead} AS ahead, {near} AS near", **_conditions(lease))
 
 
 def leases(lease: Lease) -> Sql:
     """Every row of that name."""
-    return compose("SELECT EVENT, CLUSTER, UID, PROFILE, EXPIRES_AT FROM {} WHERE ROLE = {}", LEASE, literal(lease.role))
+    return compose("SELECT EVENT, CLUSTER, UID, PROFILE, EXPIRES_AT, ATTRS, TABLES FROM {} WHERE ROLE = {}", LEASE, literal(lease.role))
+
+
+def is_same(lease: Lease, row: Mapping[str, Any]) -> bool:
+    """Whether a row that opened the lease says what this one says, but for its time."""
+    said = profile_role(lease.profile), lease_of(lease.attributes), narrowed_to(lease.resources)
+    return (row["profile"], row["attrs"], row["tables"]) == said
+
+
+def _conditions(lease: Lease) -> dict[str, Sql]:
+    expires = _expires(lease)
+    return {
+        "built": compose("(SELECT COUNT(*) FROM {} WHERE PROFILE = {}) > 0", PROFILE, literal(profile_role(lease.profile))),
+        "ahead": compose("{} > CURRENT_TIMESTAMP()", expires),
+        "near": compose("{} < DATEADD(HOUR, 25, CURRENT_TIMESTAMP())", expires),
+    }
+
+
+def _expires(lease: Lease) -> Sql:
+    return compose("TO_TIMESTAMP_TZ({})", literal(_mark(lease).expiry))
 
 
 def grants(lease: Lease) -> Sql:
