@@ -6,6 +6,7 @@ that nothing is evaluated as something else. Session functions are answered by a
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -52,7 +53,9 @@ class Database:
             self._duck.execute(f"ATTACH ':memory:' AS \"{name}\"")
         self._duck.execute('CREATE SCHEMA "ROLEVEND"."CONTROL"')
         for statement in (LEASE_TABLE, SALT_TABLE):
-            self._duck.execute(statement.replace("TIMESTAMP_TZ", "TIMESTAMPTZ").replace("BINARY", "BLOB").replace("CURRENT_TIMESTAMP()", "now()"))
+            self._duck.execute(
+                statement.replace("TIMESTAMP_TZ", "TIMESTAMPTZ").replace("BINARY", "BLOB").replace("CURRENT_TIMESTAMP()", "now()")
+            )
 
     def run(self, statement: str, parameters: Sequence[object] = ()) -> None:
         """In DuckDB's own words."""
@@ -70,6 +73,7 @@ class Database:
         self._duck.close()
 
 
+@cache
 def translated(select: str, session: Session) -> str:
     """In DuckDB's words. ValueError for what is not of the dialect."""
     (tree,) = Plain().parse(select)
@@ -162,21 +166,21 @@ _SESSION: dict[str, Callable[..., exp.Expression]] = {
 
 def _duck(text: str, /, **parts: exp.Expression) -> exp.Expression:
     """An expression of DuckDB; `:name` stands for a part."""
-    tree = exp.maybe_parse(text, dialect="duckdb")
-    return exp.replace_placeholders(tree, **{name: each.copy() for name, each in parts.items()}) if parts else tree
+    return exp.replace_placeholders(_parsed(text), **parts) if parts else _parsed(text).copy()
+
+
+@cache
+def _parsed(text: str) -> exp.Expression:
+    return exp.maybe_parse(text, dialect="duckdb")
 
 
 def _named(text: str, *names: str) -> Callable[..., exp.Expression]:
     def built(*given: exp.Expression) -> exp.Expression:
         if len(given) != len(names):
             raise ValueError(f"not of the dialect: {len(given)} arguments for {text}")
-        return exp.paren(_duck(text, **{name: _plain(each) for name, each in zip(names, given, strict=True)}))
+        return exp.paren(_duck(text, **dict(zip(names, given, strict=True))), copy=False)
 
     return built
-
-
-def _plain(each: exp.Expression) -> exp.Expression:
-    return each
 
 
 def _utc(naive: exp.Expression) -> exp.Expression:
@@ -200,7 +204,9 @@ def _date_trunc(part: exp.Expression, at: exp.Expression) -> exp.Expression:
 def _dateadd(part: exp.Expression, amount: exp.Expression, at: exp.Expression) -> exp.Expression:
     naive = at.meta["utc"]
     unit = f"to_{part.name.lower()}s"
-    return _utc(_duck(f":at + {unit}(CAST(:amount AS INTEGER))" if unit != "to_seconds" else ":at + to_seconds(:amount)", at=naive, amount=amount))
+    return _utc(
+        _duck(f":at + {unit}(CAST(:amount AS INTEGER))" if unit != "to_seconds" else ":at + to_seconds(:amount)", at=naive, amount=amount)
+    )
 
 
 def _to_varchar(value: exp.Expression, form: exp.Expression | None = None) -> exp.Expression:
@@ -237,7 +243,7 @@ def _round(number: exp.Expression, places: exp.Expression) -> exp.Expression:
 
 
 def _of_any(name: str) -> Callable[..., exp.Expression]:
-    return lambda *given: exp.Anonymous(this=name, expressions=[each.copy() for each in given])
+    return lambda *given: exp.Anonymous(this=name, expressions=list(given))
 
 
 _FUNCTIONS: dict[str, Callable[..., exp.Expression]] = {
