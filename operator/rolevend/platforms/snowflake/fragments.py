@@ -65,7 +65,7 @@ def fragment(profile: ProfileName, table: TableShape, columns: Sequence[Column])
     reads = tuple(sorted({name for clause in asked for name in columns_of(clause)}))
     why = _why_no_row(reads, masked)
     if why is not None:
-        return TableFragment(lease, NO_ROW, (), {}, (f"{table.table} shows no row to tools: {why}",))
+        return _no_row(lease, table, why)
     shown: dict[str, Shown] = {}
     fallbacks: list[str] = []
     for name, column in masked.items():
@@ -79,6 +79,8 @@ def fragment(profile: ProfileName, table: TableShape, columns: Sequence[Column])
             )
         shown[name] = Shown(column_text(column, place, reading), others)
         fallbacks += _of_masks(column, place)
+    if not reads and all(each.name in {*shown, *(name for one in shown.values() for name in one.reads)} for each in columns):
+        return _no_row(lease, table, "all its columns are masked, and a row policy has to be set on one that is not")
     row = join("\n    AND ", tests) if tests else Sql("TRUE")
     return TableFragment(lease, row, reads, shown, tuple(fallbacks))
 
@@ -94,6 +96,10 @@ def loaded(text: str) -> TableFragment:
     lease, row, reads, columns, fallbacks = json.loads(text)
     shown = {name: Shown(each, tuple(others)) for name, (each, others) in columns.items()}
     return TableFragment(lease, row, tuple(reads), shown, tuple(fallbacks))
+
+
+def _no_row(lease: Sql, table: TableShape, why: str) -> TableFragment:
+    return TableFragment(lease, NO_ROW, (), {}, (f"{table.table} shows no row to tools: {why}",))
 
 
 def _is_clear(column: ColumnShape | None) -> bool:

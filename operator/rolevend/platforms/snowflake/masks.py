@@ -149,14 +149,8 @@ def _regex(column: Sql, pattern: str, replacement: str) -> Sql:
 
 def _date_trunc(place: Place, unit: Unit) -> Sql:
     part = Sql(f"'{_UNITS[unit]}'")
-    if place.family is not Family.TIMESTAMP_TZ:
-        return compose("DATE_TRUNC({part}, {column})", part=part, column=place.column)
-    return compose(
-        "DATE_TRUNC({part}, CONVERT_TIMEZONE('UTC', {column}))::{type}",
-        part=part,
-        column=place.column,
-        type=simple_type(place.native_type).sql,
-    )
+    column = compose("CONVERT_TIMEZONE('UTC', {column})", column=place.column) if place.family is Family.TIMESTAMP_TZ else place.column
+    return compose("DATE_TRUNC({part}, {column})::{type}", part=part, column=column, type=simple_type(place.native_type).sql)
 
 
 def _is_every_step(step: str, kind: ColumnType) -> bool:
