@@ -70,8 +70,9 @@ class SnowflakeBench:
     def schema(self) -> str:
         name = f"S{next(self._numbers)}"
         self.run(f"CREATE SCHEMA {DATABASE}.{name}")
-        for role in ("RV_PROGRAMMER", "RV_VENDOR"):
+        for role, privilege in (("RV_PROGRAMMER", "SELECT"), ("RV_VENDOR", "REFERENCES")):
             self.run(f"GRANT USAGE ON SCHEMA {DATABASE}.{name} TO ROLE {role}")
+            self.run(f"GRANT {privilege} ON FUTURE TABLES IN SCHEMA {DATABASE}.{name} TO ROLE {role}")
         return name
 
     def table(self, columns: Sequence[tuple[str, str]], rows: Rows = (), *, name: str = "items", schema: str = "") -> Table:
@@ -79,8 +80,6 @@ class SnowflakeBench:
         listed = ", ".join(f"{qualified(column)} {_TYPES.get(kind, kind)}" for column, kind in columns)
         full = qualified(DATABASE, place.schema, place.name)
         self.run(f"CREATE TABLE {full} ({listed})")
-        self.run(f"GRANT SELECT ON TABLE {full} TO ROLE RV_PROGRAMMER")  # the stand-in knows no grant on future tables
-        self.run(f"GRANT REFERENCES ON TABLE {full} TO ROLE RV_VENDOR")
         for row in rows:
             with self.admin.connection.cursor() as cursor:
                 cursor.execute(f"INSERT INTO {full} VALUES ({', '.join(['%s'] * len(row))})", row)
@@ -161,8 +160,7 @@ def installed(snowflake: StandIn) -> Iterator[SnowflakeBench]:
     vendor, programmer = new_key(), new_key()
     keys = PublicKeys(public_key(vendor), public_key(programmer))
     for statement in script(account_of(snowflake), Options(("GOVERNED",)), keys).statements:
-        if " ON FUTURE TABLES " not in statement.text:
-            admin.run(statement.text)
+        admin.run(statement.text)
     bench = SnowflakeBench(snowflake, admin, Login(VENDOR_USER, vendor), Login(PROGRAMMER_USER, programmer))
     try:
         yield bench

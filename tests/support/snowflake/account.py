@@ -15,16 +15,18 @@ from tests.support.snowflake.access import Access
 from tests.support.snowflake.catalog import ACCOUNTADMIN, Catalog, Granted, Member, Thing
 from tests.support.snowflake.engine import Work
 from tests.support.snowflake.faults import Faults
+from tests.support.snowflake.functions import MACROS
 from tests.support.snowflake.grammar import parse, split
 from tests.support.snowflake.reader import Reader
 from tests.support.snowflake.results import MULTI, Result, ResultColumn, status
 from tests.support.snowflake.sessions import Running, Session, Tokens
 from tests.support.snowflake.statements import Statement
 from tests.support.snowflake.switches import Switches
-from tests.support.snowflake.translating import MACROS
 
 _WAIT = re.compile(r"\s*SELECT\s+SYSTEM\$WAIT\(\s*'?(\d+(?:\.\d+)?)'?\s*\)\s*;?\s*", re.IGNORECASE)
 _KEPT = 10_000
+_OF_USERS = ("STATEMENT_TIMEOUT_IN_SECONDS", "QUERY_TAG", "TIMEZONE")
+"""Parameters that a session takes from its user."""
 
 
 class Account:
@@ -82,6 +84,7 @@ class Account:
             session = Session(next(self._numbers), name, role, (secondary or default).upper(), self._duckdb.cursor())
             session.cursor.execute("SET TimeZone = 'UTC'")
             session.parameters |= {"ACCOUNT_NAME": self.name, "AUTOCOMMIT": True}
+            session.parameters |= {key: found.settings[key] for key in _OF_USERS if key in found.settings}
             session.parameters |= {key.upper(): value for key, value in parameters.items()}
             session.parameters["ROLES_AT_LOGIN"] = tuple(one.name for one in self.catalog.roles_of(member))
             self.sessions[session.id] = session
@@ -113,7 +116,7 @@ class Account:
             raise
         finally:
             running.ended = self.clock()
-            session.last_query = running.id
+        session.remember(running.id, result)
         running.status = "SUCCESS"
         return result
 
@@ -149,7 +152,9 @@ class Account:
         def run(statement: Statement) -> Result:
             if fault := self.faults.refusal(str(statement)):
                 raise refusals.Refusal(fault.number, "XX000", fault.text)
-            return self._run(session, running, statement)
+            result = self._run(session, running, statement)
+            session.remember(str(uuid.uuid4()), result)
+            return result
 
         return Work(
             self.catalog, session, access, self.switches, self.clock(), running, list(self.history), self.sessions, run, self.edition
@@ -195,7 +200,7 @@ class Account:
             case statements.ExecuteTask(name):
                 return self._execute_task(work, name)
             case statements.Call():
-                raise refusals.Unknown("CALL")
+                return scripts.call(work, statement)
 
     def _transact(self, session: Session, verb: str) -> Result:
         if verb == "BEGIN" and not session.in_transaction:

@@ -51,8 +51,7 @@ def _action(reader: Reader, kind: str) -> Action:
         if reader.take(*policy.split()):
             reader.take("=")
             attached = reader.name()
-            reader.take("FORCE")
-            return statements.SetPolicy(policy.replace("_", " "), attached)
+            return statements.SetPolicy(policy.replace("_", " "), attached, force=reader.take("FORCE"))
     return statements.Set(reader.settings())
 
 

@@ -1,24 +1,15 @@
 """Bodies of policies: SQL over the policy's arguments, closed, with sub-selects that stand on their own."""
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
-from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 
 from tests.support.snowflake import refusals
 from tests.support.snowflake.catalog import Thing
-from tests.support.snowflake.reader import shown
+from tests.support.snowflake.translating import called, parse
 
 
 def parsed(policy: Thing) -> exp.Expression:
-    """The body's tree, wrapped, with names in the case that they mean."""
-    try:
-        tree = sqlglot.parse_one(policy.body, read="snowflake")
-    except SqlglotError as error:
-        raise refusals.Refusal(
-            "001003", "42000", f"SQL compilation error:\nsyntax error in the body of {shown(policy.name)}: {error}"
-        ) from error
-    return normalize_identifiers(exp.Paren(this=tree), dialect="snowflake")
+    """The body's tree, wrapped."""
+    return exp.Paren(this=parse(policy.body))
 
 
 def check(policy: Thing) -> None:
@@ -35,7 +26,7 @@ def check(policy: Thing) -> None:
         if column.find_ancestor(exp.Query) is not None:
             if argument and not _of_own_source(column):
                 raise refusals.unsupported_subquery()
-        elif not argument:
+        elif not argument and not called(column):
             raise refusals.invalid_identifier(column.sql(dialect="snowflake"))
 
 

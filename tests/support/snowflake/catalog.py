@@ -73,6 +73,8 @@ class Catalog:
         """Who has which roles."""
         self.privileges: dict[Member, dict[Held, Granted]] = {}
         """Who holds which privileges, ownership aside."""
+        self.future: dict[Held, dict[Member, Granted]] = {}
+        """Privileges on what is not there yet: of a kind, within a schema or database."""
         self.account = Thing("ACCOUNT", (), ACCOUNTADMIN, created)
         self._things: dict[tuple[str, Name, int | None], Thing] = {}
         for role, holder in SYSTEM_ROLES.items():
@@ -128,6 +130,21 @@ class Catalog:
         self.memberships.pop(self.member(thing), None)
         for roles in self.memberships.values():
             roles.pop(self.member(thing), None)
+
+    def grants_on(self, thing: Thing) -> list[tuple[Held, Member, Granted]]:
+        return [
+            (held, member, granted)
+            for member, holds in self.privileges.items()
+            for held, granted in holds.items()
+            if held[1:] == (thing.kind, thing.name)
+        ]
+
+    def give_future(self, thing: Thing) -> None:
+        """What was granted on all that is to come there."""
+        for (privilege, kind, within), members in self.future.items():
+            if kind == thing.kind and thing.name[: len(within)] == within and thing.session is None:
+                for member, granted in members.items():
+                    self.give((privilege, kind, thing.name), member, granted)
 
     def forget_grants_on(self, thing: Thing) -> None:
         for holds in self.privileges.values():

@@ -20,8 +20,8 @@ def create(reader: Reader) -> Statement:
         return _table(reader, name, replace=replace, if_not_exists=if_not_exists, temporary=temporary)
     if kind == "VIEW":
         columns = tuple(Column(part, "") for part in reader.columns()) if reader.peek("(") else ()
-        reader.take("COPY", "GRANTS")
-        settings = _settings(reader, until=("AS",))
+        copy = reader.take("COPY", "GRANTS")
+        settings = _settings(reader, until=("AS",)) | ({"COPY GRANTS": True} if copy else {})
         reader.expect("AS")
         return Create(kind, name, replace, if_not_exists, settings, columns, body=reader.rest(), secure="SECURE" in flags)
     if kind in ("ROW ACCESS POLICY", "MASKING POLICY"):

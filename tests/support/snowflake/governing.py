@@ -169,7 +169,7 @@ def set_policy(work: Work, thing: Thing, action: statements.SetPolicy) -> None:
     if not (apply or (work.access.owns(thing) and work.access.holds("APPLY", policy))):
         raise refusals.insufficient(thing.kind, shown(thing.name))
     noun = action.kind.replace(" ", "_")
-    if thing.policies.get(action.kind, policy.name) != policy.name:
+    if action.kind in thing.policies and not action.force:
         raise refusals.Refusal(
             "003551",
             "55000",

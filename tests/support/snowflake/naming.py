@@ -22,6 +22,9 @@ _TYPES = {
 }
 
 
+_SIZES = {"VARCHAR": 16_777_216, "BINARY": 8_388_608, "TIME": 9, "TIMESTAMP_NTZ": 9, "TIMESTAMP_LTZ": 9, "TIMESTAMP_TZ": 9}
+
+
 def kind_of(reader: Reader) -> str:
     kind = reader.one_of("EXTERNAL TABLE", *KINDS)
     if not kind:
@@ -38,7 +41,7 @@ def name_of(reader: Reader, kind: str) -> Name:
 
 
 def type_of(reader: Reader) -> str:
-    """A type as Snowflake names it: ``NUMBER(38,0)``, ``VARCHAR``, ``TIMESTAMP_NTZ``."""
+    """A type as Snowflake names it: ``NUMBER(38,0)``, ``VARCHAR(16777216)``, ``TIMESTAMP_NTZ(9)``."""
     name = reader.part()
     if name == "DOUBLE" and reader.take("PRECISION"):
         name = "FLOAT"
@@ -47,6 +50,5 @@ def type_of(reader: Reader) -> str:
     if name == "NUMBER":
         arguments = arguments or "38,0"
         return f"NUMBER({arguments if ',' in arguments else arguments + ',0'})"
-    if name in ("VARCHAR", "BINARY") and arguments:
-        return f"{name}({arguments})"
-    return name
+    default = _SIZES.get(name)
+    return f"{name}({arguments or default})" if default else name

@@ -26,13 +26,17 @@ def create(work: Work, statement: Create) -> Result:
             raise refusals.insufficient(there.kind, shown(there.name[-1:]))
         governing.require_unused(work, there)
         storing.forget(work, there)
+        kept = work.catalog.grants_on(there) if statement.settings.get("COPY GRANTS") else []
         work.catalog.remove(there)
+        for held, member, granted in kept:
+            work.catalog.give(held, member, granted)
     thing = _made(work, statement, name, session)
     if statement.kind in POLICY_KINDS:
         governing.check_policy(work, thing)
     if statement.kind in ("TABLE", "VIEW"):
         storing.make(work, thing, statement)
     work.catalog.add(thing)
+    work.catalog.give_future(thing)
     if statement.kind in ("TABLE", "VIEW"):
         storing.attach(work, thing, statement)
     if statement.kind == "DATABASE":

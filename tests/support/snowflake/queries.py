@@ -11,8 +11,8 @@ from tests.support.snowflake.catalog import Thing
 from tests.support.snowflake.engine import Work
 from tests.support.snowflake.reader import shown
 from tests.support.snowflake.results import DELETE, INSERT, MERGE, SELECT, UPDATE, Result, ResultColumn, of_duckdb, status
-from tests.support.snowflake.rewriting import Rewriter, parse
-from tests.support.snowflake.translating import translate
+from tests.support.snowflake.rewriting import Rewriter
+from tests.support.snowflake.translating import parse, translate
 
 
 def run(work: Work, text: str) -> Result:

@@ -1,39 +1,23 @@
 """Queries over tables into queries over what may be seen of them: each table becomes a sub-select that is filtered and masked."""
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
-from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from sqlglot.optimizer.scope import traverse_scope
 
 from tests.support.snowflake import bodies, refusals, virtual
 from tests.support.snowflake.catalog import Member, Thing
 from tests.support.snowflake.engine import Work
 from tests.support.snowflake.reader import Name, shown
-
-_SEMI_STRUCTURED = ("VARIANT", "ARRAY", "OBJECT")
-
-
-def parse(text: str) -> exp.Expression:
-    """A query's or a change's tree, with names in the case that they mean."""
-    try:
-        tree = sqlglot.parse_one(text, read="snowflake")
-    except SqlglotError as error:
-        first = str(error).splitlines()[0]
-        raise refusals.Refusal("001003", "42000", f"SQL compilation error:\nsyntax error: {first}") from error
-    if isinstance(tree, exp.Command):
-        raise refusals.Unknown(f"the statement {tree.name}")
-    return normalize_identifiers(tree, dialect="snowflake")
+from tests.support.snowflake.translating import called, parse
 
 
 class Rewriter:
     """With the rights of `members`, or of the session where that is None. `reads` gathers the tables that were read."""
 
     def __init__(self, work: Work, members: set[Member] | None = None, reads: set[Name] | None = None, invoker: str | None = None) -> None:
-        """`invoker` is what INVOKER_ROLE says in the policies of what is read: the owner of the view, or None for the session's role."""
+        """`invoker` is the owner of the view that is read, if there is one."""
         self._work = work
-        self._invoker = invoker
         self._members = members
+        self._invoker = invoker or work.access.role
         self.reads: set[Name] = set() if reads is None else reads
 
     def query(self, tree: exp.Expression) -> None:
@@ -42,12 +26,10 @@ class Rewriter:
             sources = []
             for scope in traverse_scope(query):
                 for node, source in scope.selected_sources.values():
-                    if isinstance(source, exp.Table):
+                    if isinstance(source, exp.Table | exp.TableFromRows):
                         sources.append((source, node))
             for source, _ in sources:
                 source.replace(self._relation(source))
-            for rows in list(query.find_all(exp.TableFromRows)):  # TABLE(INFORMATION_SCHEMA.…(…)), which no scope knows as a source
-                rows.replace(virtual.function(self._work, rows))
         for column in tree.find_all(exp.Column):
             column.set("db", None)
             column.set("catalog", None)
@@ -56,7 +38,7 @@ class Rewriter:
         for part in ("when", "version", "changes"):
             if table.args.get(part):
                 raise refusals.Unknown("time travel")
-        if isinstance(table.this, exp.Func):
+        if isinstance(table, exp.TableFromRows) or isinstance(table.this, exp.Func):
             return virtual.function(self._work, table)
         name = tuple(part.name for part in table.parts)
         alias = table.alias or name[-1]
@@ -110,7 +92,7 @@ class Rewriter:
 
     def _shown(self, thing: Thing, column: str) -> exp.Expression:
         mask = thing.masks.get(column)
-        value: exp.Expression = _column(thing, column, "_base")
+        value: exp.Expression = _column(column, "_base")
         if mask is not None and self._work.switches.masks and not self._exempt(thing):
             value = self._body(thing, mask.policy, "MASKING POLICY", mask.using, "_base")
         return exp.alias_(value, column, quoted=True)
@@ -123,20 +105,18 @@ class Rewriter:
         """With the rights of the policy's owner, over the row of `base`."""
         policy = self._work.catalog.find(kind, name)
         assert policy is not None
-        values = {one.name: _column(thing, column, base) for one, column in zip(policy.columns, columns, strict=True)}
+        values = {one.name: _column(column, base) for one, column in zip(policy.columns, columns, strict=True)}
         tree = bodies.with_arguments(policy, values)
-        for call in [one for one in tree.find_all(exp.Anonymous) if one.name.upper() == "INVOKER_ROLE"]:
-            call.replace(exp.Literal.string(self._invoker or self._work.access.role or ""))
         owner = self._work.catalog.below(iter([Member("ROLE", policy.owner)])) if self._work.switches.owners_rights else None
-        Rewriter(self._work, owner, self.reads).query(tree)
+        Rewriter(self._work, owner, self.reads, self._invoker).query(tree)
+        for node in tree.find_all(exp.Anonymous):
+            if called(node) == "INVOKER_ROLE":
+                node.meta["invoker"] = self._invoker
         return tree
 
 
-def _column(thing: Thing, column: str, base: str) -> exp.Expression:
-    node = exp.column(column, table=base, quoted=True)
-    kind = next(one.type for one in thing.columns if one.name == column)
-    node.meta["variant"] = kind in _SEMI_STRUCTURED
-    return node
+def _column(column: str, base: str) -> exp.Expression:
+    return exp.column(column, table=base, quoted=True)
 
 
 def _outermost(tree: exp.Expression) -> list[exp.Query]:

@@ -36,12 +36,26 @@ def _grantee(work: Work, grantee: Grantee) -> Thing:
 
 
 def grant_privileges(work: Work, statement: statements.PrivilegeGrant) -> Result:
-    if statement.every.startswith("FUTURE"):
-        raise refusals.Unknown("future grants")
     holder = work.catalog.member(_grantee(work, statement.grantee))
+    if statement.every.startswith("FUTURE"):
+        return _grant_future(work, statement, holder)
     for thing in _granted_on(work, statement):
         for privilege in statement.privileges:
             _grant_privilege(work, statement, privilege, thing, holder)
+    return status("Statement executed successfully.")
+
+
+def _grant_future(work: Work, statement: statements.PrivilegeGrant, holder: Member) -> Result:
+    """On what is to come; only with MANAGE GRANTS, or as the owner of the database or schema."""
+    above = work.access.get(statement.every.split()[1], statement.name)
+    if not work.access.may_grant("OWNERSHIP", above):
+        raise refusals.insufficient(above.kind, shown(above.name[-1:]))
+    for privilege in statement.privileges:
+        members = work.catalog.future.setdefault((privilege, statement.kind, above.name), {})
+        if statement.revoke:
+            members.pop(holder, None)
+        else:
+            members[holder] = Granted(work.access.role or "", work.now, statement.grant_option)
     return status("Statement executed successfully.")
 
 

@@ -8,7 +8,9 @@ from threading import Event
 import duckdb
 
 from tests.support.snowflake.reader import Value
+from tests.support.snowflake.results import Result
 
+_REMEMBERED = 20
 TOKEN_LIFE = timedelta(hours=1)
 MASTER_LIFE = timedelta(hours=4)
 
@@ -54,6 +56,14 @@ class Session:
     in_transaction: bool = False
     closed: bool = False
     last_query: str | None = None
+    results: dict[str, Result] = field(default_factory=dict)
+    """Of its last statements, for RESULT_SCAN."""
+
+    def remember(self, query: str, result: Result) -> None:
+        self.last_query = query
+        self.results[query] = result
+        for old in [*self.results][:-_REMEMBERED]:
+            del self.results[old]
 
 
 @dataclass(slots=True)

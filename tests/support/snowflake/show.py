@@ -28,9 +28,7 @@ def show(work: Work, statement: statements.Show) -> Result:
 
 def _selected(work: Work, statement: statements.Show) -> Iterator[Thing]:
     """LIKE is blind to case, STARTS WITH is not; FROM goes on after a name."""
-    like = re.compile(
-        "".join({"%": ".*", "_": "."}.get(sign, re.escape(sign)) for sign in statement.like or "%"), re.IGNORECASE | re.DOTALL
-    )
+    like = _pattern(statement.like or "%")
     kinds = ("TABLE",) if statement.kind == "TABLE" else (statement.kind,)
     left = statement.limit
     for thing in work.catalog.of(*kinds):
@@ -47,6 +45,13 @@ def _selected(work: Work, statement: statements.Show) -> Iterator[Thing]:
                 return
             left -= 1
         yield thing
+
+
+def _pattern(like: str) -> re.Pattern[str]:
+    """A backslash takes the next sign as it is."""
+    signs = re.findall(r"\\.|.", like, re.DOTALL)
+    parts = ({"%": ".*", "_": "."}.get(sign) or re.escape(sign[-1]) for sign in signs)
+    return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
 
 
 def _whole_scope(work: Work, statement: statements.Show) -> tuple[str, ...]:
@@ -199,8 +204,7 @@ def _columns(thing: Thing) -> Iterator[Sequence[Any]]:
     for column in thing.columns:
         mask = thing.masks.get(column.name)
         policy = shown(mask.policy) if mask else None
-        kind = "VARCHAR(16777216)" if column.type == "VARCHAR" else column.type
-        yield column.name, kind, "COLUMN", _yes(column.nullable), column.default, column.comment or None, policy, policy
+        yield column.name, column.type, "COLUMN", _yes(column.nullable), column.default, column.comment or None, policy, policy
 
 
 def _properties(user: Thing) -> Iterator[Sequence[Any]]:

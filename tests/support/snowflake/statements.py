@@ -107,6 +107,7 @@ class SetPolicy:
 
     kind: str
     policy: Name | None
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ import itertools
 from tests.support.snowflake import governing, queries, refusals
 from tests.support.snowflake.catalog import Thing
 from tests.support.snowflake.engine import Work
-from tests.support.snowflake.reader import shown
+from tests.support.snowflake.naming import type_of
+from tests.support.snowflake.reader import Reader, shown
+from tests.support.snowflake.results import ResultColumn
 from tests.support.snowflake.statements import Column, Create
-from tests.support.snowflake.translating import translated
 
 _numbers = itertools.count(1)
 
@@ -38,6 +39,10 @@ _FROM_WIRE = {
 }
 
 
+def _type_of(column: ResultColumn) -> str:
+    return type_of(Reader(_FROM_WIRE.get(column.type) or f"NUMBER({column.precision},{column.scale})"))
+
+
 def _type(column: Column) -> str:
     family = governing.family_of(column.type)
     if family == "NUMBER":
@@ -48,8 +53,7 @@ def _type(column: Column) -> str:
 
 
 def _definition(column: Column) -> str:
-    default = f" DEFAULT {translated(column.default)}" if column.default else ""
-    return f"{quoted(column.name)} {_type(column)}{'' if column.nullable else ' NOT NULL'}{default}"
+    return f"{quoted(column.name)} {_type(column)}{'' if column.nullable else ' NOT NULL'}"
 
 
 def quoted(name: str) -> str:
@@ -61,19 +65,14 @@ def make(work: Work, thing: Thing, statement: Create) -> None:
     if thing.kind == "VIEW":
         named = queries.describe(work, thing.body)
         given = thing.columns
-        thing.columns = tuple(
-            Column(given[place].name if given else column.name, _FROM_WIRE.get(column.type, f"NUMBER({column.precision},{column.scale})"))
-            for place, column in enumerate(named)
-        )
+        thing.columns = tuple(Column(given[place].name if given else column.name, _type_of(column)) for place, column in enumerate(named))
         return
     thing.stored = f"t{next(_numbers)}"
     if statement.like is not None:
         thing.columns = work.access.get("TABLE", statement.like).columns
     if statement.body:
         made = queries.into_table(work, statement.body, thing.stored)
-        thing.columns = tuple(
-            Column(column.name, _FROM_WIRE.get(column.type) or f"NUMBER({column.precision},{column.scale})") for column in made
-        )
+        thing.columns = tuple(Column(column.name, _type_of(column)) for column in made)
         return
     folded = [column.name.upper() for column in thing.columns]
     if len({*folded}) < len(folded):

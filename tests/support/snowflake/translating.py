@@ -1,81 +1,78 @@
-"""Snowflake's expressions in DuckDB's words: context functions by their values now, VARIANT as JSON. Unknown functions are refused."""
+"""Snowflake's expressions in DuckDB's words: context by its values now, VARIANT as JSON, functions as `functions` has them."""
 
 from datetime import datetime
-from typing import cast
 
-import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.snowflake import Snowflake
 from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 
 from tests.support.snowflake import refusals
 from tests.support.snowflake.catalog import Member
 from tests.support.snowflake.engine import Work
+from tests.support.snowflake.functions import FUNCTIONS, duck
 
-MACROS = (
-    "CREATE MACRO sf_array(x) AS CASE WHEN x IS NULL THEN NULL WHEN json_type(to_json(x)) = 'ARRAY' THEN to_json(x) ELSE json_array(x) END",
-    "CREATE MACRO sf_array_contains(x, a) AS list_contains(CAST(sf_array(a) AS JSON[]), to_json(x))",
-    "CREATE MACRO sf_array_size(a) AS CASE WHEN json_type(to_json(a)) = 'ARRAY' THEN json_array_length(to_json(a)) END",
-    "CREATE MACRO sf_text(x) AS (to_json(x) ->> '$')",
-    "CREATE MACRO sf_sha2(x) AS sha256(x)",
-    "CREATE MACRO sf_sha2_binary(x) AS unhex(sha256(x))",
-    "CREATE MACRO sf_hex(x) AS lower(hex(x))",
+_WITHOUT_BRACKETS = ("CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_ROLE", "CURRENT_USER", "CURRENT_WAREHOUSE", "CURRENT_DATABASE")
+_KNOWN = (
+    exp.Count | exp.Case | exp.If | exp.Exists | exp.And | exp.Or | exp.Cast | exp.TryCast | exp.JSONExtract | exp.Explode | exp.Distinct
 )
 
-_TEXTS = (exp.DataType.Type.TEXT, exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR, exp.DataType.Type.NVARCHAR)
-_NAMED = {
-    "ARRAY_SIZE": "sf_array_size",
-    "SHA2": "sf_sha2",
-    "SHA2_HEX": "sf_sha2",
-    "SHA2_BINARY": "sf_sha2_binary",
-    "TO_ARRAY": "sf_array",
-    "TO_VARIANT": "to_json",
-    "HEX_ENCODE": "hex",
-    "STARTSWITH": "starts_with",
-    "ENDSWITH": "ends_with",
-    "EQUAL_NULL": None,
-}
-"""Functions that sqlglot leaves as they are; None where sqlglot's own way is right."""
+
+class Plain(Snowflake):
+    """Reads functions as their names, whatever sqlglot knows of them: so none is translated but by us."""
+
+    class Parser(Snowflake.Parser):
+        FUNCTIONS = {"COUNT": exp.Count.from_arg_list}  # noqa: RUF012 - as sqlglot has it
+        FUNCTION_PARSERS = {name: Snowflake.Parser.FUNCTION_PARSERS[name] for name in ("CAST", "TRY_CAST")}  # noqa: RUF012
+        NO_PAREN_FUNCTIONS = {}  # noqa: RUF012
 
 
-def translated(text: str) -> str:
-    """An expression without context, such as the default of a column."""
+def parse(text: str) -> exp.Expression:
+    """One statement's, or one expression's, tree, with names in the case that they mean."""
     try:
-        return str(sqlglot.parse_one(text, read="snowflake").sql("duckdb"))
+        trees = [tree for tree in Plain().parse(text) if tree is not None]
     except SqlglotError as error:
-        raise refusals.Refusal("001003", "42000", f"SQL compilation error:\nsyntax error: {error}") from error
+        first = str(error).splitlines()[0]
+        raise refusals.Refusal("001003", "42000", f"SQL compilation error:\nsyntax error: {first}") from error
+    if len(trees) != 1 or isinstance(trees[0], exp.Command):
+        raise refusals.Unknown(f"the statement {text[:60]}")
+    return normalize_identifiers(trees[0], dialect="snowflake")
 
 
 def translate(tree: exp.Expression, work: Work) -> exp.Expression:
     """In place, the inner parts first; the root may be another one."""
-    for node in reversed([*tree.dfs()]):
-        changed = _context(node, work) or _semi_structured(node)
+    for node in reversed([*tree.walk(bfs=True)]):
+        changed = _context(node, work) or _function(node)
         if changed is not None:
             tree = changed if node is tree else tree
             node.replace(changed)
     return tree
 
 
-def _name(node: exp.Expression) -> str:
+def called(node: exp.Expression) -> str:
+    """The name of the function that is called, or nothing."""
     if isinstance(node, exp.Anonymous):
         return str(node.name).upper()
-    return node.sql_name() if isinstance(node, exp.Func) else ""
+    if isinstance(node, exp.Column) and not node.table and not node.this.args.get("quoted") and node.name in _WITHOUT_BRACKETS:
+        return node.name
+    return ""
 
 
 def _text(value: str | None) -> exp.Expression:
-    return exp.cast(exp.Null(), "TEXT") if value is None else exp.Literal.string(value)
+    return duck("CAST(NULL AS VARCHAR)") if value is None else exp.Literal.string(value)
 
 
 def _moment(moment: datetime, kind: str) -> exp.Expression:
-    return exp.cast(exp.Literal.string(moment.isoformat(sep=" ")), kind)
+    return duck(f"CAST('{moment.isoformat(sep=' ')}' AS {kind})")
 
 
 def _context(node: exp.Expression, work: Work) -> exp.Expression | None:
-    if not isinstance(node, exp.Func):
-        return None
     session = work.session
-    match _name(node):
+    match called(node):
         case "CURRENT_ROLE":
             return _text(work.access.role)
+        case "INVOKER_ROLE":
+            return _text(node.meta.get("invoker", work.access.role))
         case "CURRENT_USER":
             return _text(session.user)
         case "CURRENT_WAREHOUSE":
@@ -90,12 +87,12 @@ def _context(node: exp.Expression, work: Work) -> exp.Expression | None:
             return _text(str(session.parameters["ACCOUNT_NAME"]))
         case "CURRENT_VERSION":
             return _text("9.30.1")
-        case "CURRENT_TIMESTAMP" | "LOCALTIMESTAMP" | "GETDATE":
+        case "CURRENT_TIMESTAMP" | "GETDATE":
             return _moment(work.now, "TIMESTAMPTZ")
         case "SYSDATE":
             return _moment(work.now.replace(tzinfo=None), "TIMESTAMP")
         case "CURRENT_DATE":
-            return exp.cast(exp.Literal.string(work.now.date().isoformat()), "DATE")
+            return duck(f"CAST('{work.now.date().isoformat()}' AS DATE)")
         case "LAST_QUERY_ID":
             return _text(session.last_query)
         case "CURRENT_SECONDARY_ROLES":
@@ -113,54 +110,65 @@ def _role_in_session(node: exp.Expression, work: Work) -> exp.Expression:
     if isinstance(argument, exp.Literal):
         return exp.Boolean(this=work.access.in_session(argument.name))
     roles = work.access.active if work.switches.marker_through_hierarchy else {Member("ROLE", work.access.role or "")}
-    return exp.In(this=argument, expressions=[exp.Literal.string(role.name) for role in sorted(roles, key=lambda role: role.name)])
+    return exp.In(this=argument.copy(), expressions=[exp.Literal.string(role.name) for role in sorted(roles, key=lambda role: role.name)])
 
 
-def _semi_structured(node: exp.Expression) -> exp.Expression | None:
-    if isinstance(node, exp.ArrayContains):
-        # sqlglot keeps Snowflake's order of arguments apart: `expression` is the value
-        return _call("sf_array_contains", node.expression, node.this)
-    if isinstance(node, exp.Cast):
-        return _cast(node)
-    if isinstance(node, exp.SHA2):
-        return _call("sf_sha2", node.this)
-    if isinstance(node, exp.ArraySize):
-        return _call("sf_array_size", node.this)
+def _function(node: exp.Expression) -> exp.Expression | None:
     if isinstance(node, exp.Anonymous):
         name = node.name.upper()
-        if name.startswith("SF_"):
-            return None
-        if name not in _NAMED:
-            if name.lower() in ("to_json", "hex", "starts_with", "ends_with"):
-                return None
+        if name not in FUNCTIONS:
             raise refusals.Unknown(f"the function {name}")
-        return _call(cast(str, _NAMED[name]), *node.expressions[:1])
+        try:
+            return FUNCTIONS[name](*node.expressions)
+        except (TypeError, KeyError) as error:
+            raise refusals.Unknown(f"the function {name} with these arguments") from error
+    if isinstance(node, exp.Cast):
+        return _cast(node)
+    if isinstance(node, exp.JSONExtract):
+        return _path(node)
+    if isinstance(node, exp.Bracket):
+        return duck("json_extract(to_json(:value), '$[' || :place || ']')", value=node.this, place=node.expressions[0])
+    if isinstance(node, exp.Func) and not isinstance(node, _KNOWN):
+        raise refusals.Unknown(f"the function {node.sql_name()}")
     return None
 
 
-def _cast(node: exp.Cast) -> exp.Expression | None:
-    kind = node.to.this
-    if kind == exp.DataType.Type.VARIANT or kind == exp.DataType.Type.OBJECT:
-        return _call("to_json", node.this)
-    if kind == exp.DataType.Type.ARRAY:
-        return _call("sf_array", node.this)
-    if kind in _TEXTS:
-        if is_json(node.this):
-            return _call("sf_text", node.this)
-        if node.to.expressions:
-            return exp.Left(this=exp.cast(node.this, "TEXT"), expression=exp.Literal.number(node.to.expressions[0].name))
-    return None
+def _path(node: exp.JSONExtract) -> exp.Expression:
+    """``value:a.b``"""
+    steps = [part for part in node.expression.expressions if not isinstance(part, exp.JSONPathRoot)]
+    path = "$" + "".join(f"[{part.this}]" if isinstance(part, exp.JSONPathSubscript) else f'."{part.this}"' for part in steps)
+    return duck("json_extract(to_json(:value), :path)", value=node.this, path=exp.Literal.string(path))
 
 
-def is_json(node: exp.Expression) -> bool:
-    """Whether a value is a VARIANT, as far as that is seen: a path into one, or a column that `rewriting` marked as one."""
-    node = node.unnest()
-    if isinstance(node, exp.JSONExtract | exp.ParseJSON | exp.Bracket):
-        return True
-    if isinstance(node, exp.Anonymous):
-        return node.name.lower() in ("to_json", "sf_array")
-    return isinstance(node, exp.Column) and bool(node.meta.get("variant"))
+_TYPES = {
+    "FLOAT": "DOUBLE",
+    "DOUBLE": "DOUBLE",
+    "BOOLEAN": "BOOLEAN",
+    "DATE": "DATE",
+    "TIME": "TIME",
+    "TIMESTAMPNTZ": "TIMESTAMP",
+    "TIMESTAMP": "TIMESTAMP",
+    "TIMESTAMPLTZ": "TIMESTAMPTZ",
+    "TIMESTAMPTZ": "TIMESTAMPTZ",
+    "BINARY": "BLOB",
+    "VARBINARY": "BLOB",
+}
 
 
-def _call(name: str, *arguments: exp.Expression) -> exp.Expression:
-    return exp.Anonymous(this=name, expressions=[argument.copy() for argument in arguments])
+def _cast(node: exp.Cast) -> exp.Expression:
+    kind, inner = node.to.this.name, node.this
+    verb = "TRY_CAST" if isinstance(node, exp.TryCast) else "CAST"
+    sizes = [size.name for size in node.to.expressions]
+    if kind in ("VARIANT", "OBJECT"):
+        return duck("to_json(:value)", value=inner)
+    if kind == "ARRAY":
+        return duck("sf_array(:value)", value=inner)
+    if kind in ("TEXT", "VARCHAR", "CHAR", "NVARCHAR"):
+        text = duck("sf_text(:value)", value=inner)
+        return duck(f"left(:text, {int(sizes[0])})", text=text) if sizes else text
+    if kind in ("DECIMAL", "INT", "BIGINT", "SMALLINT", "TINYINT"):
+        digits, scale = [*sizes, "38", "0"][:2] if len(sizes) != 1 else (sizes[0], "0")
+        return duck(f"{verb}(:value AS DECIMAL({int(digits)}, {int(scale)}))", value=inner)
+    if kind not in _TYPES:
+        raise refusals.Unknown(f"the type {kind}")
+    return duck(f"{verb}(:value AS {_TYPES[kind]})", value=inner)

@@ -8,6 +8,7 @@ from sqlglot import exp
 from tests.support.snowflake import refusals
 from tests.support.snowflake.catalog import Thing
 from tests.support.snowflake.engine import Work
+from tests.support.snowflake.functions import duck
 from tests.support.snowflake.reader import Name, Reader
 
 Rows = Iterable[Sequence[Any]]
@@ -28,7 +29,8 @@ def view(work: Work, name: Name, alias: str) -> exp.Expression:
             return _relation(alias, "TABLE_CATALOG TABLE_SCHEMA TABLE_NAME TABLE_OWNER TABLE_TYPE COMMENT", _tables(work, database))
         case "COLUMNS":
             names = "TABLE_CATALOG TABLE_SCHEMA TABLE_NAME COLUMN_NAME ORDINAL_POSITION IS_NULLABLE DATA_TYPE CHARACTER_MAXIMUM_LENGTH"
-            return _relation(alias, f"{names} NUMERIC_PRECISION NUMERIC_SCALE COMMENT", _columns(work, database))
+            more = "CHARACTER_OCTET_LENGTH NUMERIC_PRECISION NUMERIC_SCALE DATETIME_PRECISION COLLATION_NAME COMMENT"
+            return _relation(alias, f"{names} {more}", _columns(work, database))
         case "SCHEMATA":
             schemas = [one for one in work.catalog.of("SCHEMA") if database in (None, one.name[0]) and work.access.sees(one)]
             return _relation(
@@ -41,7 +43,7 @@ def view(work: Work, name: Name, alias: str) -> exp.Expression:
     raise refusals.Unknown(f"the view {'.'.join(name)}")
 
 
-def function(work: Work, table: exp.Table | exp.TableFromRows) -> exp.Expression:
+def function(work: Work, table: exp.Table) -> exp.Expression:
     """``TABLE(f(…))``"""
     node: Any = table.this
     while isinstance(node, exp.Dot):
@@ -53,6 +55,9 @@ def function(work: Work, table: exp.Table | exp.TableFromRows) -> exp.Expression
     if not isinstance(node, exp.Anonymous):
         raise refusals.Unknown(f"the table function {table.sql(dialect='snowflake')}")
     alias = table.alias or "_f"
+    if node.name.upper() == "RESULT_SCAN":
+        (query,) = node.expressions
+        return _scanned(work, alias, query.name if isinstance(query, exp.Literal) else None)
     arguments = [_argument(argument) for argument in node.expressions]
     match node.name.upper():
         case "TAG_REFERENCES_ALL_COLUMNS":
@@ -99,21 +104,23 @@ def _tables(work: Work, database: str | None) -> Rows:
 def _columns(work: Work, database: str | None) -> Rows:
     for one in _visible(work, database):
         for place, column in enumerate(one.columns, start=1):
-            family, _, sizes = column.type.partition("(")
-            precision, _, scale = sizes.rstrip(")").partition(",") if family == "NUMBER" else ("", "", "")
-            length = int(sizes.rstrip(")") or 16_777_216) if family == "VARCHAR" else None
-            noun = "TEXT" if family == "VARCHAR" else family
-            yield (
-                *one.name,
-                column.name,
-                place,
-                "YES" if column.nullable else "NO",
-                noun,
-                length,
-                int(precision) if precision else None,
-                int(scale) if scale else None,
-                column.comment,
-            )
+            yield (*one.name, column.name, place, "YES" if column.nullable else "NO", *_sized(column.type), None, column.comment)
+
+
+def _sized(kind: str) -> tuple[str, int | None, int | None, int | None, int | None, int | None]:
+    """Type, characters, bytes, digits, scale, and places of a second."""
+    family, _, sizes = kind.rstrip(")").partition("(")
+    numbers = [int(size) for size in sizes.split(",") if size]
+    match family:
+        case "VARCHAR":
+            return "TEXT", numbers[0], min(numbers[0] * 4, 16_777_216), None, None, None
+        case "BINARY":
+            return family, None, numbers[0], None, None, None
+        case "NUMBER":
+            return family, None, None, numbers[0], numbers[1], None
+        case _ if family.startswith("TIME"):
+            return family, None, None, None, None, numbers[0]
+    return family, None, None, None, None, None
 
 
 def _tags(thing: Thing) -> list[tuple[Any, ...]]:
@@ -174,25 +181,50 @@ def _history(work: Work, node: exp.Expression) -> Rows:
             )
 
 
-_MOMENTS = ("START_TIME", "END_TIME", "CREATED_ON")
-_NUMBERS = ("ORDINAL_POSITION", "CHARACTER_MAXIMUM_LENGTH", "NUMERIC_PRECISION", "NUMERIC_SCALE")
+_KINDS = {
+    **dict.fromkeys(("START_TIME", "END_TIME", "CREATED_ON"), "TIMESTAMPTZ"),
+    **dict.fromkeys(
+        (
+            "ORDINAL_POSITION",
+            "CHARACTER_MAXIMUM_LENGTH",
+            "CHARACTER_OCTET_LENGTH",
+            "NUMERIC_PRECISION",
+            "NUMERIC_SCALE",
+            "DATETIME_PRECISION",
+        ),
+        "INT",
+    ),
+}
+_IN_DUCKDB = {
+    "fixed": "DECIMAL(38, 0)",
+    "real": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp_ntz": "TIMESTAMP",
+    "timestamp_ltz": "TIMESTAMPTZ",
+    "timestamp_tz": "TIMESTAMPTZ",
+    "variant": "JSON",
+}
+
+
+def _scanned(work: Work, alias: str, query: str | None) -> exp.Expression:
+    """The rows of an earlier statement of the session."""
+    result = work.session.results.get(query or work.session.last_query or "")
+    if result is None:
+        raise refusals.Refusal("000709", "02000", f"Statement {query} not found")
+    return _of_kinds(alias, [(column.name, _IN_DUCKDB.get(column.type, "VARCHAR")) for column in result.columns], result.rows)
 
 
 def _relation(alias: str, names: str, rows: Rows) -> exp.Expression:
+    return _of_kinds(alias, [(name, _KINDS.get(name, "VARCHAR")) for name in names.split()], rows)
+
+
+def _of_kinds(alias: str, columns: list[tuple[str, str]], rows: Rows) -> exp.Expression:
     """A sub-select of literals, with types, that is also right without a row."""
-    columns = names.split()
-    shown = [[*row] for row in rows]
-    tuples = shown or [[None] * len(columns)]
-    cast = [
-        exp.alias_(
-            exp.cast(exp.column(f"c{place}", quoted=True), "TIMESTAMPTZ" if name in _MOMENTS else "INT" if name in _NUMBERS else "TEXT"),
-            name,
-            quoted=True,
-        )
-        for place, name in enumerate(columns)
-    ]
-    values = exp.values([tuple(row) for row in tuples], alias="_v", columns=[f"c{place}" for place in range(len(columns))])
+    tuples = [tuple(None if value is None else str(value) for value in row) for row in rows]
+    cast = [exp.alias_(duck(f"CAST(c{place} AS {kind})"), name, quoted=True) for place, (name, kind) in enumerate(columns)]
+    values = exp.values(tuples or [(None,) * len(columns)], alias="_v", columns=[f"c{place}" for place in range(len(columns))])
     query = exp.select(*cast).from_(values)
-    if not shown:
+    if not tuples:
         query = query.where(exp.false())
     return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
