@@ -71,6 +71,7 @@ class Account:
             found = self.catalog.find("USER", (name,))
             login.check_key_pair(token, self.name, found, datetime.now(UTC), self.switches)
             assert found is not None
+            login.check_user(found, self.clock(), self.switches)
             role = role or str(found.settings.get("DEFAULT_ROLE") or "PUBLIC")
             role = Reader(role).name()[0]
             member = Member("USER", name)
