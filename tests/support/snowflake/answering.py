@@ -204,10 +204,16 @@ class Answers:
         return _said(None)
 
 
+_DEFAULTS = {"namespace": "DEFAULT_NAMESPACE", "warehouse": "DEFAULT_WAREHOUSE"}
+
+
 def _place(account: Account, session: Session, query: dict[str, str]) -> None:
-    """The warehouse, database and schema of the login: what is not there, or not for this user, stays unset."""
-    for key, kind in (("warehouse", "WAREHOUSE"), ("databaseName", "DATABASE"), ("schemaName", "SCHEMA")):
-        if name := query.get(key):
+    """The warehouse, database and schema of the login, or the user's own: what is not there, or not for this user, stays unset."""
+    user = account.catalog.find("USER", (session.user,))
+    settings = user.settings if user else {}
+    default = {key: value for key, setting in _DEFAULTS.items() if (value := settings.get(setting))}
+    for key, kind in (("namespace", "SCHEMA"), ("warehouse", "WAREHOUSE"), ("databaseName", "DATABASE"), ("schemaName", "SCHEMA")):
+        if name := query.get(key) or default.get(key):
             try:
                 account.execute(account.begin(session, f"USE {kind} {name}"))
             except refusals.Refusal:

@@ -1,8 +1,8 @@
 """Attacks on a small account that is governed as the design says: each a question that must be answered with a refusal, or with no row.
 
 An attack returns what it got hold of, in words; nothing is good. A trait is what an attacker finds on Snowflake, and must find on the
-model, too: a model without it would let a policy pass that leaks. It returns what is missing. `tests/snowflake/test_attacks.py` runs them on the
-model as it is meant, and `test_switches.py` on models in which one check is broken: there each must have something to say.
+model, too: a model without it would let a policy pass that leaks. It returns what is missing. `tests/snowflake/test_attacks.py` runs them
+on the model as it is meant, and `test_switches.py` on models in which one check is broken: there each must have something to say.
 """
 
 import http.client
