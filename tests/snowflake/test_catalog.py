@@ -95,6 +95,26 @@ def test_what_a_dropped_role_owned_goes_to_the_role_that_drops_it(sessions: Sess
     assert ("OWNERSHIP", "ACCOUNTADMIN") in [(row[1], row[5]) for row in run("SHOW GRANTS ON TABLE D.PUBLIC.T")]
 
 
+def test_the_current_role_cannot_be_dropped(sessions: Sessions):
+    sessions.admin.run("CREATE ROLE A")
+    sessions.admin.run("GRANT OWNERSHIP ON ROLE A TO ROLE A")
+    own = sessions.open("U", sessions.user("U", "A"))
+    assert own.refused("DROP ROLE A") == 3643
+
+
+def test_what_a_dropped_role_granted_is_revoked(sessions: Sessions):
+    run = sessions.admin.run
+    for statement in ("CREATE DATABASE D", "CREATE ROLE GRANTOR", "CREATE ROLE OTHER", "GRANT ROLE GRANTOR TO USER ADMIN"):
+        run(statement)
+    run("GRANT USAGE ON DATABASE D TO ROLE GRANTOR WITH GRANT OPTION")
+    run("USE ROLE GRANTOR")
+    run("GRANT USAGE ON DATABASE D TO ROLE OTHER")
+    run("USE ROLE ACCOUNTADMIN")
+    assert len(run("SHOW GRANTS TO ROLE OTHER")) == 1
+    run("DROP ROLE GRANTOR")
+    assert run("SHOW GRANTS TO ROLE OTHER") == []
+
+
 def test_ownership_goes_over_only_with_a_word_on_the_grants_that_hang_on_it(sessions: Sessions):
     run = sessions.admin.run
     for statement in ("CREATE DATABASE D", "CREATE TABLE D.PUBLIC.T (A NUMBER)", "CREATE ROLE A", "CREATE ROLE B"):

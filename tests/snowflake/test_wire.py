@@ -65,6 +65,28 @@ def test_several_statements_are_one_request_and_each_further_result_is_one_more(
     assert sessions.admin.refused("SELECT 1; SELECT 2") == 8
 
 
+def test_of_several_statements_the_one_that_fails_is_named_and_its_number_is_lost(sessions: Sessions):
+    sessions.admin.run("CREATE WAREHOUSE W")
+    sessions.admin.run("CREATE ROLE A")
+    with pytest.raises(errors.ProgrammingError) as refused:
+        sessions.admin.run("CREATE ROLE B;\nCREATE ROLE A COMMENT = 'there already';\nCREATE ROLE C", num_statements=3)
+    assert refused.value.errno == 100132
+    assert refused.value.sqlstate == "P0000"
+    assert 'failed on statement "CREATE ROLE A COMMENT = \'there..." (at line 2, position 0).' in refused.value.raw_msg
+    assert "Object 'A' already exists." in refused.value.raw_msg
+    assert [row[1] for row in sessions.admin.run("SHOW ROLES") if len(row[1]) == 1] == ["A", "B"]
+
+
+def test_of_several_statements_none_runs_where_one_is_not_understood(sessions: Sessions):
+    sessions.admin.run("CREATE WAREHOUSE W")
+    assert sessions.admin.refused("CREATE ROLE B; CREATE ROLE", num_statements=2) == 1003
+    assert not sessions.admin.run("SHOW ROLES LIKE 'B'")
+
+
+def test_several_statements_need_a_warehouse(sessions: Sessions):
+    assert sessions.admin.refused("CREATE ROLE A; CREATE ROLE B", num_statements=2) == 606
+
+
 def test_a_block_is_one_request_and_a_statement_that_fails_in_it_leaves_what_went_before(sessions: Sessions, snowflake: StandIn):
     before = len(snowflake.asked())
     assert sessions.admin.run("BEGIN CREATE ROLE A; CREATE ROLE B; RETURN 'both'; END") == [("both",)]

@@ -52,6 +52,8 @@ class Access:
             if holder and (name := holder.policies.get("SESSION POLICY")):
                 policy = self._catalog.find("SESSION POLICY", name)
                 allowed = policy.settings.get("ALLOWED_SECONDARY_ROLES") if policy else None
+                if policy and "BLOCKED_SECONDARY_ROLES" in policy.settings:
+                    raise refusals.Unknown("BLOCKED_SECONDARY_ROLES")
                 return None if allowed is None or allowed == ("ALL",) else tuple(allowed)
         return None
 

@@ -71,6 +71,7 @@ class Account:
             found = self.catalog.find("USER", (name,))
             login.check_key_pair(token, self.name, found, datetime.now(UTC), self.switches)
             assert found is not None
+            login.check_user(found, self.clock(), self.switches)
             role = role or str(found.settings.get("DEFAULT_ROLE") or "PUBLIC")
             role = Reader(role).name()[0]
             member = Member("USER", name)
@@ -128,9 +129,21 @@ class Account:
             return self._one(session, running, texts[0])
         with self._lock:
             queries.use_warehouse(self._work(session, running))
-        children = tuple(self._one(session, running, text) for text in texts)
+        for text in texts:
+            parse(text)  # one that is not understood stops all of them
+        children = tuple(self._one_of_several(session, running, text) for text in texts)
         answer = [("Multiple statements executed successfully.",)]
         return Result((ResultColumn("multiple statement execution"),), list(answer), MULTI, children)
+
+    def _one_of_several(self, session: Session, running: Running, text: str) -> Result:
+        try:
+            return self._one(session, running, text)
+        except refusals.Unknown:
+            raise
+        except refusals.Refusal as refusal:
+            start = running.text.find(text)
+            line = running.text.count("\n", 0, start) + 1
+            raise refusals.one_of_several(refusal, text, line, start - (running.text.rfind("\n", 0, start) + 1)) from refusal
 
     def _one(self, session: Session, running: Running, text: str) -> Result:
         if fault := self.faults.refusal(text):

@@ -130,6 +130,19 @@ class Catalog:
         self.memberships.pop(self.member(thing), None)
         for roles in self.memberships.values():
             roles.pop(self.member(thing), None)
+        if thing.kind == "ROLE":
+            self._forget_grants_by(thing.name[0])
+
+    def _forget_grants_by(self, role: str) -> None:
+        """What names a dropped role as its grantor is revoked, too."""
+        for by_member in (self.memberships, self.privileges, self.future):
+            for given in by_member.values():
+                for key in [key for key, granted in given.items() if granted.by == role]:
+                    del given[key]  # type: ignore[arg-type]
+
+    def in_future(self, role: Member) -> bool:
+        """Whether it grants, or is granted, what is to come."""
+        return any(role in members or role.name in {one.by for one in members.values()} for members in self.future.values())
 
     def grants_on(self, thing: Thing) -> list[tuple[Held, Member, Granted]]:
         return [

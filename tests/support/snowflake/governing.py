@@ -69,7 +69,7 @@ def attach(work: Work, table: Thing, action: statements.Action) -> None:
 
 def _require_apply(work: Work, table: Thing, kind: str, policy: Name) -> None:
     """APPLY … POLICY on the account; or the table's ownership, and APPLY on the policy."""
-    if not work.switches.policies_by_others or work.access.on_account(f"APPLY {kind}"):
+    if not work.switches.apply_privilege or work.access.on_account(f"APPLY {kind}"):
         return
     if not work.access.owns(table):
         raise refusals.insufficient(table.kind, shown(table.name[-1:]))

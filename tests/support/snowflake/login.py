@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
@@ -28,6 +28,14 @@ def fingerprint(public_key: str) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).decode()
 
 
+def check_user(user: Thing, now: datetime, switches: Switches) -> None:
+    """Whether it may log in at all, by the clock of the account."""
+    days = user.settings.get("DAYS_TO_EXPIRY")
+    over = isinstance(days, int) and now >= user.created + timedelta(days=days)
+    if (switches.disabled_users and user.settings.get("DISABLED")) or (switches.days_to_expiry and over):
+        raise LoginRefused("390101", "User access disabled. Contact your local system administrator.")
+
+
 def check_key_pair(token: str, account: str, user: Thing | None, now: datetime, switches: Switches) -> None:
     """A LoginRefused says no more than Snowflake does. `now` is the machine's time, by which the connector signs."""
     invalid = LoginRefused("390144", "JWT token is invalid.")
@@ -36,8 +44,6 @@ def check_key_pair(token: str, account: str, user: Thing | None, now: datetime, 
     keys = [str(user.settings[name]) for name in ("RSA_PUBLIC_KEY", "RSA_PUBLIC_KEY_2") if user.settings.get(name)]
     if not any(_signed(token, account, user.name[0], key, now, switches) for key in keys):
         raise invalid
-    if switches.disabled_users and user.settings.get("DISABLED"):
-        raise LoginRefused("390101", "User access disabled. Contact your local system administrator.")
 
 
 def _signed(token: str, account: str, user: str, public_key: str, now: datetime, switches: Switches) -> bool:

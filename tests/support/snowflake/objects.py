@@ -85,6 +85,8 @@ def drop(work: Work, statement: Drop) -> Result:
     if not work.access.owns(thing):
         raise refusals.insufficient(thing.kind, shown(thing.name[-1:]))
     governing.require_unused(work, thing)
+    if thing.kind == "ROLE":
+        _require_droppable(work, thing)
     if thing.kind == "ROLE" and work.switches.transfer_at_drop:
         for owned in work.catalog.owned(thing.name[0]):
             owned.owner = work.access.role or ""
@@ -96,6 +98,13 @@ def drop(work: Work, statement: Drop) -> Result:
     storing.forget(work, thing)
     work.catalog.remove(thing)
     return status(f"{thing.name[-1]} successfully dropped.")
+
+
+def _require_droppable(work: Work, role: Thing) -> None:
+    if role.name[0] == work.access.role:
+        raise refusals.current_role(role.name[0])
+    if work.catalog.in_future(work.catalog.member(role)) and not work.access.on_account("MANAGE GRANTS"):
+        raise refusals.insufficient("ROLE", shown(role.name))
 
 
 def end_sessions(work: Work, user: str) -> None:

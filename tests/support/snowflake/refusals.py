@@ -1,5 +1,8 @@
 """What Snowflake says when it refuses: number, SQLSTATE and text. Which of them are documented stands in ASSUMPTIONS.md."""
 
+_SHOWN = 30
+"""Signs of a statement that a refusal shows."""
+
 
 class Refusal(Exception):
     """An answer of the account that is an error. `number` as in ``002003``, `state` is its SQLSTATE."""
@@ -74,6 +77,23 @@ def lock_waiters(table: str) -> Refusal:
 
 def wrong_count(found: int, wanted: int) -> Refusal:
     return Refusal("000008", "0A000", f"Actual statement count {found} did not match the desired statement count {wanted}.")
+
+
+def one_of_several(refusal: Refusal, statement: str, line: int, position: int) -> Refusal:
+    """What becomes of the refusal of one statement of several: its number is lost, and its text is in the middle of another."""
+    text = statement if len(statement) <= _SHOWN else f"{statement[:_SHOWN]}..."
+    return Refusal(
+        "100132",
+        "P0000",
+        f'JavaScript execution error: Uncaught Execution of multiple statements failed on statement "{text}" '
+        f"(at line {line}, position {position}).\n{refusal.text} in SYSTEM$MULTISTMT at '    throw `Execution of multiple statements "
+        "failed on statement {0} (at line {1}, position {2}).`.replace('{1}', LINES[i])' position 4\n"
+        "stackstrace: \nSYSTEM$MULTISTMT line: 10",
+    )
+
+
+def current_role(role: str) -> Refusal:
+    return Refusal("003643", "42501", f"SQL execution error: Cannot drop role {role} as it is the current primary role.")
 
 
 def second_row_policy(table: str) -> Refusal:

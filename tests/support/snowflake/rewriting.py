@@ -77,7 +77,7 @@ class Rewriter:
         """A view reads with the rights of its owner; the policies of its tables see the session, all the same."""
         tree = parse(view.body)
         owner = self._work.catalog.below(iter([Member("ROLE", view.owner)]))
-        within = Rewriter(self._work, owner, self.reads, view.owner)
+        within = Rewriter(self._work, owner, self.reads, view.owner if self._work.switches.invoker else None)
         within.query(tree)
         assert isinstance(tree, exp.Query)
         named = exp.TableAlias(

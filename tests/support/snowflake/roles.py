@@ -69,6 +69,8 @@ def _granted_on(work: Work, statement: statements.PrivilegeGrant) -> list[Thing]
 
 
 def _grant_privilege(work: Work, statement: statements.PrivilegeGrant, privilege: str, thing: Thing, holder: Member) -> None:
+    if holder.kind == "USER" and not statement.revoke and work.catalog.account.settings.get("DISABLE_USER_PRIVILEGE_GRANTS"):
+        raise refusals.unsupported("GRANT of privileges to a user")
     if not work.access.may_grant(privilege, thing):
         raise refusals.insufficient(thing.kind, shown(thing.name[-1:]))
     if privilege == "OWNERSHIP":
@@ -104,7 +106,7 @@ def use(work: Work, statement: statements.Use) -> Result:
     if statement.kind == "ROLE":
         _use_role(work, names[0][0])
     elif statement.kind == "SECONDARY ROLES":
-        session.secondary = names[0][0] if names[0][0] in ("ALL", "NONE") else tuple(name[0] for name in names)
+        _use_secondary(work, tuple(name[0] for name in names))
         session.parameters["ROLES_AT_LOGIN"] = tuple(role.name for role in work.catalog.roles_of(work.access.user))
     elif statement.kind == "WAREHOUSE":
         session.warehouse = work.access.get("WAREHOUSE", names[0]).name[0]
@@ -114,6 +116,13 @@ def use(work: Work, statement: statements.Use) -> Result:
         session.database = work.access.get("DATABASE", names[0]).name[0]
         session.schema = "PUBLIC" if work.catalog.find("SCHEMA", (session.database, "PUBLIC")) else None
     return status("Statement executed successfully.")
+
+
+def _use_secondary(work: Work, names: tuple[str, ...]) -> None:
+    for name in () if names[0] in ("ALL", "NONE") else names:
+        if Member("ROLE", name) not in work.catalog.below(iter(work.access.available)):
+            raise refusals.not_assigned(name)
+    work.session.secondary = names[0] if names[0] in ("ALL", "NONE") else names
 
 
 def _use_role(work: Work, role: str) -> None:

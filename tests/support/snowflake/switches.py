@@ -33,7 +33,7 @@ class Switches:
     """Masking policies mask."""
     policies_bind_admins: bool = True
     """Policies bind ACCOUNTADMIN and the owner of the table, too."""
-    policies_by_others: bool = True
+    apply_privilege: bool = True
     """A table's policy may be set or dropped only with APPLY."""
     owners_rights: bool = True
     """The body of a policy reads with the rights of its owner."""
@@ -41,6 +41,10 @@ class Switches:
     """Only the owner, a grant option or MANAGE GRANTS may grant."""
     transfer_at_drop: bool = True
     """What a dropped role owned goes to the role that drops it."""
+    invoker: bool = True
+    """INVOKER_ROLE is the owner of the view that reads."""
+    days_to_expiry: bool = True
+    """A user whose days are over is locked out."""
     session_policies: bool = True
     """A session policy with ALLOWED_SECONDARY_ROLES = () turns them off."""
     masks_on_writes: bool = True
