@@ -15,9 +15,10 @@ LONGEST_NAME: Final = 255
 _OURS = re.compile(r"[A-Z_][A-Z0-9_$]{0,254}")
 
 
-def compose(template: LiteralString, /, **parts: Sql) -> Sql:
-    """`template` with each `{name}` in it replaced by that part, once: braces within parts mean nothing."""
-    return Sql(template.format(**parts))
+def compose(template: LiteralString, /, *places: Sql, **parts: Sql) -> Sql:
+    """`template` with each `{name}` in it replaced by that part, once, and each `{}` by the next of `places`: braces within parts mean
+    nothing."""
+    return Sql(template.format(*places, **parts))
 
 
 def join(separator: LiteralString, parts: Iterable[Sql]) -> Sql:
