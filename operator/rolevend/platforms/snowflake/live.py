@@ -48,7 +48,8 @@ def ended_roles(session: Session, cluster: ClusterId, reason: EndReason) -> Sequ
     """Of the last day. What is written down at the beginning of a drop counts where the role is not there any more."""
     rows = session.rows(
         compose(
-            "SELECT ROLE, UID, RECORDED_AT FROM {} WHERE CLUSTER = {} AND EVENT = {} AND RECORDED_AT > DATEADD(DAY, -1, CURRENT_TIMESTAMP())",
+            "SELECT ROLE, UID, RECORDED_AT FROM {} WHERE CLUSTER = {} AND EVENT = {}\n"
+            "   AND RECORDED_AT > DATEADD(DAY, -1, CURRENT_TIMESTAMP())",
             *(LEASE, literal(cluster), literal(reason.value)),
         )
     )
