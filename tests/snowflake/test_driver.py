@@ -277,6 +277,22 @@ def test_a_build_that_is_cut_short_goes_on_where_it_ended(bench: SnowflakeBench,
     vended(bench.platform, wanted)
 
 
+def test_a_wall_that_was_taken_away_is_found_and_put_back_by_the_next_vend(bench: SnowflakeBench):
+    people = bench.people()
+    wanted = profile(shape(people))
+    made, _ = vended(bench.platform, wanted)
+    assert people.id not in {each.table for each in bench.platform.drift()}
+    bench.run(f'ALTER TABLE {DATABASE}.{people.id.schema}."people" DROP ALL ROW ACCESS POLICIES')
+
+    (drift,) = [each for each in bench.platform.drift() if each.table == people.id]
+
+    assert "its row access policy is gone" in drift.finding
+    assert drift.roles == (made.role,)
+    assert not bench.platform.is_built(wanted.name)
+    vended(bench.platform, wanted)
+    assert people.id not in {each.table for each in bench.platform.drift()}
+
+
 def test_a_login_with_another_key_is_refused_and_the_reason_is_told(bench: SnowflakeBench):
     stranger = bench.platform_of(CLUSTER, vendor=Login(bench.vendor.user, new_key()), programmer=None)
     with pytest.raises(PlatformUnavailable, match="the private key of the Secret must belong to the RSA_PUBLIC_KEY"):

@@ -37,6 +37,7 @@ from rolevend.platforms.snowflake.catalog import Notes, expect_governable_databa
 from rolevend.platforms.snowflake.collect import drop_role_of, forget_unused
 from rolevend.platforms.snowflake.connections import Limits, Login, Pool
 from rolevend.platforms.snowflake.control import OWNER
+from rolevend.platforms.snowflake.drift import drifted
 from rolevend.platforms.snowflake.ending import end
 from rolevend.platforms.snowflake.facts import facts_of
 from rolevend.platforms.snowflake.keys import new_key
@@ -69,6 +70,7 @@ class SnowflakePlatform:
         self._built: set[ProfileName] = set()
         self._turn = threading.Lock()
         self._notes = _KeptNotes(self._limits.tags_seconds)
+        self._drift: tuple[float, Sequence[Drift]] | None = None
 
     def facts(self) -> ServerFacts:
         attempt = f"ask {self._where} what it is"
@@ -130,7 +132,15 @@ class SnowflakePlatform:
         return self._vendor.run(f"curb the vended roles of {self._where}", lambda session: curb_expired(session, self._cluster))
 
     def drift(self) -> Sequence[Drift]:
-        return ()
+        """Looked for as seldom as tags are read. Without a programmer nothing is looked for: who has one does."""
+        if self._programmer is None:
+            return ()
+        if self._drift is None or time.monotonic() - self._drift[0] >= self._limits.tags_seconds:
+            attempt = f"look for drift on {self._where}"
+            found, broken = self._programmer.run(attempt, lambda session: drifted(session, self._account, self._cluster))
+            self._built -= broken
+            self._drift = time.monotonic(), found
+        return self._drift[1]
 
     def attest(self, mode: InstallMode, randomness: Randomness) -> Sequence[CheckResult]:
         del mode, randomness

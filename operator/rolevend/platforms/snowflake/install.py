@@ -136,11 +136,11 @@ def _control() -> Iterator[Statement]:
     )
     yield Statement(
         compose(
-            "CREATE TABLE IF NOT EXISTS {} (PROFILE VARCHAR NOT NULL, CLUSTER VARCHAR NOT NULL, RECORDED_AT TIMESTAMP_TZ NOT NULL DEFAULT "
-            "CURRENT_TIMESTAMP())",
+            "CREATE TABLE IF NOT EXISTS {} (\n    PROFILE VARCHAR NOT NULL,\n    CLUSTER VARCHAR NOT NULL,\n    TABLES VARCHAR NOT NULL,\n"
+            "    RECORDED_AT TIMESTAMP_TZ NOT NULL DEFAULT CURRENT_TIMESTAMP()\n)",
             PROFILE,
         ),
-        "The profiles that are built, each written last of all.",
+        "The profiles that are built, and what they read, each written last of all.",
     )
     yield Statement(
         compose("CREATE TABLE IF NOT EXISTS {} (PROFILE VARCHAR NOT NULL, PLACE VARCHAR NOT NULL, FRAGMENT VARCHAR NOT NULL)", FRAGMENT),
