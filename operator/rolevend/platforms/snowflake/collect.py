@@ -24,7 +24,7 @@ def drop_role_of(session: Session, profile: ProfileName) -> None:
 def unused(cluster: ClusterId, since: datetime) -> Sql:
     """Built before then, with no lease that was opened since or lives."""
     return compose(
-        "SELECT PROFILE FROM {profiles} AS p WHERE CLUSTER = {cluster} AND AT < TO_TIMESTAMP_TZ({since})\n"
+        "SELECT PROFILE FROM {profiles} AS p WHERE CLUSTER = {cluster} AND RECORDED_AT < TO_TIMESTAMP_TZ({since})\n"
         "   AND PROFILE NOT IN (SELECT PROFILE FROM {lease} WHERE PROFILE IS NOT NULL AND {used})\n ORDER BY PROFILE",
         profiles=PROFILE,
         cluster=literal(cluster),
@@ -47,7 +47,7 @@ def write_off(profile: ProfileName, since: datetime) -> Sql:
 
 def _used(since: datetime) -> Sql:
     return compose(
-        "(AT >= TO_TIMESTAMP_TZ({since}) OR (EXPIRES_AT > CURRENT_TIMESTAMP()\n"
+        "(RECORDED_AT >= TO_TIMESTAMP_TZ({since}) OR (EXPIRES_AT > CURRENT_TIMESTAMP()\n"
         "        AND ROLE NOT IN (SELECT ROLE FROM {lease} WHERE EVENT <> {opened})))",
         since=literal(since.isoformat()),
         lease=LEASE,

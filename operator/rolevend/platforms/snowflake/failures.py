@@ -19,8 +19,10 @@ from rolevend.errors import (
 ALREADY_EXISTS = 2002
 NOT_THERE = 2003
 """Or nobody may know that it is."""
+NOT_PERMITTED = 3001
 NOT_NULL = 100072
 """Our own guard: see `vends.insert_lease` and `drops.close`."""
+ONE_OF_SEVERAL = 100132
 NO_WAREHOUSE = frozenset({606, 609, 90073})
 OTHER_ROW_POLICY = 3551
 
@@ -61,6 +63,22 @@ _WAYS_OUT: dict[int, str] = {
     390422: "its network policy must let the operator in",
 }
 _OF_CERTIFICATE = re.compile(r"certificate|UnknownIssuer|NotValidForName|self.signed", re.IGNORECASE)
+_WITHIN = re.compile(r"\(at line \d+, position \d+\)\.\n(.*?)(?: in SYSTEM\$MULTISTMT at |\Z)", re.DOTALL)
+_CODES_BY_WORDS = tuple(
+    (re.compile(pattern), code)
+    for pattern, code in (
+        (r"Object '.*' already exists", ALREADY_EXISTS),
+        (r"does not exist or not authorized", NOT_THERE),
+        (r"NULL result in a non-nullable column", NOT_NULL),
+        (r"Insufficient privileges to operate on", 3001),
+        (r"No active warehouse selected", 606),
+        (r"already has a ROW_ACCESS_POLICY", OTHER_ROW_POLICY),
+        (r"number of waiters for this lock exceeds", 625),
+        (r"SQL execution canceled", 604),
+        (r"reached its statement or warehouse timeout", 630),
+        (r"syntax error", 1003),
+    )
+)
 _CODE_AT_FRONT = re.compile(r"^\s*\d{5,6}(?: \([0-9A-Z]{5}\))?:\s*")
 _STANDARD_EDITION = re.compile(
     r"unsupported feature.*(ROW ACCESS|MASKING) POLICY|(ROW ACCESS|MASKING) POLICY.*not (enabled|supported)", re.IGNORECASE
@@ -68,7 +86,21 @@ _STANDARD_EDITION = re.compile(
 
 
 def code_of(error: vendor.Error) -> int | None:
-    return error.errno if isinstance(error.errno, int) and error.errno > 0 else None
+    """Of a request with several statements: of the one that failed."""
+    code = error.errno if isinstance(error.errno, int) and error.errno > 0 else None
+    return _told(error) or code if code == ONE_OF_SEVERAL else code
+
+
+def _told(error: vendor.Error) -> int | None:
+    """Where one of several statements fails the number is lost, and its words are in the middle of another text."""
+    words = _words_within(str(error.raw_msg or error))
+    return next((code for pattern, code in _CODES_BY_WORDS if pattern.search(words)), None)
+
+
+def _words_within(text: str) -> str:
+    """What the one that failed says, without the beginning of the statement."""
+    found = _WITHIN.search(text)
+    return found[1] if found else text
 
 
 def is_lost(error: vendor.Error) -> bool:
@@ -96,5 +128,5 @@ def translated(attempt: str, error: vendor.Error) -> RolevendError:
 
 
 def _first_line(error: vendor.Error) -> str:
-    lines = [line.strip() for line in str(error.raw_msg or error).splitlines() if line.strip()]
+    lines = [line.strip() for line in _words_within(str(error.raw_msg or error)).splitlines() if line.strip()]
     return _CODE_AT_FRONT.sub("", " ".join(lines[:2])) if lines else type(error).__name__

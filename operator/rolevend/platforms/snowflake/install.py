@@ -136,7 +136,7 @@ def _control() -> Iterator[Statement]:
     )
     yield Statement(
         compose(
-            "CREATE TABLE IF NOT EXISTS {} (PROFILE VARCHAR NOT NULL, CLUSTER VARCHAR NOT NULL, AT TIMESTAMP_TZ NOT NULL DEFAULT "
+            "CREATE TABLE IF NOT EXISTS {} (PROFILE VARCHAR NOT NULL, CLUSTER VARCHAR NOT NULL, RECORDED_AT TIMESTAMP_TZ NOT NULL DEFAULT "
             "CURRENT_TIMESTAMP())",
             PROFILE,
         ),

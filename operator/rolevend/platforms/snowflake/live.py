@@ -48,12 +48,13 @@ def ended_roles(session: Session, cluster: ClusterId, reason: EndReason) -> Sequ
     """Of the last day. What is written down at the beginning of a drop counts where the role is not there any more."""
     rows = session.rows(
         compose(
-            "SELECT ROLE, UID, AT FROM {} WHERE CLUSTER = {} AND EVENT = {} AND AT > DATEADD(DAY, -1, CURRENT_TIMESTAMP())",
+            "SELECT ROLE, UID, RECORDED_AT FROM {} WHERE CLUSTER = {} AND EVENT = {}\n"
+            "   AND RECORDED_AT > DATEADD(DAY, -1, CURRENT_TIMESTAMP())",
             *(LEASE, literal(cluster), literal(reason.value)),
         )
     )
     there = {role.role for role in live_roles(session, cluster)} if rows else set()
-    return [Ended(RoleName(row["role"]), row["uid"], row["at"], row["at"]) for row in rows if row["role"] not in there]
+    return [Ended(RoleName(row["role"]), row["uid"], row["recorded_at"], row["recorded_at"]) for row in rows if row["role"] not in there]
 
 
 def _shown(session: Session, what: Sql) -> Iterator[Row]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from snowflake.connector import errors as vendor
 
@@ -12,9 +12,12 @@ from rolevend.platforms.base import Account, KeyPairCredential
 from rolevend.platforms.snowflake import drops, vends
 from rolevend.platforms.snowflake.connections import Row, Session
 from rolevend.platforms.snowflake.control import OPENED
-from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_THERE, code_of
+from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_PERMITTED, NOT_THERE, code_of
 from rolevend.platforms.snowflake.keys import public_key
 from rolevend.platforms.snowflake.marks import mark_of
+
+_TO_LOOK_AT: Final = frozenset({ALREADY_EXISTS, NOT_NULL, NOT_THERE, NOT_PERMITTED})
+"""A profile that is being built is not ours to grant, or not there."""
 
 
 def make(session: Session, lease: Lease, credential: KeyPairCredential, account: Account) -> datetime:
@@ -25,7 +28,7 @@ def make(session: Session, lease: Lease, credential: KeyPairCredential, account:
         session.script(vends.vend(lease, key, account))
         expires_at = lease.expires_at
     except vendor.Error as error:
-        if code_of(error) not in (ALREADY_EXISTS, NOT_NULL, NOT_THERE):
+        if code_of(error) not in _TO_LOOK_AT:
             raise
         expires_at = _make_again(session, lease, key, account, error)
     _verify(session, lease)

@@ -81,11 +81,19 @@ def _masked(mask: Mask, place: Place) -> Sql:
                 "SHA2(CONCAT((SELECT s.SALT FROM {salt} AS s), TO_BINARY({column}, 'UTF-8')), 256)", salt=control("SALT"), column=column
             )
         case Constant(value):
-            return value_text(value, place.family, place.native_type) or _null(place)
+            return _constant(place, value)
         case Nullify():
             return _null(place)
         case _:
             assert_never(mask)
+
+
+def _constant(place: Place, value: str) -> Sql:
+    """In the column's own type, so that every branch of a CASE has it. A text may be longer than the column."""
+    text = value_text(value, place.family, place.native_type)
+    if text is None:
+        return _null(place)
+    return text if place.family in (Family.TEXT, Family.FLOAT) else compose("{}::{}", text, simple_type(place.native_type).sql)
 
 
 def _null(place: Place) -> Sql:

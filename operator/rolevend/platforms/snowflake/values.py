@@ -87,11 +87,11 @@ def in_units(text: str, kind: ColumnType, *, up: bool = False) -> tuple[int, boo
     with localcontext(prec=4096):
         scaled = Decimal(text).scaleb(kind.scale)
         units = int(scaled.to_integral_value(ROUND_CEILING if up else ROUND_FLOOR))
-        return units, bool(scaled == units)
+        return units, scaled == units
 
 
 def fits(units: int, kind: ColumnType) -> bool:
-    return abs(units) < 10**kind.digits
+    return bool(abs(units) < 10**kind.digits)
 
 
 def decimal_text(units: int, kind: ColumnType) -> Sql:
