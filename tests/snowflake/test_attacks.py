@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.support.snowflake.attacks import ATTACKS, TRAITS, Named, world
+from tests.support.snowflake.attacks import ATTACKS
+from tests.support.snowflake.traits import TRAITS
+from tests.support.snowflake.world import Named, world
 
 
 @pytest.mark.parametrize("named", ATTACKS, ids=lambda named: named.name)

@@ -4,9 +4,9 @@ from dataclasses import fields
 
 import pytest
 
-from tests.support.snowflake import attacks
-from tests.support.snowflake.attacks import Attack, world
+from tests.support.snowflake import attacks, traits
 from tests.support.snowflake.switches import Switches
+from tests.support.snowflake.world import Attack, world
 
 _NOTICED_BY: dict[str, Attack] = {
     "signatures": attacks.a_token_that_somebody_else_signed,
@@ -16,18 +16,18 @@ _NOTICED_BY: dict[str, Attack] = {
     "privileges": attacks.the_lease_table_read,
     "ownership": attacks.the_body_of_the_policy_changed,
     "role_membership": attacks.use_role_of_another_vend,
-    "secondary_roles": attacks.secondary_roles_count,
-    "fresh_secondary_roles": attacks.a_role_that_is_granted_counts_in_sessions_that_are_open,
+    "secondary_roles": traits.secondary_roles_count,
+    "fresh_secondary_roles": traits.a_role_that_is_granted_counts_in_sessions_that_are_open,
     "marker_through_hierarchy": attacks.rows_and_masks_of_the_own_role,
-    "public_for_all": attacks.what_public_may_everybody_may,
+    "public_for_all": traits.what_public_may_everybody_may,
     "row_policies": attacks.rows_and_masks_of_the_own_role,
     "masks": attacks.rows_and_masks_of_the_own_role,
-    "policies_bind_admins": attacks.policies_bind_administrators_and_owners,
+    "policies_bind_admins": traits.policies_bind_administrators_and_owners,
     "apply_privilege": attacks.the_policy_dropped_from_the_table,
     "owners_rights": attacks.rows_and_masks_of_the_own_role,
     "manage_grants": attacks.a_role_granted_to_oneself,
     "transfer_at_drop": attacks.what_a_dropped_role_owned,
-    "invoker": attacks.a_view_reads_with_its_owners_rights_and_the_policy_sees_its_owner,
+    "invoker": traits.a_view_reads_with_its_owners_rights_and_the_policy_sees_its_owner,
     "session_policies": attacks.a_session_policy_that_is_turned_around,
     "masks_on_writes": attacks.a_copy_of_the_table,
     "temporary_is_private": attacks.a_temporary_table_of_another_session,

@@ -34,7 +34,7 @@ def _action(reader: Reader, kind: str) -> Action:
     if reader.take("RENAME", "TO"):
         return statements.Rename(reader.name())
     if reader.take("ABORT", "ALL", "QUERIES"):
-        return statements.AbortQueries()
+        return statements.State("ABORT")
     if state := reader.one_of("RESUME", "SUSPEND"):
         reader.take("IF", "SUSPENDED")
         return statements.State(state)

@@ -7,104 +7,17 @@ on the model as it is meant, and `test_switches.py` on models in which one check
 
 import http.client
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from snowflake.connector import errors
-from tests.support.snowflake.account import Account
 from tests.support.snowflake.login import fingerprint
-from tests.support.snowflake.using import Session, Sessions, connect
-from tests.support.snowflake.wire import KeyPair, StandIn
-
-_SET_UP = """
-CREATE WAREHOUSE W;
-CREATE DATABASE D;
-CREATE TABLE D.PUBLIC.PEOPLE (ID NUMBER, COUNTRY VARCHAR, SSN VARCHAR);
-CREATE DATABASE RV;
-CREATE TABLE RV.PUBLIC.LEASE (ROLE VARCHAR, COUNTRY VARCHAR, EXPIRES_AT TIMESTAMP_TZ);
-CREATE ROLE RV_MARKER;
-CREATE ROLE PROGRAMMER;
-CREATE ROLE VENDOR;
-CREATE ROLE PROFILE;
-GRANT ROLE RV_MARKER TO ROLE PROFILE;
-GRANT CREATE ROLE ON ACCOUNT TO ROLE VENDOR;
-GRANT CREATE USER ON ACCOUNT TO ROLE VENDOR;
-GRANT USAGE ON DATABASE RV TO ROLE PROGRAMMER;
-GRANT USAGE, CREATE ROW ACCESS POLICY, CREATE MASKING POLICY ON SCHEMA RV.PUBLIC TO ROLE PROGRAMMER;
-GRANT SELECT ON TABLE RV.PUBLIC.LEASE TO ROLE PROGRAMMER;
-GRANT APPLY ROW ACCESS POLICY ON ACCOUNT TO ROLE PROGRAMMER;
-GRANT APPLY MASKING POLICY ON ACCOUNT TO ROLE PROGRAMMER;
-GRANT USAGE ON WAREHOUSE W TO ROLE PUBLIC;
-GRANT USAGE ON DATABASE D TO ROLE PROFILE;
-GRANT USAGE ON SCHEMA D.PUBLIC TO ROLE PROFILE;
-GRANT SELECT ON TABLE D.PUBLIC.PEOPLE TO ROLE PROFILE;
-GRANT ROLE PROGRAMMER TO USER ADMIN;
-GRANT OWNERSHIP ON ROLE PROFILE TO ROLE VENDOR COPY CURRENT GRANTS;
-INSERT INTO D.PUBLIC.PEOPLE VALUES (1, 'FR', 'ssn-1'), (2, 'DE', 'ssn-2'), (3, 'US', 'ssn-3');
-USE ROLE PROGRAMMER;
-CREATE ROW ACCESS POLICY RV.PUBLIC.ROWS_OF AS (country VARCHAR) RETURNS BOOLEAN ->
-  NOT IS_ROLE_IN_SESSION('RV_MARKER')
-  OR country = (SELECT MIN(l.COUNTRY) FROM RV.PUBLIC.LEASE l WHERE l.ROLE = CURRENT_ROLE() AND l.EXPIRES_AT > CURRENT_TIMESTAMP());
-CREATE MASKING POLICY RV.PUBLIC.HIDDEN AS (v VARCHAR) RETURNS VARCHAR -> CASE WHEN NOT IS_ROLE_IN_SESSION('RV_MARKER') THEN v END;
-USE ROLE PROGRAMMER;
-ALTER TABLE D.PUBLIC.PEOPLE ADD ROW ACCESS POLICY RV.PUBLIC.ROWS_OF ON (COUNTRY);
-ALTER TABLE D.PUBLIC.PEOPLE MODIFY COLUMN SSN SET MASKING POLICY RV.PUBLIC.HIDDEN;
-USE ROLE ACCOUNTADMIN;
-"""
-ALL = "SELECT ID, SSN FROM D.PUBLIC.PEOPLE ORDER BY ID"
-
-
-class World:
-    """Two vended roles of one agent, one for France and one for Germany, each with a user of its own, and an agent user with both."""
-
-    def __init__(self, stand_in: StandIn, sessions: Sessions) -> None:
-        self.stand_in = stand_in
-        self.sessions = sessions
-        self.keys: dict[str, KeyPair] = {}
-        statements = [text for text in _SET_UP.strip().split(";\n") if text.strip()]
-        for statement in statements:
-            sessions.admin.run(statement)
-        for role, country in (("VENDED_FR", "FR"), ("VENDED_DE", "DE")):
-            self.vend(role, country)
-        self.keys["AGENT"] = sessions.user("AGENT", "VENDED_FR", DEFAULT_WAREHOUSE="W")
-        sessions.admin.run("GRANT ROLE VENDED_DE TO USER AGENT")
-
-    def vend(self, role: str, country: str, *, seconds: float = 900) -> None:
-        admin = self.sessions.admin
-        expires = (self.stand_in.account.clock() + timedelta(seconds=seconds)).isoformat()
-        admin.run("USE WAREHOUSE W")
-        admin.run(f"CREATE ROLE {role}")
-        admin.run(f"GRANT ROLE PROFILE TO ROLE {role}")
-        admin.run(f"INSERT INTO RV.PUBLIC.LEASE SELECT '{role}', '{country}', TO_TIMESTAMP_TZ('{expires}')")
-        self.keys[role] = self.sessions.user(role, role, TYPE="SERVICE_AGENT", DEFAULT_SECONDARY_ROLES="()", DEFAULT_WAREHOUSE="W")
-
-    def as_user(self, user: str, **more: Any) -> Session:
-        return self.sessions.open(user, self.keys[user], warehouse="W", **more)
-
-
-@contextmanager
-def world(account: Account | None = None) -> Iterator[World]:
-    with StandIn(account) as stand_in, Sessions(stand_in) as sessions:
-        yield World(stand_in, sessions)
-
-
-Attack = Callable[[World], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """`page` is where the documents say that it must fail."""
-
-    name: str
-    attack: Attack
-    page: str
-
+from tests.support.snowflake.using import Session, connect
+from tests.support.snowflake.wire import KeyPair
+from tests.support.snowflake.world import ALL, Attack, Named, World, beyond, tried
 
 ATTACKS: list[Named] = []
 
@@ -117,46 +30,26 @@ def _attack(page: str) -> Callable[[Attack], Attack]:
     return noted
 
 
-def _tried(session: Session, *statements: str) -> list[tuple[Any, ...]]:
-    """What the last one answers; no row where any is refused."""
-    rows: list[tuple[Any, ...]] = []
-    for statement in statements:
-        try:
-            rows = session.run(statement)
-        except errors.Error as error:
-            if error.errno in (900001, 100132, 904, 1003):
-                raise  # the model, and not the account, gave up
-            return []
-    return rows
-
-
-def _beyond(rows: list[tuple[Any, ...]], *allowed: int) -> str:
-    """Rows of others, and numbers in clear."""
-    others = [row for row in rows if row[0] not in allowed]
-    clear = [row for row in rows if len(row) > 1 and row[1] is not None]
-    return f"rows {others}, in clear {clear}" if others or clear else ""
-
-
 @_attack("design: per-cell rule")
 def rows_and_masks_of_the_own_role(world: World) -> str:
     """No attack: what a vended role sees is its row, masked. More is too much."""
-    rows = _tried(world.as_user("VENDED_FR"), ALL)
-    return _beyond(rows, 1) if rows else "the role does not see its own row"
+    rows = tried(world.as_user("VENDED_FR"), ALL)
+    return beyond(rows, 1) if rows else "the role does not see its own row"
 
 
 @_attack("snowflake.md, Who passes through")
 def public_as_primary_with_all_secondary_roles(world: World) -> str:
-    return _beyond(_tried(world.as_user("AGENT"), "USE ROLE PUBLIC", "USE SECONDARY ROLES ALL", ALL))
+    return beyond(tried(world.as_user("AGENT"), "USE ROLE PUBLIC", "USE SECONDARY ROLES ALL", ALL))
 
 
 @_attack("snowflake.md, Principals")
 def use_role_of_another_vend(world: World) -> str:
-    return _beyond(_tried(world.as_user("VENDED_FR"), "USE ROLE VENDED_DE", ALL))
+    return beyond(tried(world.as_user("VENDED_FR"), "USE ROLE VENDED_DE", ALL))
 
 
 @_attack("snowflake.md, Principals")
 def use_role_of_an_administrator(world: World) -> str:
-    return _beyond(_tried(world.as_user("VENDED_FR"), "USE ROLE ACCOUNTADMIN", ALL))
+    return beyond(tried(world.as_user("VENDED_FR"), "USE ROLE ACCOUNTADMIN", ALL))
 
 
 @_attack("snowflake.md, Principals")
@@ -167,12 +60,12 @@ def log_in_as_an_administrator_with_the_own_key(world: World) -> str:
         return ""
     rows = session.run(ALL)
     session.connection.close()
-    return _beyond(rows)
+    return beyond(rows)
 
 
 @_attack("snowflake.md, Who passes through")
 def the_profile_itself_as_the_role(world: World) -> str:
-    return _beyond(_tried(world.as_user("VENDED_FR"), "USE ROLE PROFILE", ALL))
+    return beyond(tried(world.as_user("VENDED_FR"), "USE ROLE PROFILE", ALL))
 
 
 @_attack("snowflake.md, Second wall")
@@ -182,14 +75,14 @@ def a_session_policy_that_is_turned_around(world: World) -> str:
     run("CREATE SESSION POLICY RV.PUBLIC.NONE_SECONDARY ALLOWED_SECONDARY_ROLES = ()")
     run("ALTER USER AGENT SET SESSION POLICY RV.PUBLIC.NONE_SECONDARY")
     session = world.as_user("AGENT")
-    rows = _tried(
+    rows = tried(
         session,
         "ALTER USER AGENT SET DEFAULT_SECONDARY_ROLES = ('ALL')",
         "USE SECONDARY ROLES ALL",
         "USE ROLE PUBLIC",
         "SELECT 1, SSN FROM D.PUBLIC.PEOPLE",
     )
-    return "it reads the table" if rows or _tried(session, "SELECT IS_ROLE_IN_SESSION('VENDED_DE')") == [(True,)] else ""
+    return "it reads the table" if rows or tried(session, "SELECT IS_ROLE_IN_SESSION('VENDED_DE')") == [(True,)] else ""
 
 
 @_attack("snowflake.md, Traps")
@@ -198,19 +91,19 @@ def a_copy_of_the_table(world: World) -> str:
     world.sessions.admin.run("CREATE DATABASE PLAYGROUND")
     world.sessions.admin.run("GRANT USAGE, CREATE SCHEMA ON DATABASE PLAYGROUND TO ROLE VENDED_FR")
     session = world.as_user("VENDED_FR")
-    copied = _tried(
+    copied = tried(
         session,
         "CREATE SCHEMA PLAYGROUND.S",
         "CREATE TABLE PLAYGROUND.S.COPY AS SELECT * FROM D.PUBLIC.PEOPLE",
         "SELECT ID, SSN FROM PLAYGROUND.S.COPY",
     )
-    return _beyond(copied, 1)
+    return beyond(copied, 1)
 
 
 @_attack("snowflake.md, Traps")
 def a_table_of_its_own_beside_the_governed_one(world: World) -> str:
     return (
-        "it made a table" if _tried(world.as_user("VENDED_FR"), "CREATE TABLE D.PUBLIC.MINE (A NUMBER)", "SHOW TABLES LIKE 'MINE'") else ""
+        "it made a table" if tried(world.as_user("VENDED_FR"), "CREATE TABLE D.PUBLIC.MINE (A NUMBER)", "SHOW TABLES LIKE 'MINE'") else ""
     )
 
 
@@ -222,7 +115,7 @@ def a_temporary_table_of_another_session(world: World) -> str:
     run("GRANT USAGE ON DATABASE PLAYGROUND TO ROLE VENDED_FR")
     run("GRANT USAGE ON SCHEMA PLAYGROUND.PUBLIC TO ROLE VENDED_FR")
     run("GRANT SELECT ON TABLE PLAYGROUND.PUBLIC.HELD TO ROLE VENDED_FR")
-    return _beyond(_tried(world.as_user("VENDED_FR"), "SELECT ID, SSN FROM PLAYGROUND.PUBLIC.HELD"))
+    return beyond(tried(world.as_user("VENDED_FR"), "SELECT ID, SSN FROM PLAYGROUND.PUBLIC.HELD"))
 
 
 @_attack("snowflake.md, Traps")
@@ -234,8 +127,8 @@ def the_policy_dropped_from_the_table(world: World) -> str:
         "ALTER TABLE D.PUBLIC.PEOPLE MODIFY COLUMN SSN UNSET MASKING POLICY",
         "DROP ROW ACCESS POLICY RV.PUBLIC.ROWS_OF",
     ):
-        _tried(session, statement)
-    return _beyond(_tried(session, ALL), 1)
+        tried(session, statement)
+    return beyond(tried(session, ALL), 1)
 
 
 @_attack("snowflake.md, Traps")
@@ -244,40 +137,40 @@ def the_body_of_the_policy_changed(world: World) -> str:
     world.sessions.admin.run("GRANT USAGE ON DATABASE RV TO ROLE VENDED_FR")
     world.sessions.admin.run("GRANT USAGE ON SCHEMA RV.PUBLIC TO ROLE VENDED_FR")
     world.sessions.admin.run("GRANT APPLY ON ROW ACCESS POLICY RV.PUBLIC.ROWS_OF TO ROLE VENDED_FR")
-    _tried(session, "ALTER ROW ACCESS POLICY RV.PUBLIC.ROWS_OF SET BODY -> TRUE")
-    return _beyond(_tried(session, ALL), 1)
+    tried(session, "ALTER ROW ACCESS POLICY RV.PUBLIC.ROWS_OF SET BODY -> TRUE")
+    return beyond(tried(session, ALL), 1)
 
 
 @_attack("snowflake.md, Traps")
 def ownership_of_the_table_taken(world: World) -> str:
     session = world.as_user("VENDED_FR")
-    _tried(session, "GRANT OWNERSHIP ON TABLE D.PUBLIC.PEOPLE TO ROLE VENDED_FR REVOKE CURRENT GRANTS")
+    tried(session, "GRANT OWNERSHIP ON TABLE D.PUBLIC.PEOPLE TO ROLE VENDED_FR REVOKE CURRENT GRANTS")
     return "it owns the table" if "VENDED_FR" in str(world.sessions.admin.run("SHOW GRANTS ON TABLE D.PUBLIC.PEOPLE")) else ""
 
 
 @_attack("snowflake.md, Traps")
 def a_role_granted_to_oneself(world: World) -> str:
     session = world.as_user("VENDED_FR")
-    _tried(session, "GRANT ROLE VENDED_DE TO USER VENDED_FR")
-    return _beyond(_tried(session, "USE ROLE VENDED_DE", ALL))
+    tried(session, "GRANT ROLE VENDED_DE TO USER VENDED_FR")
+    return beyond(tried(session, "USE ROLE VENDED_DE", ALL))
 
 
 @_attack("snowflake.md, Traps")
 def a_privilege_granted_to_oneself(world: World) -> str:
     session = world.as_user("VENDED_FR")
-    _tried(session, "GRANT SELECT ON TABLE RV.PUBLIC.LEASE TO ROLE VENDED_FR")
+    tried(session, "GRANT SELECT ON TABLE RV.PUBLIC.LEASE TO ROLE VENDED_FR")
     return "it holds SELECT on the leases" if "LEASE" in str(world.sessions.admin.run("SHOW GRANTS TO ROLE VENDED_FR")) else ""
 
 
 @_attack("snowflake.md, The design")
 def the_lease_table_read(world: World) -> str:
-    return "it reads leases" if _tried(world.as_user("VENDED_FR"), "SELECT ROLE FROM RV.PUBLIC.LEASE") else ""
+    return "it reads leases" if tried(world.as_user("VENDED_FR"), "SELECT ROLE FROM RV.PUBLIC.LEASE") else ""
 
 
 @_attack("snowflake.md, The design")
 def a_lease_for_oneself(world: World) -> str:
     session = world.as_user("VENDED_FR")
-    _tried(session, "INSERT INTO RV.PUBLIC.LEASE SELECT 'VENDED_FR', 'DE', TO_TIMESTAMP_TZ('2999-01-01T00:00:00+00:00')")
+    tried(session, "INSERT INTO RV.PUBLIC.LEASE SELECT 'VENDED_FR', 'DE', TO_TIMESTAMP_TZ('2999-01-01T00:00:00+00:00')")
     return "it wrote a lease" if len(world.sessions.admin.run("SELECT * FROM RV.PUBLIC.LEASE WHERE ROLE = 'VENDED_FR'")) > 1 else ""
 
 
@@ -286,14 +179,14 @@ def rows_after_the_lease_is_over(world: World) -> str:
     later = datetime.now(UTC) + timedelta(minutes=20)
     session = world.as_user("VENDED_FR")
     world.stand_in.account.clock = lambda: later
-    return _beyond(_tried(session, ALL))
+    return beyond(tried(session, ALL))
 
 
 @_attack("snowflake.md, Drop")
 def a_session_of_a_user_that_is_disabled(world: World) -> str:
     session = world.as_user("VENDED_FR")
     world.sessions.admin.run("ALTER USER VENDED_FR SET DISABLED = TRUE")
-    held = _tried(session, "SELECT 1")
+    held = tried(session, "SELECT 1")
     try:
         connect(world.stand_in, "VENDED_FR", world.keys["VENDED_FR"]).close()
     except errors.Error:
@@ -306,7 +199,7 @@ def a_session_of_a_role_that_is_dropped(world: World) -> str:
     session = world.as_user("AGENT")
     session.run("USE SECONDARY ROLES NONE")
     world.sessions.admin.run("DROP ROLE VENDED_FR")
-    return _beyond(_tried(session, ALL))
+    return beyond(tried(session, ALL))
 
 
 @_attack("snowflake.md, Drop")
@@ -322,7 +215,7 @@ def what_a_dropped_role_owned(world: World) -> str:
 def an_update_of_rows_that_are_not_seen(world: World) -> str:
     world.sessions.admin.run("GRANT UPDATE, DELETE ON TABLE D.PUBLIC.PEOPLE TO ROLE VENDED_FR")
     session = world.as_user("VENDED_FR")
-    changed = _tried(session, "DELETE FROM D.PUBLIC.PEOPLE WHERE ID > 1") or [(0,)]
+    changed = tried(session, "DELETE FROM D.PUBLIC.PEOPLE WHERE ID > 1") or [(0,)]
     return f"it deleted {changed[0][0]} rows of others" if changed[0][0] else ""
 
 
@@ -331,10 +224,10 @@ def the_vendor_reads_and_grants_beyond_its_own(world: World) -> str:
     """The vendor's credential, stolen: it reads nothing, and grants profiles alone."""
     key = world.sessions.user("THIEF", "VENDOR")
     thief = world.sessions.open("THIEF", key, warehouse="W")
-    if _tried(thief, ALL):
+    if tried(thief, ALL):
         return "it reads a governed table"
-    _tried(thief, "GRANT ROLE PROGRAMMER TO ROLE VENDOR")
-    _tried(thief, "GRANT ROLE ACCOUNTADMIN TO ROLE VENDOR")
+    tried(thief, "GRANT ROLE PROGRAMMER TO ROLE VENDOR")
+    tried(thief, "GRANT ROLE ACCOUNTADMIN TO ROLE VENDOR")
     return "it has another role" if len(world.sessions.admin.run("SHOW GRANTS TO ROLE VENDOR")) > 3 else ""
 
 
@@ -375,7 +268,7 @@ def a_privilege_granted_to_the_user_itself(world: World) -> str:
     """It counts with all secondary roles alone, and then the marker is in the session, too."""
     world.sessions.admin.run("GRANT SELECT ON TABLE D.PUBLIC.PEOPLE TO USER VENDED_FR")
     session = world.as_user("VENDED_FR")
-    return _beyond(_tried(session, "USE ROLE PUBLIC", ALL)) or _beyond(_tried(session, "USE SECONDARY ROLES ALL", ALL))
+    return beyond(tried(session, "USE ROLE PUBLIC", ALL)) or beyond(tried(session, "USE SECONDARY ROLES ALL", ALL))
 
 
 @_attack("snowflake.md, Second wall")
@@ -389,71 +282,3 @@ def a_user_after_its_days(world: World) -> str:
     except errors.Error:
         return ""
     return "it logs in"
-
-
-TRAITS: list[Named] = []
-
-
-def _trait(trait: Attack) -> Attack:
-    TRAITS.append(Named(trait.__name__, trait, ""))
-    return trait
-
-
-def _leaks(world: World, *statements: str) -> bool:
-    """Whether the agent gets at rows when a policy asks for CURRENT_ROLE alone."""
-    run = world.sessions.admin.run
-    run("USE ROLE PROGRAMMER")
-    run("ALTER ROW ACCESS POLICY RV.PUBLIC.ROWS_OF SET BODY -> CURRENT_ROLE() NOT IN ('VENDED_FR', 'VENDED_DE')")
-    return len(_tried(world.as_user("AGENT"), *statements, ALL)) == 3
-
-
-@_trait
-def secondary_roles_count(world: World) -> str:
-    """The hole for which there is a marker."""
-    return "" if _leaks(world, "USE ROLE PUBLIC", "USE SECONDARY ROLES ALL") else "a policy that asks for CURRENT_ROLE alone does not leak"
-
-
-@_trait
-def a_role_that_is_granted_counts_in_sessions_that_are_open(world: World) -> str:
-    session = world.as_user("AGENT")
-    world.vend("VENDED_US", "US")
-    world.sessions.admin.run("GRANT ROLE VENDED_US TO USER AGENT")
-    return "" if session.run("SELECT IS_ROLE_IN_SESSION('VENDED_US')") == [(True,)] else "it does not count"
-
-
-@_trait
-def what_public_may_everybody_may(world: World) -> str:
-    run = world.sessions.admin.run
-    for statement in ("CREATE DATABASE OPEN", "CREATE TABLE OPEN.PUBLIC.T AS SELECT 1 AS A", "GRANT USAGE ON DATABASE OPEN TO ROLE PUBLIC"):
-        run(statement)
-    run("GRANT USAGE ON SCHEMA OPEN.PUBLIC TO ROLE PUBLIC")
-    run("GRANT SELECT ON TABLE OPEN.PUBLIC.T TO ROLE PUBLIC")
-    return "" if _tried(world.as_user("VENDED_FR"), "SELECT A FROM OPEN.PUBLIC.T") else "a vended role does not inherit PUBLIC"
-
-
-@_trait
-def policies_bind_administrators_and_owners(world: World) -> str:
-    run = world.sessions.admin.run
-    run("USE ROLE PROGRAMMER")
-    run("ALTER ROW ACCESS POLICY RV.PUBLIC.ROWS_OF SET BODY -> FALSE")
-    run("USE ROLE ACCOUNTADMIN")
-    return "an administrator sees rows" if run(ALL) else ""
-
-
-@_trait
-def a_view_reads_with_its_owners_rights_and_the_policy_sees_its_owner(world: World) -> str:
-    run = world.sessions.admin.run
-    run("CREATE VIEW D.PUBLIC.SEEN AS SELECT ID FROM D.PUBLIC.PEOPLE")
-    run("CREATE ROLE READER")
-    run("GRANT USAGE ON DATABASE D TO ROLE READER")
-    run("GRANT USAGE ON SCHEMA D.PUBLIC TO ROLE READER")
-    run("GRANT SELECT ON VIEW D.PUBLIC.SEEN TO ROLE READER")
-    run("USE ROLE PROGRAMMER")
-    run("ALTER ROW ACCESS POLICY RV.PUBLIC.ROWS_OF SET BODY -> INVOKER_ROLE() = 'ACCOUNTADMIN' AND CURRENT_ROLE() = 'READER'")
-    run("USE ROLE ACCOUNTADMIN")
-    reader = world.sessions.open("R", world.sessions.user("R", "READER"), warehouse="W")
-    return (
-        ""
-        if len(_tried(reader, "SELECT ID FROM D.PUBLIC.SEEN")) == 3 and not _tried(reader, ALL)
-        else "the view does not read as its owner"
-    )

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tests.support.snowflake.kinds import ACCOUNT_KINDS, DATABASE_KINDS, RELATIONS
 from tests.support.snowflake.reader import Name, Value
-from tests.support.snowflake.statements import ACCOUNT_KINDS, DATABASE_KINDS, RELATIONS, Attachment, Column, Masking
+from tests.support.snowflake.statements import Attachment, Column, Masking
 
 PUBLIC = "PUBLIC"
 ACCOUNTADMIN = "ACCOUNTADMIN"

@@ -1,9 +1,10 @@
 """CREATE, parsed."""
 
 from tests.support.snowflake import refusals, statements
+from tests.support.snowflake.kinds import ROUTINES
 from tests.support.snowflake.naming import kind_of, type_of
 from tests.support.snowflake.reader import Name, Reader, Value
-from tests.support.snowflake.statements import ROUTINES, Attachment, Column, Create, Masking, Statement
+from tests.support.snowflake.statements import Attachment, Column, Create, Masking, Statement
 from tests.support.snowflake.words import Kind
 
 

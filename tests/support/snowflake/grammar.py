@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.support.snowflake import refusals, statements
+from tests.support.snowflake import kinds, refusals, statements
 from tests.support.snowflake.altering import alter
 from tests.support.snowflake.creating import create
 from tests.support.snowflake.granting import grant, revoke, show_grants
@@ -70,7 +70,7 @@ def _show(reader: Reader) -> Statement:
     reader.take("TERSE")
     if reader.take("GRANTS"):
         return show_grants(reader)
-    plural = reader.one_of(*sorted((*statements.PLURALS, "PARAMETERS", "COLUMNS", "ROW ACCESS POLICIES"), key=len, reverse=True))
+    plural = reader.one_of(*sorted((*kinds.PLURALS, "PARAMETERS", "COLUMNS", "ROW ACCESS POLICIES"), key=len, reverse=True))
     if not plural:
         raise refusals.Unknown(f"SHOW {reader.word.value}")
     like = reader.text() if reader.take("LIKE") else None
@@ -81,7 +81,7 @@ def _show(reader: Reader) -> Statement:
     starts_with = reader.text() if reader.take("STARTS", "WITH") else None
     limit = int(reader.next().value) if reader.take("LIMIT") else None
     after = reader.text() if reader.take("FROM") else None
-    return statements.Show(statements.PLURALS.get(plural, plural), like, scope, within, starts_with, limit, after)
+    return statements.Show(kinds.PLURALS.get(plural, plural), like, scope, within, starts_with, limit, after)
 
 
 def _describe(reader: Reader) -> Statement:

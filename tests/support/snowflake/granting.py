@@ -1,9 +1,10 @@
 """GRANT, REVOKE and SHOW GRANTS, parsed."""
 
 from tests.support.snowflake import statements
+from tests.support.snowflake.kinds import PLURALS
 from tests.support.snowflake.naming import kind_of, name_of
 from tests.support.snowflake.reader import Name, Reader
-from tests.support.snowflake.statements import PLURALS, Grantee, Statement
+from tests.support.snowflake.statements import Grantee, Statement
 
 
 def grant(reader: Reader) -> Statement:

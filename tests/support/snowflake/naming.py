@@ -1,8 +1,8 @@
 """Kinds and names of objects in statements: a procedure's name carries the types of its arguments."""
 
 from tests.support.snowflake import refusals
+from tests.support.snowflake.kinds import KINDS, ROUTINES
 from tests.support.snowflake.reader import Name, Reader
-from tests.support.snowflake.statements import KINDS, ROUTINES
 
 _TYPES = {
     "STRING": "VARCHAR",

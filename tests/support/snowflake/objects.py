@@ -3,9 +3,10 @@
 from tests.support.snowflake import governing, refusals, statements, storing
 from tests.support.snowflake.catalog import Member, Thing
 from tests.support.snowflake.engine import Work
+from tests.support.snowflake.kinds import POLICY_KINDS
 from tests.support.snowflake.reader import Value, shown
 from tests.support.snowflake.results import Result, status
-from tests.support.snowflake.statements import POLICY_KINDS, Alter, Create, Drop
+from tests.support.snowflake.statements import Alter, Create, Drop
 
 _DATABASE_SCHEMAS = ("PUBLIC",)
 
@@ -180,7 +181,7 @@ def _alter_owned(work: Work, thing: Thing, action: statements.Action) -> None:
             work.catalog.rename(thing, whole)
         case statements.SetBody(body):
             governing.set_body(work, thing, body)
-        case statements.AbortQueries():
+        case statements.State("ABORT"):
             abort_queries(work, thing.name[0])
         case statements.State(state):
             _set_state(work, thing, state)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tests.support.snowflake import refusals, statements
+from tests.support.snowflake import kinds, refusals, statements
 from tests.support.snowflake.catalog import Member, Thing
 from tests.support.snowflake.engine import Work
 from tests.support.snowflake.reader import shown
@@ -153,7 +153,7 @@ _SHOWN: dict[str, tuple[str, Callable[[Work, Thing], Sequence[Any]]]] = {
     ),
     **{
         kind: (_POLICY, lambda _, one: (one.created, *_placed(one), one.kind.replace(" ", "_"), one.owner, one.comment, "ROLE", ""))
-        for kind in statements.POLICY_KINDS
+        for kind in kinds.POLICY_KINDS
     },
     "TASK": (
         f"{_IN_SCHEMA} owner comment warehouse schedule state definition",

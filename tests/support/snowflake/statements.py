@@ -4,17 +4,6 @@ from dataclasses import dataclass, field
 
 from tests.support.snowflake.reader import Name, Value
 
-ACCOUNT_KINDS = ("ROLE", "USER", "DATABASE", "WAREHOUSE", "NETWORK POLICY", "INTEGRATION")
-DATABASE_KINDS = ("SCHEMA", "DATABASE ROLE")
-POLICY_KINDS = ("ROW ACCESS POLICY", "MASKING POLICY", "SESSION POLICY", "AUTHENTICATION POLICY")
-RELATIONS = ("TABLE", "VIEW")
-ROUTINES = ("FUNCTION", "PROCEDURE")
-OTHER_KINDS = ("TAG", "TASK", "STAGE", "SEMANTIC VIEW", "CORTEX SEARCH SERVICE", "AGENT")
-KINDS = tuple(
-    sorted((*ACCOUNT_KINDS, *DATABASE_KINDS, *POLICY_KINDS, *RELATIONS, *ROUTINES, *OTHER_KINDS), key=lambda kind: -len(kind.split()))
-)
-PLURALS = {f"{kind[:-1]}IES" if kind.endswith("Y") else f"{kind}S": kind for kind in KINDS}
-
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -143,13 +132,8 @@ class DropColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class AbortQueries:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
 class State:
-    """RESUME or SUSPEND."""
+    """RESUME or SUSPEND; or ABORT, of all that a user runs."""
 
     state: str
 
@@ -167,7 +151,6 @@ Action = (
     | UnsetMask
     | AddColumn
     | DropColumn
-    | AbortQueries
     | State
 )
 
@@ -283,8 +266,6 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A block of Snowflake Scripting."""
-
     text: str
 
 
