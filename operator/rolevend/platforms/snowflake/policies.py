@@ -80,7 +80,7 @@ def row_policy(table: TableId, columns: Sequence[Column], fragments: Fragments) 
         arguments = [_free(table, columns, fragments)]
         signature = [_argument(Sql('"ANY_COLUMN"'), arguments[0])]
     shown = [compose("(\n    {lease}\n    AND {row}\n)", lease=_text(each.lease), row=_text(each.row)) for _, each in _shown(fragments)]
-    body = join("\nOR ", [_PASSES, *shown])
+    body = join("\nOR ", [*_PASSES, *shown])
     return _policy("RV_R_", "ROW ACCESS POLICY", signature, Sql("BOOLEAN"), body, [column.name for column in arguments])
 
 
@@ -124,10 +124,9 @@ def unset_masking_policy(table: TableId, column: str, *, database: str) -> str:
     )
 
 
-_PASSES = compose(
-    "NOT IS_ROLE_IN_SESSION({marker})\nOR INVOKER_ROLE() = {owner}",
-    marker=literal(MARKER),
-    owner=literal(OWNER),
+_PASSES = (
+    compose("NOT IS_ROLE_IN_SESSION({})", literal(MARKER)),
+    compose("INVOKER_ROLE() = {}", literal(OWNER)),
 )
 """Who is not concerned: a session without any profile, whichever of its roles is the primary one; and views of ours, which have a rule of
 their own. Where one of the functions is NULL nobody passes."""
@@ -143,7 +142,7 @@ def _masking_policy(column: Column, by_name: Mapping[str, Column], fragments: Fr
     ]
     body = compose(
         "CASE\n    WHEN {passes} THEN {column}\n    {whens}\n    ELSE NULL::{type}\nEND",
-        passes=_PASSES,
+        passes=join(" OR ", _PASSES),
         column=name,
         whens=join("\n    ", whens),
         type=kind,
