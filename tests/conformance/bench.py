@@ -60,6 +60,9 @@ class Bench(Protocol):
     def log_in(self, credential: Credential) -> Session:
         """Any exception where the login is refused."""
 
+    def shows_nothing(self, session: Session, statement: str) -> bool:
+        """Whether the role is kept from the table, since its lease is narrowed to others."""
+
 
 def reference(table: Table, column: str) -> ColumnReference:
     found = table.column(column)
@@ -230,6 +233,14 @@ class PostgresBench:
 
     def log_in(self, credential: Credential) -> PostgresSession:
         return self.session(credential.role, credential.password.reveal())
+
+    def shows_nothing(self, session: Session, statement: str) -> bool:
+        """The role is told so, too."""
+        try:
+            session.rows(statement)
+        except psycopg.Error as error:
+            return "is narrowed to other tables" in str(error)
+        return False
 
     def session(self, user: str, password: str, database: str | None = None, **options: str) -> PostgresSession:
         made = PostgresSession(

@@ -1,6 +1,5 @@
 """Every mask, as a real PostgreSQL computes it, against what its docstring says: NULL, empty, short, non-ASCII, extreme."""
 
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import product
 
@@ -14,110 +13,12 @@ from rolevend.platforms.postgres.hash_key import salt_of, share
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, strictest
 from rolevend.policy.pattern import admit
 from tests.conformance.bench import PostgresBench, equal, profile, shape, vended
+from tests.support.mask_cases import CASES, Case
 from tests.support.oracle_values import SAMPLES
 
 pytestmark = pytest.mark.both_installs
 
-Case = tuple[str, str, Mask, object, object]
 TEXTS = ("text", "character varying(20)", "character(12)")
-
-CASES: list[Case] = [
-    ("nothing of NULL", "text", Partial(4), None, None),
-    ("nothing of the empty text", "text", Partial(4), "", "***"),
-    ("nothing of one that has no half", "text", Partial(4), "1", "***"),
-    ("no more than half of one that is short", "text", Partial(4), "1234567", "***567"),
-    ("at most half", "text", Partial(4), "12345678", "***5678"),
-    ("no more than the last characters of one that is long", "text", Partial(4), "123456789012", "***9012"),
-    ("characters, not bytes", "text", Partial(2), "naïve☃é", "***☃é"),
-    ("no last characters", "text", Partial(0), "1234", "***"),
-    ("a negative number is none", "text", Partial(-1), "1234", "***"),
-    ("varying", "character varying(20)", Partial(4), "12345678", "***5678"),
-    ("padding is not the value", "character(12)", Partial(2), "abcd", "***cd"),
-    ("no partial number", "integer", Partial(2), 12345, None),
-    ("constant", "text", Constant("it's"), "x", "it's"),
-    ("constant hides NULL", "text", Constant("x"), None, "x"),
-    ("constant number", "integer", Constant("0"), 7, 0),
-    ("constant day", "date", Constant("1970-01-01"), "2024-05-05", date(1970, 1, 1)),
-    ("constant that the type lacks", "integer", Constant("none"), 7, None),
-    ("nullify", "integer", Nullify(), 7, None),
-    ("nullify of an odd type", "point", Nullify(), "(1,2)", None),
-    ("clear of an odd type", "int4range", Clear(), "[1,5)", "[1,5)"),
-    ("to the step", "integer", Round("100"), 1299, 1200),
-    ("on the way to zero", "integer", Round("100"), -199, -100),
-    ("less than a step is nothing", "integer", Round("100"), -99, 0),
-    ("round NULL", "integer", Round("100"), None, None),
-    ("the smallest of all", "smallint", Round("10"), -32768, -32760),
-    ("the largest of all", "bigint", Round("1000"), 2**63 - 1, 9223372036854775000),
-    ("the smallest bigint", "bigint", Round("7"), -(2**63), -9223372036854775807),
-    ("a step beyond the type", "smallint", Round("100000"), 32767, 0),
-    ("no part of a whole number", "integer", Round("0.5"), 7, None),
-    ("numeric", "numeric(8,2)", Round("0.5"), Decimal("-12.99"), Decimal("-12.5")),
-    ("no digit more than the step has", "numeric", Round("10"), Decimal("12.3456"), Decimal("10")),
-    ("not a number", "numeric", Round("10"), Decimal("NaN"), None),
-    ("infinity has no step", "numeric", Round("10"), Decimal("Infinity"), None),
-    ("minus infinity has no step", "numeric", Round("10"), Decimal("-Infinity"), None),
-    ("a long number", "numeric", Round("100"), Decimal("9" * 60 + ".9"), Decimal("9" * 58 + "00")),
-    ("a small number", "numeric", Round("0.000001"), Decimal("0." + "0" * 60 + "1"), Decimal(0)),
-    ("double", "double precision", Round("0.5"), -2.75, -2.5),
-    ("double of whole steps", "double precision", Round("10"), 1234.5, 1230.0),
-    ("the smallest double", "double precision", Round("1000000"), 5e-324, 0.0),
-    ("the largest double", "double precision", Round("0.000001"), 1.7976931348623157e308, None),
-    ("a double of more steps than it counts", "double precision", Round("1"), 2.0**53, 9007199254740990.0),
-    ("a double that stands on a step", "double precision", Round("0.1"), 0.3, 0.3),
-    ("a double that is as good as a step", "double precision", Round("100"), 99.99999999999999999, 100.0),
-    ("nearly the largest double", "double precision", Round("100"), 1.79e308, 1.79e308),
-    ("no double", "double precision", Round("1"), float("nan"), None),
-    ("infinite double", "double precision", Round("1"), float("-inf"), None),
-    ("real", "real", Round("0.5"), 2.75, 2.5),
-    ("the largest real", "real", Round("0.1"), 3.4028235e38, 3.40282e38),
-    ("a real that stands on a step", "real", Round("0.1"), 0.7, 0.7),
-    ("no real", "real", Round("0.1"), float("nan"), None),
-    ("infinite real", "real", Round("0.1"), float("inf"), None),
-    ("the smallest real", "real", Round("999999999999999"), 1e-45, 0.0),
-    ("no round text", "text", Round("1"), "12", None),
-    ("domain of an address", "text", Regex("^[^@]+", "***"), "anna@example.org", "***@example.org"),
-    ("what does not match is not shown", "text", Regex("^[^@]+@", "***@"), "anna", "***"),
-    ("what stays as it was is not shown", "text", Regex("a", "a"), "aaa", "***"),
-    ("every match", "text", Regex("[0-9]", "#"), "call 0664 or 0650", "call #### or ####"),
-    ("groups", "text", Regex(r"([A-Z]{2})[0-9]{2}([0-9]*)", r"\2-\1"), "AT611904300234573201", "1904300234573201-AT"),
-    ("a group that matched nothing", "text", Regex("(a)|b", r"<\1>"), "ab", "<a><>"),
-    ("regex of NULL", "text", Regex("a", "b"), None, None),
-    ("regex of the empty text", "text", Regex("a", "b"), "", "***"),
-    ("removed", "text", Regex("[a-z]", ""), "abc", ""),
-    ("non-ASCII", "text", Regex("[☃é]", "x"), "naïve☃é", "naïvexx"),
-    ("not only ASCII is a character", "text", Regex("^.{2}", "**"), "☃é", "**"),
-    ("line ends are characters", "text", Regex("^.+$", "x"), "a\nb", "x"),
-    ("a line's end ends nothing", "text", Regex("a$", "x"), "a\nba", "a\nbx"),
-    ("brackets and backslashes", "text", Regex(r"[\[\]\\\^]", "x"), r"[\^]", "xxxx"),
-    ("an escape is the character", "text", Regex(r"\.", "x"), "a.b", "axb"),
-    ("quotes", "text", Regex("'", "''"), "it's", "it''s"),
-    ("no option of the platform", "text", Regex(r"a& \$1", "$1 &"), "a& $1", "$1 &"),
-    ("replaced varying", "character varying(20)", Regex("b", "longer than twenty characters"), "abc", "alonger than twenty charactersc"),
-    ("padding is no match", "character(12)", Regex("[ ]", "x"), "abcd", "***"),
-    ("no regex of a number", "integer", Regex("1", "2"), 1, None),
-    ("hash of NULL", "text", Hash(), None, None),
-    ("no hash of a number", "integer", Hash(), 7, None),
-    *[
-        (f"{unit.value} of {value}", "date", DateTrunc(unit), value, expected)
-        for unit, value, expected in [
-            (Unit.YEAR, "2024-02-29", date(2024, 1, 1)),
-            (Unit.QUARTER, "2024-02-29", date(2024, 1, 1)),
-            (Unit.QUARTER, "2024-12-31", date(2024, 10, 1)),
-            (Unit.MONTH, "2024-02-29", date(2024, 2, 1)),
-            (Unit.MONTH, None, None),
-        ]
-    ],
-    *[
-        (f"{unit.value} of {value}", "timestamp", DateTrunc(unit), value, expected)
-        for unit, value, expected in [
-            (Unit.YEAR, "2024-02-29 23:59:59.999999", datetime.fromisoformat("2024-01-01")),
-            (Unit.QUARTER, "2024-06-30 23:59:59", datetime.fromisoformat("2024-04-01")),
-            (Unit.MONTH, None, None),
-        ]
-    ],
-    ("UTC decides", "timestamptz", DateTrunc(Unit.YEAR), "2024-01-01 01:00+02", datetime(2023, 1, 1, tzinfo=UTC)),
-    ("UTC decides the month", "timestamptz", DateTrunc(Unit.MONTH), "2024-02-29 23:00-02", datetime(2024, 3, 1, tzinfo=UTC)),
-]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[1]}-{case[0]}")

@@ -1,7 +1,6 @@
 """Every good row filter, on a real PostgreSQL: the rows that a vended role sees are those that PostgreSQL finds with the text itself."""
 
 import itertools
-import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -13,7 +12,7 @@ from rolevend.plan import Condition
 from rolevend.policy.expression import attributes
 from rolevend.policy.predicate import bind, parse
 from tests.conformance.bench import PostgresBench, PostgresSession, profile, shape, vended
-from tests.support.good_predicates import CLAIMS, COLUMNS, GOOD, TAGGED, USER
+from tests.support.good_predicates import CLAIMS, COLUMNS, GOOD, USER, original
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_installs
@@ -92,16 +91,3 @@ def test_a_transaction_that_lasts_does_not_hold_the_clock(bench: PostgresBench):
 
     session = in_time(begun, 2)
     eventually(lambda: session.rows("SELECT count(*) FROM items") == [(1,)])
-
-
-def original(source: str) -> str:
-    """The text as PostgreSQL reads it: the user's values and the tagged columns in their places."""
-    for word, column in TAGGED.items():
-        source = re.sub(re.escape(word), column, source, flags=re.IGNORECASE)
-    for key, given in USER.items():
-        listed = ", ".join(f"'{value}'" for value in given)
-        call = rf"user_attr\('{key}'\)"
-        source = re.sub(rf"\({call}\)", f"({listed})", source, flags=re.IGNORECASE)
-        source = re.sub(rf"^{call} = (\w+)$", rf"\1 IN ({listed})", source, flags=re.IGNORECASE)
-        source = re.sub(rf"= {call}", f"IN ({listed})", source, flags=re.IGNORECASE)
-    return source

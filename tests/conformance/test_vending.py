@@ -11,7 +11,7 @@ from rolevend.errors import Conflict, InvalidInput, PlatformBusy
 from rolevend.model import ProfileName
 from rolevend.plan import Cell, Profile
 from rolevend.policy.mask import Clear, Constant, Nullify
-from tests.conformance.bench import OTHER_CLUSTER, Bench, equal, lease, moved, own, profile, shape, vend, vended
+from tests.conformance.bench import OTHER_CLUSTER, Bench, PostgresBench, equal, lease, moved, own, profile, shape, vend, vended
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_installs
@@ -85,7 +85,7 @@ def test_again_is_the_same_role_with_a_new_password_and_the_old_expiry(bench: Be
     (answer,) = bench.platform.vend([(again, new)])
     assert (answer.error, answer.expires_at) == (None, first.expires_at)
     assert bench.log_in(new).rows("SELECT count(*) FROM people") == [(6,)]
-    with pytest.raises(Exception, match="password authentication failed"):
+    with pytest.raises(Exception, match=r"password authentication failed|JWT token is invalid"):
         bench.log_in(old)
     (refused,) = bench.platform.vend([(later, new)])
     assert isinstance(refused.error, InvalidInput)
@@ -163,7 +163,7 @@ def test_a_process_without_a_programmer_vends_what_is_built_and_builds_nothing(b
     assert bench.log_in(credential).rows("SELECT count(*) FROM people") == [(6,)]
 
 
-def test_a_credential_is_pure_and_prints_no_password(bench: Bench):
+def test_a_credential_is_pure_and_prints_no_password(bench: PostgresBench):
     made = lease(profile())
     credential = bench.platform.credential(made, lambda size: bytes(range(size)))
     assert credential.password.reveal() == "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
@@ -195,24 +195,21 @@ class TestANarrowedLease:
         wide = vend(bench.platform, both, lease(both))
         session = bench.log_in(narrow)
         assert session.rows("SELECT * FROM items") == [(1,)]
-        with pytest.raises(Exception, match=r"is narrowed to other tables than .*people"):
-            session.rows("SELECT * FROM people")
+        assert bench.shows_nothing(session, "SELECT * FROM people")
         assert len(bench.log_in(wide).rows("SELECT * FROM people")) == 6
 
     def test_of_no_table_reads_none(self, bench: Bench):
         items = bench.table([("id", "integer")], [(1,)])
         one = profile(shape(items))
         session = bench.log_in(vend(bench.platform, one, replace(lease(one), resources=())))
-        with pytest.raises(Exception, match="is narrowed to other tables"):
-            session.rows("SELECT * FROM items")
+        assert bench.shows_nothing(session, "SELECT * FROM items")
 
     def test_is_not_fooled_by_a_table_whose_name_and_schema_are_those_of_another_turned_round(self, bench: Bench):
         items = bench.table([("id", "integer")], [(1,)])
         one = profile(shape(items))
         for wrong in (TableId(items.id.name, items.id.schema), TableId(items.id.schema, items.id.name + "2"), TableId("%", "%")):
             session = bench.log_in(vend(bench.platform, one, replace(lease(one), resources=(wrong,))))
-            with pytest.raises(Exception, match="is narrowed to other tables"):
-                session.rows("SELECT * FROM items")
+            assert bench.shows_nothing(session, "SELECT * FROM items")
 
     def test_stays_as_narrow_when_it_is_vended_again(self, bench: Bench):
         items = bench.table([("id", "integer")], [(1,)])
@@ -232,5 +229,4 @@ class TestANarrowedLease:
         assert [answer.error for answer in bench.platform.vend(vends)] == [None, None, None]
         wide, narrow, none = (bench.log_in(credential) for _, credential in vends)
         assert wide.rows("SELECT * FROM items") == narrow.rows("SELECT * FROM items") == [(1,)]
-        with pytest.raises(Exception, match="is narrowed to other tables"):
-            none.rows("SELECT * FROM items")
+        assert bench.shows_nothing(none, "SELECT * FROM items")

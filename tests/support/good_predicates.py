@@ -1,5 +1,7 @@
 """Row filters that must be read, of one table with a column of each family: for the parser, and for a real PostgreSQL."""
 
+import re
+
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.model import Tag
 
@@ -183,3 +185,16 @@ GOOD: tuple[str, ...] = (
     "born < current_date - interval '100 years' OR born > '2020-01-01'",
     "born < '2000-01-01' AND seen >= now() - interval '1 day'",
 )
+
+
+def original(source: str) -> str:
+    """The text as a database reads it that knows PostgreSQL's words: the user's values and the tagged columns in their places."""
+    for word, column in TAGGED.items():
+        source = re.sub(re.escape(word), column, source, flags=re.IGNORECASE)
+    for key, given in USER.items():
+        listed = ", ".join(f"'{value}'" for value in given)
+        call = rf"user_attr\('{key}'\)"
+        source = re.sub(rf"\({call}\)", f"({listed})", source, flags=re.IGNORECASE)
+        source = re.sub(rf"^{call} = (\w+)$", rf"\1 IN ({listed})", source, flags=re.IGNORECASE)
+        source = re.sub(rf"= {call}", f"IN ({listed})", source, flags=re.IGNORECASE)
+    return source

@@ -14,7 +14,7 @@ from rolevend.atwork.queues import MOST, DropQueue, Vend, VendQueue
 from rolevend.errors import Conflict, PlatformBusy, PlatformUnavailable
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Lease
-from rolevend.platforms.base import Address, Credential, Dropped, Ending, EndReason, Secret, Vended
+from rolevend.platforms.base import Address, Dropped, Ending, EndReason, PasswordCredential, Secret, Vended
 
 PATIENCE = 10.0
 """Seconds after which a test gives up."""
@@ -36,7 +36,7 @@ def wanted(profile: str = "one") -> Vend:
         attributes=Attributes(),
         expires_at=datetime(2030, 1, 1, tzinfo=UTC),
     )
-    return lease, Credential(role, Secret("s"), Address("db", 5432, "d"))
+    return lease, PasswordCredential(role, Secret("s"), Address("db", 5432, "d"))
 
 
 def ending() -> Ending:

@@ -6,7 +6,7 @@ from rolevend.catalog import TableId, TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, Tag, User
 from rolevend.plan import RoleLimits
-from rolevend.platforms.base import Address, Tls, TlsMode
+from rolevend.platforms.base import Account, Address, Tls, TlsMode
 from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.requirement import Requirement, RequirementOperator
@@ -143,3 +143,34 @@ def test_a_platform_that_says_nothing_of_limits_has_those_that_suit_a_shared_ser
 
     assert values.role_limits(terms.role_limits) == RoleLimits(4, 120, 30, 256, 900)
     assert values.role_limits(silent.role_limits) == RoleLimits()
+
+
+def snowflake(**changes: object) -> DataPlatform:
+    spelled = {"account": "myorg-account1", "database": "CLAIMS", "warehouse": "AGENTS_WH", **changes}
+    return parse(DataPlatform, changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled))
+
+
+def test_an_account_is_found_under_its_own_name_or_where_the_object_says():
+    plain, private = snowflake(), snowflake(host="myorg.privatelink.example.org", port=8443)
+
+    assert plain.spec.snowflake is not None
+    assert private.spec.snowflake is not None
+    assert values.account(plain.spec.snowflake) == Account(
+        "myorg-account1", "myorg-account1.snowflakecomputing.com", 443, "CLAIMS", "AGENTS_WH"
+    )
+    assert values.account(private.spec.snowflake).host == "myorg.privatelink.example.org"
+    assert values.account(private.spec.snowflake).port == 8443
+
+
+def test_an_account_in_the_clear_is_on_this_machine_alone():
+    local = snowflake(protocol="HTTP", host="127.0.0.1", port=8085).spec.snowflake
+
+    assert local is not None
+    assert not values.account(local).encrypted
+    with pytest.raises(InvalidInput, match=r"spec\.snowflake\.protocol: protocol HTTP is for a stand-in on this machine alone"):
+        snowflake(protocol="HTTP", host="snowflake.example.org")
+
+
+def test_a_platform_is_of_one_kind():
+    with pytest.raises(InvalidInput, match="exactly one kind of platform must be set, of: postgres, snowflake"):
+        parse(DataPlatform, changed(valid("DataPlatform"), "spec.snowflake", {"account": "a", "database": "D", "warehouse": "W"}))

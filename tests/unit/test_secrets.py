@@ -11,10 +11,10 @@ import pytest
 from rolevend.demo.parts.certificates import Authority as Signer
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import AlreadyExists, Cluster, NotFound, Resource
-from rolevend.kube.secrets import CREDENTIAL_TYPE, CredentialSecrets, authority, handle_key, login
+from rolevend.kube.secrets import CREDENTIAL_TYPE, CredentialSecrets, authority, handle_key, key_login, login
 from rolevend.model import AgentHandle, ObjectName, PlatformName, RoleName, Uid, User, UserHandle
 from rolevend.naming import role_name
-from rolevend.platforms.base import Address, Credential, Secret, Tls, TlsMode
+from rolevend.platforms.base import Account, Address, Credential, KeyPairCredential, PasswordCredential, Secret, Tls, TlsMode
 from rolevend.vending.verdict import Request
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -72,7 +72,7 @@ def secrets() -> Secrets:
 def credential(
     password: str = "p@ss/word:#?&=%", host: str = "db.example.org", database: str = "claims", tls: Tls | None = None
 ) -> Credential:
-    return Credential(RoleName("IMMUTA_VENDED_A_B_C"), Secret(password), Address(host, 5432, database, tls or Tls()))
+    return PasswordCredential(RoleName("IMMUTA_VENDED_A_B_C"), Secret(password), Address(host, 5432, database, tls or Tls()))
 
 
 async def kept(secrets: Secrets, fresh: Credential, request: Request = REQUEST) -> Credential:
@@ -301,3 +301,55 @@ async def test_authorities_that_cannot_be_used_name_the_field_the_key_and_the_wa
 async def test_authorities_that_are_not_there_name_the_field_and_the_place(secrets: Secrets):
     with pytest.raises(InvalidInput, match=r"^spec\.postgres\.tls\.caSecretRef: there is no Secret ca in namespace system$"):
         await trusted(secrets)
+
+
+ACCOUNT = Account("myorg-account1", "myorg-account1.snowflakecomputing.com", 443, "CLAIMS", "AGENTS_WH")
+
+
+def key_pair(key: str = "-----BEGIN PRIVATE KEY-----") -> KeyPairCredential:
+    return KeyPairCredential(RoleName("IMMUTA_VENDED_A_B_C"), "IMMUTA_VENDED_A_B_C", Secret(key), ACCOUNT)
+
+
+async def test_the_secret_of_a_key_pair_says_all_that_a_connector_asks_for(secrets: Secrets):
+    await kept(secrets, key_pair("key"))
+
+    assert {key: base64.b64decode(value).decode() for key, value in secrets.stored["agents", "ask"]["data"].items()} == {
+        "account": "myorg-account1",
+        "username": "IMMUTA_VENDED_A_B_C",
+        "role": "IMMUTA_VENDED_A_B_C",
+        "private_key": "key",
+        "host": "myorg-account1.snowflakecomputing.com",
+        "port": "443",
+        "database": "CLAIMS",
+        "warehouse": "AGENTS_WH",
+    }
+
+
+async def test_a_retry_gets_the_key_that_was_kept_first(secrets: Secrets):
+    await kept(secrets, key_pair("first"))
+
+    assert await kept(secrets, key_pair("second")) == key_pair("first")
+
+
+async def test_a_login_by_a_key_is_read_from_the_keys_username_and_private_key(secrets: Secrets):
+    await secrets.put("vendor", username="ROLEVEND_VENDOR", private_key="pem")
+
+    found = await key_login(cast(Cluster, secrets), "system", "vendor", "spec.credentials.vendorSecretRef")
+
+    assert (found.username, found.private_key.reveal(), found.version) == ("ROLEVEND_VENDOR", "pem", "1")
+    assert "pem" not in repr(found.private_key)
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ({"username": "a"}, "no usable key private_key"),
+        ({"private_key": "b"}, "no usable key username"),
+        ({"username": "a", "private_key": "b", "password": "c"}, "a key password, and Snowflake is never given one: use private_key alone"),
+    ],
+)
+async def test_a_login_by_a_key_takes_no_password_and_names_what_is_missing(secrets: Secrets, texts: dict[str, str], said: str):
+    await secrets.put("vendor", **texts)
+
+    with pytest.raises(InvalidInput, match=rf"^spec\.field: Secret system/vendor has {said}$"):
+        await key_login(cast(Cluster, secrets), "system", "vendor", "spec.field")

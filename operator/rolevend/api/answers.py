@@ -1,6 +1,6 @@
 """From what is known of a role to what a caller is shown of it. Pure."""
 
-from typing import Final
+from typing import Final, assert_never
 
 from rolevend.api.schemas import (
     AgentShown,
@@ -8,6 +8,7 @@ from rolevend.api.schemas import (
     Credential,
     Decision,
     Explanation,
+    KeyPairCredential,
     Links,
     PlatformShown,
     TableShown,
@@ -15,7 +16,7 @@ from rolevend.api.schemas import (
     VendedRoleShown,
 )
 from rolevend.kube.secrets import connection_uri
-from rolevend.platforms.base import Credential as LoginCredential
+from rolevend.platforms import base
 from rolevend.requests.roles import is_ready
 from rolevend.resources import VendedRole
 from rolevend.resources.text import timestamp_text
@@ -27,7 +28,7 @@ MOST_TABLES: Final = 100
 """In one answer."""
 
 
-def vended(request: Request, verdict: Granted, credential: LoginCredential) -> VendedRoleShown:
+def vended(request: Request, verdict: Granted, credential: base.Credential) -> VendedRoleShown:
     """The one answer that holds the credential."""
     proof = verdict.proof.kind if verdict.proof else UserProof.ASSERTED
     return VendedRoleShown(
@@ -38,7 +39,7 @@ def vended(request: Request, verdict: Granted, credential: LoginCredential) -> V
         agent=AgentShown(namespace=request.agent.namespace, name=request.agent.name),
         user=UserShown(issuer=request.user.issuer, subject=request.user.subject, handle=verdict.user_handle, proof=proof.value),
         purpose=request.purpose,
-        platforms=(PlatformShown(name=request.platform, table_count=len(verdict.tables), credential=_credential(credential)),),
+        platforms=(_platform(request, verdict, credential),),
         explanation=explanation(verdict),
         links=_links(request.name.name),
     )
@@ -98,7 +99,18 @@ def _table(schema: str, name: str, given: TableGiven, policies: tuple[str, ...])
     )
 
 
-def _credential(credential: LoginCredential) -> Credential:
+def _platform(request: Request, verdict: Granted, credential: base.Credential) -> PlatformShown:
+    count = len(verdict.tables)
+    match credential:
+        case base.PasswordCredential():
+            return PlatformShown(name=request.platform, table_count=count, credential=_password(credential))
+        case base.KeyPairCredential():
+            return PlatformShown(name=request.platform, type="Snowflake", table_count=count, credential=_key_pair(credential))
+        case _:
+            assert_never(credential)
+
+
+def _password(credential: base.PasswordCredential) -> Credential:
     address = credential.address
     return Credential(
         username=credential.role,
@@ -109,6 +121,20 @@ def _credential(credential: LoginCredential) -> Credential:
         sslmode=address.tls.mode.value,
         ca_certificates=address.tls.authority,
         uri=connection_uri(credential, None),
+    )
+
+
+def _key_pair(credential: base.KeyPairCredential) -> KeyPairCredential:
+    account = credential.account
+    return KeyPairCredential(
+        account=account.identifier,
+        user=credential.user,
+        role=credential.role,
+        private_key=credential.private_key.reveal(),
+        host=account.host,
+        port=account.port,
+        database=account.database,
+        warehouse=account.warehouse,
     )
 
 

@@ -144,15 +144,32 @@ class Credential(Shown):
     """As libpq takes it; `sslrootcert` is to be added where there are `caCertificates`."""
 
 
+class KeyPairCredential(Shown):
+    """How to log in to Snowflake, told once."""
+
+    account: str
+    """The account identifier."""
+    user: str
+    """Made for this role, and gone with it."""
+    role: str
+    """The only role that the user has."""
+    private_key: str
+    """RSA, as PEM of PKCS #8 without a passphrase."""
+    host: str
+    port: int
+    database: str
+    warehouse: str
+
+
 class PlatformShown(Shown):
     """The role on one platform."""
 
     name: str
     """Of the DataPlatform."""
-    type: Literal["PostgreSQL"] = "PostgreSQL"
+    type: Literal["PostgreSQL", "Snowflake"] = "PostgreSQL"
     table_count: int | None = None
     """How many tables it reads there."""
-    credential: Credential | None = None
+    credential: Credential | KeyPairCredential | None = None
     """In the answer to the call that vends, and nowhere else."""
 
 

@@ -1,29 +1,68 @@
 """The driver for what a DataPlatform says it is."""
 
+from typing import assert_never
+
 from rolevend.atwork.executor import BUILDERS, DROPPERS, LOOKERS
-from rolevend.atwork.keys import Keys
+from rolevend.atwork.keys import Keys, PairKeys, PasswordKeys
 from rolevend.atwork.platforms import DriverFactory
+from rolevend.errors import InvalidInput
+from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
-from rolevend.platforms import postgres
 from rolevend.platforms.base import Platform
 from rolevend.resources import DataPlatform, values
+from rolevend.resources.data_platform import Snowflake
 
 
 def drivers(cluster_id: ClusterId, workers: int) -> DriverFactory:
     """`workers` is how many calls that vend one platform gets at once."""
 
     def build(platform: DataPlatform, keys: Keys) -> Platform:
-        return postgres.PostgresPlatform(
-            values.address(platform, keys.authority.certificates if keys.authority else None),
-            cluster_id,
-            vendor=postgres.Login(keys.vendor.username, keys.vendor.password),
-            programmer=postgres.Login(keys.programmer.username, keys.programmer.password) if keys.programmer else None,
-            # Vends and drops have threads of their own, and neither waits for the other's connections.
-            limits=postgres.Limits(
-                vendor_connections=workers + DROPPERS + LOOKERS + (0 if keys.programmer else BUILDERS),
-                programmer_connections=LOOKERS + BUILDERS,
-                scram_iterations=values.postgres_of(platform).scram_iterations,
-            ),
-        )
+        match keys:
+            case PasswordKeys():
+                return _postgres(platform, keys, cluster_id, workers)
+            case PairKeys() if platform.spec.snowflake is not None:
+                return _snowflake(platform.spec.snowflake, keys, cluster_id, workers)
+            case PairKeys():
+                raise InvalidInput("spec.snowflake", "must be set where the logins are key pairs")
+            case _:
+                assert_never(keys)
 
     return build
+
+
+def _postgres(platform: DataPlatform, keys: PasswordKeys, cluster_id: ClusterId, workers: int) -> Platform:
+    from rolevend.platforms import postgres
+
+    def login(known: Login) -> postgres.Login:
+        return postgres.Login(known.username, known.password)
+
+    return postgres.PostgresPlatform(
+        values.address(platform, keys.authority.certificates if keys.authority else None),
+        cluster_id,
+        vendor=login(keys.vendor),
+        programmer=login(keys.programmer) if keys.programmer else None,
+        # Vends and drops have threads of their own, and neither waits for the other's connections.
+        limits=postgres.Limits(
+            vendor_connections=workers + DROPPERS + LOOKERS + (0 if keys.programmer else BUILDERS),
+            programmer_connections=LOOKERS + BUILDERS,
+            scram_iterations=values.postgres_of(platform).scram_iterations,
+        ),
+    )
+
+
+def _snowflake(spec: Snowflake, keys: PairKeys, cluster_id: ClusterId, workers: int) -> Platform:
+    from rolevend.platforms import snowflake  # its connector is an extra, and large: only who has such an account needs it
+
+    def login(known: KeyLogin) -> snowflake.Login:
+        return snowflake.Login(known.username, known.private_key)
+
+    return snowflake.SnowflakePlatform(
+        values.account(spec),
+        cluster_id,
+        vendor=login(keys.vendor),
+        programmer=login(keys.programmer) if keys.programmer else None,
+        limits=snowflake.Limits(
+            vendor_connections=workers + DROPPERS + LOOKERS + (0 if keys.programmer else BUILDERS),
+            programmer_connections=LOOKERS + BUILDERS,
+        ),
+    )

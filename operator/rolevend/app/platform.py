@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import yaml
 
+from rolevend.app.manifest import read
 from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Secret
@@ -19,7 +20,7 @@ from rolevend.platforms.postgres import plan as make_plan
 from rolevend.platforms.postgres.catalog import seen_by
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.hash_key import share
-from rolevend.resources import DataPlatform, parse, values
+from rolevend.resources import DataPlatform, values
 from rolevend.resources.catalog_file import catalog_text
 
 _PASSWORD_BYTES = 32
@@ -68,18 +69,6 @@ def share_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> str | No
         raise InvalidInput(str(key), "cannot be read as text in ASCII") from error
     with _administrator(platform, dsn) as connection:
         return share(connection, domain, secret)
-
-
-def read(manifest: Path) -> DataPlatform:
-    """The one DataPlatform in the file."""
-    try:
-        documents = [each for each in yaml.safe_load_all(manifest.read_text()) if isinstance(each, dict)]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInput(str(manifest), f"cannot be read as YAML: {' '.join(str(error).split())}") from error
-    platforms = [each for each in documents if each.get("kind") == "DataPlatform"]
-    if len(platforms) != 1:
-        raise InvalidInput(str(manifest), f"must hold one object of kind DataPlatform, and holds {len(platforms)}")
-    return parse(DataPlatform, platforms[0])
 
 
 def _options(platform: DataPlatform) -> Options:

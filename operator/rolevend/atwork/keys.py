@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rolevend.kube.client import Cluster
-from rolevend.kube.secrets import Authority, Login, authority, login
+from rolevend.kube.secrets import Authority, KeyLogin, Login, authority, key_login, login
 from rolevend.resources import DataPlatform
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class PasswordKeys:
+    """Of a PostgreSQL database."""
+
     programmer: Login | None
     """None in a process that only vends: it never reads that Secret."""
     vendor: Login
@@ -20,12 +22,40 @@ class Keys:
         return tuple(each.version if each else "" for each in (self.programmer, self.vendor, self.authority))
 
 
+@dataclass(frozen=True, slots=True)
+class PairKeys:
+    """Of a Snowflake account."""
+
+    programmer: KeyLogin | None
+    """None in a process that only vends: it never reads that Secret."""
+    vendor: KeyLogin
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        return tuple(each.version if each else "" for each in (self.programmer, self.vendor))
+
+
+Keys = PasswordKeys | PairKeys
+
+_PROGRAMMER = "spec.credentials.programmerSecretRef"
+_VENDOR = "spec.credentials.vendorSecretRef"
+
+
 async def keys_of(platform: DataPlatform, cluster: Cluster, namespace: str, now: datetime, *, programs: bool) -> Keys:
+    if platform.spec.snowflake is not None:
+        return await _pair_keys(platform, cluster, namespace, programs=programs)
     credentials, programmer = platform.spec.credentials, None
     if programs:
-        programmer = await login(cluster, namespace, credentials.programmer_secret_ref.name, "spec.credentials.programmerSecretRef")
-    vendor = await login(cluster, namespace, credentials.vendor_secret_ref.name, "spec.credentials.vendorSecretRef")
+        programmer = await login(cluster, namespace, credentials.programmer_secret_ref.name, _PROGRAMMER)
+    vendor = await login(cluster, namespace, credentials.vendor_secret_ref.name, _VENDOR)
     ref = platform.spec.postgres.tls.ca_secret_ref if platform.spec.postgres else None
     if ref is None:
-        return Keys(programmer, vendor, None)
-    return Keys(programmer, vendor, await authority(cluster, namespace, ref.name, ref.key, "spec.postgres.tls.caSecretRef", now))
+        return PasswordKeys(programmer, vendor, None)
+    return PasswordKeys(programmer, vendor, await authority(cluster, namespace, ref.name, ref.key, "spec.postgres.tls.caSecretRef", now))
+
+
+async def _pair_keys(platform: DataPlatform, cluster: Cluster, namespace: str, *, programs: bool) -> PairKeys:
+    credentials, programmer = platform.spec.credentials, None
+    if programs:
+        programmer = await key_login(cluster, namespace, credentials.programmer_secret_ref.name, _PROGRAMMER)
+    return PairKeys(programmer, await key_login(cluster, namespace, credentials.vendor_secret_ref.name, _VENDOR))

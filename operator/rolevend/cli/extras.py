@@ -13,6 +13,7 @@ BROUGHT_BY: Final = {
     **dict.fromkeys(("aiohttp", "kopf", "joserfc", "kubernetes", "prometheus_client", "pythonjsonlogger"), "operator"),
     **dict.fromkeys(("fastapi", "httptools", "uvicorn"), "api"),
     **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
+    "snowflake": "snowflake",
     **dict.fromkeys(("fastapi", "uvicorn"), "api"),
     **dict.fromkeys(("cryptography", "langchain_core", "langgraph", "rich"), "demo"),
 }

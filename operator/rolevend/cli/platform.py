@@ -13,7 +13,7 @@ import click
 from rolevend.cli import options
 
 if TYPE_CHECKING:
-    from rolevend.platforms.postgres import InstallPlan
+    from rolevend.resources import DataPlatform
 
 
 @click.group()
@@ -32,26 +32,42 @@ _MANIFEST = click.option(
 _DSN = click.option(
     "--dsn", required=True, envvar="ROLEVEND_ADMIN_DSN", help="How an administrator connects: postgresql://… or key=value pairs."
 )
+_DSN_OF_POSTGRES = click.option(
+    "--dsn", envvar="ROLEVEND_ADMIN_DSN", help="How an administrator connects to PostgreSQL: postgresql://… or key=value pairs."
+)
 
 
 @platform.command("plan")
 @_MANIFEST
-@_DSN
+@_DSN_OF_POSTGRES
 @options.OUTPUT
-def platform_plan(manifest: Path, dsn: str, output: str) -> None:
-    """Print every statement that would run, what it changes and for whom. Changes nothing."""
+def platform_plan(manifest: Path, dsn: str | None, output: str) -> None:
+    """Print every statement that would run, what it changes and for whom. Changes nothing.
+
+    For Snowflake it is a script for an administrator, and no connection is made.
+    """
     import json
 
+    from rolevend.app.manifest import read
+
+    found = read(manifest)
+    if found.spec.snowflake is not None:
+        from rolevend.app import snowflake_account
+
+        script, digest = snowflake_account.plan(found)
+        click.echo(json.dumps({"digest": digest, "script": script}, indent=2) if output == "json" else f"{script}\n-- digest: {digest}")
+        _next_step(digest, manifest)
+        return
     from rolevend.app.platform import plan
 
-    planned = plan(manifest, dsn)
+    planned = plan(manifest, _required(dsn))
     click.echo(json.dumps(planned.as_json(), indent=2) if output == "json" else planned.text())
-    _next_step(planned, manifest)
+    _next_step(planned.digest, manifest)
 
 
 @platform.command("install")
 @_MANIFEST
-@_DSN
+@_DSN_OF_POSTGRES
 @click.option("--accept", required=True, metavar="DIGEST", help="The digest that `plan` printed.")
 @click.option(
     "--secrets",
@@ -60,17 +76,52 @@ def platform_plan(manifest: Path, dsn: str, output: str) -> None:
     show_default=True,
     help="Where the two Secrets go, for kubectl apply.",
 )
+@click.option(
+    "--connection",
+    metavar="NAME",
+    help="For Snowflake: run the script by this connection of your connections.toml. Default: print it, with the keys, for you to run.",
+)
 @options.namespace()
-def platform_install(manifest: Path, dsn: str, accept: str, secrets: str, namespace: str) -> None:
+def platform_install(manifest: Path, dsn: str | None, accept: str, secrets: str, connection: str | None, namespace: str) -> None:
     """Run exactly the plan with this digest, and print the operator's two logins as Secrets."""
+    from rolevend.app.manifest import read
+
+    found = read(manifest)
+    if found.spec.snowflake is not None:
+        _install_snowflake(found, accept, secrets, connection, namespace)
+        return
     from rolevend.app.platform import install
 
+    where = _required(dsn)
     if secrets == "-":
-        click.echo(install(manifest, dsn, accept, namespace), nl=False)
+        click.echo(install(manifest, where, accept, namespace), nl=False)
         return
     with _private(secrets) as keep:
-        keep(install(manifest, dsn, accept, namespace))
+        keep(install(manifest, where, accept, namespace))
     click.echo(f"installed; next: kubectl apply -f {secrets} && rm {secrets}", err=True)
+
+
+def _install_snowflake(found: "DataPlatform", accept: str, secrets: str, connection: str | None, namespace: str) -> None:
+    """The Secrets are kept before the script runs: nobody could make their keys again."""
+    from rolevend.app import snowflake_account
+
+    if secrets == "-":
+        raise click.UsageError("name a file for the two Secrets with --secrets: the script goes to standard output")
+    with _private(secrets) as keep:
+        prepared = snowflake_account.prepare(found, accept, namespace)
+        keep(prepared.secrets)
+    if connection is None:
+        click.echo(prepared.script)
+        click.echo(f"next: run this script in the account, then kubectl apply -f {secrets} && rm {secrets}", err=True)
+        return
+    snowflake_account.apply(prepared, connection)
+    click.echo(f"installed; next: kubectl apply -f {secrets} && rm {secrets}", err=True)
+
+
+def _required(dsn: str | None) -> str:
+    if not dsn:
+        raise click.UsageError("Missing option '--dsn': how an administrator connects to PostgreSQL.")
+    return dsn
 
 
 @platform.command("catalog")
@@ -174,5 +225,5 @@ def _private(path: str) -> Iterator[Callable[[str], None]]:
         os.close(descriptor)
 
 
-def _next_step(planned: "InstallPlan", manifest: Path) -> None:
-    click.echo(f"\nrolevend platform install -f {manifest} --accept {planned.digest} --secrets secrets.yaml", err=True)
+def _next_step(digest: str, manifest: Path) -> None:
+    click.echo(f"\nrolevend platform install -f {manifest} --accept {digest} --secrets secrets.yaml", err=True)

@@ -10,13 +10,14 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import assert_never
 from urllib.parse import quote, urlencode
 
 from rolevend.errors import ClusterUnavailable, Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound, NotYetCollected
 from rolevend.model import RoleName
 from rolevend.naming import parse_role_name
-from rolevend.platforms.base import Address, Credential, Secret, TlsMode
+from rolevend.platforms.base import Address, Credential, KeyPairCredential, PasswordCredential, Secret, TlsMode
 from rolevend.vending.verdict import Request
 
 CREDENTIAL_TYPE = "rolevend.dev/credential"
@@ -33,6 +34,15 @@ _log = logging.getLogger(__name__)
 class Login:
     username: str
     password: Secret
+    version: str
+    """Changes when the Secret does."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLogin:
+    username: str
+    private_key: Secret
+    """In PEM."""
     version: str
     """Changes when the Secret does."""
 
@@ -87,6 +97,18 @@ async def login(cluster: Cluster, namespace: str, name: str, field: str) -> Logi
     if missing:
         raise InvalidInput(field, f"Secret {namespace}/{name} has no usable key {' and no key '.join(missing)}")
     return Login(username, Secret(password), secret["metadata"]["resourceVersion"])
+
+
+async def key_login(cluster: Cluster, namespace: str, name: str, field: str) -> KeyLogin:
+    """The keys `username` and `private_key` of a Secret. One with a `password` is refused: it would be sent to whoever answers."""
+    secret = await _read(cluster, namespace, name, field)
+    username, private_key = _text(secret, "username"), _text(secret, "private_key")
+    if _text(secret, "password"):
+        raise InvalidInput(field, f"Secret {namespace}/{name} has a key password, and Snowflake is never given one: use private_key alone")
+    missing = [key for key, value in (("username", username), ("private_key", private_key)) if not value]
+    if missing:
+        raise InvalidInput(field, f"Secret {namespace}/{name} has no usable key {' and no key '.join(missing)}")
+    return KeyLogin(username, Secret(private_key), secret["metadata"]["resourceVersion"])
 
 
 async def user_token(cluster: Cluster, namespace: str, name: str, key: str, field: str) -> Secret:
@@ -162,8 +184,6 @@ async def _read(cluster: Cluster, namespace: str, name: str, field: str) -> Body
 
 
 def _credential_secret(request: Request, credential: Credential, expires_at: datetime) -> Body:
-    address = credential.address
-    authorities = {} if address.tls.authority is None else {"ca.crt": address.tls.authority}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -183,20 +203,40 @@ def _credential_secret(request: Request, credential: Credential, expires_at: dat
                 }
             ],
         },
-        "stringData": {
-            "username": credential.role,
-            "password": credential.password.reveal(),
-            "host": address.host,
-            "port": str(address.port),
-            "dbname": address.database,
-            "sslmode": address.tls.mode.value,
-            **authorities,
-            "uri": connection_uri(credential, f"{MOUNTED_AT}/{request.name.name}/ca.crt"),
-        },
+        "stringData": _login_keys(credential, f"{MOUNTED_AT}/{request.name.name}/ca.crt"),
     }
 
 
-def connection_uri(credential: Credential, authorities: str | None) -> str:
+def _login_keys(credential: Credential, authorities: str) -> dict[str, str]:
+    """What the agent finds in the Secret. `authorities` is where the key `ca.crt` will be mounted."""
+    match credential:
+        case PasswordCredential(role, password, address):
+            return {
+                "username": role,
+                "password": password.reveal(),
+                "host": address.host,
+                "port": str(address.port),
+                "dbname": address.database,
+                "sslmode": address.tls.mode.value,
+                **({} if address.tls.authority is None else {"ca.crt": address.tls.authority}),
+                "uri": connection_uri(credential, authorities),
+            }
+        case KeyPairCredential(role, user, private_key, account):
+            return {
+                "username": user,
+                "role": role,
+                "private_key": private_key.reveal(),
+                "account": account.identifier,
+                "host": account.host,
+                "port": str(account.port),
+                "database": account.database,
+                "warehouse": account.warehouse,
+            }
+        case _:
+            assert_never(credential)
+
+
+def connection_uri(credential: PasswordCredential, authorities: str | None) -> str:
     """As libpq takes it. `authorities` is the file that will hold the platform's own, where it has any; None: whoever connects adds an
     `sslrootcert`. One that is added wins in any case."""
     address = credential.address
@@ -228,7 +268,14 @@ def _kept(request: Request, secret: Body, fresh: Credential) -> Credential:
         raise Conflict(
             f"Secret {request.name} exists and is not this VendedRole's credential: delete it, or give the VendedRole another name"
         )
-    return Credential(RoleName(_text(secret, "username")), Secret(_text(secret, "password")), fresh.address)
+    match fresh:
+        case PasswordCredential(address=address):
+            return PasswordCredential(RoleName(_text(secret, "username")), Secret(_text(secret, "password")), address)
+        case KeyPairCredential(account=account):
+            role, user = RoleName(_text(secret, "role")), _text(secret, "username")
+            return KeyPairCredential(role, user, Secret(_text(secret, "private_key")), account)
+        case _:
+            assert_never(fresh)
 
 
 def _is_of(request: Request, secret: Body) -> bool:
@@ -237,7 +284,8 @@ def _is_of(request: Request, secret: Body) -> bool:
         return False
     owners = [each["uid"] for each in secret["metadata"].get("ownerReferences", [])]
     try:
-        return request.uid in owners or parse_role_name(_text(secret, "username")).uid == request.uid
+        role = _text(secret, "role") or _text(secret, "username")
+        return request.uid in owners or parse_role_name(role).uid == request.uid
     except InvalidInput:
         return False
 

@@ -64,12 +64,40 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
-    """A login for exactly one role."""
+class Account:
+    """Where a vended role of Snowflake logs in, and what it works with there."""
+
+    identifier: str
+    host: str
+    port: int
+    database: str
+    warehouse: str
+    encrypted: bool = True
+    """False: HTTP in the clear, with a stand-in on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCredential:
+    """A login for exactly one role, of the same name."""
 
     role: RoleName
     password: Secret
     address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPairCredential:
+    """A user that holds exactly one role, and the key by which it logs in."""
+
+    role: RoleName
+    user: str
+    private_key: Secret
+    """RSA, as PEM of PKCS #8 without a passphrase."""
+    account: Account
+
+
+Credential = PasswordCredential | KeyPairCredential
+"""What the agent is told once. Each driver makes those of one kind, and takes no other."""
 
 
 @dataclass(frozen=True, slots=True)

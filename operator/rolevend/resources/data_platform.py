@@ -7,6 +7,7 @@ from pydantic import Field
 from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, exactly_one
 from rolevend.resources.shared import Assertion, Attribute, CombinationName, Resource, SecretKeyRef, SecretRef, Status
 from rolevend.resources.text import (
+    AccountText,
     Count,
     Host,
     Identifier,
@@ -65,8 +66,40 @@ class Postgres(Part):
     a vend several times cheaper for the server; but some drivers, such as JDBC's, refuse fewer than 4096."""
 
 
+class Snowflake(Part):
+    """One database of a Snowflake account, of Enterprise Edition or higher."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.protocol == 'HTTPS' || (has(self.host) && self.host in ['127.0.0.1', '::1', 'localhost'])",
+            message="protocol HTTP is for a stand-in on this machine alone: host must be 127.0.0.1, ::1 or localhost",
+            holds=lambda snowflake: snowflake.protocol == "HTTPS" or snowflake.host in ("127.0.0.1", "::1", "localhost"),
+            field="protocol",
+        ),
+    )
+
+    account: AccountText
+    """The account identifier: `<organization>-<account>`."""
+    host: Host | None = None
+    """Host name for the operator and for the agents, where it is another than `<account>.snowflakecomputing.com`, as with a private
+    link."""
+    port: Annotated[int, Field(strict=True, ge=1, le=65535, json_schema_extra={"format": "int32"})] = 443
+    """TCP port."""
+    protocol: Literal["HTTPS", "HTTP"] = "HTTPS"
+    """`HTTP`, where everything travels in the clear, is for a stand-in on the operator's own machine."""
+    database: Identifier
+    """Name of the database whose schemas are governed, spelled as SHOW DATABASES shows it."""
+    warehouse: Identifier
+    """Name of the warehouse that vended roles use. Their leases are written on it, too: an agent is about to use it anyway, so this only
+    moves its resume forward."""
+    principal: Literal["EphemeralUser"] = "EphemeralUser"
+    """Who logs in. `EphemeralUser`: a user of type SERVICE_AGENT that is made for each role, holds exactly this role, and goes with
+    it."""
+
+
 class Credentials(Part):
-    """The operator's two logins, as Secrets with the keys `username` and `password` in the operator's namespace."""
+    """The operator's two logins, as Secrets in the operator's namespace. For PostgreSQL with the keys `username` and `password`; for
+    Snowflake with `username` and `private_key`, an RSA key in PEM (PKCS #8, without a passphrase): passwords are refused."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -149,10 +182,12 @@ class AgentTerms(Part):
 class DataPlatformSpec(Part):
     """How to reach it, who owns what, and who may ever get here."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("kind of platform", "postgres"),)
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("kind of platform", "postgres", "snowflake"),)
 
     postgres: Postgres | None = None
     """A PostgreSQL database. Exactly one kind of platform must be set."""
+    snowflake: Snowflake | None = None
+    """A database of a Snowflake account."""
     credentials: Credentials
     domains: Annotated[tuple[Domain, ...], Field(max_length=32), KeyedBy(("namespace",))] = ()
     """Which namespace writes policy for which schemas. What is in nobody's domain is granted to nobody."""

@@ -93,6 +93,7 @@ KINDS = (
             _READY,
             _REASON,
             Column("Host", ".spec.postgres.host", "Where it is."),
+            Column("Account", ".spec.snowflake.account", "Which Snowflake account."),
             Column("Database", ".spec.postgres.database", "Which database."),
             Column("Version", ".status.serverVersion", "What the server says of itself."),
             Column("Attested", '.status.conditions[?(@.type=="Attested")].status', "Whether every promise was seen to hold there."),

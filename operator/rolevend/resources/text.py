@@ -19,6 +19,7 @@ SUBDOMAIN_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]
 AGENT_HANDLE_PATTERN: Final = "^[A-Z0-9]{1,10}$"
 USER_HANDLE_PATTERN: Final = "^[A-Z0-9]{1,11}$"
 HOST_PATTERN: Final = "^[A-Za-z0-9._:-]+$"
+ACCOUNT_PATTERN: Final = "^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$"
 DATA_KEY_PATTERN: Final = "^[-._a-zA-Z0-9]+$"
 STEP_PATTERN: Final = r"^(0|[1-9][0-9]{0,14})([.][0-9]{1,6})?$"
 REASON_PATTERN: Final = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
@@ -34,6 +35,7 @@ MEANINGS: Final = {
     AGENT_HANDLE_PATTERN: "must be 1 to 10 characters of A-Z and 0-9",
     USER_HANDLE_PATTERN: "must be 1 to 11 characters of A-Z and 0-9",
     HOST_PATTERN: "must be one host name or IP address",
+    ACCOUNT_PATTERN: "must be an account identifier, such as myorg-account123, without the domain snowflakecomputing.com",
     DATA_KEY_PATTERN: "must be letters, digits, '-', '_' and '.', as keys of Secrets are",
     STEP_PATTERN: "must be a plain number with at most 15 digits before the point and 6 after it",
     REASON_PATTERN: "must be one CamelCase word",
@@ -65,6 +67,7 @@ ObjectReferenceName = Annotated[str, _text(253, SUBDOMAIN_PATTERN)]
 AgentHandleText = Annotated[str, _text(10, AGENT_HANDLE_PATTERN)]
 UserHandleText = Annotated[str, _text(11, USER_HANDLE_PATTERN)]
 Host = Annotated[str, _text(253, HOST_PATTERN)]
+AccountText = Annotated[str, _text(128, ACCOUNT_PATTERN)]
 SecretKey = Annotated[str, _text(253, DATA_KEY_PATTERN)]
 Identifier = Annotated[
     str,

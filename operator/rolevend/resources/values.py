@@ -9,7 +9,7 @@ from rolevend.catalog import Family, TableId, TagAssignment, matches
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Tag, Uid, User, UserHandle, Version
 from rolevend.plan import RoleLimits
-from rolevend.platforms.base import Address, Tls, TlsMode
+from rolevend.platforms.base import Account, Address, Tls, TlsMode
 from rolevend.policy import condition, contradiction, pattern, predicate
 from rolevend.policy.combination import Side
 from rolevend.policy.condition import MatchCondition
@@ -20,7 +20,7 @@ from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, TableSelector
 from rolevend.resources import access_policy as spelled
 from rolevend.resources.agent import Agent
-from rolevend.resources.data_platform import DataPlatform, Postgres
+from rolevend.resources.data_platform import DataPlatform, Postgres, Snowflake
 from rolevend.resources.data_platform import RoleLimits as SpelledLimits
 from rolevend.resources.faults import Faults
 from rolevend.resources.guardrail import Guardrail as SpelledGuardrail
@@ -110,8 +110,20 @@ def address(platform: DataPlatform, authority: str | None = None) -> Address:
 
 def postgres_of(platform: DataPlatform) -> Postgres:
     if platform.spec.postgres is None:
-        raise InvalidInput("spec.postgres", "is the only kind of platform, and must be set")
+        raise InvalidInput("spec.postgres", "must be set for what is asked: this works on PostgreSQL alone")
     return platform.spec.postgres
+
+
+def account(snowflake: Snowflake) -> Account:
+    """Where roles of the platform log in."""
+    return Account(
+        identifier=snowflake.account,
+        host=snowflake.host or f"{snowflake.account.lower().replace('_', '-')}.snowflakecomputing.com",
+        port=snowflake.port,
+        database=snowflake.database,
+        warehouse=snowflake.warehouse,
+        encrypted=snowflake.protocol == "HTTPS",
+    )
 
 
 def schemas_of(platform: DataPlatform) -> dict[str, frozenset[str]]:

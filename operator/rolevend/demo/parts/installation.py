@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from rolevend.app.platform import install, plan, read
+from rolevend.app.manifest import read
+from rolevend.app.platform import install, plan
 from rolevend.demo.parts.connection import Connection
 from rolevend.demo.parts.controlplane import ControlPlane
 from rolevend.demo.parts.errors import Unusable

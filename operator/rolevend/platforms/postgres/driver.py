@@ -27,6 +27,7 @@ from rolevend.platforms.base import (
     EndReason,
     InstallMode,
     LiveRole,
+    PasswordCredential,
     Randomness,
     Secret,
     ServerFacts,
@@ -105,9 +106,9 @@ class PostgresPlatform:
     def is_built(self, profile: ProfileName) -> bool:
         return self._built.has(profile)
 
-    def credential(self, lease: Lease, randomness: Randomness) -> Credential:
+    def credential(self, lease: Lease, randomness: Randomness) -> PasswordCredential:
         password = base64.urlsafe_b64encode(randomness(_PASSWORD_BYTES)).rstrip(b"=").decode()
-        return Credential(lease.role, Secret(password), self._agent_address)
+        return PasswordCredential(lease.role, Secret(password), self._agent_address)
 
     def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[Vended]:
         attempt = f"vend on {self._where}"

@@ -10,7 +10,7 @@ from typing import Any, Final
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.model import Task
 from rolevend.plan import Lease, RoleLimits
-from rolevend.platforms.base import Credential, Vended
+from rolevend.platforms.base import Credential, PasswordCredential, Vended
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import failure
 from rolevend.platforms.postgres.scram import SALT_BYTES, verifier
@@ -42,8 +42,14 @@ def vend_all(run: Run, attempt: str, vends: Sequence[tuple[Lease, Credential]], 
 
 
 def _chunk(run: Run, attempt: str, vends: Sequence[tuple[Lease, Credential]], iterations: int) -> list[Vended]:
-    refused = {lease.role: error for lease, credential in vends if (error := _unsendable(lease, credential)) is not None}
-    sent = {lease.role: _arguments(lease, credential, iterations) for lease, credential in vends if lease.role not in refused}
+    refused: dict[Any, InvalidInput] = {}
+    sent: dict[Any, dict[str, Any]] = {}
+    for lease, credential in vends:
+        arguments = _arguments(lease, credential, iterations)
+        if isinstance(arguments, InvalidInput):
+            refused[lease.role] = arguments
+        else:
+            sent[lease.role] = arguments
     try:
         made = _send(run, attempt, list(sent.values()))
     except RolevendError as error:
@@ -66,7 +72,12 @@ def _send(run: Run, attempt: str, sent: list[dict[str, Any]]) -> dict[Any, Vende
     }
 
 
-def _arguments(lease: Lease, credential: Credential, iterations: int) -> dict[str, Any]:
+def _arguments(lease: Lease, credential: Credential, iterations: int) -> dict[str, Any] | InvalidInput:
+    if not isinstance(credential, PasswordCredential):
+        return InvalidInput("credential", f"of {credential.role} is a key, and PostgreSQL takes a password")
+    unsendable = _unsendable(lease, credential)
+    if unsendable is not None:
+        return unsendable
     return {
         "role": lease.role,
         "cluster": lease.cluster,
@@ -117,7 +128,7 @@ def application_name(task: Task | None) -> dict[str, str]:
     return {"application_name": f"task:{plain}"[: _LONGEST_APPLICATION_NAME - len(digest)] + digest}
 
 
-def _verifier(credential: Credential, iterations: int) -> str:
+def _verifier(credential: PasswordCredential, iterations: int) -> str:
     """Salted by the password itself, which holds 256 random bits: the same vend again is the same verifier."""
     password = credential.password.reveal()
     salt = hashlib.sha256(f"rolevend salt of {credential.role} {password}".encode()).digest()[:SALT_BYTES]

@@ -17,7 +17,7 @@ from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.model import AgentHandle, Attributes, ObjectName, Uid, User, UserHandle
 from rolevend.naming import role_name
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.base import Credential, Dropped, Ending, EndReason, Secret
+from rolevend.platforms.base import Dropped, Ending, EndReason, PasswordCredential, Secret
 from rolevend.platforms.postgres.attest.ground import (
     GUARDED,
     PEOPLE,
@@ -41,7 +41,7 @@ _BRIEF_LIFE, _LONGEST_BRIEF_LIFE = 1.2, 40.0
 @dataclass(frozen=True, slots=True)
 class Canary:
     lease: Lease
-    credential: Credential
+    credential: PasswordCredential
 
 
 @dataclass(frozen=True, slots=True)

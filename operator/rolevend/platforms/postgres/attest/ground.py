@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from psycopg import sql
 
 from rolevend.catalog import Table, TableId
 from rolevend.model import ClusterId, ProfileName
-from rolevend.plan import Cell, ColumnShape, Profile, TableShape
-from rolevend.platforms.base import Address, Ending, EndReason, Platform, Randomness
+from rolevend.plan import Cell, ColumnShape, Lease, Profile, TableShape
+from rolevend.platforms.base import Address, Ending, EndReason, PasswordCredential, Platform, Randomness
 from rolevend.platforms.postgres.attest.session import Session
 from rolevend.platforms.postgres.connections import Login, connect
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
@@ -43,11 +44,17 @@ _LATER = timedelta(hours=1)
 _LIMITS = sql.SQL("SET statement_timeout = '10s'; SET lock_timeout = '5s'")
 
 
+class PasswordPlatform(Platform, Protocol):
+    """A driver whose roles log in by passwords."""
+
+    def credential(self, lease: Lease, randomness: Randomness) -> PasswordCredential: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """Where an attestation takes place, and with whose logins."""
 
-    platform: Platform
+    platform: PasswordPlatform
     """A driver for `cluster`."""
     cluster: ClusterId
     """Of the canaries alone: see `cluster_of_canaries`."""

@@ -1,0 +1,78 @@
+"""`rolevend platform plan|install` for a Snowflake account: from a DataPlatform manifest to the script that prepares the account, to that
+script with the public keys of two new logins, and to these logins as Secrets."""
+
+from dataclasses import dataclass
+
+import yaml
+
+from rolevend.errors import Conflict, InvalidInput
+from rolevend.platforms.base import Account, Secret
+from rolevend.platforms.snowflake import install as installation
+from rolevend.platforms.snowflake.connections import administrator
+from rolevend.platforms.snowflake.keys import new_login_key, public_key
+from rolevend.resources import DataPlatform, values
+from rolevend.resources.data_platform import Snowflake
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What is to be run, and what logs in afterwards."""
+
+    script: str
+    secrets: str
+    """YAML, for the operator's namespace."""
+
+
+def plan(platform: DataPlatform) -> tuple[str, str]:
+    """The script, and the digest that consents to it. Nothing is asked and nothing changed: the same manifest gives the same."""
+    account, options = _account(platform), _options(platform)
+    return installation.script(account, options).text(), installation.digest(account, options)
+
+
+def prepare(platform: DataPlatform, accept: str, namespace: str) -> Installation:
+    """With new keys. `Conflict` where a person accepted another script than this one."""
+    account, options = _account(platform), _options(platform)
+    digest = installation.digest(account, options)
+    if digest != accept:
+        raise Conflict(
+            f"cannot install under digest {accept[:12]}…: the script is now {digest[:12]}…, because the manifest or rolevend changed; "
+            "read the new plan and accept its digest"
+        )
+    vendor, programmer = new_login_key(), new_login_key()
+    keys = installation.PublicKeys(public_key(vendor), public_key(programmer))
+    credentials = platform.spec.credentials
+    secrets = [
+        _secret(credentials.programmer_secret_ref.name, namespace, installation.PROGRAMMER_USER, programmer),
+        _secret(credentials.vendor_secret_ref.name, namespace, installation.VENDOR_USER, vendor),
+    ]
+    return Installation(installation.script(account, options, keys).text(), yaml.safe_dump_all(secrets, sort_keys=False))
+
+
+def apply(prepared: Installation, connection: str) -> None:
+    """Runs the script as an administrator, by a connection of their own in `connections.toml`. Safe to run again after a failure."""
+    with administrator(connection) as run:
+        run(prepared.script)
+
+
+def _account(platform: DataPlatform) -> Account:
+    return values.account(_snowflake(platform))
+
+
+def _snowflake(platform: DataPlatform) -> Snowflake:
+    if platform.spec.snowflake is None:
+        raise InvalidInput("spec.snowflake", "must be set for what is asked")
+    return platform.spec.snowflake
+
+
+def _options(platform: DataPlatform) -> installation.Options:
+    schemas = values.governed(platform) | values.own_schemas(platform)
+    if not schemas:
+        raise InvalidInput(
+            "spec.domains", "names no schema, so there is nothing to govern: give a namespace the schemas that it writes policy for"
+        )
+    return installation.Options(tuple(sorted(schemas)))
+
+
+def _secret(name: str, namespace: str, username: str, private_key: Secret) -> dict[str, object]:
+    login = {"username": username, "private_key": private_key.reveal()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "type": "Opaque", "stringData": login}

@@ -1,0 +1,10 @@
+"""Snowflake. `SnowflakePlatform` is the driver; `script` is what an account needs for it, for an administrator to read and run.
+
+Rendering is pure: values to SQL text. Nothing outside of this package knows the connector.
+"""
+
+from rolevend.platforms.snowflake.connections import Limits, Login, connected
+from rolevend.platforms.snowflake.driver import SnowflakePlatform
+from rolevend.platforms.snowflake.install import Options, PublicKeys, Script, script
+
+__all__ = ["Limits", "Login", "Options", "PublicKeys", "Script", "SnowflakePlatform", "connected", "script"]

@@ -1,0 +1,62 @@
+"""Which policies stand on tables, ours and those of others. Takes a warehouse."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rolevend.catalog import TableId
+from rolevend.platforms.snowflake import control
+from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, qualified
+
+_TOGETHER: Final = 50
+"""Tables that are asked about in one statement."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Attached:
+    """One policy on a table, or on a column of it."""
+
+    database: str
+    schema: str
+    name: str
+    kind: str
+    """ROW_ACCESS_POLICY, MASKING_POLICY, or of another kind."""
+    column: str | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        return (self.database, self.schema) == (control.DATABASE, control.SCHEMA)
+
+    @property
+    def obstacle(self) -> str:
+        """For somebody else's."""
+        kind = self.kind.replace("_", " ").lower()
+        on = f" on column {self.column}" if self.column else ""
+        return (
+            f"has a {kind}{on} of somebody else's ({self.database}.{self.schema}.{self.name}), which would not add up with ours: "
+            "take it off, and say in an AccessPolicy what it says"
+        )
+
+
+def read_policies(session: Session, database: str, tables: Sequence[TableId]) -> Mapping[TableId, tuple[Attached, ...]]:
+    """Of the tables that have any."""
+    found: dict[TableId, set[Attached]] = {}
+    for start in range(0, len(tables), _TOGETHER):
+        for row in session.rows(_references(database, tables[start : start + _TOGETHER])):
+            policy = Attached(row["policy_db"], row["policy_schema"], row["policy_name"], row["policy_kind"], row["ref_column_name"])
+            found.setdefault(TableId(row["ref_schema_name"], row["ref_entity_name"]), set()).add(policy)
+    return {table: tuple(sorted(policies, key=repr)) for table, policies in found.items()}
+
+
+def _references(database: str, tables: Sequence[TableId]) -> Sql:
+    return join("\nUNION ALL\n", [_references_of_one(database, each) for each in tables])
+
+
+def _references_of_one(database: str, table: TableId) -> Sql:
+    return compose(
+        "SELECT policy_db, policy_schema, policy_name, policy_kind, ref_schema_name, ref_entity_name, ref_column_name\n"
+        "  FROM TABLE({}.INFORMATION_SCHEMA.POLICY_REFERENCES(REF_ENTITY_NAME => {}, REF_ENTITY_DOMAIN => 'table'))",
+        identifier(database),
+        literal(qualified(database, table.schema, table.name)),
+    )

@@ -1,0 +1,172 @@
+"""Builds a profile where it is missing: looks what is there, and makes the rest, in an order in which every beginning is safe.
+
+The wall goes on a table before any view of it is made, the marker to the profile's role before it may read anything, and the profile is
+handed to the vendor and written down last. Cut short at any point there is less than was wanted, and nothing that a vend could use.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from snowflake.connector import errors as vendor
+
+from rolevend.catalog import Column, TableId
+from rolevend.errors import Conflict, InvalidInput, PlatformBusy
+from rolevend.model import ClusterId, ProfileName
+from rolevend.plan import Profile, TableShape
+from rolevend.platforms.base import Account
+from rolevend.platforms.snowflake.attached import Attached, read_policies
+from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.control import profile_role
+from rolevend.platforms.snowflake.drift import tables_text
+from rolevend.platforms.snowflake.drops import found, look
+from rolevend.platforms.snowflake.failures import OTHER_ROW_POLICY, code_of
+from rolevend.platforms.snowflake.names import DATABASE, MARKER, PROFILE, VENDOR, VENDOR_ROLE, role_of, schema_of
+from rolevend.platforms.snowflake.policies import Policy, View, row_policy, secure_view, set_row_policy
+from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal
+
+_TOGETHER: Final = 50
+"""Statements in one request."""
+_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileText:
+    """What a profile is, in the order in which it is made."""
+
+    name: ProfileName
+    walls: tuple[tuple[TableId, Policy], ...]
+    """For tables that have none yet; tables share them, by the type of a column."""
+    views: tuple[View, ...]
+
+    @property
+    def schema(self) -> Sql:
+        return schema_of(self.name)
+
+    @property
+    def role(self) -> Sql:
+        return role_of(self.name)
+
+
+def render(profile: Profile, account: Account) -> ProfileText:
+    if not profile.tables:
+        raise InvalidInput("profile", f"{profile.name} has no tables")
+    if profile.functions:
+        raise InvalidInput("tools", f"{profile.functions[0]} cannot be had on Snowflake")
+    return ProfileText(
+        profile.name,
+        tuple((shape.table, row_policy(shape.table, _columns(shape), {})) for shape in profile.tables),
+        tuple(secure_view(profile.name, shape, database=account.database) for shape in profile.tables),
+    )
+
+
+def beginning(text: ProfileText, cluster: ClusterId) -> tuple[Sql, ...]:
+    """The place and the role, which nobody can use yet."""
+    comment = literal(f'{{"rolevend":{{"cluster":"{cluster}"}}}}')
+    return (
+        compose("CREATE ROLE IF NOT EXISTS {} COMMENT = {}", text.role, comment),
+        compose("GRANT ROLE {} TO ROLE {}", MARKER, text.role),
+        compose("CREATE SCHEMA IF NOT EXISTS {} COMMENT = {}", text.schema, comment),
+    )
+
+
+def walls(text: ProfileText, account: Account, without: frozenset[TableId]) -> tuple[Sql, ...]:
+    """For the tables that are still without: first the policies, then each on its table."""
+    missing = [(table, policy) for table, policy in text.walls if table in without]
+    return (
+        *sorted({Sql(policy.create) for _, policy in missing}),
+        *(Sql(set_row_policy(table, policy, database=account.database)) for table, policy in missing),
+    )
+
+
+def grants(text: ProfileText, account: Account) -> tuple[Sql, ...]:
+    return (
+        compose("GRANT USAGE ON DATABASE {} TO ROLE {}", DATABASE, text.role),
+        compose("GRANT USAGE ON SCHEMA {} TO ROLE {}", text.schema, text.role),
+        compose("GRANT SELECT ON ALL VIEWS IN SCHEMA {} TO ROLE {}", text.schema, text.role),
+        compose("GRANT USAGE ON WAREHOUSE {} TO ROLE {}", identifier(account.warehouse), text.role),
+    )
+
+
+def hand_over(text: ProfileText) -> Sql:
+    """Only the owner of a role can grant it."""
+    return compose("GRANT OWNERSHIP ON ROLE {} TO ROLE {} COPY CURRENT GRANTS", text.role, VENDOR)
+
+
+def write_down(text: ProfileText, cluster: ClusterId) -> Sql:
+    return compose(
+        "INSERT INTO {profiles} (PROFILE, CLUSTER, TABLES) SELECT {profile}, {cluster}, {tables}\n"
+        " WHERE (SELECT COUNT(*) FROM {profiles} WHERE PROFILE = {profile}) = 0",
+        profiles=PROFILE,
+        profile=literal(profile_role(text.name)),
+        cluster=literal(cluster),
+        tables=literal(tables_text([table for table, _ in text.walls])),
+    )
+
+
+def is_written_down(profile: ProfileName) -> Sql:
+    return compose("SELECT PROFILE FROM {} WHERE PROFILE = {}", PROFILE, literal(profile_role(profile)))
+
+
+def build(session: Session, text: ProfileText, account: Account, cluster: ClusterId) -> None:
+    """Raises `Conflict` where a table has a policy of somebody else's: Snowflake takes one, and two would not add up."""
+    if session.rows(is_written_down(text.name)):
+        return
+    session.script(beginning(text, cluster))
+    _wall(session, text, account)
+    views = {str(row["name"]) for row in session.rows(compose("SHOW VIEWS IN SCHEMA {}", text.schema))}
+    for together in _together([Sql(view.create) for view in text.views if view.name not in views]):
+        session.script(together)
+    session.script(grants(text, account))
+    _hand_over(session, text)
+    session.rows(write_down(text, cluster))
+
+
+def _wall(session: Session, text: ProfileText, account: Account) -> None:
+    tables = [table for table, _ in text.walls]
+    for _ in range(_ATTEMPTS):
+        attached = read_policies(session, account.database, tables)
+        for table in tables:
+            _expect_ours(table, attached.get(table, ()))
+        try:
+            for together in _together(walls(text, account, frozenset(tables) - attached.keys())):
+                session.script(together)
+        except vendor.Error as error:
+            if code_of(error) != OTHER_ROW_POLICY:
+                raise
+            continue  # who builds another profile on the table may have put the wall there: look again
+        return
+    raise PlatformBusy(f"policies come and go on tables of profile {text.name}")
+
+
+def _hand_over(session: Session, text: ProfileText) -> None:
+    """Who builds the same at the same time may have done it."""
+    if _is_handed_over(session, text):
+        return
+    try:
+        session.rows(hand_over(text))
+    except vendor.Error:
+        if not _is_handed_over(session, text):
+            raise
+
+
+def _expect_ours(table: TableId, attached: Sequence[Attached]) -> None:
+    for each in attached:
+        if not each.is_ours:
+            raise Conflict(f"{table} {each.obstacle}")
+
+
+def _is_handed_over(session: Session, text: ProfileText) -> bool:
+    role = profile_role(text.name)
+    there = found(role, session.rows(look(role)))
+    return there is not None and there["owner"] == VENDOR_ROLE
+
+
+def _together(statements: Sequence[Sql]) -> Iterator[Sequence[Sql]]:
+    for start in range(0, len(statements), _TOGETHER):
+        yield statements[start : start + _TOGETHER]
+
+
+def _columns(shape: TableShape) -> tuple[Column, ...]:
+    """The wall reads none of them, and needs one to stand on."""
+    return tuple(Column(each.name, each.family, each.native_type) for each in shape.columns)

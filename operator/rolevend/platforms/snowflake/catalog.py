@@ -1,0 +1,159 @@
+"""Reads what the governed schemas hold, as a `Catalog`. Tags are Snowflake's own."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from snowflake.connector import errors as vendor
+
+from rolevend.catalog import Catalog, Column, Table, TableId
+from rolevend.errors import InvalidInput
+from rolevend.model import Tag
+from rolevend.platforms.snowflake.attached import read_policies
+from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.control import DATABASE
+from rolevend.platforms.snowflake.failures import NOT_THERE, code_of
+from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, number, qualified
+from rolevend.platforms.snowflake.types import family
+
+MOST_SHOWN: Final = 10_000
+"""Rows that SHOW answers at most, without a word about the rest."""
+_TAGS_TOGETHER: Final = 50
+"""Tables whose tags are read in one statement."""
+_NOT_OURS: Final = frozenset({"INFORMATION_SCHEMA"})
+
+Tags = Mapping[tuple[TableId, str | None], frozenset[Tag]]
+"""Of each table (None) and column that has any."""
+
+
+def read_tables(session: Session, database: str, schemas: Iterable[str]) -> list[Table]:
+    """Every table of these schemas, without columns: this takes no warehouse. A schema that is not there has no tables."""
+    return [table for schema in sorted(governable(schemas)) for table in _tables(session, database, schema)]
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What there is to know of tables."""
+
+    columns: Mapping[TableId, tuple[Column, ...]]
+    tags: Tags
+    obstacles: Mapping[TableId, str]
+
+
+def read_notes(session: Session, database: str, tables: Sequence[TableId]) -> Notes:
+    """Takes a warehouse."""
+    if not tables:
+        return Notes({}, {}, {})
+    policies = read_policies(session, database, tables)
+    foreign = {table: [each.obstacle for each in attached if not each.is_ours] for table, attached in policies.items()}
+    obstacles = {table: found[0] for table, found in foreign.items() if found}
+    return Notes(_columns(session, database, {table.schema for table in tables}), _tags(session, database, tables), obstacles)
+
+
+def noted(tables: Iterable[Table], notes: Notes) -> Catalog:
+    none: frozenset[Tag] = frozenset()
+
+    def column(table: TableId, each: Column) -> Column:
+        return replace(each, tags=notes.tags.get((table, each.name), none))
+
+    return Catalog.of(
+        Table(
+            each.id,
+            tuple(column(each.id, one) for one in notes.columns.get(each.id, ())),
+            notes.tags.get((each.id, None), none),
+            each.obstacle or notes.obstacles.get(each.id, ""),
+        )
+        for each in tables
+    )
+
+
+def governable(schemas: Iterable[str]) -> frozenset[str]:
+    wanted = frozenset(schemas)
+    for schema in sorted(wanted & _NOT_OURS):
+        raise InvalidInput("schemas", f"{schema} belongs to Snowflake and cannot be governed")
+    return wanted
+
+
+def expect_governable_database(database: str) -> None:
+    if database in (DATABASE, "SNOWFLAKE", "SNOWFLAKE_SAMPLE_DATA"):
+        raise InvalidInput("spec.snowflake.database", f"{database} belongs to Snowflake or to rolevend and cannot be governed")
+
+
+def _tables(session: Session, database: str, schema: str) -> Iterator[Table]:
+    after = Sql("")
+    while True:
+        try:
+            shown = session.rows(compose("SHOW TABLES IN SCHEMA {}{}", qualified(database, schema), after))
+        except vendor.ProgrammingError as error:
+            if code_of(error) != NOT_THERE:
+                raise
+            return
+        yield from (Table(TableId(schema, row["name"]), (), obstacle=_obstacle(row)) for row in shown)
+        if len(shown) < MOST_SHOWN:
+            return
+        after = compose(" LIMIT {} FROM {}", number(MOST_SHOWN), literal(str(shown[-1]["name"])))
+
+
+def _columns(session: Session, database: str, schemas: Iterable[str]) -> Mapping[TableId, tuple[Column, ...]]:
+    found: dict[TableId, list[tuple[int, Column]]] = {}
+    wanted = join(", ", map(literal, sorted(schemas)))
+    for row in session.rows(
+        compose("SELECT * FROM {}.INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA IN ({})", identifier(database), wanted)
+    ):
+        column = Column(row["column_name"], family(native := native_type(row), collated=bool(row.get("collation_name"))), native)
+        found.setdefault(TableId(row["table_schema"], row["table_name"]), []).append((int(row["ordinal_position"]), column))
+    return {table: tuple(column for _, column in sorted(columns, key=lambda each: each[0])) for table, columns in found.items()}
+
+
+def native_type(row: Row) -> str:
+    """As DESCRIBE TABLE writes it, of a row of INFORMATION_SCHEMA.COLUMNS."""
+    kind = str(row["data_type"])
+    match kind:
+        case "NUMBER":
+            return f"NUMBER({row['numeric_precision']},{row['numeric_scale']})"
+        case "TEXT":
+            return f"VARCHAR({row['character_maximum_length']})"
+        case "BINARY":
+            return f"BINARY({row.get('character_octet_length') or 8388608})"
+        case "TIMESTAMP_NTZ" | "TIMESTAMP_LTZ" | "TIMESTAMP_TZ" | "TIME":
+            return f"{kind}({9 if row.get('datetime_precision') is None else row['datetime_precision']})"
+        case _:
+            return kind
+
+
+def _tags(session: Session, database: str, tables: Sequence[TableId]) -> Tags:
+    """Tags that stand on a schema or a database count for the tables in it, as Snowflake passes them on."""
+    found: dict[tuple[TableId, str | None], set[Tag]] = {}
+    for start in range(0, len(tables), _TAGS_TOGETHER):
+        for row in session.rows(_tags_of(database, tables[start : start + _TAGS_TOGETHER])):
+            place = TableId(row["object_schema"], row["object_name"]), row["column_name"]
+            found.setdefault(place, set()).add(Tag(str(row["tag_name"]), str(row["tag_value"])))
+    return {place: frozenset(tags) for place, tags in found.items()}
+
+
+def _obstacle(row: Row) -> str:
+    if str(row.get("is_external") or "N").upper() in ("Y", "TRUE"):
+        return "is an external table: its files can be read around every policy"
+    kind = str(row.get("kind") or "TABLE").upper()
+    return "" if kind in ("TABLE", "TRANSIENT") else f"is a {kind.lower()} table, which others cannot see"
+
+
+def _tags_of(database: str, tables: Sequence[TableId]) -> Sql:
+    return join("\nUNION ALL\n", [_tags_of_one(database, each) for each in tables])
+
+
+def _tags_of_one(database: str, table: TableId) -> Sql:
+    """Of the table, and of its columns."""
+    select: Final = (
+        "SELECT {} AS object_schema, {} AS object_name, {} AS column_name, tag_name, tag_value\n"
+        "  FROM TABLE({}.INFORMATION_SCHEMA.{}({}, 'table'))"
+    )
+    of = literal(qualified(database, table.schema, table.name))
+    names = literal(table.schema), literal(table.name)
+    return join(
+        "\nUNION ALL\n",
+        [
+            compose(select, *names, Sql("NULL"), identifier(database), Sql("TAG_REFERENCES"), of),
+            compose(select, *names, Sql("column_name"), identifier(database), Sql("TAG_REFERENCES_ALL_COLUMNS"), of),
+        ],
+    )

@@ -1,0 +1,225 @@
+"""A bounded number of sessions for one login, kept and used again: a login costs more than a vend. The only place that connects.
+
+Nothing is opened before it is needed. A session that Snowflake has ended, as it does after four idle hours, is noticed in use and
+replaced.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import snowflake.connector
+from snowflake.connector import errors as vendor
+
+from rolevend.errors import PlatformBusy, PlatformUnavailable
+from rolevend.platforms.base import Account, Secret
+from rolevend.platforms.snowflake.failures import is_lost, translated
+from rolevend.platforms.snowflake.keys import der
+from rolevend.platforms.snowflake.text import Sql, identifier
+
+Result = TypeVar("Result")
+Row = dict[str, Any]
+"""By the names of its columns, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    user: str
+    private_key: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds, and numbers of sessions."""
+
+    vendor_connections: int = 4
+    programmer_connections: int = 2
+    login_timeout: int = 20
+    wait_for_connection: float = 5.0
+    vendor_statement_timeout: int = 60
+    """With the time in which a warehouse resumes."""
+    programmer_statement_timeout: int = 300
+    attempts: int = 3
+    """Of one request over HTTP, by the connector itself: Snowflake does what comes twice under one request id only once."""
+    tags_seconds: float = 600.0
+    """How long tags and policies that were read hold: reading them takes a warehouse."""
+
+
+class Session:
+    """One login at work."""
+
+    def __init__(self, connection: snowflake.connector.SnowflakeConnection) -> None:
+        self._connection = connection
+
+    def rows(self, statement: Sql) -> list[Row]:
+        """One request."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return _rows(cursor)
+
+    def script(self, statements: Sequence[Sql]) -> list[Row]:
+        """All of them in order, up to the first that fails, in two requests; answers the rows of the first. No transaction: what was
+        done before a failure stays."""
+        if len(statements) == 1:
+            return self.rows(statements[0])
+        with self._connection.cursor() as cursor:
+            cursor.execute(";\n".join(statements), num_statements=len(statements))
+            return _rows(cursor)
+
+    def close(self) -> None:
+        try:
+            self._connection.close()
+        except vendor.Error:  # it is gone already
+            return
+
+
+def _rows(cursor: Any) -> list[Row]:
+    names = [column.name.lower() for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+class Pool:
+    def __init__(self, account: Account, login: Login, *, role: str, size: int, statement_timeout: int, limits: Limits) -> None:
+        self._account = account
+        self._login = login
+        self._role = role
+        self._statement_timeout = statement_timeout
+        self._limits = limits
+        self._idle: deque[Session] = deque()
+        self._room = threading.BoundedSemaphore(size)
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, attempt: str, work: Callable[[Session], Result]) -> Result:
+        """The result of `work`, which must be safe to run twice: where the session is lost meanwhile, nobody knows whether its
+        statement happened, and `work` gets another session."""
+        if not self._room.acquire(timeout=self._limits.wait_for_connection):
+            raise PlatformBusy(f"cannot {attempt}: every session of {self._login.user} is in use")
+        try:
+            try:
+                return self._once(work, fresh=False)
+            except _Lost:
+                return self._once(work, fresh=True)
+        except _Lost as error:
+            raise translated(attempt, error.vendor) from error.vendor
+        except vendor.Error as error:
+            raise translated(attempt, error) from error
+        finally:
+            self._room.release()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            idle, self._idle = list(self._idle), deque()
+        for session in idle:
+            session.close()
+
+    def _once(self, work: Callable[[Session], Result], *, fresh: bool) -> Result:
+        session = self._session(fresh=fresh)
+        try:
+            result = work(session)
+        except vendor.Error as error:
+            if is_lost(error):
+                session.close()
+                raise _Lost(error) from error
+            self._give_back(session)
+            raise
+        except BaseException:
+            self._give_back(session)
+            raise
+        self._give_back(session)
+        return result
+
+    def _session(self, *, fresh: bool) -> Session:
+        with self._lock:
+            if self._closed:
+                raise PlatformUnavailable(f"the sessions of {self._login.user} were given back")
+            if not fresh and self._idle:
+                return self._idle.pop()
+        return connect(self._account, self._login, role=self._role, statement_timeout=self._statement_timeout, limits=self._limits)
+
+    def _give_back(self, session: Session) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(session)
+                return
+        session.close()
+
+
+class _Lost(Exception):
+    """What became of the statement is not known."""
+
+    def __init__(self, error: vendor.Error) -> None:
+        super().__init__(str(error))
+        self.vendor = error
+
+
+def connect(account: Account, login: Login, *, role: str | None, statement_timeout: int, limits: Limits) -> Session:
+    """A new login with this role alone. Raises what the connector raises."""
+    connection = snowflake.connector.connect(
+        account=account.identifier,
+        host=account.host,
+        port=account.port,
+        protocol="https" if account.encrypted else "http",
+        user=login.user,
+        private_key=der(login.private_key),
+        authenticator="SNOWFLAKE_JWT",
+        role=role,
+        secondary_roles="NONE",
+        warehouse=identifier(account.warehouse),
+        autocommit=True,
+        application="rolevend",
+        session_parameters={
+            "STATEMENT_TIMEOUT_IN_SECONDS": statement_timeout,
+            "TIMEZONE": "UTC",
+            "QUOTED_IDENTIFIERS_IGNORE_CASE": False,
+            "QUERY_TAG": "rolevend",
+            "CLIENT_TELEMETRY_ENABLED": False,
+        },
+        client_session_keep_alive=True,
+        enable_server_session_keep_alive_auto_detection=False,
+        login_timeout=limits.login_timeout,
+        connect_timeout=limits.login_timeout,
+        query_timeout=statement_timeout + limits.login_timeout,
+        retry_max_attempts=limits.attempts,
+    )
+    return Session(connection)
+
+
+@contextmanager
+def connected(account: Account, login: Login) -> Iterator[Session]:
+    """One session outside of any pool, with the login's own default role."""
+    attempt = f"connect to {account.host} as {login.user}"
+    try:
+        session = connect(account, login, role=None, statement_timeout=60, limits=Limits())
+    except vendor.Error as error:
+        raise translated(attempt, error) from error
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+@contextmanager
+def administrator(connection_name: str) -> Iterator[Callable[[str], None]]:
+    """Runs scripts by a connection that a person has in `connections.toml`, statement by statement."""
+    attempt = f"install by the connection {connection_name}"
+    try:
+        connection = snowflake.connector.connect(connection_name=connection_name)
+    except vendor.Error as error:
+        raise translated(attempt, error) from error
+
+    def run(text: str) -> None:
+        try:
+            for _ in connection.execute_string(text, remove_comments=True):
+                pass
+        except vendor.Error as error:
+            raise translated(attempt, error) from error
+
+    try:
+        yield run
+    finally:
+        connection.close()

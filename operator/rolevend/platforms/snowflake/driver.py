@@ -1,0 +1,215 @@
+"""The driver of Snowflake: `rolevend.platforms.base.Platform`, whose docstrings are its promises.
+
+Two logins, kept apart: the vendor makes and drops roles of profiles that exist, and the programmer builds profiles. A process
+that only vends has no programmer, and then what needs one is `PlatformUnavailable`.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TypeVar
+
+from rolevend.catalog import Catalog, TableId
+from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.model import ClusterId, ProfileName
+from rolevend.plan import Lease, Profile
+from rolevend.platforms.base import (
+    Account,
+    CheckResult,
+    Credential,
+    Curbed,
+    Drift,
+    Dropped,
+    Ended,
+    Ending,
+    EndReason,
+    InstallMode,
+    KeyPairCredential,
+    LiveRole,
+    Randomness,
+    ServerFacts,
+    Vended,
+)
+from rolevend.platforms.snowflake.build import build, is_written_down, render
+from rolevend.platforms.snowflake.catalog import Notes, expect_governable_database, noted, read_notes, read_tables
+from rolevend.platforms.snowflake.collect import drop_role_of, forget_unused
+from rolevend.platforms.snowflake.connections import Limits, Login, Pool
+from rolevend.platforms.snowflake.control import OWNER
+from rolevend.platforms.snowflake.drift import drifted
+from rolevend.platforms.snowflake.ending import end
+from rolevend.platforms.snowflake.facts import facts_of
+from rolevend.platforms.snowflake.keys import new_key
+from rolevend.platforms.snowflake.live import curb_expired, ended_roles, live_roles
+from rolevend.platforms.snowflake.making import make
+from rolevend.platforms.snowflake.names import VENDOR_ROLE
+from rolevend.platforms.snowflake.vends import unsendable
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+
+class SnowflakePlatform:
+    """One database of one account, for one cluster. Nothing is connected before the first call."""
+
+    def __init__(
+        self, account: Account, cluster: ClusterId, vendor: Login, programmer: Login | None = None, limits: Limits | None = None
+    ) -> None:
+        expect_governable_database(account.database)
+        self._account = account
+        self._cluster = cluster
+        self._limits = limits or Limits()
+        self._vendor = self._pool(vendor, VENDOR_ROLE, self._limits.vendor_connections, self._limits.vendor_statement_timeout)
+        self._programmer = (
+            self._pool(programmer, OWNER, self._limits.programmer_connections, self._limits.programmer_statement_timeout)
+            if programmer
+            else None
+        )
+        self._beside = ThreadPoolExecutor(self._limits.vendor_connections, thread_name_prefix="snowflake")
+        self._built: set[ProfileName] = set()
+        self._turn = threading.Lock()
+        self._notes = _KeptNotes(self._limits.tags_seconds)
+        self._drift: tuple[float, Sequence[Drift]] | None = None
+
+    def facts(self) -> ServerFacts:
+        attempt = f"ask {self._where} what it is"
+        if self._programmer is not None:
+            self._programmer.run(attempt, facts_of)
+        return self._vendor.run(attempt, facts_of)
+
+    def catalog(self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()) -> Catalog:
+        """Tags hold for a while, since reading them takes a warehouse; those of a table that is new are read at once."""
+        pool, database = self._programmer or self._vendor, self._account.database
+        attempt = f"read the catalog of {self._where}"
+        del functions  # none is a tool here
+        tables = pool.run(attempt, lambda session: read_tables(session, database, schemas | own))
+        ids = tuple(sorted(table.id for table in tables))
+        notes = self._notes.get(ids, lambda: pool.run(attempt, lambda session: read_notes(session, database, ids)))
+        return noted(tables, notes)
+
+    def ensure(self, profile: Profile) -> None:
+        if profile.name in self._built:
+            return
+        if self._programmer is None:
+            self._expect_built(profile.name)
+            return
+        wanted = render(profile, self._account)
+        with self._turn:  # one builder in this process: two would wait for each other's locks on policies
+            if profile.name not in self._built:
+                attempt = f"build profile {profile.name} on {self._where}"
+                self._programmer.run(attempt, lambda session: build(session, wanted, self._account, self._cluster))
+                self._built.add(profile.name)
+
+    def is_built(self, profile: ProfileName) -> bool:
+        return profile in self._built
+
+    def credential(self, lease: Lease, randomness: Randomness) -> Credential:
+        """`randomness` is not asked: RSA keys are made with the system's own."""
+        del randomness
+        return KeyPairCredential(lease.role, lease.role, new_key(), self._account)
+
+    def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[Vended]:
+        """Three requests for each, several at a time."""
+        answers = self._each(lambda each: self._vend_one(*each), vends)
+        for (lease, _), answer in zip(vends, answers, strict=True):
+            if isinstance(answer.error, PlatformBusy):  # its profile may have been collected: look again next time
+                self._built.discard(lease.profile)
+        return answers
+
+    def drop(self, endings: Sequence[Ending]) -> Sequence[Dropped]:
+        """Three requests for each, several at a time."""
+        return self._each(self._drop_one, endings)
+
+    def live(self) -> Sequence[LiveRole]:
+        return self._vendor.run(f"list the vended roles of {self._where}", lambda session: live_roles(session, self._cluster))
+
+    def ended(self, reason: EndReason) -> Sequence[Ended]:
+        return self._vendor.run(f"list the roles that ended on {self._where}", lambda session: ended_roles(session, self._cluster, reason))
+
+    def curb(self) -> Sequence[Curbed]:
+        """Statements end at their user's own timeout; idle sessions by the session policy."""
+        return self._vendor.run(f"curb the vended roles of {self._where}", lambda session: curb_expired(session, self._cluster))
+
+    def drift(self) -> Sequence[Drift]:
+        """Looked for as seldom as tags are read. Without a programmer nothing is looked for: who has one does."""
+        if self._programmer is None:
+            return ()
+        if self._drift is None or time.monotonic() - self._drift[0] >= self._limits.tags_seconds:
+            attempt = f"look for drift on {self._where}"
+            found, broken = self._programmer.run(attempt, lambda session: drifted(session, self._account, self._cluster))
+            self._built -= broken
+            self._drift = time.monotonic(), found
+        return self._drift[1]
+
+    def attest(self, mode: InstallMode, randomness: Randomness) -> Sequence[CheckResult]:
+        del mode, randomness
+        raise PlatformUnavailable(f"{self._where} cannot be attested yet")
+
+    def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
+        attempt = f"collect unused profiles on {self._where}"
+        gone = self._program().run(attempt, lambda session: forget_unused(session, self._cluster, keep, unused_since))
+        for profile in gone:
+            self._built.discard(profile)
+            self._vendor.run(attempt, lambda session, profile=profile: drop_role_of(session, profile))  # type: ignore[misc]
+        return len(gone)
+
+    def close(self) -> None:
+        self._beside.shutdown(wait=True)
+        self._vendor.close()
+        if self._programmer is not None:
+            self._programmer.close()
+
+    @property
+    def _where(self) -> str:
+        return f"{self._account.identifier}/{self._account.database}"
+
+    def _pool(self, login: Login, role: str, size: int, statement_timeout: int) -> Pool:
+        return Pool(self._account, login, role=role, size=size, statement_timeout=statement_timeout, limits=self._limits)
+
+    def _program(self) -> Pool:
+        if self._programmer is None:
+            raise PlatformUnavailable(f"this process has no programmer's credential for {self._where}")
+        return self._programmer
+
+    def _each(self, work: Callable[[Item], T], items: Sequence[Item]) -> Sequence[T]:
+        """In their order. One alone needs no other thread."""
+        return [work(item) for item in items] if len(items) < 2 else list(self._beside.map(work, items))
+
+    def _vend_one(self, lease: Lease, credential: Credential) -> Vended:
+        try:
+            if not isinstance(credential, KeyPairCredential) or credential.role != lease.role:
+                raise InvalidInput("credential", f"is not a key pair for {lease.role}")
+            if (refusal := unsendable(lease)) is not None:
+                raise refusal
+            attempt = f"vend {lease.role} on {self._where}"
+            return Vended(lease.role, self._vendor.run(attempt, lambda session: make(session, lease, credential, self._account)))
+        except RolevendError as error:
+            return Vended(lease.role, None, error)
+
+    def _drop_one(self, ending: Ending) -> Dropped:
+        try:
+            self._vendor.run(f"drop {ending.role} on {self._where}", lambda session: end(session, ending, self._cluster))
+        except RolevendError as error:
+            return Dropped(ending.role, error)
+        return Dropped(ending.role)
+
+    def _expect_built(self, profile: ProfileName) -> None:
+        if not self._vendor.run(f"look for profile {profile} on {self._where}", lambda session: session.rows(is_written_down(profile))):
+            raise PlatformBusy(f"profile {profile} is not built on {self._where} yet")
+        self._built.add(profile)
+
+
+class _KeptNotes:
+    """What was read a moment ago, or is read now."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._kept: tuple[float, tuple[TableId, ...], Notes] | None = None
+
+    def get(self, tables: tuple[TableId, ...], read: Callable[[], Notes]) -> Notes:
+        with self._lock:
+            if self._kept is None or self._kept[1] != tables or time.monotonic() - self._kept[0] >= self._seconds:
+                self._kept = time.monotonic(), tables, read()
+            return self._kept[2]

@@ -1,0 +1,65 @@
+"""Ending one role: the statements of `drops` in one go, then a look whether it is gone. Again it is the same."""
+
+import logging
+from typing import Final
+
+from snowflake.connector import errors as vendor
+
+from rolevend.errors import Conflict, PlatformBusy
+from rolevend.model import ClusterId
+from rolevend.platforms.base import Ending
+from rolevend.platforms.snowflake import drops
+from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.failures import NO_WAREHOUSE, NOT_NULL, NOT_THERE, code_of
+from rolevend.platforms.snowflake.marks import mark_of
+
+_ATTEMPTS: Final = 3
+"""A vend that is under way may make the role once more, before it meets the end that is written down, and fails."""
+
+_log = logging.getLogger(__name__)
+
+
+def end(session: Session, ending: Ending, cluster: ClusterId) -> None:
+    """Returns when the role was looked for and is gone. Raises an error of rolevend, or the connector's own."""
+    for _ in range(_ATTEMPTS):
+        held = _dropped(session, ending, cluster)
+        for kind, name in drops.owned(held):
+            _log.warning("a vended role owned %s %s: it goes to quarantine", kind, name, extra={"role": ending.role})
+            session.rows(drops.quarantine(kind, name))
+        if drops.found(ending.role, session.rows(drops.look(ending.role))) is None:
+            return
+    raise PlatformBusy(f"{ending.role} was dropped, and a role of that name is there again")
+
+
+def _dropped(session: Session, ending: Ending, cluster: ClusterId) -> list[Row]:
+    """What the role held."""
+    try:
+        return session.script(drops.drop(ending, cluster))
+    except vendor.Error as error:
+        if code_of(error) in NO_WAREHOUSE:
+            return _drop_unwritten(session, ending, cluster, error)
+        if code_of(error) == NOT_NULL:
+            raise Conflict(f"{ending.role} belongs to another vend") from error
+        if code_of(error) != NOT_THERE:
+            raise
+    try:
+        session.script(drops.drop_remains(ending, cluster))
+    except vendor.Error as error:
+        if code_of(error) in NO_WAREHOUSE:
+            return _drop_unwritten(session, ending, cluster, error)
+        if code_of(error) == NOT_NULL:
+            raise Conflict(f"{ending.role} belongs to another vend") from error
+        raise
+    return []
+
+
+def _drop_unwritten(session: Session, ending: Ending, cluster: ClusterId, error: vendor.Error) -> list[Row]:
+    """Nobody waits for a warehouse to be locked out. That the end is not written down stays an error, so the drop goes on."""
+    there = drops.found(ending.role, session.rows(drops.look(ending.role)))
+    if there is not None:
+        mark = mark_of(there.get("comment"))
+        if mark is None or not mark.is_of(cluster, ending.uid):
+            raise Conflict(f"{ending.role} belongs to another vend")
+    for statement in drops.without_warehouse(ending.role):  # several in one request would take a warehouse, too
+        session.rows(statement)
+    raise error

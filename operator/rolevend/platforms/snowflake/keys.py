@@ -1,0 +1,49 @@
+"""Key pairs of vended users, and of the operator's two logins."""
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from rolevend.errors import InvalidInput
+from rolevend.platforms.base import Secret
+
+_BITS = 2048
+"""What Snowflake asks for at least. A vended key lives for hours."""
+_LOGIN_BITS = 3072
+
+
+def new_key() -> Secret:
+    """A private key in PEM. The library takes its randomness from the system, and lets nobody choose it."""
+    return _pem(_BITS)
+
+
+def new_login_key() -> Secret:
+    """The same, for a login that stays."""
+    return _pem(_LOGIN_BITS)
+
+
+def public_key(private_key: Secret) -> str:
+    """As RSA_PUBLIC_KEY takes it: base64 without the lines around it."""
+    key = _read(private_key)
+    encoded = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return "".join(encoded.decode().splitlines()[1:-1])
+
+
+def der(private_key: Secret) -> bytes:
+    """As the connector takes it."""
+    return _read(private_key).private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def _pem(bits: int) -> Secret:
+    key = rsa.generate_private_key(65537, bits)
+    encoded = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return Secret(encoded.decode())
+
+
+def _read(private_key: Secret) -> rsa.RSAPrivateKey:
+    try:
+        key = serialization.load_pem_private_key(private_key.reveal().encode(), None)
+    except (ValueError, TypeError) as error:  # TypeError: it has a passphrase
+        raise InvalidInput("private_key", "is no RSA key in PEM without a passphrase, as openssl genpkey writes it") from error
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise InvalidInput("private_key", "is a key of another kind than RSA")
+    return key

@@ -1,0 +1,77 @@
+"""Which vended roles there are, told by their names and the marks in their comments. Asked without a warehouse."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from rolevend.model import ClusterId, RoleName
+from rolevend.naming import PREFIX
+from rolevend.platforms.base import Act, Curbed, Ended, EndReason, LiveRole
+from rolevend.platforms.snowflake.catalog import MOST_SHOWN
+from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.marks import Mark, mark_of
+from rolevend.platforms.snowflake.names import LEASE
+from rolevend.platforms.snowflake.text import Sql, compose, literal, name, number
+
+_NOW: Final = Sql("SELECT CURRENT_TIMESTAMP() AS now")
+_GRACE: Final = timedelta(seconds=1)
+
+
+def live_roles(session: Session, cluster: ClusterId) -> Sequence[LiveRole]:
+    """Roles of this cluster, and users of it whose role is gone already: both must go. One whose user is locked out counts as closed."""
+    users = {str(row["name"]): row for row in _shown(session, Sql("USERS"))}
+    roles = {str(row["name"]): row for row in _shown(session, Sql("ROLES"))}
+    found = ((role, mark_of((roles.get(role) or users[role]).get("comment"))) for role in sorted(roles.keys() | users.keys()))
+    return [
+        LiveRole(RoleName(role), mark.uid, mark.expires_at, closed=role in users and _is_disabled(users[role]))
+        for role, mark in found
+        if mark is not None and mark.cluster == cluster
+    ]
+
+
+def curb_expired(session: Session, cluster: ClusterId) -> Sequence[Curbed]:
+    """Locks out each user whose time has been over for a second: that ends what it runs. By Snowflake's own clock."""
+    enabled = [(row, mark) for row in _shown(session, Sql("USERS")) if not _is_disabled(row) and (mark := _ours(row, cluster))]
+    if not enabled:
+        return ()
+    now: datetime = session.rows(_NOW)[0]["now"]
+    over = [(RoleName(str(row["name"])), mark) for row, mark in enabled if mark.expires_at + _GRACE < now]
+    for role, _ in over:
+        session.rows(compose("ALTER USER IF EXISTS {} SET DISABLED = TRUE", name(role)))
+    return [
+        Curbed(role, mark.uid, Act.EXPIRED, f"its lease is over since {(now - mark.expires_at).total_seconds():.0f} s")
+        for role, mark in over
+    ]
+
+
+def ended_roles(session: Session, cluster: ClusterId, reason: EndReason) -> Sequence[Ended]:
+    """Of the last day. What is written down at the beginning of a drop counts where the role is not there any more."""
+    rows = session.rows(
+        compose(
+            "SELECT ROLE, UID, RECORDED_AT FROM {} WHERE CLUSTER = {} AND EVENT = {}\n"
+            "   AND RECORDED_AT > DATEADD(DAY, -1, CURRENT_TIMESTAMP())",
+            *(LEASE, literal(cluster), literal(reason.value)),
+        )
+    )
+    there = {role.role for role in live_roles(session, cluster)} if rows else set()
+    return [Ended(RoleName(row["role"]), row["uid"], row["recorded_at"], row["recorded_at"]) for row in rows if row["role"] not in there]
+
+
+def _shown(session: Session, what: Sql) -> Iterator[Row]:
+    """Of `what` all that have a vended role's name: SHOW answers ten thousand at a time."""
+    after = Sql("")
+    while True:
+        rows = session.rows(compose("SHOW {} STARTS WITH {}{}", what, literal(PREFIX), after))
+        yield from rows
+        if len(rows) < MOST_SHOWN:
+            return
+        after = compose(" LIMIT {} FROM {}", number(MOST_SHOWN), literal(str(rows[-1]["name"])))
+
+
+def _ours(row: Row, cluster: ClusterId) -> Mark | None:
+    mark = mark_of(row.get("comment"))
+    return mark if mark is not None and mark.cluster == cluster else None
+
+
+def _is_disabled(row: Row) -> bool:
+    return str(row.get("disabled", "")).lower() == "true"

@@ -1,0 +1,90 @@
+"""Vending one role: the statements of `vends` in one go, then a look at what the role holds. Again it is the same."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from snowflake.connector import errors as vendor
+
+from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformBusy, PlatformUnavailable
+from rolevend.plan import Lease
+from rolevend.platforms.base import Account, KeyPairCredential
+from rolevend.platforms.snowflake import drops, vends
+from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.control import OPENED
+from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_PERMITTED, NOT_THERE, code_of
+from rolevend.platforms.snowflake.keys import public_key
+from rolevend.platforms.snowflake.marks import mark_of
+
+_TO_LOOK_AT: Final = frozenset({ALREADY_EXISTS, NOT_NULL, NOT_THERE, NOT_PERMITTED})
+"""A profile that is being built is not ours to grant, or not there."""
+
+
+def make(session: Session, lease: Lease, credential: KeyPairCredential, account: Account) -> datetime:
+    """Until when the role lives. Raises an error of rolevend where it cannot be, or the connector's own; the role that is left then can
+    do nothing, or is what the same call makes whole."""
+    key = public_key(credential.private_key)
+    try:
+        session.script(vends.vend(lease, key, account))
+        expires_at = lease.expires_at
+    except vendor.Error as error:
+        if code_of(error) not in _TO_LOOK_AT:
+            raise
+        expires_at = _make_again(session, lease, key, account, error)
+    _verify(session, lease)
+    return expires_at
+
+
+def _make_again(session: Session, lease: Lease, key: str, account: Account, error: vendor.Error) -> datetime:
+    """The role was there, or the name is used up, or the lease cannot be: look, and go on where that is right."""
+    rows = session.rows(vends.leases(lease))
+    _expect_ours(session, lease, rows)
+    if any(row["event"] != OPENED for row in rows):
+        _undo(session, lease)
+        raise Overtaken(f"{lease.role} was ended, and stays so")
+    if not all(vends.is_same(lease, row) for row in rows):
+        raise Overtaken(f"{lease.role} was vended with another profile, other values or for other tables")
+    _expect_possible(session, lease, undo=not rows)
+    if _there(session, lease) is None:
+        if rows:
+            raise Overtaken(f"{lease.role} was dropped by somebody, and its lease is used up") from error
+        raise error
+    session.script(vends.vend_again(lease, key, account, has_lease=bool(rows)))
+    return min((row["expires_at"] for row in rows), default=lease.expires_at)
+
+
+def _expect_possible(session: Session, lease: Lease, *, undo: bool) -> None:
+    (found,) = session.rows(vends.obstacles(lease))
+    if all((found["built"], found["ahead"], found["near"])):
+        return
+    if undo:
+        _undo(session, lease)
+    if not found["built"]:
+        raise PlatformBusy(f"profile {lease.profile} is not built, or was collected a moment ago")
+    raise InvalidInput("expiresAt", f"{lease.role}: a lease ends within a day, and not in the past")
+
+
+def _expect_ours(session: Session, lease: Lease, rows: list[Row]) -> None:
+    if any((row["cluster"], row["uid"]) != (lease.cluster, lease.uid) for row in rows):
+        raise Overtaken(f"{lease.role} belongs to another vend")
+    there = _there(session, lease)
+    if there is not None:
+        mark = mark_of(there.get("comment"))
+        if mark is None or not mark.is_of(lease.cluster, lease.uid):
+            raise Conflict(f"there is a role {lease.role} that rolevend did not make for this lease: rename or drop it")
+
+
+def _there(session: Session, lease: Lease) -> Mapping[str, Any] | None:
+    return drops.found(lease.role, session.rows(drops.look(lease.role)))
+
+
+def _verify(session: Session, lease: Lease) -> None:
+    """Closes again what holds anything else than was planned."""
+    wrong = vends.excess(lease, session.rows(vends.grants(lease)))
+    if wrong:
+        _undo(session, lease)
+        raise PlatformUnavailable(f"{lease.role} was dropped again, since {wrong}")
+
+
+def _undo(session: Session, lease: Lease) -> None:
+    session.script(drops.without_warehouse(lease.role))

@@ -1,0 +1,193 @@
+"""Masks as SQL of Snowflake, each written by hand. Pure.
+
+Nothing here can fail on a value: an error would tell which row has it. What a type cannot carry exactly is NULL, and `why_not` says so.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, LiteralString, assert_never
+
+from rolevend.catalog import Family
+from rolevend.platforms.snowflake.control import control
+from rolevend.platforms.snowflake.text import Sql, compose, literal, number
+from rolevend.platforms.snowflake.types import MOST_DIGITS, ColumnType, column_type, simple_type
+from rolevend.platforms.snowflake.values import value_text
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
+
+_LONGEST_TEXT: Final = 16_777_216
+_HASH_LENGTH: Final = 64
+_FLOAT_PLACES: Final = 15
+"""Decimal places that a FLOAT is rounded with: a double holds fifteen digits for sure."""
+_UNITS: Final[dict[Unit, LiteralString]] = {Unit.YEAR: "YEAR", Unit.QUARTER: "QUARTER", Unit.MONTH: "MONTH"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a mask is shown: `column`, of a type, as text finds it."""
+
+    column: Sql
+    family: Family
+    native_type: str
+    typed: bool = False
+    """Whether the result has to be of the column's own type, as in a masking policy; a view may show a longer text."""
+
+
+def mask_text(mask: Mask, place: Place) -> Sql:
+    """What is shown in `place` under `mask`."""
+    if why_not(mask, place) is not None:
+        mask = Nullify()
+    text = _masked(mask, place)
+    length = _bound(mask, place)
+    return text if length is None else compose("LEFT({text}, {length})", text=text, length=number(length))
+
+
+def why_not(mask: Mask, place: Place) -> str | None:
+    """Why `place` shows NULL under `mask`, or None where it can carry it."""
+    kind = column_type(place.native_type)
+    if not carries(mask, place.family):
+        return "its type cannot show that"
+    if isinstance(mask, Constant) and value_text(mask.value, place.family, place.native_type) is None:
+        return "its type has no such value"
+    if isinstance(mask, Round) and place.family is Family.FLOAT and _places(mask.step) > _FLOAT_PLACES:
+        return f"a step has at most {_FLOAT_PLACES} decimal places there"
+    if isinstance(mask, Round) and place.family is Family.NUMERIC and kind is not None and not _is_every_step(mask.step, kind):
+        rounded = _rounded_type(mask.step, kind)
+        if rounded.digits > MOST_DIGITS or (place.typed and rounded != kind):
+            return "the step has more decimal places than its type leaves room for"
+    return None
+
+
+def is_cut(mask: Mask, place: Place) -> bool:
+    """Whether the end of a result may be missing, since the column is too short for it."""
+    return _bound(mask, place) is not None
+
+
+def _masked(mask: Mask, place: Place) -> Sql:
+    column = place.column
+    match mask:
+        case Clear():
+            return column
+        case Partial(keep_last):
+            return _partial(column, keep_last)
+        case Round(step):
+            return _round(place, step)
+        case Regex(pattern, replacement):
+            return _regex(column, pattern, replacement)
+        case DateTrunc(unit):
+            return _date_trunc(place, unit)
+        case Hash():
+            # The salt is read with the rights of the owner of the view or policy; no salt is NULL.
+            return compose(
+                "SHA2(CONCAT((SELECT s.SALT FROM {salt} AS s), TO_BINARY({column}, 'UTF-8')), 256)", salt=control("SALT"), column=column
+            )
+        case Constant(value):
+            return _constant(place, value)
+        case Nullify():
+            return _null(place)
+        case _:
+            assert_never(mask)
+
+
+def _constant(place: Place, value: str) -> Sql:
+    """In the column's own type, so that every branch of a CASE has it. A text may be longer than the column."""
+    text = value_text(value, place.family, place.native_type)
+    if text is None:
+        return _null(place)
+    return text if place.family in (Family.TEXT, Family.FLOAT) else compose("{}::{}", text, simple_type(place.native_type).sql)
+
+
+def _null(place: Place) -> Sql:
+    """A type that needs more than a word is not named."""
+    kind = column_type(place.native_type)
+    if kind is None:
+        return compose("CASE WHEN FALSE THEN {column} END", column=place.column)
+    return compose("NULL::{type}", type=kind.sql)
+
+
+def _partial(column: Sql, keep_last: int) -> Sql:
+    if keep_last <= 0:
+        return compose("CASE WHEN {column} IS NOT NULL THEN '***' END", column=column)
+    return compose("'***' || RIGHT({column}, LEAST({keep}, FLOOR(LENGTH({column}) / 2)))", column=column, keep=number(keep_last))
+
+
+def _round(place: Place, step: str) -> Sql:
+    """By truncation, which leaves no type's range. The remainder is taken of what is not negative: whose sign it has else is no matter."""
+    if place.family is Family.FLOAT:
+        return _round_float(place.column, step)
+    kind = simple_type(place.native_type)
+    if _is_every_step(step, kind):
+        return place.column
+    return compose(
+        "(CASE WHEN {column} < 0 THEN {column} + MOD(-{column}, {step})"
+        " WHEN {column} >= 0 THEN {column} - MOD({column}, {step}) END)::{type}",
+        column=place.column,
+        step=Sql(step),
+        type=_rounded_type(step, kind).sql,
+    )
+
+
+def _round_float(column: Sql, step: str) -> Sql:
+    """As a decimal number of the digits that the type holds for sure, as on every platform. From 10^22 on it is not one of 38 digits that
+    has fifteen decimal places: NULL, as for NaN, which is greater than any number."""
+    size = compose("CASE WHEN ABS({column}) < 1e22 THEN ABS({column}) END", column=column)
+    exact = compose("ROUND(({size})::NUMBER(38,15), LEAST(15, 14 - FLOOR(LOG(10, NULLIF({size}, 0)))))", size=size)
+    return compose(
+        "CASE WHEN {column} = 0 THEN 0::FLOAT"
+        " WHEN ABS({column}) < 1e22 AND {column} < 0 THEN (MOD({exact}, {step}) - {exact})::FLOAT"
+        " WHEN ABS({column}) < 1e22 THEN ({exact} - MOD({exact}, {step}))::FLOAT END",
+        column=column,
+        exact=exact,
+        step=Sql(step),
+    )
+
+
+def _regex(column: Sql, pattern: str, replacement: str) -> Sql:
+    """Every match; `.` matches a line's end, too. A text that stays as it was is not shown."""
+    return compose(
+        "COALESCE(NULLIF(REGEXP_REPLACE({column}, {pattern}, {replacement}, 1, 0, 's'), {column}),"
+        " CASE WHEN {column} IS NOT NULL THEN '***' END)",
+        column=column,
+        pattern=literal(pattern),
+        replacement=literal(replacement),
+    )
+
+
+def _date_trunc(place: Place, unit: Unit) -> Sql:
+    part = Sql(f"'{_UNITS[unit]}'")
+    column = compose("CONVERT_TIMEZONE('UTC', {column})", column=place.column) if place.family is Family.TIMESTAMP_TZ else place.column
+    return compose("DATE_TRUNC({part}, {column})::{type}", part=part, column=column, type=simple_type(place.native_type).sql)
+
+
+def _is_every_step(step: str, kind: ColumnType) -> bool:
+    """Whether all values of the type are multiples of `step`."""
+    return Decimal(1).scaleb(-kind.scale) % Decimal(step) == 0
+
+
+def _rounded_type(step: str, kind: ColumnType) -> ColumnType:
+    """What holds multiples of `step` that are no larger than the type's values."""
+    scale = max(kind.scale, _places(step))
+    return ColumnType(kind.kind, kind.digits - kind.scale + scale, scale)
+
+
+def _places(step: str) -> int:
+    return len(step.partition(".")[2])
+
+
+def _bound(mask: Mask, place: Place) -> int | None:
+    """How many characters of a result may be shown, where there may be more."""
+    kind = column_type(place.native_type)
+    if not place.typed or place.family is not Family.TEXT or kind is None or kind.kind != "VARCHAR":
+        return None
+    length = _LONGEST_TEXT if kind.first is None else kind.first
+    match mask:
+        case Partial(keep_last):
+            longest = 3 + min(keep_last, length // 2)
+        case Regex():
+            longest = _LONGEST_TEXT
+        case Hash():
+            longest = _HASH_LENGTH
+        case Constant(value):
+            longest = len(value)
+        case _:
+            longest = 0
+    return length if longest > length else None

@@ -1,0 +1,34 @@
+"""What rolevend has in an account beside the control database's own parts (see `control`), by name, ready for a statement. Pure."""
+
+from typing import Final
+
+from rolevend.model import ProfileName
+from rolevend.platforms.snowflake import control
+from rolevend.platforms.snowflake.control import control as part
+from rolevend.platforms.snowflake.text import Sql, compose, name
+
+DATABASE: Final = name(control.DATABASE)
+CONTROL: Final = compose("{}.{}", DATABASE, name(control.SCHEMA))
+LEASE: Final = part("LEASE")
+PROFILE: Final = part("PROFILE")
+FRAGMENT: Final = part("FRAGMENT")
+SALT: Final = part("SALT")
+SESSION_POLICY: Final = part("VENDED_SESSION")
+REAPER: Final = part("REAPER")
+REAP: Final = compose("{}()", part("REAP"))
+
+MARKER: Final = name(control.MARKER)
+PROGRAMMER: Final = name(control.OWNER)
+VENDOR_ROLE: Final = "RV_VENDOR"
+VENDOR: Final = name(VENDOR_ROLE)
+QUARANTINE: Final = name("RV_QUARANTINE")
+REAPER_ROLE: Final = name("RV_REAPER")
+
+
+def role_of(profile: ProfileName) -> Sql:
+    return name(control.profile_role(profile))
+
+
+def schema_of(profile: ProfileName) -> Sql:
+    """Where its views are."""
+    return compose("{}.{}", DATABASE, role_of(profile))

@@ -1,0 +1,195 @@
+"""Row predicates as SQL of Snowflake. Pure: values to composed text.
+
+User attributes are never in the text: a `Reading` says where the text finds them, in a sub-select that names no column of the table. What
+is missing there is NULL. Every test of a column is NULL where the column is, also those that are decided here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from rolevend.catalog import Family
+from rolevend.errors import InvalidInput
+from rolevend.platforms.snowflake.text import Sql, compose, join
+from rolevend.platforms.snowflake.types import ColumnType, simple_type
+from rolevend.platforms.snowflake.values import canonical_text, decimal_text, fits, in_units, moment_text, value_text
+from rolevend.policy.expression import (
+    And,
+    AttributeMembership,
+    ColumnReference,
+    Comparison,
+    Condition,
+    Literal,
+    Membership,
+    Not,
+    NullTest,
+    Operator,
+    Or,
+    Predicate,
+    Range,
+    Value,
+    atoms,
+)
+from rolevend.policy.moment import Moment
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Need:
+    """An attribute, and the family that its values are compared in; TEXT where they only have to be there."""
+
+    attribute: str
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a text finds a column, and the array of an attribute's values."""
+
+    column: Callable[[str], Sql]
+    attribute: Callable[[Need], Sql]
+
+
+def any_of(conditions: Sequence[Condition], reading: Reading) -> Sql | None:
+    """That one of `conditions` holds; None where that is always so."""
+    if not conditions:
+        raise InvalidInput("", "a filter without a condition would mean nothing")
+    rendered = [condition_text(condition, reading) for condition in conditions]
+    present = [text for text in rendered if text is not None]
+    if len(present) < len(rendered):
+        return None
+    return present[0] if len(present) == 1 else compose("({parts})", parts=join(" OR ", map(_enclosed, present)))
+
+
+def all_of(clauses: Iterable[Sequence[Condition]], reading: Reading) -> list[Sql]:
+    """That one of each of `clauses` holds, as tests that all have to be true; those that always are are left out."""
+    return [text for clause in clauses if (text := any_of(clause, reading)) is not None]
+
+
+def condition_text(condition: Condition, reading: Reading) -> Sql | None:
+    """That one grant's condition holds; None where that is always so. That the attributes are there stands before the predicate."""
+    parts = [compose("{values} IS NOT NULL", values=reading.attribute(need)) for need in needs_of(condition)]
+    if condition.predicate is not None:
+        parts.append(predicate_text(condition.predicate, reading))
+    return join(" AND ", parts) if parts else None
+
+
+def needs_of(condition: Condition) -> tuple[Need, ...]:
+    """What has to be there, in a stable order: each attribute in every family that the predicate compares it in."""
+    read = {
+        _need(atom) for atom in ([] if condition.predicate is None else atoms(condition.predicate)) if isinstance(atom, AttributeMembership)
+    }
+    others = set(condition.needs) - {need.attribute for need in read}
+    return tuple(sorted(read | {Need(key, Family.TEXT.value) for key in others}))
+
+
+def columns_of(conditions: Iterable[Condition]) -> Iterator[str]:
+    """The columns that they read."""
+    for condition in conditions:
+        if condition.predicate is not None:
+            yield from (atom.column.name for atom in atoms(condition.predicate))
+
+
+def predicate_text(predicate: Predicate, reading: Reading) -> Sql:
+    match predicate:
+        case Comparison(column, operator, literal):
+            return _comparison(reading.column(column.name), operator, literal, column)
+        case Membership(column, literals):
+            return _membership(reading.column(column.name), literals, column)
+        case AttributeMembership(column, _):
+            return _attribute(reading.column(column.name), reading.attribute(_need(predicate)), column)
+        case Range(column, low, high):
+            ends = (Comparison(column, Operator.GREATER_OR_EQUAL, low), Comparison(column, Operator.LESS_OR_EQUAL, high))
+            return _all(ends, reading)
+        case NullTest(column, is_null):
+            return compose("{column} IS NULL" if is_null else "{column} IS NOT NULL", column=reading.column(column.name))
+        case And(parts):
+            return _all(parts, reading)
+        case Or(parts):
+            return compose("({parts})", parts=join(" OR ", _each(parts, reading)))
+        case Not(part):
+            return compose("NOT ({part})", part=predicate_text(part, reading))
+        case _:
+            assert_never(predicate)
+
+
+def _all(parts: Sequence[Predicate], reading: Reading) -> Sql:
+    return compose("({parts})", parts=join(" AND ", _each(parts, reading)))
+
+
+def _each(parts: Sequence[Predicate], reading: Reading) -> list[Sql]:
+    if not parts:
+        raise InvalidInput("", "AND and OR need at least one part")
+    return [predicate_text(part, reading) for part in parts]
+
+
+def _comparison(column: Sql, operator: Operator, literal: Value, reference: ColumnReference) -> Sql:
+    if isinstance(literal, Literal) and reference.family in (Family.INTEGER, Family.NUMERIC):
+        return _number_comparison(column, operator, literal.text, simple_type(reference.native_type))
+    _require_comparable(reference)
+    value = moment_text(literal, reference.family) if isinstance(literal, Moment) else _valued(literal, reference)
+    return compose("{column} {operator} {value}", column=column, operator=Sql(operator.value), value=value)
+
+
+def _number_comparison(column: Sql, operator: Operator, text: str, kind: ColumnType) -> Sql:
+    """With a number of the column's own digits, so that no comparison needs more digits than there are: 12.505 is not equal to any number
+    with two decimal places, and 12.50 is the largest below it."""
+    units, exact = in_units(text, kind)
+    match operator:
+        case Operator.EQUAL | Operator.NOT_EQUAL:
+            if not exact or not fits(units, kind):
+                return _decided(column, holds=operator is Operator.NOT_EQUAL)
+        case Operator.LESS | Operator.LESS_OR_EQUAL:
+            if not fits(units, kind):
+                return _decided(column, holds=units > 0)
+            operator = operator if exact else Operator.LESS_OR_EQUAL
+        case Operator.GREATER | Operator.GREATER_OR_EQUAL:
+            units, exact = in_units(text, kind, up=True)
+            if not fits(units, kind):
+                return _decided(column, holds=units < 0)
+            operator = operator if exact else Operator.GREATER_OR_EQUAL
+        case _:
+            assert_never(operator)
+    return compose("{column} {operator} {value}", column=column, operator=Sql(operator.value), value=decimal_text(units, kind))
+
+
+def _decided(column: Sql, *, holds: bool) -> Sql:
+    """What is so for every value that the column can have."""
+    return compose("CASE WHEN {column} IS NOT NULL THEN {holds} END", column=column, holds=Sql("TRUE" if holds else "FALSE"))
+
+
+def _membership(column: Sql, literals: Sequence[Literal], reference: ColumnReference) -> Sql:
+    _require_comparable(reference)
+    values = [text for each in literals if (text := value_text(each.text, reference.family, reference.native_type)) is not None]
+    if not values:
+        return _decided(column, holds=False)
+    return compose("{column} IN ({values})", column=column, values=join(", ", values))
+
+
+def _attribute(column: Sql, values: Sql, reference: ColumnReference) -> Sql:
+    """Texts are compared with texts, so that no VARIANT decides what is equal. A number of a FLOAT has no exact text: there both sides have
+    become a VARIANT in the same way. Outside stands what makes sure that NULL is not in an array."""
+    _require_comparable(reference)
+    text = column if reference.family is Family.FLOAT else canonical_text(column, reference.family)
+    return compose(
+        "CASE WHEN {column} IS NOT NULL THEN ARRAY_CONTAINS({text}::VARIANT, {values}) END", column=column, text=text, values=values
+    )
+
+
+def _valued(literal: Literal, reference: ColumnReference) -> Sql:
+    value = value_text(literal.text, reference.family, reference.native_type)
+    if value is None:
+        raise InvalidInput("", f"{literal.text[:60]!r} is no value of column {reference.name}, which is {reference.native_type}")
+    return value
+
+
+def _require_comparable(reference: ColumnReference) -> None:
+    if reference.family in (Family.OTHER, Family.UUID):
+        raise InvalidInput("", f"column {reference.name} cannot be compared: Snowflake type {reference.native_type}")
+
+
+def _need(atom: AttributeMembership) -> Need:
+    return Need(atom.attribute, atom.column.family.value)
+
+
+def _enclosed(text: Sql) -> Sql:
+    return compose("({text})", text=text)

@@ -1,0 +1,77 @@
+"""Snowflake's types by the families that policy knows. Pure.
+
+A column's native type is written as DESCRIBE TABLE has it, with precision, scale and length: `NUMBER` alone would be one without decimal
+places, and a number that is read as one would be another number.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from rolevend.catalog import Family
+from rolevend.errors import InvalidInput
+from rolevend.platforms.snowflake.text import Sql
+
+MOST_DIGITS: Final = 38
+FAMILIES: Final = {
+    "VARCHAR": Family.TEXT,
+    "FLOAT": Family.FLOAT,
+    "BOOLEAN": Family.BOOLEAN,
+    "DATE": Family.DATE,
+    "TIMESTAMP_NTZ": Family.TIMESTAMP,
+    "TIMESTAMP_LTZ": Family.TIMESTAMP_TZ,
+    "TIMESTAMP_TZ": Family.TIMESTAMP_TZ,
+}
+"""Beside NUMBER, whose scale decides. BINARY, TIME, VARIANT, OBJECT, ARRAY and whatever else there is belong to no family."""
+
+_TYPE = re.compile(r"(?P<kind>[A-Z][A-Z0-9_]*)(?:\((?P<first>[0-9]{1,9})(?:, ?(?P<second>[0-9]{1,2}))?\))?")
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnType:
+    """A type that is written without quotes: its kind, and the numbers behind it."""
+
+    kind: str
+    first: int | None = None
+    """Digits of a number, or the length of a text."""
+    second: int | None = None
+    """Decimal places of a number."""
+
+    @property
+    def sql(self) -> Sql:
+        numbers = ",".join(str(each) for each in (self.first, self.second) if each is not None)
+        return Sql(f"{self.kind}({numbers})" if numbers else self.kind)
+
+    @property
+    def digits(self) -> int:
+        return MOST_DIGITS if self.first is None else self.first
+
+    @property
+    def scale(self) -> int:
+        return self.second or 0
+
+
+def column_type(native_type: str) -> ColumnType | None:
+    """None for one that is written in any other way, such as VECTOR(FLOAT, 3) or MAP(VARCHAR, NUMBER)."""
+    parts = _TYPE.fullmatch(native_type)
+    if parts is None:
+        return None
+    first, second = (None if parts[each] is None else int(parts[each]) for each in ("first", "second"))
+    return ColumnType(parts["kind"], first, second)
+
+
+def simple_type(native_type: str) -> ColumnType:
+    found = column_type(native_type)
+    if found is None:
+        raise InvalidInput("", f"{native_type[:60]!r} is not a type that a policy of Snowflake can be written for")
+    return found
+
+
+def family(native_type: str, *, collated: bool = False) -> Family:
+    """What policy needs to know. A text with a collation is of no family: it would compare as the collation likes."""
+    found = column_type(native_type)
+    if found is None or collated:
+        return Family.OTHER
+    if found.kind == "NUMBER":
+        return Family.NUMERIC if found.scale else Family.INTEGER
+    return FAMILIES.get(found.kind, Family.OTHER)

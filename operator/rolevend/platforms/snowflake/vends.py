@@ -1,0 +1,155 @@
+"""The statements that make a vended role, whatever the number of its tables. Pure: a lease to SQL.
+
+What lets somebody log in with the role comes last, so that a vend which is cut short is of no use to anybody.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rolevend.errors import InvalidInput
+from rolevend.plan import Lease
+from rolevend.platforms.base import Account
+from rolevend.platforms.snowflake.control import OPENED, lease_of, narrowed_to, profile_role
+from rolevend.platforms.snowflake.marks import Mark
+from rolevend.platforms.snowflake.names import LEASE, PROFILE, SESSION_POLICY, role_of, schema_of
+from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal, name, number
+
+DAYS_TO_EXPIRY: Final = 2
+"""No role lives longer than a day. After these Snowflake itself lets the user in no more, whether anything of ours runs or not."""
+
+
+def vend(lease: Lease, public_key: str, account: Account) -> tuple[Sql, ...]:
+    """A role that is not there yet. Fails, and leaves nothing that can log in, where it is there, where a lease of that name was
+    ever written, or where the profile is not built."""
+    role = name(lease.role)
+    return (
+        compose("CREATE ROLE {} COMMENT = {}", role, literal(_mark(lease).text())),
+        compose("GRANT ROLE {} TO ROLE {}", role_of(lease.profile), role),
+        insert_lease(lease),
+        _create_user(lease, public_key, account, Sql("CREATE USER")),
+        *_let_in(lease),
+    )
+
+
+def vend_again(lease: Lease, public_key: str, account: Account, *, has_lease: bool) -> tuple[Sql, ...]:
+    """The same for a role that is ours and was made before, whole or in part. What its lease says stays as it was."""
+    role = name(lease.role)
+    return (
+        compose("GRANT ROLE {} TO ROLE {}", role_of(lease.profile), role),
+        *(() if has_lease else (insert_lease(lease),)),
+        _create_user(lease, public_key, account, Sql("CREATE USER IF NOT EXISTS")),
+        compose("ALTER USER {} SET RSA_PUBLIC_KEY = {}", role, literal(public_key)),
+        *_let_in(lease),
+    )
+
+
+def unsendable(lease: Lease) -> InvalidInput | None:
+    """Texts that the platform has no place for: found here, so that they spoil nobody else's vend."""
+    named = [text for table in lease.resources or () for text in (table.schema, table.name)]
+    texts = [*named, *(text for key, values in lease.attributes for text in (key, *values)), lease.task.id if lease.task else ""]
+    if any("\0" in text or any("\ud800" <= character <= "\udfff" for character in text) for text in texts):
+        return InvalidInput("attributes", f"{lease.role}: NUL and lone surrogates are no text")
+    return None
+
+
+def insert_lease(lease: Lease) -> Sql:
+    """The one row that says what the role may see. CLUSTER is NULL, and so the row and all that follows refused, where a row of that
+    name was ever written, where the profile is not built, or where its time is over or too far away: NOT NULL is the one constraint that
+    Snowflake holds. `obstacles` tells which."""
+    tables = narrowed_to(lease.resources)
+    return compose(
+        "INSERT INTO {lease} (ROLE, EVENT, CLUSTER, UID, PROFILE, EXPIRES_AT, ATTRS, TABLES)\n"
+        "SELECT {role}, {opened},\n"
+        "       CASE WHEN (SELECT COUNT(*) FROM {lease} WHERE ROLE = {role}) = 0 AND {built} AND {ahead} AND {near} THEN {cluster} END,\n"
+        "       {uid}, {profile}, {expires}, {attributes}, {tables}",
+        lease=LEASE,
+        role=literal(lease.role),
+        opened=literal(OPENED),
+        cluster=literal(lease.cluster),
+        uid=literal(lease.uid),
+        profile=literal(profile_role(lease.profile)),
+        expires=_expires(lease),
+        attributes=literal(lease_of(lease.attributes)),
+        tables=Sql("NULL") if tables is None else literal(tables),
+        **_conditions(lease),
+    )
+
+
+def obstacles(lease: Lease) -> Sql:
+    """What keeps `insert_lease` from its row, beside rows of that name."""
+    return compose("SELECT {built} AS built, {ahead} AS ahead, {near} AS near", **_conditions(lease))
+
+
+def leases(lease: Lease) -> Sql:
+    """Every row of that name."""
+    return compose("SELECT EVENT, CLUSTER, UID, PROFILE, EXPIRES_AT, ATTRS, TABLES FROM {} WHERE ROLE = {}", LEASE, literal(lease.role))
+
+
+def is_same(lease: Lease, row: Mapping[str, Any]) -> bool:
+    """Whether a row that opened the lease says what this one says, but for its time."""
+    said = profile_role(lease.profile), lease_of(lease.attributes), narrowed_to(lease.resources)
+    return (row["profile"], row["attrs"], row["tables"]) == said
+
+
+def _conditions(lease: Lease) -> dict[str, Sql]:
+    expires = _expires(lease)
+    return {
+        "built": compose("(SELECT COUNT(*) FROM {} WHERE PROFILE = {}) > 0", PROFILE, literal(profile_role(lease.profile))),
+        "ahead": compose("{} > CURRENT_TIMESTAMP()", expires),
+        "near": compose("{} < DATEADD(HOUR, 25, CURRENT_TIMESTAMP())", expires),
+    }
+
+
+def _expires(lease: Lease) -> Sql:
+    return compose("TO_TIMESTAMP_TZ({})", literal(_mark(lease).expiry))
+
+
+def grants(lease: Lease) -> Sql:
+    """What the role holds, for `excess`."""
+    return compose("SHOW GRANTS TO ROLE {}", name(lease.role))
+
+
+def excess(lease: Lease, rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the role holds beside its profile, or lacks, in one line; empty where it is exactly as planned."""
+    wanted = ("USAGE", "ROLE", profile_role(lease.profile))
+    held = [(str(row["privilege"]), str(row["granted_on"]), str(row["name"]).strip('"')) for row in rows]
+    beside = [each for each in held if each != wanted]
+    if beside:
+        return "it holds " + ", ".join(f"{privilege} on {kind} {what}" for privilege, kind, what in beside)
+    return "" if wanted in held else f"it does not hold its profile {lease.profile}"
+
+
+def _create_user(lease: Lease, public_key: str, account: Account, verb: Sql) -> Sql:
+    return compose(
+        "{verb} {user} TYPE = SERVICE_AGENT RSA_PUBLIC_KEY = {key} DEFAULT_ROLE = {user} DEFAULT_SECONDARY_ROLES = ()\n"
+        "  DEFAULT_WAREHOUSE = {warehouse} DEFAULT_NAMESPACE = {namespace} DAYS_TO_EXPIRY = {days}\n"
+        "  STATEMENT_TIMEOUT_IN_SECONDS = {timeout} QUERY_TAG = {tag} COMMENT = {mark}",
+        verb=verb,
+        user=name(lease.role),
+        key=literal(public_key),
+        warehouse=identifier(account.warehouse),
+        namespace=schema_of(lease.profile),
+        days=number(DAYS_TO_EXPIRY),
+        timeout=number(lease.limits.transaction_seconds),
+        tag=literal(_tag(lease)),
+        mark=literal(_mark(lease).text()),
+    )
+
+
+def _let_in(lease: Lease) -> tuple[Sql, ...]:
+    user = name(lease.role)
+    return (
+        compose("ALTER USER {} SET SESSION POLICY {} FORCE", user, SESSION_POLICY),
+        compose("GRANT ROLE {} TO USER {}", user, user),
+    )
+
+
+def _tag(lease: Lease) -> str:
+    """What QUERY_HISTORY shows of each statement."""
+    task = {} if lease.task is None else {"task": lease.task.id}
+    return json.dumps({"rolevend": {"uid": lease.uid, "agent": str(lease.agent), **task}}, separators=(",", ":"))
+
+
+def _mark(lease: Lease) -> Mark:
+    return Mark(lease.cluster, lease.uid, lease.expires_at)

@@ -1,0 +1,116 @@
+"""The secure view of one table in one profile's schema. Pure.
+
+It says the rule of `TableShape` whole: the rows, and what each column shows in which of them. The lease is joined as one row, or none: so
+where there is no lease there is no row, and no test asks for it again. Secure, so that no condition of a question sees rows before the
+view's own have decided, and nobody reads its text but its owner.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rolevend.errors import InvalidInput
+from rolevend.model import ProfileName
+from rolevend.plan import Condition
+from rolevend.platforms.snowflake.control import DATABASE, current_lease, profile_role
+from rolevend.platforms.snowflake.masks import Place, mask_text, why_not
+from rolevend.platforms.snowflake.predicate import Need, Reading, all_of, needs_of
+from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, name, qualified
+from rolevend.policy.mask import Nullify
+from rolevend.policy.shape import ColumnShape, TableShape
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One table as a profile shows it."""
+
+    name: str
+    create: str
+    """One statement, which may run again."""
+    fallbacks: tuple[str, ...] = ()
+    """Masks that a column's type on this platform cannot carry, so that it shows NULL, one sentence each."""
+
+
+def secure_view(profile: ProfileName, table: TableShape, *, database: str) -> View:
+    """The view of `table`, which is in `database`. InvalidInput where two columns are told apart by their case alone: a session can be
+    set so that it does not see the difference."""
+    twice = [each for each, count in Counter(column.name.upper() for column in table.columns).items() if count > 1]
+    if twice:
+        raise InvalidInput("", f"two columns of {table.table} are {twice[0][:60]} but for their case: rename one, or grant one alone")
+    needs = sorted({need for condition in conditions_of(table) for need in needs_of(condition)})
+    names = {need: Sql(f"A{number}") for number, need in enumerate(needs, 1)}
+    reading = Reading(_of_table, lambda need: compose("l.{name}", name=names[need]))
+    tests = all_of((table.rows, *table.restrictions), reading)
+    create = compose(
+        """\
+CREATE OR REPLACE SECURE VIEW {view} COPY GRANTS AS
+SELECT {columns}
+  FROM {table} AS t
+ CROSS JOIN (
+       SELECT {values}
+         FROM ({lease}) AS v
+       ) AS l{where}""",
+        view=join(".", [name(DATABASE), name(profile_role(profile)), identifier(table.view)]),
+        columns=join(",\n       ", [_shown(column, reading) for column in table.columns]),
+        table=qualified(database, table.table.schema, table.table.name),
+        values=join(",\n              ", _values(names)) if names else Sql("1 AS A0"),
+        lease=current_lease(profile, table.table),
+        where=compose("\n WHERE {tests}", tests=join("\n   AND ", tests)) if tests else Sql(""),
+    )
+    return View(table.view, create, tuple(_fallbacks(table)))
+
+
+def conditions_of(table: TableShape) -> Iterator[Condition]:
+    yield from table.rows
+    for clause in table.restrictions:
+        yield from clause
+    for column in table.columns:
+        for cell in column.cells:
+            yield from (*cell.conditions, *cell.also)
+
+
+def column_text(column: ColumnShape, place: Place, reading: Reading) -> Sql:
+    """What a column shows: the first cell that applies, and NULL where none does."""
+    whens: list[Sql] = []
+    nothing = mask_text(Nullify(), place)
+    for cell in column.cells:
+        shown = mask_text(cell.mask, place)
+        tests = all_of([each for each in (cell.conditions, cell.also) if each], reading)
+        if not tests:
+            return _case(whens, shown)
+        whens.append(compose("WHEN {tests} THEN {shown}", tests=join(" AND ", tests), shown=shown))
+    return _case(whens, nothing)
+
+
+def attribute_values(attributes: Sql, need: Need) -> Sql:
+    """The array of one attribute's values, in the lease's ATTRS; NULL where there is none. A FLOAT has no exact text: texts become one."""
+    values = compose(
+        "GET(GET({attrs}, {key}), {family})::ARRAY", attrs=attributes, key=literal(need.attribute), family=literal(need.family)
+    )
+    return compose("TRANSFORM({values}, v VARCHAR -> v::FLOAT)", values=values) if need.family == "float" else values
+
+
+def _case(whens: Sequence[Sql], otherwise: Sql) -> Sql:
+    return compose("CASE {whens} ELSE {otherwise} END", whens=join(" ", whens), otherwise=otherwise) if whens else otherwise
+
+
+def _values(names: Mapping[Need, Sql]) -> Iterator[Sql]:
+    for need, alias in names.items():
+        yield compose("{values} AS {alias}", values=attribute_values(Sql("v.ATTRS"), need), alias=alias)
+
+
+def _shown(column: ColumnShape, reading: Reading) -> Sql:
+    text = column_text(column, Place(_of_table(column.name), column.family, column.native_type), reading)
+    return compose("{text} AS {name}", text=text, name=identifier(column.name))
+
+
+def _of_table(column: str) -> Sql:
+    return compose("t.{column}", column=identifier(column))
+
+
+def _fallbacks(table: TableShape) -> Iterator[str]:
+    for column in table.columns:
+        place = Place(_of_table(column.name), column.family, column.native_type)
+        for mask in dict.fromkeys(cell.mask for cell in column.cells):
+            if (why := why_not(mask, place)) is not None:
+                yield f"column {column.name} is {column.native_type}, and shows NULL instead of {type(mask).__name__}: {why}"

@@ -1,0 +1,20 @@
+"""A fresh account for each test, and sessions of it over the real connector."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.snowflake import StandIn
+from tests.support.snowflake.using import Sessions
+
+
+@pytest.fixture
+def snowflake() -> Iterator[StandIn]:
+    with StandIn() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def sessions(snowflake: StandIn) -> Iterator[Sessions]:
+    with Sessions(snowflake) as sessions:
+        yield sessions

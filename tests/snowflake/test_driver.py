@@ -1,0 +1,304 @@
+"""The driver on the stand-in where things go wrong: cut short at each statement, unheard answers, no warehouse, others' policies.
+
+It is a model of an account: what passes here was not tried on Snowflake.
+"""
+
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rolevend.errors import Conflict, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.platforms.base import Act, Credential, Ending, EndReason
+from rolevend.platforms.snowflake import Limits, Login
+from rolevend.platforms.snowflake.keys import new_key
+from tests.conformance.bench import CLUSTER, lease, own, profile, shape, vend, vended
+from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, installed
+from tests.support.snowflake import Account, Fault, Harm, StandIn
+
+VEND = ("CREATE ROLE", "GRANT ROLE", "INSERT INTO", "CREATE USER", "ALTER USER", "TO USER")
+"""A text that each statement of a vend has, and the ones before it have not."""
+DROP = ("SHOW GRANTS", "INSERT INTO", "ALTER USER", "DROP USER", "DROP ROLE")
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[SnowflakeBench]:
+    with StandIn() as snowflake, installed(snowflake) as bench:
+        yield bench
+
+
+@pytest.fixture
+def bench(account: SnowflakeBench) -> Iterator[SnowflakeBench]:
+    yield account
+    account.tidy()
+
+
+def ending(of, reason: EndReason = EndReason.RELEASED) -> Ending:
+    return Ending(of.role, of.uid, reason)
+
+
+def refuse(bench: SnowflakeBench, text: str, times: int = 1) -> None:
+    """The next statement with this text fails, as if the process ended there."""
+    bench.snowflake.account.faults.inject(Fault(Harm.REFUSED, lambda _, sql: text in sql, times))
+
+
+def reads(bench: SnowflakeBench, credential: Credential) -> bool:
+    """Whether anything can be had with it."""
+    try:
+        return bench.log_in(credential).rows("SELECT * FROM people") != []
+    except Exception:
+        return False
+
+
+def requests(bench: SnowflakeBench) -> int:
+    return len([each for each in bench.snowflake.requests if "query" in each.path or "queries" in each.path])
+
+
+@pytest.mark.parametrize("statement", VEND)
+def test_a_vend_that_is_cut_short_is_of_no_use_and_the_same_again_makes_it_whole(bench: SnowflakeBench, statement: str):
+    wanted = profile(shape(bench.people()))
+    bench.platform.ensure(wanted)
+    made = lease(wanted)
+    credential = bench.platform.credential(made, secrets.token_bytes)
+    refuse(bench, statement)
+
+    (answer,) = bench.platform.vend([(made, credential)])
+
+    assert isinstance(answer.error, PlatformBusy)
+    assert not reads(bench, credential)
+    (again,) = bench.platform.vend([(made, credential)])
+    assert (again.error, again.expires_at) == (None, made.expires_at)
+    assert reads(bench, credential)
+
+
+@pytest.mark.parametrize("statement", VEND)
+def test_what_a_vend_that_was_cut_short_left_is_seen_and_dropped(bench: SnowflakeBench, statement: str):
+    wanted = profile(shape(bench.people()))
+    bench.platform.ensure(wanted)
+    made = lease(wanted)
+    refuse(bench, statement)
+    bench.platform.vend([(made, bench.platform.credential(made, secrets.token_bytes))])
+
+    assert [each.role for each in bench.platform.live()] == ([] if statement == "CREATE ROLE" else [made.role])
+    assert [each.error for each in bench.platform.drop([ending(made)])] == [None]
+    assert bench.platform.live() == []
+    assert not bench.exists(made.role)
+
+
+@pytest.mark.parametrize("statement", DROP)
+def test_a_drop_that_is_cut_short_is_finished_by_the_next(bench: SnowflakeBench, statement: str):
+    made, credential = vended(bench.platform, profile(shape(bench.people())))
+    refuse(bench, statement)
+
+    (answer,) = bench.platform.drop([ending(made)])
+
+    assert isinstance(answer.error, PlatformBusy)
+    assert reads(bench, credential) is (statement in ("SHOW GRANTS", "INSERT INTO"))
+    assert [each.error for each in bench.platform.drop([ending(made)])] == [None]
+    assert bench.platform.live() == []
+    assert not reads(bench, credential)
+    (late,) = bench.platform.vend([(made, credential)])
+    assert isinstance(late.error, Overtaken)
+
+
+@pytest.mark.parametrize("harm", [Harm.LOST_AFTER, Harm.LOST_BEFORE, Harm.STATUS_AFTER])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_vend_whose_answer_nobody_heard_is_made_again_and_is_one_role(bench: SnowflakeBench, harm: Harm, times: int):
+    """The second time no session hears of it, so another one looks."""
+    wanted = profile(shape(bench.people()))
+    bench.platform.ensure(wanted)
+    made = lease(wanted)
+    credential = bench.platform.credential(made, secrets.token_bytes)
+    bench.snowflake.account.faults.on_statement(harm, "CREATE ROLE", times=1 if times == 1 else Limits().attempts)
+
+    (answer,) = bench.platform.vend([(made, credential)])
+
+    assert (answer.error, answer.expires_at) == (None, made.expires_at)
+    assert [each.role for each in bench.platform.live()] == [made.role]
+    assert reads(bench, credential)
+
+
+@pytest.mark.parametrize("harm", [Harm.LOST_AFTER, Harm.LOST_BEFORE])
+def test_a_drop_whose_answer_nobody_heard_is_done_again(bench: SnowflakeBench, harm: Harm):
+    made, credential = vended(bench.platform, profile(shape(bench.people())))
+    bench.snowflake.account.faults.on_statement(harm, "DROP ROLE", times=Limits().attempts)
+    assert [each.error for each in bench.platform.drop([ending(made)])] == [None]
+    assert not reads(bench, credential)
+
+
+@pytest.mark.parametrize("tables", [1, 40])
+def test_a_vend_and_a_drop_take_three_requests_each_whatever_the_number_of_tables(bench: SnowflakeBench, tables: int):
+    schema = bench.schema()
+    made = [bench.table([("id", "integer")], name=f"t{number}", schema=schema) for number in range(tables)]
+    wanted = profile(*(shape(each) for each in made))
+    vended(bench.platform, wanted)
+    one = lease(wanted)
+    credential = bench.platform.credential(one, secrets.token_bytes)
+    before, logins = requests(bench), len(bench.snowflake.asked("login"))
+
+    bench.platform.vend([(one, credential)])
+    between = requests(bench)
+    bench.platform.drop([ending(one)])
+
+    assert (between - before, requests(bench) - between) == (3, 3)
+    assert len(bench.snowflake.asked("login")) == logins, "sessions are used again"
+
+
+def test_a_session_that_was_idle_for_too_long_is_replaced(bench: SnowflakeBench):
+    bench.platform.facts()
+    bench.snowflake.account.clock = lambda: datetime.now(UTC) + timedelta(hours=5)
+    try:
+        assert bench.platform.facts().version
+    finally:
+        bench.snowflake.account.clock = lambda: datetime.now(UTC)
+
+
+def test_without_a_warehouse_a_role_is_locked_out_at_once_and_its_end_is_written_down_later(bench: SnowflakeBench):
+    made, credential = vended(bench.platform, profile(shape(bench.people())))
+    bench.run(f"ALTER WAREHOUSE {WAREHOUSE} SET AUTO_RESUME = FALSE")
+    bench.run(f"ALTER WAREHOUSE {WAREHOUSE} SUSPEND")
+    try:
+        (answer,) = bench.platform.drop([ending(made)])
+        assert isinstance(answer.error, RolevendError)
+        assert not bench.exists(made.role)
+        assert not reads(bench, credential)
+    finally:
+        bench.run(f"ALTER WAREHOUSE {WAREHOUSE} RESUME")
+        bench.run(f"ALTER WAREHOUSE {WAREHOUSE} SET AUTO_RESUME = TRUE")
+    assert [each.error for each in bench.platform.drop([ending(made)])] == [None]
+    assert [each.role for each in bench.platform.ended(EndReason.RELEASED)] == [made.role]
+
+
+def test_a_table_with_a_row_policy_of_somebody_elses_is_not_governed_and_the_reason_is_told(bench: SnowflakeBench):
+    people = bench.people()
+    bench.run(f"CREATE ROW ACCESS POLICY {DATABASE}.GOVERNED.THEIRS{people.id.schema} AS (C NUMBER) RETURNS BOOLEAN -> TRUE")
+    name = f'{DATABASE}.{people.id.schema}."people"'
+    bench.run(f'ALTER TABLE {name} ADD ROW ACCESS POLICY {DATABASE}.GOVERNED.THEIRS{people.id.schema} ON ("id")')
+
+    assert "has a row access policy of somebody else's" in bench.catalog_table(people.id).obstacle
+    with pytest.raises(Conflict, match="take it off"):
+        bench.platform.ensure(profile(shape(people)))
+
+
+def test_what_a_role_was_given_to_own_goes_to_nobody(bench: SnowflakeBench):
+    made, _ = vended(bench.platform, profile(shape(bench.people())))
+    leak = f"{DATABASE}.GOVERNED.LEAK"
+    bench.run(f"CREATE OR REPLACE TABLE {leak} (ID NUMBER)")
+    bench.run(f'GRANT OWNERSHIP ON TABLE {leak} TO ROLE "{made.role}" REVOKE CURRENT GRANTS')
+
+    assert [each.error for each in bench.platform.drop([ending(made)])] == [None]
+
+    grants = bench.admin.run(f"SHOW GRANTS ON TABLE {leak}")
+    assert [row[5] for row in grants if row[1] == "OWNERSHIP"] == ["RV_QUARANTINE"]
+
+
+def test_a_role_that_was_given_more_is_not_handed_out(bench: SnowflakeBench):
+    wanted = profile(shape(bench.people()))
+    bench.platform.ensure(wanted)
+    made = lease(wanted)
+    credential = bench.platform.credential(made, secrets.token_bytes)
+    refuse(bench, "TO USER")
+    bench.platform.vend([(made, credential)])
+    bench.run(f'GRANT USAGE ON DATABASE {DATABASE} TO ROLE "{made.role}"')
+
+    (answer,) = bench.platform.vend([(made, credential)])
+
+    assert isinstance(answer.error, PlatformUnavailable)
+    assert f"it holds USAGE on DATABASE {DATABASE}" in str(answer.error)
+    assert not bench.exists(made.role)
+
+
+def test_somebody_elses_role_of_that_name_is_left_alone(bench: SnowflakeBench):
+    wanted = profile(shape(bench.people()))
+    bench.platform.ensure(wanted)
+    made = lease(wanted)
+    bench.run(f'CREATE ROLE "{made.role}"')
+    try:
+        (answer,) = bench.platform.vend([(made, bench.platform.credential(made, secrets.token_bytes))])
+        assert isinstance(answer.error, Conflict)
+        assert bench.exists(made.role)
+    finally:
+        bench.run(f'DROP ROLE "{made.role}"')
+
+
+def test_a_lease_that_is_over_shows_no_row_and_its_session_is_locked_out_and_the_task_ends_it(bench: SnowflakeBench):
+    made, credential = vended(bench.platform, profile(shape(bench.people())), seconds=600)
+    session = bench.log_in(credential)
+    account = bench.snowflake.account
+    account.clock = lambda: datetime.now(UTC) + timedelta(seconds=605)
+    try:
+        assert session.rows("SELECT * FROM people") == []
+        (curbed,) = bench.platform.curb()
+        assert (curbed.role, curbed.act) == (made.role, Act.EXPIRED)
+        assert bench.platform.curb() == ()
+        assert [each.closed for each in bench.platform.live()] == [True]
+        with pytest.raises(Exception, match=r"no longer exists|JWT|disabled"):
+            session.rows("SELECT 1")
+
+        account.run_task(next(each for each in account.catalog.of("TASK") if each.name[-1] == "REAPER"))
+
+        assert bench.platform.live() == []
+        assert [each.role for each in bench.platform.ended(EndReason.EXPIRED)] == [made.role]
+    finally:
+        account.clock = lambda: datetime.now(UTC)
+
+
+def test_a_profile_that_nobody_uses_is_collected_and_one_that_is_used_stays(bench: SnowflakeBench):
+    people = bench.people()
+    idle, used, kept = (profile(shape(people, own(people, "region", name))) for name in ("a", "b", "c"))
+    for each in (idle, kept):
+        bench.platform.ensure(each)
+    vended(bench.platform, used)
+
+    gone = bench.platform.collect(frozenset({kept.name}), datetime.now(UTC) + timedelta(seconds=1))
+
+    assert gone >= 1
+    assert not bench.platform.is_built(idle.name)
+    roles = {row[1] for row in bench.admin.run("SHOW ROLES STARTS WITH 'RV_P_'")}
+    assert {used.name.upper(), kept.name.upper()} <= roles
+    assert idle.name.upper() not in roles
+    made = lease(idle)
+    vend(bench.platform, idle, made)
+
+
+@pytest.mark.parametrize(
+    "statement", ["CREATE ROLE", "GRANT ROLE", "CREATE SCHEMA", "CREATE ROW", "ADD ROW", "SECURE VIEW", "GRANT USAGE", "OWNERSHIP"]
+)
+def test_a_build_that_is_cut_short_goes_on_where_it_ended(bench: SnowflakeBench, statement: str):
+    wanted = profile(shape(bench.table([("only", f"NUMBER({secrets.randbelow(30) + 2},1)")], name="people")))
+    refuse(bench, statement)
+    with pytest.raises(PlatformBusy):
+        bench.platform.ensure(wanted)
+    assert not bench.platform.is_built(wanted.name)
+    (answer,) = bench.platform.vend([(made := lease(wanted), bench.platform.credential(made, secrets.token_bytes))])
+    assert isinstance(answer.error, PlatformBusy)
+
+    vended(bench.platform, wanted)
+
+
+def test_a_wall_that_was_taken_away_is_found_and_put_back_by_the_next_vend(bench: SnowflakeBench):
+    people = bench.people()
+    wanted = profile(shape(people))
+    made, _ = vended(bench.platform, wanted)
+    assert people.id not in {each.table for each in bench.platform.drift()}
+    bench.run(f'ALTER TABLE {DATABASE}.{people.id.schema}."people" DROP ALL ROW ACCESS POLICIES')
+
+    (drift,) = [each for each in bench.platform.drift() if each.table == people.id]
+
+    assert "its row access policy is gone" in drift.finding
+    assert drift.roles == (made.role,)
+    assert not bench.platform.is_built(wanted.name)
+    vended(bench.platform, wanted)
+    assert people.id not in {each.table for each in bench.platform.drift()}
+
+
+def test_a_login_with_another_key_is_refused_and_the_reason_is_told(bench: SnowflakeBench):
+    stranger = bench.platform_of(CLUSTER, vendor=Login(bench.vendor.user, new_key()), programmer=None)
+    with pytest.raises(PlatformUnavailable, match="the private key of the Secret must belong to the RSA_PUBLIC_KEY"):
+        stranger.facts()
+
+
+def test_standard_edition_is_refused_with_the_reason():
+    with StandIn(Account(edition="STANDARD")) as snowflake, installed(snowflake) as bench, pytest.raises(RolevendError, match="Enterprise"):
+        bench.platform.ensure(profile(shape(bench.people())))
