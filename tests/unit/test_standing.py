@@ -10,11 +10,12 @@ from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name
-from rolevend.requests.roles import NOTHING_BEGUN, Roles, request_of, standing_of
+from rolevend.requests.roles import NOTHING_BEGUN, Roles, Standing, request_of, standings_of
 from rolevend.requests.status import Report, dropping, granted, refused, unready, vended, verdict_of
 from rolevend.resources import VendedRole, parse
 from rolevend.vending.proof import UserToken
-from rolevend.vending.verdict import Denied, Undecided
+from rolevend.vending.verdict import Denied, Undecided, Verdict
+from rolevend.vending.whole import Whole
 from tests.support import registered
 from tests.support.manifests import valid
 from tests.support.registered import NOW, REQUEST
@@ -24,6 +25,16 @@ def role(status: dict[str, Any] | None = None, **metadata: Any) -> VendedRole:
     body = valid("VendedRole", "ask")
     body["metadata"] |= {"uid": REQUEST.uid, "generation": 1, "creationTimestamp": NOW.isoformat(), **metadata}
     return parse(VendedRole, body | ({"status": status} if status else {}))
+
+
+def alone(verdict: Verdict) -> Whole:
+    """On the only platform that is asked for."""
+    return Whole(((REQUEST, verdict),))
+
+
+def standing_of(role: VendedRole) -> Standing:
+    (standing,) = standings_of(role)
+    return standing
 
 
 def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -80,26 +91,26 @@ def test_an_object_that_was_not_read_from_a_cluster_is_no_request():
 
 def test_each_step_of_a_vend_can_be_read_back_from_the_status_it_wrote():
     verdict = registered.granted()
-    begun = granted(Report(role(), NOW), verdict, REQUEST)
+    begun = granted(Report(role(), NOW), alone(verdict))
     standing = standing_of(role(begun))
     assert (standing.ready, standing.role) == (False, verdict.lease.role), "a drop needs no more than this"
 
-    signed = granted(Report(role(), NOW), verdict, REQUEST, f"sha256:{'0' * 64}")
+    signed = granted(Report(role(), NOW), alone(verdict), {PlatformName("warehouse"): f"sha256:{'0' * 64}"})
     assert role(signed).status.receipt_digest == f"sha256:{'0' * 64}"
     assert "receiptDigest" not in begun
 
-    live = vended(Report(role(begun), NOW), verdict, REQUEST)
+    live = vended(Report(role(begun), NOW), alone(verdict))
     standing = standing_of(role(live))
 
     assert (standing.ready, standing.profile, standing.attributes) == (True, verdict.profile.name, verdict.lease.attributes)
-    assert standing.verdict == verdict_of(verdict)
+    assert standing.verdict == verdict_of(alone(verdict))
     assert conditions(live) == {"Granted": ("True", "PolicyGrants"), "Ready": ("True", "Live"), "UserProven": ("False", "Asserted")}
     assert live["expirationTimestamp"] == "2026-11-24T12:15:00Z"
 
 
 @pytest.mark.parametrize(("verdict", "truth"), [(Undecided("AgentUnknown", "who?"), "Unknown"), (Denied("NoPolicy", "no"), "False")])
 def test_a_refusal_says_the_same_in_granted_and_ready_and_makes_nothing(verdict: Undecided | Denied, truth: str):
-    status = refused(Report(role(), NOW), verdict, REQUEST)
+    status = refused(Report(role(), NOW), verdict, alone(verdict))
 
     assert conditions(status) == {"Granted": (truth, verdict.reason), "Ready": ("False", verdict.reason)}
     assert "roleName" not in status
@@ -107,7 +118,7 @@ def test_a_refusal_says_the_same_in_granted_and_ready_and_makes_nothing(verdict:
 
 
 def test_a_failure_leaves_the_verdict_and_the_names_as_they_were():
-    begun = granted(Report(role(), NOW), registered.granted(), REQUEST)
+    begun = granted(Report(role(), NOW), alone(registered.granted()))
 
     failed = begun | unready(Report(role(begun), NOW + timedelta(seconds=9)), "PlatformBusy", "locked")
 
@@ -120,9 +131,9 @@ def test_a_failure_leaves_the_verdict_and_the_names_as_they_were():
 
 
 def test_a_drop_that_is_not_done_says_why_and_which_platform_waits():
-    live = vended(Report(role(), NOW), registered.granted(), REQUEST)
+    live = vended(Report(role(), NOW), alone(registered.granted()))
 
-    waiting = dropping(Report(role(live), NOW), "PlatformUnavailable", "no route")
+    waiting = dropping(Report(role(live), NOW), {PlatformName("warehouse"): ("PlatformUnavailable", "no route")})
 
     assert [each["state"] for each in waiting["platforms"]] == ["Dropping"]
     assert [each["message"] for each in waiting["conditions"] if each["type"] == "Ready"] == ["PlatformUnavailable: no route"]
@@ -131,16 +142,16 @@ def test_a_drop_that_is_not_done_says_why_and_which_platform_waits():
 def test_what_this_process_granted_is_remembered_while_the_object_is_seen_again_and_forgotten_with_it():
     roles, verdict = Roles(), registered.granted()
     roles.seen(standing_of(role()))
-    roles.vended(REQUEST.uid, verdict)
+    roles.vended(REQUEST.uid, REQUEST.platform, verdict)
 
-    roles.seen(standing_of(role(vended(Report(role(), NOW), verdict, REQUEST))))
+    roles.seen(standing_of(role(vended(Report(role(), NOW), alone(verdict)))))
 
-    (standing,) = roles.named([verdict.lease.role])
+    (standing,) = roles.named([verdict.lease.role], REQUEST.platform)
     assert standing.granted is verdict
     assert list(roles.on(PlatformName("warehouse"))) == [standing]
     assert not list(roles.on(PlatformName("other")))
-    assert not roles.named([RoleName("other")])
+    assert not roles.named([RoleName("other")], REQUEST.platform)
     roles.gone(REQUEST.uid)
-    roles.vended(REQUEST.uid, verdict)
+    roles.vended(REQUEST.uid, REQUEST.platform, verdict)
     assert Uid(REQUEST.uid) not in roles
     assert len(roles) == 0
