@@ -177,7 +177,8 @@ class Vends:
         for each in live:
             if why := ended_by(self._observed.directory.verdict(each.request, begun=True), each.granted):
                 raise Problem(403, "PolicyChanged", why)
-        await self._ready(role, vended(report, whole, {platform: given_up(*told_of(error)) for platform, error in failed.items()}))
+        given = {platform: given_up(*told_of(error)) for platform, error in failed.items()}
+        await self._ready(role, vended(report, whole, given, self._record.receipts(whole.uid)))
         for each in live:
             _log.info("vended", extra={"role": whole.role, "platform": each.platform, "object": str(each.request.name)})
         later = (Absent(each.platform, why.reason, why.message, getattr(why, "missing", "")) for each, why in whole.left_out)

@@ -153,7 +153,8 @@ class Lifecycle:
             _log.info("vended", extra={**about, "profile": each.granted.profile.name})
         reads = ", ".join(f"on {each.platform} reads {len(each.granted.profile.tables)} tables" for each in live)
         message = f"{whole.role} {reads} until {requests[0].expires_at:%H:%M:%S} UTC"
-        return Outcome(vended(report, whole, failed), Event("Normal", "Vended", message))
+        status = vended(report, whole, failed, self._record.receipts(whole.uid))
+        return Outcome(status, Event("Normal", "Vended", message))
 
     async def _refused(self, whole: Whole, request: Request, verdict: Undecided | Denied, directory: Directory, report: Report) -> Outcome:
         role = report.role

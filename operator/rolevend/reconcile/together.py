@@ -15,11 +15,12 @@ from rolevend.kube.client import Body
 from rolevend.model import PlatformName, Uid
 from rolevend.platforms.base import Credential
 from rolevend.requests.making import Making
-from rolevend.requests.roles import Roles
+from rolevend.requests.roles import Roles, may_be_there
 from rolevend.requests.status import Report, given_up, left_out, told_of
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory
 from rolevend.vending.vend import CredentialStore
+from rolevend.vending.verdict import Request
 from rolevend.vending.whole import Vend, Whole
 
 _log = logging.getLogger(__name__)
@@ -78,9 +79,9 @@ class Together:
             await self._make(this, vend, executor, credential)
         if not this.made:
             raise this.failures[0]
-        for vend in whole.vends:
-            if vend.platform in this.failed:
-                await self._give_up(vend)
+        failed = [vend.request for vend in whole.vends if vend.platform in this.failed]
+        for request in (*failed, *(request for request, _ in whole.left_out if may_be_there(report.role, request.platform))):
+            await self._give_up(request)
         return this.failed
 
     async def _prepare(self, this: _Try, vend: Vend, executor: Executor | None) -> tuple[Vend, Executor, Credential] | None:
@@ -113,13 +114,13 @@ class Together:
         this.failed[vend.platform] = (left_out if untouched else given_up)(*told_of(error))
         this.failures.append(error)
 
-    async def _give_up(self, vend: Vend) -> None:
+    async def _give_up(self, request: Request) -> None:
         """What may be there is dropped as soon as the object says so: see `Lifecycle.remember`."""
-        self._roles.vended(vend.request.uid, vend.platform, None)
+        self._roles.vended(request.uid, request.platform, None)
         try:
-            await self._store.discard(vend.request)
+            await self._store.discard(request)
         except RolevendError as error:
-            _log.warning("discarding a credential: %s", error, extra={"object": str(vend.request.name), "platform": vend.platform})
+            _log.warning("discarding a credential: %s", error, extra={"object": str(request.name), "platform": request.platform})
 
     def _executor(self, platform: PlatformName) -> Executor | None:
         at_work = self._platforms.get(platform)

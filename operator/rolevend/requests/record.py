@@ -1,7 +1,7 @@
 """What is written down before a role exists, and after it is gone: whom its handles stand for, and the audit events."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from rolevend.catalog import TableId
@@ -56,6 +56,10 @@ class Record:
             if signed.body.receipt is not None:
                 self._given_receipts[request.uid][request.platform] = digest_of(signed.body.receipt)
         return self._given_receipts[request.uid].get(request.platform)
+
+    def receipts(self, uid: Uid) -> Mapping[PlatformName, str]:
+        """The digests of those that `granted` wrote here."""
+        return self._given_receipts.get(uid, {})
 
     async def denied(self, request: Request, reason: str, message: str, directory: Directory) -> None:
         await self._tell(request, denied(request, reason, message, directory, self._now()))

@@ -210,6 +210,11 @@ def is_there(role: VendedRole, platform: PlatformName) -> bool:
     return state is None or state.state not in ("LeftOut", "Gone")
 
 
+def may_be_there(role: VendedRole, platform: PlatformName) -> bool:
+    """Whether an earlier try may have made something on this platform."""
+    return begun_as(role) is not None and is_there(role, platform)
+
+
 def standings_of(role: VendedRole) -> tuple[Standing, ...]:
     """On each of its platforms, in its order."""
     return tuple(_standing_on(role, request) for request in requests_of(role))
@@ -222,7 +227,7 @@ def _standing_on(role: VendedRole, request: Request) -> Standing:
         request=request,
         ready=is_ready(role),
         ending_since=role.metadata.deletion_timestamp,
-        role=begun_as(role) if is_there(role, request.platform) else None,
+        role=begun_as(role) if may_be_there(role, request.platform) else None,
         profile=(state.profile or "") if state else "",
         attributes=values.attributes(status.user.attributes) if status.user else Attributes(),
         verdict=(condition.status, condition.message) if condition else ("", ""),

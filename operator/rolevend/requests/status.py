@@ -10,7 +10,7 @@ from rolevend.errors import RolevendError
 from rolevend.kube.client import Body
 from rolevend.kube.secrets import secret_name
 from rolevend.model import PlatformName
-from rolevend.requests.roles import is_there, requests_of
+from rolevend.requests.roles import is_there, may_be_there, requests_of
 from rolevend.resources import VendedRole
 from rolevend.resources.status import Finding, Truth, body, reported
 from rolevend.resources.text import timestamp_text
@@ -65,13 +65,15 @@ def granted(report: Report, whole: Whole, receipts: Mapping[PlatformName, str | 
     return report.status(findings, **_names(whole), **({"receiptDigest": first[0]} if first else {}), platforms=platforms)
 
 
-def vended(report: Report, whole: Whole, failed: Mapping[PlatformName, Body] = _NOTHING) -> Body:
-    """`failed` is what became of platforms where the role was granted, and could not be made: see `left_out` and `given_up`."""
+def vended(
+    report: Report, whole: Whole, failed: Mapping[PlatformName, Body] = _NOTHING, receipts: Mapping[PlatformName, str | None] = _NOTHING
+) -> Body:
+    """`failed` is what became of platforms where the role was granted, and could not be made: see `left_out` and `given_up`. `receipts` are
+    as in `granted`."""
     live = [each for each in whole.vends if each.platform not in failed]
     kept = live[0].request.delivery is Delivery.SECRET
     in_secrets = f"in Secret {', '.join(secret_name(each.request) for each in live)}"
     message = "the role can log in; " + (f"its credential is {in_secrets}" if kept else "the API answered with its credential")
-    receipts = {PlatformName(each.name): each.receipt_digest for each in report.role.status.platforms}
     there = {each.platform: {**_platform(each, "Live", receipts), **failed.get(each.platform, {})} for each in whole.vends}
     platforms = _platforms(report, whole, there)
     missing = [f"{each['name']} ({each['reason']})" for each in platforms if each["state"] != "Live"]
@@ -210,7 +212,10 @@ def _proof(proof: Proof | None) -> Body:
 
 def _platforms(report: Report, whole: Whole, there: Mapping[PlatformName, Body]) -> list[Body]:
     """In the order of the object; of one that was not judged now what is said already."""
-    left = {request.platform: left_out(verdict.reason, verdict.message) for request, verdict in whole.left_out}
+    left = {}
+    for request, verdict in whole.left_out:  # granted before, perhaps, and made by a try that could not say so
+        became = given_up if may_be_there(report.role, request.platform) else left_out
+        left[request.platform] = became(verdict.reason, verdict.message)
     said = {PlatformName(each.name): body(each) for each in report.role.status.platforms}
     names = [request.platform for request in requests_of(report.role)]
     told = ({"name": name, **there.get(name, left.get(name, said.get(name, {"state": "Pending"})))} for name in names)
