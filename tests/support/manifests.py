@@ -343,7 +343,8 @@ SPOILED: Final = (
     Spoiled("Guardrail", "spec.deny.type", "Tables", "spec.deny.columns"),
     # Lists
     Spoiled("VendedRole", "spec.platformRefs", []),
-    Spoiled("VendedRole", "spec.platformRefs", [{"name": "warehouse"}, {"name": "crm"}]),
+    Spoiled("VendedRole", "spec.platformRefs", [{"name": f"platform-{number}"} for number in range(9)]),
+    Spoiled("VendedRole", "spec.platformRefs", [{"name": "warehouse"}, {"name": "warehouse"}]),
     Spoiled("AccessPolicy", "spec.platformRefs", [{"name": "warehouse"}, {"name": "warehouse"}]),
     Spoiled("AccessPolicy", "spec.masks[1].name", "ids", "spec.masks"),
     Spoiled("AccessPolicy", "spec.columns.matchNames", ["a", "a"]),

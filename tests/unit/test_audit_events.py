@@ -244,7 +244,7 @@ def test_the_same_step_says_the_same_event_and_another_decision_another_one():
     assert grant().id == grant().id
     elsewhere = Attributes.of({"department": ["claims"], "countries": ["AT"]}.items())
     assert grant().id != grant(directory(people={ANNA: replace(PERSON, attributes=elsewhere)})).id
-    assert grant().id.startswith(f"{REQUEST.uid}/granted/")
+    assert grant().id.startswith(f"{REQUEST.uid}/granted/warehouse/")
     one, again = (denied(REQUEST, "NoPolicy", "m", directory(), NOW + timedelta(seconds=late)) for late in (0, 9))
     assert one.id == again.id != denied(REQUEST, "NoPolicy", "another", directory(), NOW).id
 
@@ -259,7 +259,7 @@ def test_a_denial_tells_reason_and_message_also_where_nothing_is_known():
 def test_an_end_tells_what_closed_it_how_long_it_took_and_how_late_it_was():
     event = dropped(REQUEST, end(EndReason.REVOKED), NOW)
 
-    assert event.id == f"{REQUEST.uid}/dropped/Revoked"
+    assert event.id == f"{REQUEST.uid}/dropped/warehouse/Revoked"
     assert (
         as_json(event.body).items()
         >= {
@@ -281,7 +281,7 @@ def test_an_end_tells_what_closed_it_how_long_it_took_and_how_late_it_was():
 def test_an_orphan_is_told_by_its_name_alone_whatever_that_is(role: str):
     event = orphan_dropped(UID, WAREHOUSE, end(EndReason.ORPHANED, role=role), NOW)
 
-    assert event.id == f"{UID}/dropped/Orphaned"
+    assert event.id == f"{UID}/dropped/warehouse/Orphaned"
     assert event.body.request is None
     assert event.body.platform == "warehouse"
 

@@ -15,7 +15,6 @@ from rolevend.platforms.base import Act, Curbed, EndReason
 from rolevend.reconcile.curb import Curb
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.requests.roles import Roles, Standing
-from rolevend.requests.status import verdict_of
 from rolevend.telemetry.metrics import Metrics
 from tests.support.registered import NOW, REQUEST, WAREHOUSE, granted
 
@@ -88,7 +87,7 @@ class Operator:
         return self.metrics.registry.get_sample_value("rolevend_curbed_total", {"platform": WAREHOUSE, "act": act.value}) or 0
 
 
-STANDING = Standing(REQUEST, True, None, HELD.lease.role, HELD.profile.name, HELD.lease.attributes, verdict_of(HELD), HELD)
+STANDING = Standing(REQUEST, True, None, HELD.lease.role, HELD.profile.name, HELD.lease.attributes, ("True", "2 tables"), HELD)
 
 
 def operator(*answers: Sequence[Curbed] | Exception, standing: Standing | None = STANDING, failing: bool = False) -> Operator:

@@ -20,7 +20,7 @@ from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.requests.proving import Proving, wanted
-from rolevend.requests.roles import Roles, request_of, standing_of
+from rolevend.requests.roles import Roles, request_of, standings_of
 from rolevend.requests.status import Report, granted, refused, vended
 from rolevend.resources import Agent as AgentObject
 from rolevend.resources import VendedRole
@@ -30,6 +30,7 @@ from rolevend.vending.directory import Directory, Shapes
 from rolevend.vending.evidence import AttributeRead, given
 from rolevend.vending.proof import Actor, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict, ended_by
+from rolevend.vending.whole import Whole
 from tests.support import registered, tokens
 from tests.support.manifests import valid
 from tests.support.painted import OBJECTS, made, paint, said
@@ -225,8 +226,8 @@ class TestStatus:
         found = verdict(asked, people=people)
         assert isinstance(found, Granted)
 
-        status = vended(Report(role(granted(Report(role(), NOW), found, asked)), NOW), found, asked)
-        standing = standing_of(role(status))
+        status = vended(Report(role(granted(Report(role(), NOW), Whole(((asked, found),)))), NOW), Whole(((asked, found),)))
+        (standing,) = standings_of(role(status))
 
         assert standing.request == replace(asked, proof=replace(cast(Proof, found.proof), handle=found.user_handle))
         again = verdict(standing.request, people=people)
@@ -240,7 +241,7 @@ class TestStatus:
     def test_a_policy_that_asks_for_what_was_left_out_ends_the_role_after_a_restart(self):
         found = verdict()
         assert isinstance(found, Granted)
-        after = standing_of(role(vended(Report(role(), NOW), found, PROVEN))).request
+        after = standings_of(role(vended(Report(role(), NOW), Whole(((PROVEN, found),)))))[0].request
         asking = policy("barefoot", users=(Requirement("shoe", operator=RequirementOperator.DOES_NOT_EXIST),), row_filter=parse("id = 1"))
 
         assert refusal(after, shapes={WAREHOUSE: shapes(OF_AT, asking)}) == (Denied, "AttributeUnreadable", True)
@@ -248,7 +249,7 @@ class TestStatus:
     def test_a_status_proves_nothing_of_a_role_that_was_never_begun(self):
         found = verdict()
         assert isinstance(found, Granted)
-        status = granted(Report(role(), NOW), found, PROVEN)
+        status = granted(Report(role(), NOW), Whole(((PROVEN, found),)))
         del status["roleName"]
 
         assert request_of(role(status)).proof is None
@@ -256,7 +257,8 @@ class TestStatus:
     def test_a_refused_token_is_told_in_every_condition(self):
         unproven = Unproven("TokenExpired", "over", "d" * 64, known().basis(PROVING))
 
-        status = refused(Report(role(), NOW), Denied("TokenExpired", "over"), replace(ASKED, proof=unproven))
+        denied = Denied("TokenExpired", "over")
+        status = refused(Report(role(), NOW), denied, Whole(((replace(ASKED, proof=unproven), denied),)))
 
         assert {(each["type"], each["status"], each["reason"], each["message"]) for each in status["conditions"]} == {
             (type_, "False", "TokenExpired", "over") for type_ in ("Granted", "Ready", "UserProven")
@@ -265,11 +267,11 @@ class TestStatus:
     def test_what_was_proved_here_is_remembered_until_the_object_is_gone(self):
         roles = Roles()
         roles.proven(REQUEST.uid, PROOF)
-        assert roles.seen(standing_of(role())).request.proof == PROOF
+        assert roles.seen(*standings_of(role()))[0].request.proof == PROOF
 
         roles.gone(REQUEST.uid)
 
-        assert roles.seen(standing_of(role())).request.proof is None
+        assert roles.seen(*standings_of(role()))[0].request.proof is None
 
 
 class TestAudit:

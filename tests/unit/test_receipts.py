@@ -35,6 +35,7 @@ from rolevend.vending.evidence import given
 from rolevend.vending.receipt import FIRST, HALVES, Receipts, digest_of, said_by
 from rolevend.vending.room import as_json
 from rolevend.vending.verdict import Granted, Request
+from rolevend.vending.whole import Whole
 from tests.support import registered, tokens
 from tests.support.events import Free, Trail, directory, end
 from tests.support.registered import NOW, REQUEST, WAREHOUSE
@@ -561,11 +562,11 @@ async def test_what_was_begun_and_has_its_receipt_is_begun_again_without_a_word(
     }
     body = {"apiVersion": API_VERSION, "kind": "VendedRole", "metadata": metadata, "spec": spec}
 
-    await making.begin(ASKED, verdict, found, Report(parse_object(VendedRole, body), NOW))
+    await making.begin(Whole(((ASKED, verdict),)), found, Report(parse_object(VendedRole, body), NOW))
     (status,) = server.statuses
     assert status["receiptDigest"] == digest_of(receipt(trail.events[0]))
     begun = {**body, "status": {"roleName": status["roleName"], "receiptDigest": status["receiptDigest"]}}
     elsewhere = Making(cast(Cluster, server), Record(trail, Free(), lambda: NOW, RECEIPTS), lambda count: b"r" * count)
-    await elsewhere.begin(ASKED, verdict, found, Report(parse_object(VendedRole, begun), NOW))
+    await elsewhere.begin(Whole(((ASKED, verdict),)), found, Report(parse_object(VendedRole, begun), NOW))
 
     assert len(server.statuses) == len({each.id for each in trail.events}) == 1

@@ -142,7 +142,7 @@ class Operator:
         standing = Standing(request, listed_ready, None, granted.lease.role, profile, attributes, verdict)
         self.lifecycle.roles.seen(standing)
         if vended_here:
-            self.lifecycle.roles.vended(uid, granted)
+            self.lifecycle.roles.vended(uid, WAREHOUSE, granted)
         return standing
 
     async def review(self, *policies: Policy, **changes: Any) -> list[str]:

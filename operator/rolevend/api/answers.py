@@ -1,7 +1,9 @@
 """From what is known of a role to what a caller is shown of it. Pure."""
 
+from collections.abc import Sequence
 from typing import Final, assert_never
 
+from rolevend.api.made import Absent, Made
 from rolevend.api.schemas import (
     AgentShown,
     ColumnShown,
@@ -9,6 +11,7 @@ from rolevend.api.schemas import (
     Decision,
     Explanation,
     KeyPairCredential,
+    LeftOut,
     Links,
     PlatformShown,
     TableShown,
@@ -16,31 +19,39 @@ from rolevend.api.schemas import (
     VendedRoleShown,
 )
 from rolevend.kube.secrets import connection_uri
+from rolevend.plan import TableShape
 from rolevend.platforms import base
 from rolevend.requests.roles import is_ready
 from rolevend.resources import VendedRole
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.evidence import TableGiven, tables_of
 from rolevend.vending.proof import UserProof
-from rolevend.vending.verdict import Denied, Granted, Request, Undecided
+from rolevend.vending.verdict import Denied, Undecided
+from rolevend.vending.whole import Vend, Whole
 
 MOST_TABLES: Final = 100
 """In one answer."""
 
 
-def vended(request: Request, verdict: Granted, credential: base.Credential) -> VendedRoleShown:
-    """The one answer that holds the credential."""
-    proof = verdict.proof.kind if verdict.proof else UserProof.ASSERTED
+def vended(made: Made) -> VendedRoleShown:
+    """The one answer that holds the credentials."""
+    request, proof = made.request, made.vends[0].granted.proof
     return VendedRoleShown(
         id=request.name.name,
-        role_name=verdict.lease.role,
+        role_name=made.vends[0].granted.lease.role,
         state="Live",
         expiration_timestamp=timestamp_text(request.expires_at),
         agent=AgentShown(namespace=request.agent.namespace, name=request.agent.name),
-        user=UserShown(issuer=request.user.issuer, subject=request.user.subject, handle=verdict.user_handle, proof=proof.value),
+        user=UserShown(
+            issuer=request.user.issuer,
+            subject=request.user.subject,
+            handle=made.vends[0].granted.user_handle,
+            proof=(proof.kind if proof else UserProof.ASSERTED).value,
+        ),
         purpose=request.purpose,
-        platforms=(_platform(request, verdict, credential),),
-        explanation=explanation(verdict),
+        platforms=tuple(_platform(each, made.credentials[each.platform]) for each in made.vends),
+        left_out=tuple(map(_left_out, made.left_out)) or None,
+        explanation=explanation(made.vends),
         links=_links(request.name.name),
     )
 
@@ -68,28 +79,43 @@ def shown(role: VendedRole) -> VendedRoleShown:
     )
 
 
-def decision(verdict: Granted | Denied | Undecided) -> Decision:
-    if isinstance(verdict, Granted):
-        return Decision(granted=True, explanation=explanation(verdict))
-    missing = verdict.missing if isinstance(verdict, Denied) else ""
-    return Decision(granted=False, reason=verdict.reason, message=verdict.message, missing=missing or None)
+def decision(whole: Whole) -> Decision:
+    if whole.refusal is None:
+        left_out = [Absent(request.platform, verdict.reason, verdict.message, _missing(verdict)) for request, verdict in whole.left_out]
+        return Decision(granted=True, explanation=explanation(whole.vends), left_out=tuple(map(_left_out, left_out)) or None)
+    verdict = whole.refusal[1]
+    return Decision(granted=False, reason=verdict.reason, message=verdict.message, missing=_missing(verdict) or None)
 
 
-def explanation(verdict: Granted) -> Explanation:
-    shapes = verdict.tables[:MOST_TABLES]
-    policies = [tuple(map(str, verdict.granted_by.get(shape.table, ()))) for shape in shapes]
-    given = zip(shapes, tables_of(shapes), policies, strict=True)
+def explanation(vends: Sequence[Vend]) -> Explanation:
+    given = [(each, shape) for each in vends for shape in each.granted.tables]
+    functions = dict.fromkeys(str(each) for vend in vends for each in vend.granted.profile.functions)
     return Explanation(
-        tables=tuple(_table(shape.table.schema, shape.table.name, told, by) for shape, told, by in given),
-        tables_left_out=len(verdict.tables) - len(shapes),
-        functions=tuple(map(str, verdict.profile.functions)),
+        tables=tuple(_shown(each, shape, several=len(vends) > 1) for each, shape in given[:MOST_TABLES]),
+        tables_left_out=max(0, len(given) - MOST_TABLES),
+        functions=tuple(functions),
     )
 
 
-def _table(schema: str, name: str, given: TableGiven, policies: tuple[str, ...]) -> TableShown:
+def _shown(vend: Vend, shape: TableShape, *, several: bool) -> TableShown:
+    (told,) = tables_of([shape])
+    policies = tuple(map(str, vend.granted.granted_by.get(shape.table, ())))
+    return _table(shape.table.schema, shape.table.name, told, policies, vend.platform if several else None)
+
+
+def _missing(verdict: Denied | Undecided) -> str:
+    return verdict.missing if isinstance(verdict, Denied) else ""
+
+
+def _left_out(absent: Absent) -> LeftOut:
+    return LeftOut(name=absent.platform, reason=absent.reason, message=absent.message, missing=absent.missing or None)
+
+
+def _table(schema: str, name: str, given: TableGiven, policies: tuple[str, ...], platform: str | None) -> TableShown:
     clear = [ColumnShown(name=each, shown="Clear") for each in given.clear]
     masked = [ColumnShown(name=each.name, shown="Masked", mask=each.shows) for each in given.masked]
     return TableShown(
+        platform=platform,
         schema_name=schema,
         table=name,
         row_filters=given.rows,
@@ -99,13 +125,13 @@ def _table(schema: str, name: str, given: TableGiven, policies: tuple[str, ...])
     )
 
 
-def _platform(request: Request, verdict: Granted, credential: base.Credential) -> PlatformShown:
-    count = len(verdict.tables)
+def _platform(vend: Vend, credential: base.Credential) -> PlatformShown:
+    count = len(vend.granted.tables)
     match credential:
         case base.PasswordCredential():
-            return PlatformShown(name=request.platform, table_count=count, credential=_password(credential))
+            return PlatformShown(name=vend.platform, table_count=count, credential=_password(credential))
         case base.KeyPairCredential():
-            return PlatformShown(name=request.platform, type="Snowflake", table_count=count, credential=_key_pair(credential))
+            return PlatformShown(name=vend.platform, type="Snowflake", table_count=count, credential=_key_pair(credential))
         case _:
             assert_never(credential)
 

@@ -4,6 +4,7 @@ Where a call has a key, the name says whose it is and the digest what it asked, 
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from rolevend.api.schemas import Question
@@ -14,7 +15,7 @@ from rolevend.naming import length_prefixed
 from rolevend.resources import API_VERSION, FINALIZER, REQUEST_ID
 from rolevend.resources.shared import CALL, HANDLES
 from rolevend.vending.terms import Agent
-from rolevend.vending.verdict import Granted, Request
+from rolevend.vending.whole import Vend
 
 _LONGEST_PREFIX: Final = 60
 
@@ -41,14 +42,17 @@ def _digest_of_intent(task: CoreTask) -> Body:
     return {"intentDigest": task.intent_digest} if task.intent_digest else {}
 
 
-def body_of(draft: Request, verdict: Granted, name: ObjectName, digest: str) -> Body:
-    """`digest` is that of the question. With its handles the object says from the start what its role is called."""
+def body_of(vends: Sequence[Vend], name: ObjectName, digest: str) -> Body:
+    """`digest` is that of the question, and the object names those of its platforms on which a role is to be made. With its handles it says
+    from the start what that is called."""
+    draft, verdict = vends[0].request, vends[0].granted
     narrowed = [{"schema": each.schema, "table": each.name} for each in draft.resources or ()]
     spec = {
         "agentRef": {"name": draft.agent.name},
         "user": {"issuer": draft.user.issuer, "subject": draft.user.subject},
         "delivery": draft.delivery.value,
-        "platformRefs": [{"name": draft.platform}],
+        "platformRefs": [{"name": each.platform} for each in vends],
+        "allowPartial": draft.allow_partial or None,
         "expirationSeconds": draft.expiration_seconds,
         "purpose": draft.purpose,
         "task": None if draft.task is None else {"id": draft.task.id, **_digest_of_intent(draft.task)},

@@ -79,7 +79,7 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         if key is None and await request.is_disconnected():
             await vends.release(agent, made.request.name.name, request.state.request_id)  # nobody will ever use it
         response.headers["Location"] = f"{ROLES}/{made.request.name.name}"
-        return answers.vended(made.request, made.verdict, made.credential)
+        return answers.vended(made)
 
     @app.get(
         ROLES,

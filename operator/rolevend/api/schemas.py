@@ -6,10 +6,10 @@ from pydantic import ConfigDict, Field, SecretStr
 from pydantic.config import JsonDict
 
 from rolevend.catalog import TableId
-from rolevend.resources.part import KeyedBy, Part, Rule, exactly_one
+from rolevend.resources.part import Distinct, KeyedBy, Part, Rule, exactly_one
 from rolevend.resources.shared import UserName
 from rolevend.resources.text import Label, ObjectReferenceName, Seconds
-from rolevend.resources.vended_role import TableName, Task
+from rolevend.resources.vended_role import MOST_PLATFORMS, TableName, Task
 
 LONGEST_TOKEN = 16_384
 PROOFS = ("userToken", "user")
@@ -31,8 +31,10 @@ class Question(Part):
     """A token of the person that names the agent, by its client or by `act`. It proves one role."""
     user: UserName | None = None
     """The person, by the agent's word: only for an Agent with `assertion: Trusted`."""
-    platforms: Annotated[tuple[ObjectReferenceName, ...], Field(min_length=1, max_length=1)]
-    """Names of DataPlatforms. Exactly one in this version."""
+    platforms: Annotated[tuple[ObjectReferenceName, ...], Field(min_length=1, max_length=MOST_PLATFORMS), Distinct()]
+    """Names of DataPlatforms: the role is made on all of them, under one name, or on none."""
+    allow_partial: bool = False
+    """With several platforms: whether the role is made where it can be, and left out where it is not granted or fails just now."""
     purpose: Label | None = None
     """What it is for: one of those that the DataPlatform lets the agent say."""
     resources: Annotated[tuple[TableName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "table"))] | None = None
@@ -64,9 +66,24 @@ class ColumnShown(Shown):
     """What is shown instead, such as `Hash` or `Partial(4)`; several, for rows of different policies, as `Clear where … else Hash`."""
 
 
+class LeftOut(Shown):
+    """A platform that was asked for, and on which there is no role: the call allows that."""
+
+    name: str
+    """Of the DataPlatform."""
+    reason: str
+    """The stable code of the denial, or of what is in the way."""
+    message: str
+    """Why, and the way out."""
+    missing: str | None = None
+    """Of a denial: the smallest thing that would have to be granted."""
+
+
 class TableShown(Shown):
     """A table that the role reads."""
 
+    platform: str | None = None
+    """Where it is, of a role on several platforms."""
     schema_name: Annotated[str, Field(alias="schema")]
     """Where it is on the platform. The role finds it without that."""
     table: str
@@ -105,6 +122,8 @@ class Decision(Shown):
     """Of a denial: the smallest thing that would have to be granted."""
     explanation: Explanation | None = None
     """What would be granted."""
+    left_out: tuple[LeftOut, ...] | None = None
+    """Where there would be no role, of a call with `allowPartial`."""
 
 
 class AgentShown(Shown):
@@ -194,6 +213,8 @@ class VendedRoleShown(Shown):
     user: UserShown
     purpose: str | None = None
     platforms: tuple[PlatformShown, ...]
+    left_out: tuple[LeftOut, ...] | None = None
+    """Where there is none, in the answer to a call with `allowPartial`."""
     explanation: Explanation | None = None
     links: Links
 

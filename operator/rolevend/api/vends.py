@@ -9,15 +9,16 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from rolevend.api.callers import Callers, Person
+from rolevend.api.made import Absent, Made
 from rolevend.api.objects import body_of, digest_of, name_of, prefix
-from rolevend.api.problems import RETRY_SECONDS, Problem, mends_itself, of_verdict
+from rolevend.api.problems import RETRY_SECONDS, Problem, mends_itself, of_error, of_verdict
 from rolevend.api.quotas import Quotas
 from rolevend.api.schemas import Question
 from rolevend.api.steps import Step, observe, taking
@@ -37,14 +38,15 @@ from rolevend.platforms.base import Credential, EndReason
 from rolevend.requests.making import Making, delete, write_status
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
-from rolevend.requests.roles import NOTHING_BEGUN, begun_as, request_of
-from rolevend.requests.status import Report, vended
+from rolevend.requests.roles import NOTHING_BEGUN, begun_as, request_of, requests_of
+from rolevend.requests.status import Report, given_up, told_of, vended
 from rolevend.resources import VendedRole, parse
 from rolevend.resources.shared import CALL
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory
 from rolevend.vending.terms import Agent
-from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecided, Verdict, ended_by
+from rolevend.vending.verdict import Delivery, Denied, Request, Undecided, ended_by
+from rolevend.vending.whole import Vend, Whole
 
 LONGEST_BUILD_SECONDS: Final = 5.0
 """For which a call waits where its profile is not built yet: the operator builds it."""
@@ -54,13 +56,6 @@ LONGEST_RELEASE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.025
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    request: Request
-    verdict: Granted
-    credential: Credential
 
 
 class Vends:
@@ -95,41 +90,61 @@ class Vends:
         self._now = now
         self._identifier = identifier
 
-    async def decide(self, agent: Agent, question: Question, request_id: str) -> Verdict:
+    async def decide(self, agent: Agent, question: Question, request_id: str) -> Whole:
         """What would be granted now. Nothing is made, and no token is used up."""
         directory = self._observed.directory
         person = await self._callers.person(question, agent, directory, self._now(), request_id)
-        return directory.verdict(self._draft(agent, question, person, request_id))
+        return Whole.of(self._drafts(agent, question, person, request_id), directory.verdict)
 
     async def vend(self, agent: Agent, question: Question, key: str | None, request_id: str) -> Made:
         """Raises Problem, or an error of `rolevend.errors`; then there is no role, or none that lives for long. With the same `key` again
-        it is the same role with a fresh credential, which takes the place of the one before."""
+        it is the same role with fresh credentials, which take the place of those before."""
         started = time.perf_counter()
         self._quotas.expect_rate(agent)
         directory = self._observed.directory
         person = await self._callers.person(question, agent, directory, self._now(), request_id)
-        draft = self._draft(agent, question, person, request_id)
+        drafts = self._drafts(agent, question, person, request_id)
         with taking(Step.DECIDE):
-            verdict = directory.verdict(draft)
-        if not isinstance(verdict, Granted):
-            raise await self._denied(draft, verdict, directory)
-        executor = self._executor(draft.platform)
+            whole = Whole.of(drafts, directory.verdict)
+        if whole.refusal is not None:
+            raise await self._denied(*whole.refusal, directory)
+        asked, absent = self._connected(whole)
         name = ObjectName(agent.name.namespace, name_of(agent, key) if key else f"{prefix(agent)}{self._identifier().hex}")
         with taking(Step.CREATE_OBJECT):
-            role, is_new = await self._object(draft, verdict, name, digest_of(question))
+            role, is_new = await self._object(asked, name, digest_of(question))
         store = _InTheAnswer()
         try:
-            made = await self._in_time(self._make(role, person, executor, store, is_new=is_new))
+            made = await self._in_time(self._make(role, person, store, absent, is_new=is_new))
         except BaseException as error:
-            self._metrics.vend_seconds.labels(draft.platform, "failed").observe(time.perf_counter() - started)
+            self._observe(drafts, "failed", started)
             if is_new and not (key and mends_itself(error)):
-                await asyncio.shield(self._undo(role, untouched=store.credential is None))
+                await asyncio.shield(self._undo(role, untouched=not store.credentials))
             raise
         finally:
             self._record.forget(Uid(role.uid))  # nothing of it is tried again here; another call writes the same event
-        self._metrics.vend_seconds.labels(draft.platform, "vended").observe(time.perf_counter() - started)
+        self._observe([each.request for each in made.vends], "vended", started)
         observe(self._metrics.vend_step_seconds)
         return made
+
+    def _observe(self, requests: Iterable[Request], how: str, started: float) -> None:
+        for each in requests:
+            self._metrics.vend_seconds.labels(each.platform, how).observe(time.perf_counter() - started)
+
+    def _connected(self, whole: Whole) -> tuple[tuple[Vend, ...], tuple[Absent, ...]]:
+        """What is to be made, and what is left out. Raises PlatformUnavailable where a platform is not connected that must be."""
+        absent = [Absent(each.platform, why.reason, why.message, getattr(why, "missing", "")) for each, why in whole.left_out]
+        asked = []
+        for each in whole.vends:
+            try:
+                self._executor(each.platform)
+                asked.append(each)
+            except PlatformUnavailable as error:
+                if not whole.allow_partial:
+                    raise
+                absent.append(_absent(each.platform, error))
+        if not asked:
+            self._executor(whole.vends[0].platform)
+        return tuple(asked), tuple(absent)
 
     async def _in_time(self, making: Coroutine[None, None, Made]) -> Made:
         """What is not Ready by then, the operator is about to end."""
@@ -140,44 +155,74 @@ class Vends:
             why = "the role was not made in time, since something that it needs is slow; try again"
             raise Problem(503, "TooSlow", why, retry_after=RETRY_SECONDS) from error
 
-    async def _make(self, role: VendedRole, person: Person, executor: Executor, store: "_InTheAnswer", *, is_new: bool) -> Made:
-        request = replace(request_of(role), token=person.token, proof=person.proof)
+    async def _make(self, role: VendedRole, person: Person, store: "_InTheAnswer", absent: tuple[Absent, ...], *, is_new: bool) -> Made:
+        """First all is prepared, then the roles are made, one after the other."""
+        requests = [replace(each, token=person.token, proof=person.proof) for each in requests_of(role)]
         directory, report = self._observed.directory, Report(role, self._now())
         with taking(Step.DECIDE):
-            verdict = directory.verdict(request, begun=not is_new)
-        if not isinstance(verdict, Granted):
-            raise await self._denied(request, verdict, directory)
+            whole = Whole.of(requests, lambda request: directory.verdict(request, begun=not is_new))
+        if whole.refusal is not None:
+            raise await self._denied(*whole.refusal, directory)
+        executors = {each.platform: self._executor(each.platform) for each in whole.vends}
         try:
-            await self._begin(request, verdict, directory, report, person, executor, is_new=is_new)
+            await self._begin(whole, directory, report, person, executors, is_new=is_new)
             with taking(Step.MAKE_ROLE):
-                await self._making.make(request, verdict, executor, store)
+                failed = await self._made(whole, executors, store)
         except (Overtaken, NotFound, AlreadyExists) as error:
-            raise _ended(request.name.name) from error
+            raise _ended(role.name) from error
+        live = tuple(each for each in whole.vends if each.platform not in failed)
         if (newer := self._observed.directory) is not directory:
             with taking(Step.DECIDE):
-                why = ended_by(newer.verdict(request, begun=True), verdict)
+                why = next(filter(None, (ended_by(newer.verdict(each.request, begun=True), each.granted) for each in live)), "")
             if why:
                 raise Problem(403, "PolicyChanged", why)
+        given = {platform: given_up(*told_of(error)) for platform, error in failed.items()}
         with taking(Step.WRITE_READY):
-            await self._ready(request, verdict, report)
-        assert store.credential is not None  # noqa: S101 - kept, or there is no role
-        _log.info("vended", extra={"role": verdict.lease.role, "platform": request.platform, "object": str(request.name)})
-        return Made(request, verdict, store.credential)
+            await self._ready(role, vended(report, whole, given, self._record.receipts(whole.uid)))
+        for each in live:
+            _log.info("vended", extra={"role": whole.role, "platform": each.platform, "object": str(each.request.name)})
+        later = (Absent(each.platform, why.reason, why.message, getattr(why, "missing", "")) for each, why in whole.left_out)
+        return Made(live, store.credentials, (*absent, *later, *(_absent(platform, error) for platform, error in failed.items())))
+
+    async def _made(
+        self, whole: Whole, executors: Mapping[PlatformName, Executor], store: "_InTheAnswer"
+    ) -> Mapping[PlatformName, RolevendError]:
+        """What kept a role from being made where the call allows that; raises where it does not, or there would be none."""
+        failed: dict[PlatformName, RolevendError] = {}
+        for each in whole.vends:
+            await self._making.prepare(each, executors[each.platform], store)
+        for each in whole.vends:
+            try:
+                await self._making.make(each, store.credentials[each.platform], executors[each.platform])
+            except RolevendError as error:
+                if len(failed) + 1 == len(whole.vends) or not whole.allow_partial:
+                    raise
+                failed[each.platform] = error
+        return failed
 
     async def _begin(
-        self, request: Request, verdict: Granted, directory: Directory, report: Report, person: Person, executor: Executor, *, is_new: bool
+        self,
+        whole: Whole,
+        directory: Directory,
+        report: Report,
+        person: Person,
+        executors: Mapping[PlatformName, Executor],
+        *,
+        is_new: bool,
     ) -> None:
-        """With the user's token taken for it, on record, and its profile built. Nothing is begun for a token that is used up. Where the
+        """With the user's token taken for it, on record, and its profiles built. Nothing is begun for a token that is used up. Where a
         profile must be built it is taken last: whoever has to wait for that comes again with the same one. The intent is for the operator,
-        which builds the profile, and for another call that may be ending the same object: see `_undo`."""
-        is_built = executor.is_built(verdict.profile)
-        await self._prove(person, request, self._proving.take if is_built else self._proving.expect_untaken)
+        which builds the profiles, and for another call that may be ending the same object: see `_undo`."""
+        request = whole.vends[0].request
+        missing = [each for each in whole.vends if not executors[each.platform].is_built(each.granted.profile)]
+        await self._prove(person, request, self._proving.expect_untaken if missing else self._proving.take)
         with taking(Step.RECORD):
-            begun = await self._making.begin(request, verdict, directory, report, intend=not is_new or not is_built)
+            begun = await self._making.begin(whole, directory, report, intend=not is_new or bool(missing))
         _expect_standing(begun)
-        if not is_built:
+        for each in missing:
             with taking(Step.AWAIT_PROFILE):
-                await self._built(executor, verdict.profile)
+                await self._built(executors[each.platform], each.granted.profile)
+        if missing:
             await self._prove(person, request, self._proving.take)
 
     async def _prove(self, person: Person, request: Request, by: Callable[[ProvenUser, Request], Awaitable[None]]) -> None:
@@ -200,12 +245,12 @@ class Vends:
                     raise Problem(503, "ProfileBuilding", why, retry_after=RETRY_SECONDS) from error
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _ready(self, request: Request, verdict: Granted, report: Report) -> None:
+    async def _ready(self, role: VendedRole, status: Body) -> None:
         """Nobody is told a credential of a role that ends already."""
         try:
-            body = await write_status(self._cluster, request, vended(report, verdict, request))
+            body = await write_status(self._cluster, request_of(role), status)
         except (NotFound, AlreadyExists) as error:
-            raise _ended(request.name.name) from error
+            raise _ended(role.name) from error
         _expect_standing(body)
 
     async def _denied(self, request: Request, verdict: Denied | Undecided, directory: Directory) -> Problem:
@@ -222,10 +267,10 @@ class Vends:
             raise PlatformUnavailable(f"DataPlatform {platform} is not connected yet")
         return at_work.executor
 
-    def _draft(self, agent: Agent, question: Question, person: Person, request_id: str) -> Request:
-        """The request that the object will be, under a uid that nothing has."""
+    def _drafts(self, agent: Agent, question: Question, person: Person, request_id: str) -> tuple[Request, ...]:
+        """The requests that the object will be, under a uid that nothing has."""
         uid = self._identifier()
-        return Request(
+        first = Request(
             name=ObjectName(agent.name.namespace, f"{prefix(agent)}{uid.hex}"),
             uid=Uid(str(uid)),
             agent=agent.name,
@@ -240,15 +285,18 @@ class Vends:
             delivery=Delivery.RESPONSE,
             task=None if question.task is None else CoreTask(question.task.id, question.task.intent_digest),
             request_id=request_id,
+            allow_partial=question.allow_partial,
         )
+        return (first, *(replace(first, platform=PlatformName(each), further=True) for each in question.platforms[1:]))
 
-    async def _object(self, draft: Request, verdict: Granted, name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
+    async def _object(self, asked: Sequence[Vend], name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
         """The object of this question, and whether this call made it."""
-        most = self._observed.directory.most_live(draft)
+        draft = asked[0].request
+        most = min((most for each in asked if (most := self._observed.directory.most_live(each.request)) is not None), default=None)
         if most is not None and self._vended_roles.get(name) is None:  # what is there has its place
             self._quotas.expect_room(draft.agent, self._vended_roles.count(draft.agent), most)
         try:
-            return parse(VendedRole, await self._cluster.create(VENDED_ROLES, body_of(draft, verdict, name, digest), name.namespace)), True
+            return parse(VendedRole, await self._cluster.create(VENDED_ROLES, body_of(asked, name, digest), name.namespace)), True
         except AlreadyExists:
             pass
         try:
@@ -307,16 +355,23 @@ class Vends:
 
 
 class _InTheAnswer:
-    """Keeps the credential for as long as the call takes. See vending.vend.CredentialStore."""
+    """Keeps the credentials for as long as the call takes. See vending.vend.CredentialStore."""
 
-    credential: Credential | None = None
+    def __init__(self) -> None:
+        self.credentials: dict[PlatformName, Credential] = {}
 
     async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:  # noqa: ARG002
-        self.credential = fresh
+        self.credentials[request.platform] = fresh
         return fresh
 
     async def discard(self, request: Request) -> None:
         """Nothing keeps it."""
+
+
+def _absent(platform: PlatformName, error: RolevendError) -> Absent:
+    """In the words of a problem: an agent learns that it has to wait, and not where our servers are."""
+    problem = of_error(error)
+    return Absent(platform, problem.code, problem.detail)
 
 
 def _own(body: Body | None, agent: Agent) -> VendedRole | None:

@@ -16,6 +16,8 @@ from rolevend.telemetry.chain import Line
 from rolevend.vending.receipt import FIRST, HALVES, MEMBER, Payload, Receipts, cluster_of, differences, digest_of, said_by, strange_to
 
 BEGINNING, END = HALVES
+_About = tuple[object, object, object]
+"""Cluster, request and platform."""
 
 
 def read_signing_key(file: Path) -> SigningKey:
@@ -52,14 +54,14 @@ class Half:
     digest: str
 
     @property
-    def request(self) -> tuple[object, object]:
+    def request(self) -> _About:
         """What both halves are about."""
-        return cluster_of(self.said), self.said.get("requestUid")
+        return cluster_of(self.said), self.said.get("requestUid"), self.said.get("platform")
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Of one role. One of the halves may not be there."""
+    """Of one role on one platform. One of the halves may not be there."""
 
     beginning: Half | None
     end: Half | None
@@ -89,7 +91,7 @@ class _Reader:
         self._beginnings: dict[str, Half] = {}
         """By digest."""
         self._ends: dict[str, Half] = {}
-        self._without: dict[tuple[object, object], dict[str, str]] = {}
+        self._without: dict[_About, dict[str, str]] = {}
         """Request -> type -> where there is an event that has no receipt."""
 
     def take(self, line: Line) -> None:
@@ -115,7 +117,8 @@ class _Reader:
         if receipt is None and event.get("type") not in HALVES:
             return
         if receipt is None:
-            self._without.setdefault((cluster_of(event), told.get("requestUid")), {})[str(event["type"])] = where
+            about = cluster_of(event), told.get("requestUid"), told.get("platform")
+            self._without.setdefault(about, {})[str(event["type"])] = where
         elif isinstance(receipt, str):
             self._take_receipt(where, receipt, event)
         else:

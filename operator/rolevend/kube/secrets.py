@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import assert_never
 from urllib.parse import quote, urlencode
 
@@ -26,6 +27,7 @@ USER_TOKEN_TYPE = "rolevend.dev/user-token"  # noqa: S105 - no password
 MOUNTED_AT = "/var/run/secrets/rolevend.dev"
 """Where the `uri` of a credential looks for the authorities: an agent mounts the Secret in a folder of its name there."""
 _HANDLE_KEY_BYTES = 32
+_LONGEST_NAME, _KEPT = 253, 230
 
 _log = logging.getLogger(__name__)
 
@@ -57,8 +59,8 @@ class Authority:
 
 
 class CredentialSecrets:
-    """The credential of each VendedRole in a Secret of the same name. It is owned by it, so that it is collected where we cannot
-    discard it; but a deletion with `propagationPolicy: Orphan` takes the owner away."""
+    """The credential of each VendedRole in a Secret of the same name, and of its further platforms in others. It owns them, so that they
+    are collected where we cannot discard them; but a deletion with `propagationPolicy: Orphan` takes the owner away."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -69,7 +71,7 @@ class CredentialSecrets:
         try:
             await self._cluster.create(SECRETS, body, request.name.namespace)
         except AlreadyExists:
-            kept = await self._cluster.get(SECRETS, request.name.name, request.name.namespace)
+            kept = await self._cluster.get(SECRETS, secret_name(request), request.name.namespace)
             return _kept(request, kept, fresh)
         except NotPermitted as error:
             where = f"namespace {request.name.namespace}"
@@ -78,7 +80,7 @@ class CredentialSecrets:
 
     async def discard(self, request: Request) -> None:
         """See vending.vend.CredentialStore."""
-        namespace, name = request.name.namespace, request.name.name
+        namespace, name = request.name.namespace, secret_name(request)
         try:
             secret = await self._cluster.get(SECRETS, name, namespace)
             if _is_of(request, secret):
@@ -87,6 +89,14 @@ class CredentialSecrets:
             return
         except NotPermitted as error:  # the namespace is none of the chart's any more: the end of a role waits for no right on Secrets
             _log.warning("discarding a credential that opens nothing any more: %s", error, extra={"object": str(request.name)})
+
+
+def secret_name(request: Request) -> str:
+    """Of its credential. What is too long for a Secret is cut, and told apart by a digest."""
+    if not request.further:
+        return request.name.name
+    name = f"{request.name.name}-{request.platform}"
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_KEPT].rstrip('.-')}-{sha256(name.encode()).hexdigest()[:16]}"
 
 
 async def login(cluster: Cluster, namespace: str, name: str, field: str) -> Login:
@@ -190,7 +200,7 @@ def _credential_secret(request: Request, credential: Credential, expires_at: dat
         "type": CREDENTIAL_TYPE,
         "immutable": True,
         "metadata": {
-            "name": request.name.name,
+            "name": secret_name(request),
             "annotations": {"rolevend.dev/expires": expires_at.isoformat()},
             "ownerReferences": [
                 {
@@ -203,7 +213,7 @@ def _credential_secret(request: Request, credential: Credential, expires_at: dat
                 }
             ],
         },
-        "stringData": _login_keys(credential, f"{MOUNTED_AT}/{request.name.name}/ca.crt"),
+        "stringData": _login_keys(credential, f"{MOUNTED_AT}/{secret_name(request)}/ca.crt"),
     }
 
 
@@ -262,12 +272,11 @@ def _kept(request: Request, secret: Body, fresh: Credential) -> Credential:
     ours = secret.get("type") == CREDENTIAL_TYPE and [(each["kind"], each["name"]) for each in owners] == [
         ("VendedRole", request.name.name)
     ]
+    where = f"{request.name.namespace}/{secret_name(request)}"
     if ours and owners[0]["uid"] != request.uid:
-        raise NotYetCollected(f"Secret {request.name} is of an earlier VendedRole of this name, and not collected yet")
+        raise NotYetCollected(f"Secret {where} is of an earlier VendedRole of this name, and not collected yet")
     if not ours:
-        raise Conflict(
-            f"Secret {request.name} exists and is not this VendedRole's credential: delete it, or give the VendedRole another name"
-        )
+        raise Conflict(f"Secret {where} exists and is not this VendedRole's credential: delete it, or give the VendedRole another name")
     match fresh:
         case PasswordCredential(address=address):
             return PasswordCredential(RoleName(_text(secret, "username")), Secret(_text(secret, "password")), address)

@@ -7,6 +7,7 @@ the last moment and the end of what is not exclude each other on the API server:
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,7 +16,7 @@ from rolevend.atwork.platforms import Platforms
 from rolevend.errors import RolevendError, Unavailable
 from rolevend.kube.client import Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
-from rolevend.model import Uid
+from rolevend.model import PlatformName, Uid
 from rolevend.platforms.base import EndReason
 from rolevend.requests.roles import Standing, is_ready
 from rolevend.resources import VendedRole, parse
@@ -52,8 +53,8 @@ class Answering:
         self._platforms = platforms
         self._directory = directory
         self._judge = judge
-        self._tasks: dict[Uid, asyncio.Task[None]] = {}
-        self._building: set[Uid] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._building: dict[Uid, set[PlatformName]] = defaultdict(set)
 
     def due_at(self, standing: Standing) -> datetime:
         """When it ends by itself."""
@@ -76,25 +77,25 @@ class Answering:
         return True
 
     def saw(self, standing: Standing) -> None:
-        """Every event of one that does not end yet. Returns at once."""
-        uid = standing.request.uid
+        """Every event of one that does not end yet, for each of its platforms. Returns at once."""
+        uid, platform = standing.request.uid, standing.request.platform
         if standing.request.delivery is not Delivery.RESPONSE:
             return
         if standing.ready:
-            self._building.discard(uid)
-            if standing.granted is None:
-                self._begin(uid, self._judge(standing, self._granted(standing)))
-        elif standing.profile and uid not in self._building:  # said by a call that found it not built yet
-            self._building.add(uid)
-            self._begin(uid, self._build(standing))
+            self._building.pop(uid, None)
+            if standing.live and standing.granted is None:
+                self._begin(self._judge(standing, self._granted(standing)), uid)
+        elif standing.profile and platform not in self._building[uid]:  # said by a call that found it not built yet
+            self._building[uid].add(platform)
+            self._begin(self._build(standing), uid)
 
     def forget(self, uid: Uid) -> None:
-        self._building.discard(uid)
+        self._building.pop(uid, None)
 
-    def _begin(self, uid: Uid, work: Awaitable[None]) -> None:
+    def _begin(self, work: Awaitable[None], uid: Uid) -> None:
         task = asyncio.ensure_future(_carried_out(work, uid))
-        self._tasks[uid] = task
-        task.add_done_callback(lambda done: self._tasks.pop(uid, None) if self._tasks.get(uid) is done else None)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _build(self, standing: Standing) -> None:
         """By a verdict of our own: what another process says is granted is not enough for a shape with the programmer's rights. Our

@@ -5,10 +5,11 @@ crash the next review or sweep ends it.
 """
 
 import asyncio
+from collections import defaultdict
 
 from rolevend.atwork.platforms import Platforms
 from rolevend.errors import RolevendError
-from rolevend.model import Uid
+from rolevend.model import PlatformName, Uid
 from rolevend.platforms.base import Dropped, Ending
 from rolevend.vending.vend import AwaitedPlatform
 from rolevend.vending.verdict import Request
@@ -17,18 +18,18 @@ from rolevend.vending.verdict import Request
 class Closing:
     def __init__(self, platforms: Platforms) -> None:
         self._platforms = platforms
-        self._drops: dict[Uid, asyncio.Task[Dropped]] = {}
+        self._drops: dict[Uid, dict[PlatformName, asyncio.Task[Dropped]]] = defaultdict(dict)
 
     def begin(self, request: Request, ending: Ending) -> None:
-        """Once for each request. A platform that is not connected is left to the object's own end."""
-        at_work = self._platforms.get(request.platform)
+        """Once for each request and platform. A platform that is not connected is left to the object's own end."""
+        at_work, drops = self._platforms.get(request.platform), self._drops[request.uid]
         executor = at_work.executor if at_work else None
-        if executor is not None and request.uid not in self._drops:
-            self._drops[request.uid] = asyncio.create_task(_dropped(ending, executor))
+        if executor is not None and request.platform not in drops:
+            drops[request.platform] = asyncio.create_task(_dropped(ending, executor))
 
-    async def done(self, uid: Uid) -> Dropped | None:
+    async def done(self, uid: Uid, platform: PlatformName) -> Dropped | None:
         """How it went. None where it was not begun, or failed: then the drop must be asked for again. Told once."""
-        drop = self._drops.pop(uid, None)
+        drop = self._drops[uid].pop(platform, None)
         dropped = await asyncio.shield(drop) if drop else None
         return dropped if dropped and dropped.error is None else None
 

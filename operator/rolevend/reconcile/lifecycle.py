@@ -1,13 +1,14 @@
-"""One VendedRole from its first event to its last: what the handlers call. Parses, asks the directory, lets `vending` act, reports."""
+"""One VendedRole from its first event to its last, on all of its platforms: what the handlers call. Parses, asks the directory, lets
+`vending` act, reports."""
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rolevend.atwork.platforms import Platforms
-from rolevend.errors import InvalidInput, Overtaken, PlatformUnavailable, RolevendError
+from rolevend.errors import Overtaken, RolevendError
 from rolevend.kube.client import Body, Cluster
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import RoleName, Uid
@@ -16,20 +17,22 @@ from rolevend.platforms.base import Ending, EndReason
 from rolevend.reconcile.answering import BY, MESSAGE, Answering, is_unanswered
 from rolevend.reconcile.clock import Clock
 from rolevend.reconcile.closing import Closing
+from rolevend.reconcile.dropping import Dropping, as_ending, as_reported
 from rolevend.reconcile.room import Room
+from rolevend.reconcile.together import CannotBe, Together
 from rolevend.requests.making import Making, delete, write_status
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
-from rolevend.requests.roles import Roles, Standing, begun_as, is_ready, request_of, standing_of, why_it_ends
-from rolevend.requests.status import Report, dropping, refused, unready, vended
-from rolevend.resources import VendedRole, parse, shell
-from rolevend.resources.shared import HANDLES, RECONSIDERED
+from rolevend.requests.roles import Roles, Standing, begun_as, is_ready, is_there, requests_of, standings_of, why_it_ends
+from rolevend.requests.status import Report, refused, told_of, unready, vended
+from rolevend.resources import VendedRole, parse
+from rolevend.resources.shared import RECONSIDERED
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.audit import End
 from rolevend.vending.directory import TOKEN_UNREAD, Directory
 from rolevend.vending.proof import UserToken
-from rolevend.vending.vend import CredentialStore, end
-from rolevend.vending.verdict import Delivery, Granted, Request, Undecided, Verdict, ended_by, taken_by
+from rolevend.vending.vend import CredentialStore
+from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict, ended_by, taken_by
+from rolevend.vending.whole import Whole
 
 _log = logging.getLogger(__name__)
 
@@ -72,13 +75,12 @@ class Lifecycle:
         self.clock = Clock(now, self.expire, metrics)
         self._cluster = cluster
         self._observed = observed
-        self._platforms = platforms
-        self._store = store
         self._record = record
         self._proving = proving
         self._metrics = metrics
         self._now = now
-        self._making = making
+        self._together = Together(platforms, making, store, self.roles, metrics)
+        self._dropping = Dropping(cluster, platforms, store, record, self._closing, metrics, now)
 
     def remember(self, event: str | None, body: Body) -> None:
         """Every event of the watch, and every object of its first listing."""
@@ -88,161 +90,120 @@ class Lifecycle:
             self.room.gone(uid)
             self._revoking.discard(uid)
             self._closing.forget(uid)
+            self._dropping.forget(uid)
+            self._together.forget(uid)
             self._answering.forget(uid)
             self.clock.gone(uid)
             self._record.forget(uid)
             return
         try:
-            standing = standing_of(_ending(body))
+            standings = standings_of(as_ending(body))
         except RolevendError as error:
             _log.error("a VendedRole that cannot be read: %s", error, extra={"object": _object(body)})
             self.roles.unread(uid)
             return
-        standing = self.roles.seen(standing)
-        self.room.saw(standing)
-        if standing.ending_since is not None:
+        first, *_ = standings = self.roles.seen(*standings)
+        for standing in standings:
+            self.room.saw(standing)
+        if first.ending_since is not None:
             self.clock.remove(uid)
         else:
-            if not standing.ready:
+            if not first.ready:
                 self.clock.asked()
-            self.clock.put(uid, self._answering.due_at(standing), standing.request.platform)
-            self._answering.saw(standing)
+            self.clock.put(uid, self._answering.due_at(first), first.request.platform)
+            for standing in standings:
+                self._answering.saw(standing)
+                if standing.ready and standing.absent:  # it could not be made there, and what may be there must go
+                    self._close(standing.request, standing.role, EndReason.REVOKED)
 
     async def vend(self, body: Body) -> Outcome:
-        """Makes the object's role, or says why not. Raises what is worth another try, or what a person must mend on a platform."""
+        """Makes the object's role on each of its platforms, or says why not. Raises what is worth another try, or what a person must mend
+        on a platform."""
         role = parse(VendedRole, body)
         if role.spec.delivery == "Response":
             return Outcome({})  # the API does: see `answering`
-        request = self.roles.as_proven(request_of(role))
+        requests = tuple(self.roles.as_proven(each) for each in requests_of(role) if is_there(role, each.platform))
         report = Report(role, self._now())
-        if is_ready(role) or self._now() >= request.expires_at:
+        if is_ready(role) or self._now() >= requests[0].expires_at:
             return Outcome({})
-        directory = self._observed.directory
-        request = await self._prove(request, directory, begun=role.status.role_name is not None)
+        directory, begun = self._observed.directory, role.status.role_name is not None
+        requests = await self._prove(requests, directory, begun=begun)
         started = time.perf_counter()
-        verdict = self.room.judged(request, directory, begun=role.status.role_name is not None)
-        self.room.taken(request, verdict)
+        whole = Whole.of(requests, lambda request: self.room.judged(request, directory, begun=begun))
+        self.room.taken(requests[0], whole.verdict)
         self._metrics.decision_seconds.observe(time.perf_counter() - started)
-        if not isinstance(verdict, Granted):
-            if role.status.role_name is not None and verdict.withdrawn:
-                # An earlier run may have made the role, and could not say so before the grant was taken away.
-                await self._revoke(request, role.status.role_name, taken_by(verdict), verdict.message)
-                return Outcome({})
-            status = refused(report, verdict, request)
-            if isinstance(verdict, Undecided):
-                return Outcome(status)
-            condition = role.status.condition("Granted")
-            if condition is None or (condition.reason, condition.message) != (verdict.reason, verdict.message):
-                await self._record.denied(request, verdict.reason, verdict.message, directory)
-            self._metrics.denials.labels(request.platform, verdict.reason).inc()
-            return Outcome(status, Event("Warning", "Denied", verdict.message))
+        if whole.refusal is not None:
+            return await self._refused(whole, *whole.refusal, directory, report)
         try:
-            live = await self._make(request, verdict, directory, report)
+            failed = await self._together.make(whole, directory, report)
         except Overtaken as error:
-            await self._revoke(request, verdict.lease.role, "PolicyChanged", str(error))
+            await self._revoke(requests, whole.role, "PolicyChanged", str(error))
             return Outcome({})
-        except RolevendError:
-            self._metrics.vend_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
-            raise
-        self.roles.vended(request.uid, verdict)
-        now = self._observed.directory.verdict(request, begun=True)
-        if why := ended_by(now, verdict):
-            await self._revoke(request, live, taken_by(now), why)
+        except CannotBe as error:
+            await self._revoke(requests, whole.role, error.by, str(error))
             return Outcome({})
-        self._metrics.vend_seconds.labels(request.platform, "vended").observe(time.perf_counter() - started)
-        _log.info(
-            "vended", extra={"role": live, "platform": request.platform, "object": str(request.name), "profile": verdict.profile.name}
-        )
-        message = f"{live} on {request.platform} reads {len(verdict.profile.tables)} tables until {request.expires_at:%H:%M:%S} UTC"
-        return Outcome(vended(report, verdict, request), Event("Normal", "Vended", message))
+        live = [each for each in whole.vends if each.platform not in failed]
+        now = self._observed.directory
+        for each in live:
+            verdict = now.verdict(each.request, begun=True)
+            if why := ended_by(verdict, each.granted):
+                await self._revoke(requests, whole.role, taken_by(verdict), _where(each.request, requests) + why)
+                return Outcome({})
+        for each in live:
+            self._metrics.vend_seconds.labels(each.platform, "vended").observe(time.perf_counter() - started)
+            about = {"role": whole.role, "platform": each.platform, "object": str(each.request.name)}
+            _log.info("vended", extra={**about, "profile": each.granted.profile.name})
+        reads = ", ".join(f"on {each.platform} reads {len(each.granted.profile.tables)} tables" for each in live)
+        message = f"{whole.role} {reads} until {requests[0].expires_at:%H:%M:%S} UTC"
+        status = vended(report, whole, failed, self._record.receipts(whole.uid))
+        return Outcome(status, Event("Normal", "Vended", message))
 
-    async def _prove(self, request: Request, directory: Directory, *, begun: bool) -> Request:
-        """The same with what its user's token proves, where that is all that a verdict waits for."""
-        agent = directory.agents.get(request.agent)
-        if not isinstance(request.token, UserToken) or agent is None or not _waits_for_token(directory.verdict(request, begun=begun)):
-            return request
-        proof = await self._proving.prove(request, request.token, agent, directory)
-        self.roles.proven(request.uid, proof)
-        request = self.roles.as_proven(request)
-        self.clock.put(request.uid, request.expires_at, request.platform)
-        return request
+    async def _refused(self, whole: Whole, request: Request, verdict: Undecided | Denied, directory: Directory, report: Report) -> Outcome:
+        role = report.role
+        if role.status.role_name is not None and verdict.withdrawn:
+            # An earlier run may have made the role, and could not say so before the grant was taken away.
+            requests = tuple(each for each, _ in whole.verdicts)
+            await self._revoke(requests, begun_as(role), taken_by(verdict), _where(request, requests) + verdict.message)
+            return Outcome({})
+        status = refused(report, verdict, whole)
+        if isinstance(verdict, Undecided):
+            return Outcome(status)
+        condition = role.status.condition("Granted")
+        if condition is None or (condition.reason, condition.message) != (verdict.reason, verdict.message):
+            await self._record.denied(request, verdict.reason, verdict.message, directory)
+        self._metrics.denials.labels(request.platform, verdict.reason).inc()
+        return Outcome(status, Event("Warning", "Denied", verdict.message))
 
-    async def _make(self, request: Request, verdict: Granted, directory: Directory, report: Report) -> RoleName:
-        at_work = self._platforms.get(request.platform)
-        executor = at_work.executor if at_work else None  # one for the whole vend: it may be replaced while we write
-        if executor is None:
-            raise PlatformUnavailable(f"DataPlatform {request.platform} is not connected yet")
-        await self._making.begin(request, verdict, directory, report)
-        return (await self._making.make(request, verdict, executor, self._store)).role
+    async def _prove(self, requests: tuple[Request, ...], directory: Directory, *, begun: bool) -> tuple[Request, ...]:
+        """The same with what their user's token proves, where that is all that a verdict waits for."""
+        first = requests[0]
+        agent = directory.agents.get(first.agent)
+        if not isinstance(first.token, UserToken) or agent is None:
+            return requests
+        refusal = Whole.of(requests, lambda request: directory.verdict(request, begun=begun)).refusal
+        if refusal is None or not _waits_for_token(refusal[1]):
+            return requests
+        proof = await self._proving.prove(first, first.token, agent, directory)
+        self.roles.proven(first.uid, proof)
+        requests = tuple(map(self.roles.as_proven, requests))
+        self.clock.put(first.uid, requests[0].expires_at, first.platform)
+        return requests
 
     def not_ready(self, body: Body, error: Exception) -> Body:
-        return unready(Report(_reported(body), self._now()), *_told(error))
+        uid = Uid(body["metadata"]["uid"])
+        made = [each.request.platform for each in self.roles.of(uid) if each.granted is not None]
+        return unready(Report(as_reported(body), self._now()), *told_of(error), self._together.in_the_way(uid), made)
 
     async def drop(self, body: Body, patience: float = 0.0) -> Event | None:
-        """Returns when the role was looked for and is gone; raises until then. Reads nothing that a namespace may have lost.
-        What fails goes on by itself, and is waited for as long as `patience` says, in seconds."""
-        try:
-            role = _ending(body)
-        except InvalidInput:
-            if await self._was_begun(body):
-                raise
-            return None
-        request = request_of(role)
-        self.clock.remove(request.uid)
-        if begun_as(role) is None:
-            # The watch may lag behind what we wrote ourselves: the finalizer goes only on the API server's own word.
-            role = _ending(await self._cluster.get(VENDED_ROLES, request.name.name, request.name.namespace))
-        name = begun_as(role)
-        if name is None:
-            await self._discard(request)
-            return None  # nothing was ever begun on a platform
-        reason = self._end_reason(role, request)
-        at_work = self._platforms.get(request.platform)
-        if at_work is None:
-            why = f"there is no DataPlatform {request.platform}, or it cannot be read; it must be there, under this name, to drop the role"
-            raise PlatformUnavailable(f"dropping {name}: {why}")
-        executor = await at_work.connected(patience)
-        if executor is None:
-            raise PlatformUnavailable(f"dropping {name}: DataPlatform {request.platform} is not connected")
-        started = time.perf_counter()
-        try:
-            dropped = await self._closing.done(request.uid) or await end(Ending(name, request.uid, reason), executor, patience)
-        except RolevendError:
-            self._metrics.drop_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
-            raise
-        self._metrics.drop_seconds.labels(request.platform, "dropped").observe(dropped.seconds)
-        await self._discard(request)
-        due = request.expires_at if reason is EndReason.EXPIRED else role.metadata.deletion_timestamp or self._now()
-        ended, sessions = role.status.ended, len(dropped.sessions)
-        by, message = (ended.by, ended.message) if ended else (None, None)
-        done = End(name, reason, due, self._now(), dropped.seconds, sessions, by, message, _profile(role), role.status.receipt_digest)
-        await self._record.dropped(request, done)
-        _log.info(
-            "dropped",
-            extra={
-                "role": name,
-                "platform": request.platform,
-                "object": str(request.name),
-                "reason": reason.value,
-                "sessions": sessions,
-            },
-        )
-        why = f"{reason.value} by {ended.by}" if ended and ended.by else reason.value
-        return Event("Normal", "Dropped", f"{name} is gone from {request.platform}: {why}, {sessions} sessions ended")
-
-    async def _discard(self, request: Request) -> None:
-        if request.delivery is Delivery.SECRET:
-            await self._store.discard(request)
-
-    async def _was_begun(self, body: Body) -> bool:
-        """Whether there may be a role for an object that cannot be read."""
-        metadata = body["metadata"]
-        now = shell(VendedRole, await self._cluster.get(VENDED_ROLES, metadata["name"], metadata["namespace"]))
-        return now.status.role_name is not None or HANDLES in now.metadata.annotations
+        """Returns when the role was looked for and is gone from all its platforms; raises until then. Reads nothing that a namespace may
+        have lost. What fails goes on by itself, and is waited for as long as `patience` says, in seconds."""
+        self.clock.remove(Uid(body["metadata"]["uid"]))
+        message = await self._dropping.drop(body, patience)
+        return None if message is None else Event("Normal", "Dropped", message)
 
     def not_dropped(self, body: Body, error: Exception) -> Body:
         self.clock.stuck(Uid(body["metadata"]["uid"]))
-        return dropping(Report(_reported(body), self._now()), *_told(error))
+        return self._dropping.status(body, error)
 
     async def expire(self, uid: Uid) -> None:
         standing = self.roles.get(uid)
@@ -250,46 +211,55 @@ class Lifecycle:
             return
         if is_unanswered(standing) and self._now() < standing.request.expires_at:
             if await self._answering.given_up(standing):
-                await self._revoke(standing.request, standing.role or "", BY, MESSAGE)
+                await self.revoke(standing, BY, MESSAGE)
                 return
             self.clock.gone(uid)  # answered at the last moment: it lives as long as it may
             self.clock.put(uid, standing.request.expires_at, standing.request.platform)
         else:
             await delete(self._cluster, standing.request)
 
-    def close(self, request: Request, role: str | None, reason: EndReason = EndReason.REVOKED) -> None:
-        """Begins to end a live role before its time. `revoke` must follow."""
+    def close(self, standing: Standing, reason: EndReason = EndReason.REVOKED) -> None:
+        """Begins to end a live role before its time, on all of its platforms. `revoke` must follow."""
+        for each in self.roles.of(standing.request.uid):
+            self._close(each.request, each.role, reason)
+
+    def _close(self, request: Request, role: RoleName | None, reason: EndReason) -> None:
         if role:
-            self._closing.begin(request, Ending(RoleName(role), request.uid, reason))
+            self._closing.begin(request, Ending(role, request.uid, reason))
 
     async def revoke(self, standing: Standing, by: str, message: str, reason: EndReason = EndReason.REVOKED) -> None:
-        """Ends a live role before its time: the reason is written, and the object is deleted."""
-        await self._revoke(standing.request, standing.role or "", by, message, reason)
+        """Ends a live role before its time, on all of its platforms: the reason is written, and the object is deleted."""
+        there = [each for each in self.roles.of(standing.request.uid) if each.role is not None] or [standing]
+        await self._revoke([each.request for each in there], standing.role or there[0].role, by, message, reason)
 
-    async def _revoke(self, request: Request, role: str, by: str, message: str, reason: EndReason = EndReason.REVOKED) -> None:
-        if request.uid in self._revoking:
+    async def _revoke(
+        self, requests: Sequence[Request], role: RoleName | None, by: str, message: str, reason: EndReason = EndReason.REVOKED
+    ) -> None:
+        first = requests[0]
+        if first.uid in self._revoking:
             return
-        self._revoking.add(request.uid)
-        self.close(request, role, reason)
-        _log.warning("ending (%s): %s", by, message, extra={"role": role, "platform": request.platform, "object": str(request.name)})
+        self._revoking.add(first.uid)
+        for request in requests:
+            self._close(request, role, reason)
+        _log.warning("ending (%s): %s", by, message, extra={"role": role, "platform": first.platform, "object": str(first.name)})
         try:
-            await write_status(self._cluster, request, {"ended": {"reason": reason.value, "by": by, "message": message[:1024]}})
+            await write_status(self._cluster, first, {"ended": {"reason": reason.value, "by": by, "message": message[:1024]}})
         except RolevendError as error:
             _log.warning("writing down why: %s", error, extra={"role": role})  # no reason to let it live
         try:
-            await delete(self._cluster, request)
+            await delete(self._cluster, first)
         except RolevendError:
-            self._revoking.discard(request.uid)
+            self._revoking.discard(first.uid)
             raise
-        self._metrics.revoked_roles.labels(request.platform, by).inc()
+        self._metrics.revoked_roles.labels(first.platform, by).inc()
 
     async def _judge(self, standing: Standing, granted: Granted | None) -> None:
         """One that the API has vended by its own picture, which may have been another one than ours."""
         verdict = granted or self._observed.directory.verdict(standing.request, begun=True)
         if why := why_it_ends(verdict, standing):
-            await self._revoke(standing.request, standing.role or "", taken_by(verdict), why)
+            await self.revoke(standing, taken_by(verdict), why)
         elif granted is not None:
-            self.roles.vended(standing.request.uid, granted)
+            self.roles.vended(standing.request.uid, standing.request.platform, granted)
 
     async def reconsider(self, standing: Standing, why: str) -> None:
         """Has kopf run the vend handler again: an update that every operator, this one or the next, sees."""
@@ -301,39 +271,13 @@ class Lifecycle:
         if standing is not None and standing.ending_since is None:
             await self.reconsider(standing, "there is room")
 
-    def _end_reason(self, role: VendedRole, request: Request) -> EndReason:
-        if role.status.ended is not None:
-            return EndReason(role.status.ended.reason)
-        deleted_at = role.metadata.deletion_timestamp or self._now()
-        return EndReason.EXPIRED if deleted_at >= request.expires_at else EndReason.RELEASED
-
 
 def _waits_for_token(verdict: Verdict) -> bool:
     return isinstance(verdict, Undecided) and verdict.reason == TOKEN_UNREAD
 
 
-def _ending(body: Body) -> VendedRole:
-    """The object as far as its end needs it: a field of a newer version must not keep a role alive."""
-    return parse(VendedRole, body, unknown="ignore")
-
-
-def _reported(body: Body) -> VendedRole:
-    """For its conditions, which an object that cannot be read has, too."""
-    try:
-        return _ending(body)
-    except InvalidInput:
-        return shell(VendedRole, body)
-
-
-def _profile(role: VendedRole) -> str | None:
-    return role.status.platforms[0].profile if role.status.platforms else None
-
-
-def _told(error: Exception) -> tuple[str, str]:
-    """Reason and message of a condition. What we did not raise on purpose might hold anything, so only its kind is told."""
-    if isinstance(error, RolevendError):
-        return type(error).__name__, str(error)
-    return "InternalError", f"{type(error).__name__}; see the operator's log"
+def _where(request: Request, requests: Sequence[Request]) -> str:
+    return f"on {request.platform}: " if len(requests) > 1 else ""
 
 
 def _object(body: Body) -> str:

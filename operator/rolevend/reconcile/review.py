@@ -6,7 +6,7 @@ A request that waited, or was denied, is taken up again as soon as its verdict w
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
@@ -15,7 +15,8 @@ from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.requests.roles import Standing, why_it_ends
 from rolevend.requests.status import verdict_of
 from rolevend.vending.directory import Directory
-from rolevend.vending.verdict import Delivery, Granted, taken_by
+from rolevend.vending.verdict import Delivery, Granted, Verdict, taken_by
+from rolevend.vending.whole import Whole
 
 _AT_ONCE = 16
 """Of revocations so many are written down together. On the platform all of them begin at once."""
@@ -54,31 +55,44 @@ class Review:
         """Every standing role once, each against the newest picture."""
         self._failed = False
         async with asyncio.TaskGroup() as acts:
-            for count, standing in enumerate(self._lifecycle.roles, start=1):
-                if standing.ending_since is None:
-                    self._judge(standing, acts)
+            for count, standings in enumerate(self._lifecycle.roles, start=1):
+                if standings[0].ending_since is None:
+                    self._judge(standings, acts)
                 if count % _BREATH == 0:
                     await asyncio.sleep(0)
 
     async def drifted(self, platform: PlatformName, drift: Iterable[Drift]) -> None:
         """Somebody changed governed tables by hand: the roles that read them end."""
         for each in drift:
-            for standing in self._lifecycle.roles.named(each.roles):
+            for standing in self._lifecycle.roles.named(each.roles, platform):
                 if standing.ending_since is None:
                     await self._revoke(standing, "Drift", f"{platform}: {each.table}: {each.finding}")
 
-    def _judge(self, standing: Standing, acts: asyncio.TaskGroup) -> None:
-        live = standing.ready or standing.granted is not None
-        verdict = self._lifecycle.room.judged(standing.request, self._directory(), begun=standing.role is not None)
-        if live:
-            why = why_it_ends(verdict, standing)
-            if why:
-                self._lifecycle.close(standing.request, standing.role)
-                acts.create_task(self._revoke(standing, taken_by(verdict), why))
-            elif isinstance(verdict, Granted) and standing.granted is None:
-                self._lifecycle.roles.vended(standing.request.uid, verdict)  # by its name it is what was vended before a restart
-        elif standing.request.delivery is Delivery.SECRET and verdict_of(verdict) != standing.verdict:  # others are for their calls
-            acts.create_task(self._act(self._lifecycle.reconsider(standing, "verdict changed"), "reconsidering", standing))
+    def _judge(self, standings: Sequence[Standing], acts: asyncio.TaskGroup) -> None:
+        """One object's. On whichever platform the ground is taken away, it ends on all."""
+        live = [each for each in standings if each.live or each.granted is not None]
+        if not live:
+            return self._consider(standings, acts)
+        for standing in live:
+            verdict = self._verdict(standing)
+            if why := why_it_ends(verdict, standing):
+                self._lifecycle.close(standing)
+                acts.create_task(self._revoke(standing, taken_by(verdict), _where(standing, standings) + why))
+                return None
+            if isinstance(verdict, Granted) and standing.granted is None:  # by its name it is what was vended before a restart
+                self._lifecycle.roles.vended(standing.request.uid, standing.request.platform, verdict)
+        return None
+
+    def _consider(self, standings: Sequence[Standing], acts: asyncio.TaskGroup) -> None:
+        first = standings[0]
+        if first.request.delivery is not Delivery.SECRET:  # others are for their calls
+            return
+        whole = Whole(tuple((each.request, self._verdict(each)) for each in standings))
+        if verdict_of(whole) != first.verdict:
+            acts.create_task(self._act(self._lifecycle.reconsider(first, "verdict changed"), "reconsidering", first))
+
+    def _verdict(self, standing: Standing) -> Verdict:
+        return self._lifecycle.room.judged(standing.request, self._directory(), begun=standing.role is not None)
 
     async def _revoke(self, standing: Standing, by: str, why: str) -> None:
         async with self._slots:
@@ -90,3 +104,7 @@ class Review:
         except RolevendError as error:
             self._failed = True  # drift is found by the next look, too
             _log.warning("%s: %s", what, error, extra={"object": str(standing.request.name), "role": standing.role})
+
+
+def _where(standing: Standing, standings: Sequence[Standing]) -> str:
+    return f"on {standing.request.platform}: " if len(standings) > 1 else ""

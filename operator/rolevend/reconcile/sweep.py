@@ -78,7 +78,7 @@ class Sweeper:
         )
 
     def _watched(self) -> set[Uid]:
-        return {each.request.uid for each in self._lifecycle.roles}
+        return {each[0].request.uid for each in self._lifecycle.roles}
 
     async def _listed(self) -> set[Uid]:
         return {Uid(each["metadata"]["uid"]) async for page in self._cluster.pages(VENDED_ROLES) for each in page["items"]}
@@ -97,7 +97,7 @@ class Sweeper:
     async def _sweep_platform(self, name: PlatformName, executor: Executor, watched: Set[Uid], listed: Set[Uid] | None) -> None:
         """`watched` and `listed` are the objects that there were: as far as the watch told, and as they were listed for this sweep."""
         claimed = watched if listed is None else listed
-        ready = {each.request.uid for each in self._lifecycle.roles.on(name) if each.ready and each.ending_since is None} & claimed
+        ready = {each.request.uid for each in self._lifecycle.roles.on(name) if each.live and each.ending_since is None} & claimed
         grace = timedelta(seconds=self._settings.orphan_grace_seconds)
         orphans = self._orphans.setdefault(name, Orphans(grace))
         try:
@@ -140,7 +140,7 @@ class Sweeper:
         """Brings the gauges of every platform up to date."""
         for name, _ in self._platforms:
             standing = list(self._lifecycle.roles.on(name))
-            self._metrics.live_roles.labels(name).set(sum(each.ready and each.ending_since is None for each in standing))
+            self._metrics.live_roles.labels(name).set(sum(each.live and each.ending_since is None for each in standing))
             oldest = min((each.ending_since for each in standing if each.ending_since and each.role), default=None)
             self._metrics.drop_overdue_seconds.labels(name).set((self._now() - oldest).total_seconds() if oldest else 0)
 

@@ -1,4 +1,7 @@
-"""From a grant to a role that can log in: the steps in the order in which a crash leaves nothing behind that nobody finds."""
+"""From a grant to a role that can log in: the steps in the order in which a crash leaves nothing behind that nobody finds.
+
+On several platforms everything is on record before anything is made, and all is prepared before the first role exists.
+"""
 
 import asyncio
 
@@ -6,13 +9,15 @@ from rolevend.atwork.executor import Executor
 from rolevend.errors import Overtaken
 from rolevend.kube.client import Body, Cluster
 from rolevend.kube.paths import VENDED_ROLES
-from rolevend.platforms.base import Randomness
+from rolevend.model import PlatformName
+from rolevend.platforms.base import Credential, Randomness
 from rolevend.requests.record import Record
 from rolevend.requests.roles import begun_as
-from rolevend.requests.status import Report, granted
+from rolevend.requests.status import Report, granted, receipts_told
 from rolevend.vending.directory import Directory
-from rolevend.vending.vend import CredentialStore, Live, vend
-from rolevend.vending.verdict import Granted, Request
+from rolevend.vending.vend import CredentialStore, Live, prepare, vend
+from rolevend.vending.verdict import Request
+from rolevend.vending.whole import Vend, Whole
 
 
 class Making:
@@ -21,39 +26,47 @@ class Making:
         self._record = record
         self._randomness = randomness
 
-    async def begin(self, request: Request, verdict: Granted, directory: Directory, report: Report, *, intend: bool = True) -> Body | None:
+    async def begin(self, whole: Whole, directory: Directory, report: Report, *, intend: bool = True) -> Body | None:
         """On record before anything exists on a platform: whom the handles stand for, why it may, and the intent, for a drop needs
         nothing but the object. Without `intend` that is left out where the object names its role from the start, and no receipt is to be
         in it. Answers the object with the intent, if it was written. Raises Conflict where a handle is somebody else's, Overtaken where
         the role was begun under another name."""
-        status, begun = report.role.status, begun_as(report.role)
-        if begun is not None and begun != verdict.lease.role:
+        status, begun, request = report.role.status, begun_as(report.role), whole.vends[0].request
+        if begun is not None and begun != whole.role:
             raise Overtaken(f"{begun} was begun under another handle")
-        await self._record.handles(request, verdict, directory)
+        await self._record.handles(request, whole.vends[0].granted, directory)
         if self._record.gives_receipts:  # one after the other, so that the object names no receipt that was never written
-            receipt = await self._record.granted(request, verdict, directory)
+            receipts = await self._granted(whole, directory)
             if status.role_name is None:
-                return await self._intend(request, verdict, report, receipt)
-            if status.receipt_digest != receipt:  # told again by another process: its end names this one
-                await write_status(self._cluster, request, {"receiptDigest": receipt})
+                return await self._intend(request, granted(report, whole, receipts))
+            if told_again := receipts_told(report, whole, receipts):  # by another process: the end names this one
+                await write_status(self._cluster, request, told_again)
             return None
-        granted = self._record.granted(request, verdict, directory)
+        on_record = self._granted(whole, directory)
         if begun is not None and (status.role_name is not None or not intend):
-            await granted
+            await on_record
             return None
-        told, intended = await asyncio.gather(granted, self._intend(request, verdict, report), return_exceptions=True)
+        told, intended = await asyncio.gather(on_record, self._intend(request, granted(report, whole)), return_exceptions=True)
         if isinstance(told, BaseException):
             raise told
         if isinstance(intended, BaseException):
             raise intended
         return intended
 
-    async def make(self, request: Request, verdict: Granted, executor: Executor, store: CredentialStore) -> Live:
-        """What was begun. Again is the same; see vending.vend."""
-        return await vend(request, verdict, executor, store, self._randomness)
+    async def prepare(self, each: Vend, executor: Executor, store: CredentialStore) -> Credential:
+        """Of what was begun, on one platform. Again is the same; see vending.vend."""
+        return await prepare(each.request, each.granted, executor, store, self._randomness)
 
-    async def _intend(self, request: Request, verdict: Granted, report: Report, receipt_digest: str | None = None) -> Body:
-        return await write_status(self._cluster, request, granted(report, verdict, request, receipt_digest))
+    async def make(self, each: Vend, credential: Credential, executor: Executor) -> Live:
+        """What was prepared. Again is the same; see vending.vend."""
+        return await vend(each.granted, credential, executor)
+
+    async def _granted(self, whole: Whole, directory: Directory) -> dict[PlatformName, str | None]:
+        """The digests of the receipts."""
+        return {each.platform: await self._record.granted(each.request, each.granted, directory) for each in whole.vends}
+
+    async def _intend(self, request: Request, status: Body) -> Body:
+        return await write_status(self._cluster, request, status)
 
 
 async def write_status(cluster: Cluster, request: Request, status: Body) -> Body:

@@ -1,6 +1,7 @@
 """What is written down before a role exists, and after it is gone: whom its handles stand for, and the audit events."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from rolevend.catalog import TableId
@@ -27,10 +28,10 @@ class Record:
         self._handles = handles
         self._now = now
         self._receipts = receipts
-        self._given_receipts: dict[Uid, str] = {}
+        self._given_receipts: dict[Uid, dict[PlatformName, str]] = defaultdict(dict)
         """Digests of those that are written."""
-        self._last: dict[Uid, str] = {}
-        self._untold: dict[Uid, Event] = {}
+        self._last: dict[Uid, dict[PlatformName, str]] = defaultdict(dict)
+        self._untold: dict[Uid, dict[PlatformName, Event]] = defaultdict(dict)
         self._given: dict[tuple[ProfileName, tuple[TableId, ...] | None], Given] = {}
 
     async def handles(self, request: Request, verdict: Granted, directory: Directory) -> None:
@@ -49,23 +50,28 @@ class Record:
         """The digest of its receipt, which is written then: whoever keeps it names no receipt that nobody has. Raises AuditUnavailable:
         then nothing may be made."""
         event = granted(request, verdict, directory, self._told(verdict), self._now())
-        if self._last.get(request.uid) != event.id:
+        if self._last[request.uid].get(request.platform) != event.id:
             signed = self._signed(event)
-            await self._tell(request.uid, signed)
+            await self._tell(request, signed)
             if signed.body.receipt is not None:
-                self._given_receipts[request.uid] = digest_of(signed.body.receipt)
-        return self._given_receipts.get(request.uid)
+                self._given_receipts[request.uid][request.platform] = digest_of(signed.body.receipt)
+        return self._given_receipts[request.uid].get(request.platform)
+
+    def receipts(self, uid: Uid) -> Mapping[PlatformName, str]:
+        """The digests of those that `granted` wrote here."""
+        return self._given_receipts.get(uid, {})
 
     async def denied(self, request: Request, reason: str, message: str, directory: Directory) -> None:
-        await self._tell(request.uid, denied(request, reason, message, directory, self._now()))
+        await self._tell(request, denied(request, reason, message, directory, self._now()))
 
     async def dropped(self, request: Request, end: End) -> None:
-        """Raises AuditUnavailable: then the object must stay, and this be called again. What it said first is what is written."""
-        if request.uid not in self._untold:
-            self._untold[request.uid] = self._signed(dropped(request, end, self._now()), end.receipt_digest)
-        event = self._untold[request.uid]
-        await self._trail.record(event)
-        self._untold.pop(request.uid, None)
+        """On the request's platform. Raises AuditUnavailable: then the object must stay, and this be called again. What it said first is
+        what is written."""
+        untold = self._untold[request.uid]
+        if request.platform not in untold:
+            untold[request.platform] = self._signed(dropped(request, end, self._now()), end.receipt_digest)
+        await self._trail.record(untold[request.platform])
+        untold.pop(request.platform, None)
 
     async def refused(self, refusal: Refusal) -> None:
         """Of a token that a call of the API brought. Raises AuditUnavailable; the call is refused all the same."""
@@ -87,10 +93,10 @@ class Record:
     def _signed(self, event: Event, first: str | None = None) -> Event:
         return event if self._receipts is None else self._receipts.on(event, first)
 
-    async def _tell(self, uid: Uid, event: Event) -> None:
-        if self._last.get(uid) != event.id:
+    async def _tell(self, request: Request, event: Event) -> None:
+        if self._last[request.uid].get(request.platform) != event.id:
             await self._trail.record(event)
-            self._last[uid] = event.id
+            self._last[request.uid][request.platform] = event.id
 
     def _told(self, verdict: Granted) -> Given:
         """Rendering a thousand tables takes longer than vending them."""

@@ -1,4 +1,5 @@
-"""Every VendedRole that the watch told of, in memory: what was asked, what its status says, and what it was granted here."""
+"""Every VendedRole that the watch told of, in memory: what was asked on each platform, what its status says, and what it was granted
+here."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -8,9 +9,11 @@ from typing import Final
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name
+from rolevend.plan import attribute_keys
 from rolevend.resources import REQUEST_ID, REQUESTED_BY, VendedRole, values
 from rolevend.resources.identities import user_token
 from rolevend.resources.shared import HANDLES
+from rolevend.resources.vended_role import PlatformState
 from rolevend.vending.proof import Actor, Claimed, Proof, Unproven, UserProof
 from rolevend.vending.verdict import Delivery, Granted, Request, Verdict, ended_by
 
@@ -21,14 +24,15 @@ NOTHING_BEGUN: Final = "NothingBegun"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One VendedRole as last seen."""
+    """One VendedRole on one of its platforms, as last seen."""
 
     request: Request
     ready: bool
+    """As the object says it, of all its platforms."""
     ending_since: datetime | None
     """When its deletion began, or None."""
     role: RoleName | None
-    """See `begun_as`."""
+    """See `begun_as`; None where nothing is on this platform, either."""
     profile: str
     """Empty while the status does not say it."""
     attributes: Attributes
@@ -37,30 +41,39 @@ class Standing:
     """Status and message of the condition Granted."""
     granted: Granted | None = None
     """What this process vended; None after a restart."""
+    absent: bool = False
+    """Whether nothing lives on this platform, whatever the object says of others: it was left out, or is taken away."""
+
+    @property
+    def live(self) -> bool:
+        """Whether the object says that its role can log in on this platform."""
+        return self.ready and not self.absent
 
 
 class Roles:
     """Keyed by uid: an object that is deleted and made again under its name is another one."""
 
     def __init__(self) -> None:
-        self._standing: dict[Uid, Standing] = {}
+        self._standing: dict[Uid, tuple[Standing, ...]] = {}
         self._unread: set[Uid] = set()
         self._proofs: dict[Uid, Proof | Unproven] = {}
         """What came of their users' tokens here."""
 
-    def seen(self, standing: Standing) -> Standing:
-        """With what is known of it beside."""
-        uid = standing.request.uid
+    def seen(self, *standings: Standing) -> tuple[Standing, ...]:
+        """One object's, on each of its platforms in its order. The same, with what is known of them beside."""
+        uid = standings[0].request.uid
         self._unread.discard(uid)
-        known = self._standing.get(uid)
-        merged = replace(standing, request=self.as_proven(standing.request), granted=known.granted if known else None)
+        granted = {each.request.platform: each.granted for each in self.of(uid)}
+        merged = tuple(
+            replace(each, request=self.as_proven(each.request), granted=granted.get(each.request.platform)) for each in standings
+        )
         self._standing[uid] = merged
         return merged
 
     def proven(self, uid: Uid, proof: Proof | Unproven) -> None:
         self._proofs[uid] = proof
         if uid in self._standing:
-            self._standing[uid] = replace(self._standing[uid], request=self.as_proven(self._standing[uid].request))
+            self._standing[uid] = tuple(replace(each, request=self.as_proven(each.request)) for each in self.of(uid))
 
     def as_proven(self, request: Request) -> Request:
         """With what came of its token here, which says more than its status does."""
@@ -71,9 +84,12 @@ class Roles:
         self._standing.pop(uid, None)
         self._unread.add(uid)
 
-    def vended(self, uid: Uid, granted: Granted) -> None:
+    def vended(self, uid: Uid, platform: PlatformName, granted: Granted | None) -> None:
+        """None: what was vended there is being taken away."""
         if uid in self._standing:
-            self._standing[uid] = replace(self._standing[uid], granted=granted)
+            self._standing[uid] = tuple(
+                replace(each, granted=granted) if each.request.platform == platform else each for each in self.of(uid)
+            )
 
     def gone(self, uid: Uid) -> None:
         self._standing.pop(uid, None)
@@ -81,16 +97,22 @@ class Roles:
         self._proofs.pop(uid, None)
 
     def get(self, uid: Uid) -> Standing | None:
-        return self._standing.get(uid)
+        """On its first platform: for what is the same on all."""
+        return next(iter(self.of(uid)), None)
+
+    def of(self, uid: Uid) -> tuple[Standing, ...]:
+        """On each of its platforms."""
+        return self._standing.get(uid, ())
 
     def on(self, platform: PlatformName) -> Iterator[Standing]:
-        return (each for each in self if each.request.platform == platform)
+        return (each for object_ in self for each in object_ if each.request.platform == platform)
 
-    def named(self, names: Iterable[RoleName]) -> list[Standing]:
+    def named(self, names: Iterable[RoleName], platform: PlatformName) -> list[Standing]:
         wanted = frozenset(names)
-        return [each for each in self if each.role in wanted]
+        return [each for each in self.on(platform) if each.role in wanted]
 
-    def __iter__(self) -> Iterator[Standing]:
+    def __iter__(self) -> Iterator[tuple[Standing, ...]]:
+        """By object."""
         return iter(list(self._standing.values()))
 
     def __contains__(self, uid: Uid) -> bool:
@@ -101,9 +123,15 @@ class Roles:
 
 
 def request_of(role: VendedRole) -> Request:
+    """On its first platform: for what is the same on all."""
+    return requests_of(role)[0]
+
+
+def requests_of(role: VendedRole) -> tuple[Request, ...]:
+    """One for each platform that it names, in its order: of one uid, with one expiry and one proof."""
     if role.metadata.creation_timestamp is None:
         raise InvalidInput("metadata.creationTimestamp", "is missing: the object was not read from a cluster")
-    return Request(
+    first = Request(
         name=values.object_name(role),
         uid=Uid(role.uid),
         agent=values.agent_of(role),
@@ -119,7 +147,10 @@ def request_of(role: VendedRole) -> Request:
         delivery=Delivery(role.spec.delivery),
         task=None if role.spec.task is None else Task(role.spec.task.id, role.spec.task.intent_digest),
         request_id=_request_id(role),
+        allow_partial=role.spec.allow_partial,
     )
+    further = (replace(first, platform=PlatformName(each.name), further=True) for each in role.spec.platform_refs[1:])
+    return (first, *further)
 
 
 def _request_id(role: VendedRole) -> str | None:
@@ -168,17 +199,39 @@ def is_ready(role: VendedRole) -> bool:
     return condition is not None and condition.status == "True"
 
 
-def standing_of(role: VendedRole) -> Standing:
-    status = role.status
+def state_on(role: VendedRole, platform: PlatformName) -> PlatformState | None:
+    """What the status says of one platform."""
+    return next((each for each in role.status.platforms if each.name == platform), None)
+
+
+def is_there(role: VendedRole, platform: PlatformName) -> bool:
+    """Whether something may be on this platform, of a role that was begun: not where it was left out, or looked for and is gone."""
+    state = state_on(role, platform)
+    return state is None or state.state not in ("LeftOut", "Gone")
+
+
+def may_be_there(role: VendedRole, platform: PlatformName) -> bool:
+    """Whether an earlier try may have made something on this platform."""
+    return begun_as(role) is not None and is_there(role, platform)
+
+
+def standings_of(role: VendedRole) -> tuple[Standing, ...]:
+    """On each of its platforms, in its order."""
+    return tuple(_standing_on(role, request) for request in requests_of(role))
+
+
+def _standing_on(role: VendedRole, request: Request) -> Standing:
+    status, state = role.status, state_on(role, request.platform)
     condition = status.condition("Granted")
     return Standing(
-        request=request_of(role),
+        request=request,
         ready=is_ready(role),
         ending_since=role.metadata.deletion_timestamp,
-        role=begun_as(role),
-        profile=(status.platforms[0].profile or "") if status.platforms else "",
+        role=begun_as(role) if may_be_there(role, request.platform) else None,
+        profile=(state.profile or "") if state else "",
         attributes=values.attributes(status.user.attributes) if status.user else Attributes(),
         verdict=(condition.status, condition.message) if condition else ("", ""),
+        absent=state is not None and state.state in ("LeftOut", "Gone", "Dropping"),
     )
 
 
@@ -188,6 +241,9 @@ def why_it_ends(verdict: Verdict, standing: Standing) -> str:
         return ended_by(verdict, standing.granted)
     if isinstance(verdict, Granted):
         # After a restart only the profile's name is known, which is a digest of what it grants: any other one ends the role.
-        same = verdict.profile.name == standing.profile and verdict.lease.attributes == standing.attributes
+        now, then = verdict.lease.attributes, standing.attributes
+        same = verdict.profile.name == standing.profile and (
+            now == then or now == then.only(attribute_keys(verdict.profile))  # other platforms may read more
+        )
         return "" if same else "policy, tags or attributes changed while the operator was down"
     return verdict.message if verdict.withdrawn else ""

@@ -1,15 +1,25 @@
 """What a VendedRole's status says at each step of its life. Pure: from what happened to the fields that change."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, assert_never
+from types import MappingProxyType
+from typing import Any, Final, assert_never
 
+from rolevend.errors import RolevendError
 from rolevend.kube.client import Body
+from rolevend.kube.secrets import secret_name
+from rolevend.model import PlatformName
+from rolevend.requests.roles import is_there, may_be_there, requests_of
 from rolevend.resources import VendedRole
 from rolevend.resources.status import Finding, Truth, body, reported
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.proof import Proof, Unproven, UserProof
-from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecided, Verdict
+from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecided
+from rolevend.vending.whole import Vend, Whole
+
+_LONGEST_MESSAGE: Final = 1024
+_NOTHING: Final[Mapping[PlatformName, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,54 +35,137 @@ class Report:
         return {**fields, "observedGeneration": generation, "conditions": [body(each) for each in conditions]}
 
 
-def verdict_of(verdict: Verdict) -> tuple[Truth, str]:
+def verdict_of(whole: Whole) -> tuple[Truth, str]:
     """Status and message of the condition Granted."""
-    match verdict:
+    match whole.verdict:
         case Undecided(message=message):
             return "Unknown", message
         case Denied(message=message):
             return "False", message
         case Granted():
-            return "True", f"{len(verdict.tables)} tables"
+            given = [_tables(each, whole) for each in whole.vends]
+            return "True", "; ".join([*given, *(f"nothing on {request.platform}: {why.message}" for request, why in whole.left_out)])
         case _:
-            assert_never(verdict)
+            assert_never(whole.verdict)
 
 
-def refused(report: Report, verdict: Undecided | Denied, request: Request) -> Body:
-    truth, message = verdict_of(verdict)
-    findings = [Finding("Granted", truth, verdict.reason, message), Finding("Ready", "False", verdict.reason, message)]
+def refused(report: Report, verdict: Undecided | Denied, whole: Whole) -> Body:
+    """`verdict` is that of the whole, or of an agent that must wait."""
+    truth: Truth = "Unknown" if isinstance(verdict, Undecided) else "False"
+    request = whole.verdicts[0][0]
+    findings = [Finding("Granted", truth, verdict.reason, verdict.message), Finding("Ready", "False", verdict.reason, verdict.message)]
     return report.status(findings + ([] if request.proof is None else [_user_proven(request)]))
 
 
-def granted(report: Report, verdict: Granted, request: Request, receipt_digest: str | None = None) -> Body:
-    """Written before anything is made on a platform: what a drop needs to know."""
-    findings = [_granted(verdict), Finding("Ready", "False", "Vending", "the role is being made"), _user_proven(request)]
-    receipt = {} if receipt_digest is None else {"receiptDigest": receipt_digest}
-    return report.status(findings, **_names(verdict, request), **receipt, platforms=[_platform(verdict, request, "Pending")])
+def granted(report: Report, whole: Whole, receipts: Mapping[PlatformName, str | None] = _NOTHING) -> Body:
+    """Written before anything is made on a platform: what a drop needs to know. `receipts` are the digests of those that were written."""
+    findings = [_granted(whole), Finding("Ready", "False", "Vending", "the role is being made"), _user_proven(_first(whole))]
+    first = [digest for platform, digest in receipts.items() if digest is not None and not _is_further(whole, platform)]
+    platforms = _platforms(report, whole, {each.platform: _platform(each, "Pending", receipts) for each in whole.vends})
+    return report.status(findings, **_names(whole), **({"receiptDigest": first[0]} if first else {}), platforms=platforms)
 
 
-def vended(report: Report, verdict: Granted, request: Request) -> Body:
-    kept = request.delivery is Delivery.SECRET
-    message = "the role can log in; " + (
-        f"its credential is in Secret {request.name.name}" if kept else "the API answered with its credential"
-    )
-    findings = [_granted(verdict), Finding("Ready", "True", "Live", message), _user_proven(request)]
-    return report.status(findings, **_names(verdict, request), platforms=[_platform(verdict, request, "Live")])
+def vended(
+    report: Report, whole: Whole, failed: Mapping[PlatformName, Body] = _NOTHING, receipts: Mapping[PlatformName, str | None] = _NOTHING
+) -> Body:
+    """`failed` is what became of platforms where the role was granted, and could not be made: see `left_out` and `given_up`. `receipts` are
+    as in `granted`."""
+    live = [each for each in whole.vends if each.platform not in failed]
+    kept = live[0].request.delivery is Delivery.SECRET
+    in_secrets = f"in Secret {', '.join(secret_name(each.request) for each in live)}"
+    message = "the role can log in; " + (f"its credential is {in_secrets}" if kept else "the API answered with its credential")
+    there = {each.platform: {**_platform(each, "Live", receipts), **failed.get(each.platform, {})} for each in whole.vends}
+    platforms = _platforms(report, whole, there)
+    missing = [f"{each['name']} ({each['reason']})" for each in platforms if each["state"] != "Live"]
+    if missing:
+        message += f"; there is none on {', '.join(missing)}"
+    ready = Finding("Ready", "True", "Partial", message) if missing else Finding("Ready", "True", "Live", message)
+    findings = [_granted(whole), ready, _user_proven(_first(whole))]
+    return report.status(findings, **_names(whole), platforms=platforms)
 
 
-def unready(report: Report, reason: str, message: str) -> Body:
-    """Granted, or not yet decided, and something is in the way; tried again for ever."""
-    return report.status([Finding("Ready", "False", reason, message)])
+def receipts_told(report: Report, whole: Whole, receipts: Mapping[PlatformName, str | None]) -> Body:
+    """What changes of a status where receipts were written again; empty where nothing does."""
+    status = report.role.status
+    changed: Body = {}
+    platforms: list[Body] = []
+    for each in status.platforms:
+        digest, told = receipts.get(PlatformName(each.name)), body(each)
+        if digest is not None and not _is_further(whole, PlatformName(each.name)):
+            changed |= {} if status.receipt_digest == digest else {"receiptDigest": digest}
+        elif digest is not None and each.receipt_digest != digest:
+            told["receiptDigest"] = digest
+            changed["platforms"] = platforms
+        platforms.append(told)
+    return changed
 
 
-def dropping(report: Report, reason: str, message: str) -> Body:
-    platforms = [{**body(each), "state": "Dropping"} for each in report.role.status.platforms]
-    return report.status([Finding("Ready", "False", "Dropping", f"{reason}: {message}")], platforms=platforms)
+def left_out(reason: str, message: str) -> Body:
+    """Of a platform: nothing was made there."""
+    return {"state": "LeftOut", "reason": reason, "message": message[:_LONGEST_MESSAGE], "profile": None, "credentialSecretRef": None}
 
 
-def _granted(verdict: Granted) -> Finding:
-    truth, message = verdict_of(verdict)
+def given_up(reason: str, message: str) -> Body:
+    """Of a platform: something may have been made there, and is taken away."""
+    return {"state": "Dropping", "reason": reason, "message": message[:_LONGEST_MESSAGE], "credentialSecretRef": None}
+
+
+def unready(report: Report, reason: str, message: str, platform: PlatformName | None = None, made: Iterable[PlatformName] = ()) -> Body:
+    """Granted, or not yet decided, and something is in the way; tried again for ever. With several platforms, where it is in the way, and
+    where the role is `made` already."""
+    role = report.role
+    if len(role.spec.platform_refs) < 2 or not role.status.platforms:
+        return report.status([Finding("Ready", "False", reason, message)])
+    done = set(made)
+    platforms = []
+    for each in role.status.platforms:
+        told = {name: value for name, value in body(each).items() if each.state == "LeftOut" or name not in ("reason", "message")}
+        if each.name in done:
+            told["state"] = "Live"
+        elif each.name == platform:
+            told |= {"reason": reason, "message": message[:_LONGEST_MESSAGE]}
+        platforms.append(told)
+    where = f"on {platform}: " if platform else ""
+    return report.status([Finding("Ready", "False", reason, f"{where}{message}")], platforms=platforms)
+
+
+def dropping(report: Report, failures: Mapping[PlatformName, tuple[str, str]], gone: Iterable[PlatformName] = ()) -> Body:
+    """`failures` are reason and message by platform, in which the last one is empty where it was not found out; it is looked for and
+    gone on those of `gone`."""
+    done = set(gone)
+    platforms = []
+    for each in report.role.status.platforms:
+        name, told = PlatformName(each.name), body(each)
+        if name in done:
+            told = {"name": name, "state": "Gone"}
+        elif is_there(report.role, name):
+            told = {**told, "state": "Dropping"}
+            if name in failures and len(report.role.spec.platform_refs) > 1:
+                reason, message = failures[name]
+                told |= {"reason": reason, "message": message[:_LONGEST_MESSAGE]}
+        platforms.append(told)
+    why = "; ".join(f"{reason}: {message}" for reason, message in failures.values())
+    return report.status([Finding("Ready", "False", "Dropping", why)], platforms=platforms)
+
+
+def told_of(error: Exception) -> tuple[str, str]:
+    """Reason and message. What we did not raise on purpose might hold anything, so only its kind is told."""
+    if isinstance(error, RolevendError):
+        return type(error).__name__, str(error)
+    return "InternalError", f"{type(error).__name__}; see the operator's log"
+
+
+def _granted(whole: Whole) -> Finding:
+    truth, message = verdict_of(whole)
     return Finding("Granted", truth, "PolicyGrants", message)
+
+
+def _tables(vend: Vend, whole: Whole) -> str:
+    return f"{len(vend.granted.tables)} tables" + (f" on {vend.platform}" if len(whole.verdicts) > 1 else "")
+
+
+def _first(whole: Whole) -> Request:
+    return whole.vends[0].request
 
 
 def _user_proven(request: Request) -> Finding:
@@ -90,12 +183,16 @@ def _user_proven(request: Request) -> Finding:
     assert_never(request.proof)
 
 
-def _names(verdict: Granted, request: Request) -> Body:
-    attributes = [{"key": key, "values": list(values)} for key, values in verdict.lease.attributes]
+def _names(whole: Whole) -> Body:
+    first = whole.vends[0]
     return {
-        "roleName": verdict.lease.role,
-        "expirationTimestamp": timestamp_text(request.expires_at),
-        "user": {"handle": verdict.user_handle, **_proof(verdict.proof), "attributes": attributes},
+        "roleName": whole.role,
+        "expirationTimestamp": timestamp_text(first.request.expires_at),
+        "user": {
+            "handle": first.granted.user_handle,
+            **_proof(whole.proof),
+            "attributes": [{"key": key, "values": list(values)} for key, values in whole.attributes],
+        },
     }
 
 
@@ -113,6 +210,24 @@ def _proof(proof: Proof | None) -> Body:
     return {"proof": proof.kind.value, "token": token}
 
 
-def _platform(verdict: Granted, request: Request, state: str) -> Body:
-    kept = {"credentialSecretRef": {"name": request.name.name}} if request.delivery is Delivery.SECRET else {}
-    return {"name": request.platform, "state": state, "profile": verdict.profile.name, "tableCount": len(verdict.tables), **kept}
+def _platforms(report: Report, whole: Whole, there: Mapping[PlatformName, Body]) -> list[Body]:
+    """In the order of the object; of one that was not judged now what is said already."""
+    left = {}
+    for request, verdict in whole.left_out:  # granted before, perhaps, and made by a try that could not say so
+        became = given_up if may_be_there(report.role, request.platform) else left_out
+        left[request.platform] = became(verdict.reason, verdict.message)
+    said = {PlatformName(each.name): body(each) for each in report.role.status.platforms}
+    names = [request.platform for request in requests_of(report.role)]
+    told = ({"name": name, **there.get(name, left.get(name, said.get(name, {"state": "Pending"})))} for name in names)
+    return [{member: value for member, value in each.items() if value is not None} for each in told]
+
+
+def _platform(vend: Vend, state: str, receipts: Mapping[PlatformName, str | None]) -> Body:
+    kept = {"credentialSecretRef": {"name": secret_name(vend.request)}} if vend.request.delivery is Delivery.SECRET else {}
+    receipt = {"receiptDigest": receipts.get(vend.platform)} if vend.request.further else {}
+    shape = {"profile": vend.granted.profile.name, "tableCount": len(vend.granted.tables)}
+    return {"name": vend.platform, "state": state, **shape, **kept, **receipt}
+
+
+def _is_further(whole: Whole, platform: PlatformName) -> bool:
+    return any(request.further for request, _ in whole.verdicts if request.platform == platform)

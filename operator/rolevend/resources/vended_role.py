@@ -1,6 +1,6 @@
 """The kind VendedRole: one role, for one agent, on behalf of one user, until one moment."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,9 @@ from rolevend.resources.text import (
     Timestamp,
     UserHandleText,
 )
+
+MOST_PLATFORMS: Final = 8
+"""Of one VendedRole."""
 
 
 class AgentRef(Part):
@@ -71,8 +74,11 @@ class VendedRoleSpec(Part):
     delivery: Literal["Secret", "Response"] = "Secret"
     """How the agent gets the credential. `Secret`: the operator makes the role, and keeps it in a Secret of the same name. `Response`: the
     API makes the role and answers with it, and nothing keeps it; only the API may write this."""
-    platform_refs: Annotated[tuple[PlatformRef, ...], Field(min_length=1, max_length=1), KeyedBy(("name",))]
-    """The DataPlatform to get a role on. Exactly one in this version."""
+    platform_refs: Annotated[tuple[PlatformRef, ...], Field(min_length=1, max_length=MOST_PLATFORMS), KeyedBy(("name",))]
+    """The DataPlatforms to get a role on, under one name: on all of them, or on none."""
+    allow_partial: bool = False
+    """With several platforms: whether the role is made where it can be, and left out where it is not granted or fails for now. What is left
+    out stays so; `status.platforms` says why."""
     purpose: Label | None = None
     """What it is for, as the agent says. One of those that the DataPlatform lets the agent say; policies may ask for it."""
     resources: Annotated[tuple[TableName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "table"))] | None = None
@@ -134,16 +140,24 @@ class PlatformState(StatusPart):
 
     name: ObjectReferenceName
     """Name of the DataPlatform."""
-    state: Literal["Pending", "Live", "Dropping"]
+    state: Literal["Pending", "Live", "Dropping", "Gone", "LeftOut"]
     """How far it is. `Pending`: nothing can log in yet. `Live`: the role can log in until the expiry. `Dropping`: it is being taken away,
-    again and again until it was looked for and is gone, with its sessions; then this object goes, too."""
+    again and again until it was looked for and is gone, with its sessions. `Gone`: that is done here, and not yet on all platforms; then
+    this object goes, too. `LeftOut`: nothing was made here, and nothing will be, which `spec.allowPartial` allows."""
+    reason: Annotated[str, Field(max_length=64)] | None = None
+    """Why it is not as it should be here: the reason of a refusal, or of what is in the way."""
+    message: Sentence | None = None
+    """The same for people."""
     profile: Annotated[str, Field(max_length=63)] | None = None
     """The shape of access that the role has, shared with every role of the same shape."""
     table_count: Count | None = None
     """How many tables the role can read."""
     credential_secret_ref: SecretRef | None = None
     """The Secret in this namespace with `username password host port dbname sslmode uri`, and `ca.crt` where the platform has an authority
-    of its own. Goes with this object. Not there where `spec.delivery` is `Response`."""
+    of its own. It is named as this object is, and on further platforms than the first one `NAME-PLATFORM`. Goes with this object. Not
+    there where `spec.delivery` is `Response`."""
+    receipt_digest: Sha256Text | None = None
+    """Of further platforms than the first one: as `status.receiptDigest`."""
 
 
 class Ended(StatusPart):
@@ -179,7 +193,7 @@ class VendedRoleStatus(Status):
     platforms: Annotated[tuple[PlatformState, ...], Field(max_length=16), Atomic()] = ()
     """The role on each platform."""
     receipt_digest: Sha256Text | None = None
-    """Digest of the receipt that the audit event `granted` holds. That of the role's end names it."""
+    """Digest of the receipt that the audit event `granted` of the first platform holds. That of the role's end there names it."""
     ended: Ended | None = None
 
 

@@ -1,6 +1,6 @@
 """Audit events: what was decided and on what grounds, and how it ended. Pure; who writes them down is above.
 
-An event's id follows from the request's uid and from what the event says: a step that runs twice says the same event twice.
+An event's id follows from the request's uid, its platform and what the event says: a step that runs twice says the same event twice.
 The docstrings of `Body` and of its parts are the reference of the format (docs/reference/audit.md).
 """
 
@@ -31,11 +31,12 @@ class EventType(enum.StrEnum):
     """The last event of a chain whose process was told to stop. A process that is killed writes none."""
     GRANTED = "dev.rolevend.granted"
     """A request is granted, and its role is made. Written before the role exists, so there is no role without it; a vend that fails
-    for good leaves it without a role."""
+    for good leaves it without a role. Of a role on several platforms there is one for each."""
     DENIED = "dev.rolevend.denied"
     """A request is refused. Tried again, it is told again only when the reason or the message is another one, or after a restart."""
     DROPPED = "dev.rolevend.dropped"
-    """A role was looked for and is gone, with its sessions. Written before the VendedRole goes."""
+    """A role was looked for and is gone, with its sessions. Written before the VendedRole goes; of a role on several platforms one for
+    each."""
     REFUSED = "dev.rolevend.refused"
     """A call of the API brought a token that proves nothing, or not what it should: nothing was done."""
     RELEASE_REQUESTED = "dev.rolevend.releaserequested"
@@ -196,7 +197,7 @@ def granted(request: Request, verdict: Granted, directory: Directory, given: Giv
         functions=tuple(map(str, profile.functions)) or None,
     )
     return Event(
-        f"{request.uid}/granted/{shape}",
+        f"{request.uid}/granted/{request.platform}/{shape}",
         EventType.GRANTED,
         lease.role,
         now,
@@ -206,7 +207,7 @@ def granted(request: Request, verdict: Granted, directory: Directory, given: Giv
 
 def denied(request: Request, reason: str, message: str, directory: Directory, now: datetime) -> Event:
     body = Body(**asked(request), **evidence(directory, request), reason=reason, message=message)
-    id_ = f"{request.uid}/denied/{_digest(reason, message)}"
+    id_ = f"{request.uid}/denied/{request.platform}/{_digest(reason, message)}"
     return Event(id_, EventType.DENIED, str(request.name), now, fitted(MOST_BYTES, body))
 
 
@@ -251,7 +252,7 @@ def _dropped(uid: Uid, end: End, now: datetime, about: dict[str, Any]) -> Event:
         drop_seconds=round(end.seconds, 6),
         late_seconds=round(max(0.0, (end.ended_at - end.due_at).total_seconds()), 3),
     )
-    return Event(f"{uid}/dropped/{end.reason.value}", EventType.DROPPED, end.role, now, fitted(MOST_BYTES, body))
+    return Event(f"{uid}/dropped/{about['platform']}/{end.reason.value}", EventType.DROPPED, end.role, now, fitted(MOST_BYTES, body))
 
 
 def asked(request: Request) -> dict[str, Any]:

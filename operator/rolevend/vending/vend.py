@@ -1,4 +1,4 @@
-"""One role from request to end: the order of effects, and nothing else.
+"""One role on one platform, from request to end: the order of effects, and nothing else.
 
 Every step may run twice. The object (with our finalizer) exists before anything else does; the credential is stored before the
 role exists; the object goes only after the driver has looked and found no role. So a crash anywhere leaves something that the
@@ -35,7 +35,7 @@ class CredentialStore(Protocol):
         ...
 
     async def discard(self, request: Request) -> None:
-        """Takes away what was stored for the request, and nothing else. Nothing there is a success."""
+        """Takes away what was stored for the request, on its platform, and nothing else. Nothing there is a success."""
         ...
 
 
@@ -53,11 +53,17 @@ class Live:
     expires_at: datetime
 
 
-async def vend(request: Request, granted: Granted, platform: AwaitedPlatform, store: CredentialStore, randomness: Randomness) -> Live:
-    """Makes it so, whatever was done already. Raises an error of `rolevend.errors`: then the role may or may not be there,
-    and the same call again, or an ending, puts that right."""
+async def prepare(
+    request: Request, granted: Granted, platform: AwaitedPlatform, store: CredentialStore, randomness: Randomness
+) -> Credential:
+    """All that comes before the role: its profile, and its credential. Nothing can log in yet, whatever it raises; again is the same."""
     await platform.ensure(granted.profile)
-    credential = await store.keep(request, platform.credential(granted.lease, randomness), granted.lease.expires_at)
+    return await store.keep(request, platform.credential(granted.lease, randomness), granted.lease.expires_at)
+
+
+async def vend(granted: Granted, credential: Credential, platform: AwaitedPlatform) -> Live:
+    """Makes it so, whatever was done already, with what `prepare` answered. Raises an error of `rolevend.errors`: then the role may or may
+    not be there, and the same call again, or an ending, puts that right."""
     vended = await platform.vend(granted.lease, credential)
     if vended.error is not None:
         raise vended.error

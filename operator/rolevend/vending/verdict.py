@@ -22,7 +22,8 @@ class Delivery(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A VendedRole: everything a vend is derived from. The object exists already, so whatever follows can be found and undone."""
+    """A VendedRole, and one of its platforms: everything a vend is derived from. The object exists already, so whatever follows can be
+    found and undone."""
 
     name: ObjectName
     uid: Uid
@@ -45,6 +46,10 @@ class Request:
     task: Task | None = None
     request_id: str | None = None
     """Of the API call that made it, as the caller knows it."""
+    allow_partial: bool = False
+    """Whether it may be made on some of the object's platforms, and not on others."""
+    further: bool = False
+    """Whether `platform` is not the first that the object names."""
 
     @property
     def expires_at(self) -> datetime:
