@@ -27,8 +27,9 @@ ENDED_WITHIN = 100.0
 Step = CallEffect | Effect
 REPLAYED = (CallEffect.UNTOUCHED, CallEffect.UNDONE)
 """Steps of a call whose token was used for a role that lives."""
-STEPS: tuple[Step, ...] = (*(step for step in CallEffect if step not in REPLAYED), Effect.PROFILE, *REPLAYED)
-"""PROFILE is the operator's, for which a call waits. What is undone is given up soon, and so is held last."""
+STEPS: tuple[Step, ...] = (*CallEffect, Effect.PROFILE)
+"""What is held for a short time only comes last: what is undone is given up after some seconds, and a call looks for itself whether the
+profile is there that the operator builds for it."""
 NOT_TAKEN = {CallEffect.OBJECT, CallEffect.INTENT, Effect.PROFILE}
 """Steps at which the user's token is not used up yet."""
 WITH_A_SHAPE = {CallEffect.INTENT, CallEffect.ROLE, Effect.PROFILE}
