@@ -1,5 +1,6 @@
 """What goes wrong between the connector and the account, on purpose. It is a model of Snowflake, and not Snowflake."""
 
+import http.client
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -67,13 +68,22 @@ def test_a_user_that_is_disabled_loses_what_it_runs(sessions: Sessions, snowflak
     assert outcome[0] in (604, 390111)
 
 
-def test_nobody_reads_the_result_of_another_users_statement(sessions: Sessions):
-    sessions.admin.run("CREATE WAREHOUSE W")
-    with sessions.admin.connection.cursor() as cursor:
-        cursor.execute("SELECT 41; SELECT 42", num_statements=2)
-        query = cursor.sfqid
-    other = sessions.open("U", sessions.user("U", "PUBLIC"))
-    with other.connection.cursor() as cursor:
-        cursor.get_results_from_sfqid(query)
-        with pytest.raises(errors.Error):
-            cursor.fetchall()
+def test_nobody_reads_the_result_of_another_users_statement(sessions: Sessions, snowflake: StandIn):
+    sessions.admin.run("SELECT 41")
+    query = snowflake.account.history[-1].id
+    sessions.open("U", sessions.user("U", "PUBLIC"))
+    assert "41" in _result(snowflake, "ADMIN", query)
+    assert "not found" in _result(snowflake, "U", query)
+
+
+def _result(snowflake: StandIn, user: str, query: str) -> str:
+    """What a session of `user` is answered that asks for a result by its id."""
+    account = snowflake.account
+    session = next(one for one in account.sessions.values() if one.user == user)
+    token, _ = account.tokens.issue(session, account.clock())
+    connection = http.client.HTTPConnection("127.0.0.1", snowflake.port)
+    try:
+        connection.request("GET", f"/queries/{query}/result", headers={"Authorization": f'Snowflake Token="{token}"'})
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()

@@ -29,7 +29,7 @@ def governed(sessions: Sessions) -> Sessions:
 
 def test_a_table_takes_one_row_access_policy(governed: Sessions):
     governed.admin.run("ALTER TABLE D.PUBLIC.T ADD ROW ACCESS POLICY D.PUBLIC.R ON (B)")
-    with pytest.raises(errors.ProgrammingError, match="already has a ROW_ACCESS_POLICY[.] Only one ROW_ACCESS_POLICY is allowed at a time"):
+    with pytest.raises(errors.ProgrammingError, match=r"already has a ROW_ACCESS_POLICY\. Only one ROW_ACCESS_POLICY is allowed at a time"):
         governed.admin.run("ALTER TABLE D.PUBLIC.T ADD ROW ACCESS POLICY D.PUBLIC.R ON (B)")
     governed.admin.run("ALTER TABLE D.PUBLIC.T DROP ROW ACCESS POLICY D.PUBLIC.R, ADD ROW ACCESS POLICY D.PUBLIC.R ON (C)")
     assert governed.admin.run("SELECT * FROM D.PUBLIC.T") == []
