@@ -4,6 +4,7 @@ import base64
 import contextlib
 import gzip
 import json
+import os
 import socket
 import threading
 import time
@@ -20,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.support.snowflake import answering
 from tests.support.snowflake.account import Account
 from tests.support.snowflake.faults import Fault, Harm
+
+os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")  # else each connection asks the metadata services of three clouds
 
 _LONGEST_SILENCE = 600
 _REMEMBERED = 2_000
