@@ -80,12 +80,12 @@ class SnowflakePlatform:
 
     def catalog(self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()) -> Catalog:
         """Tags hold for a while, since reading them takes a warehouse; those of a table that is new are read at once."""
-        pool, database = self._programmer or self._vendor, self._account.database
+        pool, database, programs = self._programmer or self._vendor, self._account.database, self._programmer is not None
         attempt = f"read the catalog of {self._where}"
         del functions  # none is a tool here
         tables = pool.run(attempt, lambda session: read_tables(session, database, schemas | own))
         ids = tuple(sorted(table.id for table in tables))
-        notes = self._notes.get(ids, lambda: pool.run(attempt, lambda session: read_notes(session, database, ids)))
+        notes = self._notes.get(ids, lambda: pool.run(attempt, lambda session: read_notes(session, database, ids, programs=programs)))
         return noted(tables, notes)
 
     def ensure(self, profile: Profile) -> None:
