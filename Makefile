@@ -53,7 +53,7 @@ lock: $(STAMP) ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--all-extras --group dev pyproject.toml -o requirements/dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--extra api --extra operator --extra postgres pyproject.toml -o requirements/image.lock
+		--extra api --extra operator --extra postgres --extra snowflake pyproject.toml -o requirements/image.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--constraints requirements/dev.lock --group build -o requirements/build.lock
 

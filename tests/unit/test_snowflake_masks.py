@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -12,65 +11,13 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape
 from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres.hash_key import salt_of
-from rolevend.platforms.snowflake.masks import Place, is_cut, mask_text, why_not
 from rolevend.platforms.snowflake.policies import fragment, masking_policies, secure_view
-from rolevend.platforms.snowflake.text import Sql
 from rolevend.platforms.snowflake.types import family
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, strictest
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Partial, Regex, Round, Unit, strictest
 from rolevend.policy.pattern import admit
-from tests.support.golden import golden
 from tests.support.mask_cases import CASES, Case
 from tests.support.oracle_values import SAMPLES, visible
 from tests.support.snowflake_bodies import NATIVE, PROFILE, Account, body, vended
-
-MASKS: tuple[Mask, ...] = (
-    Clear(),
-    Partial(-1),
-    Partial(0),
-    Partial(1),
-    Partial(4),
-    Round("100"),
-    Round("0.25"),
-    Round("0.00001"),
-    *map(DateTrunc, Unit),
-    Regex("^([a-z])'", r"\1*"),
-    Hash(),
-    Constant("it's"),
-    Constant("7"),
-    Constant("1970-01-01"),
-    Constant("2024-01-01T00:00:00+02:00"),
-    Nullify(),
-)
-TYPES = (
-    *NATIVE.values(),
-    "VARCHAR(5)",
-    "NUMBER(5,0)",
-    "NUMBER(38,2)",
-    "TIMESTAMP_LTZ(3)",
-    "BINARY(8388608)",
-    "TIME(9)",
-    "VECTOR(FLOAT, 3)",
-)
-
-
-def test_a_mask_of_a_type_is_written_with_these_words():
-    """In a view, and in a masking policy where that is another text."""
-
-    def lines() -> Iterator[str]:
-        for mask in MASKS:
-            for native in TYPES:
-                place = Place(Sql('t."C"'), family(native), native)
-                in_policy = replace(place, typed=True)
-                yield f"-- {mask}, {native}"
-                yield mask_text(mask, place)
-                if mask_text(mask, in_policy) != mask_text(mask, place):
-                    yield f"-- in a policy\n{mask_text(mask, in_policy)}"
-                for where in dict.fromkeys(why_not(mask, each) for each in (place, in_policy)):
-                    if where is not None and mask_text(mask, place) != mask_text(Clear(), place):
-                        yield f"-- NULL: {where}"
-
-    golden("snowflake_masks.sql", "\n".join(lines()) + "\n")
-
 
 KINDS = {
     "text": "VARCHAR(16777216)",
@@ -195,43 +142,6 @@ def test_a_time_is_cut_in_utc_whatever_the_session_has(account: Account):
         assert shown(account, native, DateTrunc(Unit.MONTH), at, at.replace(hour=23, day=31)) == [datetime(2024, 1, 1, tzinfo=UTC)] * 2
 
 
-@pytest.mark.parametrize(
-    ("native", "mask", "typed"),
-    [
-        ("NUMBER(38,8)", Round("0.0000000125"), False),  # more digits than there are
-        ("NUMBER(12,2)", Round("0.125"), True),  # a policy cannot show other places than the column has
-        ("NUMBER(5,0)", Constant("123456"), False),
-        ("NUMBER(5,2)", Constant("1.255"), False),
-        ("FLOAT", Round("0.0000000000000001"), False),
-        ("VARIANT", Constant("x"), False),
-        ("VARCHAR(16777216)", Round("1"), False),
-    ],
-)
-def test_what_a_type_cannot_show_is_null_and_said(native: str, mask: Mask, typed: bool):
-    place = Place(Sql("C"), family(native), native, typed)
-    assert why_not(mask, place) is not None
-    assert mask_text(mask, place) == mask_text(Nullify(), place)
-
-
 def test_a_step_that_every_value_is_a_multiple_of_shows_the_value(account: Account):
     assert shown(account, "NUMBER(38,2)", Round("0.001"), Decimal("12.34")) == [Decimal("12.34")]
     assert shown(account, "NUMBER(10,1)", Round("0.25"), Decimal("-0.4"), Decimal("0.8")) == [Decimal("-0.25"), Decimal("0.75")]
-
-
-@pytest.mark.parametrize(
-    ("mask", "length", "cut"),
-    [
-        (Partial(4), 10, False),
-        (Partial(4), 5, False),
-        (Partial(4), 4, True),
-        (Hash(), 63, True),
-        (Hash(), 64, False),
-        (Constant("none"), 3, True),
-    ],
-)
-def test_a_policy_shows_no_more_characters_than_its_column_holds(mask: Mask, length: int, cut: bool):
-    native = f"VARCHAR({length})"
-    place = Place(Sql('"C"'), family(native), native, typed=True)
-    assert is_cut(mask, place) is cut
-    assert mask_text(mask, place).startswith("LEFT(") is cut
-    assert not is_cut(mask, replace(place, typed=False))

@@ -1,143 +1,177 @@
-"""Every statement of the Snowflake driver, as an administrator would review it."""
+"""What is sent to Snowflake, word for word, and how its names and literals are written."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlglot.dialects.snowflake import Snowflake
+from sqlglot.tokens import TokenType
 
-from rolevend.catalog import TableId
+from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
-from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Task, Uid, User
-from rolevend.naming import PREFIX
-from rolevend.plan import Lease
-from rolevend.platforms.base import Account, Ending, EndReason
-from rolevend.platforms.snowflake import Options, collect, drops, script, vends
-from rolevend.platforms.snowflake.install import PublicKeys, digest
-from rolevend.platforms.snowflake.marks import Mark, mark_of
-from rolevend.platforms.snowflake.text import Sql
-from tests.support.golden import golden
-
-ACCOUNT = Account("myorg-account1", "myorg-account1.snowflakecomputing.com", 443, "CLAIMS", "AGENTS_WH")
-CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000001")
-PROFILE = ProfileName("rv_p_0123456789abcdef0123456789abcdef")
-LEASE = Lease(
-    role=RoleName("IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"),
-    cluster=CLUSTER,
-    uid=Uid("7b0f2e1c-9a4d-4c2b-8f5e-1d3c5b7a9f00"),
-    profile=PROFILE,
-    agent=ObjectName("agents", "assistant"),
-    agent_handle=AgentHandle("FINBOT"),
-    user=User("https://idp.example.org", "jane"),
-    attributes=Attributes.of([("region", ["EU", 'O\'Brien \\ "x"'])]),
-    expires_at=datetime(2026, 9, 1, 12, 0, tzinfo=UTC),
-    resources=(TableId("CLAIMS", "PAID"), TableId("claims", 'od"d')),
-    task=Task("t-1"),
+from rolevend.platforms.snowflake.control import profile_role
+from rolevend.platforms.snowflake.policies import (
+    fragment,
+    masking_policies,
+    row_policy,
+    secure_view,
+    set_masking_policy,
+    set_row_policy,
+    unset_masking_policy,
 )
-ENDING = Ending(LEASE.role, LEASE.uid, EndReason.RELEASED)
+from rolevend.platforms.snowflake.text import compose, identifier, literal, name, qualified
+from rolevend.platforms.snowflake.types import column_type, family, simple_type
+from tests.support.example_shapes import CUSTOMERS, PROFILES, condition, shaped
+from tests.support.golden import golden
+from tests.support.snowflake_bodies import PROFILE, on_snowflake
 
 
-def text_of(*parts: tuple[str, tuple[Sql, ...]]) -> str:
-    return "\n\n".join(f"-- {title}\n" + "".join(f"{statement};\n" for statement in statements) for title, statements in parts)
-
-
-def test_the_script_of_an_installation():
-    keys = PublicKeys("MIIBvendor", "MIIBprogrammer")
-    golden("snowflake_install.sql", script(ACCOUNT, Options(("PUBLIC", 'odd "schema"')), keys).text())
-
-
-def test_what_an_administrator_consents_to_is_the_script_without_keys():
-    options = Options(("PUBLIC",))
-    assert digest(ACCOUNT, options) == digest(ACCOUNT, options)
-    assert digest(ACCOUNT, options) != digest(ACCOUNT, Options(("PUBLIC", "MORE")))
-
-
-def test_vending_and_dropping_one_role():
-    golden(
-        "snowflake_vend.sql",
-        text_of(
-            ("vend", vends.vend(LEASE, "MIIBagent", ACCOUNT)),
-            ("look at what it holds", (vends.grants(LEASE),)),
-            ("vend again, after a vend that was cut short before its lease", vends.vend_again(LEASE, "MIIB2", ACCOUNT, has_lease=False)),
-            ("vend again", vends.vend_again(LEASE, "MIIB2", ACCOUNT, has_lease=True)),
-        ),
-    )
-    golden(
-        "snowflake_drop.sql",
-        text_of(
-            ("drop", drops.drop(ENDING, CLUSTER)),
-            ("look whether it is gone", (drops.look(ENDING.role),)),
-            ("drop what is left of it", drops.drop_remains(ENDING, CLUSTER)),
-            ("lock out where there is no warehouse", drops.without_warehouse(ENDING.role)),
-            ("what it owned", (drops.quarantine("TABLE", 'CLAIMS."odd".COPY'),)),
-        ),
-    )
-
-
-def test_collecting_profiles():
-    since = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
-    golden(
-        "snowflake_collect.sql", text_of(("find", (collect.unused(CLUSTER, since),)), ("write off", (collect.write_off(PROFILE, since),)))
-    )
-
-
-def test_what_lets_somebody_log_in_comes_last():
-    for statements in (vends.vend(LEASE, "k", ACCOUNT), vends.vend_again(LEASE, "k", ACCOUNT, has_lease=True)):
-        assert [bool(re.match(r"GRANT ROLE \S+ TO USER", statement)) for statement in statements] == [False] * (len(statements) - 1) + [
-            True
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_is_shown_with_these_words(profile: str):
+    """Its views, with the walls of their tables; and what it adds to policies where a tool reads the tables themselves."""
+    parts: list[tuple[str, str]] = []
+    for shape in map(on_snowflake, PROFILES[profile]):
+        columns = [Column(each.name, each.family, each.native_type) for each in shape.columns]
+        wall = row_policy(shape.table, columns, {})
+        parts += [
+            (f"the wall of {shape.table}", wall.create),
+            ("on the table", set_row_policy(shape.table, wall, database="PROD")),
+            ("the view", secure_view(PROFILE, shape, database="PROD").create),
         ]
+        added = {PROFILE: fragment(PROFILE, shape, columns)}
+        policy = row_policy(shape.table, columns, added)
+        for mask in masking_policies(shape.table, columns, added):
+            parts.append(("a mask, where a tool reads the table", mask.create))
+            parts.append(("on the table", set_masking_policy(shape.table, mask, database="PROD")))
+        if policy != wall:
+            parts.append(("its rows, where a tool reads the table", policy.create))
+            parts.append(("on the table", set_row_policy(shape.table, policy, database="PROD", instead_of=wall.name)))
+        parts += [("what is stricter for tools", f"-- {each}") for each in added[PROFILE].fallbacks]
+    golden(f"snowflake_{profile}.sql", "\n\n".join(f"-- {title}\n{text}" for title, text in parts) + "\n")
 
 
-def test_an_end_is_written_down_before_anything_is_dropped_and_the_user_is_locked_out_before_it_is_dropped():
-    verbs = [" ".join(statement.split()[:2]) for statement in drops.drop(ENDING, CLUSTER)]
-    assert verbs == ["SHOW GRANTS", "INSERT INTO", "ALTER USER", "DROP USER", "DROP ROLE"]
+def test_a_mask_is_exchanged_and_taken_away_in_one_statement_each():
+    shape = on_snowflake(PROFILES["one_grant"][0])
+    columns = [Column(each.name, each.family, each.native_type) for each in shape.columns]
+    mask = masking_policies(shape.table, columns, {PROFILE: fragment(PROFILE, shape, columns)})[0]
+    exchanged = set_masking_policy(shape.table, mask, database="PROD", replacing=True)
+    assert exchanged == f"{set_masking_policy(shape.table, mask, database='PROD')} FORCE"
+    unset = unset_masking_policy(shape.table, "email", database="PROD")
+    assert unset == 'ALTER TABLE "PROD"."raw"."customers" MODIFY COLUMN "email" UNSET MASKING POLICY'
 
 
-def test_a_vend_is_as_many_statements_for_one_table_as_for_a_thousand():
-    from dataclasses import replace
-
-    wide = replace(LEASE, resources=tuple(TableId("S", f"T{number}") for number in range(1000)))
-    assert len(vends.vend(wide, "k", ACCOUNT)) == len(vends.vend(LEASE, "k", ACCOUNT)) == 6
-
-
-@pytest.mark.parametrize("hostile", ['X"; DROP ROLE Y; --', "x' OR '1'='1", "lower", "", "1X"])
-def test_a_role_that_is_no_name_of_ours_is_never_written(hostile: str):
-    with pytest.raises(InvalidInput, match="is not a name of ours"):
-        drops.drop(Ending(RoleName(hostile), LEASE.uid, EndReason.RELEASED), CLUSTER)
+def test_rendering_again_gives_the_same_words_and_another_body_has_another_name():
+    shape = on_snowflake(PROFILES["one_grant"][0])
+    columns = [Column(each.name, each.family, each.native_type) for each in shape.columns]
+    parts = {PROFILE: fragment(PROFILE, shape, columns)}
+    assert row_policy(shape.table, columns, parts) == row_policy(shape.table, list(columns), dict(parts))
+    assert row_policy(shape.table, columns, parts).name != row_policy(shape.table, columns, {}).name
+    assert secure_view(PROFILE, shape, database="PROD") == secure_view(PROFILE, shape, database="PROD")
 
 
-def test_a_mark_says_whose_a_role_is_and_nothing_else_does():
-    mark = Mark(CLUSTER, LEASE.uid, LEASE.expires_at + timedelta(microseconds=1))
-    assert mark_of(mark.text()) == mark
-    assert mark.is_of(CLUSTER, LEASE.uid)
-    assert not mark.is_of(CLUSTER, Uid("other"))
-    for other in (
-        None,
-        "",
-        "made by hand",
-        "{}",
-        '{"rolevend": 1}',
-        '{"rolevend":{"cluster":"c","uid":"u","expires":"2026-01-01"}}',
-        "[1]",
-    ):
-        assert mark_of(other) is None
+def test_no_value_of_a_user_is_in_a_text():
+    """Leases hold them: a text is the same for everybody."""
+    text = secure_view(PROFILE, on_snowflake(PROFILES["one_grant"][0]), database="PROD").create
+    assert "'regions'" in text
+    assert profile_role(PROFILE) in text
 
 
-def test_what_a_role_holds_beside_its_profile_or_lacks_is_told():
-    planned = {"privilege": "USAGE", "granted_on": "ROLE", "name": PROFILE.upper()}
-    assert vends.excess(LEASE, [planned]) == ""
-    assert vends.excess(LEASE, []) == f"it does not hold its profile {PROFILE}"
-    assert (
-        vends.excess(LEASE, [planned, {"privilege": "OWNERSHIP", "granted_on": "TABLE", "name": "D.S.T"}])
-        == "it holds OWNERSHIP on TABLE D.S.T"
+NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=255)
+
+
+@given(NAMES)
+def test_an_identifier_is_one_name_whatever_is_in_it(text: str):
+    (token,) = Snowflake().tokenize(identifier(text))
+    assert (token.token_type, token.text) == (TokenType.IDENTIFIER, text)
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_a_literal_is_one_text_whatever_is_in_it(text: str):
+    (token,) = Snowflake().tokenize(literal(text))
+    assert (token.token_type, token.text) == (TokenType.STRING, text)
+
+
+def test_a_backslash_and_a_quote_stand_twice_in_a_literal():
+    assert literal("it's \\ \\'") == r"'it''s \\ \\'''"
+    assert identifier('say "x"') == '"say ""x"""'
+    assert qualified("A", 'b"c', "d.e") == '"A"."b""c"."d.e"'
+
+
+@pytest.mark.parametrize("text", ["", "x" * 256, "a\0b", "\ud800"])
+def test_what_is_no_identifier_is_refused(text: str):
+    with pytest.raises(InvalidInput):
+        identifier(text)
+
+
+def test_a_name_of_255_characters_is_one():
+    assert len(identifier("é" * 255)) == 257
+
+
+@pytest.mark.parametrize("text", ["", "rv_p_1", "1A", 'A"B', "A B", "A-B", "Ä", "A" * 256])
+def test_names_of_ours_have_a_language_of_their_own(text: str):
+    with pytest.raises(InvalidInput):
+        name(text)
+    assert name("RV_P_3F$") == '"RV_P_3F$"'
+
+
+@pytest.mark.parametrize("text", ["a\0", "\udfff"])
+def test_what_is_no_text_is_refused(text: str):
+    with pytest.raises(InvalidInput):
+        literal(text)
+
+
+def test_braces_in_a_part_mean_nothing():
+    assert compose("SELECT {x}", x=literal("{x} {} {0.__class__}")) == "SELECT '{x} {} {0.__class__}'"
+
+
+@pytest.mark.parametrize(
+    ("native", "expected"),
+    [
+        ("NUMBER(38,0)", Family.INTEGER),
+        ("NUMBER(10,2)", Family.NUMERIC),
+        ("NUMBER", Family.INTEGER),
+        ("FLOAT", Family.FLOAT),
+        ("VARCHAR(16777216)", Family.TEXT),
+        ("BOOLEAN", Family.BOOLEAN),
+        ("DATE", Family.DATE),
+        ("TIMESTAMP_NTZ(9)", Family.TIMESTAMP),
+        ("TIMESTAMP_LTZ(3)", Family.TIMESTAMP_TZ),
+        ("TIMESTAMP_TZ(9)", Family.TIMESTAMP_TZ),
+        ("BINARY(8388608)", Family.OTHER),
+        ("TIME(9)", Family.OTHER),
+        ("VARIANT", Family.OTHER),
+        ("OBJECT", Family.OTHER),
+        ("ARRAY", Family.OTHER),
+        ("GEOGRAPHY", Family.OTHER),
+        ("VECTOR(FLOAT, 256)", Family.OTHER),
+        ('OBJECT("x); DROP" NUMBER(38,0))', Family.OTHER),
+    ],
+)
+def test_a_type_has_this_family(native: str, expected: Family):
+    assert family(native) is expected
+
+
+def test_a_text_with_a_collation_of_its_own_has_none():
+    """It compares as that likes: 'de' may be 'DE'."""
+    assert family("VARCHAR(10)", collated=True) is Family.OTHER
+
+
+@pytest.mark.parametrize("native", ["VECTOR(FLOAT, 256)", "varchar", "VARCHAR(5); DROP TABLE x", "", "MAP(VARCHAR, NUMBER)"])
+def test_what_is_no_simple_type_is_never_written(native: str):
+    assert column_type(native) is None
+    with pytest.raises(InvalidInput):
+        simple_type(native)
+
+
+def test_a_column_of_an_odd_type_is_null_in_a_view_and_closes_the_table_to_tools():
+    table = Table(TableId("raw", "customers"), (*CUSTOMERS.columns[:2], Column("v", Family.OTHER, "VECTOR(FLOAT, 3)")))
+    shape = shaped(table, (condition(None),), {"v": ()})
+    shape = replace(shape, columns=(*map(on_snowflake, shape.columns[:2]), shape.columns[2]))
+    view = secure_view(PROFILE, shape, database="PROD").create
+    assert 'CASE WHEN FALSE THEN t."v" END AS "v"' in view
+    part = fragment(PROFILE, shape, [Column(each.name, each.family, each.native_type) for each in shape.columns])
+    assert part.row == "FALSE"
+    assert part.fallbacks == (
+        "raw.customers shows no row to tools: column v is VECTOR(FLOAT, 3), which no masking policy can be written for",
     )
-
-
-def test_what_comes_from_an_account_as_a_kind_of_object_is_letters_alone():
-    assert drops.owned([{"privilege": "OWNERSHIP", "granted_on": "TABLE", "name": "T"}, {"privilege": "USAGE"}]) == (("TABLE", "T"),)
-    with pytest.raises(ValueError, match="is no kind of object"):
-        drops.quarantine("TABLE x; DROP ROLE y", "T")
-
-
-def test_every_statement_about_a_vended_role_names_one_with_our_prefix():
-    for statement in (*vends.vend(LEASE, "k", ACCOUNT), *drops.drop(ENDING, CLUSTER)):
-        assert PREFIX in statement

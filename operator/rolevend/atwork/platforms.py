@@ -197,7 +197,7 @@ class Platforms:
             known = at_work.platform.status.server_identifier
             if known not in (None, facts.identifier):
                 await at_work.let_go()
-                raise _OtherServer(known, facts.identifier)
+                raise _OtherServer("snowflake" if at_work.platform.spec.snowflake else "postgres", known, facts.identifier)
         except BaseException:
             if executor is not at_work.executor:
                 await executor.close()
@@ -233,9 +233,9 @@ class Platforms:
 class _OtherServer(Exception):
     """The roles that may live are on another server than the one that answers."""
 
-    def __init__(self, known: str, answers: str) -> None:
+    def __init__(self, kind: str, known: str, answers: str) -> None:
         super().__init__(
-            f"spec.postgres: server {answers} answers, and roles were vended on server {known}. Point it back; if that server is gone "
+            f"spec.{kind}: server {answers} answers, and roles were vended on server {known}. Point it back; if that server is gone "
             "for good, set status.serverIdentifier to null"
         )
 

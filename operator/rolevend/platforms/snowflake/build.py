@@ -18,6 +18,7 @@ from rolevend.platforms.base import Account
 from rolevend.platforms.snowflake.attached import Attached, read_policies
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import profile_role
+from rolevend.platforms.snowflake.drift import tables_text
 from rolevend.platforms.snowflake.drops import found, look
 from rolevend.platforms.snowflake.failures import OTHER_ROW_POLICY, code_of
 from rolevend.platforms.snowflake.names import DATABASE, MARKER, PROFILE, VENDOR, VENDOR_ROLE, role_of, schema_of
@@ -94,11 +95,12 @@ def hand_over(text: ProfileText) -> Sql:
 
 def write_down(text: ProfileText, cluster: ClusterId) -> Sql:
     return compose(
-        "INSERT INTO {profiles} (PROFILE, CLUSTER) SELECT {profile}, {cluster}\n"
+        "INSERT INTO {profiles} (PROFILE, CLUSTER, TABLES) SELECT {profile}, {cluster}, {tables}\n"
         " WHERE (SELECT COUNT(*) FROM {profiles} WHERE PROFILE = {profile}) = 0",
         profiles=PROFILE,
         profile=literal(profile_role(text.name)),
         cluster=literal(cluster),
+        tables=literal(tables_text([table for table, _ in text.walls])),
     )
 
 

@@ -129,11 +129,8 @@ def _round(place: Place, step: str) -> Sql:
 def _round_float(column: Sql, step: str) -> Sql:
     """As a decimal number of the digits that the type holds for sure, as on every platform. From 10^22 on it is not one of 38 digits that
     has fifteen decimal places: NULL, as for NaN, which is greater than any number."""
-    exact = compose(
-        "ROUND((CASE WHEN ABS({column}) < 1e22 THEN ABS({column}) END)::NUMBER(38,15),"
-        " LEAST(15, 14 - FLOOR(LOG(10, NULLIF(ABS({column}), 0)))))",
-        column=column,
-    )
+    size = compose("CASE WHEN ABS({column}) < 1e22 THEN ABS({column}) END", column=column)
+    exact = compose("ROUND(({size})::NUMBER(38,15), LEAST(15, 14 - FLOOR(LOG(10, NULLIF({size}, 0)))))", size=size)
     return compose(
         "CASE WHEN {column} = 0 THEN 0::FLOAT"
         " WHEN ABS({column}) < 1e22 AND {column} < 0 THEN (MOD({exact}, {step}) - {exact})::FLOAT"

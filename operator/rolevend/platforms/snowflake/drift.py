@@ -1,0 +1,74 @@
+"""What was changed by hand on governed tables: the wall is gone, or somebody else's policy came. Takes a warehouse.
+
+A profile over such a table is written off, so that no vend uses it; the next one has it built again, which puts the wall back if it can.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from rolevend.catalog import TableId
+from rolevend.model import ClusterId, ProfileName, RoleName
+from rolevend.platforms.base import Account, Drift
+from rolevend.platforms.snowflake.attached import Attached, read_policies
+from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.control import OPENED, profile_role
+from rolevend.platforms.snowflake.names import LEASE, PROFILE
+from rolevend.platforms.snowflake.text import Sql, compose, literal
+
+
+def tables_text(tables: Sequence[TableId]) -> str:
+    """TABLES of a profile that is built."""
+    return json.dumps([[each.schema, each.name] for each in tables], ensure_ascii=False)
+
+
+def drifted(session: Session, account: Account, cluster: ClusterId) -> tuple[Sequence[Drift], frozenset[ProfileName]]:
+    """With the profiles that were written off."""
+    built = _built(session, cluster)
+    if not built:
+        return (), frozenset()
+    policies = read_policies(session, account.database, sorted({table for tables in built.values() for table in tables}))
+    findings = {table: finding for tables in built.values() for table in tables if (finding := _finding(policies.get(table, ())))}
+    broken = frozenset(profile for profile, tables in built.items() if findings.keys() & set(tables))
+    if not broken:
+        return (), frozenset()
+    roles = _live_roles(session, cluster)
+    for profile in sorted(broken):
+        session.rows(write_off(profile))
+    return [
+        Drift(table, finding, tuple(sorted(role for role, profile in roles.items() if table in built.get(profile, ()))))
+        for table, finding in sorted(findings.items())
+    ], broken
+
+
+def write_off(profile: ProfileName) -> Sql:
+    return compose("DELETE FROM {} WHERE PROFILE = {}", PROFILE, literal(profile_role(profile)))
+
+
+def _finding(attached: Sequence[Attached]) -> str:
+    foreign = [each for each in attached if not each.is_ours]
+    if foreign:
+        return f"the table {foreign[0].obstacle}"
+    if any(each.kind == "ROW_ACCESS_POLICY" for each in attached):
+        return ""
+    return "its row access policy is gone: the next vend that reads it puts it back, or leave it out of every policy"
+
+
+def _built(session: Session, cluster: ClusterId) -> Mapping[ProfileName, frozenset[TableId]]:
+    rows = session.rows(compose("SELECT PROFILE, TABLES FROM {} WHERE CLUSTER = {}", PROFILE, literal(cluster)))
+    return {
+        ProfileName(str(row["profile"]).lower()): frozenset(TableId(schema, name) for schema, name in json.loads(row["tables"]))
+        for row in rows
+    }
+
+
+def _live_roles(session: Session, cluster: ClusterId) -> Mapping[RoleName, ProfileName]:
+    rows = session.rows(
+        compose(
+            "SELECT ROLE, PROFILE FROM {lease} WHERE CLUSTER = {cluster} AND EVENT = {opened} AND EXPIRES_AT > CURRENT_TIMESTAMP()\n"
+            "   AND ROLE NOT IN (SELECT ROLE FROM {lease} WHERE EVENT <> {opened})",
+            lease=LEASE,
+            cluster=literal(cluster),
+            opened=literal(OPENED),
+        )
+    )
+    return {RoleName(row["role"]): ProfileName(str(row["profile"]).lower()) for row in rows}

@@ -1,0 +1,87 @@
+"""From the policies that a table has to those that its fragments ask for, statement by statement. Pure.
+
+At no point in between is more shown than before or after, and at no point does Snowflake refuse, since a column would be in the signatures
+of a row policy and of a masking policy, or be masked and a condition of another mask. Where the straight way leads through such a point,
+the wall alone is put on the table first: tools see no row until the last statement.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rolevend.catalog import Column, TableId
+from rolevend.platforms.snowflake.policies import (
+    Fragments,
+    Policy,
+    masking_policies,
+    row_policy,
+    set_masking_policy,
+    set_row_policy,
+    unset_masking_policy,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A policy of ours, as a table has it."""
+
+    name: str
+    arguments: tuple[str, ...]
+    """The columns that it is set on; the first one of a masking policy is what it masks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a table has of ours, and of nobody else."""
+
+    row: Placed | None = None
+    masks: Mapping[str, Placed] = field(default_factory=dict)
+    """By the column that is masked."""
+
+
+def exchanged(table: TableId, columns: Sequence[Column], carried: Carried, fragments: Fragments, *, database: str) -> tuple[str, ...]:
+    """What to run, in this order; nothing where all is as it should be. `Conflict` as for `row_policy`."""
+    row, masks = row_policy(table, columns, fragments), masking_policies(table, columns, fragments)
+    wanted = {each.arguments[0]: each for each in masks}
+    changed = [each for name, each in wanted.items() if name not in carried.masks or carried.masks[name].name != each.name]
+    left = [name for name in carried.masks if name not in wanted]
+    same_row = carried.row is not None and carried.row.name == row.name and carried.row.arguments == row.arguments
+    made = list(dict.fromkeys(each.create for each in (*changed, *(() if same_row else (row,)))))
+    if _is_straight(carried, row, masks):
+        return (
+            *made,
+            *(set_masking_policy(table, each, database=database, replacing=each.arguments[0] in carried.masks) for each in changed),
+            *(() if same_row else (_set(table, row, carried.row, database),)),
+            *(unset_masking_policy(table, name, database=database) for name in left),
+        )
+    taken = {name for signature in _signatures(carried, masks) for name in signature}
+    wall = row_policy(table, [column for column in columns if column.name not in taken], {})
+    replaced = [each.arguments[0] for each in changed if each.arguments[0] in carried.masks]
+    return (
+        wall.create,
+        *made,
+        _set(table, wall, carried.row, database),
+        *(unset_masking_policy(table, name, database=database) for name in (*left, *replaced)),
+        *(set_masking_policy(table, each, database=database) for each in changed),
+        *(() if _is(row, wall) else (_set(table, row, Placed(wall.name, wall.arguments), database),)),
+    )
+
+
+def _set(table: TableId, row: Policy, instead_of: Placed | None, database: str) -> str:
+    return set_row_policy(table, row, database=database, instead_of=None if instead_of is None else instead_of.name)
+
+
+def _is(row: Policy, other: Policy) -> bool:
+    return (row.name, row.arguments) == (other.name, other.arguments)
+
+
+def _is_straight(carried: Carried, row: Policy, masks: Sequence[Policy]) -> bool:
+    """Whether any of the policies there and to come may stand beside each other."""
+    every = _signatures(carried, masks)
+    masked, conditional = {signature[0] for signature in every}, {name for signature in every for name in signature[1:]}
+    read = {*row.arguments, *(() if carried.row is None else carried.row.arguments)}
+    return not (masked & conditional or read & (masked | conditional))
+
+
+def _signatures(carried: Carried, masks: Sequence[Policy]) -> list[tuple[str, ...]]:
+    """Of the masking policies there and to come."""
+    return [*(each.arguments for each in carried.masks.values()), *(each.arguments for each in masks)]

@@ -1,0 +1,30 @@
+-- the wall of a "schema".it's; DROP TABLE x --
+CREATE ROW ACCESS POLICY IF NOT EXISTS "ROLEVEND"."CONTROL"."RV_R_C93C230C01AB9C57502310214D277A1D" AS ("ANY_COLUMN" VARCHAR(16777216)) RETURNS BOOLEAN ->
+(NOT IS_ROLE_IN_SESSION('RV_MARKER') AND NOT STARTSWITH(COALESCE(CURRENT_USER(), ''), 'IMMUTA_VENDED_'))
+OR INVOKER_ROLE() = 'RV_PROGRAMMER'
+
+-- on the table
+ALTER TABLE "PROD"."a ""schema"""."it's; DROP TABLE x --" ADD ROW ACCESS POLICY "ROLEVEND"."CONTROL"."RV_R_C93C230C01AB9C57502310214D277A1D" ON ("se""lect")
+
+-- the view
+CREATE OR REPLACE SECURE VIEW "ROLEVEND"."RV_P_3F9A1C00000000000000000000000000"."it's; DROP TABLE x --" COPY GRANTS AS
+SELECT NULL::VARCHAR(16777216) AS "se""lect",
+       '''; --' AS "☃"
+  FROM "PROD"."a ""schema"""."it's; DROP TABLE x --" AS t
+ CROSS JOIN (
+       SELECT GET(GET(v.ATTRS, 'o''k\\'), 'text')::ARRAY AS A1
+         FROM (SELECT PARSE_JSON(MIN(v.ATTRS)) AS ATTRS
+                 FROM "ROLEVEND"."CONTROL"."LEASE" AS v
+                WHERE v.ROLE = CURRENT_ROLE()
+                GROUP BY v.ROLE
+               HAVING COUNT_IF(v.EVENT = 'VENDED') = COUNT(*)
+                  AND MIN(v.EXPIRES_AT) > CURRENT_TIMESTAMP()
+                  AND MIN(v.PROFILE) = 'RV_P_3F9A1C00000000000000000000000000' AND MAX(v.PROFILE) = 'RV_P_3F9A1C00000000000000000000000000'
+                  AND MIN(v.ATTRS) = MAX(v.ATTRS)
+                  AND MIN(COALESCE(v.TABLES, '')) = MAX(COALESCE(v.TABLES, ''))
+                  AND (MIN(v.TABLES) IS NULL OR ARRAY_CONTAINS('"a ""schema"""."it''s; DROP TABLE x --"'::VARIANT, PARSE_JSON(MIN(v.TABLES))::ARRAY))) AS v
+       ) AS l
+ WHERE l.A1 IS NOT NULL AND CASE WHEN t."☃" IS NOT NULL THEN ARRAY_CONTAINS(t."☃"::VARIANT, l.A1) END
+
+-- what is stricter for tools
+-- a "schema".it's; DROP TABLE x -- shows no row to tools: its rows are filtered by ☃, which is masked or not granted
