@@ -85,6 +85,14 @@ class SnowflakeBench:
                 cursor.execute(f"INSERT INTO {full} VALUES ({', '.join(['%s'] * len(row))})", row)
         return self.catalog_table(place)
 
+    def tables(self, count: int) -> list[Table]:
+        """Empty ones of one column, in one schema."""
+        schema = self.schema()
+        names = [qualified(DATABASE, schema, f"t{number}") for number in range(count)]
+        with self.admin.connection.cursor() as cursor:
+            cursor.execute(";".join(f'CREATE TABLE {name} ("id" NUMBER(38,0))' for name in names), num_statements=count)
+        return list(self.platform.catalog(frozenset({schema})).tables.values())
+
     def catalog_table(self, place: TableId) -> Table:
         return self.platform.catalog(frozenset({place.schema})).tables[place]
 

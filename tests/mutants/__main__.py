@@ -39,13 +39,6 @@ MODULES = (
     "rolevend.platforms.postgres.masks",
     "rolevend.platforms.postgres.predicate",
     "rolevend.platforms.postgres.render",
-    "rolevend.platforms.snowflake.control",
-    "rolevend.platforms.snowflake.fragments",
-    "rolevend.platforms.snowflake.masks",
-    "rolevend.platforms.snowflake.policies",
-    "rolevend.platforms.snowflake.predicate",
-    "rolevend.platforms.snowflake.values",
-    "rolevend.platforms.snowflake.views",
     "rolevend.plan",
     "rolevend.vending.terms",
 )
@@ -70,10 +63,6 @@ TESTS = tuple(
         "plan",
         "postgres_masks",
         "postgres_render",
-        "snowflake_leases",
-        "snowflake_predicates",
-        "snowflake_render",
-        "snowflake_words",
     )
 )
 SECONDS, TIMES = 20, 10

@@ -129,9 +129,7 @@ def test_a_drop_whose_answer_nobody_heard_is_done_again(bench: SnowflakeBench, h
 
 @pytest.mark.parametrize("tables", [1, 40])
 def test_a_vend_and_a_drop_take_three_requests_each_whatever_the_number_of_tables(bench: SnowflakeBench, tables: int):
-    schema = bench.schema()
-    made = [bench.table([("id", "integer")], name=f"t{number}", schema=schema) for number in range(tables)]
-    wanted = profile(*(shape(each) for each in made))
+    wanted = profile(*(shape(each) for each in bench.tables(tables)))
     vended(bench.platform, wanted)
     one = lease(wanted)
     credential = bench.platform.credential(one, secrets.token_bytes)
@@ -177,6 +175,8 @@ def test_a_table_with_a_row_policy_of_somebody_elses_is_not_governed_and_the_rea
     bench.run(f'ALTER TABLE {name} ADD ROW ACCESS POLICY {DATABASE}.GOVERNED.THEIRS{people.id.schema} ON ("id")')
 
     assert "has a row access policy of somebody else's" in bench.catalog_table(people.id).obstacle
+    vendor_only = bench.platform_of(CLUSTER, programmer=None)
+    assert vendor_only.catalog(frozenset({people.id.schema})).tables[people.id].obstacle == bench.catalog_table(people.id).obstacle
     with pytest.raises(Conflict, match="take it off"):
         bench.platform.ensure(profile(shape(people)))
 
@@ -291,6 +291,21 @@ def test_a_wall_that_was_taken_away_is_found_and_put_back_by_the_next_vend(bench
     assert not bench.platform.is_built(wanted.name)
     vended(bench.platform, wanted)
     assert people.id not in {each.table for each in bench.platform.drift()}
+
+
+def test_another_profile_over_the_same_tables_puts_no_wall_there_again(bench: SnowflakeBench):
+    tables = bench.tables(60)
+    before = len(bench.snowflake.requests)
+    bench.platform.ensure(profile(*(shape(each) for each in tables)))
+    first = bench.snowflake.requests[before:]
+    before = len(bench.snowflake.requests)
+    bench.platform.ensure(profile(*(shape(each) for each in tables)))
+    second = bench.snowflake.requests[before:]
+
+    assert sum(each.sql.count("ADD ROW ACCESS POLICY") for each in first) == 60
+    assert sum(each.sql.count("ADD ROW ACCESS POLICY") for each in second) == 0
+    assert sum(each.sql.count("SECURE VIEW") for each in second) == 60
+    assert len(second) < len(first) < 30, "fifty statements in one request"
 
 
 def test_a_login_with_another_key_is_refused_and_the_reason_is_told(bench: SnowflakeBench):

@@ -38,6 +38,7 @@ class Session:
     """All that are active, with those that they inherit."""
     invoker: str | None = None
     """Of a view or a procedure, its owner; None: `role`."""
+    user: str | None = "ANALYST"
 
     def through_view(self) -> "Session":
         return replace(self, invoker=OWNER)
@@ -170,6 +171,7 @@ def _text(value: str | None) -> exp.Expression:
 
 _SESSION: dict[str, Callable[..., exp.Expression]] = {
     "CURRENT_ROLE": lambda session: _text(session.role),
+    "CURRENT_USER": lambda session: _text(session.user),
     "INVOKER_ROLE": lambda session: _text(session.role if session.invoker is None else session.invoker),
     "IS_ROLE_IN_SESSION": lambda session, role: exp.Boolean(this=role in session.roles),
     "CURRENT_TIMESTAMP": lambda session: _duck("now()"),
@@ -274,6 +276,7 @@ _FUNCTIONS: dict[str, Callable[..., exp.Expression]] = {
     "RIGHT": _named("right(:text, CAST(:count AS BIGINT))", "text", "count"),
     "ROUND": _round,
     "RTRIM": _named("rtrim(:text, :these)", "text", "these"),
+    "STARTSWITH": _named("starts_with(:text, :start)", "text", "start"),
     "SHA2": lambda message, bits: exp.paren(_duck("sha256(:message)", message=message)),
     "TIMESTAMP_NTZ_FROM_PARTS": _from_parts,
     "TIMESTAMP_TZ_FROM_PARTS": _tz_from_parts,

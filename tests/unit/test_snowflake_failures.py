@@ -4,7 +4,7 @@ import pytest
 from snowflake.connector import errors as vendor
 
 from rolevend.errors import InvalidInput, PlatformBusy, PlatformLocked, PlatformUnavailable, RolevendError, UntrustedServer
-from rolevend.platforms.snowflake.failures import is_lost, translated
+from rolevend.platforms.snowflake.failures import code_of, is_lost, translated
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,26 @@ def test_a_session_that_ended_is_lost_and_a_refusal_is_not():
     assert is_lost(vendor.ProgrammingError("Authentication token has expired.", errno=390114))
     assert is_lost(vendor.OperationalError("connection reset", errno=-1))
     assert not is_lost(vendor.ProgrammingError("does not exist or not authorized", errno=2003))
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("SQL compilation error:\nObject 'X' already exists.", 2002),
+        ("SQL compilation error:\nRole 'X' does not exist or not authorized.", 2003),
+        ("NULL result in a non-nullable column", 100072),
+        ("SQL access control error:\nInsufficient privileges to operate on role 'X'", 3001),
+        ("something new", 100132),
+    ],
+)
+def test_the_code_of_one_of_several_statements_is_told_by_its_words(words: str, code: int):
+    """And not by the statement, whose beginning stands before them."""
+    begun = 'GRANT ROLE "does not exist or n...'
+    error = vendor.ProgrammingError(
+        f'JavaScript execution error: Uncaught Execution of multiple statements failed on statement "{begun}" (at line 3, position 0).\n'
+        f"{words} in SYSTEM$MULTISTMT at '    throw `…`.replace(…)' position 4\nstackstrace: \nSYSTEM$MULTISTMT line: 10",
+        errno=100132,
+    )
+    assert code_of(error) == code
+    assert "SYSTEM$" not in str(translated("vend on myorg-account1", error))
+    assert "JavaScript" not in str(translated("vend on myorg-account1", error))

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.platforms.base import Secret
-from rolevend.platforms.snowflake.keys import new_key, public_key
+from rolevend.platforms.snowflake.keys import SpareKeys, new_key, public_key
 from tests.support.manifests import MISSING, changed, valid
 
 
@@ -81,6 +81,15 @@ def test_a_public_key_is_that_of_the_private_one_in_one_line():
     parsed = serialization.load_pem_private_key(private.reveal().encode(), None).public_key()
     der = parsed.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     assert base64.b64decode(public_key(private)) == der
+
+
+def test_keys_that_are_made_beforehand_are_each_given_once():
+    spare = SpareKeys()
+    try:
+        taken = [spare.take().reveal() for _ in range(12)]
+    finally:
+        spare.close()
+    assert len(set(taken)) == 12
 
 
 @pytest.mark.parametrize("text", ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])

@@ -8,6 +8,7 @@ import pytest
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import Conflict, InvalidInput
 from rolevend.model import Attributes, ProfileName
+from rolevend.naming import PREFIX
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape
 from rolevend.platforms.snowflake.control import MARKER, OWNER
 from rolevend.platforms.snowflake.policies import Policy, dumped, fragment, loaded, masking_policies, row_policy, secure_view
@@ -146,6 +147,14 @@ def another_primary_role_with_the_profile_beside_it_shows_nothing(asked: Asked) 
     assert asked.view(hidden) == asked.table(hidden) == []
 
 
+def a_vended_user_that_puts_its_role_aside_sees_nothing(asked: Asked) -> None:
+    """USE ROLE PUBLIC; USE SECONDARY ROLES NONE leaves what PUBLIC may read, and no marker."""
+    asked.account.lease(EUROPE)
+    bare = Session("PUBLIC", frozenset({"PUBLIC"}), user=ROLE)
+    assert asked.table(bare) == []
+    assert asked.table(replace(bare, user=None)) == asked.table(ANALYST)
+
+
 def a_session_without_a_profile_is_not_concerned(asked: Asked) -> None:
     asked.account.lease(EUROPE)
     assert asked.table(ANALYST) == [(1, "EU", "900-01-0001"), (2, "US", "900-01-0002")]
@@ -175,6 +184,7 @@ CHECKS = (
     a_lease_that_is_narrowed_to_this_table_shows_it,
     an_attribute_that_the_lease_lacks_closes_the_condition,
     another_primary_role_with_the_profile_beside_it_shows_nothing,
+    a_vended_user_that_puts_its_role_aside_sees_nothing,
     a_session_without_a_profile_is_not_concerned,
     somebody_elses_view_is_no_way_around_the_wall,
     views_of_ours_see_the_table_as_it_is,
@@ -199,6 +209,9 @@ SWITCHES: dict[str, tuple[str, str]] = {
     "everybody passes": (f"NOT IS_ROLE_IN_SESSION('{MARKER}')", "TRUE"),
     "nobody passes": (f"NOT IS_ROLE_IN_SESSION('{MARKER}')", "FALSE"),
     "the primary role decides who passes": (f"NOT IS_ROLE_IN_SESSION('{MARKER}')", f"CURRENT_ROLE() <> '{ROLE}'"),
+    "whoever puts the role aside passes": (f"NOT STARTSWITH(COALESCE(CURRENT_USER(), ''), '{PREFIX}')", "TRUE"),
+    "no user passes": (f"NOT STARTSWITH(COALESCE(CURRENT_USER(), ''), '{PREFIX}')", "FALSE"),
+    "who has no name does not pass": ("COALESCE(CURRENT_USER(), '')", "CURRENT_USER()"),
     "any view passes": (f"INVOKER_ROLE() = '{OWNER}'", "TRUE"),
     "no view passes": (f"INVOKER_ROLE() = '{OWNER}'", "FALSE"),
     "OR for AND before the rows": (")\n    AND ", ")\n    OR "),

@@ -1,5 +1,7 @@
 """Who may do what, at one statement: the roles that are active now, and the privileges that they bring."""
 
+from functools import cached_property
+
 from tests.support.snowflake import refusals
 from tests.support.snowflake.catalog import ACCOUNTADMIN, PUBLIC, Catalog, Member, Thing, depth, family
 from tests.support.snowflake.reader import Name, shown
@@ -115,12 +117,13 @@ class Access:
             return True
         if self.on_account("MANAGE GRANTS") or self.owns(thing) or not self._switches.privileges:
             return True
+        return (family(thing.kind), thing.name) in self._known
+
+    @cached_property
+    def _known(self) -> set[tuple[str, Name]]:
+        """What the active roles have any privilege on."""
         holders = self.active | ({self.user} if self.all_secondary else set())
-        return any(
-            (family(held[1]), held[2]) == (family(thing.kind), thing.name)
-            for member in holders
-            for held in self._catalog.privileges.get(member, {})
-        )
+        return {(family(kind), name) for member in holders for _, kind, name in self._catalog.privileges.get(member, {})}
 
     # Finding, or refusing
 

@@ -14,7 +14,7 @@ from tests.support.snowflake import login, objects, queries, refusals, roles, sc
 from tests.support.snowflake.access import Access
 from tests.support.snowflake.catalog import ACCOUNTADMIN, Catalog, Granted, Member, Thing
 from tests.support.snowflake.engine import Work
-from tests.support.snowflake.faults import Faults
+from tests.support.snowflake.faults import Faults, Harm
 from tests.support.snowflake.functions import MACROS
 from tests.support.snowflake.grammar import parse, split
 from tests.support.snowflake.reader import Reader
@@ -46,7 +46,7 @@ class Account:
         self.history: deque[Running] = deque(maxlen=_KEPT)
         self._lock = threading.RLock()
         self._numbers = iter(range(1, 1 << 40))
-        self._duckdb = duckdb.connect(":memory:", config={"enable_external_access": "false"})
+        self._duckdb = duckdb.connect(":memory:", config={"enable_external_access": "false", "threads": "1"})
         self._duckdb.execute("SET TimeZone = 'UTC'")
         for macro in MACROS:
             self._duckdb.execute(macro)
@@ -146,8 +146,7 @@ class Account:
             raise refusals.one_of_several(refusal, text, line, start - (running.text.rfind("\n", 0, start) + 1)) from refusal
 
     def _one(self, session: Session, running: Running, text: str) -> Result:
-        if fault := self.faults.refusal(text):
-            raise refusals.Refusal(fault.number, "XX000", fault.text)
+        self._refuse(text, Harm.REFUSED)
         if waited := _WAIT.fullmatch(text):
             seconds, limit = float(waited[1]), float(str(session.parameters.get("STATEMENT_TIMEOUT_IN_SECONDS", 172_800)))
             if running.stopped.wait(min(seconds, limit)):
@@ -157,14 +156,19 @@ class Account:
         with self._lock:
             if running.stopped.is_set():
                 raise refusals.cancelled()
-            return self._run(session, running, parse(text))
+            result = self._run(session, running, parse(text))
+        self._refuse(text, Harm.REFUSED_AFTER)
+        return result
+
+    def _refuse(self, text: str, harm: Harm) -> None:
+        if fault := self.faults.refusal(text, harm):
+            raise refusals.Refusal(fault.number, "XX000", fault.text)
 
     def _work(self, session: Session, running: Running) -> Work:
         access = Access(self.catalog, session, self.switches)
 
         def run(statement: Statement) -> Result:
-            if fault := self.faults.refusal(str(statement)):
-                raise refusals.Refusal(fault.number, "XX000", fault.text)
+            self._refuse(str(statement), Harm.REFUSED)
             result = self._run(session, running, statement)
             session.remember(str(uuid.uuid4()), result)
             return result

@@ -49,7 +49,8 @@ class Answers:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._statements: dict[str, _Statement] = {}
-        self._children: dict[str, Result] = {}
+        self._children: dict[str, tuple[str, Result]] = {}
+        """Of several statements at once: whose each is, and its result."""
         self._by_request: dict[str, str] = {}
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(64, "snowflake-work")
@@ -171,18 +172,19 @@ class Answers:
                 "type": "COMPILATION",
             }
             return _said(content, code=refusal.number, message=refusal.text, success=False)
-        return _said(self._with_children(_shown(result, running, statement.session), result))
+        return _said(self._with_children(_shown(result, running, statement.session), result, running.user))
 
-    def _with_children(self, content: dict[str, Any], result: Result) -> dict[str, Any]:
+    def _with_children(self, content: dict[str, Any], result: Result, user: str) -> dict[str, Any]:
         if result.children:
             ids = [str(uuid.uuid4()) for _ in result.children]
-            self._children |= dict(zip(ids, result.children, strict=True))
+            self._children |= {child: (user, found) for child, found in zip(ids, result.children, strict=True)}
             content["resultIds"] = ",".join(ids)
             content["resultTypes"] = ",".join(str(child.type) for child in result.children)
         return content
 
     def _result(self, query: str, session: Session) -> Answer:
-        if (child := self._children.get(query)) is not None:
+        whose, child = self._children.get(query, ("", None))
+        if child is not None and whose == session.user:
             running = Running(query, "", session.user, session.role, session.id, "", self._account.clock())
             return _said(_shown(child, running, session))
         statement = self._statements.get(query)

@@ -12,7 +12,8 @@ class Harm(Enum):
     LOST_BEFORE = "the connection breaks, and nothing is done"
     LOST_AFTER = "the connection breaks, and all is done"
     SILENT_AFTER = "there is no answer in time, and all is done"
-    REFUSED = "the statement fails"
+    REFUSED = "the statement fails, and nothing is done"
+    REFUSED_AFTER = "the statement fails, and all is done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,22 @@ class Faults:
             for waiting in self._waiting:
                 fault = waiting[0]
                 assert isinstance(fault, Fault)
-                if fault.harm is not Harm.REFUSED and fault.where(path, sql):
+                if fault.harm not in (Harm.REFUSED, Harm.REFUSED_AFTER) and fault.where(path, sql):
                     return self._spent(waiting)
             return None
 
-    def refusal(self, sql: str) -> Fault | None:
+    def refuse(self, text: str, number: str, words: str, *, after: bool = False, times: int = 1) -> None:
+        """The next statements that contain `text`, also those of many; `after` they are done, as where a timeout comes too late."""
+        harm = Harm.REFUSED_AFTER if after else Harm.REFUSED
+        self.inject(Fault(harm, lambda _, sql: text in sql, times, number=number, text=words))
+
+    def refusal(self, sql: str, harm: Harm) -> Fault | None:
         """For one statement of many, as it comes to it."""
         with self._lock:
             for waiting in self._waiting:
                 fault = waiting[0]
                 assert isinstance(fault, Fault)
-                if fault.harm is Harm.REFUSED and fault.where("query-request", sql):
+                if fault.harm is harm and fault.where("query-request", sql):
                     return self._spent(waiting)
             return None
 

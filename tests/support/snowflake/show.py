@@ -149,7 +149,7 @@ _SHOWN: dict[str, tuple[str, Callable[[Work, Thing], Sequence[Any]]]] = {
     "TABLE": (f"{_IN_SCHEMA} kind comment owner has_row_access_policy", _relation),
     "VIEW": (
         f"{_IN_SCHEMA} owner comment text is_secure",
-        lambda _, one: (one.created, *_placed(one), one.owner, one.comment, one.body, _true(one.secure)),
+        lambda work, one: (one.created, *_placed(one), one.owner, one.comment, _text(work, one), _true(one.secure)),
     ),
     **{
         kind: (_POLICY, lambda _, one: (one.created, *_placed(one), one.kind.replace(" ", "_"), one.owner, one.comment, "ROLE", ""))
@@ -169,6 +169,11 @@ _SHOWN: dict[str, tuple[str, Callable[[Work, Thing], Sequence[Any]]]] = {
         ),
     ),
 }
+
+
+def _text(work: Work, view: Thing) -> str:
+    """A secure view's text is its owner's to read."""
+    return view.body if not view.secure or work.access.owns(view) else ""
 
 
 def _parameters(work: Work, statement: statements.Show) -> Iterator[Sequence[Any]]:

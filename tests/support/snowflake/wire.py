@@ -4,6 +4,7 @@ import base64
 import contextlib
 import gzip
 import json
+import os
 import socket
 import threading
 import time
@@ -21,7 +22,11 @@ from tests.support.snowflake import answering
 from tests.support.snowflake.account import Account
 from tests.support.snowflake.faults import Fault, Harm
 
+os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")  # else each connection asks the metadata services of three clouds
+
 _LONGEST_SILENCE = 600
+_REMEMBERED = 2_000
+"""Requests whose answers are kept for when they come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,8 @@ class _Server(ThreadingHTTPServer):
             future = self._done.get(request)
             if future is None:
                 future = self._done[request] = self._workers.submit(work)
+                for old in [*self._done][:-_REMEMBERED] if len(self._done) > 2 * _REMEMBERED else ():
+                    del self._done[old]
         return future.result()
 
     def finish_request(self, request: Any, client_address: Any) -> None:

@@ -13,6 +13,7 @@ from rolevend.platforms.snowflake.attached import read_policies
 from rolevend.platforms.snowflake.connections import Row, Session
 from rolevend.platforms.snowflake.control import DATABASE
 from rolevend.platforms.snowflake.failures import NOT_THERE, code_of
+from rolevend.platforms.snowflake.obstacles import Obstacles, read_obstacles, write_obstacles
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, number, qualified
 from rolevend.platforms.snowflake.types import family
 
@@ -40,14 +41,22 @@ class Notes:
     obstacles: Mapping[TableId, str]
 
 
-def read_notes(session: Session, database: str, tables: Sequence[TableId]) -> Notes:
-    """Takes a warehouse."""
+def read_notes(session: Session, database: str, tables: Sequence[TableId], *, programs: bool) -> Notes:
+    """Takes a warehouse. Only the programmer may ask which policies a table has, and writes down what it found for the vendor."""
     if not tables:
         return Notes({}, {}, {})
+    if programs:
+        obstacles = _of_others(session, database, tables)
+        write_obstacles(session, obstacles)
+    else:
+        obstacles = read_obstacles(session)
+    return Notes(_columns(session, database, {table.schema for table in tables}), _tags(session, database, tables), obstacles)
+
+
+def _of_others(session: Session, database: str, tables: Sequence[TableId]) -> Obstacles:
     policies = read_policies(session, database, tables)
     foreign = {table: [each.obstacle for each in attached if not each.is_ours] for table, attached in policies.items()}
-    obstacles = {table: found[0] for table, found in foreign.items() if found}
-    return Notes(_columns(session, database, {table.schema for table in tables}), _tags(session, database, tables), obstacles)
+    return {table: found[0] for table, found in foreign.items() if found}
 
 
 def noted(tables: Iterable[Table], notes: Notes) -> Catalog:

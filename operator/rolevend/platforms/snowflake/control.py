@@ -61,12 +61,12 @@ def lease_of(attributes: Attributes) -> str:
         key: {family.value: [_spelled(value, family) for value in values] for family in COMPARED if _all_fit(values, family)}
         for key, values in attributes
     }
-    return json.dumps({key: families for key, families in listed.items() if families}, ensure_ascii=False, sort_keys=True)
+    return json.dumps({key: families for key, families in listed.items() if families}, sort_keys=True)
 
 
 def narrowed_to(resources: Iterable[TableId] | None) -> str | None:
     """TABLES: the only ones that a lease is for; None: all of its profile."""
-    return None if resources is None else json.dumps(sorted(map(table_key, resources)), ensure_ascii=False)
+    return None if resources is None else json.dumps(sorted(map(table_key, resources)))
 
 
 def table_key(table: TableId) -> str:

@@ -40,7 +40,7 @@ from rolevend.platforms.snowflake.control import OWNER
 from rolevend.platforms.snowflake.drift import drifted
 from rolevend.platforms.snowflake.ending import end
 from rolevend.platforms.snowflake.facts import facts_of
-from rolevend.platforms.snowflake.keys import new_key
+from rolevend.platforms.snowflake.keys import SpareKeys
 from rolevend.platforms.snowflake.live import curb_expired, ended_roles, live_roles
 from rolevend.platforms.snowflake.making import make
 from rolevend.platforms.snowflake.names import VENDOR_ROLE
@@ -67,6 +67,7 @@ class SnowflakePlatform:
             else None
         )
         self._beside = ThreadPoolExecutor(self._limits.vendor_connections, thread_name_prefix="snowflake")
+        self._keys = SpareKeys()
         self._built: set[ProfileName] = set()
         self._turn = threading.Lock()
         self._notes = _KeptNotes(self._limits.tags_seconds)
@@ -80,12 +81,12 @@ class SnowflakePlatform:
 
     def catalog(self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()) -> Catalog:
         """Tags hold for a while, since reading them takes a warehouse; those of a table that is new are read at once."""
-        pool, database = self._programmer or self._vendor, self._account.database
+        pool, database, programs = self._programmer or self._vendor, self._account.database, self._programmer is not None
         attempt = f"read the catalog of {self._where}"
         del functions  # none is a tool here
         tables = pool.run(attempt, lambda session: read_tables(session, database, schemas | own))
         ids = tuple(sorted(table.id for table in tables))
-        notes = self._notes.get(ids, lambda: pool.run(attempt, lambda session: read_notes(session, database, ids)))
+        notes = self._notes.get(ids, lambda: pool.run(attempt, lambda session: read_notes(session, database, ids, programs=programs)))
         return noted(tables, notes)
 
     def ensure(self, profile: Profile) -> None:
@@ -107,7 +108,7 @@ class SnowflakePlatform:
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         """`randomness` is not asked: RSA keys are made with the system's own."""
         del randomness
-        return KeyPairCredential(lease.role, lease.role, new_key(), self._account)
+        return KeyPairCredential(lease.role, lease.role, self._keys.take(), self._account)
 
     def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[Vended]:
         """Three requests for each, several at a time."""
@@ -156,6 +157,7 @@ class SnowflakePlatform:
 
     def close(self) -> None:
         self._beside.shutdown(wait=True)
+        self._keys.close()
         self._vendor.close()
         if self._programmer is not None:
             self._programmer.close()

@@ -53,7 +53,7 @@ def exchanged(table: TableId, columns: Sequence[Column], carried: Carried, fragm
             *(() if same_row else (_set(table, row, carried.row, database),)),
             *(unset_masking_policy(table, name, database=database) for name in left),
         )
-    taken = {name for each in (*carried.masks.values(), *masks) for name in each.arguments}
+    taken = {name for signature in _signatures(carried, masks) for name in signature}
     wall = row_policy(table, [column for column in columns if column.name not in taken], {})
     replaced = [each.arguments[0] for each in changed if each.arguments[0] in carried.masks]
     return (
@@ -76,7 +76,12 @@ def _is(row: Policy, other: Policy) -> bool:
 
 def _is_straight(carried: Carried, row: Policy, masks: Sequence[Policy]) -> bool:
     """Whether any of the policies there and to come may stand beside each other."""
-    every = [*carried.masks.values(), *masks]
-    masked, conditional = {each.arguments[0] for each in every}, {name for each in every for name in each.arguments[1:]}
+    every = _signatures(carried, masks)
+    masked, conditional = {signature[0] for signature in every}, {name for signature in every for name in signature[1:]}
     read = {*row.arguments, *(() if carried.row is None else carried.row.arguments)}
     return not (masked & conditional or read & (masked | conditional))
+
+
+def _signatures(carried: Carried, masks: Sequence[Policy]) -> list[tuple[str, ...]]:
+    """Of the masking policies there and to come."""
+    return [*(each.arguments for each in carried.masks.values()), *(each.arguments for each in masks)]

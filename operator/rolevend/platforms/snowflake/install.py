@@ -18,6 +18,7 @@ from rolevend.platforms.snowflake.names import (
     FRAGMENT,
     LEASE,
     MARKER,
+    OBSTACLE,
     PROFILE,
     PROGRAMMER,
     QUARANTINE,
@@ -146,6 +147,12 @@ def _control() -> Iterator[Statement]:
         compose("CREATE TABLE IF NOT EXISTS {} (PROFILE VARCHAR NOT NULL, PLACE VARCHAR NOT NULL, FRAGMENT VARCHAR NOT NULL)", FRAGMENT),
         "What each profile adds to a table's policies, so that they can be put together again.",
     )
+    yield Statement(
+        compose(
+            "CREATE TABLE IF NOT EXISTS {} (SCHEMA_NAME VARCHAR NOT NULL, TABLE_NAME VARCHAR NOT NULL, OBSTACLE VARCHAR NOT NULL)", OBSTACLE
+        ),
+        "Tables that cannot be governed, and why: only who programs may ask which policies they have, and who vends must know.",
+    )
     yield Statement(Sql(SALT_TABLE), "The secret of the mask Hash. No vended role can read it.")
     yield Statement(
         compose(
@@ -177,6 +184,7 @@ def _vendor(account: Account) -> Iterator[Statement]:
     yield from _usage(to)
     yield Statement(compose("GRANT SELECT, INSERT ON TABLE {} TO ROLE {}", LEASE, to), "It adds leases and their ends, and changes none.")
     yield Statement(compose("GRANT SELECT ON TABLE {} TO ROLE {}", PROFILE, to), "It vends what is built, and nothing else.")
+    yield Statement(compose("GRANT SELECT ON TABLE {} TO ROLE {}", OBSTACLE, to), "It decides as the programmer does.")
     yield Statement(compose("GRANT APPLY ON SESSION POLICY {} TO ROLE {}", SESSION_POLICY, to), "Every vended user gets it.")
 
 
@@ -217,6 +225,7 @@ def _programmer(account: Account, options: Options) -> Iterator[Statement]:
         compose("GRANT INSERT, DELETE ON TABLE {} TO ROLE {}", PROFILE, to), "It writes down what is built, and what is no more."
     )
     yield Statement(compose("GRANT INSERT, DELETE ON TABLE {} TO ROLE {}", FRAGMENT, to), "The same for the parts of policies.")
+    yield Statement(compose("GRANT INSERT, DELETE ON TABLE {} TO ROLE {}", OBSTACLE, to), "And for what cannot be governed.")
     yield Statement(compose("GRANT APPLY ROW ACCESS POLICY ON ACCOUNT TO ROLE {}", to), "It sets the policy of each governed table.")
     yield Statement(compose("GRANT APPLY MASKING POLICY ON ACCOUNT TO ROLE {}", to), "And those of their columns.")
     yield Statement(

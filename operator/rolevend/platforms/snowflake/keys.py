@@ -1,5 +1,9 @@
 """Key pairs of vended users, and of the operator's two logins."""
 
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -9,6 +13,7 @@ from rolevend.platforms.base import Secret
 _BITS = 2048
 """What Snowflake asks for at least. A vended key lives for hours."""
 _LOGIN_BITS = 3072
+_SPARE = 8
 
 
 def new_key() -> Secret:
@@ -19,6 +24,26 @@ def new_key() -> Secret:
 def new_login_key() -> Secret:
     """The same, for a login that stays."""
     return _pem(_LOGIN_BITS)
+
+
+class SpareKeys:
+    """A few keys that are made beforehand, so that who asks for one, on an event loop, does not wait for its primes."""
+
+    def __init__(self) -> None:
+        self._maker = ThreadPoolExecutor(1, thread_name_prefix="snowflake-keys")
+        self._made: deque[Future[Secret]] = deque()
+        self._lock = threading.Lock()
+
+    def take(self) -> Secret:
+        """One that nobody has had."""
+        with self._lock:
+            ready = self._made.popleft() if self._made and self._made[0].done() else None
+            while len(self._made) < _SPARE:
+                self._made.append(self._maker.submit(new_key))
+        return ready.result() if ready is not None else new_key()
+
+    def close(self) -> None:
+        self._maker.shutdown(wait=True, cancel_futures=True)
 
 
 def public_key(private_key: Secret) -> str:

@@ -10,8 +10,9 @@ for each column, for all profiles at once, and a column is in the signature of o
 * what is longer than the column could not be shown in its place;
 * each new profile would write a shared body anew, under live roles.
 
-**The wall** is the table's row access policy (`row_policy` without fragments): a session that holds any profile sees no row, except through
-views of ours. So it does not matter what PUBLIC may read, or what somebody grants by hand. It never changes, and tables share it.
+**The wall** is the table's row access policy (`row_policy` without fragments): a session that holds any profile, or whose user was made for
+a vended role, sees no row, except through views of ours. So it does not matter what PUBLIC may read, or what somebody grants by hand. It
+never changes, and tables share it.
 
 **Tables behind a tool**, such as those of a semantic view, are read by their own names, so a profile with that tool is granted SELECT on
 them, and adds a `TableFragment` (`fragments`) to the table's row policy and to its masking policies. What those cannot say gets the
@@ -30,6 +31,7 @@ from dataclasses import dataclass
 from rolevend.catalog import Column, TableId
 from rolevend.errors import Conflict
 from rolevend.model import ProfileName
+from rolevend.naming import PREFIX
 from rolevend.platforms.snowflake.control import MARKER, OWNER, control
 from rolevend.platforms.snowflake.fragments import NO_ROW, Shown, TableFragment, dumped, fragment, loaded
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, qualified
@@ -125,11 +127,15 @@ def unset_masking_policy(table: TableId, column: str, *, database: str) -> str:
 
 
 _PASSES = (
-    compose("NOT IS_ROLE_IN_SESSION({})", literal(MARKER)),
+    compose(
+        "(NOT IS_ROLE_IN_SESSION({marker}) AND NOT STARTSWITH(COALESCE(CURRENT_USER(), ''), {prefix}))",
+        marker=literal(MARKER),
+        prefix=literal(PREFIX),
+    ),
     compose("INVOKER_ROLE() = {}", literal(OWNER)),
 )
-"""Who is not concerned: a session without any profile, whichever of its roles is the primary one; and views of ours, which have a rule of
-their own. Where one of the functions is NULL nobody passes."""
+"""Who is not concerned: a session without any profile, whichever of its roles is the primary one, whose user was not made for a vended role
+either: such a user may put its role aside, and be nothing but PUBLIC. And views of ours, which have a rule of their own."""
 
 
 def _masking_policy(column: Column, by_name: Mapping[str, Column], fragments: Fragments) -> Policy:
