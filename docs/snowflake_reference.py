@@ -27,8 +27,8 @@ def page() -> Iterator[str]:
     yield from (
         "# What runs in a Snowflake account",
         "",
-        "Every statement here is rendered by the code that runs it. Nothing of it was run on Snowflake itself while rolevend was built: what it",
-        "takes for granted is [listed](snowflake-assumptions.md).",
+        "Every statement here is rendered by the code that runs it. Nothing of it was run on Snowflake itself while rolevend was built:",
+        "what it takes for granted is [listed](snowflake-assumptions.md).",
         "",
         "## The installation",
         "",

@@ -293,6 +293,20 @@ def test_a_wall_that_was_taken_away_is_found_and_put_back_by_the_next_vend(bench
     assert people.id not in {each.table for each in bench.platform.drift()}
 
 
+def test_a_wall_of_an_older_rolevend_is_exchanged_for_the_one_of_now(bench: SnowflakeBench):
+    people = bench.people()
+    old = f"ROLEVEND.CONTROL.RV_R_OLD_{people.id.schema}"
+    bench.run(f"CREATE ROW ACCESS POLICY {old} AS (C NUMBER) RETURNS BOOLEAN -> TRUE")
+    bench.run(f'ALTER TABLE {DATABASE}.{people.id.schema}."people" ADD ROW ACCESS POLICY {old} ON ("id")')
+    before = len(bench.snowflake.requests)
+
+    _, credential = vended(bench.platform, profile(shape(people)))
+
+    sent = "".join(each.sql for each in bench.snowflake.requests[before:])
+    assert f'DROP ROW ACCESS POLICY "ROLEVEND"."CONTROL"."RV_R_OLD_{people.id.schema}", ADD ROW ACCESS POLICY' in sent
+    assert len(bench.log_in(credential).rows("SELECT * FROM people")) == 6
+
+
 def test_another_profile_over_the_same_tables_puts_no_wall_there_again(bench: SnowflakeBench):
     tables = bench.tables(60)
     before = len(bench.snowflake.requests)

@@ -12,7 +12,8 @@ from rolevend.naming import PREFIX
 from rolevend.plan import Lease
 from rolevend.platforms.base import Account, Ending, EndReason
 from rolevend.platforms.snowflake import Options, collect, drops, script, vends
-from rolevend.platforms.snowflake.install import PublicKeys, digest
+from rolevend.platforms.snowflake.install import digest
+from rolevend.platforms.snowflake.installation import PublicKeys
 from rolevend.platforms.snowflake.marks import Mark, mark_of
 from rolevend.platforms.snowflake.text import Sql
 from tests.support.golden import golden

@@ -7,8 +7,9 @@ import yaml
 
 from rolevend.errors import Conflict, InvalidInput
 from rolevend.platforms.base import Account, Secret
-from rolevend.platforms.snowflake import install as installation
+from rolevend.platforms.snowflake import install
 from rolevend.platforms.snowflake.connections import administrator
+from rolevend.platforms.snowflake.installation import Options, PublicKeys
 from rolevend.platforms.snowflake.keys import new_login_key, public_key
 from rolevend.resources import DataPlatform, values
 from rolevend.resources.data_platform import Snowflake
@@ -26,26 +27,26 @@ class Installation:
 def plan(platform: DataPlatform) -> tuple[str, str]:
     """The script, and the digest that consents to it. Nothing is asked and nothing changed: the same manifest gives the same."""
     account, options = _account(platform), _options(platform)
-    return installation.script(account, options).text(), installation.digest(account, options)
+    return install.script(account, options).text(), install.digest(account, options)
 
 
 def prepare(platform: DataPlatform, accept: str, namespace: str) -> Installation:
     """With new keys. `Conflict` where a person accepted another script than this one."""
     account, options = _account(platform), _options(platform)
-    digest = installation.digest(account, options)
+    digest = install.digest(account, options)
     if digest != accept:
         raise Conflict(
             f"cannot install under digest {accept[:12]}…: the script is now {digest[:12]}…, because the manifest or rolevend changed; "
             "read the new plan and accept its digest"
         )
     vendor, programmer = new_login_key(), new_login_key()
-    keys = installation.PublicKeys(public_key(vendor), public_key(programmer))
+    keys = PublicKeys(public_key(vendor), public_key(programmer))
     credentials = platform.spec.credentials
     secrets = [
-        _secret(credentials.programmer_secret_ref.name, namespace, installation.PROGRAMMER_USER, programmer),
-        _secret(credentials.vendor_secret_ref.name, namespace, installation.VENDOR_USER, vendor),
+        _secret(credentials.programmer_secret_ref.name, namespace, install.PROGRAMMER_USER, programmer),
+        _secret(credentials.vendor_secret_ref.name, namespace, install.VENDOR_USER, vendor),
     ]
-    return Installation(installation.script(account, options, keys).text(), yaml.safe_dump_all(secrets, sort_keys=False))
+    return Installation(install.script(account, options, keys).text(), yaml.safe_dump_all(secrets, sort_keys=False))
 
 
 def apply(prepared: Installation, connection: str) -> None:
@@ -64,13 +65,13 @@ def _snowflake(platform: DataPlatform) -> Snowflake:
     return platform.spec.snowflake
 
 
-def _options(platform: DataPlatform) -> installation.Options:
+def _options(platform: DataPlatform) -> Options:
     schemas = values.governed(platform) | values.own_schemas(platform)
     if not schemas:
         raise InvalidInput(
             "spec.domains", "names no schema, so there is nothing to govern: give a namespace the schemas that it writes policy for"
         )
-    return installation.Options(tuple(sorted(schemas)))
+    return Options(tuple(sorted(schemas)))
 
 
 def _secret(name: str, namespace: str, username: str, private_key: Secret) -> dict[str, object]:

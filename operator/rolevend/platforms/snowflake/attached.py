@@ -13,6 +13,9 @@ _TOGETHER: Final = 50
 """Tables that are asked about in one statement."""
 
 
+ROW_ACCESS_POLICY: Final = "ROW_ACCESS_POLICY"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Attached:
     """One policy on a table, or on a column of it."""

@@ -4,7 +4,7 @@ The wall goes on a table before any view of it is made, the marker to the profil
 handed to the vendor and written down last. Cut short at any point there is less than was wanted, and nothing that a vend could use.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from rolevend.errors import Conflict, InvalidInput, PlatformBusy
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Profile, TableShape
 from rolevend.platforms.base import Account
-from rolevend.platforms.snowflake.attached import Attached, read_policies
+from rolevend.platforms.snowflake.attached import ROW_ACCESS_POLICY, Attached, read_policies
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import profile_role
 from rolevend.platforms.snowflake.drift import tables_text
@@ -24,6 +24,7 @@ from rolevend.platforms.snowflake.failures import OTHER_ROW_POLICY, code_of
 from rolevend.platforms.snowflake.names import DATABASE, MARKER, PROFILE, VENDOR, VENDOR_ROLE, role_of, schema_of
 from rolevend.platforms.snowflake.policies import Policy, View, row_policy, secure_view, set_row_policy
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal
+from rolevend.platforms.snowflake.types import column_type
 
 _TOGETHER: Final = 50
 """Statements in one request."""
@@ -37,6 +38,8 @@ class ProfileText:
     name: ProfileName
     walls: tuple[tuple[TableId, Policy], ...]
     """For tables that have none yet; tables share them, by the type of a column."""
+    good_walls: Mapping[TableId, frozenset[str]]
+    """By name: those that say the same, on whichever of the table's columns."""
     views: tuple[View, ...]
 
     @property
@@ -56,6 +59,7 @@ def render(profile: Profile, account: Account) -> ProfileText:
     return ProfileText(
         profile.name,
         tuple((shape.table, row_policy(shape.table, _columns(shape), {})) for shape in profile.tables),
+        {shape.table: _good_walls(shape) for shape in profile.tables},
         tuple(secure_view(profile.name, shape, database=account.database) for shape in profile.tables),
     )
 
@@ -70,13 +74,15 @@ def beginning(text: ProfileText, cluster: ClusterId) -> tuple[Sql, ...]:
     )
 
 
-def walls(text: ProfileText, account: Account, without: frozenset[TableId]) -> tuple[Sql, ...]:
-    """For the tables that are still without: first the policies, then each on its table."""
-    missing = [(table, policy) for table, policy in text.walls if table in without]
-    return (
-        *sorted({Sql(policy.create) for _, policy in missing}),
-        *(Sql(set_row_policy(table, policy, database=account.database)) for table, policy in missing),
-    )
+def walls(text: ProfileText, account: Account, attached: Mapping[TableId, Sequence[Attached]]) -> tuple[Sql, ...]:
+    """First the policies, then each on its table, where there is none, or one of an older rolevend: in its place, so that the table is
+    never without."""
+    wanted = []
+    for table, policy in text.walls:
+        there = [each.name for each in attached.get(table, ()) if each.kind == ROW_ACCESS_POLICY]
+        if not text.good_walls[table] & set(there):
+            wanted.append((policy, set_row_policy(table, policy, database=account.database, instead_of=there[0] if there else None)))
+    return *sorted({Sql(policy.create) for policy, _ in wanted}), *(Sql(statement) for _, statement in wanted)
 
 
 def grants(text: ProfileText, account: Account) -> tuple[Sql, ...]:
@@ -129,7 +135,7 @@ def _wall(session: Session, text: ProfileText, account: Account) -> None:
         for table in tables:
             _expect_ours(table, attached.get(table, ()))
         try:
-            for together in _together(walls(text, account, frozenset(tables) - attached.keys())):
+            for together in _together(walls(text, account, attached)):
                 session.script(together)
         except vendor.Error as error:
             if code_of(error) != OTHER_ROW_POLICY:
@@ -165,6 +171,11 @@ def _is_handed_over(session: Session, text: ProfileText) -> bool:
 def _together(statements: Sequence[Sql]) -> Iterator[Sequence[Sql]]:
     for start in range(0, len(statements), _TOGETHER):
         yield statements[start : start + _TOGETHER]
+
+
+def _good_walls(shape: TableShape) -> frozenset[str]:
+    named = [column for column in _columns(shape) if column_type(column.native_type) is not None]
+    return frozenset(row_policy(shape.table, (column,), {}).name for column in named)
 
 
 def _columns(shape: TableShape) -> tuple[Column, ...]:

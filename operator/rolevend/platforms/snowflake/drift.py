@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from rolevend.catalog import TableId
 from rolevend.model import ClusterId, ProfileName, RoleName
 from rolevend.platforms.base import Account, Drift
-from rolevend.platforms.snowflake.attached import Attached, read_policies
+from rolevend.platforms.snowflake.attached import ROW_ACCESS_POLICY, Attached, read_policies
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import OPENED, profile_role
 from rolevend.platforms.snowflake.names import LEASE, PROFILE
@@ -48,7 +48,7 @@ def _finding(attached: Sequence[Attached]) -> str:
     foreign = [each for each in attached if not each.is_ours]
     if foreign:
         return f"the table {foreign[0].obstacle}"
-    if any(each.kind == "ROW_ACCESS_POLICY" for each in attached):
+    if any(each.kind == ROW_ACCESS_POLICY for each in attached):
         return ""
     return "its row access policy is gone: the next vend that reads it puts it back, or leave it out of every policy"
 

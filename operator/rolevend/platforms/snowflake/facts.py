@@ -4,7 +4,8 @@ from rolevend.errors import PlatformUnavailable
 from rolevend.platforms.base import ServerFacts
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.connections import Row, Session
-from rolevend.platforms.snowflake.install import VERSION, installed_version
+from rolevend.platforms.snowflake.install import installed_version
+from rolevend.platforms.snowflake.installation import VERSION
 from rolevend.platforms.snowflake.text import Sql, compose, literal
 
 NOT_INSTALLED = "the script of rolevend platform plan was not run in this account, or did not come to its end"

@@ -1,0 +1,56 @@
+"""What an administrator reads and runs: a script, statement by statement, each with its reason. Values only."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from textwrap import fill
+from typing import Final
+
+from rolevend.platforms.base import Account
+from rolevend.platforms.snowflake.text import Sql
+
+VERSION: Final = 1
+"""Of what the script makes. Grows with every change that a running operator must be able to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which schemas are governed."""
+
+    schemas: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKeys:
+    """Of the two logins, as RSA_PUBLIC_KEY takes them."""
+
+    vendor: str
+    programmer: str
+
+
+PLACEHOLDERS: Final = PublicKeys("<public key of the vendor>", "<public key of the programmer>")
+"""Where a plan is printed, and no key is made yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    text: Sql
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    account: Account
+    options: Options
+    statements: tuple[Statement, ...]
+
+    def text(self) -> str:
+        """For an administrator: every statement with its reason."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"-- rolevend {VERSION} in account {self.account.identifier}, for schemas of database {self.account.database}"
+        yield "-- Run it as ACCOUNTADMIN, in Snowsight or with `snow sql -f`. Each statement may run again."
+        for statement in self.statements:
+            yield "\n" + fill(statement.why, 120, initial_indent="-- ", subsequent_indent="-- ")
+            yield f"{statement.text};"
+        yield ""
