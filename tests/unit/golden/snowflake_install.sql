@@ -207,8 +207,8 @@ BEGIN
 END
 $$;
 
--- The vendor cannot change it.
-GRANT OWNERSHIP ON PROCEDURE "ROLEVEND"."CONTROL"."REAP"() TO ROLE "RV_REAPER" COPY CURRENT GRANTS;
+-- It acts with the rights of who calls it.
+GRANT USAGE ON PROCEDURE "ROLEVEND"."CONTROL"."REAP"() TO ROLE "RV_REAPER";
 
 -- The promise that a role ends in time holds without the operator. An expired lease shows no rows even before.
 CREATE TASK IF NOT EXISTS "ROLEVEND"."CONTROL"."REAPER" SCHEDULE = '5 MINUTES' SUSPEND_TASK_AFTER_NUM_FAILURES = 0 SERVERLESS_TASK_MAX_STATEMENT_SIZE = 'XSMALL'

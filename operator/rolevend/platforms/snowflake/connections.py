@@ -208,7 +208,7 @@ def administrator(connection_name: str) -> Iterator[Callable[[str], None]]:
     """Runs scripts by a connection that a person has in `connections.toml`, statement by statement."""
     attempt = f"install by the connection {connection_name}"
     try:
-        connection = snowflake.connector.connect(connection_name=connection_name)
+        connection = snowflake.connector.connect(connection_name=connection_name, enable_server_session_keep_alive_auto_detection=False)
     except vendor.Error as error:
         raise translated(attempt, error) from error
 

@@ -207,9 +207,7 @@ def _reaper() -> Iterator[Statement]:
         compose("GRANT EXECUTE TASK, EXECUTE MANAGED TASK ON ACCOUNT TO ROLE {}", REAPER_ROLE), "Its task runs on Snowflake's own machines."
     )
     yield Statement(reap(), "Ends each role whose mark says that its time is over. A person can call it, too.")
-    yield Statement(
-        compose("GRANT OWNERSHIP ON PROCEDURE {} TO ROLE {} COPY CURRENT GRANTS", REAP, REAPER_ROLE), "The vendor cannot change it."
-    )
+    yield Statement(compose("GRANT USAGE ON PROCEDURE {} TO ROLE {}", REAP, REAPER_ROLE), "It acts with the rights of who calls it.")
     yield Statement(
         compose(
             "CREATE TASK IF NOT EXISTS {} SCHEDULE = '5 MINUTES' SUSPEND_TASK_AFTER_NUM_FAILURES = 0 "

@@ -1,0 +1,86 @@
+"""The script of an installation, run by an administrator's own connection, twice, on the stand-in."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives import serialization
+
+from rolevend.app import snowflake_account
+from rolevend.errors import Conflict
+from rolevend.model import ClusterId
+from rolevend.platforms.base import Account, Secret
+from rolevend.platforms.snowflake import Login, SnowflakePlatform
+from rolevend.resources import DataPlatform, parse
+from tests.conformance.snowflake_bench import connected
+from tests.support.manifests import MISSING, changed, valid
+from tests.support.snowflake import StandIn
+
+
+@pytest.fixture
+def manifest(snowflake: StandIn) -> DataPlatform:
+    where = {"account": snowflake.account.name, "host": "127.0.0.1", "port": snowflake.port, "protocol": "HTTP"}
+    spelled = {**where, "database": "SALES", "warehouse": "agents wh"}
+    written = changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled)
+    admin = connected(snowflake, "ADMIN", snowflake.administrator.private, role="ACCOUNTADMIN")
+    schemas = [schema for domain in written["spec"]["domains"] for schema in domain["schemas"]]
+    own = ["tools"]
+    for statement in (
+        'CREATE WAREHOUSE "agents wh"',
+        "CREATE DATABASE SALES",
+        *(f'CREATE SCHEMA SALES."{each}"' for each in (*schemas, *own)),
+    ):
+        admin.cursor().execute(statement)
+    admin.close()
+    return parse(DataPlatform, changed(written, "spec.agents", MISSING))
+
+
+@pytest.fixture
+def connection(snowflake: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    key = tmp_path / "admin.p8"
+    key.write_bytes(
+        serialization.load_der_private_key(snowflake.administrator.private, None).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    key.chmod(0o600)
+    lines = {
+        "account": snowflake.account.name,
+        "host": "127.0.0.1",
+        "port": snowflake.port,
+        "protocol": "http",
+        "user": "ADMIN",
+        "authenticator": "SNOWFLAKE_JWT",
+        "private_key_file": str(key),
+        "warehouse": '"agents wh"',
+    }
+    connections = tmp_path / "connections.toml"
+    connections.write_text("[admin]\n" + "".join(f"{name} = {value!r}\n" for name, value in lines.items()))
+    connections.chmod(0o600)
+    monkeypatch.setenv("SNOWFLAKE_HOME", str(tmp_path))
+    return "admin"
+
+
+def test_an_installation_by_a_connection_is_what_the_operator_logs_in_to_and_may_run_again(
+    snowflake: StandIn, manifest: DataPlatform, connection: str
+):
+    _, digest = snowflake_account.plan(manifest)
+    for _ in range(2):
+        prepared = snowflake_account.prepare(manifest, digest, "rolevend-system")
+        snowflake_account.apply(prepared, connection)
+
+    programmer, vendor = (each["stringData"] for each in yaml.safe_load_all(prepared.secrets))
+    account = Account(snowflake.account.name, "127.0.0.1", snowflake.port, "SALES", "agents wh", encrypted=False)
+    logins = [Login(each["username"], Secret(each["private_key"])) for each in (vendor, programmer)]
+    driver = SnowflakePlatform(account, ClusterId("c"), *logins)
+    try:
+        assert driver.facts().limitations == ()
+        assert driver.catalog(frozenset(manifest.spec.domains[0].schemas)).tables == {}
+        assert driver.catalog(frozenset({"a schema that vanished"})).tables == {}
+    finally:
+        driver.close()
+
+
+def test_another_script_than_the_one_that_was_read_is_not_run(manifest: DataPlatform):
+    with pytest.raises(Conflict, match="read the new plan"):
+        snowflake_account.prepare(manifest, "0" * 64, "rolevend-system")
