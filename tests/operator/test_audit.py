@@ -13,7 +13,7 @@ from rolevend.app.audit import verify
 from rolevend.app.receipt import Verified, new_private_key, public_key_set, read_signing_key
 from rolevend.app.receipt import verify as verify_receipts
 from rolevend.identity.key_set import parse
-from tests.support.site import AGENTS, DOMAIN, WAREHOUSE, Body, Site
+from tests.support.site import AGENTS, ANNEX, DOMAIN, WAREHOUSE, Body, Site
 from tests.support.tenancy import ISSUER, Asked, Tenant
 from tests.support.waiting import eventually
 from tests.support.who import who
@@ -71,6 +71,30 @@ class Trail:
 
     def receipts(self) -> Verified:
         return verify_receipts([str(self.file)], parse(public_key_set([read_signing_key(self.key)]).encode()))
+
+
+def test_of_a_role_on_two_platforms_each_has_its_own_beginning_and_its_own_end(trail: Trail, tenant: Tenant):
+    both = [{"name": name} for name in (WAREHOUSE, ANNEX)]
+    tenant.agent()
+    tenant.person()
+    tenant.site.told(tenant.policy(platformRefs=both), "Ready", "True")
+    asked = tenant.ask(wanted={"platformRefs": both}).ready()
+    trail.killed_and_started()  # what names a beginning is in the object
+
+    asked.delete()
+    asked.gone()
+
+    told = {(event["type"].rpartition(".")[2], event["data"]["platform"]) for event in trail.of(asked)}
+    assert told == {(kind, name) for kind in ("granted", "dropped") for name in (WAREHOUSE, ANNEX)}
+    assert {event["data"]["role"] for event in trail.of(asked)} == {asked.role}
+    mine = [each for each in trail.receipts().receipts if each.end is not None and each.end.said["requestUid"] == asked.uid]
+    assert len(mine) == 2
+    for each in mine:
+        assert each.beginning is not None
+        assert each.end is not None
+        assert each.beginning.said["platform"] == each.end.said["platform"]
+        assert each.end.said["first"] == each.beginning.digest
+    assert trail.is_whole()
 
 
 def test_a_vend_and_its_end_are_told_with_all_that_was_read_and_given(trail: Trail, tenant: Tenant):

@@ -9,6 +9,7 @@ from rolevend.model import AgentHandle, Uid, UserHandle
 from rolevend.naming import role_name
 from tests.support.governed import Governed
 from tests.support.obstacles import locked_catalog
+from tests.support.proving import Proven
 from tests.support.site import AGENTS, ANNEX, WAREHOUSE, Body, Site
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
@@ -111,7 +112,7 @@ def test_what_can_never_be_on_the_second_ends_it_on_the_first_and_says_why(tenan
     tenant.policy(platformRefs=BOTH["platformRefs"])
 
     ended = eventually(lambda: asked.status.get("ended") or {})
-    assert ended["reason"] == "Revoked"
+    assert (ended["reason"], ended["by"]) == ("Revoked", "NotEverywhere")
     assert ended["message"].startswith(f"on {ANNEX}: ")
     eventually(lambda: not tenant.site.warehouse.has(taken))
     assert tenant.site.warehouse.ended(taken) == "Revoked"
@@ -163,6 +164,8 @@ def test_a_platform_that_is_away_keeps_its_own_part_alone(tenant: Tenant, annex:
     eventually(lambda: states(asked) == {WAREHOUSE: "Gone", ANNEX: "Dropping"})
     assert not tenant.site.warehouse.has(asked.role)
     assert on(asked)[ANNEX]["reason"] == "PlatformUnavailable"
+    tenant.site.operator.kill()
+    tenant.site.start_operator(wait=False)
     annex.server.start()
     asked.gone(within=60)
     assert not annex.has(asked.role)
@@ -195,3 +198,29 @@ def test_killed_between_the_two_it_is_made_on_both_when_the_operator_is_back(ten
     asked.gone()
     assert not site.warehouse.has(asked.role)
     assert not annex.has(asked.role)
+
+
+def test_one_token_proves_its_user_on_both(tenant: Tenant):
+    proven = Proven(tenant).ready_to_ask()
+    tenant.site.told(tenant.policy(f"{tenant.name}-annex", platform=ANNEX), "Ready", "True")
+
+    asked = proven.ask(proven.token(), wanted=BOTH).ready()
+
+    assert asked.status["user"]["proof"] == "Token"
+    assert rows(asked, WAREHOUSE) == rows(asked, ANNEX) == [(1,), (2,)]
+
+
+def test_another_objects_secret_of_that_name_is_left_alone_and_nothing_is_made(tenant: Tenant):
+    granted_on(tenant, WAREHOUSE, ANNEX)
+    other = tenant.ask(name=f"{tenant.name}-both-{ANNEX}").ready()
+
+    asked = tenant.ask(name=f"{tenant.name}-both", wanted=BOTH)
+
+    assert f"Secret {AGENTS}/{other.name} exists" in asked.refused("Conflict")
+    assert not any(asked.status["roleName"] in tenant.site.database(name).roles() for name in (WAREHOUSE, ANNEX))
+    assert other.rows("SELECT count(*) FROM people") == [(2,)]
+    asked.delete()
+    asked.gone()
+    assert other.rows("SELECT count(*) FROM people") == [(2,)]
+    other.delete()
+    other.gone()

@@ -114,7 +114,7 @@ class Vends:
             role, is_new = await self._object(asked, name, digest_of(question))
         store = _InTheAnswer()
         try:
-            made = await self._in_time(self._make(role, person, store, absent, is_new=is_new))
+            made = await self._in_time(self._make(role, person, store, is_new=is_new))
         except BaseException as error:
             self._observe(drafts, "failed", started)
             if is_new and not (key and mends_itself(error)):
@@ -124,7 +124,7 @@ class Vends:
             self._record.forget(Uid(role.uid))  # nothing of it is tried again here; another call writes the same event
         self._observe([each.request for each in made.vends], "vended", started)
         observe(self._metrics.vend_step_seconds)
-        return made
+        return replace(made, left_out=(*_beside(made, drafts, absent), *made.left_out))
 
     def _observe(self, requests: Iterable[Request], how: str, started: float) -> None:
         for each in requests:
@@ -155,7 +155,7 @@ class Vends:
             why = "the role was not made in time, since something that it needs is slow; try again"
             raise Problem(503, "TooSlow", why, retry_after=RETRY_SECONDS) from error
 
-    async def _make(self, role: VendedRole, person: Person, store: "_InTheAnswer", absent: tuple[Absent, ...], *, is_new: bool) -> Made:
+    async def _make(self, role: VendedRole, person: Person, store: "_InTheAnswer", *, is_new: bool) -> Made:
         """First all is prepared, then the roles are made, one after the other."""
         requests = [replace(each, token=person.token, proof=person.proof) for each in requests_of(role)]
         directory, report = self._observed.directory, Report(role, self._now())
@@ -182,7 +182,7 @@ class Vends:
         for each in live:
             _log.info("vended", extra={"role": whole.role, "platform": each.platform, "object": str(each.request.name)})
         later = (Absent(each.platform, why.reason, why.message, getattr(why, "missing", "")) for each, why in whole.left_out)
-        return Made(live, store.credentials, (*absent, *later, *(_absent(platform, error) for platform, error in failed.items())))
+        return Made(live, store.credentials, (*later, *(_absent(platform, error) for platform, error in failed.items())))
 
     async def _made(
         self, whole: Whole, executors: Mapping[PlatformName, Executor], store: "_InTheAnswer"
@@ -372,6 +372,15 @@ def _absent(platform: PlatformName, error: RolevendError) -> Absent:
     """In the words of a problem: an agent learns that it has to wait, and not where our servers are."""
     problem = of_error(error)
     return Absent(platform, problem.code, problem.detail)
+
+
+def _beside(made: Made, drafts: Iterable[Request], absent: Iterable[Absent]) -> list[Absent]:
+    """The platforms that the question names and its object does not: this call left them out, or an earlier one with its key."""
+    named = {*(each.platform for each in made.vends), *(each.platform for each in made.left_out)}
+    known = {each.platform: each for each in absent}
+    before = "an earlier call with this key left it out; ask anew, with another one"
+    missing = (each.platform for each in drafts if each.platform not in named)
+    return [known.get(platform, Absent(platform, "LeftOut", before)) for platform in missing]
 
 
 def _own(body: Body | None, agent: Agent) -> VendedRole | None:

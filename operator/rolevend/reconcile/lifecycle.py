@@ -19,7 +19,7 @@ from rolevend.reconcile.clock import Clock
 from rolevend.reconcile.closing import Closing
 from rolevend.reconcile.dropping import Dropping, as_ending, as_reported
 from rolevend.reconcile.room import Room
-from rolevend.reconcile.together import CannotBe, Together
+from rolevend.reconcile.together import NOT_EVERYWHERE, CannotBe, Together
 from rolevend.requests.making import Making, delete, write_status
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
@@ -124,7 +124,7 @@ class Lifecycle:
             return Outcome({})  # the API does: see `answering`
         requests = tuple(self.roles.as_proven(each) for each in requests_of(role) if is_there(role, each.platform))
         report = Report(role, self._now())
-        if is_ready(role) or self._now() >= requests[0].expires_at:
+        if not requests or is_ready(role) or self._now() >= requests[0].expires_at:
             return Outcome({})
         directory, begun = self._observed.directory, role.status.role_name is not None
         requests = await self._prove(requests, directory, begun=begun)
@@ -140,7 +140,7 @@ class Lifecycle:
             await self._revoke(requests, whole.role, "PolicyChanged", str(error))
             return Outcome({})
         except CannotBe as error:
-            await self._revoke(requests, whole.role, error.by, str(error))
+            await self._revoke(requests, whole.role, NOT_EVERYWHERE, str(error))
             return Outcome({})
         live = [each for each in whole.vends if each.platform not in failed]
         now = self._observed.directory

@@ -7,6 +7,7 @@ be refused is refused while nothing can log in anywhere.
 import logging
 import time
 from dataclasses import dataclass, field
+from typing import Final
 
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
@@ -23,15 +24,14 @@ from rolevend.vending.vend import CredentialStore
 from rolevend.vending.verdict import Request
 from rolevend.vending.whole import Vend, Whole
 
+NOT_EVERYWHERE: Final = "NotEverywhere"
+"""As `status.ended.by` says that of a role which can never be made on one of its platforms."""
+
 _log = logging.getLogger(__name__)
 
 
 class CannotBe(RolevendError):
     """On one platform the role can never be made, and on another it is: it must go there."""
-
-    def __init__(self, message: str, by: str) -> None:
-        super().__init__(message)
-        self.by = by
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class Together:
         except RolevendError as error:
             final = isinstance(error, Rejected) and not isinstance(error, Overtaken)
             if final and this.made and not this.whole.allow_partial:
-                raise CannotBe(f"on {vend.platform}: {error}", type(error).__name__) from error
+                raise CannotBe(f"on {vend.platform}: {error}") from error
             self._fail(this, vend, error)
         else:
             this.made.append(vend)
