@@ -8,6 +8,7 @@ from rolevend.atwork.platforms import DriverFactory
 from rolevend.errors import InvalidInput
 from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
+from rolevend.platforms import postgres
 from rolevend.platforms.base import Platform
 from rolevend.resources import DataPlatform, values
 from rolevend.resources.data_platform import Snowflake
@@ -31,8 +32,6 @@ def drivers(cluster_id: ClusterId, workers: int) -> DriverFactory:
 
 
 def _postgres(platform: DataPlatform, keys: PasswordKeys, cluster_id: ClusterId, workers: int) -> Platform:
-    from rolevend.platforms import postgres
-
     def login(known: Login) -> postgres.Login:
         return postgres.Login(known.username, known.password)
 
