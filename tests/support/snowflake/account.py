@@ -46,7 +46,7 @@ class Account:
         self.history: deque[Running] = deque(maxlen=_KEPT)
         self._lock = threading.RLock()
         self._numbers = iter(range(1, 1 << 40))
-        self._duckdb = duckdb.connect(":memory:", config={"enable_external_access": "false"})
+        self._duckdb = duckdb.connect(":memory:", config={"enable_external_access": "false", "threads": "1"})
         self._duckdb.execute("SET TimeZone = 'UTC'")
         for macro in MACROS:
             self._duckdb.execute(macro)

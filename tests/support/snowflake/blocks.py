@@ -93,12 +93,10 @@ def _declaration(reader: Reader) -> Step:
         return Cursor(name, _to_end(reader))
     while not (reader.peek(";") or reader.peek("DEFAULT") or reader.peek(":")):
         reader.next()
-    given = reader.take("DEFAULT") or (reader.take(":") and reader.take("="))
-    return Assign(name, _to_end(reader) if given else _nothing(reader))
-
-
-def _nothing(reader: Reader) -> None:
+    if reader.take("DEFAULT") or reader.take(":", "="):
+        return Assign(name, _to_end(reader))
     reader.expect(";")
+    return Assign(name, None)
 
 
 def _to_end(reader: Reader, *stops: str) -> str:

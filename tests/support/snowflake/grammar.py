@@ -101,6 +101,16 @@ def _begin(reader: Reader) -> Statement:
     return statements.Script(reader.sql)
 
 
+def _start(reader: Reader) -> Statement:
+    reader.expect("TRANSACTION")
+    return statements.Transaction("BEGIN")
+
+
+def _end(verb: str, reader: Reader) -> Statement:
+    reader.take("WORK")
+    return statements.Transaction(verb)
+
+
 def _script(reader: Reader) -> Statement:
     reader.rest()
     return statements.Script(reader.sql)
@@ -132,11 +142,11 @@ _VERBS: dict[str, Callable[[Reader], Statement]] = {
     "DESCRIBE": _describe,
     "DESC": _describe,
     "USE": _use,
-    "START": lambda reader: (reader.expect("TRANSACTION"), statements.Transaction("BEGIN"))[1],
+    "START": _start,
     "BEGIN": _begin,
     "DECLARE": _script,
-    "COMMIT": lambda reader: (reader.take("WORK"), statements.Transaction("COMMIT"))[1],
-    "ROLLBACK": lambda reader: (reader.take("WORK"), statements.Transaction("ROLLBACK"))[1],
+    "COMMIT": lambda reader: _end("COMMIT", reader),
+    "ROLLBACK": lambda reader: _end("ROLLBACK", reader),
     "EXECUTE": _execute,
     "CALL": _call,
 }

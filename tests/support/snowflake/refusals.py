@@ -71,10 +71,6 @@ def timed_out(seconds: float) -> Refusal:
     return Refusal("000630", "57014", f"Statement reached its statement or warehouse timeout of {seconds:g} second(s) and was canceled.")
 
 
-def lock_waiters(table: str) -> Refusal:
-    return Refusal("000625", "57014", f"The number of waiters for this lock exceeds the 20 statements limit on {table}.")
-
-
 def wrong_count(found: int, wanted: int) -> Refusal:
     return Refusal("000008", "0A000", f"Actual statement count {found} did not match the desired statement count {wanted}.")
 

@@ -10,6 +10,8 @@ from tests.support.snowflake.engine import Work
 from tests.support.snowflake.reader import shown
 from tests.support.snowflake.results import Result, table
 
+_MOST = 10_000
+"""Rows that SHOW answers at most, without a word about the rest."""
 _MADE = "created_on:timestamp_ltz"
 _IN_SCHEMA = f"{_MADE} name database_name schema_name"
 
@@ -30,7 +32,7 @@ def _selected(work: Work, statement: statements.Show) -> Iterator[Thing]:
     """LIKE is blind to case, STARTS WITH is not; FROM goes on after a name."""
     like = _pattern(statement.like or "%")
     kinds = ("TABLE",) if statement.kind == "TABLE" else (statement.kind,)
-    left = statement.limit
+    left = _MOST if statement.limit is None else min(statement.limit, _MOST)
     for thing in work.catalog.of(*kinds):
         name = thing.name[-1]
         within = _whole_scope(work, statement)
@@ -40,10 +42,9 @@ def _selected(work: Work, statement: statements.Show) -> Iterator[Thing]:
             continue
         if not _seen(work, thing):
             continue
-        if left is not None:
-            if left == 0:
-                return
-            left -= 1
+        if left == 0:
+            return
+        left -= 1
         yield thing
 
 

@@ -66,3 +66,13 @@ def a_view_reads_with_its_owners_rights_and_the_policy_sees_its_owner(world: Wor
     return (
         "" if len(tried(reader, "SELECT ID FROM D.PUBLIC.SEEN")) == 3 and not tried(reader, ALL) else "the view does not read as its owner"
     )
+
+
+@_trait
+def a_session_that_is_nothing_but_public_is_nobodys_agent(world: World) -> str:
+    """What PUBLIC may read is read around a policy that looks for the marker alone, by a vended user that puts its role aside."""
+    run = world.sessions.admin.run
+    run("GRANT USAGE ON DATABASE D TO ROLE PUBLIC")
+    run("GRANT USAGE ON SCHEMA D.PUBLIC TO ROLE PUBLIC")
+    run("GRANT SELECT ON TABLE D.PUBLIC.PEOPLE TO ROLE PUBLIC")
+    return "" if len(tried(world.as_user("VENDED_FR"), "USE ROLE PUBLIC", ALL)) == 3 else "the marker is in the session, or PUBLIC is not"

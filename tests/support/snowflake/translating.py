@@ -1,6 +1,7 @@
 """Snowflake's expressions in DuckDB's words: context by its values now, VARIANT as JSON, functions as `functions` has them."""
 
 from datetime import datetime
+from functools import lru_cache
 
 from sqlglot import exp
 from sqlglot.dialects.snowflake import Snowflake
@@ -11,7 +12,10 @@ from tests.support.snowflake import refusals
 from tests.support.snowflake.catalog import Member
 from tests.support.snowflake.engine import Work
 from tests.support.snowflake.functions import FUNCTIONS, duck
+from tests.support.snowflake.words import Kind, words
 
+_MARK = "text number "
+"""Before the number of a text in quotes, while its tree is kept."""
 _WITHOUT_BRACKETS = ("CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_ROLE", "CURRENT_USER", "CURRENT_WAREHOUSE", "CURRENT_DATABASE")
 _KNOWN = (
     exp.Count | exp.Case | exp.If | exp.Exists | exp.And | exp.Or | exp.Cast | exp.TryCast | exp.JSONExtract | exp.Explode | exp.Distinct
@@ -28,7 +32,30 @@ class Plain(Snowflake):
 
 
 def parse(text: str) -> exp.Expression:
-    """One statement's, or one expression's, tree, with names in the case that they mean."""
+    """One statement's, or one expression's, tree, with names in the case that they mean.
+
+    Statements differ in their texts in quotes more than in anything else, so the tree is kept without them.
+    """
+    pieces, values, end = [], [], 0
+    for word in words(text):
+        if word.kind is Kind.TEXT:
+            pieces += [text[end : word.start], f"'{_MARK}{len(values)}'"]
+            values.append(word.value)
+            end = word.end
+    try:
+        tree = _parsed("".join([*pieces, text[end:]])).copy()
+    except refusals.Refusal:
+        return _parsed(text).copy()
+    marked = [node for node in tree.find_all(exp.Literal) if node.is_string and str(node.this).startswith(_MARK)]
+    if len(marked) != len(values):
+        return _parsed(text).copy()
+    for node in marked:
+        node.set("this", values[int(str(node.this).removeprefix(_MARK))])
+    return tree
+
+
+@lru_cache(maxsize=512)
+def _parsed(text: str) -> exp.Expression:
     try:
         trees = [tree for tree in Plain().parse(text) if tree is not None]
     except SqlglotError as error:

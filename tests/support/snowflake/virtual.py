@@ -160,12 +160,16 @@ def _history(work: Work, node: exp.Expression) -> Rows:
     """What the session's user ran, or, with MONITOR USAGE or as the owner of the user, what somebody else did."""
     named = _keywords(node)
     user = named.get("USER_NAME")
-    for one in work.history:
+    left = int(named.get("RESULT_LIMIT", 100))
+    for one in reversed(work.history):
+        if left == 0:
+            return
         owner = work.catalog.find("USER", (one.user,))
         allowed = one.user == work.session.user or work.access.admin or work.access.on_account("MONITOR USAGE")
         if not (allowed or (owner is not None and work.access.owns(owner))):
             continue
         if user is None or one.user == Reader(user).name()[0]:
+            left -= 1
             yield (
                 one.id,
                 one.text,

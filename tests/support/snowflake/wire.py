@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -178,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._harm(fault)
             return
         request = answering.Request(url.path, query, content, self.headers.get("authorization", "").partition('"')[2].rstrip('"'))
-        work = lambda: self.server.answers.answer(request)  # noqa: E731
+        work = partial(self.server.answers.answer, request)
         identified = "query-request" in url.path and "requestId" in query
         answer = self.server.once(query["requestId"] + request.token, work) if identified else work()
         if fault is not None:
