@@ -125,6 +125,12 @@ def rows_that_contradict_each_other_are_no_lease(asked: Asked) -> None:
     assert asked.view(vended()) == asked.table(vended()) == []
 
 
+def a_lease_that_is_narrowed_and_is_not_is_no_lease(asked: Asked) -> None:
+    asked.account.lease(EUROPE, resources=[TABLE.id])
+    asked.account.lease(EUROPE)
+    assert asked.view(vended()) == asked.table(vended()) == []
+
+
 def a_lease_that_is_narrowed_to_other_tables_shows_nothing(asked: Asked) -> None:
     asked.account.lease(EUROPE, resources=[TableId("SALES", "ORDERS")])
     assert asked.view(vended()) == asked.table(vended()) == []
@@ -180,6 +186,7 @@ CHECKS = (
     somebody_elses_lease_shows_nothing,
     a_lease_of_another_profile_opens_no_view_of_this_one,
     rows_that_contradict_each_other_are_no_lease,
+    a_lease_that_is_narrowed_and_is_not_is_no_lease,
     a_lease_that_is_narrowed_to_other_tables_shows_nothing,
     a_lease_that_is_narrowed_to_this_table_shows_it,
     an_attribute_that_the_lease_lacks_closes_the_condition,
@@ -203,6 +210,7 @@ SWITCHES: dict[str, tuple[str, str]] = {
     "anybody's lease": ("v.ROLE = CURRENT_ROLE()", "TRUE"),
     "any profile's lease": (f"MIN(v.PROFILE) = '{PROFILE.upper()}' AND MAX(v.PROFILE) = '{PROFILE.upper()}'", "TRUE"),
     "the first attributes count": ("MIN(v.ATTRS) = MAX(v.ATTRS)", "TRUE"),
+    "one narrowed row narrows all": ("MIN(COALESCE(v.TABLES, '')) = MAX(COALESCE(v.TABLES, ''))", "TRUE"),
     "no lease is narrowed": ("MIN(v.TABLES) IS NULL OR", "TRUE OR"),
     "every lease is narrowed": ("MIN(v.TABLES) IS NULL OR", "FALSE OR"),
     "who has the marker passes": (f"NOT IS_ROLE_IN_SESSION('{MARKER}')", f"IS_ROLE_IN_SESSION('{MARKER}')"),
