@@ -129,6 +129,7 @@ _SPECS: Final[Mapping[str, Body]] = {
         "userTokenSecretRef": {"name": "anna-token", "key": "token"},
         "delivery": "Secret",
         "platformRefs": _PLATFORM,
+        "allowPartial": False,
         "purpose": "fraud-review",
         "resources": [{"schema": "claims", "table": "people"}],
         "expirationSeconds": 900,

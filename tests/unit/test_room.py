@@ -6,13 +6,16 @@ from dataclasses import replace
 import pytest
 
 from rolevend.errors import ClusterUnavailable
-from rolevend.model import RoleName, Uid
+from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.reconcile import room as room_module
 from rolevend.reconcile.room import REASON, Room
 from rolevend.requests.roles import Standing
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Denied, Granted, Request
+from rolevend.vending.whole import Whole
 from tests.support.registered import AGENT, REQUEST, TERMS, WAREHOUSE, directory, terms
+
+ANNEX = PlatformName("annex")
 
 
 def bounded(agent: int | None, *platform: int | None) -> Directory:
@@ -56,6 +59,19 @@ async def test_the_tightest_of_agent_and_platform_counts(agent: int | None, plat
     room, known = Room(Called()), bounded(agent, *platform)
 
     assert [asked(room, number, known) for number in range(most + 2)] == [""] * most + [REASON] * 2
+
+
+async def test_a_role_on_several_platforms_is_one():
+    room, known = Room(Called()), bounded(2)
+    known = replace(known, platforms={**known.platforms, ANNEX: terms(TERMS)}, shapes={**known.shapes, ANNEX: known.shapes[WAREHOUSE]})
+
+    def asked_on_both(number: int) -> Whole:
+        requests = (request(number), replace(request(number), platform=ANNEX, further=True))
+        whole = Whole.of(requests, lambda each: room.judged(each, known, begun=False))
+        room.taken(requests[0], whole.verdict)
+        return whole
+
+    assert [asked_on_both(number).refusal is None for number in range(3)] == [True, True, False]
 
 
 async def test_without_a_limit_there_is_room_for_all():

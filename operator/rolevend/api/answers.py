@@ -26,7 +26,6 @@ from rolevend.resources import VendedRole
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.evidence import TableGiven, tables_of
 from rolevend.vending.proof import UserProof
-from rolevend.vending.verdict import Denied, Undecided
 from rolevend.vending.whole import Vend, Whole
 
 MOST_TABLES: Final = 100
@@ -81,10 +80,10 @@ def shown(role: VendedRole) -> VendedRoleShown:
 
 def decision(whole: Whole) -> Decision:
     if whole.refusal is None:
-        left_out = [Absent(request.platform, verdict.reason, verdict.message, _missing(verdict)) for request, verdict in whole.left_out]
+        left_out = [Absent.by(request, verdict) for request, verdict in whole.left_out]
         return Decision(granted=True, explanation=explanation(whole.vends), left_out=tuple(map(_left_out, left_out)) or None)
-    verdict = whole.refusal[1]
-    return Decision(granted=False, reason=verdict.reason, message=verdict.message, missing=_missing(verdict) or None)
+    refusal = Absent.by(*whole.refusal)
+    return Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing or None)
 
 
 def explanation(vends: Sequence[Vend]) -> Explanation:
@@ -101,10 +100,6 @@ def _shown(vend: Vend, shape: TableShape, *, several: bool) -> TableShown:
     (told,) = tables_of([shape])
     policies = tuple(map(str, vend.granted.granted_by.get(shape.table, ())))
     return _table(shape.table.schema, shape.table.name, told, policies, vend.platform if several else None)
-
-
-def _missing(verdict: Denied | Undecided) -> str:
-    return verdict.missing if isinstance(verdict, Denied) else ""
 
 
 def _left_out(absent: Absent) -> LeftOut:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Credential
-from rolevend.vending.verdict import Request
+from rolevend.vending.verdict import Denied, Request, Undecided
 from rolevend.vending.whole import Vend
 
 
@@ -18,6 +18,10 @@ class Absent:
     message: str
     missing: str = ""
     """See vending.verdict.Denied."""
+
+    @classmethod
+    def by(cls, request: Request, verdict: Denied | Undecided) -> "Absent":
+        return cls(request.platform, verdict.reason, verdict.message, verdict.missing if isinstance(verdict, Denied) else "")
 
 
 @dataclass(frozen=True, slots=True)

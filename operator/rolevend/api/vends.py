@@ -116,23 +116,23 @@ class Vends:
         try:
             made = await self._in_time(self._make(role, person, store, is_new=is_new))
         except BaseException as error:
-            self._observe(drafts, "failed", started)
+            self._observe(asked, "failed", started)
             if is_new and not (key and mends_itself(error)):
                 await asyncio.shield(self._undo(role, untouched=not store.credentials))
             raise
         finally:
             self._record.forget(Uid(role.uid))  # nothing of it is tried again here; another call writes the same event
-        self._observe([each.request for each in made.vends], "vended", started)
+        self._observe(made.vends, "vended", started)
         observe(self._metrics.vend_step_seconds)
         return replace(made, left_out=(*_beside(made, drafts, absent), *made.left_out))
 
-    def _observe(self, requests: Iterable[Request], how: str, started: float) -> None:
-        for each in requests:
+    def _observe(self, vends: Iterable[Vend], how: str, started: float) -> None:
+        for each in vends:
             self._metrics.vend_seconds.labels(each.platform, how).observe(time.perf_counter() - started)
 
     def _connected(self, whole: Whole) -> tuple[tuple[Vend, ...], tuple[Absent, ...]]:
         """What is to be made, and what is left out. Raises PlatformUnavailable where a platform is not connected that must be."""
-        absent = [Absent(each.platform, why.reason, why.message, getattr(why, "missing", "")) for each, why in whole.left_out]
+        absent = [Absent.by(request, verdict) for request, verdict in whole.left_out]
         asked = []
         for each in whole.vends:
             try:
@@ -181,8 +181,8 @@ class Vends:
             await self._ready(role, vended(report, whole, given, self._record.receipts(whole.uid)))
         for each in live:
             _log.info("vended", extra={"role": whole.role, "platform": each.platform, "object": str(each.request.name)})
-        later = (Absent(each.platform, why.reason, why.message, getattr(why, "missing", "")) for each, why in whole.left_out)
-        return Made(live, store.credentials, (*later, *(_absent(platform, error) for platform, error in failed.items())))
+        refused = (Absent.by(request, verdict) for request, verdict in whole.left_out)
+        return Made(live, store.credentials, (*refused, *(_absent(platform, error) for platform, error in failed.items())))
 
     async def _made(
         self, whole: Whole, executors: Mapping[PlatformName, Executor], store: "_InTheAnswer"

@@ -114,7 +114,7 @@ def unready(report: Report, reason: str, message: str, platform: PlatformName | 
     """Granted, or not yet decided, and something is in the way; tried again for ever. With several platforms, where it is in the way, and
     where the role is `made` already."""
     role = report.role
-    if len(role.spec.platform_refs) < 2 or not role.status.platforms:
+    if len(role.status.platforms) < 2:  # the spec may not be readable
         return report.status([Finding("Ready", "False", reason, message)])
     done = set(made)
     platforms = []
@@ -130,8 +130,7 @@ def unready(report: Report, reason: str, message: str, platform: PlatformName | 
 
 
 def dropping(report: Report, failures: Mapping[PlatformName, tuple[str, str]], gone: Iterable[PlatformName] = ()) -> Body:
-    """`failures` are reason and message by platform, in which the last one is empty where it was not found out; it is looked for and
-    gone on those of `gone`."""
+    """`failures` are reason and message by platform, which is empty where none is to blame. From those of `gone` it is gone."""
     done = set(gone)
     platforms = []
     for each in report.role.status.platforms:
@@ -140,7 +139,7 @@ def dropping(report: Report, failures: Mapping[PlatformName, tuple[str, str]], g
             told = {"name": name, "state": "Gone"}
         elif is_there(report.role, name):
             told = {**told, "state": "Dropping"}
-            if name in failures and len(report.role.spec.platform_refs) > 1:
+            if name in failures and len(report.role.status.platforms) > 1:
                 reason, message = failures[name]
                 told |= {"reason": reason, "message": message[:_LONGEST_MESSAGE]}
         platforms.append(told)
