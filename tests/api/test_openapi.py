@@ -57,7 +57,7 @@ def caller(site: Site, doors: Doors) -> Iterator[Caller]:
 def document() -> Body:
     """As the code writes it, without anything that runs."""
     nothing: Any = None
-    return dict(application(nothing, nothing, nothing).openapi())
+    return dict(application(nothing, nothing, nothing, nothing).openapi())
 
 
 MADE_UP = [

@@ -15,6 +15,7 @@ from rolevend.api import answers
 from rolevend.api.bodies import Misread, StrictRoute, plain
 from rolevend.api.callers import BEARER, Callers
 from rolevend.api.document import describe
+from rolevend.api.held import Held
 from rolevend.api.problems import MEDIA_TYPE, Problem, of_error
 from rolevend.api.schemas import Decision, ProblemShown, Question, VendedRoleShown, VendedRolesShown
 from rolevend.api.tracing import Application, Message, Receive, Scope, Send, TooLong
@@ -33,7 +34,7 @@ _KEY: Final = "^[!-~]{1,128}$"
 _log = logging.getLogger(__name__)
 
 
-def application(vends: Vends, callers: Callers, directory: Callable[[], Directory]) -> FastAPI:
+def application(vends: Vends, held: Held, callers: Callers, directory: Callable[[], Directory]) -> FastAPI:
     app = FastAPI(
         title="rolevend",
         version=__version__,
@@ -77,7 +78,7 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
     async def vend(request: Request, response: Response, agent: agent_type, question: Question, key: key_type = None) -> VendedRoleShown:
         made = await vends.vend(agent, question, key, request.state.request_id)
         if key is None and await request.is_disconnected():
-            await vends.release(agent, made.request.name.name, request.state.request_id)  # nobody will ever use it
+            await held.release(agent, made.request.name.name, request.state.request_id)  # nobody will ever use it
         response.headers["Location"] = f"{ROLES}/{made.request.name.name}"
         return answers.vended(made)
 
@@ -90,7 +91,7 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         **secured,
     )
     async def roles(agent: agent_type) -> VendedRolesShown:
-        return VendedRolesShown(items=tuple(map(answers.shown, vends.all_of(agent))))
+        return VendedRolesShown(items=tuple(map(answers.shown, held.all_of(agent))))
 
     @app.get(
         f"{ROLES}/{{id}}",
@@ -101,7 +102,7 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         **secured,
     )
     async def role(agent: agent_type, name: name_type) -> VendedRoleShown:
-        return answers.shown(await vends.own(agent, name))
+        return answers.shown(await held.own(agent, name))
 
     @app.delete(
         f"{ROLES}/{{id}}",
@@ -115,7 +116,7 @@ def application(vends: Vends, callers: Callers, directory: Callable[[], Director
         **secured,
     )
     async def release(request: Request, agent: agent_type, name: name_type) -> Response:
-        left = await vends.release(agent, name, request.state.request_id)
+        left = await held.release(agent, name, request.state.request_id)
         if left is None:
             return Response(status_code=204)
         shown = answers.shown(left).model_dump(mode="json", by_alias=True, exclude_none=True)

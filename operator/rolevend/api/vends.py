@@ -1,4 +1,4 @@
-"""A call that vends, from the question to a role and its credential; and the calls that look at such a role, and end it.
+"""A call that vends, from the question to a role and its credential.
 
 The object comes first, and its uid names the role: whatever breaks off afterwards is found and ended, here at once, and otherwise by the
 operator, which ends what is not Ready in time. That time is for the same call again, where it has a key: it takes up what was begun, with
@@ -25,7 +25,7 @@ from rolevend.api.steps import Step, observe, taking
 from rolevend.api.vended_roles import VendedRoles
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
-from rolevend.errors import AuditUnavailable, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.errors import Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
 from rolevend.identity.proven import ProvenUser
 from rolevend.identity.refusal import TokenRefused
 from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound
@@ -38,7 +38,7 @@ from rolevend.platforms.base import Credential, EndReason
 from rolevend.requests.making import Making, delete, write_status
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
-from rolevend.requests.roles import NOTHING_BEGUN, begun_as, request_of, requests_of
+from rolevend.requests.roles import NOTHING_BEGUN, request_of, requests_of
 from rolevend.requests.status import Report, given_up, told_of, vended
 from rolevend.resources import VendedRole, parse
 from rolevend.resources.shared import CALL
@@ -52,7 +52,6 @@ LONGEST_BUILD_SECONDS: Final = 5.0
 """For which a call waits where its profile is not built yet: the operator builds it."""
 LONGEST_BEGINNING_SECONDS: Final = 1.0
 LONGEST_UNDO_SECONDS: Final = 5.0
-LONGEST_RELEASE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.025
 
 _log = logging.getLogger(__name__)
@@ -327,32 +326,6 @@ class Vends:
         with contextlib.suppress(AlreadyExists):
             await self._cluster.merge(VENDED_ROLES, role.name, patch, role.namespace, "status")
 
-    async def release(self, agent: Agent, name: str, request_id: str) -> VendedRole | None:
-        """None: looked for, and gone. Otherwise the object, whose end was begun and goes on. Raises Problem where it is not the agent's."""
-        seen = self._vended_roles.get(ObjectName(agent.name.namespace, name))  # whose it is and its uid never change
-        role = _own(seen, agent) or await self.own(agent, name)
-        try:
-            await self._record.release_requested(request_of(role), begun_as(role), request_id)
-        except AuditUnavailable as error:
-            _log.error("a release: %s", error, extra={"object": name, "request_id": request_id})  # no reason to let it live
-        await self._cluster.delete(VENDED_ROLES, role.name, role.uid, role.namespace)
-        if await self._vended_roles.gone(ObjectName(role.namespace, role.name), role.uid, LONGEST_RELEASE_SECONDS):
-            return None
-        return await self.own(agent, name)
-
-    async def own(self, agent: Agent, name: str) -> VendedRole:
-        """The agent's VendedRole of this name, as the API server says it now. To everybody else there is none."""
-        try:
-            body = await self._cluster.get(VENDED_ROLES, name, agent.name.namespace)
-        except NotFound:
-            body = None
-        if (role := _own(body, agent)) is None:
-            raise Problem(404, "NotFound", f"this agent has no vended role {name}: it ended, or never was")
-        return role
-
-    def all_of(self, agent: Agent) -> list[VendedRole]:
-        return [parse(VendedRole, body, unknown="ignore") for body in self._vended_roles.of(agent.name)]
-
 
 class _InTheAnswer:
     """Keeps the credentials for as long as the call takes. See vending.vend.CredentialStore."""
@@ -381,13 +354,6 @@ def _beside(made: Made, drafts: Iterable[Request], absent: Iterable[Absent]) -> 
     before = "an earlier call with this key left it out; ask anew, with another one"
     missing = (each.platform for each in drafts if each.platform not in named)
     return [known.get(platform, Absent(platform, "LeftOut", before)) for platform in missing]
-
-
-def _own(body: Body | None, agent: Agent) -> VendedRole | None:
-    """`body` is of the agent's namespace."""
-    if body is None or body["spec"]["agentRef"]["name"] != agent.name.name:
-        return None
-    return parse(VendedRole, body, unknown="ignore")
 
 
 def _expect_standing(body: Body | None) -> None:

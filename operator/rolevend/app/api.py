@@ -11,6 +11,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from rolevend.api.callers import Callers
+from rolevend.api.held import Held
 from rolevend.api.known import as_attested
 from rolevend.api.quotas import Quotas
 from rolevend.api.refusals import Refusals
@@ -110,7 +111,7 @@ class Api:
             uuid4,
             timedelta(seconds=settings.unanswered_seconds * _OF_ITS_TIME),
         )
-        routes = application(vends, callers, lambda: self._observed.directory)
+        routes = application(vends, Held(cluster, self._vended_roles, record), callers, lambda: self._observed.directory)
         self._application = Tracing(routes, secrets.token_bytes, metrics.answered)
         metrics.answer(CALLS)
         self._probes = ProbeServer(
