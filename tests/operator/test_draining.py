@@ -13,7 +13,7 @@ from rolevend.demo.parts.installation import checkout
 from rolevend.kube.client import PAGE
 from rolevend.resources import API_VERSION
 from tests.support.installed import CHART, SYSTEM
-from tests.support.site import AGENTS, ANNEX, Body, Site
+from tests.support.site import AGENTS, ANNEX, BOUNDED, UNADMITTED, Body, Site
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
 
@@ -112,7 +112,7 @@ def test_the_api_stops_first_and_runs_again_where_something_is_left(site: Site, 
     finally:
         site.annex.server.start()
     assert scale()[0] == 2
-    served = f"agentNamespaces={{{AGENTS}}}"  # another test deletes one of the others
+    served = f"agentNamespaces={{{','.join((AGENTS, UNADMITTED, BOUNDED))}}}"  # another test deletes the one that is left out
     upgraded = site.cluster.helm("upgrade", "rolevend", str(CHART), "--namespace", SYSTEM, "--reuse-values", "--set", served)
     assert upgraded.returncode == 0, upgraded.stderr
     try:

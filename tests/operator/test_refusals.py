@@ -43,7 +43,7 @@ def test_an_unknown_platform_is_waited_for_and_named(tenant: Tenant):
 
 def test_a_person_whom_nobody_described_is_denied_until_somebody_does(tenant: Tenant):
     tenant.agent()
-    tenant.policy()
+    tenant.site.told(tenant.policy(), "Ready", "True")
     asked = tenant.ask()
 
     message = asked.refused("NoPolicy", granted="False")
