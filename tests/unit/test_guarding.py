@@ -105,12 +105,15 @@ def test_every_table_that_a_restriction_does_not_fit_is_denied_and_told():
     (report,) = compile_policies(catalog(text, without, PLAIN), [], [one]).guardrail_reports
 
     assert apart(one, text, without, PLAIN) == {((), True, False): {"text", "without"}, ((), False, False): {"plain"}}
+    assert list(apart(one, text, without, PLAIN)) == [((), False, False), ((), True, False)], "in one order, whatever comes first"
     assert {each.table for each in report.problems} == {text.id, without.id}
 
 
 def test_a_floor_by_name_is_idle_where_no_column_has_the_name_or_it_shows_everything():
     def idle(*floors: MaskRule) -> list[str]:
         (report,) = compile_policies(catalog(HIDING), [], [guardrail(mask_floors=floors)]).guardrail_reports
+        told = "this is for no column of the tables, so it takes nothing away; check names and tags"
+        assert [each.message for each in report.idle] == [f"{each.field}: {told}" for each in report.idle]
         return [each.field for each in report.idle]
 
     assert idle(masked(Hash(), "name", name="a")) == []
