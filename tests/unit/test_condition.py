@@ -58,6 +58,9 @@ def test_one_on_agents_reads_nothing_of_the_user(text: str):
         "agent.namespace == 'agents' && agent.name == 'finbot' && 'high' in agent.attributes.trust",
         "user.subject != 'it is // no comment (nor user.nope)'",
         "\n  has(request.purpose)\n",
+        "user.attributes.department.exists(one, one == 'claims') && 'claims' in user.attributes.department"
+        " && 'motor' in user.attributes.department",
+        "user.attributes['home office'].exists(one, one == 'yes')",
     ],
 )
 def test_what_holds_is_met(text: str):
@@ -72,6 +75,7 @@ def test_what_holds_is_met(text: str):
         ("user.attributes.suspended.all(one, one == 'x')", "reads suspended, which is not known"),
         ("!('x' in agent.attributes.risk)", "reads risk, which is not known"),
         ("user.subject < 3", UNANSWERED),
+        ("user.subject in 'anna'", UNANSWERED),
         ("user.attributes.level == 3", "does not hold"),
         ("request.expirationSeconds", ODD),
         ("user.subject", ODD),
@@ -145,6 +149,8 @@ REFUSED = [
     "user.",
     "user.attributes['a'",
     ".user.subject == 'x'",
+    "'x'.",
+    f"{'a' * 50} == 'x'",
     "request.expirationSeconds == 9999999999999999999",
     "request.expirationSeconds == 0x10",
     "user\u00a0.subject == 'x'",

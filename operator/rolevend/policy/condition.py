@@ -103,8 +103,8 @@ class _Reader:
         self._source = source
         self._words = words
         self._known = known
-        self._reads: dict[str, set[str]] = {"user": set(), "agent": set(), "request": set()}
-        self._variable = ""
+        self._reads: dict[str, set[str]] = {"user": set(), "agent": set()}
+        self._variable: str | None = None
         self._loop_until: int | None = None
         self._lists_in_loop = 0
 
