@@ -29,11 +29,7 @@ def both(caller: Caller) -> Caller:
 
 @pytest.fixture
 def annex(site: Site) -> Iterator[Governed]:
-    """The platform for faults, in order before the test, and in order again after it."""
-    site.wait_for_platform(ANNEX)
-    yield site.annex
-    site.annex.server.start()
-    site.wait_for_platform(ANNEX)
+    yield from site.annex_in_order()
 
 
 def people(caller: Caller, role: Body) -> dict[str, list[tuple[object, ...]]]:

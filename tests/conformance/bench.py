@@ -64,6 +64,16 @@ class Bench(Protocol):
         """Whether the role is kept from the table, since its lease is narrowed to others."""
 
 
+PEOPLE: tuple[Sequence[tuple[str, str]], Rows] = (
+    [("id", "integer"), ("region", "text"), ("email", "text"), ("ssn", "text")],
+    [
+        (number, region, f"p{number}@example.org", f"123-45-678{number}")
+        for number, region in enumerate(["EU", "EU", "US", "US", "APAC", None])
+    ],
+)
+"""Columns and six rows of three regions, with something to mask in each."""
+
+
 def reference(table: Table, column: str) -> ColumnReference:
     found = table.column(column)
     assert found is not None
@@ -219,10 +229,7 @@ class PostgresBench:
         return self.platform.catalog(frozenset({place.schema})).tables[place]
 
     def people(self) -> Table:
-        """Six rows of three regions, with something to mask in each."""
-        regions = ["EU", "EU", "US", "US", "APAC", None]
-        rows = [(number, region, f"p{number}@example.org", f"123-45-678{number}") for number, region in enumerate(regions)]
-        return self.table([("id", "integer"), ("region", "text"), ("email", "text"), ("ssn", "text")], rows, name="people")
+        return self.table(*PEOPLE, name="people")
 
     def run(self, statement: str) -> None:
         self.admin.execute(sql.SQL(statement))

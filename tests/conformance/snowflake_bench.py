@@ -16,7 +16,7 @@ from rolevend.platforms.snowflake import Limits, Login, Options, PublicKeys, Sno
 from rolevend.platforms.snowflake.install import PROGRAMMER_USER, VENDOR_USER
 from rolevend.platforms.snowflake.keys import der, new_key, public_key
 from rolevend.platforms.snowflake.text import qualified
-from tests.conformance.bench import CLUSTER, Rows, Session
+from tests.conformance.bench import CLUSTER, PEOPLE, Rows, Session
 from tests.support.snowflake import StandIn
 
 DATABASE, WAREHOUSE = "APP", "AGENTS_WH"
@@ -97,9 +97,7 @@ class SnowflakeBench:
         return self.platform.catalog(frozenset({place.schema})).tables[place]
 
     def people(self) -> Table:
-        regions = ["EU", "EU", "US", "US", "APAC", None]
-        rows = [(number, region, f"p{number}@example.org", f"123-45-678{number}") for number, region in enumerate(regions)]
-        return self.table([("id", "integer"), ("region", "text"), ("email", "text"), ("ssn", "text")], rows, name="people")
+        return self.table(*PEOPLE, name="people")
 
     def run(self, statement: str) -> None:
         self.admin.run(statement)

@@ -51,11 +51,7 @@ def there(tenant: Tenant) -> set[str]:
 
 @pytest.fixture
 def annex(site: Site) -> Iterator[Governed]:
-    """The platform for faults, in order before the test, and in order again after it."""
-    site.wait_for_platform(ANNEX)
-    yield site.annex
-    site.annex.server.start()
-    site.wait_for_platform(ANNEX)
+    yield from site.annex_in_order()
 
 
 def test_it_has_one_name_and_a_login_of_its_own_on_each_and_is_gone_from_both(tenant: Tenant):

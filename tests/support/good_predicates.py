@@ -1,6 +1,8 @@
 """Row filters that must be read, of one table with a column of each family: for the parser, and for a real PostgreSQL."""
 
 import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.model import Tag
@@ -20,6 +22,38 @@ COLUMNS: tuple[tuple[str, str, Family], ...] = (
     ("ref", "uuid", Family.UUID),
     ("doc", "jsonb", Family.OTHER),
 )
+NOW = datetime.now(UTC)
+VALUES: dict[str, list[object]] = {
+    "country": ["DE", "AT", "FR", "", "it's", "back\\slash", "naïve ☃", "-- no comment; DROP TABLE claims", "true", None],
+    "Region": ["EU", "US", None],
+    "n": [7, 0, 1, -1, 8, 39, 150, None],
+    "big": [-(2**63), 2**63 - 1, 7, 0, None],
+    "amount": [Decimal("12.5"), Decimal("-0.01"), Decimal(0), None],
+    "ratio": [-0.5, 12.5, 0.0, float("inf"), float("nan"), None],
+    "active": [True, False, None],
+    "born": [
+        date(2024, 2, 29),
+        date(1970, 1, 1),
+        date(1900, 1, 1),
+        *(NOW.date() + timedelta(days) for days in (-6570, -40, -20, -2, 2)),
+        None,
+    ],
+    "filed": [
+        datetime.fromisoformat("2024-01-31T10:00"),
+        datetime.fromisoformat("2024-01-31"),
+        *(NOW.replace(tzinfo=None) + timedelta(days) for days in (-40, -20, -2, 20, 90)),
+        None,
+    ],
+    "seen": [
+        datetime(2024, 1, 31, 10, tzinfo=UTC),
+        *(NOW + timedelta(hours=hours) for hours in (-24 * 400, -24 * 100, -24 * 40, -24 * 10, -30, -2, -0.5, 0.5, 24 * 10, 24 * 300)),
+        None,
+    ],
+    "ref": ["6f1c0a9e-1f2d-4c3b-8a59-0d1e2f3a4b5c", "00000000-0000-0000-0000-000000000001", None],
+    "doc": ["{}", None],
+}
+"""Values of each column but `id`, to be added to by what a platform has beyond. Far enough from the bounds of the filters that a day's end
+during the test changes nothing."""
 TAGS = {"country": Tag("geo.country", "iso"), "n": Tag("level", "n"), "born": Tag("pii", "birth"), "ref": Tag("pii", "id")}
 CLAIMS = Table(
     TableId("claims", "claims"),

@@ -6,7 +6,7 @@ test may freeze. `warehouse` is never stopped; `annex` is for faults, and its ad
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -205,6 +205,13 @@ class Site:
     def wait_for_platform(self, name: str, status: str = "True", reason: str = "") -> str:
         """For long: an attestation comes before the first vend, and takes its time on a busy machine."""
         return self.told({"kind": "DataPlatform", "metadata": {"name": name}}, "Ready", status, reason, within=120)
+
+    def annex_in_order(self) -> Iterator[Governed]:
+        """For a fixture: the platform for faults, in order before the test, and in order again after it."""
+        self.wait_for_platform(ANNEX)
+        yield self.annex
+        self.annex.server.start()
+        self.wait_for_platform(ANNEX)
 
     def events(self, namespace: str, name: str) -> set[tuple[str, str]]:
         """(reason, message) of the Kubernetes Events about the object of this name."""

@@ -142,7 +142,7 @@ class Vends:
                     raise
                 absent.append(_absent(each.platform, error))
         if not asked:
-            self._executor(whole.vends[0].platform)
+            self._executor(whole.vends[0].platform)  # raises: there would be nothing at all
         return tuple(asked), tuple(absent)
 
     async def _in_time(self, making: Coroutine[None, None, Made]) -> Made:

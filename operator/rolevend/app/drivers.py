@@ -31,6 +31,12 @@ def drivers(cluster_id: ClusterId, workers: int) -> DriverFactory:
     return build
 
 
+def _vending(workers: int, keys: Keys) -> int:
+    """How many connections of the vendor. Vends and drops have threads of their own, and neither waits for the other's connections;
+    without a programmer what is built is looked for by the vendor."""
+    return workers + DROPPERS + LOOKERS + (0 if keys.programmer else BUILDERS)
+
+
 def _postgres(platform: DataPlatform, keys: PasswordKeys, cluster_id: ClusterId, workers: int) -> Platform:
     def login(known: Login) -> postgres.Login:
         return postgres.Login(known.username, known.password)
@@ -40,9 +46,8 @@ def _postgres(platform: DataPlatform, keys: PasswordKeys, cluster_id: ClusterId,
         cluster_id,
         vendor=login(keys.vendor),
         programmer=login(keys.programmer) if keys.programmer else None,
-        # Vends and drops have threads of their own, and neither waits for the other's connections.
         limits=postgres.Limits(
-            vendor_connections=workers + DROPPERS + LOOKERS + (0 if keys.programmer else BUILDERS),
+            vendor_connections=_vending(workers, keys),
             programmer_connections=LOOKERS + BUILDERS,
             scram_iterations=values.postgres_of(platform).scram_iterations,
         ),
@@ -63,8 +68,5 @@ def _snowflake(spec: Snowflake, keys: PairKeys, cluster_id: ClusterId, workers: 
         cluster_id,
         vendor=login(keys.vendor),
         programmer=login(keys.programmer) if keys.programmer else None,
-        limits=snowflake.Limits(
-            vendor_connections=workers + DROPPERS + LOOKERS + (0 if keys.programmer else BUILDERS),
-            programmer_connections=LOOKERS + BUILDERS,
-        ),
+        limits=snowflake.Limits(vendor_connections=_vending(workers, keys), programmer_connections=LOOKERS + BUILDERS),
     )
