@@ -8,7 +8,7 @@ from rolevend.policy.condition import admit
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
-from rolevend.policy.refusal import Denial, Reason
+from rolevend.policy.refusal import Denial, Reason, nothing_in_common
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, Policy, TableSelector
 from tests.support.policies import catalog, column, guardrail, policy, table, user
@@ -47,6 +47,12 @@ def test_that_the_agent_itself_is_granted_nothing_and_that_both_have_nothing_in_
     assert decide(user(), compile_policies(catalog(PEOPLE), [mine, own]), agent) == Denial(
         Reason.NOTHING_IN_COMMON,
         "the agent reads only what both the user and it itself are granted, and no table has a column that both are",
+    )
+    # What nobody was granted, no guardrail has taken; and that the agent has more is not what the user lacks.
+    denies = guardrail("g", denies_tables=True)
+    assert decide(user(), compile_policies(catalog(PEOPLE), [mine, own], [denies]), agent) == nothing_in_common()
+    assert decide(user(regions=["us"]), compile_policies(catalog(PEOPLE), [BY_REGION, own]), agent) == Denial(
+        Reason.NO_TABLE, "no table here has a tag that goes with the user's values of regions"
     )
 
 
