@@ -6,10 +6,9 @@ the user's token, which is good for this one object. The answer comes last: only
 """
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,31 +16,29 @@ from uuid import UUID
 
 from rolevend.api.callers import Callers, Person
 from rolevend.api.made import Absent, Made
-from rolevend.api.objects import body_of, digest_of, name_of, prefix
+from rolevend.api.objects import digest_of, name_of, prefix
+from rolevend.api.opening import Opening, ended, expect_standing
 from rolevend.api.problems import RETRY_SECONDS, Problem, mends_itself, of_error, of_verdict
 from rolevend.api.quotas import Quotas
 from rolevend.api.schemas import Question
 from rolevend.api.steps import Step, observe, taking
-from rolevend.api.vended_roles import VendedRoles
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
 from rolevend.errors import Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
 from rolevend.identity.proven import ProvenUser
 from rolevend.identity.refusal import TokenRefused
-from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound
-from rolevend.kube.paths import VENDED_ROLES
+from rolevend.kube.client import AlreadyExists, NotFound
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.model import Task as CoreTask
 from rolevend.picture.objects import Observed
 from rolevend.plan import Profile
-from rolevend.platforms.base import Credential, EndReason
-from rolevend.requests.making import Making, delete, write_status
+from rolevend.platforms.base import Credential
+from rolevend.requests.making import Making
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
-from rolevend.requests.roles import NOTHING_BEGUN, request_of, requests_of
+from rolevend.requests.roles import requests_of
 from rolevend.requests.status import Report, given_up, told_of, vended
-from rolevend.resources import VendedRole, parse
-from rolevend.resources.shared import CALL
+from rolevend.resources import VendedRole
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory
 from rolevend.vending.terms import Agent
@@ -50,8 +47,6 @@ from rolevend.vending.whole import Vend, Whole
 
 LONGEST_BUILD_SECONDS: Final = 5.0
 """For which a call waits where its profile is not built yet: the operator builds it."""
-LONGEST_BEGINNING_SECONDS: Final = 1.0
-LONGEST_UNDO_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.025
 
 _log = logging.getLogger(__name__)
@@ -60,10 +55,9 @@ _log = logging.getLogger(__name__)
 class Vends:
     def __init__(
         self,
-        cluster: Cluster,
+        opening: Opening,
         observed: Observed,
         platforms: Platforms,
-        vended_roles: VendedRoles,
         callers: Callers,
         proving: Proving,
         record: Record,
@@ -76,10 +70,9 @@ class Vends:
     ) -> None:
         """`patience` is how long a call makes a role, whatever it waits for: a moment less than the operator leaves it alone."""
         self._patience = patience
-        self._cluster = cluster
+        self._opening = opening
         self._observed = observed
         self._platforms = platforms
-        self._vended_roles = vended_roles
         self._callers = callers
         self._proving = proving
         self._record = record
@@ -110,14 +103,14 @@ class Vends:
         asked, absent = self._connected(whole)
         name = ObjectName(agent.name.namespace, name_of(agent, key) if key else f"{prefix(agent)}{self._identifier().hex}")
         with taking(Step.CREATE_OBJECT):
-            role, is_new = await self._object(asked, name, digest_of(question))
+            role, is_new = await self._opening.object(asked, name, digest_of(question))
         store = _InTheAnswer()
         try:
             made = await self._in_time(self._make(role, person, store, is_new=is_new))
         except BaseException as error:
             self._observe(asked, "failed", started)
             if is_new and not (key and mends_itself(error)):
-                await asyncio.shield(self._undo(role, untouched=not store.credentials))
+                await asyncio.shield(self._opening.undo(role, untouched=not store.credentials))
             raise
         finally:
             self._record.forget(Uid(role.uid))  # nothing of it is tried again here; another call writes the same event
@@ -168,7 +161,7 @@ class Vends:
             with taking(Step.MAKE_ROLE):
                 failed = await self._made(whole, executors, store)
         except (Overtaken, NotFound, AlreadyExists) as error:
-            raise _ended(role.name) from error
+            raise ended(role.name) from error
         live = tuple(each for each in whole.vends if each.platform not in failed)
         if (newer := self._observed.directory) is not directory:
             with taking(Step.DECIDE):
@@ -177,7 +170,7 @@ class Vends:
                 raise Problem(403, "PolicyChanged", why)
         given = {platform: given_up(*told_of(error)) for platform, error in failed.items()}
         with taking(Step.WRITE_READY):
-            await self._ready(role, vended(report, whole, given, self._record.receipts(whole.uid)))
+            await self._opening.ready(role, vended(report, whole, given, self._record.receipts(whole.uid)))
         for each in live:
             _log.info("vended", extra={"role": whole.role, "platform": each.platform, "object": str(each.request.name)})
         refused = (Absent.by(request, verdict) for request, verdict in whole.left_out)
@@ -217,7 +210,7 @@ class Vends:
         await self._prove(person, request, self._proving.expect_untaken if missing else self._proving.take)
         with taking(Step.RECORD):
             begun = await self._making.begin(whole, directory, report, intend=not is_new or bool(missing))
-        _expect_standing(begun)
+        expect_standing(begun)
         for each in missing:
             with taking(Step.AWAIT_PROFILE):
                 await self._built(executors[each.platform], each.granted.profile)
@@ -243,14 +236,6 @@ class Vends:
                     why = "what this grants is made ready on the platform for the first time; try again"
                     raise Problem(503, "ProfileBuilding", why, retry_after=RETRY_SECONDS) from error
             await asyncio.sleep(_LOOK_SECONDS)
-
-    async def _ready(self, role: VendedRole, status: Body) -> None:
-        """Nobody is told a credential of a role that ends already."""
-        try:
-            body = await write_status(self._cluster, request_of(role), status)
-        except (NotFound, AlreadyExists) as error:
-            raise _ended(role.name) from error
-        _expect_standing(body)
 
     async def _denied(self, request: Request, verdict: Denied | Undecided, directory: Directory) -> Problem:
         """On record as a denial, where it is one."""
@@ -288,44 +273,6 @@ class Vends:
         )
         return (first, *(replace(first, platform=PlatformName(each), further=True) for each in question.platforms[1:]))
 
-    async def _object(self, asked: Sequence[Vend], name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
-        """The object of this question, and whether this call made it."""
-        draft = asked[0].request
-        most = min((most for each in asked if (most := self._observed.directory.most_live(each.request)) is not None), default=None)
-        if most is not None and self._vended_roles.get(name) is None:  # what is there has its place
-            self._quotas.expect_room(draft.agent, self._vended_roles.count(draft.agent), most)
-        try:
-            return parse(VendedRole, await self._cluster.create(VENDED_ROLES, body_of(asked, name, digest), name.namespace)), True
-        except AlreadyExists:
-            pass
-        try:
-            there = await self._cluster.get(VENDED_ROLES, name.name, name.namespace)
-        except NotFound as error:
-            raise _ended(name.name) from error
-        if there["metadata"].get("annotations", {}).get(CALL) != digest:
-            why = "the same key came with another body before; take a key of its own for each question"
-            raise Problem(409, "IdempotencyConflict", why, field="Idempotency-Key")
-        _expect_standing(there)
-        # Perhaps the first call is in the middle of it: that a role is begun must not be said once more when it is Ready already.
-        begun = await self._vended_roles.begun(name, there["metadata"]["uid"], LONGEST_BEGINNING_SECONDS)
-        return parse(VendedRole, begun or there), False
-
-    async def _undo(self, role: VendedRole, *, untouched: bool) -> None:
-        """What could not be brought to its end goes at once; where that fails, too, the operator does it in seconds. With `untouched` no
-        platform needs to be asked for a role, unless somebody wrote to the object since it was made: another call with its key, perhaps,
-        which then makes the role, or is told by what we write here that it may not."""
-        with contextlib.suppress(RolevendError, TimeoutError):
-            async with asyncio.timeout(LONGEST_UNDO_SECONDS):
-                if untouched:
-                    await self._say_untouched(role)
-                await delete(self._cluster, request_of(role))
-
-    async def _say_untouched(self, role: VendedRole) -> None:
-        ended = {"reason": EndReason.REVOKED.value, "by": NOTHING_BEGUN, "message": "the call was refused before anything was made"}
-        patch = {"metadata": {"uid": role.uid, "resourceVersion": role.metadata.resource_version}, "status": {"ended": ended}}
-        with contextlib.suppress(AlreadyExists):
-            await self._cluster.merge(VENDED_ROLES, role.name, patch, role.namespace, "status")
-
 
 class _InTheAnswer:
     """Keeps the credentials for as long as the call takes. See vending.vend.CredentialStore."""
@@ -354,13 +301,3 @@ def _beside(made: Made, drafts: Iterable[Request], absent: Iterable[Absent]) -> 
     before = "an earlier call with this key left it out; ask anew, with another one"
     missing = (each.platform for each in drafts if each.platform not in named)
     return [known.get(platform, Absent(platform, "LeftOut", before)) for platform in missing]
-
-
-def _expect_standing(body: Body | None) -> None:
-    """Raises Problem where the object ends, as far as it was read or written."""
-    if body is not None and (body["metadata"].get("deletionTimestamp") or body.get("status", {}).get("ended")):
-        raise _ended(body["metadata"]["name"])
-
-
-def _ended(name: str) -> Problem:
-    return Problem(409, "Ended", f"the role {name} was ended, or made under another decision; ask anew")

@@ -13,6 +13,7 @@ from uuid import uuid4
 from rolevend.api.callers import Callers
 from rolevend.api.held import Held
 from rolevend.api.known import as_attested
+from rolevend.api.opening import Opening
 from rolevend.api.quotas import Quotas
 from rolevend.api.refusals import Refusals
 from rolevend.api.routes import CALLS, application
@@ -96,16 +97,16 @@ class Api:
         proving = Proving(cluster, check, TakenTokens(cluster, settings.namespace, now), now)
         self._refusals = Refusals(record, time.monotonic)
         callers = Callers(check, self._refusals)
+        quotas = Quotas(time.monotonic)
         vends = Vends(
-            cluster,
+            Opening(cluster, self._observed, self._vended_roles, quotas),
             self._observed,
             self._platforms,
-            self._vended_roles,
             callers,
             proving,
             record,
             Making(cluster, record, secrets.token_bytes),
-            Quotas(time.monotonic),
+            quotas,
             metrics,
             now,
             uuid4,
