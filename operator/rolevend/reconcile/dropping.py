@@ -4,6 +4,7 @@ A platform that is away keeps its own part alone, and the object. What is done i
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -104,6 +105,13 @@ class Dropping:
         progress = self._progress.get(Uid(body["metadata"]["uid"]), _Progress())
         failures = {platform: told_of(failure) for platform, failure in progress.failures.items()}
         return dropping(Report(as_reported(body), self._now()), failures or {PlatformName(""): told_of(error)}, progress.sessions)
+
+    async def tell(self, body: Body, status: Body) -> None:
+        """Writes it; what cannot be written now is written with the next failure."""
+        metadata = body["metadata"]
+        patch = {"metadata": {"uid": metadata["uid"]}, "status": status}
+        with contextlib.suppress(RolevendError):
+            await self._cluster.merge(VENDED_ROLES, metadata["name"], patch, metadata["namespace"], "status")
 
     async def _drop_on(self, request: Request, name: RoleName, role: VendedRole, patience: float) -> int:
         """On one platform; how many sessions were ended there."""

@@ -7,8 +7,8 @@ has a limit and every failure is a `TemporaryError`. Handlers return nothing, si
 import asyncio
 import logging
 import os
+import random
 import socket
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,15 +58,11 @@ def registry(lifecycle: Lifecycle) -> kopf.OperatorRegistry:
 
     @kopf.on.delete(*_KIND, registry=handlers, id="drop")
     async def drop(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
-        # A drop that failed goes on without us: we come to learn how it went, at first soon, and say so in the status.
-        patience = min(_LONGEST_PAUSE_SECONDS, 2.0 ** min(retry, 10)) if retry else 0.0
-        begun = time.monotonic()
         try:
-            event = await lifecycle.drop(dict(body), patience)
+            event = await lifecycle.drop(dict(body), _spread(_LONGEST_PAUSE_SECONDS), told=retry > 0)
         except Exception as error:
             patch.status.update(lifecycle.not_dropped(dict(body), error))
-            left = patience - (time.monotonic() - begun)
-            raise _again(error, min(_LONGEST_BETWEEN_DROPS_SECONDS, max(0.5, left))) from error
+            raise _again(error, _spread(_LONGEST_BETWEEN_DROPS_SECONDS)) from error
         if event is not None:
             kopf.event(body, type=event.type, reason=event.reason, message=event.message)
 
@@ -157,6 +153,11 @@ def _again(error: Exception, delay: float) -> kopf.TemporaryError:
     if not isinstance(error, RolevendError):
         _log.exception("a handler failed", exc_info=error)
     return kopf.TemporaryError(str(error), delay=delay)
+
+
+def _spread(longest: float) -> float:
+    """Seconds. What failed together must not be told together again: two hundred at once stood before everybody's next vend."""
+    return random.uniform(longest / 2, longest)  # noqa: S311
 
 
 def _pause(error: Exception, retry: int) -> float:

@@ -194,14 +194,22 @@ class Lifecycle:
         made = [each.request.platform for each in self.roles.of(uid) if each.granted is not None]
         return unready(Report(as_reported(body), self._now()), *told_of(error), self._together.in_the_way(uid), made)
 
-    async def drop(self, body: Body, patience: float = 0.0) -> Event | None:
+    async def drop(self, body: Body, patience: float, *, told: bool = False) -> Event | None:
         """Returns when the role was looked for and is gone from all its platforms; raises until then. Reads nothing that a namespace may
-        have lost. What fails goes on by itself, and is waited for as long as `patience` says, in seconds."""
+        have lost. What fails goes on by itself: why is written into the status, unless it was `told` before, and its success is waited for
+        as long as `patience` says, in seconds. So the many that fail together when a platform is away cost one write each."""
         self.clock.remove(Uid(body["metadata"]["uid"]))
-        message = await self._dropping.drop(body, patience)
+        try:
+            message = await self._dropping.drop(body, patience if told else 0.0)
+        except Exception as error:
+            if told:
+                raise
+            await self._dropping.tell(body, self.not_dropped(body, error))
+            message = await self._dropping.drop(body, patience)
         return None if message is None else Event("Normal", "Dropped", message)
 
     def not_dropped(self, body: Body, error: Exception) -> Body:
+        """The status, after `error`."""
         self.clock.stuck(Uid(body["metadata"]["uid"]))
         return self._dropping.status(body, error)
 
