@@ -55,7 +55,7 @@ _SPECS: Final[Mapping[str, Body]] = {
             "users": {"matchAttributes": [{"key": "department", "operator": "In", "values": ["claims"]}]},
         },
         "combination": "UserCeiling",
-        "limits": {"maxExpirationSeconds": 1800, "idleReleaseSeconds": 300},
+        "limits": {"maxExpirationSeconds": 1800, "idleReleaseSeconds": 300, "maxTransactionSeconds": 120},
         "tools": [
             {
                 "platformRef": {"name": "warehouse"},
@@ -232,6 +232,7 @@ SPOILED: Final = (
     *(Spoiled("VendedRole", "spec.expirationSeconds", number) for number in (4, 86401, -1, 2**70, 900.5, "900", True, [900])),
     *(Spoiled("Agent", "spec.limits.maxExpirationSeconds", number) for number in (0, 86401)),
     *(Spoiled("Agent", "spec.limits.idleReleaseSeconds", number) for number in (59, 86401)),
+    *(Spoiled("Agent", "spec.limits.maxTransactionSeconds", number) for number in (4, 86401, "60")),
     *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.maxConnections", number) for number in (0, 65, "8")),
     *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.maxTransactionSeconds", number) for number in (4, 86401)),
     *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.maxIdleInTransactionSeconds", number) for number in (4, 86401)),

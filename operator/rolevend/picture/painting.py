@@ -239,6 +239,7 @@ def _agent(agent: Agent) -> RegisteredAgent:
         users=values.agent_users(agent),
         longest_seconds=agent.spec.limits.max_expiration_seconds,
         idle_seconds=agent.spec.limits.idle_release_seconds,
+        transaction_seconds=agent.spec.limits.max_transaction_seconds,
         version=values.version(agent),
         combination=None if agent.spec.combination is None else Combination(agent.spec.combination),
         tools=values.agent_tools(agent),

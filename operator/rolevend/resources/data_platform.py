@@ -141,7 +141,8 @@ class RoleLimits(Part):
     """Sessions of a role at one time."""
     max_transaction_seconds: Seconds = 300
     """The age of a transaction; a statement outside of one counts as one. What is older is cancelled, whatever `statement_timeout` the
-    agent set, and five seconds later its session is ended."""
+    agent set, and five seconds later its session is ended. On Snowflake it is the timeout of the role's statements, which a session can
+    raise for itself. An Agent may name a shorter time for its own roles."""
     max_idle_in_transaction_seconds: Seconds = 60
     """How long a session may wait inside of a transaction before it is ended."""
     max_temp_file_mebibytes: Annotated[int, Field(strict=True, ge=1, le=524288, json_schema_extra={"format": "int32"})] = 1024

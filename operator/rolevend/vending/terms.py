@@ -24,6 +24,8 @@ class Agent:
     longest_seconds: int
     idle_seconds: int | None = None
     """After how long without use its roles count as given back; None: as the platform says."""
+    transaction_seconds: int | None = None
+    """How old a transaction of its roles may be, and so a statement; None: as the platform says."""
     version: Version | None = None
     combination: Combination | None = None
     """How its own grants and the user's combine; None: as widely as the platform permits."""
@@ -166,7 +168,12 @@ def most_live(agent: Agent, permitted: Sequence[AgentTerms]) -> int | None:
 
 
 def limits_of(agent: Agent, permitted: Sequence[AgentTerms]) -> RoleLimits:
-    """The most generous ones; but how long a role may be idle the agent may cut further."""
+    """The most generous ones; but how long a role may be idle, and a transaction last, the agent may cut further."""
     limits = RoleLimits.widest([each.limits for each in permitted])
     idle = [seconds for seconds in (limits.idle_seconds, agent.idle_seconds) if seconds is not None]
-    return replace(limits, idle_seconds=min(idle, default=None))
+    longest = limits.transaction_seconds
+    return replace(
+        limits,
+        idle_seconds=min(idle, default=None),
+        transaction_seconds=longest if agent.transaction_seconds is None else min(longest, agent.transaction_seconds),
+    )
