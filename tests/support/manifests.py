@@ -175,6 +175,12 @@ def changed(body: Body, path: str, value: Any) -> Body:
     return copied
 
 
+def on_snowflake(spelled: Body, tools: Body | Any = MISSING) -> Body:
+    """The valid DataPlatform as one of Snowflake: `spelled` is its account, and `tools` are what its agents may have."""
+    account = changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled)
+    return changed(account, "spec.agents[0].tools", tools)
+
+
 def _steps(path: str) -> list[str | int]:
     return [int(step) if step.isdigit() else step for step in path.replace("[", ".").replace("]", "").split(".")]
 
@@ -272,6 +278,23 @@ SPOILED: Final = (
     Spoiled("Agent", "spec.tools[0].postgres.schemas", ["finbot", "finbot"], "spec.tools[0].postgres.schemas"),
     *(Spoiled("Agent", "spec.tools[0].postgres.functions[0].name", text) for text in ("\x00", "", "x" * 64)),
     Spoiled("DataPlatform", "spec.agents[0].tools", {}, "spec.agents[0].tools"),
+    Spoiled("DataPlatform", "spec.agents[0].tools", {"snowflake": {"warehouses": ["WH"]}}, "spec.agents"),
+    *(
+        Spoiled("Agent", "spec.tools[0]", {"platformRef": {"name": "account"}, "snowflake": asked}, f"spec.tools[0].snowflake{field}")
+        for asked, field in (
+            ({}, ""),
+            ({"warehouses": []}, ".warehouses"),
+            ({"warehouses": ["WH", "WH"]}, ".warehouses"),
+            ({"semanticViews": [{"name": "CLAIMS"}]}, ".semanticViews[0].schema"),
+            ({"semanticViews": [{"schema": "SEM", "name": "a\x00b"}]}, ".semanticViews[0].name"),
+            ({"procedures": [{"schema": "SEM", "name": "P", "arguments": "NUMBER); DROP ROLE X"}]}, ".procedures[0].arguments"),
+            ({"procedures": [{"schema": "SEM", "name": "P", "arguments": "number"}]}, ".procedures[0].arguments"),
+            ({"procedures": [{"schema": "SEM", "name": "P"}]}, ".procedures[0].arguments"),
+            ({"searchServices": [{"schema": "", "name": "S"}]}, ".searchServices[0].schema"),
+            ({"databaseRoles": ["SNOWFLAKE.GOVERNANCE_VIEWER"]}, ".databaseRoles[0]"),
+            ({"databaseRoles": ["SALES.READER"]}, ".databaseRoles[0]"),
+        )
+    ),
     Spoiled("DataPlatform", "spec.agents[0].tools.postgres.functions[0].schema", MISSING),
     Spoiled("AccessPolicy", "spec.tables", {}),
     Spoiled("AccessPolicy", "spec.columns", {}),

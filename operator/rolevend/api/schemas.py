@@ -106,7 +106,8 @@ class Explanation(Shown):
     tables_left_out: int = 0
     """How many more there are."""
     functions: tuple[str, ...] = ()
-    """The functions that the agent has as tools: `schema.name(arguments)`."""
+    """The functions that the agent has as tools: `schema.name(arguments)`. Of a Snowflake account all tools, each after its kind:
+    `semantic view SEM.CLAIMS`."""
 
 
 class Decision(Shown):

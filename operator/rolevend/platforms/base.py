@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from rolevend.catalog import Catalog, TableId
+from rolevend.catalog import Catalog, TableId, ToolId
 from rolevend.model import ProfileName, RoleName, Uid
 from rolevend.plan import Lease, Profile
 
@@ -233,10 +233,17 @@ class Platform(Protocol):
         """Asks the platform with both credentials; raises where either is refused or the installation is missing or too old."""
         ...
 
-    def catalog(self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()) -> Catalog:
-        """Every table of these schemas, and of those of agents' `own`, with columns, types and native tags; and every function of the
-        schemas `functions`. What cannot be governed, or is a way around policies, has an obstacle: the programmer
-        could not govern it, whichever credential reads."""
+    def catalog(
+        self,
+        schemas: frozenset[str],
+        *,
+        own: frozenset[str] = frozenset(),
+        functions: frozenset[str] = frozenset(),
+        tools: frozenset[ToolId] = frozenset(),
+    ) -> Catalog:
+        """Every table of these schemas, and of those of agents' `own`, with columns, types and native tags; every function of the schemas
+        `functions`; and those of `tools` that are there. What cannot be governed, or is a way around policies, has an obstacle: the
+        programmer could not govern it, whichever credential reads."""
         ...
 
     def ensure(self, profile: Profile) -> None:

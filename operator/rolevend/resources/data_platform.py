@@ -183,7 +183,17 @@ class AgentTerms(Part):
 class DataPlatformSpec(Part):
     """How to reach it, who owns what, and who may ever get here."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("kind of platform", "postgres", "snowflake"),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one("kind of platform", "postgres", "snowflake"),
+        Rule(
+            cel="!has(self.agents) || self.agents.all(each, !has(each.tools) || has(each.tools.snowflake) == has(self.snowflake))",
+            message="agents[].tools must be of the kind of platform that this is: postgres or snowflake",
+            holds=lambda spec: all(
+                each.tools is None or (each.tools.snowflake is None) == (spec.snowflake is None) for each in spec.agents
+            ),
+            field="agents",
+        ),
+    )
 
     postgres: Postgres | None = None
     """A PostgreSQL database. Exactly one kind of platform must be set."""

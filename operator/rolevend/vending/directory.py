@@ -11,7 +11,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
-from rolevend.catalog import Function, FunctionId, TableId
+from rolevend.catalog import Function, FunctionId, TableId, Tool
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, plan
@@ -23,7 +23,7 @@ from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import facts_of, meets
 from rolevend.vending.proof import Basis, ClientIdentity, Proof, ServiceAccountIdentity, Unproven
 from rolevend.vending.terms import Agent, PlatformTerms, asking_of, limits_of, most_live, permitting, refusal, terms_for, tools_of
-from rolevend.vending.tools import functions_of
+from rolevend.vending.tools import functions_of, tools_within
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
 
 
@@ -76,10 +76,11 @@ class Shapes:
     """One platform's index, and the profile of every combination of its parts that was asked for. Never wrong: a changed index is
     another `Shapes`. Planning a thousand tables takes longer than vending them, so all users of one shape share it."""
 
-    def __init__(self, index: Index, cluster: ClusterId, functions: tuple[Function, ...] = ()) -> None:
-        """`functions` are those that agents might have."""
+    def __init__(self, index: Index, cluster: ClusterId, functions: tuple[Function, ...] = (), tools: tuple[Tool, ...] = ()) -> None:
+        """`functions` and `tools` are those that agents might have."""
         self.index = index
         self.functions = functions
+        self.tools = tools
         self._cluster = cluster
         self._known: dict[Hashable, Shape | Denial] = {}
 
@@ -94,16 +95,24 @@ class Shapes:
         """The attributes of the agent that some policy asks for."""
         return frozenset[str]().union(*(policy.agent_reads for policy in self.index.policies))
 
-    def of(self, attributes: Attributes, asking: Asking | None = None, functions: tuple[FunctionId, ...] = ()) -> Shape | Denial:
-        """`functions` are those that the agent has."""
+    def of(
+        self,
+        attributes: Attributes,
+        asking: Asking | None = None,
+        functions: tuple[FunctionId, ...] = (),
+        tools: tuple[Tool, ...] = (),
+    ) -> Shape | Denial:
+        """`functions` and `tools` are those that the agent has, the latter as far as the user is granted what is behind them."""
         switches = switch(attributes, self.index, asking)
         if isinstance(switches, Denial):
             return switches
-        key = (switches.key, functions)
+        key = (switches.key, functions, tools)
         shape = self._known.get(key)
         if shape is None:
             entitled = entitlement(switches, self.index)
-            shape = entitled if isinstance(entitled, Denial) else Shape(plan(entitled, self._cluster, functions), _granted_by(entitled))
+            shape = (
+                entitled if isinstance(entitled, Denial) else Shape(plan(entitled, self._cluster, functions, tools), _granted_by(entitled))
+            )
             if len(self._known) >= _MOST_SHAPES:
                 self._known.clear()
             self._known[key] = shape
@@ -186,8 +195,9 @@ class Directory:
             return Undecided("CatalogUnread", self.unsure.get(request.platform, why))
         if unknown := _unknown(person, shapes.reads):
             return unknown
-        functions = functions_of(tools_of(agent, terms, here).tools, shapes.functions)
-        shape = shapes.of(person.attributes, asking_of(request, agent, here), functions)
+        permitted = tools_of(agent, terms, here).tools
+        functions, tools = functions_of(permitted, shapes.functions), tools_within(permitted, shapes.tools, request.resources)
+        shape = shapes.of(person.attributes, asking_of(request, agent, here), functions, tools)
         if isinstance(shape, Denial):
             known = request.user in self.people or request.token is not None
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
