@@ -82,6 +82,8 @@ class Lease:
     """The only tables of the profile that the role reads, sorted; None: all of them."""
     task: Task | None = None
     """What the agent works on, for the platform's own logs."""
+    agent_user: str | None = None
+    """The agent's own user on the platform, which is granted the role; None: the role has a login of its own."""
 
 
 def plan(entitlement: Entitlement, cluster: ClusterId, functions: tuple[FunctionId, ...] = (), tools: tuple[Tool, ...] = ()) -> Profile:

@@ -279,6 +279,10 @@ SPOILED: Final = (
     *(Spoiled("Agent", "spec.tools[0].postgres.functions[0].name", text) for text in ("\x00", "", "x" * 64)),
     Spoiled("DataPlatform", "spec.agents[0].tools", {}, "spec.agents[0].tools"),
     Spoiled("DataPlatform", "spec.agents[0].tools", {"snowflake": {"warehouses": ["WH"]}}, "spec.agents"),
+    Spoiled("DataPlatform", "spec.agents[0].agentUser", "FINBOT_SVC", "spec.agents"),
+    Spoiled("DataPlatform", "spec.agents[0].agentUser", "immuta_vended_x"),
+    Spoiled("DataPlatform", "spec.agents[0].agentUser", "ROLEVEND_PROGRAMMER"),
+    Spoiled("DataPlatform", "spec.agents[0].agentUser", "a\nb"),
     *(
         Spoiled("Agent", "spec.tools[0]", {"platformRef": {"name": "account"}, "snowflake": asked}, f"spec.tools[0].snowflake{field}")
         for asked, field in (

@@ -151,7 +151,7 @@ def _key_pair(credential: base.KeyPairCredential) -> KeyPairCredential:
         account=account.identifier,
         user=credential.user,
         role=credential.role,
-        private_key=credential.private_key.reveal(),
+        private_key=None if credential.private_key is None else credential.private_key.reveal(),
         host=account.host,
         port=account.port,
         database=account.database,

@@ -170,11 +170,11 @@ class KeyPairCredential(Shown):
     account: str
     """The account identifier."""
     user: str
-    """Made for this role, and gone with it."""
+    """Made for this role, and gone with it. Or the agent's own, where the DataPlatform names one."""
     role: str
-    """The only role that the user has."""
-    private_key: str
-    """RSA, as PEM of PKCS #8 without a passphrase."""
+    """The only role that the user has, unless it is the agent's own."""
+    private_key: str | None = None
+    """RSA, as PEM of PKCS #8 without a passphrase. None where the user is the agent's own, which has one."""
     host: str
     port: int
     database: str

@@ -272,6 +272,7 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
                 values.tools(each.tools),
                 may_prove="TokenRequired" in each.assertions,
                 most_live=each.max_live_roles,
+                agent_user=each.agent_user,
             )
             for each in platform.spec.agents
         ),

@@ -87,12 +87,12 @@ class PasswordCredential:
 
 @dataclass(frozen=True, slots=True)
 class KeyPairCredential:
-    """A user that holds exactly one role, and the key by which it logs in."""
+    """A user that holds exactly one role, and the key by which it logs in; or an agent's own user, which holds this one, too."""
 
     role: RoleName
     user: str
-    private_key: Secret
-    """RSA, as PEM of PKCS #8 without a passphrase."""
+    private_key: Secret | None
+    """RSA, as PEM of PKCS #8 without a passphrase. None: the user is the agent's own, which knows how to log in."""
     account: Account
 
 

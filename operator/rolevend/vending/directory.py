@@ -5,7 +5,7 @@ denial, because a denial of a live role ends it. An Agent may yet arrive, so a r
 """
 
 import json
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -14,7 +14,7 @@ from typing import Final
 from rolevend.catalog import Function, FunctionId, TableId, Tool
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
-from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, plan
+from rolevend.plan import Lease, Profile, attribute_keys, plan
 from rolevend.policy.asking import Asking
 from rolevend.policy.decision import Entitlement, entitlement, switch
 from rolevend.policy.explanation import smallest_step
@@ -22,7 +22,19 @@ from rolevend.policy.index import Index
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import facts_of, meets
 from rolevend.vending.proof import Basis, ClientIdentity, Proof, ServiceAccountIdentity, Unproven
-from rolevend.vending.terms import Agent, PlatformTerms, asking_of, limits_of, most_live, permitting, refusal, terms_for, tools_of
+from rolevend.vending.terms import (
+    Agent,
+    AgentTerms,
+    PlatformTerms,
+    agent_users,
+    asking_of,
+    limits_of,
+    most_live,
+    permitting,
+    refusal,
+    terms_for,
+    tools_of,
+)
 from rolevend.vending.tools import functions_of, tools_within
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
 
@@ -203,7 +215,7 @@ class Directory:
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
             step = smallest_step(person.attributes, shapes.index) if shape.reason is Reason.NO_POLICY else ""
             return Denied(shape.reason, shape.message + (f"; the smallest step: {step}" if step else "") + hint, missing=step)
-        return _beyond(request, shape.profile) or self._granted(request, agent, person, shape, limits_of(agent, permitting(agent, here)))
+        return _beyond(request, shape.profile) or self._granted(request, agent, person, shape, permitting(agent, here))
 
     def most_live(self, request: Request) -> int | None:
         """How many roles its agent may have at once; None: any number. For a request that is granted."""
@@ -251,7 +263,7 @@ class Directory:
         labels = self.namespaces.get(request.agent.namespace)
         return asking_of(request, agent, terms_for(terms, labels, agent) if terms and agent and labels is not None else [])
 
-    def _granted(self, request: Request, agent: Agent, person: Person, shape: Shape, limits: RoleLimits) -> Granted:
+    def _granted(self, request: Request, agent: Agent, person: Person, shape: Shape, permitted: Sequence[AgentTerms]) -> Granted:
         profile = shape.profile
         handle = person.handle or user_handle(self.handle_key, person.user)
         asked = self.shapes[request.platform].reads | {requirement.key for requirement in agent.users}
@@ -265,9 +277,10 @@ class Directory:
             user=person.user,
             attributes=person.attributes.only(attribute_keys(profile)),
             expires_at=request.expires_at,
-            limits=limits,
+            limits=limits_of(agent, permitted),
             resources=None if request.resources is None else tuple(sorted(request.resources)),
             task=request.task,
+            agent_user=next(iter(agent_users(permitted)), None),
         )
         proof = request.proof.only(asked) if isinstance(request.proof, Proof) else None
         return Granted(profile, lease, handle, proof, shape.granted_by)

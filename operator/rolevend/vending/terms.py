@@ -61,6 +61,8 @@ class AgentTerms:
     """Whether those get in that must prove the user."""
     most_live: int | None = None
     """How many roles each of them may have at once; None: any number."""
+    agent_user: str | None = None
+    """The user on the platform that the one agent has already, and that is granted its roles; None: each role has a login of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,10 @@ def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence
     if request.purpose is not None and not any(request.purpose in each.purposes for each in permitted):
         why = f"DataPlatform {terms.name} does not let Agent {agent.name.name} say {request.purpose}; see the purposes in its spec.agents"
         return Denied("NotPermitted", f"spec.purpose: {why}")
+    users = agent_users(permitted)
+    if len(users) > 1:
+        why = f"DataPlatform {terms.name} names several users for Agent {agent.name.name}, {' and '.join(users)}; see the agentUser"
+        return Denied("NotPermitted", f"spec.agentRef: {why} in its spec.agents")
     too_wide = wider_than_permitted(agent, terms, here)
     return Denied("NotPermitted", f"spec.agentRef: spec.combination {too_wide}") if too_wide else None
 
@@ -150,6 +156,11 @@ def terms_for(platform: PlatformTerms, labels: Mapping[str, str], agent: Agent) 
 def permitting(agent: Agent, here: Sequence[AgentTerms]) -> list[AgentTerms]:
     """The terms on which the agent gets a role: those that permit how it shows for whom it acts."""
     return [each for each in here if (each.may_assert if agent.may_assert else each.may_prove)]
+
+
+def agent_users(permitted: Sequence[AgentTerms]) -> list[str]:
+    """The users that are named for the agent, sorted: none, or the one that is granted its roles."""
+    return sorted({each.agent_user for each in permitted if each.agent_user is not None})
 
 
 def tools_of(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> Permitted:

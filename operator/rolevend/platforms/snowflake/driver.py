@@ -119,6 +119,8 @@ class SnowflakePlatform:
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         """`randomness` is not asked: RSA keys are made with the system's own."""
         del randomness
+        if lease.agent_user is not None:
+            return KeyPairCredential(lease.role, lease.agent_user, None, self._account)
         return KeyPairCredential(lease.role, lease.role, self._keys.take(), self._account)
 
     def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[Vended]:
@@ -193,7 +195,7 @@ class SnowflakePlatform:
 
     def _vend_one(self, lease: Lease, credential: Credential) -> Vended:
         try:
-            if not isinstance(credential, KeyPairCredential) or credential.role != lease.role:
+            if not isinstance(credential, KeyPairCredential) or not _is_for(credential, lease):
                 raise InvalidInput("credential", f"is not a key pair for {lease.role}")
             if (refusal := unsendable(lease)) is not None:
                 raise refusal
@@ -226,6 +228,11 @@ class SnowflakePlatform:
         if not self._vendor.run(f"look for profile {profile} on {self._where}", lambda session: session.rows(is_written_down(profile))):
             raise PlatformBusy(f"profile {profile} is not built on {self._where} yet")
         self._built.add(profile)
+
+
+def _is_for(credential: KeyPairCredential, lease: Lease) -> bool:
+    whose = (lease.agent_user or lease.role, lease.agent_user is None)
+    return (credential.role, credential.user, credential.private_key is not None) == (lease.role, *whose)
 
 
 class _Kept(Generic[Asked, T]):
