@@ -1,4 +1,4 @@
-"""What a platform holds: tables, columns, their types and tags, functions. Values only; reading a platform is a driver's work."""
+"""What a platform holds: tables, columns, their types and tags, functions, tools. Values only; reading a platform is a driver's work."""
 
 import enum
 import json
@@ -76,6 +76,49 @@ class Function:
     """Why agents cannot have it ("acts with the rights of its owner"), or empty: such a function is never given."""
 
 
+class ToolKind(enum.StrEnum):
+    """What an agent may have of an account whoever it acts for, beside tables and functions."""
+
+    WAREHOUSE = "warehouse"
+    SEMANTIC_VIEW = "semantic view"
+    PROCEDURE = "procedure"
+    SEARCH_SERVICE = "search service"
+    DATABASE_ROLE = "database role"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ToolId:
+    kind: ToolKind
+    name: str
+    schema: str = ""
+    """Of the platform's own database; empty for what is in none."""
+    arguments: str = ""
+    """Of a procedure: their types, as the platform writes them."""
+
+    def __str__(self) -> str:
+        name = f"{self.schema}.{self.name}" if self.schema else self.name
+        return f"{self.kind.value} {name}({self.arguments})" if self.kind is ToolKind.PROCEDURE else f"{self.kind.value} {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What is there under a name that agents may have. It is given only with every table behind it, and only where nothing
+    that it copies is hidden."""
+
+    id: ToolId
+    obstacle: str = ""
+    """Why agents cannot have it ("acts with the rights of its owner"), or empty."""
+    reads: tuple[TableId, ...] = ()
+    """The tables that it reads by their own names, under their policies, sorted."""
+    copies: tuple[tuple[TableId, str], ...] = ()
+    """Columns that it shows as they are, in every row, whatever policies say, sorted."""
+
+    @property
+    def tables(self) -> tuple[TableId, ...]:
+        """Those behind it, sorted."""
+        return tuple(sorted({*self.reads, *(table for table, _ in self.copies)}))
+
+
 @dataclass(frozen=True, slots=True)
 class TagAssignment:
     """Tags for every table (`column` is None) or column whose names match; `*` in a name matches any run of characters."""
@@ -92,13 +135,16 @@ class Catalog:
     """In the order of their ids."""
     functions: tuple[Function, ...] = ()
     """Of the schemas whose functions agents may have, in the order of their ids."""
+    tools: tuple[Tool, ...] = ()
+    """Those that agents may have and that are there, in the order of their ids."""
     _amended: "_Amended | None" = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def of(cls, tables: Iterable[Table], functions: Iterable[Function] = ()) -> "Catalog":
+    def of(cls, tables: Iterable[Table], functions: Iterable[Function] = (), tools: Iterable[Tool] = ()) -> "Catalog":
         return cls(
             {table.id: table for table in sorted(tables, key=lambda table: table.id)},
             tuple(sorted(functions, key=lambda function: function.id)),
+            tuple(sorted(tools, key=lambda tool: tool.id)),
         )
 
     def tagged(self, assignments: Iterable[TagAssignment]) -> "Catalog":
@@ -107,7 +153,7 @@ class Catalog:
         tables = {
             name: _tagged(table, by_schema[name.schema]) if name.schema in by_schema else table for name, table in self.tables.items()
         }
-        return Catalog(tables, self.functions)
+        return Catalog(tables, self.functions, self.tools)
 
     def retagged(self, before: "Catalog", old: Iterable[TagAssignment], new: Iterable[TagAssignment]) -> "Catalog":
         """`self.tagged(new)`, where `before` is `self.tagged(old)`. Tables of which both say the same are the same objects."""
@@ -118,7 +164,7 @@ class Catalog:
         named = {name for each in others for name in self._named(each)}
         changed = {name: _tagged(self.tables[name], by_schema.get(name.schema, ())) for name in named}
         tables = {**before.tables, **changed}
-        return Catalog(tables, self.functions, _Amended(before.tables, changed.keys(), tables))
+        return Catalog(tables, self.functions, self.tools, _Amended(before.tables, changed.keys(), tables))
 
     def others_than(self, before: "Catalog") -> Collection[TableId] | None:
         """The tables that may be others than in `before`; the ids are the same. None: that is not known without looking at each."""
@@ -149,7 +195,7 @@ class _Amended:
 
 
 def digest(catalog: Catalog) -> str:
-    """The same for catalogs with the same tables, columns, types, tags, functions and obstacles."""
+    """The same for catalogs with the same tables, columns, types, tags, functions, tools and obstacles."""
     told: list[Any] = [
         [
             *(table.id.schema, table.id.name, table.obstacle, _told(table.tags)),
@@ -158,6 +204,7 @@ def digest(catalog: Catalog) -> str:
         for _, table in sorted(catalog.tables.items())
     ]
     told += [[str(function.id), function.obstacle] for function in catalog.functions]
+    told += [[str(tool.id), tool.obstacle, *map(str, tool.reads), *map(str, tool.copies)] for tool in catalog.tools]
     return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
 
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from itertools import chain, count
 from typing import Any, Final
 
-from rolevend.catalog import FunctionId, TableId
+from rolevend.catalog import FunctionId, TableId, Tool
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Task, Uid, User
 from rolevend.policy.decision import Entitlement
 from rolevend.policy.expression import Condition as Condition
@@ -25,12 +25,14 @@ _FORM_VERSION: Final = "rolevend profile 4"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Content-addressed: the same tables, filters, masks and functions on the same cluster always have the same name."""
+    """Content-addressed: the same tables, filters, masks, functions and tools on the same cluster always have the same name."""
 
     name: ProfileName
     tables: tuple[TableShape, ...]
     functions: tuple[FunctionId, ...] = ()
     """What the agent may call, sorted."""
+    tools: tuple[Tool, ...] = ()
+    """What else it has whoever it acts for, in the order of ids. Every table behind one of them is among `tables`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +82,29 @@ class Lease:
     """The only tables of the profile that the role reads, sorted; None: all of them."""
     task: Task | None = None
     """What the agent works on, for the platform's own logs."""
+    agent_user: str | None = None
+    """The agent's own user on the platform, which is granted the role; None: the role has a login of its own."""
 
 
-def plan(entitlement: Entitlement, cluster: ClusterId, functions: tuple[FunctionId, ...] = ()) -> Profile:
+def plan(entitlement: Entitlement, cluster: ClusterId, functions: tuple[FunctionId, ...] = (), tools: tuple[Tool, ...] = ()) -> Profile:
     """The shape of `entitlement`: names of policies and guardrails are gone, equal filters and masks are one, and what is left is in
-    one order. With the functions that the agent has, sorted."""
+    one order. With the functions that the agent has, sorted; and of `tools`, in the order of ids, those that are no way around it."""
     tables = tuple(lowered(entitlement, view_names(each.table.id for each in entitlement.tables)))
-    return Profile(_profile_name(tables, functions, cluster), tables, functions)
+    shapes = {shape.table: shape for shape in tables}
+    given = tuple(tool for tool in tools if _is_within(tool, shapes))
+    return Profile(_profile_name(tables, functions, given, cluster), tables, functions, given)
+
+
+def _is_within(tool: Tool, shapes: Mapping[TableId, TableShape]) -> bool:
+    """Whether every table behind it is granted, and nothing that it copies is hidden in any row."""
+    return all(table in shapes for table in tool.reads) and all(
+        table in shapes and _shows_all(shapes[table], column) for table, column in tool.copies
+    )
+
+
+def _shows_all(shape: TableShape, column: str) -> bool:
+    every_row = not shape.restrictions and any(each.predicate is None and not each.needs for each in shape.rows)
+    return every_row and any(each.name == column and each.is_clear for each in shape.columns)
 
 
 def attribute_keys(profile: Profile) -> tuple[str, ...]:
@@ -97,11 +115,10 @@ def attribute_keys(profile: Profile) -> tuple[str, ...]:
 
 def contains(new: Profile, old: Profile) -> bool:
     """Whether everything of `old` is in `new`, unchanged: each table's rows and the name it is found under, and each column with
-    its type and masks, and each function. `new` may have more tables, columns and functions, and fewer restrictions."""
+    its type and masks, each function, and each tool. `new` may have more of all of these, and fewer restrictions."""
     shapes = {shape.table: shape for shape in new.tables}
-    return set(old.functions) <= set(new.functions) and all(
-        shape.table in shapes and _carries(shapes[shape.table], shape) for shape in old.tables
-    )
+    has_tools = set(old.functions) <= set(new.functions) and set(old.tools) <= set(new.tools)
+    return has_tools and all(shape.table in shapes and _carries(shapes[shape.table], shape) for shape in old.tables)
 
 
 def _carries(new: TableShape, old: TableShape) -> bool:
@@ -141,7 +158,9 @@ def _conditions(table: TableShape) -> Iterator[Condition]:
             yield from cell.also
 
 
-def _profile_name(tables: tuple[TableShape, ...], functions: tuple[FunctionId, ...], cluster: ClusterId) -> ProfileName:
+def _profile_name(
+    tables: tuple[TableShape, ...], functions: tuple[FunctionId, ...], tools: tuple[Tool, ...], cluster: ClusterId
+) -> ProfileName:
     forms: dict[int, Any] = {}
 
     def form(value: Any) -> Any:
@@ -158,6 +177,6 @@ def _profile_name(tables: tuple[TableShape, ...], functions: tuple[FunctionId, .
                     forms[id(value)] = [type(value).__name__, *(form(getattr(value, name)) for name in value.__slots__)]
         return forms[id(value)]
 
-    forms_of_functions = [form(functions)] if functions else []  # a profile without any has the name that it always had
-    text = json.dumps([_FORM_VERSION, cluster, form(tables), *forms_of_functions], separators=(",", ":"))
+    forms_of_tools = [form(each) for each in (functions, tools) if each]  # a profile without any has the name that it always had
+    text = json.dumps([_FORM_VERSION, cluster, form(tables), *forms_of_tools], separators=(",", ":"))
     return ProfileName(f"rv_p_{sha256(text.encode()).hexdigest()[:32]}")

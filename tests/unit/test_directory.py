@@ -127,6 +127,14 @@ def test_the_shorter_of_the_platforms_and_the_agents_times_gives_an_idle_role_ba
     assert lease.limits == RoleLimits(idle_seconds=held)
 
 
+@pytest.mark.parametrize(("agents", "held"), [(None, 300), (30, 30), (900, 300)])
+def test_an_agent_may_have_its_statements_cut_short_sooner_and_no_later(agents: int | None, held: int):
+    admits = {WAREHOUSE: terms(replace(TERMS, limits=RoleLimits(transaction_seconds=300)))}
+    lease = granted(platforms=admits, agents={AGENT.name: replace(AGENT, transaction_seconds=agents)}).lease
+
+    assert lease.limits == RoleLimits(transaction_seconds=held)
+
+
 def test_limits_that_change_end_no_role():
     wider = {WAREHOUSE: terms(replace(TERMS, limits=RoleLimits(connections=1)))}
 

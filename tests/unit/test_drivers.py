@@ -15,7 +15,7 @@ from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres import PostgresPlatform
 from rolevend.platforms.snowflake import SnowflakePlatform
 from rolevend.resources import DataPlatform, parse
-from tests.support.manifests import MISSING, changed, valid
+from tests.support.manifests import on_snowflake, valid
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 BUILD = drivers(ClusterId("c"), 4)
@@ -25,7 +25,7 @@ KEY = KeyLogin("ROLEVEND_VENDOR", Secret("pem"), "1")
 
 def snowflake(database: str = "SALES") -> DataPlatform:
     spelled = {"account": "myorg-account1", "database": database, "warehouse": "WH"}
-    return parse(DataPlatform, changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled))
+    return parse(DataPlatform, on_snowflake(spelled))
 
 
 class Secrets:

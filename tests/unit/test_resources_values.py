@@ -12,7 +12,7 @@ from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Re
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, TableSelector
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, VendedRole, parse, values
-from tests.support.manifests import MISSING, changed, valid
+from tests.support.manifests import MISSING, changed, on_snowflake, valid
 
 CLAIMS = frozenset({"claims"})
 
@@ -147,7 +147,7 @@ def test_a_platform_that_says_nothing_of_limits_has_those_that_suit_a_shared_ser
 
 def snowflake(**changes: object) -> DataPlatform:
     spelled = {"account": "myorg-account1", "database": "CLAIMS", "warehouse": "AGENTS_WH", **changes}
-    return parse(DataPlatform, changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled))
+    return parse(DataPlatform, on_snowflake(spelled))
 
 
 def test_an_account_is_found_under_its_own_name_or_where_the_object_says():

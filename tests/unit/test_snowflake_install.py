@@ -13,13 +13,13 @@ from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.platforms.base import Secret
 from rolevend.platforms.snowflake.keys import SpareKeys, new_key, public_key
-from tests.support.manifests import MISSING, changed, valid
+from tests.support.manifests import on_snowflake, valid
 
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
     spelled = {"account": "myorg-account1", "database": "CLAIMS", "warehouse": "AGENTS_WH"}
-    written = changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled)
+    written = on_snowflake(spelled)
     path = tmp_path / "platform.yaml"
     path.write_text(yaml.safe_dump(written))
     return path

@@ -88,7 +88,7 @@ def decision(whole: Whole) -> Decision:
 
 def explanation(vends: Sequence[Vend]) -> Explanation:
     given = [(each, shape) for each in vends for shape in each.granted.tables]
-    functions = dict.fromkeys(str(each) for vend in vends for each in vend.granted.profile.functions)
+    functions = dict.fromkeys(str(each) for vend in vends for each in (*vend.granted.profile.functions, *vend.granted.profile.tools))
     return Explanation(
         tables=tuple(_shown(each, shape, several=len(vends) > 1) for each, shape in given[:MOST_TABLES]),
         tables_left_out=max(0, len(given) - MOST_TABLES),
@@ -151,7 +151,7 @@ def _key_pair(credential: base.KeyPairCredential) -> KeyPairCredential:
         account=account.identifier,
         user=credential.user,
         role=credential.role,
-        private_key=credential.private_key.reveal(),
+        private_key=None if credential.private_key is None else credential.private_key.reveal(),
         host=account.host,
         port=account.port,
         database=account.database,

@@ -106,7 +106,8 @@ class Explanation(Shown):
     tables_left_out: int = 0
     """How many more there are."""
     functions: tuple[str, ...] = ()
-    """The functions that the agent has as tools: `schema.name(arguments)`."""
+    """The functions that the agent has as tools: `schema.name(arguments)`. Of a Snowflake account all tools, each after its kind:
+    `semantic view SEM.CLAIMS`."""
 
 
 class Decision(Shown):
@@ -169,11 +170,11 @@ class KeyPairCredential(Shown):
     account: str
     """The account identifier."""
     user: str
-    """Made for this role, and gone with it."""
+    """Made for this role, and gone with it. Or the agent's own, where the DataPlatform names one."""
     role: str
-    """The only role that the user has."""
-    private_key: str
-    """RSA, as PEM of PKCS #8 without a passphrase."""
+    """The only role that the user has, unless it is the agent's own."""
+    private_key: str | None = None
+    """RSA, as PEM of PKCS #8 without a passphrase. None where the user is the agent's own, which has one."""
     host: str
     port: int
     database: str

@@ -66,12 +66,12 @@ def _snowflake(platform: DataPlatform) -> Snowflake:
 
 
 def _options(platform: DataPlatform) -> Options:
-    schemas = values.governed(platform) | values.own_schemas(platform)
+    schemas = values.governed(platform)
     if not schemas:
         raise InvalidInput(
             "spec.domains", "names no schema, so there is nothing to govern: give a namespace the schemas that it writes policy for"
         )
-    return Options(tuple(sorted(schemas)))
+    return Options(tuple(sorted(schemas)), tuple(sorted(values.objects(platform))))
 
 
 def _secret(name: str, namespace: str, username: str, private_key: Secret) -> dict[str, object]:

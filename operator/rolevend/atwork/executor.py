@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from rolevend.atwork.breaker import Breaker
 from rolevend.atwork.queues import DropQueue, Vend, VendQueue
-from rolevend.catalog import Catalog
+from rolevend.catalog import Catalog, ToolId
 from rolevend.errors import PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName
 from rolevend.plan import Lease, Profile
@@ -66,9 +66,14 @@ class Executor:
         return await self._run(self._looks, self._driver.facts)
 
     async def catalog(
-        self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()
+        self,
+        schemas: frozenset[str],
+        *,
+        own: frozenset[str] = frozenset(),
+        functions: frozenset[str] = frozenset(),
+        tools: frozenset[ToolId] = frozenset(),
     ) -> Catalog:
-        return await self._run(self._looks, lambda: self._driver.catalog(schemas, own=own, functions=functions))
+        return await self._run(self._looks, lambda: self._driver.catalog(schemas, own=own, functions=functions, tools=tools))
 
     async def drift(self) -> tuple[Drift, ...]:
         return tuple(await self._run(self._looks, self._driver.drift))

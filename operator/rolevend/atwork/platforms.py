@@ -171,7 +171,10 @@ class Platforms:
             executor, facts = await self._reach(at_work)
             platform = at_work.platform
             catalog = await executor.catalog(
-                values.governed(platform), own=values.own_schemas(platform), functions=values.function_schemas(platform)
+                values.governed(platform),
+                own=values.own_schemas(platform),
+                functions=values.function_schemas(platform),
+                tools=values.objects(platform),
             )
             if catalog == at_work.state.catalog:
                 catalog = at_work.state.catalog  # the same object: whoever compares catalogs is done at once

@@ -235,7 +235,7 @@ def _login_keys(credential: Credential, authorities: str) -> dict[str, str]:
             return {
                 "username": user,
                 "role": role,
-                "private_key": private_key.reveal(),
+                **({} if private_key is None else {"private_key": private_key.reveal()}),
                 "account": account.identifier,
                 "host": account.host,
                 "port": str(account.port),
@@ -282,7 +282,8 @@ def _kept(request: Request, secret: Body, fresh: Credential) -> Credential:
             return PasswordCredential(RoleName(_text(secret, "username")), Secret(_text(secret, "password")), address)
         case KeyPairCredential(account=account):
             role, user = RoleName(_text(secret, "role")), _text(secret, "username")
-            return KeyPairCredential(role, user, Secret(_text(secret, "private_key")), account)
+            key = None if fresh.private_key is None else Secret(_text(secret, "private_key"))
+            return KeyPairCredential(role, user, key, account)
         case _:
             assert_never(fresh)
 

@@ -44,7 +44,7 @@ class Indexes:
         else:
             return known.shapes
         index = compile_policies(tagged, policies, guardrails, known.shapes.index if known else None)
-        shapes = Shapes(index, self._cluster, catalog.functions)
+        shapes = Shapes(index, self._cluster, catalog.functions, catalog.tools)
         self._compiled[name] = _Compiled(catalog, tags, tagged, statements, shapes)
         return shapes
 

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from rolevend.atwork.state import SERVER_CHANGED, PlatformState, is_about
 from rolevend.model import PlatformName
+from rolevend.picture.isolation import isolated
 from rolevend.picture.reach import CONTESTED, owned
 from rolevend.policy.census import Census
 from rolevend.policy.combination import Side
@@ -65,7 +66,8 @@ def judge_platforms(platforms: Sequence[DataPlatform], states: Mapping[PlatformN
             )
         attested = _attested(state)
         ready = _ready(accepted, state, attested, allowed=platform.spec.allow_unattested)
-        judgements.append(Judgement(platform, (accepted, ready, _drift(state), attested, owned(platform)), _platform_counts(state)))
+        findings = (accepted, ready, _drift(state), attested, owned(platform), *isolated(platform))
+        judgements.append(Judgement(platform, findings, _platform_counts(state)))
     return judgements
 
 

@@ -12,7 +12,7 @@ from rolevend.resources.status import Finding, shortened
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import Agent as RegisteredAgent
 from rolevend.vending.terms import PlatformTerms, terms_for, tools_of
-from rolevend.vending.tools import Refusal, Tools, name_of_own, refused_functions
+from rolevend.vending.tools import Refusal, Tools, name_of_own, refused_functions, refused_tools
 
 
 def judge_tools(
@@ -53,7 +53,12 @@ def _refusals(
     found = tools_of(agent, terms[name], terms_for(terms[name], labels, agent))
     yield from found.refusals
     if name in shapes:
-        for each in (*refused_functions(found.tools, shapes[name].functions), *_refused_tables(found.tools, agent, shapes[name].index)):
+        shape, tables = shapes[name], {table.id: table for table in shapes[name].index.tables}
+        for each in (
+            *refused_functions(found.tools, shape.functions),
+            *refused_tools(found.tools, shape.tools, tables),
+            *_refused_tables(found.tools, agent, shape.index),
+        ):
             yield Refusal(each.reason, f"{each.message} (on {name})")
 
 

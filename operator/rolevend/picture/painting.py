@@ -239,6 +239,7 @@ def _agent(agent: Agent) -> RegisteredAgent:
         users=values.agent_users(agent),
         longest_seconds=agent.spec.limits.max_expiration_seconds,
         idle_seconds=agent.spec.limits.idle_release_seconds,
+        transaction_seconds=agent.spec.limits.max_transaction_seconds,
         version=values.version(agent),
         combination=None if agent.spec.combination is None else Combination(agent.spec.combination),
         tools=values.agent_tools(agent),
@@ -271,10 +272,12 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
                 values.tools(each.tools),
                 may_prove="TokenRequired" in each.assertions,
                 most_live=each.max_live_roles,
+                agent_user=each.agent_user,
             )
             for each in platform.spec.agents
         ),
         contested=values.contested(platform),
         leak=attested.message if attested.reason == LEAK else "",
+        kind=values.kind_of(platform),
         unattested="" if attested.status == "True" or platform.spec.allow_unattested else attested.message,
     )

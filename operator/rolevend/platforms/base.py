@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from rolevend.catalog import Catalog, TableId
+from rolevend.catalog import Catalog, TableId, ToolId
 from rolevend.model import ProfileName, RoleName, Uid
 from rolevend.plan import Lease, Profile
 
@@ -87,12 +87,12 @@ class PasswordCredential:
 
 @dataclass(frozen=True, slots=True)
 class KeyPairCredential:
-    """A user that holds exactly one role, and the key by which it logs in."""
+    """A user that holds exactly one role, and the key by which it logs in; or an agent's own user, which holds this one, too."""
 
     role: RoleName
     user: str
-    private_key: Secret
-    """RSA, as PEM of PKCS #8 without a passphrase."""
+    private_key: Secret | None
+    """RSA, as PEM of PKCS #8 without a passphrase. None: the user is the agent's own, which knows how to log in."""
     account: Account
 
 
@@ -233,10 +233,17 @@ class Platform(Protocol):
         """Asks the platform with both credentials; raises where either is refused or the installation is missing or too old."""
         ...
 
-    def catalog(self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()) -> Catalog:
-        """Every table of these schemas, and of those of agents' `own`, with columns, types and native tags; and every function of the
-        schemas `functions`. What cannot be governed, or is a way around policies, has an obstacle: the programmer
-        could not govern it, whichever credential reads."""
+    def catalog(
+        self,
+        schemas: frozenset[str],
+        *,
+        own: frozenset[str] = frozenset(),
+        functions: frozenset[str] = frozenset(),
+        tools: frozenset[ToolId] = frozenset(),
+    ) -> Catalog:
+        """Every table of these schemas, and of those of agents' `own`, with columns, types and native tags; every function of the schemas
+        `functions`; and those of `tools` that are there. What cannot be governed, or is a way around policies, has an obstacle: the
+        programmer could not govern it, whichever credential reads."""
         ...
 
     def ensure(self, profile: Profile) -> None:

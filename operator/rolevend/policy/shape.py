@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rolevend.catalog import Family, TableId
 from rolevend.policy.expression import Condition
-from rolevend.policy.mask import Mask
+from rolevend.policy.mask import Clear, Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,11 @@ class ColumnShape:
     family: Family
     native_type: str
     cells: tuple[Cell, ...]
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is shown as it is in every row that is left."""
+        return self.cells[:1] == (Cell((), Clear()),)
 
 
 @dataclass(frozen=True, slots=True)

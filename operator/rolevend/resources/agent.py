@@ -74,6 +74,9 @@ class AgentLimits(Part):
     idle_release_seconds: IdleSeconds | None = None
     """A role whose sessions did nothing for so long, or that has none, counts as given back, and is ended. Choose more than the agent
     thinks between two questions. Without it: as the DataPlatform says."""
+    max_transaction_seconds: Seconds | None = None
+    """The age of a transaction, and so of a statement outside of one, where that is less than the DataPlatform allows. On Snowflake it is
+    the timeout of the role's statements, which a session can raise for itself. Without it: as the DataPlatform says."""
     max_live_roles: PositiveCount | None = None
     """How many roles it may have at once, those that end included. The API refuses more, and through kubectl one more waits until another
     one is gone; calls that come at the same moment may pass it by their number. Without it: as many as the DataPlatform permits."""

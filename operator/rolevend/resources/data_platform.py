@@ -92,9 +92,10 @@ class Snowflake(Part):
     warehouse: Identifier
     """Name of the warehouse that vended roles use. Their leases are written on it, too: an agent is about to use it anyway, so this only
     moves its resume forward."""
-    principal: Literal["EphemeralUser"] = "EphemeralUser"
+    principal: Literal["EphemeralUser", "AgentUser"] = "EphemeralUser"
     """Who logs in. `EphemeralUser`: a user of type SERVICE_AGENT that is made for each role, holds exactly this role, and goes with
-    it."""
+    it. `AgentUser`: an item of `agents` may name a user that its agent has already, which is granted the roles; those of other agents have
+    users of their own. It keeps nothing apart between two people whom such an agent acts for: see the condition `Isolated`."""
 
 
 class Credentials(Part):
@@ -141,7 +142,8 @@ class RoleLimits(Part):
     """Sessions of a role at one time."""
     max_transaction_seconds: Seconds = 300
     """The age of a transaction; a statement outside of one counts as one. What is older is cancelled, whatever `statement_timeout` the
-    agent set, and five seconds later its session is ended."""
+    agent set, and five seconds later its session is ended. On Snowflake it is the timeout of the role's statements, which a session can
+    raise for itself. An Agent may name a shorter time for its own roles."""
     max_idle_in_transaction_seconds: Seconds = 60
     """How long a session may wait inside of a transaction before it is ended."""
     max_temp_file_mebibytes: Annotated[int, Field(strict=True, ge=1, le=524288, json_schema_extra={"format": "int32"})] = 1024
@@ -151,8 +153,26 @@ class RoleLimits(Part):
     crashed. Without it: a role lives until its expiry. An Agent may name a shorter time for its own roles."""
 
 
+_OF_OURS = ("IMMUTA_VENDED_", "ROLEVEND_")
+
+
 class AgentTerms(Part):
     """What agents of some namespaces may ask for here."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.agentUser) || (has(self.agentNames) && self.agentNames.size() == 1)",
+            message="agentUser is of one agent: agentNames must name it alone",
+            holds=lambda terms: terms.agent_user is None or (terms.agent_names is not None and len(terms.agent_names) == 1),
+            field="agentUser",
+        ),
+        Rule(
+            cel=f"!has(self.agentUser) || !{list(_OF_OURS)}.exists(ours, self.agentUser.upperAscii().startsWith(ours))",
+            message="agentUser must not be a user of rolevend's own",
+            holds=lambda terms: not (terms.agent_user or "").upper().startswith(_OF_OURS),
+            field="agentUser",
+        ),
+    )
 
     namespace_selector: NamespaceSelector
     """The namespaces of these agents."""
@@ -161,6 +181,9 @@ class AgentTerms(Part):
     assertions: Annotated[tuple[Assertion, ...], Field(min_length=1, max_length=8), Distinct()]
     """How these agents may show for whom they act. `Trusted`: by naming the user. `TokenRequired`: by a token of the user that names the
     agent. Each counts for Agents that say the same: where `Trusted` is missing, nobody is vended a role on an agent's word."""
+    agent_user: Identifier | None = None
+    """The user of the account that the agent logs in as, spelled as SHOW USERS shows it, which is granted its roles. For one agent alone,
+    by `agentNames`, and with `principal: AgentUser`. Without it: each role has a user of its own."""
     max_expiration_seconds: Seconds = 3600
     """The longest life of a role that is vended to them."""
     max_live_roles: PositiveCount | None = None
@@ -182,7 +205,26 @@ class AgentTerms(Part):
 class DataPlatformSpec(Part):
     """How to reach it, who owns what, and who may ever get here."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("kind of platform", "postgres", "snowflake"),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one("kind of platform", "postgres", "snowflake"),
+        Rule(
+            cel="!has(self.agents) || self.agents.all(each, !has(each.tools) || has(each.tools.snowflake) == has(self.snowflake))",
+            message="agents[].tools must be of the kind of platform that this is: postgres or snowflake",
+            holds=lambda spec: all(
+                each.tools is None or (each.tools.snowflake is None) == (spec.snowflake is None) for each in spec.agents
+            ),
+            field="agents",
+        ),
+        Rule(
+            cel="!has(self.agents) || !self.agents.exists(each, has(each.agentUser))"
+            " || (has(self.snowflake) && self.snowflake.principal == 'AgentUser')",
+            message="agents[].agentUser must not be set without snowflake.principal: AgentUser",
+            holds=lambda spec: (
+                not any(each.agent_user for each in spec.agents) or (spec.snowflake is not None and spec.snowflake.principal == "AgentUser")
+            ),
+            field="agents",
+        ),
+    )
 
     postgres: Postgres | None = None
     """A PostgreSQL database. Exactly one kind of platform must be set."""

@@ -26,6 +26,7 @@ REASON_PATTERN: Final = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 IDENTIFIER_PATTERN: Final = f"^[^{_CONTROL}{_BIDI}]+$"
 PLAIN_PATTERN: Final = rf"^[^{_BLANK}]([^{_INVISIBLE}]*[^{_BLANK}])?$"
 CONSTANT_PATTERN: Final = f"^[^{_INVISIBLE}]*$"
+ARGUMENTS_PATTERN: Final = "^([A-Z][A-Z0-9_]*(, [A-Z][A-Z0-9_]*)*)?$"
 SHA256_PATTERN: Final = "^sha256:[0-9a-f]{64}$"
 EXPRESSION_PATTERN: Final = rf"^([^{_CONTROL}{_BIDI}]|[\t\n\r])+$"
 
@@ -42,6 +43,7 @@ MEANINGS: Final = {
     IDENTIFIER_PATTERN: "must not be empty or hold control characters or bidirectional controls",
     PLAIN_PATTERN: "must not be empty, begin or end with a space, or hold control characters or invisible ones",
     CONSTANT_PATTERN: "must not hold control characters or invisible ones",
+    ARGUMENTS_PATTERN: "must be types in upper case, without length, with a comma and a space between two: NUMBER, VARCHAR",
     SHA256_PATTERN: "must be sha256: and 64 hexadecimal digits in lower case",
     EXPRESSION_PATTERN: "must not be empty or hold control characters or bidirectional controls; line breaks and tabs are fine",
 }
@@ -85,6 +87,7 @@ Identifier = Annotated[
     ),
 ]
 """A name in a database, or a pattern of such names: whatever is legal between double quotes there."""
+ArgumentTypes = Annotated[str, _text(1024, ARGUMENTS_PATTERN, shortest=0)]
 Key = Annotated[str, _text(128, PLAIN_PATTERN)]
 """The key of an attribute or tag. What cannot be seen in a review cannot be in it."""
 Value = Annotated[str, _text(256, PLAIN_PATTERN)]

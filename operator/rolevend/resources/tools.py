@@ -1,12 +1,21 @@
 """Tools of agents, as both sides write them: what an agent needs of a platform, and what a platform lets agents have at most."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from rolevend.resources.part import Distinct, KeyedBy, Part, Rule, at_least_one, exactly_one
 from rolevend.resources.shared import PlatformRef
-from rolevend.resources.text import Identifier
+from rolevend.resources.text import ArgumentTypes, Identifier
+
+DatabaseRole = Literal[
+    "SNOWFLAKE.CORTEX_USER",
+    "SNOWFLAKE.CORTEX_AGENT_USER",
+    "SNOWFLAKE.CORTEX_ANALYST_USER",
+    "SNOWFLAKE.CORTEX_EMBED_USER",
+    "SNOWFLAKE.AI_FUNCTIONS_USER",
+]
+"""Each lets a role call models. None of them reads a table by itself."""
 
 
 class FunctionName(Part):
@@ -30,13 +39,53 @@ class PostgresTools(Part):
     add to what the user is granted, which takes the combination `Union`."""
 
 
+class ObjectName(Part):
+    """An object of the DataPlatform's database, spelled as SHOW writes it."""
+
+    schema_name: Annotated[Identifier, Field(alias="schema")]
+    """Name of the schema."""
+    name: Identifier
+    """Name of the object."""
+
+
+class ProcedureName(ObjectName):
+    """A stored procedure."""
+
+    arguments: ArgumentTypes
+    """The types of its arguments, as SHOW PROCEDURES writes them: `NUMBER, VARCHAR`. Empty where it has none."""
+
+
+class SnowflakeTools(Part):
+    """Tools in a Snowflake account, each by its whole name. A role has one only where it shows its user nothing that policies do not
+    grant."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (at_least_one("warehouses", "semanticViews", "procedures", "searchServices", "databaseRoles"),)
+
+    warehouses: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=16), Distinct()] | None = None
+    """Warehouses beside that of the DataPlatform."""
+    semantic_views: Annotated[tuple[ObjectName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "name"))] | None = None
+    """Semantic views, with SELECT on the tables behind them. A role has one where its user is granted each of these tables, of which it
+    sees there what policies show."""
+    procedures: (
+        Annotated[tuple[ProcedureName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "name", "arguments"))] | None
+    ) = None
+    """Stored procedures that act with the rights of their caller. What acts with its owner's is refused."""
+    search_services: Annotated[tuple[ObjectName, ...], Field(min_length=1, max_length=16), KeyedBy(("schema", "name"))] | None = None
+    """Cortex Search services. They show their columns to everybody alike, so a role has one only where its user is granted these columns of
+    the table behind it in clear, and every row."""
+    database_roles: Annotated[tuple[DatabaseRole, ...], Field(min_length=1, max_length=8), Distinct()] | None = None
+    """Snowflake's own roles for Cortex. Others read what no policy is about."""
+
+
 class ToolTerms(Part):
     """Tools that agents may have here."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("kind of platform", "postgres"),)
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("kind of platform", "postgres", "snowflake"),)
 
     postgres: PostgresTools | None = None
     """Of a PostgreSQL database."""
+    snowflake: SnowflakeTools | None = None
+    """Of a Snowflake account."""
 
 
 class AgentTools(ToolTerms):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
-from rolevend.catalog import Family, TableId, TagAssignment, matches
+from rolevend.catalog import Family, TableId, TagAssignment, ToolId, ToolKind, matches
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Tag, Uid, User, UserHandle, Version
 from rolevend.plan import RoleLimits
@@ -27,10 +27,10 @@ from rolevend.resources.guardrail import Guardrail as SpelledGuardrail
 from rolevend.resources.shared import Attribute, AttributeRequirement, Resource, TagRequirement, UserName, UserSelector
 from rolevend.resources.shared import ColumnSelector as SpelledColumns
 from rolevend.resources.tag_binding import DataTag, TagBinding
-from rolevend.resources.tools import ToolTerms
+from rolevend.resources.tools import SnowflakeTools, ToolTerms
 from rolevend.resources.user_attributes import UserAttributes
 from rolevend.resources.vended_role import VendedRole
-from rolevend.vending.tools import FunctionName, Tools
+from rolevend.vending.tools import POSTGRESQL, SNOWFLAKE, FunctionName, Tools
 
 
 def object_name(resource: Resource) -> ObjectName:
@@ -87,11 +87,25 @@ def agent_tools(agent: Agent) -> dict[PlatformName, Tools]:
 
 
 def tools(spelled_out: ToolTerms | None) -> Tools:
+    if spelled_out is not None and spelled_out.snowflake is not None:
+        return Tools(objects=frozenset(_objects(spelled_out.snowflake)))
     postgres = spelled_out.postgres if spelled_out else None
     if postgres is None:
         return Tools()
     functions = frozenset(FunctionName(each.schema_name, each.name) for each in postgres.functions or ())
     return Tools(functions, frozenset(postgres.schemas or ()))
+
+
+def _objects(spelled_out: SnowflakeTools) -> Iterator[ToolId]:
+    yield from (ToolId(ToolKind.WAREHOUSE, each) for each in spelled_out.warehouses or ())
+    yield from (ToolId(ToolKind.SEMANTIC_VIEW, each.name, each.schema_name) for each in spelled_out.semantic_views or ())
+    yield from (ToolId(ToolKind.PROCEDURE, each.name, each.schema_name, each.arguments) for each in spelled_out.procedures or ())
+    yield from (ToolId(ToolKind.SEARCH_SERVICE, each.name, each.schema_name) for each in spelled_out.search_services or ())
+    yield from (ToolId(ToolKind.DATABASE_ROLE, each) for each in spelled_out.database_roles or ())
+
+
+def kind_of(platform: DataPlatform) -> str:
+    return POSTGRESQL if platform.spec.snowflake is None else SNOWFLAKE
 
 
 _TLS_MODES = {
@@ -154,6 +168,11 @@ def own_schemas(platform: DataPlatform) -> frozenset[str]:
 def function_schemas(platform: DataPlatform) -> frozenset[str]:
     """Those whose functions agents may have."""
     return frozenset(each.schema for each in _most_tools(platform).functions) - governed(platform)
+
+
+def objects(platform: DataPlatform) -> frozenset[ToolId]:
+    """What of the account agents may have."""
+    return _most_tools(platform).objects
 
 
 def _most_tools(platform: DataPlatform) -> Tools:

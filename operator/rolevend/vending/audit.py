@@ -139,7 +139,8 @@ class Body:
     tables_left_out: int | None = None
     """How many more there are."""
     functions: tuple[str, ...] | None = None
-    """The functions that the agent has as its tools, and that the role can call: `schema.name(arguments)`."""
+    """The functions that the agent has as its tools, and that the role can call: `schema.name(arguments)`. Of a Snowflake account all its
+    tools, each after its kind: `semantic view SEM.CLAIMS`."""
     functions_left_out: int | None = None
     """How many more there are."""
     ended: EndReason | None = None
@@ -194,7 +195,7 @@ def granted(request: Request, verdict: Granted, directory: Directory, given: Giv
         profile=profile.name,
         table_count=len(verdict.tables),
         tables_left_out=given.left_out or None,
-        functions=tuple(map(str, profile.functions)) or None,
+        functions=tuple(map(str, (*profile.functions, *profile.tools))) or None,
     )
     return Event(
         f"{request.uid}/granted/{request.platform}/{shape}",

@@ -5,16 +5,16 @@ denial, because a denial of a live role ends it. An Agent may yet arrive, so a r
 """
 
 import json
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
-from rolevend.catalog import Function, FunctionId, TableId
+from rolevend.catalog import Function, FunctionId, TableId, Tool
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
-from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, plan
+from rolevend.plan import Lease, Profile, attribute_keys, plan
 from rolevend.policy.asking import Asking
 from rolevend.policy.decision import Entitlement, entitlement, switch
 from rolevend.policy.explanation import smallest_step
@@ -22,8 +22,20 @@ from rolevend.policy.index import Index
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import facts_of, meets
 from rolevend.vending.proof import Basis, ClientIdentity, Proof, ServiceAccountIdentity, Unproven
-from rolevend.vending.terms import Agent, PlatformTerms, asking_of, limits_of, most_live, permitting, refusal, terms_for, tools_of
-from rolevend.vending.tools import functions_of
+from rolevend.vending.terms import (
+    Agent,
+    AgentTerms,
+    PlatformTerms,
+    agent_users,
+    asking_of,
+    limits_of,
+    most_live,
+    permitting,
+    refusal,
+    terms_for,
+    tools_of,
+)
+from rolevend.vending.tools import functions_of, tools_within
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
 
 
@@ -76,10 +88,11 @@ class Shapes:
     """One platform's index, and the profile of every combination of its parts that was asked for. Never wrong: a changed index is
     another `Shapes`. Planning a thousand tables takes longer than vending them, so all users of one shape share it."""
 
-    def __init__(self, index: Index, cluster: ClusterId, functions: tuple[Function, ...] = ()) -> None:
-        """`functions` are those that agents might have."""
+    def __init__(self, index: Index, cluster: ClusterId, functions: tuple[Function, ...] = (), tools: tuple[Tool, ...] = ()) -> None:
+        """`functions` and `tools` are those that agents might have."""
         self.index = index
         self.functions = functions
+        self.tools = tools
         self._cluster = cluster
         self._known: dict[Hashable, Shape | Denial] = {}
 
@@ -94,16 +107,24 @@ class Shapes:
         """The attributes of the agent that some policy asks for."""
         return frozenset[str]().union(*(policy.agent_reads for policy in self.index.policies))
 
-    def of(self, attributes: Attributes, asking: Asking | None = None, functions: tuple[FunctionId, ...] = ()) -> Shape | Denial:
-        """`functions` are those that the agent has."""
+    def of(
+        self,
+        attributes: Attributes,
+        asking: Asking | None = None,
+        functions: tuple[FunctionId, ...] = (),
+        tools: tuple[Tool, ...] = (),
+    ) -> Shape | Denial:
+        """`functions` and `tools` are those that the agent has, the latter as far as the user is granted what is behind them."""
         switches = switch(attributes, self.index, asking)
         if isinstance(switches, Denial):
             return switches
-        key = (switches.key, functions)
+        key = (switches.key, functions, tools)
         shape = self._known.get(key)
         if shape is None:
             entitled = entitlement(switches, self.index)
-            shape = entitled if isinstance(entitled, Denial) else Shape(plan(entitled, self._cluster, functions), _granted_by(entitled))
+            shape = (
+                entitled if isinstance(entitled, Denial) else Shape(plan(entitled, self._cluster, functions, tools), _granted_by(entitled))
+            )
             if len(self._known) >= _MOST_SHAPES:
                 self._known.clear()
             self._known[key] = shape
@@ -186,14 +207,15 @@ class Directory:
             return Undecided("CatalogUnread", self.unsure.get(request.platform, why))
         if unknown := _unknown(person, shapes.reads):
             return unknown
-        functions = functions_of(tools_of(agent, terms, here).tools, shapes.functions)
-        shape = shapes.of(person.attributes, asking_of(request, agent, here), functions)
+        permitted = tools_of(agent, terms, here).tools
+        functions, tools = functions_of(permitted, shapes.functions), tools_within(permitted, shapes.tools, request.resources)
+        shape = shapes.of(person.attributes, asking_of(request, agent, here), functions, tools)
         if isinstance(shape, Denial):
             known = request.user in self.people or request.token is not None
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
             step = smallest_step(person.attributes, shapes.index) if shape.reason is Reason.NO_POLICY else ""
             return Denied(shape.reason, shape.message + (f"; the smallest step: {step}" if step else "") + hint, missing=step)
-        return _beyond(request, shape.profile) or self._granted(request, agent, person, shape, limits_of(agent, permitting(agent, here)))
+        return _beyond(request, shape.profile) or self._granted(request, agent, person, shape, permitting(agent, here))
 
     def most_live(self, request: Request) -> int | None:
         """How many roles its agent may have at once; None: any number. For a request that is granted."""
@@ -241,7 +263,7 @@ class Directory:
         labels = self.namespaces.get(request.agent.namespace)
         return asking_of(request, agent, terms_for(terms, labels, agent) if terms and agent and labels is not None else [])
 
-    def _granted(self, request: Request, agent: Agent, person: Person, shape: Shape, limits: RoleLimits) -> Granted:
+    def _granted(self, request: Request, agent: Agent, person: Person, shape: Shape, permitted: Sequence[AgentTerms]) -> Granted:
         profile = shape.profile
         handle = person.handle or user_handle(self.handle_key, person.user)
         asked = self.shapes[request.platform].reads | {requirement.key for requirement in agent.users}
@@ -255,9 +277,10 @@ class Directory:
             user=person.user,
             attributes=person.attributes.only(attribute_keys(profile)),
             expires_at=request.expires_at,
-            limits=limits,
+            limits=limits_of(agent, permitted),
             resources=None if request.resources is None else tuple(sorted(request.resources)),
             task=request.task,
+            agent_user=next(iter(agent_users(permitted)), None),
         )
         proof = request.proof.only(asked) if isinstance(request.proof, Proof) else None
         return Granted(profile, lease, handle, proof, shape.granted_by)

@@ -9,7 +9,7 @@ from rolevend.policy.asking import Asking
 from rolevend.policy.combination import Combination, widest
 from rolevend.policy.requirement import Requirement
 from rolevend.vending.proof import Identity
-from rolevend.vending.tools import Permitted, Tools, permitted
+from rolevend.vending.tools import POSTGRESQL, Permitted, Tools, permitted
 from rolevend.vending.verdict import Denied, Request
 
 
@@ -24,6 +24,8 @@ class Agent:
     longest_seconds: int
     idle_seconds: int | None = None
     """After how long without use its roles count as given back; None: as the platform says."""
+    transaction_seconds: int | None = None
+    """How old a transaction of its roles may be, and so a statement; None: as the platform says."""
     version: Version | None = None
     combination: Combination | None = None
     """How its own grants and the user's combine; None: as widely as the platform permits."""
@@ -59,6 +61,8 @@ class AgentTerms:
     """Whether those get in that must prove the user."""
     most_live: int | None = None
     """How many roles each of them may have at once; None: any number."""
+    agent_user: str | None = None
+    """The user on the platform that the one agent has already, and that is granted its roles; None: each role has a login of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class PlatformTerms:
     """What canaries found to be shown, changed or kept against policy, or empty: no role is vended or lives on there."""
     unattested: str = ""
     """Why it is not known that promises hold there, or empty: no new role is vended. Live ones are still judged."""
+    kind: str = POSTGRESQL
+    """POSTGRESQL or SNOWFLAKE."""
 
 
 def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> Denied | None:
@@ -100,6 +106,10 @@ def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence
     if request.purpose is not None and not any(request.purpose in each.purposes for each in permitted):
         why = f"DataPlatform {terms.name} does not let Agent {agent.name.name} say {request.purpose}; see the purposes in its spec.agents"
         return Denied("NotPermitted", f"spec.purpose: {why}")
+    users = agent_users(permitted)
+    if len(users) > 1:
+        why = f"DataPlatform {terms.name} names several users for Agent {agent.name.name}, {' and '.join(users)}; see the agentUser"
+        return Denied("NotPermitted", f"spec.agentRef: {why} in its spec.agents")
     too_wide = wider_than_permitted(agent, terms, here)
     return Denied("NotPermitted", f"spec.agentRef: spec.combination {too_wide}") if too_wide else None
 
@@ -148,6 +158,11 @@ def permitting(agent: Agent, here: Sequence[AgentTerms]) -> list[AgentTerms]:
     return [each for each in here if (each.may_assert if agent.may_assert else each.may_prove)]
 
 
+def agent_users(permitted: Sequence[AgentTerms]) -> list[str]:
+    """The users that are named for the agent, sorted: none, or the one that is granted its roles."""
+    return sorted({each.agent_user for each in permitted if each.agent_user is not None})
+
+
 def tools_of(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> Permitted:
     """Of those that the agent asks for on the platform; `here` are the terms that are about it."""
     most = Tools()
@@ -156,7 +171,7 @@ def tools_of(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> 
     owners = {schema: namespace for namespace, schemas in terms.schemas_of.items() for schema in schemas}
     owners |= {schema: ", ".join(namespaces) for schema, namespaces in terms.contested.items()}
     adds = _combination(agent, here) is Combination.UNION
-    return permitted(agent.tools.get(terms.name, Tools()), most, owners, terms.name, adds=adds)
+    return permitted(agent.tools.get(terms.name, Tools()), most, owners, terms.name, adds=adds, kind=terms.kind)
 
 
 def most_live(agent: Agent, permitted: Sequence[AgentTerms]) -> int | None:
@@ -166,7 +181,12 @@ def most_live(agent: Agent, permitted: Sequence[AgentTerms]) -> int | None:
 
 
 def limits_of(agent: Agent, permitted: Sequence[AgentTerms]) -> RoleLimits:
-    """The most generous ones; but how long a role may be idle the agent may cut further."""
+    """The most generous ones; but how long a role may be idle, and a transaction last, the agent may cut further."""
     limits = RoleLimits.widest([each.limits for each in permitted])
     idle = [seconds for seconds in (limits.idle_seconds, agent.idle_seconds) if seconds is not None]
-    return replace(limits, idle_seconds=min(idle, default=None))
+    longest = limits.transaction_seconds
+    return replace(
+        limits,
+        idle_seconds=min(idle, default=None),
+        transaction_seconds=longest if agent.transaction_seconds is None else min(longest, agent.transaction_seconds),
+    )

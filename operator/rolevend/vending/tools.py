@@ -1,13 +1,21 @@
-"""What an agent has whoever it acts for: functions, and schemas of its own, as far as the platform team permits them and they are no way
-around policies. Pure."""
+"""What an agent has whoever it acts for: functions, schemas of its own, and what it uses of an account, as far as the platform team permits
+them and they are no way around policies. Pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final, TypeVar
 
-from rolevend.catalog import Function, FunctionId, TableId, matches
+from rolevend.catalog import Function, FunctionId, Table, TableId, Tool, ToolId, ToolKind, matches
 from rolevend.model import ObjectName
 from rolevend.policy.combination import Side
 from rolevend.policy.statement import ColumnSelector, Policy, TableSelector
+
+T = TypeVar("T")
+
+
+POSTGRESQL: Final = "PostgreSQL"
+SNOWFLAKE: Final = "Snowflake"
+_FIELDS: Final = {POSTGRESQL: "postgres", SNOWFLAKE: "snowflake"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,9 +33,17 @@ class FunctionName:
 class Tools:
     functions: frozenset[FunctionName] = frozenset()
     schemas: frozenset[str] = frozenset()
+    objects: frozenset[ToolId] = frozenset()
+    """Of a Snowflake account, each by its whole name."""
 
     def __or__(self, other: "Tools") -> "Tools":
-        return Tools(self.functions | other.functions, self.schemas | other.schemas)
+        return Tools(self.functions | other.functions, self.schemas | other.schemas, self.objects | other.objects)
+
+    def beside(self, kind: str) -> list[str]:
+        """What of them a platform of this kind has nothing of, each with its name."""
+        if kind == SNOWFLAKE:
+            return [*(f"function {each}" for each in sorted(self.functions)), *(f"schema {each}" for each in sorted(self.schemas))]
+        return [str(each) for each in sorted(self.objects)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +62,12 @@ class Permitted:
     refusals: tuple[Refusal, ...] = ()
 
 
-def permitted(wanted: Tools, most: Tools, owners: Mapping[str, str], platform: str, *, adds: bool) -> Permitted:
-    """`most` is what the platform lets the agent have, and `owners` says whose the schemas of its domains are: these are for policies
-    alone. `adds`: what the agent is granted itself adds to what the user is granted, without which it has no table of its own."""
+def permitted(wanted: Tools, most: Tools, owners: Mapping[str, str], platform: str, *, adds: bool, kind: str = POSTGRESQL) -> Permitted:
+    """`most` is what the platform, of this kind, lets the agent have, and `owners` says whose the schemas of its domains are: these are for
+    policies alone. `adds`: what the agent is granted itself adds to what the user is granted, without which it has no table of its own."""
+    if beside := wanted.beside(kind):
+        why = f"DataPlatform {platform} is of {kind}, which has no {beside[0]}: name what the agent needs there under {_FIELDS[kind]}"
+        return Permitted(refusals=(Refusal("NotPermitted", why),))
 
     def refusal(what: str, schema: str, *, allowed: bool) -> Refusal | None:
         if schema in owners:
@@ -70,12 +89,16 @@ def permitted(wanted: Tools, most: Tools, owners: Mapping[str, str], platform: s
         for each in sorted(wanted.functions)
     }
     schemas = {each: refusal_of_schema(each) for each in sorted(wanted.schemas)}
+    # What is in a schema of a domain may be had, too: what such an object reads of it, policies grant.
+    objects = {each: refusal(str(each), "", allowed=each in most.objects) for each in sorted(wanted.objects)}
     return Permitted(
-        Tools(
-            frozenset(each for each in functions if functions[each] is None), frozenset(each for each in schemas if schemas[each] is None)
-        ),
-        tuple(why for why in (*functions.values(), *schemas.values()) if why is not None),
+        Tools(_given(functions), _given(schemas), _given(objects)),
+        tuple(why for why in (*functions.values(), *schemas.values(), *objects.values()) if why is not None),
     )
+
+
+def _given(judged: Mapping[T, Refusal | None]) -> frozenset[T]:
+    return frozenset(each for each, refused in judged.items() if refused is None)
 
 
 def _covers(pattern: FunctionName, name: FunctionName) -> bool:
@@ -94,6 +117,42 @@ def refused_functions(tools: Tools, there: Collection[Function]) -> Iterator[Ref
         if not found:
             yield Refusal("ToolMissing", f"there is no function {name}")
         yield from (Refusal("ToolRefused", f"function {each.id} {each.obstacle}") for each in found if each.obstacle)
+
+
+def tools_within(tools: Tools, there: Iterable[Tool], asked: Collection[TableId] | None) -> tuple[Tool, ...]:
+    """Those of `there` that the tools name and that nothing stands in the way of, in order. A role that is for the tables `asked` alone has
+    none that copies others: a lease keeps it from tables, and not from copies."""
+    return tuple(
+        sorted(
+            (
+                each
+                for each in there
+                if each.id in tools.objects and not each.obstacle and (asked is None or all(table in asked for table, _ in each.copies))
+            ),
+            key=lambda tool: tool.id,
+        )
+    )
+
+
+def refused_tools(tools: Tools, there: Collection[Tool], tables: Mapping[TableId, Table]) -> Iterator[Refusal]:
+    """What of the tools nobody gets, whomever the agent acts for, and why. `tables` are those that can be granted."""
+    known = {each.id: each for each in there}
+    for each in sorted(tools.objects):
+        found = known.get(each)
+        if found is None:
+            yield Refusal("ToolMissing", f"there is no {each}, or the operator may not see it{_hint(each)}")
+        elif found.obstacle:
+            yield Refusal("ToolRefused", f"{each} {found.obstacle}")
+        else:
+            for table in found.tables:
+                if table not in tables:
+                    yield Refusal("ToolRefused", f"{each} reads {table}, which no domain governs: add its schema to spec.domains")
+                elif tables[table].obstacle:
+                    yield Refusal("ToolRefused", f"{each} reads {table}, which {tables[table].obstacle}")
+
+
+def _hint(tool: ToolId) -> str:
+    return "" if tool.kind is ToolKind.DATABASE_ROLE else ": plan and install again, which lets it"
 
 
 def own_tables(agent: ObjectName, schemas: frozenset[str]) -> Policy:

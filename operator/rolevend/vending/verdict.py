@@ -97,11 +97,12 @@ class Granted:
         return self.profile.tables if wanted is None else tuple(each for each in self.profile.tables if each.table in wanted)
 
     def still_carries(self, other: "Granted") -> bool:
-        """Whether a role that was vended as `other` may live on under this verdict: everything it reads is granted unchanged. What its
-        lease keeps from it may be lost."""
+        """Whether a role that was vended as `other` may live on under this verdict: everything it reads is granted unchanged, to the same
+        login. What its lease keeps from it may be lost."""
         held = replace(other.profile, tables=other.tables)
         keys = attribute_keys(held)
-        return contains(self.profile, held) and self.lease.attributes.only(keys) == other.lease.attributes.only(keys)
+        is_same_login = self.lease.agent_user == other.lease.agent_user
+        return is_same_login and contains(self.profile, held) and self.lease.attributes.only(keys) == other.lease.attributes.only(keys)
 
 
 Verdict = Undecided | Denied | Granted

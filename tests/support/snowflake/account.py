@@ -4,9 +4,10 @@ import re
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import duckdb
 
@@ -148,7 +149,7 @@ class Account:
     def _one(self, session: Session, running: Running, text: str) -> Result:
         self._refuse(text, Harm.REFUSED)
         if waited := _WAIT.fullmatch(text):
-            seconds, limit = float(waited[1]), float(str(session.parameters.get("STATEMENT_TIMEOUT_IN_SECONDS", 172_800)))
+            seconds, limit = float(waited[1]), self._timeout(session)
             if running.stopped.wait(min(seconds, limit)):
                 raise refusals.cancelled()
             if seconds > limit:
@@ -159,6 +160,12 @@ class Account:
             result = self._run(session, running, parse(text))
         self._refuse(text, Harm.REFUSED_AFTER)
         return result
+
+    def _timeout(self, session: Session) -> float:
+        """The lowest of the session's and its warehouse's, in seconds."""
+        warehouse = self.catalog.find("WAREHOUSE", (session.warehouse,)) if session.warehouse else None
+        settings: tuple[Mapping[str, Any], ...] = (session.parameters, warehouse.settings if warehouse else {})
+        return min(float(str(each.get("STATEMENT_TIMEOUT_IN_SECONDS", 172_800))) for each in settings)
 
     def _refuse(self, text: str, harm: Harm) -> None:
         if fault := self.faults.refusal(text, harm):

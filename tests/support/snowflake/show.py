@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tests.support.snowflake import kinds, refusals, statements
+from tests.support.snowflake import behind, kinds, refusals, statements
 from tests.support.snowflake.catalog import Member, Thing
 from tests.support.snowflake.engine import Work
 from tests.support.snowflake.reader import shown
@@ -156,6 +156,7 @@ _SHOWN: dict[str, tuple[str, Callable[[Work, Thing], Sequence[Any]]]] = {
         kind: (_POLICY, lambda _, one: (one.created, *_placed(one), one.kind.replace(" ", "_"), one.owner, one.comment, "ROLE", ""))
         for kind in kinds.POLICY_KINDS
     },
+    "PROCEDURE": (f"{_MADE} name schema_name catalog_name arguments description", behind.procedure),
     "TASK": (
         f"{_IN_SCHEMA} owner comment warehouse schedule state definition",
         lambda _, one: (
@@ -191,6 +192,8 @@ def _parameters(work: Work, statement: statements.Show) -> Iterator[Sequence[Any
 
 def describe(work: Work, statement: statements.Describe) -> Result:
     thing = work.access.get(statement.kind, statement.name)
+    if (described := behind.describe(work, thing)) is not None:
+        return described
     match thing.kind:
         case "TABLE" | "VIEW":
             return table("name type kind null? default comment policy name", _columns(thing))

@@ -1,4 +1,4 @@
--- rolevend 1 in account myorg-account1, for schemas of database CLAIMS
+-- rolevend 2 in account myorg-account1, for schemas of database CLAIMS
 -- Run it as ACCOUNTADMIN, in Snowsight or with `snow sql -f`. Each statement may run again.
 
 -- It makes roles and users, and lends what nobody else can. Nothing of ours keeps it.
@@ -56,6 +56,9 @@ CREATE TABLE IF NOT EXISTS "ROLEVEND"."CONTROL"."FRAGMENT" (PROFILE VARCHAR NOT 
 -- Tables that cannot be governed, and why: only who programs may ask which policies they have, and who vends must know.
 CREATE TABLE IF NOT EXISTS "ROLEVEND"."CONTROL"."OBSTACLE" (SCHEMA_NAME VARCHAR NOT NULL, TABLE_NAME VARCHAR NOT NULL, OBSTACLE VARCHAR NOT NULL);
 
+-- The tools of agents, and what is behind each: who vends may not see them all, and must decide as the programmer does.
+CREATE TABLE IF NOT EXISTS "ROLEVEND"."CONTROL"."TOOL" (CLUSTER VARCHAR NOT NULL, TOOL VARCHAR NOT NULL);
+
 -- The secret of the mask Hash. No vended role can read it.
 CREATE TABLE IF NOT EXISTS "ROLEVEND"."CONTROL"."SALT" (SALT BINARY NOT NULL, DOMAIN VARCHAR);
 
@@ -89,6 +92,9 @@ GRANT SELECT ON TABLE "ROLEVEND"."CONTROL"."PROFILE" TO ROLE "RV_VENDOR";
 
 -- It decides as the programmer does.
 GRANT SELECT ON TABLE "ROLEVEND"."CONTROL"."OBSTACLE" TO ROLE "RV_VENDOR";
+
+-- The same.
+GRANT SELECT ON TABLE "ROLEVEND"."CONTROL"."TOOL" TO ROLE "RV_VENDOR";
 
 -- Every vended user gets it.
 GRANT APPLY ON SESSION POLICY "ROLEVEND"."CONTROL"."VENDED_SESSION" TO ROLE "RV_VENDOR";
@@ -140,6 +146,9 @@ GRANT INSERT, DELETE ON TABLE "ROLEVEND"."CONTROL"."FRAGMENT" TO ROLE "RV_PROGRA
 
 -- And for what cannot be governed.
 GRANT INSERT, DELETE ON TABLE "ROLEVEND"."CONTROL"."OBSTACLE" TO ROLE "RV_PROGRAMMER";
+
+-- And for tools.
+GRANT INSERT, DELETE ON TABLE "ROLEVEND"."CONTROL"."TOOL" TO ROLE "RV_PROGRAMMER";
 
 -- It sets the policy of each governed table.
 GRANT APPLY ROW ACCESS POLICY ON ACCOUNT TO ROLE "RV_PROGRAMMER";
@@ -242,4 +251,4 @@ ALTER USER "ROLEVEND_PROGRAMMER" SET RSA_PUBLIC_KEY = 'MIIBprogrammer';
 GRANT ROLE "RV_PROGRAMMER" TO USER "ROLEVEND_PROGRAMMER";
 
 -- Last: by it an operator knows that the account is prepared, and for which version. It needs no warehouse to read it.
-ALTER DATABASE "ROLEVEND" SET COMMENT = 'rolevend 1: leases, profiles and policies';
+ALTER DATABASE "ROLEVEND" SET COMMENT = 'rolevend 2: leases, profiles and policies';

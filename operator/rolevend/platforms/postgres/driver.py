@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from rolevend.catalog import Catalog, TableId
+from rolevend.catalog import Catalog, TableId, ToolId
 from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.model import ClusterId, ProfileName, RoleName
 from rolevend.plan import Lease, Profile
@@ -77,7 +77,15 @@ class PostgresPlatform:
             self._programmer.run(attempt, lambda connection: connection.execute("SELECT 1").fetchone())
         return self._vendor.run(attempt, lambda connection: facts_of(connection, self._address.tls.mode))
 
-    def catalog(self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()) -> Catalog:
+    def catalog(
+        self,
+        schemas: frozenset[str],
+        *,
+        own: frozenset[str] = frozenset(),
+        functions: frozenset[str] = frozenset(),
+        tools: frozenset[ToolId] = frozenset(),
+    ) -> Catalog:
+        del tools  # what agents have here is a function, or a schema of their own
         attempt = f"read the catalog of {self._where}"
         if self._programmer is not None:
             return self._programmer.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions))

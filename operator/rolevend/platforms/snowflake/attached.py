@@ -1,5 +1,6 @@
 """Which policies stand on tables, ours and those of others. Takes a warehouse."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +27,8 @@ class Attached:
     kind: str
     """ROW_ACCESS_POLICY, MASKING_POLICY, or of another kind."""
     column: str | None = None
+    arguments: tuple[str, ...] = ()
+    """The columns that a row access policy is set on, and those that a masking policy reads beside its own."""
 
     @property
     def is_ours(self) -> bool:
@@ -47,7 +50,8 @@ def read_policies(session: Session, database: str, tables: Sequence[TableId]) ->
     found: dict[TableId, set[Attached]] = {}
     for start in range(0, len(tables), _TOGETHER):
         for row in session.rows(_references(database, tables[start : start + _TOGETHER])):
-            policy = Attached(row["policy_db"], row["policy_schema"], row["policy_name"], row["policy_kind"], row["ref_column_name"])
+            names = row["policy_db"], row["policy_schema"], row["policy_name"], row["policy_kind"]
+            policy = Attached(*names, row["ref_column_name"], tuple(json.loads(row["ref_arg_column_names"] or "[]")))
             found.setdefault(TableId(row["ref_schema_name"], row["ref_entity_name"]), set()).add(policy)
     return {table: tuple(sorted(policies, key=repr)) for table, policies in found.items()}
 
@@ -58,7 +62,8 @@ def _references(database: str, tables: Sequence[TableId]) -> Sql:
 
 def _references_of_one(database: str, table: TableId) -> Sql:
     return compose(
-        "SELECT policy_db, policy_schema, policy_name, policy_kind, ref_schema_name, ref_entity_name, ref_column_name\n"
+        "SELECT policy_db, policy_schema, policy_name, policy_kind, ref_schema_name, ref_entity_name, ref_column_name,\n"
+        "       ref_arg_column_names\n"
         "  FROM TABLE({}.INFORMATION_SCHEMA.POLICY_REFERENCES(REF_ENTITY_NAME => {}, REF_ENTITY_DOMAIN => 'table'))",
         identifier(database),
         literal(qualified(database, table.schema, table.name)),

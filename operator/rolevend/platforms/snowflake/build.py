@@ -4,8 +4,8 @@ The wall goes on a table before any view of it is made, the marker to the profil
 handed to the vendor and written down last. Cut short at any point there is less than was wanted, and nothing that a vend could use.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from snowflake.connector import errors as vendor
@@ -15,6 +15,7 @@ from rolevend.errors import Conflict, InvalidInput, PlatformBusy
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Profile, TableShape
 from rolevend.platforms.base import Account
+from rolevend.platforms.snowflake import behind, tools
 from rolevend.platforms.snowflake.attached import ROW_ACCESS_POLICY, Attached, read_policies
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import profile_role
@@ -54,8 +55,6 @@ class ProfileText:
 def render(profile: Profile, account: Account) -> ProfileText:
     if not profile.tables:
         raise InvalidInput("profile", f"{profile.name} has no tables")
-    if profile.functions:
-        raise InvalidInput("tools", f"{profile.functions[0]} cannot be had on Snowflake")
     return ProfileText(
         profile.name,
         tuple((shape.table, row_policy(shape.table, _columns(shape), {})) for shape in profile.tables),
@@ -114,21 +113,35 @@ def is_written_down(profile: ProfileName) -> Sql:
     return compose("SELECT PROFILE FROM {} WHERE PROFILE = {}", PROFILE, literal(profile_role(profile)))
 
 
-def build(session: Session, text: ProfileText, account: Account, cluster: ClusterId) -> None:
-    """Raises `Conflict` where a table has a policy of somebody else's: Snowflake takes one, and two would not add up."""
+def build(session: Session, profile: Profile, text: ProfileText, account: Account, cluster: ClusterId) -> None:
+    """Raises `Conflict` where a table has a policy of somebody else's: Snowflake takes one, and two would not add up. And where a column
+    is filtered by and masked for tools at once."""
     if session.rows(is_written_down(text.name)):
         return
+    _expect_unchanged(session, profile, account)
     session.script(beginning(text, cluster))
-    _wall(session, text, account)
+    _wall(session, text, account, behind.put(session, profile, account.database))
     views = {str(row["name"]) for row in session.rows(compose("SHOW VIEWS IN SCHEMA {}", text.schema))}
     for together in _together([Sql(view.create) for view in text.views if view.name not in views]):
         session.script(together)
     session.script(grants(text, account))
+    for together in _together(tools.grants(text.role, profile.tools, account.database)):
+        session.script(together)
     _hand_over(session, text)
     session.rows(write_down(text, cluster))
 
 
-def _wall(session: Session, text: ProfileText, account: Account) -> None:
+def _expect_unchanged(session: Session, profile: Profile, account: Account) -> None:
+    """Whoever may replace a tool may have done so since it was looked at."""
+    there = tools.read_tools(session, account.database, [tool.id for tool in profile.tools])
+    for planned in profile.tools:
+        if planned not in there:
+            raise PlatformBusy(f"{planned.id} is not what it was when profile {profile.name} was planned")
+
+
+def _wall(session: Session, text: ProfileText, account: Account, settled: Collection[TableId]) -> None:
+    """All but those that have more than a wall already."""
+    text = replace(text, walls=tuple((table, policy) for table, policy in text.walls if table not in settled))
     tables = [table for table, _ in text.walls]
     for _ in range(_ATTEMPTS):
         attached = read_policies(session, account.database, tables)

@@ -6,7 +6,7 @@ from typing import Final
 
 from snowflake.connector import errors as vendor
 
-from rolevend.catalog import Catalog, Column, Table, TableId
+from rolevend.catalog import Catalog, Column, Table, TableId, Tool
 from rolevend.errors import InvalidInput
 from rolevend.model import Tag
 from rolevend.platforms.snowflake.attached import read_policies
@@ -50,7 +50,7 @@ def read_notes(session: Session, database: str, tables: Sequence[TableId], *, pr
         write_obstacles(session, obstacles)
     else:
         obstacles = read_obstacles(session)
-    return Notes(_columns(session, database, {table.schema for table in tables}), _tags(session, database, tables), obstacles)
+    return Notes(read_columns(session, database, {table.schema for table in tables}), _tags(session, database, tables), obstacles)
 
 
 def _of_others(session: Session, database: str, tables: Sequence[TableId]) -> Obstacles:
@@ -59,13 +59,13 @@ def _of_others(session: Session, database: str, tables: Sequence[TableId]) -> Ob
     return {table: found[0] for table, found in foreign.items() if found}
 
 
-def noted(tables: Iterable[Table], notes: Notes) -> Catalog:
+def noted(tables: Iterable[Table], notes: Notes, tools: Iterable[Tool] = ()) -> Catalog:
     none: frozenset[Tag] = frozenset()
 
     def column(table: TableId, each: Column) -> Column:
         return replace(each, tags=notes.tags.get((table, each.name), none))
 
-    return Catalog.of(
+    described = (
         Table(
             each.id,
             tuple(column(each.id, one) for one in notes.columns.get(each.id, ())),
@@ -74,6 +74,7 @@ def noted(tables: Iterable[Table], notes: Notes) -> Catalog:
         )
         for each in tables
     )
+    return Catalog.of(described, tools=tools)
 
 
 def governable(schemas: Iterable[str]) -> frozenset[str]:
@@ -103,7 +104,10 @@ def _tables(session: Session, database: str, schema: str) -> Iterator[Table]:
         after = compose(" LIMIT {} FROM {}", number(MOST_SHOWN), literal(str(shown[-1]["name"])))
 
 
-def _columns(session: Session, database: str, schemas: Iterable[str]) -> Mapping[TableId, tuple[Column, ...]]:
+def read_columns(session: Session, database: str, schemas: Iterable[str]) -> Mapping[TableId, tuple[Column, ...]]:
+    """Of every table there, in its own order. Takes a warehouse."""
+    if not schemas:
+        return {}
     found: dict[TableId, list[tuple[int, Column]]] = {}
     wanted = join(", ", map(literal, sorted(schemas)))
     for row in session.rows(

@@ -4,17 +4,25 @@ from collections.abc import Collection
 from datetime import datetime
 
 from rolevend.model import ClusterId, ProfileName
+from rolevend.platforms.snowflake import behind
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import OPENED, profile_role
 from rolevend.platforms.snowflake.names import LEASE, PROFILE, role_of, schema_of
 from rolevend.platforms.snowflake.text import Sql, compose, literal
 
 
-def forget_unused(session: Session, cluster: ClusterId, keep: Collection[ProfileName], unused_since: datetime) -> tuple[ProfileName, ...]:
-    """The profiles that no vend finds any more, and whose views are gone. Their roles are the vendor's to drop: see `drop_role_of`."""
+def forget_unused(
+    session: Session, cluster: ClusterId, database: str, keep: Collection[ProfileName], unused_since: datetime
+) -> tuple[ProfileName, ...]:
+    """The profiles that no vend finds any more, and whose views and parts of policies are gone. Their roles are the vendor's to drop: see
+    `drop_role_of`."""
     kept = {profile_role(each) for each in keep}
     found = [str(row["profile"]) for row in session.rows(unused(cluster, unused_since))]
-    return tuple(profile for name in found if name not in kept and _forget(session, profile := ProfileName(name.lower()), unused_since))
+    forgotten = [ProfileName(name.lower()) for name in found if name not in kept]
+    gone = tuple(profile for profile in forgotten if _forget(session, profile, unused_since))
+    for profile in gone:
+        behind.take_away(session, profile, database)
+    return gone
 
 
 def drop_role_of(session: Session, profile: ProfileName) -> None:

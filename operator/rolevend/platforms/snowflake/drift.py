@@ -4,16 +4,20 @@ A profile over such a table is written off, so that no vend uses it; the next on
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from rolevend.catalog import TableId
 from rolevend.model import ClusterId, ProfileName, RoleName
 from rolevend.platforms.base import Account, Drift
+from rolevend.platforms.snowflake import behind
 from rolevend.platforms.snowflake.attached import ROW_ACCESS_POLICY, Attached, read_policies
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import OPENED, profile_role
 from rolevend.platforms.snowflake.names import LEASE, PROFILE
 from rolevend.platforms.snowflake.text import Sql, compose, literal
+
+_TAKEN_OFF: Final = "its policies are not those that its tools need: the next vend that reads it puts them back"
 
 
 def tables_text(tables: Sequence[TableId]) -> str:
@@ -26,8 +30,10 @@ def drifted(session: Session, account: Account, cluster: ClusterId) -> tuple[Seq
     built = _built(session, cluster)
     if not built:
         return (), frozenset()
-    policies = read_policies(session, account.database, sorted({table for tables in built.values() for table in tables}))
-    findings = {table: finding for tables in built.values() for table in tables if (finding := _finding(policies.get(table, ())))}
+    tables = sorted({table for tables in built.values() for table in tables})
+    policies = read_policies(session, account.database, tables)
+    findings = {table: finding for table in tables if (finding := _finding(policies.get(table, ())))}
+    findings |= _behind_tools(session, account, findings)
     broken = frozenset(profile for profile, tables in built.items() if findings.keys() & set(tables))
     if not broken:
         return (), frozenset()
@@ -38,6 +44,13 @@ def drifted(session: Session, account: Account, cluster: ClusterId) -> tuple[Seq
         Drift(table, finding, tuple(sorted(role for role, profile in roles.items() if table in built.get(profile, ()))))
         for table, finding in sorted(findings.items())
     ], broken
+
+
+def _behind_tools(session: Session, account: Account, known: Collection[TableId]) -> Mapping[TableId, str]:
+    """What came to such a table no tool sees, which is mended at once. What was taken off is said."""
+    behind_tools = sorted(behind.read_fragments(session).keys() - set(known))
+    behind.hide_added(session, behind_tools, account.database)
+    return dict.fromkeys(behind.unsettled(session, behind_tools, account.database), _TAKEN_OFF)
 
 
 def write_off(profile: ProfileName) -> Sql:

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from rolevend.catalog import Catalog, TableId
+from rolevend.catalog import Catalog, TableId, Tool, ToolId
 from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, RolevendError
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Lease, Profile
@@ -35,7 +35,7 @@ from rolevend.platforms.base import (
 from rolevend.platforms.snowflake.build import build, is_written_down, render
 from rolevend.platforms.snowflake.catalog import Notes, expect_governable_database, noted, read_notes, read_tables
 from rolevend.platforms.snowflake.collect import drop_role_of, forget_unused
-from rolevend.platforms.snowflake.connections import Limits, Login, Pool
+from rolevend.platforms.snowflake.connections import Limits, Login, Pool, Session
 from rolevend.platforms.snowflake.control import OWNER
 from rolevend.platforms.snowflake.drift import drifted
 from rolevend.platforms.snowflake.ending import end
@@ -44,10 +44,12 @@ from rolevend.platforms.snowflake.keys import SpareKeys
 from rolevend.platforms.snowflake.live import curb_expired, ended_roles, live_roles
 from rolevend.platforms.snowflake.making import make
 from rolevend.platforms.snowflake.names import VENDOR_ROLE
+from rolevend.platforms.snowflake.tools import read_noted, read_tools, write_noted
 from rolevend.platforms.snowflake.vends import unsendable
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+Asked = TypeVar("Asked")
 
 
 class SnowflakePlatform:
@@ -70,7 +72,8 @@ class SnowflakePlatform:
         self._keys = SpareKeys()
         self._built: set[ProfileName] = set()
         self._turn = threading.Lock()
-        self._notes = _KeptNotes(self._limits.tags_seconds)
+        self._notes: _Kept[tuple[TableId, ...], Notes] = _Kept(self._limits.tags_seconds)
+        self._seen_tools: _Kept[frozenset[ToolId], tuple[Tool, ...]] = _Kept(self._limits.tags_seconds)
         self._drift: tuple[float, Sequence[Drift]] | None = None
 
     def facts(self) -> ServerFacts:
@@ -79,15 +82,23 @@ class SnowflakePlatform:
             self._programmer.run(attempt, facts_of)
         return self._vendor.run(attempt, facts_of)
 
-    def catalog(self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()) -> Catalog:
-        """Tags hold for a while, since reading them takes a warehouse; those of a table that is new are read at once."""
+    def catalog(
+        self,
+        schemas: frozenset[str],
+        *,
+        own: frozenset[str] = frozenset(),
+        functions: frozenset[str] = frozenset(),
+        tools: frozenset[ToolId] = frozenset(),
+    ) -> Catalog:
+        """Tags and tools hold for a while, since reading them takes a warehouse, or many statements; those of a table that is new, and
+        tools that are asked for for the first time, are read at once."""
         pool, database, programs = self._programmer or self._vendor, self._account.database, self._programmer is not None
         attempt = f"read the catalog of {self._where}"
-        del functions  # none is a tool here
+        del functions  # there are none here
         tables = pool.run(attempt, lambda session: read_tables(session, database, schemas | own))
         ids = tuple(sorted(table.id for table in tables))
         notes = self._notes.get(ids, lambda: pool.run(attempt, lambda session: read_notes(session, database, ids, programs=programs)))
-        return noted(tables, notes)
+        return noted(tables, notes, self._tools_of(pool, attempt, tools))
 
     def ensure(self, profile: Profile) -> None:
         if profile.name in self._built:
@@ -99,7 +110,7 @@ class SnowflakePlatform:
         with self._turn:  # one builder in this process: two would wait for each other's locks on policies
             if profile.name not in self._built:
                 attempt = f"build profile {profile.name} on {self._where}"
-                self._programmer.run(attempt, lambda session: build(session, wanted, self._account, self._cluster))
+                self._programmer.run(attempt, lambda session: build(session, profile, wanted, self._account, self._cluster))
                 self._built.add(profile.name)
 
     def is_built(self, profile: ProfileName) -> bool:
@@ -108,6 +119,8 @@ class SnowflakePlatform:
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         """`randomness` is not asked: RSA keys are made with the system's own."""
         del randomness
+        if lease.agent_user is not None:
+            return KeyPairCredential(lease.role, lease.agent_user, None, self._account)
         return KeyPairCredential(lease.role, lease.role, self._keys.take(), self._account)
 
     def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[Vended]:
@@ -149,7 +162,9 @@ class SnowflakePlatform:
 
     def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
         attempt = f"collect unused profiles on {self._where}"
-        gone = self._program().run(attempt, lambda session: forget_unused(session, self._cluster, keep, unused_since))
+        database = self._account.database
+        with self._turn:
+            gone = self._program().run(attempt, lambda session: forget_unused(session, self._cluster, database, keep, unused_since))
         for profile in gone:
             self._built.discard(profile)
             self._vendor.run(attempt, lambda session, profile=profile: drop_role_of(session, profile))  # type: ignore[misc]
@@ -180,7 +195,7 @@ class SnowflakePlatform:
 
     def _vend_one(self, lease: Lease, credential: Credential) -> Vended:
         try:
-            if not isinstance(credential, KeyPairCredential) or credential.role != lease.role:
+            if not isinstance(credential, KeyPairCredential) or not _is_for(credential, lease):
                 raise InvalidInput("credential", f"is not a key pair for {lease.role}")
             if (refusal := unsendable(lease)) is not None:
                 raise refusal
@@ -196,22 +211,40 @@ class SnowflakePlatform:
             return Dropped(ending.role, error)
         return Dropped(ending.role)
 
+    def _tools_of(self, pool: Pool, attempt: str, wanted: frozenset[ToolId]) -> tuple[Tool, ...]:
+        if not wanted:
+            return ()
+        return self._seen_tools.get(wanted, lambda: pool.run(attempt, lambda session: self._look_for_tools(session, wanted)))
+
+    def _look_for_tools(self, session: Session, wanted: frozenset[ToolId]) -> tuple[Tool, ...]:
+        """Who only vends may not see them all, and decides by what the programmer saw."""
+        if self._programmer is None:
+            return tuple(each for each in read_noted(session, self._cluster) if each.id in wanted)
+        found = read_tools(session, self._account.database, wanted)
+        write_noted(session, self._cluster, found)
+        return found
+
     def _expect_built(self, profile: ProfileName) -> None:
         if not self._vendor.run(f"look for profile {profile} on {self._where}", lambda session: session.rows(is_written_down(profile))):
             raise PlatformBusy(f"profile {profile} is not built on {self._where} yet")
         self._built.add(profile)
 
 
-class _KeptNotes:
+def _is_for(credential: KeyPairCredential, lease: Lease) -> bool:
+    whose = (lease.agent_user or lease.role, lease.agent_user is None)
+    return (credential.role, credential.user, credential.private_key is not None) == (lease.role, *whose)
+
+
+class _Kept(Generic[Asked, T]):
     """What was read a moment ago, or is read now."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._kept: tuple[float, tuple[TableId, ...], Notes] | None = None
+        self._kept: tuple[float, Asked, T] | None = None
 
-    def get(self, tables: tuple[TableId, ...], read: Callable[[], Notes]) -> Notes:
+    def get(self, asked: Asked, read: Callable[[], T]) -> T:
         with self._lock:
-            if self._kept is None or self._kept[1] != tables or time.monotonic() - self._kept[0] >= self._seconds:
-                self._kept = time.monotonic(), tables, read()
+            if self._kept is None or self._kept[1] != asked or time.monotonic() - self._kept[0] >= self._seconds:
+                self._kept = time.monotonic(), asked, read()
             return self._kept[2]

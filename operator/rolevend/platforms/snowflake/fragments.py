@@ -6,19 +6,19 @@ what is masked is a condition of nothing. What is asked of them beyond that gets
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from rolevend.catalog import Column
 from rolevend.model import ProfileName
 from rolevend.platforms.snowflake.control import current_lease
-from rolevend.platforms.snowflake.masks import Place, is_cut, why_not
+from rolevend.platforms.snowflake.masks import Place, is_cut, mask_text, why_not
 from rolevend.platforms.snowflake.predicate import Need, Reading, all_of, columns_of
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, join
 from rolevend.platforms.snowflake.types import column_type
 from rolevend.platforms.snowflake.views import attribute_values, column_text
 from rolevend.policy.expression import Condition
-from rolevend.policy.mask import Clear, Nullify, strictest
+from rolevend.policy.mask import Nullify, strictest
 from rolevend.policy.shape import Cell, ColumnShape, TableShape
 
 NO_ROW: Final = "FALSE"
@@ -47,6 +47,8 @@ class TableFragment:
     """Those that are not shown in clear, and those that are not granted."""
     fallbacks: tuple[str, ...] = ()
     """What is stricter than the rule, and why, one sentence each; empty where it is exact."""
+    written_for: frozenset[str] = frozenset()
+    """The columns that the table had. Another one is for `completed`."""
 
 
 def fragment(profile: ProfileName, table: TableShape, columns: Sequence[Column]) -> TableFragment:
@@ -59,13 +61,14 @@ def fragment(profile: ProfileName, table: TableShape, columns: Sequence[Column])
 
     reading = Reading(identifier, attribute)
     shapes = {each.name: each for each in table.columns}
-    masked = {each.name: _as_shape(each, shapes) for each in columns if not _is_clear(shapes.get(each.name))}
+    clear = {each.name for each in table.columns if each.is_clear}
+    masked = {each.name: _as_shape(each, shapes) for each in columns if each.name not in clear}
     asked = [clause for clause in (table.rows, *table.restrictions) if all_of([clause], reading)]
     tests = all_of(asked, reading)
     reads = tuple(sorted({name for clause in asked for name in columns_of(clause)}))
     why = _why_no_row(reads, masked)
     if why is not None:
-        return _no_row(lease, table, why)
+        return _no_row(lease, table, columns, why)
     shown: dict[str, Shown] = {}
     fallbacks: list[str] = []
     for name, column in masked.items():
@@ -80,30 +83,41 @@ def fragment(profile: ProfileName, table: TableShape, columns: Sequence[Column])
         shown[name] = Shown(column_text(column, place, reading), others)
         fallbacks += _of_masks(column, place)
     if not reads and all(each.name in {*shown, *(name for one in shown.values() for name in one.reads)} for each in columns):
-        return _no_row(lease, table, "all its columns are masked, and a row policy has to be set on one that is not")
+        return _no_row(lease, table, columns, "all its columns are masked, and a row policy has to be set on one that is not")
     row = join("\n    AND ", tests) if tests else Sql("TRUE")
-    return TableFragment(lease, row, reads, shown, tuple(fallbacks))
+    return TableFragment(lease, row, reads, shown, tuple(fallbacks), _names_of(columns))
+
+
+def completed(fragment: TableFragment, columns: Sequence[Column]) -> TableFragment:
+    """The same for a table with these columns: what came to it since shows NULL."""
+    added = [each for each in columns if each.name not in fragment.written_for]
+    if any(column_type(each.native_type) is None for each in added):
+        return replace(fragment, row=NO_ROW, reads=(), columns={})
+    places = {each.name: Place(identifier(each.name), each.family, each.native_type, typed=True) for each in added}
+    hidden = {column: Shown(mask_text(Nullify(), place)) for column, place in places.items()}
+    return replace(fragment, columns={**fragment.columns, **hidden})
 
 
 def dumped(fragment: TableFragment) -> str:
     """As the control database keeps it."""
     columns = {name: [shown.text, list(shown.reads)] for name, shown in fragment.columns.items()}
-    return json.dumps([fragment.lease, fragment.row, list(fragment.reads), columns, list(fragment.fallbacks)], ensure_ascii=False)
+    told = [fragment.lease, fragment.row, list(fragment.reads), columns, list(fragment.fallbacks), sorted(fragment.written_for)]
+    return json.dumps(told, ensure_ascii=False)
 
 
 def loaded(text: str) -> TableFragment:
     """What `dumped` wrote."""
-    lease, row, reads, columns, fallbacks = json.loads(text)
+    lease, row, reads, columns, fallbacks, written_for = json.loads(text)
     shown = {name: Shown(each, tuple(others)) for name, (each, others) in columns.items()}
-    return TableFragment(lease, row, tuple(reads), shown, tuple(fallbacks))
+    return TableFragment(lease, row, tuple(reads), shown, tuple(fallbacks), frozenset(written_for))
 
 
-def _no_row(lease: Sql, table: TableShape, why: str) -> TableFragment:
-    return TableFragment(lease, NO_ROW, (), {}, (f"{table.table} shows no row to tools: {why}",))
+def _no_row(lease: Sql, table: TableShape, columns: Sequence[Column], why: str) -> TableFragment:
+    return TableFragment(lease, NO_ROW, (), {}, (f"{table.table} shows no row to tools: {why}",), _names_of(columns))
 
 
-def _is_clear(column: ColumnShape | None) -> bool:
-    return column is not None and column.cells[:1] == (Cell((), Clear()),)
+def _names_of(columns: Sequence[Column]) -> frozenset[str]:
+    return frozenset(each.name for each in columns)
 
 
 def _as_shape(column: Column, shapes: Mapping[str, ColumnShape]) -> ColumnShape:

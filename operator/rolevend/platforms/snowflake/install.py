@@ -11,6 +11,7 @@ from typing import Final
 from rolevend.platforms.base import Account
 from rolevend.platforms.snowflake.control import LEASE_TABLE, SALT_TABLE
 from rolevend.platforms.snowflake.installation import PLACEHOLDERS, VERSION, Options, PublicKeys, Script, Statement
+from rolevend.platforms.snowflake.installing_tools import for_tools
 from rolevend.platforms.snowflake.names import (
     CONTROL,
     DATABASE,
@@ -26,6 +27,7 @@ from rolevend.platforms.snowflake.names import (
     REAPER_ROLE,
     SALT,
     SESSION_POLICY,
+    TOOL,
     VENDOR,
 )
 from rolevend.platforms.snowflake.reaper import reap
@@ -47,6 +49,7 @@ def script(account: Account, options: Options, keys: PublicKeys = PLACEHOLDERS) 
             *_vendor(account),
             *_sees(account, options),
             *_programmer(account, options),
+            *for_tools(account, options),
             *_reaper(),
             *_users(account, keys),
             *_end(),
@@ -106,6 +109,10 @@ def _control() -> Iterator[Statement]:
         ),
         "Tables that cannot be governed, and why: only who programs may ask which policies they have, and who vends must know.",
     )
+    yield Statement(
+        compose("CREATE TABLE IF NOT EXISTS {} (CLUSTER VARCHAR NOT NULL, TOOL VARCHAR NOT NULL)", TOOL),
+        "The tools of agents, and what is behind each: who vends may not see them all, and must decide as the programmer does.",
+    )
     yield Statement(Sql(SALT_TABLE), "The secret of the mask Hash. No vended role can read it.")
     yield Statement(
         compose(
@@ -138,6 +145,7 @@ def _vendor(account: Account) -> Iterator[Statement]:
     yield Statement(compose("GRANT SELECT, INSERT ON TABLE {} TO ROLE {}", LEASE, to), "It adds leases and their ends, and changes none.")
     yield Statement(compose("GRANT SELECT ON TABLE {} TO ROLE {}", PROFILE, to), "It vends what is built, and nothing else.")
     yield Statement(compose("GRANT SELECT ON TABLE {} TO ROLE {}", OBSTACLE, to), "It decides as the programmer does.")
+    yield Statement(compose("GRANT SELECT ON TABLE {} TO ROLE {}", TOOL, to), "The same.")
     yield Statement(compose("GRANT APPLY ON SESSION POLICY {} TO ROLE {}", SESSION_POLICY, to), "Every vended user gets it.")
 
 
@@ -179,6 +187,7 @@ def _programmer(account: Account, options: Options) -> Iterator[Statement]:
     )
     yield Statement(compose("GRANT INSERT, DELETE ON TABLE {} TO ROLE {}", FRAGMENT, to), "The same for the parts of policies.")
     yield Statement(compose("GRANT INSERT, DELETE ON TABLE {} TO ROLE {}", OBSTACLE, to), "And for what cannot be governed.")
+    yield Statement(compose("GRANT INSERT, DELETE ON TABLE {} TO ROLE {}", TOOL, to), "And for tools.")
     yield Statement(compose("GRANT APPLY ROW ACCESS POLICY ON ACCOUNT TO ROLE {}", to), "It sets the policy of each governed table.")
     yield Statement(compose("GRANT APPLY MASKING POLICY ON ACCOUNT TO ROLE {}", to), "And those of their columns.")
     yield Statement(

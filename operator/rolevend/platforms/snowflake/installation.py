@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from textwrap import fill
 from typing import Final
 
+from rolevend.catalog import ToolId
 from rolevend.platforms.base import Account
 from rolevend.platforms.snowflake.text import Sql
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of what the script makes. Grows with every change that a running operator must be able to see."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Which schemas are governed."""
+    """Which schemas are governed, and which tools agents may have."""
 
     schemas: tuple[str, ...]
+    tools: tuple[ToolId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ _TO_LOOK_AT: Final = frozenset({ALREADY_EXISTS, NOT_NULL, NOT_THERE, NOT_PERMITT
 def make(session: Session, lease: Lease, credential: KeyPairCredential, account: Account) -> datetime:
     """Until when the role lives. Raises an error of rolevend where it cannot be, or the connector's own; the role that is left then can
     do nothing, or is what the same call makes whole."""
-    key = public_key(credential.private_key)
+    key = public_key(credential.private_key) if credential.private_key is not None else None
     try:
         session.script(vends.vend(lease, key, account))
         expires_at = lease.expires_at
@@ -35,7 +35,7 @@ def make(session: Session, lease: Lease, credential: KeyPairCredential, account:
     return expires_at
 
 
-def _make_again(session: Session, lease: Lease, key: str, account: Account, error: vendor.Error) -> datetime:
+def _make_again(session: Session, lease: Lease, key: str | None, account: Account, error: vendor.Error) -> datetime:
     """The role was there, or the name is used up, or the lease cannot be: look, and go on where that is right."""
     rows = session.rows(vends.leases(lease))
     _expect_ours(session, lease, rows)
@@ -49,7 +49,13 @@ def _make_again(session: Session, lease: Lease, key: str, account: Account, erro
         if rows:
             raise Overtaken(f"{lease.role} was dropped by somebody, and its lease is used up") from error
         raise error
-    session.script(vends.vend_again(lease, key, account, has_lease=bool(rows)))
+    try:
+        session.script(vends.vend_again(lease, key, account, has_lease=bool(rows)))
+    except vendor.Error as refused:
+        if lease.agent_user is None or code_of(refused) != NOT_THERE:
+            raise
+        why = f"there is no user {lease.agent_user}, which its spec.agents names as agentUser of {lease.agent.name}"
+        raise Conflict(f"{lease.role} cannot be granted: {why}") from refused
     return min((row["expires_at"] for row in rows), default=lease.expires_at)
 
 

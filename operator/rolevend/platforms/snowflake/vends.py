@@ -1,6 +1,7 @@
 """The statements that make a vended role, whatever the number of its tables. Pure: a lease to SQL.
 
-What lets somebody log in with the role comes last, so that a vend which is cut short is of no use to anybody.
+The role has a user of its own, or is granted to the agent's. What lets somebody log in with the role comes last, so that a vend which is
+cut short is of no use to anybody.
 """
 
 import json
@@ -19,7 +20,7 @@ DAYS_TO_EXPIRY: Final = 2
 """No role lives longer than a day. After these Snowflake itself lets the user in no more, whether anything of ours runs or not."""
 
 
-def vend(lease: Lease, public_key: str, account: Account) -> tuple[Sql, ...]:
+def vend(lease: Lease, public_key: str | None, account: Account) -> tuple[Sql, ...]:
     """A role that is not there yet. Fails, and leaves nothing that can log in, where it is there, where a lease of that name was
     ever written, or where the profile is not built."""
     role = name(lease.role)
@@ -27,20 +28,26 @@ def vend(lease: Lease, public_key: str, account: Account) -> tuple[Sql, ...]:
         compose("CREATE ROLE {} COMMENT = {}", role, literal(_mark(lease).text())),
         compose("GRANT ROLE {} TO ROLE {}", role_of(lease.profile), role),
         insert_lease(lease),
-        _create_user(lease, public_key, account, Sql("CREATE USER")),
+        *(() if public_key is None else (_create_user(lease, public_key, account, Sql("CREATE USER")),)),
         *_let_in(lease),
     )
 
 
-def vend_again(lease: Lease, public_key: str, account: Account, *, has_lease: bool) -> tuple[Sql, ...]:
+def vend_again(lease: Lease, public_key: str | None, account: Account, *, has_lease: bool) -> tuple[Sql, ...]:
     """The same for a role that is ours and was made before, whole or in part. What its lease says stays as it was."""
     role = name(lease.role)
     return (
         compose("GRANT ROLE {} TO ROLE {}", role_of(lease.profile), role),
         *(() if has_lease else (insert_lease(lease),)),
-        _create_user(lease, public_key, account, Sql("CREATE USER IF NOT EXISTS")),
-        compose("ALTER USER {} SET RSA_PUBLIC_KEY = {}", role, literal(public_key)),
+        *(() if public_key is None else _user_again(lease, public_key, account)),
         *_let_in(lease),
+    )
+
+
+def _user_again(lease: Lease, public_key: str, account: Account) -> tuple[Sql, ...]:
+    return (
+        _create_user(lease, public_key, account, Sql("CREATE USER IF NOT EXISTS")),
+        compose("ALTER USER {} SET RSA_PUBLIC_KEY = {}", name(lease.role), literal(public_key)),
     )
 
 
@@ -139,6 +146,8 @@ def _create_user(lease: Lease, public_key: str, account: Account, verb: Sql) -> 
 
 def _let_in(lease: Lease) -> tuple[Sql, ...]:
     user = name(lease.role)
+    if lease.agent_user is not None:
+        return (compose("GRANT ROLE {} TO USER {}", user, identifier(lease.agent_user)),)
     return (
         compose("ALTER USER {} SET SESSION POLICY {} FORCE", user, SESSION_POLICY),
         compose("GRANT ROLE {} TO USER {}", user, user),

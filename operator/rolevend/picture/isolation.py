@@ -1,0 +1,18 @@
+"""Whether the roles of two people whom one agent acts for are kept apart on a platform. Pure."""
+
+from rolevend.resources import DataPlatform
+from rolevend.resources.status import Finding, shortened
+
+
+def isolated(platform: DataPlatform) -> tuple[Finding, ...]:
+    """Of an account. On PostgreSQL a role is a login, and so there is nothing to say."""
+    if platform.spec.snowflake is None:
+        return ()
+    named = [f"{each.agent_user} of agent {', '.join(each.agent_names or ())}" for each in platform.spec.agents if each.agent_user]
+    if not named:
+        return (Finding("Isolated", "True", "EphemeralUser", "each role has a user of its own, which holds nothing else"),)
+    why = (
+        "A session of it may take any role that the user holds, of whomever the agent acts for at that time, and put all of them aside to "
+        "read what the user itself may read: nothing but the agent keeps two people apart. Without agentUser each role has its own user"
+    )
+    return (Finding("Isolated", "False", "AgentUser", f"spec.agents: roles are granted to the user {shortened(named)}. {why}"),)

@@ -1,0 +1,47 @@
+-- The script of an administrator has these besides
+-- The way to agents' tools.
+GRANT USAGE ON DATABASE "SALES" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+-- Who asks through a semantic view reads the tables behind it by their own names, each under policies of ours.
+GRANT SELECT ON ALL TABLES IN SCHEMA "SALES"."claims" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+-- Who asks through a semantic view reads the tables behind it by their own names, each under policies of ours.
+GRANT SELECT ON FUTURE TABLES IN SCHEMA "SALES"."claims" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+-- Who asks through a semantic view reads the tables behind it by their own names, each under policies of ours.
+GRANT SELECT ON ALL TABLES IN SCHEMA "SALES"."hr" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+-- Who asks through a semantic view reads the tables behind it by their own names, each under policies of ours.
+GRANT SELECT ON FUTURE TABLES IN SCHEMA "SALES"."hr" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+-- The way into SEM.
+GRANT USAGE ON SCHEMA "SALES"."SEM" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+-- The way into claims.
+GRANT USAGE ON SCHEMA "SALES"."claims" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+-- The way into hr.
+GRANT USAGE ON SCHEMA "SALES"."hr" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+-- It holds SNOWFLAKE.CORTEX_USER, of which only an administrator disposes.
+CREATE ROLE IF NOT EXISTS "RV_CORTEX_USER";
+-- It lets whoever has it call models.
+GRANT DATABASE ROLE "SNOWFLAKE"."CORTEX_USER" TO ROLE "RV_CORTEX_USER";
+-- Only the owner of a role grants it.
+GRANT OWNERSHIP ON ROLE "RV_CORTEX_USER" TO ROLE "RV_PROGRAMMER" COPY CURRENT GRANTS;
+-- A tool that agents may have.
+GRANT USAGE ON PROCEDURE "SALES"."SEM"."RISK"(NUMBER, VARCHAR) TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+-- A tool that agents may have.
+GRANT USAGE ON CORTEX SEARCH SERVICE "SALES"."SEM"."FIND" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+-- A tool that agents may have.
+GRANT SELECT ON SEMANTIC VIEW "SALES"."SEM"."BOTH" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+-- A tool that agents may have.
+GRANT SELECT ON SEMANTIC VIEW "SALES"."SEM"."CLAIMS" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+-- A tool that agents may have.
+GRANT USAGE ON WAREHOUSE "EXTRA_WH" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
+
+-- A profile is given
+GRANT USAGE ON DATABASE "SALES" TO ROLE "RV_P_1";
+GRANT USAGE ON SCHEMA "SALES"."SEM" TO ROLE "RV_P_1";
+GRANT USAGE ON SCHEMA "SALES"."claims" TO ROLE "RV_P_1";
+GRANT USAGE ON SCHEMA "SALES"."hr" TO ROLE "RV_P_1";
+GRANT SELECT ON TABLE "SALES"."claims"."people" TO ROLE "RV_P_1";
+GRANT SELECT ON TABLE "SALES"."hr"."people" TO ROLE "RV_P_1";
+GRANT USAGE ON WAREHOUSE "EXTRA_WH" TO ROLE "RV_P_1";
+GRANT SELECT ON SEMANTIC VIEW "SALES"."SEM"."CLAIMS" TO ROLE "RV_P_1";
+GRANT SELECT ON SEMANTIC VIEW "SALES"."SEM"."BOTH" TO ROLE "RV_P_1";
+GRANT USAGE ON PROCEDURE "SALES"."SEM"."RISK"(NUMBER, VARCHAR) TO ROLE "RV_P_1";
+GRANT USAGE ON CORTEX SEARCH SERVICE "SALES"."SEM"."FIND" TO ROLE "RV_P_1";
+GRANT ROLE "RV_CORTEX_USER" TO ROLE "RV_P_1";

@@ -1,0 +1,90 @@
+"""An agent's own user on a platform: who may name one, whose roles are granted to it, and what is said of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from rolevend.errors import InvalidInput
+from rolevend.kube.secrets import _login_keys
+from rolevend.model import RoleName
+from rolevend.platforms.base import Account, KeyPairCredential
+from rolevend.resources import DataPlatform, parse
+from rolevend.vending.verdict import Denied, Granted, ended_by
+from tests.support.manifests import MISSING, Body, changed
+from tests.support.painted import OBJECTS, WAREHOUSE, message, paint, raw, said, verdict
+
+USER = "FINBOT_SVC"
+
+
+def spelled(*users: str | None, principal: str = "AgentUser", names: tuple[str, ...] = ("finbot",)) -> Body:
+    """One item of terms for each of `users`, all for the agents of these names."""
+    account = {"account": "myorg-account1", "database": "SALES", "warehouse": "AGENTS_WH", "principal": principal}
+    body = raw("DataPlatform", WAREHOUSE, "", ("spec.postgres", MISSING), ("spec.snowflake", account), ("spec.agents[0].tools", MISSING))
+    terms = {**body["spec"]["agents"][0], "agentNames": list(names)}
+    return changed(body, "spec.agents", [{**terms, **({} if user is None else {"agentUser": user})} for user in users])
+
+
+def painted(*users: str | None, principal: str = "AgentUser"):
+    platform = parse(DataPlatform, spelled(*users, principal=principal))
+    return paint(replace(OBJECTS, platforms=[platform]))
+
+
+def given(*users: str | None) -> Granted:
+    found = verdict(painted(*users))
+    assert isinstance(found, Granted), found
+    return found
+
+
+def test_its_roles_are_granted_to_the_user_that_the_platform_names_for_it():
+    assert given(USER).lease.agent_user == USER
+    assert given(USER, None).lease.agent_user == USER
+    assert given(None).lease.agent_user is None
+
+
+def test_two_users_for_one_agent_are_none():
+    found = verdict(painted(USER, "OTHER_SVC"))
+
+    assert isinstance(found, Denied)
+    assert (found.reason, "FINBOT_SVC and OTHER_SVC; see the agentUser in its spec.agents" in found.message) == ("NotPermitted", True)
+
+
+def test_a_live_role_ends_where_its_agent_logs_in_as_somebody_else_now():
+    assert ended_by(given(USER), given(USER)) == ""
+    assert ended_by(given("OTHER_SVC"), given(USER)) != ""
+    assert ended_by(given(None), given(USER)) != ""
+    assert ended_by(given(USER), given(None)) != ""
+
+
+def test_the_platform_warns_of_it_for_as_long_as_it_is_so():
+    warned = painted(USER)
+
+    assert said(warned, WAREHOUSE, "Isolated") == ("False", "AgentUser")
+    assert "roles are granted to the user FINBOT_SVC of agent finbot" in message(warned, WAREHOUSE, "Isolated")
+    assert "nothing but the agent keeps two people apart" in message(warned, WAREHOUSE, "Isolated")
+    assert said(warned, WAREHOUSE, "Ready")[0] == "True"
+    assert said(painted(None), WAREHOUSE, "Isolated") == ("True", "EphemeralUser")
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "why"),
+    [
+        (spelled(USER, principal="EphemeralUser"), "spec.agents", "must not be set without snowflake.principal: AgentUser"),
+        (spelled(USER, names=("finbot", "other")), "spec.agents[0].agentUser", "agentNames must name it alone"),
+        (spelled("ROLEVEND_VENDOR"), "spec.agents[0].agentUser", "must not be a user of rolevend's own"),
+        (spelled("immuta_vended_x"), "spec.agents[0].agentUser", "must not be a user of rolevend's own"),
+    ],
+    ids=["not opted in", "two agents", "the vendor", "a vended user"],
+)
+def test_what_cannot_be_is_refused_with_its_field(body: Body, field: str, why: str):
+    with pytest.raises(InvalidInput) as refused:
+        parse(DataPlatform, body)
+
+    assert str(refused.value).startswith(f"{field}: ")
+    assert why in str(refused.value)
+
+
+def test_the_secret_of_such_a_role_holds_no_key():
+    account = Account("a", "a.snowflakecomputing.com", 443, "SALES", "AGENTS_WH")
+    held = _login_keys(KeyPairCredential(RoleName("IMMUTA_VENDED_X"), USER, None, account), "")
+
+    assert (held["username"], held["role"], "private_key" in held) == (USER, "IMMUTA_VENDED_X", False)
