@@ -19,7 +19,7 @@ from rolevend.demo.parts.database import DatabaseServer, PostgresServer
 from rolevend.model import AgentHandle, RoleName, UserHandle
 from rolevend.naming import parse_role_name, role_name
 from rolevend.platforms.base import Ending, EndReason
-from rolevend.platforms.postgres.statement_log import Statement
+from rolevend.platforms.statement import Statement
 from tests.conformance.bench import PostgresBench, PostgresSession, installed, lease, profile, shape, vend
 from tests.support.waiting import eventually
 

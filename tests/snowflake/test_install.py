@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cryptography.hazmat.primitives import serialization
 
 from rolevend.app import snowflake_account
 from rolevend.errors import Conflict
@@ -15,6 +14,7 @@ from rolevend.resources import DataPlatform, parse
 from tests.conformance.snowflake_bench import connected
 from tests.support.manifests import MISSING, changed, on_snowflake
 from tests.support.snowflake import StandIn
+from tests.support.snowflake.using import administrators_connection
 
 
 @pytest.fixture
@@ -37,28 +37,8 @@ def manifest(snowflake: StandIn) -> DataPlatform:
 
 @pytest.fixture
 def connection(snowflake: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    key = tmp_path / "admin.p8"
-    key.write_bytes(
-        serialization.load_der_private_key(snowflake.administrator.private, None).private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    key.chmod(0o600)
-    lines = {
-        "account": snowflake.account.name,
-        "host": "127.0.0.1",
-        "port": snowflake.port,
-        "protocol": "http",
-        "user": "ADMIN",
-        "authenticator": "SNOWFLAKE_JWT",
-        "private_key_file": str(key),
-        "warehouse": '"agents wh"',
-    }
-    connections = tmp_path / "connections.toml"
-    connections.write_text("[admin]\n" + "".join(f"{name} = {value!r}\n" for name, value in lines.items()))
-    connections.chmod(0o600)
     monkeypatch.setenv("SNOWFLAKE_HOME", str(tmp_path))
-    return "admin"
+    return administrators_connection(snowflake, tmp_path, "agents wh")
 
 
 def test_an_installation_by_a_connection_is_what_the_operator_logs_in_to_and_may_run_again(

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from rolevend.app.trace import Trace, shown
-from rolevend.platforms.postgres.statement_log import _CSV_COLUMNS, Statement
+from rolevend.platforms.postgres.statement_log import _CSV_COLUMNS
+from rolevend.platforms.statement import Statement
 
 ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"
 QUERY = 'select password, "Name"\n  from account'

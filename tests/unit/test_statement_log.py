@@ -11,7 +11,8 @@ import pytest
 
 from rolevend.app.trace import Trace, shown
 from rolevend.errors import InvalidInput
-from rolevend.platforms.postgres.statement_log import _CSV_COLUMNS, Statement
+from rolevend.platforms.postgres.statement_log import _CSV_COLUMNS
+from rolevend.platforms.statement import Statement
 
 ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"
 TIME = "2026-11-24 12:00:00.000 UTC"

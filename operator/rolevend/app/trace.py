@@ -1,4 +1,4 @@
-"""`rolevend trace`: what a role ran, from PostgreSQL's own log files."""
+"""`rolevend trace`: what a role ran, from PostgreSQL's own log files. For Snowflake see `snowflake_record`."""
 
 import gzip
 import sys
@@ -9,7 +9,8 @@ from typing import TextIO
 from rolevend.errors import InvalidInput
 from rolevend.model import RoleName
 from rolevend.naming import parse_role_name
-from rolevend.platforms.postgres.statement_log import Statement, StatementLog
+from rolevend.platforms.postgres.statement_log import StatementLog
+from rolevend.platforms.statement import Statement
 
 STANDARD_INPUT = "-"
 

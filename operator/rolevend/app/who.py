@@ -1,7 +1,7 @@
 """`rolevend who`: who stood behind a role, asked of every place that may still know. Each fact says where it is from.
 
 The name needs nobody. The record of a handle lasts as long as the operator's namespace, audit events as long as their files, the
-VendedRole until the role is gone, and the lease in the database for a day more.
+VendedRole until the role is gone, and the lease on the platform for a day more, on Snowflake for a week.
 """
 
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
@@ -42,6 +42,8 @@ class Sources:
     audit_files: Sequence[str] = ()
     dsn: str | None = None
     """Of the platform's database, as somebody who may read `rolevend.lease`."""
+    connection: str | None = None
+    """In `connections.toml`, to the platform's Snowflake account, as somebody who may read ROLEVEND.CONTROL.LEASE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,10 @@ async def describe(role_name: str, sources: Sources) -> Who:
         await who.ask("the audit file", _audit(parts, sources.audit_files))
     if sources.dsn is not None:
         await who.ask("the database", _lease(RoleName(role_name), sources.dsn))
+    if sources.connection is not None:
+        from rolevend.app.snowflake_record import lease_facts  # the connector is an extra, and large
+
+        await who.ask("the account", lease_facts(RoleName(role_name), sources.connection))
     if sources.kubeconfig is not None and not {"agent", "user"} <= who.text.keys():
         await _ask_who_has_them_now(who, parts, sources.kubeconfig)
     known = who.text

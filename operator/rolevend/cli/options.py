@@ -23,6 +23,11 @@ OUTPUT = click.option(
 )
 
 
+def connection(help_text: str) -> Option:
+    """The name of a person's own connection to Snowflake."""
+    return click.option("--connection", metavar="NAME", help=help_text)
+
+
 def kubeconfig(help_text: str = "Default: ~/.kube/config.", variable: str = "KUBECONFIG") -> Option:
     """Looked at when the cluster is asked, which an `--offline` never does. Several files in one value are read as kubectl does."""
     return click.option("--kubeconfig", metavar="FILE", envvar=variable, help=help_text)

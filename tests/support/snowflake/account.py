@@ -101,11 +101,13 @@ class Account:
 
     # Statements
 
-    def begin(self, session: Session, text: str) -> Running:
+    def begin(self, session: Session, text: str, *, told: bool = True) -> Running:
+        """`told` is False of what a login does by itself: no history tells of it."""
         work = Access(self.catalog, session, self.switches)
         tag = str(session.parameters.get("QUERY_TAG", ""))
         running = Running(str(uuid.uuid4()), text, session.user, work.role, session.id, tag, self.clock())
-        self.history.append(running)
+        if told:
+            self.history.append(running)
         return running
 
     def execute(self, running: Running, *, count: int = 1) -> Result:

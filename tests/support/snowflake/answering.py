@@ -217,7 +217,7 @@ def _place(account: Account, session: Session, query: dict[str, str]) -> None:
     for key, kind in (("namespace", "SCHEMA"), ("warehouse", "WAREHOUSE"), ("databaseName", "DATABASE"), ("schemaName", "SCHEMA")):
         if name := query.get(key) or default.get(key):
             try:
-                account.execute(account.begin(session, f"USE {kind} {name}"))
+                account.execute(account.begin(session, f"USE {kind} {name}", told=False))
             except refusals.Refusal:
                 continue
 

@@ -2,7 +2,10 @@
 
 import warnings
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
+
+from cryptography.hazmat.primitives import serialization
 
 import snowflake.connector
 from snowflake.connector import errors
@@ -63,6 +66,29 @@ def connect(stand_in: StandIn, user: str, key: KeyPair, **more: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return snowflake.connector.connect(**stand_in.options(user, key, **more))
+
+
+def administrators_connection(stand_in: StandIn, folder: Path, warehouse: str) -> str:
+    """The name of a connection in a new `connections.toml`, in a folder that SNOWFLAKE_HOME must name."""
+    key = folder / "admin.p8"
+    private = serialization.load_der_private_key(stand_in.administrator.private, None)
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    lines = {
+        "account": stand_in.account.name,
+        "host": "127.0.0.1",
+        "port": stand_in.port,
+        "protocol": "http",
+        "user": "ADMIN",
+        "authenticator": "SNOWFLAKE_JWT",
+        "private_key_file": str(key),
+        "warehouse": f'"{warehouse}"',
+    }
+    written = folder / "connections.toml"
+    key.write_bytes(private.private_bytes(*form))
+    written.write_text("[admin]\n" + "".join(f"{name} = {value!r}\n" for name, value in lines.items()))
+    for each in (key, written):
+        each.chmod(0o600)
+    return "admin"
 
 
 def _close(connection: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from tests.support.snowflake import refusals
+from tests.support.snowflake import history, refusals
 from tests.support.snowflake.catalog import Thing
 from tests.support.snowflake.engine import Work
 from tests.support.snowflake.functions import duck
@@ -40,6 +40,8 @@ def view(work: Work, name: Name, alias: str) -> exp.Expression:
             return _relation(alias, _TAGS, [row for one in _visible(work, None) for row in _tags(one)])
         case "POLICY_REFERENCES":
             return _relation(alias, _POLICIES, [row for one in _visible(work, None) for row in _policies(one)])
+        case "QUERY_HISTORY" if name[0] == "SNOWFLAKE":
+            return _relation(alias, history.COLUMNS, history.archived(work))
     raise refusals.Unknown(f"the view {'.'.join(name)}")
 
 
@@ -67,7 +69,7 @@ def function(work: Work, table: exp.Table) -> exp.Expression:
         case "POLICY_REFERENCES":
             return _relation(alias, _POLICIES, _policy_references(work, node))
         case "QUERY_HISTORY" | "QUERY_HISTORY_BY_USER" | "QUERY_HISTORY_BY_SESSION":
-            return _relation(alias, _QUERIES, _history(work, node))
+            return _relation(alias, history.COLUMNS, history.recent(work, _keywords(node)))
     raise refusals.Unknown(f"the table function {node.name}")
 
 
@@ -76,7 +78,6 @@ _POLICIES = (
     "POLICY_DB POLICY_SCHEMA POLICY_NAME POLICY_KIND REF_DATABASE_NAME REF_SCHEMA_NAME REF_ENTITY_NAME REF_ENTITY_DOMAIN "
     "REF_COLUMN_NAME REF_ARG_COLUMN_NAMES POLICY_STATUS"
 )
-_QUERIES = "QUERY_ID QUERY_TEXT USER_NAME ROLE_NAME WAREHOUSE_NAME SESSION_ID QUERY_TAG EXECUTION_STATUS ERROR_CODE START_TIME END_TIME"
 
 
 def _argument(node: exp.Expression) -> str:
@@ -84,7 +85,9 @@ def _argument(node: exp.Expression) -> str:
 
 
 def _keywords(node: exp.Expression) -> dict[str, str]:
-    return {one.this.name.upper(): one.expression.name for one in node.expressions if isinstance(one, exp.Kwarg | exp.PropertyEQ)}
+    """A moment may be written as a function of a text: the text is what is taken."""
+    given = {one.this.name.upper(): one.expression for one in node.expressions if isinstance(one, exp.Kwarg | exp.PropertyEQ)}
+    return {name: (value.expressions[0] if isinstance(value, exp.Anonymous) else value).name for name, value in given.items()}
 
 
 def _named(work: Work, name: str) -> Thing:
@@ -156,37 +159,9 @@ def _policy_references(work: Work, node: exp.Expression) -> Rows:
     return [row for one in work.catalog.of("TABLE", "VIEW") for row in _policies(one) if row[:3] == policy]
 
 
-def _history(work: Work, node: exp.Expression) -> Rows:
-    """What the session's user ran, or, with MONITOR USAGE or as the owner of the user, what somebody else did."""
-    named = _keywords(node)
-    user = named.get("USER_NAME")
-    left = int(named.get("RESULT_LIMIT", 100))
-    for one in reversed(work.history):
-        if left == 0:
-            return
-        owner = work.catalog.find("USER", (one.user,))
-        allowed = one.user == work.session.user or work.access.admin or work.access.on_account("MONITOR USAGE")
-        if not (allowed or (owner is not None and work.access.owns(owner))):
-            continue
-        if user is None or one.user == Reader(user).name()[0]:
-            left -= 1
-            yield (
-                one.id,
-                one.text,
-                one.user,
-                one.role,
-                one.warehouse,
-                str(one.session),
-                one.tag,
-                one.status,
-                one.number,
-                one.started.isoformat(),
-                one.ended and one.ended.isoformat(),
-            )
-
-
 _KINDS = {
     **dict.fromkeys(("START_TIME", "END_TIME", "CREATED_ON"), "TIMESTAMPTZ"),
+    "TOTAL_ELAPSED_TIME": "BIGINT",
     **dict.fromkeys(
         (
             "ORDINAL_POSITION",

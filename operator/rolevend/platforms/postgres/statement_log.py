@@ -14,6 +14,7 @@ from itertools import chain
 from rolevend.errors import InvalidInput
 from rolevend.model import RoleName
 from rolevend.platforms.postgres import pgaudit
+from rolevend.platforms.statement import Statement
 
 _CSV_COLUMNS = (
     *("timestamp", "user", "dbname", "pid", "remote", "session_id", "line_num", "ps", "session_start", "vxid", "txid"),
@@ -32,28 +33,6 @@ _PREPARED = "prepare: "
 """What an EXECUTE runs, which is the text that pgaudit has of it."""
 
 Record = dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One that the role sent, whether it succeeded or not."""
-
-    time: str
-    """As the server wrote it, in its own time zone: when it began, or ended where only its duration is logged."""
-    database: str
-    session: str
-    """The server's id of the session."""
-    client: str
-    application: str
-    text: str
-    parameters: str | None = None
-    """`$1 = '42', $2 = NULL`, of a prepared statement; where pgaudit alone tells it, the bare values as CSV."""
-    milliseconds: float | None = None
-    """How long it ran, where that was logged."""
-    error: str | None = None
-    """SQLSTATE and message, where it failed."""
-    relations: tuple[str, ...] = ()
-    """`TABLE claims.people`: what pgaudit saw it read, also through views."""
 
 
 @dataclass(frozen=True, slots=True)

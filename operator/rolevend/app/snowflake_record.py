@@ -1,0 +1,51 @@
+"""What a Snowflake account itself remembers of a role, for `rolevend trace` and `rolevend who`, asked by a person's own connection."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rolevend.model import RoleName
+from rolevend.naming import parse_role_name
+from rolevend.platforms.snowflake.connections import person
+from rolevend.platforms.snowflake.history import archived_statements_of, lease_of_role, statements_of
+from rolevend.platforms.statement import Statement
+
+_NONE_RECENT = (
+    "Snowflake tells of no statement of this role in the last seven days, to a role that may MONITOR its warehouse: with --archive it tells"
+    " those of a year"
+)
+_NONE_ARCHIVED = "Snowflake has no statement of this role in its archive, which is a year long and up to 45 minutes behind"
+
+
+class SnowflakeTrace:
+    """Iterate over it once; afterwards `notes` says what a person should know of the answer."""
+
+    def __init__(self, role_name: str, connection: str, *, user: str | None = None, archive: bool = False) -> None:
+        """`user` is the agent's own, where the role had none of its name. Raises InvalidInput for what is no vended role."""
+        parse_role_name(role_name)
+        self._role = RoleName(role_name)
+        self._connection = connection
+        self._user = user
+        self._archive = archive
+        self.notes: list[str] = []
+
+    def __iter__(self) -> Iterator[Statement]:
+        ask = archived_statements_of if self._archive else statements_of
+        with person(f"trace {self._role} by the connection {self._connection}", self._connection) as session:
+            found = ask(session, self._role, user=self._user)
+        if not found:
+            self.notes.append(_NONE_ARCHIVED if self._archive else _NONE_RECENT)
+        yield from found
+
+
+async def lease_facts(role: RoleName, connection: str) -> Iterable[tuple[str, Any]]:
+    """As `rolevend who` learns them."""
+    with person(f"ask for the lease by the connection {connection}", connection) as session:
+        lease = lease_of_role(session, role)
+    if lease is None:
+        return []
+    return [
+        ("profile", lease.profile),
+        ("from", lease.issued_at),
+        ("until", lease.expires_at),
+        ("ended", f"{lease.reason}, closed at {lease.closed_at}" if lease.closed_at else None),
+    ]
