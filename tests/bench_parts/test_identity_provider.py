@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from rolevend.demo.parts.errors import Unusable
 from rolevend.demo.parts.identity_provider import AUDIENCE, IdentityProvider
 from rolevend.demo.parts.oidc.grants import Grants
 from rolevend.demo.parts.oidc.names import (
@@ -26,6 +27,7 @@ from rolevend.demo.parts.oidc.names import (
 from rolevend.demo.parts.oidc.refusal import GrantRefused
 from rolevend.demo.parts.oidc.registry import CALLBACK, Client, Person, Registry
 from rolevend.demo.parts.oidc.signing import Signer
+from rolevend.demo.parts.ports import free_ports
 from rolevend.demo.parts.token_client import Answer, TokenClient, challenge
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
 from rolevend.identity.key_fetching import KeyFetcher
@@ -328,15 +330,38 @@ def test_codes_and_tokens_end():
 
 def test_it_is_there_for_this_machine_alone_and_ends_without_a_trace():
     with IdentityProvider() as running:
-        port = urlsplit(running.issuer).port
-        listening = {address for address, listens_on in _listening() if listens_on == port}
-        assert listening == {"0100007F"}, "127.0.0.1 in the kernel's spelling"
+        assert _addresses(running) == {"0100007F"}, "127.0.0.1 in the kernel's spelling"
         directory = running.directory
         assert all(file.stat().st_mode & 0o077 == 0 for file in directory.iterdir())
         running.check()
     assert not directory.exists()
     with pytest.raises(OSError, match="refused"):
         running.tokens.call("GET", running.issuer + DISCOVERY_PATH)
+
+
+def test_pods_may_call_it_by_their_name_for_this_machine_which_alone_still_reaches_it():
+    with IdentityProvider(host="host.internal") as running:
+        token = claims(running.tokens.agent_token("finbot"))
+        assert _addresses(running) == {"0100007F"}
+    assert token["iss"] == running.issuer == f"https://host.internal:{urlsplit(running.issuer).port}"
+
+
+def test_it_listens_where_it_is_told_and_there_alone():
+    (port,) = free_ports(1)
+    with IdentityProvider(host="127.0.0.2", listen="127.0.0.2", port=port) as running:
+        assert claims(running.tokens.agent_token("finbot"))["iss"] == f"https://127.0.0.2:{port}"
+        assert _addresses(running) == {"0200007F"}
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0", "172.18.0.1"])
+def test_where_others_reach_it_nobody_gets_a_token_without_a_secret(listen: str):
+    with pytest.raises(Unusable, match="gives tokens to whoever reaches it as desktop: give it a secret"):
+        IdentityProvider(clients=CLIENTS, listen=listen)
+
+
+def _addresses(provider: IdentityProvider) -> set[str]:
+    """On which it listens."""
+    return {address for address, port in _listening() if port == urlsplit(provider.issuer).port}
 
 
 def _listening() -> Iterator[tuple[str, int]]:

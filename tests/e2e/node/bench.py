@@ -24,6 +24,7 @@ from tests.e2e.node.clusters import Cluster
 from tests.support.waiting import eventually
 
 IMAGE = "registry.example.org/rolevend"
+MCP_IMAGE = f"{IMAGE}-mcp"
 _MINUTES = 600.0
 HELM = f"helm upgrade rolevend charts/rolevend --namespace {NAMESPACE} --reuse-values --wait --timeout 3m"
 DEFINITIONS = "--selector=app.kubernetes.io/name=rolevend"
@@ -31,15 +32,23 @@ OPERATOR = "app.kubernetes.io/name=rolevend,app.kubernetes.io/component=operator
 
 
 class Bench:
-    """`folder` becomes a checkout in which README's commands are typed."""
+    """`folder` becomes a checkout in which README's commands are typed. Pods reach `identity_port` of this machine, too."""
 
     def __init__(
-        self, cluster: Cluster, database: PostgresServer, superuser: Connection, seed: Seed, folder: Path, progress: Progress
+        self,
+        cluster: Cluster,
+        database: PostgresServer,
+        superuser: Connection,
+        seed: Seed,
+        identity_port: int,
+        folder: Path,
+        progress: Progress,
     ) -> None:
         self.cluster = cluster
         self.database = database
         self.superuser = superuser
         self.seed = seed
+        self.identity_port = identity_port
         self._folder = folder
         self._progress = progress
         for name in ("charts", "examples"):
@@ -49,10 +58,11 @@ class Bench:
         platform.write_text(with_address(platform, replace(superuser, host=cluster.host)))
 
     def claim(self) -> None:
-        """Has the cluster know the image, and makes rolevend's namespace: from then on the tests `leave`. An AssertionError, and nothing
+        """Has the cluster know the images, and makes rolevend's namespace: from then on the tests `leave`. An AssertionError, and nothing
         is made, where somebody has rolevend already."""
         version = yaml.safe_load((checkout() / "charts" / "rolevend" / "Chart.yaml").read_text())["appVersion"]
         self._image = self.cluster.provide(f"{IMAGE}:{version}", checkout())
+        self._mcp_image = self.cluster.provide(f"{MCP_IMAGE}:{version}", checkout(), "clients/python/Dockerfile")
         job = self._folder / "examples" / "00-minimal" / "agent" / "job.yaml"
         job.write_text(job.read_text().replace(f"{IMAGE}:{version}", self._image))
         assert not self.get("crd", DEFINITIONS)["items"], "this cluster has definitions of rolevend, which these tests would delete"
@@ -96,6 +106,15 @@ class Bench:
     def image(self) -> str:
         """The image under test, by the name that the cluster has for it."""
         return self._image
+
+    @property
+    def mcp_image(self) -> str:
+        """The same of the MCP server."""
+        return self._mcp_image
+
+    def write(self, file: str, text: str) -> None:
+        """A file that commands are typed beside."""
+        (self._folder / file).write_text(text)
 
     def kubectl(self, *arguments: str, standard_input: str | None = None) -> str:
         answer = subprocess.run(

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.node.bench import HELM, Bench
-from tests.support.waiting import eventually
+from tests.e2e.node.jobs import FOLDER, Job, printed
 
 API = f"{HELM} --set api.enabled=true --set api.tls.mode=Generated --set 'api.secretNames={{warehouse-vendor,warehouse-ca}}'"
 URL = "https://rolevend-api.rolevend-system.svc"
 AUDIENCE = "https://rolevend.example.org"
-FOLDER = "/var/run/secrets/rolevend.dev"
 ANNA = {"issuer": "https://idp.example.org", "subject": "anna"}
 QUESTION = {"user": ANNA, "platforms": ["warehouse"], "expirationSeconds": 300}
 
@@ -43,14 +42,12 @@ def forget_the_agent(bench: Bench) -> None:
 
 def answer_to(bench: Bench, account: str, audience: str = AUDIENCE, wanted: Any = QUESTION) -> Any:
     """What an agent in a pod with this ServiceAccount tells: see agent.py."""
-    name = f"call-as-{account}"
-    bench.kubectl("apply", "--filename=-", standard_input=json.dumps(_job(bench.image, name, account, audience, wanted)))
-    try:
-        eventually(lambda: bench.get("job", name)["status"].get("conditions"), within=120)
-        said = bench.kubectl("logs", f"job/{name}")
-    finally:
-        bench.kubectl("delete", f"job/{name}", "--cascade=foreground")
-    return json.loads(said)
+    sources = [
+        {"serviceAccountToken": {"audience": audience, "expirationSeconds": 600, "path": "token"}},
+        {"configMap": {"name": "rolevend-api-ca", "items": [{"key": "ca.crt", "path": "api/ca.crt"}]}},
+    ]
+    environment = {"ROLEVEND_URL": URL, "ROLEVEND_CA_FILE": f"{FOLDER}/api/ca.crt", "ROLEVEND_TOKEN_FILE": f"{FOLDER}/token"}
+    return printed(bench, Job(f"call-as-{account}", bench.image, _AGENT, wanted, sources, account, environment))
 
 
 def vended(bench: Bench, account: str) -> Any:
@@ -58,35 +55,3 @@ def vended(bench: Bench, account: str) -> Any:
     told = answer_to(bench, account)
     assert told["status"] == 201, told
     return told
-
-
-def _job(image: str, name: str, account: str, audience: str, wanted: Any) -> dict[str, Any]:
-    mounts = {"rolevend": FOLDER, "scratch": "/tmp"}
-    projected = [
-        {"serviceAccountToken": {"audience": audience, "expirationSeconds": 600, "path": "token"}},
-        {"configMap": {"name": "rolevend-api-ca", "items": [{"key": "ca.crt", "path": "api/ca.crt"}]}},
-    ]
-    environment = {"ROLEVEND_URL": URL, "ROLEVEND_CA_FILE": f"{FOLDER}/api/ca.crt", "ROLEVEND_TOKEN_FILE": f"{FOLDER}/token"}
-    pod = {
-        "serviceAccountName": account,
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [
-            {
-                "name": "agent",
-                "image": image,
-                "command": ["python", "-c", _AGENT.read_text(), json.dumps(wanted)],
-                "env": [{"name": key, "value": value} for key, value in environment.items()],
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "volumeMounts": [{"name": volume, "mountPath": path} for volume, path in mounts.items()],
-            }
-        ],
-        "volumes": [{"name": "rolevend", "projected": {"sources": projected}}, {"name": "scratch", "emptyDir": {}}],
-    }
-    spec = {"backoffLimit": 0, "template": {"spec": pod}}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": "default"}, "spec": spec}

@@ -6,7 +6,7 @@ Never the person's current context: these tests install, drain and uninstall.
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,13 +14,19 @@ from typing import Protocol, Self
 
 from rolevend.demo.parts.binaries import Binaries, obtain
 from rolevend.demo.parts.errors import PartFailed, Unusable
+from rolevend.demo.parts.ports import free_ports
 from rolevend.demo.parts.progress import Progress
 from tests.e2e.node.node import Node
 
-KUBECONFIG, IMAGE, HOST = "ROLEVEND_E2E_KUBECONFIG", "ROLEVEND_E2E_IMAGE", "ROLEVEND_E2E_HOST"
-"""A cluster that is named, an image that it can pull, and the name or address by which its pods reach this machine."""
-PORT = "ROLEVEND_E2E_PORT"
-"""On which they reach it; a free one if it is not set."""
+KUBECONFIG, HOST = "ROLEVEND_E2E_KUBECONFIG", "ROLEVEND_E2E_HOST"
+"""A cluster that is named, and the name or address by which its pods reach this machine."""
+IMAGE, MCP_IMAGE = "ROLEVEND_E2E_IMAGE", "ROLEVEND_E2E_MCP_IMAGE"
+"""The images that it can pull."""
+PORTS = "ROLEVEND_E2E_PORTS"
+"""Those of this machine that they reach, with a comma between; free ones if it is not set."""
+
+_VARIABLES = {"rolevend": IMAGE, "rolevend-mcp": MCP_IMAGE}
+"""By the last part of an image's name, as the documentation has it."""
 
 _KIND = "rolevend-e2e"
 _MINUTES = 600.0
@@ -32,7 +38,7 @@ class Cluster(Protocol):
     host: str
     """What its pods call this machine."""
     listen: str
-    """The address of this machine that a database must listen on for them."""
+    """The address of this machine that a server must listen on for them."""
     binaries: Binaries
     """With kubectl and helm."""
 
@@ -40,12 +46,23 @@ class Cluster(Protocol):
     def kubeconfig(self) -> Path:
         """The administrator's."""
 
-    def provide(self, image: str, context: Path) -> str:
-        """Has the cluster know the Dockerfile in `context` as `image`; the name that it really has there."""
+    def provide(self, image: str, context: Path, dockerfile: str = "Dockerfile") -> str:
+        """Has the cluster know `dockerfile`, a path in `context`, as `image`; the name that it really has there."""
 
 
-def choose(progress: Progress, port: int, environ: Mapping[str, str] = os.environ) -> AbstractContextManager[Cluster]:
-    """Enter it to start it. `port` is the one port of this machine that its pods need. `Unusable` says what is missing."""
+def ports_for(count: int, environ: Mapping[str, str] = os.environ) -> tuple[int, ...]:
+    """So many ports of this machine that pods reach; `Unusable` where others are named than that."""
+    named = environ.get(PORTS)
+    if not named:
+        return free_ports(count)
+    ports = [part.strip() for part in named.split(",")]
+    if not len(ports) == len(set(ports)) == count or not all(part.isdecimal() and 0 < int(part) < 65_536 for part in ports):
+        raise Unusable(f"{PORTS} is {named}: name {count} different ports of this machine that pods reach, with a comma between")
+    return tuple(map(int, ports))
+
+
+def choose(progress: Progress, ports: Sequence[int], environ: Mapping[str, str] = os.environ) -> AbstractContextManager[Cluster]:
+    """Enter it to start it. `ports` are those of this machine that its pods need. `Unusable` says what is missing."""
     if environ.get(KUBECONFIG):
         return Named(progress, environ)
     lacking = []
@@ -58,7 +75,7 @@ def choose(progress: Progress, port: int, environ: Mapping[str, str] = os.enviro
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         lacking.append("root on Debian, where a node needs nothing else")
     if len(lacking) < 2:
-        return Own(progress, exposed=[port])
+        return Own(progress, exposed=ports)
     raise Unusable(f"there is no cluster to run pods on: name one in {KUBECONFIG}, or have {', or '.join(lacking)}")
 
 
@@ -67,8 +84,8 @@ class Own(Node):
 
     listen = "127.0.0.1"
 
-    def provide(self, image: str, context: Path) -> str:
-        super().provide(image, context)
+    def provide(self, image: str, context: Path, dockerfile: str = "Dockerfile") -> str:
+        super().provide(image, context, dockerfile)
         return image
 
 
@@ -76,15 +93,17 @@ class Named:
     """A cluster that somebody else looks after. The tests stop before they change anything where rolevend is installed already."""
 
     def __init__(self, progress: Progress, environ: Mapping[str, str]) -> None:
-        missing = [name for name in (IMAGE, HOST) if not environ.get(name)]
+        missing = [name for name in (IMAGE, MCP_IMAGE, HOST) if not environ.get(name)]
         if missing:
-            raise Unusable(f"{KUBECONFIG} names a cluster; {' and '.join(missing)} must say which image it can pull, and how pods reach us")
+            raise Unusable(
+                f"{KUBECONFIG} names a cluster; {' and '.join(missing)} must say which images it can pull, and how pods reach us"
+            )
         self.kubeconfig = Path(environ[KUBECONFIG]).resolve()
         if not self.kubeconfig.is_file():
             raise Unusable(f"{KUBECONFIG}: there is no file {self.kubeconfig}")
         self.host = environ[HOST]
         self.listen = "0.0.0.0"
-        self._image = environ[IMAGE]
+        self._pushed = {variable: environ[variable] for variable in _VARIABLES.values()}
         self._progress = progress
 
     binaries: Binaries
@@ -96,12 +115,14 @@ class Named:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def provide(self, image: str, context: Path) -> str:
-        """It was built and pushed before; README's commands name its repository, and leave the tag to the chart."""
-        tag = image.rpartition(":")[2]
-        if not self._image.endswith(f":{tag}"):
-            raise Unusable(f"{IMAGE} is {self._image}: push it with the tag {tag}, which the chart asks for")
-        return self._image
+    def provide(self, image: str, context: Path, dockerfile: str = "Dockerfile") -> str:
+        """It was built and pushed before; the documentation's commands name its repository, and leave the tag to the chart."""
+        repository, _, tag = image.rpartition(":")
+        variable = _VARIABLES[repository.rpartition("/")[2]]
+        pushed = self._pushed[variable]
+        if not pushed.endswith(f":{tag}"):
+            raise Unusable(f"{variable} is {pushed}: push it with the tag {tag}, which the chart asks for")
+        return pushed
 
 
 class Kind:
@@ -135,9 +156,9 @@ class Kind:
         self._delete()
         self._folder.cleanup()
 
-    def provide(self, image: str, context: Path) -> str:
+    def provide(self, image: str, context: Path, dockerfile: str = "Dockerfile") -> str:
         with self._progress.step(f"building the image {image}"):
-            _run("docker", "build", "--tag", image, str(context))
+            _run("docker", "build", "--tag", image, "--file", str(context / dockerfile), str(context))
             _run("kind", "load", "docker-image", image, "--name", _KIND)
         return image
 

@@ -1,7 +1,6 @@
 """rolevend on a cluster that runs pods, installed by the commands of README, beside a PostgreSQL of this machine."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +9,7 @@ from rolevend.demo.parts.database import PostgresServer
 from rolevend.demo.parts.progress import Progress, progress_for
 from rolevend.demo.seed import Seed, generate, load
 from tests.e2e.node.bench import Bench
-from tests.e2e.node.clusters import PORT, Cluster, choose
+from tests.e2e.node.clusters import Cluster, choose, ports_for
 
 _CLAIMS = 2000
 
@@ -27,15 +26,15 @@ def progress(request: pytest.FixtureRequest) -> Iterator[Progress]:
 def bench(progress: Progress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """With nothing of rolevend on it yet."""
     folder = tmp_path_factory.mktemp("bench")
-    port = os.environ.get(PORT)
-    database = PostgresServer(17, fsync=False, port=int(port) if port else None)  # the version that knows TLS here
+    ports = ports_for(2)
+    database = PostgresServer(17, fsync=False, port=ports[0])  # the version that knows TLS here
     with contextlib.ExitStack() as ends:
-        cluster = ends.enter_context(choose(progress, database.superuser.port))
+        cluster = ends.enter_context(choose(progress, ports))
         ends.callback(database.close)
         database.start()
         _show_to(database, cluster)
         seed: Seed = generate(_CLAIMS)
-        yield Bench(cluster, database, load(database.superuser, seed), seed, folder, progress)
+        yield Bench(cluster, database, load(database.superuser, seed), seed, ports[1], folder, progress)
 
 
 @pytest.fixture(scope="session")

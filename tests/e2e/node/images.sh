@@ -2,7 +2,7 @@
 # Container images without a registry and without Docker: buildah, on base images that are made of Debian's packages.
 # node.py runs it in a mount namespace of its own, so that no mount of buildah's stays behind.
 #   images.sh pause PROGRAM TAR              the image that holds a pod's namespaces, as an archive
-#   images.sh build TAG CONTEXT TAR          the Dockerfile in CONTEXT, as an archive
+#   images.sh build TAG CONTEXT TAR FILE     the Dockerfile FILE in CONTEXT, as an archive
 #   images.sh forget                         remove all of it
 # STORE is the folder that images are kept in. Dockerfiles have no heredoc and no COPY --link: Debian 12's buildah knows neither.
 set -euo pipefail
@@ -67,10 +67,10 @@ pause() { # PROGRAM TAR
   archive "$tag" "$2"
 }
 
-build() { # TAG CONTEXT TAR
+build() { # TAG CONTEXT TAR FILE
   python
   say "building $1"
-  bah build --layers --pull-never --isolation chroot --network host --build-arg "PYTHON=$PYTHON_VERSION" "${TRUST[@]}" -t "$1" "$2"
+  bah build --layers --pull-never --isolation chroot --network host --build-arg "PYTHON=$PYTHON_VERSION" "${TRUST[@]}" -t "$1" -f "$2/$4" "$2"
   archive "$1" "$3"
 }
 

@@ -96,12 +96,12 @@ class Node:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def provide(self, image: str, context: Path) -> None:
-        """Builds the Dockerfile in `context`, and has the node know it as `image`."""
+    def provide(self, image: str, context: Path, dockerfile: str = "Dockerfile") -> None:
+        """Builds `dockerfile`, a path in `context`, and has the node know it as `image`."""
         archive = self._store / "image.tar"
         with self._progress.step(f"building the image {image}"):
             try:
-                self._images("build", image, str(context), str(archive))
+                self._images("build", image, str(context), str(archive), dockerfile)
                 self.enter("ctr", "-n", "k8s.io", "images", "import", str(archive))
             finally:
                 archive.unlink(missing_ok=True)

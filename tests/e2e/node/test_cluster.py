@@ -4,6 +4,7 @@ In this order: each test leaves rolevend installed and working, but for the last
 """
 
 import re
+from collections import Counter
 from urllib.parse import unquote
 
 import psycopg
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from rolevend.demo.parts.installation import NAMESPACE
+from tests.e2e.node import mcp_server
 from tests.e2e.node.bench import HELM, OPERATOR, Bench
 from tests.e2e.node.calling import API, answer_to, believe_the_cluster, forget_the_agent, vended
 from tests.support.waiting import eventually
@@ -18,10 +20,10 @@ from tests.support.waiting import eventually
 TOTALS = "SELECT country, count(*) FROM claims GROUP BY country ORDER BY country"
 
 
-def expected(bench: Bench) -> dict[str, int]:
-    """What Anna may count, of the data that was made up."""
+def expected(bench: Bench, shown: tuple[str, ...] = ("AT", "DE")) -> dict[str, int]:
+    """What may be counted of the data that was made up, by Anna or by whom these countries are `shown` to."""
     countries = [claim.country for claim in bench.seed.claims]
-    return {country: countries.count(country) for country in ("AT", "DE")}
+    return {country: countries.count(country) for country in shown}
 
 
 def remains(bench: Bench) -> set[str]:
@@ -117,6 +119,7 @@ def test_an_upgrade_does_not_disturb_a_session(installed: Bench) -> None:
         installed.type(
             f"{HELM} --set settings.logLevel=DEBUG --set networkPolicy.enabled=true --set grafanaDashboard.enabled=true"
             f" --set 'networkPolicy.databasePorts={{{installed.superuser.port}}}' --set uninstall.timeoutSeconds=20"
+            f" --set 'networkPolicy.identityProviderPorts={{{installed.identity_port}}}'"
         )
 
         assert before.isdisjoint(each["metadata"]["name"] for each in installed.pods())
@@ -159,6 +162,22 @@ def test_an_agent_in_a_pod_vends_by_one_call_reads_its_rows_and_releases(install
     assert [each["status"] for each in strangers] == [403, 401]
     kept = installed.get("secrets", "--field-selector=type=rolevend.dev/credential")["items"]
     assert not kept, "the credential was in the answer, and nowhere else"
+
+
+def test_people_query_through_the_mcp_server_each_under_a_role_of_their_own_that_ends_with_their_session(installed: Bench) -> None:
+    with mcp_server.workforce(installed) as provider, mcp_server.served(installed, provider) as authority:
+        answer = eventually(lambda: mcp_server.told(installed, provider, authority), within=120)  # as above
+        enforced = installed.get("namespace", "default")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+        pods = installed.get("pods", "--selector=app.kubernetes.io/component=mcp")["items"]
+
+        assert (enforced, len(pods)) == ("restricted", 1)
+        for person, countries in mcp_server.COUNTRIES.items():
+            role, shown = mcp_server.rows(answer["told"][person]["text"])
+            assert shown == expected(installed, countries)
+            assert role.startswith(f"IMMUTA_VENDED_MCP_{mcp_server.HANDLES[person]}_")
+            assert role not in installed.roles()
+        # Who brings no token, and who brings one that is for rolevend itself.
+        assert answer["strangers"] == [401, 401]
 
 
 def test_it_is_not_uninstalled_while_a_role_cannot_be_dropped(installed: Bench) -> None:
@@ -231,8 +250,10 @@ def test_uninstalling_with_everything_leaves_what_the_guide_says_and_nothing_els
     eventually(lambda: "rolevend-closed" not in installed.kubectl("get", "validatingadmissionpolicybinding"), within=60)
     logins = {"secret/warehouse-programmer", "secret/warehouse-vendor", "secret/warehouse-ca"}
     kept = logins | {"secret/rolevend-handle-key", "lease.coordination.k8s.io/rolevend-operator"}
-    eventually(lambda: {each for each in remains(installed) if not re.match("configmap/rolevend-(agent|user)-", each)} == kept, within=120)
-    assert len(remains(installed) - kept) == 2
+    records = "configmap/rolevend-(agent|user)-|lease.coordination.k8s.io/rolevend-token-"
+    eventually(lambda: {each for each in remains(installed) if not re.match(records, each)} == kept, within=120)
+    recorded = Counter(found[1] for each in remains(installed) if (found := re.match("configmap/rolevend-(agent|user)-", each)))
+    assert recorded == {"agent": 2, "user": 3}, "finbot and the MCP server; Anna at two issuers, and Ben"
     installation = {"rv_owner", "rv_connect", "rv_template", "rv_public", "rv_vendor", "rv_programmer"}
     others = installed.roles(r"rv\_%") - installation
     assert all(re.match("rv_[pt]_", each) for each in others), "profiles and templates, which log in nowhere"

@@ -1,10 +1,12 @@
 """A real OpenID Connect provider on 127.0.0.1, for demo, tests and measurements: TLS, keys of its own, and real grants.
 
-It is no place for real people: whoever reaches it is whom their `login_hint` says. So nobody else's machine can reach it.
+It is no place for real people: whoever reaches it is whom their `login_hint` says. So nobody else's machine can reach it, unless it is
+told to `listen` elsewhere, for pods. Then each of its clients has a secret, without which there is nothing to be had.
 """
 
 import datetime
 import http.client
+import ipaddress
 import os
 import secrets
 import shutil
@@ -48,24 +50,35 @@ class IdentityProvider:
         clients: Iterable[Client] | None = None,
         audiences: Sequence[str] = (AUDIENCE,),
         token_seconds: int = 300,
+        host: str = HOST,
+        listen: str = HOST,
+        port: int | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Without `clients` there is one, `finbot`."""
-        (port,) = free_ports(1)
-        self.issuer = f"https://{HOST}:{port}"
+        """Without `clients` there is one, `finbot`. `host` is what its callers call this machine, in the name of the issuer; `listen` the
+        address of this machine on which they reach it, and 0.0.0.0 each. `Unusable` where others could be a client without a secret."""
+        clients = (Client("finbot"),) if clients is None else tuple(clients)
+        address = ipaddress.ip_address(listen)
+        public = [client.name for client in clients if client.secret is None]
+        if public and not address.is_loopback:
+            raise Unusable(f"an identity provider on {listen} gives tokens to whoever reaches it as {', '.join(public)}: give it a secret")
+        self.issuer = f"https://{host}:{port or free_ports(1)[0]}"
+        self._listen = listen
+        self._here = HOST if address.is_unspecified else listen
+        self._names = tuple(dict.fromkeys((self._here, host)))
         self._progress = progress or Silence()
         self._authority = Authority("rolevend-identity-provider", datetime.datetime.now(datetime.UTC), _LIFETIME)
         self._registry = Registry(
             issuer=self.issuer,
             audiences=tuple(audiences),
-            clients={client.name: client for client in ((Client("finbot"),) if clients is None else clients)},
+            clients={client.name: client for client in clients},
             people={person.subject: person for person in people},
             token_seconds=token_seconds,
             control_secret=secrets.token_urlsafe(32),
         )
         self._directory: Path | None = None
         self._process: Process | None = None
-        self.tokens = TokenClient(self.issuer, self.authorities, self._registry.clients.values())
+        self.tokens = TokenClient(self.issuer, self.authorities, self._registry.clients.values(), address=self._here)
         """Who asks it for tokens, as each of its clients."""
 
     @property
@@ -130,14 +143,14 @@ class IdentityProvider:
             raise PartFailed(f"the identity provider did not rotate its keys: it answered with status {answer.status}")
 
     def _program(self, directory: Path) -> Program:
-        pair = self._authority.issue("identity-provider", hosts=(HOST,))
+        pair = self._authority.issue("identity-provider", hosts=self._names)
         for name, content in (
             (CERTIFICATE_FILE, pair.certificate),
             (KEY_FILE, pair.key),
             (REGISTRY_FILE, written(self._registry)),
         ):
             write_private(directory / name, content)
-        command = (sys.executable, "-m", _SERVER, str(directory))
+        command = (sys.executable, "-m", _SERVER, str(directory), self._listen)
         return Program("the identity provider", command, directory / "server.log", {"PATH": os.defpath})
 
     def _answers(self) -> bool:

@@ -60,12 +60,22 @@ class Answer:
 class TokenClient:
     """What a provider refuses is raised as `GrantRefused`. Each call is new to the provider: no token is kept here."""
 
-    def __init__(self, issuer: str, authorities: str | None, clients: Iterable[Client], *, audience_parameter: str = "resource") -> None:
+    def __init__(
+        self,
+        issuer: str,
+        authorities: str | None,
+        clients: Iterable[Client],
+        *,
+        audience_parameter: str = "resource",
+        address: str | None = None,
+    ) -> None:
         """`authorities` is PEM of those who may vouch for the provider; None for those of this machine. `audience_parameter` says whom a
-        token shall be for: `resource` (RFC 8707), and `audience` with providers that do not know it."""
+        token shall be for: `resource` (RFC 8707), and `audience` with providers that do not know it. `address` is where the provider is,
+        and what its certificate names, too, where this machine does not know the host of its urls; None where it does."""
         self.issuer = issuer
         self._tls = ssl.create_default_context(cadata=authorities)
         self._audience_parameter = audience_parameter
+        self._address = address
         self._clients = {client.name: client for client in clients}
 
     def agent_token(self, client: str, *, audience: str | None = None) -> str:
@@ -132,7 +142,7 @@ class TokenClient:
     def call(self, method: str, url: str, body: str | None = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Any request, on a connection of its own; redirects are not followed."""
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
+        host, port = self._address or parts.hostname or "", parts.port
         connection = (
             http.client.HTTPSConnection(host, port, timeout=_TIMEOUT, context=self._tls)
             if parts.scheme == "https"

@@ -1,4 +1,4 @@
-"""Serves a provider on 127.0.0.1 with TLS: ``python -m rolevend.demo.parts.oidc.server FOLDER``, as its starter does.
+"""Serves a provider with TLS: ``python -m rolevend.demo.parts.oidc.server FOLDER ADDRESS``, as its starter does.
 
 FOLDER has the registry, and the server's certificate and key. A handler parses, asks `grants`, and answers.
 """
@@ -30,7 +30,6 @@ from rolevend.demo.parts.oidc.names import (
 from rolevend.demo.parts.oidc.refusal import GrantRefused
 from rolevend.demo.parts.oidc.registry import Registry, read
 from rolevend.demo.parts.oidc.signing import ALGORITHM, Signer
-from rolevend.demo.parts.ports import HOST
 
 _BODY_BYTES = 64 * 1024
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -126,11 +125,11 @@ def _form(text: str) -> dict[str, str]:
     return form
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, address: str) -> None:
     registry = read((folder / REGISTRY_FILE).read_bytes())
     uvicorn.run(
         provider(registry, Signer()),
-        host=HOST,
+        host=address,
         port=urlsplit(registry.issuer).port or 443,
         ssl_certfile=folder / CERTIFICATE_FILE,
         ssl_keyfile=folder / KEY_FILE,
@@ -140,4 +139,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])
