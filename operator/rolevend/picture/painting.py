@@ -277,4 +277,5 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
         contested=values.contested(platform),
         leak=attested.message if attested.reason == LEAK else "",
         unattested="" if attested.status == "True" or platform.spec.allow_unattested else attested.message,
+        type="PostgreSQL" if platform.spec.snowflake is None else "Snowflake",
     )

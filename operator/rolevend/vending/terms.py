@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Version
 from rolevend.plan import RoleLimits
@@ -35,6 +36,9 @@ class Agent:
     """How many roles it may have at once; None: as many as the platform permits."""
     vends_per_minute: int | None = None
     """How many calls that vend one process takes of it; None: any number."""
+
+
+PlatformType = Literal["PostgreSQL", "Snowflake"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class PlatformTerms:
     """What canaries found to be shown, changed or kept against policy, or empty: no role is vended or lives on there."""
     unattested: str = ""
     """Why it is not known that promises hold there, or empty: no new role is vended. Live ones are still judged."""
+    type: PlatformType = "PostgreSQL"
 
 
 def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> Denied | None:
