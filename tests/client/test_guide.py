@@ -75,4 +75,5 @@ def test_every_tool_and_variable_of_the_mcp_servers_guide_exists_and_none_is_mis
     assert set(re.findall(r"`(ROLEVEND_\w+)`", MCP_GUIDE.read_text())) == set(re.findall(r'"(ROLEVEND_\w+)"', read))
     tools = (code / "mcp" / "tools.py").read_text()
     table = MCP_GUIDE.read_text().partition("| Tool | Does |")[2].partition("\n\n")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(re.findall(r"@server.tool.*\n    async def (\w+)", tools))
+    made = {*re.findall(r"@server.tool.*\n    async def (\w+)", tools), *re.findall(r'server\.tool\("(\w+)"', tools)}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == made

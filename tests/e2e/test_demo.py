@@ -32,6 +32,15 @@ MAIN_LINES = (
     "✓ the role is gone from pg_roles, with its sessions; the VendedRole is gone; the lease says Released",
     "✓ the role is gone from pg_roles, with its sessions; the VendedRole is gone; the lease says Revoked",
     "user anna (https://idp.example.org) [the record of its handle]",
+    "9. The same policies on a second platform: one role name on PostgreSQL and on Snowflake",
+    "No account is at hand, so this one is a model of Snowflake, and not Snowflake. …",
+    "✓ each role has one name, on both platforms",
+    "Anna warehouse … ***… … …-01-01 …",
+    "crm … ***… … …-01-01 … … asked for a call",
+    "crm … NULL NULL …-01 US (withheld)",
+    "✓ of 1,000 customers each person sees the same on both platforms, row by row and mask by mask",
+    "USE ROLE RV_PROGRAMMER … is not assigned to the executing user",
+    "✓ kubectl delete returns when the roles are gone from both platforms",
     "All of it was checked against the database. …",
 )
 

@@ -13,6 +13,7 @@ from tests.e2e.command import DEADLINE, ROOT, rolevend, shows
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "examples" / "00-minimal"
+TWO_PLATFORMS = ROOT / "examples" / "05-two-platforms" / "README.md"
 
 
 @dataclass
@@ -63,9 +64,10 @@ def test_the_transcript_is_what_the_demo_says(told: str) -> None:
         assert shows(said, line), line
 
 
-def test_the_commands_to_try_do_what_is_shown(binaries: Binaries) -> None:
+def test_the_commands_to_try_and_those_of_two_platforms_do_what_is_shown(binaries: Binaries) -> None:
     first, *commands = typed(section("Try it by hand"))
     assert first.command == "make dev"
+    commands += typed(TWO_PLATFORMS.read_text(encoding="utf-8"))
     with rolevend("demo", "--dev") as dev:
         before = prelude(dev.read_until("Ctrl-C here"))
         answers = run([*before, *(each.command for each in commands)])[len(before) :]
@@ -86,9 +88,10 @@ def test_what_make_dev_prints_works_as_it_is_printed(binaries: Binaries) -> None
         lines = [line.strip() for line in printed.splitlines() if line.strip()]
         assert len(lines) > 4
         assert [(line, output) for line, (status, output) in zip(lines, run(lines), strict=True) if status != 0] == []
-        *_, (_, rows), (_, asked) = run(lines)
+        *_, (_, rows), (_, asked), (_, both) = run(lines)
         assert shows(rows, "***… | … | …-01-01 | …")
         assert shows(asked, "IMMUTA_VENDED_CHATBOT_E10442_…")
+        assert shows(both, "… open … ***… - … asked for a call")
         before, superuser = prelude(output), re.search(r"^ *(psql '?postgresql.*)$", output, re.MULTILINE)
         assert superuser is not None
         assert run([*before, f"{superuser[1]} -Atc 'SELECT count(*) FROM claims.claims'"])[-1] == (0, ["1000"])

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.deployed import READ, SHOWN, folder
 from tests.support.proving import Proven
-from tests.support.site import AGENTS, WAREHOUSE, Site
+from tests.support.site import AGENTS, ANNEX, WAREHOUSE, Site
 from tests.support.tenancy import Asked, Tenant
 
 
@@ -18,14 +18,17 @@ def rolevend(site: Site, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, env=site.control_plane.environment(), capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="module")
-def catalog(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As a person writes it."""
-    path = tmp_path_factory.mktemp("explain") / "catalog.yaml"
-    dsn = site.warehouse.administrator.dsn
-    done = rolevend(site, "platform", "catalog", "-f", str(site.manifest(WAREHOUSE)), "--dsn", dsn, "-o", str(path))
+def written(site: Site, platform: str, path: Path) -> Path:
+    """What a platform holds, as a person writes it."""
+    dsn = site.database(platform).administrator.dsn
+    done = rolevend(site, "platform", "catalog", "-f", str(site.manifest(platform)), "--dsn", dsn, "-o", str(path))
     assert done.returncode == 0, done.stderr
     return path
+
+
+@pytest.fixture(scope="module")
+def catalog(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(site, WAREHOUSE, tmp_path_factory.mktemp("explain") / "catalog.yaml")
 
 
 def explained(asked: Asked, catalog: Path) -> list[str]:
@@ -137,6 +140,32 @@ def test_who_may_not_read_the_policies_is_told_so(site: Site, catalog: Path):
     assert done.returncode != 0
     assert "forbidden" in done.stderr.lower()
     assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_role_on_two_platforms_is_explained_on_both(tenant: Tenant, catalog: Path, tmp_path: Path):
+    tenant.agent()
+    tenant.person()
+    tenant.site.told(tenant.policy(masks=[]), "Ready", "True")
+    tenant.site.told(tenant.policy(f"{tenant.name}-annex", "claims", platform=ANNEX, masks=[]), "Ready", "True")
+    asked = tenant.ask(wanted={"platformRefs": [{"name": WAREHOUSE}, {"name": ANNEX}]}).ready()
+    words = ("explain", asked.name, "--namespace", asked.namespace, "--catalog", str(catalog))
+
+    one_missing = rolevend(tenant.site, *words)
+    annex = written(tenant.site, ANNEX, tmp_path / "annex.yaml")
+    text, document = (rolevend(tenant.site, *words, "--catalog", str(annex), *more).stdout for more in ((), ("-o", "json")))
+
+    assert one_missing.returncode != 0
+    assert f"what DataPlatform {ANNEX} holds is not known" in one_missing.stderr
+    lines = text.splitlines()
+    assert [line for line in lines if line.startswith("VendedRole ")] == lines[:1]
+    assert [line.partition(" on ")[2] for line in lines if f"through {AGENTS}/{tenant.name}" in line] == [
+        f"{WAREHOUSE}: 1 table",
+        f"{ANNEX}: 1 table",
+    ]
+    told = [
+        [(each["platform"], grant["table"]) for policy in each["policies"] for grant in policy["grants"]] for each in json.loads(document)
+    ]
+    assert told == [[(WAREHOUSE, "claims.people")], [(ANNEX, "claims.claims")]]
 
 
 def test_a_role_of_a_proven_user_is_explained_by_what_the_token_said_and_where(tenant: Tenant, catalog: Path):

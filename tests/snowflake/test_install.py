@@ -4,13 +4,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from rolevend.app import snowflake_account
+from rolevend.catalog import TableId
+from rolevend.cli import cli
 from rolevend.errors import Conflict
 from rolevend.model import ClusterId
 from rolevend.platforms.base import Account, Secret
 from rolevend.platforms.snowflake import Login, SnowflakePlatform
 from rolevend.resources import DataPlatform, parse
+from rolevend.resources.catalog_file import parse_catalog
 from tests.conformance.snowflake_bench import connected
 from tests.support.manifests import MISSING, changed, on_snowflake
 from tests.support.snowflake import StandIn
@@ -59,6 +63,46 @@ def test_an_installation_by_a_connection_is_what_the_operator_logs_in_to_and_may
         assert driver.catalog(frozenset({"a schema that vanished"})).tables == {}
     finally:
         driver.close()
+
+
+def test_the_catalog_that_an_administrator_writes_is_what_the_programmer_sees(snowflake: StandIn, manifest: DataPlatform, connection: str):
+    schema = sorted(manifest.spec.domains[0].schemas)[0]
+    admin = connected(snowflake, "ADMIN", snowflake.administrator.private, role="ACCOUNTADMIN", warehouse='"agents wh"')
+    for statement in (
+        f'CREATE TABLE SALES."{schema}".ORDERS (ID NUMBER(38,0), COUNTRY VARCHAR(2))',
+        f'CREATE TABLE SALES."{schema}".TAKEN (ID NUMBER(38,0))',
+        f'CREATE ROW ACCESS POLICY SALES."{schema}".THEIRS AS (ID NUMBER) RETURNS BOOLEAN -> TRUE',
+        f'ALTER TABLE SALES."{schema}".TAKEN ADD ROW ACCESS POLICY SALES."{schema}".THEIRS ON (ID)',
+    ):
+        admin.cursor().execute(statement)
+    prepared = snowflake_account.prepare(manifest, snowflake_account.plan(manifest)[1], "rolevend-system")
+    snowflake_account.apply(prepared, connection)
+
+    text, tables = snowflake_account.catalog(manifest, connection, as_json=False)
+
+    platform, written = parse_catalog(yaml.safe_load(text))
+    programmer, vendor = (each["stringData"] for each in yaml.safe_load_all(prepared.secrets))
+    account = Account(snowflake.account.name, "127.0.0.1", snowflake.port, "SALES", "agents wh", encrypted=False)
+    driver = SnowflakePlatform(
+        account, ClusterId("c"), *(Login(each["username"], Secret(each["private_key"])) for each in (vendor, programmer))
+    )
+    try:
+        assert written == driver.catalog(frozenset(manifest.spec.domains[0].schemas))
+    finally:
+        driver.close()
+        admin.close()
+    assert (platform, tables) == (manifest.name, 2)
+    assert "THEIRS" in written.tables[TableId(schema, "TAKEN")].obstacle
+
+
+def test_the_catalog_of_an_account_takes_a_connection(manifest: DataPlatform, tmp_path: Path):
+    file = tmp_path / "platform.yaml"
+    file.write_text(manifest.model_dump_json(by_alias=True, exclude_none=True, exclude={"status"}))
+
+    done = CliRunner().invoke(cli, ["platform", "catalog", "-f", str(file)])
+
+    assert done.exit_code == 2
+    assert "Missing option '--connection'" in done.output
 
 
 def test_another_script_than_the_one_that_was_read_is_not_run(manifest: DataPlatform):

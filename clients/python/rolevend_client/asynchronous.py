@@ -5,7 +5,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -70,16 +70,26 @@ class AsyncRolevend:
         self,
         user_token: UserToken | str | None = None,
         *,
-        platform: str,
+        platform: str | Sequence[str],
         user: AssertedUser | None = None,
         purpose: str | None = None,
         resources: Iterable[tuple[str, str]] = (),
         seconds: int | None = None,
         task: Task | None = None,
+        allow_partial: bool = False,
         idempotency_key: str | None = None,
     ) -> AsyncIterator[AsyncRole]:
         """A role for the block, gone after it, however it ends, also by a cancellation: as `Rolevend.vend`."""
-        wanted = protocol.wish(user_token, platform=platform, user=user, purpose=purpose, resources=resources, seconds=seconds, task=task)
+        wanted = protocol.wish(
+            user_token,
+            platform=platform,
+            user=user,
+            purpose=purpose,
+            resources=resources,
+            seconds=seconds,
+            task=task,
+            allow_partial=allow_partial,
+        )
         async with self:
             with unwinding.held():
                 role = await self._vended(protocol.vend(wanted, idempotency_key))
@@ -92,13 +102,14 @@ class AsyncRolevend:
         self,
         user_token: UserToken | str | None = None,
         *,
-        platform: str,
+        platform: str | Sequence[str],
         user: AssertedUser | None = None,
         purpose: str | None = None,
         resources: Iterable[tuple[str, str]] = (),
+        allow_partial: bool = False,
     ) -> Decision:
         """What `vend` would give. Nothing is made, and the token can still be used."""
-        wanted = protocol.wish(user_token, platform=platform, user=user, purpose=purpose, resources=resources, seconds=None, task=None)
+        wanted = protocol.wish(user_token, platform=platform, user=user, purpose=purpose, resources=resources, allow_partial=allow_partial)
         return await self._answer(protocol.decide(wanted))
 
     async def get(self, role_id: str) -> VendedRole:

@@ -5,7 +5,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -69,20 +69,31 @@ class Rolevend:
         self,
         user_token: UserToken | str | None = None,
         *,
-        platform: str,
+        platform: str | Sequence[str],
         user: AssertedUser | None = None,
         purpose: str | None = None,
         resources: Iterable[tuple[str, str]] = (),
         seconds: int | None = None,
         task: Task | None = None,
+        allow_partial: bool = False,
         idempotency_key: str | None = None,
     ) -> Iterator[Role]:
-        """A role for the block, gone after it, however it ends. `resources` are (schema, table): fewer than all that is granted.
+        """A role for the block, gone after it, however it ends. `resources` are (schema, table): fewer than all that is granted. On several
+        platforms it has one name; with `allow_partial` it may be on some of them alone, and `role.left_out` says where it is not.
 
         Where the release at the end does not work, that is logged and not raised, so that it hides nothing; it is tried once more at the
         interpreter's exit, and the role ends by itself at `expires_at`.
         """
-        wanted = protocol.wish(user_token, platform=platform, user=user, purpose=purpose, resources=resources, seconds=seconds, task=task)
+        wanted = protocol.wish(
+            user_token,
+            platform=platform,
+            user=user,
+            purpose=purpose,
+            resources=resources,
+            seconds=seconds,
+            task=task,
+            allow_partial=allow_partial,
+        )
         with self._connected(), unwinding.held():
             role = self._vended(protocol.vend(wanted, idempotency_key))
             try:
@@ -97,13 +108,14 @@ class Rolevend:
         self,
         user_token: UserToken | str | None = None,
         *,
-        platform: str,
+        platform: str | Sequence[str],
         user: AssertedUser | None = None,
         purpose: str | None = None,
         resources: Iterable[tuple[str, str]] = (),
+        allow_partial: bool = False,
     ) -> Decision:
         """What `vend` would give. Nothing is made, and the token can still be used."""
-        wanted = protocol.wish(user_token, platform=platform, user=user, purpose=purpose, resources=resources, seconds=None, task=None)
+        wanted = protocol.wish(user_token, platform=platform, user=user, purpose=purpose, resources=resources, allow_partial=allow_partial)
         return self._answer(protocol.decide(wanted))
 
     def get(self, role_id: str) -> VendedRole:

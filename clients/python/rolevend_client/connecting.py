@@ -1,6 +1,7 @@
-"""How a role logs in: libpq's parameters, and urls made of them, without a driver."""
+"""How a role logs in: the parameters of libpq and of Snowflake's connector, and urls made of them, without a driver."""
 
 import contextlib
+import importlib.util
 import os
 import ssl
 import tempfile
@@ -8,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from rolevend_client.errors import Misconfigured
-from rolevend_client.values import Credential
+from rolevend_client.errors import Misconfigured, Unexpected
+from rolevend_client.values import Credential, KeyPairCredential, on_this_machine
 
 
 class Authority:
@@ -67,6 +68,60 @@ def url(scheme: str, login: Mapping[str, str | int]) -> str:
     who = f"{quote(str(login['user']), safe='')}:{quote(str(login['password']), safe='')}"
     rest = {name: value for name, value in login.items() if name not in {"host", "port", "dbname", "user", "password"}}
     return f"{scheme}://{who}@{place}:{login['port']}/{quote(str(login['dbname']), safe='')}?{urlencode(rest, quote_via=quote)}"
+
+
+def snowflake_parameters(credential: KeyPairCredential) -> dict[str, str | int]:
+    """As Snowflake's connector names them. No database and no schema: what the role reads is in its user's default namespace."""
+    if credential.protocol != "https" and not on_this_machine(credential.host):
+        raise Unexpected(
+            f"cannot log in to Snowflake at {credential.host}: the answer says {credential.protocol}, where others could read rows"
+        )
+    return {
+        "account": credential.account,
+        "host": credential.host,
+        "port": credential.port,
+        "protocol": credential.protocol,
+        "user": credential.user,
+        "private_key": credential.private_key,
+        "authenticator": "SNOWFLAKE_JWT",
+        "role": credential.role,
+        "secondary_roles": "NONE",
+        "warehouse": credential.warehouse,
+        "enable_server_session_keep_alive_auto_detection": False,  # a connection that is closed leaves no session
+    }
+
+
+def snowflake_url(credential: KeyPairCredential) -> str:
+    """Without the key, which a url of that dialect cannot hold."""
+    who, where = quote(credential.user, safe=""), quote(credential.account, safe="")
+    rest = {"role": credential.role, "warehouse": credential.warehouse}
+    return f"snowflake://{who}@{where}/?{urlencode(rest, quote_via=quote)}"
+
+
+def expect_snowflake_sqlalchemy() -> None:
+    """`Misconfigured` where SQLAlchemy would not know the dialect."""
+    try:
+        found = importlib.util.find_spec("snowflake.sqlalchemy")
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        raise Misconfigured(
+            "cannot make a url for SQLAlchemy: it knows Snowflake by snowflake-sqlalchemy alone, which is not installed; install that, "
+            "or use connect_snowflake()"
+        )
+
+
+def snowflake() -> Any:
+    """The connector; `Misconfigured` where it is not installed."""
+    # Otherwise it asks the metadata services of three clouds, with each login, where it runs, and tells Snowflake.
+    os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
+    try:
+        import snowflake.connector as driver
+    except ImportError:
+        raise Misconfigured(
+            "cannot connect: snowflake-connector-python is not installed; it comes with the extra snowflake of rolevend-client"
+        ) from None
+    return driver
 
 
 def psycopg() -> Any:

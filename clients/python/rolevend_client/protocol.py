@@ -9,7 +9,7 @@ which the API makes one role however often it is asked.
 import email.utils
 import json
 import secrets
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, NoReturn, TypeVar
@@ -85,19 +85,25 @@ Outcome = httpx.Response | httpx.RequestError | None
 class Wish:
     """What a role is asked for."""
 
-    platform: str
+    platforms: tuple[str, ...]
     user: UserToken | AssertedUser
     purpose: str | None = None
     resources: tuple[tuple[str, str], ...] = ()
     seconds: int | None = None
     task: Task | None = None
+    allow_partial: bool = False
+
+    @property
+    def place(self) -> str:
+        return ", ".join(self.platforms)
 
     def body(self) -> dict[str, Any]:
         user = self.user
         members = {
             "userToken": user.reveal() if isinstance(user, UserToken) else None,
             "user": {"issuer": user.issuer, "subject": user.subject} if isinstance(user, AssertedUser) else None,
-            "platforms": [self.platform],
+            "platforms": list(self.platforms),
+            "allowPartial": self.allow_partial or None,
             "purpose": self.purpose,
             "resources": [{"schema": schema, "table": table} for schema, table in self.resources] or None,
             "expirationSeconds": self.seconds,
@@ -109,28 +115,32 @@ class Wish:
 def wish(
     user_token: UserToken | str | None,
     *,
-    platform: str,
-    user: AssertedUser | None,
-    purpose: str | None,
-    resources: Iterable[tuple[str, str]],
-    seconds: int | None,
-    task: Task | None,
+    platform: str | Sequence[str],
+    user: AssertedUser | None = None,
+    purpose: str | None = None,
+    resources: Iterable[tuple[str, str]] = (),
+    seconds: int | None = None,
+    task: Task | None = None,
+    allow_partial: bool = False,
 ) -> Wish:
-    """A TypeError where not exactly one of token and user is given."""
+    """A TypeError where not exactly one of token and user is given, or no platform."""
+    platforms = (platform,) if isinstance(platform, str) else tuple(platform)
+    if not platforms:
+        raise TypeError("name a platform, or several")
     who = UserToken(user_token) if isinstance(user_token, str) else user_token
     if (who is None) == (user is None):
         raise TypeError("give the user's token, or with user= a person whom you are trusted to name")
-    return Wish(platform, who or user, purpose, tuple(resources), seconds, task)  # type: ignore[arg-type]
+    return Wish(platforms, who or user, purpose, tuple(resources), seconds, task, allow_partial)  # type: ignore[arg-type]
 
 
 def vend(wanted: Wish, idempotency_key: str | None = None) -> Call[VendedRole]:
-    made = Call(f"vend a role on {wanted.platform}", "POST", _ROLES, _reads(reading.vended_role), wanted.body())
+    made = Call(f"vend a role on {wanted.place}", "POST", _ROLES, _reads(reading.vended_role), wanted.body())
     return replace(made, headers={**made.headers, "Idempotency-Key": idempotency_key or secrets.token_hex(16)})
 
 
 def decide(wanted: Wish) -> Call[Decision]:
     body = {name: value for name, value in wanted.body().items() if name not in {"expirationSeconds", "task"}}
-    return Call(f"ask what would be granted on {wanted.platform}", "POST", "/v1/decisions", _reads(reading.decision), body)
+    return Call(f"ask what would be granted on {wanted.place}", "POST", "/v1/decisions", _reads(reading.decision), body)
 
 
 def get(role_id: str) -> Call[VendedRole]:

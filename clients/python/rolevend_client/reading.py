@@ -4,7 +4,19 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from rolevend_client.values import Agent, Column, Credential, Decision, Explanation, Platform, Table, User, VendedRole
+from rolevend_client.values import (
+    Agent,
+    Column,
+    Credential,
+    Decision,
+    Explanation,
+    KeyPairCredential,
+    LeftOut,
+    Platform,
+    Table,
+    User,
+    VendedRole,
+)
 
 Members = Mapping[str, Any]
 Value = TypeVar("Value")
@@ -25,6 +37,7 @@ def vended_role(document: Members) -> VendedRole:
         platforms=_each(document, "platforms", _platform),
         purpose=_optional(document, "purpose"),
         explanation=explanation(_members(document, "explanation")) if document.get("explanation") is not None else None,
+        left_out=_each(document, "leftOut", _left_out),
     )
 
 
@@ -42,6 +55,7 @@ def decision(document: Members) -> Decision:
         reason=text(document, "reason", ""),
         message=text(document, "message", ""),
         missing=text(document, "missing", ""),
+        left_out=_each(document, "leftOut", _left_out),
     )
 
 
@@ -61,6 +75,7 @@ def _table(document: Members) -> Table:
         row_filters=_texts(document, "rowFilters"),
         restrictions=_texts(document, "restrictions"),
         policies=_texts(document, "policies"),
+        platform=text(document, "platform", ""),
     )
 
 
@@ -78,7 +93,29 @@ def _platform(document: Members) -> Platform:
     )
 
 
-def _credential(document: Members) -> Credential:
+def _left_out(document: Members) -> LeftOut:
+    return LeftOut(text(document, "name"), text(document, "reason"), text(document, "message"), text(document, "missing", ""))
+
+
+def _credential(document: Members) -> Credential | KeyPairCredential:
+    return _key_pair(document) if "privateKey" in document else _password(document)
+
+
+def _key_pair(document: Members) -> KeyPairCredential:
+    return KeyPairCredential(
+        account=text(document, "account"),
+        user=text(document, "user"),
+        role=text(document, "role"),
+        private_key=text(document, "privateKey"),
+        host=text(document, "host"),
+        port=_number(document, "port"),
+        database=text(document, "database"),
+        warehouse=text(document, "warehouse"),
+        protocol=text(document, "protocol", "https"),
+    )
+
+
+def _password(document: Members) -> Credential:
     return Credential(
         username=text(document, "username"),
         password=text(document, "password"),

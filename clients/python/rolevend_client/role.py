@@ -1,24 +1,34 @@
 """A role that is open: how to log in as it. It renews nothing, and is gone when its `with` block ends."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rolevend_client import connecting
-from rolevend_client.errors import Unexpected
-from rolevend_client.values import Credential, Explanation, Platform, VendedRole
+from rolevend_client.errors import Misconfigured, Unexpected
+from rolevend_client.values import Credential, Explanation, KeyPairCredential, LeftOut, Platform, VendedRole
 
 if TYPE_CHECKING:
     import psycopg
+    from snowflake.connector import SnowflakeConnection
+    from snowflake.connector.aio import Connection as AsyncSnowflakeConnection
+
+Login = TypeVar("Login", bound=Credential | KeyPairCredential)
 
 
 class OpenRole:
-    """What is the same in both colours."""
+    """What is the same in both colours.
+
+    A role is on one platform or on several. Where a method takes a platform, it may be left out if there is one alone of its kind.
+    """
 
     def __init__(self, vended: VendedRole) -> None:
         self.vended = vended
-        self.platform, self._credential = _login(vended)
-        self._authority: connecting.Authority | None = None
+        self.platforms = tuple(each for each in vended.platforms if each.credential is not None)
+        """Those that it can log in to."""
+        if not self.platforms:
+            raise Unexpected(f"cannot use the role {vended.id}: the answer holds no credential")
+        self._authorities: dict[str, connecting.Authority] = {}
 
     @property
     def id(self) -> str:
@@ -26,8 +36,19 @@ class OpenRole:
 
     @property
     def name(self) -> str:
-        """As the database knows it."""
-        return self._credential.username
+        """As every platform knows it."""
+        login = self.platform.credential
+        return login.role if isinstance(login, KeyPairCredential) else self.vended.role_name or login.username if login else ""
+
+    @property
+    def platform(self) -> Platform:
+        """The first one."""
+        return self.platforms[0]
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Where it is not, though it was asked for: a call with `allow_partial`."""
+        return self.vended.left_out
 
     @property
     def expires_at(self) -> datetime | None:
@@ -39,41 +60,76 @@ class OpenRole:
         """What it may read, and why."""
         return self.vended.explanation or Explanation()
 
-    def connection_parameters(self) -> dict[str, str | int]:
+    def connection_parameters(self, platform: str | None = None) -> dict[str, str | int]:
         """For `psycopg.connect(**…)`, or anything else that knows libpq's names. The certificates that they name are gone with the role."""
-        certificates = self._credential.ca_certificates
-        if certificates is not None and self._authority is None:
-            self._authority = connecting.Authority(certificates)
-        return connecting.parameters(self._credential, self._authority)
+        place, credential = self._login(Credential, platform)
+        certificates = credential.ca_certificates
+        if certificates is not None and place not in self._authorities:
+            self._authorities[place] = connecting.Authority(certificates)
+        return connecting.parameters(credential, self._authorities.get(place))
+
+    def snowflake_parameters(self, platform: str | None = None) -> dict[str, str | int]:
+        """For `snowflake.connector.connect(**…)`."""
+        return connecting.snowflake_parameters(self._login(KeyPairCredential, platform)[1])
 
     @property
     def uri(self) -> str:
-        """The same for libpq, as one text, password and all."""
+        """The login of the one PostgreSQL for libpq, as one text, password and all."""
         return connecting.url("postgresql", self.connection_parameters())
 
-    def sqlalchemy_url(self, driver: str = "psycopg") -> str:
-        """For `sqlalchemy.create_engine`. Dispose of the engine before the block ends; `poolclass=NullPool` keeps nothing to dispose of."""
-        return connecting.url(f"postgresql+{driver}", self.connection_parameters())
+    def sqlalchemy_url(self, driver: str = "psycopg", *, platform: str | None = None) -> str:
+        """For `sqlalchemy.create_engine`. Dispose of the engine before the block ends; `poolclass=NullPool` keeps nothing to dispose of.
+        Of Snowflake it takes `connect_args=role.sqlalchemy_arguments(…)`, too, and snowflake-sqlalchemy."""
+        credential = self._any_login(platform)
+        if isinstance(credential, KeyPairCredential):
+            connecting.expect_snowflake_sqlalchemy()
+            return connecting.snowflake_url(credential)
+        return connecting.url(f"postgresql+{driver}", self.connection_parameters(platform))
+
+    def sqlalchemy_arguments(self, platform: str | None = None) -> dict[str, str | int]:
+        """The `connect_args` of `sqlalchemy.create_engine`: what a url cannot hold. Of PostgreSQL, nothing."""
+        credential = self._any_login(platform)
+        return connecting.snowflake_parameters(credential) if isinstance(credential, KeyPairCredential) else {}
+
+    def _any_login(self, platform: str | None) -> Credential | KeyPairCredential:
+        """Of this platform, or of the only one."""
+        kinds = {type(each.credential) for each in self.platforms if platform in (None, each.name)}
+        if kinds == {KeyPairCredential}:
+            return self._login(KeyPairCredential, platform)[1]
+        return self._login(Credential, platform)[1]
+
+    def _login(self, kind: type[Login], platform: str | None) -> tuple[str, Login]:
+        """The login to this platform, or to the only one of that kind, with its name. `Misconfigured` where there is none."""
+        fitting = {each.name: each.credential for each in self.platforms if isinstance(each.credential, kind)}
+        chosen = fitting if platform is None else {name: login for name, login in fitting.items() if name == platform}
+        if len(chosen) != 1:
+            raise Misconfigured(_no_login(platform, self.platforms, list(fitting), self.left_out))
+        return next(iter(chosen.items()))
 
     def _forget(self) -> None:
-        if self._authority is not None:
-            self._authority.close()
-            self._authority = None
+        while self._authorities:
+            self._authorities.popitem()[1].close()
 
     def __repr__(self) -> str:
         until = f" until {self.expires_at.isoformat()}" if self.expires_at else ""
-        return f"<{type(self).__name__} {self.name} on {self.platform.name}{until}>"
+        return f"<{type(self).__name__} {self.name} on {', '.join(each.name for each in self.platforms)}{until}>"
 
 
 class Role(OpenRole):
     def __init__(self, vended: VendedRole, release: Callable[[], bool]) -> None:
         super().__init__(vended)
         self._release = release
-        self._connections: list[psycopg.Connection[Any]] = []
+        self._connections: list[psycopg.Connection[Any] | SnowflakeConnection] = []
 
-    def connect(self, **options: Any) -> "psycopg.Connection[Any]":
-        """A new connection (DB-API 2.0), closed with the role. `options` go to `psycopg.connect`, such as autocommit=True."""
-        made: psycopg.Connection[Any] = connecting.psycopg().connect(**{**self.connection_parameters(), **options})
+    def connect(self, platform: str | None = None, **options: Any) -> "psycopg.Connection[Any]":
+        """A new connection to PostgreSQL (DB-API 2.0), closed with the role. `options` go to `psycopg.connect`, such as autocommit=True."""
+        made: psycopg.Connection[Any] = connecting.psycopg().connect(**{**self.connection_parameters(platform), **options})
+        self._connections.append(made)
+        return made
+
+    def connect_snowflake(self, platform: str | None = None, **options: Any) -> "SnowflakeConnection":
+        """A new connection to Snowflake (DB-API 2.0), closed with the role. `options` go to `snowflake.connector.connect`."""
+        made: SnowflakeConnection = connecting.snowflake().connect(**{**self.snowflake_parameters(platform), **options})
         self._connections.append(made)
         return made
 
@@ -93,12 +149,21 @@ class AsyncRole(OpenRole):
     def __init__(self, vended: VendedRole, release: Callable[[], Awaitable[bool]]) -> None:
         super().__init__(vended)
         self._release = release
-        self._connections: list[psycopg.AsyncConnection[Any]] = []
+        self._connections: list[psycopg.AsyncConnection[Any] | AsyncSnowflakeConnection] = []
 
-    async def connect(self, **options: Any) -> "psycopg.AsyncConnection[Any]":
-        """A new connection, closed with the role. `options` go to `psycopg.AsyncConnection.connect`."""
-        driver = connecting.psycopg()
-        made: psycopg.AsyncConnection[Any] = await driver.AsyncConnection.connect(**{**self.connection_parameters(), **options})
+    async def connect(self, platform: str | None = None, **options: Any) -> "psycopg.AsyncConnection[Any]":
+        """A new connection to PostgreSQL, closed with the role. `options` go to `psycopg.AsyncConnection.connect`."""
+        driver, login = connecting.psycopg(), self.connection_parameters(platform)
+        made: psycopg.AsyncConnection[Any] = await driver.AsyncConnection.connect(**{**login, **options})
+        self._connections.append(made)
+        return made
+
+    async def connect_snowflake(self, platform: str | None = None, **options: Any) -> "AsyncSnowflakeConnection":
+        """A new connection to Snowflake, closed with the role. `options` go to `snowflake.connector.aio.connect`."""
+        connecting.snowflake()
+        from snowflake.connector import aio
+
+        made = await aio.connect(**{**self.snowflake_parameters(platform), **options})
         self._connections.append(made)
         return made
 
@@ -114,8 +179,14 @@ class AsyncRole(OpenRole):
         self._forget()
 
 
-def _login(vended: VendedRole) -> tuple[Platform, Credential]:
-    for platform in vended.platforms:
-        if platform.credential is not None:
-            return platform, platform.credential
-    raise Unexpected(f"cannot use the role {vended.id}: the answer holds no credential")
+def _no_login(wanted: str | None, platforms: Sequence[Platform], fitting: Sequence[str], left_out: Sequence[LeftOut]) -> str:
+    """What is wrong, and the way out."""
+    there = ", ".join(f"{each.name} ({each.type})" for each in platforms)
+    absent = next((each for each in left_out if each.platform == wanted), None)
+    if absent is not None:
+        return f"cannot log in on {wanted}: the role was left out there ({absent.reason}): {absent.message}"
+    if wanted is not None:
+        return f"cannot log in on {wanted} in this way: the role is on {there}"
+    if fitting:
+        return f"cannot tell which platform is meant: name one of {', '.join(fitting)}"
+    return f"cannot log in in this way: the role is on {there}; connect() is for PostgreSQL, and connect_snowflake() for Snowflake"

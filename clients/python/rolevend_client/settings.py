@@ -1,6 +1,5 @@
 """Where the API is, and how this agent proves who it is."""
 
-import ipaddress
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Self
 import httpx
 
 from rolevend_client.errors import Misconfigured
+from rolevend_client.values import on_this_machine
 
 TOKEN_FILE = "/var/run/secrets/rolevend.dev/token"  # noqa: S105 - a path
 TokenSource = Callable[[], str]
@@ -37,7 +37,7 @@ class Settings:
             raise Misconfigured("the url of the API must be like https://rolevend.example.org")
         if parts.userinfo or parts.query or parts.fragment:
             raise Misconfigured("the url of the API must hold no user, query or fragment")
-        if parts.scheme == "http" and not (self.in_the_clear or _on_this_machine(parts.host)):
+        if parts.scheme == "http" and not (self.in_the_clear or on_this_machine(parts.host)):
             raise Misconfigured(
                 f"the url of the API at {parts.host} begins with http:, where others could read tokens and passwords; "
                 "use https:, or in_the_clear=True where something else encrypts"
@@ -87,10 +87,3 @@ def token_in(file: Path, what: str = "the agent's own token", variable: str = "R
             raise Misconfigured(f"cannot read {what} in {file}: {why}; mount it there, or name another place in {variable}") from None
 
     return read
-
-
-def _on_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

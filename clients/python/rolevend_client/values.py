@@ -1,6 +1,7 @@
 """What is said to the API and by it, as frozen values. Secrets among them do not print."""
 
 import hashlib
+import ipaddress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Self
@@ -90,6 +91,8 @@ class Table:
     """And only if all of these hold, too."""
     policies: tuple[str, ...] = ()
     """Those that grant it."""
+    platform: str = ""
+    """Where it is, of a role on several platforms; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +105,24 @@ class Explanation:
     functions: tuple[str, ...] = ()
     """Those that the agent has as tools."""
 
-    def named(self) -> dict[str, Table]:
-        """The tables by the names that the role finds them under: of two with one name, with their schemas."""
-        bare = [each.table for each in self.tables]
-        return {each.table if bare.count(each.table) == 1 else f"{each.schema}__{each.table}": each for each in self.tables}
+    def named(self, platform: str = "") -> dict[str, Table]:
+        """The tables by the names that the role finds them under: of two with one name, with their schemas. `platform` is one of those
+        that the role is on."""
+        there = [each for each in self.tables if each.platform in ("", platform) or not platform]
+        bare = [each.table for each in there]
+        return {each.table if bare.count(each.table) == 1 else f"{each.schema}__{each.table}": each for each in there}
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A platform that was asked for, and on which there is no role: the call allowed that."""
+
+    platform: str
+    reason: str
+    """The stable code of the denial, or of what is in the way."""
+    message: str
+    missing: str = ""
+    """Of a denial: the smallest piece that would make it granted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +135,12 @@ class Decision:
     """Of a denial."""
     message: str = ""
     missing: str = ""
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A login for exactly one role."""
+    """A login to PostgreSQL for exactly one role."""
 
     username: str
     password: str = field(repr=False)
@@ -135,11 +153,29 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPairCredential:
+    """A login to Snowflake for exactly one role, by a user that was made for it."""
+
+    account: str
+    user: str
+    role: str
+    private_key: str = field(repr=False)
+    """PEM (PKCS #8, without a passphrase)."""
+    host: str
+    port: int
+    database: str
+    """The one whose schemas are governed. What the role reads is in the user's default namespace, which is another one."""
+    warehouse: str
+    protocol: str = "https"
+    """`http`, in the clear, is for a stand-in on this machine alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Platform:
     name: str
     type: str
     table_count: int | None = None
-    credential: Credential | None = None
+    credential: Credential | KeyPairCredential | None = None
     """In the answer to a vend alone."""
 
 
@@ -158,3 +194,13 @@ class VendedRole:
     purpose: str | None = None
     explanation: Explanation | None = None
     """In the answer to a vend alone."""
+    left_out: tuple[LeftOut, ...] = ()
+    """In the answer to a vend with `allow_partial` alone."""
+
+
+def on_this_machine(host: str) -> bool:
+    """Whether nothing that travels there leaves this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

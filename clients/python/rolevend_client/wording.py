@@ -25,6 +25,16 @@ _SQLSTATES = {
     "28P01": "the role has ended; nothing more can be asked in this run",
     "28000": "the role has ended; nothing more can be asked in this run",
 }
+_SNOWFLAKE_CODES = {
+    904: "the role sees no such column; list_tables shows those that it reads, spelled as Snowflake finds them between double quotes",
+    2003: "the role sees no such table; list_tables shows those that it reads, spelled as Snowflake finds them between double quotes",
+    2140: "the role may call no such function",
+    3001: "the role may not do that; it reads what list_tables shows",
+    604: "it took too long; ask for less at once",
+    630: "it took too long; ask for less at once",
+}
+_GONE = range(390100, 390500)
+"""What Snowflake says of a login or a session that is none any more."""
 _NO_ROWS = "No rows came of that statement; ask with one that gives rows, such as SELECT."
 _LOST = "The session was lost, as it is when the role ends; if it is lost again, nothing more can be asked in this run."
 
@@ -42,6 +52,35 @@ def refused(error: Any) -> str:
     said = error.diag.message_primary or str(error).rpartition("FATAL:")[2].strip() or type(error).__name__
     hint = f" Hint: {error.diag.message_hint}" if error.diag.message_hint else ""
     return " ".join(f"The database refused ({error.sqlstate or type(error).__name__}): {said}.{hint} {_way_on(error)}".split())
+
+
+def is_lost(error: Any) -> bool:
+    """Whether the session of Snowflake is gone, or may be."""
+    return error.errno in _GONE or type(error).__name__ in {"OperationalError", "InterfaceError", "DatabaseError"}
+
+
+def refused_by_snowflake(error: Any) -> str:
+    """The same of Snowflake."""
+    code = error.errno if isinstance(error.errno, int) and error.errno > 0 else None
+    said = str(error.raw_msg or error).strip() or type(error).__name__
+    if code in _GONE:
+        way = _SQLSTATES["57P01"]
+    elif code in _SNOWFLAKE_CODES:
+        way = _SNOWFLAKE_CODES[code]
+    else:
+        way = _LOST if is_lost(error) else ""
+    name = type(error).__name__ if code is None else f"{code:06d}"
+    return " ".join(
+        f"The database refused ({name}): {said.rstrip('.')}. {way[:1].upper()}{way[1:].rstrip('.')}{'.' if way else ''}".split()
+    )
+
+
+def no_such_platform(role: OpenRole, wanted: str | None) -> str:
+    names = ", ".join(each.name for each in role.platforms)
+    absent = next((each for each in role.left_out if each.platform == wanted), None)
+    if absent is not None:
+        return f"There is no role on {wanted} ({absent.reason}): {absent.message}. It is on {names}."
+    return f"Name the platform to ask: one of {names}." if wanted is None else f"There is no platform {wanted} here; name one of {names}."
 
 
 def _way_on(error: Any) -> str:
@@ -73,23 +112,33 @@ def table(rows: Iterable[tuple[Any, ...]], names: Callable[[], list[str]], most_
 
 def tables(role: OpenRole) -> str:
     """What the role reads, by the names that it finds it under."""
-    named = role.explanation.named()
-    lines = [*(_seen(name, each) for name, each in named.items()), *_functions(role)]
+    lines = [*_by_platform(role, _seen), *_functions(role)]
     if role.explanation.tables_left_out:
         lines.append(f"({role.explanation.tables_left_out} more tables, of which nothing is said here)")
+    lines += [f"There is no role on {each.platform} ({each.reason}): {each.message}." for each in role.left_out]
     return "\n".join(lines) or "The role reads no table."
 
 
 def explained(role: OpenRole) -> str:
     """Why it reads that, for whom and until when."""
-    vended, until = role.vended, role.expires_at
-    lines = [
-        f"Role {role.name} on {role.platform.name}, for {vended.user.subject} through agent {vended.agent.namespace}/{vended.agent.name}"
-        f"{f', for the purpose {vended.purpose}' if vended.purpose else ''}{f', until {until.isoformat()}' if until else ''}."
-    ]
-    for name, each in role.explanation.named().items():
-        lines.append(f"{_seen(name, each)}; granted by {', '.join(each.policies) or 'nobody named'}")
+    vended, places = role.vended, ", ".join(each.name for each in role.platforms)
+    purpose = f", for the purpose {vended.purpose}" if vended.purpose else ""
+    until = f", until {role.expires_at.isoformat()}" if role.expires_at else ""
+    agent = f"{vended.agent.namespace}/{vended.agent.name}"
+    lines = [f"Role {role.name} on {places}, for {vended.user.subject} through agent {agent}{purpose}{until}."]
+    lines += _by_platform(role, lambda name, each: f"{_seen(name, each)}; granted by {', '.join(each.policies) or 'nobody named'}")
     return "\n".join(lines + _functions(role))
+
+
+def _by_platform(role: OpenRole, said: Callable[[str, Table], str]) -> list[str]:
+    """A line for each table, below the name of its platform, and of the SQL that it takes, but for one alone that is a PostgreSQL."""
+    if [each.type for each in role.platforms] == ["PostgreSQL"]:
+        return [said(name, each) for name, each in role.explanation.named(role.platform.name).items()]
+    lines = []
+    for platform in role.platforms:
+        lines.append(f"on platform {platform.name} ({platform.type}):")
+        lines += [f"  {said(name, each)}" for name, each in role.explanation.named(platform.name).items()]
+    return lines
 
 
 def _functions(role: OpenRole) -> list[str]:

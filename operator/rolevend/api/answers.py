@@ -1,6 +1,6 @@
 """From what is known of a role to what a caller is shown of it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
 from rolevend.api.made import Absent, Made
@@ -19,6 +19,7 @@ from rolevend.api.schemas import (
     VendedRoleShown,
 )
 from rolevend.kube.secrets import connection_uri
+from rolevend.model import PlatformName
 from rolevend.plan import TableShape
 from rolevend.platforms import base
 from rolevend.requests.roles import is_ready
@@ -26,6 +27,8 @@ from rolevend.resources import VendedRole
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.evidence import TableGiven, tables_of
 from rolevend.vending.proof import UserProof
+from rolevend.vending.terms import PlatformTerms
+from rolevend.vending.tools import PlatformType
 from rolevend.vending.whole import Vend, Whole
 
 MOST_TABLES: Final = 100
@@ -55,8 +58,8 @@ def vended(made: Made) -> VendedRoleShown:
     )
 
 
-def shown(role: VendedRole) -> VendedRoleShown:
-    """Of an object, without its credential, which nobody knows any more."""
+def shown(role: VendedRole, platforms: Mapping[PlatformName, PlatformTerms]) -> VendedRoleShown:
+    """Of an object, without its credential, which nobody knows any more. `platforms` are those that there are now."""
     status, user = role.status, role.status.user
     ending = role.metadata.deletion_timestamp is not None or status.ended is not None
     counts = {each.name: each.table_count for each in status.platforms}
@@ -73,9 +76,16 @@ def shown(role: VendedRole) -> VendedRoleShown:
             proof=user.proof if user else None,
         ),
         purpose=role.spec.purpose,
-        platforms=tuple(PlatformShown(name=each.name, table_count=counts.get(each.name)) for each in role.spec.platform_refs),
+        platforms=tuple(
+            PlatformShown(name=each.name, type=_type(platforms.get(PlatformName(each.name))), table_count=counts.get(each.name))
+            for each in role.spec.platform_refs
+        ),
         links=_links(role.name),
     )
+
+
+def _type(terms: PlatformTerms | None) -> PlatformType | None:
+    return None if terms is None else terms.type
 
 
 def decision(whole: Whole) -> Decision:
@@ -124,7 +134,7 @@ def _platform(vend: Vend, credential: base.Credential) -> PlatformShown:
     count = len(vend.granted.tables)
     match credential:
         case base.PasswordCredential():
-            return PlatformShown(name=vend.platform, table_count=count, credential=_password(credential))
+            return PlatformShown(name=vend.platform, type="PostgreSQL", table_count=count, credential=_password(credential))
         case base.KeyPairCredential():
             return PlatformShown(name=vend.platform, type="Snowflake", table_count=count, credential=_key_pair(credential))
         case _:
@@ -156,6 +166,7 @@ def _key_pair(credential: base.KeyPairCredential) -> KeyPairCredential:
         port=account.port,
         database=account.database,
         warehouse=account.warehouse,
+        protocol=None if account.encrypted else "http",
     )
 
 

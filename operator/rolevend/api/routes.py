@@ -91,7 +91,8 @@ def application(vends: Vends, held: Held, callers: Callers, directory: Callable[
         **secured,
     )
     async def roles(agent: agent_type) -> VendedRolesShown:
-        return VendedRolesShown(items=tuple(map(answers.shown, held.all_of(agent))))
+        platforms = directory().platforms
+        return VendedRolesShown(items=tuple(answers.shown(each, platforms) for each in held.all_of(agent)))
 
     @app.get(
         f"{ROLES}/{{id}}",
@@ -102,7 +103,7 @@ def application(vends: Vends, held: Held, callers: Callers, directory: Callable[
         **secured,
     )
     async def role(agent: agent_type, name: name_type) -> VendedRoleShown:
-        return answers.shown(await held.own(agent, name))
+        return answers.shown(await held.own(agent, name), directory().platforms)
 
     @app.delete(
         f"{ROLES}/{{id}}",
@@ -119,7 +120,7 @@ def application(vends: Vends, held: Held, callers: Callers, directory: Callable[
         left = await held.release(agent, name, request.state.request_id)
         if left is None:
             return Response(status_code=204)
-        shown = answers.shown(left).model_dump(mode="json", by_alias=True, exclude_none=True)
+        shown = answers.shown(left, directory().platforms).model_dump(mode="json", by_alias=True, exclude_none=True)
         return JSONResponse(shown, status_code=202)
 
     @app.post(

@@ -10,6 +10,7 @@ from rolevend.resources.part import Distinct, KeyedBy, Part, Rule, exactly_one
 from rolevend.resources.shared import UserName
 from rolevend.resources.text import Label, ObjectReferenceName, Seconds
 from rolevend.resources.vended_role import MOST_PLATFORMS, TableName, Task
+from rolevend.vending.tools import PlatformType
 
 LONGEST_TOKEN = 16_384
 PROOFS = ("userToken", "user")
@@ -179,6 +180,8 @@ class KeyPairCredential(Shown):
     port: int
     database: str
     warehouse: str
+    protocol: Literal["http"] | None = None
+    """Only of a stand-in for Snowflake on this machine, which speaks it in the clear."""
 
 
 class PlatformShown(Shown):
@@ -186,7 +189,8 @@ class PlatformShown(Shown):
 
     name: str
     """Of the DataPlatform."""
-    type: Literal["PostgreSQL", "Snowflake"] = "PostgreSQL"
+    type: PlatformType | None = None
+    """What it is. Not there where there is no such DataPlatform any more."""
     table_count: int | None = None
     """How many tables it reads there."""
     credential: Credential | KeyPairCredential | None = None

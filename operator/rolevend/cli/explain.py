@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="What the platform holds, as `rolevend platform catalog` wrote it. May be given again.",
+    help="What a platform holds, as `rolevend platform catalog` wrote it. Given again for each platform that is meant.",
 )
 @options.kubeconfig()
 @options.OUTPUT
@@ -55,12 +55,13 @@ def explain(
 ) -> None:
     """Say why an agent gets what it gets for a user, or what is missing: each policy, what it asks, what it grants, and how masked.
 
-    For a VendedRole, whether it was granted or denied, or for --user and --agent before anything is asked for. Objects are the cluster's,
-    which takes the right to list them, or those in --files. Values of the user's attributes are not shown, those that policies ask for are.
+    For a VendedRole, on each of its platforms, whether it was granted or denied, or for --user and --agent before anything is asked for.
+    Objects are the cluster's, which takes the right to list them, or those in --files. Values of the user's attributes are not shown, those
+    that policies ask for are.
     """
     import asyncio
 
-    from rolevend.app.policy.explain import as_json, as_text, explained
+    from rolevend.app.policy.explain import all_explained, as_json, as_text, explained
     from rolevend.app.policy.folder import Folder, read_catalogs
     from rolevend.app.policy.verdicts import ANY_AGENT, Who
     from rolevend.model import ObjectName, PlatformName
@@ -68,20 +69,22 @@ def explain(
     held = read_catalogs(catalogs)
     if (vended_role is None) == (user is None) or (vended_role is not None and files):
         raise click.UsageError("name a VendedRole of the cluster, or a --user")
-    said = None
+    asked: tuple[Who, ...] = ()
+    said = ""
     if files:
-        folder, who = Folder.sound(files), None
+        folder = Folder.sound(files)
     else:
         from rolevend.app.policy.cluster import read_cluster
 
         named = None if vended_role is None else (namespace, vended_role)
-        folder, who, told = asyncio.run(read_cluster(options.own(kubeconfig), named))
-        said = told or None
-    if who is None:
+        folder, asked, said = asyncio.run(read_cluster(options.own(kubeconfig), named))
+    if asked:
+        found = all_explained(folder, asked, held, said)
+    else:
         known = _user(folder, user or "", issuer)
         name = ObjectName(namespace, agent) if agent else ANY_AGENT
         who = Who(known, name, PlatformName(platform or next(iter(held))), purpose, expiration_seconds)
-    found = explained(folder, who, held, said)
+        found = (explained(folder, who, held),)
     click.echo(as_json(found) if output == "json" else as_text(found))
 
 

@@ -126,7 +126,8 @@ def _required(dsn: str | None) -> str:
 
 @platform.command("catalog")
 @_MANIFEST
-@_DSN
+@_DSN_OF_POSTGRES
+@click.option("--connection", metavar="NAME", help="How an administrator connects to Snowflake: a connection of your connections.toml.")
 @click.option(
     "-o",
     "--output",
@@ -136,14 +137,24 @@ def _required(dsn: str | None) -> str:
     metavar="FILE",
     help="Where it goes: JSON where the name ends so, else YAML.",
 )
-def platform_catalog(manifest: Path, dsn: str, output: Path) -> None:
+def platform_catalog(manifest: Path, dsn: str | None, connection: str | None, output: Path) -> None:
     """Write what policies see of the database: its tables, columns, types and tags. No row is read.
 
     `rolevend policy` judges policies by this file. Equal databases give equal files, so it can stand in git.
     """
-    from rolevend.app.platform import catalog
+    from rolevend.app.manifest import read
 
-    text, tables = catalog(manifest, dsn, as_json=output.suffix == ".json")
+    found, as_json = read(manifest), output.suffix == ".json"
+    if found.spec.snowflake is not None:
+        from rolevend.app import snowflake_account
+
+        if not connection:
+            raise click.UsageError("Missing option '--connection': how an administrator connects to Snowflake.")
+        text, tables = snowflake_account.catalog(found, connection, as_json=as_json)
+    else:
+        from rolevend.app.platform import catalog
+
+        text, tables = catalog(manifest, _required(dsn), as_json=as_json)
     if str(output) == "-":
         click.echo(text, nl=False)
         return

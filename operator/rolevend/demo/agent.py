@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
@@ -34,7 +35,7 @@ class Vended:
     uid: str
     expires_at: datetime
     login: Mapping[str, str] = field(repr=False)
-    """The keys of the Secret."""
+    """The keys of the Secret; of the first, where there are several platforms."""
 
     def connect(self, database: str | None = None) -> psycopg.Connection:
         """Log in as the role; `psycopg.OperationalError` if the server refuses."""
@@ -46,11 +47,12 @@ def requests() -> list[dict[str, Any]]:
     return list(yaml.safe_load_all((checkout() / REQUESTS).read_text()))
 
 
-def ask(kubectl: Kubectl, names: Sequence[str], request: dict[str, Any] | None = None) -> tuple[list[Vended], float]:
-    """Apply the example's VendedRoles, or `request`, and wait until all `names` are Ready; the roles, and how long that took."""
+def ask(kubectl: Kubectl, names: Sequence[str], request: dict[str, Any] | Path = REQUESTS) -> tuple[list[Vended], float]:
+    """Apply `request`, or the VendedRoles of a file in the checkout, and wait until all `names` are Ready; the roles, and how long that
+    took."""
     start = time.monotonic()
-    if request is None:
-        kubectl("apply", "--filename", str(checkout() / REQUESTS))
+    if isinstance(request, Path):
+        kubectl("apply", "--filename", str(checkout() / request))
     else:
         kubectl("apply", "--filename", "-", standard_input=json.dumps(request))
     objects = [f"vendedrole/{name}" for name in names]
@@ -105,10 +107,15 @@ class LongQuery(threading.Thread):
         self.outcome = answer
 
 
+def credential(kubectl: Kubectl, secret: str) -> dict[str, str]:
+    """The keys of a Secret, as a pod finds them that mounts it."""
+    held = kubectl.get("secret", secret, "--namespace", AGENTS)
+    return {key: base64.b64decode(value).decode() for key, value in held["data"].items()}
+
+
 def _read(kubectl: Kubectl, name: str) -> Vended:
     body = kubectl.get("vendedrole", name, "--namespace", AGENTS)
-    secret = kubectl.get("secret", name, "--namespace", AGENTS)
-    login = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+    login = credential(kubectl, name)
     return Vended(name, login["username"], body["metadata"]["uid"], datetime.fromisoformat(body["status"]["expirationTimestamp"]), login)
 
 

@@ -16,6 +16,8 @@ SELECT c.claim_id, c.country, c.amount, p.full_name, p.ssn, p.birth_date, c.note
  LIMIT 3"""
 
 EVERYBODY: LiteralString = "SELECT person_id, full_name, ssn, birth_date, country FROM people ORDER BY person_id"
+CUSTOMERS: LiteralString = "SELECT PERSON_ID, FULL_NAME, SSN, BIRTH_DATE, COUNTRY, NOTE FROM CUSTOMERS ORDER BY PERSON_ID"
+"""The same of the second platform, which has names of its own."""
 ONE_OF_EACH: LiteralString = """\
 SELECT DISTINCT ON (country) person_id, full_name, ssn, birth_date, country
   FROM people

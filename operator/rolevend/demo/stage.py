@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Self
 
+from rolevend.demo.crm import ON_BOTH, PLATFORM, Crm
 from rolevend.demo.parts.binaries import obtain
 from rolevend.demo.parts.connection import Connection
 from rolevend.demo.parts.controlplane import ControlPlane
@@ -69,6 +70,8 @@ class Stage(AbstractContextManager["Stage"]):
     operator: OperatorProcess
     provider: IdentityProvider
     api: ApiProcess
+    crm: Crm | None = None
+    """The second platform, from `add_crm` on."""
 
     def __enter__(self) -> Self:
         try:
@@ -107,6 +110,23 @@ class Stage(AbstractContextManager["Stage"]):
         self.operator.process.check()
         self.provider.check()
         self.api.process.check()
+        if self.crm is not None:
+            self.crm.check()
+
+    def add_crm(self) -> Crm:
+        """The second platform, with rolevend on it, and the policies of the example that are for both."""
+        crm = Crm(self.scratch / "crm", self.seed.people)
+        self._ends.callback(crm.close)
+        self.crm = crm.start()
+        manifests = checkout() / ON_BOTH / "manifests"
+        for file in (crm.install(), crm.manifest, manifests / "2-tags.yaml"):
+            self.admin("apply", "--filename", str(file))
+        self._wait_until_ready("tagbinding", "--all", "--namespace", DOMAIN)
+        for file in (manifests / "3-policies.yaml", manifests / "4-agent.yaml"):
+            self.admin("apply", "--filename", str(file))
+        self._wait_until_ready(f"dataplatform/{PLATFORM}")
+        self._wait_until_ready("accesspolicy", "--all", "--namespace", DOMAIN)
+        return crm
 
     def kubectl_as(self, namespace: str, name: str) -> Kubectl:
         """The commands as a ServiceAccount."""
@@ -149,7 +169,7 @@ class Stage(AbstractContextManager["Stage"]):
         self.admin("apply", "--filename", str(here / "1-namespaces.yaml"))
         installation = Installation(self.cluster, self.scratch / "installation")
         step.update("helm install")
-        secrets = "{warehouse-vendor,warehouse-ca,workforce-ca}"
+        secrets = "{warehouse-vendor,warehouse-ca,workforce-ca,crm-vendor}"
         installation.chart([AGENTS], {"api.enabled": "true", "api.tls.mode": "Generated", "api.secretNames": secrets})
         step.update("rolevend platform plan, rolevend platform install")
         installation.platform(self.platform_manifest, self.superuser)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import cast
 
-from rolevend.demo import acts, endings, meeting, over_http, tryout
+from rolevend.demo import acts, endings, meeting, over_http, tryout, two_platforms
 from rolevend.demo.acts import Scene
 from rolevend.demo.checks import CheckFailed
 from rolevend.demo.parts.errors import PartFailed
@@ -29,6 +29,8 @@ def run(*, dev: bool, broken: str | None, claims: int) -> int:
     started = time.monotonic()
     with _ended_by_signals(), Stage(claims, progress_for(), _UNDISTURBED if broken else None) as stage:
         if dev:
+            with progress_for().step("starting a model of Snowflake, and installing rolevend there"):
+                stage.add_crm()
             return tryout.wait(stage, tell)
         try:
             with Witness(stage.superuser, stage.postgres.log) as witness:
@@ -49,6 +51,7 @@ def _tell_all(scene: Scene, started: float) -> None:
     endings.change_policy(scene, bob)
     endings.ask_who(scene, anna)
     over_http.ask_over_http(scene)
+    two_platforms.ask_on_both(scene)
     now = time.monotonic()
     tell = scene.tell
     tell.say()

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from rolevend.demo.checks import ANNA
+from rolevend.demo.crm import ON_BOTH
 from rolevend.demo.parts.installation import checkout
 from rolevend.demo.parts.postgres_programs import postgres_programs
 from rolevend.demo.stage import AGENTS, EXAMPLE, OVER_HTTP, Stage
@@ -20,6 +21,7 @@ def wait(stage: Stage, tell: Teller) -> int:
     """Returns at Ctrl-C; `PartFailed` where a part ends by itself."""
     stage.hand_out_tokens()
     tell.say()
+    tell.say("The second platform, crm, is a model of Snowflake, and not Snowflake.")
     tell.title("Everything is up. In another terminal:")
     tell.say()
     for line in (*commands(stage), "", *further(stage)):
@@ -48,6 +50,7 @@ def commands(stage: Stage) -> list[str]:
         f"kubectl get vr -n {AGENTS}",
         f'psql "$({secret})" -c {shlex.quote(_QUESTION)}',
         f'"$PYTHON" {OVER_HTTP.parent / "ask.py"} {ANNA.subject}',
+        f'"$PYTHON" {ON_BOTH / "ask.py"} {ANNA.subject}',
     ]
 
 

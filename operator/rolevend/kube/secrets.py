@@ -241,6 +241,7 @@ def _login_keys(credential: Credential, authorities: str) -> dict[str, str]:
                 "port": str(account.port),
                 "database": account.database,
                 "warehouse": account.warehouse,
+                **({} if account.encrypted else {"protocol": "http"}),
             }
         case _:
             assert_never(credential)

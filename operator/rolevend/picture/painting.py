@@ -278,6 +278,6 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
         ),
         contested=values.contested(platform),
         leak=attested.message if attested.reason == LEAK else "",
-        kind=values.kind_of(platform),
+        type=values.type_of(platform),
         unattested="" if attested.status == "True" or platform.spec.allow_unattested else attested.message,
     )

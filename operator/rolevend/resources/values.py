@@ -30,7 +30,7 @@ from rolevend.resources.tag_binding import DataTag, TagBinding
 from rolevend.resources.tools import SnowflakeTools, ToolTerms
 from rolevend.resources.user_attributes import UserAttributes
 from rolevend.resources.vended_role import VendedRole
-from rolevend.vending.tools import POSTGRESQL, SNOWFLAKE, FunctionName, Tools
+from rolevend.vending.tools import POSTGRESQL, SNOWFLAKE, FunctionName, PlatformType, Tools
 
 
 def object_name(resource: Resource) -> ObjectName:
@@ -104,7 +104,7 @@ def _objects(spelled_out: SnowflakeTools) -> Iterator[ToolId]:
     yield from (ToolId(ToolKind.DATABASE_ROLE, each) for each in spelled_out.database_roles or ())
 
 
-def kind_of(platform: DataPlatform) -> str:
+def type_of(platform: DataPlatform) -> PlatformType:
     return POSTGRESQL if platform.spec.snowflake is None else SNOWFLAKE
 
 

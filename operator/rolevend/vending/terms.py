@@ -9,7 +9,7 @@ from rolevend.policy.asking import Asking
 from rolevend.policy.combination import Combination, widest
 from rolevend.policy.requirement import Requirement
 from rolevend.vending.proof import Identity
-from rolevend.vending.tools import POSTGRESQL, Permitted, Tools, permitted
+from rolevend.vending.tools import POSTGRESQL, Permitted, PlatformType, Tools, permitted
 from rolevend.vending.verdict import Denied, Request
 
 
@@ -79,8 +79,7 @@ class PlatformTerms:
     """What canaries found to be shown, changed or kept against policy, or empty: no role is vended or lives on there."""
     unattested: str = ""
     """Why it is not known that promises hold there, or empty: no new role is vended. Live ones are still judged."""
-    kind: str = POSTGRESQL
-    """POSTGRESQL or SNOWFLAKE."""
+    type: PlatformType = POSTGRESQL
 
 
 def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> Denied | None:
@@ -171,7 +170,7 @@ def tools_of(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> 
     owners = {schema: namespace for namespace, schemas in terms.schemas_of.items() for schema in schemas}
     owners |= {schema: ", ".join(namespaces) for schema, namespaces in terms.contested.items()}
     adds = _combination(agent, here) is Combination.UNION
-    return permitted(agent.tools.get(terms.name, Tools()), most, owners, terms.name, adds=adds, kind=terms.kind)
+    return permitted(agent.tools.get(terms.name, Tools()), most, owners, terms.name, adds=adds, kind=terms.type)
 
 
 def most_live(agent: Agent, permitted: Sequence[AgentTerms]) -> int | None:

@@ -3,7 +3,7 @@ them and they are no way around policies. Pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from rolevend.catalog import Function, FunctionId, Table, TableId, Tool, ToolId, ToolKind, matches
 from rolevend.model import ObjectName
@@ -13,9 +13,10 @@ from rolevend.policy.statement import ColumnSelector, Policy, TableSelector
 T = TypeVar("T")
 
 
+PlatformType = Literal["PostgreSQL", "Snowflake"]
 POSTGRESQL: Final = "PostgreSQL"
 SNOWFLAKE: Final = "Snowflake"
-_FIELDS: Final = {POSTGRESQL: "postgres", SNOWFLAKE: "snowflake"}
+_FIELDS: Final[Mapping[PlatformType, str]] = {POSTGRESQL: "postgres", SNOWFLAKE: "snowflake"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,7 +40,7 @@ class Tools:
     def __or__(self, other: "Tools") -> "Tools":
         return Tools(self.functions | other.functions, self.schemas | other.schemas, self.objects | other.objects)
 
-    def beside(self, kind: str) -> list[str]:
+    def beside(self, kind: PlatformType) -> list[str]:
         """What of them a platform of this kind has nothing of, each with its name."""
         if kind == SNOWFLAKE:
             return [*(f"function {each}" for each in sorted(self.functions)), *(f"schema {each}" for each in sorted(self.schemas))]
@@ -62,7 +63,9 @@ class Permitted:
     refusals: tuple[Refusal, ...] = ()
 
 
-def permitted(wanted: Tools, most: Tools, owners: Mapping[str, str], platform: str, *, adds: bool, kind: str = POSTGRESQL) -> Permitted:
+def permitted(
+    wanted: Tools, most: Tools, owners: Mapping[str, str], platform: str, *, adds: bool, kind: PlatformType = POSTGRESQL
+) -> Permitted:
     """`most` is what the platform, of this kind, lets the agent have, and `owners` says whose the schemas of its domains are: these are for
     policies alone. `adds`: what the agent is granted itself adds to what the user is granted, without which it has no table of its own."""
     if beside := wanted.beside(kind):

@@ -54,7 +54,7 @@ def test_settings_reach_it_as_it_reads_them(mcp: Mcp):
     assert (http.url, http.host, http.port, http.idle_seconds) == ("https://mcp.example.org/mcp", "0.0.0.0", 8443, 60)
     assert (http.issuer.url, http.issuer.client_id, http.issuer.audience) == (MCP_ON["issuer"], "mcp-server", MCP_ON["audience"])
     assert http.issuer.gives_own_token
-    assert (wanted.platform, wanted.purpose) == ("warehouse", "fraud-review")
+    assert (wanted.platforms, wanted.purpose) == (("warehouse",), "fraud-review")
     assert (wanted.bounds.rows, wanted.bounds.characters, wanted.bounds.seconds) == (7, 1_000_000, 5)
     assert api.url == f"https://rolevend-api.{SYSTEM}.svc"
     mounted = {Path(each["mountPath"]) for each in container(documents)["volumeMounts"]}

@@ -20,10 +20,13 @@ class RolevendToolkit(BaseToolkit):
     model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True, extra="forbid")
 
     client: Rolevend
-    platform: str
+    platform: str | tuple[str, ...]
+    """Or several: one role, on all of them."""
     purpose: str | None = None
     """Of runs that say none in `configurable`."""
     resources: tuple[tuple[str, str], ...] = ()
+    allow_partial: bool = False
+    """Of several platforms: whether a run goes on where its role is on some of them alone."""
     seconds: int | None = None
     """How long a run may last; None: as long as the platform gives."""
     most_rows: int = Field(default=100, ge=1, le=10_000)
@@ -32,10 +35,20 @@ class RolevendToolkit(BaseToolkit):
     def get_tools(self) -> list[BaseTool]:
         bounds = Bounds(self.most_rows, self.most_characters)
 
-        def query_sql(statement: Annotated[str, "One statement in PostgreSQL's SQL."], config: RunnableConfig) -> str:
+        def query_sql(statement: Annotated[str, "One statement, in the SQL of its platform."], config: RunnableConfig) -> str:
             """Run one SQL statement under the role of this run, and get its rows as CSV. The role only reads, and sees only what it may."""
             with _told():
                 return run_of(config).query(statement, bounds)
+
+        def query_one(
+            statement: Annotated[str, "One statement, in the SQL of its platform."],
+            platform: Annotated[str, "Which platform to ask, by the name that list_tables says."],
+            config: RunnableConfig,
+        ) -> str:
+            """Run one SQL statement under the role of this run on one of its platforms, and get its rows as CSV. The role only reads, and
+            sees only what it may."""
+            with _told():
+                return run_of(config).query(statement, bounds, platform)
 
         def list_tables(config: RunnableConfig) -> str:
             """List the tables that the role of this run reads, with their columns. There are no others for it."""
@@ -47,10 +60,15 @@ class RolevendToolkit(BaseToolkit):
             run = run_of(config)
             return wording.denied(run.denial) if run.denial else wording.explained(run.role)
 
+        several = not isinstance(self.platform, str) and len(self.platform) > 1
         # A ToolException is for the model: it becomes a tool message with the status "error". Any other one is for the program.
         return [
-            StructuredTool.from_function(each, parse_docstring=False, handle_tool_error=True)
-            for each in (query_sql, list_tables, explain_access)
+            StructuredTool.from_function(each, name=name, parse_docstring=False, handle_tool_error=True)
+            for name, each in (
+                ("query_sql", query_one if several else query_sql),
+                ("list_tables", list_tables),
+                ("explain_access", explain_access),
+            )
         ]
 
 

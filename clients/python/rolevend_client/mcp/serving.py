@@ -44,7 +44,7 @@ async def serve_stdio(settings: StdioSettings, wanted: Wanted, api: Settings) ->
     async with _client(api, issuer) as client:
         conversations = Conversations(_vending(client, wanted), idle_seconds=None)
         server = _server(conversations)
-        add_tools(server, conversations, _Local(settings, issuer), wanted.bounds)
+        add_tools(server, conversations, _Local(settings, issuer), wanted)
         loop = asyncio.get_running_loop()
         dying: set[asyncio.Task[None]] = set()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -77,7 +77,7 @@ def _app(settings: HttpSettings, wanted: Wanted, issuer: Issuer, conversations: 
         {"issuer_url": settings.issuer.url, "resource_server_url": settings.url, "validate_token_resource": True}
     )
     server = _server(conversations, auth=auth, token_verifier=_Verifier(issuer, settings.url))
-    add_tools(server, conversations, _remote(issuer), wanted.bounds)
+    add_tools(server, conversations, _remote(issuer), wanted)
     place = urlsplit(settings.url)
     # A page in the person's browser reaches servers on their machine, by names of its own: none but ours is served.
     security = TransportSecuritySettings(allowed_hosts=[place.netloc], allowed_origins=[f"{place.scheme}://{place.netloc}"])
@@ -98,7 +98,7 @@ async def _client(api: Settings, issuer: Issuer | None) -> AsyncIterator[AsyncRo
 
 def _vending(client: AsyncRolevend, wanted: Wanted) -> Vend:
     def vend(token: UserToken) -> AbstractAsyncContextManager[AsyncRole]:
-        return client.vend(token, platform=wanted.platform, purpose=wanted.purpose)
+        return client.vend(token, platform=wanted.platforms, purpose=wanted.purpose, allow_partial=wanted.allow_partial)
 
     return vend
 

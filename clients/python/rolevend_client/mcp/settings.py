@@ -16,7 +16,9 @@ from rolevend_client.settings import Settings, TokenSource, token_in, trust_of
 class Wanted:
     """What every role is asked for, and how much of an answer the model is told."""
 
-    platform: str
+    platforms: tuple[str, ...]
+    allow_partial: bool
+    """Whether a role is taken that is on some of them alone."""
     purpose: str | None
     bounds: Bounds
 
@@ -27,9 +29,14 @@ class Wanted:
             characters=_number(environment, "ROLEVEND_MCP_MOST_CHARACTERS", 10_000, 1_000_000),
             seconds=_number(environment, "ROLEVEND_MCP_MOST_SECONDS", 30, 3600),
         )
-        return cls(
-            _said(environment, "ROLEVEND_MCP_PLATFORM", "the platform to query"), environment.get("ROLEVEND_MCP_PURPOSE") or None, bounds
-        )
+        said = _said(environment, "ROLEVEND_MCP_PLATFORM", "the platform to query, or several with commas between them")
+        platforms = tuple(each.strip() for each in said.split(","))
+        if not all(platforms) or len(set(platforms)) != len(platforms):
+            raise Misconfigured("ROLEVEND_MCP_PLATFORM must be the name of a DataPlatform, or several, like warehouse,crm")
+        partial = environment.get("ROLEVEND_MCP_ALLOW_PARTIAL") or "false"
+        if partial not in ("true", "false"):
+            raise Misconfigured("ROLEVEND_MCP_ALLOW_PARTIAL must be true or false")
+        return cls(platforms, partial == "true", environment.get("ROLEVEND_MCP_PURPOSE") or None, bounds)
 
 
 @dataclass(frozen=True, slots=True)

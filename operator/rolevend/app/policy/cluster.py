@@ -8,12 +8,14 @@ from rolevend.app.policy.manifests import documents_in
 from rolevend.app.policy.verdicts import Who
 from rolevend.kube.client import NAMESPACES, Cluster
 from rolevend.kube.paths import path_of
-from rolevend.requests.roles import request_of
+from rolevend.requests.roles import requests_of
 from rolevend.resources import API_VERSION, KINDS, VendedRole, parse
+from rolevend.vending.verdict import Request
 
 
-async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, Who | None, str]:
-    """Every object that decides; and who a VendedRole (namespace, name) is for, and what it says of itself, where one is named."""
+async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, tuple[Who, ...], str]:
+    """Every object that decides; and who a VendedRole (namespace, name) is for, on each of its platforms, and what it says of itself, where
+    one is named."""
     cluster = await Cluster.connect(kubeconfig)
     try:
         items = [{"apiVersion": "v1", "kind": "Namespace", **each} for each in (await cluster.list(NAMESPACES))[0]]
@@ -21,17 +23,20 @@ async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> 
             if kind.model is not VendedRole:
                 found, _ = await cluster.list(path_of(kind.model))
                 items += [{**each, "apiVersion": API_VERSION, "kind": kind.name} for each in found]
-        who, told = None, ""
+        asked: tuple[Who, ...] = ()
+        told = ""
         if vended_role is not None:
             namespace, name = vended_role
             role = parse(VendedRole, await cluster.get(path_of(VendedRole), name, namespace), unknown="ignore")
-            asked = request_of(role)
-            who = Who(asked.user, asked.agent, asked.platform, asked.purpose or "", asked.expiration_seconds, asked.resources)
-            who = replace(who, token=asked.token, proof=asked.proof)
-            told = _told(role)
-        return Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items}))), who, told
+            asked, told = tuple(map(_who, requests_of(role))), _told(role)
+        return Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items}))), asked, told
     finally:
         await cluster.close()
+
+
+def _who(request: Request) -> Who:
+    who = Who(request.user, request.agent, request.platform, request.purpose or "", request.expiration_seconds, request.resources)
+    return replace(who, token=request.token, proof=request.proof)
 
 
 def _told(role: VendedRole) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,6 +69,17 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
     return Explained(who, "", _narrowed(explanation, who), together, said or "", found.profile.functions, missing, notes, sources)
 
 
+def all_explained(folder: Folder, asked: Sequence[Who], catalogs: Catalogs, said: str) -> tuple[Explained, ...]:
+    """Each platform of a VendedRole, as `explained`. InvalidInput names every platform whose catalog is missing, too."""
+    unknown = [who.platform for who in asked if who.platform not in catalogs]
+    if len(asked) > 1 and unknown:
+        raise InvalidInput(
+            "--catalog",
+            f"what DataPlatform {', '.join(unknown)} holds is not known: rolevend platform catalog writes it; give one for each",
+        )
+    return tuple(explained(folder, who, catalogs, said) for who in asked)
+
+
 def _notes(directory: Directory, who: Who) -> Iterator[str]:
     if who.user not in directory.people and not isinstance(who.proof, Proof):
         yield f"no accepted UserAttributes names {who.user}, so nothing is known of them{meant(str(who.user), map(str, directory.people))}"
@@ -106,16 +117,16 @@ _COMBINES = {
 }
 
 
-def as_text(found: Explained) -> str:
-    return "\n".join(_lines(found))
+def as_text(found: Sequence[Explained]) -> str:
+    """What a VendedRole says of itself stands once, above all of its platforms."""
+    said = [each for each in dict.fromkeys(each.said for each in found) if each]
+    return "\n".join([*said, *("\n".join(_lines(each)) for each in found)])
 
 
 def _lines(found: Explained) -> Iterator[str]:
     explanation, who = found.explanation, found.who
     purpose = f" for {who.purpose}" if who.purpose else ""
     about = f"{who.user} through {str(who.agent).removeprefix('/')} on {who.platform}{purpose}"
-    if found.said:
-        yield found.said
     denial = explanation.denial
     if found.refusal:
         yield f"{about}: nothing. {found.refusal}"
@@ -177,10 +188,16 @@ def _column(column: ColumnGranted) -> str:
     return f"{column.name}{tags}" if column.mask == Clear() else f"{column.name}{tags}: {mask_shown(column.mask)}"
 
 
-def as_json(found: Explained) -> str:
+def as_json(found: Sequence[Explained]) -> str:
+    """An object; of a VendedRole on several platforms a list of such objects."""
+    told = [_json(each) for each in found]
+    return json.dumps(told[0] if len(told) == 1 else told, indent=2)
+
+
+def _json(found: Explained) -> dict[str, Any]:
     explanation, who = found.explanation, found.who
     denial = explanation.denial
-    told: dict[str, Any] = {
+    return {
         "issuer": who.user.issuer,
         "subject": who.user.subject,
         "agent": str(who.agent).removeprefix("/"),
@@ -201,7 +218,6 @@ def as_json(found: Explained) -> str:
         "together": [_given_json(each) for each in found.together],
         "notes": list(found.notes),
     }
-    return json.dumps(told, indent=2)
 
 
 def _policy_json(policy: PolicyExplained) -> dict[str, Any]:

@@ -40,10 +40,10 @@ def checkout() -> Path:
 
 def with_address(manifest: Path, connection: Connection) -> str:
     """The manifest of a DataPlatform, with the address of a local server in place of the one that is written there, and with the
-    authority that only this server has."""
+    authority that only this server has. One of another kind of platform stays as it is."""
     documents: list[dict[str, Any]] = list(yaml.safe_load_all(manifest.read_text()))
     for document in documents:
-        if document.get("kind") == "DataPlatform":
+        if document.get("kind") == "DataPlatform" and "postgres" in document["spec"]:
             document["spec"]["postgres"] |= postgres_address(document["metadata"]["name"], connection)
     return yaml.safe_dump_all(documents, sort_keys=False)
 

@@ -53,6 +53,16 @@ def read_notes(session: Session, database: str, tables: Sequence[TableId], *, pr
     return Notes(read_columns(session, database, {table.schema for table in tables}), _tags(session, database, tables), obstacles)
 
 
+def seen_by_administrator(session: Session, database: str, schemas: Iterable[str]) -> Catalog:
+    """The same as the programmer sees, by somebody who may ask which policies a table has. Takes a warehouse, and writes nothing."""
+    tables = read_tables(session, database, schemas)
+    ids = tuple(sorted(table.id for table in tables))
+    if not ids:
+        return Catalog.of(())
+    columns = read_columns(session, database, {table.schema for table in ids})
+    return noted(tables, Notes(columns, _tags(session, database, ids), _of_others(session, database, ids)))
+
+
 def _of_others(session: Session, database: str, tables: Sequence[TableId]) -> Obstacles:
     policies = read_policies(session, database, tables)
     foreign = {table: [each.obstacle for each in attached if not each.is_ours] for table, attached in policies.items()}

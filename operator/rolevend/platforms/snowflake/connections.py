@@ -210,36 +210,30 @@ def connected(account: Account, login: Login) -> Iterator[Session]:
 @contextmanager
 def administrator(connection_name: str) -> Iterator[Callable[[str], None]]:
     """Runs scripts by a connection that a person has in `connections.toml`, statement by statement."""
-    attempt = f"install by the connection {connection_name}"
-    with _of_a_person(attempt, connection_name) as connection:
+    with _named(f"install by the connection {connection_name}", connection_name) as connection:
 
         def run(text: str) -> None:
-            try:
-                for _ in connection.execute_string(text, remove_comments=True):
-                    pass
-            except vendor.Error as error:
-                raise translated(attempt, error) from error
+            for _ in connection.execute_string(text, remove_comments=True):
+                pass
 
         yield run
 
 
 @contextmanager
 def person(attempt: str, connection_name: str) -> Iterator[Session]:
-    """A session of a connection that a person has in `connections.toml`. What Snowflake refuses in it is an error of rolevend."""
-    with _of_a_person(attempt, connection_name) as connection:
-        try:
-            yield Session(connection)
-        except vendor.Error as error:
-            raise translated(attempt, error) from error
+    """A session of such a connection, to look at what is there."""
+    with _named(attempt, connection_name) as connection:
+        yield Session(connection)
 
 
 @contextmanager
-def _of_a_person(attempt: str, connection_name: str) -> Iterator[snowflake.connector.SnowflakeConnection]:
+def _named(attempt: str, connection_name: str) -> Iterator[snowflake.connector.SnowflakeConnection]:
+    """What Snowflake refuses within the block is an error of rolevend, told as of this attempt."""
     try:
         connection = snowflake.connector.connect(connection_name=connection_name, enable_server_session_keep_alive_auto_detection=False)
+        try:
+            yield connection
+        finally:
+            connection.close()
     except vendor.Error as error:
         raise translated(attempt, error) from error
-    try:
-        yield connection
-    finally:
-        connection.close()
