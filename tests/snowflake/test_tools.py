@@ -306,6 +306,22 @@ class TestTheTableBehindATool:
         assert [row[6] for row in bench.admin.run(f"DESCRIBE TABLE {DATABASE}.{GOVERNED}.PEOPLE")] == [None] * 4
         assert [row[-1] for row in bench.admin.run(f"SHOW TABLES IN SCHEMA {DATABASE}.{GOVERNED}") if row[1] == "PEOPLE"] == ["true"]
 
+    @pytest.mark.parametrize("change", ["DROP TABLE {}", "ALTER TABLE {} MODIFY COLUMN MORE SET MASKING POLICY APP.GOVERNED.THEIRS"])
+    def test_may_be_gone_or_somebody_elses_when_its_profile_goes(self, bench: SnowflakeBench, change: str):
+        bench.run("CREATE OR REPLACE TABLE APP.GOVERNED.OTHERS (ID NUMBER, TEXT VARCHAR, MORE NUMBER)")
+        bench.run("CREATE OR REPLACE SEMANTIC VIEW APP.SEM.OTHERS TABLES (APP.GOVERNED.OTHERS) METRICS (OTHERS.N AS 1)")
+        bench.run("GRANT SELECT ON SEMANTIC VIEW APP.SEM.OTHERS TO ROLE RV_PROGRAMMER WITH GRANT OPTION")
+        bench.run("CREATE MASKING POLICY IF NOT EXISTS APP.GOVERNED.THEIRS AS (V NUMBER) RETURNS NUMBER -> V")
+        table = TableId(GOVERNED, "OTHERS")
+        wanted = with_tools(profile(shape(catalog(bench).tables[table], masks={"TEXT": Nullify()})), tool(bench, semantic("OTHERS")))
+        bench.platform.ensure(wanted)
+        bench.run(change.format("APP.GOVERNED.OTHERS"))
+
+        assert bench.platform.collect(frozenset(), datetime.now(UTC) + timedelta(hours=1)) == 1
+
+        assert bench.admin.run("SELECT * FROM ROLEVEND.CONTROL.FRAGMENT") == []
+        assert not bench.exists(wanted.name.upper())
+
 
 class TestARoleWithOtherTools:
     def test_uses_them(self, bench: SnowflakeBench):

@@ -72,15 +72,12 @@ def settle(session: Session, tables: Sequence[TableId], database: str) -> None:
 
 def unsettled(session: Session, tables: Sequence[TableId], database: str) -> Mapping[TableId, tuple[str, ...]]:
     """What has to be run for those that have not the policies which their fragments ask for."""
-    if not tables:
-        return {}
-    fragments, attached = read_fragments(session), read_policies(session, database, tables)
     columns = read_columns(session, database, {table.schema for table in tables})
-    wanted = {
-        table: _wanted(table, columns, fragments.get(table, {}), _carried(attached.get(table, ())), database)
-        for table in tables
-        if table in columns
-    }
+    there = [table for table in tables if table in columns]
+    if not there:
+        return {}
+    fragments, attached = read_fragments(session), read_policies(session, database, there)
+    wanted = {table: _wanted(table, columns, fragments.get(table, {}), _carried(attached.get(table, ())), database) for table in there}
     return {table: statements for table, statements in wanted.items() if statements}
 
 
@@ -96,11 +93,15 @@ def hide_added(session: Session, tables: Sequence[TableId], database: str) -> No
 
 
 def take_away(session: Session, profile: ProfileName, database: str) -> None:
-    """What the profile added; others' parts stay."""
+    """What the profile added; others' parts stay. A table that somebody else governs now is theirs, as it is."""
     tables = sorted(table for table, fragments in read_fragments(session).items() if profile in fragments)
     if tables:
         session.rows(compose("DELETE FROM {} WHERE PROFILE = {}", FRAGMENT, literal(profile_role(profile))))
-        settle(session, tables, database)
+    for table in tables:
+        try:
+            settle(session, [table], database)
+        except Conflict as error:
+            _log.warning("policies for tools are left where they are: %s", error, extra={"profile": profile, "table": str(table)})
 
 
 def read_fragments(session: Session) -> Mapping[TableId, Fragments]:

@@ -33,7 +33,7 @@ def drifted(session: Session, account: Account, cluster: ClusterId) -> tuple[Seq
     tables = sorted({table for tables in built.values() for table in tables})
     policies = read_policies(session, account.database, tables)
     findings = {table: finding for table in tables if (finding := _finding(policies.get(table, ())))}
-    findings |= _behind_tools(session, account, findings)
+    findings |= _behind_tools(session, account, set(tables) - findings.keys())
     broken = frozenset(profile for profile, tables in built.items() if findings.keys() & set(tables))
     if not broken:
         return (), frozenset()
@@ -46,9 +46,9 @@ def drifted(session: Session, account: Account, cluster: ClusterId) -> tuple[Seq
     ], broken
 
 
-def _behind_tools(session: Session, account: Account, known: Collection[TableId]) -> Mapping[TableId, str]:
+def _behind_tools(session: Session, account: Account, tables: Collection[TableId]) -> Mapping[TableId, str]:
     """What came to such a table no tool sees, which is mended at once. What was taken off is said."""
-    behind_tools = sorted(behind.read_fragments(session).keys() - set(known))
+    behind_tools = sorted(behind.read_fragments(session).keys() & set(tables))
     behind.hide_added(session, behind_tools, account.database)
     return dict.fromkeys(behind.unsettled(session, behind_tools, account.database), _TAKEN_OFF)
 
