@@ -211,35 +211,30 @@ def connected(account: Account, login: Login) -> Iterator[Session]:
 def administrator(connection_name: str) -> Iterator[Callable[[str], None]]:
     """Runs scripts by a connection that a person has in `connections.toml`, statement by statement."""
     attempt = f"install by the connection {connection_name}"
-    with _of_a_person(attempt, connection_name) as connection:
+    with _named(connection_name, attempt) as connection:
 
         def run(text: str) -> None:
-            try:
-                for _ in connection.execute_string(text, remove_comments=True):
-                    pass
-            except vendor.Error as error:
-                raise translated(attempt, error) from error
+            for _ in connection.execute_string(text, remove_comments=True):
+                pass
 
         yield run
 
 
 @contextmanager
-def person(attempt: str, connection_name: str) -> Iterator[Session]:
-    """A session of a connection that a person has in `connections.toml`. What Snowflake refuses in it is an error of rolevend."""
-    with _of_a_person(attempt, connection_name) as connection:
-        try:
-            yield Session(connection)
-        except vendor.Error as error:
-            raise translated(attempt, error) from error
+def administrators_session(connection_name: str) -> Iterator[Session]:
+    """The same, to look at what is there."""
+    with _named(connection_name, f"read by the connection {connection_name}") as connection:
+        yield Session(connection)
 
 
 @contextmanager
-def _of_a_person(attempt: str, connection_name: str) -> Iterator[snowflake.connector.SnowflakeConnection]:
+def _named(connection_name: str, attempt: str) -> Iterator[snowflake.connector.SnowflakeConnection]:
+    """Errors of the vendor's within the block are told as of this attempt."""
     try:
         connection = snowflake.connector.connect(connection_name=connection_name, enable_server_session_keep_alive_auto_detection=False)
+        try:
+            yield connection
+        finally:
+            connection.close()
     except vendor.Error as error:
         raise translated(attempt, error) from error
-    try:
-        yield connection
-    finally:
-        connection.close()
