@@ -4,6 +4,7 @@ It is a model of an account: what passes here was not tried on Snowflake.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -62,3 +63,12 @@ def test_a_mask_on_every_type_shows_what_it_shows_everywhere_or_null(bench: Snow
     shown = dict(zip(VALUES, seen, strict=True))
     assert shown == {kind: wanted(kind, value) for kind, value in VALUES.items()}
     assert [shown[kind] for kind in OPAQUE] == [None] * 4
+
+
+def test_what_a_type_cannot_carry_though_its_family_could_is_null_and_said(bench: SnowflakeBench, caplog: pytest.LogCaptureFixture):
+    table = bench.table([("c", "FLOAT")], [[2.75]])
+    with caplog.at_level(logging.WARNING, logger="rolevend"):
+        _, credential = vended(bench.platform, profile(shape(table, masks={"c": Round("0." + "0" * 40 + "1")})))
+
+    assert bench.log_in(credential).rows("SELECT c FROM items") == [(None,)]
+    assert "a view shows less than policies grant: column c is FLOAT, and shows NULL instead of Round: a step has at most" in caplog.text

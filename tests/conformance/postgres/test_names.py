@@ -5,20 +5,22 @@ import pytest
 
 from rolevend.catalog import Family
 from rolevend.errors import InvalidInput
-from tests.conformance.bench import PostgresBench, own, profile, shape, vended
+from tests.conformance.bench import CLUSTER, PostgresBench, own, profile, shape, vended
 from tests.support.hostile_names import NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_finding_says_to_run_is_about_that_table_whatever_its_name(bench: PostgresBench, name: str):
     table = bench.table([("id", "integer")], name=name, schema=bench.schema(f" {name}"[:45]))
-    bench.platform.ensure(profile(shape(table, view=name)))
+    of = profile(shape(table, view=name))
+    bench.platform.ensure(of)
     bench.unguard(table.id)
     (drift,) = bench.platform.drift()
     assert drift.table == table.id
 
     bench.run(drift.finding[drift.finding.index("SELECT rolevend.accept") :])
 
+    bench.platform_of(CLUSTER).ensure(of)
     assert bench.platform.drift() == []
 
 
