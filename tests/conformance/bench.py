@@ -1,16 +1,14 @@
-"""What the suite needs of a platform that runs: tables to govern, roles to use, and somebody who changes things by hand.
-
-`Bench` is what another driver's bench has to offer. The tests that speak of PostgreSQL's own traps use `PostgresBench`.
-"""
+"""What tests of every platform share, and the bench over PostgreSQL. What a bench has to offer is `protocol.Bench`."""
 
 import base64
 import itertools
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -25,43 +23,13 @@ from rolevend.platforms.postgres import Limits, Login, Options, Passwords, Postg
 from rolevend.platforms.postgres.tls import Trust
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Mask
+from tests.conformance.protocol import Bench, Rows, Session
 
 CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000001")
 OTHER_CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000002")
-Rows = Sequence[Sequence[Any]]
 EVERY_ROW = Condition((), None)
 IN_CLEAR = Tls(TlsMode.DISABLE)
 """Of servers that were built without TLS."""
-
-
-class Session(Protocol):
-    """One login of an agent."""
-
-    def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """The answer; any exception where the platform refuses."""
-
-    def close(self) -> None: ...
-
-
-class Bench(Protocol):
-    """One platform of some kind, with the driver under test for CLUSTER."""
-
-    platform: Platform
-
-    def platform_of(self, cluster: ClusterId) -> Platform:
-        """The same platform, as another cluster's operator sees it."""
-
-    def table(self, columns: Sequence[tuple[str, str]], rows: Rows = ()) -> Table:
-        """A new table (name, native type) with `rows`, as the driver's catalog knows it."""
-
-    def people(self) -> Table:
-        """A new table `people` with the columns id, region, email and ssn: ids 0 to 5 in EU, EU, US, US, APAC and nowhere."""
-
-    def log_in(self, credential: Credential) -> Session:
-        """Any exception where the login is refused."""
-
-    def shows_nothing(self, session: Session, statement: str) -> bool:
-        """Whether the role is kept from the table, since its lease is narrowed to others."""
 
 
 PEOPLE: tuple[Sequence[tuple[str, str]], Rows] = (
@@ -143,6 +111,14 @@ def vend(platform: Platform, of: Profile, wanted: Lease) -> Credential:
     return credential
 
 
+def reads(bench: Bench, credential: Credential, statement: str = "SELECT * FROM people") -> bool:
+    """Whether any row can be had with it."""
+    try:
+        return bench.log_in(credential).rows(statement) != []
+    except Exception:  # as a platform refuses, whichever it is
+        return False
+
+
 def quoted(*names: str) -> str:
     return sql.Identifier(*names).as_string()
 
@@ -161,6 +137,9 @@ class PostgresSession:
         self.connection.close()
 
 
+_MORE_VALUES = {"amount": [Decimal("1234567890123456789012345678901234567890.1"), Decimal("NaN")]}
+
+
 @dataclass
 class PostgresBench:
     """An installed database on one server; `admin` is a superuser's session in it, also where rolevend was installed without one:
@@ -177,6 +156,12 @@ class PostgresBench:
     administrator: Callable[[], psycopg.Connection[tuple[Any, ...]]]
     """A new connection as the one who installed."""
     owner: str = "app_owner"
+    crowd: int = 130
+    forever: str = "SELECT count(*) FROM people, pg_sleep(600)"
+    beyond: frozenset[str] = frozenset()
+    otherwise: Mapping[str, object] = field(default_factory=dict)
+    more_values: Mapping[str, Sequence[object]] = field(default_factory=lambda: _MORE_VALUES)
+    odd_filters: frozenset[str] = frozenset()
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _platforms: list[PostgresPlatform] = field(default_factory=list)
     _sessions: list[PostgresSession] = field(default_factory=list)
@@ -207,10 +192,10 @@ class PostgresBench:
     def programmer(self) -> Login:
         return _login(self.options.programmer, self.passwords.programmer)
 
-    def schema(self) -> str:
+    def schema(self, name: str = "") -> str:
         """A new one, of the owner."""
-        name = f"s{next(self._numbers)}"
-        self.run(f"CREATE SCHEMA {name} AUTHORIZATION {self.owner}")
+        name = f"s{next(self._numbers)}{name}"
+        self.run(f"CREATE SCHEMA {quoted(name)} AUTHORIZATION {self.owner}")
         return name
 
     def table(self, columns: Sequence[tuple[str, str]], rows: Rows = (), *, name: str = "items", schema: str = "") -> Table:
@@ -241,13 +226,68 @@ class PostgresBench:
     def log_in(self, credential: Credential) -> PostgresSession:
         return self.session(credential.role, credential.password.reveal())
 
+    def drop_table(self, place: TableId) -> None:
+        self.run(f"DROP TABLE {quoted(place.schema, place.name)} CASCADE")
+
+    def native(self, kind: str) -> str | None:
+        return kind
+
+    def as_here(self, table: Table) -> Table:
+        return table
+
+    def unsettle(self, session: Session) -> None:
+        assert isinstance(session, PostgresSession)
+        session.run("SET timezone = 'Asia/Kathmandu'; SET datestyle = 'ISO, DMY'; SET intervalstyle = 'sql_standard'")
+
     def shows_nothing(self, session: Session, statement: str) -> bool:
         """The role is told so, too."""
         try:
             session.rows(statement)
-        except psycopg.Error as error:
-            return "is narrowed to other tables" in str(error)
+        except psycopg.errors.InsufficientPrivilege:
+            return True
         return False
+
+    def expire(self, lease: Lease) -> None:
+        self.run(f"UPDATE rolevend.lease SET expires_at = clock_timestamp() - interval '2 s' WHERE role = '{lease.role}'")
+
+    def sweep(self) -> None:
+        self.login_of(self.vendor).run("CALL rolevend.sweep()")
+
+    def unguard(self, place: TableId) -> None:
+        self.run(f"ALTER TABLE {quoted(place.schema, place.name)} DISABLE ROW LEVEL SECURITY")
+
+    def guard(self, place: TableId) -> None:
+        self.run(f"ALTER TABLE {quoted(place.schema, place.name)} ENABLE ROW LEVEL SECURITY")
+
+    def found(self, place: TableId, condition: str) -> list[int]:
+        self.run("SET timezone = 'UTC'; SET datestyle = 'ISO'")
+        statement = f"SELECT id FROM {quoted(place.schema, place.name)} WHERE {condition} ORDER BY id"
+        return [number for (number,) in self.admin.execute(statement.encode()).fetchall()]
+
+    def salt(self) -> bytes:
+        return bytes(self.value("SELECT salt FROM rolevend.salt"))
+
+    def belongings(self, cluster: ClusterId) -> list[object]:
+        """Records, roles, policies, views and who may use them."""
+        ours = f"cluster_id = '{cluster}'"
+        names = " UNION ALL ".join(
+            f"SELECT {column} FROM rolevend.{table} WHERE {ours}"
+            for table, column in (("lease", "role"), ("profile", "profile"), ("template", "template"))
+        )
+        questions = (
+            *(f"SELECT t::text FROM rolevend.{table} AS t WHERE {ours}" for table in ("lease", "profile", "template")),
+            f"SELECT r::text FROM pg_roles AS r WHERE rolname IN ({names})",
+            "SELECT m::text FROM pg_auth_members AS m JOIN pg_roles AS r ON r.oid IN (m.member, m.roleid)"
+            f" WHERE r.rolname IN ({names}) AND m.member <> 'rv_owner'::regrole",  # which takes what it needs to end sessions
+            "SELECT p::text FROM pg_policies AS p JOIN rolevend.template AS t"
+            f" ON p.policyname IN (t.template::text, t.template || '_open') WHERE {ours}",
+            f"SELECT v::text FROM pg_views AS v JOIN rolevend.profile AS p ON v.schemaname = p.profile WHERE {ours}",
+            f"SELECT n::text FROM pg_namespace AS n JOIN rolevend.profile AS p ON n.nspname = p.profile WHERE {ours}",
+            "SELECT c.relname, c.relacl::text FROM pg_class AS c JOIN rolevend.profile AS p"
+            f" ON c.relnamespace::regnamespace::text = p.profile WHERE {ours}",
+        )
+        with self.admin.cursor() as cursor:
+            return [sorted(cursor.execute(sql.SQL(question)).fetchall()) for question in questions]
 
     def session(self, user: str, password: str, database: str | None = None, **options: str) -> PostgresSession:
         made = PostgresSession(
@@ -289,7 +329,7 @@ class PostgresBench:
         ours = "SELECT rolname FROM pg_roles WHERE rolname ~ '^(IMMUTA_VENDED_|rv_p_|rv_t_[0-9a-f]{32})'"
         for (role,) in self.admin.execute(sql.SQL(ours)).fetchall():
             self.run(f"DROP OWNED BY {quoted(role)}; DROP ROLE {quoted(role)}")
-        self._drop_schemas("^s[0-9]+$")
+        self._drop_schemas("^s[0-9]+")
         for extra in self._platforms[1:]:
             extra.close()
         del self._platforms[1:]

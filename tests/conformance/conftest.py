@@ -1,5 +1,10 @@
 """The benches that the suite runs on: PostgreSQL 16, 17 under TLS, and 18, and of each one server for a whole session and way to
-install. Tests of any `Bench` run on the stand-in for Snowflake, too."""
+install; and the stand-in for Snowflake, a model.
+
+What a test takes says where it runs: `bench: Bench` on all of them, `bench: PostgresBench` on PostgreSQL alone. Each file of this folder
+has tests of the first kind; `postgres/` has none, and holds what is PostgreSQL's own: row security and its guards, encryption, failover,
+files of logs, installing. What is Snowflake's own is in `tests/snowflake`. `test_everywhere.py` holds that.
+"""
 
 import contextlib
 import inspect
@@ -10,7 +15,8 @@ import pytest
 from rolevend.demo.parts.database import DatabaseServer, PostgresServer
 from rolevend.platforms.base import InstallMode
 from tests.conformance import snowflake_bench
-from tests.conformance.bench import Bench, PostgresBench, installed
+from tests.conformance.bench import PostgresBench, installed
+from tests.conformance.protocol import Bench
 from tests.conformance.snowflake_bench import SnowflakeBench
 from tests.support.parts import NO_POSTGRES
 from tests.support.snowflake import StandIn

@@ -1,9 +1,11 @@
 """The suite's bench over the stand-in for Snowflake. It is a model: what passes on it was not tried on Snowflake."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import sqlglot
@@ -11,17 +13,21 @@ from snowflake.connector import SnowflakeConnection, connect
 
 from rolevend.catalog import Table, TableId, ToolId
 from rolevend.model import ClusterId
+from rolevend.plan import Lease
 from rolevend.platforms.base import Account, Credential, KeyPairCredential, Secret
 from rolevend.platforms.snowflake import Limits, Login, Options, PublicKeys, SnowflakePlatform, script
 from rolevend.platforms.snowflake.install import PROGRAMMER_USER, VENDOR_USER
 from rolevend.platforms.snowflake.keys import der, new_key, public_key
 from rolevend.platforms.snowflake.text import qualified
-from tests.conformance.bench import CLUSTER, PEOPLE, Rows, Session
+from tests.conformance.bench import CLUSTER, PEOPLE
+from tests.conformance.protocol import Rows, Session
 from tests.support.snowflake import StandIn
+from tests.support.snowflake.catalog import Thing
+from tests.support.snowflake.statements import Attachment
+from tests.support.snowflake_bodies import without_uuid
+from tests.support.snowflake_kinds import BEYOND, KINDS, OTHERWISE
 
 DATABASE, WAREHOUSE = "APP", "AGENTS_WH"
-_TYPES = {"integer": "NUMBER(38,0)", "text": "VARCHAR"}
-"""What the suite's common tables name, as Snowflake has it."""
 
 
 class SnowflakeSession:
@@ -50,7 +56,14 @@ class SnowflakeBench:
     admin: SnowflakeSession
     vendor: Login
     programmer: Login
+    crowd: int = 24
+    forever: str = "SELECT SYSTEM$WAIT(600)"
+    beyond: frozenset[str] = frozenset(BEYOND)
+    otherwise: Mapping[str, object] = field(default_factory=lambda: OTHERWISE)
+    more_values: Mapping[str, Sequence[object]] = field(default_factory=lambda: {"amount": [Decimal("99999999999.9999")]})
+    odd_filters: frozenset[str] = frozenset({"amount = 1234567890123456789012345678901234567890.1"})  # DuckDB reads it as a FLOAT
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _unguarded: dict[TableId, Attachment] = field(default_factory=dict)
     _platforms: list[SnowflakePlatform] = field(default_factory=list)
     _sessions: list[SnowflakeSession] = field(default_factory=list)
 
@@ -67,23 +80,31 @@ class SnowflakeBench:
         self._platforms.append(made)
         return made
 
-    def schema(self) -> str:
-        name = f"S{next(self._numbers)}"
-        self.run(f"CREATE SCHEMA {DATABASE}.{name}")
+    def schema(self, name: str = "") -> str:
+        name = f"S{next(self._numbers)}{name}"
+        place = qualified(DATABASE, name)
+        self.run(f"CREATE SCHEMA {place}")
         for role, privilege in (("RV_PROGRAMMER", "SELECT"), ("RV_VENDOR", "REFERENCES")):
-            self.run(f"GRANT USAGE ON SCHEMA {DATABASE}.{name} TO ROLE {role}")
-            self.run(f"GRANT {privilege} ON FUTURE TABLES IN SCHEMA {DATABASE}.{name} TO ROLE {role}")
+            self.run(f"GRANT USAGE ON SCHEMA {place} TO ROLE {role}")
+            self.run(f"GRANT {privilege} ON FUTURE TABLES IN SCHEMA {place} TO ROLE {role}")
         return name
 
     def table(self, columns: Sequence[tuple[str, str]], rows: Rows = (), *, name: str = "items", schema: str = "") -> Table:
         place = TableId(schema or self.schema(), name)
-        listed = ", ".join(f"{qualified(column)} {_TYPES.get(kind, kind)}" for column, kind in columns)
-        full = qualified(DATABASE, place.schema, place.name)
-        self.run(f"CREATE TABLE {full} ({listed})")
-        for row in rows:
-            with self.admin.connection.cursor() as cursor:
-                cursor.execute(f"INSERT INTO {full} VALUES ({', '.join(['%s'] * len(row))})", row)
+        listed = ", ".join(f"{qualified(column)} {KINDS.get(kind, kind)}" for column, kind in columns)
+        self.run(f"CREATE TABLE {address(place)} ({listed})")
+        if rows:
+            self.snowflake.account.fill(self._thing(place), rows)
         return self.catalog_table(place)
+
+    def drop_table(self, place: TableId) -> None:
+        self.run(f"DROP TABLE {address(place)}")
+
+    def native(self, kind: str) -> str | None:
+        return KINDS.get(kind)
+
+    def as_here(self, table: Table) -> Table:
+        return without_uuid(table)
 
     def tables(self, count: int) -> list[Table]:
         """Empty ones of one column, in one schema."""
@@ -111,15 +132,62 @@ class SnowflakeBench:
         self._sessions.append(made)
         return made
 
+    def unsettle(self, session: Session) -> None:
+        """The stand-in has one time zone, whatever it is told."""
+        assert isinstance(session, SnowflakeSession)
+        session.run("ALTER SESSION SET TIMEZONE = 'Asia/Kathmandu', TIMESTAMP_OUTPUT_FORMAT = 'DD.MM.YYYY', WEEK_START = 3")
+
     def exists(self, role: str) -> bool:
         return bool(self.admin.run(f"SHOW ROLES STARTS WITH '{role}'"))
 
     def shows_nothing(self, session: Session, statement: str) -> bool:
-        """A view of a table that the lease leaves out has no rows."""
+        """A view of a table that no lease covers has no rows."""
         return session.rows(statement) == []
+
+    def expire(self, lease: Lease) -> None:
+        """Of all leases that end by then."""
+        self.snowflake.account.clock = lambda: lease.expires_at + timedelta(seconds=2)
+
+    def sweep(self) -> None:
+        account = self.snowflake.account
+        account.run_task(next(each for each in account.catalog.of("TASK") if each.name[-1] == "REAPER"))
+
+    def unguard(self, place: TableId) -> None:
+        found = self._thing(place).row_policy
+        assert found is not None
+        self._unguarded[place] = found
+        self.run(f"ALTER TABLE {address(place)} DROP ALL ROW ACCESS POLICIES")
+
+    def guard(self, place: TableId) -> None:
+        was = self._unguarded.pop(place)
+        self.run(f"ALTER TABLE {address(place)} ADD ROW ACCESS POLICY {qualified(*was.policy)} ON ({', '.join(map(qualified, was.on))})")
+
+    def found(self, place: TableId, condition: str) -> list[int]:
+        rows = self.snowflake.account.asked_plainly(f"SELECT id FROM {self._thing(place).stored} WHERE {condition} ORDER BY id")
+        return [number for (number,) in rows]
+
+    def salt(self) -> bytes:
+        ((salt,),) = self.admin.run("SELECT SALT FROM ROLEVEND.CONTROL.SALT")
+        return bytes(salt)
+
+    def belongings(self, cluster: ClusterId) -> list[object]:
+        """Records, roles and users by their marks, what those hold, and views."""
+        records = [self.admin.run(f"SELECT * FROM ROLEVEND.CONTROL.{table} WHERE CLUSTER = '{cluster}'") for table in ("LEASE", "PROFILE")]
+        things = [each for each in self.snowflake.account.catalog.of("ROLE", "USER", "SCHEMA") if cluster in each.comment]
+        names = {each.name[-1] for each in things}
+        granted = [self.admin.run(f"SHOW GRANTS TO ROLE {qualified(each.name[0])}") for each in things if each.kind == "ROLE"]
+        views = [(each.name, each.body) for each in self.snowflake.account.catalog.of("VIEW") if each.name[1] in names]
+        said = [(each.kind, each.name, each.owner, each.comment, str(each.settings)) for each in things]
+        return [*(sorted(map(str, rows)) for rows in (*records, *granted)), sorted(said), sorted(views)]
+
+    def _thing(self, place: TableId) -> Thing:
+        found = self.snowflake.account.catalog.find("TABLE", (DATABASE, place.schema, place.name))
+        assert found is not None
+        return found
 
     def tidy(self) -> None:
         """By the vendor, who owns them: not even an administrator may drop another role's."""
+        self.snowflake.account.clock = lambda: datetime.now(UTC)
         for session in self._sessions:
             session.close()
         self._sessions.clear()
@@ -137,6 +205,10 @@ class SnowflakeBench:
         for each in (*self._sessions, *self._platforms):
             each.close()
         self.admin.close()
+
+
+def address(place: TableId) -> str:
+    return qualified(DATABASE, place.schema, place.name)
 
 
 def account_of(snowflake: StandIn) -> Account:

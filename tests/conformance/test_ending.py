@@ -10,7 +10,8 @@ import pytest
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.model import Uid
 from rolevend.platforms.base import Ending, EndReason, InstallMode
-from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, Bench, PostgresBench, lease, profile, shape, vended
+from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, PostgresBench, lease, profile, shape, vended
+from tests.conformance.protocol import Bench
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_installs
@@ -115,7 +116,7 @@ def test_what_ended_as_nobodys_is_remembered_so_whatever_had_closed_it_before(be
 def test_many_roles_end_at_once_and_each_answers_for_itself(bench: Bench):
     wanted = profile(shape(bench.people()))
     bench.platform.ensure(wanted)
-    leases = [lease(wanted) for _ in range(130)]
+    leases = [lease(wanted) for _ in range(bench.crowd)]
     bench.platform.vend([(each, bench.platform.credential(each, secrets.token_bytes)) for each in leases])
     wrong = Ending(leases[7].role, Uid("another"), EndReason.REVOKED)
     answers = bench.platform.drop([wrong if each is leases[7] else ending(each) for each in leases])
@@ -259,7 +260,7 @@ def test_tombstones_are_forgotten_after_a_day_and_not_before(bench: PostgresBenc
 def test_vending_and_dropping_side_by_side_lose_nothing(bench: Bench):
     wanted = profile(shape(bench.people()))
     bench.platform.ensure(wanted)
-    leases = [lease(wanted) for _ in range(40)]
+    leases = [lease(wanted) for _ in range(min(bench.crowd, 40))]
     credentials = [bench.platform.credential(each, secrets.token_bytes) for each in leases]
     failures: list[object] = []
 

@@ -1,122 +1,80 @@
-"""At its expiry a role is dead without anybody: no operator runs in these tests."""
+"""At its expiry a role is dead without anybody: no operator runs in these tests. Holds for every platform."""
 
-import threading
-
-import psycopg
 import pytest
 
-from rolevend.demo.parts.brief import in_time
-from rolevend.plan import Lease
-from rolevend.platforms.base import LiveRole
-from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, refused, shape, vended
+from rolevend.platforms.base import Act, Ending, EndReason
+from tests.conformance.bench import OTHER_CLUSTER, own, profile, reads, shape, vended
+from tests.conformance.protocol import Bench
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_installs
 
-INSUFFICIENT_PRIVILEGE = "42501"
+LONGER = 1800
 
 
-def expire(bench: PostgresBench, role: str) -> None:
-    """What the clock would do: the lease is over."""
-    bench.run(f"UPDATE rolevend.lease SET expires_at = clock_timestamp() WHERE role = '{role}'")
-
-
-def test_the_next_statement_is_refused(bench: PostgresBench):
+def test_a_session_that_is_open_and_one_that_is_new_read_nothing_any_more_and_others_do(bench: Bench):
     people = bench.people()
-    made, credential = vended(bench.platform, profile(shape(people, own(people, "region", "regions"))), regions=["EU"])
-    session = bench.log_in(credential)
-    assert session.rows("SELECT count(*) FROM people") == [(2,)]
-    expire(bench, made.role)
-    assert refused(lambda: session.rows("SELECT count(*) FROM people")) == INSUFFICIENT_PRIVILEGE
-    assert refused(lambda: session.rows("SELECT region FROM people WHERE id = 0")) == INSUFFICIENT_PRIVILEGE
+    of = profile(shape(people, own(people, "region", "regions")))
+    made, credential = vended(bench.platform, of, regions=["EU"])
+    _, other = vended(bench.platform, of, LONGER, regions=["US"])
+    session, elsewhere = bench.log_in(credential), bench.log_in(other)
+    assert len(session.rows("SELECT * FROM people")) == 2
+
+    bench.expire(made)
+
+    for statement in (
+        "SELECT * FROM people",
+        "SELECT region FROM people WHERE id = 0",
+        "SELECT * FROM people WHERE 1 = 1 OR region = 'US'",
+    ):
+        assert bench.shows_nothing(session, statement)
+    assert not reads(bench, credential)
+    assert len(elsewhere.rows("SELECT * FROM people")) == 2
 
 
-def test_within_a_transaction_whose_snapshot_is_older_too(bench: PostgresBench):
-    """Its snapshot would not show that somebody changed the lease, so the time must really pass."""
-    people = profile(shape(bench.people()))
-
-    def begun(seconds: int) -> tuple[Lease, PostgresSession]:
-        made, credential = vended(bench.platform, people, seconds=seconds)
-        session = bench.log_in(credential)
-        session.run("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        assert session.rows("SELECT count(*) FROM people") == [(6,)]
-        return made, session
-
-    made, session = in_time(begun, 2)
-
-    def is_over() -> bool:
-        return bool(bench.value(f"SELECT expires_at < clock_timestamp() FROM rolevend.lease WHERE role = '{made.role}'"))
-
-    eventually(is_over)
-    assert refused(lambda: session.rows("SELECT count(*) FROM people")) == INSUFFICIENT_PRIVILEGE
-
-
-def test_a_prepared_statement_does_not_outlive_it(bench: PostgresBench):
-    made, credential = vended(bench.platform, profile(shape(bench.people())))
-    session = bench.log_in(credential)
-    session.run("SET plan_cache_mode = force_generic_plan; PREPARE kept AS SELECT count(*) FROM people")
-    assert session.rows("EXECUTE kept") == [(6,)]
-    expire(bench, made.role)
-    assert refused(lambda: session.rows("EXECUTE kept")) == INSUFFICIENT_PRIVILEGE
-
-
-def test_a_login_is_refused(bench: PostgresBench):
-    """By the login trigger; where there is none, VALID UNTIL ends logins by password."""
-    made, credential = vended(bench.platform, profile(shape(bench.people())))
-    expire(bench, made.role)
-    if not bench.has_login_trigger:
-        bench.run(f"ALTER ROLE \"{made.role}\" VALID UNTIL 'yesterday'")
-    with pytest.raises(psycopg.OperationalError, match=r"no live lease|authentication failed"):
-        bench.log_in(credential)
-
-
-def test_valid_until_is_the_leases_expiry(bench: PostgresBench):
+def test_an_expired_role_is_still_listed_until_it_is_dropped(bench: Bench):
     made, _ = vended(bench.platform, profile(shape(bench.people())))
-    row = bench.admin.execute("SELECT rolvaliduntil FROM pg_roles WHERE rolname = %s", [made.role]).fetchone()
-    assert row == (made.expires_at,)
+    bench.expire(made)
+
+    assert [(each.role, each.uid, each.closed) for each in bench.platform.live()] == [(made.role, made.uid, False)]
+    assert bench.platform.drop([Ending(made.role, made.uid, EndReason.EXPIRED)])[0].error is None
+    assert bench.platform.live() == []
 
 
-def test_the_platforms_own_scheduler_ends_sessions_and_drops_the_role(bench: PostgresBench):
-    made, credential = vended(bench.platform, profile(shape(bench.people())))
-    survivor, _ = vended(bench.platform, profile(shape(bench.people())))
-    session = bench.log_in(credential)
-    session.run("BEGIN; DECLARE c CURSOR FOR SELECT * FROM people; FETCH 1 FROM c")
-    scheduler = bench.login_of(bench.vendor)
-    stop = threading.Event()
+def test_the_platforms_own_scheduler_ends_its_sessions_and_drops_it_and_no_other(bench: Bench):
+    of = profile(shape(bench.people()))
+    made, credential = vended(bench.platform, of)
+    survivor, kept = vended(bench.platform, of, LONGER)
+    session, other = bench.log_in(credential), bench.log_in(kept)
+    session.rows("SELECT * FROM people")
 
-    def schedule() -> None:
-        while not stop.wait(0.02):
-            scheduler.run("CALL rolevend.sweep()")
+    bench.sweep()
+    assert len(session.rows("SELECT * FROM people")) == 6
+    bench.expire(made)
+    bench.sweep()
 
-    thread = threading.Thread(target=schedule)
-    thread.start()
-    try:
-        expire(bench, made.role)
-        eventually(lambda: not bench.exists(made.role))
-    finally:
-        stop.set()
-        thread.join()
-    with pytest.raises(psycopg.OperationalError):
-        session.rows("FETCH 1 FROM c")
+    eventually(lambda: not bench.exists(made.role))
+    with pytest.raises(Exception, match=r"terminat|closed|no longer exists|Session"):
+        session.rows("SELECT 1")
     assert [role.role for role in bench.platform.live()] == [survivor.role]
-    stone = bench.platform.tombstone(made.role)
-    assert stone is not None
-    assert stone.reason == "Expired"
-    assert not any("sweep" in text for text in bench.platform.facts().limitations)
+    assert made.role in {each.role for each in bench.platform.ended(EndReason.EXPIRED)}
+    assert len(other.rows("SELECT * FROM people")) == 6
 
 
-def test_an_expired_role_is_still_listed_until_it_is_dropped(bench: PostgresBench):
-    made, _ = vended(bench.platform, profile(shape(bench.people())))
-    expire(bench, made.role)
-    (role,) = bench.platform.live()
-    assert isinstance(role, LiveRole)
-    assert (role.role, role.closed) == (made.role, False)
+def test_its_sessions_are_ended_before_its_drop_has_its_turn_and_by_its_own_cluster_alone(bench: Bench):
+    of = profile(shape(bench.people()))
+    made, credential = vended(bench.platform, of)
+    _, other = vended(bench.platform, of, LONGER)
+    session, elsewhere = bench.log_in(credential), bench.log_in(other)
+    assert list(bench.platform.curb()) == []
+    bench.expire(made)
 
+    assert list(bench.platform_of(OTHER_CLUSTER).curb()) == []
+    told = bench.platform.curb()
 
-def test_switching_row_security_off_does_not_open_an_expired_lease(bench: PostgresBench):
-    people = bench.people()
-    made, credential = vended(bench.platform, profile(shape(people)))
-    session = bench.log_in(credential)
-    bench.run(f"ALTER TABLE {people.id} DISABLE ROW LEVEL SECURITY")
-    expire(bench, made.role)
-    assert refused(lambda: session.rows("SELECT * FROM people")) == INSUFFICIENT_PRIVILEGE
+    assert {(each.role, each.uid, each.act) for each in told} == {(made.role, made.uid, Act.EXPIRED)}
+    assert all("\n" not in each.why for each in told)
+    with pytest.raises(Exception, match=r"terminat|closed|no longer exists|Session"):
+        session.rows("SELECT 1")
+    assert [role.role for role in bench.platform.live() if role.role == made.role] == [made.role]
+    assert len(elsewhere.rows("SELECT * FROM people")) == 6

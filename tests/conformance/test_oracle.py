@@ -1,6 +1,7 @@
 """Random catalogs, policies for people and for agents, and guardrails, on a real PostgreSQL, against an oracle that runs each policy alone:
 nothing leaks, and nothing is hidden that should be seen."""
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -8,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
-from rolevend.catalog import Catalog, Table, TableId
+from rolevend.catalog import Catalog, Family, Table, TableId
 from rolevend.model import Attributes
 from rolevend.plan import Lease, Profile, attribute_keys, plan
 from rolevend.platforms.base import Ending, EndReason
@@ -26,9 +27,10 @@ from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial
 from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, lease, quoted, vend
 from tests.conformance.filling import copied, masked, salted_hash
+from tests.conformance.protocol import Bench
 from tests.support.oracle import Finding, expected, shown
 from tests.support.oracle_rows import Row, plain, written
-from tests.support.policies import EVERY_FAMILY, agents, guardrails, of_both_sides, rows, users
+from tests.support.policies import EVERY_FAMILY, agents, column, guardrails, of_both_sides, rows, users
 from tests.support.worlds import OWN_SCHEMA, SCHEMA, TABLES, Case, cases
 from tests.support.worlds import rows as rows_of
 
@@ -216,3 +218,50 @@ def test_a_lease_without_an_attribute_closes_the_conditions_that_need_it(
     columns, seen = read_as(bench, profile, left)["people"]
     wanted = shown(table, left, rows)
     assert not difference(Counter(seen), Counter(masked(wanted, rows, people, columns, salted_hash(bench))))
+
+
+PEOPLE = replace(EVERY_FAMILY, columns=(column("id", Family.INTEGER), *EVERY_FAMILY.columns))
+FEW = 40
+"""Rows of the table, in which every value of every family stands."""
+
+
+def test_few_random_policies_through_the_whole_driver_show_what_they_say_on_every_platform(bench: Bench):
+    here = bench.as_here(replace(PEOPLE, id=TableId(bench.schema(), "people")))
+    content = rows_of(here, FEW, 7)
+    columns = [(each.name, each.native_type) for each in here.columns]
+    table = bench.table(columns, [[row[each.name] for each in here.columns] for row in content], name="people", schema=here.id.schema)
+    assert table == here
+    cells = Counter[str]()
+
+    @settings(RANDOM, max_examples=12, phases=[Phase.generate])
+    @given(
+        policies=of_both_sides(here),
+        guardrails=guardrails(here),
+        user=users(),
+        agent=agents(),
+        combination=st.sampled_from(Combination),
+    )
+    def compare(policies, guardrails, user, agent, combination) -> None:
+        asking = Asking(agent_attributes=agent, combination=combination)
+        decision = decide(user, compile_policies(Catalog.of([table]), policies, guardrails), asking)
+        wanted = expected(policies, table, user, content, guardrails, agent, combination)
+        if isinstance(decision, Denial):
+            assert not any(wanted)
+            return
+        of = plan(decision, CLUSTER)
+        made = lease(of, **dict(user.only(attribute_keys(of))))
+        session = bench.log_in(vend(bench.platform, of, made))
+        bench.unsettle(session)
+        names = [each.name for each in of.tables[0].columns]
+        seen = session.rows(f"SELECT {', '.join(map(quoted, names))} FROM people")
+        assert not difference(Counter(seen), Counter(masked(wanted, content, table, names, hash_of(bench))))
+        cells["shown"] += sum(len(masks) for masks in wanted if masks)
+        cells["hidden"] += sum(masks is None for masks in wanted)
+
+    compare()
+    assert min(cells["shown"], cells["hidden"] * 10) > 500, cells
+
+
+def hash_of(bench: Bench) -> Callable[[str], str]:
+    salt = bench.salt()
+    return lambda text: hashlib.sha256(salt + text.encode()).hexdigest()

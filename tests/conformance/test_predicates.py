@@ -1,8 +1,9 @@
-"""Every good row filter, on a real PostgreSQL: the rows that a vended role sees are those that PostgreSQL finds with the text itself."""
+"""Every good row filter: the rows that a vended role sees are those that the database itself finds with the text."""
 
 import itertools
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 
@@ -12,41 +13,47 @@ from rolevend.plan import Condition
 from rolevend.policy.expression import attributes
 from rolevend.policy.predicate import bind, parse
 from tests.conformance.bench import PostgresBench, PostgresSession, profile, shape, vended
+from tests.conformance.protocol import Bench
 from tests.support.good_predicates import CLAIMS, COLUMNS, GOOD, USER, VALUES, original
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_installs
 
-POOLS = VALUES | {"amount": [*VALUES["amount"], Decimal("1234567890123456789012345678901234567890.1"), Decimal("NaN")]}
+ABOUT_REFERENCES = re.compile(r"\bref\b|col\('pii', 'id'\)")
+TOGETHER = 40
+"""Filters of one profile."""
 
 
 @pytest.fixture
-def claims(bench: PostgresBench) -> Table:
+def claims(bench: Bench) -> Table:
     """Each value of each column at least once, beside others of the other columns."""
-    pools = [itertools.cycle(pool) for pool in POOLS.values()]
-    rows = [[number, *(next(pool) for pool in pools)] for number in range(240)]
-    return bench.table([(name, kind) for name, kind, _ in COLUMNS], rows, name="claims")
+    columns = [(name, kind) for name, kind, _ in COLUMNS if bench.native(kind) is not None]
+    pools = {name: itertools.cycle([*VALUES.get(name, []), *bench.more_values.get(name, [])]) for name, _ in columns if name != "id"}
+    rows = [[number, *(next(pool) for pool in pools.values())] for number in range(240)]
+    table = bench.table(columns, rows, name="claims")
+    return replace(table, columns=tuple(replace(each, tags=CLAIMS.column(each.name).tags) for each in table.columns))  # type: ignore[union-attr]
 
 
-def test_a_good_filter_shows_the_rows_that_postgresql_finds_with_its_text(bench: PostgresBench, claims: Table):
-    conditions = [Condition(attributes(bound), bound) for bound in (bind(parse(source), CLAIMS) for source in GOOD)]
+def test_a_good_filter_shows_the_rows_that_the_database_finds_with_its_text(bench: Bench, claims: Table):
+    sources = [source for source in GOOD if claims.column("ref") is not None or not ABOUT_REFERENCES.search(source)]
+    sources = [source for source in sources if source not in bench.odd_filters]
+    conditions = [Condition(attributes(bound), bound) for bound in (bind(parse(source), claims) for source in sources)]
     views = [shape(claims, condition, view=f"v{number}") for number, condition in enumerate(conditions)]
-    _, credential = vended(bench.platform, profile(*views), **USER)
-    session = bench.log_in(credential)
-    session.run("SET timezone = 'Asia/Kathmandu'; SET datestyle = 'SQL, DMY'; SET intervalstyle = 'sql_standard'")  # which must not matter
-    bench.run("SET timezone = 'UTC'; SET datestyle = 'ISO'")
-    table = f'"{claims.id.schema}".claims'
     differing = {}
     empty = set()
-    for number, source in enumerate(GOOD):
-        seen = [row for (row,) in session.rows(f"SELECT id FROM v{number} ORDER BY id")]
-        found = [row for (row,) in bench.admin.execute(f"SELECT id FROM {table} WHERE {original(source)} ORDER BY id".encode()).fetchall()]
-        if seen != found:
-            differing[source] = (seen, found)
-        if not 0 < len(found) < 240:
-            empty.add(source)
+    for start in range(0, len(views), TOGETHER):
+        _, credential = vended(bench.platform, profile(*views[start : start + TOGETHER]), **USER)
+        session = bench.log_in(credential)
+        bench.unsettle(session)
+        for number in range(start, min(start + TOGETHER, len(views))):
+            seen = [row for (row,) in session.rows(f"SELECT id FROM v{number} ORDER BY id")]
+            found = bench.found(claims.id, original(sources[number]))
+            if seen != found:
+                differing[sources[number]] = (seen, found)
+            if not 0 < len(found) < 240:
+                empty.add(sources[number])
     assert differing == {}
-    assert len(empty) < len(GOOD) / 20, "filters that tell no rows apart show nothing here"
+    assert len(empty) < len(sources) / 10, "filters that tell no rows apart show nothing here"
 
 
 def test_a_transaction_that_lasts_does_not_hold_the_clock(bench: PostgresBench):

@@ -11,7 +11,8 @@ from rolevend.errors import Conflict, InvalidInput, PlatformBusy
 from rolevend.model import ProfileName
 from rolevend.plan import Cell, Profile
 from rolevend.policy.mask import Clear, Constant, Nullify
-from tests.conformance.bench import OTHER_CLUSTER, Bench, PostgresBench, equal, lease, moved, own, profile, shape, vend, vended
+from tests.conformance.bench import OTHER_CLUSTER, PostgresBench, equal, lease, moved, own, profile, shape, vend, vended
+from tests.conformance.protocol import Bench
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_installs
@@ -122,11 +123,11 @@ def test_many_at_once_fail_alone(bench: Bench):
     people = bench.people()
     wanted = profile(shape(people, own(people, "region", "regions")))
     bench.platform.ensure(wanted)
-    good = [lease(wanted, regions=["EU"]) for _ in range(130)]
+    good = [lease(wanted, regions=["EU"]) for _ in range(bench.crowd)]
     unknown = moved(lease(wanted), profile=ProfileName("rv_p_never0built"))
     hostile = lease(wanted, regions=["a\0b"])
     expired = lease(wanted, seconds=-1)
-    leases = [*good[:70], unknown, hostile, expired, *good[70:]]
+    leases = [*good[:20], unknown, hostile, expired, *good[20:]]
     answers = bench.platform.vend([(each, bench.platform.credential(each, secrets.token_bytes)) for each in leases])
     assert [answer.role for answer in answers] == [each.role for each in leases]
     failed = {answer.role: type(answer.error) for answer in answers if answer.error is not None}

@@ -4,15 +4,18 @@ It is a model of an account: what passes here was not tried on Snowflake.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from rolevend.errors import Conflict, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
-from rolevend.platforms.base import Act, Credential, Ending, EndReason
+from rolevend.platforms.base import Act, Credential, Ending, EndReason, KeyPairCredential
 from rolevend.platforms.snowflake import Limits, Login
+from rolevend.platforms.snowflake.connections import Row, Session, connect
 from rolevend.platforms.snowflake.keys import new_key
+from rolevend.platforms.snowflake.making import make
+from rolevend.platforms.snowflake.text import Sql
 from tests.conformance.bench import CLUSTER, lease, own, profile, shape, vend, vended
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, installed
 from tests.support.snowflake import Account, Fault, Harm, StandIn
@@ -84,6 +87,34 @@ def test_what_a_vend_that_was_cut_short_left_is_seen_and_dropped(bench: Snowflak
     assert [each.error for each in bench.platform.drop([ending(made)])] == [None]
     assert bench.platform.live() == []
     assert not bench.exists(made.role)
+
+
+class Interrupted(Session):
+    """In which something happens before the vend looks at what it made."""
+
+    def __init__(self, session: Session, happens: Callable[[], object]) -> None:
+        super().__init__(session._connection)
+        self._happens = happens
+
+    def rows(self, statement: Sql) -> list[Row]:
+        if statement.startswith("SHOW GRANTS TO ROLE"):
+            self._happens()
+        return super().rows(statement)
+
+
+def test_a_role_that_is_dropped_while_its_vend_looks_at_it_is_told_as_ended(bench: SnowflakeBench):
+    wanted = profile(shape(bench.people()))
+    bench.platform.ensure(wanted)
+    made = lease(wanted)
+    credential = bench.platform.credential(made, secrets.token_bytes)
+    assert isinstance(credential, KeyPairCredential)
+    session = connect(bench.account, bench.vendor, role="RV_VENDOR", statement_timeout=60, limits=Limits())
+
+    with pytest.raises(Overtaken, match="was ended, and stays so"):
+        make(Interrupted(session, lambda: bench.platform.drop([ending(made)])), made, credential, bench.account)
+
+    session.close()
+    assert bench.platform.live() == []
 
 
 @pytest.mark.parametrize("statement", DROP)

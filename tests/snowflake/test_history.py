@@ -18,7 +18,7 @@ from rolevend.model import AgentHandle, RoleName, UserHandle
 from rolevend.naming import role_name
 from rolevend.plan import Lease
 from rolevend.platforms.base import Ending, EndReason
-from rolevend.platforms.snowflake.connections import person
+from rolevend.platforms.snowflake.connections import administrators_session
 from rolevend.platforms.snowflake.history import statements_of
 from tests.conformance.bench import lease, profile, shape, vend
 from tests.conformance.snowflake_bench import WAREHOUSE, SnowflakeBench, SnowflakeSession, installed
@@ -150,7 +150,7 @@ def test_more_statements_than_one_answer_holds_are_asked_for_again(bench: Snowfl
     for statement in sent:
         session.run(statement)
 
-    with person("trace", "admin") as asking:
+    with administrators_session("admin") as asking:
         assert [each.text for each in statements_of(asking, made.role, most=3)] == sent
 
 
@@ -188,7 +188,7 @@ def test_a_role_that_the_account_never_knew_and_a_connection_that_is_not_there_a
     assert "until" not in facts
     assert traced(role) == []
     _, note = rolevend("who", role, "--offline", "--connection", "nowhere")
-    assert "cannot ask for the lease by the connection nowhere" in note
+    assert "cannot read by the connection nowhere" in note
 
 
 @pytest.mark.parametrize(

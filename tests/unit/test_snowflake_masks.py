@@ -18,32 +18,8 @@ from rolevend.policy.pattern import admit
 from tests.support.mask_cases import CASES, Case
 from tests.support.oracle_values import SAMPLES, visible
 from tests.support.snowflake_bodies import NATIVE, PROFILE, Account, body, vended
+from tests.support.snowflake_kinds import BEYOND, KINDS, OTHERWISE
 
-KINDS = {
-    "text": "VARCHAR(16777216)",
-    "character varying(20)": "VARCHAR(20)",
-    "smallint": "NUMBER(5,0)",
-    "integer": "NUMBER(38,0)",
-    "bigint": "NUMBER(38,0)",
-    "numeric": "NUMBER(38,8)",
-    "numeric(8,2)": "NUMBER(8,2)",
-    "double precision": "FLOAT",
-    "date": "DATE",
-    "timestamp": "TIMESTAMP_NTZ(9)",
-    "timestamptz": "TIMESTAMP_TZ(9)",
-    "point": "VARIANT",
-}
-"""Types of the table of masks. There is no type with padding, no range and no float of four bytes; a number has 38 digits and is one."""
-BEYOND = {
-    "not a number",
-    "infinity has no step",
-    "minus infinity has no step",
-    "a long number",
-    "a small number",
-    "nullify of an odd type",
-}
-OTHERWISE = {"nearly the largest double": None}
-"""A FLOAT of 10^22 or more has no step here."""
 HERE = [each for each in CASES if each[1] in KINDS and each[0] not in BEYOND]
 
 

@@ -10,7 +10,7 @@ from rolevend.model import PlatformName
 from rolevend.platforms.base import Account, Secret
 from rolevend.platforms.snowflake import install
 from rolevend.platforms.snowflake.catalog import seen_by_administrator
-from rolevend.platforms.snowflake.connections import administrator, person
+from rolevend.platforms.snowflake.connections import administrator, administrators_session
 from rolevend.platforms.snowflake.installation import Options, PublicKeys
 from rolevend.platforms.snowflake.keys import new_login_key, public_key
 from rolevend.resources import DataPlatform, values
@@ -61,7 +61,7 @@ def apply(prepared: Installation, connection: str) -> None:
 def catalog(platform: DataPlatform, connection: str, *, as_json: bool) -> tuple[str, int]:
     """The text of what the operator sees of the account, by an administrator's connection, and how many tables that is. Changes nothing."""
     account, options = _account(platform), _options(platform)
-    with person(f"read by the connection {connection}", connection) as session:
+    with administrators_session(connection) as session:
         found = seen_by_administrator(session, account.database, options.schemas)
     return catalog_text(PlatformName(platform.name), found, "json" if as_json else "yaml"), len(found.tables)
 

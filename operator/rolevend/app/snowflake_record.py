@@ -5,7 +5,7 @@ from typing import Any
 
 from rolevend.model import RoleName
 from rolevend.naming import parse_role_name
-from rolevend.platforms.snowflake.connections import person
+from rolevend.platforms.snowflake.connections import administrators_session
 from rolevend.platforms.snowflake.history import archived_statements_of, lease_of_role, statements_of
 from rolevend.platforms.statement import Statement
 
@@ -30,7 +30,7 @@ class SnowflakeTrace:
 
     def __iter__(self) -> Iterator[Statement]:
         ask = archived_statements_of if self._archive else statements_of
-        with person(f"trace {self._role} by the connection {self._connection}", self._connection) as session:
+        with administrators_session(self._connection) as session:
             found = ask(session, self._role, user=self._user)
         if not found:
             self.notes.append(_NONE_ARCHIVED if self._archive else _NONE_RECENT)
@@ -39,7 +39,7 @@ class SnowflakeTrace:
 
 async def lease_facts(role: RoleName, connection: str) -> Iterable[tuple[str, Any]]:
     """As `rolevend who` learns them."""
-    with person(f"ask for the lease by the connection {connection}", connection) as session:
+    with administrators_session(connection) as session:
         lease = lease_of_role(session, role)
     if lease is None:
         return []

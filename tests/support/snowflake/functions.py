@@ -3,7 +3,9 @@
 Sessions are in UTC, so a moment with a zone needs no more than DuckDB's own. VARIANT, ARRAY and OBJECT are JSON.
 """
 
+import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -27,11 +29,23 @@ Built = Callable[..., exp.Expression]
 
 def duck(text: str, /, **parts: exp.Expression) -> exp.Expression:
     """An expression of DuckDB; `:name` stands for a part."""
-    tree: exp.Expression = exp.maybe_parse(text, dialect="duckdb")
+    tree: exp.Expression = _parsed(text).copy()
     if parts:
-        tree = exp.replace_placeholders(tree, **{name: exp.paren(each.copy()) for name, each in parts.items()})
+        tree = exp.replace_placeholders(tree, **{name: _part(text, name, each) for name, each in parts.items()})
     for node in tree.find_all(exp.Anonymous):
         node.meta["known"] = True
+    return tree
+
+
+def _part(text: str, name: str, each: exp.Expression) -> exp.Expression:
+    """What stands in one place only is moved there: to copy what has been translated, at each level again, takes most of the time."""
+    once = len(re.findall(rf":{name}\b", text)) == 1
+    return exp.paren(each if once else each.copy(), copy=False)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> exp.Expression:
+    tree: exp.Expression = exp.maybe_parse(text, dialect="duckdb")
     return tree
 
 
@@ -77,11 +91,14 @@ def _to_timestamp(kind: str) -> Built:
 
 
 def _round(number: exp.Expression, places: exp.Expression | None = None) -> exp.Expression:
-    """To a place that is known when it runs only, which DuckDB's own function does not take."""
+    """To a place that is known when it runs only, which DuckDB's own function does not take. `number` stands in it once: one that is
+    rounded twice would be written hundreds of times."""
     if places is None or isinstance(places, exp.Literal):
         return exp.func("round", number.copy(), *([places.copy()] if places else []))
-    whens = " ".join(f"WHEN {each} THEN CAST(round(:number, {each}) AS DECIMAL(38, 15))" for each in range(-8, 16))
-    return exp.paren(duck(f"CASE CAST(:places AS BIGINT) {whens} END", number=number, places=places))
+    whens = " ".join(f"WHEN {each} THEN CAST(round(v, {each}) AS DECIMAL(38, 15))" for each in range(-8, 16))
+    return exp.paren(
+        duck(f"list_transform([:number], lambda v: CASE CAST(:places AS BIGINT) {whens} END)[1]", number=number, places=places)
+    )
 
 
 def _to_binary(text: exp.Expression, form: exp.Expression | None = None) -> exp.Expression:
@@ -91,7 +108,7 @@ def _to_binary(text: exp.Expression, form: exp.Expression | None = None) -> exp.
 def _transform(array: exp.Expression, function: exp.Expression) -> exp.Expression:
     """To numbers, alone."""
     text = function.sql(dialect="snowflake").upper().replace(" ", "")
-    if not text.endswith(("CAST(VASDOUBLE)", "CAST(VASFLOAT)", "CAST((V)ASDOUBLE)")):
+    if not text.endswith(("CAST(VASDOUBLE)", "CAST(VASFLOAT)", "CAST((V)ASDOUBLE)", "CAST((SF_TEXT((V)))ASDOUBLE)")):
         raise KeyError(text)
     return duck("to_json(list_transform(CAST(sf_array(:array) AS VARCHAR[]), lambda v: CAST(v AS DOUBLE)))", array=array)
 
@@ -154,7 +171,7 @@ FUNCTIONS: dict[str, Built] = {
     "DATE_TRUNC": _named("date_trunc(:part, :at)", "part", "at"),
     "ENDSWITH": _named("ends_with(:text, :end)", "text", "end"),
     "EQUAL_NULL": _named(":one IS NOT DISTINCT FROM :other", "one", "other"),
-    "GET": _named("""json_extract(to_json(:object), '$."' || :key || '"')""", "object", "key"),
+    "GET": _named("json_extract(to_json(:object), '/' || replace(replace(:key, '~', '~0'), '/', '~1'))", "object", "key"),
     "HEX_ENCODE": _named("hex(:value)", "value"),
     "IFF": _named("CASE WHEN :test THEN :one ELSE :other END", "test", "one", "other"),
     "IFNULL": _named("COALESCE(:one, :other)", "one", "other"),

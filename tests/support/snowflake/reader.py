@@ -15,7 +15,10 @@ def shown(name: Name) -> str:
 
 
 def _is_bare(part: str) -> bool:
-    first = words(part)[0]
+    try:
+        first = words(part)[0]
+    except refusals.Refusal:  # half of a pair of quotes
+        return False
     return first.kind is Kind.BARE and first.value == part and first.end == len(part)
 
 

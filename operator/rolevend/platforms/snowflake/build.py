@@ -4,6 +4,7 @@ The wall goes on a table before any view of it is made, the marker to the profil
 handed to the vendor and written down last. Cut short at any point there is less than was wanted, and nothing that a vend could use.
 """
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -30,6 +31,8 @@ from rolevend.platforms.snowflake.types import column_type
 _TOGETHER: Final = 50
 """Statements in one request."""
 _ATTEMPTS: Final = 3
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,9 @@ def build(session: Session, profile: Profile, text: ProfileText, account: Accoun
     if session.rows(is_written_down(text.name)):
         return
     _expect_unchanged(session, profile, account)
+    for view in text.views:
+        for fallback in view.fallbacks:
+            _log.warning("a view shows less than policies grant: %s", fallback, extra={"profile": text.name, "view": view.name})
     session.script(beginning(text, cluster))
     _wall(session, text, account, behind.put(session, profile, account.database))
     views = {str(row["name"]) for row in session.rows(compose("SHOW VIEWS IN SCHEMA {}", text.schema))}

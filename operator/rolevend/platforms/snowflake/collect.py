@@ -7,6 +7,7 @@ from rolevend.model import ClusterId, ProfileName
 from rolevend.platforms.snowflake import behind
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import OPENED, profile_role
+from rolevend.platforms.snowflake.drift import WRITTEN_OFF
 from rolevend.platforms.snowflake.names import LEASE, PROFILE, role_of, schema_of
 from rolevend.platforms.snowflake.text import Sql, compose, literal
 
@@ -30,13 +31,15 @@ def drop_role_of(session: Session, profile: ProfileName) -> None:
 
 
 def unused(cluster: ClusterId, since: datetime) -> Sql:
-    """Built before then, with no lease that was opened since or lives."""
+    """Built before then, with no lease that was opened since or lives. What `drift` wrote off is not built."""
     return compose(
         "SELECT PROFILE FROM {profiles} AS p WHERE CLUSTER = {cluster} AND RECORDED_AT < TO_TIMESTAMP_TZ({since})\n"
+        "   AND NOT STARTSWITH(PROFILE, {off})\n"
         "   AND PROFILE NOT IN (SELECT PROFILE FROM {lease} WHERE PROFILE IS NOT NULL AND {used})\n ORDER BY PROFILE",
         profiles=PROFILE,
         cluster=literal(cluster),
         since=literal(since.isoformat()),
+        off=literal(WRITTEN_OFF),
         lease=LEASE,
         used=_used(since),
     )

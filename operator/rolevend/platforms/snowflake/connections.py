@@ -210,7 +210,8 @@ def connected(account: Account, login: Login) -> Iterator[Session]:
 @contextmanager
 def administrator(connection_name: str) -> Iterator[Callable[[str], None]]:
     """Runs scripts by a connection that a person has in `connections.toml`, statement by statement."""
-    with _named(f"install by the connection {connection_name}", connection_name) as connection:
+    attempt = f"install by the connection {connection_name}"
+    with _named(connection_name, attempt) as connection:
 
         def run(text: str) -> None:
             for _ in connection.execute_string(text, remove_comments=True):
@@ -220,15 +221,15 @@ def administrator(connection_name: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def person(attempt: str, connection_name: str) -> Iterator[Session]:
-    """A session of such a connection, to look at what is there."""
-    with _named(attempt, connection_name) as connection:
+def administrators_session(connection_name: str) -> Iterator[Session]:
+    """The same, to look at what is there."""
+    with _named(connection_name, f"read by the connection {connection_name}") as connection:
         yield Session(connection)
 
 
 @contextmanager
-def _named(attempt: str, connection_name: str) -> Iterator[snowflake.connector.SnowflakeConnection]:
-    """What Snowflake refuses within the block is an error of rolevend, told as of this attempt."""
+def _named(connection_name: str, attempt: str) -> Iterator[snowflake.connector.SnowflakeConnection]:
+    """Errors of the vendor's within the block are told as of this attempt."""
     try:
         connection = snowflake.connector.connect(connection_name=connection_name, enable_server_session_keep_alive_auto_detection=False)
         try:

@@ -1,6 +1,7 @@
-"""What was changed by hand on governed tables: the wall is gone, or somebody else's policy came. Takes a warehouse.
+"""What was changed by hand on governed tables: the wall is gone, somebody else's policy came, or the table went. Takes a warehouse.
 
 A profile over such a table is written off, so that no vend uses it; the next one has it built again, which puts the wall back if it can.
+That it was written off stays written down, and so the finding is told again, as long as a role of it lives.
 """
 
 import json
@@ -12,12 +13,19 @@ from rolevend.model import ClusterId, ProfileName, RoleName
 from rolevend.platforms.base import Account, Drift
 from rolevend.platforms.snowflake import behind
 from rolevend.platforms.snowflake.attached import ROW_ACCESS_POLICY, Attached, read_policies
+from rolevend.platforms.snowflake.catalog import read_tables
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import OPENED, profile_role
 from rolevend.platforms.snowflake.names import LEASE, PROFILE
 from rolevend.platforms.snowflake.text import Sql, compose, literal
 
 _TAKEN_OFF: Final = "its policies are not those that its tools need: the next vend that reads it puts them back"
+WRITTEN_OFF: Final = "OFF "
+"""Before the name of a profile that was built once."""
+
+_GONE: Final = "the table is gone: make it again, and the next vend that reads it governs it, or leave it out of every policy"
+
+Tables = Mapping[ProfileName, frozenset[TableId]]
 
 
 def tables_text(tables: Sequence[TableId]) -> str:
@@ -26,35 +34,54 @@ def tables_text(tables: Sequence[TableId]) -> str:
 
 
 def drifted(session: Session, account: Account, cluster: ClusterId) -> tuple[Sequence[Drift], frozenset[ProfileName]]:
-    """With the profiles that were written off."""
-    built = _built(session, cluster)
-    if not built:
-        return (), frozenset()
-    tables = sorted({table for tables in built.values() for table in tables})
-    policies = read_policies(session, account.database, tables)
-    findings = {table: finding for table in tables if (finding := _finding(policies.get(table, ())))}
-    findings |= _behind_tools(session, account, set(tables) - findings.keys())
-    broken = frozenset(profile for profile, tables in built.items() if findings.keys() & set(tables))
-    if not broken:
+    """With the profiles that were written off now."""
+    built, written_off = _profiles(session, cluster)
+    if not built and not written_off:
         return (), frozenset()
     roles = _live_roles(session, cluster)
+    for profile in sorted(written_off.keys() - roles.values()):
+        session.rows(_forget(WRITTEN_OFF + profile_role(profile)))
+    read = {**{profile: tables for profile, tables in written_off.items() if profile in roles.values()}, **built}
+    findings = _findings(session, account, sorted({table for tables in read.values() for table in tables}))
+    broken = frozenset(profile for profile, tables in built.items() if findings.keys() & tables)
     for profile in sorted(broken):
-        session.rows(write_off(profile))
+        session.rows(_note_written_off(profile))
+        session.rows(_forget(profile_role(profile)))
     return [
-        Drift(table, finding, tuple(sorted(role for role, profile in roles.items() if table in built.get(profile, ()))))
+        Drift(table, finding, tuple(sorted(role for role, profile in roles.items() if table in read.get(profile, ()))))
         for table, finding in sorted(findings.items())
     ], broken
 
 
-def _behind_tools(session: Session, account: Account, tables: Collection[TableId]) -> Mapping[TableId, str]:
+def _behind_tools(session: Session, account: Account, tables: Collection[TableId]) -> dict[TableId, str]:
     """What came to such a table no tool sees, which is mended at once. What was taken off is said."""
     behind_tools = sorted(behind.read_fragments(session).keys() & set(tables))
     behind.hide_added(session, behind_tools, account.database)
     return dict.fromkeys(behind.unsettled(session, behind_tools, account.database), _TAKEN_OFF)
 
 
-def write_off(profile: ProfileName) -> Sql:
-    return compose("DELETE FROM {} WHERE PROFILE = {}", PROFILE, literal(profile_role(profile)))
+def _findings(session: Session, account: Account, tables: Sequence[TableId]) -> Mapping[TableId, str]:
+    """Snowflake tells of policies only where each table that it is asked about is there."""
+    there = {each.id for each in read_tables(session, account.database, {table.schema for table in tables})}
+    policies = read_policies(session, account.database, [table for table in tables if table in there])
+    found = {table: _finding(policies.get(table, ())) if table in there else _GONE for table in tables}
+    findings = {table: finding for table, finding in found.items() if finding}
+    return findings | _behind_tools(session, account, set(tables) - findings.keys())
+
+
+def _note_written_off(profile: ProfileName) -> Sql:
+    name, off = profile_role(profile), WRITTEN_OFF + profile_role(profile)
+    return compose(
+        "INSERT INTO {profiles} (PROFILE, CLUSTER, TABLES) SELECT {off}, CLUSTER, TABLES FROM {profiles} WHERE PROFILE = {name}\n"
+        "   AND (SELECT COUNT(*) FROM {profiles} WHERE PROFILE = {off}) = 0",
+        profiles=PROFILE,
+        off=literal(off),
+        name=literal(name),
+    )
+
+
+def _forget(name: str) -> Sql:
+    return compose("DELETE FROM {} WHERE PROFILE = {}", PROFILE, literal(name))
 
 
 def _finding(attached: Sequence[Attached]) -> str:
@@ -66,12 +93,14 @@ def _finding(attached: Sequence[Attached]) -> str:
     return "its row access policy is gone: the next vend that reads it puts it back, or leave it out of every policy"
 
 
-def _built(session: Session, cluster: ClusterId) -> Mapping[ProfileName, frozenset[TableId]]:
-    rows = session.rows(compose("SELECT PROFILE, TABLES FROM {} WHERE CLUSTER = {}", PROFILE, literal(cluster)))
-    return {
-        ProfileName(str(row["profile"]).lower()): frozenset(TableId(schema, name) for schema, name in json.loads(row["tables"]))
-        for row in rows
-    }
+def _profiles(session: Session, cluster: ClusterId) -> tuple[Tables, Tables]:
+    """Those that are built, and those that were written off."""
+    built: dict[ProfileName, frozenset[TableId]] = {}
+    written_off: dict[ProfileName, frozenset[TableId]] = {}
+    for row in session.rows(compose("SELECT PROFILE, TABLES FROM {} WHERE CLUSTER = {}", PROFILE, literal(cluster))):
+        name, tables = str(row["profile"]), frozenset(TableId(schema, table) for schema, table in json.loads(row["tables"]))
+        (written_off if name.startswith(WRITTEN_OFF) else built)[ProfileName(name.removeprefix(WRITTEN_OFF).lower())] = tables
+    return built, written_off
 
 
 def _live_roles(session: Session, cluster: ClusterId) -> Mapping[RoleName, ProfileName]:

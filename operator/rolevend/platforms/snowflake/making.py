@@ -31,7 +31,12 @@ def make(session: Session, lease: Lease, credential: KeyPairCredential, account:
         if code_of(error) not in _TO_LOOK_AT:
             raise
         expires_at = _make_again(session, lease, key, account, error)
-    _verify(session, lease)
+    try:
+        _verify(session, lease)
+    except vendor.Error as error:
+        if code_of(error) == NOT_THERE:  # somebody ended it meanwhile
+            _expect_open(session, lease, session.rows(vends.leases(lease)))
+        raise
     return expires_at
 
 
@@ -39,9 +44,7 @@ def _make_again(session: Session, lease: Lease, key: str | None, account: Accoun
     """The role was there, or the name is used up, or the lease cannot be: look, and go on where that is right."""
     rows = session.rows(vends.leases(lease))
     _expect_ours(session, lease, rows)
-    if any(row["event"] != OPENED for row in rows):
-        _undo(session, lease)
-        raise Overtaken(f"{lease.role} was ended, and stays so")
+    _expect_open(session, lease, rows)
     if not all(vends.is_same(lease, row) for row in rows):
         raise Overtaken(f"{lease.role} was vended with another profile, other values or for other tables")
     _expect_possible(session, lease, undo=not rows)
@@ -65,19 +68,29 @@ def _expect_possible(session: Session, lease: Lease, *, undo: bool) -> None:
         return
     if undo:
         _undo(session, lease)
+    if not found["built"] and found["theirs"]:
+        raise Conflict(f"profile {lease.profile} is another cluster's")
     if not found["built"]:
         raise PlatformBusy(f"profile {lease.profile} is not built, or was collected a moment ago")
     raise InvalidInput("expiresAt", f"{lease.role}: a lease ends within a day, and not in the past")
 
 
+def _expect_open(session: Session, lease: Lease, rows: list[Row]) -> None:
+    if any(row["event"] != OPENED for row in rows):
+        _undo(session, lease)
+        raise Overtaken(f"{lease.role} was ended, and stays so")
+
+
 def _expect_ours(session: Session, lease: Lease, rows: list[Row]) -> None:
-    if any((row["cluster"], row["uid"]) != (lease.cluster, lease.uid) for row in rows):
-        raise Overtaken(f"{lease.role} belongs to another vend")
     there = _there(session, lease)
-    if there is not None:
-        mark = mark_of(there.get("comment"))
-        if mark is None or not mark.is_of(lease.cluster, lease.uid):
-            raise Conflict(f"there is a role {lease.role} that rolevend did not make for this lease: rename or drop it")
+    mark = mark_of(there.get("comment")) if there is not None else None
+    is_ours = mark is not None and mark.is_of(lease.cluster, lease.uid)
+    if any((row["cluster"], row["uid"]) != (lease.cluster, lease.uid) for row in rows):
+        if is_ours:  # made a moment ago, before its lease was refused
+            _undo(session, lease)
+        raise Overtaken(f"{lease.role} belongs to another vend")
+    if there is not None and not is_ours:
+        raise Conflict(f"there is a role {lease.role} that rolevend did not make for this lease: rename or drop it")
 
 
 def _there(session: Session, lease: Lease) -> Mapping[str, Any] | None:

@@ -85,7 +85,14 @@ def insert_lease(lease: Lease) -> Sql:
 
 def obstacles(lease: Lease) -> Sql:
     """What keeps `insert_lease` from its row, beside rows of that name."""
-    return compose("SELECT {built} AS built, {ahead} AS ahead, {near} AS near", **_conditions(lease))
+    return compose(
+        "SELECT {built} AS built, {ahead} AS ahead, {near} AS near,\n"
+        "       (SELECT COUNT(*) FROM {profiles} WHERE PROFILE = {profile} AND CLUSTER <> {cluster}) > 0 AS theirs",
+        profiles=PROFILE,
+        profile=literal(profile_role(lease.profile)),
+        cluster=literal(lease.cluster),
+        **_conditions(lease),
+    )
 
 
 def leases(lease: Lease) -> Sql:
@@ -102,7 +109,10 @@ def is_same(lease: Lease, row: Mapping[str, Any]) -> bool:
 def _conditions(lease: Lease) -> dict[str, Sql]:
     expires = _expires(lease)
     return {
-        "built": compose("(SELECT COUNT(*) FROM {} WHERE PROFILE = {}) > 0", PROFILE, literal(profile_role(lease.profile))),
+        "built": compose(
+            "(SELECT COUNT(*) FROM {} WHERE PROFILE = {} AND CLUSTER = {}) > 0",
+            *(PROFILE, literal(profile_role(lease.profile)), literal(lease.cluster)),
+        ),
         "ahead": compose("{} > CURRENT_TIMESTAMP()", expires),
         "near": compose("{} < DATEADD(HOUR, 25, CURRENT_TIMESTAMP())", expires),
     }

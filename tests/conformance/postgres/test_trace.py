@@ -23,7 +23,7 @@ from rolevend.platforms.statement import Statement
 from tests.conformance.bench import PostgresBench, PostgresSession, installed, lease, profile, shape, vend
 from tests.support.waiting import eventually
 
-GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "trace-a-role.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "trace-a-role.md"
 (_BLOCK,) = re.findall(r"```ini\n(.*?)```", GUIDE.read_text(), re.DOTALL)
 SETTINGS = {
     **dict(re.findall(r"^(\w+) = '?(.*?)'?$", _BLOCK, re.MULTILINE)),

@@ -20,7 +20,7 @@ from tests.conformance.bench import lease as new_lease
 
 pytestmark = pytest.mark.both_installs
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "give-an-agent-tools.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "give-an-agent-tools.md"
 PERMISSION_DENIED, UNDEFINED_TABLE = "42501", "42P01"
 
 
