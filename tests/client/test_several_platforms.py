@@ -12,9 +12,10 @@ import httpx
 import pytest
 import snowflake.connector
 from mcp import Client
+from sqlalchemy.engine import make_url
 
 from rolevend.platforms.snowflake.keys import new_key
-from rolevend_client import KeyPairCredential, LeftOut, Misconfigured, Unexpected
+from rolevend_client import KeyPairCredential, LeftOut, Misconfigured, Unexpected, connecting
 from rolevend_client.langchain import RolevendToolkit
 from rolevend_client.run import Bounds, ForTheModel, Run
 from tests.client.answers import CREDENTIAL, USER_TOKEN, Api, role
@@ -126,6 +127,18 @@ def test_what_was_left_out_is_said_and_why():
             vended.snowflake_parameters("crm")
         with pytest.raises(ForTheModel, match=r"There is no role on crm \(PlatformUnavailable\): it is away"):
             Run(vended).query("SELECT 1", BOUNDS, "crm")
+
+
+def test_a_url_for_sqlalchemy_holds_no_key_and_the_arguments_beside_it_do():
+    with Api(answer(WAREHOUSE, CRM)).client().vend(USER_TOKEN, platform=BOTH) as both:
+        login = both.platforms[1].credential
+        assert isinstance(login, KeyPairCredential)
+        url = make_url(connecting.snowflake_url(login))
+        assert both.sqlalchemy_arguments("crm") == both.snowflake_parameters()
+        assert both.sqlalchemy_arguments("warehouse") == {}
+        assert make_url(both.sqlalchemy_url(platform="warehouse")).host == CREDENTIAL["host"]
+    assert (url.drivername, url.username, url.host, url.password) == ("snowflake", login.user, login.account, None)
+    assert dict(url.query) == {"role": login.role, "warehouse": login.warehouse}
 
 
 def test_a_way_in_the_clear_to_another_machine_is_refused():

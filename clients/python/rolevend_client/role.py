@@ -28,6 +28,7 @@ class OpenRole:
         """Those that it can log in to."""
         if not self.platforms:
             raise Unexpected(f"cannot use the role {vended.id}: the answer holds no credential")
+        self._logins = {each.name: each.credential for each in vended.platforms if each.credential is not None}
         self._authorities: dict[str, connecting.Authority] = {}
 
     @property
@@ -37,8 +38,8 @@ class OpenRole:
     @property
     def name(self) -> str:
         """As every platform knows it."""
-        login = self.platform.credential
-        return login.role if isinstance(login, KeyPairCredential) else self.vended.role_name or login.username if login else ""
+        login = self._logins[self.platform.name]
+        return login.role if isinstance(login, KeyPairCredential) else login.username
 
     @property
     def platform(self) -> Platform:
@@ -93,14 +94,12 @@ class OpenRole:
 
     def _any_login(self, platform: str | None) -> Credential | KeyPairCredential:
         """Of this platform, or of the only one."""
-        kinds = {type(each.credential) for each in self.platforms if platform in (None, each.name)}
-        if kinds == {KeyPairCredential}:
-            return self._login(KeyPairCredential, platform)[1]
-        return self._login(Credential, platform)[1]
+        kinds = {type(login) for name, login in self._logins.items() if platform in (None, name)}
+        return self._login(KeyPairCredential if kinds == {KeyPairCredential} else Credential, platform)[1]
 
     def _login(self, kind: type[Login], platform: str | None) -> tuple[str, Login]:
         """The login to this platform, or to the only one of that kind, with its name. `Misconfigured` where there is none."""
-        fitting = {each.name: each.credential for each in self.platforms if isinstance(each.credential, kind)}
+        fitting = {name: login for name, login in self._logins.items() if isinstance(login, kind)}
         chosen = fitting if platform is None else {name: login for name, login in fitting.items() if name == platform}
         if len(chosen) != 1:
             raise Misconfigured(_no_login(platform, self.platforms, list(fitting), self.left_out))

@@ -1,4 +1,4 @@
-"""The end of the story: an agent built with LangGraph answers for two people by one call each, and both are proven by tokens of theirs."""
+"""Near the end of the story: an agent built with LangGraph answers for two people by one call each, both proven by tokens of theirs."""
 
 import csv
 import json
