@@ -4,6 +4,7 @@ Sessions are in UTC, so a moment with a zone needs no more than DuckDB's own. VA
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -27,11 +28,17 @@ Built = Callable[..., exp.Expression]
 
 def duck(text: str, /, **parts: exp.Expression) -> exp.Expression:
     """An expression of DuckDB; `:name` stands for a part."""
-    tree: exp.Expression = exp.maybe_parse(text, dialect="duckdb")
+    tree: exp.Expression = _parsed(text).copy()
     if parts:
         tree = exp.replace_placeholders(tree, **{name: exp.paren(each.copy()) for name, each in parts.items()})
     for node in tree.find_all(exp.Anonymous):
         node.meta["known"] = True
+    return tree
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> exp.Expression:
+    tree: exp.Expression = exp.maybe_parse(text, dialect="duckdb")
     return tree
 
 
