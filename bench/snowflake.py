@@ -19,8 +19,9 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.model import PlatformName
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import Credential, Ending, EndReason
+from rolevend.platforms.snowflake import Limits
 from rolevend.platforms.snowflake.keys import new_key
-from tests.conformance.bench import lease, own, profile, shape
+from tests.conformance.bench import CLUSTER, lease, own, profile, shape
 from tests.conformance.snowflake_bench import DATABASE, SnowflakeBench, installed
 from tests.support.snowflake import StandIn
 from tests.support.snowflake.grammar import split
@@ -99,6 +100,7 @@ def main() -> None:
 def lines(bench: SnowflakeBench, size: Size) -> Iterator[Line]:
     tables = made(bench, size.most)
     many = as_they_are(tables)
+    yield from looking(bench, tables)
     yield from programming(bench, tables, many)
     few = {number: built(bench, number) for number in size.few}
     yield from requests(bench, size, {**few, size.most: many})
@@ -134,6 +136,20 @@ def one(bench: SnowflakeBench, of: Profile) -> tuple[Asked, Asked]:
     wire = Wire(bench.snowflake)
     vend = wire.asked(lambda: vend_all(bench, [pair]))
     return vend, wire.asked(lambda: drop_all(bench, [pair]))
+
+
+def looking(bench: SnowflakeBench, tables: Sequence[Table]) -> Iterator[Line]:
+    """What the catalog of so many tables takes: all of it, and when it was read a moment ago."""
+    wire, schemas = Wire(bench.snowflake), frozenset({tables[0].id.schema})
+    keeping = bench.platform_of(CLUSTER, Limits())
+    keeping.facts()
+    first = wire.asked(lambda: keeping.catalog(schemas))
+    count = len(tables)
+    most = 5 + 2 * -(-count // 50)
+    yield Line(f"the catalog of {count:,} tables", _statements(first), f"<= {most} statements", len(first.statements) <= most)
+    again = wire.asked(lambda: keeping.catalog(schemas))
+    held = again.on_warehouse
+    yield Line("the same within ten minutes", f"{_statements(again)}, {held} on the warehouse", "0 on the warehouse", held == 0)
 
 
 def programming(bench: SnowflakeBench, tables: Sequence[Table], wanted: Profile) -> Iterator[Line]:

@@ -2,7 +2,9 @@
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -100,6 +102,31 @@ def test_a_table_that_cannot_be_governed_is_found_before_another_one_is_touched(
 
     assert WALL not in asked
     assert "CREATE ROLE" not in asked
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_who_builds_on_the_same_tables_at_the_same_time_finds_the_walls_there(bench: SnowflakeBench, processes: int):
+    mine = bench.tables(12)
+    drivers = [bench.platform_of(CLUSTER) for _ in range(processes)]
+    wanted = [profile(*(shape(each) for each in mine)) for _ in range(4)]
+    begin = threading.Barrier(len(wanted))
+
+    def build(place: int) -> None:
+        begin.wait(30)
+        drivers[place % processes].ensure(wanted[place])
+
+    asked = sent(bench, lambda: run_all(build, range(len(wanted))))
+
+    assert asked.count(VIEW) == 12 * len(wanted)
+    assert bench.platform.drift() == ()
+    for each in wanted:
+        vended(bench.platform, each)
+
+
+def run_all(work: Callable[[int], None], places: range) -> None:
+    """Side by side; raises what the first of them raises."""
+    with ThreadPoolExecutor(len(places)) as threads:
+        list(threads.map(work, places))
 
 
 def test_views_that_are_long_together_go_in_several_requests(bench: SnowflakeBench):

@@ -38,7 +38,7 @@ from rolevend.platforms.snowflake.connections import Limits, Login, Pool
 from rolevend.platforms.snowflake.control import OWNER
 from rolevend.platforms.snowflake.drift import drifted
 from rolevend.platforms.snowflake.ending import end
-from rolevend.platforms.snowflake.facts import facts_of
+from rolevend.platforms.snowflake.facts import expect_row_policies, facts_of
 from rolevend.platforms.snowflake.keys import SpareKeys
 from rolevend.platforms.snowflake.live import curb_expired, ended_roles, live_roles
 from rolevend.platforms.snowflake.making import make
@@ -66,6 +66,7 @@ class SnowflakePlatform:
         self._drops = ThreadPoolExecutor(self._limits.drops_at_once, thread_name_prefix="snowflake-drop")
         self._keys = SpareKeys()
         self._built: set[ProfileName] = set()
+        self._governs = False
         self._turn = threading.Lock()
         self._notes = _KeptNotes(self._limits.tags_seconds)
         self._drift: tuple[float, Sequence[Drift]] | None = None
@@ -79,6 +80,9 @@ class SnowflakePlatform:
         attempt = f"ask {self._where} what it is"
         if self._programmer is not None:
             self._programmer.run(attempt, facts_of)
+            if not self._governs:
+                self._programmer.run(attempt, expect_row_policies)
+                self._governs = True
         return self._vendor.run(attempt, facts_of)
 
     def catalog(self, schemas: frozenset[str], *, own: frozenset[str] = frozenset(), functions: frozenset[str] = frozenset()) -> Catalog:
