@@ -1,5 +1,7 @@
 """Values, moments and columns as Snowflake reads them, word for word: a text that a session's settings could change is none."""
 
+import time
+
 import pytest
 
 from rolevend.catalog import Family
@@ -44,6 +46,17 @@ NINES = "9" * 38
 )
 def test_a_value_is_written_in_its_type_or_there_is_none(text: str, family: Family, native: str, written: str | None):
     assert value_text(text, family, native) == written
+
+
+def test_a_time_with_a_zone_is_written_in_utc_wherever_this_machine_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TZ", "XXX-09")
+    time.tzset()
+    try:
+        written = value_text("2024-02-29T01:02:03+00:00", Family.TIMESTAMP_TZ, "TIMESTAMP_TZ(9)")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert written == "TIMESTAMP_TZ_FROM_PARTS(2024, 2, 29, 1, 2, 3, 0, 'UTC')"
 
 
 @pytest.mark.parametrize(
