@@ -14,6 +14,7 @@ PARTS = (
     "bench.picture",
     "bench.command",
     "bench.driver",
+    "bench.snowflake",
     "bench.questions",
     "bench.masks",
     "bench.managed",

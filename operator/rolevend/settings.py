@@ -49,7 +49,10 @@ class Settings(BaseModel):
     deaf_after_seconds: float = Field(60, gt=0, description="How old an object may be that the watch never told of.")
     profile_unused_seconds: float = Field(3600, ge=0, description="How long a profile that no role uses is kept warm.")
     platform_workers: int = Field(
-        4, ge=1, le=32, description="Profiles that are vended at once on one platform: so many connections and threads."
+        4,
+        ge=1,
+        le=32,
+        description="Profiles that are vended at once on one platform: so many connections and threads. On Snowflake 16 roles are.",
     )
 
     @classmethod

@@ -39,6 +39,7 @@ MODULES = (
     "rolevend.platforms.postgres.masks",
     "rolevend.platforms.postgres.predicate",
     "rolevend.platforms.postgres.render",
+    "rolevend.platforms.snowflake.values",
     "rolevend.plan",
     "rolevend.vending.terms",
 )
@@ -63,6 +64,9 @@ TESTS = tuple(
         "plan",
         "postgres_masks",
         "postgres_render",
+        "snowflake_predicates",
+        "snowflake_render",
+        "snowflake_values",
     )
 )
 SECONDS, TIMES = 20, 10

@@ -19,10 +19,12 @@ from rolevend.platforms.snowflake.text import Sql
 from tests.conformance.bench import CLUSTER, lease, own, profile, shape, vend, vended
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, installed
 from tests.support.snowflake import Account, Fault, Harm, StandIn
+from tests.support.snowflake.grammar import split
 
-VEND = ("CREATE ROLE", "GRANT ROLE", "INSERT INTO", "CREATE USER", "ALTER USER", "TO USER")
+VEND = ("CREATE ROLE", "GRANT ROLE", "INSERT INTO", "CREATE USER", "ALTER USER", "TO USER", "SHOW GRANTS")
 """A text that each statement of a vend has, and the ones before it have not."""
-DROP = ("SHOW GRANTS", "INSERT INTO", "ALTER USER", "DROP USER", "DROP ROLE")
+DROP = ("SHOW GRANTS", "INSERT INTO", "ALTER USER", "DROP USER", "DROP ROLE", "SHOW ROLES")
+TOO_LATE = "000630", "Statement reached its statement or warehouse timeout of 60 second(s) and was canceled."
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,27 @@ def requests(bench: SnowflakeBench) -> int:
     return len([each for each in bench.snowflake.requests if "query" in each.path or "queries" in each.path])
 
 
+def statements(bench: SnowflakeBench, work: Callable[[], object]) -> list[str]:
+    """What the account ran meanwhile."""
+    history = bench.snowflake.account.history
+    history.clear()
+    work()
+    return [text for running in history for text in split(running.text)]
+
+
+def test_every_statement_of_a_vend_and_of_a_drop_is_one_at_which_it_is_cut_short_here(bench: SnowflakeBench):
+    wanted = profile(shape(bench.people()))
+    vended(bench.platform, wanted)
+    made = lease(wanted)
+    credential = bench.platform.credential(made, secrets.token_bytes)
+
+    for listed, ran in (
+        (VEND, statements(bench, lambda: bench.platform.vend([(made, credential)]))),
+        (DROP, statements(bench, lambda: bench.platform.drop([ending(made)]))),
+    ):
+        assert [next(place for place, text in enumerate(ran) if each in text) for each in listed] == list(range(len(ran)))
+
+
 @pytest.mark.parametrize("statement", VEND)
 def test_a_vend_that_is_cut_short_is_of_no_use_and_the_same_again_makes_it_whole(bench: SnowflakeBench, statement: str):
     wanted = profile(shape(bench.people()))
@@ -69,7 +92,7 @@ def test_a_vend_that_is_cut_short_is_of_no_use_and_the_same_again_makes_it_whole
     (answer,) = bench.platform.vend([(made, credential)])
 
     assert isinstance(answer.error, PlatformBusy)
-    assert not reads(bench, credential)
+    assert reads(bench, credential) is (statement == "SHOW GRANTS"), "it is whole then, and only nobody has looked"
     (again,) = bench.platform.vend([(made, credential)])
     assert (again.error, again.expires_at) == (None, made.expires_at)
     assert reads(bench, credential)
@@ -114,6 +137,52 @@ def test_a_role_that_is_dropped_while_its_vend_looks_at_it_is_told_as_ended(benc
         make(Interrupted(session, lambda: bench.platform.drop([ending(made)])), made, credential, bench.account)
 
     session.close()
+
+
+@pytest.mark.parametrize("statement", VEND)
+def test_a_statement_of_a_vend_that_is_done_though_the_account_says_no_is_not_done_twice(bench: SnowflakeBench, statement: str):
+    wanted = profile(shape(bench.people()))
+    bench.platform.ensure(wanted)
+    made = lease(wanted)
+    credential = bench.platform.credential(made, secrets.token_bytes)
+    bench.snowflake.account.faults.refuse(statement, *TOO_LATE, after=True)
+
+    answers = [each for _ in range(2) for each in bench.platform.vend([(made, credential)])]
+
+    assert [type(each.error) for each in answers] == [PlatformBusy, type(None)]
+    assert [each.role for each in bench.platform.live()] == [made.role]
+    assert bench.admin.run(f"SELECT COUNT(*) FROM ROLEVEND.CONTROL.LEASE WHERE ROLE = '{made.role}'") == [(1,)]
+    assert reads(bench, credential)
+
+
+@pytest.mark.parametrize("statement", DROP)
+def test_a_statement_of_a_drop_that_is_done_though_the_account_says_no_is_no_obstacle(bench: SnowflakeBench, statement: str):
+    made, credential = vended(bench.platform, profile(shape(bench.people())))
+    bench.snowflake.account.faults.refuse(statement, *TOO_LATE, after=True)
+
+    answers = [each for _ in range(2) for each in bench.platform.drop([ending(made)])]
+
+    assert [type(each.error) for each in answers] == [PlatformBusy, type(None)]
+    assert bench.platform.live() == []
+    assert not reads(bench, credential)
+    assert [each.role for each in bench.platform.ended(EndReason.RELEASED)] == [made.role]
+
+
+@pytest.mark.parametrize(("path", "text"), [("query-request", "SHOW GRANTS"), ("/result", "")])
+def test_a_look_of_a_vend_or_a_drop_that_nobody_heard_of_is_a_look_again(bench: SnowflakeBench, path: str, text: str):
+    """The answer to the first of several statements is a look, too: it is asked for by itself."""
+    wanted = profile(shape(bench.people()))
+    bench.platform.ensure(wanted)
+    made = lease(wanted)
+    credential = bench.platform.credential(made, secrets.token_bytes)
+    lost = Fault(Harm.LOST_AFTER, lambda came, sql: path in came and text in sql, Limits().attempts)
+
+    bench.snowflake.account.faults.inject(lost)
+    assert [each.error for each in bench.platform.vend([(made, credential)])] == [None]
+    assert reads(bench, credential)
+
+    bench.snowflake.account.faults.inject(lost)
+    assert [each.error for each in bench.platform.drop([ending(made)])] == [None]
     assert bench.platform.live() == []
 
 

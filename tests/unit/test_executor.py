@@ -25,6 +25,8 @@ def profile(name: str) -> Profile:
 class Builder:
     """Of a driver the part that builds: each build goes on until `finish` is set."""
 
+    vends_at_once = None
+
     def __init__(self, *built: str) -> None:
         self.built = set(built)
         self.builds: list[str] = []

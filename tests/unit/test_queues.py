@@ -136,6 +136,20 @@ class TestVends:
 
         assert [len(call) for call in platform.calls] == [1, MOST, MOST, 1]
 
+    async def test_where_they_are_apart_each_leaves_at_once_whatever_its_profile_and_the_rest_when_a_call_is_done(self, platform: Platform):
+        apart = VendQueue(platform.vend, 3, platform.breaker, platform.tell, apart=True)
+        platform.answers.clear()
+        crowd = [*(wanted() for _ in range(4)), wanted("two")]
+        tasks = [asyncio.create_task(apart.vend(each)) for each in crowd]
+        await begun(platform, 3)
+
+        assert platform.calls == [[lease.role] for lease, _ in crowd[:3]]
+        assert platform.waiting == 2
+        platform.answers.set()
+        assert await outcomes(tasks) == [Vended(lease.role, None) for lease, _ in crowd]
+        assert sorted(platform.calls) == sorted([lease.role] for lease, _ in crowd)
+        assert platform.waiting == 0
+
     async def test_another_profile_does_not_wait_for_a_slow_one(self, vends: VendQueue, platform: Platform):
         platform.answers.clear()
         slow = [asyncio.create_task(vends.vend(wanted("slow"))) for _ in range(3)]

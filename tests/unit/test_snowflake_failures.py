@@ -43,6 +43,7 @@ def test_each_code_is_an_error_that_says_whether_to_try_again(error: vendor.Erro
 def test_a_session_that_ended_is_lost_and_a_refusal_is_not():
     assert is_lost(vendor.ProgrammingError("Authentication token has expired.", errno=390114))
     assert is_lost(vendor.OperationalError("connection reset", errno=-1))
+    assert is_lost(vendor.ProgrammingError("Failed to fetch result set for query_id=d16e82eb: connection closed", errno=-1))
     assert not is_lost(vendor.ProgrammingError("does not exist or not authorized", errno=2003))
 
 

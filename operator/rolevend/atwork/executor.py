@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from rolevend.atwork.breaker import Breaker
@@ -48,7 +49,8 @@ class Executor:
     and a vend whose profile is built waits for no build."""
 
     def __init__(self, name: PlatformName, driver: Platform, workers: int, depth: Callable[[str, int], None] = _untold) -> None:
-        """`depth` is told how many of a kind ("vend", "drop") wait for a call."""
+        """`workers` is how many calls that vend are under way at once, unless the driver says how many it takes. `depth` is told how many
+        of a kind ("vend", "drop") wait for a call."""
         self._name = name
         self._driver = driver
         self._closed = False
@@ -56,10 +58,12 @@ class Executor:
         self._looks = ThreadPoolExecutor(LOOKERS, thread_name_prefix=f"{name}-look")
         self._builds = ThreadPoolExecutor(BUILDERS, thread_name_prefix=f"{name}-build")
         self._attests = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-attest")
-        self._vends = ThreadPoolExecutor(workers, thread_name_prefix=f"{name}-vend")
+        calls = workers if driver.vends_at_once is None else driver.vends_at_once
+        self._vends = ThreadPoolExecutor(calls, thread_name_prefix=f"{name}-vend")
         self._drops = ThreadPoolExecutor(DROPPERS, thread_name_prefix=f"{name}-drop")
         self._breaker = Breaker(time.monotonic)
-        self._vend_queue = VendQueue(self._vend_all, workers, self._breaker, lambda count: depth("vend", count))
+        apart, waiting = driver.vends_at_once is not None, partial(depth, "vend")
+        self._vend_queue = VendQueue(self._vend_all, calls, self._breaker, waiting, apart=apart)
         self._drop_queue = DropQueue(self._drop_all, self._turn, self._breaker, time.monotonic, lambda count: depth("drop", count))
 
     async def facts(self) -> ServerFacts:

@@ -35,14 +35,24 @@ Tell = Callable[[int], None]
 
 
 class VendQueue:
-    """A call carries vends of one profile, and no two calls carry the same: PostgreSQL would let one of them wait for the other."""
+    """A call carries vends of one profile, and no two calls carry the same: PostgreSQL would let one of them wait for the other. Where
+    they are `apart` each is a call of its own, and waits for none."""
 
-    def __init__(self, call: Callable[[Sequence[Vend]], Awaitable[Sequence[Vended]]], calls: int, breaker: Breaker, tell: Tell) -> None:
+    def __init__(
+        self,
+        call: Callable[[Sequence[Vend]], Awaitable[Sequence[Vended]]],
+        calls: int,
+        breaker: Breaker,
+        tell: Tell,
+        *,
+        apart: bool = False,
+    ) -> None:
         """At most so many `calls` are under way together. `call` tells the breaker how it went."""
         self._call = call
         self._free = calls
         self._breaker = breaker
         self._tell = tell
+        self._apart = apart
         self._waiting: dict[ProfileName, deque[_Asked]] = {}
         """The profile that waits longest comes first."""
         self._called: set[ProfileName] = set()
@@ -71,20 +81,21 @@ class VendQueue:
         self._count()
 
     def _pump(self) -> None:
-        for profile in [each for each in self._waiting if each not in self._called]:
-            if not self._free:
-                break
+        while self._free and (profile := self._next()) is not None:
             if (refusal := self._breaker.refusal()) is not None:
                 self.refuse(refusal)
                 return
             asked = self._waiting.pop(profile)
-            batch = [asked.popleft() for _ in range(min(MOST, len(asked)))]
+            batch = [asked.popleft() for _ in range(1 if self._apart else min(MOST, len(asked)))]
             if asked:
                 self._waiting[profile] = asked
             self._free -= 1
             self._called.add(profile)
             self._tasks.start(self._run(profile, batch))
         self._count()
+
+    def _next(self) -> ProfileName | None:
+        return next((each for each in self._waiting if self._apart or each not in self._called), None)
 
     async def _run(self, profile: ProfileName, batch: Sequence[_Asked]) -> None:
         try:

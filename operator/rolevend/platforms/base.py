@@ -229,6 +229,12 @@ class CheckResult:
 
 
 class Platform(Protocol):
+    @property
+    def vends_at_once(self) -> int | None:
+        """So many calls with one vend each, where one waits for no other. None: a call of many costs little more than one, and two calls
+        of one profile would wait for each other."""
+        ...
+
     def facts(self) -> ServerFacts:
         """Asks the platform with both credentials; raises where either is refused or the installation is missing or too old."""
         ...

@@ -24,7 +24,7 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("kopf.activities", "kopf.objects", "kopf._core", "aiohttp.access"):
+    for noisy in ("kopf.activities", "kopf.objects", "kopf._core", "aiohttp.access", "snowflake.connector"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

@@ -39,6 +39,8 @@ class Account:
         self.name = name
         self.clock = clock
         self.edition = edition
+        self.lets_nobody_in = False
+        """As a network policy that does not name the caller's address."""
         self.switches = Switches()
         self.faults = Faults()
         self.tokens = Tokens()
@@ -80,6 +82,8 @@ class Account:
 
     def log_in(self, user: str, token: str, *, role: str | None, secondary: str | None, parameters: dict[str, object]) -> Session:
         """A LoginRefused if the key, the user or the role is not right."""
+        if self.lets_nobody_in:
+            raise login.LoginRefused("390422", "Incoming request with IP/Token 192.0.2.1 is not allowed to access Snowflake.")
         with self._lock:
             name = Reader(user).name()[0] if user else ""
             found = self.catalog.find("USER", (name,))

@@ -71,6 +71,11 @@ class PostgresPlatform:
         self._programmer = _pool(address, programmer, self._limits, programmer=True) if programmer else None
         self._built = _Built()
 
+    @property
+    def vends_at_once(self) -> None:
+        """A transaction costs more than a role in it, and GRANT locks a profile until its end."""
+        return None
+
     def facts(self) -> ServerFacts:
         attempt = f"ask {self._where} what it is"
         if self._programmer is not None:

@@ -1,13 +1,15 @@
 """Builds a profile where it is missing: looks what is there, and makes the rest, in an order in which every beginning is safe.
 
 The wall goes on a table before any view of it is made, the marker to the profile's role before it may read anything, and the profile is
-handed to the vendor and written down last. Cut short at any point there is less than was wanted, and nothing that a vend could use.
+handed to the vendor and written down last. Cut short at any point there is less than was wanted, and nothing that a vend could use; the
+next build makes what is missing.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from snowflake.connector import errors as vendor
 
@@ -28,9 +30,13 @@ from rolevend.platforms.snowflake.policies import Policy, View, row_policy, secu
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal
 from rolevend.platforms.snowflake.types import column_type
 
-_TOGETHER: Final = 50
+TOGETHER: Final = 50
 """Statements in one request."""
+LONGEST: Final = 900_000
+"""Bytes of them: Snowflake takes a million."""
 _ATTEMPTS: Final = 3
+
+Item = TypeVar("Item")
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +68,7 @@ def render(profile: Profile, account: Account) -> ProfileText:
         profile.name,
         tuple((shape.table, row_policy(shape.table, _columns(shape), {})) for shape in profile.tables),
         {shape.table: _good_walls(shape) for shape in profile.tables},
-        tuple(secure_view(profile.name, shape, database=account.database) for shape in profile.tables),
+        tuple(_view(profile.name, shape, account) for shape in profile.tables),
     )
 
 
@@ -116,22 +122,37 @@ def is_written_down(profile: ProfileName) -> Sql:
     return compose("SELECT PROFILE FROM {} WHERE PROFILE = {}", PROFILE, literal(profile_role(profile)))
 
 
-def build(session: Session, profile: Profile, text: ProfileText, account: Account, cluster: ClusterId) -> None:
-    """Raises `Conflict` where a table has a policy of somebody else's: Snowflake takes one, and two would not add up. And where a column
-    is filtered by and masked for tools at once."""
+def build(
+    session: Session, profile: Profile, text: ProfileText, account: Account, cluster: ClusterId, turn: AbstractContextManager[object]
+) -> None:
+    """Raises `Conflict`, before anything is changed on a table, where one has a policy of somebody else's: Snowflake takes one, and two
+    would not add up. And where a column is filtered by and masked for tools at once. `turn` is held while policies of some tables are put
+    up, so that two builders do not get into each other's way, and neither waits until the other is done."""
     if session.rows(is_written_down(text.name)):
         return
     _expect_unchanged(session, profile, account)
     for view in text.views:
         for fallback in view.fallbacks:
             _log.warning("a view shows less than policies grant: %s", fallback, extra={"profile": text.name, "view": view.name})
+    attached = read_policies(session, account.database, [table for table, _ in text.walls])
+    _expect_ours(attached)
     session.script(beginning(text, cluster))
-    _wall(session, text, account, behind.put(session, profile, account.database))
+    with turn:
+        settled = behind.put(session, profile, account.database)
+    missing_walls = [wall for wall in text.walls if wall[0] not in settled]  # those behind tools have more than a wall already
+    done = len(settled)
+    for few in _together(missing_walls, lambda _: 0):
+        with turn:
+            _wall(session, replace(text, walls=tuple(few)), account, attached)
+        _tell(text, "wall", done := done + len(few))
     views = {str(row["name"]) for row in session.rows(compose("SHOW VIEWS IN SCHEMA {}", text.schema))}
-    for together in _together([Sql(view.create) for view in text.views if view.name not in views]):
-        session.script(together)
+    missing = [view for view in text.views if view.name not in views]
+    done = len(text.views) - len(missing)
+    for some in _together(missing, _size):
+        session.script([Sql(view.create) for view in some])
+        _tell(text, "view", done := done + len(some))
     session.script(grants(text, account))
-    for together in _together(tools.grants(text.role, profile.tools, account.database)):
+    for together in _together(tools.grants(text.role, profile.tools, account.database), len):
         session.script(together)
     _hand_over(session, text)
     session.rows(write_down(text, cluster))
@@ -145,22 +166,19 @@ def _expect_unchanged(session: Session, profile: Profile, account: Account) -> N
             raise PlatformBusy(f"{planned.id} is not what it was when profile {profile.name} was planned")
 
 
-def _wall(session: Session, text: ProfileText, account: Account, settled: Collection[TableId]) -> None:
-    """All but those that have more than a wall already."""
-    text = replace(text, walls=tuple((table, policy) for table, policy in text.walls if table not in settled))
-    tables = [table for table, _ in text.walls]
+def _wall(session: Session, text: ProfileText, account: Account, attached: Mapping[TableId, Sequence[Attached]]) -> None:
     for _ in range(_ATTEMPTS):
-        attached = read_policies(session, account.database, tables)
-        for table in tables:
-            _expect_ours(table, attached.get(table, ()))
+        wanted = walls(text, account, attached)
         try:
-            for together in _together(walls(text, account, attached)):
-                session.script(together)
+            session.script(wanted)
         except vendor.Error as error:
             if code_of(error) != OTHER_ROW_POLICY:
                 raise
-            continue  # who builds another profile on the table may have put the wall there: look again
-        return
+        else:
+            return
+        # Who builds another profile on the table, in another process, may have put the wall there: look again.
+        attached = read_policies(session, account.database, [table for table, _ in text.walls])
+        _expect_ours(attached)
     raise PlatformBusy(f"policies come and go on tables of profile {text.name}")
 
 
@@ -175,10 +193,11 @@ def _hand_over(session: Session, text: ProfileText) -> None:
             raise
 
 
-def _expect_ours(table: TableId, attached: Sequence[Attached]) -> None:
-    for each in attached:
-        if not each.is_ours:
-            raise Conflict(f"{table} {each.obstacle}")
+def _expect_ours(attached: Mapping[TableId, Sequence[Attached]]) -> None:
+    for table, policies in sorted(attached.items()):
+        for each in policies:
+            if not each.is_ours:
+                raise Conflict(f"{table} {each.obstacle}")
 
 
 def _is_handed_over(session: Session, text: ProfileText) -> bool:
@@ -187,9 +206,34 @@ def _is_handed_over(session: Session, text: ProfileText) -> bool:
     return there is not None and there["owner"] == VENDOR_ROLE
 
 
-def _together(statements: Sequence[Sql]) -> Iterator[Sequence[Sql]]:
-    for start in range(0, len(statements), _TOGETHER):
-        yield statements[start : start + _TOGETHER]
+def _together(items: Sequence[Item], size: Callable[[Item], int]) -> Iterator[Sequence[Item]]:
+    """In their order, as many as one request may hold."""
+    few: list[Item] = []
+    for item in items:
+        if few and (len(few) == TOGETHER or sum(map(size, few)) + size(item) > LONGEST):
+            yield few
+            few = []
+        few.append(item)
+    if few:
+        yield few
+
+
+def _tell(text: ProfileText, what: str, done: int) -> None:
+    """How far a build is that takes more than a moment."""
+    if (count := len(text.views)) > TOGETHER:
+        _log.info("building a profile: %d of %d tables have their %s", done, count, what, extra={"profile": text.name})
+
+
+def _view(profile: ProfileName, shape: TableShape, account: Account) -> View:
+    view = secure_view(profile, shape, database=account.database)
+    if _size(view) > LONGEST:
+        reason = f"the view of {shape.table} is a text of {_size(view):,} bytes, and Snowflake takes {LONGEST:,}: grant fewer columns of it"
+        raise InvalidInput("columns", reason)
+    return view
+
+
+def _size(view: View) -> int:
+    return len(view.create.encode())
 
 
 def _good_walls(shape: TableShape) -> frozenset[str]:

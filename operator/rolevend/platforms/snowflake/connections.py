@@ -40,7 +40,11 @@ class Limits:
     """Seconds, and numbers of sessions."""
 
     vendor_connections: int = 4
+    """Beside those of `vends_at_once` and `drops_at_once`: none of the three waits for another's."""
     programmer_connections: int = 2
+    vends_at_once: int = 16
+    """A vend is most of a second of waiting for the account, and of nothing else."""
+    drops_at_once: int = 8
     login_timeout: int = 20
     wait_for_connection: float = 5.0
     vendor_statement_timeout: int = 60
@@ -67,8 +71,8 @@ class Session:
     def script(self, statements: Sequence[Sql]) -> list[Row]:
         """All of them in order, up to the first that fails, in two requests; answers the rows of the first. No transaction: what was
         done before a failure stays."""
-        if len(statements) == 1:
-            return self.rows(statements[0])
+        if len(statements) < 2:
+            return [row for statement in statements for row in self.rows(statement)]
         with self._connection.cursor() as cursor:
             cursor.execute(";\n".join(statements), num_statements=len(statements))
             return _rows(cursor)

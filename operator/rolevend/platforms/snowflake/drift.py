@@ -47,10 +47,10 @@ def drifted(session: Session, account: Account, cluster: ClusterId) -> tuple[Seq
     for profile in sorted(broken):
         session.rows(_note_written_off(profile))
         session.rows(_forget(profile_role(profile)))
-    return [
+    return tuple(
         Drift(table, finding, tuple(sorted(role for role, profile in roles.items() if table in read.get(profile, ()))))
         for table, finding in sorted(findings.items())
-    ], broken
+    ), broken
 
 
 def _behind_tools(session: Session, account: Account, tables: Collection[TableId]) -> dict[TableId, str]:

@@ -39,7 +39,7 @@ from rolevend.platforms.snowflake.connections import Limits, Login, Pool, Sessio
 from rolevend.platforms.snowflake.control import OWNER
 from rolevend.platforms.snowflake.drift import drifted
 from rolevend.platforms.snowflake.ending import end
-from rolevend.platforms.snowflake.facts import facts_of
+from rolevend.platforms.snowflake.facts import expect_row_policies, facts_of
 from rolevend.platforms.snowflake.keys import SpareKeys
 from rolevend.platforms.snowflake.live import curb_expired, ended_roles, live_roles
 from rolevend.platforms.snowflake.making import make
@@ -62,24 +62,34 @@ class SnowflakePlatform:
         self._account = account
         self._cluster = cluster
         self._limits = limits or Limits()
-        self._vendor = self._pool(vendor, VENDOR_ROLE, self._limits.vendor_connections, self._limits.vendor_statement_timeout)
+        vending = self._limits.vendor_connections + self._limits.vends_at_once + self._limits.drops_at_once
+        self._vendor = self._pool(vendor, VENDOR_ROLE, vending, self._limits.vendor_statement_timeout)
         self._programmer = (
             self._pool(programmer, OWNER, self._limits.programmer_connections, self._limits.programmer_statement_timeout)
             if programmer
             else None
         )
-        self._beside = ThreadPoolExecutor(self._limits.vendor_connections, thread_name_prefix="snowflake")
+        self._drops = ThreadPoolExecutor(self._limits.drops_at_once, thread_name_prefix="snowflake-drop")
         self._keys = SpareKeys()
         self._built: set[ProfileName] = set()
+        self._governs = False
         self._turn = threading.Lock()
         self._notes: _Kept[tuple[TableId, ...], Notes] = _Kept(self._limits.tags_seconds)
         self._seen_tools: _Kept[frozenset[ToolId], tuple[Tool, ...]] = _Kept(self._limits.tags_seconds)
         self._drift: tuple[float, Sequence[Drift]] | None = None
 
+    @property
+    def vends_at_once(self) -> int:
+        """Nothing there is done for two roles in one statement, and no grant waits for another."""
+        return self._limits.vends_at_once
+
     def facts(self) -> ServerFacts:
         attempt = f"ask {self._where} what it is"
         if self._programmer is not None:
             self._programmer.run(attempt, facts_of)
+            if not self._governs:
+                self._programmer.run(attempt, expect_row_policies)
+                self._governs = True
         return self._vendor.run(attempt, facts_of)
 
     def catalog(
@@ -107,11 +117,9 @@ class SnowflakePlatform:
             self._expect_built(profile.name)
             return
         wanted = render(profile, self._account)
-        with self._turn:  # one builder in this process: two would wait for each other's locks on policies
-            if profile.name not in self._built:
-                attempt = f"build profile {profile.name} on {self._where}"
-                self._programmer.run(attempt, lambda session: build(session, profile, wanted, self._account, self._cluster))
-                self._built.add(profile.name)
+        attempt = f"build profile {profile.name} on {self._where}"
+        self._programmer.run(attempt, lambda session: build(session, profile, wanted, self._account, self._cluster, self._turn))
+        self._built.add(profile.name)
 
     def is_built(self, profile: ProfileName) -> bool:
         return profile in self._built
@@ -124,8 +132,8 @@ class SnowflakePlatform:
         return KeyPairCredential(lease.role, lease.role, self._keys.take(), self._account)
 
     def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[Vended]:
-        """Three requests for each, several at a time."""
-        answers = self._each(lambda each: self._vend_one(*each), vends)
+        """Three requests for each, one after the other: who wants them side by side calls as often, see `vends_at_once`."""
+        answers = [self._vend_one(*each) for each in vends]
         for (lease, _), answer in zip(vends, answers, strict=True):
             if isinstance(answer.error, PlatformBusy):  # its profile may have been collected: look again next time
                 self._built.discard(lease.profile)
@@ -133,7 +141,7 @@ class SnowflakePlatform:
 
     def drop(self, endings: Sequence[Ending]) -> Sequence[Dropped]:
         """Three requests for each, several at a time."""
-        return self._each(self._drop_one, endings)
+        return [self._drop_one(each) for each in endings] if len(endings) < 2 else list(self._drops.map(self._drop_one, endings))
 
     def live(self) -> Sequence[LiveRole]:
         return self._vendor.run(f"list the vended roles of {self._where}", lambda session: live_roles(session, self._cluster))
@@ -171,7 +179,7 @@ class SnowflakePlatform:
         return len(gone)
 
     def close(self) -> None:
-        self._beside.shutdown(wait=True)
+        self._drops.shutdown(wait=True)
         self._keys.close()
         self._vendor.close()
         if self._programmer is not None:
@@ -188,10 +196,6 @@ class SnowflakePlatform:
         if self._programmer is None:
             raise PlatformUnavailable(f"this process has no programmer's credential for {self._where}")
         return self._programmer
-
-    def _each(self, work: Callable[[Item], T], items: Sequence[Item]) -> Sequence[T]:
-        """In their order. One alone needs no other thread."""
-        return [work(item) for item in items] if len(items) < 2 else list(self._beside.map(work, items))
 
     def _vend_one(self, lease: Lease, credential: Credential) -> Vended:
         try:

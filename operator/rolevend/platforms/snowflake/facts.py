@@ -1,11 +1,13 @@
 """What an account says of itself, and what in it weakens the promises. Asked without a warehouse."""
 
+from rolevend.catalog import Column, Family, TableId
 from rolevend.errors import PlatformUnavailable
 from rolevend.platforms.base import ServerFacts
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.connections import Row, Session
 from rolevend.platforms.snowflake.install import installed_version
 from rolevend.platforms.snowflake.installation import VERSION
+from rolevend.platforms.snowflake.policies import row_policy
 from rolevend.platforms.snowflake.text import Sql, compose, literal
 
 NOT_INSTALLED = "the script of rolevend platform plan was not run in this account, or did not come to its end"
@@ -33,6 +35,12 @@ def facts_of(session: Session) -> ServerFacts:
         identifier=f"{told['account']}.{told['locator']}",
         limitations=tuple(_of_public(session.rows(_PUBLIC))),
     )
+
+
+def expect_row_policies(session: Session) -> None:
+    """Raises the connector's own error where the account has none, as in Standard Edition. Makes a wall, for tables to share."""
+    any_table, column = TableId("", ""), Column("C", Family.TEXT, "VARCHAR(16777216)")
+    session.rows(Sql(row_policy(any_table, (column,), {}).create))
 
 
 def _of_public(rows: list[Row]) -> list[str]:

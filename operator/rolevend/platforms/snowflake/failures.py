@@ -79,6 +79,8 @@ _CODES_BY_WORDS = tuple(
         (r"syntax error", 1003),
     )
 )
+_UNFETCHED = re.compile(r"^Failed to fetch result set")
+"""The connector's own words, under a code that it has for anything: the statement is done, and its rows did not come."""
 _CODE_AT_FRONT = re.compile(r"^\s*\d{5,6}(?: \([0-9A-Z]{5}\))?:\s*")
 _STANDARD_EDITION = re.compile(
     r"unsupported feature.*(ROW ACCESS|MASKING) POLICY|(ROW ACCESS|MASKING) POLICY.*not (enabled|supported)", re.IGNORECASE
@@ -104,9 +106,13 @@ def _words_within(text: str) -> str:
 
 
 def is_lost(error: vendor.Error) -> bool:
-    """Whether the session is gone, or may be: whoever sent a statement does not know whether it happened."""
+    """Whether the session is gone, or may be: whoever sent a statement does not know whether it happened, or what it said."""
     code = code_of(error)
-    return code in SESSION_GONE or (isinstance(error, vendor.OperationalError | vendor.InterfaceError) and code not in _BY_CODE)
+    return (
+        code in SESSION_GONE
+        or _UNFETCHED.search(str(error.raw_msg or error)) is not None
+        or (isinstance(error, vendor.OperationalError | vendor.InterfaceError) and code not in _BY_CODE)
+    )
 
 
 def translated(attempt: str, error: vendor.Error) -> RolevendError:
