@@ -91,7 +91,7 @@ def _to_binary(text: exp.Expression, form: exp.Expression | None = None) -> exp.
 def _transform(array: exp.Expression, function: exp.Expression) -> exp.Expression:
     """To numbers, alone."""
     text = function.sql(dialect="snowflake").upper().replace(" ", "")
-    if not text.endswith(("CAST(VASDOUBLE)", "CAST(VASFLOAT)", "CAST((V)ASDOUBLE)")):
+    if not text.endswith(("CAST(VASDOUBLE)", "CAST(VASFLOAT)", "CAST((V)ASDOUBLE)", "CAST((SF_TEXT((V)))ASDOUBLE)")):
         raise KeyError(text)
     return duck("to_json(list_transform(CAST(sf_array(:array) AS VARCHAR[]), lambda v: CAST(v AS DOUBLE)))", array=array)
 
