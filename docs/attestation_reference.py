@@ -14,9 +14,9 @@ def page() -> Iterator[str]:
         "[why nothing leaks](../explanation/snowflake.md#what-is-assumed); the others are those of",
         "[the model](../../tests/support/snowflake/ASSUMPTIONS.md) that stands in for an account in tests, where each has its source.",
         "",
-        "A check that leaks shows, changes or keeps what no policy grants: it closes the platform, and ends its live roles. Where another one",
-        "fails, something is not as it is assumed, and nothing new is vended. What bears a `*` is tried on an account alone: a stand-in does",
-        "not have it.",
+        "Where a check fails that leaks, something is shown, changed or kept that no policy grants: the platform is closed, and its live",
+        "roles end. Where another one fails, something is not as it is assumed, and nothing new is vended. What bears a `*` is tried on an",
+        "account alone: a stand-in does not have it.",
     )
     for title, trials in PARTS.items():
         yield from ("", f"## {title}", "", "| Check | Assumptions | Leaks |", "|---|---|---|")

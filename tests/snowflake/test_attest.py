@@ -355,6 +355,17 @@ def test_standard_edition_is_told_and_nothing_is_left():
         assert everything(bench) == before
 
 
+def test_rows_that_are_missing_are_no_leak_and_those_that_are_too_many_are_one(account: SnowflakeBench):
+    """The first shows that a promise does not hold, the second closes the platform."""
+    check = BY_NAME["a row access policy filters by what its owner may read"]
+    with hatched(ground(account)) as canaries:
+        for condition, leaks in (("FALSE", False), ("TRUE", True)):
+            assert canaries.policed
+            canaries.programmer.rows(canaries.filled(f"ALTER ROW ACCESS POLICY {{rows_of}} SET BODY -> {condition}"))
+            (result,) = examine([check], canaries)
+            assert (result.outcome, result.leaks) == (Outcome.FAILED, leaks), result.detail
+
+
 def test_what_fails_for_another_reason_than_a_missing_right_is_no_leak(account: SnowflakeBench):
     def odd(canaries: Canaries) -> str:
         canaries.session.rows(canaries.filled("SELECT NO_SUCH_COLUMN FROM PEOPLE"))

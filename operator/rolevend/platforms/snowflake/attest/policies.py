@@ -7,7 +7,7 @@ from typing import Final, LiteralString
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.attest.canaries import Canaries
 from rolevend.platforms.snowflake.attest.check import Trial, trial
-from rolevend.platforms.snowflake.attest.reading import ids
+from rolevend.platforms.snowflake.attest.reading import exactly, ids
 from rolevend.platforms.snowflake.attest.session import NotAsExpected, refusal, refused, values
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.failures import OTHER_ROW_POLICY, POLICY_IN_USE
@@ -26,8 +26,7 @@ def _seen(canaries: Canaries, session: Session) -> list[int]:
 
 def _filters(canaries: Canaries) -> str:
     """Its body reads the leases, which the session cannot."""
-    seen = _seen(canaries, canaries.session)
-    return "" if seen == [0, 1] else f"shows the rows {seen}, and may show 0 and 1"
+    return exactly(_seen(canaries, canaries.session), [0, 1])
 
 
 def _binds_the_owner(canaries: Canaries) -> str:
