@@ -12,15 +12,21 @@ __all__ = ["binaries", "control_plane", "postgres"]
 
 _SAID = ("ROLEVEND_NO_SKIP", "ROLEVEND_TEST_HYDRA")
 """Environment variables, one of which CI has."""
+_LIVE = ("ROLEVEND_LIVE_SNOWFLAKE_MANIFEST", "ROLEVEND_LIVE_SNOWFLAKE_SECRETS")
+"""Both name files: see docs/how-to/try-snowflake.md."""
 
 # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that: those whom we interrupt must hear us.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What needs root is no part of the tests of anybody else, and what takes a Hydra is one of the tests of who wants to wait for it.
-    It is not skipped: that is for a real part that could not start."""
-    unwanted = {"needs_root": os.geteuid() != 0, "builds_hydra": not any(map(os.environ.get, _SAID))}
+    """What needs root is no part of the tests of anybody else, what takes a Hydra is one of the tests of who wants to wait for it, and
+    what takes an account of Snowflake is one of those of who has one. It is not skipped: that is for a real part that could not start."""
+    unwanted = {
+        "needs_root": os.geteuid() != 0,
+        "builds_hydra": not any(map(os.environ.get, _SAID)),
+        "live": not all(map(os.environ.get, _LIVE)),
+    }
     left_out = [item for item in items if any(unwanted[name] and item.get_closest_marker(name) for name in unwanted)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]

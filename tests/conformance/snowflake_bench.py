@@ -75,8 +75,8 @@ class SnowflakeBench:
         return account_of(self.snowflake)
 
     def platform_of(self, cluster: ClusterId, limits: Limits | None = None, **changes: Any) -> SnowflakePlatform:
-        logins = {"vendor": self.vendor, "programmer": self.programmer, **changes}
-        made = SnowflakePlatform(self.account, cluster, limits=limits or Limits(tags_seconds=0), **logins)
+        chosen = {"account": self.account, "vendor": self.vendor, "programmer": self.programmer, **changes}
+        made = SnowflakePlatform(cluster=cluster, limits=limits or Limits(tags_seconds=0), **chosen)
         self._platforms.append(made)
         return made
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+from rolevend.platforms.snowflake.attest import TRIALS, UNTRIED
 from tests.support import snowflake
 from tests.support.snowflake.switches import Switches
 
@@ -26,6 +27,16 @@ def test_each_check_stands_among_the_assumptions():
 def test_each_assumption_has_a_number_of_its_own_and_a_source():
     assert len({row[0] for row in _ROWS}) == len(_ROWS)
     assert all(len(row) >= 3 and row[2] for row in _ROWS)
+
+
+def test_an_attestation_looks_at_each_assumption_or_says_why_it_does_not():
+    """Also at those that the argument why nothing leaks rests on."""
+    argument = Path(__file__).parents[2] / "docs" / "explanation" / "snowflake.md"
+    assumed = {row[0].strip("| ") for row in _ROWS} | set(re.findall(r"^\| (E\d+) \|", argument.read_text(), re.MULTILINE))
+    tried = {assumption for trial in TRIALS for assumption in trial.assumptions}
+    untried = {assumption for each in UNTRIED for assumption in each.assumptions}
+    assert assumed == tried | untried
+    assert tried & untried == set()
 
 
 def test_each_number_of_a_refusal_is_listed():

@@ -14,7 +14,7 @@ def test_a_role_that_is_looked_at_says_of_each_platform_what_it_is():
     """By the DataPlatforms that there are: nothing is made up of one that is gone."""
     refs = [{"name": each} for each in (WAREHOUSE, CRM, "old")]
     role = parse(VendedRole, raw("VendedRole", "ask", "agents", ("spec.platformRefs", refs)))
-    on_snowflake = raw("DataPlatform", CRM, "", ("spec.postgres", MISSING), ("spec.snowflake", ACCOUNT))
+    on_snowflake = raw("DataPlatform", CRM, "", ("spec.postgres", MISSING), ("spec.snowflake", ACCOUNT), ("spec.agents[0].tools", MISSING))
     platforms = [OBJECTS.platforms[0], parse(DataPlatform, on_snowflake)]
 
     shown = answers.shown(role, paint(replace(OBJECTS, platforms=platforms)).directory.platforms)

@@ -71,7 +71,7 @@ def test_policies_are_judged_and_events_verified_without_any_extra(arguments: tu
         (("platform", "plan", "-f", PLATFORM, "--dsn", "x"), "postgres"),
         (("platform", "install", "-f", PLATFORM, "--dsn", "x", "--accept", "x"), "postgres"),
         (("platform", "plan", "-f", "ACCOUNT"), "snowflake"),
-        (("platform", "catalog", "-f", "EVENTS", "--dsn", "x"), "postgres"),
+        (("platform", "catalog", "-f", PLATFORM, "--dsn", "x"), "postgres"),
         (("platform", "hash-key", "-f", "EVENTS", "--dsn", "x", "--domain", "d", "--key", "EVENTS"), "postgres"),
         (("platform", "attest", "warehouse"), "operator"),
         (("receipt", "new-key"), "operator"),

@@ -1,26 +1,50 @@
 """`rolevend platform attest`: asks the operator, through the cluster, to try every promise once more, and waits for what it found.
 
-The operator alone holds the platform's logins; who asks needs no more than the right to change the DataPlatform.
+The operator alone holds the platform's logins; who asks needs no more than the right to change the DataPlatform. Before there is a cluster,
+whoever has just installed has the logins in a file, and tries the same by hand.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from secrets import token_bytes
 from typing import Any
 
-from rolevend.errors import PlatformUnavailable
+import yaml
+
+from rolevend.app.drivers import drivers
+from rolevend.app.manifest import read
+from rolevend.atwork.keys import Keys, PairKeys, PasswordKeys
+from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kube.client import Cluster
 from rolevend.kube.paths import path_of
-from rolevend.resources import DataPlatform, parse
+from rolevend.kube.secrets import KeyLogin, Login
+from rolevend.model import ClusterId
+from rolevend.picture.judgement import attested_server
+from rolevend.platforms.base import Secret
+from rolevend.reconcile.attesting import attestation_of
+from rolevend.resources import DataPlatform, parse, values
 from rolevend.resources.data_platform import Attestation
 from rolevend.resources.shared import ATTEST
 from rolevend.resources.status import body
 
 _POLL_SECONDS = 0.3
+_BY_HAND = ClusterId("by-hand")
+"""Canaries of a person. Two who attest one platform like this wait for each other, and no operator's canaries are met."""
 
 
-async def attest(name: str, kubeconfig: str, request: str, seconds: float, tell: Callable[[str], None]) -> Attestation:
-    """`request` must be new each time. `tell` hears why it takes so long, each reason once. Raises where there is no answer in time."""
+@dataclass(frozen=True, slots=True)
+class Attested:
+    platform: DataPlatform
+    attestation: Attestation
+
+
+async def attest(name: str, kubeconfig: str, request: str, seconds: float, tell: Callable[[str], None]) -> Attested:
+    """By the operator. `request` must be new each time. `tell` hears why it takes so long, each reason once. Raises where there is no
+    answer in time."""
     cluster = await Cluster.connect(kubeconfig)
     try:
         await cluster.merge(path_of(DataPlatform), name, {"metadata": {"annotations": {ATTEST: request}}})
@@ -29,7 +53,7 @@ async def attest(name: str, kubeconfig: str, request: str, seconds: float, tell:
             platform = parse(DataPlatform, await cluster.get(path_of(DataPlatform), name), unknown="ignore")
             found = platform.status.attestation
             if found is not None and found.request == request:
-                return found
+                return Attested(platform, found)
             told = _tell_once(platform, told, tell)
             await asyncio.sleep(_POLL_SECONDS)
         raise PlatformUnavailable(f"attesting DataPlatform {name}: no answer within {seconds:g} s; {told or 'is an operator running?'}")
@@ -45,17 +69,80 @@ def _tell_once(platform: DataPlatform, told: str, tell: Callable[[str], None]) -
     return why or told
 
 
-def as_json(attestation: Attestation) -> dict[str, Any]:
-    return body(attestation)
+def attest_directly(manifest: Path, secrets_file: Path, now: Callable[[], datetime]) -> Attested:
+    """By this process, with no cluster: `secrets_file` holds the two Secrets that `rolevend platform install` wrote."""
+    platform = read(manifest)
+    driver = drivers(_BY_HAND, workers=1)(platform, _keys(platform, secrets_file))
+    try:
+        facts = driver.facts()
+        results = driver.attest(facts.install_mode, token_bytes)
+        return Attested(platform, attestation_of(results, facts, None, now()))
+    finally:
+        driver.close()
 
 
-def as_text(name: str, attestation: Attestation) -> str:
+def _keys(platform: DataPlatform, secrets_file: Path) -> Keys:
+    credentials = platform.spec.credentials
+    known = _secrets(secrets_file)
+    programmer, vendor = (
+        _values(known, ref.name, secrets_file) for ref in (credentials.programmer_secret_ref, credentials.vendor_secret_ref)
+    )
+    if platform.spec.snowflake is not None:
+        return PairKeys(_key_login(programmer), _key_login(vendor))
+    if values.postgres_of(platform).tls.ca_secret_ref is not None:
+        raise InvalidInput(
+            "spec.postgres.tls.caSecretRef", "is read from the cluster alone: have the operator attest, by the platform's name"
+        )
+    return PasswordKeys(_login(programmer), _login(vendor), None)
+
+
+def _key_login(found: Mapping[str, Any]) -> KeyLogin:
+    return KeyLogin(_text(found, "username"), Secret(_text(found, "private_key")), "")
+
+
+def _login(found: Mapping[str, Any]) -> Login:
+    return Login(_text(found, "username"), Secret(_text(found, "password")), "")
+
+
+def _secrets(secrets_file: Path) -> dict[str, Any]:
+    """What the Secrets in the file hold, by their names."""
+    try:
+        documents = [each for each in yaml.safe_load_all(secrets_file.read_text()) if isinstance(each, dict)]
+        return {each["metadata"]["name"]: each.get("stringData") for each in documents if each.get("kind") == "Secret"}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise InvalidInput(
+            str(secrets_file), f"cannot be read as Secrets, as rolevend platform install writes them: {type(error).__name__}"
+        ) from error
+
+
+def _values(known: Mapping[str, Any], name: str, secrets_file: Path) -> Mapping[str, Any]:
+    found = known.get(name)
+    if not isinstance(found, dict):
+        raise InvalidInput(str(secrets_file), f"must hold the Secret {name} with its stringData, as rolevend platform install writes it")
+    return found
+
+
+def _text(found: Mapping[str, Any], key: str) -> str:
+    if not isinstance(text := found.get(key), str) or not text:
+        raise InvalidInput(f"stringData.{key}", "is missing: rolevend platform install writes it")
+    return text
+
+
+def as_json(attested: Attested) -> dict[str, Any]:
+    return body(attested.attestation)
+
+
+def as_text(attested: Attested) -> str:
     """A line for each check, what failed first."""
+    platform, attestation = attested.platform, attested.attestation
     rows = [("FAILED", check.name, check.detail) for check in attestation.failed]
     rows += [("not preventable here", check.name, check.reason) for check in attestation.not_preventable]
     rows += [("passed", check, "") for check in attestation.passed]
+    rows += [("not tried", check.name, check.reason) for check in attestation.not_tried]
     width = max((len(check) for _, check, _ in rows), default=0)
     lines = [f"{outcome:<20}  {check:<{width}}  {detail}".rstrip() for outcome, check, detail in rows]
     counts = f"{len(attestation.passed)} passed, {len(attestation.failed)} failed, {len(attestation.not_preventable)} not preventable here"
-    where = f"PostgreSQL {attestation.server_version}, installed as {attestation.install_mode}, rolevend {attestation.rolevend_version}"
-    return "\n".join([*lines, f"{name}: {counts} ({where})"])
+    if attestation.not_tried:
+        counts += f", {len(attestation.not_tried)} not tried"
+    where = f"{attested_server(platform, attestation)}, rolevend {attestation.rolevend_version}"
+    return "\n".join([*lines, f"{platform.name}: {counts} ({where})"])

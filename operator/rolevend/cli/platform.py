@@ -184,11 +184,26 @@ def platform_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> None:
 
 
 @platform.command("attest")
-@click.argument("name")
+@click.argument("name", required=False)
+@click.option(
+    "-f",
+    "--filename",
+    "manifest",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Try it here instead, without a cluster: the DataPlatform manifest.",
+)
+@click.option(
+    "--secrets",
+    "secrets_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --filename: the file with the two Secrets that `install` wrote.",
+)
 @options.kubeconfig()
 @click.option("--timeout", type=click.FloatRange(min=1), default=120, show_default=True, help="Seconds to wait for the operator.")
 @options.OUTPUT
-def platform_attest(name: str, kubeconfig: str | None, timeout: float, output: str) -> None:
+def platform_attest(
+    name: str | None, manifest: Path | None, secrets_file: Path | None, kubeconfig: str | None, timeout: float, output: str
+) -> None:
     """Have the operator try every promise and every attack on DataPlatform NAME with canary roles, and say what it found.
 
     The exit status is 1 if a check failed.
@@ -196,15 +211,21 @@ def platform_attest(name: str, kubeconfig: str | None, timeout: float, output: s
     import asyncio
     import json
     import secrets
+    from datetime import UTC, datetime
 
-    from rolevend.app.attest import as_json, as_text, attest
+    if (name is None) == (manifest is None) or (manifest is None) != (secrets_file is None):
+        raise click.UsageError("name a DataPlatform for the operator to attest, or give --filename and --secrets to attest it here")
+    from rolevend.app.attest import as_json, as_text, attest, attest_directly
 
     def tell(why: str) -> None:
         click.echo(f"waiting: {why}", err=True)
 
-    found = asyncio.run(attest(name, options.own(kubeconfig), secrets.token_hex(8), timeout, tell))
-    click.echo(json.dumps(as_json(found), indent=2) if output == "json" else as_text(name, found))
-    if found.failed:
+    if manifest is not None and secrets_file is not None:
+        found = attest_directly(manifest, secrets_file, lambda: datetime.now(UTC))
+    else:
+        found = asyncio.run(attest(name or "", options.own(kubeconfig), secrets.token_hex(8), timeout, tell))
+    click.echo(json.dumps(as_json(found), indent=2) if output == "json" else as_text(found))
+    if found.attestation.failed:
         sys.exit(options.FAILED)
 
 

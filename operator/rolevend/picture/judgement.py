@@ -21,6 +21,7 @@ from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
 from rolevend.policy.unknown import unknown_attributes
 from rolevend.resources import AccessPolicy, DataPlatform, Resource, values
+from rolevend.resources.data_platform import Attestation
 from rolevend.resources.status import Body, Finding, Truth, body, shortened
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.directory import Shapes
@@ -64,7 +65,7 @@ def judge_platforms(platforms: Sequence[DataPlatform], states: Mapping[PlatformN
                 "Conflict",
                 f"spec.postgres: this is the server of DataPlatform {owner}; roles belong to a server, so one is enough",
             )
-        attested = _attested(state)
+        attested = _attested(platform, state)
         ready = _ready(accepted, state, attested, allowed=platform.spec.allow_unattested)
         findings = (accepted, ready, _drift(state), attested, owned(platform), *isolated(platform))
         judgements.append(Judgement(platform, findings, _platform_counts(state)))
@@ -92,16 +93,14 @@ def _ungoverned(state: PlatformState) -> str:
     return f"; {len(told)} of {len(tables)} tables cannot be governed: {shortened(told)}" if told else ""
 
 
-def _attested(state: PlatformState) -> Finding:
+def _attested(platform: DataPlatform, state: PlatformState) -> Finding:
     """A leak stays one until another attestation finds none, whatever changed meanwhile."""
     last = state.attestation
     if last is None or state.facts is None or not (is_about(last, state.facts) or any(check.leaks for check in last.failed)):
         if state.attest_problem is not None:
             return Finding("Attested", "Unknown", *state.attest_problem)
         return Finding("Attested", "Unknown", "NotAttested", "its promises were not seen to hold yet: canary roles will try them")
-    where = (
-        f"PostgreSQL {last.server_version}, installed as {last.install_mode}, rolevend {last.rolevend_version}, {timestamp_text(last.time)}"
-    )
+    where = f"{attested_server(platform, last)}, rolevend {last.rolevend_version}, {timestamp_text(last.time)}"
     if last.failed:
         leaks = [check for check in last.failed if check.leaks]
         shown = shortened([f"{check.name}: {check.detail}" for check in leaks or last.failed])
@@ -112,7 +111,16 @@ def _attested(state: PlatformState) -> Finding:
         why = state.attest_problem[1] if state.attest_problem else "canary roles have not tried them since"
         return Finding("Attested", "Unknown", "Overdue", f"its promises were seen to hold too long ago: {why} ({where})")
     open_ = f", {len(last.not_preventable)} cannot be prevented there" if last.not_preventable else ""
-    return Finding("Attested", "True", "PromisesHold", f"{len(last.passed)} checks passed{open_} ({where})")
+    untried = f", {len(last.not_tried)} were not tried" if last.not_tried else ""
+    return Finding("Attested", "True", "PromisesHold", f"{len(last.passed)} checks passed{open_}{untried} ({where})")
+
+
+def attested_server(platform: DataPlatform, attestation: Attestation) -> str:
+    """What an attestation is about, for people."""
+    if platform.spec.snowflake is None:
+        return f"PostgreSQL {attestation.server_version}, installed as {attestation.install_mode}"
+    edition = f" {attestation.edition}" if attestation.edition else ""
+    return f"Snowflake{edition} {attestation.server_version}, account {attestation.server_identifier}"
 
 
 def _drift(state: PlatformState) -> Finding:

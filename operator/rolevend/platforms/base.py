@@ -207,6 +207,8 @@ class ServerFacts:
     install_mode: InstallMode = InstallMode.SUPERUSER
     hash_key_domain: str | None = None
     """Platforms with one such name hash equal values equally; None: this one's hashes are its own."""
+    edition: str | None = None
+    """Of a platform that is sold in several."""
 
 
 class Outcome(enum.StrEnum):
@@ -214,6 +216,8 @@ class Outcome(enum.StrEnum):
     FAILED = "Failed"
     NOT_PREVENTABLE = "NotPreventable"
     """It failed, and on a platform that is installed in this mode nobody can keep it from failing."""
+    NOT_TRIED = "NotTried"
+    """Nothing is known of it, for a reason that lies in the platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +227,7 @@ class CheckResult:
     check: str
     outcome: Outcome
     detail: str = ""
-    """What was seen instead, or why it cannot be prevented, in one line; empty where it passed."""
+    """What was seen instead, why it cannot be prevented, or why it was not tried, in one line; empty where it passed."""
     leaks: bool = False
     """It failed, and so shows, changes or keeps what no policy grants."""
 

@@ -12,7 +12,7 @@ from rolevend.atwork.state import PlatformState, is_about
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
 from rolevend.platforms.base import CheckResult, Outcome, Randomness, ServerFacts
-from rolevend.resources.data_platform import Attestation, FailedCheck, OpenCheck
+from rolevend.resources.data_platform import Attestation, FailedCheck, OpenCheck, UntriedCheck
 from rolevend.resources.shared import ATTEST
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
@@ -99,14 +99,17 @@ class Attesting:
 def attestation_of(results: Sequence[CheckResult], facts: ServerFacts, request: str | None, now: datetime) -> Attestation:
     failed = [result for result in results if result.outcome is Outcome.FAILED]
     open_ = [result for result in results if result.outcome is Outcome.NOT_PREVENTABLE]
+    untried = [result for result in results if result.outcome is Outcome.NOT_TRIED]
     return Attestation(
         time=now,
         server_identifier=facts.identifier,
+        edition=facts.edition,
         server_version=facts.version,
         install_mode=facts.install_mode.value,
         rolevend_version=__version__,
         request=None if request is None else request[:256],
         failed=tuple(FailedCheck(name=each.check, detail=each.detail[:_LONGEST_DETAIL], leaks=each.leaks) for each in failed),
         not_preventable=tuple(OpenCheck(name=each.check, reason=each.detail[:_LONGEST_DETAIL]) for each in open_),
+        not_tried=tuple(UntriedCheck(name=each.check, reason=each.detail[:_LONGEST_DETAIL]) for each in untried),
         passed=tuple(result.check for result in results if result.outcome is Outcome.PASSED),
     )

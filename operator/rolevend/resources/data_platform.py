@@ -263,13 +263,24 @@ class OpenCheck(StatusPart):
     """Why it cannot be prevented."""
 
 
+class UntriedCheck(StatusPart):
+    """A promise or an attack of which nothing is known."""
+
+    name: CheckName
+    """The check."""
+    reason: Sentence
+    """Why it was not tried."""
+
+
 class Attestation(StatusPart):
     """What came of trying every promise and every attack with canary roles."""
 
     time: Timestamp
     """When it ended."""
     server_identifier: Annotated[str, Field(max_length=128)]
-    """The server that it is about."""
+    """The server that it is about, or the account."""
+    edition: Annotated[str, Field(max_length=128)] | None = None
+    """Of a platform that is sold in several."""
     server_version: Annotated[str, Field(max_length=128)]
     """What the server said of itself then."""
     install_mode: Annotated[str, Field(max_length=128)]
@@ -282,6 +293,8 @@ class Attestation(StatusPart):
     """What did not hold."""
     not_preventable: Annotated[tuple[OpenCheck, ...], Field(max_length=512), Atomic()] = ()
     """What an agent can do, and nobody can keep it from."""
+    not_tried: Annotated[tuple[UntriedCheck, ...], Field(max_length=512), Atomic()] = ()
+    """What nothing is known of."""
     passed: Annotated[tuple[CheckName, ...], Field(max_length=512), Atomic()] = ()
     """The checks that passed."""
 

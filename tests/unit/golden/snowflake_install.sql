@@ -129,7 +129,7 @@ GRANT USAGE ON WAREHOUSE "AGENTS_WH" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
 -- It gives each profile a way to its views.
 GRANT USAGE ON DATABASE "ROLEVEND" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
 
--- The views of a profile are a schema.
+-- The views of a profile are a schema, and so are the canaries of an attestation.
 GRANT CREATE SCHEMA ON DATABASE "ROLEVEND" TO ROLE "RV_PROGRAMMER";
 
 -- The policies of governed tables are there.

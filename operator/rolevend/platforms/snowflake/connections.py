@@ -168,13 +168,7 @@ class _Lost(Exception):
 def connect(account: Account, login: Login, *, role: str | None, statement_timeout: int, limits: Limits) -> Session:
     """A new login with this role alone. Raises what the connector raises."""
     connection = snowflake.connector.connect(
-        account=account.identifier,
-        host=account.host,
-        port=account.port,
-        protocol="https" if account.encrypted else "http",
-        user=login.user,
-        private_key=der(login.private_key),
-        authenticator="SNOWFLAKE_JWT",
+        **_logging_in(account, login, limits),
         role=role,
         secondary_roles="NONE",
         warehouse=identifier(account.warehouse),
@@ -188,13 +182,31 @@ def connect(account: Account, login: Login, *, role: str | None, statement_timeo
             "CLIENT_TELEMETRY_ENABLED": False,
         },
         client_session_keep_alive=True,
-        enable_server_session_keep_alive_auto_detection=False,
-        login_timeout=limits.login_timeout,
-        connect_timeout=limits.login_timeout,
         query_timeout=statement_timeout + limits.login_timeout,
-        retry_max_attempts=limits.attempts,
     )
     return Session(connection)
+
+
+def connect_plainly(account: Account, login: Login, *, role: str | None, limits: Limits, query_timeout: int) -> Session:
+    """As an agent does: with what Snowflake gives the user, and nothing of ours. Raises what the connector raises."""
+    made = snowflake.connector.connect(**_logging_in(account, login, limits), role=role, query_timeout=query_timeout)
+    return Session(made)
+
+
+def _logging_in(account: Account, login: Login, limits: Limits) -> dict[str, Any]:
+    return {
+        "account": account.identifier,
+        "host": account.host,
+        "port": account.port,
+        "protocol": "https" if account.encrypted else "http",
+        "user": login.user,
+        "private_key": der(login.private_key),
+        "authenticator": "SNOWFLAKE_JWT",
+        "enable_server_session_keep_alive_auto_detection": False,
+        "login_timeout": limits.login_timeout,
+        "connect_timeout": limits.login_timeout,
+        "retry_max_attempts": limits.attempts,
+    }
 
 
 @contextmanager

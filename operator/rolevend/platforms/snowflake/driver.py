@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -32,6 +33,7 @@ from rolevend.platforms.base import (
     ServerFacts,
     Vended,
 )
+from rolevend.platforms.snowflake.attest import Ground, account_of_canaries, attest, cluster_of_canaries
 from rolevend.platforms.snowflake.build import build, is_written_down, render
 from rolevend.platforms.snowflake.catalog import Notes, expect_governable_database, noted, read_notes, read_tables
 from rolevend.platforms.snowflake.collect import drop_role_of, forget_unused
@@ -56,10 +58,20 @@ class SnowflakePlatform:
     """One database of one account, for one cluster. Nothing is connected before the first call."""
 
     def __init__(
-        self, account: Account, cluster: ClusterId, vendor: Login, programmer: Login | None = None, limits: Limits | None = None
+        self,
+        account: Account,
+        cluster: ClusterId,
+        vendor: Login,
+        programmer: Login | None = None,
+        limits: Limits | None = None,
+        *,
+        governs_itself: bool = False,
     ) -> None:
-        expect_governable_database(account.database)
+        """`governs_itself` is for canaries, whose tables are in rolevend's own database."""
+        if not governs_itself:
+            expect_governable_database(account.database)
         self._account = account
+        self._logins = vendor, programmer
         self._cluster = cluster
         self._limits = limits or Limits()
         vending = self._limits.vendor_connections + self._limits.vends_at_once + self._limits.drops_at_once
@@ -165,8 +177,18 @@ class SnowflakePlatform:
         return self._drift[1]
 
     def attest(self, mode: InstallMode, randomness: Randomness) -> Sequence[CheckResult]:
-        del mode, randomness
-        raise PlatformUnavailable(f"{self._where} cannot be attested yet")
+        """By a driver of its own for the canaries' cluster, whose tables are in our own database."""
+        del mode  # there is one way to install
+        vendor, programmer = self._logins
+        if programmer is None:
+            raise PlatformUnavailable(f"this process has no programmer's credential for {self._where}")
+        cluster, account = cluster_of_canaries(self._cluster), account_of_canaries(self._account)
+        limits = replace(self._limits, vendor_connections=1, programmer_connections=1)
+        driver = SnowflakePlatform(account, cluster, vendor, programmer, limits, governs_itself=True)
+        try:
+            return attest(Ground(driver, cluster, account, vendor, programmer, limits, randomness))
+        finally:
+            driver.close()
 
     def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
         attempt = f"collect unused profiles on {self._where}"

@@ -12,6 +12,10 @@ from rolevend.platforms.snowflake.text import Sql, compose, literal
 
 NOT_INSTALLED = "the script of rolevend platform plan was not run in this account, or did not come to its end"
 
+EDITION = "Enterprise or higher"
+"""Nobody but the organization's administrator may ask which one. Session policies, without which the script does not come to its end, and
+row access policies, without which nothing is attested, are of this one."""
+
 _SELF = Sql("SELECT CURRENT_VERSION() AS version, CURRENT_ACCOUNT_NAME() AS account, CURRENT_ACCOUNT() AS locator")
 _PUBLIC = Sql("SHOW GRANTS TO ROLE PUBLIC")
 _HARMLESS = frozenset({("USAGE", "ROLE")})
@@ -33,6 +37,7 @@ def facts_of(session: Session) -> ServerFacts:
     return ServerFacts(
         version=str(told["version"]),
         identifier=f"{told['account']}.{told['locator']}",
+        edition=EDITION,
         limitations=tuple(_of_public(session.rows(_PUBLIC))),
     )
 

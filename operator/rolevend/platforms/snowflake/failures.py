@@ -4,6 +4,8 @@ Messages carry the first line of the server's: what follows may quote the statem
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from snowflake.connector import errors as vendor
 
@@ -25,6 +27,7 @@ NOT_NULL = 100072
 ONE_OF_SEVERAL = 100132
 NO_WAREHOUSE = frozenset({606, 609, 90073})
 OTHER_ROW_POLICY = 3551
+POLICY_IN_USE = 3557
 
 SESSION_GONE = frozenset({390104, 390110, 390111, 390112, 390114, 390115, 390195})
 """The session or its tokens are over, as after four idle hours: another login helps."""
@@ -131,6 +134,15 @@ def translated(attempt: str, error: vendor.Error) -> RolevendError:
     if is_lost(error) or not isinstance(error, vendor.ProgrammingError | vendor.IntegrityError):
         return PlatformUnavailable(f"cannot {attempt}: {line}")
     return PlatformBusy(f"cannot {attempt}: {line}")
+
+
+@contextmanager
+def translating(attempt: str) -> Iterator[None]:
+    """Errors of the connector, as `translated` has them."""
+    try:
+        yield
+    except vendor.Error as error:
+        raise translated(attempt, error) from error
 
 
 def _first_line(error: vendor.Error) -> str:

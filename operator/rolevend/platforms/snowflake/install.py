@@ -176,7 +176,10 @@ def _programmer(account: Account, options: Options) -> Iterator[Statement]:
     yield Statement(
         compose("GRANT USAGE ON DATABASE {} TO ROLE {} WITH GRANT OPTION", DATABASE, to), "It gives each profile a way to its views."
     )
-    yield Statement(compose("GRANT CREATE SCHEMA ON DATABASE {} TO ROLE {}", DATABASE, to), "The views of a profile are a schema.")
+    yield Statement(
+        compose("GRANT CREATE SCHEMA ON DATABASE {} TO ROLE {}", DATABASE, to),
+        "The views of a profile are a schema, and so are the canaries of an attestation.",
+    )
     yield Statement(
         compose("GRANT USAGE, CREATE ROW ACCESS POLICY, CREATE MASKING POLICY ON SCHEMA {} TO ROLE {}", CONTROL, to),
         "The policies of governed tables are there.",

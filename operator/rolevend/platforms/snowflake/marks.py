@@ -33,3 +33,11 @@ def mark_of(comment: str | None) -> Mark | None:
         return Mark(ClusterId(str(found["cluster"])), Uid(str(found["uid"])), expires_at) if expires_at.tzinfo else None
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def cluster_of(comment: str | None) -> ClusterId | None:
+    """Whose a part of a profile is; None where somebody else made it."""
+    try:
+        return ClusterId(str(json.loads(comment or "")["rolevend"]["cluster"]))
+    except (ValueError, TypeError, KeyError):
+        return None

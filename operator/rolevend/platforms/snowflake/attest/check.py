@@ -1,0 +1,103 @@
+"""What a check is here, what an error of Snowflake says of it, and which assumptions it looks at.
+
+An assumption is what we take for granted about Snowflake. E8 is the eighth in docs/explanation/snowflake.md; other numbers are those of
+tests/support/snowflake/ASSUMPTIONS.md. A check carries them in its name, so that each has a verdict wherever the outcome is told.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+
+from snowflake.connector import errors as vendor
+
+from rolevend.errors import RolevendError, Unavailable
+from rolevend.platforms import examining
+from rolevend.platforms.base import CheckResult, InstallMode, Outcome
+from rolevend.platforms.snowflake.attest.canaries import Canaries
+from rolevend.platforms.snowflake.attest.session import NotAsExpected, attempted, passes, refused, said
+from rolevend.platforms.snowflake.failures import translated
+
+Test = Callable[[Canaries], str]
+Check = examining.Check[Canaries]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A check, and what it is about."""
+
+    what: str
+    test: Test
+    assumptions: tuple[str, ...] = ()
+    leaks: bool = True
+    on_accounts_alone: bool = False
+    """A stand-in does not have what is tried."""
+    ahead: Callable[[Canaries], object] | None = None
+
+    @property
+    def name(self) -> str:
+        return named(self.what, self.assumptions)
+
+    @property
+    def check(self) -> Check:
+        return Check(self.name, self.test, self.leaks, ahead=self.ahead)
+
+
+@dataclass(frozen=True, slots=True)
+class Untried:
+    """An assumption that no attestation can look at."""
+
+    what: str
+    assumptions: tuple[str, ...]
+    why: str
+
+    @property
+    def result(self) -> CheckResult:
+        return CheckResult(named(self.what, self.assumptions), Outcome.NOT_TRIED, self.why)
+
+
+ON_ACCOUNTS_ALONE = "a stand-in does not have it"
+
+
+def named(what: str, assumptions: Sequence[str]) -> str:
+    return f"{what} [{', '.join(assumptions)}]" if assumptions else what
+
+
+def trial(what: str, test: Test, *assumptions: str, leaks: bool = True, on_accounts_alone: bool = False) -> Trial:
+    return Trial(what, test, assumptions, leaks, on_accounts_alone)
+
+
+def attack(what: str, statement: LiteralString, *assumptions: str, leaks: bool = True, on_accounts_alone: bool = False) -> Trial:
+    """What eve tries, and what must be refused for lack of a right."""
+    return Trial(what, lambda canaries: refused(canaries.session, canaries.filled(statement)), assumptions, leaks, on_accounts_alone)
+
+
+def shows_nothing(what: str, *statements: LiteralString, assumptions: Sequence[str] = (), on_accounts_alone: bool = False) -> Trial:
+    """What eve tries in a session of its own; the last statement is refused, or has no row."""
+
+    def test(canaries: Canaries) -> str:
+        session = canaries.log_in(canaries.eve)
+        found = attempted(session, *(canaries.filled(each) for each in statements))
+        return f"shows {len(found)} rows" if found else ""
+
+    return Trial(what, test, tuple(assumptions), on_accounts_alone=on_accounts_alone)
+
+
+def examine(trials: Sequence[Trial], canaries: Canaries) -> tuple[CheckResult, ...]:
+    """In their order, and then those that cannot be tried there."""
+    possible = [each for each in trials if canaries.ground.is_account or not each.on_accounts_alone]
+    left = [CheckResult(each.name, Outcome.NOT_TRIED, ON_ACCOUNTS_ALONE) for each in trials if each not in possible]
+    return *examining.examine([each.check for each in possible], canaries, InstallMode.SUPERUSER, _judge), *left
+
+
+def _judge(check: Check, error: Exception) -> tuple[str, bool]:
+    """A check that ended with an error showed nothing: it fails, and does not leak."""
+    match error:
+        case vendor.Error() if passes(error):
+            raise Unavailable(str(translated(f"check: {check.name}", error))) from error
+        case vendor.Error():
+            return f"failed with {said(error)}", False
+        case NotAsExpected():
+            return str(error), False
+        case RolevendError() if not isinstance(error, Unavailable):
+            return str(error), False
+    raise error

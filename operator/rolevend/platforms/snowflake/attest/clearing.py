@@ -1,0 +1,76 @@
+"""Takes canaries away again, of this attestation and of one that crashed: whatever bears their names or their cluster's mark."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from snowflake.connector import errors as vendor
+
+from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.snowflake.attest.ground import TABLES, UNGOVERNED, Ground, wall
+from rolevend.platforms.snowflake.attest.session import passes
+from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.control import DATABASE, control
+from rolevend.platforms.snowflake.failures import NOT_PERMITTED, NOT_THERE, POLICY_IN_USE, code_of
+from rolevend.platforms.snowflake.marks import cluster_of
+from rolevend.platforms.snowflake.names import PROFILE
+from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal, name, qualified
+
+_OF_PROFILES: Final = "RV_P_CANARY"
+_NO_TROUBLE: Final = frozenset({NOT_THERE, 2043, NOT_PERMITTED, POLICY_IN_USE})
+
+
+def clear(ground: Ground, programmer: Session, vendor_session: Session) -> None:
+    """Roles first, since they could use the rest, and the schema, whose name says that an attestation is under way, last. Raises what
+    stays first. Rows of leases stay for a week, as all do."""
+    _take_from_public(ground, programmer)
+    left = [Ending(role.role, role.uid, EndReason.ORPHANED) for role in ground.platform.live()]
+    for answer in ground.platform.drop(left):
+        if answer.error is not None:
+            raise answer.error
+    programmer.rows(compose("DELETE FROM {} WHERE CLUSTER = {}", PROFILE, literal(ground.cluster)))
+    for schema in _marked(ground, programmer, compose("SHOW SCHEMAS IN DATABASE {} STARTS WITH {}", name(DATABASE), literal(_OF_PROFILES))):
+        programmer.rows(compose("DROP SCHEMA IF EXISTS {}", qualified(DATABASE, schema)))
+    for role in _marked(ground, programmer, compose("SHOW ROLES STARTS WITH {}", literal(_OF_PROFILES))):
+        _drop_role(role, vendor_session, programmer)
+    _drop_role(ground.bystander, programmer)
+    _detach(ground, programmer)
+    programmer.rows(compose("DROP SCHEMA IF EXISTS {}", ground.place))
+    _without(programmer, compose("DROP ROW ACCESS POLICY IF EXISTS {}", control(wall(ground))))
+
+
+def _take_from_public(ground: Ground, programmer: Session) -> None:
+    """What `Canaries.open_to_public` lends."""
+    _without(programmer, compose("REVOKE USAGE ON DATABASE {} FROM ROLE PUBLIC", name(DATABASE)))
+    _without(programmer, compose("REVOKE USAGE ON SCHEMA {} FROM ROLE PUBLIC", ground.place))
+    for table in ("GUARDED", UNGOVERNED):
+        _without(programmer, compose("REVOKE SELECT ON TABLE {} FROM ROLE PUBLIC", ground.table(table)))
+
+
+def _detach(ground: Ground, programmer: Session) -> None:
+    """So that policies can go, whatever becomes of tables that were dropped."""
+    for table in TABLES:
+        _without(programmer, compose("ALTER TABLE {} DROP ALL ROW ACCESS POLICIES", ground.table(table)))
+        _without(programmer, compose("DROP TABLE IF EXISTS {}", ground.table(table)))
+
+
+def _marked(ground: Ground, session: Session, shown: Sql) -> Iterator[str]:
+    """Names of profiles' parts of our cluster."""
+    for row in session.rows(shown):
+        found = str(row["name"])
+        if found.startswith(_OF_PROFILES) and cluster_of(row.get("comment")) == ground.cluster:
+            yield found
+
+
+def _drop_role(role: str, *owners: Session) -> None:
+    """Whoever made it owns it, until the vendor does."""
+    for session in owners:
+        _without(session, compose("DROP ROLE IF EXISTS {}", identifier(role)))
+
+
+def _without(session: Session, statement: Sql) -> None:
+    """What is not there, or not ours, is no trouble; what stays is found by whoever makes it next."""
+    try:
+        session.rows(statement)
+    except vendor.Error as error:
+        if passes(error) or code_of(error) not in _NO_TROUBLE:
+            raise

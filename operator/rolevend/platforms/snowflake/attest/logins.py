@@ -1,0 +1,132 @@
+"""Who logs in, and the operator's two logins: the vendor reads nothing and makes nothing but roles of profiles that are built; the
+programmer makes profiles and policies, and no role that anybody can log in with."""
+
+from datetime import timedelta
+from typing import LiteralString
+from uuid import UUID
+
+from rolevend.errors import InvalidInput, PlatformBusy
+from rolevend.model import ProfileName
+from rolevend.plan import Profile
+from rolevend.platforms.snowflake.attest.canaries import Canaries
+from rolevend.platforms.snowflake.attest.check import Trial, trial
+from rolevend.platforms.snowflake.attest.forging import is_let_in
+from rolevend.platforms.snowflake.attest.session import refused
+from rolevend.platforms.snowflake.connections import Login
+from rolevend.platforms.snowflake.keys import new_key
+
+_VENDOR: dict[str, LiteralString] = {
+    "read a table": "SELECT * FROM {people_table}",
+    "read a view": "SELECT * FROM {people}",
+    "read the secret of hashes": "SELECT * FROM {salt}",
+    "change a lease": "UPDATE {lease} SET EXPIRES_AT = '2999-01-01' WHERE ROLE = {eve_text}",
+    "delete a lease": "DELETE FROM {lease} WHERE ROLE = {eve_text}",
+    "write a profile": "INSERT INTO {built} (PROFILE, CLUSTER, TABLES) VALUES ('p', 'c', '[]')",
+    "take policies off": "ALTER TABLE {guarded_table} DROP ALL ROW ACCESS POLICIES",
+    "become the programmer": "USE ROLE {programmer_role}",
+    "become an administrator": "USE ROLE ACCOUNTADMIN",
+    "take the programmer's role": "GRANT ROLE {programmer_role} TO ROLE {vendor_role}",
+    "take the marker from a profile": "REVOKE ROLE {marker} FROM ROLE {profile}",
+    "change the programmer's key": "ALTER USER {programmer} SET RSA_PUBLIC_KEY = 'x'",
+    "stop the reaper": "ALTER TASK {database}.CONTROL.REAPER SUSPEND",
+    "replace the reaper": "CREATE OR REPLACE PROCEDURE {database}.CONTROL.REAP() RETURNS INTEGER LANGUAGE SQL AS 'BEGIN RETURN 1; END'",
+    "create a schema": "CREATE SCHEMA {database}.RV_CANARY_MINE",
+    "lend what is to come": "GRANT SELECT ON FUTURE TABLES IN SCHEMA {schema} TO ROLE {eve}",
+}
+_PROGRAMMER: dict[str, LiteralString] = {
+    "write a lease": "INSERT INTO {lease} (ROLE, EVENT, CLUSTER, UID) VALUES ({eve_text}, 'VENDED', 'c', 'u')",
+    "change a lease": "UPDATE {lease} SET EXPIRES_AT = '2999-01-01' WHERE ROLE = {eve_text}",
+    "create a user": "CREATE USER {my_role}",
+    "change the vendor's key": "ALTER USER {vendor} SET RSA_PUBLIC_KEY = 'x'",
+    "change the key of a vended user": "ALTER USER {eve} SET RSA_PUBLIC_KEY = 'x'",
+    "drop a vended role": "DROP ROLE {eve}",
+    "become the vendor": "USE ROLE {vendor_role}",
+    "become a vended role": "USE ROLE {eve}",
+    "become an administrator": "USE ROLE ACCOUNTADMIN",
+    "take a vended role": "GRANT ROLE {eve} TO USER {programmer}",
+    "replace the secret of hashes": "UPDATE {salt} SET SALT = SALT",
+}
+_ASSUMED = {"lend what is to come": ("R22",)}
+
+
+def _refused(who: str, what: str, statement: LiteralString) -> Trial:
+    def test(canaries: Canaries) -> str:
+        session = canaries.vendor if who == "vendor" else canaries.programmer
+        return refused(session, canaries.filled(statement))
+
+    return trial(f"{who}: {what}", test, *_ASSUMED.get(what, ()))
+
+
+def _another_key(canaries: Canaries) -> str:
+    return "was let in" if canaries.lets_in(Login(canaries.eve.credential.user, new_key())) else ""
+
+
+def _own_key_for_another(canaries: Canaries) -> str:
+    key = canaries.eve.key
+    others = (canaries.bob.credential.user, canaries.ground.vendor.user, canaries.ground.programmer.user)
+    inside = [user for user in others if canaries.lets_in(Login(user, key))]
+    return f"was let in as {inside[0]}" if inside else ""
+
+
+def _another_role(canaries: Canaries) -> str:
+    login = canaries.eve.login
+    others = (canaries.bob.lease.role, "RV_PROGRAMMER", "ACCOUNTADMIN")
+    inside = [role for role in others if canaries.lets_in(login, role=role)]
+    return f"was let in with {inside[0]}" if inside else ""
+
+
+def _forged(canaries: Canaries) -> str:
+    """The fingerprint of the right key, and the signature of another one."""
+    user, key = canaries.eve.credential.user, canaries.eve.key
+    taken = is_let_in(canaries.ground.account, user, new_key(), key, until=timedelta(minutes=1))
+    return "was let in" if taken else _proof(canaries)
+
+
+def _over(canaries: Canaries) -> str:
+    user, key = canaries.eve.credential.user, canaries.eve.key
+    taken = is_let_in(canaries.ground.account, user, key, key, until=timedelta(hours=-1))
+    return "was let in" if taken else _proof(canaries)
+
+
+def _proof(canaries: Canaries) -> str:
+    """The same token as it should be is taken, so it is refused for nothing else."""
+    user, key = canaries.eve.credential.user, canaries.eve.key
+    taken = is_let_in(canaries.ground.account, user, key, key, until=timedelta(minutes=1))
+    return "" if taken else "cannot be told: no token that is made by hand is taken"
+
+
+def _no_role_at_all(canaries: Canaries) -> str:
+    """Its own role and nothing else, as the driver looks for after each vend."""
+    held = canaries.held_by(canaries.eve)
+    return "" if len(held) == 1 and held[0][0] == "USAGE" else f"holds {len(held)} things"
+
+
+def _unfit(what: str, seconds: float, *kinds: type[Exception], built: bool = True) -> Trial:
+    def test(canaries: Canaries) -> str:
+        shared = canaries.profiles.shared
+        other = Profile(ProfileName(f"rv_p_canary{UUID(bytes=canaries.ground.randomness(16)).hex}"), shared.tables)
+        lease = canaries.lease(shared if built else other, "UNFIT", seconds)
+        platform = canaries.ground.platform
+        (answer,) = platform.vend([(lease, platform.credential(lease, canaries.ground.randomness))])
+        if answer.error is None:
+            return "was vended"
+        if any(each.role == lease.role for each in platform.live()):
+            return "leaves a role behind"
+        return "" if isinstance(answer.error, kinds) else str(answer.error)
+
+    return trial(f"vendor: vend {what}", test, "D3")
+
+
+TRIALS = (
+    trial("log in with another key", _another_key, "W2", "W3"),
+    trial("log in as another user with its own key", _own_key_for_another, "W2", "W3"),
+    trial("log in with another role", _another_role, "W11"),
+    trial("log in with a token that another key signed", _forged, "W1", "W2"),
+    trial("log in with a token that is over", _over, "W4"),
+    trial("a vended role holds its profile and nothing else", _no_role_at_all),
+    _unfit("for a time that is over", -1, InvalidInput),
+    _unfit("for too long", 26 * 3600, InvalidInput),
+    _unfit("a role of a profile that is not built", 300, PlatformBusy, built=False),
+    *(_refused("vendor", what, statement) for what, statement in _VENDOR.items()),
+    *(_refused("programmer", what, statement) for what, statement in _PROGRAMMER.items()),
+)

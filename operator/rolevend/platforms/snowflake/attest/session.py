@@ -1,0 +1,79 @@
+"""How a statement is tried that must be refused, and what an error of Snowflake says of a promise."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Final
+
+from snowflake.connector import errors as vendor
+
+from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.failures import NOT_PERMITTED, NOT_THERE, code_of, is_lost
+from rolevend.platforms.snowflake.text import Sql
+
+NOT_ASSIGNED: Final = 3013
+LACKS: Final = frozenset({NOT_PERMITTED, NOT_THERE, 2043, NOT_ASSIGNED})
+"""What is said to who lacks a right: also that nothing is there of which it may know."""
+LOCKED_OUT: Final = frozenset({390100, 390101, 390144, 390189, 390191})
+"""A login that is refused for what it is."""
+_PASSING: Final = frozenset({604, 609, 625, 630, 90073})
+
+
+class NotAsExpected(Exception):
+    """Nothing leaks, and yet something is not what the promises rest on."""
+
+
+def values(session: Session, statement: Sql) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in session.rows(statement)]
+
+
+def refusal(session: Session, statement: Sql) -> vendor.Error | None:
+    """What refuses the statement, or None where it succeeds."""
+    try:
+        session.rows(statement)
+    except vendor.Error as error:
+        if passes(error):
+            raise
+        return error
+    return None
+
+
+def refused(session: Session, statement: Sql, codes: Collection[int] = LACKS) -> str:
+    """Empty where the statement is refused with one of these numbers. `NotAsExpected` where it is with another one: nothing happened, but
+    perhaps for a reason that will not be there tomorrow."""
+    error = refusal(session, statement)
+    if error is None:
+        return "was not refused"
+    if code_of(error) in codes:
+        return ""
+    raise NotAsExpected(f"was refused, but with {said(error)}")
+
+
+def attempted(session: Session, *statements: Sql) -> list[tuple[Any, ...]]:
+    """What the last one answers; nothing where that is refused. The others may be: an attack tries what it can."""
+    for statement in statements[:-1]:
+        refusal(session, statement)
+    try:
+        return values(session, statements[-1])
+    except vendor.Error as error:
+        if passes(error):
+            raise
+        return []
+
+
+def now(session: Session) -> datetime:
+    """By the account's clock, which decides."""
+    moment = session.rows(Sql("SELECT CURRENT_TIMESTAMP() AS now"))[0]["now"]
+    assert isinstance(moment, datetime)  # noqa: S101 - for mypy
+    return moment
+
+
+def passes(error: vendor.Error) -> bool:
+    """It says nothing of a promise: the account was busy or went away."""
+    return is_lost(error) or code_of(error) in _PASSING
+
+
+def said(error: vendor.Error) -> str:
+    """Number and first line, which hold nothing but what the canaries made."""
+    code = code_of(error)
+    text = " ".join(str(error.raw_msg or error).split())[:300]
+    return f"{code:06d}: {text}" if code is not None else text
