@@ -18,6 +18,7 @@ from rolevend.cli import cli
 from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, Unavailable
 from rolevend.model import ClusterId
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome
+from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.snowflake import Limits
 from rolevend.platforms.snowflake.attest import (
     TRIALS,
@@ -26,7 +27,6 @@ from rolevend.platforms.snowflake.attest import (
     Trial,
     account_of_canaries,
     attest,
-    cluster_of_canaries,
     examine,
     hatched,
 )

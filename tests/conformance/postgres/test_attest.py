@@ -10,7 +10,8 @@ import pytest
 
 from rolevend.errors import Unavailable
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome
-from rolevend.platforms.postgres.attest import CHECKS, Ground, attacks, attest, cluster_of_canaries, ending, examine, hatched, logins
+from rolevend.platforms.canaries import cluster_of_canaries
+from rolevend.platforms.postgres.attest import CHECKS, Ground, attacks, attest, ending, examine, hatched, logins
 from rolevend.platforms.postgres.attest.canaries import Canaries
 from rolevend.platforms.postgres.connections import Limits
 from tests.conformance.bench import CLUSTER, PostgresBench

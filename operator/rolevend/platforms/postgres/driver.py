@@ -33,7 +33,8 @@ from rolevend.platforms.base import (
     ServerFacts,
     Vended,
 )
-from rolevend.platforms.postgres.attest import Ground, attest, cluster_of_canaries
+from rolevend.platforms.canaries import cluster_of_canaries
+from rolevend.platforms.postgres.attest import Ground, attest
 from rolevend.platforms.postgres.build import build
 from rolevend.platforms.postgres.catalog import read_catalog
 from rolevend.platforms.postgres.collect import collect_profiles, collect_templates

@@ -33,7 +33,8 @@ from rolevend.platforms.base import (
     ServerFacts,
     Vended,
 )
-from rolevend.platforms.snowflake.attest import Ground, account_of_canaries, attest, cluster_of_canaries
+from rolevend.platforms.canaries import cluster_of_canaries
+from rolevend.platforms.snowflake.attest import Ground, account_of_canaries, attest
 from rolevend.platforms.snowflake.build import build, is_written_down, render
 from rolevend.platforms.snowflake.catalog import Notes, expect_governable_database, noted, read_notes, read_tables
 from rolevend.platforms.snowflake.collect import drop_role_of, forget_unused

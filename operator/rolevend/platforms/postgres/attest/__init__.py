@@ -11,10 +11,10 @@ from rolevend.platforms.base import CheckResult, InstallMode, Outcome
 from rolevend.platforms.postgres.attest import attacks, ending, logins, reading
 from rolevend.platforms.postgres.attest.canaries import hatched
 from rolevend.platforms.postgres.attest.check import Check, examine
-from rolevend.platforms.postgres.attest.ground import Ground, cluster_of_canaries
+from rolevend.platforms.postgres.attest.ground import Ground
 from rolevend.platforms.postgres.failures import translating
 
-__all__ = ["CHECKS", "Check", "Ground", "attest", "cluster_of_canaries", "examine", "hatched"]
+__all__ = ["CHECKS", "Check", "Ground", "attest", "examine", "hatched"]
 
 CHECKS: tuple[Check, ...] = (*reading.CHECKS, *attacks.CHECKS, *logins.CHECKS, *ending.CHECKS)
 

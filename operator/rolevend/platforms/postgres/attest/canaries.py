@@ -8,22 +8,19 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, LiteralString
-from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
 from rolevend.errors import PlatformUnavailable, RolevendError
-from rolevend.model import AgentHandle, Attributes, ObjectName, Uid, User, UserHandle
-from rolevend.naming import role_name
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import Dropped, Ending, EndReason, PasswordCredential, Secret
+from rolevend.platforms.canaries import Profiles, lease_of_canary
 from rolevend.platforms.postgres.attest.ground import (
     GUARDED,
     PEOPLE,
     TIMED,
     Ground,
-    Profiles,
     clear,
     lay_out,
     now,
@@ -110,18 +107,13 @@ class Canaries:
         return f"{name}-{self.token}"
 
     def lease(self, of: Profile, user: str, seconds: float = _LIFE, **attributes: Sequence[str]) -> Lease:
-        uid = Uid(str(UUID(bytes=self.ground.randomness(16))))
-        handle = AgentHandle("CANARY")
-        return Lease(
-            role=role_name(handle, UserHandle(user), uid),
+        return lease_of_canary(
+            user,
+            of,
+            attributes,
             cluster=self.ground.cluster,
-            uid=uid,
-            profile=of.name,
-            agent=ObjectName("rolevend", "canary"),
-            agent_handle=handle,
-            user=User("rolevend:attestation", user.lower()),
-            attributes=Attributes.of(attributes.items()),
             expires_at=now(self.vendor) + timedelta(seconds=seconds),
+            randomness=self.ground.randomness,
         )
 
     def vend(self, lease: Lease) -> Canary:

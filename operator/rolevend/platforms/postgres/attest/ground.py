@@ -5,7 +5,7 @@ random token, so that what is seen of them is known wherever it turns up.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from rolevend.catalog import Table, TableId
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Lease, Profile, TableShape
 from rolevend.platforms.base import Address, Ending, EndReason, PasswordCredential, Platform, Randomness
+from rolevend.platforms.canaries import Profiles
 from rolevend.platforms.postgres.attest.session import Session
 from rolevend.platforms.postgres.connections import Login, connect
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
@@ -57,7 +58,7 @@ class Ground:
     platform: PasswordPlatform
     """A driver for `cluster`."""
     cluster: ClusterId
-    """Of the canaries alone: see `cluster_of_canaries`."""
+    """Of the canaries alone: see `platforms.canaries`."""
     address: Address
     vendor: Login
     programmer: Login
@@ -71,28 +72,6 @@ class Ground:
     def turn(self) -> int:
         """The key of the lock that one attestation of a cluster holds."""
         return int.from_bytes(_digest(self.cluster)[:8], "big", signed=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Profiles:
-    shared: Profile
-    """Rows of the user's regions, of two tables, and every mask."""
-    mixed: Profile
-    """Two grants: one shows person 0 with the e-mail address, the other one person 2 with the number. The code takes both sides, and one
-    of them shows it of person 2 alone."""
-    other: Profile
-    """Everything of everybody."""
-    brief: Profile
-    """Every row of one small table: for those whose end is looked at."""
-    dated: Profile
-    """Rows of the user's days, and of the user's times."""
-
-    def __iter__(self) -> Iterator[Profile]:
-        return iter((self.shared, self.mixed, self.other, self.brief, self.dated))
-
-
-def cluster_of_canaries(cluster: ClusterId) -> ClusterId:
-    return ClusterId(f"{cluster}/canary")
 
 
 def open_session(ends: ExitStack, address: Address, login: Login, *, proof: bool = True) -> Session:

@@ -12,7 +12,7 @@ from rolevend.platforms.base import CheckResult, Outcome
 from rolevend.platforms.snowflake.attest import assumed, attacks, ending, logins, policies, reading, walls
 from rolevend.platforms.snowflake.attest.assumed import UNTRIED
 from rolevend.platforms.snowflake.attest.check import Trial, Untried, examine
-from rolevend.platforms.snowflake.attest.ground import Ground, account_of_canaries, cluster_of_canaries
+from rolevend.platforms.snowflake.attest.ground import Ground, account_of_canaries
 from rolevend.platforms.snowflake.attest.hatching import hatched
 from rolevend.platforms.snowflake.attest.session import now
 from rolevend.platforms.snowflake.failures import translating
@@ -26,7 +26,6 @@ __all__ = [
     "Untried",
     "account_of_canaries",
     "attest",
-    "cluster_of_canaries",
     "examine",
     "hatched",
 ]

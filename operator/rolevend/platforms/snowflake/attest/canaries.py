@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, LiteralString
-from uuid import UUID
 
 from snowflake.connector import errors as vendor
 
-from rolevend.model import AgentHandle, Attributes, ObjectName, Uid, User, UserHandle
-from rolevend.naming import role_name
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import Dropped, Ending, EndReason, KeyPairCredential, Secret
+from rolevend.platforms.canaries import Profiles, lease_of_canary
 from rolevend.platforms.snowflake import control
-from rolevend.platforms.snowflake.attest.ground import TABLES, UNGOVERNED, Ground, Profiles, wall
+from rolevend.platforms.snowflake.attest.ground import TABLES, UNGOVERNED, Ground, wall
 from rolevend.platforms.snowflake.attest.session import LOCKED_OUT, NotAsExpected, now, passes, said
 from rolevend.platforms.snowflake.connections import Login, Session, connect_plainly
 from rolevend.platforms.snowflake.failures import code_of
@@ -131,18 +129,13 @@ class Canaries:
         return f"{of}-{self.token}"
 
     def lease(self, of: Profile, user: str, seconds: float = LIFE, **attributes: Sequence[str]) -> Lease:
-        uid = Uid(str(UUID(bytes=self.ground.randomness(16))))
-        handle = AgentHandle("CANARY")
-        return Lease(
-            role=role_name(handle, UserHandle(user), uid),
+        return lease_of_canary(
+            user,
+            of,
+            attributes,
             cluster=self.ground.cluster,
-            uid=uid,
-            profile=of.name,
-            agent=ObjectName("rolevend", "canary"),
-            agent_handle=handle,
-            user=User("rolevend:attestation", user.lower()),
-            attributes=Attributes.of(attributes.items()),
             expires_at=now(self.vendor) + timedelta(seconds=seconds),
+            randomness=self.ground.randomness,
         )
 
     def vend(self, lease: Lease) -> Canary:

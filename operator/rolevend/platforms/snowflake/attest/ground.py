@@ -10,7 +10,7 @@ random token, so that what is seen of them is known wherever it turns up.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -19,6 +19,7 @@ from rolevend.catalog import Column, TableId
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Profile, TableShape
 from rolevend.platforms.base import Account, Platform, Randomness
+from rolevend.platforms.canaries import Profiles
 from rolevend.platforms.snowflake.connections import Limits, Login, Session
 from rolevend.platforms.snowflake.control import DATABASE
 from rolevend.platforms.snowflake.policies import row_policy
@@ -67,7 +68,7 @@ class Ground:
     platform: Platform
     """A driver for `cluster`, whose governed database is our own."""
     cluster: ClusterId
-    """Of the canaries alone: see `cluster_of_canaries`."""
+    """Of the canaries alone: see `platforms.canaries`."""
     account: Account
     vendor: Login
     programmer: Login
@@ -95,28 +96,6 @@ class Ground:
 
     def table(self, table: str) -> Sql:
         return qualified(DATABASE, self.schema, table)
-
-
-@dataclass(frozen=True, slots=True)
-class Profiles:
-    shared: Profile
-    """Rows of the user's regions, of two tables, and every mask."""
-    mixed: Profile
-    """Two grants: one shows person 0 with the e-mail address, the other one person 2 with the number. The code takes both sides, and one
-    of them shows it of person 2 alone."""
-    other: Profile
-    """Everything of everybody."""
-    brief: Profile
-    """Every row of one small table: for those whose end is looked at."""
-    dated: Profile
-    """Rows of the user's days."""
-
-    def __iter__(self) -> Iterator[Profile]:
-        return iter((self.shared, self.mixed, self.other, self.brief, self.dated))
-
-
-def cluster_of_canaries(cluster: ClusterId) -> ClusterId:
-    return ClusterId(f"{cluster}/canary")
 
 
 def account_of_canaries(account: Account) -> Account:
