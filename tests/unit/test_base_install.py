@@ -103,8 +103,8 @@ def test_it_is_known_which_extra_brings_a_package():
         ("operator", ()),
         ("postgres", ()),
         ("api", ()),
-        ("snowflake", ("demo",)),
-        ("demo", ("operator", "postgres", "api")),
+        ("snowflake", ()),
+        ("demo", ("operator", "postgres", "api", "snowflake")),
     ):
         own = brought_by(extra) - brought_by(*also) - ONLY_CARRIED
         assert own == {module for module, brings in BROUGHT_BY.items() if brings == extra}

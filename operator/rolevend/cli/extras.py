@@ -13,8 +13,8 @@ BROUGHT_BY: Final = {
     **dict.fromkeys(("aiohttp", "kopf", "joserfc", "kubernetes", "prometheus_client", "pythonjsonlogger"), "operator"),
     **dict.fromkeys(("fastapi", "httptools", "uvicorn"), "api"),
     **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
-    "snowflake": "snowflake",
-    **dict.fromkeys(("cryptography", "langchain_core", "langgraph", "rich"), "demo"),
+    **dict.fromkeys(("cryptography", "snowflake"), "snowflake"),
+    **dict.fromkeys(("langchain_core", "langgraph", "rich"), "demo"),
 }
 """By the name that is imported."""
 

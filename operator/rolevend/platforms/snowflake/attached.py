@@ -51,9 +51,18 @@ def read_policies(session: Session, database: str, tables: Sequence[TableId]) ->
     for start in range(0, len(tables), _TOGETHER):
         for row in session.rows(_references(database, tables[start : start + _TOGETHER])):
             names = row["policy_db"], row["policy_schema"], row["policy_name"], row["policy_kind"]
-            policy = Attached(*names, row["ref_column_name"], tuple(json.loads(row["ref_arg_column_names"] or "[]")))
+            policy = Attached(*names, row["ref_column_name"], _names(row["ref_arg_column_names"] or "[]"))
             found.setdefault(TableId(row["ref_schema_name"], row["ref_entity_name"]), set()).add(policy)
     return {table: tuple(sorted(policies, key=repr)) for table, policies in found.items()}
+
+
+def _names(told: str) -> tuple[str, ...]:
+    """None where they cannot be read: nothing says how a quote in a name is told. What rests on them then takes the policy for another one
+    than it wants, and is not built."""
+    try:
+        return tuple(json.loads(told))
+    except ValueError:
+        return ()
 
 
 def _references(database: str, tables: Sequence[TableId]) -> Sql:
