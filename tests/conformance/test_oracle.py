@@ -233,7 +233,7 @@ def test_few_random_policies_through_the_whole_driver_show_what_they_say_on_ever
     assert table == here
     cells = Counter[str]()
 
-    @settings(RANDOM, max_examples=12, phases=[Phase.generate])
+    @settings(RANDOM, max_examples=24, phases=[Phase.generate])
     @given(
         policies=of_both_sides(here),
         guardrails=guardrails(here),
