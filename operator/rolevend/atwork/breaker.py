@@ -6,7 +6,7 @@ from rolevend.errors import PlatformUnavailable
 
 FAILURES = 3
 """Calls in a row that found the platform unavailable open the breaker; the first answer closes it."""
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 2.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 1.0
 """Between two calls that try whether it is back. The longest is short: what waits is done within five seconds of its return."""
 
 
