@@ -15,9 +15,10 @@ from rolevend.atwork.platforms import Platforms
 from rolevend.errors import InvalidInput, PlatformUnavailable, RolevendError
 from rolevend.kube.client import Body, Cluster
 from rolevend.kube.paths import VENDED_ROLES
-from rolevend.model import PlatformName, RoleName, Uid
+from rolevend.model import ObjectName, PlatformName, RoleName, Uid
 from rolevend.platforms.base import Ending, EndReason
 from rolevend.reconcile.closing import Closing
+from rolevend.requests.making import write_status_of
 from rolevend.requests.record import Record
 from rolevend.requests.roles import begun_as, is_there, requests_of, state_on
 from rolevend.requests.status import Report, dropping, told_of
@@ -109,9 +110,9 @@ class Dropping:
     async def tell(self, body: Body, status: Body) -> None:
         """Writes it; what cannot be written now is written with the next failure."""
         metadata = body["metadata"]
-        patch = {"metadata": {"uid": metadata["uid"]}, "status": status}
+        name = ObjectName(metadata["namespace"], metadata["name"])
         with contextlib.suppress(RolevendError):
-            await self._cluster.merge(VENDED_ROLES, metadata["name"], patch, metadata["namespace"], "status")
+            await write_status_of(self._cluster, name, Uid(metadata["uid"]), status)
 
     async def _drop_on(self, request: Request, name: RoleName, role: VendedRole, patience: float) -> int:
         """On one platform; how many sessions were ended there."""

@@ -9,7 +9,7 @@ from rolevend.atwork.executor import Executor
 from rolevend.errors import Overtaken
 from rolevend.kube.client import Body, Cluster
 from rolevend.kube.paths import VENDED_ROLES
-from rolevend.model import PlatformName
+from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.platforms.base import Credential, Randomness
 from rolevend.requests.record import Record
 from rolevend.requests.roles import begun_as
@@ -70,9 +70,14 @@ class Making:
 
 
 async def write_status(cluster: Cluster, request: Request, status: Body) -> Body:
+    """See `write_status_of`."""
+    return await write_status_of(cluster, request.name, request.uid, status)
+
+
+async def write_status_of(cluster: Cluster, name: ObjectName, uid: Uid, status: Body) -> Body:
     """The object as it is then. Raises AlreadyExists where it is another one of that name by now, NotFound where it is gone."""
-    patch = {"metadata": {"uid": request.uid}, "status": status}
-    return await cluster.merge(VENDED_ROLES, request.name.name, patch, request.name.namespace, "status")
+    patch = {"metadata": {"uid": uid}, "status": status}
+    return await cluster.merge(VENDED_ROLES, name.name, patch, name.namespace, "status")
 
 
 async def delete(cluster: Cluster, request: Request) -> None:
