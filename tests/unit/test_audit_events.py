@@ -356,7 +356,8 @@ async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_r
         """By a process that remembers nothing."""
         record = Record(trail, Free(), lambda: NOW)
         observed: Any = SimpleNamespace(directory=picture.directory)
-        return (await Lifecycle(nothing, observed, nothing, nothing, record, Metrics(), lambda: NOW, nothing, nothing).vend(body)).status
+        lifecycle = Lifecycle(nothing, observed, nothing, nothing, record, Metrics(), lambda: NOW, nothing, nothing, nothing)
+        return (await lifecycle.vend(body)).status
 
     body["status"] = await started_and_asked()
     assert [each.type.rpartition(".")[2] for each in trail.events] == ["denied"]

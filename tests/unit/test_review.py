@@ -16,19 +16,22 @@ from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, Platf
 from rolevend.picture.objects import Observed
 from rolevend.platforms.base import Dropped, Ending
 from rolevend.policy.index import compile_policies
-from rolevend.policy.predicate import parse
+from rolevend.policy.predicate import parse as parse_predicate
 from rolevend.policy.statement import ColumnSelector, Policy
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.review import Review
 from rolevend.requests.making import Making
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
-from rolevend.requests.roles import Standing
+from rolevend.requests.roles import Standing, request_of
+from rolevend.requests.status import Report, vended
+from rolevend.resources import API_VERSION, VendedRole, parse
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory, Person, Shapes
 from rolevend.vending.terms import Agent, AgentTerms, PlatformTerms
 from rolevend.vending.vend import CredentialStore
 from rolevend.vending.verdict import Granted, Request
+from rolevend.vending.whole import Whole
 from tests.support.policies import catalog, column, policy, table
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -41,9 +44,9 @@ PAYMENTS = table("claims.payments", column("country"), column("iban"))
 NAMES = policy(
     tables=replace(policy().tables, names=(PEOPLE.id,)),
     columns=ColumnSelector(names=("country", "full_name")),
-    row_filter=parse("country = user_attr('countries')"),
+    row_filter=parse_predicate("country = user_attr('countries')"),
 )
-NARROWED = replace(NAMES, row_filter=parse("country = user_attr('countries') AND full_name = 'x'"))
+NARROWED = replace(NAMES, row_filter=parse_predicate("country = user_attr('countries') AND full_name = 'x'"))
 WITHOUT_A_COLUMN = replace(NAMES, columns=ColumnSelector(names=("country",)))
 WITH_ANOTHER_COLUMN = replace(NAMES, columns=ColumnSelector(names=("*",)))
 ANOTHER_TABLE = policy("payments", tables=replace(policy().tables, names=(PAYMENTS.id,)))
@@ -127,6 +130,7 @@ class Operator:
             lambda: NOW,
             cast(Making, nothing),
             cast(Proving, nothing),
+            lambda standings: self._review.saw(standings),
         )
         self._review = Review(self.lifecycle, lambda: self.directory)
 
@@ -144,6 +148,39 @@ class Operator:
         if vended_here:
             self.lifecycle.roles.vended(uid, WAREHOUSE, granted)
         return standing
+
+    def live(self, delivery: str = "Secret") -> Body:
+        """A VendedRole as another process left it, of what the directory grants now; the watch has not told of it yet."""
+        body: Body = {
+            "apiVersion": API_VERSION,
+            "kind": "VendedRole",
+            "metadata": {"name": "ask", "namespace": "agents", "uid": "0d5f1e7a-0000-4000-8000-000000000001", "generation": 1},
+            "spec": {
+                "agentRef": {"name": FINBOT.name},
+                "user": {"issuer": ANNA.issuer, "subject": ANNA.subject},
+                "platformRefs": [{"name": WAREHOUSE}],
+                "expirationSeconds": 900,
+                "delivery": delivery,
+            },
+        }
+        body["metadata"]["creationTimestamp"] = (NOW - timedelta(seconds=5)).isoformat()
+        role = parse(VendedRole, body)
+        request = request_of(role)
+        return {**body, "status": vended(Report(role, NOW), Whole(((request, self.directory.verdict(request)),)))}
+
+    async def settled(self) -> None:
+        """Whatever was begun is done."""
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others)
+
+    async def swept(self) -> None:
+        """What failed is done again, as after each sweep."""
+        running = asyncio.create_task(self._review.run())
+        self._review.retry()
+        async with asyncio.timeout(5):
+            while not self.server.deleted:
+                await asyncio.sleep(0)
+        running.cancel()
 
     async def review(self, *policies: Policy, **changes: Any) -> list[str]:
         """With these policies and nothing else of what was; the objects that were deleted so far."""
@@ -334,3 +371,28 @@ async def test_who_reads_as_before_is_not_dropped(operator):
     await operator.review(WITH_ANOTHER_COLUMN)
 
     assert operator.database.dropped == []
+
+
+@pytest.mark.parametrize("delivery", ["Secret", "Response"])
+@pytest.mark.parametrize(("policies", "ends"), [((NAMES,), False), ((NARROWED,), True), ((), True)], ids=["as-it-was", "narrowed", "gone"])
+async def test_a_role_that_is_first_listed_when_the_review_is_over_is_judged_then(operator, delivery, policies, ends):
+    body = operator.live(delivery)
+    assert await operator.review(*policies) == []
+
+    operator.lifecycle.remember(None, body)
+    await operator.settled()
+
+    assert operator.server.deleted == ([body["metadata"]["uid"]] if ends else [])
+    assert [each["by"] for each in operator.server.ended] == (["PolicyChanged"] if ends else [])
+
+
+async def test_a_role_that_could_not_be_ended_when_it_was_first_listed_ends_at_the_next_sweep(operator):
+    body = operator.live()
+    operator.directory, operator.server.failures = directory(NARROWED), 1
+    operator.lifecycle.remember(None, body)
+    await operator.settled()
+    assert operator.server.deleted == []
+
+    await operator.swept()
+
+    assert operator.server.deleted == [body["metadata"]["uid"]]

@@ -159,7 +159,19 @@ class Operator:
         proving = Proving(cluster, check, self._taken_tokens, now)
         making = Making(cluster, record, secrets.token_bytes)
         unanswered = timedelta(seconds=settings.unanswered_seconds)
-        self._lifecycle = Lifecycle(cluster, self.observed, self._platforms, store, record, metrics, now, making, proving, unanswered)
+        self._lifecycle = Lifecycle(
+            cluster,
+            self.observed,
+            self._platforms,
+            store,
+            record,
+            metrics,
+            now,
+            making,
+            proving,
+            lambda standings: self._review.saw(standings),
+            unanswered,
+        )
         self._review = Review(self._lifecycle, lambda: self.observed.directory)
         self.sweeper = Sweeper(cluster, self._lifecycle, self._review, self._platforms, record, settings, metrics, now)
         self._curb = Curb(cluster, self._lifecycle, self._platforms, metrics, now, settings.curb_seconds)

@@ -1,8 +1,8 @@
 """VendedRoles that the API vends (`delivery: Response`): what the operator does for them.
 
 It never makes such a role, for its password would be in nobody's hands. It builds the profile, which takes a credential that the API
-does not have; it judges the role by its own picture as soon as it is Ready; and what is not Ready in time ends. A call that is Ready at
-the last moment and the end of what is not exclude each other on the API server: nobody is answered with a role that ends for that.
+does not have, and what is not Ready in time ends. Once it is Ready, `review` judges it. A call that is Ready at the last moment and the
+end of what is not exclude each other on the API server: nobody is answered with a role that ends for that.
 """
 
 import asyncio
@@ -43,16 +43,13 @@ class Answering:
         cluster: Cluster,
         platforms: Platforms,
         directory: Callable[[], Directory],
-        judge: Callable[[Standing, Granted | None], Awaitable[None]],
         patience: timedelta,
     ) -> None:
-        """`judge` holds a role that is Ready against what is granted here now, where that is known. `patience` is how long what is not
-        Ready is left to its call."""
+        """`patience` is how long what is not Ready is left to its call."""
         self._cluster = cluster
         self._patience = patience
         self._platforms = platforms
         self._directory = directory
-        self._judge = judge
         self._tasks: set[asyncio.Task[None]] = set()
         self._building: dict[Uid, set[PlatformName]] = defaultdict(set)
 
@@ -83,8 +80,6 @@ class Answering:
             return
         if standing.ready:
             self._building.pop(uid, None)
-            if standing.live and standing.granted is None:
-                self._begin(self._judge(standing, self._granted(standing)), uid)
         elif standing.profile and platform not in self._building[uid]:  # said by a call that found it not built yet
             self._building[uid].add(platform)
             self._begin(self._build(standing), uid)

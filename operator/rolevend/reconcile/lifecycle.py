@@ -23,7 +23,7 @@ from rolevend.reconcile.together import NOT_EVERYWHERE, CannotBe, Together
 from rolevend.requests.making import Making, delete, write_status
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
-from rolevend.requests.roles import Roles, Standing, begun_as, is_ready, is_there, requests_of, standings_of, why_it_ends
+from rolevend.requests.roles import Roles, Standing, begun_as, is_ready, is_there, requests_of, standings_of
 from rolevend.requests.status import Report, refused, told_of, unready, vended
 from rolevend.resources import VendedRole, parse
 from rolevend.resources.shared import RECONSIDERED
@@ -31,7 +31,7 @@ from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import TOKEN_UNREAD, Directory
 from rolevend.vending.proof import UserToken
 from rolevend.vending.vend import CredentialStore
-from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict, ended_by, taken_by
+from rolevend.vending.verdict import Denied, Request, Undecided, Verdict, ended_by, taken_by
 from rolevend.vending.whole import Whole
 
 _log = logging.getLogger(__name__)
@@ -64,19 +64,22 @@ class Lifecycle:
         now: Callable[[], datetime],
         making: Making,
         proving: Proving,
+        judge: Callable[[Sequence[Standing]], None],
         unanswered: timedelta = timedelta(seconds=10),
     ) -> None:
-        """`unanswered` is how long a role of the API that is not Ready is left to the call that asked for it."""
+        """`judge` is told of each event of an object that does not end: see `Review.saw`. `unanswered` is how long a role of the API that
+        is not Ready is left to the call that asked for it."""
         self.roles = Roles()
         self._revoking: set[Uid] = set()
         self._closing = Closing(platforms)
         self.room = Room(self._make_room)
-        self._answering = Answering(cluster, platforms, lambda: observed.directory, self._judge, unanswered)
+        self._answering = Answering(cluster, platforms, lambda: observed.directory, unanswered)
         self.clock = Clock(now, self.expire, metrics)
         self._cluster = cluster
         self._observed = observed
         self._record = record
         self._proving = proving
+        self._judge = judge
         self._metrics = metrics
         self._now = now
         self._together = Together(platforms, making, store, self.roles, metrics)
@@ -115,6 +118,7 @@ class Lifecycle:
                 self._answering.saw(standing)
                 if standing.ready and standing.absent:  # it could not be made there, and what may be there must go
                     self._close(standing.request, standing.role, EndReason.REVOKED)
+            self._judge(standings)
 
     async def vend(self, body: Body) -> Outcome:
         """Makes the object's role on each of its platforms, or says why not. Raises what is worth another try, or what a person must mend
@@ -260,14 +264,6 @@ class Lifecycle:
             self._revoking.discard(first.uid)
             raise
         self._metrics.revoked_roles.labels(first.platform, by).inc()
-
-    async def _judge(self, standing: Standing, granted: Granted | None) -> None:
-        """One that the API has vended by its own picture, which may have been another one than ours."""
-        verdict = granted or self._observed.directory.verdict(standing.request, begun=True)
-        if why := why_it_ends(verdict, standing):
-            await self.revoke(standing, taken_by(verdict), why)
-        elif granted is not None:
-            self.roles.vended(standing.request.uid, standing.request.platform, granted)
 
     async def reconsider(self, standing: Standing, why: str) -> None:
         """Has kopf run the vend handler again: an update that every operator, this one or the next, sees."""

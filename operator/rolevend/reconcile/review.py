@@ -1,12 +1,13 @@
 """When policy, tags, attributes or agents change: every standing VendedRole is decided again.
 
 A live role whose grants are no longer all granted is ended; one that only could see more lives on, and the next vend sees more.
-A request that waited, or was denied, is taken up again as soon as its verdict would be another.
+A request that waited, or was denied, is taken up again as soon as its verdict would be another. What lives and was not vended here is
+decided as soon as the watch tells of it: it rests on the picture of another process.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
@@ -23,6 +24,9 @@ _AT_ONCE = 16
 _BREATH = 50
 """After so many verdicts others get their turn in the event loop."""
 
+_Begin = Callable[[Coroutine[None, None, None]], object]
+"""Has what follows from a verdict carried out beside."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -35,6 +39,7 @@ class Review:
         self._due = asyncio.Event()
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._failed = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
         self._due.set()
@@ -57,9 +62,20 @@ class Review:
         async with asyncio.TaskGroup() as acts:
             for count, standings in enumerate(self._lifecycle.roles, start=1):
                 if standings[0].ending_since is None:
-                    self._judge(standings, acts)
+                    self._judge(standings, acts.create_task)
                 if count % _BREATH == 0:
                     await asyncio.sleep(0)
+
+    def saw(self, standings: Sequence[Standing]) -> None:
+        """Every event of one object that does not end. Returns at once. A review that is over when a role is first listed has not judged
+        it, and there may be none after that."""
+        if any(each.live and each.granted is None for each in standings):
+            self._judge(standings, self._begin)
+
+    def _begin(self, act: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(act)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def drifted(self, platform: PlatformName, drift: Iterable[Drift]) -> None:
         """Somebody changed governed tables by hand: the roles that read them end."""
@@ -68,28 +84,28 @@ class Review:
                 if standing.ending_since is None:
                     await self._revoke(standing, "Drift", f"{platform}: {each.table}: {each.finding}")
 
-    def _judge(self, standings: Sequence[Standing], acts: asyncio.TaskGroup) -> None:
+    def _judge(self, standings: Sequence[Standing], begin: _Begin) -> None:
         """One object's. On whichever platform the ground is taken away, it ends on all."""
         live = [each for each in standings if each.live or each.granted is not None]
         if not live:
-            return self._consider(standings, acts)
+            return self._consider(standings, begin)
         for standing in live:
             verdict = self._verdict(standing)
             if why := why_it_ends(verdict, standing):
                 self._lifecycle.close(standing)
-                acts.create_task(self._revoke(standing, taken_by(verdict), _where(standing, standings) + why))
+                begin(self._revoke(standing, taken_by(verdict), _where(standing, standings) + why))
                 return None
             if isinstance(verdict, Granted) and standing.granted is None:  # by its name it is what was vended before a restart
                 self._lifecycle.roles.vended(standing.request.uid, standing.request.platform, verdict)
         return None
 
-    def _consider(self, standings: Sequence[Standing], acts: asyncio.TaskGroup) -> None:
+    def _consider(self, standings: Sequence[Standing], begin: _Begin) -> None:
         first = standings[0]
         if first.request.delivery is not Delivery.SECRET:  # others are for their calls
             return
         whole = Whole(tuple((each.request, self._verdict(each)) for each in standings))
         if verdict_of(whole) != first.verdict:
-            acts.create_task(self._act(self._lifecycle.reconsider(first, "verdict changed"), "reconsidering", first))
+            begin(self._act(self._lifecycle.reconsider(first, "verdict changed"), "reconsidering", first))
 
     def _verdict(self, standing: Standing) -> Verdict:
         return self._lifecycle.room.judged(standing.request, self._directory(), begun=standing.role is not None)
