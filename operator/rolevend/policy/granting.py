@@ -60,6 +60,9 @@ class CompiledPolicy:
     """They have no table in common."""
     grant: Callable[[Table], Grant] = field(compare=False, repr=False)
     """Of a table of one of `grant_sets`."""
+    grants_to: Side
+    required: tuple[Requirement, ...]
+    """What it requires of whom it grants to: users, or agents. Each decision looks at this of every policy."""
 
     @property
     def id(self) -> ObjectName:
@@ -78,17 +81,8 @@ class CompiledPolicy:
         return self.statement.conditions
 
     @property
-    def grants_to(self) -> Side:
-        return self.statement.grants_to
-
-    @property
     def agent(self) -> ObjectName | None:
         return self.statement.agent
-
-    @property
-    def required(self) -> tuple[Requirement, ...]:
-        """What it requires of whom it grants to: users, or agents."""
-        return self.users if self.grants_to is Side.USERS else self.agents
 
     @property
     def reads(self) -> frozenset[str]:
@@ -187,7 +181,8 @@ def compiled_policy(granting: Granting, outcome: Outcome[Asks]) -> CompiledPolic
     sets = {} if _idle(policy, outcome) else outcome.sets
     ordered = sorted(sets, key=lambda asks: (in_order(asks[0]), [_order(tie) for tie in asks[1]]))
     grant_sets = tuple(GrantSet(demands, sets[demands, ties], ties) for demands, ties in ordered)
-    return CompiledPolicy(policy, grant_sets, granting.grant)
+    required = policy.users if policy.grants_to is Side.USERS else policy.agents
+    return CompiledPolicy(policy, grant_sets, granting.grant, policy.grants_to, required)
 
 
 def report_of(policy: Policy, outcome: Outcome[Asks], unknown: tuple[Problem, ...]) -> PolicyReport:

@@ -46,6 +46,8 @@ def meets(requirement: Requirement, facts: Facts) -> bool:
     lack it (`DoesNotExist`)."""
     given = facts.get(requirement.key, _NOTHING)
     among = not requirement.values.isdisjoint(given)
+    if requirement.operator is RequirementOperator.IN:  # as by far most: a decision asks this of every policy
+        return among
     return bool(held(requirement.operator, bool(given), among, bool(facts), True, unknown=False))
 
 

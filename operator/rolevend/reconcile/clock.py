@@ -13,9 +13,9 @@ from rolevend.model import PlatformName, Uid
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.expiry import Expiries
 
-FEW, AT_ONCE, BESIDE_VENDS = 16, 8, 2
-"""Roles of one platform that end together: as many as expire in one second in ordinary times, and fewer of a crowd, the fewest while
-somebody asks for roles. A thousand that expire in one second must not stand before the next vend in every queue between here and
+FEW, AT_ONCE, BESIDE_VENDS = 16, 8, 1
+"""Roles of one platform that end together: as many as expire in one second in ordinary times, and fewer of a crowd, one while somebody
+asks for roles. A thousand that expire in one second must not stand before the next vend in every queue between here and
 PostgreSQL, which refuses them anyhow from their expiry on."""
 _ASKED_SECONDS = 1.0
 """After a request was seen, the next one may come as well."""
