@@ -8,65 +8,84 @@ files of logs, installing. What is Snowflake's own is in `tests/snowflake`. `tes
 
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from rolevend.demo.parts.database import DatabaseServer, PostgresServer
+from rolevend.demo.parts.named_server import server_from_environment
 from rolevend.platforms.base import InstallMode
 from tests.conformance import snowflake_bench
 from tests.conformance.bench import PostgresBench, installed
 from tests.conformance.protocol import Bench
 from tests.conformance.snowflake_bench import SnowflakeBench
-from tests.support.parts import NO_POSTGRES
 from tests.support.snowflake import StandIn
 
 VERSIONS = (16, 17, 18)
 MANAGED_VERSIONS = (16, 18)
 
 
+_Bench = PostgresBench | SnowflakeBench
+_Where = tuple[int | None, InstallMode | None]
+"""Version of PostgreSQL and way to install; None of both: the stand-in for Snowflake."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "install_mode" in metafunc.fixturenames:
+    if "installed_bench" in metafunc.fixturenames:
         general = inspect.signature(metafunc.function).parameters.get("bench")
         both = metafunc.definition.get_closest_marker("both_installs") is not None
-        managed = {f"postgres{version}-managed": (version, InstallMode.MANAGED) for version in MANAGED_VERSIONS if both}
-        benches: dict[str, tuple[int | str, InstallMode | None]] = {
+        benches: dict[str, _Where] = {
             **{f"postgres{version}": (version, InstallMode.SUPERUSER) for version in VERSIONS},
-            **managed,
+            **{f"postgres{version}-managed": (version, InstallMode.MANAGED) for version in MANAGED_VERSIONS if both},
         }
         if general is not None and general.annotation is Bench:
-            benches["snowflake"] = (NO_POSTGRES, None)
-        metafunc.parametrize(("postgres", "install_mode"), benches.values(), indirect=True, scope="session", ids=benches)
+            benches["snowflake"] = (None, None)
+        metafunc.parametrize("installed_bench", benches.values(), indirect=True, scope="session", ids=benches)
     elif "postgres" in metafunc.fixturenames:
         metafunc.parametrize("postgres", VERSIONS, indirect=True, scope="session", ids=[f"postgres{version}" for version in VERSIONS])
 
 
 @pytest.fixture(scope="session")
-def install_mode(request: pytest.FixtureRequest) -> InstallMode | None:
-    """None: not of PostgreSQL."""
-    mode: InstallMode | None = request.param
-    return mode
+def benches() -> Iterator[Callable[[_Where], _Bench]]:
+    """Each is made when it is first asked for, and there until the last test: to start a server, and to install in it, takes longer than
+    most tests."""
+    there: dict[_Where, _Bench] = {}
+    with contextlib.ExitStack() as stack:
+
+        def bench_at(where: _Where) -> _Bench:
+            if where not in there:
+                there[where] = stack.enter_context(_made(*where))
+            return there[where]
+
+        yield bench_at
 
 
 @pytest.fixture(scope="session")
-def installed_bench(postgres: DatabaseServer | None, install_mode: InstallMode | None) -> Iterator[PostgresBench | SnowflakeBench]:
-    """Vended roles belong to a whole server, so the second way to install has one of its own."""
+def installed_bench(request: pytest.FixtureRequest, benches: Callable[[_Where], _Bench]) -> _Bench:
+    return benches(request.param)
+
+
+@contextlib.contextmanager
+def _made(version: int | None, mode: InstallMode | None) -> Iterator[_Bench]:
+    """Vended roles belong to a whole server, so that each way to install has one of its own."""
     with contextlib.ExitStack() as stack:
-        if postgres is None or install_mode is None:
+        if version is None or mode is None:
             yield stack.enter_context(snowflake_bench.installed(stack.enter_context(StandIn())))
             return
-        server = postgres
-        if install_mode is InstallMode.MANAGED:
-            if not isinstance(postgres, PostgresServer):
-                pytest.skip("takes a second server, and ROLEVEND_TEST_POSTGRES_DSN names one")
-            server = stack.enter_context(PostgresServer(postgres.version, fsync=False))  # type: ignore[arg-type]
+        server = server_from_environment()
+        if server is None:
+            server = stack.enter_context(PostgresServer(version, fsync=False))  # type: ignore[arg-type]
+        elif mode is InstallMode.MANAGED:
+            pytest.skip("takes a second server, and ROLEVEND_TEST_POSTGRES_DSN names one")
+        elif server.version != version:
+            pytest.skip(f"ROLEVEND_TEST_POSTGRES_DSN names a server of version {server.version}")
         superuser = server.superuser
         place = (superuser.host, superuser.port, superuser.user, superuser.password)
-        yield stack.enter_context(installed(*place, "conformance", server.version, install_mode, superuser.tls))
+        yield stack.enter_context(installed(*place, "conformance", server.version, mode, superuser.tls))
 
 
 @pytest.fixture
-def bench(installed_bench: PostgresBench | SnowflakeBench) -> Iterator[PostgresBench | SnowflakeBench]:
+def bench(installed_bench: _Bench) -> Iterator[_Bench]:
     """Nothing of an earlier test is live in it."""
     yield installed_bench
     installed_bench.tidy()

@@ -31,21 +31,14 @@ def control_plane(binaries: Binaries) -> Iterator[ControlPlane]:
         yield running
 
 
-NO_POSTGRES = "none"
-
-
 @pytest.fixture(scope="session")
-def postgres(request: pytest.FixtureRequest) -> Iterator[DatabaseServer | None]:
+def postgres(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
     """A running PostgreSQL: 18, or each that ``parametrize("postgres", [16, 18], indirect=True)`` names.
 
     It is shared: a test works in a database of its own, with roles of its own. A server that the person named in
-    ROLEVEND_TEST_POSTGRES_DSN takes the place of all, and tests that ask for another version are skipped. None where a test asks
-    for NO_POSTGRES, since it runs on another platform.
+    ROLEVEND_TEST_POSTGRES_DSN takes the place of all, and tests that ask for another version are skipped.
     """
     wanted = getattr(request, "param", None)
-    if wanted == NO_POSTGRES:
-        yield None
-        return
     if (named := server_from_environment()) is not None:
         if wanted not in (None, named.version):
             pytest.skip(f"ROLEVEND_TEST_POSTGRES_DSN names a server of version {named.version}")
