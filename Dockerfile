@@ -13,7 +13,7 @@ RUN pip --python /opt/rolevend/bin/python install --require-hashes --only-binary
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 RUN pip wheel --no-index --no-deps --no-build-isolation --check-build-dependencies --wheel-dir /wheels . \
- && pip --python /opt/rolevend/bin/python install --no-deps --no-index --find-links /wheels 'rolevend[api,operator,postgres]' \
+ && pip --python /opt/rolevend/bin/python install --no-deps --no-index --find-links /wheels 'rolevend[api,operator,postgres,snowflake]' \
  && pip --python /opt/rolevend/bin/python check
 
 FROM python:${PYTHON}-slim

@@ -55,7 +55,7 @@ lock: $(STAMP) ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra api --extra operator --extra postgres --extra snowflake pyproject.toml -o requirements/image.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--constraints requirements/dev.lock --extra mcp clients/python/pyproject.toml -o requirements/mcp.lock
+		--constraints requirements/dev.lock --extra mcp --extra snowflake clients/python/pyproject.toml -o requirements/mcp.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--constraints requirements/dev.lock --group build -o requirements/build.lock
 

@@ -1,11 +1,20 @@
 """The demo shows the main job, and fails when the main job is not done."""
 
+import io
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from rolevend.demo import story
+from rolevend.demo.acts import Scene
+from rolevend.demo.checks import CheckFailed
 from rolevend.demo.parts.binaries import Binaries
+from rolevend.demo.parts.progress import Lines
+from rolevend.demo.stage import Stage
+from rolevend.demo.telling import Teller
+from rolevend.demo.witness import Witness
 from tests.e2e.command import ROOT, rolevend, shows
 
 MAIN_LINES = (
@@ -82,6 +91,17 @@ def test_it_fails_at_the_check_that_names_what_is_broken(binaries: Binaries, bro
         assert "expected:" in demo.output
         assert "seen:" in demo.output
         assert demo.remains() == []
+
+
+def test_it_fails_at_the_check_that_names_what_is_broken_on_the_second_platform(binaries: Binaries) -> None:
+    """Both on one stage. A view that was replaced stays so, and is therefore the last."""
+    told = io.StringIO()
+    with Stage(1000, Lines(told), story.UNDISTURBED) as stage, Witness(stage.superuser, stage.postgres.log) as witness:
+        with pytest.raises(CheckFailed, match=r"_ANNA_\w+ is gone from Snowflake, with its user\n  expected: .*\n  seen:     .*_ANNA_"):
+            story.tell_all(Scene(stage, Teller(told), witness, "crm-role"), time.monotonic())
+        assert "✓ of 250 customers each person sees the same on both platforms" in told.getvalue()
+        with pytest.raises(CheckFailed, match=r"crm: the customers of Anna's role\n  expected: .* rows; .*\n  seen:     250 rows"):
+            story.tell_all(Scene(stage, Teller(told), witness, "crm-view"), time.monotonic())
 
 
 @pytest.mark.parametrize(

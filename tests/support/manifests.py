@@ -181,6 +181,13 @@ def on_snowflake(spelled: Body, tools: Body | Any = MISSING) -> Body:
     return changed(account, "spec.agents[0].tools", tools)
 
 
+def _own_user() -> Body:
+    labels = {"team": "claims", "kubernetes.io/metadata.name": "agents"}
+    account = on_snowflake({"account": "myorg-account1", "database": "SALES", "warehouse": "AGENTS_WH", "principal": "AgentUser"})
+    terms = {**account["spec"]["agents"][0], "namespaceSelector": {"matchLabels": labels}, "agentUser": "FINBOT_SVC"}
+    return changed(account, "spec.agents", [terms])
+
+
 def _steps(path: str) -> list[str | int]:
     return [int(step) if step.isdigit() else step for step in path.replace("[", ".").replace("]", "").split(".")]
 
@@ -205,6 +212,9 @@ class Spoiled:
     def __str__(self) -> str:
         return f"{self.kind}-{self.path}-{ascii(self.value)[:30]}"
 
+
+OWN_USER: Final = _own_user()
+"""A valid DataPlatform that names the user which an agent has already."""
 
 HOSTILE: Final = ("\x00", "a\x00b", "a\nb", "\u202egnp.exe", "a\u2066b", "a\u200bb", "", " ", " a", "a ", "x" * 10_000)
 """What no key or value may be."""
@@ -283,6 +293,15 @@ SPOILED: Final = (
     Spoiled("DataPlatform", "spec.agents[0].agentUser", "immuta_vended_x"),
     Spoiled("DataPlatform", "spec.agents[0].agentUser", "ROLEVEND_PROGRAMMER"),
     Spoiled("DataPlatform", "spec.agents[0].agentUser", "a\nb"),
+    *(
+        Spoiled("DataPlatform", "spec", changed(OWN_USER, f"spec.{path}", value)["spec"], field)
+        for path, value, field in (
+            ("snowflake.principal", "EphemeralUser", "spec.agents"),
+            ("agents[0].agentNames", ["finbot", "other"], "spec.agents[0].agentUser"),
+            ("agents[0].namespaceSelector.matchLabels", {"team": "claims"}, "spec.agents[0].agentUser"),
+            ("agents", OWN_USER["spec"]["agents"] * 2, "spec.agents"),
+        )
+    ),
     *(
         Spoiled("Agent", "spec.tools[0]", {"platformRef": {"name": "account"}, "snowflake": asked}, f"spec.tools[0].snowflake{field}")
         for asked, field in (

@@ -22,7 +22,7 @@ API_ON = {"enabled": True, "tls": {"mode": "Generated"}, "secretNames": SECRET_N
 MCP_ON = {
     "enabled": True,
     "namespace": AGENTS,
-    "platform": "warehouse",
+    "platforms": ["warehouse"],
     "url": "https://mcp.example.org/mcp",
     "issuer": "https://idp.example.org",
     "clientID": "mcp-server",

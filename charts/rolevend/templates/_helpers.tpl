@@ -165,9 +165,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* Where operator and API may go: to DNS, the API server, databases and identity providers. */}}
+{{/* Where operator and API may go: to DNS, the API server, databases, Snowflake accounts and identity providers. */}}
 {{- define "rolevend.egress" -}}
-{{- include "rolevend.egressTo" (list .Values.networkPolicy (list "apiServer" "database" "identityProvider")) -}}
+{{- include "rolevend.egressTo" (list .Values.networkPolicy (list "apiServer" "database" "snowflakeAccount" "identityProvider")) -}}
 {{- end -}}
 
 {{/* To DNS and to these. Called with the value `networkPolicy`, and their names in it. */}}

@@ -19,7 +19,7 @@ from rolevend.demo.parts.errors import PartFailed
 from rolevend.demo.parts.installation import checkout
 from rolevend.demo.parts.snowflake_model import CONNECTION, SnowflakeModel
 from rolevend.demo.seed import Person
-from rolevend.platforms.snowflake.text import Sql, compose, join, literal, number, qualified
+from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, number, qualified
 
 PLATFORM = "crm"
 ON_BOTH = Path("examples") / "05-two-platforms"
@@ -89,6 +89,11 @@ class Crm:
     def users(self, name: str) -> list[str]:
         """Those whose names begin so."""
         return [str(row[0]) for row in self.run(compose("SHOW USERS STARTS WITH {}", literal(name)))]
+
+    def member_of(self, role: str) -> list[str]:
+        """The roles that it is granted."""
+        grants = self.run(compose("SHOW GRANTS TO ROLE {}", identifier(role)))
+        return [str(name) for _, _, granted_on, name, *_ in grants if granted_on == "ROLE"]
 
     def close(self) -> None:
         self._ends.close()

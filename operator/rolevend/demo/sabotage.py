@@ -7,11 +7,13 @@ from typing import Literal
 import psycopg
 from psycopg import sql
 
+from rolevend.demo.crm import TABLE, Crm
 from rolevend.demo.parts.connection import Connection
 from rolevend.demo.parts.installation import OperatorProcess
 from rolevend.demo.parts.kubectl import Kubectl
+from rolevend.platforms.snowflake.text import Sql, compose, identifier, qualified
 
-Sabotage = Literal["row-security", "mask", "guardrail", "expiry"]
+Sabotage = Literal["row-security", "mask", "guardrail", "expiry", "crm-view", "crm-role"]
 
 LATER = timedelta(hours=1)
 
@@ -45,3 +47,20 @@ def postpone(superuser: Connection, operator: OperatorProcess, role: str, expire
         connection.execute("UPDATE rolevend.lease SET expires_at = %s WHERE role = %s", [later, role])
         connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(sql.Identifier(role), sql.Literal(later.isoformat())))
     return "the operator is frozen, and the role's expiry in the database is moved into the future"
+
+
+def show_every_customer(crm: Crm, role: str) -> str:
+    """Replaces the view that `role` reads customers through. Its owner stays who it was, so the wall of the table lets it pass."""
+    (profile,) = crm.member_of(role)
+    view = qualified("ROLEVEND", profile, "CUSTOMERS")
+    columns = Sql("PERSON_ID, FULL_NAME, SSN, BIRTH_DATE, COUNTRY, NOTE")
+    crm.run(Sql("GRANT ROLE RV_PROGRAMMER TO ROLE ACCOUNTADMIN"))
+    crm.run(Sql("USE ROLE RV_PROGRAMMER"))
+    crm.run(compose("CREATE OR REPLACE SECURE VIEW {} COPY GRANTS AS SELECT {} FROM {}", view, columns, qualified(*TABLE)))
+    crm.run(Sql("USE ROLE ACCOUNTADMIN"))
+    return f"the view ROLEVEND.{profile}.CUSTOMERS is replaced by one of all rows, without masks"
+
+
+def make_again(crm: Crm, role: str) -> str:
+    crm.run(compose("CREATE ROLE {}", identifier(role)))
+    return f"the role {role} is in Snowflake once more, as if nobody had dropped it"

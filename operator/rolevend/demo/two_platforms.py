@@ -8,7 +8,7 @@ from typing import Any
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector import errors as vendor
 
-from rolevend.demo import agent
+from rolevend.demo import agent, sabotage
 from rolevend.demo.acts import AGENT_USER, Scene
 from rolevend.demo.agent import Vended, refused_login
 from rolevend.demo.checks import ANNA, BOB, CheckFailed, Row, Sight, check, check_rows
@@ -54,7 +54,7 @@ def ask_on_both(scene: Scene) -> None:
         f"rolevend platform install -f {ON_BOTH}/manifests/1-platform.yaml --accept … --connection administrator", "an administrator"
     )
     tell.command(f"kubectl apply -f secrets.yaml -f {ON_BOTH}/manifests", "the platform team, and the owners of the data")
-    crm = stage.add_crm()
+    crm = stage.crm or stage.add_crm()
     tell.command(f"kubectl apply -f {_REQUESTS}", AGENT_USER)
     both = _ask(scene)
     for each in both:
@@ -63,6 +63,8 @@ def ask_on_both(scene: Scene) -> None:
     tell.table(
         ("for", "role on warehouse (PostgreSQL) and on crm (Snowflake)"), [(each.sight.first_name, each.vended.role) for each in both]
     )
+    if scene.breaks("crm-view"):
+        scene.broke(sabotage.show_every_customer(crm, both[0].vended.role))
     _compare(scene, crm, both)
     _try_to_leave(scene, *both)
     _give_back(scene, crm, both)
@@ -141,6 +143,8 @@ def _give_back(scene: Scene, crm: Crm, both: list[OnBoth]) -> None:
     names = [each.vended.name for each in both]
     tell.command(f"kubectl delete vendedrole {' '.join(names)}", AGENT_USER)
     scene.stage.agent("delete", "vendedrole", *names)
+    if scene.breaks("crm-role"):
+        scene.broke(sabotage.make_again(crm, both[0].vended.role))
     for each in both:
         role = each.vended.role
         check(f"{role} is gone from PostgreSQL", expected=False, seen=witness.exists(role))

@@ -1,6 +1,7 @@
 """Whether the roles of two people whom one agent acts for are kept apart on a platform. Pure."""
 
-from rolevend.resources import DataPlatform
+from rolevend.resources import NAME_LABEL, DataPlatform
+from rolevend.resources.data_platform import AgentTerms
 from rolevend.resources.status import Finding, shortened
 
 
@@ -8,7 +9,7 @@ def isolated(platform: DataPlatform) -> tuple[Finding, ...]:
     """Of an account. On PostgreSQL a role is a login, and so there is nothing to say."""
     if platform.spec.snowflake is None:
         return ()
-    named = [f"{each.agent_user} of agent {', '.join(each.agent_names or ())}" for each in platform.spec.agents if each.agent_user]
+    named = [f"{each.agent_user} of agent {_whose(each)}" for each in platform.spec.agents if each.agent_user]
     if not named:
         return (Finding("Isolated", "True", "EphemeralUser", "each role has a user of its own, which holds nothing else"),)
     why = (
@@ -16,3 +17,8 @@ def isolated(platform: DataPlatform) -> tuple[Finding, ...]:
         "read what the user itself may read: nothing but the agent keeps two people apart. Without agentUser each role has its own user"
     )
     return (Finding("Isolated", "False", "AgentUser", f"spec.agents: roles are granted to the user {shortened(named)}. {why}"),)
+
+
+def _whose(terms: AgentTerms) -> str:
+    """Terms that name a user are those of one agent, of one namespace."""
+    return f"{terms.namespace_selector.match_labels[NAME_LABEL]}/{', '.join(terms.agent_names or ())}"

@@ -59,17 +59,18 @@ def judge_platforms(platforms: Sequence[DataPlatform], states: Mapping[PlatformN
         elif owner == platform.name:
             accepted = Finding("Accepted", "True", "Valid", "the platform can be used")
         else:
-            accepted = Finding(
-                "Accepted",
-                "False",
-                "Conflict",
-                f"spec.postgres: this is the server of DataPlatform {owner}; roles belong to a server, so one is enough",
-            )
+            accepted = Finding("Accepted", "False", "Conflict", _twice(platform, owner))
         attested = _attested(platform, state)
         ready = _ready(accepted, state, attested, allowed=platform.spec.allow_unattested)
         findings = (accepted, ready, _drift(state), attested, owned(platform), *isolated(platform))
         judgements.append(Judgement(platform, findings, _platform_counts(state)))
     return judgements
+
+
+def _twice(platform: DataPlatform, owner: str) -> str:
+    if platform.spec.snowflake is None:
+        return f"spec.postgres: this is the server of DataPlatform {owner}; roles belong to a server, so one is enough"
+    return f"spec.snowflake: this is the account of DataPlatform {owner}; roles belong to an account, so one is enough"
 
 
 def _ready(accepted: Finding, state: PlatformState, attested: Finding, *, allowed: bool) -> Finding:

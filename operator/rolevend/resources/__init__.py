@@ -10,7 +10,7 @@ from rolevend.resources.guardrail import Guardrail
 from rolevend.resources.identity_provider import IdentityProvider
 from rolevend.resources.kinds import KINDS, Kind, kind_named
 from rolevend.resources.parse import parse, shell
-from rolevend.resources.shared import API_VERSION, FINALIZER, GROUP, REQUEST_ID, REQUESTED_BY, VERSION, Condition, Resource
+from rolevend.resources.shared import API_VERSION, FINALIZER, GROUP, NAME_LABEL, REQUEST_ID, REQUESTED_BY, VERSION, Condition, Resource
 from rolevend.resources.tag_binding import TagBinding
 from rolevend.resources.user_attributes import UserAttributes
 from rolevend.resources.vended_role import VendedRole
@@ -20,6 +20,7 @@ __all__ = [
     "FINALIZER",
     "GROUP",
     "KINDS",
+    "NAME_LABEL",
     "REQUESTED_BY",
     "REQUEST_ID",
     "VERSION",

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, exactly_one
-from rolevend.resources.shared import Assertion, Attribute, CombinationName, Resource, SecretKeyRef, SecretRef, Status
+from rolevend.resources.shared import NAME_LABEL, Assertion, Attribute, CombinationName, Resource, SecretKeyRef, SecretRef, Status
 from rolevend.resources.text import (
     AccountText,
     Count,
@@ -167,6 +167,12 @@ class AgentTerms(Part):
             field="agentUser",
         ),
         Rule(
+            cel=f"!has(self.agentUser) || '{NAME_LABEL}' in self.namespaceSelector.matchLabels",
+            message="agentUser is of one agent: namespaceSelector.matchLabels must name its namespace, by kubernetes.io/metadata.name",
+            holds=lambda terms: terms.agent_user is None or NAME_LABEL in terms.namespace_selector.match_labels,
+            field="agentUser",
+        ),
+        Rule(
             cel=f"!has(self.agentUser) || !{list(_OF_OURS)}.exists(ours, self.agentUser.upperAscii().startsWith(ours))",
             message="agentUser must not be a user of rolevend's own",
             holds=lambda terms: not (terms.agent_user or "").upper().startswith(_OF_OURS),
@@ -183,7 +189,8 @@ class AgentTerms(Part):
     agent. Each counts for Agents that say the same: where `Trusted` is missing, nobody is vended a role on an agent's word."""
     agent_user: Identifier | None = None
     """The user of the account that the agent logs in as, spelled as SHOW USERS shows it, which is granted its roles. For one agent alone,
-    by `agentNames`, and with `principal: AgentUser`. Without it: each role has a user of its own."""
+    by `agentNames` and its namespace's name in `namespaceSelector`, in no other item, and with `principal: AgentUser`. Without it: each
+    role has a user of its own."""
     max_expiration_seconds: Seconds = 3600
     """The longest life of a role that is vended to them."""
     max_live_roles: PositiveCount | None = None
@@ -222,6 +229,14 @@ class DataPlatformSpec(Part):
             holds=lambda spec: (
                 not any(each.agent_user for each in spec.agents) or (spec.snowflake is not None and spec.snowflake.principal == "AgentUser")
             ),
+            field="agents",
+        ),
+        Rule(
+            cel="!has(self.agents) || self.agents.all(each, !has(each.agentUser)"
+            " || self.agents.exists_one(other, has(other.agentUser) && other.agentUser == each.agentUser))",
+            message="agents[].agentUser must not be the same in two items, or two agents could take each other's roles: give each agent a "
+            "user of its own, in one item",
+            holds=lambda spec: len(users := [each.agent_user for each in spec.agents if each.agent_user]) == len(set(users)),
             field="agents",
         ),
     )

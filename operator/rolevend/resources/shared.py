@@ -22,6 +22,8 @@ from rolevend.resources.text import (
 GROUP = "rolevend.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
+NAME_LABEL = "kubernetes.io/metadata.name"
+"""On every namespace, with its name: the API server sees to it, so no namespace passes for another one."""
 FINALIZER = f"{GROUP}/drop"
 """Keeps a VendedRole until its role was looked for and is gone."""
 ATTEST = f"{GROUP}/attest"

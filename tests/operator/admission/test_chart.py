@@ -50,6 +50,8 @@ def test_it_is_the_version_that_the_code_is():
         ("service", {"port": 0}, "port"),
         ("networkPolicy", {"databases": [{"cidr": "10.0.0.0/8"}]}, "databases"),
         ("networkPolicy", {"databasePorts": []}, "databasePorts"),
+        ("networkPolicy", {"snowflakeAccountPorts": [0]}, "snowflakeAccountPorts"),
+        ("networkPolicy", {"snowflakeAccounts": ["myorg-account1.snowflakecomputing.com"]}, "snowflakeAccounts"),
         ("uninstall", {"timeoutSeconds": 0}, "timeoutSeconds"),
         ("api", {"replicas": -1}, "replicas"),
         ("api", {"secretNames": ["Not A Name"]}, "secretNames"),
@@ -60,6 +62,12 @@ def test_it_is_the_version_that_the_code_is():
         ("mcp", {"issuer": "idp.example.org"}, "issuer"),
         ("mcp", {"settings": {"mostRows": 0}}, "mostRows"),
         ("mcp", {"replicas": 2}, "replicas"),
+        ("mcp", {"platform": "warehouse"}, "platform"),
+        ("mcp", {"platforms": "warehouse"}, "platforms"),
+        ("mcp", {"platforms": ["warehouse,crm"]}, "platforms"),
+        ("mcp", {"platforms": ["warehouse", "warehouse"]}, "platforms"),
+        ("mcp", {"platforms": [f"warehouse-{number}" for number in range(9)]}, "platforms"),
+        ("mcp", {"allowPartial": "yes"}, "allowPartial"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_and_named(helm, name, value, word):
@@ -376,10 +384,11 @@ def test_no_admission_policy_depends_on_a_parameter_that_an_api_server_may_have_
     assert not [each["metadata"]["name"] for each in policies if each["spec"].keys() & {"paramKind", "paramRef"}]
 
 
-def test_identity_providers_are_let_out_to_where_their_ports_are_named(render: Render):
+@pytest.mark.parametrize("whom", ["identityProvider", "snowflakeAccount"])
+def test_to_what_not_everybody_has_it_is_let_out_where_ports_are_named(render: Render, whom: str):
     somewhere = {"ipBlock": {"cidr": "10.9.9.9/32"}}
-    values = {"enabled": True, "identityProviderPorts": [8443], "identityProviders": [somewhere]}
-    policy = only(render({"networkPolicy": values}), "NetworkPolicy")["spec"]
+    documents = render({"networkPolicy": {"enabled": True, f"{whom}Ports": [8443], f"{whom}s": [somewhere]}, "api": API_ON})
 
-    rule = policy["egress"][-1]
-    assert ([port["port"] for port in rule["ports"]], rule["to"]) == ([8443], [somewhere])
+    for name in ("rolevend", "rolevend-api"):
+        rule = only(documents, "NetworkPolicy", name)["spec"]["egress"][-1]
+        assert ([port["port"] for port in rule["ports"]], rule["to"]) == ([8443], [somewhere])

@@ -54,12 +54,18 @@ def test_settings_reach_it_as_it_reads_them(mcp: Mcp):
     assert (http.url, http.host, http.port, http.idle_seconds) == ("https://mcp.example.org/mcp", "0.0.0.0", 8443, 60)
     assert (http.issuer.url, http.issuer.client_id, http.issuer.audience) == (MCP_ON["issuer"], "mcp-server", MCP_ON["audience"])
     assert http.issuer.gives_own_token
-    assert (wanted.platforms, wanted.purpose) == (("warehouse",), "fraud-review")
+    assert (wanted.platforms, wanted.allow_partial, wanted.purpose) == (("warehouse",), False, "fraud-review")
     assert (wanted.bounds.rows, wanted.bounds.characters, wanted.bounds.seconds) == (7, 1_000_000, 5)
     assert api.url == f"https://rolevend-api.{SYSTEM}.svc"
     mounted = {Path(each["mountPath"]) for each in container(documents)["volumeMounts"]}
     files = (http.certificate, http.key, http.issuer.ca_file, api.ca_file, Path(said["ROLEVEND_MCP_CLIENT_SECRET_FILE"]))
     assert {each.parent for each in files if each} == mounted
+
+
+def test_a_role_is_asked_for_on_every_platform_that_is_named(mcp: Mcp):
+    several = Wanted.from_environment(environment(mcp({"platforms": ["warehouse", "crm"], "allowPartial": True})))
+
+    assert (several.platforms, several.allow_partial) == (("warehouse", "crm"), True)
 
 
 def test_every_setting_can_be_set_that_has_a_default_of_its_own(mcp: Mcp):
@@ -112,10 +118,17 @@ def test_its_service_leads_to_it_and_to_nobody_else(mcp: Mcp):
     assert [(port["port"], port["targetPort"]) for port in service["ports"]] == [(443, "https")]
 
 
-def test_the_network_policy_lets_clients_in_and_it_out_to_the_api_the_databases_and_the_identity_provider(mcp: Mcp):
+def test_the_network_policy_lets_clients_in_and_it_out_to_the_api_its_platforms_and_the_identity_provider(mcp: Mcp):
     gateway = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
     database = {"ipBlock": {"cidr": "10.1.2.3/32"}}
-    network = {"enabled": True, "databases": [database], "identityProviderPorts": [443]}
+    account = {"ipBlock": {"cidr": "10.8.8.8/32"}}
+    network = {
+        "enabled": True,
+        "databases": [database],
+        "snowflakeAccountPorts": [443],
+        "snowflakeAccounts": [account],
+        "identityProviderPorts": [443],
+    }
     documents = mcp({"clientsFrom": [gateway]}, networkPolicy=network)
     policy = only(documents, "NetworkPolicy", "rolevend-mcp")["spec"]
     (clients,) = policy["ingress"]
@@ -129,6 +142,7 @@ def test_the_network_policy_lets_clients_in_and_it_out_to_the_api_the_databases_
     assert [({port["port"] for port in rule["ports"]}, rule.get("to")) for rule in others] == [
         ({53}, None),
         ({5432}, [database]),
+        ({443}, [account]),
         ({443}, None),
     ]
     (admitted, _) = only(documents, "NetworkPolicy", "rolevend-api")["spec"]["ingress"]
@@ -141,7 +155,7 @@ def test_the_network_policy_lets_clients_in_and_it_out_to_the_api_the_databases_
         ({}, {"api": {"enabled": False}}, r"api\.enabled"),
         ({"namespace": ""}, {}, r"mcp\.namespace"),
         ({"namespace": SYSTEM}, {}, r"mcp\.namespace"),
-        ({"platform": ""}, {}, r"mcp\.platform"),
+        ({"platforms": []}, {}, r"mcp\.platforms"),
         ({"url": ""}, {}, r"mcp\.url"),
         ({"issuer": ""}, {}, r"mcp\.issuer"),
         ({"clientID": ""}, {}, r"mcp\.clientID"),

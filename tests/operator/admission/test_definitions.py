@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rolevend.resources import NAME_LABEL
 from tests.support.gitops import argo_health, kstatus
 from tests.support.installed import Cluster
-from tests.support.manifests import KINDS, SPOILED, Spoiled, changed, valid
+from tests.support.manifests import KINDS, OWN_USER, SPOILED, Spoiled, changed, valid
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -46,6 +47,22 @@ def test_a_name_that_is_none_is_refused(cluster: Cluster, name: str):
 
     assert refused.status == 422
     assert "metadata.name" in refused.message
+
+
+def test_a_namespace_cannot_pass_for_another_one_by_its_labels(cluster: Cluster):
+    """Terms that are for the agent of one namespace alone hold by this label."""
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "forger", "labels": {NAME_LABEL: "agents"}}}
+
+    made = cluster.call("POST", "/api/v1/namespaces?dryRun=All", body)
+
+    assert made.ok, made.message
+    assert made.body["metadata"]["labels"][NAME_LABEL] == "forger"
+
+
+def test_the_user_that_an_agent_has_already_may_be_named(cluster: Cluster):
+    taken = cluster.create(OWN_USER, dry_run=True)
+
+    assert taken.ok, taken.message
 
 
 def test_a_database_name_may_be_anything_that_can_be_seen(cluster: Cluster):

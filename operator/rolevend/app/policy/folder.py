@@ -16,6 +16,7 @@ from rolevend.resources import (
     API_VERSION,
     GROUP,
     KINDS,
+    NAME_LABEL,
     AccessPolicy,
     Agent,
     DataPlatform,
@@ -32,8 +33,6 @@ R = TypeVar("R", bound=Resource)
 
 Catalogs = Mapping[PlatformName, Catalog]
 
-NAME_LABEL: Final = "kubernetes.io/metadata.name"
-"""Every namespace has it, whether its manifest is among the files or not."""
 CLUSTER: Final = ClusterId("00000000-0000-0000-0000-000000000000")
 """Of what is in files."""
 _NO_SECRET = bytes(32)

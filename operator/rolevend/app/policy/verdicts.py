@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from rolevend.app.policy.folder import NAME_LABEL, asks_more
+from rolevend.app.policy.folder import asks_more
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
 from rolevend.policy.combination import Combination
 from rolevend.policy.near import near
+from rolevend.resources import NAME_LABEL
 from rolevend.vending.directory import Directory, Person
 from rolevend.vending.evidence import TableGiven, tables_of
 from rolevend.vending.proof import Presented, Proof, Unproven, UserToken
