@@ -113,6 +113,9 @@ class Tool:
     copies: tuple[tuple[TableId, str], ...] = ()
     """Columns that it shows as they are, in every row, whatever policies say, sorted."""
 
+    def __str__(self) -> str:
+        return str(self.id)
+
     @property
     def tables(self) -> tuple[TableId, ...]:
         """Those behind it, sorted."""

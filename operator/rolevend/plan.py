@@ -91,15 +91,20 @@ def plan(entitlement: Entitlement, cluster: ClusterId, functions: tuple[Function
     one order. With the functions that the agent has, sorted; and of `tools`, in the order of ids, those that are no way around it."""
     tables = tuple(lowered(entitlement, view_names(each.table.id for each in entitlement.tables)))
     shapes = {shape.table: shape for shape in tables}
-    given = tuple(tool for tool in tools if _is_within(tool, shapes))
+    given = tuple(tool for tool in tools if not withheld(tool, shapes))
     return Profile(_profile_name(tables, functions, given, cluster), tables, functions, given)
 
 
-def _is_within(tool: Tool, shapes: Mapping[TableId, TableShape]) -> bool:
-    """Whether every table behind it is granted, and nothing that it copies is hidden in any row."""
-    return all(table in shapes for table in tool.reads) and all(
-        table in shapes and _shows_all(shapes[table], column) for table, column in tool.copies
-    )
+def withheld(tool: Tool, shapes: Mapping[TableId, TableShape]) -> str:
+    """Why a role with these tables does not have the tool; empty where it has: every table behind it is granted, and nothing that it
+    copies is hidden in any row."""
+    for table in tool.tables:
+        if table not in shapes:
+            return f"reads {table}, which is not granted"
+    for table, column in tool.copies:
+        if not _shows_all(shapes[table], column):
+            return f"shows {table}.{column} to everybody alike, and it is not granted in every row and in clear"
+    return ""
 
 
 def _shows_all(shape: TableShape, column: str) -> bool:

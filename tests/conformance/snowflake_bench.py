@@ -247,3 +247,26 @@ def installed(snowflake: StandIn, before: Sequence[str] = (), tools: Sequence[To
         yield bench
     finally:
         bench.close()
+
+
+@contextmanager
+def suspended(bench: SnowflakeBench) -> Iterator[None]:
+    """The warehouse does not run, and nobody's statement resumes it."""
+    bench.run(f"ALTER WAREHOUSE {WAREHOUSE} SET AUTO_RESUME = FALSE")
+    bench.run(f"ALTER WAREHOUSE {WAREHOUSE} SUSPEND")
+    try:
+        yield
+    finally:
+        bench.run(f"ALTER WAREHOUSE {WAREHOUSE} SET AUTO_RESUME = TRUE")
+
+
+@contextmanager
+def not_lent(bench: SnowflakeBench) -> Iterator[None]:
+    """The operator's logins may not use the warehouse."""
+    for role in ("RV_VENDOR", "RV_PROGRAMMER"):
+        bench.run(f"REVOKE USAGE ON WAREHOUSE {WAREHOUSE} FROM ROLE {role}")
+    try:
+        yield
+    finally:
+        for role in ("RV_VENDOR", "RV_PROGRAMMER"):
+            bench.run(f"GRANT USAGE ON WAREHOUSE {WAREHOUSE} TO ROLE {role}")

@@ -1,111 +1,277 @@
-"""A DataPlatform on Snowflake says what is wrong with its account and who mends it, and heals by itself. On the stand-in for Snowflake."""
+"""Roles on Snowflake by a real operator: tools of agents, users of agents' own, and what is wrong with an account, said where its owner
+looks. On the stand-in for Snowflake."""
 
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from snowflake.connector import errors as vendor
 
+from rolevend.cli import cli
 from rolevend.demo.parts.installation import NAMESPACE
 from rolevend.platforms.snowflake.keys import new_key, public_key
-from rolevend.resources import API_VERSION
-from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, installed
+from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeSession, suspended
+from tests.conformance.snowflake_tools import BEFORE, TOOLS
 from tests.support.installed import Body
-from tests.support.site import DOMAIN, Site
-from tests.support.snowflake import Account, StandIn
+from tests.support.lake import OWN, SCHEMA, TAKEN, Lake, registered
+from tests.support.site import AGENTS, Site
+from tests.support.snowflake import Account
+from tests.support.snowflake.using import administrators_connection
+from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
 
-
-def described(name: str, snowflake: StandIn) -> Body:
-    account = {"account": snowflake.account.name, "host": "127.0.0.1", "port": snowflake.port, "protocol": "HTTP"}
-    spec = {
-        "snowflake": {**account, "database": DATABASE, "warehouse": WAREHOUSE},
-        "credentials": {"programmerSecretRef": {"name": f"{name}-programmer"}, "vendorSecretRef": {"name": f"{name}-vendor"}},
-        "domains": [{"namespace": DOMAIN, "schemas": ["GOVERNED"]}],
-        "allowUnattested": True,
-    }
-    return {"apiVersion": API_VERSION, "kind": "DataPlatform", "metadata": {"name": name}, "spec": spec}
-
-
-@contextmanager
-def registered(site: Site, name: str, account: Account) -> Iterator[SnowflakeBench]:
-    with StandIn(account) as snowflake, installed(snowflake) as bench:
-        for part, login in (("vendor", bench.vendor), ("programmer", bench.programmer)):
-            site.put_secret(NAMESPACE, f"{name}-{part}", username=login.user, private_key=login.private_key.reveal())
-        body = described(name, snowflake)
-        site.apply(body)
-        try:
-            yield bench
-        finally:
-            site.remove(body)
-            eventually(lambda: site.cluster.read(body).status == 404)
+PEOPLE_VIEW, CLAIMS_VIEW, GONE_VIEW = ({"schema": "SEM", "name": name} for name in ("PEOPLE", "CLAIMS", "GONE"))
+"""Semantic views: of PEOPLE, of PEOPLE and PRICES, and one that is not there."""
+FIND_PRICES = {"schema": "SEM", "name": "FIND_PRICES"}
+AS_CALLER, AS_OWNER = (
+    {"schema": "SEM", "name": "AS_CALLER", "arguments": "NUMBER, VARCHAR"},
+    {"schema": "SEM", "name": "AS_OWNER", "arguments": ""},
+)
+MOST = {
+    "warehouses": ["EXTRA_WH"],
+    "semanticViews": [PEOPLE_VIEW, CLAIMS_VIEW, GONE_VIEW],
+    "procedures": [AS_CALLER, AS_OWNER],
+    "searchServices": [FIND_PRICES],
+    "databaseRoles": ["SNOWFLAKE.CORTEX_USER"],
+}
+"""What the platform lets agents have."""
+OWN_REGIONS = "\"REGION\" IN (user_attr('countries'))"
+USES = {
+    "EXTRA_WH": "USE WAREHOUSE EXTRA_WH",
+    "PEOPLE": f"SELECT ID FROM {DATABASE}.{SCHEMA}.PEOPLE ORDER BY ID",
+    "CLAIMS": f"DESCRIBE SEMANTIC VIEW {DATABASE}.SEM.CLAIMS",
+    "AS_CALLER": f"DESCRIBE PROCEDURE {DATABASE}.SEM.AS_CALLER(NUMBER, VARCHAR)",
+    "AS_OWNER": f"DESCRIBE PROCEDURE {DATABASE}.SEM.AS_OWNER()",
+    "FIND_PRICES": f"DESCRIBE CORTEX SEARCH SERVICE {DATABASE}.SEM.FIND_PRICES",
+}
+"""What a role can do that has the tool."""
 
 
 @pytest.fixture(scope="module")
-def lake(site: Site) -> Iterator[SnowflakeBench]:
-    with registered(site, "lake", Account()) as bench:
-        bench.run(f"CREATE TABLE {DATABASE}.GOVERNED.ORDERS (ID NUMBER)")
+def lake(site: Site) -> Iterator[Lake]:
+    with registered(site, "lake", Account(), (*BEFORE, *TAKEN), TOOLS, MOST) as lake:
         site.wait_for_platform("lake")
-        yield bench
+        yield lake
 
 
-def log_everybody_out(lake: SnowflakeBench) -> None:
+def used(session: SnowflakeSession) -> set[str]:
+    """The tools that it can use."""
+    found = set()
+    for name, statement in USES.items():
+        try:
+            session.run(statement)
+        except vendor.ProgrammingError:
+            continue
+        found.add(name)
+    return found
+
+
+class TestTools:
+    def test_a_role_uses_those_of_its_agent_that_its_user_may_have_and_explain_says_which_and_why(
+        self, site: Site, lake: Lake, tenant: Tenant, tmp_path: Path
+    ):
+        good = {**MOST, "semanticViews": [PEOPLE_VIEW, CLAIMS_VIEW], "procedures": [AS_CALLER]}
+        agent = tenant.agent(tools=lake.asking(**good))
+        tenant.person(countries=["EU"], desk=["pricing"])
+        tenant.person("bob", countries=["US"])
+        lake.grant(tenant, "PEOPLE", rowFilter=OWN_REGIONS)
+        pricing = {"key": "desk", "operator": "In", "values": ["pricing"]}
+        mine = {"key": "tenant", "operator": "In", "values": [tenant.name]}
+        lake.grant(tenant, "PRICES", users={"matchAttributes": [mine, pricing]})
+        assert site.told(agent, "Ready", "True") == "in use, with every tool that it asks for"
+
+        anna, bob = tenant.ask(platform="lake").ready(), tenant.ask("bob", platform="lake").ready()
+
+        hers, his = lake.log_in(anna), lake.log_in(bob)
+        assert used(hers) == USES.keys() - {"AS_OWNER"}
+        assert used(his) == {"EXTRA_WH", "PEOPLE", "AS_CALLER"}
+        assert [session.run(USES["PEOPLE"]) for session in (hers, his)] == [[(0,), (1,)], [(2,)]], "under policies, also behind a tool"
+        assert [session.run("SELECT IS_ROLE_IN_SESSION('RV_CORTEX_USER')") for session in (hers, his)] == [[(True,)], [(True,)]]
+        told = explained(site, lake, tmp_path, anna, bob)
+        both = ["database role SNOWFLAKE.CORTEX_USER", "procedure SEM.AS_CALLER(NUMBER, VARCHAR)"]
+        views = ["semantic view SEM.CLAIMS", "semantic view SEM.PEOPLE"]
+        assert told[0]["functions"] == [*both, "search service SEM.FIND_PRICES", *views, "warehouse EXTRA_WH"]
+        assert told[1]["functions"] == [*both, views[1], "warehouse EXTRA_WH"]
+        why = f"reads {SCHEMA}.PRICES, which is not granted"
+        assert [each["toolsWithheld"] for each in told] == [
+            [],
+            [{"tool": "search service SEM.FIND_PRICES", "why": why}, {"tool": views[0], "why": why}],
+        ]
+        assert [each["toolsMissing"] for each in told] == ["", ""]
+        (event,) = [each for each in site.log_lines() if each.get("type") == "dev.rolevend.granted" and each["subject"] == bob.role]
+        assert event["data"]["functions"] == told[1]["functions"]
+
+    def test_those_that_an_agent_does_not_get_are_in_its_condition_and_its_roles_are_vended_without(
+        self, site: Site, lake: Lake, tenant: Tenant
+    ):
+        wanted = {"warehouses": ["EXTRA_WH", WAREHOUSE], "semanticViews": [GONE_VIEW], "procedures": [AS_OWNER]}
+        agent = tenant.agent(tools=lake.asking(**wanted))
+        tenant.person()
+        lake.grant(tenant, "PRICES")
+
+        told = site.told(agent, "Ready", "False", "NotPermitted")
+
+        assert f"DataPlatform lake does not let the agent have warehouse {WAREHOUSE}" in told
+        assert "procedure SEM.AS_OWNER() acts with the rights of its owner, whom no policy binds: make it with EXECUTE AS CALLER" in told
+        assert "there is no semantic view SEM.GONE, or the operator may not see it: plan and install again, which lets it (on lake)" in told
+        assert used(lake.log_in(tenant.ask(platform="lake").ready())) == {"EXTRA_WH"}
+
+
+def explained(site: Site, lake: Lake, folder: Path, *roles: Asked) -> list[Body]:
+    """What `rolevend explain` says of them, by a catalog that an administrator wrote."""
+    connection = administrators_connection(lake.bench.snowflake, folder, WAREHOUSE)
+    environment = {"SNOWFLAKE_HOME": str(folder), "KUBECONFIG": str(site.control_plane.kubeconfig)}
+
+    def rolevend(*words: str) -> str:
+        done = CliRunner(env=environment).invoke(cli, words, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    catalog = str(folder / "catalog.yaml")
+    rolevend("platform", "catalog", "-f", str(lake.manifest(folder / "lake.yaml")), "--connection", connection, "-o", catalog)
+    return [json.loads(rolevend("explain", each.name, "-n", AGENTS, "--catalog", catalog, "-o", "json")) for each in roles]
+
+
+def test_an_agents_own_user_is_granted_its_roles_under_a_warning_and_loses_them_at_their_end(site: Site, lake: Lake, tenant: Tenant):
+    tenant.agent()
+    tenant.person(countries=["EU"])
+    lake.grant(tenant, "PEOPLE", rowFilter=OWN_REGIONS)
+    user, key = f"{tenant.handle}_SVC", new_key()
+    lake.run(f"CREATE USER {user} TYPE = SERVICE RSA_PUBLIC_KEY = '{public_key(key)}'")
+    (terms,) = lake.body["spec"]["agents"]
+    own = {**terms, "agentNames": [tenant.name], "agentUser": user}
+    assert site.condition(lake.body, "Isolated")["reason"] == "EphemeralUser"
+
+    with lake.changed(snowflake={"principal": "AgentUser"}, agents=[own, terms]):
+        warning = site.told(lake.body, "Isolated", "False", "AgentUser")
+        site.wait_for_platform("lake")
+        asked = tenant.ask(platform="lake").ready()
+        login, (where,) = asked.login(), asked.status["platforms"]
+        session = lake.bench.session(user, key, role=asked.role)
+
+        assert f"roles are granted to the user {user} of agent {tenant.name}" in warning
+        assert "nothing but the agent keeps two people apart" in warning
+        assert (login["username"], login["role"], "private_key" in login) == (user, asked.role, False)
+        people = f'SELECT ID FROM ROLEVEND.{where["profile"].upper()}."PEOPLE" ORDER BY ID'
+        assert session.run(people) == [(0,), (1,)]
+        asked.delete()
+        asked.gone()
+        with pytest.raises(vendor.ProgrammingError):
+            session.run(people)
+        with pytest.raises(vendor.ProgrammingError):
+            lake.bench.session(user, key).run(f'USE ROLE "{asked.role}"')
+        assert lake.bench.admin.run(f"SHOW GRANTS TO USER {user}") == []
+        assert not lake.bench.exists(asked.role)
+        assert len(lake.bench.admin.run(f"SHOW USERS STARTS WITH '{user}'")) == 1, "the user is the agent's"
+    site.told(lake.body, "Isolated", "True", "EphemeralUser")
+
+
+class TestWhatIsWrongWithAnAccount:
+    def test_a_table_with_somebody_elses_policy_is_named_and_nobody_is_granted_it(self, site: Site, lake: Lake, tenant: Tenant):
+        tenant.agent()
+        tenant.person()
+        spec = tenant.policy_spec(
+            platform="lake", tables={"matchNames": [{"schema": SCHEMA, "name": "TAKEN"}]}, masks=[], rowFilter='"ID" = 1'
+        )
+        policy = tenant.make("AccessPolicy", spec, namespace="domain-claims")
+        why = f"{SCHEMA}.TAKEN has a masking policy on column SSN of somebody else's ({OWN})"
+
+        assert why in site.wait_for_platform("lake")
+        assert why in site.told(policy, "Ready", "False", "NotGranted")
+        tenant.ask(platform="lake").refused("NoTable", granted="False")
+        assert not lake.bench.exists(f"IMMUTA_VENDED_{tenant.handle}_")
+
+    def test_a_schema_that_vanishes_ends_the_roles_that_read_it_and_is_named(self, site: Site, lake: Lake, tenant: Tenant):
+        schema = lake.bench.schema("PASSING")
+        lake.run(f"CREATE TABLE {DATABASE}.{schema}.T (ID NUMBER)")
+        tenant.agent()
+        tenant.person()
+        (domain,) = lake.body["spec"]["domains"]
+        with lake.changed(domains=[{**domain, "schemas": [SCHEMA, schema]}]):
+            policy = lake.grant(tenant, "T", schema=schema)
+            asked = tenant.ask(platform="lake").ready()
+
+            lake.run(f"DROP SCHEMA {DATABASE}.{schema}")
+
+            asked.gone()
+            assert not lake.bench.exists(asked.role)
+            assert f"schema {schema} holds no table that the operator can see, or is not there" in site.wait_for_platform("lake")
+            site.told(policy, "Ready", "False", "NotGranted")
+            tenant.ask(platform="lake").refused("NoTable", granted="False")
+
+    def test_a_warehouse_that_does_not_run_is_named_by_its_field_and_the_role_is_whole_when_it_does(
+        self, site: Site, lake: Lake, tenant: Tenant
+    ):
+        tenant.agent()
+        tenant.person()
+        lake.grant(tenant, "PRICES")
+        tenant.ask(platform="lake").ready()  # its profile is built
+
+        with suspended(lake.bench):
+            asked = tenant.ask(platform="lake")
+            message = asked.refused("PlatformUnavailable")
+
+        assert "spec.snowflake.warehouse must name a warehouse that RV_VENDOR and RV_PROGRAMMER may use, and that runs or has" in message
+        assert len(lake.log_in(asked.ready()).rows('SELECT * FROM "PRICES"')) == 2
+
+    def test_a_warehouse_that_is_not_there_is_named_by_its_field(self, site: Site, lake: Lake):
+        with lake.changed(snowflake={"warehouse": "MISSPELLED"}):
+            message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
+        assert "spec.snowflake.warehouse must name a warehouse" in message
+
+    def test_a_warehouse_that_the_logins_may_not_use_is_named_by_its_field(self, site: Site, lake: Lake):
+        """It is needed when there is something new to read."""
+        before = lake.status["tableCount"]
+        lake.run(f"REVOKE USAGE ON WAREHOUSE {WAREHOUSE} FROM ROLE RV_PROGRAMMER")
+        lake.run(f"CREATE TABLE {DATABASE}.{SCHEMA}.INVOICES (ID NUMBER)")
+        try:
+            message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
+        finally:
+            lake.run(f"GRANT USAGE ON WAREHOUSE {WAREHOUSE} TO ROLE RV_PROGRAMMER")
+        assert "spec.snowflake.warehouse must name a warehouse that RV_VENDOR and RV_PROGRAMMER may use" in message
+        site.wait_for_platform("lake")
+        eventually(lambda: lake.status["tableCount"] == before + 1)
+
+    def test_what_public_has_is_said(self, site: Site, lake: Lake):
+        assert lake.status.get("limitations", []) == []
+        lake.run(f"GRANT USAGE ON WAREHOUSE {WAREHOUSE} TO ROLE PUBLIC")
+        try:
+            wanted = f"every vended role has what PUBLIC has: USAGE on WAREHOUSE {WAREHOUSE}"
+            eventually(lambda: lake.status.get("limitations") == [wanted])
+        finally:
+            lake.run(f"REVOKE USAGE ON WAREHOUSE {WAREHOUSE} FROM ROLE PUBLIC")
+        eventually(lambda: lake.status.get("limitations", []) == [])
+
+    def test_a_network_policy_that_keeps_us_out_is_named(self, site: Site, lake: Lake):
+        lake.bench.snowflake.account.lets_nobody_in = True
+        log_everybody_out(lake)
+        try:
+            message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
+        finally:
+            lake.bench.snowflake.account.lets_nobody_in = False
+        assert "its network policy must let the operator in" in message
+        site.wait_for_platform("lake")
+
+    def test_a_key_that_was_replaced_is_named_and_the_new_secret_heals_it(self, site: Site, lake: Lake):
+        user, key = lake.bench.vendor.user, new_key()
+        lake.run(f"ALTER USER \"{user}\" SET RSA_PUBLIC_KEY = '{public_key(key)}'")
+        log_everybody_out(lake)
+
+        message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
+
+        assert "the private key of the Secret must belong to the RSA_PUBLIC_KEY of the user" in message
+        site.put_secret(NAMESPACE, "lake-vendor", username=user, private_key=key.reveal())
+        site.wait_for_platform("lake")
+
+    def test_standard_edition_is_told_before_anything_is_built(self, site: Site):
+        with registered(site, "standard", Account(edition="STANDARD")):
+            message = site.wait_for_platform("standard", "False", "PlatformUnavailable")
+        assert "need Enterprise Edition: nothing can be governed in this account" in message
+
+
+def log_everybody_out(lake: Lake) -> None:
     """Of the operator: its next request is a login."""
-    for session in list(lake.snowflake.account.sessions.values()):
+    for session in list(lake.bench.snowflake.account.sessions.values()):
         session.closed = session.closed or session.user.startswith("ROLEVEND_")
-
-
-def status(site: Site, name: str) -> Body:
-    return dict(site.cluster.read({"kind": "DataPlatform", "metadata": {"name": name}}).body["status"])
-
-
-def test_it_says_what_public_has(site: Site, lake: SnowflakeBench):
-    assert status(site, "lake").get("limitations", []) == []
-    lake.run(f"GRANT USAGE ON WAREHOUSE {WAREHOUSE} TO ROLE PUBLIC")
-    try:
-        wanted = f"every vended role has what PUBLIC has: USAGE on WAREHOUSE {WAREHOUSE}"
-        eventually(lambda: status(site, "lake").get("limitations") == [wanted])
-    finally:
-        lake.run(f"REVOKE USAGE ON WAREHOUSE {WAREHOUSE} FROM ROLE PUBLIC")
-    eventually(lambda: status(site, "lake").get("limitations", []) == [])
-
-
-def test_a_network_policy_that_keeps_us_out_is_named(site: Site, lake: SnowflakeBench):
-    lake.snowflake.account.lets_nobody_in = True
-    log_everybody_out(lake)
-    try:
-        message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
-    finally:
-        lake.snowflake.account.lets_nobody_in = False
-    assert "its network policy must let the operator in" in message
-    site.wait_for_platform("lake")
-
-
-def test_a_key_that_was_replaced_is_named_and_the_new_secret_heals_it(site: Site, lake: SnowflakeBench):
-    user, key = lake.vendor.user, new_key()
-    lake.run(f"ALTER USER \"{user}\" SET RSA_PUBLIC_KEY = '{public_key(key)}'")
-    log_everybody_out(lake)
-
-    message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
-
-    assert "the private key of the Secret must belong to the RSA_PUBLIC_KEY of the user" in message
-    site.put_secret(NAMESPACE, "lake-vendor", username=user, private_key=key.reveal())
-    site.wait_for_platform("lake")
-
-
-def test_a_warehouse_that_the_logins_may_not_use_is_named_by_its_field(site: Site, lake: SnowflakeBench):
-    """It is needed when there is something new to read."""
-    lake.run(f"REVOKE USAGE ON WAREHOUSE {WAREHOUSE} FROM ROLE RV_PROGRAMMER")
-    lake.run(f"CREATE TABLE {DATABASE}.GOVERNED.INVOICES (ID NUMBER)")
-    try:
-        message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
-    finally:
-        lake.run(f"GRANT USAGE ON WAREHOUSE {WAREHOUSE} TO ROLE RV_PROGRAMMER")
-    assert "spec.snowflake.warehouse must name a warehouse that RV_VENDOR and RV_PROGRAMMER may use" in message
-    site.wait_for_platform("lake")
-    eventually(lambda: status(site, "lake")["tableCount"] == 2)
-
-
-def test_standard_edition_is_told_before_anything_is_built(site: Site):
-    with registered(site, "standard", Account(edition="STANDARD")):
-        message = site.wait_for_platform("standard", "False", "PlatformUnavailable")
-    assert "need Enterprise Edition: nothing can be governed in this account" in message

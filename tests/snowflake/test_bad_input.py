@@ -4,7 +4,7 @@ Where the operator asks an account, its DataPlatform says the same: see tests/op
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import pytest
@@ -18,7 +18,16 @@ from rolevend.platforms.snowflake.keys import new_key, public_key
 from rolevend.platforms.snowflake.text import qualified
 from rolevend.policy.mask import Constant
 from tests.conformance.bench import CLUSTER, lease, own, profile, shape, vended
-from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, SnowflakeSession, connected, installed
+from tests.conformance.snowflake_bench import (
+    DATABASE,
+    WAREHOUSE,
+    SnowflakeBench,
+    SnowflakeSession,
+    connected,
+    installed,
+    not_lent,
+    suspended,
+)
 from tests.support.snowflake import Account, StandIn
 
 NAMES = (
@@ -152,30 +161,9 @@ def administrator(snowflake: StandIn) -> SnowflakeSession:
     return SnowflakeSession(connected(snowflake, "ADMIN", snowflake.administrator.private, role="ACCOUNTADMIN"))
 
 
-@contextmanager
-def suspended(bench: SnowflakeBench) -> Iterator[None]:
-    bench.run(f"ALTER WAREHOUSE {WAREHOUSE} SET AUTO_RESUME = FALSE")
-    bench.run(f"ALTER WAREHOUSE {WAREHOUSE} SUSPEND")
-    try:
-        yield
-    finally:
-        bench.run(f"ALTER WAREHOUSE {WAREHOUSE} SET AUTO_RESUME = TRUE")
-
-
-@contextmanager
-def not_lent(bench: SnowflakeBench) -> Iterator[None]:
-    for role in ("RV_VENDOR", "RV_PROGRAMMER"):
-        bench.run(f"REVOKE USAGE ON WAREHOUSE {WAREHOUSE} FROM ROLE {role}")
-    try:
-        yield
-    finally:
-        for role in ("RV_VENDOR", "RV_PROGRAMMER"):
-            bench.run(f"GRANT USAGE ON WAREHOUSE {WAREHOUSE} TO ROLE {role}")
-
-
 @pytest.mark.parametrize("without", [suspended, not_lent])
 def test_without_a_warehouse_nothing_is_vended_and_the_field_is_named_and_with_it_the_same_vend_is_whole(
-    bench: SnowflakeBench, without: Callable[[SnowflakeBench], "contextmanager[None]"]
+    bench: SnowflakeBench, without: Callable[[SnowflakeBench], AbstractContextManager[None]]
 ):
     people = bench.people()
     wanted = profile(shape(people))

@@ -13,12 +13,18 @@ from rolevend.errors import Conflict
 from rolevend.model import ClusterId
 from rolevend.platforms.base import Account, Secret
 from rolevend.platforms.snowflake import Login, SnowflakePlatform
-from rolevend.resources import DataPlatform, parse
+from rolevend.resources import DataPlatform, parse, values
 from rolevend.resources.catalog_file import parse_catalog
 from tests.conformance.snowflake_bench import connected
 from tests.support.manifests import MISSING, changed, on_snowflake
 from tests.support.snowflake import StandIn
 from tests.support.snowflake.using import administrators_connection
+
+AGENTS_TOOLS = {
+    "warehouses": ["EXTRA_WH"],
+    "semanticViews": [{"schema": "SEM", "name": "ORDERS"}],
+    "procedures": [{"schema": "SEM", "name": "AS_OWNER", "arguments": ""}],
+}
 
 
 @pytest.fixture
@@ -67,12 +73,18 @@ def test_an_installation_by_a_connection_is_what_the_operator_logs_in_to_and_may
 
 def test_the_catalog_that_an_administrator_writes_is_what_the_programmer_sees(snowflake: StandIn, manifest: DataPlatform, connection: str):
     schema = sorted(manifest.spec.domains[0].schemas)[0]
+    manifest = parse(DataPlatform, on_snowflake(manifest.spec.snowflake.model_dump(exclude_none=True), {"snowflake": AGENTS_TOOLS}))
     admin = connected(snowflake, "ADMIN", snowflake.administrator.private, role="ACCOUNTADMIN", warehouse='"agents wh"')
     for statement in (
         f'CREATE TABLE SALES."{schema}".ORDERS (ID NUMBER(38,0), COUNTRY VARCHAR(2))',
         f'CREATE TABLE SALES."{schema}".TAKEN (ID NUMBER(38,0))',
         f'CREATE ROW ACCESS POLICY SALES."{schema}".THEIRS AS (ID NUMBER) RETURNS BOOLEAN -> TRUE',
         f'ALTER TABLE SALES."{schema}".TAKEN ADD ROW ACCESS POLICY SALES."{schema}".THEIRS ON (ID)',
+        "CREATE WAREHOUSE EXTRA_WH",
+        'USE WAREHOUSE "agents wh"',
+        "CREATE SCHEMA SALES.SEM",
+        f'CREATE SEMANTIC VIEW SALES.SEM.ORDERS TABLES (SALES."{schema}".ORDERS) METRICS (ORDERS.N AS COUNT(*))',
+        "CREATE PROCEDURE SALES.SEM.AS_OWNER() RETURNS NUMBER LANGUAGE SQL AS 'BEGIN RETURN 1; END'",
     ):
         admin.cursor().execute(statement)
     prepared = snowflake_account.prepare(manifest, snowflake_account.plan(manifest)[1], "rolevend-system")
@@ -87,12 +99,15 @@ def test_the_catalog_that_an_administrator_writes_is_what_the_programmer_sees(sn
         account, ClusterId("c"), *(Login(each["username"], Secret(each["private_key"])) for each in (vendor, programmer))
     )
     try:
-        assert written == driver.catalog(frozenset(manifest.spec.domains[0].schemas))
+        assert written == driver.catalog(values.governed(manifest), tools=values.objects(manifest))
     finally:
         driver.close()
         admin.close()
     assert (platform, tables) == (manifest.name, 2)
     assert "THEIRS" in written.tables[TableId(schema, "TAKEN")].obstacle
+    owners, orders, extra = written.tools
+    assert "acts with the rights of its owner" in owners.obstacle
+    assert (orders.reads, orders.obstacle, extra.obstacle) == ((TableId(schema, "ORDERS"),), "", "")
 
 
 def test_the_catalog_of_an_account_takes_a_connection(manifest: DataPlatform, tmp_path: Path):

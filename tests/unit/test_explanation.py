@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rolevend.catalog import Catalog, Family, Function, FunctionId, TableId
+from rolevend.catalog import Catalog, Family, Function, FunctionId, TableId, Tool, ToolId, ToolKind
 from rolevend.cli import cli
 from rolevend.model import Attributes
 from rolevend.policy.asking import Asking
@@ -23,11 +23,12 @@ from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.statement import ColumnSelector, Requirement, TableSelector
 from rolevend.resources.catalog_file import catalog_text
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
-from tests.support.manifests import MISSING, changed, valid
+from tests.support.manifests import MISSING, changed, on_snowflake, valid
 from tests.support.painted import paint, verdict
 from tests.support.policies import EVERY_FAMILY, agents, catalog, column, guardrail, masked, of_both_sides, policy, table, user, users
 
 PEOPLE = table("claims.people", column("country"), column("ssn"))
+NAMED = {"kubernetes.io/metadata.name": "agents"}
 
 
 def asks(**values: str) -> tuple[Requirement, ...]:
@@ -259,6 +260,48 @@ def test_the_tools_of_the_agent_are_told_and_those_that_it_does_not_have(tmp_pat
     else:
         assert "Agent agents/finbot has tables of its own\n  grants finbot.notes where every row\n    note\n" in answer.stdout
         assert f"tool: function tools.risk_score(numeric)\ntools that Agent agents/finbot does not have: {missing}\n" in answer.stdout
+
+
+SEEN = Tool(ToolId(ToolKind.SEMANTIC_VIEW, "CLAIMS", "SEM"), reads=(TableId("claims", "people"),))
+BOTH = Tool(ToolId(ToolKind.SEMANTIC_VIEW, "BOTH", "SEM"), reads=(TableId("claims", "people"), TableId("hr", "staff")))
+FIND = Tool(ToolId(ToolKind.SEARCH_SERVICE, "FIND", "SEM"), copies=((TableId("claims", "people"), "full_name"),))
+LEAK = Tool(ToolId(ToolKind.PROCEDURE, "LEAK", "SEM", "NUMBER"), "acts with the rights of its owner")
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_the_tools_of_an_account_are_told_and_which_of_them_this_user_does_not_get_and_why(tmp_path: Path, output: str):
+    asked = {
+        "semanticViews": [{"schema": "SEM", "name": "CLAIMS"}, {"schema": "SEM", "name": "BOTH"}],
+        "searchServices": [{"schema": "SEM", "name": "FIND"}],
+        "procedures": [{"schema": "SEM", "name": "LEAK", "arguments": "NUMBER"}],
+    }
+    account = on_snowflake({"account": "myorg-account1", "database": "SALES", "warehouse": "AGENTS_WH"}, {"snowflake": asked})
+    account = changed(changed(account, "metadata.name", WAREHOUSE), "spec.agents[0].namespaceSelector.matchLabels", NAMED)
+    agent = changed(valid("Agent", "finbot", "agents"), "spec.tools", [{"platformRef": {"name": WAREHOUSE}, "snowflake": asked}])
+    agent = changed(agent, "spec.onBehalfOf", {"assertion": "Trusted"})
+    write(tmp_path, "objects/all.yaml", account, analysts(), valid("UserAttributes"), agent)
+    tables = (*CATALOGS[WAREHOUSE].tables.values(), table("hr.staff", column("name")))
+    file = write(tmp_path, "catalog.yaml", catalog_text(WAREHOUSE, Catalog.of(tables, tools=(SEEN, BOTH, FIND, LEAK)), "yaml"))
+
+    lines = told(tmp_path / "objects", "--agent", "finbot", "-n", "agents", "--catalog", str(file), "-o", output)
+
+    missing = "spec.tools: procedure SEM.LEAK(NUMBER) acts with the rights of its owner (on warehouse)"
+    of_both = "reads hr.staff, which is not granted"
+    of_find = "shows claims.people.full_name to everybody alike, and it is not granted in every row and in clear"
+    if output == "json":
+        found = json.loads(lines)
+        assert (found["functions"], found["toolsMissing"]) == (["semantic view SEM.CLAIMS"], missing)
+        assert found["toolsWithheld"] == [
+            {"tool": "search service SEM.FIND", "why": of_find},
+            {"tool": "semantic view SEM.BOTH", "why": of_both},
+        ]
+    else:
+        assert [line for line in lines.splitlines() if line.startswith("tool")] == [
+            "tool: semantic view SEM.CLAIMS",
+            f"tool withheld: search service SEM.FIND {of_find}",
+            f"tool withheld: semantic view SEM.BOTH {of_both}",
+            f"tools that Agent agents/finbot does not have: {missing}",
+        ]
 
 
 def test_what_is_null_since_two_masks_hide_what_the_other_shows_is_told():

@@ -12,7 +12,7 @@ from rolevend.platforms.base import Drift
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse, values
 from rolevend.vending.claims import Claim, agent_claim, user_claim
 from rolevend.vending.verdict import Denied, Granted, Undecided, ended_by
-from tests.support.manifests import Body
+from tests.support.manifests import MISSING, Body
 from tests.support.painted import (
     ANNA,
     CLUSTER,
@@ -33,6 +33,7 @@ from tests.support.painted import (
     verdict,
 )
 
+ACCOUNT = {"account": "myorg-account1", "database": "SALES", "warehouse": "AGENTS_WH"}
 EVERYTHING = {"tables": {"matchNames": [{"schema": "*", "name": "*"}]}, "columns": {"matchNames": ["*"]}, "rowFilter": None, "masks": None}
 
 
@@ -98,6 +99,15 @@ class TestOfTwoThatClaimTheSame:
         assert said(picture, WAREHOUSE, "Ready") == said(picture, WAREHOUSE, "Accepted") == ("False", "Conflict")
         assert "this is the server of DataPlatform crm" in message(picture, WAREHOUSE, "Accepted")
         assert isinstance(verdict(picture), Undecided)
+
+    def test_of_two_platforms_in_one_account_the_later_one_is_told_its_own_field(self, newest_first: bool):
+        account = ("spec.postgres", MISSING), ("spec.snowflake", ACCOUNT), ("spec.agents[0].tools", MISSING)
+        platforms = [parse(DataPlatform, raw("DataPlatform", name, "", *account, age=age)) for name, age in ((CRM, 60), (WAREHOUSE, 0))]
+        one_account = {WAREHOUSE: answering("one"), CRM: answering("one")}
+
+        picture = paint(replace(OBJECTS, platforms=platforms[::-1] if newest_first else platforms), one_account)
+
+        assert message(picture, WAREHOUSE, "Accepted").startswith("spec.snowflake: this is the account of DataPlatform crm")
 
 
 def test_a_platform_that_does_not_answer_keeps_its_catalog_and_says_what_is_wrong():
@@ -273,6 +283,17 @@ def test_a_platform_names_the_tables_that_cannot_be_governed_also_where_no_polic
     told = f"; 1 of 2 tables cannot be governed: {TABLES[1].id} has a comment in which 'pii' is no tag"
     assert message(picture, WAREHOUSE, "Ready").endswith(told)
     assert "governed" not in message(picture, CRM, "Ready")
+
+
+def test_a_platform_names_schemas_of_domains_in_which_it_sees_no_table():
+    """They are misspelled, or were dropped, or are for tables to come."""
+    picture = paint(states={**STATES, WAREHOUSE: replace(STATES[WAREHOUSE], catalog=Catalog.of(TABLES[:1]))})
+
+    assert said(picture, WAREHOUSE, "Ready") == ("True", "Connected")
+    assert message(picture, WAREHOUSE, "Ready").endswith(
+        "; spec.domains: schema hr holds no table that the operator can see, or is not there"
+    )
+    assert "schema" not in message(picture, CRM, "Ready")
 
 
 @pytest.mark.parametrize(

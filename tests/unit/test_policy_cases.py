@@ -12,7 +12,7 @@ from rolevend.cli import cli
 from rolevend.demo.policy_test import comparable
 from rolevend.resources.catalog_file import catalog_text
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
-from tests.support.manifests import MISSING, Body, changed, valid
+from tests.support.manifests import MISSING, Body, changed, on_snowflake, valid
 
 CASES: Body = {
     "format": "rolevend.dev/policy-test/v1",
@@ -109,6 +109,17 @@ def test_without_the_platform_a_note_says_that_cases_were_only_read(tmp_path: Pa
 
     assert [each.field for each in checked.diagnostics] == ["cases"]
     assert "no DataPlatform is among these files, so whom and what the cases name was not judged" in checked.notes
+
+
+def test_cases_for_an_account_of_snowflake_are_refused_since_they_are_tried_on_postgresql(tmp_path: Path):
+    write(tmp_path, "cases.yaml", CASES)
+    account = on_snowflake({"account": "myorg-account1", "database": "SALES", "warehouse": "AGENTS_WH"})
+    write(tmp_path, "all.yaml", changed(account, "metadata.name", WAREHOUSE), analysts(), AGENT, NAMESPACE)
+
+    (found,) = [each for each in check([tmp_path], CATALOGS).diagnostics if each.object == ""]
+
+    assert (found.level, found.field) == ("error", "platform")
+    assert "DataPlatform warehouse is a Snowflake account, and cases are tried on PostgreSQL" in found.message
 
 
 def test_nothing_is_tried_where_something_is_wrong_and_it_says_how_much(tmp_path: Path):

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from rolevend.app.policy.check import Checked, check
 from rolevend.app.policy.folder import read_catalogs
 from rolevend.app.policy.report import as_github, as_text
-from rolevend.catalog import Catalog, Family
+from rolevend.catalog import Catalog, Family, TableId, Tool, ToolId, ToolKind
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.model import Tag
@@ -304,12 +304,24 @@ def test_github_shows_what_was_not_judged(tmp_path: Path):
     assert (done.exit_code, done.stdout, done.stderr) == (0, told, "")
 
 
+LONG = "a" * 255
+"""As long as a name of Snowflake's may be."""
+
+
 def test_a_catalog_survives_its_file():
     held = Catalog.of(
         [
             table("claims.people", column("ssn", Family.TEXT, Tag("pii", "id")), column("on", Family.DATE), tags=(Tag("domain", "a: b"),)),
             table("claims.seen", obstacle="is a view: grant the tables beneath it"),
-        ]
+            table(f"claims.{LONG}", column(LONG)),
+        ],
+        tools=(
+            Tool(ToolId(ToolKind.WAREHOUSE, "EXTRA_WH")),
+            Tool(ToolId(ToolKind.PROCEDURE, "RISK", "SEM", "NUMBER, VARCHAR"), "acts with the rights of its owner"),
+            Tool(ToolId(ToolKind.PROCEDURE, "RISK", "SEM")),
+            Tool(ToolId(ToolKind.SEMANTIC_VIEW, "CLAIMS", "SEM"), reads=(TableId("claims", LONG), TableId("claims", "people"))),
+            Tool(ToolId(ToolKind.SEARCH_SERVICE, "FIND", "SEM"), copies=((TableId("claims", LONG), LONG), (TableId("claims", LONG), "b"))),
+        ),
     )
     for form in ("yaml", "json"):
         text = catalog_text(WAREHOUSE, held, form)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from rolevend.api import answers
 from rolevend.catalog import Catalog, TableId, Tool, ToolId, ToolKind, digest
 from rolevend.picture.painting import Picture
 from rolevend.plan import contains
@@ -12,10 +13,14 @@ from rolevend.platforms.snowflake import Options, script
 from rolevend.platforms.snowflake.text import name
 from rolevend.platforms.snowflake.tools import grants
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, parse
+from rolevend.vending import audit, evidence
+from rolevend.vending.tools import beyond
 from rolevend.vending.verdict import Granted, Request, ended_by
+from rolevend.vending.whole import Vend
 from tests.support.golden import golden
 from tests.support.manifests import MISSING, Body, changed
 from tests.support.painted import (
+    NOW,
     OBJECTS,
     REQUEST,
     STATES,
@@ -116,6 +121,23 @@ def test_a_role_that_is_narrowed_to_other_tables_has_no_search_service_over_this
     assert SEARCH in tools_of(picture, replace(REQUEST, resources=(PEOPLE,)))
     assert SEARCH not in tools_of(picture, replace(REQUEST, resources=(prices.id,)))
     assert CLAIMS in tools_of(picture, replace(REQUEST, resources=(prices.id,))), "its lease shows no row of people"
+    assert beyond(SEARCH, (prices.id,)) == "shows a copy of claims.people, which is not asked for"
+    assert SEARCH in picture.directory.tools(replace(REQUEST, resources=(prices.id,))), "its agent may have it"
+
+
+def test_the_audit_event_and_the_answer_of_the_api_name_each_after_its_kind():
+    picture = painted()
+    found = given(picture)
+    names = (
+        "database role SNOWFLAKE.CORTEX_USER",
+        "procedure SEM.RISK(NUMBER, VARCHAR)",
+        "search service SEM.FIND",
+        "semantic view SEM.CLAIMS",
+    )
+
+    event = audit.granted(REQUEST, found, picture.directory, evidence.given(found.tables), NOW)
+
+    assert event.body.functions == answers.explanation([Vend(REQUEST, found)]).functions == (*names, "warehouse EXTRA_WH")
 
 
 def test_tools_are_in_the_name_of_the_profile_and_none_leave_it_as_it_was():

@@ -62,7 +62,7 @@ def catalog(platform: DataPlatform, connection: str, *, as_json: bool) -> tuple[
     """The text of what the operator sees of the account, by an administrator's connection, and how many tables that is. Changes nothing."""
     account, options = _account(platform), _options(platform)
     with administrators_session(connection) as session:
-        found = seen_by_administrator(session, account.database, options.schemas)
+        found = seen_by_administrator(session, account.database, options.schemas, options.tools)
     return catalog_text(PlatformName(platform.name), found, "json" if as_json else "yaml"), len(found.tables)
 
 

@@ -53,7 +53,8 @@ def explain(
     kubeconfig: str | None,
     output: str,
 ) -> None:
-    """Say why an agent gets what it gets for a user, or what is missing: each policy, what it asks, what it grants, and how masked.
+    """Say why an agent gets what it gets for a user, or what is missing: each policy, what it asks, what it grants, and how masked; and the
+    tools of the agent.
 
     For a VendedRole, on each of its platforms, whether it was granted or denied, or for --user and --agent before anything is asked for.
     Objects are the cluster's, which takes the right to list them, or those in --files. Values of the user's attributes are not shown, those

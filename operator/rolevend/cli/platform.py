@@ -138,7 +138,7 @@ def _required(dsn: str | None) -> str:
     help="Where it goes: JSON where the name ends so, else YAML.",
 )
 def platform_catalog(manifest: Path, dsn: str | None, connection: str | None, output: Path) -> None:
-    """Write what policies see of the database: its tables, columns, types and tags. No row is read.
+    """Write what policies see of the database: its tables, columns, types and tags, and the tools that agents might have. No row is read.
 
     `rolevend policy` judges policies by this file. Equal databases give equal files, so it can stand in git.
     """

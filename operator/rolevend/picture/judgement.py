@@ -59,21 +59,21 @@ def judge_platforms(platforms: Sequence[DataPlatform], states: Mapping[PlatformN
         elif owner == platform.name:
             accepted = Finding("Accepted", "True", "Valid", "the platform can be used")
         else:
-            accepted = Finding("Accepted", "False", "Conflict", _twice(platform, owner))
+            accepted = Finding("Accepted", "False", "Conflict", _same_server(platform, owner))
         attested = _attested(platform, state)
-        ready = _ready(accepted, state, attested, allowed=platform.spec.allow_unattested)
+        ready = _ready(platform, accepted, state, attested)
         findings = (accepted, ready, _drift(state), attested, owned(platform), *isolated(platform))
         judgements.append(Judgement(platform, findings, _platform_counts(state)))
     return judgements
 
 
-def _twice(platform: DataPlatform, owner: str) -> str:
-    if platform.spec.snowflake is None:
-        return f"spec.postgres: this is the server of DataPlatform {owner}; roles belong to a server, so one is enough"
-    return f"spec.snowflake: this is the account of DataPlatform {owner}; roles belong to an account, so one is enough"
+def _same_server(platform: DataPlatform, owner: str) -> str:
+    if platform.spec.snowflake is not None:
+        return f"spec.snowflake: this is the account of DataPlatform {owner}; a role has one name in an account, so one is enough"
+    return f"spec.postgres: this is the server of DataPlatform {owner}; roles belong to a server, so one is enough"
 
 
-def _ready(accepted: Finding, state: PlatformState, attested: Finding, *, allowed: bool) -> Finding:
+def _ready(platform: DataPlatform, accepted: Finding, state: PlatformState, attested: Finding) -> Finding:
     if accepted.status != "True":
         return Finding("Ready", "False", accepted.reason, accepted.message)
     if state.problem is not None:
@@ -82,9 +82,19 @@ def _ready(accepted: Finding, state: PlatformState, attested: Finding, *, allowe
         return Finding("Ready", "False", "Drift", _drift(state).message)
     if attested.reason == LEAK:
         return Finding("Ready", "False", LEAK, attested.message)
-    if attested.status != "True" and not allowed:
+    if attested.status != "True" and not platform.spec.allow_unattested:
         return Finding("Ready", "False", "NotAttested", attested.message)
-    return Finding("Ready", "True", "Connected", f"both credentials work, and the catalog was read{_ungoverned(state)}")
+    beside = f"{_without_tables(platform, state)}{_ungoverned(state)}"
+    return Finding("Ready", "True", "Connected", f"both credentials work, and the catalog was read{beside}")
+
+
+def _without_tables(platform: DataPlatform, state: PlatformState) -> str:
+    """A schema that is misspelled, was dropped, or is for tables to come."""
+    if state.catalog is None:
+        return ""
+    empty = sorted(values.governed(platform) - {table.schema for table in state.catalog.tables})
+    told = [f"schema {each} holds no table that the operator can see, or is not there" for each in empty]
+    return f"; spec.domains: {shortened(told)}" if told else ""
 
 
 def _ungoverned(state: PlatformState) -> str:

@@ -10,22 +10,23 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field
 
-from rolevend.catalog import Catalog, Column, Family, Function, FunctionId, Table, TableId
+from rolevend.catalog import Catalog, Column, Family, Function, FunctionId, Table, TableId, Tool, ToolId, ToolKind
 from rolevend.model import PlatformName, Tag
 from rolevend.resources.parse import parse_part
 from rolevend.resources.part import KeyedBy, Part
 from rolevend.resources.tag_binding import DataTag
-from rolevend.resources.text import Identifier, ObjectReferenceName
+from rolevend.resources.text import ArgumentTypes, HeldName, Identifier, ObjectReferenceName
 
 FORMAT = "rolevend.dev/catalog/v1"
 
+_Obstacle = Annotated[str, Field(min_length=1, max_length=4096)]
 _Tags = Annotated[tuple[DataTag, ...], Field(description="Tags that stand on the platform itself; those of TagBindings are not here.")]
 
 
 class CatalogColumn(Part):
     """A column."""
 
-    name: Identifier
+    name: HeldName
     """Name of the column."""
     type: Annotated[str, Field(min_length=1, max_length=256)]
     """The platform's own name of its type, without length or precision."""
@@ -39,9 +40,9 @@ class CatalogTable(Part):
 
     schema_name: Annotated[Identifier, Field(alias="schema")]
     """Name of the schema."""
-    name: Identifier
+    name: HeldName
     """Name of the table."""
-    obstacle: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    obstacle: _Obstacle | None = None
     """Why its rows cannot be governed, such as `is a foreign table`, or a comment in which a tag cannot be read: then no policy grants it.
     Left out where nothing is in the way."""
     tags: _Tags = ()
@@ -58,8 +59,47 @@ class CatalogFunction(Part):
     """Name of the function."""
     arguments: Annotated[str, Field(max_length=8192)] = ""
     """The types of its arguments, as the platform writes them."""
-    obstacle: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    obstacle: _Obstacle | None = None
     """Why no agent can have it, such as that it acts with the rights of its owner. Left out where nothing is in the way."""
+
+
+class TableBehind(Part):
+    """A table that a tool reads."""
+
+    schema_name: Annotated[Identifier, Field(alias="schema")]
+    """Name of the schema."""
+    name: HeldName
+    """Name of the table."""
+
+
+class ColumnCopied(Part):
+    """A column that a tool holds a copy of."""
+
+    schema_name: Annotated[Identifier, Field(alias="schema")]
+    """Name of the schema."""
+    table: HeldName
+    """Name of the table."""
+    column: HeldName
+    """Name of the column."""
+
+
+class CatalogTool(Part):
+    """What else of a Snowflake account agents might have."""
+
+    kind: ToolKind
+    """What it is."""
+    schema_name: Annotated[Identifier | None, Field(alias="schema")] = None
+    """Name of the schema. Left out for what is in none: a warehouse, a role of Snowflake's own."""
+    name: Identifier
+    """Name of the tool."""
+    arguments: ArgumentTypes = ""
+    """Of a procedure: the types of its arguments."""
+    obstacle: _Obstacle | None = None
+    """Why no agent can have it. Left out where nothing is in the way."""
+    reads: Annotated[tuple[TableBehind, ...], KeyedBy(("schema", "name"))] = ()
+    """The tables behind it, each of which its user must be granted."""
+    copies: Annotated[tuple[ColumnCopied, ...], KeyedBy(("schema", "table", "column"))] = ()
+    """The columns that it shows as they are, each of which its user must be granted in every row and in clear."""
 
 
 class CatalogFile(Part):
@@ -73,12 +113,14 @@ class CatalogFile(Part):
     """Every table of the governed schemas, and of those that agents may have as their own, sorted by schema and name."""
     functions: Annotated[tuple[CatalogFunction, ...], KeyedBy(("schema", "name", "arguments"))] = ()
     """Every function of the schemas whose functions agents may have. Left out where there are none."""
+    tools: Annotated[tuple[CatalogTool, ...], KeyedBy(("kind", "schema", "name", "arguments"))] = ()
+    """Of a Snowflake account: those that the DataPlatform lets agents have and that are there. Left out where there are none."""
 
 
 def parse_catalog(body: Mapping[str, Any]) -> tuple[PlatformName, Catalog]:
     """InvalidInput names the first field that cannot be."""
     file = parse_part(CatalogFile, body)
-    return PlatformName(file.platform), Catalog.of(map(_table, file.tables), map(_function, file.functions))
+    return PlatformName(file.platform), Catalog.of(map(_table, file.tables), map(_function, file.functions), map(_tool, file.tools))
 
 
 def catalog_text(platform: PlatformName, catalog: Catalog, form: Literal["yaml", "json"]) -> str:
@@ -88,6 +130,7 @@ def catalog_text(platform: PlatformName, catalog: Catalog, form: Literal["yaml",
         "platform": str(platform),
         "tables": [_told(table) for _, table in sorted(catalog.tables.items())],
         **({"functions": [_told_function(each) for each in catalog.functions]} if catalog.functions else {}),
+        **({"tools": [_told_tool(each) for each in catalog.tools]} if catalog.tools else {}),
     }
     if form == "json":
         return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
@@ -107,6 +150,23 @@ def _told_function(function: Function) -> dict[str, Any]:
     identity = function.id
     told = {"schema": identity.schema, "name": identity.name, "arguments": identity.arguments, "obstacle": function.obstacle}
     return _Line({name: text for name, text in told.items() if text})
+
+
+def _tool(tool: CatalogTool) -> Tool:
+    return Tool(
+        ToolId(tool.kind, tool.name, tool.schema_name or "", tool.arguments),
+        tool.obstacle or "",
+        tuple(sorted(TableId(each.schema_name, each.name) for each in tool.reads)),
+        tuple(sorted((TableId(each.schema_name, each.table), each.column) for each in tool.copies)),
+    )
+
+
+def _told_tool(tool: Tool) -> dict[str, Any]:
+    identity = tool.id
+    told = {"kind": identity.kind.value, "schema": identity.schema, "name": identity.name, "arguments": identity.arguments}
+    reads = [_Line(schema=table.schema, name=table.name) for table in tool.reads]
+    copies = [_Line(schema=table.schema, table=table.name, column=column) for table, column in tool.copies]
+    return {name: said for name, said in {**told, "obstacle": tool.obstacle, "reads": reads, "copies": copies}.items() if said}
 
 
 def _tags(tags: Iterable[DataTag]) -> frozenset[Tag]:

@@ -66,7 +66,7 @@ class PolicyTest(Part):
     format: Literal["rolevend.dev/policy-test/v1"]
     """What this file is."""
     platform: ObjectReferenceName
-    """Name of the DataPlatform."""
+    """Name of the DataPlatform, one of PostgreSQL: cases are tried there."""
     tables: Annotated[tuple[TestedTable, ...], KeyedBy(("schema", "name"))] = ()
     """Rows. A table of the catalog that is not here is empty."""
     cases: Annotated[tuple[Case, ...], Field(min_length=1), KeyedBy(("name",))]

@@ -87,6 +87,8 @@ Identifier = Annotated[
     ),
 ]
 """A name in a database, or a pattern of such names: whatever is legal between double quotes there."""
+HeldName = Annotated[str, _text(255, IDENTIFIER_PATTERN)]
+"""A name of something that a platform holds, as long as any platform lets it be."""
 ArgumentTypes = Annotated[str, _text(1024, ARGUMENTS_PATTERN, shortest=0)]
 Key = Annotated[str, _text(128, PLAIN_PATTERN)]
 """The key of an attribute or tag. What cannot be seen in a review cannot be in it."""

@@ -223,6 +223,12 @@ class Directory:
         here = terms_for(terms, self.namespaces.get(agent.name.namespace, {}), agent)
         return most_live(agent, permitting(agent, here))
 
+    def tools(self, request: Request) -> tuple[Tool, ...]:
+        """What of an account its agent may have, for users who are granted what is behind it. For a request that is granted."""
+        agent, terms = self.agents[request.agent], self.platforms[request.platform]
+        here = terms_for(terms, self.namespaces.get(agent.name.namespace, {}), agent)
+        return tools_within(tools_of(agent, terms, here).tools, self.shapes[request.platform].tools, None)
+
     def person(self, request: Request) -> Person:
         """What is known of its user: what a token says of an attribute takes the place of what UserAttributes say of it."""
         known = self.people.get(request.user) or Person(request.user, None, Attributes())

@@ -123,18 +123,17 @@ def refused_functions(tools: Tools, there: Collection[Function]) -> Iterator[Ref
 
 
 def tools_within(tools: Tools, there: Iterable[Tool], asked: Collection[TableId] | None) -> tuple[Tool, ...]:
-    """Those of `there` that the tools name and that nothing stands in the way of, in order. A role that is for the tables `asked` alone has
-    none that copies others: a lease keeps it from tables, and not from copies."""
-    return tuple(
-        sorted(
-            (
-                each
-                for each in there
-                if each.id in tools.objects and not each.obstacle and (asked is None or all(table in asked for table, _ in each.copies))
-            ),
-            key=lambda tool: tool.id,
-        )
-    )
+    """Those of `there` that the tools name and that nothing stands in the way of, in order, for a role that is for the tables `asked`
+    alone."""
+    given = (each for each in there if each.id in tools.objects and not each.obstacle and not beyond(each, asked))
+    return tuple(sorted(given, key=lambda tool: tool.id))
+
+
+def beyond(tool: Tool, asked: Collection[TableId] | None) -> str:
+    """Why a role that is for the tables `asked` alone does not have the tool; empty where it has. A lease keeps it from other tables, and
+    not from copies of them."""
+    others = [table for table, _ in tool.copies if asked is not None and table not in asked]
+    return f"shows a copy of {others[0]}, which is not asked for" if others else ""
 
 
 def refused_tools(tools: Tools, there: Collection[Tool], tables: Mapping[TableId, Table]) -> Iterator[Refusal]:

@@ -16,6 +16,7 @@ from rolevend.resources.catalog_file import FORMAT
 from rolevend.resources.parse import parse_part, part_faults
 from rolevend.resources.policy_test import CASES, PolicyTest, is_policy_test
 from rolevend.vending.directory import Directory
+from rolevend.vending.tools import SNOWFLAKE
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,13 @@ def _unreadable(document: Document) -> tuple[InvalidInput, ...]:
 
 def faults_of(test: PolicyTest, directory: Directory, catalog: Catalog | None) -> Iterator[InvalidInput]:
     """What would keep cases from being tried. Without a catalog nothing is said of tables."""
-    if test.platform not in directory.platforms:
+    terms = directory.platforms.get(PlatformName(test.platform))
+    if terms is None:
         yield InvalidInput("platform", f"no DataPlatform is named {test.platform}{meant(test.platform, directory.platforms)}")
+    elif terms.type == SNOWFLAKE:
+        why = f"DataPlatform {test.platform} is a Snowflake account, and cases are tried on PostgreSQL, which has other types"
+        yield InvalidInput("platform", f"{why}: write them for a DataPlatform of PostgreSQL that the same policies are for")
+        return
     for number, case in enumerate(test.cases):
         agent = ObjectName(case.agent.namespace, case.agent.name) if case.agent else None
         if agent is not None and agent not in directory.agents:

@@ -8,9 +8,10 @@ from typing import Any
 
 from rolevend.app.policy.folder import Catalogs, Folder
 from rolevend.app.policy.verdicts import ANY_AGENT, Who, opened, unknown_agent, unlabelled, verdict, without_labels
-from rolevend.catalog import FunctionId
+from rolevend.catalog import FunctionId, ToolId
 from rolevend.errors import InvalidInput
 from rolevend.picture.painting import Picture
+from rolevend.plan import withheld
 from rolevend.policy.combination import Combination, Side
 from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
@@ -19,7 +20,17 @@ from rolevend.resources import Agent, values
 from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import TableGiven, mask_shown, tables_of
 from rolevend.vending.proof import Proof
+from rolevend.vending.tools import beyond
 from rolevend.vending.verdict import Granted, Undecided
+
+
+@dataclass(frozen=True, slots=True)
+class ToolWithheld:
+    """A tool that the agent has for other users, or other requests, and not for this one."""
+
+    tool: ToolId
+    why: str
+    """Completes a sentence that begins with the tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,9 @@ class Explained:
     """What the object says of itself that is explained; empty where there is none."""
     functions: tuple[FunctionId, ...] = ()
     """Those that the role could call."""
+    tools: tuple[ToolId, ...] = ()
+    """What else of an account the role would have."""
+    tools_withheld: tuple[ToolWithheld, ...] = ()
     tools_missing: str = ""
     """Which tools the agent asks for and does not have, on any platform, and why: as its condition says."""
     notes: tuple[str, ...] = ()
@@ -64,9 +78,20 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
     found = verdict(directory, who)
     if not isinstance(found, Granted):
         refusal = found.message if explanation.denial is None or isinstance(found, Undecided) else ""
-        return Explained(who, refusal, _narrowed(explanation, who), (), said or "", (), missing, notes, sources)
-    together = tuple(_together(found, explanation))
-    return Explained(who, "", _narrowed(explanation, who), together, said or "", found.profile.functions, missing, notes, sources)
+        return Explained(who, refusal, _narrowed(explanation, who), (), said or "", tools_missing=missing, notes=notes, sources=sources)
+    return Explained(
+        who,
+        "",
+        _narrowed(explanation, who),
+        tuple(_together(found, explanation)),
+        said or "",
+        found.profile.functions,
+        tuple(tool.id for tool in found.profile.tools),
+        tuple(_withheld(directory, who, found)),
+        missing,
+        notes,
+        sources,
+    )
 
 
 def all_explained(folder: Folder, asked: Sequence[Who], catalogs: Catalogs, said: str) -> tuple[Explained, ...]:
@@ -90,6 +115,13 @@ def _tools_missing(picture: Picture, who: Who) -> str:
     agents = (each for each in picture.judgements if isinstance(each.resource, Agent) and values.object_name(each.resource) == who.agent)
     told = (finding.message for each in agents for finding in each.findings if finding.type == "Ready" and finding.status != "True")
     return next((message for message in told if message.startswith("spec.tools: ")), "")
+
+
+def _withheld(directory: Directory, who: Who, found: Granted) -> Iterator[ToolWithheld]:
+    shapes = {shape.table: shape for shape in found.profile.tables}
+    for tool in directory.tools(who.request):
+        if why := withheld(tool, shapes) or beyond(tool, who.resources):
+            yield ToolWithheld(tool.id, why)
 
 
 def _narrowed(explanation: Explanation, who: Who) -> Explanation:
@@ -144,6 +176,8 @@ def _lines(found: Explained) -> Iterator[str]:
     for policy in explanation.policies:
         yield from _policy(policy)
     yield from (f"tool: function {each}" for each in found.functions)
+    yield from (f"tool: {each}" for each in found.tools)
+    yield from (f"tool withheld: {each.tool} {each.why}" for each in found.tools_withheld)
     if found.tools_missing:
         yield f"tools that Agent {str(who.agent).removeprefix('/')} does not have: {found.tools_missing}"
     for guardrail in explanation.guardrails:
@@ -211,7 +245,8 @@ def _json(found: Explained) -> dict[str, Any]:
         "fromToken": dict(found.sources),
         "combination": explanation.combination.value,
         "policies": [_policy_json(each) for each in explanation.policies],
-        "functions": [str(each) for each in found.functions],
+        "functions": [str(each) for each in (*found.functions, *found.tools)],
+        "toolsWithheld": [{"tool": str(each.tool), "why": each.why} for each in found.tools_withheld],
         "toolsMissing": found.tools_missing,
         "guardrails": [{"guardrail": each.guardrail, "takes": [taken.sentence for taken in each.takes]} for each in explanation.guardrails],
         "clashes": [each.sentence for each in explanation.clashes],

@@ -1,12 +1,12 @@
 """Reads what the governed schemas hold, as a `Catalog`. Tags are Snowflake's own."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from snowflake.connector import errors as vendor
 
-from rolevend.catalog import Catalog, Column, Table, TableId, Tool
+from rolevend.catalog import Catalog, Column, Table, TableId, Tool, ToolId
 from rolevend.errors import InvalidInput
 from rolevend.model import Tag
 from rolevend.platforms.snowflake.attached import read_policies
@@ -15,6 +15,7 @@ from rolevend.platforms.snowflake.control import DATABASE
 from rolevend.platforms.snowflake.failures import NOT_THERE, code_of
 from rolevend.platforms.snowflake.obstacles import Obstacles, read_obstacles, write_obstacles
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, number, qualified
+from rolevend.platforms.snowflake.tools import read_tools
 from rolevend.platforms.snowflake.types import family
 
 MOST_SHOWN: Final = 10_000
@@ -53,14 +54,14 @@ def read_notes(session: Session, database: str, tables: Sequence[TableId], *, pr
     return Notes(read_columns(session, database, {table.schema for table in tables}), _tags(session, database, tables), obstacles)
 
 
-def seen_by_administrator(session: Session, database: str, schemas: Iterable[str]) -> Catalog:
+def seen_by_administrator(session: Session, database: str, schemas: Iterable[str], tools: Collection[ToolId] = ()) -> Catalog:
     """The same as the programmer sees, by somebody who may ask which policies a table has. Takes a warehouse, and writes nothing."""
-    tables = read_tables(session, database, schemas)
+    tables, found = read_tables(session, database, schemas), read_tools(session, database, tools)
     ids = tuple(sorted(table.id for table in tables))
     if not ids:
-        return Catalog.of(())
+        return Catalog.of((), tools=found)
     columns = read_columns(session, database, {table.schema for table in ids})
-    return noted(tables, Notes(columns, _tags(session, database, ids), _of_others(session, database, ids)))
+    return noted(tables, Notes(columns, _tags(session, database, ids), _of_others(session, database, ids)), found)
 
 
 def _of_others(session: Session, database: str, tables: Sequence[TableId]) -> Obstacles:

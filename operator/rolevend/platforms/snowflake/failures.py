@@ -56,7 +56,8 @@ _BY_CODE: dict[int, type[RolevendError]] = {
     390422: PlatformUnavailable,  # the same
 }
 _WAYS_OUT: dict[int, str] = {
-    606: "spec.snowflake.warehouse must name a warehouse that RV_VENDOR and RV_PROGRAMMER may use",
+    606: "spec.snowflake.warehouse must name a warehouse that RV_VENDOR and RV_PROGRAMMER may use, and that runs or has AUTO_RESUME",
+    609: "the warehouse of spec.snowflake.warehouse must run, or have AUTO_RESUME",
     3001: "run the script of rolevend platform plan again",
     3540: "row access and masking policies need Enterprise Edition: nothing can be governed in this account",
     90073: "its resource monitor must let the warehouse run",
