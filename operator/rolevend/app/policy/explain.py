@@ -40,6 +40,8 @@ class Explained:
     """What is not known, though the answer might be another one if it were."""
     sources: tuple[tuple[str, str], ...] = ()
     """Attributes of the user that a token said, and where in it; UserAttributes say all others."""
+    stricter: tuple[str, ...] = ()
+    """Where tools of the role see less of a table than the role itself, one sentence each."""
 
 
 def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = None) -> Explained:
@@ -66,7 +68,9 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
         refusal = found.message if explanation.denial is None or isinstance(found, Undecided) else ""
         return Explained(who, refusal, _narrowed(explanation, who), (), said or "", (), missing, notes, sources)
     together = tuple(_together(found, explanation))
-    return Explained(who, "", _narrowed(explanation, who), together, said or "", found.profile.functions, missing, notes, sources)
+    return Explained(
+        who, "", _narrowed(explanation, who), together, said or "", found.profile.functions, missing, notes, sources, found.stricter
+    )
 
 
 def all_explained(folder: Folder, asked: Sequence[Who], catalogs: Catalogs, said: str) -> tuple[Explained, ...]:
@@ -144,6 +148,7 @@ def _lines(found: Explained) -> Iterator[str]:
     for policy in explanation.policies:
         yield from _policy(policy)
     yield from (f"tool: function {each}" for each in found.functions)
+    yield from (f"for tools: {each}" for each in found.stricter)
     if found.tools_missing:
         yield f"tools that Agent {str(who.agent).removeprefix('/')} does not have: {found.tools_missing}"
     for guardrail in explanation.guardrails:
@@ -212,6 +217,7 @@ def _json(found: Explained) -> dict[str, Any]:
         "combination": explanation.combination.value,
         "policies": [_policy_json(each) for each in explanation.policies],
         "functions": [str(each) for each in found.functions],
+        "stricterForTools": list(found.stricter),
         "toolsMissing": found.tools_missing,
         "guardrails": [{"guardrail": each.guardrail, "takes": [taken.sentence for taken in each.takes]} for each in explanation.guardrails],
         "clashes": [each.sentence for each in explanation.clashes],
