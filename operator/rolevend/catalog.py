@@ -4,9 +4,10 @@ import enum
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from rolevend.model import Tag
 
@@ -36,13 +37,30 @@ class TableId:
         return f"{self.schema}.{self.name}"
 
 
+class Limits(NamedTuple):
+    """What a column's own type has no room for, of what policy may ask of its family. None: no such limit."""
+
+    least: Decimal | None = None
+    greatest: Decimal | None = None
+    places: int | None = None
+    """Decimal places of a value."""
+    step_places: int | None = None
+    """Decimal places of the multiples of a step that can be shown in its place."""
+    length: int | None = None
+    """Characters, where something is shown in the column's own type."""
+    maskable: bool = True
+    """Whether a policy of the table itself can show anything else in its place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     name: str
     family: Family
     native_type: str
-    """The platform's own name of the type, without length or precision: what a literal is cast to."""
+    """The platform's own name of the type, as a literal is cast to it: PostgreSQL's without length or precision."""
     tags: frozenset[Tag] = frozenset()
+    limits: Limits | None = None
+    """Those of `native_type`; None: it has room for all of its family."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +216,7 @@ class _Amended:
 
 
 def digest(catalog: Catalog) -> str:
-    """The same for catalogs with the same tables, columns, types, tags, functions, tools and obstacles."""
+    """The same for catalogs with the same tables, columns, types, tags, functions, tools and obstacles. Limits follow from types."""
     told: list[Any] = [
         [
             *(table.id.schema, table.id.name, table.obstacle, _told(table.tags)),

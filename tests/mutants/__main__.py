@@ -49,6 +49,7 @@ TESTS = tuple(
     f"tests/unit/test_{name}.py"
     for name in (
         "mask",
+        "column_limits",
         "requirement",
         "index",
         "guardrails",

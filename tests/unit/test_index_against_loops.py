@@ -202,7 +202,7 @@ def weakest(rules: Iterable[MaskRule], column: Column) -> Mask:
 def masks_for(rules: Iterable[MaskRule], column: Column) -> list[Mask]:
     """Of all rules that are for the column, in the order of their names."""
     mine = (rule for rule in sorted(rules, key=lambda each: each.name) if about_column(rule.columns, column, unknown=True))
-    return [rule.mask if carries(rule.mask, column.family) else Nullify() for rule in mine]
+    return [rule.mask if carries(rule.mask, column.family, column.limits) else Nullify() for rule in mine]
 
 
 # What is decided, at random.

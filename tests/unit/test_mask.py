@@ -46,7 +46,7 @@ TIMES = {Family.DATE, Family.TIMESTAMP, Family.TIMESTAMP_TZ}
     ids=lambda each: "" if isinstance(each, set) else str(each),
 )
 def test_a_mask_is_carried_by_the_types_that_can_show_its_result(mask, families):
-    assert {family for family in Family if carries(mask, family)} == families
+    assert {family for family in Family if carries(mask, family, None)} == families
 
 
 def test_masks_are_ordered_from_showing_all_to_showing_nothing():
@@ -93,7 +93,7 @@ ALL = {family: (Clear(), *masks, *([Hash()] if family is Family.TEXT else []), *
 
 
 def distinct(family: Family) -> tuple[Mask, ...]:
-    return tuple(mask for mask in ALL[family] if carries(mask, family))
+    return tuple(mask for mask in ALL[family] if carries(mask, family, None))
 
 
 @pytest.mark.parametrize("family", SHOWING)

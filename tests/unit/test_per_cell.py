@@ -118,7 +118,7 @@ def test_a_guardrail_wins_over_whatever_policies_grant(given_policies, somebody,
 
     shown = oracle.shown(shape_of(given_policies, somebody, [*others, guard]), somebody, some_rows)
 
-    weakest = floor.mask if carries(floor.mask, Family.TEXT) else Nullify()
+    weakest = floor.mask if carries(floor.mask, Family.TEXT, None) else Nullify()
     shows = {cells["text"] for cells in shown if cells and "text" in cells}
     assert all(each == Hash() or weakest == Hash() or tells_no_more(each, weakest, Family.TEXT) for each in shows)
     for row, cells in zip(some_rows, shown, strict=True):

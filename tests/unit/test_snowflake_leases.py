@@ -311,7 +311,8 @@ def test_a_mask_that_depends_on_a_filtered_column_is_the_stricter_one_for_tools(
     part = fragment(PROFILE, shape(SSN=(Cell((MINE,), Partial(4)), Cell((), Hash()))), TABLE.columns)
     assert part.columns["SSN"].text.startswith("SHA2(")
     assert part.fallbacks == (
-        "column SSN shows tools Hash in every row: what it shows depends on REGION, which is filtered by or masked itself",
+        "column SSN of SALES.CUSTOMERS shows tools Hash in every row: what it shows depends on REGION,"
+        " which is filtered by or masked itself",
     )
 
 

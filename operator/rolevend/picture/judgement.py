@@ -211,7 +211,11 @@ def judge_policy(
     reads = frozenset[str]().union(*(each.reads for each in compiled))
     known = names_known(reports, unknown_attributes(reads, census.attributes))
     ready = _policy_ready(reports, counts) if obstacle is None else not_ready(obstacle)
-    return Judgement(policy, (accepted, ready, known, mask_fallback(reports)), counts)
+    stricter = [sentence for name, each in zip(names, compiled, strict=True) for sentence in shapes[name].behind_tools(each)]
+    findings: tuple[Finding, ...] = (accepted, ready, known, mask_fallback(reports))
+    if stricter:
+        findings += (Finding("StricterForTools", "True", "TablePolicies", shortened(stricter)),)
+    return Judgement(policy, findings, counts)
 
 
 def not_ready(obstacle: Finding) -> Finding:

@@ -7,7 +7,7 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.policy.binding import bind, candidates
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Condition, Predicate, atoms, attributes
-from rolevend.policy.mask import Mask, clashing
+from rolevend.policy.mask import Mask, beyond, clashing
 from rolevend.policy.selection import SelectedColumn
 from rolevend.policy.tautology import sameness
 
@@ -84,7 +84,9 @@ def in_order(demands: tuple[Demand, ...]) -> tuple[tuple[str, str], ...]:
 
 def fallbacks_of(table: TableId, column: Column, choice: SelectedColumn) -> Iterator[MaskFallback]:
     for mask in choice.dropped:
-        shown = f"column {column.name} of {table} is {column.native_type}, which cannot show {type(mask).__name__}: it is NULL instead"
+        why = beyond(mask, column.family, column.limits)
+        what = f"{type(mask).__name__}, since {why}" if why else type(mask).__name__
+        shown = f"column {column.name} of {table} is {column.native_type}, which cannot show {what}: it is NULL instead"
         yield MaskFallback(table, column.name, mask, shown)
     if clash := clashing(choice.given):
         shown = f"column {column.name} of {table} has the masks {_listed(clash)}, and {EACH_HIDES}: it is NULL instead"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, assert_never
 
-from rolevend.catalog import Family
+from rolevend.catalog import Family, Limits
 from rolevend.policy.literal import canonical
 
 
@@ -82,6 +82,8 @@ Mask = Clear | Partial | Round | DateTrunc | Regex | Hash | Constant | Nullify
 _COARSER = (Unit.MONTH, Unit.QUARTER, Unit.YEAR)
 _STEPS_END: Final = 10**15
 """What a policy cannot write as a step: no platform's numbers are asked to hold it."""
+_LONGEST_SHOWN: Final = 60
+"""Of a number, where it is told in a condition."""
 _ORDER: tuple[type[Mask], ...] = (Clear, Partial, Round, DateTrunc, Regex, Hash, Constant, Nullify)
 
 
@@ -152,8 +154,54 @@ def rank_named(name: str) -> int | None:
     return next((place for place, mask in enumerate(_ORDER) if mask.__name__ == name), None)
 
 
-def carries(mask: Mask, family: Family) -> bool:
-    """Whether a column of this family can show the result of `mask`; otherwise Nullify takes its place."""
+def carries(mask: Mask, family: Family, limits: Limits | None) -> bool:
+    """Whether a column of this family, with these limits, can show the result of `mask`; otherwise Nullify takes its place.
+
+    Of what it carries, it carries what `strictest` makes of that, too."""
+    return _is_of(mask, family) and beyond(mask, family, limits) is None
+
+
+def beyond(mask: Mask, family: Family, limits: Limits | None) -> str | None:
+    """What of `mask` is beyond the limits of a column, as a clause; None where nothing is, or where the whole family cannot show it."""
+    if limits is None or not _is_of(mask, family):
+        return None
+    match mask:
+        case Round(step):
+            is_shown = limits.step_places is None or places_of(step) <= limits.step_places or is_every_multiple(step, limits.places)
+            return None if is_shown else f"a step of {step} has more than {limits.step_places} decimal places"
+        case Constant(value) if family in (Family.INTEGER, Family.NUMERIC, Family.FLOAT):
+            return _beyond(canonical(value, family) or value, limits)
+        case _:
+            return None
+
+
+def _beyond(number: str, limits: Limits) -> str | None:
+    """`number` is canonical."""
+    said = number if len(number) <= _LONGEST_SHOWN else f"{number[:_LONGEST_SHOWN]}…"
+    if limits.least is not None and Decimal(number) < limits.least:
+        return f"{said} is less than {limits.least:f}"
+    if limits.greatest is not None and Decimal(number) > limits.greatest:
+        return f"{said} is more than {limits.greatest:f}"
+    if limits.places is not None and places_of(number) > limits.places:
+        return f"{said} has more than {limits.places} decimal places"
+    return None
+
+
+def places_of(number: str) -> int:
+    """Decimal places of a canonical number."""
+    return len(number.partition(".")[2])
+
+
+def is_every_multiple(step: str, places: int | None) -> bool:
+    """Whether all numbers of so many decimal places are multiples of `step`: then it shows them as they are."""
+    if places is None:
+        return False
+    digits = max(places, places_of(step))
+    return bool(10 ** (digits - places) % _in_units(step, digits) == 0)
+
+
+def _is_of(mask: Mask, family: Family) -> bool:
+    """Whether some column of this family can show the result of `mask`."""
     match mask:
         case Clear() | Nullify():
             return True

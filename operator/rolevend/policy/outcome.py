@@ -103,8 +103,8 @@ def unshown(rules: Sequence[tuple[MaskRule, int]], postings: Postings) -> int:
     both = ((kinds & others, one.mask, other.mask) for (one, kinds), (other, others) in combinations(rules, 2))
     found = union(kinds for kinds, *masks in both if kinds and clashing(masks))
     for rule, kinds in rules:
-        for family, of_family in postings.families:
-            found |= 0 if not kinds & of_family or carries(rule.mask, family) else kinds & of_family
+        for (family, limits), of_type in postings.types:
+            found |= 0 if not kinds & of_type or carries(rule.mask, family, limits) else kinds & of_type
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from typing import Final, Self
 
-from rolevend.catalog import Column, Family, Table, TableId, matches
+from rolevend.catalog import Column, Family, Limits, Table, TableId, matches
 from rolevend.model import Tag
 from rolevend.policy.bitmap import bits, places, union
 from rolevend.policy.expression import ColumnReference, TaggedColumn
@@ -34,7 +34,7 @@ class Postings:
         """By kind: the tables that have such a column, without so many zeros at the end. Most kinds stand in few tables."""
         self._column_tags = Tagged()
         self._by_name: dict[str, int] = {}
-        self._by_family: dict[Family, int] = {}
+        self._by_type: dict[tuple[Family, Limits | None], int] = {}
         self._answers: dict[object, int] = {}
         """The kinds of columns that match a pattern, the tables that have columns of some kinds."""
 
@@ -72,7 +72,7 @@ class Postings:
         others = {_key(column): column for _, _, new in listed for column in new.columns if _key(column) not in self._kinds}
         if others:
             made._kinds, made._columns, made._column_tags = dict(self._kinds), list(self._columns), self._column_tags.copy()
-            made._by_name, made._by_family = dict(self._by_name), dict(self._by_family)
+            made._by_name, made._by_type = dict(self._by_name), dict(self._by_type)
         for column in others.values():
             made._new_kind(column)
             made._having.append((0, 0))
@@ -98,7 +98,8 @@ class Postings:
         self._columns.append(column)
         self._column_tags.put(1 << kind, column.tags)
         self._by_name[column.name] = self._by_name.get(column.name, 0) | 1 << kind
-        self._by_family[column.family] = self._by_family.get(column.family, 0) | 1 << kind
+        of = column.family, column.limits
+        self._by_type[of] = self._by_type.get(of, 0) | 1 << kind
 
     def _tables(self, kind: int) -> int:
         zeros, having = self._having[kind]
@@ -163,9 +164,9 @@ class Postings:
         return frozenset(self._columns[kind].name for kind in places(kinds))
 
     @property
-    def families(self) -> Iterable[tuple[Family, int]]:
-        """Each with the kinds of columns of it."""
-        return self._by_family.items()
+    def types(self) -> Iterable[tuple[tuple[Family, Limits | None], int]]:
+        """Each family, with limits of its own or none, and the kinds of columns of it."""
+        return self._by_type.items()
 
     def having(self, kinds: int) -> int:
         """The tables that have a column of one of these kinds."""
@@ -222,7 +223,7 @@ class Postings:
 
 def _key(column: Column) -> tuple[object, ...]:
     """Equal for columns of one kind."""
-    return column.name, column.native_type, column.family, column.tags
+    return column.name, column.native_type, column.family, column.tags, column.limits
 
 
 def _packed(tables: int) -> tuple[int, int]:

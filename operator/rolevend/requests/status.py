@@ -12,7 +12,7 @@ from rolevend.kube.secrets import secret_name
 from rolevend.model import PlatformName
 from rolevend.requests.roles import is_there, may_be_there, requests_of
 from rolevend.resources import VendedRole
-from rolevend.resources.status import Finding, Truth, body, reported
+from rolevend.resources.status import Finding, Truth, body, reported, shortened
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.proof import Proof, Unproven, UserProof
 from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecided
@@ -59,7 +59,7 @@ def refused(report: Report, verdict: Undecided | Denied, whole: Whole) -> Body:
 
 def granted(report: Report, whole: Whole, receipts: Mapping[PlatformName, str | None] = _NOTHING) -> Body:
     """Written before anything is made on a platform: what a drop needs to know. `receipts` are the digests of those that were written."""
-    findings = [_granted(whole), Finding("Ready", "False", "Vending", "the role is being made"), _user_proven(_first(whole))]
+    findings = [_granted(whole), Finding("Ready", "False", "Vending", "the role is being made"), *_besides(whole)]
     first = [digest for platform, digest in receipts.items() if digest is not None and not _is_further(whole, platform)]
     platforms = _platforms(report, whole, {each.platform: _platform(each, "Pending", receipts) for each in whole.vends})
     return report.status(findings, **_names(whole), **({"receiptDigest": first[0]} if first else {}), platforms=platforms)
@@ -80,8 +80,7 @@ def vended(
     if missing:
         message += f"; there is none on {', '.join(missing)}"
     ready = Finding("Ready", "True", "Partial", message) if missing else Finding("Ready", "True", "Live", message)
-    findings = [_granted(whole), ready, _user_proven(_first(whole))]
-    return report.status(findings, **_names(whole), platforms=platforms)
+    return report.status([_granted(whole), ready, *_besides(whole)], **_names(whole), platforms=platforms)
 
 
 def receipts_told(report: Report, whole: Whole, receipts: Mapping[PlatformName, str | None]) -> Body:
@@ -161,6 +160,13 @@ def _granted(whole: Whole) -> Finding:
 
 def _tables(vend: Vend, whole: Whole) -> str:
     return f"{len(vend.granted.tables)} tables" + (f" on {vend.platform}" if len(whole.verdicts) > 1 else "")
+
+
+def _besides(whole: Whole) -> list[Finding]:
+    """What is said of a role that is granted, whatever has become of it."""
+    proven = _user_proven(_first(whole))
+    told = [sentence for vend in whole.vends for sentence in vend.granted.stricter]
+    return [proven, Finding("StricterForTools", "True", "TablePolicies", shortened(told))] if told else [proven]
 
 
 def _first(whole: Whole) -> Request:

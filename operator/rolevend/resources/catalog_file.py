@@ -5,22 +5,40 @@ It holds no row, and is no object of a cluster. Equal catalogs are equal texts.
 
 import json
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field
 
-from rolevend.catalog import Catalog, Column, Family, Function, FunctionId, Table, TableId, Tool, ToolId, ToolKind
+from rolevend.catalog import Catalog, Column, Family, Function, FunctionId, Limits, Table, TableId, Tool, ToolId, ToolKind
 from rolevend.model import PlatformName, Tag
 from rolevend.resources.parse import parse_part
 from rolevend.resources.part import KeyedBy, Part
 from rolevend.resources.tag_binding import DataTag
-from rolevend.resources.text import ArgumentTypes, HeldName, Identifier, ObjectReferenceName
+from rolevend.resources.text import ArgumentTypes, Count, HeldName, Identifier, NumberText, ObjectReferenceName
 
 FORMAT = "rolevend.dev/catalog/v1"
 
 _Obstacle = Annotated[str, Field(min_length=1, max_length=4096)]
 _Tags = Annotated[tuple[DataTag, ...], Field(description="Tags that stand on the platform itself; those of TagBindings are not here.")]
+
+
+class CatalogLimits(Part):
+    """What a type has no room for. What is left out is no limit."""
+
+    least: NumberText | None = None
+    """The least number that it holds, in quotes."""
+    greatest: NumberText | None = None
+    """The greatest one."""
+    places: Count | None = None
+    """How many decimal places a number has at most."""
+    step_places: Count | None = None
+    """How many decimal places the step of a mask `Round` has at most."""
+    length: Count | None = None
+    """How many characters a tool is shown at most, which reads the table by its own name."""
+    maskable: Literal[False] | None = None
+    """That no masking policy can be written for it, so that such a tool is shown nothing of a table in which it would need one."""
 
 
 class CatalogColumn(Part):
@@ -29,9 +47,12 @@ class CatalogColumn(Part):
     name: HeldName
     """Name of the column."""
     type: Annotated[str, Field(min_length=1, max_length=256)]
-    """The platform's own name of its type, without length or precision."""
+    """The platform's own name of its type: PostgreSQL's without length or precision, Snowflake's as `DESCRIBE TABLE` writes it."""
     family: Family
     """What policy knows of the type: which literals, comparisons and masks it takes."""
+    limits: CatalogLimits | None = None
+    """Of a type that has no room for all of its family, such as `smallint`. A catalog that an older rolevend wrote says none: write it
+    anew, or masks that become NULL are not told of."""
     tags: _Tags = ()
 
 
@@ -138,8 +159,15 @@ def catalog_text(platform: PlatformName, catalog: Catalog, form: Literal["yaml",
 
 
 def _table(table: CatalogTable) -> Table:
-    columns = (Column(each.name, each.family, each.type, _tags(each.tags)) for each in table.columns)
+    columns = (Column(each.name, each.family, each.type, _tags(each.tags), _limits(each.limits)) for each in table.columns)
     return Table(TableId(table.schema_name, table.name), tuple(columns), _tags(table.tags), table.obstacle or "")
+
+
+def _limits(limits: CatalogLimits | None) -> Limits | None:
+    if limits is None:
+        return None
+    least, greatest = (None if each is None else Decimal(each) for each in (limits.least, limits.greatest))
+    return Limits(least, greatest, limits.places, limits.step_places, limits.length, limits.maskable is None)
 
 
 def _function(function: CatalogFunction) -> Function:
@@ -192,10 +220,25 @@ def _told(table: Table) -> dict[str, Any]:
         **({"obstacle": table.obstacle} if table.obstacle else {}),
         **_told_tags(table.tags),
         "columns": [
-            _Line(name=column.name, type=column.native_type, family=column.family.value, **_told_tags(column.tags))
+            _Line(
+                name=column.name,
+                type=column.native_type,
+                family=column.family.value,
+                **_told_limits(column.limits),
+                **_told_tags(column.tags),
+            )
             for column in table.columns
         ],
     }
+
+
+def _told_limits(limits: Limits | None) -> dict[str, Any]:
+    if limits is None:
+        return {}
+    least, greatest = (None if each is None else f"{each:f}" for each in (limits.least, limits.greatest))
+    of_numbers = {"least": least, "greatest": greatest, "places": limits.places, "stepPlaces": limits.step_places}
+    told = {**of_numbers, "length": limits.length, "maskable": None if limits.maskable else False}
+    return {"limits": _Line({name: value for name, value in told.items() if value is not None})}
 
 
 def _told_tags(tags: frozenset[Tag]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ Body = dict[str, Any]
 """A status, or a piece of one, as it is patched."""
 LONGEST_MESSAGE = 32768
 _MOST_SHOWN = 5
-ONLY_WHILE_TRUE = frozenset({"Stalled"})
+ONLY_WHILE_TRUE = frozenset({"Stalled", "StricterForTools"})
 """Conditions that are there only while they hold: whoever follows kstatus takes their absence for False."""
 
 

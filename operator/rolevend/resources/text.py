@@ -22,6 +22,7 @@ HOST_PATTERN: Final = "^[A-Za-z0-9._:-]+$"
 ACCOUNT_PATTERN: Final = "^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$"
 DATA_KEY_PATTERN: Final = "^[-._a-zA-Z0-9]+$"
 STEP_PATTERN: Final = r"^(0|[1-9][0-9]{0,14})([.][0-9]{1,6})?$"
+NUMBER_PATTERN: Final = r"^-?(0|[1-9][0-9]{0,63})([.][0-9]{1,63})?$"
 REASON_PATTERN: Final = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 IDENTIFIER_PATTERN: Final = f"^[^{_CONTROL}{_BIDI}]+$"
 PLAIN_PATTERN: Final = rf"^[^{_BLANK}]([^{_INVISIBLE}]*[^{_BLANK}])?$"
@@ -39,6 +40,7 @@ MEANINGS: Final = {
     ACCOUNT_PATTERN: "must be an account identifier, such as myorg-account123, without the domain snowflakecomputing.com",
     DATA_KEY_PATTERN: "must be letters, digits, '-', '_' and '.', as keys of Secrets are",
     STEP_PATTERN: "must be a plain number with at most 15 digits before the point and 6 after it",
+    NUMBER_PATTERN: "must be a plain number in quotes, with at most 64 digits before the point and 63 after it",
     REASON_PATTERN: "must be one CamelCase word",
     IDENTIFIER_PATTERN: "must not be empty or hold control characters or bidirectional controls",
     PLAIN_PATTERN: "must not be empty, begin or end with a space, or hold control characters or invisible ones",
@@ -105,6 +107,8 @@ ConstantText = Annotated[str, _text(256, CONSTANT_PATTERN, shortest=0)]
 PatternText = Annotated[str, _text(256, CONSTANT_PATTERN)]
 """A regular expression."""
 StepText = Annotated[str, _text(22, STEP_PATTERN)]
+NumberText = Annotated[str, _text(129, NUMBER_PATTERN)]
+"""A number of any type, exactly."""
 Expression = Annotated[str, _text(2048, EXPRESSION_PATTERN)]
 Condition = Annotated[str, _text(1024, EXPRESSION_PATTERN)]
 LabelValue = Annotated[str, StringConstraints(strict=True, max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]

@@ -18,9 +18,10 @@ from rolevend.plan import Lease, Profile, attribute_keys, plan
 from rolevend.policy.asking import Asking
 from rolevend.policy.decision import Entitlement, entitlement, switch
 from rolevend.policy.explanation import smallest_step
-from rolevend.policy.index import Index
+from rolevend.policy.index import CompiledPolicy, Index
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import facts_of, meets
+from rolevend.vending.behind import of_policy, of_profile
 from rolevend.vending.proof import Basis, ClientIdentity, Proof, ServiceAccountIdentity, Unproven
 from rolevend.vending.terms import (
     Agent,
@@ -82,6 +83,8 @@ class Shape:
     profile: Profile
     granted_by: Mapping[TableId, tuple[ObjectName, ...]]
     """The policies that grant each of its tables."""
+    behind: Mapping[TableId, tuple[str, ...]]
+    """The tables that a tool of it reads by their own names, each with what is stricter there than what is granted."""
 
 
 class Shapes:
@@ -122,13 +125,19 @@ class Shapes:
         shape = self._known.get(key)
         if shape is None:
             entitled = entitlement(switches, self.index)
-            shape = (
-                entitled if isinstance(entitled, Denial) else Shape(plan(entitled, self._cluster, functions, tools), _granted_by(entitled))
-            )
+            shape = entitled if isinstance(entitled, Denial) else self._shape(entitled, functions, tools)
             if len(self._known) >= _MOST_SHAPES:
                 self._known.clear()
             self._known[key] = shape
         return shape
+
+    def behind_tools(self, policy: CompiledPolicy) -> tuple[str, ...]:
+        """What tools see less of than `policy`, one of the index, grants, as far as it decides alone; one sentence each."""
+        return tuple(of_policy(policy, self.index.tables, self.tools))
+
+    def _shape(self, entitled: Entitlement, functions: tuple[FunctionId, ...], tools: tuple[Tool, ...]) -> Shape:
+        profile = plan(entitled, self._cluster, functions, tools)
+        return Shape(profile, _granted_by(entitled), of_profile(profile, {each.table.id: each.table for each in entitled.tables}))
 
 
 @dataclass(frozen=True)
@@ -289,7 +298,7 @@ class Directory:
             agent_user=next(iter(agent_users(permitted)), None),
         )
         proof = request.proof.only(asked) if isinstance(request.proof, Proof) else None
-        return Granted(profile, lease, handle, proof, shape.granted_by)
+        return Granted(profile, lease, handle, proof, shape.granted_by, shape.behind)
 
 
 def _granted_by(entitled: Entitlement) -> dict[TableId, tuple[ObjectName, ...]]:

@@ -89,12 +89,19 @@ class Granted:
     """What proved the user, with the attributes alone that somebody asks for here; None: nothing did."""
     granted_by: Mapping[TableId, tuple[ObjectName, ...]] = field(default_factory=dict, compare=False)
     """The policies that grant each table."""
+    behind: Mapping[TableId, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    """The tables that a tool reads by their own names, each with what is stricter there than what is granted."""
 
     @property
     def tables(self) -> tuple[TableShape, ...]:
         """What the role reads: those of the profile, as far as the lease is not narrowed."""
         wanted = self.lease.resources
         return self.profile.tables if wanted is None else tuple(each for each in self.profile.tables if each.table in wanted)
+
+    @property
+    def stricter(self) -> tuple[str, ...]:
+        """Where a tool sees less of `tables` than the role itself, one sentence each."""
+        return tuple(sentence for shape in self.tables for sentence in self.behind.get(shape.table, ()))
 
     def still_carries(self, other: "Granted") -> bool:
         """Whether a role that was vended as `other` may live on under this verdict: everything it reads is granted unchanged, to the same

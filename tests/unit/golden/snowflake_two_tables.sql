@@ -234,7 +234,7 @@ OR (
 ALTER TABLE "PROD"."raw"."customers" DROP ROW ACCESS POLICY "ROLEVEND"."CONTROL"."RV_R_546B14F2B391842AFD0DC056AF02554C", ADD ROW ACCESS POLICY "ROLEVEND"."CONTROL"."RV_R_EA94708ECFB1B7A3D9784DD5EA9548FC" ON ("region")
 
 -- what is stricter for tools
--- column email is VARCHAR(40), so tools may see the end of Hash cut off
+-- column email of raw.customers is VARCHAR(40), so tools may see the end of Hash cut off
 
 -- the wall of raw.orders
 CREATE ROW ACCESS POLICY IF NOT EXISTS "ROLEVEND"."CONTROL"."RV_R_546B14F2B391842AFD0DC056AF02554C" AS ("ANY_COLUMN" NUMBER(38,0)) RETURNS BOOLEAN ->

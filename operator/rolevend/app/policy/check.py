@@ -19,7 +19,7 @@ from rolevend.picture.judgement import Judgement
 from rolevend.picture.judging_guardrails import UNTIL_MENDED, reach_of_guardrail
 from rolevend.picture.painting import Picture
 from rolevend.picture.reach import reach
-from rolevend.policy.fitting import Problem
+from rolevend.policy.fitting import MaskFallback, Problem
 from rolevend.policy.index import Index
 from rolevend.policy.unknown import unknown_attributes
 from rolevend.resources import (
@@ -34,6 +34,7 @@ from rolevend.resources import (
     values,
 )
 from rolevend.resources.status import Finding
+from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import PlatformTerms
 
 Level = Literal["error", "warning"]
@@ -149,10 +150,11 @@ def _matched(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
     known = {attribute.key for person in folder.of(UserAttributes) for attribute in person.spec.attributes}
     guarding = {each.name: document for document, each in folder.found.values() if isinstance(each, Guardrail)}
     for shapes in picture.directory.shapes.values():
-        yield from _reports(written, shapes.index)
+        yield from _reports(written, shapes)
         for report in shapes.index.guardrail_reports:
             yield from (_diagnostic(guarding[report.guardrail], InvalidInput(each.field, each.message)) for each in report.problems)
             yield from _unknown(guarding[report.guardrail], report.unknown)
+            yield from _fallbacks(guarding[report.guardrail], "spec.maskFloors", report.mask_fallbacks)
         if known:
             yield from _attributes(written, shapes.index, known)
 
@@ -163,16 +165,16 @@ def _attributes(written: dict[ObjectName, Document], index: Index, known: set[st
             yield _diagnostic(written[policy.id], InvalidInput("spec", message), "warning")
 
 
-def _reports(written: dict[ObjectName, Document], index: Index) -> Iterator[Diagnostic]:
-    for report in index.reports:
+def _reports(written: dict[ObjectName, Document], shapes: Shapes) -> Iterator[Diagnostic]:
+    for policy, report in zip(shapes.index.policies, shapes.index.reports, strict=True):
         document = written.get(report.policy)
         if document is None:  # the tables of an agent's own, of which its condition tells
             continue
         for problem in report.problems:
             yield _diagnostic(document, InvalidInput(problem.field, problem.message))
         yield from _unknown(document, report.unknown)
-        for fallback in report.mask_fallbacks:
-            yield _diagnostic(document, InvalidInput("spec.masks", fallback.message), "warning")
+        yield from _fallbacks(document, "spec.masks", report.mask_fallbacks)
+        yield from (_diagnostic(document, InvalidInput("spec", sentence), "warning") for sentence in shapes.behind_tools(policy))
 
 
 def _cases(folder: Folder, picture: Picture, catalogs: Catalogs) -> Iterator[Diagnostic]:
@@ -185,6 +187,11 @@ def _cases(folder: Folder, picture: Picture, catalogs: Catalogs) -> Iterator[Dia
         catalog = catalogs.get(PlatformName(test.platform))
         yield from (_diagnostic(document, fault) for fault in faults_of(test, picture.directory, catalog))
         yield from (_diagnostic(document, doubt, "warning") for doubt in doubts_of(test, picture.directory))
+
+
+def _fallbacks(document: Document, field: str, fallbacks: Iterable[MaskFallback]) -> Iterator[Diagnostic]:
+    for fallback in fallbacks:
+        yield _diagnostic(document, InvalidInput(field, fallback.message), "warning")
 
 
 def _unknown(document: Document, problems: Iterable[Problem]) -> Iterator[Diagnostic]:

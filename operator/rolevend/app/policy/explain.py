@@ -54,6 +54,8 @@ class Explained:
     """What is not known, though the answer might be another one if it were."""
     sources: tuple[tuple[str, str], ...] = ()
     """Attributes of the user that a token said, and where in it; UserAttributes say all others."""
+    stricter: tuple[str, ...] = ()
+    """Where tools of the role see less of a table than the role itself, one sentence each."""
 
 
 def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = None) -> Explained:
@@ -91,6 +93,7 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
         missing,
         notes,
         sources,
+        found.stricter,
     )
 
 
@@ -178,6 +181,7 @@ def _lines(found: Explained) -> Iterator[str]:
     yield from (f"tool: function {each}" for each in found.functions)
     yield from (f"tool: {each}" for each in found.tools)
     yield from (f"tool withheld: {each.tool} {each.why}" for each in found.tools_withheld)
+    yield from (f"for tools: {each}" for each in found.stricter)
     if found.tools_missing:
         yield f"tools that Agent {str(who.agent).removeprefix('/')} does not have: {found.tools_missing}"
     for guardrail in explanation.guardrails:
@@ -247,6 +251,7 @@ def _json(found: Explained) -> dict[str, Any]:
         "policies": [_policy_json(each) for each in explanation.policies],
         "functions": [str(each) for each in (*found.functions, *found.tools)],
         "toolsWithheld": [{"tool": str(each.tool), "why": each.why} for each in found.tools_withheld],
+        "stricterForTools": list(found.stricter),
         "toolsMissing": found.tools_missing,
         "guardrails": [{"guardrail": each.guardrail, "takes": [taken.sentence for taken in each.takes]} for each in explanation.guardrails],
         "clashes": [each.sentence for each in explanation.clashes],

@@ -11,7 +11,7 @@ from rolevend.errors import InvalidInput
 from rolevend.model import Tag
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.files import query
-from rolevend.platforms.postgres.types import FAMILIES
+from rolevend.platforms.postgres.types import FAMILIES, limits_of
 
 _KINDS = {
     "v": "is a view: grant the tables beneath it",
@@ -94,7 +94,10 @@ def _table(schema: str, name: str, kind: str, obstacle: str, comment: str, colum
     comments = {"": comment} | {f" on column {column}": text for column, _, _, text in columns}
     return Table(
         TableId(schema, name),
-        tuple(Column(column, FAMILIES.get(type_, Family.OTHER), native, tags_of(text)) for column, type_, native, text in columns),
+        tuple(
+            Column(column, FAMILIES.get(type_, Family.OTHER), native, tags_of(text), limits_of(native))
+            for column, type_, native, text in columns
+        ),
         tags_of(comment),
         _KINDS.get(kind, obstacle) or _untold(comments),
     )

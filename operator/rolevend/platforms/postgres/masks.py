@@ -8,13 +8,13 @@ from typing import assert_never
 from psycopg import sql
 
 from rolevend.catalog import Family
-from rolevend.platforms.postgres.types import type_name
+from rolevend.platforms.postgres.types import limits_of, type_name
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
 
 
 def mask_text(mask: Mask, column: sql.Composable, family: Family, native_type: str) -> sql.Composable:
-    """What `column` shows under `mask`. A mask that the family cannot carry shows NULL."""
-    if not carries(mask, family):
+    """What `column` shows under `mask`. A mask that its type cannot carry shows NULL."""
+    if not carries(mask, family, limits_of(native_type)):
         mask = Nullify()
     match mask:
         case Clear():

@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
 
 from psycopg import sql
 
-from rolevend.catalog import Family
+from rolevend.catalog import Family, Limits
 from rolevend.errors import InvalidInput
 
 FAMILIES = {
@@ -26,6 +28,14 @@ FAMILIES = {
 }
 """By the type's name in pg_type, in pg_catalog only: a type of somebody else's may compare as it likes."""
 
+_LIMITS: Final = {
+    "smallint": Limits(Decimal(-(2**15)), Decimal(2**15 - 1)),
+    "integer": Limits(Decimal(-(2**31)), Decimal(2**31 - 1)),
+    # What is read as infinity, or as 0 without being it, is an error: up to here it is neither.
+    "real": Limits(Decimal(-(2**128 - 2**103 - 1)), Decimal(2**128 - 2**103 - 1), places=45),
+}
+"""Types with fewer values than their family. `numeric(5,2)` shows a constant as `numeric`, and `varchar(5)` as `text`: it has room."""
+
 _WORD = r'(?:[a-z_][a-z0-9_$]*|"(?:[^"\x00]|"")+")'
 _TYPE_NAME = re.compile(rf"{_WORD}(?:[ .]{_WORD})*(?:\[\])?")
 
@@ -44,6 +54,11 @@ def type_name(native_type: str) -> sql.Composable:
     if not _TYPE_NAME.fullmatch(native_type):
         raise InvalidInput("", f"{native_type!r} is not the name of a PostgreSQL type")
     return sql.SQL(native_type)
+
+
+def limits_of(native_type: str) -> Limits | None:
+    """None: the type holds every value of its family."""
+    return _LIMITS.get(native_type)
 
 
 def comparison_type(family: Family, native_type: str) -> str:

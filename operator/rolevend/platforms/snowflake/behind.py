@@ -40,8 +40,6 @@ def put(session: Session, profile: Profile, database: str) -> frozenset[TableId]
     columns = read_columns(session, database, {table.schema for table in behind})
     mine = {shape.table: fragment(profile.name, shape, columns[shape.table]) for shape in own}
     for table, each in mine.items():
-        for fallback in each.fallbacks:
-            _log.warning("tools see less than policies grant: %s", fallback, extra={"profile": profile.name, "table": str(table)})
         if profile.name not in known.get(table, {}):
             together = {**known.get(table, {}), profile.name: each}
             _wanted(table, columns, together, Carried(), database)  # a Conflict comes before anything is done

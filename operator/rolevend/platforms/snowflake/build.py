@@ -131,9 +131,6 @@ def build(
     if session.rows(is_written_down(text.name)):
         return
     _expect_unchanged(session, profile, account)
-    for view in text.views:
-        for fallback in view.fallbacks:
-            _log.warning("a view shows less than policies grant: %s", fallback, extra={"profile": text.name, "view": view.name})
     attached = read_policies(session, account.database, [table for table, _ in text.walls])
     _expect_ours(attached)
     session.script(beginning(text, cluster))

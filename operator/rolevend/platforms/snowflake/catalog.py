@@ -16,7 +16,7 @@ from rolevend.platforms.snowflake.failures import NOT_THERE, code_of
 from rolevend.platforms.snowflake.obstacles import Obstacles, read_obstacles, write_obstacles
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, number, qualified
 from rolevend.platforms.snowflake.tools import read_tools
-from rolevend.platforms.snowflake.types import family
+from rolevend.platforms.snowflake.types import family, limits_of
 
 MOST_SHOWN: Final = 10_000
 """Rows that SHOW answers at most, without a word about the rest."""
@@ -124,7 +124,9 @@ def read_columns(session: Session, database: str, schemas: Iterable[str]) -> Map
     for row in session.rows(
         compose("SELECT * FROM {}.INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA IN ({})", identifier(database), wanted)
     ):
-        column = Column(row["column_name"], family(native := native_type(row), collated=bool(row.get("collation_name"))), native)
+        native = native_type(row)
+        kind = family(native, collated=bool(row.get("collation_name")))
+        column = Column(row["column_name"], kind, native, limits=limits_of(native))
         found.setdefault(TableId(row["table_schema"], row["table_name"]), []).append((int(row["ordinal_position"]), column))
     return {table: tuple(column for _, column in sorted(columns, key=lambda each: each[0])) for table, columns in found.items()}
 

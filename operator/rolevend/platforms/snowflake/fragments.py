@@ -1,25 +1,25 @@
 """What one profile adds to the policies of a table that a tool of it reads by its own name. Pure.
 
-One row access policy and one masking policy for each column say less than a view does: a column is in the signature of one of the two, and
-what is masked is a condition of nothing. What is asked of them beyond that gets a stricter form here, and a sentence in `fallbacks`.
+One row access policy and one masking policy for each column say less than a view does: what they show is decided in `policy.behind`, and
+written as SQL here.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from rolevend.catalog import Column
 from rolevend.model import ProfileName
 from rolevend.platforms.snowflake.control import current_lease
-from rolevend.platforms.snowflake.masks import Place, is_cut, mask_text, why_not
-from rolevend.platforms.snowflake.predicate import Need, Reading, all_of, columns_of
+from rolevend.platforms.snowflake.masks import Place, mask_text
+from rolevend.platforms.snowflake.predicate import Need, Reading, all_of
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, join
-from rolevend.platforms.snowflake.types import column_type
+from rolevend.platforms.snowflake.types import column_type, limits_of
 from rolevend.platforms.snowflake.views import attribute_values, column_text
-from rolevend.policy.expression import Condition
-from rolevend.policy.mask import Nullify, strictest
-from rolevend.policy.shape import Cell, ColumnShape, TableShape
+from rolevend.policy.behind import behind
+from rolevend.policy.mask import Nullify
+from rolevend.policy.shape import ColumnShape, TableShape
 
 NO_ROW: Final = "FALSE"
 
@@ -60,32 +60,13 @@ def fragment(profile: ProfileName, table: TableShape, columns: Sequence[Column])
         return compose("(SELECT {values} FROM ({lease}) AS l)", values=values, lease=current_lease(profile, table.table))
 
     reading = Reading(identifier, attribute)
-    shapes = {each.name: each for each in table.columns}
-    clear = {each.name for each in table.columns if each.is_clear}
-    masked = {each.name: _as_shape(each, shapes) for each in columns if each.name not in clear}
-    asked = [clause for clause in (table.rows, *table.restrictions) if all_of([clause], reading)]
-    tests = all_of(asked, reading)
-    reads = tuple(sorted({name for clause in asked for name in columns_of(clause)}))
-    why = _why_no_row(reads, masked)
-    if why is not None:
-        return _no_row(lease, table, columns, why)
-    shown: dict[str, Shown] = {}
-    fallbacks: list[str] = []
-    for name, column in masked.items():
-        place = Place(identifier(name), column.family, column.native_type, typed=True)
-        others = tuple(sorted({*columns_of(_conditions(column))} - {name}))
-        if taken := sorted({*others} & {*masked, *reads}):
-            column, others = _strictest(column), ()
-            fallbacks.append(
-                f"column {name} shows tools {type(column.cells[0].mask).__name__} in every row: what it shows depends on {taken[0]},"
-                " which is filtered by or masked itself"
-            )
-        shown[name] = Shown(column_text(column, place, reading), others)
-        fallbacks += _of_masks(column, place)
-    if not reads and all(each.name in {*shown, *(name for one in shown.values() for name in one.reads)} for each in columns):
-        return _no_row(lease, table, columns, "all its columns are masked, and a row policy has to be set on one that is not")
-    row = join("\n    AND ", tests) if tests else Sql("TRUE")
-    return TableFragment(lease, row, reads, shown, tuple(fallbacks), _names_of(columns))
+    seen = behind(table, [replace(each, limits=limits_of(each.native_type)) for each in columns])
+    names = frozenset(each.name for each in columns)
+    if seen.rows is None:
+        return TableFragment(lease, NO_ROW, (), {}, seen.stricter, names)
+    tests = all_of(seen.rows, reading)
+    shown = {each.shape.name: Shown(column_text(each.shape, _place(each.shape), reading), each.reads) for each in seen.columns}
+    return TableFragment(lease, join("\n    AND ", tests) if tests else Sql("TRUE"), seen.reads, shown, seen.stricter, names)
 
 
 def completed(fragment: TableFragment, columns: Sequence[Column]) -> TableFragment:
@@ -93,8 +74,7 @@ def completed(fragment: TableFragment, columns: Sequence[Column]) -> TableFragme
     added = [each for each in columns if each.name not in fragment.written_for]
     if any(column_type(each.native_type) is None for each in added):
         return replace(fragment, row=NO_ROW, reads=(), columns={})
-    places = {each.name: Place(identifier(each.name), each.family, each.native_type, typed=True) for each in added}
-    hidden = {column: Shown(mask_text(Nullify(), place)) for column, place in places.items()}
+    hidden = {each.name: Shown(mask_text(Nullify(), _place(each))) for each in added}
     return replace(fragment, columns={**fragment.columns, **hidden})
 
 
@@ -112,46 +92,5 @@ def loaded(text: str) -> TableFragment:
     return TableFragment(lease, row, tuple(reads), shown, tuple(fallbacks), frozenset(written_for))
 
 
-def _no_row(lease: Sql, table: TableShape, columns: Sequence[Column], why: str) -> TableFragment:
-    return TableFragment(lease, NO_ROW, (), {}, (f"{table.table} shows no row to tools: {why}",), _names_of(columns))
-
-
-def _names_of(columns: Sequence[Column]) -> frozenset[str]:
-    return frozenset(each.name for each in columns)
-
-
-def _as_shape(column: Column, shapes: Mapping[str, ColumnShape]) -> ColumnShape:
-    """What is not granted shows NULL: whoever may read a table may read all its columns."""
-    return shapes.get(column.name) or ColumnShape(column.name, column.family, column.native_type, (Cell((), Nullify()),))
-
-
-def _why_no_row(reads: Sequence[str], masked: Mapping[str, ColumnShape]) -> str | None:
-    both = next((name for name in reads if name in masked), None)
-    if both is not None:
-        return f"its rows are filtered by {both}, which is masked or not granted"
-    odd = next((each for each in masked.values() if column_type(each.native_type) is None), None)
-    return None if odd is None else f"column {odd.name} is {odd.native_type}, which no masking policy can be written for"
-
-
-def _conditions(column: ColumnShape) -> Iterator[Condition]:
-    for cell in column.cells:
-        yield from (*cell.conditions, *cell.also)
-
-
-def _strictest(column: ColumnShape) -> ColumnShape:
-    """One mask for every row, which shows no more than is shown in any of them."""
-    complete = not (column.cells and column.cells[-1].conditions)
-    masks = [cell.mask for cell in column.cells]
-    mask = strictest(masks) if complete and masks else Nullify()
-    return ColumnShape(column.name, column.family, column.native_type, (Cell((), mask),))
-
-
-def _of_masks(column: ColumnShape, place: Place) -> list[str]:
-    said: list[str] = []
-    for mask in dict.fromkeys(cell.mask for cell in column.cells):
-        why = why_not(mask, place)
-        if why is not None:
-            said.append(f"column {column.name} is {column.native_type}, and shows tools NULL instead of {type(mask).__name__}: {why}")
-        elif is_cut(mask, place):
-            said.append(f"column {column.name} is {column.native_type}, so tools may see the end of {type(mask).__name__} cut off")
-    return said
+def _place(column: Column | ColumnShape) -> Place:
+    return Place(identifier(column.name), column.family, column.native_type, typed=True)

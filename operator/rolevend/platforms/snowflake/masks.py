@@ -1,23 +1,34 @@
 """Masks as SQL of Snowflake, each written by hand. Pure.
 
-Nothing here can fail on a value: an error would tell which row has it. What a type cannot carry exactly is NULL, and `why_not` says so.
+Nothing here can fail on a value: an error would tell which row has it. What a type cannot carry exactly is NULL: policy knows that before,
+by the limits of a column, and by `behind` what a policy of the table has less room for than a view.
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final, LiteralString, assert_never
 
-from rolevend.catalog import Family
+from rolevend.catalog import Family, Limits
 from rolevend.platforms.snowflake.control import control
 from rolevend.platforms.snowflake.text import Sql, compose, literal, number
-from rolevend.platforms.snowflake.types import MOST_DIGITS, ColumnType, column_type, simple_type
+from rolevend.platforms.snowflake.types import ColumnType, column_type, limits_of, simple_type
 from rolevend.platforms.snowflake.values import value_text
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
+from rolevend.policy.behind import is_cut, limits_behind
+from rolevend.policy.mask import (
+    Clear,
+    Constant,
+    DateTrunc,
+    Hash,
+    Mask,
+    Nullify,
+    Partial,
+    Regex,
+    Round,
+    Unit,
+    carries,
+    is_every_multiple,
+    places_of,
+)
 
-_LONGEST_TEXT: Final = 16_777_216
-_HASH_LENGTH: Final = 64
-_FLOAT_PLACES: Final = 15
-"""Decimal places that a FLOAT is rounded with: a double holds fifteen digits for sure."""
 _UNITS: Final[dict[Unit, LiteralString]] = {Unit.YEAR: "YEAR", Unit.QUARTER: "QUARTER", Unit.MONTH: "MONTH"}
 
 
@@ -31,35 +42,19 @@ class Place:
     typed: bool = False
     """Whether the result has to be of the column's own type, as in a masking policy; a view may show a longer text."""
 
+    @property
+    def limits(self) -> Limits | None:
+        limits = limits_of(self.native_type)
+        return limits_behind(limits) if self.typed else limits
+
 
 def mask_text(mask: Mask, place: Place) -> Sql:
     """What is shown in `place` under `mask`."""
-    if why_not(mask, place) is not None:
+    if not carries(mask, place.family, place.limits):
         mask = Nullify()
     text = _masked(mask, place)
     length = _bound(mask, place)
     return text if length is None else compose("LEFT({text}, {length})", text=text, length=number(length))
-
-
-def why_not(mask: Mask, place: Place) -> str | None:
-    """Why `place` shows NULL under `mask`, or None where it can carry it."""
-    kind = column_type(place.native_type)
-    if not carries(mask, place.family):
-        return "its type cannot show that"
-    if isinstance(mask, Constant) and value_text(mask.value, place.family, place.native_type) is None:
-        return "its type has no such value"
-    if isinstance(mask, Round) and place.family is Family.FLOAT and _places(mask.step) > _FLOAT_PLACES:
-        return f"a step has at most {_FLOAT_PLACES} decimal places there"
-    if isinstance(mask, Round) and place.family is Family.NUMERIC and kind is not None and not _is_every_step(mask.step, kind):
-        rounded = _rounded_type(mask.step, kind)
-        if rounded.digits > MOST_DIGITS or (place.typed and rounded != kind):
-            return "the step has more decimal places than its type leaves room for"
-    return None
-
-
-def is_cut(mask: Mask, place: Place) -> bool:
-    """Whether the end of a result may be missing, since the column is too short for it."""
-    return _bound(mask, place) is not None
 
 
 def _masked(mask: Mask, place: Place) -> Sql:
@@ -115,7 +110,7 @@ def _round(place: Place, step: str) -> Sql:
     if place.family is Family.FLOAT:
         return _round_float(place.column, step)
     kind = simple_type(place.native_type)
-    if _is_every_step(step, kind):
+    if is_every_multiple(step, kind.scale):
         return place.column
     return compose(
         "(CASE WHEN {column} < 0 THEN {column} + MOD(-{column}, {step})"
@@ -158,36 +153,13 @@ def _date_trunc(place: Place, unit: Unit) -> Sql:
     return compose("DATE_TRUNC({part}, {column})::{type}", part=part, column=column, type=simple_type(place.native_type).sql)
 
 
-def _is_every_step(step: str, kind: ColumnType) -> bool:
-    """Whether all values of the type are multiples of `step`."""
-    return Decimal(1).scaleb(-kind.scale) % Decimal(step) == 0
-
-
 def _rounded_type(step: str, kind: ColumnType) -> ColumnType:
     """What holds multiples of `step` that are no larger than the type's values."""
-    scale = max(kind.scale, _places(step))
+    scale = max(kind.scale, places_of(step))
     return ColumnType(kind.kind, kind.digits - kind.scale + scale, scale)
-
-
-def _places(step: str) -> int:
-    return len(step.partition(".")[2])
 
 
 def _bound(mask: Mask, place: Place) -> int | None:
     """How many characters of a result may be shown, where there may be more."""
-    kind = column_type(place.native_type)
-    if not place.typed or place.family is not Family.TEXT or kind is None or kind.kind != "VARCHAR":
-        return None
-    length = _LONGEST_TEXT if kind.first is None else kind.first
-    match mask:
-        case Partial(keep_last):
-            longest = 3 + min(keep_last, length // 2)
-        case Regex():
-            longest = _LONGEST_TEXT
-        case Hash():
-            longest = _HASH_LENGTH
-        case Constant(value):
-            longest = len(value)
-        case _:
-            longest = 0
-    return length if longest > length else None
+    length = place.limits.length if place.limits is not None and place.typed and place.family is Family.TEXT else None
+    return length if length is not None and is_cut(mask, length) else None

@@ -4,7 +4,7 @@ User attributes are never in the text: a `Reading` says where the text finds the
 is missing there is NULL. Every test of a column is NULL where the column is, also those that are decided here.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -80,13 +80,6 @@ def needs_of(condition: Condition) -> tuple[Need, ...]:
     }
     others = set(condition.needs) - {need.attribute for need in read}
     return tuple(sorted(read | {Need(key, Family.TEXT.value) for key in others}))
-
-
-def columns_of(conditions: Iterable[Condition]) -> Iterator[str]:
-    """The columns that they read."""
-    for condition in conditions:
-        if condition.predicate is not None:
-            yield from (atom.column.name for atom in atoms(condition.predicate))
 
 
 def predicate_text(predicate: Predicate, reading: Reading) -> Sql:

@@ -6,13 +6,19 @@ places, and a number that is read as one would be another number.
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
-from rolevend.catalog import Family
+from rolevend.catalog import Family, Limits
 from rolevend.errors import InvalidInput
 from rolevend.platforms.snowflake.text import Sql
 
 MOST_DIGITS: Final = 38
+_FLOAT_PLACES: Final = 15
+"""Decimal places that a FLOAT is rounded with: a double holds fifteen digits for sure."""
+_LONGEST_TEXT: Final = 16_777_216
+_DIGITS_OF_INTEGERS: Final = 19
+"""So many digits hold every whole number that policy knows."""
 FAMILIES: Final = {
     "VARCHAR": Family.TEXT,
     "FLOAT": Family.FLOAT,
@@ -75,3 +81,20 @@ def family(native_type: str, *, collated: bool = False) -> Family:
     if found.kind == "NUMBER":
         return Family.NUMERIC if found.scale else Family.INTEGER
     return FAMILIES.get(found.kind, Family.OTHER)
+
+
+def limits_of(native_type: str) -> Limits | None:
+    """None: the type has room for all of its family."""
+    found = column_type(native_type)
+    if found is None:
+        return Limits(maskable=False)
+    match found.kind:
+        case "NUMBER" if found.scale or found.digits < _DIGITS_OF_INTEGERS:
+            greatest = Decimal(f"{10**found.digits - 1}E-{found.scale}")
+            return Limits(greatest.copy_negate(), greatest, found.scale, MOST_DIGITS - found.digits + found.scale)
+        case "FLOAT":
+            return Limits(step_places=_FLOAT_PLACES)
+        case "VARCHAR" if found.first is not None and found.first < _LONGEST_TEXT:
+            return Limits(length=found.first)
+        case _:
+            return None

@@ -13,7 +13,7 @@ from rolevend.errors import InvalidInput
 from rolevend.model import ProfileName
 from rolevend.plan import Condition
 from rolevend.platforms.snowflake.control import DATABASE, current_lease, profile_role
-from rolevend.platforms.snowflake.masks import Place, mask_text, why_not
+from rolevend.platforms.snowflake.masks import Place, mask_text
 from rolevend.platforms.snowflake.predicate import Need, Reading, all_of, needs_of
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, name, qualified
 from rolevend.policy.mask import Nullify
@@ -27,8 +27,6 @@ class View:
     name: str
     create: str
     """One statement, which may run again."""
-    fallbacks: tuple[str, ...] = ()
-    """Masks that a column's type on this platform cannot carry, so that it shows NULL, one sentence each."""
 
 
 def secure_view(profile: ProfileName, table: TableShape, *, database: str) -> View:
@@ -57,7 +55,7 @@ SELECT {columns}
         lease=current_lease(profile, table.table),
         where=compose("\n WHERE {tests}", tests=join("\n   AND ", tests)) if tests else Sql(""),
     )
-    return View(table.view, create, tuple(_fallbacks(table)))
+    return View(table.view, create)
 
 
 def conditions_of(table: TableShape) -> Iterator[Condition]:
@@ -106,11 +104,3 @@ def _shown(column: ColumnShape, reading: Reading) -> Sql:
 
 def _of_table(column: str) -> Sql:
     return compose("t.{column}", column=identifier(column))
-
-
-def _fallbacks(table: TableShape) -> Iterator[str]:
-    for column in table.columns:
-        place = Place(_of_table(column.name), column.family, column.native_type)
-        for mask in dict.fromkeys(cell.mask for cell in column.cells):
-            if (why := why_not(mask, place)) is not None:
-                yield f"column {column.name} is {column.native_type}, and shows NULL instead of {type(mask).__name__}: {why}"

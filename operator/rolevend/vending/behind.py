@@ -1,0 +1,30 @@
+"""What tools see less of than is granted, in the tables that they read by their own names: of a profile, and of one policy alone. Pure."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from rolevend.catalog import Table, TableId, Tool
+from rolevend.plan import Profile
+from rolevend.policy.behind import behind, of_one_grant
+from rolevend.policy.bitmap import union
+from rolevend.policy.granting import CompiledPolicy
+
+
+def read_by(tools: Iterable[Tool]) -> list[TableId]:
+    return sorted({table for tool in tools for table in tool.reads})
+
+
+def of_profile(profile: Profile, tables: Mapping[TableId, Table]) -> dict[TableId, tuple[str, ...]]:
+    """By table that a tool of the profile reads, one sentence for each thing that is stricter there. `tables` has all of these."""
+    shapes = {shape.table: shape for shape in profile.tables}
+    return {table: behind(shapes[table], tables[table].columns).stricter for table in read_by(profile.tools)}
+
+
+def of_policy(policy: CompiledPolicy, tables: Sequence[Table], tools: Iterable[Tool]) -> Iterator[str]:
+    """The same where nothing else is granted of these tables. `tables` are those of the policy's index, in the order of their ids."""
+    granted = union(each.tables for each in policy.grant_sets)
+    for name in read_by(tools):
+        place = bisect_left(tables, name, key=lambda table: table.id)
+        if granted >> place & 1 and tables[place].id == name:
+            grant = policy.grant(tables[place])
+            yield from of_one_grant(grant.condition, dict(grant.masks), tables[place]).stricter

@@ -1,0 +1,236 @@
+"""Where a tool sees less of a table than policies grant, since policies of the table itself say less than a view: it is told, on the policy
+that could be written otherwise, and on the role that has the tool."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rolevend.app.policy.check import check
+from rolevend.app.policy.explain import as_json, as_text, explained
+from rolevend.app.policy.folder import Folder
+from rolevend.app.policy.verdicts import Who
+from rolevend.catalog import Catalog, Column, TableId, Tool, ToolId, ToolKind
+from rolevend.picture.painting import Picture
+from rolevend.platforms.snowflake.types import family, limits_of
+from rolevend.policy.behind import behind
+from rolevend.policy.expression import Condition
+from rolevend.policy.mask import Clear, Constant, Hash, Mask, Partial, Regex, Round
+from rolevend.policy.shape import Cell, ColumnShape, TableShape
+from rolevend.requests.status import Report, granted, vended
+from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, VendedRole, parse
+from rolevend.vending.verdict import Granted
+from rolevend.vending.whole import Whole
+from tests.support.as_code import write
+from tests.support.manifests import MISSING, Body, changed
+from tests.support.painted import (
+    ANNA,
+    NOW,
+    OBJECTS,
+    REQUEST,
+    STATES,
+    WAREHOUSE,
+    made,
+    message,
+    paint,
+    raw,
+    raw_agent,
+    raw_person,
+    raw_policy,
+    said,
+)
+from tests.support.policies import table
+
+PEOPLE = TableId("claims", "people")
+VIEW: Body = {"schema": "SEM", "name": "CLAIMS"}
+CLAIMS = Tool(ToolId(ToolKind.SEMANTIC_VIEW, "CLAIMS", "SEM"), reads=(PEOPLE,))
+TYPES = {"id": "NUMBER(38,0)", "country": "VARCHAR(2)", "salary": "NUMBER(12,2)", "ssn": "VARCHAR(11)", "place": "VECTOR(FLOAT, 3)"}
+TOO_LONG = "column ssn of claims.people is VARCHAR(11), so tools may see the end of Hash cut off"
+NO_ROW = "claims.people shows no row to tools: its rows are filtered by country, which is masked or not granted"
+
+
+def column(name: str, native: str) -> Column:
+    return Column(name, family(native), native, limits=limits_of(native))
+
+
+def catalog(*left_out: str) -> Catalog:
+    return Catalog.of([table("claims.people", *(column(*each) for each in TYPES.items() if each[0] not in left_out))], tools=[CLAIMS])
+
+
+def policy(*changes: tuple[str, object], name: str = "analysts") -> Body:
+    body = raw_policy()
+    body["metadata"]["name"] = name
+    body["metadata"]["uid"] = name
+    for path, value in (("spec.columns", {"matchNames": ["id", "country", "salary", "ssn"]}), *changes):
+        body = changed(body, path, value)
+    return body
+
+
+def mask(column: str, kind: str, **parameters: object) -> Body:
+    return {"name": f"on-{column}", "columns": {"matchNames": [column]}, "type": kind, **parameters}
+
+
+def agent(*, asked: bool = True) -> Body:
+    """Who asked for a semantic view over people."""
+    plain = changed(raw_agent(), "spec.combination", MISSING)
+    return changed(plain, "spec.tools", [{"platformRef": {"name": WAREHOUSE}, "snowflake": {"semanticViews": [VIEW]}}]) if asked else plain
+
+
+def account() -> Body:
+    described = {"account": "myorg-account1", "database": "SALES", "warehouse": "AGENTS_WH"}
+    most = ("spec.agents[0].tools", {"snowflake": {"semanticViews": [VIEW]}})
+    return raw("DataPlatform", WAREHOUSE, "", ("spec.postgres", MISSING), ("spec.snowflake", described), most)
+
+
+def painted(*policies: Body, held: Catalog | None = None, asked: bool = True, guardrails: tuple[Guardrail, ...] = ()) -> Picture:
+    agents, platforms = [parse(Agent, agent(asked=asked))], [parse(DataPlatform, account())]
+    granting = [parse(AccessPolicy, each) for each in policies]
+    objects = replace(OBJECTS, agents=agents, platforms=platforms, policies=granting, guardrails=[*guardrails])
+    return paint(objects, {WAREHOUSE: replace(STATES[WAREHOUSE], catalog=held or catalog("place"))})
+
+
+def whole_of(picture: Picture) -> Whole:
+    whole = Whole.of([REQUEST], picture.directory.verdict)
+    assert isinstance(whole.verdict, Granted), whole.verdict
+    return whole
+
+
+def findings(picture: Picture, name: str = "analysts") -> list[str]:
+    (judged,) = [each for each in picture.judgements if each.resource.name == name and each.resource.kind == "AccessPolicy"]
+    return [each.type for each in judged.findings]
+
+
+def report(before: Body | None = None) -> Report:
+    body = raw("VendedRole", "ask", "agents")
+    return Report(parse(VendedRole, body | ({"status": before} if before else {})), NOW)
+
+
+def conditions(status: Body) -> dict[str, str]:
+    return {each["type"]: each["message"] for each in status["conditions"]}
+
+
+def test_what_is_exact_is_not_told():
+    picture = painted(policy(("spec.rowFilter", MISSING), ("spec.masks", [mask("salary", "Round", round={"step": "100"})])))
+
+    assert "StricterForTools" not in findings(picture)
+    assert "StricterForTools" not in conditions(vended(report(), whole_of(picture)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ([("spec.masks", [mask("ssn", "Hash")])], TOO_LONG),
+        ([("spec.masks", [mask("country", "Hash")])], NO_ROW),
+        ([("spec.columns", {"matchNames": ["id", "ssn"]})], NO_ROW),
+        (
+            [("spec.masks", [mask("salary", "Round", round={"step": "0.125"})])],
+            "column salary of claims.people is NUMBER(12,2), and shows tools NULL instead of Round, since a step of 0.125 has more than 2"
+            " decimal places",
+        ),
+    ],
+    ids=["longer than its column", "filtered by what is masked", "filtered by what is not granted", "more places than its column"],
+)
+def test_a_policy_and_a_role_say_where_tools_see_less(changes: list[tuple[str, object]], told: str):
+    picture = painted(policy(*changes))
+
+    assert said(picture, "analysts", "StricterForTools") == ("True", "TablePolicies")
+    assert message(picture, "analysts", "StricterForTools") == told
+    for status in (granted(report(), whole_of(picture)), vended(report(), whole_of(picture))):
+        assert conditions(status)["StricterForTools"] == told
+
+
+def test_a_column_that_no_policy_can_be_written_for_closes_the_table_where_it_is_not_in_clear():
+    told = "claims.people shows no row to tools: column place is VECTOR(FLOAT, 3), which no masking policy can be written for"
+    everything = ("spec.columns", {"matchNames": ["*"]})
+
+    assert message(painted(policy(), held=catalog()), "analysts", "StricterForTools") == told
+    assert "StricterForTools" not in findings(painted(policy(everything), held=catalog()))
+
+
+def test_where_no_tool_reads_the_table_nobody_is_told():
+    spoiled = policy(("spec.masks", [mask("ssn", "Hash")]))
+
+    assert "StricterForTools" not in findings(painted(spoiled, held=Catalog.of(catalog("place").tables.values())))
+    assert "StricterForTools" not in conditions(vended(report(), whole_of(painted(spoiled, asked=False))))
+
+
+def test_what_several_policies_and_guardrails_come_to_is_told_of_the_role_alone():
+    """Each policy is exact: together a mask depends on what the rows are filtered by; or a guardrail masks that."""
+    filtered = policy(("spec.masks", []))
+    clear = policy(("spec.rowFilter", "id > 5"), ("spec.masks", [mask("salary", "Nullify")]), name="clear")
+    together = painted(filtered, clear)
+    every = {"matchNames": [{"schema": "*", "name": "*"}]}
+    floor = made(Guardrail, "g", tables=every, deny=None, users=None, rowRestriction=None, maskFloors=[mask("country", "Hash")])
+    guarded = painted(filtered, guardrails=(floor,))
+
+    assert "StricterForTools" not in {*findings(together), *findings(together, "clear"), *findings(guarded)}
+    told = conditions(vended(report(), whole_of(together)))["StricterForTools"]
+    assert told.startswith("column salary of claims.people shows tools Nullify in every row: what it shows depends on country")
+    assert conditions(vended(report(), whole_of(guarded)))["StricterForTools"] == NO_ROW
+
+
+def test_a_role_that_is_narrowed_to_other_tables_is_not_told_of_this_one():
+    held = Catalog.of([*catalog("place").tables.values(), table("claims.prices", column("id", "NUMBER(38,0)"))], tools=[CLAIMS])
+    spoiled, prices = policy(("spec.rowFilter", MISSING), ("spec.masks", [mask("ssn", "Hash")])), TableId("claims", "prices")
+    picture = painted(spoiled, held=held)
+    narrowed = [Whole.of([replace(REQUEST, resources=(each,))], picture.directory.verdict) for each in (PEOPLE, prices)]
+
+    assert ["StricterForTools" in conditions(vended(report(), whole)) for whole in narrowed] == [True, False]
+
+
+def test_the_condition_goes_when_it_is_over():
+    before = vended(report(), whole_of(painted(policy(("spec.masks", [mask("ssn", "Hash")])))))
+    after = vended(report(before), whole_of(painted(policy())))
+
+    assert "StricterForTools" in conditions(before)
+    assert "StricterForTools" not in conditions(after)
+    assert {*conditions(before)} - {*conditions(after)} == {"StricterForTools"}
+
+
+def filed(body: Body) -> Body:
+    return body | {"metadata": {key: value for key, value in body["metadata"].items() if key in ("name", "namespace") and value}}
+
+
+def test_policy_check_warns_of_it_and_explain_tells_it(tmp_path: Path):
+    spoiled = policy(("spec.masks", [mask("ssn", "Hash")]))
+    catalogs = {WAREHOUSE: catalog("place")}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "agents", "labels": {"team": "claims"}}}
+    write(tmp_path, "a.yaml", namespace, *map(filed, (account(), agent(), raw_person(), spoiled)))
+
+    found = check([tmp_path], catalogs).diagnostics
+    told = explained(Folder.read([tmp_path]), Who(ANNA, REQUEST.agent, WAREHOUSE), catalogs)
+
+    assert [(each.level, each.field, each.message) for each in found if "tools" in each.message] == [("warning", "spec", TOO_LONG)]
+    assert told.stricter == (TOO_LONG,), as_text([told])
+    assert f"for tools: {TOO_LONG}" in as_text([told]).splitlines()
+    assert f'"{TOO_LONG}"' in as_json([told])
+
+
+@pytest.mark.parametrize(
+    ("native", "shown", "told"),
+    [
+        ("VARCHAR(4)", Partial(4), True),
+        ("VARCHAR(5)", Partial(4), False),
+        ("VARCHAR(63)", Hash(), True),
+        ("VARCHAR(64)", Hash(), False),
+        ("VARCHAR(3)", Constant("none"), True),
+        ("VARCHAR(4)", Constant("none"), False),
+        ("VARCHAR(16777215)", Regex("a", "b"), True),
+        ("VARCHAR(16777216)", Regex("a", "b"), False),
+        ("NUMBER(12,2)", Round("0.125"), True),
+        ("NUMBER(12,2)", Round("0.25"), False),
+        ("NUMBER(12,2)", Round("0.005"), False),  # every value is a multiple of it
+        ("FLOAT", Round("0.125"), False),
+        ("NUMBER(5,0)", Round("10"), False),
+    ],
+)
+def test_what_a_column_has_no_room_for_is_told_and_nothing_else(native: str, shown: Mask, told: bool):
+    columns = [column("ID", "NUMBER(38,0)"), column("C", native)]
+    shapes = [
+        ColumnShape(each.name, each.family, each.native_type, (Cell((), Clear() if each.name == "ID" else shown),)) for each in columns
+    ]
+    found = behind(TableShape(PEOPLE, "people", (Condition((), None),), tuple(shapes)), columns)
+
+    assert bool(found.stricter) is told
+    assert found.rows == ()
+    assert [each.shape for each in found.columns] == shapes[1:]
