@@ -5,9 +5,11 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 from tests.support.calling import Caller, Doors
+from tests.support.governed import SCHEMA
 from tests.support.proving import Proven
 from tests.support.proxies import ApiProxy
 from tests.support.site import AGENTS, ANNEX, Body, Site
@@ -83,6 +85,18 @@ def test_the_first_call_for_a_shape_waits_for_the_operator_and_gets_its_role(cal
 
     assert answer.status_code == 201, answer.text
     assert caller.rows(answer.json(), "SELECT count(*) FROM people") == [(2,)]
+
+
+def test_a_call_that_gives_up_waiting_is_told_how_far_its_profile_is(caller: Caller, site: Site):
+    """Somebody's transaction holds the table."""
+    another_shape(caller, 7003)
+    with psycopg.connect(site.warehouse.superuser.dsn) as holder:
+        holder.execute(f"LOCK TABLE {SCHEMA}.people IN ACCESS SHARE MODE")
+        refused = caller.vend()
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "ProfileBuilding")
+    assert "(building its profile: 0 of 1 tables have their template); try again" in refused.json()["detail"]
+    eventually(lambda: caller.vend().status_code == 201)
 
 
 @pytest.fixture

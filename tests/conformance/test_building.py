@@ -7,6 +7,7 @@ import pytest
 
 from rolevend.errors import PlatformBusy
 from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.progress import Progress
 from tests.conformance.bench import CLUSTER, equal, lease, profile, reads, shape, vend, vended
 from tests.conformance.protocol import Bench
 
@@ -25,6 +26,24 @@ def test_two_operators_build_one_profile_at_once(bench: Bench):
     for each in wanted:
         _, credential = vended(bench.platform, each)
         assert len(bench.log_in(credential).rows("SELECT * FROM v2")) == 6
+
+
+def test_a_build_tells_how_far_it_is_until_all_tables_have_all_parts_and_what_is_built_tells_nothing(bench: Bench):
+    wanted = profile(*(shape(bench.people(), view=f"v{number}") for number in range(3)))
+    told: list[Progress] = []
+
+    bench.platform.ensure(wanted, told.append)
+
+    parts = list(dict.fromkeys(each.part for each in told))
+    for part in parts:
+        counts = [each.done for each in told if each.part == part]
+        assert counts == sorted(counts)
+        assert counts[-1] == 3
+    assert {each.tables for each in told} == {3}
+    told.clear()
+    bench.platform.ensure(wanted, told.append)
+    bench.platform_of(CLUSTER).ensure(wanted, told.append)
+    assert told == []
 
 
 def test_what_is_unused_goes_and_what_is_kept_or_used_by_a_live_role_stays(bench: Bench):

@@ -6,7 +6,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.support.site import AGENTS
+from tests.support.governed import SCHEMA
+from tests.support.site import AGENTS, Site
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
@@ -72,6 +73,19 @@ def test_the_life_of_a_role_is_told_in_kubernetes_events(tenant: Tenant):
     asked.gone()
 
     eventually(lambda: any(reason == "Dropped" and "Released" in message for reason, message in asked.events()))
+
+
+def test_a_role_that_waits_for_its_profile_says_how_far_that_is_until_it_is_built(site: Site, tenant: Tenant):
+    """Somebody's transaction holds the table."""
+    tenant.agent()
+    tenant.person()
+    of_its_own = "country IN (user_attr('countries')) AND person_id < 7100"  # or another test might have built it
+    site.told(tenant.policy(rowFilter=of_its_own), "Ready", "True")
+    with psycopg.connect(site.warehouse.superuser.dsn) as holder:
+        holder.execute(f"LOCK TABLE {SCHEMA}.people IN ACCESS SHARE MODE")
+        asked = tenant.ask()
+        assert asked.refused("Building") == "building its profile: 0 of 1 tables have their template"
+    assert asked.ready().rows("SELECT count(*) FROM people") == [(2,)]
 
 
 def test_kubectl_get_answers_what_a_person_asks(tenant: Tenant):

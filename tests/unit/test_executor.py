@@ -12,6 +12,7 @@ from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.plan import Profile
 from rolevend.platforms.base import Ending, EndReason, Platform, ServerFacts
+from rolevend.platforms.progress import Progress, Told
 
 WAREHOUSE = PlatformName("warehouse")
 PATIENCE = 10.0
@@ -30,6 +31,7 @@ class Builder:
     def __init__(self, *built: str) -> None:
         self.built = set(built)
         self.builds: list[str] = []
+        self.told: list[Told] = []
         self.finish = threading.Event()
         self.failure: Exception | None = None
         self.closed = False
@@ -38,8 +40,9 @@ class Builder:
     def is_built(self, name: ProfileName) -> bool:
         return name in self.built
 
-    def ensure(self, wanted: Profile) -> None:
+    def ensure(self, wanted: Profile, told: Told) -> None:
         with self._begun:
+            self.told.append(told)
             self.builds.append(wanted.name)
             self._begun.notify_all()
         assert self.finish.wait(PATIENCE)
@@ -142,6 +145,20 @@ async def test_a_build_that_fails_is_told_to_all_who_waited_and_begun_anew_for_t
     driver.failure = None
     await soon(executor.ensure(profile("cold")))
     assert driver.builds == ["cold", "cold"]
+
+
+async def test_how_far_a_build_is_can_be_asked_while_it_goes_on(executor: Executor, driver: Builder):
+    cold, other = profile("cold"), profile("other")
+    building = asyncio.create_task(executor.ensure(cold))
+    await driver.begun(1)
+    assert executor.progress(cold) is None
+
+    await asyncio.to_thread(driver.told[0], Progress(1, 3, "view"))
+
+    assert (executor.progress(cold), executor.progress(other)) == (Progress(1, 3, "view"), None)
+    driver.finish.set()
+    await soon(building)
+    assert executor.progress(cold) is None
 
 
 async def test_a_profile_that_was_taken_away_is_built_again(executor: Executor, driver: Builder):

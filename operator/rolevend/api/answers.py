@@ -1,7 +1,7 @@
 """From what is known of a role to what a caller is shown of it. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 from rolevend.api.made import Absent, Made
 from rolevend.api.schemas import (
@@ -23,6 +23,7 @@ from rolevend.model import PlatformName
 from rolevend.plan import TableShape
 from rolevend.platforms import base
 from rolevend.requests.roles import is_ready
+from rolevend.requests.status import how_far
 from rolevend.resources import VendedRole
 from rolevend.resources.text import timestamp_text
 from rolevend.vending.evidence import TableGiven, tables_of
@@ -62,11 +63,13 @@ def shown(role: VendedRole, platforms: Mapping[PlatformName, PlatformTerms]) -> 
     """Of an object, without its credential, which nobody knows any more. `platforms` are those that there are now."""
     status, user = role.status, role.status.user
     ending = role.metadata.deletion_timestamp is not None or status.ended is not None
+    state: Literal["Pending", "Live", "Ending"] = "Ending" if ending else "Live" if is_ready(role) else "Pending"
     counts = {each.name: each.table_count for each in status.platforms}
     return VendedRoleShown(
         id=role.name,
         role_name=status.role_name,
-        state="Ending" if ending else "Live" if is_ready(role) else "Pending",
+        state=state,
+        progress=how_far(role) if state == "Pending" else None,
         expiration_timestamp=timestamp_text(status.expiration_timestamp) if status.expiration_timestamp else None,
         agent=AgentShown(namespace=role.namespace, name=role.spec.agent_ref.name),
         user=UserShown(

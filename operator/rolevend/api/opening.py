@@ -17,6 +17,7 @@ from rolevend.picture.objects import Observed
 from rolevend.platforms.base import EndReason
 from rolevend.requests.making import delete, write_status
 from rolevend.requests.roles import NOTHING_BEGUN, request_of
+from rolevend.requests.status import how_far
 from rolevend.resources import VendedRole, parse
 from rolevend.resources.shared import CALL
 from rolevend.vending.whole import Vend
@@ -53,6 +54,11 @@ class Opening:
         # Perhaps the first call is in the middle of it: that a role is begun must not be said once more when it is Ready already.
         begun = await self._vended_roles.begun(name, there["metadata"]["uid"], LONGEST_BEGINNING_SECONDS)
         return parse(VendedRole, begun or there), False
+
+    def how_far(self, name: ObjectName) -> str | None:
+        """How far the profile of its role is, where the operator has said so."""
+        there = self._vended_roles.get(name)
+        return None if there is None else how_far(parse(VendedRole, there, unknown="ignore"))
 
     async def ready(self, role: VendedRole, status: Body) -> None:
         """Nobody is told a credential of a role that ends already."""

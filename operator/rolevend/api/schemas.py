@@ -212,6 +212,8 @@ class VendedRoleShown(Shown):
     """The name on every platform. Not there before anything is made."""
     state: Literal["Pending", "Live", "Ending"]
     """`Pending`: nothing can log in yet. `Live`: it can log in until it expires. `Ending`: it is being taken away."""
+    progress: str | None = None
+    """Of a `Pending` one: how far what it is granted is made ready on the platform, where that takes more than a few seconds."""
     expiration_timestamp: str | None = None
     """When it stops working, if nothing ends it before; RFC 3339."""
     agent: AgentShown

@@ -31,7 +31,6 @@ from rolevend.kube.client import AlreadyExists, NotFound
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.model import Task as CoreTask
 from rolevend.picture.objects import Observed
-from rolevend.plan import Profile
 from rolevend.platforms.base import Credential
 from rolevend.requests.making import Making
 from rolevend.requests.proving import Proving
@@ -213,7 +212,7 @@ class Vends:
         expect_standing(begun)
         for each in missing:
             with taking(Step.AWAIT_PROFILE):
-                await self._built(executors[each.platform], each.granted.profile)
+                await self._built(executors[each.platform], each)
         if missing:
             await self._prove(person, request, self._proving.take)
 
@@ -226,14 +225,15 @@ class Vends:
         except TokenRefused as error:
             raise await self._callers.refused_user(error, person.proven.token.digest, request.agent, request.request_id) from error
 
-    async def _built(self, executor: Executor, profile: Profile) -> None:
+    async def _built(self, executor: Executor, vend: Vend) -> None:
         deadline = time.monotonic() + LONGEST_BUILD_SECONDS
         while True:
             try:
-                return await executor.ensure(profile)
+                return await executor.ensure(vend.granted.profile)
             except PlatformBusy as error:
                 if time.monotonic() >= deadline:
-                    why = "what this grants is made ready on the platform for the first time; try again"
+                    told = self._opening.how_far(vend.request.name)
+                    why = f"what this grants is made ready on the platform for the first time{f' ({told})' if told else ''}; try again"
                     raise Problem(503, "ProfileBuilding", why, retry_after=RETRY_SECONDS) from error
             await asyncio.sleep(_LOOK_SECONDS)
 

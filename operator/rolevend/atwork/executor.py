@@ -30,6 +30,7 @@ from rolevend.platforms.base import (
     ServerFacts,
     Vended,
 )
+from rolevend.platforms.progress import Progress
 
 T = TypeVar("T")
 
@@ -55,6 +56,7 @@ class Executor:
         self._driver = driver
         self._closed = False
         self._building: dict[ProfileName, asyncio.Future[None]] = {}
+        self._progress: dict[ProfileName, Progress] = {}
         self._looks = ThreadPoolExecutor(LOOKERS, thread_name_prefix=f"{name}-look")
         self._builds = ThreadPoolExecutor(BUILDERS, thread_name_prefix=f"{name}-build")
         self._attests = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-attest")
@@ -106,10 +108,15 @@ class Executor:
             return
         building = self._building.get(profile.name)
         if building is None:
-            building = asyncio.ensure_future(self._run(self._builds, lambda: self._driver.ensure(profile)))
+            told = partial(self._progress.__setitem__, profile.name)
+            building = asyncio.ensure_future(self._run(self._builds, lambda: self._driver.ensure(profile, told)))
             self._building[profile.name] = building
-            building.add_done_callback(lambda _: self._building.pop(profile.name, None))
+            building.add_done_callback(lambda _: self._over(profile.name))
         await asyncio.shield(building)  # several vends may wait for one build
+
+    def progress(self, profile: Profile) -> Progress | None:
+        """How far its build is; None where none is under way here, or it has not begun to make anything."""
+        return self._progress.get(profile.name)
 
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         return self._driver.credential(lease, randomness)
@@ -134,6 +141,10 @@ class Executor:
         for pool in (self._vends, self._drops, self._builds, self._looks, self._attests):
             pool.shutdown(wait=True)
         self._driver.close()
+
+    def _over(self, profile: ProfileName) -> None:
+        self._building.pop(profile, None)
+        self._progress.pop(profile, None)
 
     async def _vend_all(self, vends: Sequence[Vend]) -> Sequence[Vended]:
         answers = await self._run(self._vends, lambda: self._driver.vend(vends))

@@ -13,6 +13,7 @@ from typing import Protocol
 from rolevend.catalog import Catalog, TableId, ToolId
 from rolevend.model import ProfileName, RoleName, Uid
 from rolevend.plan import Lease, Profile
+from rolevend.platforms.progress import Told, untold
 
 Randomness = Callable[[int], bytes]
 """That many random bytes; `secrets.token_bytes` outside of tests."""
@@ -256,8 +257,9 @@ class Platform(Protocol):
         programmer could not govern it, whichever credential reads."""
         ...
 
-    def ensure(self, profile: Profile) -> None:
-        """Builds the shape where it is missing. Idempotent; cut short at any point it leaves nothing a vend could use."""
+    def ensure(self, profile: Profile, told: Told = untold) -> None:
+        """Builds the shape where it is missing, and tells how far it is as often as it hears from the platform. Idempotent; cut short at
+        any point it leaves nothing a vend could use."""
         ...
 
     def is_built(self, profile: ProfileName) -> bool:

@@ -18,6 +18,7 @@ from rolevend.kube.client import Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import PlatformName, Uid
 from rolevend.platforms.base import EndReason
+from rolevend.reconcile.building import Building
 from rolevend.requests.roles import Standing, is_ready
 from rolevend.resources import VendedRole, parse
 from rolevend.vending.directory import Directory
@@ -44,14 +45,17 @@ class Answering:
         platforms: Platforms,
         directory: Callable[[], Directory],
         patience: timedelta,
+        building: Building,
     ) -> None:
         """`patience` is how long what is not Ready is left to its call."""
         self._cluster = cluster
         self._patience = patience
         self._platforms = platforms
         self._directory = directory
+        self._building = building
         self._tasks: set[asyncio.Task[None]] = set()
-        self._building: dict[Uid, set[PlatformName]] = defaultdict(set)
+        self._begun: dict[Uid, set[PlatformName]] = defaultdict(set)
+        """For which roles a profile is built, and where."""
 
     def due_at(self, standing: Standing) -> datetime:
         """When it ends by itself."""
@@ -79,13 +83,13 @@ class Answering:
         if standing.request.delivery is not Delivery.RESPONSE:
             return
         if standing.ready:
-            self._building.pop(uid, None)
-        elif standing.profile and platform not in self._building[uid]:  # said by a call that found it not built yet
-            self._building[uid].add(platform)
+            self._begun.pop(uid, None)
+        elif standing.profile and platform not in self._begun[uid]:  # said by a call that found it not built yet
+            self._begun[uid].add(platform)
             self._begin(self._build(standing), uid)
 
     def forget(self, uid: Uid) -> None:
-        self._building.pop(uid, None)
+        self._begun.pop(uid, None)
 
     def _begin(self, work: Awaitable[None], uid: Uid) -> None:
         task = asyncio.ensure_future(_carried_out(work, uid))
@@ -99,12 +103,13 @@ class Answering:
             at_work, granted = self._platforms.get(standing.request.platform), self._granted(standing)
             if at_work is not None and at_work.executor is not None and granted is not None:
                 try:
-                    await at_work.executor.ensure(granted.profile)
+                    async with self._building.told(standing.request, at_work.executor, granted.profile):
+                        await at_work.executor.ensure(granted.profile)
                 except Unavailable as error:
                     _log.warning("building a profile for a call: %s", error, extra={"uid": standing.request.uid})
                 else:
                     return
-            if standing.request.uid not in self._building:
+            if standing.request.uid not in self._begun:
                 return
             await asyncio.sleep(_PAUSE_SECONDS)
 

@@ -15,6 +15,7 @@ from rolevend.model import RoleName, Uid
 from rolevend.picture.objects import Observed
 from rolevend.platforms.base import Ending, EndReason
 from rolevend.reconcile.answering import BY, MESSAGE, Answering, is_unanswered
+from rolevend.reconcile.building import Building
 from rolevend.reconcile.clock import Clock
 from rolevend.reconcile.closing import Closing
 from rolevend.reconcile.dropping import Dropping, as_ending, as_reported
@@ -73,7 +74,8 @@ class Lifecycle:
         self._revoking: set[Uid] = set()
         self._closing = Closing(platforms)
         self.room = Room(self._make_room)
-        self._answering = Answering(cluster, platforms, lambda: observed.directory, unanswered)
+        building = Building(cluster, now)
+        self._answering = Answering(cluster, platforms, lambda: observed.directory, unanswered, building)
         self.clock = Clock(now, self.expire, metrics)
         self._cluster = cluster
         self._observed = observed
@@ -82,7 +84,7 @@ class Lifecycle:
         self._judge = judge
         self._metrics = metrics
         self._now = now
-        self._together = Together(platforms, making, store, self.roles, metrics)
+        self._together = Together(platforms, making, store, self.roles, metrics, building)
         self._dropping = Dropping(cluster, platforms, store, record, self._closing, metrics, now)
 
     def remember(self, event: str | None, body: Body) -> None:

@@ -15,6 +15,7 @@ from rolevend.errors import Overtaken, PlatformUnavailable, Rejected, RolevendEr
 from rolevend.kube.client import Body
 from rolevend.model import PlatformName, Uid
 from rolevend.platforms.base import Credential
+from rolevend.reconcile.building import Building
 from rolevend.requests.making import Making
 from rolevend.requests.roles import Roles, may_be_there
 from rolevend.requests.status import Report, given_up, left_out, told_of
@@ -48,12 +49,15 @@ class _Try:
 
 
 class Together:
-    def __init__(self, platforms: Platforms, making: Making, store: CredentialStore, roles: Roles, metrics: Metrics) -> None:
+    def __init__(
+        self, platforms: Platforms, making: Making, store: CredentialStore, roles: Roles, metrics: Metrics, building: Building
+    ) -> None:
         self._platforms = platforms
         self._making = making
         self._store = store
         self._roles = roles
         self._metrics = metrics
+        self._building = building
         self._in_the_way: dict[Uid, PlatformName] = {}
 
     def in_the_way(self, uid: Uid) -> PlatformName | None:
@@ -88,7 +92,8 @@ class Together:
         try:
             if executor is None:
                 raise _not_connected(vend)
-            return vend, executor, await self._making.prepare(vend, executor, self._store)
+            async with self._building.told(vend.request, executor, vend.granted.profile):
+                return vend, executor, await self._making.prepare(vend, executor, self._store)
         except RolevendError as error:
             self._fail(this, vend, error, untouched=not this.begun_before)
             return None

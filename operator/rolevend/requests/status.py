@@ -10,6 +10,7 @@ from rolevend.errors import RolevendError
 from rolevend.kube.client import Body
 from rolevend.kube.secrets import secret_name
 from rolevend.model import PlatformName
+from rolevend.platforms.progress import Progress
 from rolevend.requests.roles import is_there, may_be_there, requests_of
 from rolevend.resources import VendedRole
 from rolevend.resources.status import Finding, Truth, body, reported, shortened
@@ -18,6 +19,8 @@ from rolevend.vending.proof import Proof, Unproven, UserProof
 from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecided
 from rolevend.vending.whole import Vend, Whole
 
+BUILDING: Final = "Building"
+"""As the condition Ready says it of a role whose profile is being built."""
 _LONGEST_MESSAGE: Final = 1024
 _NOTHING: Final[Mapping[PlatformName, Any]] = MappingProxyType({})
 
@@ -63,6 +66,19 @@ def granted(report: Report, whole: Whole, receipts: Mapping[PlatformName, str | 
     first = [digest for platform, digest in receipts.items() if digest is not None and not _is_further(whole, platform)]
     platforms = _platforms(report, whole, {each.platform: _platform(each, "Pending", receipts) for each in whole.vends})
     return report.status(findings, **_names(whole), **({"receiptDigest": first[0]} if first else {}), platforms=platforms)
+
+
+def building(report: Report, platform: PlatformName, progress: Progress | None) -> Body:
+    """Granted, and the role waits for its profile on `platform`, which takes a while. None: nothing of it was made yet."""
+    where = f"on {platform}: " if len(report.role.spec.platform_refs) > 1 else ""
+    how_far = "" if progress is None else f": {progress}"
+    return report.status([Finding("Ready", "False", BUILDING, f"{where}building its profile{how_far}")])
+
+
+def how_far(role: VendedRole) -> str | None:
+    """What `building` said last, while it is so."""
+    ready = role.status.condition("Ready")
+    return ready.message if ready is not None and ready.reason == BUILDING else None
 
 
 def vended(

@@ -20,6 +20,7 @@ from rolevend.model import ProfileName
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.files import query
 from rolevend.platforms.postgres.render import ProfileText, Template, roles
+from rolevend.platforms.progress import Counting, Told, untold
 
 _TOGETHER = 25
 """Transactions in one message to the server: a slow network is waited for once."""
@@ -67,7 +68,12 @@ class Steps:
 
 
 def build(
-    connection: Connection, helper: Connection | None, wanted: ProfileText, attempts: int, sleep: Callable[[float], None] = time.sleep
+    connection: Connection,
+    helper: Connection | None,
+    wanted: ProfileText,
+    attempts: int,
+    told: Told = untold,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """`PlatformLocked` if after `attempts` without progress a table is still locked, `Conflict` if one was changed by hand.
 
@@ -84,7 +90,8 @@ def build(
                 sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT)
             left -= 1
-            if _run(connection, helper, steps):
+            count = len(wanted.templates)
+            if _run(connection, helper, steps, Counting(told, count, "template", count - len(steps.templates))):
                 return
 
 
@@ -128,21 +135,21 @@ def mend(template: Template) -> str:
     return f"put it right, or look at it and have it made anew with: {call}"
 
 
-def _run(connection: Connection, helper: Connection | None, steps: Steps) -> bool:
+def _run(connection: Connection, helper: Connection | None, steps: Steps, counting: Counting) -> bool:
     """Runs until something passing is in the way, or to the end: True."""
     if not _in_order(connection, [steps.first]):
         return False
     batches = [steps.templates[start : start + _TOGETHER] for start in range(0, len(steps.templates), _TOGETHER)]
     if helper is None or len(batches) == 1:
-        done = _in_order(connection, batches)
+        done = _in_order(connection, batches, counting)
     else:
         with ThreadPoolExecutor(1) as beside:
-            others = beside.submit(_in_order, helper, batches[1::2])
-            done = all([_in_order(connection, batches[::2]), others.result()])
+            others = beside.submit(_in_order, helper, batches[1::2], counting)
+            done = all([_in_order(connection, batches[::2], counting), others.result()])
     return done and _in_order(connection, [steps.last])
 
 
-def _in_order(connection: Connection, batches: Sequence[Sequence[Step]]) -> bool:
+def _in_order(connection: Connection, batches: Sequence[Sequence[Step]], counting: Counting | None = None) -> bool:
     for together in filter(None, batches):
         try:
             connection.execute(sql.SQL("\n".join(step.text for step in together)))
@@ -151,6 +158,8 @@ def _in_order(connection: Connection, batches: Sequence[Sequence[Step]]) -> bool
             if error.sqlstate not in _PASSING:
                 raise
             return False
+        if counting is not None:
+            counting.more(len(together))
     return True
 
 

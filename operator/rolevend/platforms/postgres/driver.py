@@ -45,6 +45,7 @@ from rolevend.platforms.postgres.files import query
 from rolevend.platforms.postgres.render import render
 from rolevend.platforms.postgres.tombstones import Tombstone, tombstone_of
 from rolevend.platforms.postgres.vends import vend_all
+from rolevend.platforms.progress import Told, untold
 
 _PASSWORD_BYTES = 32
 _CURB = "SELECT role, uid, act, why FROM rolevend.curb(%(cluster)s)"
@@ -97,7 +98,7 @@ class PostgresPlatform:
             return self._programmer.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions))
         return self._vendor.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions, programmer_of(connection)))
 
-    def ensure(self, profile: Profile) -> None:
+    def ensure(self, profile: Profile, told: Told = untold) -> None:
         if self._built.has(profile.name):
             return
         if self._programmer is None:
@@ -112,7 +113,7 @@ class PostgresPlatform:
 
             def work(connection: Connection) -> None:
                 with program.spare() as helper:
-                    build(connection, helper, wanted, self._limits.build_attempts)
+                    build(connection, helper, wanted, self._limits.build_attempts, told)
 
             program.run(attempt, work)
             self._built.add(profile.name)

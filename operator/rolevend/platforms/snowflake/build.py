@@ -18,6 +18,7 @@ from rolevend.errors import Conflict, InvalidInput, PlatformBusy
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Profile, TableShape
 from rolevend.platforms.base import Account
+from rolevend.platforms.progress import Counting, Progress, Told, untold
 from rolevend.platforms.snowflake import behind, tools
 from rolevend.platforms.snowflake.attached import ROW_ACCESS_POLICY, Attached, read_policies
 from rolevend.platforms.snowflake.connections import Session
@@ -123,7 +124,13 @@ def is_written_down(profile: ProfileName) -> Sql:
 
 
 def build(
-    session: Session, profile: Profile, text: ProfileText, account: Account, cluster: ClusterId, turn: AbstractContextManager[object]
+    session: Session,
+    profile: Profile,
+    text: ProfileText,
+    account: Account,
+    cluster: ClusterId,
+    turn: AbstractContextManager[object],
+    told: Told = untold,
 ) -> None:
     """Raises `Conflict`, before anything is changed on a table, where one has a policy of somebody else's: Snowflake takes one, and two
     would not add up. And where a column is filtered by and masked for tools at once. `turn` is held while policies of some tables are put
@@ -137,17 +144,17 @@ def build(
     with turn:
         settled = behind.put(session, profile, account.database)
     missing_walls = [wall for wall in text.walls if wall[0] not in settled]  # those behind tools have more than a wall already
-    done = len(settled)
+    counting = Counting(_telling(text, told), len(text.walls), "wall", len(settled))
     for few in _together(missing_walls, lambda _: 0):
         with turn:
             _wall(session, replace(text, walls=tuple(few)), account, attached)
-        _tell(text, "wall", done := done + len(few))
+        counting.more(len(few))
     views = {str(row["name"]) for row in session.rows(compose("SHOW VIEWS IN SCHEMA {}", text.schema))}
     missing = [view for view in text.views if view.name not in views]
-    done = len(text.views) - len(missing)
+    counting = Counting(_telling(text, told), len(text.views), "view", len(text.views) - len(missing))
     for some in _together(missing, _size):
         session.script([Sql(view.create) for view in some])
-        _tell(text, "view", done := done + len(some))
+        counting.more(len(some))
     session.script(grants(text, account))
     for together in _together(tools.grants(text.role, profile.tools, account.database), len):
         session.script(together)
@@ -215,10 +222,15 @@ def _together(items: Sequence[Item], size: Callable[[Item], int]) -> Iterator[Se
         yield few
 
 
-def _tell(text: ProfileText, what: str, done: int) -> None:
-    """How far a build is that takes more than a moment."""
-    if (count := len(text.views)) > TOGETHER:
-        _log.info("building a profile: %d of %d tables have their %s", done, count, what, extra={"profile": text.name})
+def _telling(text: ProfileText, told: Told) -> Told:
+    """The log, too, where a build takes more than a moment."""
+
+    def tell(progress: Progress) -> None:
+        told(progress)
+        if progress.tables > TOGETHER:
+            _log.info("building a profile: %s", progress, extra={"profile": text.name})
+
+    return tell
 
 
 def _view(profile: ProfileName, shape: TableShape, account: Account) -> View:

@@ -34,6 +34,7 @@ from rolevend.platforms.base import (
     Vended,
 )
 from rolevend.platforms.canaries import cluster_of_canaries
+from rolevend.platforms.progress import Told, untold
 from rolevend.platforms.snowflake.attest import Ground, account_of_canaries, attest
 from rolevend.platforms.snowflake.build import build, is_written_down, render
 from rolevend.platforms.snowflake.catalog import Notes, expect_governable_database, noted, read_notes, read_tables
@@ -123,7 +124,7 @@ class SnowflakePlatform:
         notes = self._notes.get(ids, lambda: pool.run(attempt, lambda session: read_notes(session, database, ids, programs=programs)))
         return noted(tables, notes, self._tools_of(pool, attempt, tools))
 
-    def ensure(self, profile: Profile) -> None:
+    def ensure(self, profile: Profile, told: Told = untold) -> None:
         if profile.name in self._built:
             return
         if self._programmer is None:
@@ -131,7 +132,7 @@ class SnowflakePlatform:
             return
         wanted = render(profile, self._account)
         attempt = f"build profile {profile.name} on {self._where}"
-        self._programmer.run(attempt, lambda session: build(session, profile, wanted, self._account, self._cluster, self._turn))
+        self._programmer.run(attempt, lambda session: build(session, profile, wanted, self._account, self._cluster, self._turn, told))
         self._built.add(profile.name)
 
     def is_built(self, profile: ProfileName) -> bool:

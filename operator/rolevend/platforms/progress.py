@@ -1,0 +1,41 @@
+"""How far the build of a profile is, as a driver tells whoever waits for it."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    done: int
+    """So many of the profile's `tables` have their `part`."""
+    tables: int
+    part: str
+    """In the platform's own word, such as `view`."""
+
+    def __str__(self) -> str:
+        return f"{self.done:,} of {self.tables:,} tables have their {self.part}"
+
+
+Told = Callable[[Progress], None]
+"""Returns at once, and never raises. Called by any thread of a build."""
+
+
+def untold(_: Progress) -> None:
+    """Nobody waits."""
+
+
+class Counting:
+    """One part of a profile's tables, as more and more of them have it, whichever thread makes it."""
+
+    def __init__(self, told: Told, tables: int, part: str, done: int = 0) -> None:
+        self._told = told
+        self._progress = Progress(done, tables, part)
+        self._lock = threading.Lock()
+        told(self._progress)
+
+    def more(self, count: int) -> None:
+        with self._lock:
+            before = self._progress
+            self._progress = Progress(before.done + count, before.tables, before.part)
+            self._told(self._progress)
