@@ -11,7 +11,7 @@ from rolevend.errors import InvalidInput
 from rolevend.plan import Cell
 from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres.hash_key import salt_of, share
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, strictest
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries, strictest
 from rolevend.policy.pattern import admit
 from tests.conformance.bench import PostgresBench, equal, profile, shape, vended
 from tests.conformance.protocol import Bench
@@ -44,6 +44,14 @@ def test_a_mask_shows_what_its_docstring_says(bench: Bench):
     differing = {case[:4]: (shown, must) for case, shown, must in zip(cases, seen, wanted, strict=True) if shown != must}
     assert differing == {}
     assert len(cases) >= 70
+    told = {
+        case[0]: carries(case[2], column.family, column.limits)
+        for case, column in zip(cases, table.columns, strict=True)
+        if isinstance(case[2], Constant)
+    }
+    assert told == {case[0]: must is not None for case, must in zip(cases, wanted, strict=True) if case[0] in told}, (
+        "policies know it before"
+    )
 
 
 def test_equal_values_have_equal_hashes_and_others_do_not(bench: Bench):

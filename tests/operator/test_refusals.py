@@ -260,6 +260,22 @@ class TestPolicies:
         tenant.person()
         assert tenant.ask().ready().rows("SELECT DISTINCT person_id FROM people") == [(None,)]
 
+    def test_a_constant_that_a_column_has_no_room_for_makes_it_null_and_the_policy_says_why(self, tenant: Tenant):
+        table = f"levels_{tenant.name}"
+        tenant.site.warehouse.ask(f"CREATE TABLE claims.{table} (level smallint, country text)")
+        tenant.site.warehouse.ask(f"ALTER TABLE claims.{table} OWNER TO app_owner; INSERT INTO claims.{table} VALUES (7, 'DE')")
+        mask = {"name": "levels", "columns": {"matchNames": ["level"]}, "type": "Constant", "constant": {"value": "40000"}}
+        policy = tenant.policy("", table, masks=[mask])
+
+        message = tenant.site.told(policy, "MaskFallback", "True", "Nullified")
+
+        assert message == (
+            f"column level of claims.{table} is smallint, which cannot show Constant, since 40000 is more than 32767: it is NULL instead"
+        )
+        tenant.agent()
+        tenant.person()
+        assert tenant.ask().ready().rows(f"SELECT * FROM {table}") == [(None, "DE")]
+
 
 @pytest.mark.parametrize("subject", [text for text in HOSTILE if "\x00" not in text], ids=lambda text: ascii(text)[:20])
 def test_hostile_subjects_never_reach_the_operator(tenant: Tenant, subject: str):

@@ -28,5 +28,10 @@ BEYOND = {
     "nullify of an odd type",
 }
 """Names of `mask_cases.CASES` whose value no column there can have, or is written otherwise."""
-OTHERWISE = {"nearly the largest double": None}
-"""A FLOAT of 10^22 or more has no step there."""
+OTHERWISE: dict[str, object] = {
+    "nearly the largest double": None,
+    "a constant beyond an integer": -2147483649,
+    "a constant of more places than its column": None,
+    "a constant of more digits than its column": None,
+}
+"""A FLOAT of 10^22 or more has no step there, `integer` has 38 digits, and a NUMBER shows no constant but one of its own."""

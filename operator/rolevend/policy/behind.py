@@ -19,6 +19,8 @@ _HASH_LENGTH: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class ColumnBehind:
+    """What one masking policy shows of a column."""
+
     shape: ColumnShape
     reads: tuple[str, ...] = ()
     """The other columns that decide what it shows, sorted."""
@@ -26,6 +28,8 @@ class ColumnBehind:
 
 @dataclass(frozen=True, slots=True)
 class Behind:
+    """What policies of a table show of it."""
+
     rows: tuple[tuple[Condition, ...], ...] | None
     """A row is shown where one of each of these holds; None: no row is."""
     reads: tuple[str, ...] = ()
