@@ -205,8 +205,8 @@ def test_conditions_and_reasons_are_those_of_the_code():
     assert (reasons | raised) - documented == set()
     assert (
         documented - reasons - raised
-        == {"Connecting", "InternalError", "TooManyRoles"}
-        <= constants("atwork/platforms.py", "atwork/state.py", "reconcile/room.py")
+        == {"Building", "Connecting", "InternalError", "TooManyRoles"}
+        <= constants("atwork/platforms.py", "atwork/state.py", "reconcile/room.py", "requests/status.py")
     )
 
 
