@@ -55,7 +55,7 @@ def test_a_build_that_is_cut_short_tells_how_far_it_is_and_goes_on_with_what_is_
     with pytest.raises(PlatformBusy):
         bench.platform.ensure(wanted)
 
-    assert told(caplog) == [(TOGETHER, "wall"), (TABLES, "wall"), (TOGETHER, "view")]
+    assert told(caplog) == [(0, "wall"), (TOGETHER, "wall"), (TABLES, "wall"), (0, "view"), (TOGETHER, "view")]
     assert not bench.platform.is_built(wanted.name)
     made = {row[1] for row in bench.admin.run(f"SHOW VIEWS IN SCHEMA ROLEVEND.{wanted.name.upper()}")}
     assert TOGETHER <= len(made) < TABLES
