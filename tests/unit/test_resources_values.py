@@ -11,14 +11,14 @@ from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, TableSelector
-from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, VendedRole, parse, values
+from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, VendedRole, parse, statements, values
 from tests.support.manifests import MISSING, changed, on_snowflake, valid
 
 CLAIMS = frozenset({"claims"})
 
 
 def test_a_policy_says_whom_what_and_how():
-    policy = values.policy(parse(AccessPolicy, valid("AccessPolicy", "analysts", "domain-claims")), CLAIMS)
+    policy = statements.policy(parse(AccessPolicy, valid("AccessPolicy", "analysts", "domain-claims")), CLAIMS)
 
     assert policy.id == ObjectName("domain-claims", "analysts")
     assert policy.schemas == CLAIMS
@@ -44,7 +44,7 @@ def test_a_policy_says_whom_what_and_how():
 
 
 def test_a_policy_without_a_filter_shows_every_row():
-    assert values.policy(parse(AccessPolicy, changed(valid("AccessPolicy"), "spec.rowFilter", MISSING)), CLAIMS).row_filter is None
+    assert statements.policy(parse(AccessPolicy, changed(valid("AccessPolicy"), "spec.rowFilter", MISSING)), CLAIMS).row_filter is None
 
 
 @pytest.mark.parametrize("text", ["1 = 1", "country IN (SELECT 1)", "country =", "'"])
@@ -52,7 +52,7 @@ def test_a_filter_that_cannot_be_is_refused_under_its_field(text):
     policy = parse(AccessPolicy, changed(valid("AccessPolicy"), "spec.rowFilter", text))
 
     with pytest.raises(InvalidInput) as refused:
-        values.policy(policy, CLAIMS)
+        statements.policy(policy, CLAIMS)
 
     assert refused.value.field == "spec.rowFilter"
     assert str(refused.value).count("spec.rowFilter") == 1
@@ -73,7 +73,7 @@ def rule(**fields: object) -> dict[str, object]:
     ],
 )
 def test_a_mask_has_its_parameters(spelled, mask):
-    policy = values.policy(parse(AccessPolicy, changed(valid("AccessPolicy"), "spec.masks[0]", spelled)), CLAIMS)
+    policy = statements.policy(parse(AccessPolicy, changed(valid("AccessPolicy"), "spec.masks[0]", spelled)), CLAIMS)
 
     assert policy.masks[0].mask == mask
 
@@ -85,7 +85,7 @@ def test_a_pattern_that_cannot_be_is_refused_under_its_field(pattern, replacemen
     spelled = rule(type="Regex", regex={"pattern": pattern, "replacement": replacement})
 
     with pytest.raises(InvalidInput) as refused:
-        values.policy(parse(AccessPolicy, changed(valid("AccessPolicy"), "spec.masks[0]", spelled)), CLAIMS)
+        statements.policy(parse(AccessPolicy, changed(valid("AccessPolicy"), "spec.masks[0]", spelled)), CLAIMS)
 
     assert refused.value.field == f"spec.masks[rule].regex.{field}"
 
@@ -94,7 +94,7 @@ def test_tags_reach_only_the_schemas_of_the_namespace():
     body = changed(valid("TagBinding"), "spec.tables[0].schema", "*")
     body = changed(body, "spec.columns[0].schema", "hr")
 
-    assignments = values.tag_assignments(parse(TagBinding, body), frozenset({"claims", "reports"}))
+    assignments = statements.tag_assignments(parse(TagBinding, body), frozenset({"claims", "reports"}))
 
     domain = frozenset({Tag("domain", "claims")})
     assert assignments == (TagAssignment("claims", "*", None, domain), TagAssignment("reports", "*", None, domain))
@@ -116,8 +116,8 @@ def test_a_vended_role_is_for_an_agent_of_its_own_namespace():
 
 
 def test_an_agent_may_be_for_some_users_or_for_all():
-    assert values.agent_users(parse(Agent, valid("Agent"))) == (Requirement("department", frozenset({"claims"})),)
-    assert values.agent_users(parse(Agent, changed(valid("Agent"), "spec.onBehalfOf.users", MISSING))) == ()
+    assert statements.agent_users(parse(Agent, valid("Agent"))) == (Requirement("department", frozenset({"claims"})),)
+    assert statements.agent_users(parse(Agent, changed(valid("Agent"), "spec.onBehalfOf.users", MISSING))) == ()
 
 
 def test_a_platform_says_where_it_is_and_who_owns_what():

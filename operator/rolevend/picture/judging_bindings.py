@@ -10,7 +10,7 @@ from rolevend.picture.reach import CONTESTED, reached
 from rolevend.policy.disagreement import Disagreement
 from rolevend.policy.fitting import Problem
 from rolevend.policy.unknown import no_column, no_table
-from rolevend.resources import Resource, TagBinding, values
+from rolevend.resources import Resource, TagBinding, statements, values
 from rolevend.resources.status import Finding, shortened
 from rolevend.vending.terms import PlatformTerms
 
@@ -51,8 +51,8 @@ def _tagged(binding: TagBinding, schemas: frozenset[str], catalog: Catalog) -> t
     """The tables and columns that it tags, and what is told of the entries that tag none."""
     tagged: set[tuple[TableId, str | None]] = set()
     idle = []
-    for field, entry in values.tag_entries(binding):
-        given = [each for assignment in values.within(entry, schemas) for each in catalog.given(assignment)]
+    for field, entry in statements.tag_entries(binding):
+        given = [each for assignment in statements.within(entry, schemas) for each in catalog.given(assignment)]
         tagged.update(given)
         if not given:
             idle.append(Problem(None, field, f"{field}: {_missing(entry, schemas, catalog)}"))

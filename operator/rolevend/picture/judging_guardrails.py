@@ -10,7 +10,7 @@ from rolevend.policy.census import Census
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.near import meant
 from rolevend.policy.unknown import unknown_attributes
-from rolevend.resources import Guardrail, Resource, values
+from rolevend.resources import Guardrail, Resource, statements
 from rolevend.resources.status import Body, Finding, shortened
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import PlatformTerms
@@ -49,7 +49,7 @@ def judge_guardrail(
     counts = {
         "matchedTables": sum(each.tables for each in reports),
         "matchedColumns": sum(each.columns for each in reports),
-        "matchedUsers": census.concerned(values.guardrail_users(guardrail)),
+        "matchedUsers": census.concerned(statements.guardrail_users(guardrail)),
     }
     reads = frozenset[str]().union(*(each.reads for name in names for each in shapes[name].index.guardrails if each.name == guardrail.name))
     known = names_known(reports, unknown_attributes(reads, census.attributes))

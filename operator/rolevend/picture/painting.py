@@ -29,7 +29,18 @@ from rolevend.policy.combination import Combination
 from rolevend.policy.disagreement import Said, disagreements
 from rolevend.policy.statement import Guardrail as Restraining
 from rolevend.policy.statement import Policy
-from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, IdentityProvider, Resource, TagBinding, UserAttributes, values
+from rolevend.resources import (
+    AccessPolicy,
+    Agent,
+    DataPlatform,
+    Guardrail,
+    IdentityProvider,
+    Resource,
+    TagBinding,
+    UserAttributes,
+    statements,
+    values,
+)
 from rolevend.resources.identities import agent_claims, agent_identity
 from rolevend.resources.status import Finding
 from rolevend.vending.claims import Claim, agent_claim
@@ -122,19 +133,19 @@ class Painter:
         terms: Mapping[PlatformName, PlatformTerms],
         states: Mapping[PlatformName, PlatformState],
     ) -> tuple[dict[PlatformName, Shapes], list[Judgement[Resource]]]:
-        statements = _own_tables(objects, agents, terms)
+        policies = _own_tables(objects, agents, terms)
         said: dict[PlatformName, dict[str, tuple[TagAssignment, ...]]] = {name: {} for name in terms}
         obstacles: dict[str, Finding | None] = {}
         for binding in objects.bindings:
             obstacles[binding.uid] = reach(binding, terms)
             for name, schemas in reached(binding, [ref.name for ref in binding.spec.platform_refs], terms):
-                said[name][str(values.object_name(binding))] = values.tag_assignments(binding, schemas)
+                said[name][str(values.object_name(binding))] = statements.tag_assignments(binding, schemas)
         for policy in objects.policies:
             refs = [ref.name for ref in policy.spec.platform_refs]
             obstacles[policy.uid] = reach(policy, terms)
             try:
                 for name, schemas in reached(policy, refs, terms):
-                    statements[name].append(self._statement(policy, schemas))
+                    policies[name].append(self._statement(policy, schemas))
             except InvalidInput as error:
                 obstacles[policy.uid] = Finding("Accepted", "False", "InvalidInput", str(error))
         guardrails, faults = _guardrails(objects, terms)
@@ -143,7 +154,7 @@ class Painter:
             state = states.get(name)
             if state is not None and state.catalog is not None and name not in objects.unsure:
                 tags = list(chain.from_iterable(said[name].values()))
-                shapes[name] = self._indexes.shapes(name, state.catalog, statements[name], guardrails[name], tags)
+                shapes[name] = self._indexes.shapes(name, state.catalog, policies[name], guardrails[name], tags)
                 disagreed[name] = self._disagreements(name, state, shapes[name].index.tables, said[name])
         self._indexes.keep(shapes)
         for gone in self._disagreed.keys() - shapes.keys():
@@ -151,8 +162,8 @@ class Painter:
         for unused in self._statements.keys() - {policy.uid for policy in objects.policies}:
             del self._statements[unused]
         census = self._people.census
-        of_policies = (policy.users for of_platform in statements.values() for policy in of_platform)
-        census.ask(chain.from_iterable([*of_policies, *map(values.guardrail_users, objects.guardrails)]))
+        of_policies = (policy.users for of_platform in policies.values() for policy in of_platform)
+        census.ask(chain.from_iterable([*of_policies, *map(statements.guardrail_users, objects.guardrails)]))
         judgements = [judge_policy(policy, obstacles[policy.uid], shapes, census) for policy in objects.policies]
         judgements += [judge_guardrail(guardrail, faults.get(guardrail.uid), terms, shapes, census) for guardrail in objects.guardrails]
         judgements += [judge_binding(binding, obstacles[binding.uid], terms, states, disagreed) for binding in objects.bindings]
@@ -163,7 +174,7 @@ class Painter:
         version = (policy.generation, schemas)
         known = self._statements.get(policy.uid)
         if known is None or known[0] != version:
-            known = self._statements[policy.uid] = (version, values.policy(policy, schemas))
+            known = self._statements[policy.uid] = (version, statements.policy(policy, schemas))
         return known[1]
 
     def _disagreements(self, name: PlatformName, state: PlatformState, tables: Iterable[Table], said: Said) -> Disagreed:
@@ -178,14 +189,14 @@ def _own_tables(
     objects: Objects, agents: Mapping[ObjectName, RegisteredAgent], terms: Mapping[PlatformName, PlatformTerms]
 ) -> dict[PlatformName, list[Policy]]:
     """By platform, what agents read there whoever they act for."""
-    statements: dict[PlatformName, list[Policy]] = {name: [] for name in terms}
+    policies: dict[PlatformName, list[Policy]] = {name: [] for name in terms}
     for agent in agents.values():
         labels = objects.namespaces.get(agent.name.namespace, {})
         for name in agent.tools.keys() & terms.keys():
             schemas = tools_of(agent, terms[name], terms_for(terms[name], labels, agent)).tools.schemas
             if schemas:
-                statements[name].append(own_tables(agent.name, schemas))
-    return statements
+                policies[name].append(own_tables(agent.name, schemas))
+    return policies
 
 
 def _guardrails(
@@ -196,10 +207,10 @@ def _guardrails(
     faults: dict[str, InvalidInput] = {}
     for resource in objects.guardrails:
         try:
-            restraining = values.guardrail(resource)
+            restraining = statements.guardrail(resource)
         except InvalidInput as error:
             faults[resource.uid] = error
-            restraining = values.denying(resource)
+            restraining = statements.denying(resource)
         for ref in resource.spec.platform_refs:
             if PlatformName(ref.name) in guardrails:
                 guardrails[PlatformName(ref.name)].append(restraining)
@@ -236,7 +247,7 @@ def _agent(agent: Agent) -> RegisteredAgent:
         name=values.object_name(agent),
         handle=values.agent_handle(agent),
         may_assert=agent.spec.on_behalf_of.assertion == "Trusted",
-        users=values.agent_users(agent),
+        users=statements.agent_users(agent),
         longest_seconds=agent.spec.limits.max_expiration_seconds,
         idle_seconds=agent.spec.limits.idle_release_seconds,
         transaction_seconds=agent.spec.limits.max_transaction_seconds,

@@ -1,32 +1,16 @@
 """From parsed objects to the values of the core. Pure; what else an object's meaning depends on is an argument."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from functools import partial
-from typing import assert_never
 
-from rolevend.catalog import Family, TableId, TagAssignment, ToolId, ToolKind, matches
+from rolevend.catalog import TableId, ToolId, ToolKind
 from rolevend.errors import InvalidInput
-from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Tag, Uid, User, UserHandle, Version
+from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User, UserHandle, Version
 from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Account, Address, Tls, TlsMode
-from rolevend.policy import condition, contradiction, pattern, predicate
-from rolevend.policy.combination import Side
-from rolevend.policy.condition import MatchCondition
-from rolevend.policy.expression import Predicate
-from rolevend.policy.literal import canonical
-from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
-from rolevend.policy.requirement import Requirement, RequirementOperator
-from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, TableSelector
-from rolevend.resources import access_policy as spelled
 from rolevend.resources.agent import Agent
 from rolevend.resources.data_platform import DataPlatform, Postgres, Snowflake
 from rolevend.resources.data_platform import RoleLimits as SpelledLimits
-from rolevend.resources.faults import Faults
-from rolevend.resources.guardrail import Guardrail as SpelledGuardrail
-from rolevend.resources.shared import Attribute, AttributeRequirement, Resource, TagRequirement, UserName, UserSelector
-from rolevend.resources.shared import ColumnSelector as SpelledColumns
-from rolevend.resources.tag_binding import DataTag, TagBinding
+from rolevend.resources.shared import Attribute, Resource, UserName
 from rolevend.resources.tools import SnowflakeTools, ToolTerms
 from rolevend.resources.user_attributes import UserAttributes
 from rolevend.resources.vended_role import VendedRole
@@ -69,12 +53,6 @@ def resources(role: VendedRole) -> tuple[TableId, ...] | None:
 
 def agent_handle(agent: Agent) -> AgentHandle:
     return AgentHandle(agent.spec.handle)
-
-
-def agent_users(agent: Agent) -> tuple[Requirement, ...]:
-    """What the attributes of a user must meet for the agent to act for them; () for every user."""
-    users = agent.spec.on_behalf_of.users
-    return () if users is None else _users(users)
 
 
 def agent_tools(agent: Agent) -> dict[PlatformName, Tools]:
@@ -190,171 +168,3 @@ def role_limits(spelled_out: SpelledLimits) -> RoleLimits:
         temp_file_mebibytes=spelled_out.max_temp_file_mebibytes,
         idle_seconds=spelled_out.idle_release_seconds,
     )
-
-
-def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
-    """The policy on a platform that gives `schemas` to its namespace. InvalidInput names the row filter, the condition or the pattern
-    of a mask that cannot be, or a selector that can match nothing: the first of them."""
-    faults = Faults()
-    stated = _policy(resource, schemas, faults)
-    faults.told()
-    return stated
-
-
-def guardrail(resource: SpelledGuardrail) -> Guardrail:
-    """InvalidInput names the first thing that cannot be, or can match nothing; then `denying` takes its place."""
-    faults = Faults()
-    stated = _guardrail(resource, faults)
-    faults.told()
-    return stated
-
-
-def faults_of(resource: Resource) -> tuple[InvalidInput, ...]:
-    """All for which `policy` or `guardrail` would be refused, wherever they are to hold; () for what is of another kind."""
-    faults = Faults()
-    match resource:
-        case spelled.AccessPolicy():
-            _policy(resource, frozenset(), faults)
-        case SpelledGuardrail():
-            _guardrail(resource, faults)
-    return tuple(faults.found)
-
-
-def _policy(resource: spelled.AccessPolicy, schemas: frozenset[str], faults: Faults) -> Policy:
-    """Without what cannot be read."""
-    spec = resource.spec
-    users, agents = spec.users, spec.agents
-    stated = Policy(
-        id=object_name(resource),
-        schemas=schemas,
-        users=_requirements((users and users.match_attributes) or ()),
-        tables=_tables(spec.tables),
-        columns=_columns(spec.columns),
-        row_filter=_predicate(spec.row_filter, "spec.rowFilter", faults),
-        masks=_masks(spec.masks, "spec.masks", faults),
-        agents=_requirements((agents and agents.match_attributes) or ()),
-        conditions=(
-            *_conditions((users and users.match_conditions) or (), "spec.users", faults, of_agent=False),
-            *_conditions((agents and agents.match_conditions) or (), "spec.agents", faults, of_agent=True),
-        ),
-        grants_to=Side(spec.grants_to),
-    )
-    faults.found += contradiction.of_policy(stated)
-    return stated
-
-
-def _predicate(text: str | None, field: str, faults: Faults) -> Predicate | None:
-    return None if text is None else faults.reading(lambda: predicate.parse(text, field))
-
-
-def _conditions(spelled_out: Iterable[spelled.MatchCondition], place: str, faults: Faults, *, of_agent: bool) -> Iterator[MatchCondition]:
-    for each in spelled_out:
-        field = f"{place}.matchConditions[{each.name}].expression"
-        admitted = faults.reading(partial(condition.admit, each.name, each.expression, field, of_agent=of_agent))
-        if admitted is not None:
-            yield admitted
-
-
-def _guardrail(resource: SpelledGuardrail, faults: Faults) -> Guardrail:
-    """Without what cannot be read."""
-    spec, deny = resource.spec, resource.spec.deny
-    stated = replace(
-        denying(resource),
-        denies_tables=deny is not None and deny.type == "Tables",
-        denied_columns=None if deny is None or deny.columns is None else _columns(deny.columns),
-        row_restriction=_predicate(spec.row_restriction, "spec.rowRestriction", faults),
-        mask_floors=_masks(spec.mask_floors or (), "spec.maskFloors", faults),
-    )
-    faults.found += contradiction.of_guardrail(stated)
-    return stated
-
-
-def denying(resource: SpelledGuardrail) -> Guardrail:
-    """The guardrail as one that denies every table that it is about: what it says cannot be read, so none of it may be missing."""
-    return Guardrail(resource.name, guardrail_users(resource), _tables(resource.spec.tables), denies_tables=True)
-
-
-def guardrail_users(resource: SpelledGuardrail) -> tuple[Requirement, ...]:
-    """What the attributes of a user must not be known to miss; () for every user."""
-    return () if resource.spec.users is None else _users(resource.spec.users)
-
-
-def mask(rule: spelled.MaskRule, field: str) -> Mask:
-    """The rule's parameters are there: parsing has seen to it. `field` is where it stands. InvalidInput where the pattern of a Regex
-    cannot be."""
-    match rule.type:
-        case "Hash":
-            return Hash()
-        case "Nullify":
-            return Nullify()
-        case "Partial":
-            return Partial(rule.partial.keep_last) if rule.partial else Nullify()
-        case "Round":
-            return Round(canonical(rule.round.step, Family.NUMERIC) or rule.round.step) if rule.round else Nullify()
-        case "Regex":
-            return _regex(rule.regex, f"{field}.regex") if rule.regex else Nullify()
-        case "DateTrunc":
-            return DateTrunc(Unit(rule.date_trunc.unit)) if rule.date_trunc else Nullify()
-        case "Constant":
-            return Constant(rule.constant.value) if rule.constant else Nullify()
-        case _:
-            assert_never(rule.type)
-
-
-def _regex(spelled_out: spelled.RegexMask, field: str) -> Regex:
-    groups = pattern.admit(spelled_out.pattern, f"{field}.pattern")
-    pattern.admit_replacement(spelled_out.replacement, groups, f"{field}.replacement")
-    return Regex(spelled_out.pattern, spelled_out.replacement)
-
-
-def tag_assignments(binding: TagBinding, schemas: frozenset[str]) -> tuple[TagAssignment, ...]:
-    """The binding's tags on a platform that gives `schemas` to its namespace: one assignment for each of them that a pattern
-    of schemas reaches, and nothing beyond."""
-    return tuple(each for _, assignment in tag_entries(binding) for each in within(assignment, schemas))
-
-
-def tag_entries(binding: TagBinding) -> Iterator[tuple[str, TagAssignment]]:
-    """Each entry with its field; its schema may be a pattern."""
-    for number, of_table in enumerate(binding.spec.tables or ()):
-        yield f"spec.tables[{number}]", TagAssignment(of_table.schema_name, of_table.name, None, _tags(of_table.tags))
-    for number, each in enumerate(binding.spec.columns or ()):
-        yield f"spec.columns[{number}]", TagAssignment(each.schema_name, each.table, each.column, _tags(each.tags))
-
-
-def within(assignment: TagAssignment, schemas: frozenset[str]) -> list[TagAssignment]:
-    """The same for each of `schemas` that its pattern reaches."""
-    return [replace(assignment, schema=schema) for schema in sorted(schemas) if matches(assignment.schema, schema)]
-
-
-def _users(selector: UserSelector) -> tuple[Requirement, ...]:
-    return _requirements(selector.match_attributes)
-
-
-def _tables(selector: spelled.TableSelector) -> TableSelector:
-    names = tuple(TableId(pattern.schema_name, pattern.name) for pattern in selector.match_names or ())
-    return TableSelector(tags=_requirements(selector.match_tags or ()), names=names)
-
-
-def _masks(rules: Iterable[spelled.MaskRule], field: str, faults: Faults) -> tuple[MaskRule, ...]:
-    read = ((rule, faults.reading(partial(mask, rule, f"{field}[{rule.name}]"))) for rule in rules)
-    return tuple(MaskRule(rule.name, _columns(rule.columns), known or Nullify()) for rule, known in read)
-
-
-def _columns(selector: SpelledColumns) -> ColumnSelector:
-    return ColumnSelector(tags=_requirements(selector.match_tags or ()), names=selector.match_names or ())
-
-
-def _requirements(spelled_out: Iterable[AttributeRequirement | TagRequirement]) -> tuple[Requirement, ...]:
-    return tuple(
-        Requirement(
-            each.key,
-            frozenset(each.values or ()),
-            RequirementOperator(each.operator),
-            (each.values_from_user_attribute or "") if isinstance(each, spelled.TableTagRequirement) else "",
-        )
-        for each in spelled_out
-    )
-
-
-def _tags(tags: Iterable[DataTag]) -> frozenset[Tag]:
-    return frozenset(Tag(tag.key, tag.value) for tag in tags)

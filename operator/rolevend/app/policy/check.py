@@ -31,7 +31,7 @@ from rolevend.resources import (
     UserAttributes,
     VendedRole,
     kind_named,
-    values,
+    statements,
 )
 from rolevend.resources.status import Finding
 from rolevend.vending.directory import Shapes
@@ -130,7 +130,7 @@ def _matched_elsewhere(judgement: Judgement[Resource]) -> bool:
 def _not_accepted(resource: Resource, finding: Finding, terms: Mapping[PlatformName, PlatformTerms]) -> Iterator[InvalidInput]:
     """All that keeps it from being accepted, where a condition tells the first: its text is read whatever it names, and what it names is
     looked for whatever its text is."""
-    faults = values.faults_of(resource)
+    faults = statements.faults_of(resource)
     denies = f". {UNTIL_MENDED}" if isinstance(resource, Guardrail) else ""
     yield from (InvalidInput(fault.field, fault.message + denies) for fault in faults)
     told: Finding | None = finding
