@@ -175,10 +175,10 @@ def _places(step: str) -> int:
 
 def _bound(mask: Mask, place: Place) -> int | None:
     """How many characters of a result may be shown, where there may be more."""
-    kind = column_type(place.native_type)
-    if not place.typed or place.family is not Family.TEXT or kind is None or kind.kind != "VARCHAR":
+    if not place.typed or place.family is not Family.TEXT:
         return None
-    length = _LONGEST_TEXT if kind.first is None else kind.first
+    declared = simple_type(place.native_type).first
+    length = _LONGEST_TEXT if declared is None else declared
     match mask:
         case Partial(keep_last):
             longest = 3 + min(keep_last, length // 2)
