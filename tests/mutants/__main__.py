@@ -40,6 +40,8 @@ MODULES = (
     "rolevend.platforms.postgres.predicate",
     "rolevend.platforms.postgres.render",
     "rolevend.platforms.snowflake.values",
+    "rolevend.platforms.snowflake.masks",
+    "rolevend.platforms.snowflake.policies",
     "rolevend.plan",
     "rolevend.vending.terms",
 )
@@ -65,9 +67,15 @@ TESTS = tuple(
         "plan",
         "postgres_masks",
         "postgres_render",
+        "snowflake_exchange",
+        "snowflake_leases",
+        "snowflake_masks",
+        "snowflake_oracle",
         "snowflake_predicates",
+        "snowflake_refusals",
         "snowflake_render",
         "snowflake_values",
+        "snowflake_words",
     )
 )
 SECONDS, TIMES = 20, 10

@@ -323,6 +323,8 @@ def test_a_mask_that_depends_on_a_column_that_nobody_filters_by_is_exact(account
     account.lease(EUROPE)
     row, masks = row_policy(TABLE.id, TABLE.columns, part), masking_policies(TABLE.id, TABLE.columns, part)
     assert account.governed(TABLE, row, masks, vended()) == [(1, "EU", "900-01-0001"), (2, "US", "***0002")]
+    assert [each.arguments for each in masks] == [("SSN", "REGION")]
+    assert f'AS ("SSN" {TEXT}, "REGION" {TEXT}) RETURNS {TEXT} ->' in masks[0].create
 
 
 def test_a_fragment_is_kept_as_a_text():

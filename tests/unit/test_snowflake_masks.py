@@ -121,3 +121,4 @@ def test_a_time_is_cut_in_utc_whatever_the_session_has(account: Account):
 def test_a_step_that_every_value_is_a_multiple_of_shows_the_value(account: Account):
     assert shown(account, "NUMBER(38,2)", Round("0.001"), Decimal("12.34")) == [Decimal("12.34")]
     assert shown(account, "NUMBER(10,1)", Round("0.25"), Decimal("-0.4"), Decimal("0.8")) == [Decimal("-0.25"), Decimal("0.75")]
+    assert shown(account, "NUMBER(10,2)", Round("0.02"), Decimal("0.03"), Decimal("-0.05")) == [Decimal("0.02"), Decimal("-0.04")]

@@ -12,6 +12,7 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.platforms.snowflake.control import profile_role
 from rolevend.platforms.snowflake.policies import (
+    Policy,
     fragment,
     masking_policies,
     row_policy,
@@ -59,6 +60,16 @@ def test_a_mask_is_exchanged_and_taken_away_in_one_statement_each():
     assert exchanged == f"{set_masking_policy(shape.table, mask, database='PROD')} FORCE"
     unset = unset_masking_policy(shape.table, "email", database="PROD")
     assert unset == 'ALTER TABLE "PROD"."raw"."customers" MODIFY COLUMN "email" UNSET MASKING POLICY'
+
+
+def test_policies_of_several_columns_are_set_on_all_of_them_in_order():
+    several, table = Policy("RV_X_1", "", ("a", 'b"', "c")), TableId("s", "t")
+    assert set_row_policy(table, several, database="D") == (
+        'ALTER TABLE "D"."s"."t" ADD ROW ACCESS POLICY "ROLEVEND"."CONTROL"."RV_X_1" ON ("a", "b""", "c")'
+    )
+    assert set_masking_policy(table, several, database="D") == (
+        'ALTER TABLE "D"."s"."t" MODIFY COLUMN "a" SET MASKING POLICY "ROLEVEND"."CONTROL"."RV_X_1" USING ("a", "b""", "c")'
+    )
 
 
 def test_rendering_again_gives_the_same_words_and_another_body_has_another_name():

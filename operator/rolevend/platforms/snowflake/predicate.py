@@ -6,7 +6,7 @@ is missing there is NULL. Every test of a column is NULL where the column is, al
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
 from rolevend.catalog import Family
 from rolevend.errors import InvalidInput
@@ -31,6 +31,8 @@ from rolevend.policy.expression import (
     atoms,
 )
 from rolevend.policy.moment import Moment
+
+_INCOMPARABLE: Final = (Family.OTHER, Family.UUID)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -118,8 +120,10 @@ def _each(parts: Sequence[Predicate], reading: Reading) -> list[Sql]:
 def _comparison(column: Sql, operator: Operator, literal: Value, reference: ColumnReference) -> Sql:
     if isinstance(literal, Literal) and reference.family in (Family.INTEGER, Family.NUMERIC):
         return _number_comparison(column, operator, literal.text, simple_type(reference.native_type))
-    _require_comparable(reference)
-    value = moment_text(literal, reference.family) if isinstance(literal, Moment) else _valued(literal, reference)
+    family, native_type = reference.family, reference.native_type
+    value = moment_text(literal, family) if isinstance(literal, Moment) else value_text(literal.text, family, native_type)
+    if value is None or family in _INCOMPARABLE:
+        raise _incomparable(reference)
     return compose("{column} {operator} {value}", column=column, operator=Sql(operator.value), value=value)
 
 
@@ -168,16 +172,13 @@ def _attribute(column: Sql, values: Sql, reference: ColumnReference) -> Sql:
     )
 
 
-def _valued(literal: Literal, reference: ColumnReference) -> Sql:
-    value = value_text(literal.text, reference.family, reference.native_type)
-    if value is None:
-        raise InvalidInput("", f"{literal.text[:60]!r} is no value of column {reference.name}, which is {reference.native_type}")
-    return value
-
-
 def _require_comparable(reference: ColumnReference) -> None:
-    if reference.family in (Family.OTHER, Family.UUID):
-        raise InvalidInput("", f"column {reference.name} cannot be compared: Snowflake type {reference.native_type}")
+    if reference.family in _INCOMPARABLE:
+        raise _incomparable(reference)
+
+
+def _incomparable(reference: ColumnReference) -> InvalidInput:
+    return InvalidInput("", f"column {reference.name} cannot be compared: Snowflake type {reference.native_type}")
 
 
 def _need(atom: AttributeMembership) -> Need:
