@@ -268,5 +268,5 @@ def not_lent(bench: SnowflakeBench) -> Iterator[None]:
     try:
         yield
     finally:
-        for role in ("RV_VENDOR", "RV_PROGRAMMER"):
+        for role in ("RV_VENDOR", "RV_PROGRAMMER WITH GRANT OPTION"):
             bench.run(f"GRANT USAGE ON WAREHOUSE {WAREHOUSE} TO ROLE {role}")

@@ -12,7 +12,7 @@ from snowflake.connector import errors as vendor
 from rolevend.cli import cli
 from rolevend.demo.parts.installation import NAMESPACE
 from rolevend.platforms.snowflake.keys import new_key, public_key
-from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeSession, suspended
+from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeSession, not_lent, suspended
 from tests.conformance.snowflake_tools import BEFORE, TOOLS
 from tests.support.installed import Body
 from tests.support.lake import OWN, SCHEMA, TAKEN, Lake, registered
@@ -134,6 +134,106 @@ def explained(site: Site, lake: Lake, folder: Path, *roles: Asked) -> list[Body]
     return [json.loads(rolevend("explain", each.name, "-n", AGENTS, "--catalog", catalog, "-o", "json")) for each in roles]
 
 
+class TestWhatIsWrongWithAnAccount:
+    def test_a_table_with_somebody_elses_policy_is_named_and_nobody_is_granted_it(self, site: Site, lake: Lake, tenant: Tenant):
+        tenant.agent()
+        tenant.person()
+        spec = tenant.policy_spec(
+            platform="lake", tables={"matchNames": [{"schema": SCHEMA, "name": "TAKEN"}]}, masks=[], rowFilter='"ID" = 1'
+        )
+        policy = tenant.make("AccessPolicy", spec, namespace="domain-claims")
+        why = f"{SCHEMA}.TAKEN has a masking policy on column SSN of somebody else's ({OWN})"
+
+        assert why in site.wait_for_platform("lake")
+        assert why in site.told(policy, "Ready", "False", "NotGranted")
+        tenant.ask(platform="lake").refused("NoTable", granted="False")
+        assert not lake.bench.exists(f"IMMUTA_VENDED_{tenant.handle}_")
+
+    def test_a_warehouse_that_does_not_run_is_named_by_its_field_and_the_role_is_whole_when_it_does(
+        self, site: Site, lake: Lake, tenant: Tenant
+    ):
+        tenant.agent()
+        tenant.person()
+        lake.grant(tenant, "PRICES")
+        tenant.ask(platform="lake").ready()  # its profile is built
+
+        with suspended(lake.bench):
+            asked = tenant.ask(platform="lake")
+            message = asked.refused("PlatformUnavailable")
+
+        assert "spec.snowflake.warehouse must name a warehouse that RV_VENDOR and RV_PROGRAMMER may use, and that runs or has" in message
+        assert len(lake.log_in(asked.ready()).rows('SELECT * FROM "PRICES"')) == 2
+
+    def test_a_warehouse_that_the_logins_may_not_use_is_named_by_its_field(self, site: Site, lake: Lake):
+        """It is needed when there is something new to read."""
+        before = lake.status["tableCount"]
+        with not_lent(lake.bench):
+            lake.run(f"CREATE TABLE {DATABASE}.{SCHEMA}.INVOICES (ID NUMBER)")
+            message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
+        assert "spec.snowflake.warehouse must name a warehouse that RV_VENDOR and RV_PROGRAMMER may use" in message
+        site.wait_for_platform("lake")
+        eventually(lambda: lake.status["tableCount"] == before + 1)
+
+    def test_what_public_has_is_said(self, site: Site, lake: Lake):
+        assert lake.status.get("limitations", []) == []
+        lake.run(f"GRANT USAGE ON WAREHOUSE {WAREHOUSE} TO ROLE PUBLIC")
+        try:
+            wanted = f"every vended role has what PUBLIC has: USAGE on WAREHOUSE {WAREHOUSE}"
+            eventually(lambda: lake.status.get("limitations") == [wanted])
+        finally:
+            lake.run(f"REVOKE USAGE ON WAREHOUSE {WAREHOUSE} FROM ROLE PUBLIC")
+        eventually(lambda: lake.status.get("limitations", []) == [])
+
+    def test_a_schema_that_vanishes_ends_the_roles_that_read_it_and_is_named(self, site: Site, lake: Lake, tenant: Tenant):
+        schema = lake.bench.schema("PASSING")
+        lake.run(f"CREATE TABLE {DATABASE}.{schema}.T (ID NUMBER)")
+        tenant.agent()
+        tenant.person()
+        (domain,) = lake.body["spec"]["domains"]
+        with lake.changed(domains=[{**domain, "schemas": [SCHEMA, schema]}]):
+            policy = lake.grant(tenant, "T", schema=schema)
+            asked = tenant.ask(platform="lake").ready()
+
+            lake.run(f"DROP SCHEMA {DATABASE}.{schema}")
+
+            asked.gone()
+            assert not lake.bench.exists(asked.role)
+            assert f"schema {schema} holds no table that the operator can see, or is not there" in site.wait_for_platform("lake")
+            site.told(policy, "Ready", "False", "NotGranted")
+            tenant.ask(platform="lake").refused("NoTable", granted="False")
+
+    def test_a_warehouse_that_is_not_there_is_named_by_its_field(self, site: Site, lake: Lake):
+        with lake.changed(snowflake={"warehouse": "MISSPELLED"}):
+            message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
+        assert "spec.snowflake.warehouse must name a warehouse" in message
+
+    def test_a_network_policy_that_keeps_us_out_is_named(self, site: Site, lake: Lake):
+        lake.bench.snowflake.account.lets_nobody_in = True
+        log_everybody_out(lake)
+        try:
+            message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
+        finally:
+            lake.bench.snowflake.account.lets_nobody_in = False
+        assert "its network policy must let the operator in" in message
+        site.wait_for_platform("lake")
+
+    def test_a_key_that_was_replaced_is_named_and_the_new_secret_heals_it(self, site: Site, lake: Lake):
+        user, key = lake.bench.vendor.user, new_key()
+        lake.run(f"ALTER USER \"{user}\" SET RSA_PUBLIC_KEY = '{public_key(key)}'")
+        log_everybody_out(lake)
+
+        message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
+
+        assert "the private key of the Secret must belong to the RSA_PUBLIC_KEY of the user" in message
+        site.put_secret(NAMESPACE, "lake-vendor", username=user, private_key=key.reveal())
+        site.wait_for_platform("lake")
+
+    def test_standard_edition_is_told_before_anything_is_built(self, site: Site):
+        with registered(site, "standard", Account(edition="STANDARD")):
+            message = site.wait_for_platform("standard", "False", "PlatformUnavailable")
+        assert "need Enterprise Edition: nothing can be governed in this account" in message
+
+
 def test_an_agents_own_user_is_granted_its_roles_under_a_warning_and_loses_them_at_their_end(site: Site, lake: Lake, tenant: Tenant):
     tenant.agent()
     tenant.person(countries=["EU"])
@@ -166,109 +266,6 @@ def test_an_agents_own_user_is_granted_its_roles_under_a_warning_and_loses_them_
         assert not lake.bench.exists(asked.role)
         assert len(lake.bench.admin.run(f"SHOW USERS STARTS WITH '{user}'")) == 1, "the user is the agent's"
     site.told(lake.body, "Isolated", "True", "EphemeralUser")
-
-
-class TestWhatIsWrongWithAnAccount:
-    def test_a_table_with_somebody_elses_policy_is_named_and_nobody_is_granted_it(self, site: Site, lake: Lake, tenant: Tenant):
-        tenant.agent()
-        tenant.person()
-        spec = tenant.policy_spec(
-            platform="lake", tables={"matchNames": [{"schema": SCHEMA, "name": "TAKEN"}]}, masks=[], rowFilter='"ID" = 1'
-        )
-        policy = tenant.make("AccessPolicy", spec, namespace="domain-claims")
-        why = f"{SCHEMA}.TAKEN has a masking policy on column SSN of somebody else's ({OWN})"
-
-        assert why in site.wait_for_platform("lake")
-        assert why in site.told(policy, "Ready", "False", "NotGranted")
-        tenant.ask(platform="lake").refused("NoTable", granted="False")
-        assert not lake.bench.exists(f"IMMUTA_VENDED_{tenant.handle}_")
-
-    def test_a_schema_that_vanishes_ends_the_roles_that_read_it_and_is_named(self, site: Site, lake: Lake, tenant: Tenant):
-        schema = lake.bench.schema("PASSING")
-        lake.run(f"CREATE TABLE {DATABASE}.{schema}.T (ID NUMBER)")
-        tenant.agent()
-        tenant.person()
-        (domain,) = lake.body["spec"]["domains"]
-        with lake.changed(domains=[{**domain, "schemas": [SCHEMA, schema]}]):
-            policy = lake.grant(tenant, "T", schema=schema)
-            asked = tenant.ask(platform="lake").ready()
-
-            lake.run(f"DROP SCHEMA {DATABASE}.{schema}")
-
-            asked.gone()
-            assert not lake.bench.exists(asked.role)
-            assert f"schema {schema} holds no table that the operator can see, or is not there" in site.wait_for_platform("lake")
-            site.told(policy, "Ready", "False", "NotGranted")
-            tenant.ask(platform="lake").refused("NoTable", granted="False")
-
-    def test_a_warehouse_that_does_not_run_is_named_by_its_field_and_the_role_is_whole_when_it_does(
-        self, site: Site, lake: Lake, tenant: Tenant
-    ):
-        tenant.agent()
-        tenant.person()
-        lake.grant(tenant, "PRICES")
-        tenant.ask(platform="lake").ready()  # its profile is built
-
-        with suspended(lake.bench):
-            asked = tenant.ask(platform="lake")
-            message = asked.refused("PlatformUnavailable")
-
-        assert "spec.snowflake.warehouse must name a warehouse that RV_VENDOR and RV_PROGRAMMER may use, and that runs or has" in message
-        assert len(lake.log_in(asked.ready()).rows('SELECT * FROM "PRICES"')) == 2
-
-    def test_a_warehouse_that_is_not_there_is_named_by_its_field(self, site: Site, lake: Lake):
-        with lake.changed(snowflake={"warehouse": "MISSPELLED"}):
-            message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
-        assert "spec.snowflake.warehouse must name a warehouse" in message
-
-    def test_a_warehouse_that_the_logins_may_not_use_is_named_by_its_field(self, site: Site, lake: Lake):
-        """It is needed when there is something new to read."""
-        before = lake.status["tableCount"]
-        lake.run(f"REVOKE USAGE ON WAREHOUSE {WAREHOUSE} FROM ROLE RV_PROGRAMMER")
-        lake.run(f"CREATE TABLE {DATABASE}.{SCHEMA}.INVOICES (ID NUMBER)")
-        try:
-            message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
-        finally:
-            lake.run(f"GRANT USAGE ON WAREHOUSE {WAREHOUSE} TO ROLE RV_PROGRAMMER")
-        assert "spec.snowflake.warehouse must name a warehouse that RV_VENDOR and RV_PROGRAMMER may use" in message
-        site.wait_for_platform("lake")
-        eventually(lambda: lake.status["tableCount"] == before + 1)
-
-    def test_what_public_has_is_said(self, site: Site, lake: Lake):
-        assert lake.status.get("limitations", []) == []
-        lake.run(f"GRANT USAGE ON WAREHOUSE {WAREHOUSE} TO ROLE PUBLIC")
-        try:
-            wanted = f"every vended role has what PUBLIC has: USAGE on WAREHOUSE {WAREHOUSE}"
-            eventually(lambda: lake.status.get("limitations") == [wanted])
-        finally:
-            lake.run(f"REVOKE USAGE ON WAREHOUSE {WAREHOUSE} FROM ROLE PUBLIC")
-        eventually(lambda: lake.status.get("limitations", []) == [])
-
-    def test_a_network_policy_that_keeps_us_out_is_named(self, site: Site, lake: Lake):
-        lake.bench.snowflake.account.lets_nobody_in = True
-        log_everybody_out(lake)
-        try:
-            message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
-        finally:
-            lake.bench.snowflake.account.lets_nobody_in = False
-        assert "its network policy must let the operator in" in message
-        site.wait_for_platform("lake")
-
-    def test_a_key_that_was_replaced_is_named_and_the_new_secret_heals_it(self, site: Site, lake: Lake):
-        user, key = lake.bench.vendor.user, new_key()
-        lake.run(f"ALTER USER \"{user}\" SET RSA_PUBLIC_KEY = '{public_key(key)}'")
-        log_everybody_out(lake)
-
-        message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
-
-        assert "the private key of the Secret must belong to the RSA_PUBLIC_KEY of the user" in message
-        site.put_secret(NAMESPACE, "lake-vendor", username=user, private_key=key.reveal())
-        site.wait_for_platform("lake")
-
-    def test_standard_edition_is_told_before_anything_is_built(self, site: Site):
-        with registered(site, "standard", Account(edition="STANDARD")):
-            message = site.wait_for_platform("standard", "False", "PlatformUnavailable")
-        assert "need Enterprise Edition: nothing can be governed in this account" in message
 
 
 def log_everybody_out(lake: Lake) -> None:
