@@ -38,7 +38,7 @@ def part(profile: ProfileName, source: str | None = None, **masks: Mask | tuple[
         TABLE.id, "T", (condition(source),), tuple(ColumnShape(c.name, c.family, c.native_type, cells(c.name)) for c in TABLE.columns)
     )
     made = fragment(profile, shape, TABLE.columns)
-    assert made.fallbacks == ()
+    assert made.stricter == ()
     return made
 
 

@@ -298,19 +298,19 @@ def test_fragments_that_cannot_be_in_force_together_are_refused():
 def test_a_column_that_is_not_granted_is_masked_for_tools():
     part = fragment(PROFILE, replace(shape(), columns=shape().columns[:2]), TABLE.columns)
     assert part.columns["SSN"].text == "NULL::VARCHAR(16777216)"
-    assert part.fallbacks == ()
+    assert part.stricter == ()
 
 
 def test_a_table_whose_filter_reads_what_is_masked_shows_no_row_to_tools():
     part = fragment(PROFILE, shape(REGION=Nullify()), TABLE.columns)
     assert part.row == "FALSE"
-    assert part.fallbacks == ("SALES.CUSTOMERS shows no row to tools: its rows are filtered by REGION, which is masked or not granted",)
+    assert part.stricter == ("SALES.CUSTOMERS shows no row to tools: its rows are filtered by REGION, which is masked or not granted",)
 
 
 def test_a_mask_that_depends_on_a_filtered_column_is_the_stricter_one_for_tools():
     part = fragment(PROFILE, shape(SSN=(Cell((MINE,), Partial(4)), Cell((), Hash()))), TABLE.columns)
     assert part.columns["SSN"].text.startswith("SHA2(")
-    assert part.fallbacks == (
+    assert part.stricter == (
         "column SSN of SALES.CUSTOMERS shows tools Hash in every row: what it shows depends on REGION,"
         " which is filtered by or masked itself",
     )
@@ -319,7 +319,7 @@ def test_a_mask_that_depends_on_a_filtered_column_is_the_stricter_one_for_tools(
 def test_a_mask_that_depends_on_a_column_that_nobody_filters_by_is_exact(account: Account):
     cells = (Cell((MINE,), Clear()), Cell((), Partial(4)))
     part = {PROFILE: fragment(PROFILE, shape((Condition((), None),), SSN=cells), TABLE.columns)}
-    assert part[PROFILE].fallbacks == ()
+    assert part[PROFILE].stricter == ()
     account.lease(EUROPE)
     row, masks = row_policy(TABLE.id, TABLE.columns, part), masking_policies(TABLE.id, TABLE.columns, part)
     assert account.governed(TABLE, row, masks, vended()) == [(1, "EU", "900-01-0001"), (2, "US", "***0002")]

@@ -43,7 +43,7 @@ def shown(account: Account, native: str, mask: Mask, *values: object) -> list[ob
     in_view = [value for _, value in sorted(rows, key=lambda row: row[0])]
     part = {PROFILE: fragment(PROFILE, shape, table.columns)}
     policies = masking_policies(table.id, table.columns, part)
-    if policies and not part[PROFILE].fallbacks:
+    if policies and not part[PROFILE].stricter:
         select = f'SELECT {body(policies[0])} FROM "PROD"."S"."T" ORDER BY "N"'
         assert [value for (value,) in account.database.rows(select, vended())] == in_view
     return in_view

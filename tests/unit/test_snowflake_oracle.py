@@ -192,9 +192,9 @@ def test_a_view_and_policies_of_the_table_show_what_a_shape_says(account: Accoun
         seen = of_the_table(account, part)
         everything = [None if each is None else dict.fromkeys(NAMES, Nullify()) | each for each in wanted]
         require_no_more(shape, everything, seen)
-        if not part.fallbacks:
+        if not part.stricter:
             assert Counter(seen) == wanted_of(everything, PEOPLE.columns)
-        exact[not part.fallbacks] += bool(seen)
+        exact[not part.stricter] += bool(seen)
     assert set(kinds) == {"Clear", "Partial", "Round", "DateTrunc", "Regex", "Hash", "Constant", "Nullify", "Hidden"}, kinds
     assert kinds.total() > 100_000
     assert min(exact[True], exact[False]) > 10, exact

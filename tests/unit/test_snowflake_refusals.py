@@ -14,6 +14,7 @@ from rolevend.platforms.snowflake.policies import fragment, masking_policies, ro
 from rolevend.platforms.snowflake.predicate import Reading, any_of, predicate_text
 from rolevend.platforms.snowflake.text import Sql, identifier
 from rolevend.platforms.snowflake.types import family
+from rolevend.platforms.snowflake.views import View
 from rolevend.policy.expression import (
     And,
     AttributeMembership,
@@ -38,9 +39,8 @@ def column(name: str, native: str, *masks: Mask) -> ColumnShape:
     return ColumnShape(name, family(native), native, tuple(Cell((), mask) for mask in masks))
 
 
-def view(*columns: ColumnShape) -> tuple[str, ...]:
-    """What is said of it."""
-    return secure_view(P, TableShape(TABLE.id, "T", (EVERY_ROW,), columns), database="PROD").fallbacks
+def view(*columns: ColumnShape) -> View:
+    return secure_view(P, TableShape(TABLE.id, "T", (EVERY_ROW,), columns), database="PROD")
 
 
 VARIANT = ColumnReference("C", Family.OTHER, "VARIANT")

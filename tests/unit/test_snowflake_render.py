@@ -48,7 +48,7 @@ def test_a_profile_is_shown_with_these_words(profile: str):
         if policy != wall:
             parts.append(("its rows, where a tool reads the table", policy.create))
             parts.append(("on the table", set_row_policy(shape.table, policy, database="PROD", instead_of=wall.name)))
-        parts += [("what is stricter for tools", f"-- {each}") for each in added[PROFILE].fallbacks]
+        parts += [("what is stricter for tools", f"-- {each}") for each in added[PROFILE].stricter]
     golden(f"snowflake_{profile}.sql", "\n\n".join(f"-- {title}\n{text}" for title, text in parts) + "\n")
 
 
@@ -183,6 +183,6 @@ def test_a_column_of_an_odd_type_is_null_in_a_view_and_closes_the_table_to_tools
     assert 'CASE WHEN FALSE THEN t."v" END AS "v"' in view
     part = fragment(PROFILE, shape, [Column(each.name, each.family, each.native_type) for each in shape.columns])
     assert part.row == "FALSE"
-    assert part.fallbacks == (
+    assert part.stricter == (
         "raw.customers shows no row to tools: column v is VECTOR(FLOAT, 3), which no masking policy can be written for",
     )

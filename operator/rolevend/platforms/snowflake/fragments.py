@@ -45,7 +45,7 @@ class TableFragment:
     """The columns that `row` names, sorted."""
     columns: Mapping[str, Shown] = field(default_factory=dict)
     """Those that are not shown in clear, and those that are not granted."""
-    fallbacks: tuple[str, ...] = ()
+    stricter: tuple[str, ...] = ()
     """What is stricter than the rule, and why, one sentence each; empty where it is exact."""
     written_for: frozenset[str] = frozenset()
     """The columns that the table had. Another one is for `completed`."""
@@ -81,15 +81,15 @@ def completed(fragment: TableFragment, columns: Sequence[Column]) -> TableFragme
 def dumped(fragment: TableFragment) -> str:
     """As the control database keeps it."""
     columns = {name: [shown.text, list(shown.reads)] for name, shown in fragment.columns.items()}
-    told = [fragment.lease, fragment.row, list(fragment.reads), columns, list(fragment.fallbacks), sorted(fragment.written_for)]
+    told = [fragment.lease, fragment.row, list(fragment.reads), columns, list(fragment.stricter), sorted(fragment.written_for)]
     return json.dumps(told, ensure_ascii=False)
 
 
 def loaded(text: str) -> TableFragment:
     """What `dumped` wrote."""
-    lease, row, reads, columns, fallbacks, written_for = json.loads(text)
+    lease, row, reads, columns, stricter, written_for = json.loads(text)
     shown = {name: Shown(each, tuple(others)) for name, (each, others) in columns.items()}
-    return TableFragment(lease, row, tuple(reads), shown, tuple(fallbacks), frozenset(written_for))
+    return TableFragment(lease, row, tuple(reads), shown, tuple(stricter), frozenset(written_for))
 
 
 def _place(column: Column | ColumnShape) -> Place:

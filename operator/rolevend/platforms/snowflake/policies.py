@@ -16,7 +16,7 @@ never changes, and tables share it.
 
 **Tables behind a tool**, such as those of a semantic view, are read by their own names, so a profile with that tool is granted SELECT on
 them, and adds a `TableFragment` (`fragments`) to the table's row policy and to its masking policies. What those cannot say gets the
-stricter form, never the weaker one, and `fallbacks` says so. Fragments that cannot be in force together are a `Conflict`: whoever comes
+stricter form, never the weaker one, and `stricter` says so. Fragments that cannot be in force together are a `Conflict`: whoever comes
 later is refused, and what live roles see stays as it is.
 
 Policies are named by what they say, and are never altered: another body is another policy, and a table goes from one to the other in one
