@@ -23,9 +23,11 @@ LABEL org.opencontainers.image.title="rolevend" \
 # Nothing is installed in a running container: the root file system is read-only there.
 RUN pip uninstall --yes --quiet --root-user-action ignore pip && rm -rf "$(python -c 'import ensurepip; print(*ensurepip.__path__)')"
 COPY --from=build /opt/rolevend /opt/rolevend
-ENV PATH=/opt/rolevend/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# Snowflake's connector looks for settings in a home, and does not load without one: this one holds none, and nobody can write there.
+ENV PATH=/opt/rolevend/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/
 # By number, so that kubelet can see that it is not root.
 USER 65532:65532
+RUN python -c 'import psycopg, snowflake.connector'
 EXPOSE 8080 8443
 ENTRYPOINT ["rolevend"]
 CMD ["operator"]
