@@ -15,7 +15,7 @@ from rolevend.platforms.snowflake.keys import new_key, public_key
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeSession, not_lent, suspended
 from tests.conformance.snowflake_tools import BEFORE, TOOLS
 from tests.support.installed import Body
-from tests.support.lake import OWN, SCHEMA, TAKEN, Lake, registered
+from tests.support.lake import OWN, PATIENCE, SCHEMA, TAKEN, Lake, registered
 from tests.support.site import AGENTS, Site
 from tests.support.snowflake import Account
 from tests.support.snowflake.using import administrators_connection
@@ -52,6 +52,7 @@ USES = {
 @pytest.fixture(scope="module")
 def lake(site: Site) -> Iterator[Lake]:
     with registered(site, "lake", Account(), (*BEFORE, *TAKEN), TOOLS, MOST) as lake:
+        site.told(lake.body, "Attested", "True", within=PATIENCE)  # what tests do to the account is none of its business
         site.wait_for_platform("lake")
         yield lake
 
