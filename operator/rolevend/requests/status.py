@@ -71,8 +71,8 @@ def granted(report: Report, whole: Whole, receipts: Mapping[PlatformName, str | 
 def building(report: Report, platform: PlatformName, progress: Progress | None) -> Body:
     """Granted, and the role waits for its profile on `platform`, which takes a while. None: nothing of it was made yet."""
     where = f"on {platform}: " if len(report.role.spec.platform_refs) > 1 else ""
-    how_far = "" if progress is None else f": {progress}"
-    return report.status([Finding("Ready", "False", BUILDING, f"{where}building its profile{how_far}")])
+    so_far = "" if progress is None else f": {progress}"
+    return report.status([Finding("Ready", "False", BUILDING, f"{where}building its profile{so_far}")])
 
 
 def how_far(role: VendedRole) -> str | None:
