@@ -242,7 +242,8 @@ def test_an_agents_own_user_is_granted_its_roles_under_a_warning_and_loses_them_
     user, key = f"{tenant.handle}_SVC", new_key()
     lake.run(f"CREATE USER {user} TYPE = SERVICE RSA_PUBLIC_KEY = '{public_key(key)}'")
     (terms,) = lake.body["spec"]["agents"]
-    own = {**terms, "agentNames": [tenant.name], "agentUser": user}
+    of_one_namespace = {"matchLabels": {"kubernetes.io/metadata.name": AGENTS}}
+    own = {**terms, "namespaceSelector": of_one_namespace, "agentNames": [tenant.name], "agentUser": user}
     assert site.condition(lake.body, "Isolated")["reason"] == "EphemeralUser"
 
     with lake.changed(snowflake={"principal": "AgentUser"}, agents=[own, terms]):
