@@ -96,3 +96,8 @@ def test_a_policy_shows_no_more_characters_than_its_column_holds(mask: Mask, len
     assert is_cut(mask, place) is cut
     assert mask_text(mask, place).startswith("LEFT(") is cut
     assert not is_cut(mask, replace(place, typed=False))
+
+
+def test_a_text_without_a_length_of_its_own_is_as_long_as_any_may_be():
+    place = Place(Sql('"C"'), family("VARCHAR"), "VARCHAR", typed=True)
+    assert [is_cut(mask, place) for mask in (Hash(), Regex("a", "b"), Partial(4))] == [False, False, False]
