@@ -253,7 +253,7 @@ def test_an_agents_own_user_is_granted_its_roles_under_a_warning_and_loses_them_
         login, (where,) = asked.login(), asked.status["platforms"]
         session = lake.bench.session(user, key, role=asked.role)
 
-        assert f"roles are granted to the user {user} of agent {tenant.name}" in warning
+        assert f"roles are granted to the user {user} of agent {AGENTS}/{tenant.name}" in warning
         assert "nothing but the agent keeps two people apart" in warning
         assert (login["username"], login["role"], "private_key" in login) == (user, asked.role, False)
         people = f'SELECT ID FROM ROLEVEND.{where["profile"].upper()}."PEOPLE" ORDER BY ID'

@@ -101,3 +101,8 @@ def test_a_policy_shows_no_more_characters_than_its_column_holds(mask: Mask, len
     place = Place(Sql('"C"'), family(native), native, typed=True)
     assert mask_text(mask, place).startswith("LEFT(") is cut
     assert not mask_text(mask, replace(place, typed=False)).startswith("LEFT(")
+
+
+def test_a_text_without_a_length_of_its_own_is_as_long_as_any_may_be():
+    place = Place(Sql('"C"'), family("VARCHAR"), "VARCHAR", typed=True)
+    assert not any(mask_text(mask, place).startswith("LEFT(") for mask in (Hash(), Regex("a", "b"), Partial(4)))
