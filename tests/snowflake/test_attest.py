@@ -1,6 +1,7 @@
 """An attestation of an account that is in order passes and leaves nothing there, and each check of the model that is broken on purpose is
 found by name. On the stand-in: it is a model of Snowflake, and not Snowflake."""
 
+import contextlib
 import json
 import re
 import secrets
@@ -8,10 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from snowflake.connector import errors as vendor
 
 from rolevend.app.attest import Attested, as_text
 from rolevend.cli import cli
@@ -32,6 +36,7 @@ from rolevend.platforms.snowflake.attest import (
 )
 from rolevend.platforms.snowflake.attest.canaries import LIFE, Canaries
 from rolevend.platforms.snowflake.attest.check import ON_ACCOUNTS_ALONE
+from rolevend.platforms.snowflake.text import Sql
 from rolevend.reconcile.attesting import attestation_of
 from rolevend.resources import API_VERSION, DataPlatform, parse
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, profile, shape, vended
@@ -221,6 +226,19 @@ def test_the_real_cluster_sees_no_canary(account: SnowflakeBench):
         assert account.platform.live() == []
         assert account.platform.drift() == ()
         assert account.platform.facts() == before
+
+
+@pytest.mark.parametrize(("code", "tells"), [(100051, True), (100038, True), (606, False), (2003, False), (3001, False)])
+def test_an_error_is_a_leak_where_a_value_made_it_and_not_where_nobody_may_ask(code: int, tells: bool):
+    class Refusing:
+        def rows(self, statement: Sql) -> list[dict[str, object]]:
+            raise vendor.ProgrammingError(msg="refused", errno=code)
+
+    canaries: Any = SimpleNamespace(session=Refusing(), filled=lambda statement: Sql(statement))
+    trial = BY_NAME["search hidden cells"]
+
+    with contextlib.nullcontext() if tells else pytest.raises(vendor.ProgrammingError):
+        assert trial.test(canaries) == "an error tells of hidden values"
 
 
 def test_a_role_that_is_vended_meanwhile_is_not_touched(account: SnowflakeBench):

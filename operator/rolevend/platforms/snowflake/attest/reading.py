@@ -12,8 +12,9 @@ from rolevend.catalog import TableId
 from rolevend.platforms.snowflake.attest.canaries import Canaries
 from rolevend.platforms.snowflake.attest.check import Trial, trial
 from rolevend.platforms.snowflake.attest.ground import CODES, WITHHELD
-from rolevend.platforms.snowflake.attest.session import NotAsExpected, attempted, passes, refusal, values
+from rolevend.platforms.snowflake.attest.session import LACKS, NotAsExpected, attempted, passes, refusal, values
 from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.failures import NO_WAREHOUSE, code_of
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal
 
 _HOSTILE = ("' OR TRUE --", "') OR ('1'='1", '"; DROP TABLE people; --', '["eu","us"]', "\\", "\\'", "%", "☃", "$$")
@@ -178,8 +179,8 @@ def _leaky(what: str, statement: LiteralString) -> Trial:
         try:
             found = values(canaries.session, canaries.filled(statement))
         except vendor.Error as error:
-            if passes(error):
-                raise
+            if passes(error) or code_of(error) in LACKS | NO_WAREHOUSE:
+                raise  # who may not ask, or cannot, learns of no value
             return "an error tells of hidden values"
         return "finds hidden values" if found else ""
 
