@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +19,7 @@ from rolevend.platforms.snowflake import Limits, Login, Options, PublicKeys, Sno
 from rolevend.platforms.snowflake.install import PROGRAMMER_USER, VENDOR_USER
 from rolevend.platforms.snowflake.keys import der, new_key, public_key
 from rolevend.platforms.snowflake.text import qualified
+from rolevend.platforms.snowflake.types import limits_of
 from tests.conformance.bench import CLUSTER, PEOPLE
 from tests.conformance.protocol import Rows, Session
 from tests.support.snowflake import StandIn
@@ -104,7 +105,8 @@ class SnowflakeBench:
         return KINDS.get(kind)
 
     def as_here(self, table: Table) -> Table:
-        return without_uuid(table)
+        here = without_uuid(table)
+        return replace(here, columns=tuple(replace(each, limits=limits_of(each.native_type)) for each in here.columns))
 
     def tables(self, count: int) -> list[Table]:
         """Empty ones of one column, in one schema."""

@@ -91,7 +91,7 @@ def test_what_make_dev_prints_works_as_it_is_printed(binaries: Binaries) -> None
         *_, (_, rows), (_, asked), (_, both) = run(lines)
         assert shows(rows, "***… | … | …-01-01 | …")
         assert shows(asked, "IMMUTA_VENDED_CHATBOT_E10442_…")
-        assert shows(both, "… open … ***… - … asked for a call")
+        assert shows(both, "… open US None - (withheld)")
         before, superuser = prelude(output), re.search(r"^ *(psql '?postgresql.*)$", output, re.MULTILINE)
         assert superuser is not None
         assert run([*before, f"{superuser[1]} -Atc 'SELECT count(*) FROM claims.claims'"])[-1] == (0, ["1000"])

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlencode
 
-from rolevend.demo.checks import ANNA
+from rolevend.demo.checks import ANNA, BOB
 from rolevend.demo.crm import ON_BOTH
 from rolevend.demo.parts.installation import checkout
 from rolevend.demo.parts.postgres_programs import postgres_programs
@@ -39,7 +39,8 @@ def wait(stage: Stage, tell: Teller) -> int:
 
 
 def commands(stage: Stage) -> list[str]:
-    """For a shell of anybody's, from the first line to the last."""
+    """For a shell of anybody's, from the first line to the last, also pasted at once: a person's token is good for one role, and it takes
+    a moment until there is a fresh one, so the two programs ask for two people."""
     secret = f"kubectl get secret {ANNA.name} -n {AGENTS} -o go-template='{{{{.data.uri | base64decode}}}}'\"&sslrootcert=$CA\""
     return [
         f"cd {shlex.quote(str(checkout()))}",
@@ -50,7 +51,7 @@ def commands(stage: Stage) -> list[str]:
         f"kubectl get vr -n {AGENTS}",
         f'psql "$({secret})" -c {shlex.quote(_QUESTION)}',
         f'"$PYTHON" {OVER_HTTP.parent / "ask.py"} {ANNA.subject}',
-        f'"$PYTHON" {ON_BOTH / "ask.py"} {ANNA.subject}',
+        f'"$PYTHON" {ON_BOTH / "ask.py"} {BOB.subject}',
     ]
 
 
