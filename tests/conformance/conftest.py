@@ -13,20 +13,21 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rolevend.demo.parts.database import DatabaseServer, PostgresServer
-from rolevend.demo.parts.named_server import server_from_environment
+from rolevend.demo.parts.postgres_programs import Version
 from rolevend.platforms.base import InstallMode
 from tests.conformance import snowflake_bench
 from tests.conformance.bench import PostgresBench, installed
 from tests.conformance.protocol import Bench
 from tests.conformance.snowflake_bench import SnowflakeBench
+from tests.support.parts import postgres_of
 from tests.support.snowflake import StandIn
 
-VERSIONS = (16, 17, 18)
-MANAGED_VERSIONS = (16, 18)
+VERSIONS: tuple[Version, ...] = (16, 17, 18)
+MANAGED_VERSIONS: tuple[Version, ...] = (16, 18)
 
 
 _Bench = PostgresBench | SnowflakeBench
-_Where = tuple[int | None, InstallMode | None]
+_Where = tuple[Version | None, InstallMode | None]
 """Version of PostgreSQL and way to install; None of both: the stand-in for Snowflake."""
 
 
@@ -66,19 +67,15 @@ def installed_bench(request: pytest.FixtureRequest, benches: Callable[[_Where], 
 
 
 @contextlib.contextmanager
-def _made(version: int | None, mode: InstallMode | None) -> Iterator[_Bench]:
+def _made(version: Version | None, mode: InstallMode | None) -> Iterator[_Bench]:
     """Vended roles belong to a whole server, so that each way to install has one of its own."""
     with contextlib.ExitStack() as stack:
         if version is None or mode is None:
             yield stack.enter_context(snowflake_bench.installed(stack.enter_context(StandIn())))
             return
-        server = server_from_environment()
-        if server is None:
-            server = stack.enter_context(PostgresServer(version, fsync=False))  # type: ignore[arg-type]
-        elif mode is InstallMode.MANAGED:
+        server = stack.enter_context(postgres_of(version))
+        if mode is InstallMode.MANAGED and not isinstance(server, PostgresServer):
             pytest.skip("takes a second server, and ROLEVEND_TEST_POSTGRES_DSN names one")
-        elif server.version != version:
-            pytest.skip(f"ROLEVEND_TEST_POSTGRES_DSN names a server of version {server.version}")
         superuser = server.superuser
         place = (superuser.host, superuser.port, superuser.user, superuser.password)
         yield stack.enter_context(installed(*place, "conformance", server.version, mode, superuser.tls))

@@ -1,6 +1,6 @@
 """The real parts that tests share: one control plane and one PostgreSQL per session.
 
-Imported by `tests/conftest.py`, and nowhere else: a second import would make a second control plane.
+Its fixtures are imported by `tests/conftest.py`, and nowhere else: a second import would make a second control plane.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ from rolevend.demo.parts.binaries import Binaries, obtain
 from rolevend.demo.parts.controlplane import ControlPlane
 from rolevend.demo.parts.database import DatabaseServer, PostgresServer
 from rolevend.demo.parts.named_server import server_from_environment
+from rolevend.demo.parts.postgres_programs import Version
 from rolevend.demo.parts.progress import progress_for
 
 
@@ -35,14 +36,20 @@ def control_plane(binaries: Binaries) -> Iterator[ControlPlane]:
 def postgres(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
     """A running PostgreSQL: 18, or each that ``parametrize("postgres", [16, 18], indirect=True)`` names.
 
-    It is shared: a test works in a database of its own, with roles of its own. A server that the person named in
-    ROLEVEND_TEST_POSTGRES_DSN takes the place of all, and tests that ask for another version are skipped.
+    It is shared: a test works in a database of its own, with roles of its own.
     """
-    wanted = getattr(request, "param", None)
+    with postgres_of(getattr(request, "param", None)) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def postgres_of(version: Version | None) -> Iterator[DatabaseServer]:
+    """None: any. A server that the person named in ROLEVEND_TEST_POSTGRES_DSN takes the place of all, and tests that ask for another
+    version are skipped."""
     if (named := server_from_environment()) is not None:
-        if wanted not in (None, named.version):
+        if version not in (None, named.version):
             pytest.skip(f"ROLEVEND_TEST_POSTGRES_DSN names a server of version {named.version}")
         yield named
         return
-    with PostgresServer(wanted or 18, fsync=False) as running:
+    with PostgresServer(version or 18, fsync=False) as running:
         yield running
