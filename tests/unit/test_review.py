@@ -24,7 +24,7 @@ from rolevend.requests.making import Making
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
 from rolevend.requests.roles import Standing, request_of
-from rolevend.requests.status import Report, vended
+from rolevend.requests.status import Report, granted, vended
 from rolevend.resources import API_VERSION, VendedRole, parse
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory, Person, Shapes
@@ -122,7 +122,7 @@ class Operator:
         nothing: Any = None
         self.lifecycle = Lifecycle(
             cast(Cluster, self.server),
-            cast(Observed, nothing),
+            cast(Observed, self),
             cast(Platforms, self.database),
             cast(CredentialStore, nothing),
             cast(Record, nothing),
@@ -139,14 +139,14 @@ class Operator:
         name = f"ask-{number}"
         uid = Uid(f"0d5f1e7a-0000-4000-8000-{number:012}")
         request = Request(ObjectName("agents", name), uid, FINBOT, ANNA, WAREHOUSE, NOW - timedelta(seconds=5), 900, None, resources)
-        granted = self.directory.verdict(request)
-        assert isinstance(granted, Granted)
-        profile, attributes = (granted.profile.name, granted.lease.attributes) if listed_ready else ("", Attributes())
-        verdict = ("True", f"{len(granted.profile.tables)} tables")
-        standing = Standing(request, listed_ready, None, granted.lease.role, profile, attributes, verdict)
+        given = self.directory.verdict(request)
+        assert isinstance(given, Granted)
+        profile, attributes = (given.profile.name, given.lease.attributes) if listed_ready else ("", Attributes())
+        verdict = ("True", f"{len(given.profile.tables)} tables")
+        standing = Standing(request, listed_ready, None, given.lease.role, profile, attributes, verdict)
         self.lifecycle.roles.seen(standing)
         if vended_here:
-            self.lifecycle.roles.vended(uid, WAREHOUSE, granted)
+            self.lifecycle.roles.vended(uid, WAREHOUSE, given)
         return standing
 
     def live(self, delivery: str = "Secret") -> Body:
@@ -167,6 +167,12 @@ class Operator:
         role = parse(VendedRole, body)
         request = request_of(role)
         return {**body, "status": vended(Report(role, NOW), Whole(((request, self.directory.verdict(request)),)))}
+
+    def waiting(self) -> Body:
+        """One whose role was begun by another process, which is what its status says, and is not there yet."""
+        body = self.live()
+        role = parse(VendedRole, body)
+        return {**body, "status": granted(Report(role, NOW), Whole(((request_of(role), self.directory.verdict(request_of(role))),)))}
 
     async def settled(self) -> None:
         """Whatever was begun is done."""
@@ -352,6 +358,20 @@ async def test_a_request_is_taken_up_again_when_its_verdict_is_another_and_only_
     await operator.review()
     assert operator.server.reconsidered == [standing.request.uid]
     assert operator.server.deleted == []
+
+
+async def test_a_verdict_that_the_object_does_not_say_yet_is_the_one_that_another_is_compared_with(operator):
+    """After a restart: what was granted before waits for a catalog, and the catalog is read before that is written down."""
+    body = operator.waiting()
+    operator.lifecycle.remember(None, body)
+    operator.directory = directory(NAMES, shapes={})
+    outcome = await operator.lifecycle.vend(body)
+    assert outcome.status["conditions"][0]["status"] == "Unknown"
+
+    operator.lifecycle.remember("MODIFIED", body)
+    await operator.review(NAMES)
+
+    assert operator.server.reconsidered == [body["metadata"]["uid"]]
 
 
 async def test_of_a_crowd_every_role_is_dropped_also_while_the_api_server_refuses_to_hear_of_it(operator):

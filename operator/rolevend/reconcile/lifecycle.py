@@ -25,7 +25,7 @@ from rolevend.requests.making import Making, delete, write_status
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
 from rolevend.requests.roles import Roles, Standing, begun_as, is_ready, is_there, requests_of, standings_of
-from rolevend.requests.status import Report, refused, told_of, unready, vended
+from rolevend.requests.status import Report, refused, told_of, unready, vended, verdict_of
 from rolevend.resources import VendedRole, parse
 from rolevend.resources.shared import RECONSIDERED
 from rolevend.telemetry.metrics import Metrics
@@ -137,6 +137,7 @@ class Lifecycle:
         started = time.perf_counter()
         whole = Whole.of(requests, lambda request: self.room.judged(request, directory, begun=begun))
         self.room.taken(requests[0], whole.verdict)
+        self.roles.said(whole.uid, verdict_of(whole))
         self._metrics.decision_seconds.observe(time.perf_counter() - started)
         if whole.refusal is not None:
             return await self._refused(whole, *whole.refusal, directory, report)

@@ -38,7 +38,7 @@ class Standing:
     attributes: Attributes
     """Those that the profile reads, as the status says."""
     verdict: tuple[str, str]
-    """Status and message of the condition Granted."""
+    """Status and message of the condition Granted, as was last said of it here; after a restart as the object says it."""
     granted: Granted | None = None
     """What this process vended; None after a restart."""
     absent: bool = False
@@ -58,6 +58,8 @@ class Roles:
         self._unread: set[Uid] = set()
         self._proofs: dict[Uid, Proof | Unproven] = {}
         """What came of their users' tokens here."""
+        self._said: dict[Uid, tuple[str, str]] = {}
+        """The newest verdicts of this process: what the watch tells may be older."""
 
     def seen(self, *standings: Standing) -> tuple[Standing, ...]:
         """One object's, on each of its platforms in its order. The same, with what is known of them beside."""
@@ -65,10 +67,22 @@ class Roles:
         self._unread.discard(uid)
         granted = {each.request.platform: each.granted for each in self.of(uid)}
         merged = tuple(
-            replace(each, request=self.as_proven(each.request), granted=granted.get(each.request.platform)) for each in standings
+            replace(
+                each,
+                request=self.as_proven(each.request),
+                granted=granted.get(each.request.platform),
+                verdict=self._said.get(uid, each.verdict),
+            )
+            for each in standings
         )
         self._standing[uid] = merged
         return merged
+
+    def said(self, uid: Uid, verdict: tuple[str, str]) -> None:
+        """Status and message of the condition Granted, as they are about to be written down."""
+        if uid in self._standing:
+            self._said[uid] = verdict
+            self._standing[uid] = tuple(replace(each, verdict=verdict) for each in self.of(uid))
 
     def proven(self, uid: Uid, proof: Proof | Unproven) -> None:
         self._proofs[uid] = proof
@@ -95,6 +109,7 @@ class Roles:
         self._standing.pop(uid, None)
         self._unread.discard(uid)
         self._proofs.pop(uid, None)
+        self._said.pop(uid, None)
 
     def get(self, uid: Uid) -> Standing | None:
         """On its first platform: for what is the same on all."""
