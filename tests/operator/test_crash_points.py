@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import psycopg
 import pytest
@@ -286,28 +286,19 @@ OF_CANARIES = (
 )
 
 
-MADE_BY = {"a-table": r"CREATE SCHEMA ", "a-role": r"rolevend\.vend(_many)?\("}
+THE_PLATFORM = {"kind": "DataPlatform", "metadata": {"name": PLATFORM}}
 
 
-@pytest.mark.parametrize("made", MADE_BY)
-def test_killed_in_the_middle_of_an_attestation_it_answers_that_later_and_leaves_no_canary(world: World, made: str):
-    platform = {"kind": "DataPlatform", "metadata": {"name": PLATFORM}}
-    request = f"killed-at-{made}"
-
-    def of_a_canary(asked: Asked) -> bool:
-        return re.search(MADE_BY[made], asked.what) is not None and "canary" in asked.text.lower()
-
-    trap = world.wire.set_trap(of_a_canary, Moment.AFTER)
-    assert world.site.cluster.patch(platform, {"metadata": {"annotations": {ATTEST: request}}}).ok
+def held_while_it_attests(world: World, request: str, wanted: Callable[[Asked], bool]) -> None:
+    """Until the traps are taken away."""
+    trap = world.wire.set_trap(wanted, Moment.AFTER)
+    assert world.site.cluster.patch(THE_PLATFORM, {"metadata": {"annotations": {ATTEST: request}}}).ok
     assert trap.caught.wait(60), "no attestation came so far"
-    world.site.operator.kill()
-    world.take_traps_away()
-    assert world.database.ask(OF_CANARIES)
 
-    world.start()
 
+def passes_and_leaves_nothing(world: World, request: str) -> None:
     def attestation() -> dict[str, object]:
-        found = world.site.cluster.read(platform).body["status"]["attestation"]
+        found = world.site.cluster.read(THE_PLATFORM).body["status"]["attestation"]
         assert found.get("request") == request
         return dict(found)
 
@@ -315,3 +306,38 @@ def test_killed_in_the_middle_of_an_attestation_it_answers_that_later_and_leaves
     assert answered["failed"] == []
     assert world.database.ask(OF_CANARIES) == []
     world.site.wait_for_platform(PLATFORM)
+
+
+MADE_BY = {"a-table": r"CREATE SCHEMA ", "a-role": r"rolevend\.vend(_many)?\("}
+
+
+@pytest.mark.parametrize("made", MADE_BY)
+def test_killed_in_the_middle_of_an_attestation_it_answers_that_later_and_leaves_no_canary(world: World, made: str):
+    request = f"killed-at-{made}"
+
+    def of_a_canary(asked: Asked) -> bool:
+        return re.search(MADE_BY[made], asked.what) is not None and "canary" in asked.text.lower()
+
+    held_while_it_attests(world, request, of_a_canary)
+    world.site.operator.kill()
+    world.take_traps_away()
+    assert world.database.ask(OF_CANARIES)
+
+    world.start()
+
+    passes_and_leaves_nothing(world, request)
+
+
+def test_what_a_platform_says_holds_while_it_is_attested(world: World):
+    life, request = Life(world), "held-for-a-change"
+    life.permit()
+    held_while_it_attests(world, request, lambda asked: "CREATE SCHEMA " in asked.what and "rv_canary" in asked.text)
+    assert world.site.cluster.patch(THE_PLATFORM, {"spec": {"postgres": {"scramIterations": 7}}}).ok
+    try:
+        assert eventually(lambda: world.site.condition(THE_PLATFORM, "Ready"))["status"] == "True"
+        eventually(lambda: life.tenant.ask(platform=PLATFORM).ready().iterations() == "7")
+    finally:
+        world.take_traps_away()
+        world.site.cluster.patch(THE_PLATFORM, {"spec": {"postgres": {"scramIterations": None}}})
+    passes_and_leaves_nothing(world, request)
+    life.tenant.leave()

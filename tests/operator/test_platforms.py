@@ -14,7 +14,7 @@ from rolevend.demo.parts.installation import NAMESPACE
 from tests.support.governed import Governed
 from tests.support.installed import Body
 from tests.support.site import ANNEX, WAREHOUSE, Site, data_platform
-from tests.support.tenancy import Asked, Tenant
+from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
 
@@ -108,10 +108,10 @@ def test_a_rotated_password_is_used_as_soon_as_both_sides_have_it(site: Site, an
 
 def test_passwords_are_hashed_as_often_as_the_platform_says(site: Site, annex: Body, tenant: Tenant):
     tenant.ready_to_ask(ANNEX)
-    assert iterations(tenant.ask(platform=ANNEX).ready()) == "4096"
+    assert tenant.ask(platform=ANNEX).ready().iterations() == "4096"
     assert site.cluster.patch(annex, {"spec": {"postgres": {"scramIterations": 7}}}).ok
     try:
-        eventually(lambda: iterations(tenant.ask(platform=ANNEX).ready()) == "7")
+        eventually(lambda: tenant.ask(platform=ANNEX).ready().iterations() == "7")
         assert tenant.ask(platform=ANNEX).ready().rows("SELECT 1") == [(1,)]
     finally:
         site.cluster.patch(annex, {"spec": {"postgres": {"scramIterations": None}}})
@@ -132,12 +132,6 @@ def test_a_catalog_that_somebody_locks_is_named_with_the_way_out_and_takes_no_ro
         assert live.is_ready()
     site.wait_for_platform(ANNEX)
     tenant.ask(platform=ANNEX).ready()
-
-
-def iterations(asked: Asked) -> str:
-    """As the server keeps it: SCRAM-SHA-256$<iterations>:<salt>$<keys>."""
-    ((password,),) = asked.database.ask(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{asked.role}'")
-    return str(password).split("$")[1].split(":")[0]
 
 
 def test_while_the_server_is_down_requests_wait_endings_wait_and_nothing_is_lost(site: Site, annex: Body, tenant: Tenant):

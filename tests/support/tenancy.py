@@ -94,6 +94,11 @@ class Asked:
     def has_role(self) -> bool:
         return self.database.has(self.role)
 
+    def iterations(self) -> str:
+        """Of its password's hash, as PostgreSQL keeps it: SCRAM-SHA-256$<iterations>:<salt>$<keys>."""
+        ((password,),) = self.database.ask(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{self.role}'")
+        return str(password).split("$")[1].split(":")[0]
+
     def events(self) -> set[tuple[str, str]]:
         return self.site.events(self.namespace, self.name)
 

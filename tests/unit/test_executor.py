@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from secrets import token_bytes
 from typing import cast
 
 import pytest
@@ -11,7 +12,7 @@ from rolevend.atwork.executor import BUILDERS, Executor
 from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.plan import Profile
-from rolevend.platforms.base import Ending, EndReason, Platform, ServerFacts
+from rolevend.platforms.base import CheckResult, Ending, EndReason, InstallMode, Outcome, Platform, Randomness, ServerFacts
 from rolevend.platforms.progress import Progress, Told
 
 WAREHOUSE = PlatformName("warehouse")
@@ -61,6 +62,13 @@ class Builder:
 
     def facts(self) -> ServerFacts:
         return ServerFacts("18.4", "one")
+
+    def attest(self, mode: InstallMode, randomness: Randomness) -> Sequence[CheckResult]:
+        with self._begun:
+            self.builds.append("canaries")
+            self._begun.notify_all()
+        assert self.finish.wait(PATIENCE)
+        return (CheckResult("read the table", Outcome.PASSED),)
 
     def close(self) -> None:
         self.closed = True
@@ -196,3 +204,16 @@ async def test_closing_waits_for_what_was_begun_and_takes_nothing_new(executor: 
     await soon(asyncio.gather(begun, closing))
     assert driver.builds == ["cold"]
     assert driver.closed
+
+
+async def test_closing_waits_for_no_attestation_which_goes_on_to_its_end(executor: Executor, driver: Builder):
+    """It takes minutes on some platforms, and what replaces this one is waited for."""
+    attesting = asyncio.create_task(executor.attest(InstallMode.SUPERUSER, token_bytes))
+    await driver.begun(1)
+
+    await soon(executor.close())
+
+    assert driver.closed
+    assert not attesting.done()
+    driver.finish.set()
+    assert await soon(attesting) == (CheckResult("read the table", Outcome.PASSED),)

@@ -209,6 +209,7 @@ class Operator:
                     task.cancel()
         finally:
             await self._platforms.stop()
+            await self._attesting.over()
             await self._journal.close()
 
     def _platform_changed(self, name: PlatformName) -> None:

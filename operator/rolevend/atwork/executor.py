@@ -131,14 +131,16 @@ class Executor:
         return await self._drop_queue.drop(ending, patience)
 
     async def close(self) -> None:
-        """Waits for what is under way, then gives the connections back. Whoever still holds this is told to try again."""
+        """Waits for what is under way, then gives the connections back. Whoever still holds this is told to try again. An attestation has
+        connections of its own: it goes on, and nobody waits for it."""
         self._closed = True
         self._vend_queue.refuse(self._anew())
         self._drop_queue.close(self._anew())
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        for pool in (self._vends, self._drops, self._builds, self._looks, self._attests):
+        self._attests.shutdown(wait=False)
+        for pool in (self._vends, self._drops, self._builds, self._looks):
             pool.shutdown(wait=True)
         self._driver.close()
 

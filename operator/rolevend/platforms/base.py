@@ -305,7 +305,8 @@ class Platform(Protocol):
         """Tries every promise and every attack, by using canary roles on tables of its own, and takes all of that away again, with
         what an earlier attestation may have left. Nothing that others have there is read or changed.
 
-        Needs the programmer's credential. Raises `Unavailable` where it could not be carried out and nothing was found to fail.
+        Needs the programmer's credential. Raises `Unavailable` where it could not be carried out and nothing was found to fail. It has
+        connections of its own: the driver may be closed meanwhile.
         """
         ...
 

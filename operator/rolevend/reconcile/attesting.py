@@ -58,6 +58,11 @@ class Attesting:
         self._under_way[name] = task
         task.add_done_callback(lambda _: self._under_way.pop(name, None))
 
+    async def over(self) -> None:
+        """Waits for what is under way, with its canaries."""
+        if self._under_way:
+            await asyncio.wait(list(self._under_way.values()))
+
     def _is_overdue(self, last: Attestation | None) -> bool:
         return last is not None and self._now() - last.time > STANDS_FOR_PERIODS * timedelta(seconds=self._settings.attest_seconds)
 
