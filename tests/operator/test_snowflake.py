@@ -2,6 +2,7 @@
 looks. On the stand-in for Snowflake."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from snowflake.connector import errors as vendor
 from rolevend.cli import cli
 from rolevend.demo.parts.installation import NAMESPACE
 from rolevend.platforms.snowflake.keys import new_key, public_key
+from rolevend.resources.shared import ATTEST
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeSession, not_lent, suspended
 from tests.conformance.snowflake_tools import BEFORE, TOOLS
 from tests.support.installed import Body
 from tests.support.lake import OWN, PATIENCE, SCHEMA, TAKEN, Lake, registered
 from tests.support.site import AGENTS, Site
-from tests.support.snowflake import Account
+from tests.support.snowflake import Account, Fault, Harm
 from tests.support.snowflake.using import administrators_connection
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
@@ -233,6 +235,33 @@ class TestWhatIsWrongWithAnAccount:
         with registered(site, "standard", Account(edition="STANDARD")):
             message = site.wait_for_platform("standard", "False", "PlatformUnavailable")
         assert "need Enterprise Edition: nothing can be governed in this account" in message
+
+
+def test_killed_in_the_middle_of_an_attestation_it_attests_again_when_it_is_back(site: Site, lake: Lake):
+    """Though what it left counts as under way for ten minutes, for whoever may not be alone."""
+    account, caught = lake.bench.snowflake.account, threading.Event()
+
+    def of_a_canary(_: str, sql: str) -> bool:
+        found = "SECURE VIEW" in sql and "RV_P_CANARY" in sql
+        return found and not caught.set()
+
+    account.faults.inject(Fault(Harm.SILENT_AFTER, of_a_canary))
+    assert site.cluster.patch(lake.body, {"metadata": {"annotations": {ATTEST: "killed"}}}).ok
+    assert caught.wait(PATIENCE)
+    site.operator.kill()
+    account.faults.silence.set()
+    account.faults.silence.clear()
+    assert canaries(account)
+
+    site.start_operator()
+
+    assert eventually(lambda: lake.status["attestation"].get("request") == "killed", within=PATIENCE)
+    assert lake.status["attestation"].get("failed", []) == []
+    assert canaries(account) == []
+
+
+def canaries(account: Account) -> list[str]:
+    return [thing.name[-1] for thing in account.catalog.of("SCHEMA", "ROLE", "USER") if "CANARY" in thing.name[-1]]
 
 
 def test_an_agents_own_user_is_granted_its_roles_under_a_warning_and_loses_them_at_their_end(site: Site, lake: Lake, tenant: Tenant):

@@ -1,14 +1,18 @@
 """What an attestation means for its platform: the condition, what is vended there, and what lives on."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from secrets import token_bytes
+from typing import cast
 
 import pytest
 
+from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import PlatformAtWork
 from rolevend.atwork.state import PlatformState
-from rolevend.platforms.base import CheckResult, InstallMode, Outcome
+from rolevend.model import PlatformName
+from rolevend.platforms.base import CheckResult, InstallMode, Outcome, Randomness
 from rolevend.reconcile.attesting import Attesting, attestation_of
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
@@ -111,6 +115,48 @@ def test_an_attestation_stands_for_two_periods_and_until_the_next_one():
         assert at_work.state.attestation_overdue is overdue
 
     assert changed == [WAREHOUSE] * 2
+
+
+class Attested:
+    """Of an executor the part that attests: until `finish` is set."""
+
+    def __init__(self) -> None:
+        self.begun: list[bool] = []
+        self.finish = asyncio.Event()
+
+    async def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool) -> tuple[CheckResult, ...]:
+        self.begun.append(alone)
+        await self.finish.wait()
+        return ()
+
+
+async def test_one_server_is_attested_once_at_a_time_whatever_it_is_called():
+    attesting = Attesting(Settings(), Metrics(), lambda _: None, lambda: NOW, token_bytes)
+    first, second = Attested(), Attested()
+    works = []
+    for executor in (first, second):
+        at_work = PlatformAtWork(OBJECTS.platforms[0])
+        at_work.state = replace(STATES[WAREHOUSE], problem=None, attestation=None)
+        at_work.executor = cast(Executor, executor)
+        works.append(at_work)
+    names = (WAREHOUSE, PlatformName("the-same-server"))
+
+    def look() -> None:
+        for name, at_work in zip(names, works, strict=True):
+            attesting.consider(name, at_work)
+
+    for _ in range(2):
+        look()
+        await asyncio.sleep(0)
+    assert (first.begun, second.begun) == ([True], [])
+
+    first.finish.set()
+    await attesting.over()
+    look()
+    await asyncio.sleep(0)
+    assert (first.begun, second.begun) == ([True], [True])
+    second.finish.set()
+    await attesting.over()
 
 
 def test_what_could_not_be_carried_out_says_why():

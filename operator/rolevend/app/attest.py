@@ -75,7 +75,7 @@ def attest_directly(manifest: Path, secrets_file: Path, now: Callable[[], dateti
     driver = drivers(_BY_HAND, workers=1)(platform, _keys(platform, secrets_file))
     try:
         facts = driver.facts()
-        results = driver.attest(facts.install_mode, token_bytes)
+        results = driver.attest(facts.install_mode, token_bytes, alone=False)
         return Attested(platform, attestation_of(results, facts, None, now()))
     finally:
         driver.close()

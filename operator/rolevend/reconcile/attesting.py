@@ -1,4 +1,8 @@
-"""When a platform is attested, and what is made of it: beside everything else, and never twice at once."""
+"""When a platform is attested, and what is made of it: beside everything else, and never one server twice at once.
+
+Only the operator that leads attests for its cluster, and it steps down when its attestations are over. So what seems to be under way on a
+server, and is not by this process, was left by one that was killed.
+"""
 
 import asyncio
 import logging
@@ -38,7 +42,9 @@ class Attesting:
         self._changed = changed
         self._now = now
         self._randomness = randomness
-        self._under_way: dict[PlatformName, asyncio.Task[None]] = {}
+        self._under_way: dict[PlatformName, str] = {}
+        """The server that each attests: two DataPlatforms may name one."""
+        self._tasks: set[asyncio.Task[None]] = set()
         self._not_before: dict[PlatformName, datetime] = {}
         metrics.attest_period_seconds.set(settings.attest_seconds)
 
@@ -52,16 +58,23 @@ class Attesting:
             at_work.state = replace(at_work.state, attestation_overdue=overdue)
             self._changed(name)
         state = at_work.state
-        if name in self._under_way or state.problem is not None or state.facts is None or not self._is_due(name, state, request):
+        if state.problem is not None or state.facts is None or not self._is_due(name, state, request):
             return
+        if name in self._under_way or state.facts.identifier in self._under_way.values():
+            return
+        self._under_way[name] = state.facts.identifier
         task = asyncio.create_task(self._attest(name, at_work, state.facts, request), name=f"attest-{name}")
-        self._under_way[name] = task
-        task.add_done_callback(lambda _: self._under_way.pop(name, None))
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._over(name, task))
 
     async def over(self) -> None:
         """Waits for what is under way, with its canaries."""
-        if self._under_way:
-            await asyncio.wait(list(self._under_way.values()))
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _over(self, name: PlatformName, task: asyncio.Task[None]) -> None:
+        del self._under_way[name]
+        self._tasks.discard(task)
 
     def _is_overdue(self, last: Attestation | None) -> bool:
         return last is not None and self._now() - last.time > STANDS_FOR_PERIODS * timedelta(seconds=self._settings.attest_seconds)
@@ -80,7 +93,7 @@ class Attesting:
         if executor is None:
             return
         try:
-            results = await executor.attest(facts.install_mode, self._randomness)
+            results = await executor.attest(facts.install_mode, self._randomness, alone=True)
         except RolevendError as error:
             self._not_before[name] = self._now() + timedelta(seconds=self._settings.attest_retry_seconds)
             _log.warning("attesting: %s", error, extra={"platform": name})

@@ -3,12 +3,12 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 import pytest
 
-from rolevend.errors import Unavailable
+from rolevend.errors import PlatformLocked, Unavailable
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome
 from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.postgres.attest import CHECKS, Ground, attacks, attest, ending, examine, hatched, logins
@@ -441,7 +441,7 @@ def left(bench: PostgresBench) -> list[str]:
 @pytest.fixture(scope="session")
 def attestation(installed_bench: PostgresBench) -> dict[str, CheckResult]:
     mode = installed_bench.platform.facts().install_mode
-    return {result.check: result for result in installed_bench.platform.attest(mode, secrets.token_bytes)}
+    return {result.check: result for result in installed_bench.platform.attest(mode, secrets.token_bytes, alone=True)}
 
 
 @pytest.mark.both_installs
@@ -461,7 +461,7 @@ def test_exactly_what_is_marked_so_succeeds_where_no_superuser_installed(attesta
 @pytest.mark.both_installs
 def test_a_platform_in_order_passes_and_nothing_is_left_there(bench: PostgresBench):
     mode = bench.platform.facts().install_mode
-    results = bench.platform.attest(mode, secrets.token_bytes)
+    results = bench.platform.attest(mode, secrets.token_bytes, alone=True)
     assert [result for result in results if result.outcome is Outcome.FAILED] == []
     assert {result.check for result in results} == NAMES
     assert left(bench) == []
@@ -475,6 +475,24 @@ def test_what_a_crash_left_is_taken_away_by_the_next_run(bench: PostgresBench, g
     assert len(left(bench)) > 5
     attest(ground, InstallMode.SUPERUSER, ())
     assert left(bench) == []
+
+
+def test_one_that_seems_to_be_under_way_is_waited_for_or_ended_where_nobody_else_attests(bench: PostgresBench, ground: Ground):
+    """As of a process that is gone with its machine: nobody has told the server."""
+    crashed = hatched(ground)
+    canaries = crashed.__enter__()
+    assert canaries.session.rows(psycopg.sql.SQL("SELECT count(*) FROM people")) == [(2,)]
+
+    with pytest.raises(PlatformLocked):
+        attest(ground, InstallMode.SUPERUSER, ())
+    assert canaries.session.rows(psycopg.sql.SQL("SELECT count(*) FROM people")) == [(2,)]
+    attest(replace(ground, alone=True), InstallMode.SUPERUSER, ())
+
+    for session in (canaries.programmer, canaries.session):
+        with pytest.raises(psycopg.OperationalError):
+            session.rows(psycopg.sql.SQL("SELECT 1"))
+    assert left(bench) == []
+    canaries.ends.close()
 
 
 def test_the_real_cluster_sees_no_canary(bench: PostgresBench, ground: Ground):

@@ -178,7 +178,7 @@ class SnowflakePlatform:
             self._drift = time.monotonic(), found
         return self._drift[1]
 
-    def attest(self, mode: InstallMode, randomness: Randomness) -> Sequence[CheckResult]:
+    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool) -> Sequence[CheckResult]:
         """By a driver of its own for the canaries' cluster, whose tables are in our own database."""
         del mode  # there is one way to install
         vendor, programmer = self._logins
@@ -188,7 +188,7 @@ class SnowflakePlatform:
         limits = replace(self._limits, vendor_connections=1, programmer_connections=1)
         driver = SnowflakePlatform(account, cluster, vendor, programmer, limits, governs_itself=True)
         try:
-            return attest(Ground(driver, cluster, account, vendor, programmer, limits, randomness))
+            return attest(Ground(driver, cluster, account, vendor, programmer, limits, randomness, alone))
         finally:
             driver.close()
 

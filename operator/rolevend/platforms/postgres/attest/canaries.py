@@ -33,6 +33,11 @@ from rolevend.platforms.postgres.connections import Login
 _LIFE = 300.0
 """Seconds: no attestation takes that long, and what a crash leaves is dead then."""
 _BRIEF_LIFE, _LONGEST_BRIEF_LIFE = 1.2, 40.0
+_END_HOLDERS = sql.SQL(
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+    " WHERE locktype = 'advisory' AND pg_locks.database = datid AND datname = current_database() AND objsubid = 1 AND granted"
+    " AND (classid::bigint << 32 | objid::bigint) = {} AND usename = session_user AND pid <> pg_backend_pid()"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,15 @@ class Canaries:
         return answer
 
 
+def _take_turn(ground: Ground, programmer: Session) -> None:
+    """Holds for as long as the session: the server may not notice for hours that a process is gone with the whole machine, so where we are
+    alone a session of our own login that holds it is ended."""
+    turn = sql.Literal(ground.turn)
+    if ground.alone:
+        programmer.run(_END_HOLDERS.format(turn))
+    programmer.run(sql.SQL("SELECT pg_advisory_lock({})").format(turn))
+
+
 @contextmanager
 def hatched(ground: Ground) -> Iterator[Canaries]:
     """Makes schema, tables and profiles, one attestation of a cluster at a time; roles are vended when a check needs them.
@@ -226,7 +240,7 @@ def hatched(ground: Ground) -> Iterator[Canaries]:
         threads = ends.enter_context(ThreadPoolExecutor(1))
         programmer = open_session(ends, ground.address, ground.programmer)
         vendor = open_session(ends, ground.address, ground.vendor)
-        programmer.run(sql.SQL("SELECT pg_advisory_lock({})").format(sql.Literal(ground.turn)))
+        _take_turn(ground, programmer)
         clear(ground, programmer)
         try:
             token = ground.randomness(8).hex()

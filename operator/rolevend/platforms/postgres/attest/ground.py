@@ -63,6 +63,8 @@ class Ground:
     vendor: Login
     programmer: Login
     randomness: Randomness
+    alone: bool = False
+    """See `platforms.base.Platform.attest`."""
 
     @property
     def schema(self) -> str:

@@ -74,6 +74,8 @@ class Ground:
     programmer: Login
     limits: Limits
     randomness: Randomness
+    alone: bool = False
+    """See `platforms.base.Platform.attest`."""
 
     @property
     def schema(self) -> str:
