@@ -40,7 +40,9 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
     for crowd in CROWDS:
         line = late(fleet, [next(expiring) for _ in range(size.expiring)], crowd, count)
         yield reported(line.what, line.measured)
+    started = time.perf_counter()
     site.operator.stop()
+    yield reported(f"SIGTERM to the process's end with {count}", f"{time.perf_counter() - started:.1f} s")
     started = time.perf_counter()
     site.start_operator(PRODUCTION)
     fleet.create("after-restart")

@@ -212,15 +212,18 @@ def test_conditions_and_reasons_are_those_of_the_code():
 
 @page
 def test_words_in_camel_case_are_words_of_ours(path: Path):
-    types, reasons = reported()
-    known = (
-        types | reasons | error_names() | {kind.name for kind in KINDS} | set().union(*(enums(structural(kind.model)) for kind in KINDS))
-    )
-    edges = [f"{each.parent.name}/{each.name}" for folder in (*EDGES, "api") for each in (PACKAGE / folder).glob("*.py")]
-    known |= constants(*edges, "platforms/base.py")
-    known |= {"IfNotPresent", "CertManager", "LeftOut", *rolevend_client.__all__, *dir(builtins), *CODES}
     named = {word for word in spans(prose(path)) if re.fullmatch(r"([A-Z][a-z]+){2,}", word)}
-    assert named - known == set()
+    assert named - words_of_ours() == set()
+
+
+@cache
+def words_of_ours() -> frozenset[str]:
+    types, reasons = reported()
+    kinds = {kind.name for kind in KINDS}.union(*(enums(structural(kind.model)) for kind in KINDS))
+    edges = [f"{each.parent.name}/{each.name}" for folder in (*EDGES, "api") for each in (PACKAGE / folder).glob("*.py")]
+    found = constants(*edges, "platforms/base.py")
+    others = {"IfNotPresent", "CertManager", "LeftOut", *rolevend_client.__all__, *dir(builtins), *CODES}
+    return frozenset(types | reasons | error_names() | kinds | found | others)
 
 
 def enums(schema: dict) -> set[str]:
