@@ -332,6 +332,17 @@ def test_one_that_is_cut_short_while_it_makes_canaries_leaves_nothing(account: S
     assert everything(account) == before
 
 
+def test_one_that_is_given_up_tries_nothing_more_and_leaves_nothing(account: SnowflakeBench):
+    before, tried = everything(account), []
+    trials = [replace(each, ahead=None, test=lambda _: tried.append(1) or "") for each in TRIALS]
+
+    with pytest.raises(Unavailable, match="given up"):
+        attest(replace(ground(account), over=lambda: len(tried) == 2), trials)
+
+    assert len(tried) == 2
+    assert everything(account) == before
+
+
 def test_another_cluster_attests_at_the_same_time(account: SnowflakeBench):
     with hatched(ground(account)) as one, hatched(ground(account, OTHER_CLUSTER)) as other:
         for canaries in (one, other):

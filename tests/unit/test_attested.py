@@ -11,8 +11,9 @@ import pytest
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import PlatformAtWork
 from rolevend.atwork.state import PlatformState
+from rolevend.errors import Unavailable
 from rolevend.model import PlatformName
-from rolevend.platforms.base import CheckResult, InstallMode, Outcome, Randomness
+from rolevend.platforms.base import CheckResult, InstallMode, Outcome, Over, Randomness
 from rolevend.reconcile.attesting import Attesting, attestation_of
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
@@ -118,15 +119,18 @@ def test_an_attestation_stands_for_two_periods_and_until_the_next_one():
 
 
 class Attested:
-    """Of an executor the part that attests: until `finish` is set."""
+    """Of an executor the part that attests: until `finish` is set, or it is given up."""
 
     def __init__(self) -> None:
         self.begun: list[bool] = []
         self.finish = asyncio.Event()
 
-    async def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool) -> tuple[CheckResult, ...]:
+    async def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, over: Over) -> tuple[CheckResult, ...]:
         self.begun.append(alone)
-        await self.finish.wait()
+        while not self.finish.is_set():
+            if over():
+                raise Unavailable("given up")
+            await asyncio.sleep(0)
         return ()
 
 
@@ -151,15 +155,30 @@ async def test_one_server_is_attested_once_at_a_time_whatever_it_is_called():
     assert (first.begun, second.begun) == ([True], [])
 
     first.finish.set()
-    await attesting.over()
-    look()
-    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        while not second.begun:
+            await asyncio.sleep(0)
+            look()
     assert (first.begun, second.begun) == ([True], [True])
     second.finish.set()
-    await attesting.over()
+    await attesting.end()
 
 
 def test_what_could_not_be_carried_out_says_why():
     picture, _ = outcome(replace(attested(), attestation=None, attest_problem=("PlatformBusy", "every connection is in use")))
     assert said(picture, WAREHOUSE, "Attested") == ("Unknown", "PlatformBusy")
     assert message(picture, WAREHOUSE, "Attested") == "every connection is in use"
+
+
+async def test_when_the_process_ends_what_is_under_way_is_given_up_and_waited_for():
+    attesting, executor = Attesting(Settings(), Metrics(), lambda _: None, lambda: NOW, token_bytes), Attested()
+    at_work = PlatformAtWork(OBJECTS.platforms[0])
+    at_work.state = replace(STATES[WAREHOUSE], problem=None, attestation=None)
+    at_work.executor = cast(Executor, executor)
+    attesting.consider(WAREHOUSE, at_work)
+
+    async with asyncio.timeout(5):
+        await attesting.end()
+
+    assert executor.begun == [True]
+    assert at_work.state.attest_problem == ("Unavailable", "given up")

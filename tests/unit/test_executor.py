@@ -12,7 +12,7 @@ from rolevend.atwork.executor import BUILDERS, Executor
 from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.plan import Profile
-from rolevend.platforms.base import CheckResult, Ending, EndReason, InstallMode, Outcome, Platform, Randomness, ServerFacts
+from rolevend.platforms.base import CheckResult, Ending, EndReason, InstallMode, Outcome, Over, Platform, Randomness, ServerFacts
 from rolevend.platforms.progress import Progress, Told
 
 WAREHOUSE = PlatformName("warehouse")
@@ -63,7 +63,7 @@ class Builder:
     def facts(self) -> ServerFacts:
         return ServerFacts("18.4", "one")
 
-    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool) -> Sequence[CheckResult]:
+    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, over: Over) -> Sequence[CheckResult]:
         with self._begun:
             self.builds.append("canaries")
             self._begun.notify_all()
@@ -204,6 +204,23 @@ async def test_closing_waits_for_what_was_begun_and_takes_nothing_new(executor: 
     await soon(asyncio.gather(begun, closing))
     assert driver.builds == ["cold"]
     assert driver.closed
+
+
+async def test_a_build_that_goes_on_when_it_is_closed_ends_at_its_next_step_and_says_try_again(executor: Executor, driver: Builder):
+    """A thousand views take minutes on some platforms; the next build goes on with those that are there."""
+    begun = asyncio.create_task(executor.ensure(profile("cold")))
+    await driver.begun(1)
+    closing = asyncio.create_task(executor.close())
+    await asyncio.sleep(0)
+    with pytest.raises(PlatformUnavailable, match="connected anew") as raised:
+        driver.told[0](Progress(20, 1000, "view"))
+
+    driver.failure = raised.value
+    driver.finish.set()
+
+    with pytest.raises(PlatformUnavailable, match="connected anew"):
+        await soon(begun)
+    await soon(closing)
 
 
 async def test_closing_waits_for_no_attestation_which_goes_on_to_its_end(executor: Executor, driver: Builder):

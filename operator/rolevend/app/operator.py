@@ -208,8 +208,7 @@ class Operator:
                 for task in tasks:
                     task.cancel()
         finally:
-            await self._platforms.stop()
-            await self._attesting.over()
+            await asyncio.gather(self._attesting.end(), self._platforms.stop())
             await self._journal.close()
 
     def _platform_changed(self, name: PlatformName) -> None:

@@ -25,12 +25,14 @@ from rolevend.platforms.base import (
     EndReason,
     InstallMode,
     LiveRole,
+    Over,
     Platform,
     Randomness,
     ServerFacts,
     Vended,
+    never,
 )
-from rolevend.platforms.progress import Progress
+from rolevend.platforms.progress import Progress, Told
 
 T = TypeVar("T")
 
@@ -87,8 +89,8 @@ class Executor:
     async def curb(self) -> tuple[Curbed, ...]:
         return tuple(await self._run(self._looks, self._driver.curb))
 
-    async def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool) -> tuple[CheckResult, ...]:
-        return tuple(await self._run(self._attests, lambda: self._driver.attest(mode, randomness, alone=alone)))
+    async def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, over: Over = never) -> tuple[CheckResult, ...]:
+        return tuple(await self._run(self._attests, lambda: self._driver.attest(mode, randomness, alone=alone, over=over)))
 
     async def live(self) -> tuple[LiveRole, ...]:
         return tuple(await self._run(self._looks, self._driver.live))
@@ -108,8 +110,7 @@ class Executor:
             return
         building = self._building.get(profile.name)
         if building is None:
-            told = partial(self._progress.__setitem__, profile.name)
-            building = asyncio.ensure_future(self._run(self._builds, lambda: self._driver.ensure(profile, told)))
+            building = asyncio.ensure_future(self._run(self._builds, lambda: self._driver.ensure(profile, self._told(profile.name))))
             self._building[profile.name] = building
             building.add_done_callback(lambda _: self._over(profile.name))
         await asyncio.shield(building)  # several vends may wait for one build
@@ -117,6 +118,13 @@ class Executor:
     def progress(self, profile: Profile) -> Progress | None:
         """How far its build is; None where none is under way here, or it has not begun to make anything."""
         return self._progress.get(profile.name)
+
+    def _told(self, profile: ProfileName) -> Told:
+        def told(progress: Progress) -> None:
+            self._expect_open()
+            self._progress[profile] = progress
+
+        return told
 
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         return self._driver.credential(lease, randomness)
@@ -131,8 +139,8 @@ class Executor:
         return await self._drop_queue.drop(ending, patience)
 
     async def close(self) -> None:
-        """Waits for what is under way, then gives the connections back. Whoever still holds this is told to try again. An attestation has
-        connections of its own: it goes on, and nobody waits for it."""
+        """Waits for what is under way, then gives the connections back. Whoever still holds this is told to try again. A build ends at its
+        next step. An attestation has connections of its own: it goes on, and nobody waits for it."""
         self._closed = True
         self._vend_queue.refuse(self._anew())
         self._drop_queue.close(self._anew())

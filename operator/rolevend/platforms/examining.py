@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rolevend.errors import Unavailable
-from rolevend.platforms.base import CheckResult, InstallMode, Outcome
+from rolevend.platforms.base import CheckResult, InstallMode, Outcome, Over
 
 Canaries = TypeVar("Canaries")
 """What a driver's checks are tried with."""
@@ -35,25 +35,34 @@ Judge = Callable[[Check[Canaries], Exception], tuple[str, bool]]
 platform was busy or went away, and the error itself where it is a bug."""
 
 
-def examine(checks: Sequence[Check[Canaries]], canaries: Canaries, mode: InstallMode, judge: Judge[Canaries]) -> tuple[CheckResult, ...]:
+def examine(
+    checks: Sequence[Check[Canaries]], canaries: Canaries, mode: InstallMode, judge: Judge[Canaries], over: Over
+) -> tuple[CheckResult, ...]:
     """One result for each check, in their order.
 
     A check that could not be tried is raised as that, unless another one failed: then what failed stands, and those that could not be
-    tried are left out.
+    tried are left out. From the moment that it is `over` nothing is tried, and nothing stands: `Unavailable`.
     """
     for ahead in dict.fromkeys(check.ahead for check in checks if check.ahead is not None):
         ahead(canaries)
     untried: list[Unavailable] = []
-    results = tuple(_results(checks, canaries, mode, judge, untried))
+    results = tuple(_results(checks, canaries, mode, judge, over, untried))
     if untried and not any(result.outcome is Outcome.FAILED for result in results):
         raise untried[0]
     return results
 
 
 def _results(
-    checks: Sequence[Check[Canaries]], canaries: Canaries, mode: InstallMode, judge: Judge[Canaries], untried: list[Unavailable]
+    checks: Sequence[Check[Canaries]],
+    canaries: Canaries,
+    mode: InstallMode,
+    judge: Judge[Canaries],
+    over: Over,
+    untried: list[Unavailable],
 ) -> Iterator[CheckResult]:
     for check in checks:
+        if over():
+            raise Unavailable("the attestation was given up: this process ends")
         leaks = check.leaks
         try:
             seen = check.test(canaries)

@@ -18,7 +18,7 @@ class Progress:
 
 
 Told = Callable[[Progress], None]
-"""Returns at once, and never raises. Called by any thread of a build."""
+"""Returns at once. Called by any thread of a build; what it raises ends that, and the next one goes on with what is there."""
 
 
 def untold(_: Progress) -> None:

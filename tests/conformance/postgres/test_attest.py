@@ -495,6 +495,17 @@ def test_one_that_seems_to_be_under_way_is_waited_for_or_ended_where_nobody_else
     canaries.ends.close()
 
 
+def test_one_that_is_given_up_tries_nothing_more_and_leaves_nothing(bench: PostgresBench, ground: Ground):
+    tried: list[str] = []
+    checks = [replace(each, test=lambda _, name=each.name: tried.append(name) or "") for each in CHECKS]
+
+    with pytest.raises(Unavailable, match="given up"):
+        attest(replace(ground, over=lambda: len(tried) == 2), InstallMode.SUPERUSER, checks)
+
+    assert len(tried) == 2
+    assert left(bench) == []
+
+
 def test_the_real_cluster_sees_no_canary(bench: PostgresBench, ground: Ground):
     before = bench.platform.facts()
     with hatched(ground) as canaries:

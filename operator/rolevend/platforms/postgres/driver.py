@@ -27,11 +27,13 @@ from rolevend.platforms.base import (
     EndReason,
     InstallMode,
     LiveRole,
+    Over,
     PasswordCredential,
     Randomness,
     Secret,
     ServerFacts,
     Vended,
+    never,
 )
 from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.postgres.attest import Ground, attest
@@ -175,7 +177,7 @@ class PostgresPlatform:
             for schema, table, finding, mend, roles, _ in rows
         ]
 
-    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool) -> Sequence[CheckResult]:
+    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, over: Over = never) -> Sequence[CheckResult]:
         """By a driver of its own for the canaries' cluster, with one connection for each login."""
         vendor, programmer = self._logins
         if programmer is None:
@@ -184,7 +186,7 @@ class PostgresPlatform:
         limits = replace(self._limits, vendor_connections=1, programmer_connections=1)
         driver = PostgresPlatform(self._address, cluster, vendor, programmer, limits, self._agent_address)
         try:
-            return attest(Ground(driver, cluster, self._address, vendor, programmer, randomness, alone), mode)
+            return attest(Ground(driver, cluster, self._address, vendor, programmer, randomness, alone, over), mode)
         finally:
             driver.close()
 

@@ -29,9 +29,11 @@ from rolevend.platforms.base import (
     InstallMode,
     KeyPairCredential,
     LiveRole,
+    Over,
     Randomness,
     ServerFacts,
     Vended,
+    never,
 )
 from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.progress import Told, untold
@@ -178,7 +180,7 @@ class SnowflakePlatform:
             self._drift = time.monotonic(), found
         return self._drift[1]
 
-    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool) -> Sequence[CheckResult]:
+    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, over: Over = never) -> Sequence[CheckResult]:
         """By a driver of its own for the canaries' cluster, whose tables are in our own database."""
         del mode  # there is one way to install
         vendor, programmer = self._logins
@@ -188,7 +190,7 @@ class SnowflakePlatform:
         limits = replace(self._limits, vendor_connections=1, programmer_connections=1)
         driver = SnowflakePlatform(account, cluster, vendor, programmer, limits, governs_itself=True)
         try:
-            return attest(Ground(driver, cluster, account, vendor, programmer, limits, randomness, alone))
+            return attest(Ground(driver, cluster, account, vendor, programmer, limits, randomness, alone, over))
         finally:
             driver.close()
 

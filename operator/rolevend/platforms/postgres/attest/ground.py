@@ -16,7 +16,7 @@ from psycopg import sql
 from rolevend.catalog import Table, TableId
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Lease, Profile, TableShape
-from rolevend.platforms.base import Address, Ending, EndReason, PasswordCredential, Platform, Randomness
+from rolevend.platforms.base import Address, Ending, EndReason, Over, PasswordCredential, Platform, Randomness, never
 from rolevend.platforms.canaries import Profiles
 from rolevend.platforms.postgres.attest.session import Session
 from rolevend.platforms.postgres.connections import Login, connect
@@ -64,7 +64,8 @@ class Ground:
     programmer: Login
     randomness: Randomness
     alone: bool = False
-    """See `platforms.base.Platform.attest`."""
+    over: Over = never
+    """See `platforms.base.Platform.attest`, both."""
 
     @property
     def schema(self) -> str:

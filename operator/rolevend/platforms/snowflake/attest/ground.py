@@ -18,7 +18,7 @@ from typing import Final
 from rolevend.catalog import Column, TableId
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Profile, TableShape
-from rolevend.platforms.base import Account, Platform, Randomness
+from rolevend.platforms.base import Account, Over, Platform, Randomness, never
 from rolevend.platforms.canaries import Profiles
 from rolevend.platforms.snowflake.connections import Limits, Login, Session
 from rolevend.platforms.snowflake.control import DATABASE
@@ -75,7 +75,8 @@ class Ground:
     limits: Limits
     randomness: Randomness
     alone: bool = False
-    """See `platforms.base.Platform.attest`."""
+    over: Over = never
+    """See `platforms.base.Platform.attest`, both."""
 
     @property
     def schema(self) -> str:
