@@ -315,6 +315,9 @@ class PostgresBench:
     def has_login_trigger(self) -> bool:
         return self.version >= 17 and self.mode is InstallMode.SUPERUSER
 
+    def stands(self, profile: ProfileName) -> bool:
+        return self.exists(profile) or bool(self.value(f"SELECT count(*) FROM pg_namespace WHERE nspname = '{profile}'"))
+
     def exists(self, role: str) -> bool:
         return bool(self.value(f"SELECT count(*) FROM pg_roles WHERE rolname = '{role}'"))
 

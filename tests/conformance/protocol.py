@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from rolevend.catalog import Table, TableId
-from rolevend.model import ClusterId
+from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Lease
 from rolevend.platforms.base import Credential, Platform
 
@@ -92,6 +92,9 @@ class Bench(Protocol):
 
     def as_here(self, table: Table) -> Table:
         """The same table in this platform's types, without columns that it has no type for."""
+
+    def stands(self, profile: ProfileName) -> bool:
+        """Whether there is anything of it: its role, or the schema of its views."""
 
     def belongings(self, cluster: ClusterId) -> list[object]:
         """All that the platform knows of what is this cluster's."""

@@ -12,7 +12,7 @@ import sqlglot
 from snowflake.connector import SnowflakeConnection, connect
 
 from rolevend.catalog import Table, TableId, ToolId
-from rolevend.model import ClusterId
+from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Lease
 from rolevend.platforms.base import Account, Credential, KeyPairCredential, Secret
 from rolevend.platforms.snowflake import Limits, Login, Options, PublicKeys, SnowflakePlatform, script
@@ -171,6 +171,9 @@ class SnowflakeBench:
     def salt(self) -> bytes:
         ((salt,),) = self.admin.run("SELECT SALT FROM ROLEVEND.CONTROL.SALT")
         return bytes(salt)
+
+    def stands(self, profile: ProfileName) -> bool:
+        return any(each.name[-1] == profile.upper() for each in self.snowflake.account.catalog.of("ROLE", "SCHEMA"))
 
     def belongings(self, cluster: ClusterId) -> list[object]:
         """Records, roles and users by their marks, what those hold, and views."""

@@ -1,6 +1,7 @@
 """What keeps rows of a table apart, and is taken away by hand, is found, and nothing is vended over it. Holds for every platform."""
 
 import secrets
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.conformance.bench import OTHER_CLUSTER, lease, moved, own, profile, r
 from tests.conformance.protocol import Bench
 
 pytestmark = pytest.mark.both_installs
+LATER = timedelta(days=1)
 
 
 def drift(bench: Bench, place: TableId) -> list[Drift]:
@@ -89,6 +91,27 @@ def test_a_table_that_was_made_again_is_guarded_again_by_the_next_vend(bench: Be
 
     assert bench.log_in(credential).rows("SELECT id FROM people") == [(9,)]
     assert drift(bench, people.id) == []
+
+
+def test_what_was_closed_for_it_goes_as_all_that_is_unused_once_no_role_has_it(bench: Bench):
+    people = bench.people()
+    of = profile(shape(people, own(people, "region", "regions")))
+    made, _ = vended(bench.platform, of, regions=["EU"])
+    bench.unguard(people.id)
+    assert drift(bench, people.id)
+
+    bench.platform.collect(frozenset(), made.expires_at + LATER)
+    assert bench.stands(of.name), "its role lives"
+    assert bench.platform.drop([Ending(made.role, made.uid, EndReason.REVOKED)])[0].error is None
+    bench.platform.drift()
+    bench.platform.collect(frozenset({of.name}), made.expires_at + LATER)
+    bench.platform.collect(frozenset(), made.expires_at - LATER)
+    assert bench.stands(of.name), "somebody waits for it, or it was used a moment ago"
+    bench.platform.collect(frozenset(), made.expires_at + LATER)
+
+    assert not bench.stands(of.name)
+    bench.guard(people.id)
+    assert reads(bench, vended(bench.platform, of, regions=["EU"])[1])
 
 
 def test_each_cluster_names_its_own_roles(bench: Bench):

@@ -362,6 +362,52 @@ def test_a_profile_that_nobody_uses_is_collected_and_one_that_is_used_stays(benc
     vend(bench.platform, idle, made)
 
 
+LATER = timedelta(days=1)
+
+
+@pytest.mark.parametrize("statement", ["CREATE ROLE", "SECURE VIEW", "GRANT USAGE", "OWNERSHIP", "INSERT INTO"])
+def test_what_is_left_of_a_build_that_was_cut_short_is_collected(bench: SnowflakeBench, statement: str):
+    wanted = profile(shape(bench.people()))
+    refuse(bench, statement)
+    with pytest.raises(PlatformBusy):
+        bench.platform.ensure(wanted)
+    assert bench.stands(wanted.name)
+
+    bench.platform.collect(frozenset(), datetime.now(UTC) + LATER)
+
+    assert not bench.stands(wanted.name)
+
+
+@pytest.mark.parametrize("statement", ["DROP ROLE", "DROP SCHEMA", "SELECT PROFILE, PLACE"])
+def test_what_one_collection_cannot_take_away_the_next_one_does_and_nothing_else_waits_for_it(bench: SnowflakeBench, statement: str):
+    people = bench.people()
+    unused = [profile(shape(people, own(people, "region", name))) for name in ("a", "b")]
+    for each in unused:
+        bench.platform.ensure(each)
+    later = datetime.now(UTC) + LATER
+    refuse(bench, statement)
+
+    with pytest.raises(PlatformBusy):
+        bench.platform.collect(frozenset(), later)
+
+    assert sum(bench.stands(each.name) for each in unused) == 1
+    assert bench.platform.collect(frozenset(), later) == 1
+    assert not any(bench.stands(each.name) for each in unused)
+
+
+def test_what_is_being_built_is_not_collected_whatever_was_left_of_it_before(bench: SnowflakeBench):
+    wanted = profile(shape(bench.people()))
+    bench.platform.ensure(wanted)
+    bench.run(f"DELETE FROM ROLEVEND.CONTROL.PROFILE WHERE PROFILE = '{wanted.name.upper()}'")
+    again, gone = bench.platform_of(CLUSTER), list[int]()
+
+    again.ensure(wanted, lambda _: gone.append(again.collect(frozenset(), datetime.now(UTC) + LATER)))
+
+    assert gone
+    assert bench.stands(wanted.name)
+    assert reads(bench, vended(again, wanted)[1])
+
+
 @pytest.mark.parametrize(
     "statement", ["CREATE ROLE", "GRANT ROLE", "CREATE SCHEMA", "CREATE ROW", "ADD ROW", "SECURE VIEW", "GRANT USAGE", "OWNERSHIP"]
 )

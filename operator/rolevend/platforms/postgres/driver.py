@@ -5,9 +5,8 @@ that only vends has no programmer, and then what needs one is `PlatformUnavailab
 """
 
 import base64
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from rolevend.catalog import Catalog, TableId, ToolId
@@ -35,6 +34,7 @@ from rolevend.platforms.base import (
     Vended,
     never,
 )
+from rolevend.platforms.built import Built
 from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.postgres.attest import Ground, attest
 from rolevend.platforms.postgres.build import build
@@ -73,7 +73,7 @@ class PostgresPlatform:
         self._limits = limits or Limits()
         self._vendor = _pool(address, vendor, self._limits, programmer=False)
         self._programmer = _pool(address, programmer, self._limits, programmer=True) if programmer else None
-        self._built = _Built()
+        self._built = Built()
 
     @property
     def vends_at_once(self) -> None:
@@ -229,28 +229,6 @@ class PostgresPlatform:
         if row[0] is not None:
             raise PlatformBusy(f"profile {profile} on {self._where} is closed: {row[0]}")
         self._built.add(profile)
-
-
-@dataclass(slots=True)
-class _Built:
-    """Which profiles this process knows to be built, and whose turn it is to build one."""
-
-    _names: set[ProfileName] = field(default_factory=set)
-    _turns: dict[ProfileName, threading.Lock] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def has(self, name: ProfileName) -> bool:
-        return name in self._names
-
-    def add(self, name: ProfileName) -> None:
-        self._names.add(name)
-
-    def remove(self, name: ProfileName) -> None:
-        self._names.discard(name)
-
-    def turn(self, name: ProfileName) -> threading.Lock:
-        with self._lock:
-            return self._turns.setdefault(name, threading.Lock())
 
 
 def _pool(address: Address, login: Login, limits: Limits, *, programmer: bool) -> Pool:

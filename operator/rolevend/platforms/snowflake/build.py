@@ -74,12 +74,12 @@ def render(profile: Profile, account: Account) -> ProfileText:
 
 
 def beginning(text: ProfileText, cluster: ClusterId) -> tuple[Sql, ...]:
-    """The place and the role, which nobody can use yet."""
+    """The place and the role, which nobody can use yet. By the place what is left of a profile is found: see `collect`."""
     comment = literal(f'{{"rolevend":{{"cluster":"{cluster}"}}}}')
     return (
+        compose("CREATE SCHEMA IF NOT EXISTS {} COMMENT = {}", text.schema, comment),
         compose("CREATE ROLE IF NOT EXISTS {} COMMENT = {}", text.role, comment),
         compose("GRANT ROLE {} TO ROLE {}", MARKER, text.role),
-        compose("CREATE SCHEMA IF NOT EXISTS {} COMMENT = {}", text.schema, comment),
     )
 
 
@@ -188,12 +188,12 @@ def _wall(session: Session, text: ProfileText, account: Account, attached: Mappi
 
 def _hand_over(session: Session, text: ProfileText) -> None:
     """Who builds the same at the same time may have done it."""
-    if _is_handed_over(session, text):
+    if is_handed_over(session, text.name):
         return
     try:
         session.rows(hand_over(text))
     except vendor.Error:
-        if not _is_handed_over(session, text):
+        if not is_handed_over(session, text.name):
             raise
 
 
@@ -204,8 +204,9 @@ def _expect_ours(attached: Mapping[TableId, Sequence[Attached]]) -> None:
                 raise Conflict(f"{table} {each.obstacle}")
 
 
-def _is_handed_over(session: Session, text: ProfileText) -> bool:
-    role = profile_role(text.name)
+def is_handed_over(session: Session, profile: ProfileName) -> bool:
+    """Whether the vendor owns its role."""
+    role = profile_role(profile)
     there = found(role, session.rows(look(role)))
     return there is not None and there["owner"] == VENDOR_ROLE
 

@@ -1,33 +1,38 @@
-"""Takes away profiles that nobody uses. Written off first, so that no vend uses them meanwhile; then their views; then their role."""
+"""Which profiles nobody uses, and how they go: written off first, so that no vend uses them meanwhile; then what they added to policies;
+then their role; and last the schema of their views, by which whatever is left of a profile is found, whoever left it."""
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 
 from rolevend.model import ClusterId, ProfileName
-from rolevend.platforms.snowflake import behind
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import OPENED, profile_role
 from rolevend.platforms.snowflake.drift import WRITTEN_OFF
-from rolevend.platforms.snowflake.names import LEASE, PROFILE, role_of, schema_of
+from rolevend.platforms.snowflake.marks import cluster_of
+from rolevend.platforms.snowflake.names import DATABASE, LEASE, PROFILE, role_of, schema_of
 from rolevend.platforms.snowflake.text import Sql, compose, literal
 
+_OF_PROFILES: Final = "RV_P_"
 
-def forget_unused(
-    session: Session, cluster: ClusterId, database: str, keep: Collection[ProfileName], unused_since: datetime
-) -> tuple[ProfileName, ...]:
-    """The profiles that no vend finds any more, and whose views and parts of policies are gone. Their roles are the vendor's to drop: see
-    `drop_role_of`."""
+
+def forgotten(session: Session, cluster: ClusterId, keep: Collection[ProfileName], unused_since: datetime) -> tuple[ProfileName, ...]:
+    """The profiles of which there is something that no vend finds any more, those that are unused among them from now on."""
     kept = {profile_role(each) for each in keep}
-    found = [str(row["profile"]) for row in session.rows(unused(cluster, unused_since))]
-    forgotten = [ProfileName(name.lower()) for name in found if name not in kept]
-    gone = tuple(profile for profile in forgotten if _forget(session, profile, unused_since))
-    for profile in gone:
-        behind.take_away(session, profile, database)
-    return gone
+    for row in session.rows(unused(cluster, unused_since)):
+        if row["profile"] not in kept:
+            session.rows(write_off(ProfileName(str(row["profile"]).lower()), unused_since))
+    there = {name for name in _schemas(session, cluster, unused_since) if name not in kept}
+    there -= {str(row["profile"]) for row in session.rows(needed(unused_since))} if there else set()
+    return tuple(ProfileName(name.lower()) for name in sorted(there))
 
 
-def drop_role_of(session: Session, profile: ProfileName) -> None:
-    session.rows(compose("DROP ROLE IF EXISTS {}", role_of(profile)))
+def drop_role(profile: ProfileName) -> Sql:
+    return compose("DROP ROLE IF EXISTS {}", role_of(profile))
+
+
+def drop_views(profile: ProfileName) -> Sql:
+    return compose("DROP SCHEMA IF EXISTS {}", schema_of(profile))
 
 
 def unused(cluster: ClusterId, since: datetime) -> Sql:
@@ -56,6 +61,16 @@ def write_off(profile: ProfileName, since: datetime) -> Sql:
     )
 
 
+def needed(since: datetime) -> Sql:
+    """Those that are built, and those of a lease that was opened since or lives."""
+    return compose(
+        "SELECT PROFILE FROM {profiles} UNION SELECT PROFILE FROM {lease} WHERE PROFILE IS NOT NULL AND {used}",
+        profiles=PROFILE,
+        lease=LEASE,
+        used=_used(since),
+    )
+
+
 def _used(since: datetime) -> Sql:
     return compose(
         "(RECORDED_AT >= TO_TIMESTAMP_TZ({since}) OR (EXPIRES_AT > CURRENT_TIMESTAMP()\n"
@@ -66,10 +81,7 @@ def _used(since: datetime) -> Sql:
     )
 
 
-def _forget(session: Session, profile: ProfileName, since: datetime) -> bool:
-    session.rows(write_off(profile, since))
-    left = compose("SELECT PROFILE FROM {} WHERE PROFILE = {}", PROFILE, literal(profile_role(profile)))
-    if session.rows(left):
-        return False
-    session.rows(compose("DROP SCHEMA IF EXISTS {}", schema_of(profile)))
-    return True
+def _schemas(session: Session, cluster: ClusterId, before: datetime) -> frozenset[str]:
+    """Of profiles of our cluster, made before then."""
+    shown = session.rows(compose("SHOW SCHEMAS IN DATABASE {} STARTS WITH {}", DATABASE, literal(_OF_PROFILES)))
+    return frozenset(str(row["name"]) for row in shown if row["created_on"] < before and cluster_of(row.get("comment")) == cluster)

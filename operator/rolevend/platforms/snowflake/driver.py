@@ -6,11 +6,10 @@ that only vends has no programmer, and then what needs one is `PlatformUnavailab
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from typing import Generic, TypeVar
 
 from rolevend.catalog import Catalog, TableId, Tool, ToolId
 from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, RolevendError
@@ -35,27 +34,26 @@ from rolevend.platforms.base import (
     Vended,
     never,
 )
+from rolevend.platforms.built import Built
 from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.progress import Told, untold
+from rolevend.platforms.snowflake import behind
 from rolevend.platforms.snowflake.attest import Ground, account_of_canaries, attest
-from rolevend.platforms.snowflake.build import build, is_written_down, render
+from rolevend.platforms.snowflake.build import build, is_handed_over, is_written_down, render
 from rolevend.platforms.snowflake.catalog import Notes, expect_governable_database, noted, read_notes, read_tables
-from rolevend.platforms.snowflake.collect import drop_role_of, forget_unused
+from rolevend.platforms.snowflake.collect import drop_role, drop_views, forgotten
 from rolevend.platforms.snowflake.connections import Limits, Login, Pool, Session
 from rolevend.platforms.snowflake.control import OWNER
 from rolevend.platforms.snowflake.drift import drifted
 from rolevend.platforms.snowflake.ending import end
 from rolevend.platforms.snowflake.facts import expect_row_policies, facts_of
+from rolevend.platforms.snowflake.kept import Kept
 from rolevend.platforms.snowflake.keys import SpareKeys
 from rolevend.platforms.snowflake.live import curb_expired, ended_roles, live_roles
 from rolevend.platforms.snowflake.making import make
 from rolevend.platforms.snowflake.names import VENDOR_ROLE
 from rolevend.platforms.snowflake.tools import read_noted, read_tools, write_noted
 from rolevend.platforms.snowflake.vends import unsendable
-
-T = TypeVar("T")
-Item = TypeVar("Item")
-Asked = TypeVar("Asked")
 
 
 class SnowflakePlatform:
@@ -87,11 +85,11 @@ class SnowflakePlatform:
         )
         self._drops = ThreadPoolExecutor(self._limits.drops_at_once, thread_name_prefix="snowflake-drop")
         self._keys = SpareKeys()
-        self._built: set[ProfileName] = set()
+        self._built = Built()
         self._governs = False
         self._turn = threading.Lock()
-        self._notes: _Kept[tuple[TableId, ...], Notes] = _Kept(self._limits.tags_seconds)
-        self._seen_tools: _Kept[frozenset[ToolId], tuple[Tool, ...]] = _Kept(self._limits.tags_seconds)
+        self._notes: Kept[tuple[TableId, ...], Notes] = Kept(self._limits.tags_seconds)
+        self._seen_tools: Kept[frozenset[ToolId], tuple[Tool, ...]] = Kept(self._limits.tags_seconds)
         self._drift: tuple[float, Sequence[Drift]] | None = None
 
     @property
@@ -127,18 +125,22 @@ class SnowflakePlatform:
         return noted(tables, notes, self._tools_of(pool, attempt, tools))
 
     def ensure(self, profile: Profile, told: Told = untold) -> None:
-        if profile.name in self._built:
+        if self._built.has(profile.name):
             return
-        if self._programmer is None:
+        program = self._programmer
+        if program is None:
             self._expect_built(profile.name)
             return
-        wanted = render(profile, self._account)
-        attempt = f"build profile {profile.name} on {self._where}"
-        self._programmer.run(attempt, lambda session: build(session, profile, wanted, self._account, self._cluster, self._turn, told))
-        self._built.add(profile.name)
+        with self._built.turn(profile.name):
+            if self._built.has(profile.name):
+                return
+            wanted = render(profile, self._account)
+            attempt = f"build profile {profile.name} on {self._where}"
+            program.run(attempt, lambda session: build(session, profile, wanted, self._account, self._cluster, self._turn, told))
+            self._built.add(profile.name)
 
     def is_built(self, profile: ProfileName) -> bool:
-        return profile in self._built
+        return self._built.has(profile)
 
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         """`randomness` is not asked: RSA keys are made with the system's own."""
@@ -152,7 +154,7 @@ class SnowflakePlatform:
         answers = [self._vend_one(*each) for each in vends]
         for (lease, _), answer in zip(vends, answers, strict=True):
             if isinstance(answer.error, PlatformBusy):  # its profile may have been collected: look again next time
-                self._built.discard(lease.profile)
+                self._built.remove(lease.profile)
         return answers
 
     def drop(self, endings: Sequence[Ending]) -> Sequence[Dropped]:
@@ -176,7 +178,8 @@ class SnowflakePlatform:
         if self._drift is None or time.monotonic() - self._drift[0] >= self._limits.tags_seconds:
             attempt = f"look for drift on {self._where}"
             found, broken = self._programmer.run(attempt, lambda session: drifted(session, self._account, self._cluster))
-            self._built -= broken
+            for profile in broken:
+                self._built.remove(profile)
             self._drift = time.monotonic(), found
         return self._drift[1]
 
@@ -195,14 +198,19 @@ class SnowflakePlatform:
             driver.close()
 
     def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
+        """Also what was written off because of drift, and what is left of a build or of a collection that was cut short. What cannot be
+        taken away stays for another time, and keeps nothing else from going."""
         attempt = f"collect unused profiles on {self._where}"
-        database = self._account.database
-        with self._turn:
-            gone = self._program().run(attempt, lambda session: forget_unused(session, self._cluster, database, keep, unused_since))
-        for profile in gone:
-            self._built.discard(profile)
-            self._vendor.run(attempt, lambda session, profile=profile: drop_role_of(session, profile))  # type: ignore[misc]
-        return len(gone)
+        unused = self._program().run(attempt, lambda session: forgotten(session, self._cluster, keep, unused_since))
+        gone, errors = 0, list[RolevendError]()
+        for profile in unused:
+            try:
+                gone += self._take_away(profile)
+            except RolevendError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return gone
 
     def close(self) -> None:
         self._drops.shutdown(wait=True)
@@ -210,6 +218,24 @@ class SnowflakePlatform:
         self._vendor.close()
         if self._programmer is not None:
             self._programmer.close()
+
+    def _take_away(self, profile: ProfileName) -> bool:
+        """Unless it is being built, or was built meanwhile."""
+        attempt, turn, program = f"take profile {profile} away from {self._where}", self._built.turn(profile), self._program()
+        if not turn.acquire(blocking=False):
+            return False
+        try:
+            if program.run(attempt, lambda session: session.rows(is_written_down(profile))):
+                return False
+            self._built.remove(profile)
+            with self._turn:
+                program.run(attempt, lambda session: behind.take_away(session, profile, self._account.database))
+            owner = self._vendor if program.run(attempt, lambda session: is_handed_over(session, profile)) else program
+            owner.run(attempt, lambda session: session.rows(drop_role(profile)))
+            program.run(attempt, lambda session: session.rows(drop_views(profile)))
+            return True
+        finally:
+            turn.release()
 
     @property
     def _where(self) -> str:
@@ -263,18 +289,3 @@ class SnowflakePlatform:
 def _is_for(credential: KeyPairCredential, lease: Lease) -> bool:
     whose = (lease.agent_user or lease.role, lease.agent_user is None)
     return (credential.role, credential.user, credential.private_key is not None) == (lease.role, *whose)
-
-
-class _Kept(Generic[Asked, T]):
-    """What was read a moment ago, or is read now."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._lock = threading.Lock()
-        self._kept: tuple[float, Asked, T] | None = None
-
-    def get(self, asked: Asked, read: Callable[[], T]) -> T:
-        with self._lock:
-            if self._kept is None or self._kept[1] != asked or time.monotonic() - self._kept[0] >= self._seconds:
-                self._kept = time.monotonic(), asked, read()
-            return self._kept[2]

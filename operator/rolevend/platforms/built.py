@@ -1,0 +1,26 @@
+"""Which profiles a process knows to be built on a platform, and whose turn it is to build one there, or to take it away."""
+
+import threading
+from dataclasses import dataclass, field
+
+from rolevend.model import ProfileName
+
+
+@dataclass(slots=True)
+class Built:
+    _names: set[ProfileName] = field(default_factory=set)
+    _turns: dict[ProfileName, threading.Lock] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def has(self, name: ProfileName) -> bool:
+        return name in self._names
+
+    def add(self, name: ProfileName) -> None:
+        self._names.add(name)
+
+    def remove(self, name: ProfileName) -> None:
+        self._names.discard(name)
+
+    def turn(self, name: ProfileName) -> threading.Lock:
+        with self._lock:
+            return self._turns.setdefault(name, threading.Lock())

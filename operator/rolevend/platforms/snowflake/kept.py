@@ -1,0 +1,24 @@
+"""Answers that hold for a while, since asking takes a warehouse, or many statements."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+Asked = TypeVar("Asked")
+
+
+class Kept(Generic[Asked, T]):
+    """What was read a moment ago, or is read now."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._kept: tuple[float, Asked, T] | None = None
+
+    def get(self, asked: Asked, read: Callable[[], T]) -> T:
+        with self._lock:
+            if self._kept is None or self._kept[1] != asked or time.monotonic() - self._kept[0] >= self._seconds:
+                self._kept = time.monotonic(), asked, read()
+            return self._kept[2]
