@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, TypeVar
 
 from snowflake.connector import errors as vendor
@@ -38,6 +39,9 @@ LONGEST: Final = 900_000
 _ATTEMPTS: Final = 3
 
 Item = TypeVar("Item")
+
+Spread = Callable[[Callable[[Session, Sequence[View]], object], Sequence[Sequence[View]]], Iterator[object]]
+"""Has the work done for each of the items, several at a time, each time with a session of its own; answers in their order."""
 
 _log = logging.getLogger(__name__)
 
@@ -130,6 +134,7 @@ def build(
     account: Account,
     cluster: ClusterId,
     turn: AbstractContextManager[object],
+    spread: Spread,
     told: Told = untold,
 ) -> None:
     """Raises `Conflict`, before anything is changed on a table, where one has a policy of somebody else's: Snowflake takes one, and two
@@ -152,8 +157,9 @@ def build(
     views = {str(row["name"]) for row in session.rows(compose("SHOW VIEWS IN SCHEMA {}", text.schema))}
     missing = [view for view in text.views if view.name not in views]
     counting = Counting(_telling(text, told), len(text.views), "view", len(text.views) - len(missing))
-    for some in _together(missing, _size):
-        session.script([Sql(view.create) for view in some])
+    batches = list(_together(missing, _size))
+    done = spread(_make, batches) if len(batches) > 1 else map(partial(_make, session), batches)  # for a few nobody logs in
+    for some, _ in zip(batches, done, strict=True):
         counting.more(len(some))
     session.script(grants(text, account))
     for together in _together(tools.grants(text.role, profile.tools, account.database), len):
@@ -168,6 +174,10 @@ def _expect_unchanged(session: Session, profile: Profile, account: Account) -> N
     for planned in profile.tools:
         if planned not in there:
             raise PlatformBusy(f"{planned.id} is not what it was when profile {profile.name} was planned")
+
+
+def _make(session: Session, views: Sequence[View]) -> None:
+    session.script([Sql(view.create) for view in views])
 
 
 def _wall(session: Session, text: ProfileText, account: Account, attached: Mapping[TableId, Sequence[Attached]]) -> None:

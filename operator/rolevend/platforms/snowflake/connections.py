@@ -42,6 +42,9 @@ class Limits:
     vendor_connections: int = 4
     """Beside those of `vends_at_once` and `drops_at_once`: none of the three waits for another's."""
     programmer_connections: int = 2
+    """Beside those of `builds_beside`."""
+    builds_beside: int = 4
+    """For the views of large profiles: what makes one is not in the way of another."""
     vends_at_once: int = 16
     """A vend is most of a second of waiting for the account, and of nothing else."""
     drops_at_once: int = 8

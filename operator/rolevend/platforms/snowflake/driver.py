@@ -39,7 +39,7 @@ from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.progress import Told, untold
 from rolevend.platforms.snowflake import behind
 from rolevend.platforms.snowflake.attest import Ground, account_of_canaries, attest
-from rolevend.platforms.snowflake.build import build, is_handed_over, is_written_down, render
+from rolevend.platforms.snowflake.build import Spread, build, is_handed_over, is_written_down, render
 from rolevend.platforms.snowflake.catalog import Notes, expect_governable_database, noted, read_notes, read_tables
 from rolevend.platforms.snowflake.collect import drop_role, drop_views, forgotten
 from rolevend.platforms.snowflake.connections import Limits, Login, Pool, Session
@@ -78,11 +78,9 @@ class SnowflakePlatform:
         self._limits = limits or Limits()
         vending = self._limits.vendor_connections + self._limits.vends_at_once + self._limits.drops_at_once
         self._vendor = self._pool(vendor, VENDOR_ROLE, vending, self._limits.vendor_statement_timeout)
-        self._programmer = (
-            self._pool(programmer, OWNER, self._limits.programmer_connections, self._limits.programmer_statement_timeout)
-            if programmer
-            else None
-        )
+        programming = self._limits.programmer_connections + self._limits.builds_beside
+        self._programmer = self._pool(programmer, OWNER, programming, self._limits.programmer_statement_timeout) if programmer else None
+        self._beside = ThreadPoolExecutor(self._limits.builds_beside, thread_name_prefix="snowflake-build")
         self._drops = ThreadPoolExecutor(self._limits.drops_at_once, thread_name_prefix="snowflake-drop")
         self._keys = SpareKeys()
         self._built = Built()
@@ -136,7 +134,8 @@ class SnowflakePlatform:
                 return
             wanted = render(profile, self._account)
             attempt = f"build profile {profile.name} on {self._where}"
-            program.run(attempt, lambda session: build(session, profile, wanted, self._account, self._cluster, self._turn, told))
+            where, turn, spread = self._account, self._turn, self._spread(program, attempt)
+            program.run(attempt, lambda session: build(session, profile, wanted, where, self._cluster, turn, spread, told))
             self._built.add(profile.name)
 
     def is_built(self, profile: ProfileName) -> bool:
@@ -214,6 +213,7 @@ class SnowflakePlatform:
 
     def close(self) -> None:
         self._drops.shutdown(wait=True)
+        self._beside.shutdown(wait=True, cancel_futures=True)
         self._keys.close()
         self._vendor.close()
         if self._programmer is not None:
@@ -243,6 +243,9 @@ class SnowflakePlatform:
 
     def _pool(self, login: Login, role: str, size: int, statement_timeout: int) -> Pool:
         return Pool(self._account, login, role=role, size=size, statement_timeout=statement_timeout, limits=self._limits)
+
+    def _spread(self, program: Pool, attempt: str) -> Spread:
+        return lambda work, items: self._beside.map(lambda item: program.run(attempt, lambda session: work(session, item)), items)
 
     def _program(self) -> Pool:
         if self._programmer is None:
