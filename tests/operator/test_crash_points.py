@@ -4,10 +4,12 @@ import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
+from rolevend.demo.parts.installation import NAMESPACE
 from rolevend.resources.shared import ATTEST
 from rolevend.vending.effects import Effect
 from tests.support.effects import ON_THE_PLATFORM, effects_of
@@ -289,11 +291,12 @@ OF_CANARIES = (
 THE_PLATFORM = {"kind": "DataPlatform", "metadata": {"name": PLATFORM}}
 
 
-def held_while_it_attests(world: World, request: str, wanted: Callable[[Asked], bool]) -> None:
-    """Until the traps are taken away."""
+def held_while_it_attests(world: World, request: str, wanted: Callable[[Asked], bool]) -> Trap:
+    """Until it is passed on, or the traps are taken away."""
     trap = world.wire.set_trap(wanted, Moment.AFTER)
     assert world.site.cluster.patch(THE_PLATFORM, {"metadata": {"annotations": {ATTEST: request}}}).ok
     assert trap.caught.wait(60), "no attestation came so far"
+    return trap
 
 
 def passes_and_leaves_nothing(world: World, request: str) -> None:
@@ -322,6 +325,24 @@ def test_killed_in_the_middle_of_an_attestation_it_answers_that_later_and_leaves
     world.site.operator.kill()
     world.take_traps_away()
     assert world.database.ask(OF_CANARIES)
+
+    world.start()
+
+    passes_and_leaves_nothing(world, request)
+
+
+def test_told_to_end_in_the_middle_of_an_attestation_it_gives_that_up_and_its_lease_back(world: World):
+    request = "ended-meanwhile"
+    trap = held_while_it_attests(world, request, lambda asked: "CREATE SCHEMA " in asked.what and "rv_canary" in asked.text)
+    with ThreadPoolExecutor(1) as beside:
+        ending = beside.submit(world.site.operator.stop)
+        trap.pass_on()
+        ending.result()
+
+    assert world.site.operator.process.exit_code == 0
+    assert world.database.ask(OF_CANARIES) == []
+    lease = world.site.cluster.call("GET", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/rolevend-operator").body
+    assert lease["spec"]["holderIdentity"] == ""
 
     world.start()
 
