@@ -323,6 +323,16 @@ def test_what_a_crash_left_is_taken_away_by_the_next_run_at_once_where_nobody_el
         assert everything(bench) == before
 
 
+@pytest.mark.parametrize("steps", [1, 7])
+def test_one_that_is_not_wanted_any_more_is_cut_short_and_leaves_nothing(account: SnowflakeBench, steps: int):
+    """While its profiles are built, and between two checks."""
+    before = everything(account)
+    left_to_do = iter(range(steps))
+    with pytest.raises(Unavailable, match="the attestation was cut short"):
+        attest(replace(ground(account), wanted=lambda: next(left_to_do, None) is not None), TRIALS[:5])
+    assert everything(account) == before
+
+
 @pytest.mark.parametrize("statement", ["CREATE TABLE", "CREATE ROLE", "SECURE VIEW", "GRANT OWNERSHIP"])
 def test_one_that_is_cut_short_while_it_makes_canaries_leaves_nothing(account: SnowflakeBench, statement: str):
     before = everything(account)

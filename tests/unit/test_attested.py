@@ -1,6 +1,7 @@
 """What an attestation means for its platform: the condition, what is vended there, and what lives on."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from secrets import token_bytes
@@ -124,39 +125,57 @@ class Attested:
         self.begun: list[bool] = []
         self.finish = asyncio.Event()
 
-    async def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool) -> tuple[CheckResult, ...]:
+    async def attest(
+        self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool]
+    ) -> tuple[CheckResult, ...]:
         self.begun.append(alone)
-        await self.finish.wait()
+        while wanted() and not self.finish.is_set():
+            await asyncio.sleep(0)
         return ()
 
 
-async def test_one_server_is_attested_once_at_a_time_whatever_it_is_called():
-    attesting = Attesting(Settings(), Metrics(), lambda _: None, lambda: NOW, token_bytes)
-    first, second = Attested(), Attested()
-    works = []
-    for executor in (first, second):
-        at_work = PlatformAtWork(OBJECTS.platforms[0])
-        at_work.state = replace(STATES[WAREHOUSE], problem=None, attestation=None)
-        at_work.executor = cast(Executor, executor)
-        works.append(at_work)
-    names = (WAREHOUSE, PlatformName("the-same-server"))
+def tried_by(executor: Attested) -> PlatformAtWork:
+    """What was never attested."""
+    at_work = PlatformAtWork(OBJECTS.platforms[0])
+    at_work.state = replace(STATES[WAREHOUSE], problem=None, attestation=None)
+    at_work.executor = cast(Executor, executor)
+    return at_work
 
-    def look() -> None:
-        for name, at_work in zip(names, works, strict=True):
+
+async def test_one_server_is_attested_once_at_a_time_whatever_it_is_called():
+    over: list[str] = []
+    attesting = Attesting(Settings(), Metrics(), over.append, lambda: NOW, token_bytes)
+    first, second = Attested(), Attested()
+    looks = [(WAREHOUSE, tried_by(first)), (PlatformName("the-same-server"), tried_by(second))]
+
+    async def look() -> None:
+        for name, at_work in looks:
             attesting.consider(name, at_work)
+        await asyncio.sleep(0)
 
     for _ in range(2):
-        look()
-        await asyncio.sleep(0)
+        await look()
     assert (first.begun, second.begun) == ([True], [])
 
     first.finish.set()
-    await attesting.over()
-    look()
+    async with asyncio.timeout(10):
+        while not second.begun:
+            await look()
+    assert (first.begun, over) == ([True], [WAREHOUSE])
+    await attesting.end()
+
+
+async def test_at_its_end_it_cuts_short_what_is_under_way_and_begins_nothing():
+    attesting = Attesting(Settings(), Metrics(), lambda _: None, lambda: NOW, token_bytes)
+    under_way, late = Attested(), Attested()
+    attesting.consider(WAREHOUSE, tried_by(under_way))
     await asyncio.sleep(0)
-    assert (first.begun, second.begun) == ([True], [True])
-    second.finish.set()
-    await attesting.over()
+
+    await asyncio.wait_for(attesting.end(), 10)
+
+    attesting.consider(WAREHOUSE, tried_by(late))
+    await asyncio.sleep(0)
+    assert (under_way.begun, late.begun) == ([True], [])
 
 
 def test_what_could_not_be_carried_out_says_why():

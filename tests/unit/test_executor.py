@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from secrets import token_bytes
 from typing import cast
 
@@ -63,7 +63,7 @@ class Builder:
     def facts(self) -> ServerFacts:
         return ServerFacts("18.4", "one")
 
-    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool) -> Sequence[CheckResult]:
+    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool]) -> Sequence[CheckResult]:
         with self._begun:
             self.builds.append("canaries")
             self._begun.notify_all()
@@ -208,7 +208,7 @@ async def test_closing_waits_for_what_was_begun_and_takes_nothing_new(executor: 
 
 async def test_closing_waits_for_no_attestation_which_goes_on_to_its_end(executor: Executor, driver: Builder):
     """It takes minutes on some platforms, and what replaces this one is waited for."""
-    attesting = asyncio.create_task(executor.attest(InstallMode.SUPERUSER, token_bytes, alone=True))
+    attesting = asyncio.create_task(executor.attest(InstallMode.SUPERUSER, token_bytes, alone=True, wanted=lambda: True))
     await driver.begun(1)
 
     await soon(executor.close())

@@ -208,8 +208,7 @@ class Operator:
                 for task in tasks:
                     task.cancel()
         finally:
-            await self._platforms.stop()
-            await self._attesting.over()
+            await asyncio.gather(self._platforms.stop(), self._attesting.end())
             await self._journal.close()
 
     def _platform_changed(self, name: PlatformName) -> None:

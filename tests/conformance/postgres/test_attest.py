@@ -495,6 +495,15 @@ def test_one_that_seems_to_be_under_way_is_waited_for_or_ended_where_nobody_else
     canaries.ends.close()
 
 
+@pytest.mark.parametrize("steps", [1, 7])
+def test_one_that_is_not_wanted_any_more_is_cut_short_and_leaves_nothing(bench: PostgresBench, ground: Ground, steps: int):
+    """While its profiles are built, and between two checks."""
+    left_to_do = iter(range(steps))
+    with pytest.raises(Unavailable, match="the attestation was cut short"):
+        attest(replace(ground, wanted=lambda: next(left_to_do, None) is not None), InstallMode.SUPERUSER, CHECKS[:5])
+    assert left(bench) == []
+
+
 def test_the_real_cluster_sees_no_canary(bench: PostgresBench, ground: Ground):
     before = bench.platform.facts()
     with hatched(ground) as canaries:

@@ -6,7 +6,7 @@ that only vends has no programmer, and then what needs one is `PlatformUnavailab
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -181,7 +181,9 @@ class SnowflakePlatform:
             self._drift = time.monotonic(), found
         return self._drift[1]
 
-    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool) -> Sequence[CheckResult]:
+    def attest(
+        self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool] = lambda: True
+    ) -> Sequence[CheckResult]:
         """By a driver of its own for the canaries' cluster, whose tables are in our own database."""
         del mode  # there is one way to install
         vendor, programmer = self._logins
@@ -191,7 +193,7 @@ class SnowflakePlatform:
         limits = replace(self._limits, vendor_connections=1, programmer_connections=1)
         driver = SnowflakePlatform(account, cluster, vendor, programmer, limits, governs_itself=True)
         try:
-            return attest(Ground(driver, cluster, account, vendor, programmer, limits, randomness, alone))
+            return attest(Ground(driver, cluster, account, vendor, programmer, limits, randomness, alone, wanted))
         finally:
             driver.close()
 

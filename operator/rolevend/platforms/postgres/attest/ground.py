@@ -5,7 +5,7 @@ random token, so that what is seen of them is known wherever it turns up.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -64,7 +64,8 @@ class Ground:
     programmer: Login
     randomness: Randomness
     alone: bool = False
-    """See `platforms.base.Platform.attest`."""
+    wanted: Callable[[], bool] = lambda: True
+    """Both: see `platforms.base.Platform.attest`."""
 
     @property
     def schema(self) -> str:

@@ -10,7 +10,7 @@ random token, so that what is seen of them is known wherever it turns up.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -75,7 +75,8 @@ class Ground:
     limits: Limits
     randomness: Randomness
     alone: bool = False
-    """See `platforms.base.Platform.attest`."""
+    wanted: Callable[[], bool] = lambda: True
+    """Both: see `platforms.base.Platform.attest`."""
 
     @property
     def schema(self) -> str:
