@@ -4,6 +4,7 @@ import io
 import signal
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -102,6 +103,14 @@ def test_it_fails_at_the_check_that_names_what_is_broken_on_the_second_platform(
         assert "✓ of 250 customers each person sees the same on both platforms" in told.getvalue()
         with pytest.raises(CheckFailed, match=r"crm: the customers of Anna's role\n  expected: .* rows; .*\n  seen:     250 rows"):
             story.tell_all(Scene(stage, Teller(told), witness, "crm-view"), time.monotonic())
+
+
+def test_a_break_that_no_check_notices_is_a_failure() -> None:
+    told = io.StringIO()
+    scene = Scene(cast(Stage, None), Teller(told), cast(Witness, None), "mask")
+    with pytest.raises(CheckFailed, match=r"check failed: --break mask is noticed\n  expected: a check that fails\n  seen: "):
+        story.tell_acts(scene, time.monotonic(), lambda _: None)
+    assert "All of it was checked" not in told.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -260,6 +260,23 @@ def test_killed_in_the_middle_of_an_attestation_it_attests_again_when_it_is_back
     assert canaries(account) == []
 
 
+def test_stopped_in_the_middle_of_an_attestation_it_ends_soon_and_leaves_no_canary(site: Site, lake: Lake):
+    """Or it would be killed when its time to end is over, and nobody would lead until then."""
+    account = lake.bench.snowflake.account
+    account.faults.latency = 0.25  # so that it takes minutes, as on an account
+    try:
+        assert site.cluster.patch(lake.body, {"metadata": {"annotations": {ATTEST: "stopped"}}}).ok
+        eventually(lambda: canaries(account), within=PATIENCE)
+        assert site.operator.process.stop(grace=PATIENCE / 2), "it was killed"
+    finally:
+        account.faults.latency = 0.0
+        site.operator.stop()
+        left = canaries(account)
+        site.start_operator()
+    assert left == []
+    assert eventually(lambda: lake.status["attestation"].get("request") == "stopped", within=PATIENCE)
+
+
 def canaries(account: Account) -> list[str]:
     return [thing.name[-1] for thing in account.catalog.of("SCHEMA", "ROLE", "USER") if "CANARY" in thing.name[-1]]
 

@@ -323,23 +323,22 @@ def test_what_a_crash_left_is_taken_away_by_the_next_run_at_once_where_nobody_el
         assert everything(bench) == before
 
 
+@pytest.mark.parametrize("steps", [1, 7])
+def test_one_that_is_not_wanted_any_more_is_cut_short_and_leaves_nothing(account: SnowflakeBench, steps: int):
+    """While its profiles are built, and between two checks."""
+    before = everything(account)
+    left_to_do = iter(range(steps))
+    with pytest.raises(Unavailable, match="the attestation was cut short"):
+        attest(replace(ground(account), wanted=lambda: next(left_to_do, None) is not None), TRIALS[:5])
+    assert everything(account) == before
+
+
 @pytest.mark.parametrize("statement", ["CREATE TABLE", "CREATE ROLE", "SECURE VIEW", "GRANT OWNERSHIP"])
 def test_one_that_is_cut_short_while_it_makes_canaries_leaves_nothing(account: SnowflakeBench, statement: str):
     before = everything(account)
     account.snowflake.account.faults.inject(Fault(Harm.REFUSED, lambda _, sql: statement in sql, 1))
     with pytest.raises(Unavailable):
         attest(ground(account), ())
-    assert everything(account) == before
-
-
-def test_one_that_is_given_up_tries_nothing_more_and_leaves_nothing(account: SnowflakeBench):
-    before, tried = everything(account), []
-    trials = [replace(each, ahead=None, test=lambda _: tried.append(1) or "") for each in TRIALS]
-
-    with pytest.raises(Unavailable, match="given up"):
-        attest(replace(ground(account), over=lambda: len(tried) == 2), trials)
-
-    assert len(tried) == 2
     assert everything(account) == before
 
 

@@ -1,6 +1,7 @@
 """What an attestation means for its platform: the condition, what is vended there, and what lives on."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from secrets import token_bytes
@@ -11,9 +12,8 @@ import pytest
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import PlatformAtWork
 from rolevend.atwork.state import PlatformState
-from rolevend.errors import Unavailable
 from rolevend.model import PlatformName
-from rolevend.platforms.base import CheckResult, InstallMode, Outcome, Over, Randomness
+from rolevend.platforms.base import CheckResult, InstallMode, Outcome, Randomness
 from rolevend.reconcile.attesting import Attesting, attestation_of
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
@@ -119,66 +119,66 @@ def test_an_attestation_stands_for_two_periods_and_until_the_next_one():
 
 
 class Attested:
-    """Of an executor the part that attests: until `finish` is set, or it is given up."""
+    """Of an executor the part that attests: until `finish` is set."""
 
     def __init__(self) -> None:
         self.begun: list[bool] = []
         self.finish = asyncio.Event()
 
-    async def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, over: Over) -> tuple[CheckResult, ...]:
+    async def attest(
+        self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool]
+    ) -> tuple[CheckResult, ...]:
         self.begun.append(alone)
-        while not self.finish.is_set():
-            if over():
-                raise Unavailable("given up")
+        while wanted() and not self.finish.is_set():
             await asyncio.sleep(0)
         return ()
 
 
-async def test_one_server_is_attested_once_at_a_time_whatever_it_is_called():
-    attesting = Attesting(Settings(), Metrics(), lambda _: None, lambda: NOW, token_bytes)
-    first, second = Attested(), Attested()
-    works = []
-    for executor in (first, second):
-        at_work = PlatformAtWork(OBJECTS.platforms[0])
-        at_work.state = replace(STATES[WAREHOUSE], problem=None, attestation=None)
-        at_work.executor = cast(Executor, executor)
-        works.append(at_work)
-    names = (WAREHOUSE, PlatformName("the-same-server"))
+def tried_by(executor: Attested) -> PlatformAtWork:
+    """What was never attested."""
+    at_work = PlatformAtWork(OBJECTS.platforms[0])
+    at_work.state = replace(STATES[WAREHOUSE], problem=None, attestation=None)
+    at_work.executor = cast(Executor, executor)
+    return at_work
 
-    def look() -> None:
-        for name, at_work in zip(names, works, strict=True):
+
+async def test_one_server_is_attested_once_at_a_time_whatever_it_is_called():
+    over: list[str] = []
+    attesting = Attesting(Settings(), Metrics(), over.append, lambda: NOW, token_bytes)
+    first, second = Attested(), Attested()
+    looks = [(WAREHOUSE, tried_by(first)), (PlatformName("the-same-server"), tried_by(second))]
+
+    async def look() -> None:
+        for name, at_work in looks:
             attesting.consider(name, at_work)
+        await asyncio.sleep(0)
 
     for _ in range(2):
-        look()
-        await asyncio.sleep(0)
+        await look()
     assert (first.begun, second.begun) == ([True], [])
 
     first.finish.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while not second.begun:
-            await asyncio.sleep(0)
-            look()
-    assert (first.begun, second.begun) == ([True], [True])
-    second.finish.set()
+            await look()
+    assert (first.begun, over) == ([True], [WAREHOUSE])
     await attesting.end()
+
+
+async def test_at_its_end_it_cuts_short_what_is_under_way_and_begins_nothing():
+    attesting = Attesting(Settings(), Metrics(), lambda _: None, lambda: NOW, token_bytes)
+    under_way, late = Attested(), Attested()
+    attesting.consider(WAREHOUSE, tried_by(under_way))
+    await asyncio.sleep(0)
+
+    await asyncio.wait_for(attesting.end(), 10)
+
+    attesting.consider(WAREHOUSE, tried_by(late))
+    await asyncio.sleep(0)
+    assert (under_way.begun, late.begun) == ([True], [])
 
 
 def test_what_could_not_be_carried_out_says_why():
     picture, _ = outcome(replace(attested(), attestation=None, attest_problem=("PlatformBusy", "every connection is in use")))
     assert said(picture, WAREHOUSE, "Attested") == ("Unknown", "PlatformBusy")
     assert message(picture, WAREHOUSE, "Attested") == "every connection is in use"
-
-
-async def test_when_the_process_ends_what_is_under_way_is_given_up_and_waited_for():
-    attesting, executor = Attesting(Settings(), Metrics(), lambda _: None, lambda: NOW, token_bytes), Attested()
-    at_work = PlatformAtWork(OBJECTS.platforms[0])
-    at_work.state = replace(STATES[WAREHOUSE], problem=None, attestation=None)
-    at_work.executor = cast(Executor, executor)
-    attesting.consider(WAREHOUSE, at_work)
-
-    async with asyncio.timeout(5):
-        await attesting.end()
-
-    assert executor.begun == [True]
-    assert at_work.state.attest_problem == ("Unavailable", "given up")

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from secrets import token_bytes
 from typing import cast
 
@@ -12,7 +12,7 @@ from rolevend.atwork.executor import BUILDERS, Executor
 from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.plan import Profile
-from rolevend.platforms.base import CheckResult, Ending, EndReason, InstallMode, Outcome, Over, Platform, Randomness, ServerFacts
+from rolevend.platforms.base import CheckResult, Ending, EndReason, InstallMode, Outcome, Platform, Randomness, ServerFacts
 from rolevend.platforms.progress import Progress, Told
 
 WAREHOUSE = PlatformName("warehouse")
@@ -63,7 +63,7 @@ class Builder:
     def facts(self) -> ServerFacts:
         return ServerFacts("18.4", "one")
 
-    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, over: Over) -> Sequence[CheckResult]:
+    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool]) -> Sequence[CheckResult]:
         with self._begun:
             self.builds.append("canaries")
             self._begun.notify_all()
@@ -225,7 +225,7 @@ async def test_a_build_that_goes_on_when_it_is_closed_ends_at_its_next_step_and_
 
 async def test_closing_waits_for_no_attestation_which_goes_on_to_its_end(executor: Executor, driver: Builder):
     """It takes minutes on some platforms, and what replaces this one is waited for."""
-    attesting = asyncio.create_task(executor.attest(InstallMode.SUPERUSER, token_bytes, alone=True))
+    attesting = asyncio.create_task(executor.attest(InstallMode.SUPERUSER, token_bytes, alone=True, wanted=lambda: True))
     await driver.begun(1)
 
     await soon(executor.close())

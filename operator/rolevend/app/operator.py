@@ -208,7 +208,7 @@ class Operator:
                 for task in tasks:
                     task.cancel()
         finally:
-            await asyncio.gather(self._attesting.end(), self._platforms.stop())
+            await asyncio.gather(self._platforms.stop(), self._attesting.end())
             await self._journal.close()
 
     def _platform_changed(self, name: PlatformName) -> None:

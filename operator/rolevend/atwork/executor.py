@@ -25,12 +25,10 @@ from rolevend.platforms.base import (
     EndReason,
     InstallMode,
     LiveRole,
-    Over,
     Platform,
     Randomness,
     ServerFacts,
     Vended,
-    never,
 )
 from rolevend.platforms.progress import Progress, Told
 
@@ -89,8 +87,10 @@ class Executor:
     async def curb(self) -> tuple[Curbed, ...]:
         return tuple(await self._run(self._looks, self._driver.curb))
 
-    async def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, over: Over = never) -> tuple[CheckResult, ...]:
-        return tuple(await self._run(self._attests, lambda: self._driver.attest(mode, randomness, alone=alone, over=over)))
+    async def attest(
+        self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool]
+    ) -> tuple[CheckResult, ...]:
+        return tuple(await self._run(self._attests, lambda: self._driver.attest(mode, randomness, alone=alone, wanted=wanted)))
 
     async def live(self) -> tuple[LiveRole, ...]:
         return tuple(await self._run(self._looks, self._driver.live))

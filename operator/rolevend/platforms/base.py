@@ -17,13 +17,6 @@ from rolevend.platforms.progress import Told, untold
 
 Randomness = Callable[[int], bytes]
 """That many random bytes; `secrets.token_bytes` outside of tests."""
-Over = Callable[[], bool]
-"""Whether it is to be given up. Called by another thread than that which decides it."""
-
-
-def never() -> bool:
-    """It is carried out to its end."""
-    return False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -308,12 +301,15 @@ class Platform(Protocol):
         """What was changed by hand on governed tables since a profile was built there. Empty without the programmer's credential."""
         ...
 
-    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, over: Over = never) -> Sequence[CheckResult]:
+    def attest(
+        self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool] = lambda: True
+    ) -> Sequence[CheckResult]:
         """Tries every promise and every attack, by using canary roles on tables of its own, and takes all of that away again, with
         what an earlier attestation may have left. Nothing that others have there is read or changed.
 
         `alone`: nobody else attests for our cluster now, so what seems to be under way there was left by a process that is over. Else it
-        waits for that, and not for long: `Unavailable`. `over` is asked before each check: from then on `Unavailable`, and nothing is left.
+        waits for that, and not for long: `Unavailable`. Asked between its checks, it ends when it is not `wanted` any more, with its
+        canaries: `Unavailable`.
 
         Needs the programmer's credential. Raises `Unavailable` where it could not be carried out and nothing was found to fail. It has
         connections of its own: the driver may be closed meanwhile.

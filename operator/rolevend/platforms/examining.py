@@ -1,12 +1,13 @@
 """What a check of a promise is, and how a list of them is tried. A driver brings the checks, and says what its errors mean."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rolevend.errors import Unavailable
-from rolevend.platforms.base import CheckResult, InstallMode, Outcome, Over
+from rolevend.platforms.base import CheckResult, InstallMode, Outcome
 
+Step = TypeVar("Step")
 Canaries = TypeVar("Canaries")
 """What a driver's checks are tried with."""
 
@@ -36,33 +37,34 @@ platform was busy or went away, and the error itself where it is a bug."""
 
 
 def examine(
-    checks: Sequence[Check[Canaries]], canaries: Canaries, mode: InstallMode, judge: Judge[Canaries], over: Over
+    checks: Sequence[Check[Canaries]], canaries: Canaries, mode: InstallMode, judge: Judge[Canaries], wanted: Callable[[], bool]
 ) -> tuple[CheckResult, ...]:
-    """One result for each check, in their order.
+    """One result for each check, in their order. `Unavailable` where they are not `wanted` any more.
 
     A check that could not be tried is raised as that, unless another one failed: then what failed stands, and those that could not be
-    tried are left out. From the moment that it is `over` nothing is tried, and nothing stands: `Unavailable`.
+    tried are left out.
     """
     for ahead in dict.fromkeys(check.ahead for check in checks if check.ahead is not None):
         ahead(canaries)
     untried: list[Unavailable] = []
-    results = tuple(_results(checks, canaries, mode, judge, over, untried))
+    results = tuple(_results(expected(checks, wanted), canaries, mode, judge, untried))
     if untried and not any(result.outcome is Outcome.FAILED for result in results):
         raise untried[0]
     return results
 
 
+def expected(steps: Iterable[Step], wanted: Callable[[], bool]) -> Iterator[Step]:
+    """The same, as long as the attestation is wanted."""
+    for step in steps:
+        if not wanted():
+            raise Unavailable("the attestation was cut short, since its process ends")
+        yield step
+
+
 def _results(
-    checks: Sequence[Check[Canaries]],
-    canaries: Canaries,
-    mode: InstallMode,
-    judge: Judge[Canaries],
-    over: Over,
-    untried: list[Unavailable],
+    checks: Iterable[Check[Canaries]], canaries: Canaries, mode: InstallMode, judge: Judge[Canaries], untried: list[Unavailable]
 ) -> Iterator[CheckResult]:
     for check in checks:
-        if over():
-            raise Unavailable("the attestation was given up: this process ends")
         leaks = check.leaks
         try:
             seen = check.test(canaries)

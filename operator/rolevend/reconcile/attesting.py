@@ -45,7 +45,7 @@ class Attesting:
         self._under_way: dict[PlatformName, str] = {}
         """The server that each attests: two DataPlatforms may name one."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ended = False
+        self._ends = False
         self._not_before: dict[PlatformName, datetime] = {}
         metrics.attest_period_seconds.set(settings.attest_seconds)
 
@@ -59,7 +59,7 @@ class Attesting:
             at_work.state = replace(at_work.state, attestation_overdue=overdue)
             self._changed(name)
         state = at_work.state
-        if self._ended or state.problem is not None or state.facts is None or not self._is_due(name, state, request):
+        if self._ends or state.problem is not None or state.facts is None or not self._is_due(name, state, request):
             return
         if name in self._under_way or state.facts.identifier in self._under_way.values():
             return
@@ -69,8 +69,8 @@ class Attesting:
         task.add_done_callback(lambda task: self._over(name, task))
 
     async def end(self) -> None:
-        """Gives up what is under way, and waits until its canaries are gone."""
-        self._ended = True
+        """Begins nothing new, cuts short what is under way, and waits until its canaries are gone."""
+        self._ends = True
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -95,7 +95,7 @@ class Attesting:
         if executor is None:
             return
         try:
-            results = await executor.attest(facts.install_mode, self._randomness, alone=True, over=lambda: self._ended)
+            results = await executor.attest(facts.install_mode, self._randomness, alone=True, wanted=lambda: not self._ends)
         except RolevendError as error:
             self._not_before[name] = self._now() + timedelta(seconds=self._settings.attest_retry_seconds)
             _log.warning("attesting: %s", error, extra={"platform": name})

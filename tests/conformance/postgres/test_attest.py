@@ -495,14 +495,12 @@ def test_one_that_seems_to_be_under_way_is_waited_for_or_ended_where_nobody_else
     canaries.ends.close()
 
 
-def test_one_that_is_given_up_tries_nothing_more_and_leaves_nothing(bench: PostgresBench, ground: Ground):
-    tried: list[str] = []
-    checks = [replace(each, test=lambda _, name=each.name: tried.append(name) or "") for each in CHECKS]
-
-    with pytest.raises(Unavailable, match="given up"):
-        attest(replace(ground, over=lambda: len(tried) == 2), InstallMode.SUPERUSER, checks)
-
-    assert len(tried) == 2
+@pytest.mark.parametrize("steps", [1, 7])
+def test_one_that_is_not_wanted_any_more_is_cut_short_and_leaves_nothing(bench: PostgresBench, ground: Ground, steps: int):
+    """While its profiles are built, and between two checks."""
+    left_to_do = iter(range(steps))
+    with pytest.raises(Unavailable, match="the attestation was cut short"):
+        attest(replace(ground, wanted=lambda: next(left_to_do, None) is not None), InstallMode.SUPERUSER, CHECKS[:5])
     assert left(bench) == []
 
 

@@ -5,7 +5,7 @@ that only vends has no programmer, and then what needs one is `PlatformUnavailab
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -26,13 +26,11 @@ from rolevend.platforms.base import (
     EndReason,
     InstallMode,
     LiveRole,
-    Over,
     PasswordCredential,
     Randomness,
     Secret,
     ServerFacts,
     Vended,
-    never,
 )
 from rolevend.platforms.built import Built
 from rolevend.platforms.canaries import cluster_of_canaries
@@ -177,7 +175,9 @@ class PostgresPlatform:
             for schema, table, finding, mend, roles, _ in rows
         ]
 
-    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, over: Over = never) -> Sequence[CheckResult]:
+    def attest(
+        self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool] = lambda: True
+    ) -> Sequence[CheckResult]:
         """By a driver of its own for the canaries' cluster, with one connection for each login."""
         vendor, programmer = self._logins
         if programmer is None:
@@ -186,7 +186,7 @@ class PostgresPlatform:
         limits = replace(self._limits, vendor_connections=1, programmer_connections=1)
         driver = PostgresPlatform(self._address, cluster, vendor, programmer, limits, self._agent_address)
         try:
-            return attest(Ground(driver, cluster, self._address, vendor, programmer, randomness, alone, over), mode)
+            return attest(Ground(driver, cluster, self._address, vendor, programmer, randomness, alone, wanted), mode)
         finally:
             driver.close()
 

@@ -6,7 +6,7 @@ that only vends has no programmer, and then what needs one is `PlatformUnavailab
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -28,11 +28,9 @@ from rolevend.platforms.base import (
     InstallMode,
     KeyPairCredential,
     LiveRole,
-    Over,
     Randomness,
     ServerFacts,
     Vended,
-    never,
 )
 from rolevend.platforms.built import Built
 from rolevend.platforms.canaries import cluster_of_canaries
@@ -182,7 +180,9 @@ class SnowflakePlatform:
             self._drift = time.monotonic(), found
         return self._drift[1]
 
-    def attest(self, mode: InstallMode, randomness: Randomness, *, alone: bool, over: Over = never) -> Sequence[CheckResult]:
+    def attest(
+        self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool] = lambda: True
+    ) -> Sequence[CheckResult]:
         """By a driver of its own for the canaries' cluster, whose tables are in our own database."""
         del mode  # there is one way to install
         vendor, programmer = self._logins
@@ -192,7 +192,7 @@ class SnowflakePlatform:
         limits = replace(self._limits, vendor_connections=1, programmer_connections=1)
         driver = SnowflakePlatform(account, cluster, vendor, programmer, limits, governs_itself=True)
         try:
-            return attest(Ground(driver, cluster, account, vendor, programmer, limits, randomness, alone, over))
+            return attest(Ground(driver, cluster, account, vendor, programmer, limits, randomness, alone, wanted))
         finally:
             driver.close()
 

@@ -16,6 +16,7 @@ from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import Dropped, Ending, EndReason, PasswordCredential, Secret
 from rolevend.platforms.canaries import Profiles, lease_of_canary
+from rolevend.platforms.examining import expected
 from rolevend.platforms.postgres.attest.ground import (
     GUARDED,
     PEOPLE,
@@ -246,7 +247,7 @@ def hatched(ground: Ground) -> Iterator[Canaries]:
             token = ground.randomness(8).hex()
             lay_out(ground, programmer, token)
             made = profiles(ground)
-            for profile in made:
+            for profile in expected(made, ground.wanted):
                 ground.platform.ensure(profile)
             yield Canaries(ground, token, vendor, programmer, made, ends, threads)
         except BaseException:

@@ -15,7 +15,7 @@ Check = examining.Check[Canaries]
 
 
 def examine(checks: Sequence[Check], canaries: Canaries, mode: InstallMode) -> tuple[CheckResult, ...]:
-    return examining.examine(checks, canaries, mode, _judge, canaries.ground.over)
+    return examining.examine(checks, canaries, mode, _judge, canaries.ground.wanted)
 
 
 def _judge(check: Check, error: Exception) -> tuple[str, bool]:

@@ -5,7 +5,7 @@ random token, so that what is seen of them is known wherever it turns up.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from psycopg import sql
 from rolevend.catalog import Table, TableId
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Lease, Profile, TableShape
-from rolevend.platforms.base import Address, Ending, EndReason, Over, PasswordCredential, Platform, Randomness, never
+from rolevend.platforms.base import Address, Ending, EndReason, PasswordCredential, Platform, Randomness
 from rolevend.platforms.canaries import Profiles
 from rolevend.platforms.postgres.attest.session import Session
 from rolevend.platforms.postgres.connections import Login, connect
@@ -64,8 +64,8 @@ class Ground:
     programmer: Login
     randomness: Randomness
     alone: bool = False
-    over: Over = never
-    """See `platforms.base.Platform.attest`, both."""
+    wanted: Callable[[], bool] = lambda: True
+    """Both: see `platforms.base.Platform.attest`."""
 
     @property
     def schema(self) -> str:

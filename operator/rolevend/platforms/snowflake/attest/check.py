@@ -87,7 +87,7 @@ def examine(trials: Sequence[Trial], canaries: Canaries) -> tuple[CheckResult, .
     possible = [each for each in trials if canaries.ground.is_account or not each.on_accounts_alone]
     left = [CheckResult(each.name, Outcome.NOT_TRIED, ON_ACCOUNTS_ALONE) for each in trials if each not in possible]
     checks = [each.check for each in possible]
-    return *examining.examine(checks, canaries, InstallMode.SUPERUSER, _judge, canaries.ground.over), *left
+    return *examining.examine(checks, canaries, InstallMode.SUPERUSER, _judge, canaries.ground.wanted), *left
 
 
 def _judge(check: Check, error: Exception) -> tuple[str, bool]:

@@ -10,7 +10,7 @@ random token, so that what is seen of them is known wherever it turns up.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -18,7 +18,7 @@ from typing import Final
 from rolevend.catalog import Column, TableId
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Profile, TableShape
-from rolevend.platforms.base import Account, Over, Platform, Randomness, never
+from rolevend.platforms.base import Account, Platform, Randomness
 from rolevend.platforms.canaries import Profiles
 from rolevend.platforms.snowflake.connections import Limits, Login, Session
 from rolevend.platforms.snowflake.control import DATABASE
@@ -75,8 +75,8 @@ class Ground:
     limits: Limits
     randomness: Randomness
     alone: bool = False
-    over: Over = never
-    """See `platforms.base.Platform.attest`, both."""
+    wanted: Callable[[], bool] = lambda: True
+    """Both: see `platforms.base.Platform.attest`."""
 
     @property
     def schema(self) -> str:

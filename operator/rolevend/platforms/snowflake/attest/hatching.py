@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from snowflake.connector import errors as vendor
 
 from rolevend.errors import PlatformBusy
+from rolevend.platforms.examining import expected
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.attest.canaries import LIFE, Canaries
 from rolevend.platforms.snowflake.attest.clearing import clear
@@ -39,7 +40,7 @@ def hatched(ground: Ground) -> Iterator[Canaries]:
             token = ground.randomness(8).hex()
             lay_out(ground, programmer, token)
             made = profiles(ground)
-            for profile in made:
+            for profile in expected(made, ground.wanted):
                 ground.platform.ensure(profile)
             yield Canaries(ground, token, vendor_session, programmer, made, until, ends, threads)
         except BaseException:
