@@ -43,6 +43,12 @@ def test_a_row_is_there_if_one_filter_holds_and_every_restriction():
     assert rows(("a = 1", "b = 2"), ("c = 3",)) == "; only rows where ((a = 1) or (b = 2)) and (c = 3)"
 
 
+def test_a_table_of_which_functions_see_less_is_told_with_the_reason():
+    less = ("SALES.PEOPLE shows no row to tools: …", "column SSN of SALES.PEOPLE …")
+    told = wording.tables(role(Table("SALES", "PEOPLE", (Column("ID", "Clear"),), ("ID = 1",), stricter_for_tools=less)))
+    assert told == f"PEOPLE: ID; only rows where (ID = 1); functions see less of it: {less[0]}; {less[1]}"
+
+
 def test_what_is_not_said_is_counted_and_what_is_nothing_is_said():
     assert wording.tables(role()) == "The role reads no table."
     told = wording.tables(role(Table("claims", "payments"), functions=("sem.total(integer)",), tables_left_out=900))

@@ -36,12 +36,15 @@ MODULES = (
     "rolevend.policy.refusal",
     "rolevend.policy.decision",
     "rolevend.policy.lowering",
+    "rolevend.policy.behind",
     "rolevend.platforms.postgres.masks",
     "rolevend.platforms.postgres.predicate",
     "rolevend.platforms.postgres.render",
     "rolevend.platforms.snowflake.values",
     "rolevend.platforms.snowflake.masks",
     "rolevend.platforms.snowflake.policies",
+    "rolevend.platforms.snowflake.predicate",
+    "rolevend.platforms.snowflake.views",
     "rolevend.plan",
     "rolevend.vending.terms",
 )
@@ -74,8 +77,10 @@ TESTS = tuple(
         "snowflake_predicates",
         "snowflake_refusals",
         "snowflake_render",
+        "snowflake_tools",
         "snowflake_values",
         "snowflake_words",
+        "stricter_for_tools",
     )
 )
 SECONDS, TIMES = 20, 10

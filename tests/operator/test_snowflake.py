@@ -40,6 +40,7 @@ MOST = {
 }
 """What the platform lets agents have."""
 OWN_REGIONS = "\"REGION\" IN (user_attr('countries'))"
+REGIONS = {"name": "regions", "columns": {"matchNames": ["REGION"]}}
 USES = {
     "EXTRA_WH": "USE WAREHOUSE EXTRA_WH",
     "PEOPLE": f"SELECT ID FROM {DATABASE}.{SCHEMA}.PEOPLE ORDER BY ID",
@@ -120,6 +121,61 @@ class TestTools:
         assert "procedure SEM.AS_OWNER() acts with the rights of its owner, whom no policy binds: make it with EXECUTE AS CALLER" in told
         assert "there is no semantic view SEM.GONE, or the operator may not see it: plan and install again, which lets it (on lake)" in told
         assert used(lake.log_in(tenant.ask(platform="lake").ready())) == {"EXTRA_WH"}
+
+
+class TestWhatAToolSeesLessOf:
+    def test_it_is_told_of_the_policy_and_of_the_role_until_the_policy_is_mended(self, site: Site, lake: Lake, tenant: Tenant):
+        tenant.agent(tools=lake.asking(semanticViews=[PEOPLE_VIEW]))
+        tenant.person(countries=["EU"])
+        policy = lake.grant(tenant, "PEOPLE", rowFilter=OWN_REGIONS, masks=[{**REGIONS, "type": "Hash"}])
+        why = f"{SCHEMA}.PEOPLE shows no row to tools: its rows are filtered by REGION, which is masked or not granted"
+
+        assert site.told(policy, "StricterForTools", "True", "TablePolicies") == why
+        before = tenant.ask(platform="lake").ready()
+        assert site.told(before.body, "StricterForTools", "True", "TablePolicies") == why
+        assert seen(lake, before) == (2, [])
+
+        site.patch(policy, {"masks": []})
+
+        eventually(lambda: site.conditions(policy).keys() >= {"Ready"} and "StricterForTools" not in site.conditions(policy))
+        before.gone()  # what it was made with is no longer granted unchanged
+        after = tenant.ask(platform="lake").ready()
+        assert "StricterForTools" not in site.conditions(after.body)
+        assert seen(lake, after) == (2, [(0,), (1,)])
+
+    def test_it_is_not_told_of_a_role_that_has_no_such_tool(self, site: Site, lake: Lake, tenant: Tenant):
+        tenant.agent()
+        tenant.person(countries=["EU"])
+        policy = lake.grant(tenant, "PEOPLE", rowFilter=OWN_REGIONS, masks=[{**REGIONS, "type": "Hash"}])
+
+        asked = tenant.ask(platform="lake").ready()
+
+        site.told(policy, "StricterForTools", "True")  # some agent's tool reads the table
+        assert "StricterForTools" not in site.conditions(asked.body)
+
+
+def seen(lake: Lake, asked: Asked) -> tuple[int, list[tuple[object, ...]]]:
+    """How many people the role reads, and what a tool of it does."""
+    session = lake.log_in(asked)
+    return len(session.rows('SELECT * FROM "PEOPLE"')), session.run(USES["PEOPLE"])
+
+
+def test_a_constant_that_a_column_has_no_room_for_is_null_until_the_policy_is_mended(site: Site, lake: Lake, tenant: Tenant):
+    table, levels = f"LEVELS{tenant.handle}", {"name": "levels", "columns": {"matchNames": ["LEVEL"]}, "type": "Constant"}
+    lake.run(f"CREATE TABLE {DATABASE}.{SCHEMA}.{table} (ID NUMBER, LEVEL NUMBER(5,0))")
+    lake.run(f"INSERT INTO {DATABASE}.{SCHEMA}.{table} VALUES (1, 7)")
+    tenant.agent()
+    tenant.person()
+    policy = lake.grant(tenant, table, masks=[{**levels, "constant": {"value": "100000"}}])
+    why = "is NUMBER(5,0), which cannot show Constant, since 100000 is more than 99999: it is NULL instead"
+
+    assert site.told(policy, "MaskFallback", "True", "Nullified") == f"column LEVEL of {SCHEMA}.{table} {why}"
+    assert lake.log_in(tenant.ask(platform="lake").ready()).rows(f'SELECT * FROM "{table}"') == [(1, None)]
+
+    site.patch(policy, {"masks": [{**levels, "constant": {"value": "99999"}}]})
+
+    site.told(policy, "MaskFallback", "False", "AsWritten")
+    assert lake.log_in(tenant.ask(platform="lake").ready()).rows(f'SELECT * FROM "{table}"') == [(1, 99999)]
 
 
 def explained(site: Site, lake: Lake, folder: Path, *roles: Asked) -> list[Body]:

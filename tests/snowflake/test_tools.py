@@ -9,8 +9,10 @@ from snowflake.connector import errors as vendor
 
 from rolevend.catalog import Catalog, TableId, Tool, ToolId, ToolKind
 from rolevend.errors import Conflict, PlatformBusy
+from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Profile, TableShape
 from rolevend.platforms.base import Credential
+from rolevend.platforms.snowflake import Limits
 from rolevend.policy.mask import Mask, Nullify, Partial
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, equal, lease, own, profile, shape, vend, vended
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, installed
@@ -136,6 +138,23 @@ class TestWhatIsThere:
         assert vendor_only.catalog(frozenset({GOVERNED}), tools=frozenset({EXTRA})).tools == (Tool(EXTRA),)
         other = bench.platform_of(OTHER_CLUSTER, programmer=None)
         assert other.catalog(frozenset({GOVERNED}), tools=frozenset(TOOLS)).tools == ()
+
+    def test_is_looked_for_again_by_who_only_vends_until_the_programmer_has_looked(self, bench: SnowflakeBench):
+        """And then kept, also where one of them is not there; until a profile is asked for that nobody built."""
+        cluster, wanted = ClusterId("a-third-one"), frozenset({EXTRA, ToolId(ToolKind.WAREHOUSE, "GONE")})
+        vendor_only = bench.platform_of(cluster, Limits(tags_seconds=600), programmer=None)
+
+        def seen() -> tuple[Tool, ...]:
+            return vendor_only.catalog(frozenset({GOVERNED}), tools=wanted).tools
+
+        assert seen() == ()
+        bench.platform_of(cluster).catalog(frozenset({GOVERNED}), tools=wanted)
+        assert seen() == (Tool(EXTRA),)
+        bench.run("DELETE FROM ROLEVEND.CONTROL.TOOL")
+        assert seen() == (Tool(EXTRA),)
+        with pytest.raises(PlatformBusy):
+            vendor_only.ensure(Profile(ProfileName("rv_p_unbuilt"), ()))
+        assert seen() == ()
 
 
 class TestARoleWithASemanticView:

@@ -40,7 +40,11 @@ def described(name: str, snowflake: StandIn, tools: Body | None = None) -> Body:
         "protocol": "HTTP",
         "principal": "EphemeralUser",
     }
-    terms = {"namespaceSelector": {"matchLabels": {"team": "claims"}}, "assertions": ["Trusted"], "maxExpirationSeconds": 3600}
+    terms = {
+        "namespaceSelector": {"matchLabels": {"team": "claims"}},
+        "assertions": ["Trusted", "TokenRequired"],
+        "maxExpirationSeconds": 3600,
+    }
     spec = {
         "snowflake": {**account, "database": DATABASE, "warehouse": WAREHOUSE},
         "credentials": {"programmerSecretRef": {"name": f"{name}-programmer"}, "vendorSecretRef": {"name": f"{name}-vendor"}},

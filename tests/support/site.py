@@ -49,7 +49,9 @@ SETTINGS: Final = {
 _WITH_THE_API: Final = {
     "api.enabled": "true",
     "api.tls.mode": "Generated",
-    "api.secretNames": "{" + ",".join(f"{name}-{part}" for name in ("warehouse", "annex", "proxied") for part in ("vendor", "ca")) + "}",
+    "api.secretNames": "{"
+    + ",".join(f"{name}-{part}" for name in ("warehouse", "annex", "proxied", "lake") for part in ("vendor", "ca"))
+    + "}",
 }
 """Its rights alone matter here, since no pod runs."""
 API_SETTINGS: Final = {"PLATFORM_POLL_SECONDS": "0.5", "PLATFORM_RETRY_SECONDS": "0.5", "REQUEST_SECONDS": "3"}
@@ -190,6 +192,12 @@ class Site:
         assert found, f"{body['kind']} {body['metadata']['name']} has no condition {type_} yet"
         assert found[0]["observedGeneration"] == now["metadata"]["generation"], f"{type_} is about an older generation"
         return dict(found[0])
+
+    def conditions(self, body: Body) -> dict[str, Body]:
+        """By type, those about the object as it is now."""
+        now = self.cluster.read(body).body
+        told = now.get("status", {}).get("conditions", [])
+        return {each["type"]: each for each in told if each["observedGeneration"] == now["metadata"]["generation"]}
 
     def told(self, body: Body, type_: str, status: str, reason: str = "", within: float = 30.0) -> str:
         """Waits until the condition says so; its message."""

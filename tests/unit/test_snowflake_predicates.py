@@ -17,6 +17,7 @@ from rolevend.platforms.snowflake.control import lease_of
 from rolevend.platforms.snowflake.policies import fragment, row_policy, secure_view
 from rolevend.platforms.snowflake.predicate import Need, Reading, condition_text, needs_of, predicate_text
 from rolevend.platforms.snowflake.text import Sql, identifier
+from rolevend.platforms.snowflake.views import attribute_values
 from rolevend.policy.binding import bind
 from rolevend.policy.expression import (
     And,
@@ -139,6 +140,8 @@ def test_a_list_with_numbers_that_the_column_cannot_have_finds_the_others():
     assert predicate_text(some, reading) == '"C" IN (1.5)'
     none = Membership(column, (Literal("1.505", quoted=False),))
     assert predicate_text(none, reading) == 'CASE WHEN "C" IS NOT NULL THEN FALSE END'
+    other = Comparison(column, Operator.NOT_EQUAL, Literal("1.505", quoted=False))
+    assert predicate_text(other, reading) == 'CASE WHEN "C" IS NOT NULL THEN TRUE END'
 
 
 def test_an_attribute_stands_before_the_predicate_in_each_family_that_it_is_read_in():
@@ -148,6 +151,11 @@ def test_an_attribute_stands_before_the_predicate_in_each_family_that_it_is_read
     rendered = condition_text(each, Reading(identifier, lambda need: Sql(f"{need.attribute}_{need.family}")))
     assert rendered is not None
     assert rendered.startswith("x_integer IS NOT NULL AND x_text IS NOT NULL AND y_text IS NOT NULL AND (")
+
+
+def test_a_number_of_a_float_is_compared_with_numbers_that_were_texts():
+    read = attribute_values(Sql("l.ATTRS"), Need("it's", "float"))
+    assert read == "TRANSFORM(GET(GET(l.ATTRS, 'it''s'), 'float')::ARRAY, v VARCHAR -> v::FLOAT)"
 
 
 def test_values_of_attributes_are_spelled_once_for_each_family_that_all_of_them_have():

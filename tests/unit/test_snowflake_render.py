@@ -81,6 +81,12 @@ def test_rendering_again_gives_the_same_words_and_another_body_has_another_name(
     assert secure_view(PROFILE, shape, database="PROD") == secure_view(PROFILE, shape, database="PROD")
 
 
+def test_a_view_is_known_by_the_name_that_it_is_made_under():
+    view = secure_view(PROFILE, replace(on_snowflake(PROFILES["one_grant"][0]), view="app__customers"), database="PROD")
+    assert view.name == "app__customers"
+    assert f".{identifier(view.name)} COPY GRANTS AS" in view.create
+
+
 def test_no_value_of_a_user_is_in_a_text():
     """Leases hold them: a text is the same for everybody."""
     text = secure_view(PROFILE, on_snowflake(PROFILES["one_grant"][0]), database="PROD").create

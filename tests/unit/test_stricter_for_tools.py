@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rolevend.api.answers import decision
 from rolevend.app.policy.check import check
 from rolevend.app.policy.explain import as_json, as_text, explained
 from rolevend.app.policy.folder import Folder
@@ -13,9 +14,9 @@ from rolevend.app.policy.verdicts import Who
 from rolevend.catalog import Catalog, Column, TableId, Tool, ToolId, ToolKind
 from rolevend.picture.painting import Picture
 from rolevend.platforms.snowflake.types import family, limits_of
-from rolevend.policy.behind import behind
-from rolevend.policy.expression import Condition
-from rolevend.policy.mask import Clear, Constant, Hash, Mask, Partial, Regex, Round
+from rolevend.policy.behind import Behind, ColumnBehind, behind
+from rolevend.policy.expression import ColumnReference, Comparison, Condition, Literal, Operator
+from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.policy.shape import Cell, ColumnShape, TableShape
 from rolevend.requests.status import Report, granted, vended
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, VendedRole, parse
@@ -51,6 +52,10 @@ NO_ROW = "claims.people shows no row to tools: its rows are filtered by country,
 
 def column(name: str, native: str) -> Column:
     return Column(name, family(native), native, limits=limits_of(native))
+
+
+def clear(each: Column) -> ColumnShape:
+    return ColumnShape(each.name, each.family, each.native_type, (Cell((), Clear()),))
 
 
 def catalog(*left_out: str) -> Catalog:
@@ -109,9 +114,17 @@ def conditions(status: Body) -> dict[str, str]:
     return {each["type"]: each["message"] for each in status["conditions"]}
 
 
+def told_by_the_api(whole: Whole) -> list[tuple[str, tuple[str, ...]]]:
+    """Of each table; in the answer to a vend it is the same."""
+    told = decision(whole).explanation
+    assert told is not None
+    return [(each.table, each.stricter_for_tools) for each in told.tables]
+
+
 def test_what_is_exact_is_not_told():
     picture = painted(policy(("spec.rowFilter", MISSING), ("spec.masks", [mask("salary", "Round", round={"step": "100"})])))
 
+    assert told_by_the_api(whole_of(picture)) == [("people", ())]
     assert "StricterForTools" not in findings(picture)
     assert "StricterForTools" not in conditions(vended(report(), whole_of(picture)))
 
@@ -123,12 +136,23 @@ def test_what_is_exact_is_not_told():
         ([("spec.masks", [mask("country", "Hash")])], NO_ROW),
         ([("spec.columns", {"matchNames": ["id", "ssn"]})], NO_ROW),
         (
+            [("spec.rowFilter", MISSING), ("spec.masks", [{"name": "all", "columns": {"matchNames": ["*"]}, "type": "Nullify"}])],
+            "claims.people shows no row to tools: each of its columns is masked or decides a mask, and a row policy needs one"
+            " that is neither",
+        ),
+        (
             [("spec.masks", [mask("salary", "Round", round={"step": "0.125"})])],
             "column salary of claims.people is NUMBER(12,2), and shows tools NULL instead of Round, since a step of 0.125 has more than 2"
             " decimal places",
         ),
     ],
-    ids=["longer than its column", "filtered by what is masked", "filtered by what is not granted", "more places than its column"],
+    ids=[
+        "longer than its column",
+        "filtered by what is masked",
+        "filtered by what is not granted",
+        "masked all over",
+        "more places than its column",
+    ],
 )
 def test_a_policy_and_a_role_say_where_tools_see_less(changes: list[tuple[str, object]], told: str):
     picture = painted(policy(*changes))
@@ -137,6 +161,7 @@ def test_a_policy_and_a_role_say_where_tools_see_less(changes: list[tuple[str, o
     assert message(picture, "analysts", "StricterForTools") == told
     for status in (granted(report(), whole_of(picture)), vended(report(), whole_of(picture))):
         assert conditions(status)["StricterForTools"] == told
+    assert told_by_the_api(whole_of(picture)) == [("people", (told,))]
 
 
 def test_a_column_that_no_policy_can_be_written_for_closes_the_table_where_it_is_not_in_clear():
@@ -204,6 +229,29 @@ def test_policy_check_warns_of_it_and_explain_tells_it(tmp_path: Path):
     assert told.stricter == (TOO_LONG,), as_text([told])
     assert f"for tools: {TOO_LONG}" in as_text([told]).splitlines()
     assert f'"{TOO_LONG}"' in as_json([told])
+
+
+def test_where_masks_leave_no_column_a_row_is_shown_only_by_a_filter_of_its_own():
+    """One decides what the other one shows: the row policy may not be set on it, unless it filters by it."""
+    key, pay = column("ID", "NUMBER(38,0)"), column("PAY", "NUMBER(5,0)")
+    own = Condition((), Comparison(ColumnReference("ID", key.family, key.native_type), Operator.EQUAL, Literal("1", quoted=False)))
+    shapes = (clear(key), ColumnShape("PAY", pay.family, pay.native_type, (Cell((own,), Clear()), Cell((), Round("10")))))
+
+    every, filtered = (behind(TableShape(PEOPLE, "people", (each,), shapes), [key, pay]) for each in (Condition((), None), own))
+
+    assert (every.rows, filtered.rows) == (None, ((own,),))
+    assert filtered.columns == (ColumnBehind(replace(shapes[1], cells=(Cell((), Round("10")),))),)
+    assert filtered.stricter == (
+        "column PAY of claims.people shows tools Round in every row: what it shows depends on ID, which is filtered by or masked itself",
+    )
+
+
+def test_of_a_column_that_is_not_granted_a_tool_sees_null():
+    key, pay = column("ID", "NUMBER(38,0)"), column("PAY", "NUMBER(5,0)")
+
+    found = behind(TableShape(PEOPLE, "people", (Condition((), None),), (clear(key),)), [key, pay])
+
+    assert found == Behind((), (), (ColumnBehind(ColumnShape("PAY", pay.family, pay.native_type, (Cell((), Nullify()),))),))
 
 
 @pytest.mark.parametrize(

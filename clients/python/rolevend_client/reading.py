@@ -75,6 +75,7 @@ def _table(document: Members) -> Table:
         row_filters=_texts(document, "rowFilters"),
         restrictions=_texts(document, "restrictions"),
         policies=_texts(document, "policies"),
+        stricter_for_tools=_texts(document, "stricterForTools"),
         platform=text(document, "platform", ""),
     )
 

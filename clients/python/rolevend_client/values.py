@@ -93,6 +93,8 @@ class Table:
     """Those that grant it."""
     platform: str = ""
     """Where it is, of a role on several platforms; else empty."""
+    stricter_for_tools: tuple[str, ...] = ()
+    """On Snowflake: where a tool of the agent sees less of it than the role does, and why, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)

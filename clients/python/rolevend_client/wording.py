@@ -151,7 +151,8 @@ def _seen(name: str, seen: Table) -> str:
         conditions = [f"({conditions[0]})"]
     conditions += [f"({each})" for each in seen.restrictions]
     rows = f"; only rows where {' and '.join(conditions)}" if conditions else ""
-    return f"{name}: {', '.join(map(_shown, seen.columns))}{rows}"
+    less = f"; functions see less of it: {'; '.join(seen.stricter_for_tools)}" if seen.stricter_for_tools else ""
+    return f"{name}: {', '.join(map(_shown, seen.columns))}{rows}{less}"
 
 
 def _shown(column: Column) -> str:

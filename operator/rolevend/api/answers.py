@@ -26,7 +26,7 @@ from rolevend.requests.roles import is_ready
 from rolevend.requests.status import how_far
 from rolevend.resources import VendedRole
 from rolevend.resources.text import timestamp_text
-from rolevend.vending.evidence import TableGiven, tables_of
+from rolevend.vending.evidence import tables_of
 from rolevend.vending.proof import UserProof
 from rolevend.vending.terms import PlatformTerms
 from rolevend.vending.tools import PlatformType
@@ -111,26 +111,22 @@ def explanation(vends: Sequence[Vend]) -> Explanation:
 
 def _shown(vend: Vend, shape: TableShape, *, several: bool) -> TableShown:
     (told,) = tables_of([shape])
-    policies = tuple(map(str, vend.granted.granted_by.get(shape.table, ())))
-    return _table(shape.table.schema, shape.table.name, told, policies, vend.platform if several else None)
+    clear = [ColumnShown(name=each, shown="Clear") for each in told.clear]
+    masked = [ColumnShown(name=each.name, shown="Masked", mask=each.shows) for each in told.masked]
+    return TableShown(
+        platform=vend.platform if several else None,
+        schema_name=shape.table.schema,
+        table=shape.table.name,
+        row_filters=told.rows,
+        restrictions=told.restrictions,
+        columns=(*clear, *masked),
+        policies=tuple(map(str, vend.granted.granted_by.get(shape.table, ()))),
+        stricter_for_tools=vend.granted.behind.get(shape.table, ()),
+    )
 
 
 def _left_out(absent: Absent) -> LeftOut:
     return LeftOut(name=absent.platform, reason=absent.reason, message=absent.message, missing=absent.missing or None)
-
-
-def _table(schema: str, name: str, given: TableGiven, policies: tuple[str, ...], platform: str | None) -> TableShown:
-    clear = [ColumnShown(name=each, shown="Clear") for each in given.clear]
-    masked = [ColumnShown(name=each.name, shown="Masked", mask=each.shows) for each in given.masked]
-    return TableShown(
-        platform=platform,
-        schema_name=schema,
-        table=name,
-        row_filters=given.rows,
-        restrictions=given.restrictions,
-        columns=(*clear, *masked),
-        policies=policies,
-    )
 
 
 def _platform(vend: Vend, credential: base.Credential) -> PlatformShown:

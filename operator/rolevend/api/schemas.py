@@ -97,6 +97,8 @@ class TableShown(Shown):
     """Those that it reads; the others are not there for it."""
     policies: tuple[str, ...] = ()
     """The AccessPolicies that grant it, `namespace/name`."""
+    stricter_for_tools: tuple[str, ...] = ()
+    """Of a Snowflake account: where a tool of the agent sees less of it than the role does, and why, one sentence each."""
 
 
 class Explanation(Shown):

@@ -56,8 +56,8 @@ def behind(table: TableShape, columns: Sequence[Column]) -> Behind:
         shown.append(found)
         stricter += [*why_else, *_shortfalls(found.shape, column.limits, table.table)]
     taken = hidden.union(name for each in shown for name in each.reads)
-    if not reads and all(each.name in taken for each in columns):
-        return _no_row(table.table, "all its columns are masked, and a row policy has to be set on one that is not")
+    if all(each.name in taken for each in columns):  # one that rows are filtered by never is
+        return _no_row(table.table, "each of its columns is masked or decides a mask, and a row policy needs one that is neither")
     return Behind(rows, reads, tuple(shown), tuple(stricter))
 
 
@@ -85,8 +85,7 @@ def is_cut(mask: Mask, length: int) -> bool:
             return length < _HASH_LENGTH
         case Constant(value):
             return len(value) > length
-        case _:
-            return False
+    return False
 
 
 def _no_row(table: TableId, why: str) -> Behind:

@@ -50,7 +50,7 @@ from rolevend.platforms.snowflake.keys import SpareKeys
 from rolevend.platforms.snowflake.live import curb_expired, ended_roles, live_roles
 from rolevend.platforms.snowflake.making import make
 from rolevend.platforms.snowflake.names import VENDOR_ROLE
-from rolevend.platforms.snowflake.tools import read_noted, read_tools, write_noted
+from rolevend.platforms.snowflake.tools import Noted, read_noted, read_tools, write_noted
 from rolevend.platforms.snowflake.vends import unsendable
 
 
@@ -85,7 +85,7 @@ class SnowflakePlatform:
         self._governs = False
         self._turn = threading.Lock()
         self._notes: Kept[tuple[TableId, ...], Notes] = Kept(self._limits.tags_seconds)
-        self._seen_tools: Kept[frozenset[ToolId], tuple[Tool, ...]] = Kept(self._limits.tags_seconds)
+        self._seen_tools: Kept[frozenset[ToolId], Noted] = Kept(self._limits.tags_seconds)
         self._drift: tuple[float, Sequence[Drift]] | None = None
 
     @property
@@ -273,18 +273,25 @@ class SnowflakePlatform:
     def _tools_of(self, pool: Pool, attempt: str, wanted: frozenset[ToolId]) -> tuple[Tool, ...]:
         if not wanted:
             return ()
-        return self._seen_tools.get(wanted, lambda: pool.run(attempt, lambda session: self._look_for_tools(session, wanted)))
+        known = self._seen_tools.get(wanted, lambda: pool.run(attempt, lambda session: self._look_for_tools(session, wanted)))
+        if wanted - known.keys():  # the programmer has not looked for all of them yet
+            self._seen_tools.forget()
+        return tuple(tool for each in sorted(wanted) if (tool := known.get(each)) is not None)
 
-    def _look_for_tools(self, session: Session, wanted: frozenset[ToolId]) -> tuple[Tool, ...]:
+    def _look_for_tools(self, session: Session, wanted: frozenset[ToolId]) -> Noted:
         """Who only vends may not see them all, and decides by what the programmer saw."""
         if self._programmer is None:
-            return tuple(each for each in read_noted(session, self._cluster) if each.id in wanted)
-        found = read_tools(session, self._account.database, wanted)
-        write_noted(session, self._cluster, found)
-        return found
+            return read_noted(session, self._cluster)
+        found = {tool.id: tool for tool in read_tools(session, self._account.database, wanted)}
+        known = {each: found.get(each) for each in sorted(wanted)}
+        write_noted(session, self._cluster, known)
+        return known
 
     def _expect_built(self, profile: ProfileName) -> None:
+        """Where it is not, who programs may have decided by other tags or tools, which it reads first: so they are read again, too."""
         if not self._vendor.run(f"look for profile {profile} on {self._where}", lambda session: session.rows(is_written_down(profile))):
+            self._notes.forget()
+            self._seen_tools.forget()
             raise PlatformBusy(f"profile {profile} is not built on {self._where} yet")
         self._built.add(profile)
 

@@ -22,3 +22,7 @@ class Kept(Generic[Asked, T]):
             if self._kept is None or self._kept[1] != asked or time.monotonic() - self._kept[0] >= self._seconds:
                 self._kept = time.monotonic(), asked, read()
             return self._kept[2]
+
+    def forget(self) -> None:
+        with self._lock:
+            self._kept = None

@@ -6,7 +6,7 @@ service keeps a copy, made with its owner's rights: it says which columns of whi
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from snowflake.connector import errors as vendor
@@ -27,6 +27,10 @@ _PLAIN_QUERY: Final = re.compile(
     re.IGNORECASE,
 )
 """Columns of one table, named whole. Anything else is not looked into."""
+
+
+Noted = Mapping[ToolId, Tool | None]
+"""Each that the programmer looked for; None where there is none that it may see."""
 
 
 def read_tools(session: Session, database: str, wanted: Collection[ToolId]) -> tuple[Tool, ...]:
@@ -75,17 +79,17 @@ def grant(tool: ToolId, role: Sql, database: str) -> Sql:
     return compose("GRANT {} ON {} TO ROLE {}", privilege_on(tool.kind), object_of(tool, database), role)
 
 
-def read_noted(session: Session, cluster: ClusterId) -> tuple[Tool, ...]:
-    """As the cluster's programmer saw them, in the order of their ids."""
+def read_noted(session: Session, cluster: ClusterId) -> Noted:
+    """By the cluster's programmer."""
     rows = session.rows(compose("SELECT TOOL FROM {} WHERE CLUSTER = {}", TOOL, literal(cluster)))
-    return tuple(sorted((_loaded(row["tool"]) for row in rows), key=lambda tool: tool.id))
+    return dict(_loaded(row["tool"]) for row in rows)
 
 
-def write_noted(session: Session, cluster: ClusterId, tools: tuple[Tool, ...]) -> None:
+def write_noted(session: Session, cluster: ClusterId, noted: Noted) -> None:
     """In one request, and only where it is something new."""
-    if read_noted(session, cluster) == tools:
+    if read_noted(session, cluster) == noted:
         return
-    rows = [compose("({}, {})", literal(cluster), literal(_dumped(tool))) for tool in tools]
+    rows = [compose("({}, {})", literal(cluster), literal(_dumped(each, tool))) for each, tool in noted.items()]
     added = [compose("INSERT INTO {} (CLUSTER, TOOL) VALUES {}", TOOL, join(",\n", rows))] if rows else []
     session.script([Sql("BEGIN"), compose("DELETE FROM {} WHERE CLUSTER = {}", TOOL, literal(cluster)), *added, Sql("COMMIT")])
 
@@ -219,18 +223,22 @@ def _types(arguments: str) -> str:
     return arguments
 
 
-def _dumped(tool: Tool) -> str:
-    identity = tool.id
-    reads = [[table.schema, table.name] for table in tool.reads]
-    copies = [[table.schema, table.name, column] for table, column in tool.copies]
-    told = [identity.kind.value, identity.name, identity.schema, identity.arguments, tool.obstacle, reads, copies]
+def _dumped(identity: ToolId, tool: Tool | None) -> str:
+    told: list[object] = [identity.kind.value, identity.name, identity.schema, identity.arguments]
+    if tool is not None:
+        reads = [[table.schema, table.name] for table in tool.reads]
+        told += [tool.obstacle, reads, [[table.schema, table.name, column] for table, column in tool.copies]]
     return json.dumps(told, ensure_ascii=False)
 
 
-def _loaded(text: str) -> Tool:
-    kind, own, schema, arguments, obstacle, reads, copies = json.loads(text)
-    return Tool(
-        ToolId(ToolKind(kind), own, schema, arguments),
+def _loaded(text: str) -> tuple[ToolId, Tool | None]:
+    kind, own, schema, arguments, *more = json.loads(text)
+    identity = ToolId(ToolKind(kind), own, schema, arguments)
+    if not more:
+        return identity, None
+    obstacle, reads, copies = more
+    return identity, Tool(
+        identity,
         obstacle,
         tuple(TableId(*each) for each in reads),
         tuple((TableId(of, table), column) for of, table, column in copies),

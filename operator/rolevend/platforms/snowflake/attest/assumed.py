@@ -14,7 +14,7 @@ from rolevend.platforms.snowflake.attest.session import passes, refusal, refused
 from rolevend.platforms.snowflake.connections import Login, Session
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_PERMITTED, NOT_THERE, ONE_OF_SEVERAL, code_of
 from rolevend.platforms.snowflake.keys import new_key, public_key
-from rolevend.platforms.snowflake.marks import Mark
+from rolevend.platforms.snowflake.marks import Mark, mark_of
 from rolevend.platforms.snowflake.text import Sql, compose, literal, name
 
 _LONG: Final = 98765432109876543210987654321098765432
@@ -170,10 +170,14 @@ def _may_not_know(canaries: Canaries) -> str:
 
 def _lists(canaries: Canaries) -> str:
     """Users for who owns them, and roles for everybody: the driver finds by them what there is to end."""
+    lease = canaries.eve.lease
     users = canaries.vendor.rows(canaries.filled("SHOW USERS STARTS WITH {eve_text}"))
     roles = canaries.programmer.rows(canaries.filled("SHOW ROLES STARTS WITH {eve_text}"))
-    found = [[row["name"] for row in rows] for rows in (users, roles)]
-    return "" if found == [[canaries.eve.lease.role]] * 2 else "do not show a vended role and its user"
+    if [[row["name"] for row in rows] for rows in (users, roles)] != [[lease.role]] * 2:
+        return "do not show a vended role and its user"
+    owned = canaries.vendor.rows(canaries.filled("SHOW ROLES STARTS WITH {eve_text}"))
+    marks = [mark_of(row["comment"]) for row in (*users, *owned)]
+    return "" if all(mark is not None and mark.is_of(lease.cluster, lease.uid) for mark in marks) else "do not show whose they are"
 
 
 def _grants_of_a_user(canaries: Canaries) -> str:
@@ -218,7 +222,7 @@ TRIALS = (
     trial("what is there already", _there_already, "R27", leaks=False),
     trial("what a role may know of and not use", _may_not_use, "R26", leaks=False),
     trial("what a role may not know of", _may_not_know, "R25", leaks=False),
-    trial("lists of users and roles", _lists, "R24", leaks=False),
+    trial("lists of users and roles", _lists, "R24", "R31", leaks=False),
     trial("grants of a user", _grants_of_a_user, "R28", leaks=False),
     trial("a session takes settings of its user", _parameters, "W10", leaks=False),
     trial("the history of statements is up to date", _history, "D6", "D11", leaks=False),
@@ -252,6 +256,9 @@ UNTRIED = (
         "none of the operator's logins may see it: an administrator asks SHOW TASKS IN SCHEMA ROLEVEND.CONTROL",
     ),
     Untried("more than twenty wait for one table", ("D9",), "it would hold up who vends"),
+    Untried("the catalog is read by who cannot read a row", ("P20", "P21", "R32"), "it is read, or is not, before an attestation begins"),
+    Untried("the account says that it is prepared", ("D15",), "where it does not, no attestation begins"),
+    Untried("the time is told without a warehouse", ("D16",), "the warehouse is kept awake, and that is all"),
     Untried("SHOW goes on after ten thousand rows", ("D10",), "it takes ten thousand roles"),
     Untried("a procedure runs with its owner's rights", ("E5",), _OURS),
     Untried("a mask that is longer than its column", ("E20",), "it is cut before"),

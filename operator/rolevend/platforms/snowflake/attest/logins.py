@@ -123,7 +123,7 @@ TRIALS = (
     trial("log in with another role", _another_role, "W11"),
     trial("log in with a token that another key signed", _forged, "W1", "W2"),
     trial("log in with a token that is over", _over, "W4"),
-    trial("a vended role holds its profile and nothing else", _no_role_at_all),
+    trial("a vended role holds its profile and nothing else", _no_role_at_all, "R33"),
     _unfit("for a time that is over", -1, InvalidInput),
     _unfit("for too long", 26 * 3600, InvalidInput),
     _unfit("a role of a profile that is not built", 300, PlatformBusy, built=False),

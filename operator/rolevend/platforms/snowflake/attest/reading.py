@@ -197,7 +197,7 @@ def _none(session: Session, statement: Sql = _IDS) -> str:
 
 
 TRIALS = (
-    trial("read exactly the permitted rows", _rows, "P6", "P7", "E1", "E4", "W9"),
+    trial("read exactly the permitted rows", _rows, "P6", "P7", "E1", "E4", "R15", "R30", "W9"),
     trial("two users behind one agent read each their own", _two_users, "P5"),
     trial("read nothing without the attribute", _no_attribute, "E8"),
     trial("attribute values are never SQL", _hostile_attributes),
