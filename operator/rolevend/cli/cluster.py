@@ -76,6 +76,8 @@ def demo(*, dev: bool, broken: str | None, claims: int) -> None:
     """
     from rolevend.demo.story import run
 
+    if dev and broken:
+        raise click.UsageError("--break shows that a check fails, and --dev checks nothing: leave one of them out")
     sys.exit(run(dev=dev, broken=broken, claims=claims))
 
 
