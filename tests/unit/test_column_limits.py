@@ -138,8 +138,10 @@ def test_what_a_view_rounds_to_is_a_type_that_there_is(native: str):
 
 def test_a_policy_says_which_masks_its_columns_have_no_room_for():
     given = policy(masks=(masked(Constant("40000"), "level", name="a"), masked(Round("0.125"), "amount", name="b")))
-    (report,) = compile_policies(HELD, [given]).reports
+    index = compile_policies(HELD, [given])
+    (compiled,), (report,) = index.policies, index.reports
 
+    assert dict(compiled.grant(index.tables[0]).masks) == {"level": Nullify(), "amount": Nullify(), "name": Clear()}
     assert [each.message for each in report.mask_fallbacks] == [
         "column level of claims.people is smallint, which cannot show Constant, since 40000 is more than 32767: it is NULL instead",
         "column amount of claims.people is NUMBER(38,2), which cannot show Round, since a step of 0.125 has more than 2 decimal places:"

@@ -171,8 +171,7 @@ def beyond(mask: Mask, family: Family, limits: Limits | None) -> str | None:
             return None if is_shown else f"a step of {step} has more than {limits.step_places} decimal places"
         case Constant(value) if family in (Family.INTEGER, Family.NUMERIC, Family.FLOAT):
             return _beyond(canonical(value, family) or value, limits)
-        case _:
-            return None
+    return None
 
 
 def _beyond(number: str, limits: Limits) -> str | None:
