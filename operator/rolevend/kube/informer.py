@@ -45,14 +45,19 @@ class Informer:
 
     async def _relist(self) -> str:
         items, version = await self._cluster.list(self.resource)
+        before = self._versions() if self.synced else None
         self.objects = {}
         self.forgotten()
         for item in items:
             self.keep(item)
         self.synced = True
         self._heard()
-        self._changed()
+        if self._versions() != before:  # of ten thousand roles each was decided again with every watch that came to its end
+            self._changed()
         return version
+
+    def _versions(self) -> dict[tuple[str, str], str]:
+        return {key: item["metadata"]["resourceVersion"] for key, item in self.objects.items()}
 
     async def _follow(self, version: str) -> None:
         async for kind, item in self._cluster.watch(self.resource, version, _WATCH_SECONDS):
