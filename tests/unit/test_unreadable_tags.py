@@ -123,7 +123,7 @@ class ApiServer:
 
     async def list(self, resource: Resource) -> tuple[Sequence[Body], str]:
         if resource == NAMESPACES:
-            return [{"metadata": {"uid": "namespace", "name": "agents", "labels": {"team": "claims"}}}], "1"
+            return [{"metadata": {"uid": "namespace", "name": "agents", "labels": {"team": "claims"}, "resourceVersion": "1"}}], "1"
         return [each for each in self.bodies if kind_named(each["kind"]).plural == resource.plural], "1"
 
     async def watch(self, resource: Resource, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
