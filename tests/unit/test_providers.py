@@ -1,5 +1,6 @@
 """IdentityProviders as objects: what each becomes for the token check, which of two counts, and what is said of their keys."""
 
+import asyncio
 import base64
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.provider import Algorithm, ClusterKeys, Discovery, InlineKeys, KeysUrl, Provider, TokenType
 from rolevend.identity.token_check import TokenCheck
-from rolevend.picture.issuers import Issuers
+from rolevend.picture.issuers import LOOK_SECONDS, Issuers
 from rolevend.picture.painting import Picture
 from rolevend.picture.providers import KeysState, cluster_issuer, provider_of
 from rolevend.resources import IdentityProvider
@@ -164,6 +165,25 @@ async def test_what_became_of_keys_is_told_once():
 
     assert follow.states == {"workforce": KeysState(6)}
     assert len(told) == 2
+
+
+async def test_what_becomes_of_keys_is_told_as_it_happens_and_nobody_looks_meanwhile():
+    keys = Keys()
+    follow, store, _ = issuers(keys)
+    running = asyncio.create_task(follow.run())
+
+    async def is_told(state: KeysState) -> None:
+        async with asyncio.timeout(LOOK_SECONDS / 3):
+            while follow.states != {"workforce": state}:
+                await store.refresh("https://idp.example.org")
+
+    follow.follow(painted(provider(keys={"url": "https://idp.example.org/keys"})).providers)
+    await is_told(KeysState(6))
+    keys.answer = InvalidInput("", "no route")
+    await is_told(KeysState(6, "no route"))
+
+    running.cancel()
+    await asyncio.wait([running])
 
 
 async def test_keys_that_cannot_be_read_for_too_long_are_told_with_since_when():

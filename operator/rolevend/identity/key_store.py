@@ -43,6 +43,8 @@ class KeyStore:
         self.known: Mapping[str, KnownKeys] = {}
         self.problems: dict[str, str] = {}
         """By issuer: why its keys could not be read when it was last tried."""
+        self.news = asyncio.Event()
+        """Set when there may be something else in `known` or `problems`, and never cleared here."""
         self._read = read
         self._clock = clock
         self._moment = moment
@@ -65,6 +67,7 @@ class KeyStore:
             if isinstance(provider.keys, InlineKeys) and issuer not in self.known:
                 self._take(provider, provider.keys.text.encode(), None)
         self._changed.set()
+        self.news.set()
 
     async def run(self) -> None:
         """Until cancelled. An issuer that is slow holds up no other."""
@@ -124,6 +127,7 @@ class KeyStore:
         before = self.known.get(provider.issuer)
         self.known = {**self.known, provider.issuer: KnownKeys(keys, read_at)}
         self.problems.pop(provider.issuer, None)
+        self.news.set()
         self._due[provider.issuer] = self._moment() + self._pace.refresh
         for ignored in keys.ignored if before is None or before.keys.ignored != keys.ignored else ():
             _log.warning("keys of identity provider %s: %s", provider.name, ignored)
@@ -133,6 +137,7 @@ class KeyStore:
             return
         _log.warning("keys of identity provider %s: %s", provider.name, error)
         self.problems[provider.issuer] = str(error)
+        self.news.set()
         self._due[provider.issuer] = self._moment() + self._pace.retry
 
     def _follows(self, provider: Provider) -> bool:

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import assert_never
 from urllib.parse import quote, urlencode
@@ -146,14 +147,12 @@ async def authority(cluster: Cluster, namespace: str, name: str, key: str, field
     if not text:
         there = ", ".join(sorted(secret.get("data") or {})) or "none"
         raise InvalidInput(field, f"there is no usable {where}, which has the keys: {there}")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context.load_verify_locations(cadata=text)
+        end = _last_end(text)
     except (ssl.SSLError, ValueError, TypeError) as error:  # TypeError: no ASCII
         raise InvalidInput(field, f"{where} holds no certificates in PEM") from error
-    ends = [datetime.fromtimestamp(ssl.cert_time_to_seconds(str(each["notAfter"])), UTC) for each in context.get_ca_certs()]
-    if ends and max(ends) <= now:
-        raise InvalidInput(field, f"the authority in {where} expired at {max(ends):%Y-%m-%d %H:%M} UTC: put the one there that followed it")
+    if end is not None and end <= now:
+        raise InvalidInput(field, f"the authority in {where} expired at {end:%Y-%m-%d %H:%M} UTC: put the one there that followed it")
     return Authority(text, secret["metadata"]["resourceVersion"])
 
 
@@ -191,6 +190,15 @@ async def _read(cluster: Cluster, namespace: str, name: str, field: str) -> Body
     except NotPermitted as error:
         way_out = "where this is the API, add it to api.secretNames in the chart's values"
         raise NotPermitted(f"{field}: there is no right to read Secret {namespace}/{name}; {way_out}") from error
+
+
+@lru_cache(maxsize=64)  # each platform's is looked at every few seconds
+def _last_end(certificates: str) -> datetime | None:
+    """When the last of these authorities ends; None where none of the certificates is an authority's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=certificates)
+    ends = (datetime.fromtimestamp(ssl.cert_time_to_seconds(str(each["notAfter"])), UTC) for each in context.get_ca_certs())
+    return max(ends, default=None)
 
 
 def _credential_secret(request: Request, credential: Credential, expires_at: datetime) -> Body:

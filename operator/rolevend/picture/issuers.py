@@ -1,6 +1,7 @@
 """Keeps the token check at what IdentityProviders say: their issuers, the authorities in their Secrets, and what became of their keys."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,10 +18,8 @@ from rolevend.picture.providers import KeysState
 from rolevend.resources import IdentityProvider
 from rolevend.resources.text import timestamp_text
 
-LOOK_SECONDS: Final = 1.0
-"""How soon a condition tells what became of keys."""
-AUTHORITY_SECONDS: Final = 15.0
-"""How soon another authority in a Secret counts."""
+LOOK_SECONDS: Final = 15.0
+"""How soon another authority in a Secret counts, and a condition tells that keys are stale."""
 _STALE: Final = timedelta(seconds=2 * REFRESH_SECONDS)
 
 _log = logging.getLogger(__name__)
@@ -68,8 +67,11 @@ class Issuers:
             parts.create_task(self._keys.run())
             parts.create_task(self._follow_secrets())
             while True:
+                self._keys.news.clear()
                 self._tell()
-                await asyncio.sleep(LOOK_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._keys.news.wait()
 
     async def _follow_secrets(self) -> None:
         while True:
@@ -77,11 +79,9 @@ class Issuers:
             for issuer, (resource, _) in list(self._accepted.items()):
                 await self._read_authority(issuer, resource)
             self._hand_over()
-            try:
-                async with asyncio.timeout(AUTHORITY_SECONDS):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
                     await self._due.wait()
-            except TimeoutError:
-                continue
 
     async def _read_authority(self, issuer: str, resource: IdentityProvider) -> None:
         ref = resource.spec.keys.ca_secret_ref
@@ -106,6 +106,7 @@ class Issuers:
         if providers != self._followed:
             self._followed = providers
             self._check.follow(providers)
+        self._keys.news.set()  # which issuers there are, and why a Secret of theirs cannot be read, are in `states`, too
 
     def _refers_to(self, issuer: str) -> object:
         known = self._accepted.get(issuer)
