@@ -217,6 +217,19 @@ def test_a_lease_that_somebody_deleted_stays_with_its_leader(tenant: Tenant, pai
     assert pair.other.stands_by_for(pair.leader)
 
 
+@pytest.mark.parametrize("seconds", [NEVER], indirect=True)
+def test_a_lease_that_somebody_wrote_on_stays_with_its_leader_who_reads_it_again(tenant: Tenant, pair: Pair):
+    body = {"metadata": {"annotations": {"seen-by": "a person"}}}
+    assert tenant.site.cluster.call("PATCH", LEASE_PATH, body, content_type=MERGE_PATCH).ok
+    renewed = {lease(tenant.site)["renewTime"]}
+
+    eventually(lambda: renewed.add(lease(tenant.site)["renewTime"]) or len(renewed) > 2, within=60)
+
+    assert pair.leader.leads
+    assert pair.other.stands_by_for(pair.leader)
+    assert tenant.site.cluster.call("GET", LEASE_PATH).body["metadata"]["annotations"] == {"seen-by": "a person"}
+
+
 @pytest.mark.parametrize("hours", [3, -3])
 def test_a_leader_whose_wall_clock_jumps_leads_on(tenant: Tenant, clocked: Pair, hours: int):
     before = lease(tenant.site)

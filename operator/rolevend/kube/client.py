@@ -13,6 +13,7 @@ import aiohttp
 import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client.rest import RESTClientObject
 
 from rolevend.errors import ClusterUnavailable, Conflict, NotPermitted, Rejected, Unavailable
 
@@ -23,6 +24,9 @@ _TRANSPORT_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
 PAGE = 500
 _SILENCE_SECONDS = 90.0
 """A watch hears a bookmark about once a minute."""
+_KEPT_SECONDS = 60.0
+"""How long a connection may be unused: longer than between two looks at a platform, each of which began with a TLS handshake before, and
+shorter than the 90 s after which the API server closes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,9 @@ class Cluster:
         # As kopf's connections: a proxy is named in the kubeconfig. Otherwise each call would read ~/.netrc, in a thread, and might send
         # what it says for the host; of what a vend cost the API that was a fifth.
         configuration.client_session_kwargs = {"trust_env": False}
-        return cls(kubernetes_client.ApiClient(configuration), calls, request_seconds)
+        api = kubernetes_client.ApiClient(configuration)
+        api.rest_client = _Connections(configuration)
+        return cls(api, calls, request_seconds)
 
     async def close(self) -> None:
         await self._api.close()
@@ -215,6 +221,11 @@ class Cluster:
         except _TRANSPORT_ERRORS as error:
             raise ClusterUnavailable(f"{method} {path}: {_said(error)}") from error
         return response
+
+
+class _Connections(RESTClientObject):
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, keepalive_timeout=_KEPT_SECONDS)
 
 
 def _current_context(files: Iterable[Path]) -> str | None:

@@ -1,12 +1,13 @@
 """One replica leads, by a Lease; the others wait until it steps down or is silent for too long."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Never, Self
+from typing import Literal, Never, Self
 
 from rolevend.errors import RolevendError
 from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound, Resource
@@ -17,7 +18,7 @@ LEASE = "rolevend-operator"
 
 ATTEMPT = 1 / 5
 """Of the promised time: after that an answer that does not come is not waited for, so that there is time for another try."""
-_PAUSE = 1 / 10
+_PAUSE = 2 / 15
 """Of the promised time: how often the leader renews, and how often the others look."""
 _LONGEST_PAUSE_SECONDS = 2.0
 """So that the others soon see that a leader has stepped down."""
@@ -113,6 +114,11 @@ class Election:
         return leading
 
     async def _turn(self) -> bool:
+        asked_at = self._moment()
+        if self.leading:
+            # Over what we wrote last, and unread: a leader has nothing else to do nearly all of the time.
+            with contextlib.suppress(AlreadyExists, NotFound):
+                return self._led(await self._write(self._spec(took=False)), asked_at)
         there = await self._look()
         asked_at = self._moment()
         next_move = move(self._seen, there=there, me=self._me, moment=asked_at)
@@ -123,9 +129,11 @@ class Election:
                 return False
             case Move.CREATE:
                 body = {"metadata": {"name": LEASE}, "spec": self._spec(took=True)}
-                written = await self._cluster.create(LEASES, body, self._namespace)
+                return self._led(await self._cluster.create(LEASES, body, self._namespace), asked_at)
             case Move.TAKE | Move.RENEW:
-                written = await self._write(self._spec(took=next_move is Move.TAKE))
+                return self._led(await self._write(self._spec(took=next_move is Move.TAKE)), asked_at)
+
+    def _led(self, written: Body, asked_at: float) -> Literal[True]:
         self._seen = sight_of(written, self._seen, asked_at)
         self._watchdog.put_off(safe_until(asked_at, self._seconds))
         return True
