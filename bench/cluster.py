@@ -17,13 +17,15 @@ from typing import Any
 
 from rolevend.demo.parts.controlplane import ControlPlane
 from rolevend.resources import API_VERSION
-from tests.support.site import AGENTS, WAREHOUSE, Site
+from rolevend.settings import Settings
+from tests.support.site import AGENTS, SETTINGS, WAREHOUSE, Site
 from tests.support.tenancy import Tenant
 
 Body = dict[str, Any]
 
 VENDED_ROLES = f"/apis/{API_VERSION}/namespaces/{AGENTS}/vendedroles"
-PRODUCTION = {"PLATFORM_POLL_SECONDS": "15", "SWEEP_SECONDS": "60", "ORPHAN_GRACE_SECONDS": "60", "DEAF_AFTER_SECONDS": "60"}
+PRODUCTION = {name: str(getattr(Settings(), name.lower())) for name in SETTINGS}
+"""As the chart sets it, whatever tests are in a hurry with."""
 PATIENCE = 300.0
 IDLE = 20.0
 AT_ONCE = 500
@@ -50,11 +52,13 @@ class Caller:
         return answer
 
     def changes(self, path: str, version: str) -> Iterator[tuple[str, Body]]:
-        """Since this version, until the server or `hang_up` ends it."""
+        """Since this version, until the server or `hang_up` ends it; what is too old ends at once."""
         self._connection.request("GET", f"{path}&watch=1&resourceVersion={version}")
         response = self._connection.getresponse()
         while line := response.readline():
             event = json.loads(line)
+            if event["type"] == "ERROR":
+                break
             yield event["type"], event["object"]
 
     def begin_anew(self) -> None:

@@ -1,7 +1,9 @@
 """What ten thousand live roles cost the operator: `python -m bench.scale [--quick]`, from the repository's root."""
 
 import itertools
+import json
 import math
+import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +25,9 @@ FULL = Size(live=10_000, expiring=300, idle_seconds=60)
 QUICK = Size(live=200, expiring=40, idle_seconds=5)
 MEMORY = {2_000: None, 10_000: 250}
 """Live roles -> megabytes that the operator may have with them; None: they are reported."""
+MOST_IDLE = 1
+"""Percent of a processor."""
+REST_SECONDS = 2
 PER_SECOND = 10
 """Ten thousand live roles of a quarter of an hour each: so many are made and end in a second."""
 CROWDS = 30, 300
@@ -32,9 +37,12 @@ CROWDS = 30, 300
 def lines(site: Site, size: Size) -> Iterator[Line]:
     fleet = Fleet(site)
     fleet.begin()
+    bare = idle(fleet, size)
+    yield reported("operator's idle use of a processor with no live role", str(bare))
     yield from growing(fleet, size)
     count = f"{size.live:,} live roles"
-    yield settled(lambda: idle(fleet, size, count).judged_if(size is FULL))
+    used = settled(lambda: idle(fleet, size).line(count).judged_if(size is FULL))
+    yield used.out_of_reach("what it uses with none") if bare.percent >= MOST_IDLE and used.within is False else used
     expiring = (f"expiring-{number}" for number in itertools.count())
     yield settled(lambda: late(fleet, [next(expiring) for _ in range(size.expiring)], PER_SECOND, count).judged_if(size is FULL))
     for crowd in CROWDS:
@@ -73,12 +81,39 @@ def memory(fleet: Fleet, live: int, when: str = "") -> Line:
     return reported(what, measured) if most is None else Line(what, measured, f"<= {most} MB", megabytes <= most)
 
 
-def idle(fleet: Fleet, size: Size, count: str) -> Line:
+@dataclass(frozen=True)
+class Idle:
+    percent: float
+    """Of a processor."""
+    dearer: float
+    """How much longer work takes that is done once in seconds, as all of an idle operator's is, than in a row: its memory is cold then,
+    and how cold is up to the machine and its neighbours."""
+
+    def __str__(self) -> str:
+        return f"{self.percent:.2f} %, where idling makes work {self.dearer:.1f}x as dear"
+
+    def line(self, count: str) -> Line:
+        what = f"operator's idle use of a processor with {count}"
+        return Line(what, str(self), f"< {MOST_IDLE} %", self.percent < MOST_IDLE)
+
+
+def idle(fleet: Fleet, size: Size) -> Idle:
     """Nobody asks for anything; sweep and looks at the platforms go on."""
-    used = fleet.cpu_seconds()
-    time.sleep(size.idle_seconds)
-    percent = (fleet.cpu_seconds() - used) / size.idle_seconds * 100
-    return Line(f"operator's idle use of a processor with {count}", f"{percent:.1f} %", "< 1 %", percent < 1)
+    in_a_row = statistics.median(piece_of_work() for _ in range(50))
+    used, begun, rested = fleet.cpu_seconds(), time.monotonic(), []
+    while (since := time.monotonic() - begun) < size.idle_seconds:
+        time.sleep(min(REST_SECONDS, size.idle_seconds - since))
+        rested.append(piece_of_work())
+    percent = (fleet.cpu_seconds() - used) / (time.monotonic() - begun) * 100
+    return Idle(percent, statistics.median(rested) / in_a_row)
+
+
+def piece_of_work() -> float:
+    """Its seconds of a processor."""
+    started = time.thread_time()
+    for _ in range(3):
+        sorted(json.loads(json.dumps(list(range(1000)))), reverse=True)
+    return time.thread_time() - started
 
 
 def late(fleet: Fleet, names: list[str], per_second: int, count: str) -> Line:

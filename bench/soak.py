@@ -18,7 +18,7 @@ from bench.lines import Line, quick, reported, table
 from rolevend.demo.parts.installation import NAMESPACE
 from rolevend.kube.handles import RECORD_LABEL
 from rolevend.resources import API_VERSION
-from tests.support.site import AGENTS, SETTINGS, Site
+from tests.support.site import AGENTS, Site
 from tests.support.troubled import Troubled
 from tests.support.waiting import eventually
 
@@ -114,10 +114,9 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
 def trouble(fleet: Fleet, status: int, seconds: int) -> Line:
     """Minutes of it, with an operator that is started again whenever it ends, as the kubelet does."""
     site, before, during = fleet.site, *([f"{when}-{status}-{number}" for number in range(ASKED)] for when in ("before", "during"))
-    settings = {**SETTINGS, **PRODUCTION, "LEADERSHIP_SECONDS": "15"}
     site.operator.stop()
     with tempfile.TemporaryDirectory() as scratch, Troubled(site.control_plane.server, Path(scratch)) as gateway:
-        site.operator = gateway.operator(site.control_plane, Path(scratch), settings)
+        site.operator = gateway.operator(site.control_plane, Path(scratch), PRODUCTION)
         fleet.create_all(before)
         fleet.watch.ready(before)
         gateway.begin(status)
@@ -128,7 +127,7 @@ def trouble(fleet: Fleet, status: int, seconds: int) -> Line:
         while time.monotonic() < over_at:
             if not site.operator.process.running:
                 site.operator.kill()
-                site.operator = gateway.operator(site.control_plane, Path(scratch), settings)
+                site.operator = gateway.operator(site.control_plane, Path(scratch), PRODUCTION)
                 starts += 1
             time.sleep(0.5)
         gateway.end()
