@@ -23,7 +23,7 @@ API = "rolevend-api"
 
 def drain(site: Site, *arguments: str, kubeconfig: Path | None = None) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "rolevend", "drain", "--kubeconfig", str(kubeconfig or site.control_plane.kubeconfig), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
 
 def again(asked: Asked) -> Body:

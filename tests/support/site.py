@@ -187,7 +187,9 @@ class Site:
 
     def condition(self, body: Body, type_: str) -> Body:
         """The condition as the object has it now; without one, and for a stale one, an AssertionError."""
-        now = self.cluster.read(body).body
+        answer = self.cluster.read(body)
+        assert answer.ok, answer.message
+        now = answer.body
         found = [each for each in now.get("status", {}).get("conditions", []) if each["type"] == type_]
         assert found, f"{body['kind']} {body['metadata']['name']} has no condition {type_} yet"
         assert found[0]["observedGeneration"] == now["metadata"]["generation"], f"{type_} is about an older generation"
