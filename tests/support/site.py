@@ -187,9 +187,7 @@ class Site:
 
     def condition(self, body: Body, type_: str) -> Body:
         """The condition as the object has it now; without one, and for a stale one, an AssertionError."""
-        answer = self.cluster.read(body)
-        assert answer.ok, answer.message
-        now = answer.body
+        now = self._now(body)
         found = [each for each in now.get("status", {}).get("conditions", []) if each["type"] == type_]
         assert found, f"{body['kind']} {body['metadata']['name']} has no condition {type_} yet"
         assert found[0]["observedGeneration"] == now["metadata"]["generation"], f"{type_} is about an older generation"
@@ -197,9 +195,14 @@ class Site:
 
     def conditions(self, body: Body) -> dict[str, Body]:
         """By type, those about the object as it is now."""
-        now = self.cluster.read(body).body
+        now = self._now(body)
         told = now.get("status", {}).get("conditions", [])
         return {each["type"]: each for each in told if each["observedGeneration"] == now["metadata"]["generation"]}
+
+    def _now(self, body: Body) -> Body:
+        answer = self.cluster.read(body)
+        assert answer.ok, answer.message
+        return answer.body
 
     def told(self, body: Body, type_: str, status: str, reason: str = "", within: float = 30.0) -> str:
         """Waits until the condition says so; its message."""

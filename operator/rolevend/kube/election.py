@@ -18,7 +18,7 @@ LEASE = "rolevend-operator"
 
 ATTEMPT = 1 / 5
 """Of the promised time: after that an answer that does not come is not waited for, so that there is time for another try."""
-_PAUSE = 2 / 15
+_PAUSE = 1 / 10
 """Of the promised time: how often the leader renews, and how often the others look."""
 _LONGEST_PAUSE_SECONDS = 2.0
 """So that the others soon see that a leader has stepped down."""

@@ -69,9 +69,7 @@ class Issuers:
             while True:
                 self._keys.news.clear()
                 self._tell()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        await self._keys.news.wait()
+                await self._keys.news.wait()  # for no longer than until the Secrets are looked at again
 
     async def _follow_secrets(self) -> None:
         while True:
