@@ -149,17 +149,16 @@ def _tell_problems(app: FastAPI) -> None:
 
     def handler(kind: type[Exception], told: Callable[[Any], Problem]) -> None:
         async def handle(request: Request, error: Exception) -> Response:
-            return answered(told(error), request)
+            problem = told(error)
+            why = error.__cause__ if isinstance(error, Problem) and problem.status >= 500 else error
+            if isinstance(why, RolevendError):  # the caller is told less
+                _log.warning("a call: %s: %s", problem.code, why, extra={"request_id": request.state.request_id})
+            return answered(problem, request)
 
         app.add_exception_handler(kind, handle)
 
     handler(Problem, lambda problem: problem)
-
-    def in_our_words(error: RolevendError) -> Problem:
-        _log.warning("a call: %s", error)
-        return of_error(error)
-
-    handler(RolevendError, in_our_words)
+    handler(RolevendError, of_error)
     handler(RequestValidationError, _of_members)
     handler(TooLong, lambda _: Problem(413, "TooLong", "the body is longer than 64 KiB"))
     handler(Misread, lambda error: error.problem)

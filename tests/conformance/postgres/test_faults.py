@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import BinaryIO
 
+import psycopg
 import pytest
 
 from rolevend.demo.parts.database import PostgresServer
@@ -19,6 +20,7 @@ from rolevend.platforms.postgres import Limits, Login, PostgresPlatform
 from rolevend.platforms.postgres.build import look, steps_for
 from rolevend.platforms.postgres.connections import connected
 from rolevend.platforms.postgres.render import render
+from rolevend.platforms.progress import Progress
 from tests.conformance.bench import CLUSTER, IN_CLEAR, PostgresBench, equal, installed, lease, own, profile, shape, vend, vended
 from tests.support.waiting import eventually
 
@@ -278,6 +280,9 @@ def test_a_profile_that_another_operator_collected_is_built_again(bench: Postgre
     bench.log_in(vend(bench.platform, of, late))
 
 
+DROP_TEMPLATES = "SELECT rolevend.drop_template(template) FROM rolevend.template"
+
+
 class TestCollecting:
     def test_what_is_unused_goes_and_its_templates_too(self, bench: PostgresBench):
         people = bench.people()
@@ -315,6 +320,48 @@ class TestCollecting:
         bench.run(f"DROP TABLE {people.id} CASCADE")
         assert bench.platform.collect(frozenset(), lease(of, seconds=7200).expires_at) == 1
         assert bench.value("SELECT count(*) FROM pg_roles WHERE rolname ~ '^rv_[tp]_[0-9a-f]{32}$'") == 0
+
+    def test_a_template_that_is_new_stays_for_the_profile_that_is_built_of_it(self, bench: PostgresBench):
+        of = profile(shape(bench.people()))
+        bench.platform.ensure(of)
+        before, later = lease(of, seconds=-7200).expires_at, lease(of, seconds=7200).expires_at
+        bench.run(f"SELECT rolevend.drop_profile('{of.name}')")
+        bench.platform.collect(frozenset(), before)
+        assert bench.value("SELECT count(*) FROM rolevend.template") == 1
+        bench.platform.collect(frozenset(), later)
+        assert bench.value("SELECT count(*) FROM rolevend.template") == 0
+
+    def test_a_template_stays_where_a_profile_of_it_was_built_meanwhile(self, bench: PostgresBench):
+        """Taking it away would take the new view, too."""
+        people = bench.people()
+        before, of = profile(shape(people)), profile(shape(people))
+        bench.platform.ensure(before)
+        bench.run(f"SELECT rolevend.drop_profile('{before.name}')")
+        blocking, collecting = bench.as_superuser(), bench.as_superuser()
+        blocking.run("BEGIN; SELECT FROM rolevend.template FOR SHARE")
+        with ThreadPoolExecutor(1) as pool:
+            collected = pool.submit(collecting.run, DROP_TEMPLATES)
+            eventually(lambda: bench.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 1)
+            _, credential = vended(bench.platform, of)
+            blocking.run("COMMIT")
+            assert isinstance(collected.exception(10), psycopg.errors.DependentObjectsStillExist)
+        assert bench.platform.drift() == []
+        assert bench.log_in(credential).rows("SELECT count(*) FROM people") == [(6,)]
+
+    def test_a_template_that_goes_while_a_profile_of_it_is_built_is_made_again(self, bench: PostgresBench):
+        of = profile(shape(bench.people()))
+        gone: list[Progress] = []
+
+        def once(progress: Progress) -> None:
+            if progress.done == 1 and not gone:
+                gone.append(progress)
+                bench.run(DROP_TEMPLATES)
+
+        bench.platform.ensure(of, once)
+        assert gone
+        _, credential = vended(bench.platform, of)
+        assert bench.platform.drift() == []
+        assert bench.log_in(credential).rows("SELECT count(*) FROM people") == [(6,)]
 
 
 def test_nothing_of_a_vend_is_left_where_it_fails(bench: PostgresBench):

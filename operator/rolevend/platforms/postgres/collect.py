@@ -24,9 +24,10 @@ def collect_profiles(
     return tuple(name for name in unused if _run(connection, sql.SQL("rolevend.drop_profile"), name))
 
 
-def collect_templates(connection: Connection, cluster: ClusterId) -> tuple[str, ...]:
-    """The templates that are gone now. Takes an exclusive lock on each one's table, for 200 ms at most."""
-    unused = [name for (name,) in connection.execute(query("unused_templates"), {"cluster": cluster})]
+def collect_templates(connection: Connection, cluster: ClusterId, unused_since: datetime) -> tuple[str, ...]:
+    """The templates that are gone now: none that was made since, perhaps for a profile that is still being built. Takes an exclusive lock
+    on each one's table, for 200 ms at most."""
+    unused = [name for (name,) in connection.execute(query("unused_templates"), {"cluster": cluster, "since": unused_since})]
     return tuple(name for name in unused if _run(connection, sql.SQL("rolevend.drop_template"), name))
 
 

@@ -8,7 +8,6 @@ import base64
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from rolevend.catalog import Catalog, TableId, ToolId
 from rolevend.errors import PlatformBusy, PlatformUnavailable
@@ -164,12 +163,10 @@ class PostgresPlatform:
         programmer nothing is looked for: who has one does."""
         if self._programmer is None:
             return ()
-        rows = self._drifted(self._programmer)
-        if rows:
-            # By its snapshot a look may see a profile as it was before it was collected, and its views as they are since it was made again:
-            # the roles of the new one would end. What is found once more is no such moment.
-            before = {row[:3] for row in rows}
-            rows = [row for row in self._drifted(self._programmer) if row[:3] in before]
+        rows = self._programmer.run(
+            f"look for drift on {self._where}",
+            lambda connection: connection.execute(query("drift"), {"cluster": self._cluster}).fetchall(),
+        )
         for *_, profiles in rows:
             for profile in profiles:
                 self._built.remove(profile)
@@ -177,13 +174,6 @@ class PostgresPlatform:
             Drift(TableId(schema, table), f"{finding}; {mend}", tuple(RoleName(role) for role in roles))
             for schema, table, finding, mend, roles, _ in rows
         ]
-
-    def _drifted(self, programmer: Pool) -> Sequence[tuple[Any, ...]]:
-        """(schema, table, finding, mend, roles, profiles) of each."""
-        return programmer.run(
-            f"look for drift on {self._where}",
-            lambda connection: connection.execute(query("drift"), {"cluster": self._cluster}).fetchall(),
-        )
 
     def attest(
         self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool] = lambda: True
@@ -208,7 +198,7 @@ class PostgresPlatform:
         gone = program.run(attempt, lambda connection: collect_profiles(connection, self._cluster, keep, unused_since))
         for profile in gone:
             self._built.remove(profile)
-        program.run(attempt, lambda connection: collect_templates(connection, self._cluster))
+        program.run(attempt, lambda connection: collect_templates(connection, self._cluster, unused_since))
         return len(gone)
 
     def tombstone(self, role: RoleName) -> Tombstone | None:

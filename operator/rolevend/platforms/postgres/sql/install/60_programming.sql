@@ -76,20 +76,28 @@ $$;
 
 -- Gives the views of a profile to their templates: {view: template}. Only now do they read with the rights of these.
 -- Whoever gets a view must be able to create one there, unless a superuser gives it.
+-- From here on none of the templates is taken away: see drop_template. One that is gone by now must be made anew first.
 CREATE OR REPLACE FUNCTION rolevend.hand_over(p_profile name, p_owners jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v record;
+    v_templates name[] := ARRAY(SELECT DISTINCT value::name FROM jsonb_each_text(p_owners));
+    v_there bigint;
 BEGIN
     IF (p_profile ~ '^rv_p_[0-9a-z]+$') IS NOT TRUE THEN
         RAISE EXCEPTION 'not the name of a profile' USING ERRCODE = '22023';
     END IF;
+    IF EXISTS (SELECT FROM unnest(v_templates) AS t WHERE (t ~ '^rv_t_[0-9a-f]{32}$') IS NOT TRUE) THEN
+        RAISE EXCEPTION 'not the name of a template' USING ERRCODE = '22023';
+    END IF;
+    PERFORM FROM rolevend.template WHERE template = ANY (v_templates) ORDER BY template FOR KEY SHARE;
+    GET DIAGNOSTICS v_there = ROW_COUNT;
+    IF v_there < cardinality(v_templates) THEN
+        RAISE EXCEPTION 'a template of % was taken away', p_profile USING ERRCODE = '40001';
+    END IF;
     EXECUTE format('GRANT CREATE ON SCHEMA %I TO rv_template', p_profile);
     FOR v IN SELECT key AS name, value AS template FROM jsonb_each_text(p_owners) ORDER BY key LOOP
-        IF (v.template ~ '^rv_t_[0-9a-f]{32}$') IS NOT TRUE THEN
-            RAISE EXCEPTION 'not the name of a template' USING ERRCODE = '22023';
-        END IF;
         EXECUTE format('ALTER VIEW %I.%I OWNER TO %I', p_profile, v.name, v.template);
     END LOOP;
     EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM rv_template', p_profile);
@@ -112,15 +120,17 @@ END
 $$;
 
 -- Takes a template away, with its policies and its right to read. A view that it still owns refuses.
+-- DROP OWNED drops views, too. So first the row, for which hand_over and this wait for each other; only then a look for views, which sees
+-- those of whoever was waited for.
 CREATE OR REPLACE FUNCTION rolevend.drop_template(p_template name) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner WHERE r.rolname = p_template) THEN
-        RAISE EXCEPTION '% still owns views', p_template USING ERRCODE = '2BP01';
-    END IF;
     DELETE FROM rolevend.template WHERE template = p_template;
     IF FOUND THEN
+        IF EXISTS (SELECT FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner WHERE r.rolname = p_template) THEN
+            RAISE EXCEPTION '% still owns views', p_template USING ERRCODE = '2BP01';
+        END IF;
         PERFORM rolevend.act_for(p_template);
         EXECUTE format('DROP OWNED BY %I', p_template);
         EXECUTE format('DROP ROLE %I', p_template);
@@ -129,6 +139,8 @@ END
 $$;
 
 -- A policy as one text, for comparing. Without a search_path of its own, so that it is inlined; whoever calls it has pinned one.
+-- Names of roles are joined and not cast, here and in views(): a cast knows no role that was dropped since the query began, and so a
+-- template that is just taken away would look altered.
 CREATE OR REPLACE FUNCTION rolevend.policy_text(p pg_catalog.pg_policy) RETURNS text
 LANGUAGE sql STABLE
 AS $$
@@ -136,7 +148,8 @@ AS $$
         '%s %s to %s using (%s) with check (%s)',
         CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
         p.polcmd,
-        ARRAY(SELECT CASE r WHEN 0 THEN 'public' ELSE r::regrole::text END FROM pg_catalog.unnest(p.polroles) AS r ORDER BY 1),
+        ARRAY(SELECT CASE r WHEN 0 THEN 'public' ELSE coalesce(pg_catalog.quote_ident(a.rolname), r::text) END
+                FROM pg_catalog.unnest(p.polroles) AS r LEFT JOIN pg_catalog.pg_roles AS a ON a.oid = r ORDER BY 1),
         pg_catalog.pg_get_expr(p.polqual, p.polrelid),
         pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
 $$;
@@ -174,9 +187,11 @@ $$;
 CREATE OR REPLACE FUNCTION rolevend.views(p_profile name) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(jsonb_object_agg(c.relname, jsonb_build_array(c.relowner::regrole::text, md5(r.ev_action::text))), '{}')
+    SELECT coalesce(jsonb_object_agg(c.relname,
+                                     jsonb_build_array(coalesce(quote_ident(a.rolname), c.relowner::text), md5(r.ev_action::text))), '{}')
       FROM pg_namespace AS n
       JOIN pg_class AS c ON c.relnamespace = n.oid
+      LEFT JOIN pg_roles AS a ON a.oid = c.relowner
       LEFT JOIN pg_rewrite AS r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
      WHERE n.nspname = p_profile AND c.relkind <> 'i'
 $$;
