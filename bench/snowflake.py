@@ -32,8 +32,8 @@ MOST = 3
 CALLERS, TIMES = 16, 12
 """So many who vend at once, and so many times as fast as one alone."""
 CONNECTIONS = 10
-"""Of one session with hundreds of requests. The connector takes another one where the last was not given back yet, and keeps it: two mostly,
-five were seen where its own thread was late. One for each request would be a fault."""
+"""Of one session with hundreds of requests. The connector takes another one where the last was not given back yet, and keeps it: mostly
+two, and five were seen where its own thread was late. One for each request would be a fault."""
 REQUEST_SECONDS = 0.27
 """Of a vend with three of them, 807 ms: the mean that a comparable system publishes."""
 STATEMENT_SECONDS = 0.18

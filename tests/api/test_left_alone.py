@@ -96,6 +96,8 @@ def test_a_call_that_gives_up_waiting_is_told_how_far_its_profile_is(caller: Cal
 
     assert (refused.status_code, refused.json()["code"]) == (503, "ProfileBuilding")
     assert "(building its profile: 0 of 1 tables have their template); try again" in refused.json()["detail"]
+    told = [line for line in caller.api.log.read_text().splitlines() if refused.json()["requestId"] in line]
+    assert any("ProfileBuilding" in line and "is not built" in line for line in told)
     eventually(lambda: caller.vend().status_code == 201)
 
 

@@ -139,8 +139,6 @@ END
 $$;
 
 -- A policy as one text, for comparing. Without a search_path of its own, so that it is inlined; whoever calls it has pinned one.
--- Names of roles are joined and not cast, here and in views(): a cast knows no role that was dropped since the query began, and so a
--- template that is just taken away would look altered.
 CREATE OR REPLACE FUNCTION rolevend.policy_text(p pg_catalog.pg_policy) RETURNS text
 LANGUAGE sql STABLE
 AS $$
@@ -148,8 +146,7 @@ AS $$
         '%s %s to %s using (%s) with check (%s)',
         CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
         p.polcmd,
-        ARRAY(SELECT CASE r WHEN 0 THEN 'public' ELSE coalesce(pg_catalog.quote_ident(a.rolname), r::text) END
-                FROM pg_catalog.unnest(p.polroles) AS r LEFT JOIN pg_catalog.pg_roles AS a ON a.oid = r ORDER BY 1),
+        ARRAY(SELECT CASE r WHEN 0 THEN 'public' ELSE r::regrole::text END FROM pg_catalog.unnest(p.polroles) AS r ORDER BY 1),
         pg_catalog.pg_get_expr(p.polqual, p.polrelid),
         pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
 $$;
@@ -183,7 +180,8 @@ AS $$
      WHERE x.template IS NULL
 $$;
 
--- What a profile's schema holds: {view: [owner, digest of its definition]}.
+-- What a profile's schema holds: {view: [owner, digest of its definition]}. The owner's name is joined and not cast: a cast knows no role
+-- that was dropped since the query began, and a profile that is just taken away would look altered.
 CREATE OR REPLACE FUNCTION rolevend.views(p_profile name) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -199,6 +197,7 @@ $$;
 -- What was changed by hand since these templates (NULL: all) were made; no rows is as it should be.
 -- A table that is gone, or another one by the same name, is marked "replaced": nothing was opened, and it is built anew when it
 -- is next needed.
+-- Texts of policies name roles as they are when they are read: of a template that was taken away since the query began they say nothing.
 CREATE OR REPLACE FUNCTION rolevend.findings(p_templates name[])
 RETURNS TABLE (template name, replaced boolean, finding text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -227,8 +226,8 @@ AS $$
     UNION ALL
     SELECT template, false,
            format('policy %I was %s', name, CASE WHEN now.as_text IS NULL THEN 'dropped' WHEN was.as_text IS NULL THEN 'added' ELSE 'altered' END)
-      FROM was FULL JOIN now USING (template, kind, name)
-     WHERE was.as_text IS DISTINCT FROM now.as_text
+      FROM was FULL JOIN now USING (template, kind, name) JOIN seen AS s USING (template)
+     WHERE CASE WHEN was.as_text IS DISTINCT FROM now.as_text THEN s.role_oid IS NOT DISTINCT FROM to_regrole(template::text)::oid END
     UNION ALL
     SELECT s.template, false, format('role %I was dropped', s.template) FROM seen AS s WHERE s.role_oid IS NULL
     UNION ALL
