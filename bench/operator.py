@@ -80,26 +80,31 @@ def alone(fleet: Fleet, count: int, floor: list[float]) -> Iterator[Line]:
 
 
 def cold(fleet: Fleet, count: int) -> Iterator[Line]:
-    """Each time the same hundred tables under a filter that no profile has yet; row security is on after the first."""
-    hundred_tables(fleet.site)
-    numbers = itertools.count()
-    yield reported("create to Ready, a profile of 100 tables, with row security to be switched on", ms(one_cold(fleet, next(numbers))))
+    """Each time the same hundred tables under a filter that no profile has yet; row security is on after the first. Every try has tables of
+    its own: what there is on a table makes the next profile of it slower."""
+    numbers, tries = itertools.count(), itertools.count()
+    firsts: list[float] = []
 
     def later() -> Line:
-        seconds = [one_cold(fleet, next(numbers)) for _ in range(count)]
+        wide = f"wide{next(tries)}"
+        hundred_tables(fleet.site, wide)
+        firsts.append(one_cold(fleet, wide, next(numbers)))
+        seconds = [one_cold(fleet, wide, next(numbers)) for _ in range(count)]
         measured = f"p50 {ms(percentile(seconds, 50))}, worst of {count} {ms(max(seconds))}"
         return Line("create to Ready, a new profile of 100 tables", measured, "p99 <= 250 ms", max(seconds) <= 0.25).judged_if(
             count == FULL.cold
         )
 
-    yield settled(later)
+    line = settled(later)
+    yield reported("create to Ready, a profile of 100 tables, with row security to be switched on", ms(firsts[-1]))
+    yield line
 
 
-def one_cold(fleet: Fleet, number: int) -> float:
+def one_cold(fleet: Fleet, wide: str, number: int) -> float:
     each = Tenant(fleet.site)
     each.agent()
     each.person()
-    policy = each.policy("", "wide_*", rowFilter=f"country IN (user_attr('countries')) AND amount > {number}", masks=[])
+    policy = each.policy("", f"{wide}_*", rowFilter=f"country IN (user_attr('countries')) AND amount > {number}", masks=[])
     fleet.site.told(policy, "Ready", "True")
     (seconds,) = fleet.one_by_one([f"cold-{number}"], asker=Asker(each))
     fleet.release([f"cold-{number}"])
@@ -107,13 +112,14 @@ def one_cold(fleet: Fleet, number: int) -> float:
     return seconds
 
 
-def hundred_tables(site: Site) -> None:
+def hundred_tables(site: Site, wide: str) -> None:
     for number in range(100):
         columns = "id bigint PRIMARY KEY, country text, amount numeric, note text"
-        site.warehouse.ask(f"CREATE TABLE claims.wide_{number} ({columns})")
-        site.warehouse.ask(f"ALTER TABLE claims.wide_{number} OWNER TO {OWNER}")
+        site.warehouse.ask(f"CREATE TABLE claims.{wide}_{number} ({columns})")
+        site.warehouse.ask(f"ALTER TABLE claims.{wide}_{number} OWNER TO {OWNER}")
+    tables = int(site.warehouse.ask("SELECT count(*) FROM pg_tables WHERE schemaname = 'claims'")[0][0])
     everything = {"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}
-    eventually(lambda: site.cluster.read(everything).body["status"]["tableCount"] >= 100, within=60)
+    eventually(lambda: site.cluster.read(everything).body["status"]["tableCount"] >= tables, within=60)
 
 
 def burst(fleet: Fleet, count: int) -> Iterator[Line]:

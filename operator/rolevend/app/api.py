@@ -23,7 +23,7 @@ from rolevend.api.vends import Vends
 from rolevend.app.drivers import drivers
 from rolevend.app.receipt import receipts_by
 from rolevend.app.serving import Serving
-from rolevend.app.starting import cluster_id_of, now, patiently
+from rolevend.app.starting import cluster_id_of, now, patiently, settle_in
 from rolevend.atwork.platforms import PlatformAtWork, Platforms
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
@@ -129,6 +129,7 @@ class Api:
                 tasks.append(parts.create_task(self._issuers.run()))
                 tasks.append(parts.create_task(self._refusals.run()))
                 tasks.append(parts.create_task(self._serving.follow_certificate()))
+                settle_in()
                 await self._serving.run(self._application)
                 for task in tasks:
                     task.cancel()

@@ -11,7 +11,7 @@ from typing import Never
 
 from rolevend.app.drivers import drivers
 from rolevend.app.receipt import receipts_by
-from rolevend.app.starting import cluster_id_of, now, patiently
+from rolevend.app.starting import cluster_id_of, now, patiently, settle_in
 from rolevend.atwork.platforms import PlatformAtWork, Platforms
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
@@ -204,6 +204,7 @@ class Operator:
                 await self._listed.wait()
                 tasks.append(parts.create_task(self.sweeper.run()))
                 tasks.append(parts.create_task(self._curb.run()))
+                settle_in()
                 await run_kopf(self._lifecycle, self._settings.kubeconfig, now)
                 for task in tasks:
                     task.cancel()
