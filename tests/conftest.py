@@ -1,8 +1,9 @@
-"""The real parts, shared by every test that needs them; and in CI, no test is passed over in silence."""
+"""The real parts, shared by every test that needs them; in CI, no test is passed over in silence, and what fails has their own words."""
 
+import contextlib
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -14,6 +15,7 @@ _SAID = ("ROLEVEND_NO_SKIP", "ROLEVEND_TEST_HYDRA")
 """Environment variables, one of which CI has."""
 _LIVE = ("ROLEVEND_LIVE_SNOWFLAKE_MANIFEST", "ROLEVEND_LIVE_SNOWFLAKE_SECRETS")
 """Both name files: see docs/how-to/try-snowflake.md."""
+_LAST_LINES, _LONGEST_LINE = 40, 300
 
 # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that: those whom we interrupt must hear us.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -34,9 +36,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A skip is a failure where ROLEVEND_NO_SKIP is set: a real part that could not start must not look like success."""
+    """A skip is a failure where ROLEVEND_NO_SKIP is set: a real part that could not start must not look like success. What fails only now
+    and then, and elsewhere, is understood from what the processes said: their logs are gone when it is read."""
     report = yield
+    if report.failed:
+        report.sections += _said_since(call.start, item)
     if report.skipped and os.environ.get("ROLEVEND_NO_SKIP"):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, which ROLEVEND_NO_SKIP forbids: {report.longrepr}"
     return report
+
+
+def _said_since(start: float, item: pytest.Item) -> Iterator[tuple[str, str]]:
+    """The end of each log that a part of this test wrote to since `start`, in seconds since 1970, under its name."""
+    factory = getattr(item, "funcargs", {}).get("tmp_path_factory")
+    for log in sorted(factory.getbasetemp().rglob("*.log")) if factory else ():
+        with contextlib.suppress(OSError):  # a part that ends takes its files with it
+            if log.stat().st_mtime >= start:
+                lines = log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+                yield f"the end of {log.name}", "\n".join(line[:_LONGEST_LINE] for line in lines)

@@ -13,7 +13,8 @@
         │   └── PoolerInBetween     a connection pooler answers in the server's place
         ├── PlatformBusy            the platform answers, but something there is in the way (a lock, a live session)
         │   ├── PlatformFull        there is no room left on its disk
-        │   └── PlatformLocked      somebody's transaction holds a lock there for longer than we wait
+        │   ├── PlatformLocked      somebody's transaction holds a lock there for longer than we wait
+        │   └── PlatformDrifted     what keeps rows apart there was changed by hand
         ├── ClusterUnavailable      the Kubernetes API does not answer
         ├── IdentityProviderUnavailable  an issuer of tokens does not answer, or its keys are too old to be believed
         └── AuditUnavailable        no audit event can be written, so nothing is vended
@@ -81,6 +82,10 @@ class PlatformFull(PlatformBusy):
 
 class PlatformLocked(PlatformBusy):
     """Somebody's transaction holds a lock there for longer than we wait: it heals when that transaction is over."""
+
+
+class PlatformDrifted(PlatformBusy):
+    """What keeps rows apart there was changed by hand: it heals when a person has put it right, or accepted it."""
 
 
 class ClusterUnavailable(Unavailable):

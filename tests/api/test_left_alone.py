@@ -101,6 +101,23 @@ def test_a_call_that_gives_up_waiting_is_told_how_far_its_profile_is(caller: Cal
     eventually(lambda: caller.vend().status_code == 201)
 
 
+def test_where_somebody_changed_something_by_hand_the_agent_is_told_that_and_waits_for_a_person(caller: Caller, site: Site):
+    another_shape(caller, 7004)
+    role = caller.vended()["roleName"]
+    ((profile,),) = site.warehouse.ask("SELECT profile FROM rolevend.lease WHERE role = %s", role)
+
+    site.warehouse.ask(f"CREATE VIEW {profile}.more AS SELECT 1")
+
+    eventually(lambda: role not in caller.proven.tenant.roles())
+    refused = caller.vend()
+    assert (refused.status_code, refused.json()["code"]) == (503, "PlatformDrifted")
+    assert "changed by hand" in refused.json()["detail"]
+    assert profile not in refused.text
+    assert int(refused.headers["retry-after"]) > 0
+    site.warehouse.ask(f"DROP VIEW {profile}.more")
+    eventually(lambda: caller.vend().status_code == 201)
+
+
 @pytest.fixture
 def without_operator(site: Site) -> Iterator[None]:
     """It is back when the test is over, if not before."""

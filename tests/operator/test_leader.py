@@ -20,7 +20,7 @@ from tests.support.wall_clock import WallClock
 
 LEASE_PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}"
 SOON, NEVER = 15, 600
-"""Seconds that a silent leader keeps its place: more than a busy machine stalls, and over within a test; or more than any test waits."""
+"""Seconds that a silent leader keeps its place: over within a test; or more than any test waits, and any machine stalls."""
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Pair:
 
 @pytest.fixture
 def seconds(request: pytest.FixtureRequest) -> int:
-    return int(getattr(request, "param", SOON))
+    return int(getattr(request, "param", NEVER))
 
 
 @pytest.fixture
@@ -123,6 +123,7 @@ def test_one_leads_and_the_other_is_ready_to(tenant: Tenant, pair: Pair):
     assert asked.role not in pair.other.process.log.read_text()
 
 
+@pytest.mark.parametrize("seconds", [SOON], indirect=True)
 def test_when_the_leader_is_killed_the_other_takes_over(tenant: Tenant, pair: Pair):
     before = lease(tenant.site)
     live = tenant.ask().ready()
@@ -140,7 +141,6 @@ def test_when_the_leader_is_killed_the_other_takes_over(tenant: Tenant, pair: Pa
     assert tenant.site.warehouse.roles() & {live.role, expiring.role, unheard.role} == {unheard.role}
 
 
-@pytest.mark.parametrize("seconds", [NEVER], indirect=True)
 def test_a_leader_that_is_told_to_stop_hands_over_at_once(tenant: Tenant, pair: Pair):
     live = tenant.ask().ready()
 
@@ -152,7 +152,6 @@ def test_a_leader_that_is_told_to_stop_hands_over_at_once(tenant: Tenant, pair: 
     live.gone()
 
 
-@pytest.mark.parametrize("seconds", [NEVER], indirect=True)
 def test_a_container_that_starts_again_in_its_pod_leads_on_at_once(tenant: Tenant, pair: Pair):
     pair.leader.process.kill()
 
@@ -165,6 +164,7 @@ def test_a_container_that_starts_again_in_its_pod_leads_on_at_once(tenant: Tenan
     again.stop()
 
 
+@pytest.mark.parametrize("seconds", [SOON], indirect=True)
 def test_a_leader_that_sleeps_finds_itself_replaced_ends_and_leaves_nothing(tenant: Tenant, pair: Pair):
     staying, leaving = tenant.ask().ready(), tenant.ask().ready()
     burst = [tenant.ask() for _ in range(20)]
@@ -184,6 +184,7 @@ def test_a_leader_that_sleeps_finds_itself_replaced_ends_and_leaves_nothing(tena
         assert asked.rows("SELECT count(*) FROM people") == [(2,)], "the password in the Secret is the role's"
 
 
+@pytest.mark.parametrize("seconds", [SOON], indirect=True)
 def test_a_leader_that_hears_nothing_is_gone_before_the_other_leads(tenant: Tenant, pair: Pair):
     live = tenant.ask().ready()
 
@@ -197,7 +198,6 @@ def test_a_leader_that_hears_nothing_is_gone_before_the_other_leads(tenant: Tena
     live.gone()
 
 
-@pytest.mark.parametrize("seconds", [NEVER], indirect=True)
 def test_a_leader_whose_place_somebody_else_took_ends(tenant: Tenant, pair: Pair):
     spec = {"holderIdentity": f"{pair.other.pod}_somebody"}
     assert tenant.site.cluster.call("PATCH", LEASE_PATH, {"spec": spec}, content_type=MERGE_PATCH).ok
@@ -207,7 +207,6 @@ def test_a_leader_whose_place_somebody_else_took_ends(tenant: Tenant, pair: Pair
     eventually(lambda: pair.other.leads)
 
 
-@pytest.mark.parametrize("seconds", [NEVER], indirect=True)
 def test_a_lease_that_somebody_deleted_stays_with_its_leader(tenant: Tenant, pair: Pair):
     assert tenant.site.cluster.call("DELETE", LEASE_PATH).ok
 
@@ -217,7 +216,6 @@ def test_a_lease_that_somebody_deleted_stays_with_its_leader(tenant: Tenant, pai
     assert pair.other.stands_by_for(pair.leader)
 
 
-@pytest.mark.parametrize("seconds", [NEVER], indirect=True)
 def test_a_lease_that_somebody_wrote_on_stays_with_its_leader_who_reads_it_again(tenant: Tenant, pair: Pair):
     body = {"metadata": {"annotations": {"seen-by": "a person"}}}
     assert tenant.site.cluster.call("PATCH", LEASE_PATH, body, content_type=MERGE_PATCH).ok
@@ -237,14 +235,15 @@ def test_a_leader_whose_wall_clock_jumps_leads_on(tenant: Tenant, clocked: Pair,
 
     clocked.clock.jump(hours)
 
-    def has_renewed_for_long() -> bool:
+    def renews_at_that_time() -> bool:
         assert clocked.leader.leads
         assert clocked.other.stands_by_for(clocked.leader)
-        renewals.add(lease(tenant.site)["renewTime"])
-        return len(renewals) > 20
+        renewed = lease(tenant.site)["renewTime"]
+        if renewed[:13] != before["renewTime"][:13]:
+            renewals.add(renewed)
+        return len(renewals) > 5
 
-    assert eventually(lambda: lease(tenant.site)["renewTime"][:13] != before["renewTime"][:13]), "it was told that time"
-    eventually(has_renewed_for_long, within=120)
+    eventually(renews_at_that_time, within=60)
     assert lease(tenant.site)["leaseTransitions"] == before["leaseTransitions"]
 
 

@@ -11,10 +11,10 @@ from psycopg_pool import PoolTimeout
 
 from rolevend.catalog import TableId
 from rolevend.errors import (
-    Conflict,
     InvalidInput,
     Overtaken,
     PlatformBusy,
+    PlatformDrifted,
     PlatformFull,
     PlatformLocked,
     PlatformUnavailable,
@@ -158,9 +158,9 @@ class TestWhatIsBuilt:
         assert steps(replace(BUILT, **change)) == ["renew profile"]
 
     def test_what_was_changed_by_hand_is_refused_with_the_way_out(self):
-        with pytest.raises(Conflict, match=r"""table raw\.a was changed by hand: .*SELECT rolevend\.accept\('"raw"\."a"'\)"""):
+        with pytest.raises(PlatformDrifted, match=r"""table raw\.a was changed by hand: .*SELECT rolevend\.accept\('"raw"\."a"'\)"""):
             steps(BUILT, replace(THERE, finding="policy x was added"))
-        with pytest.raises(Conflict, match="a view was changed by hand"):
+        with pytest.raises(PlatformDrifted, match="a view was changed by hand"):
             steps(replace(BUILT, altered=True))
 
 
@@ -171,7 +171,7 @@ class TestErrors:
             ("RV001", "closed", Overtaken),
             ("RV002", "another vend", Overtaken),
             ("RV003", "close first", PlatformBusy),
-            ("RV004", "drift", PlatformBusy),
+            ("RV004", "drift", PlatformDrifted),
             ("55P03", "lock", PlatformLocked),
             ("23503", "no profile", PlatformBusy),
             ("XX000", "tuple concurrently updated", PlatformBusy),

@@ -17,6 +17,7 @@ from rolevend.errors import (
     InvalidInput,
     NotPermitted,
     PlatformBusy,
+    PlatformDrifted,
     PlatformUnavailable,
     RolevendError,
     Unavailable,
@@ -96,6 +97,7 @@ CODES: Final = {
     "Starting": (503, "This replica has not read yet what it decides by."),
     "TooSlow": (503, "The role was not made in time: something that it needs is slow."),
     "ProfileBuilding": (503, "What is granted is made ready on the platform for the first time."),
+    "PlatformDrifted": (503, "What keeps rows apart on the platform was changed by hand, and who looks after it must put that right."),
     "PlatformBusy": (503, "Something on the platform is in the way."),
     "PlatformUnavailable": (503, "The platform does not answer."),
     "ClusterUnavailable": (503, "The Kubernetes API does not answer."),
@@ -106,6 +108,7 @@ CODES: Final = {
 """Every code but those of tokens (`identity.refusal.Code`) and those of verdicts, with its status and what it means."""
 
 _UNAVAILABLE: Final = (
+    (PlatformDrifted, "PlatformDrifted"),
     (PlatformBusy, "PlatformBusy"),
     (PlatformUnavailable, "PlatformUnavailable"),
     (ClusterUnavailable, "ClusterUnavailable"),
@@ -171,6 +174,7 @@ _NOT_SERVED: Final = (
     "the cluster lets nobody make roles here now: vending is closed, or the agent's namespace is not served; ask an administrator"
 )
 _PLAIN: Final = {
+    "PlatformDrifted": "what keeps rows apart on the platform was changed by hand, and who looks after it must put that right",
     "PlatformBusy": "something on the platform is in the way",
     "PlatformUnavailable": "the platform does not answer",
     "ClusterUnavailable": "the Kubernetes API does not answer",

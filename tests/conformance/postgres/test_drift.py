@@ -2,7 +2,7 @@
 
 import pytest
 
-from rolevend.errors import Conflict, PlatformBusy
+from rolevend.errors import PlatformBusy, PlatformDrifted
 from rolevend.plan import Profile, TableShape
 from rolevend.platforms.base import Ending, EndReason
 from tests.conformance.bench import CLUSTER, PostgresBench, own, profile, quoted, refused, shape, vend, vended
@@ -62,8 +62,8 @@ def test_nothing_is_vended_over_a_change_until_it_is_undone_or_accepted(bench: P
     bench.platform.drift()
     late = new_lease(of, regions=["EU"])
     (answer,) = bench.platform.vend([(late, bench.platform.credential(late, bytes))])
-    assert isinstance(answer.error, PlatformBusy)
-    with pytest.raises(Conflict, match=r"changed by hand.*rolevend\.accept"):
+    assert isinstance(answer.error, PlatformDrifted)
+    with pytest.raises(PlatformDrifted, match=r"changed by hand.*rolevend\.accept"):
         bench.platform.ensure(of)
     # What only a person may undo:
     bench.run(f"ALTER ROLE {words['template']} NOBYPASSRLS")
@@ -101,9 +101,9 @@ def test_a_cold_operator_refuses_a_changed_table_too(bench: PostgresBench, peopl
     vended(bench.platform, of, regions=["EU"])
     bench.run(f"ALTER TABLE {people.table} DISABLE ROW LEVEL SECURITY")
     restarted = bench.platform_of(new_lease(of).cluster)
-    with pytest.raises(Conflict, match="row level security was switched off"):
+    with pytest.raises(PlatformDrifted, match="row level security was switched off"):
         restarted.ensure(of)
-    with pytest.raises(PlatformBusy, match=r"row security of .* was switched off"):
+    with pytest.raises(PlatformDrifted, match=r"row security of .* was switched off"):
         restarted.ensure(profile(shape(bench.catalog_table(people.table))))
 
 
@@ -136,7 +136,7 @@ def test_a_table_that_was_replaced_is_built_anew(bench: PostgresBench, people: T
     assert {drift.roles for drift in bench.platform.drift()} == {(lease.role,)}
     late = new_lease(of, regions=["EU"])
     (answer,) = bench.platform.vend([(late, bench.platform.credential(late, bytes))])
-    assert isinstance(answer.error, PlatformBusy)
+    assert isinstance(answer.error, PlatformDrifted)
     assert bench.log_in(vend(bench.platform, of, late)).rows("SELECT id FROM people") == [(9,)]
     assert old.rows("SELECT id FROM people") == [(9,)]
     assert bench.platform.drift() == []

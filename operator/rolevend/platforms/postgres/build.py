@@ -15,7 +15,7 @@ from itertools import chain
 import psycopg
 from psycopg import sql
 
-from rolevend.errors import Conflict, PlatformLocked
+from rolevend.errors import PlatformDrifted, PlatformLocked
 from rolevend.model import ProfileName
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.files import query
@@ -75,7 +75,7 @@ def build(
     told: Told = untold,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """`PlatformLocked` if after `attempts` without progress a table is still locked, `Conflict` if one was changed by hand.
+    """`PlatformLocked` if after `attempts` without progress a table is still locked, `PlatformDrifted` if one was changed by hand.
 
     Where there is a `helper`, every other batch of templates is made there: they need nothing of each other.
     """
@@ -104,13 +104,13 @@ def look(connection: Connection, wanted: ProfileText) -> tuple[ProfileState | No
 
 
 def steps_for(wanted: ProfileText, profile: ProfileState | None, templates: dict[str, TemplateState]) -> Steps:
-    """What is missing. Pure. `Conflict` if something was changed by hand that nobody accepted."""
+    """What is missing. Pure. `PlatformDrifted` if something was changed by hand that nobody accepted."""
     for template in wanted.templates:
         state = templates[template.name]
         if state.finding:
-            raise Conflict(f"table {template.table} was changed by hand: {state.finding}; {mend(template)}")
+            raise PlatformDrifted(f"table {template.table} was changed by hand: {state.finding}; {mend(template)}")
     if profile is not None and profile.altered and profile.digest == wanted.digest:
-        raise Conflict(f"profile {wanted.name}: a view was changed by hand; {mend(wanted.templates[0])}")
+        raise PlatformDrifted(f"profile {wanted.name}: a view was changed by hand; {mend(wanted.templates[0])}")
     missing = [template for template in wanted.templates if templates[template.name].must_be_made]
     without_role = [template for template in missing if not templates[template.name].role_exists]
     steps = Steps(

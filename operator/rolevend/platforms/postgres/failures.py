@@ -15,6 +15,7 @@ from rolevend.errors import (
     InvalidInput,
     Overtaken,
     PlatformBusy,
+    PlatformDrifted,
     PlatformFull,
     PlatformLocked,
     PlatformUnavailable,
@@ -30,7 +31,7 @@ _BY_STATE: dict[str, type[RolevendError]] = {
     "RV001": Overtaken,  # closed
     "RV002": Overtaken,  # the name belongs to another vend
     "RV003": PlatformBusy,  # not closed yet
-    "RV004": PlatformBusy,  # drift: vended again once it is mended
+    "RV004": PlatformDrifted,  # vended again once it is mended
     # another class may mend itself, or be mended, without anybody changing the request
     "23503": PlatformBusy,  # foreign_key_violation: the profile was collected a moment ago
     "40001": PlatformBusy,  # serialization_failure
