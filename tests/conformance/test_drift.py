@@ -77,6 +77,16 @@ def test_a_table_that_was_dropped_opens_nothing_and_hides_no_other_drift(bench: 
     assert bench.platform.drop([Ending(made.role, made.uid, EndReason.REVOKED)])[0].error is None
 
 
+def test_a_table_that_was_dropped_when_nobody_read_it_is_no_drift(bench: Bench):
+    """Its profile is there until it is collected."""
+    people = bench.people()
+    bench.platform.ensure(profile(shape(people, own(people, "region", "regions"))))
+
+    bench.drop_table(people.id)
+
+    assert drift(bench, people.id) == []
+
+
 def test_a_table_that_was_made_again_is_guarded_again_by_the_next_vend(bench: Bench):
     """As tools do that load a table by making another one of its name."""
     people = bench.people()

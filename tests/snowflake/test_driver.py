@@ -4,12 +4,15 @@ It is a model of an account: what passes here was not tried on Snowflake.
 """
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from rolevend.errors import Conflict, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.model import ClusterId
 from rolevend.platforms.base import Act, Credential, Ending, EndReason, KeyPairCredential
 from rolevend.platforms.snowflake import Limits, Login
 from rolevend.platforms.snowflake.connections import Row, Session, connect
@@ -437,6 +440,28 @@ def test_a_wall_that_was_taken_away_is_found_and_put_back_by_the_next_vend(bench
     assert not bench.platform.is_built(wanted.name)
     vended(bench.platform, wanted)
     assert people.id not in {each.table for each in bench.platform.drift()}
+
+
+def test_drift_that_was_found_is_looked_for_again_after_a_minute_and_what_is_in_order_after_ten(
+    bench: SnowflakeBench, monkeypatch: pytest.MonkeyPatch
+):
+    platform, passed = bench.platform_of(ClusterId("one-that-waits"), Limits(tags_seconds=600)), 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed)
+    monkeypatch.setattr("rolevend.platforms.snowflake.driver.time", clock)
+    people = bench.people()
+    wanted = profile(shape(people))
+    platform.ensure(wanted)
+    assert platform.drift() == ()
+    bench.run(f'ALTER TABLE {DATABASE}.{people.id.schema}."people" DROP ALL ROW ACCESS POLICIES')
+    assert platform.drift() == ()
+
+    passed = 601.0
+    assert [each.table for each in platform.drift()] == [people.id]
+    platform.ensure(wanted)
+    assert [each.table for each in platform.drift()] == [people.id]
+
+    passed += 61.0
+    assert platform.drift() == ()
 
 
 def test_a_wall_of_an_older_rolevend_is_exchanged_for_the_one_of_now(bench: SnowflakeBench):

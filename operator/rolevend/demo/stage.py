@@ -44,7 +44,6 @@ AGAIN = "ask-again-for-anna"
 
 _READY_SECONDS = 60
 _POLL_SECONDS = 0.1
-_TOKEN_SECONDS = 24 * 3600
 _LOG = {"log_line_prefix": "%m [%p] %u ", "log_statement": "all"}
 
 
@@ -130,7 +129,7 @@ class Stage(AbstractContextManager["Stage"]):
 
     def kubectl_as(self, namespace: str, name: str) -> Kubectl:
         """The commands as a ServiceAccount."""
-        kubeconfig = self.cluster.service_account_kubeconfig(namespace, name, self.scratch, _TOKEN_SECONDS)
+        kubeconfig = self.cluster.service_account_kubeconfig(namespace, name, self.scratch)
         return Kubectl(self.cluster, kubeconfig)
 
     def _start(self) -> None:

@@ -37,6 +37,9 @@ _CONTROLLERS = (
 )
 _API_SERVER_HOSTS = (HOST, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 _LIFETIME = datetime.timedelta(days=30)
+_TOKEN_SECONDS = 24 * 3600
+"""Nobody renews it, as a kubelet would: what is left up to be tried by hand should last for a day, and a run of all tests for as long as it
+takes."""
 _READY_TIMEOUT = 60.0
 _STOP_GRACE = 10.0
 
@@ -178,16 +181,18 @@ class ControlPlane:
         kubectl = {"KUBECONFIG": str(kubeconfig or self.kubeconfig), "KUBECACHEDIR": str(self.directory / "kubectl"), "KUBERC": "off"}
         return {**os.environ, **kubectl, "PATH": path}
 
-    def service_account_kubeconfig(self, namespace: str, name: str, directory: Path | None = None, expiration_seconds: int = 3600) -> Path:
-        """Write a kubeconfig for exactly this ServiceAccount, with a new token that lives so long (600 s at least).
+    def service_account_kubeconfig(self, namespace: str, name: str, directory: Path | None = None) -> Path:
+        """Write a kubeconfig for exactly this ServiceAccount, with a new token.
 
         The ServiceAccount must exist. The file, in `directory` or else in ours, is `<namespace>.<name>.kubeconfig`.
         """
-        token = self.service_account_token(namespace, name, expiration_seconds=expiration_seconds)
+        token = self.service_account_token(namespace, name)
         path = (directory or self.directory) / f"{namespace}.{name}.kubeconfig"
         return write_kubeconfig(path, self.server, f"{namespace}.{name}", Token(token), namespace=namespace)
 
-    def service_account_token(self, namespace: str, name: str, *, audiences: Sequence[str] = (), expiration_seconds: int = 3600) -> str:
+    def service_account_token(
+        self, namespace: str, name: str, *, audiences: Sequence[str] = (), expiration_seconds: int = _TOKEN_SECONDS
+    ) -> str:
         """A token from TokenRequest, for the API server itself or for `audiences`."""
         spec = {"expirationSeconds": expiration_seconds, **({"audiences": list(audiences)} if audiences else {})}
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}

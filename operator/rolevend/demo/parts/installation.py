@@ -26,8 +26,6 @@ SERVICE_ACCOUNT = "rolevend"
 API_SERVICE_ACCOUNT = "rolevend-api"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _STOP_SECONDS = 30.0
-_TOKEN_SECONDS = 24 * 3600
-"""Nobody renews it, as a kubelet would; what is left up to be tried by hand should last for a day."""
 
 
 def checkout() -> Path:
@@ -92,13 +90,13 @@ class Installation:
 
     def operator(self, settings: Mapping[str, str] | None = None) -> "OperatorProcess":
         """Starts the operator as the chart's ServiceAccount. `settings` are names of `rolevend.settings` in upper case."""
-        kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory, _TOKEN_SECONDS)
+        kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory)
         self._starts += 1
         return OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", settings or {})
 
     def api(self, settings: Mapping[str, str] | None = None, url: str = "") -> "ApiProcess":
         """Starts a replica of the API as the chart's ServiceAccount for it. `url` is another way to the API server."""
-        kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, API_SERVICE_ACCOUNT, self._directory, _TOKEN_SECONDS)
+        kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, API_SERVICE_ACCOUNT, self._directory)
         self._starts += 1
         if url:
             text = kubeconfig.read_text().replace(self._control_plane.url, url)

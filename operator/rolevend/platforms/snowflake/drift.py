@@ -1,7 +1,8 @@
 """What was changed by hand on governed tables: the wall is gone, somebody else's policy came, or the table went. Takes a warehouse.
 
 A profile over such a table is written off, so that no vend uses it; the next one has it built again, which puts the wall back if it can.
-That it was written off stays written down, and so the finding is told again, as long as a role of it lives.
+That it was written off stays written down, and so the finding is told again, as long as a role of it lives. A table that went is told only
+of roles that read it: for everybody else there is nothing to mend.
 """
 
 import json
@@ -47,10 +48,9 @@ def drifted(session: Session, account: Account, cluster: ClusterId) -> tuple[Seq
     for profile in sorted(broken):
         session.rows(_note_written_off(profile))
         session.rows(_forget(profile_role(profile)))
-    return tuple(
-        Drift(table, finding, tuple(sorted(role for role, profile in roles.items() if table in read.get(profile, ()))))
-        for table, finding in sorted(findings.items())
-    ), broken
+    readers = {table: tuple(sorted(role for role, of in roles.items() if table in read.get(of, ()))) for table in findings}
+    told = [Drift(table, finding, readers[table]) for table, finding in sorted(findings.items()) if readers[table] or finding != _GONE]
+    return tuple(told), broken
 
 
 def _behind_tools(session: Session, account: Account, tables: Collection[TableId]) -> dict[TableId, str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from rolevend.catalog import Catalog, TableId, Tool, ToolId
 from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, RolevendError
@@ -53,6 +54,9 @@ from rolevend.platforms.snowflake.names import VENDOR_ROLE
 from rolevend.platforms.snowflake.tools import Noted, read_noted, read_tools, write_noted
 from rolevend.platforms.snowflake.vends import unsendable
 
+_DRIFTED_SECONDS: Final = 60.0
+"""A look wakes a warehouse up, which then runs for a minute at least."""
+
 
 class SnowflakePlatform:
     """One database of one account, for one cluster. Nothing is connected before the first call."""
@@ -86,7 +90,8 @@ class SnowflakePlatform:
         self._turn = threading.Lock()
         self._notes: Kept[tuple[TableId, ...], Notes] = Kept(self._limits.tags_seconds)
         self._seen_tools: Kept[frozenset[ToolId], Noted] = Kept(self._limits.tags_seconds)
-        self._drift: tuple[float, Sequence[Drift]] | None = None
+        self._drift: tuple[float, Sequence[Drift]] = 0.0, ()
+        """Until when it is believed, and what it is."""
 
     @property
     def vends_at_once(self) -> int:
@@ -169,15 +174,17 @@ class SnowflakePlatform:
         return self._vendor.run(f"curb the vended roles of {self._where}", lambda session: curb_expired(session, self._cluster))
 
     def drift(self) -> Sequence[Drift]:
-        """Looked for as seldom as tags are read. Without a programmer nothing is looked for: who has one does."""
+        """Looked for as seldom as tags are read, and where there is some more often, so that what is mended is soon said to be. Without a
+        programmer nothing is looked for: who has one does."""
         if self._programmer is None:
             return ()
-        if self._drift is None or time.monotonic() - self._drift[0] >= self._limits.tags_seconds:
+        if time.monotonic() >= self._drift[0]:
             attempt = f"look for drift on {self._where}"
             found, broken = self._programmer.run(attempt, lambda session: drifted(session, self._account, self._cluster))
             for profile in broken:
                 self._built.remove(profile)
-            self._drift = time.monotonic(), found
+            pause = min(_DRIFTED_SECONDS, self._limits.tags_seconds) if found else self._limits.tags_seconds
+            self._drift = time.monotonic() + pause, found
         return self._drift[1]
 
     def attest(
