@@ -76,7 +76,7 @@ class Wire:
     def asked(self, work: Callable[[], object]) -> Asked:
         account = self._snowflake.account
         before = len(self._snowflake.requests)
-        account.history.clear()
+        account.forget()
         work()
         asked = self._snowflake.requests[before:]
         # The stand-in places a session at its login by such statements; nobody asked for them.

@@ -1,4 +1,4 @@
-"""The real parts, shared by every test that needs them; in CI, no test is passed over in silence, and what fails has their own words."""
+"""The real parts that every folder shares; in CI, no test is passed over in silence, and what fails has their own words."""
 
 import contextlib
 import os
@@ -7,9 +7,9 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.support.parts import binaries, control_plane, postgres
+from tests.support.parts import binaries, postgres
 
-__all__ = ["binaries", "control_plane", "postgres"]
+__all__ = ["binaries", "postgres"]
 
 _SAID = ("ROLEVEND_NO_SKIP", "ROLEVEND_TEST_HYDRA")
 """Environment variables, one of which CI has."""

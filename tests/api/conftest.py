@@ -12,13 +12,13 @@ from tests.support.site import Site
 from tests.support.tenancy import Tenant
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with ControlPlane(binaries=binaries) as control_plane, Site(control_plane, tmp_path_factory.mktemp("site")) as site:
         yield site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def doors(site: Site) -> Iterator[Doors]:
     with Doors(site) as doors:
         yield doors

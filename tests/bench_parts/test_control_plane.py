@@ -19,6 +19,12 @@ from rolevend.demo.parts.gobuild import Module
 from tests.support.waiting import eventually
 
 
+@pytest.fixture(scope="module")
+def control_plane(binaries: Binaries) -> Iterator[ControlPlane]:
+    with ControlPlane(binaries=binaries) as running:
+        yield running
+
+
 @pytest.fixture
 def namespace(control_plane: ControlPlane) -> Iterator[str]:
     name = f"test-{secrets.token_hex(4)}"

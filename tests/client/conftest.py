@@ -7,7 +7,7 @@ import pytest
 from tests.client.warehouse import Warehouse, open_warehouse
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def whole_warehouse() -> Iterator[Warehouse]:
     with open_warehouse() as made:
         yield made

@@ -41,12 +41,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         }
         if general is not None and general.annotation is Bench:
             benches["snowflake"] = (None, None)
-        metafunc.parametrize("installed_bench", benches.values(), indirect=True, scope="session", ids=benches)
+        metafunc.parametrize("installed_bench", benches.values(), indirect=True, scope="package", ids=benches)
     elif "postgres" in metafunc.fixturenames:
         metafunc.parametrize("postgres", VERSIONS, indirect=True, scope="session", ids=[f"postgres{version}" for version in VERSIONS])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def benches() -> Iterator[Callable[[_Where], _Bench]]:
     """Each is made when it is first asked for, and there until the last test: to start a server, and to install in it, takes longer than
     most tests."""
@@ -61,7 +61,7 @@ def benches() -> Iterator[Callable[[_Where], _Bench]]:
         yield bench_at
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installed_bench(request: pytest.FixtureRequest, benches: Callable[[_Where], _Bench]) -> _Bench:
     return benches(request.param)
 

@@ -4,12 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
+from rolevend.demo.parts.binaries import Binaries
 from rolevend.demo.parts.controlplane import ControlPlane
 from tests.support.site import Site
 from tests.support.tenancy import Tenant
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def control_plane(binaries: Binaries) -> Iterator[ControlPlane]:
+    """It is shared: a test works in namespaces of its own, and starts again what it stops."""
+    with ControlPlane(binaries=binaries) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
 def site(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Site(control_plane, tmp_path_factory.mktemp("site")) as site:
         yield site

@@ -65,10 +65,10 @@ def requests(bench: SnowflakeBench) -> int:
 
 def statements(bench: SnowflakeBench, work: Callable[[], object]) -> list[str]:
     """What the account ran meanwhile."""
-    history = bench.snowflake.account.history
-    history.clear()
+    account = bench.snowflake.account
+    account.forget()
     work()
-    return [text for running in history for text in split(running.text)]
+    return [text for running in account.history for text in split(running.text)]
 
 
 def test_every_statement_of_a_vend_and_of_a_drop_is_one_at_which_it_is_cut_short_here(bench: SnowflakeBench):

@@ -128,6 +128,16 @@ def test_an_agent_cannot_keep_a_statement_out_of_the_history(bench: SnowflakeBen
     assert [each["text"] for each in traced(made.role)] == [*(each.format(role=made.role) for each in hide), "SELECT 'still told'"]
 
 
+def test_statements_begin_while_somebody_looks_at_what_the_account_ran(bench: SnowflakeBench):
+    _, session = agent(bench)
+    looking = iter(bench.snowflake.account.history)
+    first = next(looking)
+    session.run("SELECT 'meanwhile'")
+
+    assert "SELECT 'meanwhile'" not in [first.text, *(each.text for each in looking)]
+    assert bench.snowflake.account.history[-1].text == "SELECT 'meanwhile'"
+
+
 def test_a_role_that_is_gone_is_told_of_for_a_week_and_from_the_archive_for_longer_but_later(bench: SnowflakeBench):
     made, session = agent(bench)
     session.run("SELECT 1")

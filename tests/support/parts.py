@@ -1,6 +1,7 @@
-"""The real parts that tests share: one control plane and one PostgreSQL per session.
+"""The real parts that tests of any folder share: the programs, and one PostgreSQL per session.
 
-Its fixtures are imported by `tests/conftest.py`, and nowhere else: a second import would make a second control plane.
+Its fixtures are imported by `tests/conftest.py`, and nowhere else: a second import would make a second server. What takes more of the
+machine while nobody asks, a control plane above all, belongs to one folder, and ends with the last test there.
 """
 
 import contextlib
@@ -9,7 +10,6 @@ from collections.abc import Iterator
 import pytest
 
 from rolevend.demo.parts.binaries import Binaries, obtain
-from rolevend.demo.parts.controlplane import ControlPlane
 from rolevend.demo.parts.database import DatabaseServer, PostgresServer
 from rolevend.demo.parts.named_server import server_from_environment
 from rolevend.demo.parts.postgres_programs import Version
@@ -23,13 +23,6 @@ def binaries(request: pytest.FixtureRequest) -> Binaries:
     # A person who waits five minutes for a build should see it.
     with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
         return obtain(progress=progress_for())
-
-
-@pytest.fixture(scope="session")
-def control_plane(binaries: Binaries) -> Iterator[ControlPlane]:
-    """A running control plane. It is shared: a test works in namespaces of its own, and starts again what it stops."""
-    with ControlPlane(binaries=binaries) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

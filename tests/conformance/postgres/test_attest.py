@@ -438,7 +438,7 @@ def left(bench: PostgresBench) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def attestation(installed_bench: PostgresBench) -> dict[str, CheckResult]:
     mode = installed_bench.platform.facts().install_mode
     return {result.check: result for result in installed_bench.platform.attest(mode, secrets.token_bytes, alone=True)}

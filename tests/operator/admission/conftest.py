@@ -12,7 +12,7 @@ from tests.support.rendered import API_ON, Helm, flags
 from tests.support.waiting import eventually
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(binaries: Binaries) -> Iterator[Cluster]:
     with ControlPlane(binaries=binaries) as control_plane:
         cluster = Cluster(control_plane)
@@ -27,7 +27,7 @@ def cluster(binaries: Binaries) -> Iterator[Cluster]:
         cluster.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def helm(binaries: Binaries) -> Helm:
     return Helm(binaries["helm"])
 

@@ -46,7 +46,8 @@ class Account:
         self.tokens = Tokens()
         self.catalog = Catalog(clock())
         self.sessions: dict[int, Session] = {}
-        self.history: deque[Running] = deque(maxlen=_KEPT)
+        self._history: deque[Running] = deque(maxlen=_KEPT)
+        self._telling = threading.Lock()
         self._lock = threading.RLock()
         self._numbers = iter(range(1, 1 << 40))
         self._duckdb = duckdb.connect(":memory:", config={"enable_external_access": "false", "threads": "1"})
@@ -55,9 +56,7 @@ class Account:
             self._duckdb.execute(macro)
 
     def close(self) -> None:
-        self.faults.silence.set()
-        for running in self.history:
-            running.stopped.set()
+        self.stop_all()
         with self._lock:
             self._duckdb.close()
 
@@ -118,13 +117,31 @@ class Account:
 
     # Statements
 
+    @property
+    def history(self) -> tuple[Running, ...]:
+        """What began so far, the oldest first: more may begin while one looks, and no statement waits for another to begin."""
+        with self._telling:
+            return tuple(self._history)
+
+    def forget(self) -> None:
+        """As after a year: `history` begins anew."""
+        with self._telling:
+            self._history.clear()
+
+    def stop_all(self) -> None:
+        """Statements that wait are cancelled, and no answer is withheld."""
+        self.faults.silence.set()
+        for running in self.history:
+            running.stopped.set()
+
     def begin(self, session: Session, text: str, *, told: bool = True) -> Running:
         """`told` is False of what a login does by itself: no history tells of it."""
         work = Access(self.catalog, session, self.switches)
         tag = str(session.parameters.get("QUERY_TAG", ""))
         running = Running(str(uuid.uuid4()), text, session.user, work.role, session.id, tag, self.clock())
         if told:
-            self.history.append(running)
+            with self._telling:
+                self._history.append(running)
         return running
 
     def execute(self, running: Running, *, count: int = 1) -> Result:
@@ -199,9 +216,7 @@ class Account:
             session.remember(str(uuid.uuid4()), result)
             return result
 
-        return Work(
-            self.catalog, session, access, self.switches, self.clock(), running, list(self.history), self.sessions, run, self.edition
-        )
+        return Work(self.catalog, session, access, self.switches, self.clock(), running, self.history, self.sessions, run, self.edition)
 
     def _run(self, session: Session, running: Running, statement: Statement) -> Result:
         work = self._work(session, running)

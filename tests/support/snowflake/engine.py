@@ -22,7 +22,7 @@ class Work:
     switches: Switches
     now: datetime
     running: Running
-    history: list[Running]
+    history: tuple[Running, ...]
     sessions: dict[int, Session]
     run: Callable[[Statement], Result]
     edition: str

@@ -75,9 +75,7 @@ class StandIn:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.account.faults.silence.set()
-        for running in self.account.history:
-            running.stopped.set()
+        self.account.stop_all()
         self._server.shutdown()
         self._server.hang_up()
         self._server.server_close()
