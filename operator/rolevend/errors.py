@@ -14,7 +14,8 @@
         ├── PlatformBusy            the platform answers, but something there is in the way (a lock, a live session)
         │   ├── PlatformFull        there is no room left on its disk
         │   ├── PlatformLocked      somebody's transaction holds a lock there for longer than we wait
-        │   └── PlatformDrifted     what keeps rows apart there was changed by hand
+        │   ├── PlatformDrifted     what keeps rows apart there was changed by hand
+        │   └── ProfileNotBuilt     a profile is not there, and somebody else builds it
         ├── ClusterUnavailable      the Kubernetes API does not answer
         ├── IdentityProviderUnavailable  an issuer of tokens does not answer, or its keys are too old to be believed
         └── AuditUnavailable        no audit event can be written, so nothing is vended
@@ -86,6 +87,10 @@ class PlatformLocked(PlatformBusy):
 
 class PlatformDrifted(PlatformBusy):
     """What keeps rows apart there was changed by hand: it heals when a person has put it right, or accepted it."""
+
+
+class ProfileNotBuilt(PlatformBusy):
+    """A profile is not there, and who asks has no programmer's credential to build it: it heals when somebody has built it."""
 
 
 class ClusterUnavailable(Unavailable):

@@ -95,9 +95,21 @@ def test_a_call_that_gives_up_waiting_is_told_how_far_its_profile_is(caller: Cal
         refused = caller.vend()
 
     assert (refused.status_code, refused.json()["code"]) == (503, "ProfileBuilding")
-    assert "(building its profile: 0 of 1 tables have their template); try again" in refused.json()["detail"]
+    assert refused.json()["detail"].endswith("; try again (building its profile: 0 of 1 tables have their template)")
     told = [line for line in caller.api.log.read_text().splitlines() if refused.json()["requestId"] in line]
     assert any("ProfileBuilding" in line and "is not built" in line for line in told)
+    eventually(lambda: caller.vend().status_code == 201)
+
+
+def test_where_nobody_can_say_whether_a_profile_is_built_the_agent_is_told_that_something_is_in_the_way(caller: Caller, site: Site):
+    """Somebody's transaction holds what it would be read from."""
+    another_shape(caller, 7005)
+    with psycopg.connect(site.warehouse.superuser.dsn) as holder:
+        holder.execute("LOCK TABLE rolevend.profile IN ACCESS EXCLUSIVE MODE")
+        refused = caller.vend()
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "PlatformBusy")
+    assert int(refused.headers["retry-after"]) > 0
     eventually(lambda: caller.vend().status_code == 201)
 
 

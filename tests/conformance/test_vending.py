@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import TableId
-from rolevend.errors import Conflict, InvalidInput, PlatformBusy
+from rolevend.errors import Conflict, InvalidInput, ProfileNotBuilt
 from rolevend.model import ProfileName
 from rolevend.plan import Cell, Profile
 from rolevend.policy.mask import Clear, Constant, Nullify
@@ -131,14 +131,14 @@ def test_many_at_once_fail_alone(bench: Bench):
     answers = bench.platform.vend([(each, bench.platform.credential(each, secrets.token_bytes)) for each in leases])
     assert [answer.role for answer in answers] == [each.role for each in leases]
     failed = {answer.role: type(answer.error) for answer in answers if answer.error is not None}
-    assert failed == {unknown.role: PlatformBusy, hostile.role: InvalidInput, expired.role: InvalidInput}
+    assert failed == {unknown.role: ProfileNotBuilt, hostile.role: InvalidInput, expired.role: InvalidInput}
     assert {role.role for role in bench.platform.live()} == {each.role for each in good}
 
 
 def test_a_role_cannot_be_vended_before_its_profile_is_whole(bench: Bench):
     missing = lease(profile(shape(bench.people())))
     (answer,) = bench.platform.vend([(missing, bench.platform.credential(missing, secrets.token_bytes))])
-    assert isinstance(answer.error, PlatformBusy)
+    assert isinstance(answer.error, ProfileNotBuilt)
     assert bench.platform.live() == []
 
 
@@ -154,7 +154,7 @@ def test_threads_may_build_and_vend_the_same_shape_at_once(bench: Bench):
 def test_a_process_without_a_programmer_vends_what_is_built_and_builds_nothing(bench: Bench):
     wanted = profile(shape(bench.people()))
     vendor_only = bench.platform_of(lease(wanted).cluster, programmer=None)
-    with pytest.raises(PlatformBusy, match="not built"):
+    with pytest.raises(ProfileNotBuilt, match="not built"):
         vendor_only.ensure(wanted)
     assert vendor_only.drift() == ()
     schemas = frozenset(table.table.schema for table in wanted.tables)

@@ -18,6 +18,7 @@ from rolevend.errors import (
     PlatformFull,
     PlatformLocked,
     PlatformUnavailable,
+    ProfileNotBuilt,
     ReadOnlyServer,
     RolevendError,
 )
@@ -173,7 +174,7 @@ class TestErrors:
             ("RV003", "close first", PlatformBusy),
             ("RV004", "drift", PlatformDrifted),
             ("55P03", "lock", PlatformLocked),
-            ("23503", "no profile", PlatformBusy),
+            ("23503", "no profile", ProfileNotBuilt),
             ("XX000", "tuple concurrently updated", PlatformBusy),
             ("57P03", "starting up", PlatformUnavailable),
             ("25006", "cannot execute CREATE ROLE in a read-only transaction", ReadOnlyServer),

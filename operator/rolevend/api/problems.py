@@ -19,6 +19,7 @@ from rolevend.errors import (
     PlatformBusy,
     PlatformDrifted,
     PlatformUnavailable,
+    ProfileNotBuilt,
     RolevendError,
     Unavailable,
 )
@@ -109,6 +110,7 @@ CODES: Final = {
 
 _UNAVAILABLE: Final = (
     (PlatformDrifted, "PlatformDrifted"),
+    (ProfileNotBuilt, "ProfileBuilding"),
     (PlatformBusy, "PlatformBusy"),
     (PlatformUnavailable, "PlatformUnavailable"),
     (ClusterUnavailable, "ClusterUnavailable"),
@@ -175,6 +177,7 @@ _NOT_SERVED: Final = (
 )
 _PLAIN: Final = {
     "PlatformDrifted": "what keeps rows apart on the platform was changed by hand, and who looks after it must put that right",
+    "ProfileBuilding": "what this grants is made ready on the platform for the first time",
     "PlatformBusy": "something on the platform is in the way",
     "PlatformUnavailable": "the platform does not answer",
     "ClusterUnavailable": "the Kubernetes API does not answer",

@@ -24,7 +24,7 @@ from rolevend.api.schemas import Question
 from rolevend.api.steps import Step, observe, taking
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
-from rolevend.errors import Overtaken, PlatformBusy, PlatformDrifted, PlatformUnavailable, RolevendError
+from rolevend.errors import Overtaken, PlatformBusy, PlatformUnavailable, ProfileNotBuilt, RolevendError
 from rolevend.identity.proven import ProvenUser
 from rolevend.identity.refusal import TokenRefused
 from rolevend.kube.client import AlreadyExists, NotFound
@@ -232,11 +232,11 @@ class Vends:
                 return await executor.ensure(vend.granted.profile)
             except PlatformBusy as error:
                 if time.monotonic() >= deadline:
-                    if isinstance(error, PlatformDrifted):
-                        raise
                     told = self._opening.how_far(vend.request.name)
-                    why = f"what this grants is made ready on the platform for the first time{f' ({told})' if told else ''}; try again"
-                    raise Problem(503, "ProfileBuilding", why, retry_after=RETRY_SECONDS) from error
+                    if not told or not isinstance(error, ProfileNotBuilt):
+                        raise
+                    problem = of_error(error)
+                    raise replace(problem, detail=f"{problem.detail} ({told})") from error
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _denied(self, request: Request, verdict: Denied | Undecided, directory: Directory) -> Problem:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from rolevend.catalog import Catalog, TableId, ToolId
-from rolevend.errors import PlatformBusy, PlatformDrifted, PlatformUnavailable
+from rolevend.errors import PlatformBusy, PlatformDrifted, PlatformUnavailable, ProfileNotBuilt
 from rolevend.model import ClusterId, ProfileName, RoleName
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import (
@@ -225,7 +225,7 @@ class PostgresPlatform:
             lambda connection: connection.execute("SELECT drift FROM rolevend.profile WHERE profile = %s", [profile]).fetchone(),
         )
         if row is None:
-            raise PlatformBusy(f"profile {profile} is not built on {self._where} yet")
+            raise ProfileNotBuilt(f"profile {profile} is not built on {self._where} yet")
         if row[0] is not None:
             raise PlatformDrifted(f"profile {profile} on {self._where} is closed: {row[0]}")
         self._built.add(profile)

@@ -19,6 +19,7 @@ from rolevend.errors import (
     PlatformFull,
     PlatformLocked,
     PlatformUnavailable,
+    ProfileNotBuilt,
     ReadOnlyServer,
     RolevendError,
     UntrustedServer,
@@ -33,7 +34,7 @@ _BY_STATE: dict[str, type[RolevendError]] = {
     "RV003": PlatformBusy,  # not closed yet
     "RV004": PlatformDrifted,  # vended again once it is mended
     # another class may mend itself, or be mended, without anybody changing the request
-    "23503": PlatformBusy,  # foreign_key_violation: the profile was collected a moment ago
+    "23503": ProfileNotBuilt,  # foreign_key_violation: the profile was collected a moment ago
     "40001": PlatformBusy,  # serialization_failure
     "40P01": PlatformBusy,  # deadlock_detected
     "55P03": PlatformLocked,  # lock_not_available

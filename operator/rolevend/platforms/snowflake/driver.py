@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from rolevend.catalog import Catalog, TableId, Tool, ToolId
-from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, ProfileNotBuilt, RolevendError
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import (
@@ -299,7 +299,7 @@ class SnowflakePlatform:
         if not self._vendor.run(f"look for profile {profile} on {self._where}", lambda session: session.rows(is_written_down(profile))):
             self._notes.forget()
             self._seen_tools.forget()
-            raise PlatformBusy(f"profile {profile} is not built on {self._where} yet")
+            raise ProfileNotBuilt(f"profile {profile} is not built on {self._where} yet")
         self._built.add(profile)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from snowflake.connector import errors as vendor
 
-from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformBusy, PlatformUnavailable
+from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformUnavailable, ProfileNotBuilt
 from rolevend.plan import Lease
 from rolevend.platforms.base import Account, KeyPairCredential
 from rolevend.platforms.snowflake import drops, vends
@@ -71,7 +71,7 @@ def _expect_possible(session: Session, lease: Lease, *, undo: bool) -> None:
     if not found["built"] and found["theirs"]:
         raise Conflict(f"profile {lease.profile} is another cluster's")
     if not found["built"]:
-        raise PlatformBusy(f"profile {lease.profile} is not built, or was collected a moment ago")
+        raise ProfileNotBuilt(f"profile {lease.profile} is not built, or was collected a moment ago")
     raise InvalidInput("expiresAt", f"{lease.role}: a lease ends within a day, and not in the past")
 
 
