@@ -130,6 +130,23 @@ def test_where_somebody_changed_something_by_hand_the_agent_is_told_that_and_wai
     eventually(lambda: caller.vend().status_code == 201)
 
 
+def test_what_the_first_role_of_a_shape_would_read_was_changed_by_hand_and_its_agent_is_told_that_too(caller: Caller, site: Site):
+    """There is no profile yet that could be closed: the operator, who cannot build it, says why."""
+    table = f"{SCHEMA}.people"
+    role = caller.vended()["roleName"]
+    site.warehouse.ask(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    eventually(lambda: role not in caller.proven.tenant.roles())
+    another_shape(caller, 7006)
+
+    refused = caller.vend()
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "PlatformDrifted")
+    assert SCHEMA not in refused.text
+    assert int(refused.headers["retry-after"]) > 0
+    site.warehouse.ask(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    eventually(lambda: caller.vend().status_code == 201)
+
+
 @pytest.fixture
 def without_operator(site: Site) -> Iterator[None]:
     """It is back when the test is over, if not before."""

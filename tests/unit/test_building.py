@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from rolevend.atwork.executor import Executor
-from rolevend.errors import ClusterUnavailable
+from rolevend.errors import ClusterUnavailable, PlatformDrifted
 from rolevend.kube import client
 from rolevend.kube.client import AlreadyExists, Body, NotFound
 from rolevend.model import ProfileName
@@ -252,3 +252,20 @@ def test_several_threads_count_together_and_the_last_word_is_the_whole():
     for _ in range(3):
         counting.more(325)
     assert [str(each) for each in heard] == [f"{done:,} of 1,000 tables have their template" for done in (25, 350, 675, 1000)]
+
+
+async def test_the_object_says_what_keeps_its_profile_from_being_built(cluster: Cluster):
+    before = cluster.conditions
+    assert await building(cluster).stopped(REQUEST, PlatformDrifted("table a.b was changed by hand"))
+    assert cluster.conditions == before | {"Ready": ("False", "PlatformDrifted", "table a.b was changed by hand")}
+
+
+async def test_where_the_object_cannot_be_written_it_may_be_tried_again(cluster: Cluster):
+    cluster.failures = [ClusterUnavailable("GET: 500")]
+    assert [await building(cluster).stopped(REQUEST, PlatformDrifted("table a.b was changed by hand")) for _ in range(2)] == [False, True]
+
+
+async def test_a_role_that_is_ready_meanwhile_is_not_said_to_be_kept_from_it(cluster: Cluster):
+    cluster.meanwhile = lambda: cluster.says(vended(Report(cluster.role, NOW), WHOLE))
+    assert not await building(cluster).stopped(REQUEST, PlatformDrifted("table a.b was changed by hand"))
+    assert cluster.conditions["Ready"][:2] == ("True", "Live")

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from rolevend.api.objects import body_of
-from rolevend.api.problems import Problem
+from rolevend.api.problems import Problem, of_error
 from rolevend.api.quotas import Quotas
 from rolevend.api.vended_roles import VendedRoles
-from rolevend.errors import RolevendError
+from rolevend.errors import PlatformDrifted, ProfileNotBuilt, RolevendError
 from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName
@@ -17,7 +18,7 @@ from rolevend.picture.objects import Observed
 from rolevend.platforms.base import EndReason
 from rolevend.requests.making import delete, write_status
 from rolevend.requests.roles import NOTHING_BEGUN, request_of
-from rolevend.requests.status import how_far
+from rolevend.requests.status import how_far, waits_for_a_person
 from rolevend.resources import VendedRole, parse
 from rolevend.resources.shared import CALL
 from rolevend.vending.whole import Vend
@@ -55,10 +56,14 @@ class Opening:
         begun = await self._vended_roles.begun(name, there["metadata"]["uid"], LONGEST_BEGINNING_SECONDS)
         return parse(VendedRole, begun or there), False
 
-    def how_far(self, name: ObjectName) -> str | None:
-        """How far the profile of its role is, where the operator has said so."""
+    def not_built(self, name: ObjectName, error: ProfileNotBuilt) -> Problem:
+        """Why a call waits no longer for its profile, as far as the operator has said it in the object: how far it is, or what it needs."""
         there = self._vended_roles.get(name)
-        return None if there is None else how_far(parse(VendedRole, there, unknown="ignore"))
+        role = None if there is None else parse(VendedRole, there, unknown="ignore")
+        if role is not None and waits_for_a_person(role):
+            return of_error(PlatformDrifted())
+        problem, told = of_error(error), None if role is None else how_far(role)
+        return replace(problem, detail=f"{problem.detail} ({told})") if told else problem
 
     async def ready(self, role: VendedRole, status: Body) -> None:
         """Nobody is told a credential of a role that ends already."""

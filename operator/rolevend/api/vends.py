@@ -232,11 +232,9 @@ class Vends:
                 return await executor.ensure(vend.granted.profile)
             except PlatformBusy as error:
                 if time.monotonic() >= deadline:
-                    told = self._opening.how_far(vend.request.name)
-                    if not told or not isinstance(error, ProfileNotBuilt):
+                    if not isinstance(error, ProfileNotBuilt):
                         raise
-                    problem = of_error(error)
-                    raise replace(problem, detail=f"{problem.detail} ({told})") from error
+                    raise self._opening.not_built(vend.request.name, error) from error
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _denied(self, request: Request, verdict: Denied | Undecided, directory: Directory) -> Problem:

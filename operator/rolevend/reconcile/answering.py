@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from rolevend.atwork.platforms import Platforms
-from rolevend.errors import RolevendError, Unavailable
+from rolevend.errors import PlatformDrifted, RolevendError, Unavailable
 from rolevend.kube.client import Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import PlatformName, Uid
@@ -99,6 +99,7 @@ class Answering:
     async def _build(self, standing: Standing) -> None:
         """By a verdict of our own: what another process says is granted is not enough for a shape with the programmer's rights. Our
         picture may be older than the API's, or still without the platform; and a platform may be away for a moment."""
+        told = False
         for _ in range(_TRIES):
             at_work, granted = self._platforms.get(standing.request.platform), self._granted(standing)
             if at_work is not None and at_work.executor is not None and granted is not None:
@@ -107,6 +108,8 @@ class Answering:
                         await at_work.executor.ensure(granted.profile)
                 except Unavailable as error:
                     _log.warning("building a profile for a call: %s", error, extra={"uid": standing.request.uid})
+                    if isinstance(error, PlatformDrifted) and not told:  # the call may as well know that it waits for a person
+                        told = await self._building.stopped(standing.request, error)
                 else:
                     return
             if standing.request.uid not in self._begun:

@@ -1,4 +1,4 @@
-"""Whoever looks at a VendedRole sees how far its profile is, where building that takes longer than a moment.
+"""Whoever looks at a VendedRole sees how far its profile is, where building that takes longer than a moment, or why it cannot be built.
 
 A quick vend writes nothing for it. However many roles wait, their objects are written one after the other: a build of minutes is no reason
 to keep the API server from everybody else.
@@ -9,16 +9,17 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from rolevend.atwork.executor import Executor
 from rolevend.errors import RolevendError
-from rolevend.kube.client import AlreadyExists, Cluster, NotFound
+from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.plan import Profile
 from rolevend.platforms.progress import Progress
 from rolevend.requests.roles import is_ready
-from rolevend.requests.status import Report, building
+from rolevend.requests.status import Report, building, told_of, unready
 from rolevend.resources import VendedRole, parse
 from rolevend.vending.verdict import Request
 
@@ -51,6 +52,16 @@ class Building:
             over.set()
             await telling
 
+    async def stopped(self, request: Request, error: RolevendError) -> bool:
+        """The object says what keeps its profile from being built; False where it could not be written."""
+        async with self._turn:
+            try:
+                await self._write(request, lambda report: unready(report, *told_of(error), request.platform))
+            except RolevendError as failed:
+                _log.warning("telling why a profile is not built: %s", failed, extra={"object": str(request.name)})
+                return False
+        return True
+
     async def _tell(self, request: Request, how_far: Callable[[], Progress | None], over: asyncio.Event) -> None:
         said: object = _NOTHING
         while not await _comes_within(over, self._pause):
@@ -61,7 +72,7 @@ class Building:
                 if progress == said:
                     continue
                 try:
-                    if not await self._write(request, progress):
+                    if not await self._write(request, partial(building, platform=request.platform, progress=progress)):
                         return
                 except AlreadyExists:  # somebody else wrote to it: next time
                     continue
@@ -70,7 +81,7 @@ class Building:
                 else:
                     said = progress
 
-    async def _write(self, request: Request, progress: Progress | None) -> bool:
+    async def _write(self, request: Request, status: Callable[[Report], Body]) -> bool:
         """False where nobody waits for this role any more. Raises AlreadyExists where the object was written meanwhile: the API may have
         said that its role is Ready, and that must not be taken back."""
         name = request.name
@@ -83,7 +94,7 @@ class Building:
         if role.uid != request.uid or is_ready(role) or ending:
             return False
         there = {"uid": role.uid, "resourceVersion": role.metadata.resource_version}
-        patch = {"metadata": there, "status": building(Report(role, self._now()), request.platform, progress)}
+        patch = {"metadata": there, "status": status(Report(role, self._now()))}
         await self._cluster.merge(VENDED_ROLES, name.name, patch, name.namespace, "status")
         return True
 

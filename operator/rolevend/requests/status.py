@@ -6,7 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
-from rolevend.errors import RolevendError
+from rolevend.errors import PlatformDrifted, RolevendError
 from rolevend.kube.client import Body
 from rolevend.kube.secrets import secret_name
 from rolevend.model import PlatformName
@@ -73,6 +73,12 @@ def building(report: Report, platform: PlatformName, progress: Progress | None) 
     where = f"on {platform}: " if len(report.role.spec.platform_refs) > 1 else ""
     so_far = "" if progress is None else f": {progress}"
     return report.status([Finding("Ready", "False", BUILDING, f"{where}building its profile{so_far}")])
+
+
+def waits_for_a_person(role: VendedRole) -> bool:
+    """Whether who builds its profile said last that a person must put something right first."""
+    ready = role.status.condition("Ready")
+    return ready is not None and ready.reason == PlatformDrifted.__name__
 
 
 def how_far(role: VendedRole) -> str | None:
