@@ -20,7 +20,7 @@ dev: $(STAMP) ## The same, and leave everything up to try by hand
 	@$(BIN)/rolevend demo --dev $(ARGS)
 
 test: $(STAMP) ## Run every test on real parts
-	$(BIN)/python -m pytest $(or $(ARGS),--numprocesses auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder)
+	$(BIN)/python -m pytest $(or $(ARGS),--numprocesses 3 --dist loadfile --no-loadscope-reorder)
 
 mutants: $(STAMP) ## Change the code that decides what is shown in every small way, and see a fast test fail each time
 	$(BIN)/python -m tests.mutants $(ARGS)
