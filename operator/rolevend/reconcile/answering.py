@@ -6,6 +6,7 @@ end of what is not exclude each other on the API server: nobody is answered with
 """
 
 import asyncio
+import itertools
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -28,7 +29,8 @@ BY: Final = "Unanswered"
 """As `status.ended.by` says it."""
 MESSAGE: Final = "the call that asked for it did not come to its end"
 _PAUSE_SECONDS: Final = 0.1
-_TRIES: Final = 50
+_TRIES_PER_WORD: Final = 20
+"""So often it is said what keeps a profile from being built, also in the object: a call that comes again with its key writes over that."""
 
 _log = logging.getLogger(__name__)
 
@@ -98,23 +100,27 @@ class Answering:
 
     async def _build(self, standing: Standing) -> None:
         """By a verdict of our own: what another process says is granted is not enough for a shape with the programmer's rights. Our
-        picture may be older than the API's, or still without the platform; and a platform may be away for a moment."""
-        told = False
-        for _ in range(_TRIES):
+        picture may be older than the API's, or still without the platform; and a platform may be away for a moment. Until the call is over:
+        with the same key it may come again."""
+        for tries in itertools.count():
+            if standing.request.uid not in self._begun:
+                return
             at_work, granted = self._platforms.get(standing.request.platform), self._granted(standing)
             if at_work is not None and at_work.executor is not None and granted is not None:
                 try:
                     async with self._building.told(standing.request, at_work.executor, granted.profile):
                         await at_work.executor.ensure(granted.profile)
                 except Unavailable as error:
-                    _log.warning("building a profile for a call: %s", error, extra={"uid": standing.request.uid})
-                    if isinstance(error, PlatformDrifted) and not told:  # the call may as well know that it waits for a person
-                        told = await self._building.stopped(standing.request, error)
+                    if tries % _TRIES_PER_WORD == 0:
+                        await self._say(standing, error)
                 else:
                     return
-            if standing.request.uid not in self._begun:
-                return
             await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _say(self, standing: Standing, error: Unavailable) -> None:
+        _log.warning("building a profile for a call: %s", error, extra={"uid": standing.request.uid})
+        if isinstance(error, PlatformDrifted):
+            await self._building.stopped(standing.request, error)
 
     def _granted(self, standing: Standing) -> Granted | None:
         verdict = self._directory().verdict(standing.request, begun=True)

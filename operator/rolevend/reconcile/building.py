@@ -52,15 +52,13 @@ class Building:
             over.set()
             await telling
 
-    async def stopped(self, request: Request, error: RolevendError) -> bool:
-        """The object says what keeps its profile from being built; False where it could not be written."""
+    async def stopped(self, request: Request, error: RolevendError) -> None:
+        """The object says what keeps its profile from being built, unless it cannot be written now."""
         async with self._turn:
             try:
                 await self._write(request, lambda report: unready(report, *told_of(error), request.platform))
             except RolevendError as failed:
                 _log.warning("telling why a profile is not built: %s", failed, extra={"object": str(request.name)})
-                return False
-        return True
 
     async def _tell(self, request: Request, how_far: Callable[[], Progress | None], over: asyncio.Event) -> None:
         said: object = _NOTHING

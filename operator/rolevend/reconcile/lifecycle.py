@@ -112,6 +112,7 @@ class Lifecycle:
             self.room.saw(standing)
         if first.ending_since is not None:
             self.clock.remove(uid)
+            self._answering.forget(uid)
         else:
             if not first.ready:
                 self.clock.asked()
