@@ -13,7 +13,7 @@ from rolevend.demo.parts.installation import ApiProcess
 from rolevend.vending.effects import CallEffect, Effect
 from tests.support.calling import Caller, Doors
 from tests.support.effects import call_effects_of, effects_of
-from tests.support.governed import Governed
+from tests.support.governed import SCHEMA, Governed
 from tests.support.proving import Proven
 from tests.support.proxies import ApiProxy, Asked, Moment, Trap, WireProxy
 from tests.support.site import AGENTS, Body, Site
@@ -194,27 +194,27 @@ def test_killed_at_each_effect_there_is_one_role_or_none(world: World, moment: M
         world.kill()
         for step, call in held:
             assert isinstance(call.exception(30), httpx.TransportError), (step, call.result().text)
+    # Before anything else is looked at: the operator leaves their objects alone for a while only.
+    answered = {step: life.call(world.doors.first, "twice" if step in REPLAYED else "once") for step, life in again.items()}
     world.start()
 
     for step, life in again.items():
-        made_again(life, step)
+        made_again(life, step, answered[step])
     for step, life in left.items():
         ended_by_the_operator(life, step, moment)
 
 
-def made_again(life: Life, step: Step) -> None:
-    """The same call at another replica: the same object, and one role with a credential that works."""
-    second = life.world.doors.first
+def made_again(life: Life, step: Step, answer: httpx.Response) -> None:
+    """The same call at another replica, which gave this answer: the same object, and one role with a credential that works."""
     if step in REPLAYED:
-        assert life.call(second, "twice").json()["code"] in ("TokenReplayed", "Ended")
+        assert answer.json()["code"] in ("TokenReplayed", "Ended")
         eventually(lambda: len(life.objects()) == 1 == len(life.roles()), within=ENDED_WITHIN)  # by the operator, where it says so already
         return life.release_all()
-    answer = life.call(second)
     assert answer.status_code == 201, (step, answer.text)
     assert answers(answer) == 2
     assert life.roles() == {answer.json()["roleName"]}
     assert [each["metadata"]["name"] for each in life.objects()] == [answer.json()["id"]]
-    another = life.call(second, "another")
+    another = life.call(life.world.doors.first, "another")
     assert (another.status_code, another.json()["code"]) == (403, "TokenReplayed")
     eventually(lambda: len(life.objects()) == 1)
     life.release_all()
@@ -251,4 +251,21 @@ def test_a_call_again_takes_the_first_credential_away(world: World):
     assert answers(second) == 2
     with pytest.raises(psycopg.OperationalError, match=re.escape("password authentication failed")):
         answers(first)
+    life.release_all()
+
+
+def test_a_call_that_waits_for_a_person_has_its_role_when_it_comes_again_after_that(world: World):
+    life = Life(world, Effect.PROFILE)
+    eventually(life.is_known)
+    world.database.ask(f"ALTER TABLE {SCHEMA}.people DISABLE ROW LEVEL SECURITY")
+
+    refused = [life.call(world.victim) for _ in range(2)]
+
+    assert [each.json()["code"] for each in refused] == ["PlatformDrifted"] * 2
+    (begun,) = life.objects()
+    world.database.ask(f"ALTER TABLE {SCHEMA}.people ENABLE ROW LEVEL SECURITY")
+    answer = life.call(world.victim)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["id"] == begun["metadata"]["name"]
+    assert answers(answer) == 2
     life.release_all()
