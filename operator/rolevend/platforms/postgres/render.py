@@ -20,6 +20,7 @@ from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import ColumnShape, Profile, TableShape
 from rolevend.platforms.postgres.masks import mask_text
 from rolevend.platforms.postgres.predicate import any_of
+from rolevend.policy.expression import Condition
 from rolevend.policy.mask import Nullify
 
 LOCK_TIMEOUT: LiteralString = "200ms"
@@ -39,6 +40,10 @@ CREATE POLICY {open} ON {table} AS PERMISSIVE FOR SELECT TO {template}
     USING ({rows});
 GRANT SELECT ON TABLE {table} TO {template};
 SELECT rolevend.record_template({record});"""
+
+_GONE: LiteralString = """\
+DROP POLICY IF EXISTS {template} ON {table};
+DROP POLICY IF EXISTS {open} ON {table};"""
 
 _PROFILE: LiteralString = """\
 CREATE SCHEMA {profile};
@@ -118,33 +123,36 @@ def roles(templates: Sequence[Template]) -> str:
 
 def template_of(table: TableShape, cluster: ClusterId) -> Template:
     """The template that shows rows of `table`. Both its policies test the same: dropping one by hand opens nothing."""
-    rows = row_filter(table).as_string()
+    rows = row_filter(table.rows, table.restrictions)
     key = [_LAYOUT, cluster, table.table.schema, table.table.name, rows]
     name = "rv_t_" + hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    quoted = sql.Identifier(table.table.schema, table.table.name).as_string()
     words = {
-        "template": sql.Identifier(name),
-        "open": sql.Identifier(f"{name}_open"),
-        "table": sql.Identifier(table.table.schema, table.table.name),
-        "table_text": sql.Literal(sql.Identifier(table.table.schema, table.table.name).as_string()),
-        "rows": sql.SQL(rows),
-        "record": sql.SQL(", ").join(sql.Literal(text) for text in (name, cluster, table.table.schema, table.table.name)),
+        "template": sql.Identifier(name).as_string(),
+        "open": sql.Identifier(f"{name}_open").as_string(),
+        "table": quoted,
+        "table_text": sql.Literal(quoted).as_string(),
+        "rows": rows,
+        "record": ", ".join(sql.Literal(text).as_string() for text in (name, cluster, table.table.schema, table.table.name)),
     }
-    body = sql.SQL(_TEMPLATE).format(**words).as_string()
-    renew = sql.SQL("DROP POLICY IF EXISTS {template} ON {table};\nDROP POLICY IF EXISTS {open} ON {table};").format(**words).as_string()
+    body, renew = _TEMPLATE.format(**words), _GONE.format(**words)
     return Template(name, table.table, _transaction(_QUICK, body), _transaction(_QUICK, renew, body))
 
 
-def row_filter(table: TableShape) -> sql.Composable:
+@lru_cache(maxsize=512)
+def row_filter(rows: tuple[Condition, ...], restrictions: tuple[tuple[Condition, ...], ...]) -> str:
     """What a template's policies test: that the lease lives, that one of the row conditions holds, and one of each restriction.
 
     A condition that needs an attribute is not true before `rolevend.attr` has looked at the lease, which is an error without a
     live one. So `rolevend.live` stands here only where no test needs one: row security asks it again for every row.
+
+    A policy filters many tables in the same way, so it is kept.
     """
-    alternatives = (table.rows, *table.restrictions)
+    alternatives = (rows, *restrictions)
     tests = [text for each in alternatives if (text := any_of(each, sql.Identifier)) is not None]
     if not any(all(condition.needs for condition in each) for each in alternatives):
         tests.insert(0, sql.SQL("(SELECT rolevend.live())"))
-    return sql.SQL(" AND ").join(tests)
+    return sql.SQL(" AND ").join(tests).as_string()
 
 
 @lru_cache(maxsize=4096)
