@@ -28,8 +28,7 @@ Step = CallEffect | Effect
 REPLAYED = (CallEffect.UNTOUCHED, CallEffect.UNDONE)
 """Steps of a call whose token was used for a role that lives."""
 STEPS: tuple[Step, ...] = (*CallEffect, Effect.PROFILE)
-"""What is held for a short time only comes last: what is undone is given up after some seconds, and a call looks for itself whether the
-profile is there that the operator builds for it."""
+"""What is held for a short time only comes last: what is undone is given up after some seconds, and one that waits for its profile, too."""
 NOT_TAKEN = {CallEffect.OBJECT, CallEffect.INTENT, Effect.PROFILE}
 """Steps at which the user's token is not used up yet."""
 WITH_A_SHAPE = {CallEffect.INTENT, CallEffect.ROLE, Effect.PROFILE}
@@ -151,6 +150,8 @@ def answers(role: httpx.Response) -> int:
 def reach(life: Life, step: Step, moment: Moment, threads: ThreadPoolExecutor) -> Future[httpx.Response]:
     """The call that is held there."""
     trap, built = life.world.trap(step, moment), life.world.profiles()
+    if (step, moment) == (Effect.PROFILE, Moment.AFTER):  # or the call would see for itself that it is done, and go on
+        life.world.wire.set_trap(lambda asked: "SELECT drift FROM rolevend.profile" in asked.what, Moment.BEFORE)
     call = threads.submit(life.call, life.world.victim, "twice" if step in REPLAYED else "once")
     assert trap.caught.wait(30), f"{step} never came: {call.result().text if call.done() else 'the call is not answered'}"
     if (step, moment) == (CallEffect.INTENT, Moment.AFTER):
