@@ -59,6 +59,19 @@ async def some_turns() -> None:
         await asyncio.sleep(0)
 
 
+async def test_it_ends_though_the_watch_tells_of_something_in_the_same_moment():
+    cluster = Cluster()
+    running = asyncio.create_task(cluster.clock.run())
+    await some_turns()
+
+    cluster.clock.put(Uid("a"), now() + timedelta(hours=1), WAREHOUSE)
+    running.cancel()
+
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(running, return_exceptions=True)
+    assert running.cancelled()
+
+
 async def test_what_the_watch_tells_of_once_more_is_ended_once():
     cluster = Cluster()
     due_at = now() - timedelta(seconds=1)

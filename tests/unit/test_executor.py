@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from secrets import token_bytes
 from typing import cast
 
@@ -203,6 +204,21 @@ async def test_closing_waits_for_what_was_begun_and_takes_nothing_new(executor: 
     driver.finish.set()
     await soon(asyncio.gather(begun, closing))
     assert driver.builds == ["cold"]
+    assert driver.closed
+
+
+async def test_its_connections_are_given_back_though_who_closes_it_is_cancelled_and_no_thread_is_free(driver: Builder):
+    executor, busy, free = Executor(WAREHOUSE, cast(Platform, driver), workers=2), threading.Event(), ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(free)
+    free.submit(busy.wait, PATIENCE)
+    closing = asyncio.create_task(executor.close())
+    await asyncio.sleep(0)
+
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
+    busy.set()
+    free.shutdown(wait=True)
+
     assert driver.closed
 
 

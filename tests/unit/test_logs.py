@@ -2,6 +2,7 @@
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 
 import kopf
@@ -18,6 +19,7 @@ def root() -> Iterator[logging.Logger]:
     yield root
     root.handlers[:] = handlers
     root.setLevel(level)
+    logging.captureWarnings(False)
 
 
 def test_it_says_what_extra_says(capsys: pytest.CaptureFixture[str]):
@@ -26,6 +28,15 @@ def test_it_says_what_extra_says(capsys: pytest.CaptureFixture[str]):
     line = json.loads(capsys.readouterr().err)
     assert "T" in line["time"]
     assert line.items() >= {"level": "INFO", "logger": "rolevend.x", "message": "vended", "role": "R", "object": "agents/a"}.items()
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_of_a_library_is_a_line_too(capsys: pytest.CaptureFixture[str]):
+    configure("INFO")
+    warnings.warn("not closed", FutureWarning, stacklevel=1)
+    line = json.loads(capsys.readouterr().err)
+    assert (line["level"], line["logger"]) == ("WARNING", "py.warnings")
+    assert "FutureWarning: not closed" in line["message"]
 
 
 def test_a_failure_that_kopf_tells_of_names_the_object_and_nothing_internal(capsys: pytest.CaptureFixture[str]):

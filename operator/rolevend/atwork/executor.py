@@ -140,11 +140,12 @@ class Executor:
 
     async def close(self) -> None:
         """Waits for what is under way, then gives the connections back. Whoever still holds this is told to try again. A build ends at its
-        next step. An attestation has connections of its own: it goes on, and nobody waits for it."""
+        next step. An attestation has connections of its own: it goes on, and nobody waits for it. Who is cancelled meanwhile leaves the
+        rest to a thread, which the event loop's end waits for."""
         self._closed = True
         self._vend_queue.refuse(self._anew())
         self._drop_queue.close(self._anew())
-        await asyncio.to_thread(self._close)
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._close))
 
     def _close(self) -> None:
         self._attests.shutdown(wait=False)

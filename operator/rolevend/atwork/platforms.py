@@ -55,7 +55,8 @@ class PlatformAtWork:
         """The executor as soon as there is one; None when so many seconds are over."""
         if self.executor is None and within > 0:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._reached.wait(), within)
+                async with asyncio.timeout(within):
+                    await self._reached.wait()
         return self.executor
 
     def reach(self, executor: Executor) -> None:
@@ -153,7 +154,8 @@ class Platforms:
                     _log.exception("following the platform", extra={"platform": name})
                 pause = self._settings.platform_retry_seconds if at_work.state.problem else self._settings.platform_poll_seconds
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(at_work.poke.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await at_work.poke.wait()
         finally:
             if at_work.executor is not None:
                 await at_work.executor.close()

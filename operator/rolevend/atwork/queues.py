@@ -70,7 +70,8 @@ class VendQueue:
     async def none_waits(self, within: float) -> None:
         """Returns when every vend is under way, or so many seconds are over."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._none_waits.wait(), within)
+            async with asyncio.timeout(within):
+                await self._none_waits.wait()
 
     def refuse(self, error: Exception) -> None:
         """Whoever waits is told so; what is under way is answered."""
@@ -180,7 +181,8 @@ class DropQueue:
         await order.tried.wait()
         if patience > 0:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(order.over.wait(), patience)
+                async with asyncio.timeout(patience):
+                    await order.over.wait()
         return order.last
 
     def hurry(self) -> None:

@@ -78,7 +78,8 @@ class Clock:
                 wait = _LONGEST_WAIT_SECONDS if due_at is None else (due_at - self._now()).total_seconds()
                 if wait > 0:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._earlier.wait(), min(wait, _LONGEST_WAIT_SECONDS))
+                        async with asyncio.timeout(min(wait, _LONGEST_WAIT_SECONDS)):
+                            await self._earlier.wait()
                     continue
                 for uid, since in self._expiries.pop_due(self._now()):
                     self._ending[uid] = asyncio.Event()
@@ -100,7 +101,8 @@ class Clock:
                 return
             self._metrics.expiry_lateness_seconds.observe(max(0.0, (self._now() - due_at).total_seconds()))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ending.wait(), _LONGEST_TURN_SECONDS)
+                async with asyncio.timeout(_LONGEST_TURN_SECONDS):
+                    await ending.wait()
 
     @contextlib.asynccontextmanager
     async def _turn(self, platform: PlatformName) -> AsyncIterator[None]:

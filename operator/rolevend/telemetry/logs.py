@@ -1,4 +1,6 @@
-"""One JSON object per line on standard error: time, level, logger, message, and whatever `extra` says (`role`, `platform`, `object`)."""
+"""One JSON object per line on standard error: time, level, logger, message, and whatever `extra` says (`role`, `platform`, `object`).
+
+So are the warnings of Python and its libraries, which would otherwise be plain text."""
 
 import logging
 import sys
@@ -24,6 +26,7 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.captureWarnings(True)
     for noisy in ("kopf.activities", "kopf.objects", "kopf._core", "aiohttp.access", "snowflake.connector"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
