@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+import snowflake.connector
 
 from rolevend.errors import Conflict, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
 from rolevend.model import ClusterId
@@ -140,6 +141,27 @@ def test_a_role_that_is_dropped_while_its_vend_looks_at_it_is_told_as_ended(benc
         make(Interrupted(session, lambda: bench.platform.drop([ending(made)])), made, credential, bench.account)
 
     session.close()
+
+
+def test_one_session_that_cannot_be_closed_keeps_no_other_open(bench: SnowflakeBench, monkeypatch: pytest.MonkeyPatch):
+    close, opened = snowflake.connector.SnowflakeConnection.close, []
+
+    def fails_once(connection: snowflake.connector.SnowflakeConnection, *arguments: object) -> None:
+        opened.append(connection)
+        if len(opened) == 1:
+            raise RuntimeError("no")
+        close(connection)
+
+    platform = bench.platform_of(CLUSTER)
+    platform.facts()  # a session of each login
+    with monkeypatch.context() as patched:
+        patched.setattr(snowflake.connector.SnowflakeConnection, "close", fails_once)
+        platform.close()
+    first, *others = opened
+    first.close()
+
+    assert others
+    assert all(each.is_closed() for each in others)
 
 
 @pytest.mark.parametrize("statement", VEND)

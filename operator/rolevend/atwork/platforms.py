@@ -158,7 +158,10 @@ class Platforms:
                         await at_work.poke.wait()
         finally:
             if at_work.executor is not None:
-                await at_work.executor.close()
+                try:
+                    await at_work.executor.close()
+                except Exception:  # nobody waits for this task's answer
+                    _log.exception("giving the connections back", extra={"platform": name})
 
     async def _turn(self, name: PlatformName, at_work: PlatformAtWork) -> None:
         before = at_work.state

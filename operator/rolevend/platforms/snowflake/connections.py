@@ -4,6 +4,7 @@ Nothing is opened before it is needed. A session that Snowflake has ended, as it
 replaced.
 """
 
+import logging
 import os
 import threading
 from collections import deque
@@ -23,6 +24,8 @@ from rolevend.platforms.snowflake.text import Sql, identifier
 
 # Otherwise the connector asks the metadata services of three clouds, with each login, where it runs, and tells Snowflake.
 os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
+
+_log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 Row = dict[str, Any]
@@ -81,10 +84,13 @@ class Session:
             return _rows(cursor)
 
     def close(self) -> None:
+        """Whatever becomes of it: others are closed after it."""
         try:
             self._connection.close()
         except vendor.Error:  # it is gone already
             return
+        except Exception:
+            _log.warning("closing a session", exc_info=True)
 
 
 def _rows(cursor: Any) -> list[Row]:
