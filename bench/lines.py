@@ -16,6 +16,8 @@ class Line:
     budget: str
     within: bool | None
     """None: nobody judges it."""
+    taken: float | None = None
+    """Of a budget in absolute time as much as this was taken; 1 is all."""
 
     def judged_if(self, meaningful: bool) -> "Line":
         """The same, without a verdict where what was measured is too small for one."""
@@ -30,6 +32,11 @@ class Line:
         return f"{mark:<4} {self.what:<66} {self.measured:<48} {self.budget}"
 
 
+def absolute(what: str, measured: str, budget: str, taken: float) -> Line:
+    """With a budget in absolute time, which only `settled` can judge on whatever machine it is."""
+    return Line(what, measured, budget, taken <= 1, taken)
+
+
 def reported(what: str, measured: str) -> Line:
     """Without a budget."""
     return Line(what, measured, "reported", within=None)
@@ -38,12 +45,37 @@ def reported(what: str, measured: str) -> Line:
 def settled(measure: Callable[[], Line], tries: int = 3) -> Line:
     """The first measurement within its budget, of so many: nothing else on the machine makes a program faster than it is.
 
-    It says so where it was not the first. One without a verdict is made once."""
+    It says so where it was not the first. One without a verdict is made once. A budget in absolute time grows with what plain Python takes
+    right before and after: where that is slow, so is all else."""
     for number in range(1, tries + 1):
-        line = measure()
+        before = plain()
+        line = paced(measure(), before)
         if line.within is not False:
             return line if number == 1 else replace(line, measured=f"{line.measured}, try {number} of {tries}")
     return replace(line, measured=f"{line.measured}, the last of {tries} tries")
+
+
+USUAL = 0.016
+"""Seconds that `plain` takes where the budgets in absolute time hold as they are: on two idle cores of 2.6 GHz."""
+
+
+def plain() -> float:
+    """Seconds that a fixed amount of plain Python takes, now: twice as many where the neighbours of a virtual machine are busy."""
+
+    def work() -> None:
+        held = {}
+        for number in range(300_000):
+            held[number % 1000] = number
+
+    return statistics.median(timed(work) for _ in range(3))
+
+
+def paced(line: Line, before: float) -> Line:
+    """The verdict for the machine as it is; `before` is what `plain` took before the measurement."""
+    if line.taken is None or line.within is not False:
+        return line
+    slower = (before + plain()) / 2 / USUAL
+    return replace(line, budget=f"{line.budget}, {slower:.2f}x here", within=line.taken <= slower)
 
 
 def quick() -> bool:

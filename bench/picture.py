@@ -5,7 +5,7 @@
 
 from dataclasses import replace
 
-from bench.lines import Line, ms, quick, settled, table, timed
+from bench.lines import Line, absolute, ms, quick, settled, table, timed
 from rolevend.picture.painting import Objects, Painter
 from rolevend.resources import AccessPolicy, UserAttributes, parse
 from tests.support.manifests import Body
@@ -37,7 +37,7 @@ def _same(people: list[UserAttributes]) -> Line:
 
 def _line(what: str, people: int, seconds: float) -> Line:
     shown = f"{what.format(f'{people:,}')}, {_POLICIES} policies count them"
-    return Line(shown, ms(seconds), f"< {ms(_BUDGET)}", seconds < _BUDGET).judged_if(people == _FULL)
+    return absolute(shown, ms(seconds), f"<= {ms(_BUDGET)}", seconds / _BUDGET).judged_if(people == _FULL)
 
 
 def _painted(people: list[UserAttributes]) -> tuple[Painter, Objects]:

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
+import bench.lines
 from bench.__main__ import Part, run, summary
-from bench.lines import Line, reported, settled, table
+from bench.lines import USUAL, Line, absolute, reported, settled, table
 from bench.openbao import Budget, Measured, compared
 
 WITHIN, OVER = Line("a vend", "7 ms", "<= 8 ms", within=True), Line("a vend", "9 ms", "<= 8 ms", within=False)
@@ -52,6 +53,21 @@ def test_a_measurement_is_made_again_only_while_it_is_over_its_budget() -> None:
     assert settled(lambda: OVER).measured == "9 ms, the last of 3 tries"
     once = iter([reported("a drop", "3 ms")])
     assert settled(lambda: next(once)).measured == "3 ms"
+
+
+@pytest.mark.parametrize(("machine", "taken", "verdict"), [(1.0, 1.0, True), (1.0, 1.1, False), (2.0, 1.9, True), (2.0, 2.1, False)])
+def test_a_budget_in_absolute_time_grows_with_how_slow_the_machine_is(
+    monkeypatch: pytest.MonkeyPatch, machine: float, taken: float, verdict: bool
+) -> None:
+    monkeypatch.setattr(bench.lines, "plain", lambda: machine * USUAL)
+    line = settled(lambda: absolute("a vend", "9 ms", "<= 8 ms", taken))
+    assert line.within is verdict
+    assert line.budget == ("<= 8 ms" if taken <= 1 else f"<= 8 ms, {machine:.2f}x here")
+
+
+def test_no_other_budget_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.lines, "plain", lambda: 100 * USUAL)
+    assert settled(lambda: OVER).within is False
 
 
 def test_a_part_is_printed_on_and_its_lines_that_are_over_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
