@@ -91,13 +91,13 @@ def crowd(bench: PostgresBench, size: Size) -> Iterator[Line]:
     it faster. So the rate is asked for with one round; with the default what counts is how near it comes to hashing alone."""
     of = built(bench)
     for iterations in (DEFAULT, FEW):
-        before = plain()
+        pace = plain()
         rates = [both(bench, of, iterations, size.each) for _ in range(3)]
         ours, raw = max(rate for rate, _ in rates), max(rate for _, rate in rates)
         who = f"{CALLERS} who vend at once, {hashing(iterations)}"
         yield Line(f"{who}, against raw psycopg", f"{ours:.0f}/s against {raw:.0f}/s: {raw / ours:.2f}x", "<= 2x", raw <= 2 * ours)
         if iterations == FEW:
-            yield paced(absolute(who, f"{ours:.0f}/s", f">= {LEAST:,}/s", LEAST / ours).judged_if(size is FULL), before)
+            yield paced(absolute(who, f"{ours:.0f}/s", f">= {LEAST:,}/s", LEAST / ours).judged_if(size is FULL), pace)
         else:
             alone = hashed(bench, of, iterations, CALLERS * size.each)
             what = f"{who}, against hashing alone"
@@ -242,7 +242,7 @@ def built(bench: PostgresBench) -> Profile:
 
 def building(bench: PostgresBench, size: Size) -> Iterator[Line]:
     """Row security has to be switched on for every table; then the same tables under one filter after the other."""
-    before, cold, later, of = plain(), [], [], profile()
+    pace, cold, later, of = plain(), [], [], profile()
     for number in range(size.builds):
         schema = bench.schema()
         tables = [bench_table(bench, schema, place) for place in range(100)]
@@ -250,7 +250,7 @@ def building(bench: PostgresBench, size: Size) -> Iterator[Line]:
         cold.append(timed(lambda of=of: bench.platform.ensure(of)))
     measured = f"p50 {ms(cold)}, worst of {size.builds} {max(cold) * 1e3:.0f} ms"
     line = absolute("cold profile of 100 tables", measured, "p99 <= 250 ms", max(cold) / 0.25).judged_if(size is FULL)
-    yield paced(line, before)
+    yield paced(line, pace)
     for number in range(size.builds):
         of = hundred(tables, 100 + number)
         later.append(timed(lambda of=of: bench.platform.ensure(of)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psycopg
 
 from bench.cluster import VENDED_ROLES, Asker, Caller, Fleet, Watch, fresh_site
-from bench.lines import Line, absolute, ms, p50, paced, percentile, plain, quick, reported, settled, table
+from bench.lines import Line, absolute, ms, p50, paced, percentile, plain, quick, reported, table
 from rolevend.demo.parts.connection import logged_in
 from tests.support.obstacles import OBSTACLES, Obstacle
 from tests.support.site import AGENTS, ANNEX, Site
@@ -40,7 +40,8 @@ SOON, STUCK_FOR = 5.0, 15.0
 def lines(site: Site, size: Size) -> Iterator[Line]:
     fleet = Fleet(site)
     fleet.begin()
-    yield settled(lambda: revocation(fleet, size).judged_if(size is FULL), tries=1)
+    pace = plain()
+    yield paced(revocation(fleet, size).judged_if(size is FULL), pace)
     yield from storm(fleet, size)
     yield from stuck(fleet, size)
     fleet.end()

@@ -17,7 +17,7 @@ class Line:
     within: bool | None
     """None: nobody judges it."""
     taken: float | None = None
-    """Of a budget in absolute time as much as this was taken; 1 is all."""
+    """Of a budget in absolute time as much as this was taken; within is less than 1."""
 
     def judged_if(self, meaningful: bool) -> "Line":
         """The same, without a verdict where what was measured is too small for one."""
@@ -33,8 +33,8 @@ class Line:
 
 
 def absolute(what: str, measured: str, budget: str, taken: float) -> Line:
-    """With a budget in absolute time, which only `settled` can judge on whatever machine it is."""
-    return Line(what, measured, budget, taken <= 1, taken)
+    """With a budget in absolute time, on a machine as fast as that of the budgets: see `paced`."""
+    return Line(what, measured, budget, taken < 1, taken)
 
 
 def reported(what: str, measured: str) -> Line:
@@ -45,11 +45,10 @@ def reported(what: str, measured: str) -> Line:
 def settled(measure: Callable[[], Line], tries: int = 3) -> Line:
     """The first measurement within its budget, of so many: nothing else on the machine makes a program faster than it is.
 
-    It says so where it was not the first. One without a verdict is made once. A budget in absolute time grows with what plain Python takes
-    right before and after: where that is slow, so is all else."""
+    It says so where it was not the first. One without a verdict is made once. Each is `paced`."""
     for number in range(1, tries + 1):
-        before = plain()
-        line = paced(measure(), before)
+        pace = plain()
+        line = paced(measure(), pace)
         if line.within is not False:
             return line if number == 1 else replace(line, measured=f"{line.measured}, try {number} of {tries}")
     return replace(line, measured=f"{line.measured}, the last of {tries} tries")
@@ -70,12 +69,13 @@ def plain() -> float:
     return statistics.median(timed(work) for _ in range(3))
 
 
-def paced(line: Line, before: float) -> Line:
-    """The verdict for the machine as it is; `before` is what `plain` took before the measurement."""
+def paced(line: Line, pace: float) -> Line:
+    """A budget in absolute time grows with what `plain` takes right before, which is `pace`, and after: where that is slow, so is all else.
+    Others stay as they are."""
     if line.taken is None or line.within is not False:
         return line
-    slower = (before + plain()) / 2 / USUAL
-    return replace(line, budget=f"{line.budget}, {slower:.2f}x here", within=line.taken <= slower)
+    slower = (pace + plain()) / 2 / USUAL
+    return replace(line, budget=f"{line.budget}, {slower:.2f}x here", within=line.taken < slower)
 
 
 def quick() -> bool:

@@ -37,7 +37,7 @@ def _same(people: list[UserAttributes]) -> Line:
 
 def _line(what: str, people: int, seconds: float) -> Line:
     shown = f"{what.format(f'{people:,}')}, {_POLICIES} policies count them"
-    return absolute(shown, ms(seconds), f"<= {ms(_BUDGET)}", seconds / _BUDGET).judged_if(people == _FULL)
+    return absolute(shown, ms(seconds), f"< {ms(_BUDGET)}", seconds / _BUDGET).judged_if(people == _FULL)
 
 
 def _painted(people: list[UserAttributes]) -> tuple[Painter, Objects]:

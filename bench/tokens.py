@@ -78,7 +78,7 @@ def beside(what: str, body: Body, algorithm: str, by: str, wanting: Wanting, now
     ratio = p50(ours) / p50(theirs)
     measured = f"p50 {ms(p50(ours))}, p99 {ms(percentile(ours, 99))}, {ratio:.1f} x {ms(p50(theirs))} bare"
     taken = p50(ours) / _BUDGET if with_cel or ratio <= _RATIO else math.inf
-    return absolute(what, measured, f"p50 <= {ms(_BUDGET)}{'' if with_cel else f', <= {_RATIO:g} x'}", taken)
+    return absolute(what, measured, f"p50 < {ms(_BUDGET)}{'' if with_cel else f', <= {_RATIO:g} x'}", taken)
 
 
 def refusal(what: str, text: str, code: Code, now: datetime, rounds: int) -> Line:
@@ -93,7 +93,7 @@ def refusal(what: str, text: str, code: Code, now: datetime, rounds: int) -> Lin
         seconds.append(time.perf_counter() - started)
         assert refused.code is code
     measured = f"p50 {ms(p50(seconds))}, p99 {ms(percentile(seconds, 99))}"
-    return absolute(what, measured, f"p50 <= {ms(_BUDGET)}", p50(seconds) / _BUDGET)
+    return absolute(what, measured, f"p50 < {ms(_BUDGET)}", p50(seconds) / _BUDGET)
 
 
 def in_turns(one: Callable[[], object], other: Callable[[], object], rounds: int) -> tuple[list[float], list[float]]:
