@@ -20,7 +20,7 @@ from rolevend.policy.shape import ColumnShape as ColumnShape
 from rolevend.policy.shape import TableShape as TableShape
 
 MAXIMUM_NAME_BYTES: Final = 63
-_FORM_VERSION: Final = "rolevend profile 4"
+_FORM_VERSION: Final = "rolevend profile 5"
 
 
 @dataclass(frozen=True, slots=True)

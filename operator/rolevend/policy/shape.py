@@ -26,6 +26,8 @@ class ColumnShape:
     family: Family
     native_type: str
     cells: tuple[Cell, ...]
+    lookup: bool = False
+    """A condition of the agent on this column may use an index. In return, the values that it has in hidden rows can be found out."""
 
     @property
     def is_clear(self) -> bool:

@@ -35,9 +35,19 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            t."amount" AS "amount",
            t."active" AS "active",
            t."place" AS "place"
-      FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.reads('raw', 'customers'));
+      FROM (SELECT rolevend.fence(s."id") AS "id",
+                   rolevend.fence(s."region") AS "region",
+                   rolevend.fence(s."email") AS "email",
+                   rolevend.fence(s."ssn") AS "ssn",
+                   rolevend.fence(s."born") AS "born",
+                   rolevend.fence(s."seen") AS "seen",
+                   rolevend.fence(s."paid") AS "paid",
+                   rolevend.fence(s."amount") AS "amount",
+                   rolevend.fence(s."active") AS "active",
+                   rolevend.fence(s."place") AS "place"
+              FROM "raw"."customers" AS s
+             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_36039a7b4b669e77fa97a352ca175ecd"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '6c4ef8dba08ef6f95e7d8c172dbaab9ebd4f8fcfa833f33b4dc510fdf441deb9', ARRAY['rv_t_36039a7b4b669e77fa97a352ca175ecd'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '4833042565b579d9677c1cd4edc06bf4486ab63689dd0bbdf0be06e5f0d3fe4b', ARRAY['rv_t_36039a7b4b669e77fa97a352ca175ecd'], '{"customers": ["raw", "customers"]}');
 COMMIT;

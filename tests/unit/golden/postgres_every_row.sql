@@ -2,7 +2,7 @@
 BEGIN;
 SET LOCAL lock_timeout = '200ms';
 SET LOCAL synchronous_commit = off;
-SELECT rolevend.make_templates(ARRAY['rv_t_b3db70ffd828be57bff565ed632fee9a']);
+SELECT rolevend.make_templates(ARRAY['rv_t_381c561ef16701b16fff455fed2657de']);
 COMMIT;
 
 -- create template of raw.customers
@@ -10,12 +10,12 @@ BEGIN;
 SET LOCAL lock_timeout = '200ms';
 SET LOCAL synchronous_commit = off;
 SELECT rolevend.govern('"raw"."customers"');
-CREATE POLICY "rv_t_b3db70ffd828be57bff565ed632fee9a" ON "raw"."customers" AS RESTRICTIVE FOR SELECT TO "rv_t_b3db70ffd828be57bff565ed632fee9a"
-    USING ((SELECT rolevend.live()));
-CREATE POLICY "rv_t_b3db70ffd828be57bff565ed632fee9a_open" ON "raw"."customers" AS PERMISSIVE FOR SELECT TO "rv_t_b3db70ffd828be57bff565ed632fee9a"
-    USING ((SELECT rolevend.live()));
-GRANT SELECT ON TABLE "raw"."customers" TO "rv_t_b3db70ffd828be57bff565ed632fee9a";
-SELECT rolevend.record_template('rv_t_b3db70ffd828be57bff565ed632fee9a', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'customers');
+CREATE POLICY "rv_t_381c561ef16701b16fff455fed2657de" ON "raw"."customers" AS RESTRICTIVE FOR SELECT TO "rv_t_381c561ef16701b16fff455fed2657de"
+    USING ((SELECT rolevend.live()) IS NOT NULL);
+CREATE POLICY "rv_t_381c561ef16701b16fff455fed2657de_open" ON "raw"."customers" AS PERMISSIVE FOR SELECT TO "rv_t_381c561ef16701b16fff455fed2657de"
+    USING ((SELECT rolevend.live()) IS NOT NULL);
+GRANT SELECT ON TABLE "raw"."customers" TO "rv_t_381c561ef16701b16fff455fed2657de";
+SELECT rolevend.record_template('rv_t_381c561ef16701b16fff455fed2657de', '5c0a7e1e-0000-4000-8000-000000000001', 'raw', 'customers');
 COMMIT;
 
 -- create the profile
@@ -35,9 +35,19 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            t."amount" AS "amount",
            t."active" AS "active",
            t."place" AS "place"
-      FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.reads('raw', 'customers'));
+      FROM (SELECT rolevend.fence(s."id") AS "id",
+                   rolevend.fence(s."region") AS "region",
+                   rolevend.fence(s."email") AS "email",
+                   rolevend.fence(s."ssn") AS "ssn",
+                   rolevend.fence(s."born") AS "born",
+                   rolevend.fence(s."seen") AS "seen",
+                   rolevend.fence(s."paid") AS "paid",
+                   rolevend.fence(s."amount") AS "amount",
+                   rolevend.fence(s."active") AS "active",
+                   rolevend.fence(s."place") AS "place"
+              FROM "raw"."customers" AS s
+             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
-SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_b3db70ffd828be57bff565ed632fee9a"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '9bb5774df027c3f34511f6e57687abd578ea8ea0348ccd0ef8593783f1a6c13d', ARRAY['rv_t_b3db70ffd828be57bff565ed632fee9a'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_381c561ef16701b16fff455fed2657de"}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'dc0c7a98da6ff14b1b917016450c0b03d5e2369f182bc1b3de8f3a48eaba6a50', ARRAY['rv_t_381c561ef16701b16fff455fed2657de'], '{"customers": ["raw", "customers"]}');
 COMMIT;

@@ -35,9 +35,19 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            CASE WHEN t."amount" > '-Infinity'::numeric AND t."amount" < 'Infinity'::numeric THEN round(t."amount" - mod(t."amount", '0.5'::numeric), 1) END AS "amount",
            t."active" AS "active",
            t."place" AS "place"
-      FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.reads('raw', 'customers'));
+      FROM (SELECT rolevend.fence(s."id") AS "id",
+                   rolevend.fence(s."region") AS "region",
+                   rolevend.fence(s."email") AS "email",
+                   rolevend.fence(s."ssn") AS "ssn",
+                   rolevend.fence(s."born") AS "born",
+                   rolevend.fence(s."seen") AS "seen",
+                   rolevend.fence(s."paid") AS "paid",
+                   rolevend.fence(s."amount") AS "amount",
+                   rolevend.fence(s."active") AS "active",
+                   rolevend.fence(s."place") AS "place"
+              FROM "raw"."customers" AS s
+             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_52231675c98426f12cb8095a5ab0a306"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'd6cae1a495b50d07dd3969e1fe7d8469fedf3a352f63a13278f8397a098c9510', ARRAY['rv_t_52231675c98426f12cb8095a5ab0a306'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '37cde15d8fe68f81acf4a97a7cddd7dae88270cc333ad984e2f3fa034b4305fb', ARRAY['rv_t_52231675c98426f12cb8095a5ab0a306'], '{"customers": ["raw", "customers"]}');
 COMMIT;

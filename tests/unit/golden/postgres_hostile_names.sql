@@ -27,9 +27,10 @@ GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 CREATE VIEW "rv_p_3f9a1c"."it's; DROP TABLE x --" AS
     SELECT NULL::"Odd".""" type" AS "se""lect",
            '''; --'::text AS "☃"
-      FROM "a ""schema"""."it's; DROP TABLE x --" AS t
-     WHERE (SELECT rolevend.reads('a "schema"', 'it''s; DROP TABLE x --'));
+      FROM (SELECT rolevend.fence(NULL::integer) AS nothing
+              FROM "a ""schema"""."it's; DROP TABLE x --" AS s
+             WHERE (SELECT rolevend.guarded('"a ""schema"""."it''s; DROP TABLE x --"'::regclass) AND rolevend.reads('a "schema"', 'it''s; DROP TABLE x --')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"it''s; DROP TABLE x --": "rv_t_43357c862f58fdaf6ecc8530bd6d8464"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '0da73b3642df6ddebf1e140727543d9ad5c2d557d2532fd22bf80212c4e416d9', ARRAY['rv_t_43357c862f58fdaf6ecc8530bd6d8464'],  E'{"it''s; DROP TABLE x --": ["a \\"schema\\"", "it''s; DROP TABLE x --"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '4a75a163942f300b1921c4c5404f96744e2a330975345ff000547218c032d6f2', ARRAY['rv_t_43357c862f58fdaf6ecc8530bd6d8464'],  E'{"it''s; DROP TABLE x --": ["a \\"schema\\"", "it''s; DROP TABLE x --"]}');
 COMMIT;

@@ -50,11 +50,18 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            NULL::numeric AS "amount",
            'false'::boolean AS "active",
            NULL::public.geometry AS "place"
-      FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.reads('raw', 'customers'));
+      FROM (SELECT rolevend.fence(s."id") AS "id",
+                   rolevend.fence(s."region") AS "region",
+                   rolevend.fence(s."email") AS "email",
+                   rolevend.fence(s."ssn") AS "ssn",
+                   rolevend.fence(s."born") AS "born",
+                   rolevend.fence(s."seen") AS "seen",
+                   rolevend.fence(s."paid") AS "paid"
+              FROM "raw"."customers" AS s
+             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '55c5b49404f98a3a5e251b048bf08e090f4ba6d5d12767f0a23effd8793347e2', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '70cc6408951a23c7a746e564dd090a07a9df863793bec82db9c7fd8dce98c683', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}');
 COMMIT;
 
 -- create the profile
@@ -74,9 +81,16 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            NULL::numeric AS "amount",
            'false'::boolean AS "active",
            NULL::public.geometry AS "place"
-      FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.reads('raw', 'customers'));
+      FROM (SELECT rolevend.fence(s."id") AS "id",
+                   rolevend.fence(s."region") AS "region",
+                   rolevend.fence(s."email") AS "email",
+                   rolevend.fence(s."ssn") AS "ssn",
+                   rolevend.fence(s."born") AS "born",
+                   rolevend.fence(s."seen") AS "seen",
+                   rolevend.fence(s."paid") AS "paid"
+              FROM "raw"."customers" AS s
+             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '55c5b49404f98a3a5e251b048bf08e090f4ba6d5d12767f0a23effd8793347e2', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '70cc6408951a23c7a746e564dd090a07a9df863793bec82db9c7fd8dce98c683', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}');
 COMMIT;

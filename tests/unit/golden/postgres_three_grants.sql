@@ -35,9 +35,18 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            t."amount" AS "amount",
            t."active" AS "active",
            NULL::public.geometry AS "place"
-      FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.reads('raw', 'customers'));
+      FROM (SELECT rolevend.fence(s."id") AS "id",
+                   rolevend.fence(s."region") AS "region",
+                   rolevend.fence(s."email") AS "email",
+                   rolevend.fence(s."ssn") AS "ssn",
+                   rolevend.fence(s."born") AS "born",
+                   rolevend.fence(s."seen") AS "seen",
+                   rolevend.fence(s."paid") AS "paid",
+                   rolevend.fence(s."amount") AS "amount",
+                   rolevend.fence(s."active") AS "active"
+              FROM "raw"."customers" AS s
+             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_b2af8a9532ad691c35a8ef8bd5363aa6"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'a971b304eb4a1585f9ce6b215c9cd6292d10e396a212d589cf138023480a8079', ARRAY['rv_t_b2af8a9532ad691c35a8ef8bd5363aa6'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'fb31680475cb9df2afa0bd29f9501b1093c7219f2f1aa7d199efe8f8d4322354', ARRAY['rv_t_b2af8a9532ad691c35a8ef8bd5363aa6'], '{"customers": ["raw", "customers"]}');
 COMMIT;

@@ -48,14 +48,23 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
            NULL::numeric AS "amount",
            'false'::boolean AS "active",
            NULL::public.geometry AS "place"
-      FROM "raw"."customers" AS t
-     WHERE (SELECT rolevend.reads('raw', 'customers'));
+      FROM (SELECT rolevend.fence(s."id") AS "id",
+                   rolevend.fence(s."region") AS "region",
+                   rolevend.fence(s."email") AS "email",
+                   rolevend.fence(s."ssn") AS "ssn",
+                   rolevend.fence(s."born") AS "born",
+                   rolevend.fence(s."seen") AS "seen",
+                   rolevend.fence(s."paid") AS "paid"
+              FROM "raw"."customers" AS s
+             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 CREATE VIEW "rv_p_3f9a1c"."orders" AS
     SELECT t."id" AS "id",
            t."region" AS "region"
-      FROM "raw"."orders" AS t
-     WHERE (SELECT rolevend.reads('raw', 'orders'));
+      FROM (SELECT rolevend.fence(s."id") AS "id",
+                   rolevend.fence(s."region") AS "region"
+              FROM "raw"."orders" AS s
+             WHERE (SELECT rolevend.guarded('"raw"."orders"'::regclass) AND rolevend.reads('raw', 'orders')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440", "orders": "rv_t_5b43ea9c878889abb34a2d452404b502"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '8e195d0fb6c9f37554eb4f492adbf502145a1ee71038f8957e62b9e67728a338', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440', 'rv_t_5b43ea9c878889abb34a2d452404b502'], '{"customers": ["raw", "customers"], "orders": ["raw", "orders"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '176fe736314ce44a46fde64673e193db0f310eaccb796763711cae29040d4787', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440', 'rv_t_5b43ea9c878889abb34a2d452404b502'], '{"customers": ["raw", "customers"], "orders": ["raw", "orders"]}');
 COMMIT;

@@ -22,7 +22,7 @@ from rolevend.platforms.postgres.scram import SALT_BYTES, verifier
 from rolevend.platforms.postgres.steps import Statement, steps_of
 from rolevend.platforms.postgres.survey import Options, Survey, survey
 
-VERSION = 11
+VERSION = 12
 """Of the files in `sql/install`. Grows with every change that a running operator must be able to see."""
 
 

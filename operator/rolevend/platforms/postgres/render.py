@@ -7,7 +7,7 @@ same name with one view for each table. Both are made in transactions that leave
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, LiteralString
@@ -20,8 +20,8 @@ from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import ColumnShape, Profile, TableShape
 from rolevend.platforms.postgres.masks import mask_text
 from rolevend.platforms.postgres.predicate import any_of
-from rolevend.policy.expression import Condition
-from rolevend.policy.mask import Nullify
+from rolevend.policy.expression import Condition, atoms
+from rolevend.policy.mask import Constant, Nullify
 
 LOCK_TIMEOUT: LiteralString = "200ms"
 """How long the building statements wait for a table: readers queue behind them."""
@@ -52,6 +52,13 @@ GRANT USAGE ON SCHEMA {profile} TO {profile};
 GRANT SELECT ON ALL TABLES IN SCHEMA {profile} TO {profile};
 SELECT rolevend.hand_over({name}, {owners});
 SELECT rolevend.record_profile({name}, {cluster}, {digest}, {templates}, {tables});"""
+
+_VIEW: LiteralString = """\
+CREATE VIEW {view} AS
+    SELECT {columns}
+      FROM (SELECT {read}
+              FROM {table} AS s
+             WHERE (SELECT rolevend.guarded({table_text}::regclass) AND rolevend.reads({schema}, {name})) IS NOT NULL) AS t;"""
 
 _FUNCTIONS: LiteralString = "SELECT rolevend.give_functions({name}, {functions}::text[]::regprocedure[]);"
 
@@ -151,7 +158,8 @@ def row_filter(rows: tuple[Condition, ...], restrictions: tuple[tuple[Condition,
     alternatives = (rows, *restrictions)
     tests = [text for each in alternatives if (text := any_of(each, sql.Identifier)) is not None]
     if not any(all(condition.needs for condition in each) for each in alternatives):
-        tests.insert(0, sql.SQL("(SELECT rolevend.live())"))
+        # A bare boolean counts as half of the rows when the planner estimates, and IS NOT NULL as nearly all of them.
+        tests.insert(0, sql.SQL("(SELECT rolevend.live()) IS NOT NULL"))
     return sql.SQL(" AND ").join(tests).as_string()
 
 
@@ -184,21 +192,47 @@ def _of_table(column: str) -> sql.Composable:
 
 
 def _view(profile: ProfileName, table: TableShape) -> str:
-    """Plain, not security_barrier: row security below guards the rows, so the view may be flattened into the query. It tests the
-    lease once more, so that switching row security off does not open an expired one, and here alone whether the lease is narrowed to
-    other tables: nobody reads the table but through a view, and a test that names no column comes before any of the query's own."""
-    columns = sql.SQL(",\n           ".join(_shown(column) for column in table.columns))
+    """A query within a query. The inner one reads the table behind the fence, and the outer one computes masks, so that neither a
+    condition of the agent nor a mask is evaluated in a row that is hidden. The inner one tests the lease once more, so that switching
+    row security off opens nothing, and here alone whether the lease is narrowed to other tables: the view is the only way to the table.
+    """
+    columns = sql.SQL(",\n           ").join(sql.SQL(_shown(column)) for column in table.columns)
+    quoted = sql.Identifier(table.table.schema, table.table.name)
     return (
-        sql.SQL("CREATE VIEW {} AS\n    SELECT {}\n      FROM {} AS t\n     WHERE (SELECT rolevend.reads({}, {}));")
+        sql.SQL(_VIEW)
         .format(
-            sql.Identifier(profile, table.view),
-            columns,
-            sql.Identifier(table.table.schema, table.table.name),
-            sql.Literal(table.table.schema),
-            sql.Literal(table.table.name),
+            view=sql.Identifier(profile, table.view),
+            columns=columns,
+            read=sql.SQL(",\n                   ").join(_read(table)),
+            table=quoted,
+            table_text=sql.Literal(quoted.as_string()),
+            schema=sql.Literal(table.table.schema),
+            name=sql.Literal(table.table.name),
         )
         .as_string()
     )
+
+
+def _read(table: TableShape) -> Iterator[sql.Composable]:
+    """The columns that the view needs, in the table's order, each behind the fence unless it is a lookup column. A view without any reads
+    one NULL."""
+    lookups = {column.name for column in table.columns if column.lookup}
+    order = {column.name: place for place, column in enumerate(table.columns)}
+    names = sorted(_names_read(table), key=lambda name: (order.get(name, len(order)), name))
+    for name in names:
+        column = sql.SQL("s.{}").format(sql.Identifier(name))
+        behind = column if name in lookups else sql.SQL("rolevend.fence({})").format(column)
+        yield sql.SQL("{} AS {}").format(behind, sql.Identifier(name))
+    if not names:
+        yield sql.SQL("rolevend.fence(NULL::integer) AS nothing")
+
+
+def _names_read(table: TableShape) -> set[str]:
+    """The columns that masks and their conditions read."""
+    cells = [(column.name, cell) for column in table.columns for cell in column.cells]
+    shown = {name for name, cell in cells if not isinstance(cell.mask, Constant | Nullify)}
+    predicates = (each.predicate for _, cell in cells for each in (*cell.conditions, *cell.also))
+    return shown.union(atom.column.name for each in predicates if each is not None for atom in atoms(each))
 
 
 def _array(names: Iterable[str]) -> sql.Composed:

@@ -21,6 +21,30 @@ BEGIN
 END
 $$;
 
+-- A barrier for the planner. An output column of a sub-query that calls a volatile function takes no condition from outside, and
+-- such a sub-query is not merged into the query around it. So no condition of an agent is evaluated before the row filter, and none
+-- becomes an index condition. After that decision the planner replaces the call by its argument: it costs nothing when the query runs.
+-- Keep it VOLATILE, in SQL, and without SET: each of these is needed for that.
+CREATE OR REPLACE FUNCTION rolevend.fence(anyelement) RETURNS anyelement
+LANGUAGE sql VOLATILE PARALLEL SAFE
+AS 'SELECT $1';
+
+-- True while row security filters this table for the caller; otherwise an error. It asks the newest catalog, whatever snapshot the
+-- transaction has: a lease that was closed when row security was switched off still lives in an older snapshot.
+-- With the caller's rights: row security is never active for rv_owner.
+CREATE OR REPLACE FUNCTION rolevend.guarded(p_table regclass) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT row_security_active(p_table) THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('row security of %s is switched off', p_table),
+            HINT = 'The owner of the table switches it on again.';
+    END IF;
+    RETURN true;
+END
+$$;
+
 -- As rolevend.live(), and the lease is not narrowed to other tables. An error as well, so that an empty answer is none of this.
 -- By name and not by oid: a table that is made anew under its name was asked for by that name.
 CREATE OR REPLACE FUNCTION rolevend.reads(p_schema text, p_table text) RETURNS boolean

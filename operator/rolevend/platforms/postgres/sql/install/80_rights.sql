@@ -5,7 +5,7 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA rolevend FROM PUBLIC;
 GRANT USAGE ON SCHEMA rolevend TO :"vendor", :"programmer";
 
 -- Views and policies call these as the agent. Without USAGE on the schema it cannot call them by name.
-GRANT EXECUTE ON FUNCTION rolevend.attr, rolevend.live, rolevend.reads TO rv_connect;
+GRANT EXECUTE ON FUNCTION rolevend.attr, rolevend.fence, rolevend.guarded, rolevend.live, rolevend.reads TO rv_connect;
 
 GRANT SELECT ON rolevend.salt TO rv_template;
 
@@ -33,5 +33,5 @@ GRANT EXECUTE ON FUNCTION
     rolevend.make_templates, rolevend.govern, rolevend.record_template, rolevend.drop_template,
     rolevend.make_profile, rolevend.hand_over, rolevend.record_profile, rolevend.drop_profile,
     rolevend.reached, rolevend.no_tool, rolevend.give_functions, rolevend.record_functions,
-    rolevend.policies, rolevend.views, rolevend.findings, rolevend.drift, rolevend.attr, rolevend.live, rolevend.reads
+    rolevend.policies, rolevend.views, rolevend.findings, rolevend.drift, rolevend.attr, rolevend.fence, rolevend.guarded, rolevend.live, rolevend.reads
     TO :"programmer";
