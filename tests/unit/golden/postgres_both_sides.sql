@@ -49,5 +49,5 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
              WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_36039a7b4b669e77fa97a352ca175ecd"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '4833042565b579d9677c1cd4edc06bf4486ab63689dd0bbdf0be06e5f0d3fe4b', ARRAY['rv_t_36039a7b4b669e77fa97a352ca175ecd'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '4833042565b579d9677c1cd4edc06bf4486ab63689dd0bbdf0be06e5f0d3fe4b', ARRAY['rv_t_36039a7b4b669e77fa97a352ca175ecd'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;

@@ -49,5 +49,5 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
              WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_381c561ef16701b16fff455fed2657de"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'dc0c7a98da6ff14b1b917016450c0b03d5e2369f182bc1b3de8f3a48eaba6a50', ARRAY['rv_t_381c561ef16701b16fff455fed2657de'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'dc0c7a98da6ff14b1b917016450c0b03d5e2369f182bc1b3de8f3a48eaba6a50', ARRAY['rv_t_381c561ef16701b16fff455fed2657de'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;

@@ -32,5 +32,5 @@ CREATE VIEW "rv_p_3f9a1c"."it's; DROP TABLE x --" AS
              WHERE (SELECT rolevend.guarded('"a ""schema"""."it''s; DROP TABLE x --"'::regclass) AND rolevend.reads('a "schema"', 'it''s; DROP TABLE x --')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"it''s; DROP TABLE x --": "rv_t_43357c862f58fdaf6ecc8530bd6d8464"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '4a75a163942f300b1921c4c5404f96744e2a330975345ff000547218c032d6f2', ARRAY['rv_t_43357c862f58fdaf6ecc8530bd6d8464'],  E'{"it''s; DROP TABLE x --": ["a \\"schema\\"", "it''s; DROP TABLE x --"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '4a75a163942f300b1921c4c5404f96744e2a330975345ff000547218c032d6f2', ARRAY['rv_t_43357c862f58fdaf6ecc8530bd6d8464'],  E'{"it''s; DROP TABLE x --": ["a \\"schema\\"", "it''s; DROP TABLE x --"]}', 2);
 COMMIT;

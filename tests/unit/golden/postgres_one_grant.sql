@@ -61,7 +61,7 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
              WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '70cc6408951a23c7a746e564dd090a07a9df863793bec82db9c7fd8dce98c683', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '70cc6408951a23c7a746e564dd090a07a9df863793bec82db9c7fd8dce98c683', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;
 
 -- create the profile
@@ -92,5 +92,5 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
              WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '70cc6408951a23c7a746e564dd090a07a9df863793bec82db9c7fd8dce98c683', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '70cc6408951a23c7a746e564dd090a07a9df863793bec82db9c7fd8dce98c683', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;

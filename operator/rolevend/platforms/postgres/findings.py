@@ -8,12 +8,17 @@ from rolevend.platforms.base import InstallMode
 from rolevend.platforms.postgres.left_open import MANAGED, UNBOUNDED_FILES, UNENDABLE, left_to_public
 from rolevend.platforms.postgres.survey import GovernedTable, Options, Survey
 
+FENCED = 12
+"""The version of the installation from which on views read behind the fence."""
+
 
 class Kind(enum.StrEnum):
     REFUSED = "refused"
     """Must be mended before anything is installed."""
     OPEN = "open to vended roles"
     """Stays as it is, and every vended role can use it past all policies."""
+    ENDS = "ends with this installation"
+    """Live roles that rest on what an earlier version built."""
     STAYS = "cannot be prevented here"
     """Takes a superuser, whom this server has for nobody."""
     KEEPS = "keeps its rights"
@@ -41,6 +46,7 @@ def findings_of(survey: Survey, options: Options) -> tuple[Finding, ...]:
         *_logins(survey, options),
         *_schemas(survey, options),
         *_tables(survey),
+        *_ending(survey),
         *_staying(survey),
         *_exposed(survey),
         *_keeping(survey),
@@ -124,6 +130,15 @@ def _readers(table: GovernedTable) -> str:
         f"row security is switched on when a policy first grants it; all its rows stay with {kept}; "
         "a role that is granted it later sees none until it is added to the policy rv_readers"
     )
+
+
+def _ending(survey: Survey) -> Iterator[Finding]:
+    if survey.installed is not None and survey.installed.version < FENCED:
+        text = (
+            "every one that lives now is closed, because an earlier version built its views, which leak hidden rows; "
+            "profiles are built again when they are next needed, and agents ask for a new role"
+        )
+        yield Finding(Kind.ENDS, "vended roles", text)
 
 
 def _staying(survey: Survey) -> Iterator[Finding]:

@@ -32,6 +32,9 @@ _QUICK = "SET LOCAL synchronous_commit = off;"
 _LAYOUT = "1"
 """Part of every template's name: with another one, templates of an older rolevend are never taken for ours."""
 
+_FORM = 2
+"""How views read their tables; the installation refuses to vend profiles of an older form."""
+
 _TEMPLATE: LiteralString = """\
 SELECT rolevend.govern({table_text});
 CREATE POLICY {template} ON {table} AS RESTRICTIVE FOR SELECT TO {template}
@@ -51,7 +54,7 @@ GRANT USAGE ON SCHEMA {profile} TO {profile};
 {views}
 GRANT SELECT ON ALL TABLES IN SCHEMA {profile} TO {profile};
 SELECT rolevend.hand_over({name}, {owners});
-SELECT rolevend.record_profile({name}, {cluster}, {digest}, {templates}, {tables});"""
+SELECT rolevend.record_profile({name}, {cluster}, {digest}, {templates}, {tables}, {form});"""
 
 _VIEW: LiteralString = """\
 CREATE VIEW {view} AS
@@ -106,6 +109,7 @@ def render(profile: Profile, cluster: ClusterId) -> ProfileText:
             digest=sql.Literal(digest),
             templates=_array(templates),
             tables=_json({table.view: [table.table.schema, table.table.name] for table in profile.tables}),
+            form=sql.Literal(_FORM),
         )
         .as_string()
     )

@@ -99,7 +99,7 @@ def _no_profile(role: str) -> Check:
 
 def _profile_of(role: str) -> Check:
     def test(canaries: Canaries) -> str:
-        arguments = sql.SQL("{}, 'canary', '', '{{}}', '{{}}'").format(sql.Literal(role))
+        arguments = sql.SQL("{}, 'canary', '', '{{}}', '{{}}', 2").format(sql.Literal(role))
         return refused(canaries.programmer, sql.SQL("SELECT rolevend.record_profile({})").format(arguments), (_NOT_ALLOWED,))
 
     return Check(f"programmer: make a profile of {role}", test)

@@ -46,6 +46,9 @@ CREATE TABLE IF NOT EXISTS rolevend.profile (
 -- functions: what the profile may call, {signature: [schema, name with arguments, oid]}.
 ALTER TABLE rolevend.profile ADD COLUMN IF NOT EXISTS functions jsonb NOT NULL DEFAULT '{}';
 
+-- form: how the views of the profile read their tables. Before 2 they had no fence, and told the values of hidden rows.
+ALTER TABLE rolevend.profile ADD COLUMN IF NOT EXISTS form integer NOT NULL DEFAULT 1;
+
 -- A lease: what one vended role may see, and until when. The row outlives the role as a tombstone, so that a vend that arrives
 -- late is refused. A live lease has everything; a tombstone of a role that never was has only its name.
 CREATE TABLE IF NOT EXISTS rolevend.lease (

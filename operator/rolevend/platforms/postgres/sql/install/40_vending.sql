@@ -60,7 +60,8 @@ BEGIN
         RAISE EXCEPTION 'the resources are not an object of lists' USING ERRCODE = '22023';
     END IF;
 
-    SELECT cluster_id, drift INTO whose, closed_why FROM rolevend.profile WHERE profile = p_profile;
+    SELECT cluster_id, CASE WHEN form < 2 THEN 'an earlier version built it, and its views leak hidden rows' ELSE drift END
+      INTO whose, closed_why FROM rolevend.profile WHERE profile = p_profile;
     IF whose <> p_cluster THEN
         RAISE EXCEPTION 'profile % is another cluster''s', p_profile USING ERRCODE = 'RV002';
     END IF;

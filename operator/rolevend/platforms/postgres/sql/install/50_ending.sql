@@ -31,11 +31,8 @@ AS $$
             OR l.locktype = 'object' AND l.classid = 'pg_authid'::regclass AND l.objid = p_role_oid)
 $$;
 
--- Locks out: from its commit on the lease is a tombstone, every statement and every login of the role is refused, and so is a
--- vend of it that arrives later. Answers the role's oid, or NULL where it never was or is gone. Again is the same; the first reason
--- stays, unless the role is found to be nobody's before it is gone.
--- Where somebody has the role or a catalog locked it is the tombstone alone, which ends all reading: rolevend.finish says who.
-CREATE OR REPLACE FUNCTION rolevend.close(p_role text, p_cluster text, p_uid text, p_reason text) RETURNS oid
+-- The first half of rolevend.close, which says what it promises: writes the tombstone, and lets the role log in no more.
+CREATE OR REPLACE FUNCTION rolevend.bury(p_role text, p_cluster text, p_uid text, p_reason text) RETURNS oid
 LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -73,6 +70,46 @@ BEGIN
 END
 $$;
 
+-- Takes their profiles from closed roles. Rights are looked up in the newest catalog, so this ends reading also in a transaction whose
+-- snapshot is older than the closing and in which the lease still lives. One REVOKE for all of one profile: each goes through all members.
+CREATE OR REPLACE FUNCTION rolevend.take_profiles(p_roles text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    taken record;
+BEGIN
+    FOR taken IN
+        SELECT l.profile, string_agg(quote_ident(l.role), ', ' ORDER BY l.role) AS roles
+          FROM rolevend.lease AS l
+          JOIN pg_roles AS r ON r.rolname = l.role AND r.oid = l.role_oid
+          JOIN pg_roles AS p ON p.rolname = l.profile
+          JOIN pg_auth_members AS m ON m.member = r.oid AND m.roleid = p.oid
+         WHERE l.role = ANY (p_roles) AND l.revoked_at IS NOT NULL
+         GROUP BY l.profile ORDER BY l.profile
+    LOOP
+        EXECUTE format('REVOKE %I FROM %s', taken.profile, taken.roles);
+    END LOOP;
+EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+    NULL;   -- the tombstones and NOLOGIN stand; DROP ROLE takes the profile, too
+END
+$$;
+
+-- Locks out: from its commit on the lease is a tombstone, every statement and every login of the role is refused, and so is a
+-- vend of it that arrives later. Answers the role's oid, or NULL where it never was or is gone. Again is the same; the first reason
+-- stays, unless the role is found to be nobody's before it is gone.
+-- Where somebody has the role or a catalog locked it is the tombstone alone, which ends all reading but that of older snapshots:
+-- rolevend.finish says who.
+CREATE OR REPLACE FUNCTION rolevend.close(p_role text, p_cluster text, p_uid text, p_reason text) RETURNS oid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    closed oid := rolevend.bury(p_role, p_cluster, p_uid, p_reason);
+BEGIN
+    PERFORM rolevend.take_profiles(ARRAY[p_role]);
+    RETURN closed;
+END
+$$;
+
 -- Of those who end together each waits for locks a part of three seconds: one that is blocked is tried again later, and must not
 -- use up the time of the others.
 CREATE OR REPLACE FUNCTION rolevend.share_patience(p_roles integer) RETURNS text
@@ -95,13 +132,14 @@ BEGIN
         failed := NULL;
         message := NULL;
         BEGIN
-            PERFORM rolevend.close(e ->> 'role', e ->> 'cluster', e ->> 'uid', e ->> 'reason');
+            PERFORM rolevend.bury(e ->> 'role', e ->> 'cluster', e ->> 'uid', e ->> 'reason');
         EXCEPTION WHEN OTHERS THEN
             failed := SQLSTATE;
             message := SQLERRM;
         END;
         RETURN NEXT;
     END LOOP;
+    PERFORM rolevend.take_profiles(ARRAY(SELECT x ->> 'role' FROM jsonb_array_elements(p_endings) AS x));
 END
 $$;
 

@@ -410,19 +410,24 @@ BEGIN
 END
 $$;
 
+-- As earlier versions had it: without the form. An operator of such a version builds nothing here any more.
+DROP FUNCTION IF EXISTS rolevend.record_profile(name, text, text, name[], jsonb);
+
 -- The last statement of the transaction that makes a profile: from its commit on the profile can be vended.
--- p_tables is {view: [schema, table]}.
-CREATE OR REPLACE FUNCTION rolevend.record_profile(p_profile name, p_cluster text, p_digest text, p_templates name[], p_tables jsonb)
+-- p_tables is {view: [schema, table]}; p_form says how its views read their tables.
+CREATE OR REPLACE FUNCTION rolevend.record_profile(
+    p_profile name, p_cluster text, p_digest text, p_templates name[], p_tables jsonb, p_form integer)
 RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-    INSERT INTO rolevend.profile (profile, cluster_id, digest, templates, tables, views)
+    INSERT INTO rolevend.profile (profile, cluster_id, digest, templates, tables, views, form)
     SELECT p_profile, p_cluster, p_digest, p_templates,
            coalesce(jsonb_object_agg(t.key, t.value || to_jsonb(to_regclass(format('%I.%I', t.value ->> 0, t.value ->> 1))::oid)), '{}'),
-           rolevend.views(p_profile)
+           rolevend.views(p_profile), p_form
       FROM jsonb_each(p_tables) AS t
     ON CONFLICT (profile) DO UPDATE
-       SET digest = excluded.digest, templates = excluded.templates, tables = excluded.tables, views = excluded.views, drift = NULL
+       SET digest = excluded.digest, templates = excluded.templates, tables = excluded.tables, views = excluded.views, form = excluded.form,
+           drift = NULL
 $$;
 
 -- For a person: lets a role read and write all rows of a governed table, as those may who did when row security was switched on.
