@@ -61,6 +61,8 @@ class Column:
     tags: frozenset[Tag] = frozenset()
     limits: Limits | None = None
     """Those of `native_type`; None: it has room for all of its family."""
+    lookup: bool = False
+    """Its owner lets conditions of agents use its indexes, and accepts that its values in hidden rows can be found out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,9 @@ class TagAssignment:
     schema: str
     table: str
     column: str | None
-    tags: frozenset[Tag]
+    tags: frozenset[Tag] = frozenset()
+    lookup: bool = False
+    """It makes these columns lookup columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +251,16 @@ def _by_schema(assignments: Iterable[TagAssignment]) -> dict[str, list[TagAssign
     return by_schema
 
 
+def is_lookup_of(assignment: TagAssignment, table: TableId, column: str) -> bool:
+    """True if the assignment makes this column a lookup column."""
+    return (
+        assignment.lookup
+        and assignment.schema == table.schema
+        and matches(assignment.table, table.name)
+        and matches(assignment.column or "", column)
+    )
+
+
 def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
     """Whether a name matches one of `patterns`, for many names."""
     given = frozenset(patterns)
@@ -263,5 +277,7 @@ def _tagged(table: Table, assignments: Iterable[TagAssignment]) -> Table:
 
 
 def _with_tags(column: Column, assignments: Iterable[TagAssignment]) -> Column:
-    more = [each.tags for each in assignments if each.column is not None and matches(each.column, column.name)]
-    return replace(column, tags=column.tags.union(*more)) if more else column
+    here = [each for each in assignments if each.column is not None and matches(each.column, column.name)]
+    if not here:
+        return column
+    return replace(column, tags=column.tags.union(*(each.tags for each in here)), lookup=any(each.lookup for each in here))

@@ -4,7 +4,7 @@ import enum
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from itertools import chain, count
@@ -128,7 +128,8 @@ def contains(new: Profile, old: Profile) -> bool:
 
 def _carries(new: TableShape, old: TableShape) -> bool:
     rows = new.rows == old.rows and set(new.restrictions) <= set(old.restrictions)
-    return rows and new.view == old.view and set(old.columns) <= set(new.columns)
+    shown = {*new.columns, *(replace(column, lookup=False) for column in new.columns)}
+    return rows and new.view == old.view and set(old.columns) <= shown
 
 
 def view_names(tables: Iterable[TableId]) -> Mapping[TableId, str]:

@@ -28,6 +28,13 @@ class TableEntitlement:
     agent_grants: tuple[Grant, ...] | None = None
     """As `grants`: where it is not None, only what these show, too."""
 
+    @property
+    def lookups(self) -> frozenset[str]:
+        """The lookup columns that are left: none where a guardrail forbids them."""
+        if any(each.denies_lookup for each in self.restraints):
+            return frozenset()
+        return frozenset(column.name for column in self.table.columns if column.lookup)
+
 
 @dataclass(frozen=True, slots=True)
 class Switches:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
-from rolevend.catalog import Table, TableId
+from rolevend.catalog import TableId
 from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.asking import Asking
 from rolevend.policy.bitmap import places
@@ -38,6 +38,8 @@ class ColumnGranted:
     name: str
     mask: Mask
     tags: tuple[Tag, ...]
+    lookup: bool = False
+    """Its values in hidden rows can be found out, since conditions on it may use an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Exp
             policy.id,
             covers(policy, facts[policy.grants_to]),
             tuple(Asked(said(each), meets(each, facts[policy.grants_to])) for each in policy.required),
-            tuple(_granted(each.table, grant) for each in tables for grant in _grants(each) if grant.policy == policy.id),
+            tuple(_granted(each, grant) for each in tables for grant in _grants(each) if grant.policy == policy.id),
             tuple(each for each in withheld if each.policy == policy.id),
             policy.grants_to,
             policy.agent is not None,
@@ -171,6 +173,8 @@ def _taken(guardrail: str, decision: Entitlement | Denial) -> Iterator[Taken]:
                 if restraint.condition is not None:
                     yield Taken(name, f"{name}: only rows where {_rows(restraint.condition)}")
                 yield from (Taken(name, f"{name}.{column}: at least {type(mask).__name__}") for column, mask in restraint.floors)
+                if restraint.denies_lookup:
+                    yield from (Taken(name, f"{name}.{column.name}: no lookup column") for column in each.table.columns if column.lookup)
 
 
 def _clashes(table: TableEntitlement) -> Iterator[str]:
@@ -198,9 +202,10 @@ def _grants(table: TableEntitlement) -> tuple[Grant, ...]:
     return table.grants + (table.agent_grants or ())
 
 
-def _granted(table: Table, grant: Grant) -> TableGranted:
+def _granted(entitled: TableEntitlement, grant: Grant) -> TableGranted:
+    table, lookups = entitled.table, entitled.lookups
     tags = {column.name: column.tags for column in table.columns}
-    columns = tuple(ColumnGranted(name, mask, tuple(sorted(tags[name]))) for name, mask in grant.masks)
+    columns = tuple(ColumnGranted(name, mask, tuple(sorted(tags[name])), name in lookups) for name, mask in grant.masks)
     return TableGranted(table.id, tuple(sorted(table.tags)), _rows(grant.condition), columns)
 
 

@@ -31,6 +31,8 @@ class Restraint:
     """Rows are shown only where it holds; None: it hides no row."""
     floors: tuple[tuple[str, Mask], ...] = ()
     """Masks of which a column shows no more, for columns that have any; each of a column's counts."""
+    denies_lookup: bool = False
+    """None of the columns is a lookup column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Restraining:
         chosen = ((column.name, choice.given) for column in table.columns if (choice := self._floor_of(column)) is not None)
         denied = frozenset(column.name for column in table.columns if self._is_denied(column))
         floors = tuple((name, mask) for name, given in chosen for mask in dict.fromkeys(given))
-        return Restraint(guardrail.name, denied_columns=denied, condition=condition, floors=floors)
+        return Restraint(guardrail.name, denied_columns=denied, condition=condition, floors=floors, denies_lookup=guardrail.denies_lookup)
 
     def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> Outcome[Does]:
         guardrail = self.guardrail
@@ -123,7 +125,7 @@ class Restraining:
             return Outcome({_DENIES: selected}, postings.count(postings.every_kind, selected))
         denied, rules = self._kinds(postings)
         kinds = denied | union(found for _, found in rules)
-        hiding, touched = postings.having(denied), postings.having(kinds)
+        hiding, touched = postings.having(denied), selected if guardrail.denies_lookup else postings.having(kinds)
         problems: dict[int, Problem] = {}
         sets: dict[Does, int] = {}
 

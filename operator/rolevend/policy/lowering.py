@@ -126,7 +126,7 @@ _NO_OTHER: Final = _Side((), frozenset([_EVERY_ROW]))
 
 def _columns(table: TableEntitlement, sides: Sequence[_Side], conditions: Mapping[str, Condition]) -> Iterator[ColumnShape]:
     denied: frozenset[str] = frozenset().union(*(each.denied_columns for each in table.restraints))
-    floors = floors_of(table.restraints)
+    floors, lookups = floors_of(table.restraints), table.lookups
     user, agent = (*sides, _NO_OTHER)[:2]
     known: dict[object, tuple[Cell, ...]] = {}  # columns have few distinct sets of masks
     for column in table.table.columns:
@@ -140,7 +140,7 @@ def _columns(table: TableEntitlement, sides: Sequence[_Side], conditions: Mappin
             layers = _layers(one, other, below, (user.filters, agent.filters)) if one and other else ()
             known[key] = tuple(Cell(_sorted(each.texts, conditions), each.mask, _sorted(each.also, conditions)) for each in layers)
         if known[key]:
-            yield ColumnShape(column.name, column.family, column.native_type, known[key])
+            yield ColumnShape(column.name, column.family, column.native_type, known[key], column.name in lookups)
 
 
 class _Layer(NamedTuple):

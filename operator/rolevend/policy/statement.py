@@ -74,6 +74,8 @@ class Guardrail:
     """Not yet bound to a table; rows are shown only where it is true."""
     mask_floors: tuple[MaskRule, ...] = ()
     """Of these columns nothing weaker is shown, whatever policies grant. Where two are for one column, the one that shows less holds."""
+    denies_lookup: bool = False
+    """None of the columns is a lookup column."""
 
 
 def reach_of(said: Policy | Guardrail) -> frozenset[str] | None:

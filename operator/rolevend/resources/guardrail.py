@@ -24,7 +24,7 @@ class Deny(Part):
 class GuardrailSpec(Part):
     """What it takes away. It grants nothing, and nothing that policies grant is stronger."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (at_least_one("deny", "rowRestriction", "maskFloors"),)
+    rules: ClassVar[tuple[Rule, ...]] = (at_least_one("deny", "rowRestriction", "maskFloors", "denyLookup"),)
 
     platform_refs: PlatformRefs
     """The DataPlatforms that it is for."""
@@ -41,6 +41,10 @@ class GuardrailSpec(Part):
     mask_floors: Annotated[tuple[MaskRule, ...], Field(min_length=1, max_length=64), KeyedBy(("name",))] | None = None
     """The weakest masks of some columns: no more is shown than each of them shows, and than policies say. Where neither a floor nor a
     policy's mask shows less than the other, as with two patterns, NULL is shown."""
+
+    deny_lookup: bool = False
+    """No column of these tables is a lookup column, whatever a TagBinding says: conditions of agents use no index of it, and tell nothing
+    of hidden rows."""
 
 
 class GuardrailStatus(Status):

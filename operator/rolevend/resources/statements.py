@@ -98,6 +98,7 @@ def _guardrail(resource: SpelledGuardrail, faults: Faults) -> Guardrail:
         denied_columns=None if deny is None or deny.columns is None else _columns(deny.columns),
         row_restriction=_predicate(spec.row_restriction, "spec.rowRestriction", faults),
         mask_floors=_masks(spec.mask_floors or (), "spec.maskFloors", faults),
+        denies_lookup=spec.deny_lookup,
     )
     faults.found += contradiction.of_guardrail(stated)
     return stated
@@ -148,8 +149,8 @@ def _regex(spelled_out: spelled.RegexMask, field: str) -> Regex:
 
 
 def tag_assignments(binding: TagBinding, schemas: frozenset[str]) -> tuple[TagAssignment, ...]:
-    """The binding's tags on a platform that gives `schemas` to its namespace: one assignment for each of them that a pattern
-    of schemas reaches, and nothing beyond."""
+    """The binding's tags and lookup columns on a platform that gives `schemas` to its namespace: one assignment for each of them that a
+    pattern of schemas reaches, and nothing beyond."""
     return tuple(each for _, assignment in tag_entries(binding) for each in within(assignment, schemas))
 
 
@@ -159,6 +160,8 @@ def tag_entries(binding: TagBinding) -> Iterator[tuple[str, TagAssignment]]:
         yield f"spec.tables[{number}]", TagAssignment(of_table.schema_name, of_table.name, None, _tags(of_table.tags))
     for number, each in enumerate(binding.spec.columns or ()):
         yield f"spec.columns[{number}]", TagAssignment(each.schema_name, each.table, each.column, _tags(each.tags))
+    for number, lookup in enumerate(binding.spec.lookup_columns or ()):
+        yield f"spec.lookupColumns[{number}]", TagAssignment(lookup.schema_name, lookup.table, lookup.column, lookup=True)
 
 
 def within(assignment: TagAssignment, schemas: frozenset[str]) -> list[TagAssignment]:

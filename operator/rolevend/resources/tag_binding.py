@@ -47,10 +47,22 @@ class ColumnTags(Part):
     """Added to whatever tags the column has; nothing takes a tag away."""
 
 
+class LookupColumn(Part):
+    """Lookup columns: every column whose names match."""
+
+    schema_name: Annotated[Identifier, Field(alias="schema")]
+    """Name of the schema; `*` matches any run of characters. Only schemas that the DataPlatform gives to this namespace are
+    reached."""
+    table: Identifier
+    """Name of the table; `*` matches any run of characters."""
+    column: Identifier
+    """Name of the column; `*` matches any run of characters."""
+
+
 class TagBindingSpec(Part):
     """Tags by the names of what carries them."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (at_least_one("tables", "columns"),)
+    rules: ClassVar[tuple[Rule, ...]] = (at_least_one("tables", "columns", "lookupColumns"),)
 
     platform_refs: PlatformRefs
     """The DataPlatforms whose tables and columns are tagged."""
@@ -58,6 +70,10 @@ class TagBindingSpec(Part):
     """Tags of tables."""
     columns: Annotated[tuple[ColumnTags, ...], Field(min_length=1, max_length=512), Atomic()] | None = None
     """Tags of columns."""
+    lookup_columns: Annotated[tuple[LookupColumn, ...], Field(min_length=1, max_length=512), Atomic()] | None = None
+    """Columns of PostgreSQL on which conditions of agents may use an index. In return, an agent can find out which values these columns
+    have in rows that are hidden from it, and how many rows have each. Choose surrogate keys and dates, never a column that a policy
+    masks or filters on. A Guardrail can forbid it."""
 
 
 class TagBindingStatus(Status):
@@ -66,7 +82,7 @@ class TagBindingStatus(Status):
     matched_tables: Count | None = None
     """How many tables carry a tag from here now, over all its platforms."""
     matched_columns: Count | None = None
-    """How many columns carry a tag from here now, over all its platforms."""
+    """How many columns carry a tag from here now, or are lookup columns, over all its platforms."""
 
 
 class TagBinding(Resource):

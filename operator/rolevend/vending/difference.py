@@ -9,6 +9,7 @@ from rolevend.vending.evidence import TableGiven
 
 CLEAR = "Clear"
 EVERY_ROW = "every row"
+LOOKUP = "values in hidden rows can be found out"
 
 
 class Direction(enum.StrEnum):
@@ -22,6 +23,8 @@ class What(enum.StrEnum):
     TABLE = "table"
     ROWS = "rows"
     COLUMN = "column"
+    LOOKUP = "lookup"
+    """Whether the column's values in hidden rows can be found out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ def _table(name: str, old: TableGiven | None, new: TableGiven | None) -> Iterato
         if direction is not None:
             yield Change(direction, What.ROWS, name, _rows(old), _rows(new))
         yield from _columns(name, _shows(old), _shows(new))
+        yield from _lookups(name, set(old.lookups), set(new.lookups))
     elif new is not None:
         yield Change(Direction.GAINS, What.TABLE, name, "", _whole(new))
     elif old is not None:
@@ -59,6 +63,13 @@ def _columns(table: str, old: dict[str, str], new: dict[str, str]) -> Iterator[C
         before, after = old.get(column, ""), new.get(column, "")
         if before != after:
             yield Change(_shows_more(before, after), What.COLUMN, f"{table}.{column}", before, after)
+
+
+def _lookups(table: str, old: set[str], new: set[str]) -> Iterator[Change]:
+    for column in sorted(old ^ new):
+        direction = Direction.GAINS if column in new else Direction.LOSES
+        before, after = (LOOKUP if column in side else "" for side in (old, new))
+        yield Change(direction, What.LOOKUP, f"{table}.{column}", before, after)
 
 
 def _more_rows(old: set[str], new: set[str]) -> Direction | None:
@@ -105,4 +116,5 @@ def _rows(table: TableGiven) -> str:
 
 def _whole(table: TableGiven) -> str:
     columns = ", ".join(name if shows == CLEAR else f"{name} ({shows})" for name, shows in _shows(table).items())
-    return f"{_rows(table)}: {columns}"
+    lookups = f"; {LOOKUP}: {', '.join(table.lookups)}" if table.lookups else ""
+    return f"{_rows(table)}: {columns}{lookups}"

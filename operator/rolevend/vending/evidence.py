@@ -56,6 +56,8 @@ class TableGiven:
     restrictions: tuple[str, ...] = ()
     """A row is shown only if all of these hold, too: the restrictions of guardrails, and of the combination Intersection what the agent
     itself is granted, where `rows` does not say it."""
+    lookups: tuple[str, ...] = ()
+    """Columns whose values in hidden rows the agent can find out, since conditions on them may use an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,8 @@ def _table(shape: TableShape) -> TableGiven:
     masked = tuple(ColumnGiven(column.name, _shows(column)) for column in shape.columns if column.cells != _CLEAR)
     rows = () if every_row else tuple(map(_filter, shape.rows))
     restrictions = tuple(" OR ".join(map(_filter, each)) for each in shape.restrictions)
-    return TableGiven(str(shape.table), rows, clear, masked, restrictions)
+    lookups = tuple(column.name for column in shape.columns if column.lookup)
+    return TableGiven(str(shape.table), rows, clear, masked, restrictions, lookups)
 
 
 _CLEAR = (Cell((), Clear()),)

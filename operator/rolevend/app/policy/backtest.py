@@ -192,7 +192,14 @@ def _attributes(told: dict[str, Any], member: str) -> Attributes:
 
 def _table(told: dict[str, Any]) -> TableGiven:
     masked = tuple(ColumnGiven(each["name"], each["shows"]) for each in told["masked"])
-    return TableGiven(told["table"], tuple(told["rows"]), tuple(told["clear"]), masked, tuple(told.get("restrictions", ())))
+    return TableGiven(
+        told["table"],
+        tuple(told["rows"]),
+        tuple(told["clear"]),
+        masked,
+        tuple(told.get("restrictions", ())),
+        tuple(told.get("lookups", ())),
+    )
 
 
 HEAD = ("User", "Agent", "Platform", "Decisions", "Last", "Change", "What", "Before", "After")

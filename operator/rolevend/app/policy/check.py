@@ -13,14 +13,16 @@ from rolevend.app.policy.cases import doubts_of, faults_of, read_cases
 from rolevend.app.policy.folder import Catalogs, Folder
 from rolevend.app.policy.manifests import Document, Place
 from rolevend.app.policy.verdicts import unlabelled, without_labels
+from rolevend.catalog import TagAssignment, is_lookup_of
 from rolevend.errors import InvalidInput
 from rolevend.model import ObjectName, PlatformName
 from rolevend.picture.judgement import Judgement
 from rolevend.picture.judging_guardrails import UNTIL_MENDED, reach_of_guardrail
 from rolevend.picture.painting import Picture
-from rolevend.picture.reach import reach
+from rolevend.picture.reach import reach, reached
 from rolevend.policy.fitting import MaskFallback, Problem
 from rolevend.policy.index import Index
+from rolevend.policy.lookup import lookup_doubts
 from rolevend.policy.unknown import unknown_attributes
 from rolevend.resources import (
     AccessPolicy,
@@ -28,6 +30,7 @@ from rolevend.resources import (
     Guardrail,
     IdentityProvider,
     Resource,
+    TagBinding,
     UserAttributes,
     VendedRole,
     kind_named,
@@ -74,6 +77,7 @@ def check(paths: Sequence[Path], catalogs: Catalogs) -> Checked:
         *_misplaced(folder),
         *_judged(folder, picture),
         *_matched(folder, picture),
+        *_lookups(folder, picture),
         *_cases(folder, picture, catalogs),
     }
     return Checked(folder.files, len(folder.found) + len(folder.refused), tuple(sorted(found)), tuple(_notes(folder, picture, catalogs)))
@@ -157,6 +161,27 @@ def _matched(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
             yield from _fallbacks(guarding[report.guardrail], "spec.maskFloors", report.mask_fallbacks)
         if known:
             yield from _attributes(written, shapes.index, known)
+
+
+def _lookups(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
+    """Lookup columns that give away what somebody hides."""
+    directory = picture.directory
+    bindings = [(document, each) for document, each in folder.found.values() if isinstance(each, TagBinding)]
+    for platform, shapes in directory.shapes.items():
+        doubts = tuple(lookup_doubts(shapes.index))
+        for document, binding in bindings if doubts else ():
+            for field, assignment in _lookup_entries(binding, platform, directory.platforms):
+                for doubt in doubts:
+                    if is_lookup_of(assignment, doubt.table, doubt.column):
+                        yield _diagnostic(document, InvalidInput(field, doubt.message), "warning")
+
+
+def _lookup_entries(
+    binding: TagBinding, platform: PlatformName, terms: Mapping[PlatformName, PlatformTerms]
+) -> Iterator[tuple[str, TagAssignment]]:
+    for _, schemas in reached(binding, [ref.name for ref in binding.spec.platform_refs if ref.name == platform], terms):
+        for field, entry in statements.tag_entries(binding):
+            yield from ((field, each) for each in statements.within(entry, schemas) if each.lookup)
 
 
 def _attributes(written: dict[ObjectName, Document], index: Index, known: set[str]) -> Iterator[Diagnostic]:

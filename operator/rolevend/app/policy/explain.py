@@ -17,6 +17,7 @@ from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, P
 from rolevend.policy.mask import Clear
 from rolevend.policy.near import meant
 from rolevend.resources import Agent, values
+from rolevend.vending.difference import LOOKUP
 from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import TableGiven, mask_shown, tables_of
 from rolevend.vending.proof import Proof
@@ -219,6 +220,9 @@ def _policy(policy: PolicyExplained) -> Iterator[str]:
         if plain:
             yield f"    {', '.join(plain)}"
         yield from (f"    {_column(column)}" for column in table.columns if column.name not in plain)
+        lookups = [column.name for column in table.columns if column.lookup]
+        if lookups:
+            yield f"    {LOOKUP}: {', '.join(lookups)} (lookupColumns of a TagBinding)"
 
 
 def _column(column: ColumnGranted) -> str:
@@ -274,7 +278,12 @@ def _policy_json(policy: PolicyExplained) -> dict[str, Any]:
                 "tags": [f"{tag.key}={tag.value}" for tag in table.tags],
                 "rows": table.rows,
                 "columns": [
-                    {"name": column.name, "shows": mask_shown(column.mask), "tags": [f"{tag.key}={tag.value}" for tag in column.tags]}
+                    {
+                        "name": column.name,
+                        "shows": mask_shown(column.mask),
+                        "tags": [f"{tag.key}={tag.value}" for tag in column.tags],
+                        "lookup": column.lookup,
+                    }
                     for column in table.columns
                 ],
             }

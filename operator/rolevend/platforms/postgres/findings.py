@@ -23,6 +23,8 @@ class Kind(enum.StrEnum):
     """Takes a superuser, whom this server has for nobody."""
     KEEPS = "keeps its rights"
     """Somebody whose rights are taken from PUBLIC and given to rv_public, of which it becomes a member."""
+    INDEXES = "indexes"
+    """What conditions of agents can use of them, and what that gives away."""
     READERS = "row security"
     """A table on which row security is switched on with its first profile, and who goes on reading all of it."""
     UNGOVERNED = "not governed"
@@ -46,6 +48,7 @@ def findings_of(survey: Survey, options: Options) -> tuple[Finding, ...]:
         *_logins(survey, options),
         *_schemas(survey, options),
         *_tables(survey),
+        _indexes(),
         *_ending(survey),
         *_staying(survey),
         *_exposed(survey),
@@ -121,6 +124,14 @@ def _tables(survey: Survey) -> Iterator[Finding]:
             yield Finding(Kind.REFUSED, table.shown, text)
         elif not table.has_row_security:
             yield Finding(Kind.READERS, table.shown, _readers(table))
+
+
+def _indexes() -> Finding:
+    text = (
+        "a condition of an agent uses an index only on columns that spec.lookupColumns of a TagBinding names, and a query on other columns "
+        "reads all visible rows; in return, the values that lookup columns have in hidden rows can be found out"
+    )
+    return Finding(Kind.INDEXES, "governed tables", text)
 
 
 def _readers(table: GovernedTable) -> str:

@@ -1,0 +1,52 @@
+"""A condition on a lookup column uses an index, and no condition on another column does."""
+
+from dataclasses import replace
+
+import pytest
+
+from rolevend.plan import TableShape
+from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, shape, vended
+
+ROWS = 20_000
+
+
+@pytest.fixture
+def claims(bench: PostgresBench) -> TableShape:
+    table = bench.table([("id", "integer"), ("region", "text"), ("person", "integer")])
+    bench.run(
+        f"INSERT INTO {table.id} SELECT i, CASE i % 2 WHEN 0 THEN 'EU' ELSE 'US' END, i FROM generate_series(1, {ROWS}) AS i;"
+        f"CREATE UNIQUE INDEX ON {table.id} (id); CREATE UNIQUE INDEX ON {table.id} (person)"
+    )
+    bench.run(f"VACUUM ANALYZE {table.id}")
+    return shape(table, own(table, "region", "regions"))
+
+
+def looked_up(of: TableShape, *names: str) -> TableShape:
+    return replace(of, columns=tuple(replace(column, lookup=column.name in names) for column in of.columns))
+
+
+def session(bench: PostgresBench, of: TableShape) -> PostgresSession:
+    return bench.log_in(vended(bench.platform, profile(of), regions=["EU"])[1])
+
+
+def steps(eve: PostgresSession, statement: str) -> str:
+    return "\n".join(line for (line,) in eve.rows(f"EXPLAIN (COSTS OFF) {statement}"))
+
+
+@pytest.mark.both_installs
+def test_only_a_lookup_column_finds_rows_by_an_index(bench: PostgresBench, claims: TableShape):
+    eve = session(bench, looked_up(claims, "id"))
+
+    assert "Index Cond: (id = 4)" in steps(eve, "SELECT * FROM items WHERE id = 4")
+    assert "Index Cond" not in steps(eve, "SELECT * FROM items WHERE person = 4")
+    for statement in ("SELECT id FROM items WHERE id = 4", "SELECT id FROM items WHERE person = 4"):
+        assert eve.rows(statement) == [(4,)]
+    for statement in ("SELECT id FROM items WHERE id = 5", "SELECT id FROM items WHERE person = 5"):
+        assert eve.rows(statement) == []
+
+
+def test_without_one_no_condition_does(bench: PostgresBench, claims: TableShape):
+    eve = session(bench, claims)
+
+    for column in ("id", "person"):
+        assert "Index Cond" not in steps(eve, f"SELECT * FROM items WHERE {column} = 4")
