@@ -38,7 +38,7 @@ print("loaded:", *sorted(set(sys.modules) & set({HEAVY!r})))
     [
         ("rolevend ", {"audit", "crds", "demo", "operator", "platform", "policy", "receipt", "trace", "who"}),
         ("rolevend platform ", {"attest", "catalog", "install", "plan"}),
-        ("rolevend demo --break ", {"row-security", "mask", "expiry", "crm-view"}),
+        ("rolevend demo --break ", {"row-security", "mask", "fence", "expiry", "crm-view"}),
         ("rolevend demo --", {"--dev", "--break", "--claims", "--help"}),
     ],
 )

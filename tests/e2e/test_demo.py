@@ -78,7 +78,8 @@ def test_the_checkout_stays_as_it_was(binaries: Binaries) -> None:
 @pytest.mark.parametrize(
     ("broken", "check"),
     [
-        ("row-security", "row security: the countries in the answer for Anna"),
+        ("row-security", "the agent's question is answered"),
+        ("fence", "what the agent finds out of the person of claim"),
         ("mask", "mask: all people of Anna's role"),
         ("guardrail", "guardrail: no ssn is clearer than its hash"),
         ("expiry", "expiry: the query ends with the role's time to live"),

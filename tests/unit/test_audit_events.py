@@ -187,6 +187,7 @@ def test_a_grant_tells_each_table_with_its_row_filter_and_its_masks():
         "restrictions": [],
         "clear": ["id", "country"],
         "masked": [],
+        "lookups": [],
     }
     assert "tablesLeftOut" not in body
 

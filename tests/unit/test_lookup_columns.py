@@ -120,10 +120,7 @@ class TestWhoIsTold:
             ("spec.rowFilter", "country = 'DE'"),
             ("spec.masks", [{"name": "names", "columns": {"matchNames": ["full_name"]}, "type": "Hash"}]),
         )
-        bodies = [platform(), of_policy, binding(name, column_name)]
-        for spec in more:
-            bodies.append(guarding(spec))
-        write(tmp_path, "a.yaml", *bodies)
+        write(tmp_path, "a.yaml", platform(), of_policy, binding(name, column_name), *map(guarding, more))
 
         found = check([tmp_path], CATALOGS).diagnostics
 

@@ -60,7 +60,7 @@ def api(kubeconfig: str | None, namespace: str) -> None:
 @click.option(
     "--break",
     "broken",
-    type=click.Choice(["row-security", "mask", "guardrail", "expiry", "crm-view", "crm-role"]),
+    type=click.Choice(["row-security", "mask", "fence", "guardrail", "expiry", "crm-view", "crm-role"]),
     help="Break one thing behind rolevend's back: a check must fail.",
 )
 @click.option("--claims", type=click.IntRange(1000), default=100_000, show_default=True, help="How many claims to load.")

@@ -11,7 +11,7 @@ from rolevend.demo import agent, sabotage
 from rolevend.demo.agent import Vended, refused_login, said
 from rolevend.demo.checks import ANNA, BOB, CheckFailed, Row, Sight, check, check_rows, waiting_row
 from rolevend.demo.parts.kubectl import Refusal
-from rolevend.demo.questions import EVERY_CLAIM, EVERYBODY, TOTALS, WAITING
+from rolevend.demo.questions import EVERY_CLAIM, EVERYBODY, GUESS, TOTALS, WAITING
 from rolevend.demo.stage import AGENT, AGENTS, DOMAIN, Stage
 from rolevend.demo.telling import Teller
 from rolevend.demo.witness import Witness
@@ -149,12 +149,40 @@ def try_to_leave(scene: Scene, anna: Vended, bob: Vended) -> None:
     told.append(("SELECT count(*) FROM claims WHERE country = 'US'", f"0 (there are {len(BOB.claims(scene.stage.seed)):,})"))
     told.append(("log in to another database of the server", refused_login(anna, "postgres")))
     tell.table(("tries", "PostgreSQL answers"), told)
+    _guess(scene, anna)
     tell.table(("tries", "Kubernetes answers"), list(_at_kubernetes(scene, anna)))
     check("the role has no more power than before", expected=[], seen=witness.powers(anna.role))
     check("the role has the profile that it had", expected=profile, seen=witness.member_of(anna.role))
     check("the role is valid until when it was", expected=anna.expires_at, seen=witness.valid_until(anna.role))
     witness.holds(scene.stage.seed)
     tell.seen("afterwards the role has the rights and the expiry that it had, and the tables hold what they held")
+
+
+def _guess(scene: Scene, anna: Vended) -> None:
+    """The agent searches for the person of a claim that is hidden from it, by errors that a comparison with the hidden row would cause."""
+    tell, seed = scene.tell, scene.stage.seed
+    if scene.breaks("fence"):
+        scene.broke(sabotage.open_the_fence(scene.stage.superuser))
+    claim = BOB.claims(seed)[0]
+    tell.say(f"Then it guesses who filed claim {claim.claim_id}, which Anna may not see. An error would say: this guess, or a smaller one.")
+    tell.sql(sql.SQL(GUESS).format(claim=claim.claim_id, guess=claim.person_id).as_string())
+    low, high, tries = 0, max(person.person_id for person in seed.people), 0
+    with anna.connect() as connection:
+        while low < high:
+            guess, tries = (low + high) // 2, tries + 1
+            low, high = (low, guess) if _errs(connection, claim.claim_id, guess) else (guess + 1, high)
+        found = low if _errs(connection, claim.claim_id, claim.person_id) else "nothing"
+    check(f"what the agent finds out of the person of claim {claim.claim_id}", expected="nothing", seen=found)
+    tell.seen(f"{tries + 1} guesses, the right one among them, all have the same answer, no rows: nothing is compared with a hidden row")
+
+
+def _errs(connection: psycopg.Connection, claim: int, guess: int) -> bool:
+    try:
+        seen = connection.execute(sql.SQL(GUESS).format(claim=claim, guess=guess)).fetchall()
+    except psycopg.errors.DivisionByZero:
+        return True
+    check("a guess shows no row", expected=[], seen=seen)
+    return False
 
 
 def _attempts(anna: Vended, bob: Vended, profile: str) -> Iterator[tuple[str, Sequence[Statement], str]]:

@@ -25,6 +25,11 @@ SELECT DISTINCT ON (country) person_id, full_name, ssn, birth_date, country
 
 EVERY_CLAIM: LiteralString = "SELECT claim_id, policy_id, person_id, country, filed_on, amount, status, note FROM claims ORDER BY claim_id"
 
+GUESS: LiteralString = """\
+SELECT claim_id FROM claims
+ WHERE claim_id = {claim} AND person_id <= ANY (ARRAY[{guess}]) AND person_id > ANY (ARRAY[(SELECT 1 / (random() * 0)::int)])"""
+"""An error where the server compares the guess with the person of that claim, and the guess is not too low."""
+
 LONG: LiteralString = """\
 SELECT count(*) AS similar
   FROM claims AS a, claims AS b, claims AS c, claims AS d

@@ -13,7 +13,7 @@ from rolevend.demo.parts.installation import OperatorProcess
 from rolevend.demo.parts.kubectl import Kubectl
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, qualified
 
-Sabotage = Literal["row-security", "mask", "guardrail", "expiry", "crm-view", "crm-role"]
+Sabotage = Literal["row-security", "mask", "fence", "guardrail", "expiry", "crm-view", "crm-role"]
 
 LATER = timedelta(hours=1)
 
@@ -32,6 +32,13 @@ def unmask(superuser: Connection, profile: str) -> str:
         view = sql.Identifier(profile, "people")
         connection.execute(sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM claims.people").format(view, columns))
     return f"the view {profile}.people is replaced by one without masks"
+
+
+def open_the_fence(superuser: Connection) -> str:
+    """Views are merged into the queries around them again, as those of version 0.1.0 were."""
+    with psycopg.connect(superuser.dsn) as connection:
+        connection.execute("ALTER FUNCTION rolevend.fence(anyelement) STABLE")
+    return "rolevend.fence is no longer VOLATILE, so the planner lets conditions of agents pass"
 
 
 def remove_guardrail(admin: Kubectl) -> str:
