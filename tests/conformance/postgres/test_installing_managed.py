@@ -11,7 +11,7 @@ from rolevend.demo.parts.database import PostgresServer
 from rolevend.errors import Conflict
 from rolevend.platforms.base import Address, InstallMode, Secret
 from rolevend.platforms.postgres import InstallPlan, Kind, Login, Options, Passwords, PostgresPlatform, install, plan
-from tests.conformance.bench import CLUSTER, PostgresBench
+from tests.conformance.bench import CLUSTER, PostgresBench, lease, profile, refused, shape, vended
 
 ADMINISTRATOR, DATABASE = "cloud_admin", "claims"
 OPTIONS = Options(schemas=("raw",))
@@ -213,3 +213,27 @@ def test_an_older_installation_is_refused_and_can_be_installed_over(bench: Postg
         install(administrator, bench.options, accept=accepted, passwords=bench.passwords, randomness=secrets.token_bytes)
     assert bench.platform.facts().install_mode is bench.mode
     assert bench.platform.drift() == []
+
+
+@pytest.mark.both_installs
+def test_an_installation_over_an_older_one_ends_the_roles_of_profiles_that_leak(bench: PostgresBench):
+    """Version 11 built views without a fence."""
+    of = profile(shape(bench.people()))
+    made, credential = vended(bench.platform, of)
+    eve = bench.log_in(credential)
+    assert len(eve.rows("SELECT * FROM people")) == 6
+    with bench.administrator() as administrator:
+        assert "vended roles" not in {each.subject for each in plan(administrator, bench.options).findings}
+        bench.run("UPDATE rolevend.version SET version = 11; UPDATE rolevend.profile SET form = 1")
+        found = plan(administrator, bench.options)
+        assert "leak hidden rows" in next(each.text for each in found.findings if each.kind is Kind.ENDS)
+        install(administrator, bench.options, accept=found.digest, passwords=bench.passwords, randomness=secrets.token_bytes)
+
+    assert refused(lambda: eve.rows("SELECT * FROM people")) in ("42501", "42P01")
+    assert [(each.role, each.closed) for each in bench.platform.live()] == [(made.role, True)]
+    late = lease(of)
+    (answer,) = bench.platform.vend([(late, bench.platform.credential(late, secrets.token_bytes))])
+    assert "an earlier version built it, and its views leak hidden rows" in str(answer.error)
+    upgraded = bench.platform_of(CLUSTER)
+    vended(upgraded, of)
+    upgraded.close()
