@@ -8,7 +8,7 @@ from typing import Any, Final, assert_never
 
 from rolevend.errors import PlatformDrifted, RolevendError
 from rolevend.kube.client import Body
-from rolevend.kube.secrets import secret_name
+from rolevend.kube.credentials import secret_name
 from rolevend.model import PlatformName
 from rolevend.platforms.progress import Progress
 from rolevend.requests.roles import is_there, may_be_there, requests_of
