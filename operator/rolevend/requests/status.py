@@ -168,6 +168,16 @@ def dropping(report: Report, failures: Mapping[PlatformName, tuple[str, str]], g
     return report.status([Finding("Ready", "False", "Dropping", why)], platforms=platforms)
 
 
+def gone(report: Report, message: str, finalizers: Iterable[str]) -> Body:
+    """The role is gone, and these finalizers of others keep the object. `message` says from where, and why."""
+    role = report.role
+    platforms = [
+        {"name": each.name, "state": "Gone"} if is_there(role, PlatformName(each.name)) else body(each) for each in role.status.platforms
+    ]
+    kept_by = f"finalizers of others keep this object: {', '.join(finalizers)}"
+    return report.status([Finding("Ready", "False", "Gone", f"{message}; {kept_by}")], platforms=platforms)
+
+
 def told_of(error: Exception) -> tuple[str, str]:
     """Reason and message. What we did not raise on purpose might hold anything, so only its kind is told."""
     if isinstance(error, RolevendError):
