@@ -72,7 +72,9 @@ class Api:
         self, settings: ApiSettings, serving: Serving, cluster: Cluster, cluster_id: ClusterId, key: bytes, metrics: Metrics
     ) -> None:
         self._serving = serving
-        handles = HandleRecords(cluster, settings.namespace, lambda: self._observed.changed())
+        handles = HandleRecords(
+            cluster, settings.namespace, lambda: self._observed.changed(), unknown_users=settings.unknown_users_per_agent
+        )
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now, Reviews(TokenReviewer(cluster), time.monotonic))
         self._issuers = Issuers(cluster, settings.namespace, check, issuer_keys, lambda: self._observed.changed(), now)

@@ -153,7 +153,9 @@ class Operator:
         self._cluster_id = cluster_id
         self._metrics = metrics
         self._listed = asyncio.Event()
-        handles = HandleRecords(cluster, settings.namespace, lambda: self.observed.changed())
+        handles = HandleRecords(
+            cluster, settings.namespace, lambda: self.observed.changed(), unknown_users=settings.unknown_users_per_agent
+        )
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now)
         self._issuers = Issuers(cluster, settings.namespace, check, issuer_keys, lambda: self.observed.changed(), now)

@@ -96,7 +96,7 @@ def test_a_credential_may_lose_its_owner_as_when_its_object_is_orphaned(cluster:
 def test_the_operator_writes_records_of_handles_once_and_only_in_its_own_namespace(cluster: Cluster):
     verbs = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 
-    assert {verb for verb in verbs if cluster.may(OPERATOR, verb, "configmaps", namespace=SYSTEM)} == {"get", "create"}
+    assert {verb for verb in verbs if cluster.may(OPERATOR, verb, "configmaps", namespace=SYSTEM)} == {"get", "list", "create"}
     for namespace in (AGENTS, ELSEWHERE, "kube-system"):
         assert not any(cluster.may(OPERATOR, verb, "configmaps", namespace=namespace) for verb in verbs)
 
