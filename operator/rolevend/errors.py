@@ -4,6 +4,7 @@
     ├── Rejected                    a person must change something: trying again is of no use
     │   ├── InvalidInput            a field says something that cannot be; names the field and the way out
     │   ├── NotPermitted            the field is well formed, but nobody allowed it
+    │   ├── TooManyUnknownUsers     the agent has named as many users that nobody vouches for as it may
     │   └── Conflict                the name already belongs to something else
     │       └── Overtaken           the role was made under another decision, or was ended for good: it must go
     └── Unavailable                 try again later, for ever
@@ -43,6 +44,10 @@ class InvalidInput(Rejected):
 
 class NotPermitted(Rejected):
     """What is asked for is well formed, but nobody allowed it."""
+
+
+class TooManyUnknownUsers(Rejected):
+    """The agent has named as many users that neither a token nor UserAttributes vouch for as it may: each leaves a record for ever."""
 
 
 class Conflict(Rejected):

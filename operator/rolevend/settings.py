@@ -25,6 +25,13 @@ class Settings(BaseModel):
     )
     request_seconds: float = Field(15, gt=0, description="How long one call to the Kubernetes API may take.")
     handle_key_secret: str = Field("rolevend-handle-key", description="Secret with the key of opaque user handles; made if it is missing.")
+    unknown_users_per_agent: int = Field(
+        1000,
+        ge=0,
+        le=1_000_000,
+        description="For how many users that neither a token nor UserAttributes vouch for an Agent may ever have roles. Each leaves a"
+        " record of its handle, which is never deleted.",
+    )
     probe_host: str = Field("0.0.0.0", description="Where probes and metrics listen.")  # noqa: S104 - kubelet comes from outside the pod
     probe_port: int = Field(8080, ge=0, le=65535, description="0: any free port.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")

@@ -102,3 +102,35 @@ def test_a_history_that_was_compacted_is_listed_anew(gateway: Troubled, tenant: 
     asked.gone(within=60)
     assert staying.is_ready()
     assert not asked.has_role()
+
+
+def test_one_that_has_just_started_and_refuses_everybody_is_waited_for(gateway: Troubled, tenant: Tenant, tmp_path: Path):
+    """It answers 403 until it has read its roles and bindings; the kubelet would start an operator that ends ever later."""
+    site = tenant.site
+    site.operator.kill()
+    gateway.begin(403)
+    site.operator = gateway.operator(site.control_plane, tmp_path, SETTINGS)
+    refused = gateway.refused
+    eventually(lambda: gateway.refused >= refused + 3, within=60)
+    assert site.operator.process.running
+
+    gateway.end()
+
+    site.operator.wait_until_ready()
+    tenant.ready_to_ask().ask().ready()
+
+
+def test_a_running_one_goes_on_after_an_api_server_that_started_again_and_refuses_everybody(gateway: Troubled, tenant: Tenant):
+    tenant.ready_to_ask()
+    leaving = tenant.ask().ready()
+
+    gateway.begin(403)
+    leaving.delete()
+    waiting = tenant.ask()
+    refused = gateway.refused
+    eventually(lambda: gateway.refused >= refused + 20, within=60)
+    assert tenant.site.operator.process.running
+    gateway.end()
+
+    waiting.ready(within=90)
+    leaving.gone(within=90)

@@ -63,9 +63,9 @@ class Trail:
 
 
 class Taken:
-    async def claim(self, lease: object, user_handle: object) -> None:
+    async def claim(self, lease: object, user_handle: object, *, is_known: bool) -> None:
         raise Conflict("the handle is bob's")
 
 
 class Free:
-    async def claim(self, lease: object, user_handle: object) -> None: ...
+    async def claim(self, lease: object, user_handle: object, *, is_known: bool) -> None: ...

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rolevend.errors import InvalidInput
-from rolevend.kube.secrets import _login_keys
+from rolevend.kube.credentials import _login_keys
 from rolevend.model import AgentHandle, ObjectName, RoleName
 from rolevend.platforms.base import Account, KeyPairCredential
 from rolevend.resources import NAME_LABEL, Agent, DataPlatform, parse

@@ -46,6 +46,8 @@ class Agents:
     finishing: int = 0
     """Pauses for which its pods finish what they began."""
     closes: bool = True
+    held: int | None = None
+    """One that somebody else's finalizer keeps when ours is off."""
 
     async def get(self, resource: Resource, name: str, namespace: str = "", subresource: str = "") -> Body:
         if resource.plural == "validatingadmissionpolicies":
@@ -75,6 +77,10 @@ class Agents:
             if start and self.failing:
                 raise self.failing.pop()
             yield {"items": [body(number) for number in self.left[start : start + PAGE]]}
+        if self.held is not None:
+            there = body(self.held)
+            there["metadata"] |= {"deletionTimestamp": "2026-11-24T12:00:00Z", "finalizers": ["example.org/hold"]}
+            yield {"items": [there]}
 
     async def merge(self, resource: Resource, name: str, patch: Body, _namespace: str, subresource: str) -> None:
         if resource.plural == "deployments":
@@ -141,6 +147,14 @@ async def test_a_list_that_breaks_off_is_begun_anew(error: Exception):
     assert await agents.drain() == ()
 
     assert agents.deleted == Counter({f"role-{number}" for number in range(PAGE + 1)})
+
+
+async def test_one_that_only_somebody_elses_finalizer_keeps_is_named_and_not_waited_for():
+    agents = Agents([1, 2], held=3)
+
+    assert await agents.drain() == ()
+
+    assert agents.told[-1] == "VendedRoles that are done with, and that finalizers of others keep: agents/role-3"
 
 
 async def test_what_is_left_at_the_deadline_is_named_with_why():

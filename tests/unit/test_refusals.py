@@ -54,7 +54,7 @@ def refusals(trail: Trail, clock: Clock) -> Refusals:
 
 
 class _NoHandles:
-    async def claim(self, *_: object) -> None:
+    async def claim(self, *_: object, is_known: bool) -> None:
         raise AssertionError("a refusal has no handles")
 
 

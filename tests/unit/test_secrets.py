@@ -11,12 +11,14 @@ import pytest
 from rolevend.demo.parts.certificates import Authority as Signer
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import AlreadyExists, Cluster, NotFound, Resource
-from rolevend.kube.secrets import CREDENTIAL_TYPE, CredentialSecrets, authority, handle_key, key_login, login
+from rolevend.kube.credentials import CREDENTIAL_TYPE, MAC, CredentialSecrets
+from rolevend.kube.secrets import authority, key_login, login, own_key
 from rolevend.model import AgentHandle, ObjectName, PlatformName, RoleName, Uid, User, UserHandle
 from rolevend.naming import role_name
 from rolevend.platforms.base import Account, Address, Credential, KeyPairCredential, PasswordCredential, Secret, Tls, TlsMode
 from rolevend.vending.verdict import Request
 
+KEY = b"k" * 32
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 REQUEST = Request(
     name=ObjectName("agents", "ask"),
@@ -75,8 +77,8 @@ def credential(
     return PasswordCredential(RoleName("IMMUTA_VENDED_A_B_C"), Secret(password), Address(host, 5432, database, tls or Tls()))
 
 
-async def kept(secrets: Secrets, fresh: Credential, request: Request = REQUEST) -> Credential:
-    return await CredentialSecrets(cast(Cluster, secrets)).keep(request, fresh, NOW)
+async def kept(secrets: Secrets, fresh: Credential, request: Request = REQUEST, key: bytes = KEY) -> Credential:
+    return await CredentialSecrets(cast(Cluster, secrets), key).keep(request, fresh, NOW)
 
 
 async def test_a_retry_gets_the_password_that_was_kept_first(secrets: Secrets):
@@ -161,6 +163,74 @@ async def test_a_secret_that_is_not_ours_is_a_conflict_and_stays_as_it_is(secret
     assert secrets.stored["agents", "ask"] == foreign
 
 
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"annotations": {}},
+        {"annotations": {MAC: ""}},
+        {"annotations": {MAC: "ü" * 64}},
+        {"data": {"password": encoded("planted")}},
+        {"data": {"username": encoded("IMMUTA_VENDED_X_Y_Z")}},
+        {"data": {"host": encoded("attacker.example.org")}},
+        {"data": {"more": encoded("")}},
+    ],
+    ids=str,
+)
+async def test_a_secret_that_the_operator_did_not_write_so_is_replaced_and_gives_the_role_no_password(
+    secrets: Secrets, forged: dict[str, Any]
+):
+    await kept(secrets, credential("first"))
+    there = secrets.stored["agents", "ask"]
+    there["metadata"]["annotations"] = forged.get("annotations", there["metadata"]["annotations"])
+    there["data"] |= forged.get("data", {})
+
+    answered = await kept(secrets, credential("second"))
+
+    assert answered == credential("second")
+    assert secrets.stored["agents", "ask"]["data"]["password"] == encoded("second")
+    assert await kept(secrets, credential("third")) == answered, "what replaced it is believed"
+
+
+async def test_a_mac_holds_for_one_role_one_platform_one_namespace_and_one_key(secrets: Secrets):
+    mine = replace(REQUEST, uid=ROLE_UID)
+    others = (
+        replace(mine, uid=Uid("0d5f1e7a-0000-4000-8000-000000000002")),
+        replace(mine, name=ObjectName("agents", "other")),
+        replace(mine, name=ObjectName("elsewhere", "ask")),
+        replace(mine, further=True),
+    )
+    for other in others:
+        await kept(secrets, of_role(ROLE_UID), other)
+        (copied,) = secrets.stored.values()
+        secrets.stored.clear()
+        owner = {**copied["metadata"]["ownerReferences"][0], "name": "ask", "uid": ROLE_UID}
+        secrets.stored["agents", "ask"] = {**copied, "metadata": {**copied["metadata"], "name": "ask", "ownerReferences": [owner]}}
+
+        fresh = replace(of_role(ROLE_UID), password=Secret("fresh"))
+        assert await kept(secrets, fresh, mine) == fresh
+        secrets.stored.clear()
+
+    await kept(secrets, of_role(ROLE_UID), mine)
+    assert await kept(secrets, fresh, mine, key=b"another key" * 3) == fresh
+
+
+async def test_whoever_writes_the_secret_again_and_again_is_in_the_way_and_named(secrets: Secrets, monkeypatch: pytest.MonkeyPatch):
+    await kept(secrets, credential("planted"), key=b"another key" * 3)
+
+    async def written_again(*_: object) -> None: ...
+
+    monkeypatch.setattr(secrets, "delete", written_again)
+
+    with pytest.raises(
+        Conflict, match="Secret agents/ask is written again by somebody else: find out who creates Secrets in namespace agents"
+    ):
+        await kept(secrets, credential("fresh"))
+
+
 ROLE_UID = Uid("0d5f1e7a-0000-4000-8000-000000000001")
 
 
@@ -169,7 +239,7 @@ def of_role(uid: Uid) -> Credential:
 
 
 async def discarded(secrets: Secrets, request: Request) -> None:
-    await CredentialSecrets(cast(Cluster, secrets)).discard(request)
+    await CredentialSecrets(cast(Cluster, secrets), KEY).discard(request)
 
 
 async def test_a_credential_that_is_discarded_is_gone_and_discarding_nothing_is_fine(secrets: Secrets):
@@ -249,9 +319,9 @@ async def test_what_may_not_be_read_names_the_field_and_where_the_api_is_given_t
 
 
 async def test_the_key_of_handles_is_made_once(secrets: Secrets):
-    first = await handle_key(cast(Cluster, secrets), "system", "key", lambda count: b"a" * count)
+    first = await own_key(cast(Cluster, secrets), "system", "key", lambda count: b"a" * count)
 
-    second = await handle_key(cast(Cluster, secrets), "system", "key", lambda count: b"b" * count)
+    second = await own_key(cast(Cluster, secrets), "system", "key", lambda count: b"b" * count)
 
     assert first == second == b"a" * 32
 
@@ -260,7 +330,7 @@ async def test_a_key_that_is_too_short_is_refused(secrets: Secrets):
     await secrets.put("key", key="short")
 
     with pytest.raises(InvalidInput, match="at least 32 bytes"):
-        await handle_key(cast(Cluster, secrets), "system", "key", lambda count: b"a" * count)
+        await own_key(cast(Cluster, secrets), "system", "key", lambda count: b"a" * count)
 
 
 def signer(since: datetime, days: int = 1) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
-from rolevend.kube.secrets import secret_name
+from rolevend.kube.credentials import secret_name
 from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name
 from rolevend.requests.roles import NOTHING_BEGUN, Roles, Standing, request_of, requests_of, standings_of, why_it_ends

@@ -23,25 +23,28 @@ class World:
     """An API server with so many objects, which the watch told of, and one platform with so many roles that nobody claims. The platform
     locked them out already, so no grace is waited for."""
 
-    def __init__(self, objects: int, strays: Sequence[str], arriving: Sequence[str] = ()) -> None:
-        """`arriving`: objects that come while the platform is asked for its roles."""
+    def __init__(self, objects: int, strays: Sequence[str], arriving: Sequence[str] = (), let_go: Sequence[str] = ()) -> None:
+        """`arriving`: objects that come while the platform is asked for its roles. `let_go`: objects that are being deleted and have lost
+        our finalizer, while somebody else's keeps them."""
         self.roles = Roles()
         self.executor = self
         self.listings = 0
         self.dropped: list[str] = []
         self._arriving = arriving
         self._strays = strays
-        self._listed = [f"object-{number}" for number in range(objects)]
+        self._let_go = let_go
+        self._listed = [f"object-{number}" for number in range(objects)] + [*let_go]
         for uid in self._listed:
             self._arrives(uid)
 
     def _arrives(self, uid: str) -> None:
         request = replace(REQUEST, uid=Uid(uid))
-        self.roles.seen(Standing(request, False, None, None, "", Attributes(), ("", "")))
+        self.roles.seen(Standing(request, False, None, None, "", Attributes(), ("", ""), let_go=uid in self._let_go))
 
     async def pages(self, resource: Resource) -> AsyncIterator[Body]:
         self.listings += 1
-        yield {"items": [{"metadata": {"uid": uid}} for uid in self._listed]}
+        ending = {"deletionTimestamp": "2026-11-24T12:00:00Z", "finalizers": ["example.org/hold"]}
+        yield {"items": [{"metadata": {"uid": uid, **(ending if uid in self._let_go else {})}} for uid in self._listed]}
 
     async def live(self) -> Sequence[LiveRole]:
         for uid in self._arriving:
@@ -92,6 +95,15 @@ async def test_a_sweep_over_many_objects_that_finds_nothing_lists_none():
     await world.sweep()
 
     assert world.listings == 0
+
+
+@pytest.mark.parametrize("objects", [3, PAGE + 1])
+async def test_an_object_that_only_somebody_elses_finalizer_keeps_claims_no_role(objects: int):
+    world = World(objects, ["kept"], let_go=["kept"])
+
+    await world.sweep()
+
+    assert world.dropped == ["kept"]
 
 
 async def test_the_role_of_an_object_that_came_after_the_listing_is_not_dropped():

@@ -18,7 +18,7 @@ from rolevend.api.schemas import (
     UserShown,
     VendedRoleShown,
 )
-from rolevend.kube.secrets import connection_uri
+from rolevend.kube.credentials import connection_uri
 from rolevend.model import PlatformName
 from rolevend.plan import TableShape
 from rolevend.platforms import base

@@ -21,6 +21,7 @@ from rolevend.errors import (
     PlatformUnavailable,
     ProfileNotBuilt,
     RolevendError,
+    TooManyUnknownUsers,
     Unavailable,
 )
 from rolevend.identity.refusal import TokenRefused
@@ -82,6 +83,7 @@ CODES: Final = {
     "RepeatedHeader": (400, "`Authorization` or `Idempotency-Key` stands there twice: somebody in between may read the other one."),
     "TokenMissing": (401, "There is no bearer in `Authorization`."),
     "NotPermitted": (403, "The agent, or its namespace, may not do this here, whoever the user is."),
+    "TooManyUnknownUsers": (403, "The agent has named as many users that neither a token nor UserAttributes vouch for as it may."),
     "PolicyChanged": (403, "What was granted when the call began was taken away before its role was ready."),
     "NotFound": (404, "There is no such call, or no such role of this agent."),
     "MethodNotAllowed": (405, "There is no such call at this path."),
@@ -158,6 +160,8 @@ def of_error(error: RolevendError) -> Problem:
             return Problem(422, "InvalidInput", message, field=field or None)
         case NotPermitted():  # the cluster's own words name our account, and are for who looks after us
             return Problem(503, "NotServed", _NOT_SERVED, retry_after=RETRY_SECONDS)
+        case TooManyUnknownUsers():
+            return Problem(403, "TooManyUnknownUsers", str(error).removeprefix("spec.user: "), field="user")
         case Conflict():
             # Whose the handle is, is nothing for an agent: the conditions of Agent and UserAttributes say it to who may read them.
             return Problem(

@@ -9,6 +9,7 @@ from rolevend.kube.client import Body, Cluster
 from rolevend.kube.informer import Informer, key_of
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName
+from rolevend.requests.roles import is_let_go
 
 
 class VendedRoles:
@@ -26,7 +27,7 @@ class VendedRoles:
         return (self.informer.objects[key] for key in sorted(self.informer.by_agent.get(agent, ())))
 
     def count(self, agent: ObjectName) -> int:
-        """Those that have a role, or are about to. Those that end count until they are gone."""
+        """Those that have a role, or are about to. Those that end count until their role is gone."""
         return sum(_has_role(self.informer.objects[key]) for key in self.informer.by_agent.get(agent, ()))
 
     async def begun(self, name: ObjectName, uid: str, seconds: float) -> Body | None:
@@ -74,7 +75,7 @@ class _ByAgent(Informer):
 
 
 def _has_role(item: Body) -> bool:
-    return item["spec"].get("delivery") == "Response" or "roleName" in item.get("status", {})
+    return not is_let_go(item) and (item["spec"].get("delivery") == "Response" or "roleName" in item.get("status", {}))
 
 
 def _agent(item: Body) -> ObjectName:

@@ -31,7 +31,7 @@ from rolevend.identity.review import Reviews
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import Cluster
 from rolevend.kube.handles import HandleRecords
-from rolevend.kube.secrets import handle_key
+from rolevend.kube.secrets import own_key
 from rolevend.kube.taken_tokens import TakenTokens
 from rolevend.model import ClusterId, PlatformName
 from rolevend.picture.issuers import Issuers
@@ -59,7 +59,7 @@ async def run(settings: ApiSettings) -> None:
     cluster = await Cluster.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
     try:
         cluster_id = await patiently(lambda: cluster_id_of(cluster))
-        key = await patiently(lambda: handle_key(cluster, settings.namespace, settings.handle_key_secret, None))
+        key = await patiently(lambda: own_key(cluster, settings.namespace, settings.handle_key_secret, None))
         await Api(settings, serving, cluster, cluster_id, key, metrics).run()
     finally:
         await cluster.close()
@@ -72,7 +72,9 @@ class Api:
         self, settings: ApiSettings, serving: Serving, cluster: Cluster, cluster_id: ClusterId, key: bytes, metrics: Metrics
     ) -> None:
         self._serving = serving
-        handles = HandleRecords(cluster, settings.namespace, lambda: self._observed.changed())
+        handles = HandleRecords(
+            cluster, settings.namespace, lambda: self._observed.changed(), unknown_users=settings.unknown_users_per_agent
+        )
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now, Reviews(TokenReviewer(cluster), time.monotonic))
         self._issuers = Issuers(cluster, settings.namespace, check, issuer_keys, lambda: self._observed.changed(), now)

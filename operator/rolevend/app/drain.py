@@ -24,6 +24,7 @@ from rolevend.kube.client import (
 from rolevend.kube.paths import VENDED_ROLES, path_of
 from rolevend.picture.objects import ready_condition
 from rolevend.platforms.base import EndReason
+from rolevend.requests.roles import is_let_go
 from rolevend.resources import API_VERSION, DataPlatform
 
 _POLL_SECONDS = 0.5
@@ -182,21 +183,26 @@ class Drain:
         return "a request was accepted"
 
     async def _end(self, kind: Resource, name: str, ask: Callable[[Body], Awaitable[None]]) -> tuple[Left, ...]:
-        """Asks each object once to go; those that are left at the deadline."""
+        """Asks each object once to go; those that are left at the deadline. Those that only finalizers of others keep are not: nothing is
+        left of them on a platform, and nobody here can make them go."""
         asked: set[str] = set()
         known = -1
         while True:
             left: list[Left] = []
+            kept: set[str] = set()
             try:
                 async for page in self._cluster.pages(kind):
                     new = [each for each in page["items"] if each["metadata"]["uid"] not in asked]
                     await asyncio.gather(*(ask(each) for each in new))
                     asked |= {each["metadata"]["uid"] for each in new}
-                    left += [Left(name, _name(each), _message(each)) for each in page["items"]]
+                    left += [Left(name, _name(each), _message(each)) for each in page["items"] if not is_let_go(each)]
+                    kept |= {_name(each) for each in page["items"] if is_let_go(each)}
                 if len(left) != known:
                     self._tell(f"{name}s left: {len(left)}")
                     known = len(left)
                 if not left:
+                    if kept:
+                        self._tell(f"{name}s that are done with, and that finalizers of others keep: {', '.join(sorted(kept))}")
                     return ()
             except (Unavailable, Gone) as error:  # Gone: the list grew too old between two pages
                 left = [Left("API server", "-", str(error))]

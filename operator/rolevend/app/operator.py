@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Never
 
@@ -17,10 +18,11 @@ from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import Cluster
+from rolevend.kube.credentials import CREDENTIAL_KEY_SECRET, CredentialSecrets
 from rolevend.kube.election import ATTEMPT, Election
 from rolevend.kube.handles import HandleRecords
 from rolevend.kube.leadership import identity
-from rolevend.kube.secrets import CredentialSecrets, handle_key
+from rolevend.kube.secrets import own_key
 from rolevend.kube.taken_tokens import TakenTokens
 from rolevend.model import ClusterId, PlatformName
 from rolevend.picture.issuers import Issuers
@@ -71,12 +73,29 @@ async def run(settings: Settings) -> None:
     try:
         _log.info("probes and metrics", extra={"port": await probes.start()})
         cluster_id = await patiently(lambda: cluster_id_of(cluster))
-        key = await patiently(lambda: handle_key(cluster, settings.namespace, settings.handle_key_secret, secrets.token_bytes))
-        await Operator(settings, cluster, election, cluster_id, key, metrics, health).run()
+        keys = Keys(
+            handles=await _key(cluster, settings.namespace, settings.handle_key_secret),
+            credentials=await _key(cluster, settings.namespace, CREDENTIAL_KEY_SECRET),
+        )
+        await Operator(settings, cluster, election, cluster_id, keys, metrics, health).run()
     finally:
         await probes.stop()
         await cluster.close()
         await voting.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Kept in the operator's own namespace."""
+
+    handles: bytes
+    """Of opaque user handles."""
+    credentials: bytes
+    """By which a credential is known that this operator wrote."""
+
+
+async def _key(cluster: Cluster, namespace: str, name: str) -> bytes:
+    return await patiently(lambda: own_key(cluster, namespace, name, secrets.token_bytes))
 
 
 def _exit(why: str) -> Never:
@@ -125,7 +144,7 @@ class Operator:
         cluster: Cluster,
         election: Election,
         cluster_id: ClusterId,
-        key: bytes,
+        keys: Keys,
         metrics: Metrics,
         health: Health,
     ) -> None:
@@ -134,11 +153,13 @@ class Operator:
         self._cluster_id = cluster_id
         self._metrics = metrics
         self._listed = asyncio.Event()
-        handles = HandleRecords(cluster, settings.namespace, lambda: self.observed.changed())
+        handles = HandleRecords(
+            cluster, settings.namespace, lambda: self.observed.changed(), unknown_users=settings.unknown_users_per_agent
+        )
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now)
         self._issuers = Issuers(cluster, settings.namespace, check, issuer_keys, lambda: self.observed.changed(), now)
-        self.observed = Observed(cluster, Painter(cluster_id, key), metrics, now, handles.refused, self._issuers.states)
+        self.observed = Observed(cluster, Painter(cluster_id, keys.handles), metrics, now, handles.refused, self._issuers.states)
         self._attesting = Attesting(settings, metrics, self._platform_changed, now, secrets.token_bytes)
         self._platforms = Platforms(
             cluster,
@@ -150,7 +171,7 @@ class Operator:
             now,
         )
         self._holding = Holding(cluster, self._in_use)
-        store = CredentialSecrets(cluster)
+        store = CredentialSecrets(cluster, keys.credentials)
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         source = f"/rolevend/clusters/{cluster_id}"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)

@@ -1,18 +1,21 @@
 """Who a handle in a role name stands for: written once, before the first role with it exists, and never changed or given away.
 
-Immutable ConfigMaps in the operator's own namespace. They need no right but `get` and `create`, no kind of their own, and outlive
-Agents, UserAttributes and the chart.
+Immutable ConfigMaps in the operator's own namespace. They need no right but `get`, `list` and `create`, no kind of their own, and outlive
+Agents, UserAttributes and the chart. An agent that is trusted to name its users could make up any number of them, so each agent may add a
+bounded number of records for users that nothing else in the cluster knows.
 """
 
 from collections.abc import Callable
 
-from rolevend.errors import Conflict, NotPermitted
+from rolevend.errors import Conflict, NotPermitted, TooManyUnknownUsers
 from rolevend.kube.client import CONFIG_MAPS, AlreadyExists, Body, Cluster, NotFound
 from rolevend.model import AgentHandle, ObjectName, User, UserHandle
 from rolevend.plan import Lease
 from rolevend.vending.claims import Claim, agent_claim, user_claim
 
 RECORD_LABEL = "rolevend.dev/handle-of"
+NAMED_BY_LABEL = "rolevend.dev/named-by"
+"""The handle of the agent whose word alone the record of a user rests on."""
 
 
 def _unheard() -> None:
@@ -22,20 +25,25 @@ def _unheard() -> None:
 class HandleRecords:
     """Remembers what it has written or found, so that only the first vend of a handle asks the API server."""
 
-    def __init__(self, cluster: Cluster, namespace: str, changed: Callable[[], None] = _unheard) -> None:
-        """`changed` is called when there is more or less in `refused`."""
+    def __init__(self, cluster: Cluster, namespace: str, changed: Callable[[], None] = _unheard, *, unknown_users: int = 0) -> None:
+        """`changed` is called when there is more or less in `refused`. `unknown_users`: for how many users that are not known an agent may
+        add records; by as many as are claimed at once it may be more."""
         self.refused: dict[Claim, str] = {}
         """Claims for a handle that is somebody else's, and whose."""
         self._cluster = cluster
         self._namespace = namespace
         self._changed = changed
+        self._unknown_users = unknown_users
         self._known: set[Claim] = set()
+        self._full: set[AgentHandle] = set()
+        """Agents that add none any more; until the process starts again, so that refusals cost nothing."""
 
-    async def claim(self, lease: Lease, user_handle: UserHandle) -> None:
+    async def claim(self, lease: Lease, user_handle: UserHandle, *, is_known: bool) -> None:
         """See vending.vend.Handles."""
         agent, user = agent_claim(lease.agent_handle, lease.agent), user_claim(user_handle, lease.user)
         await self._claim(agent, "spec.agentRef", "the handle {handle} of this Agent is that of Agent {namespace}/{name}")
-        await self._claim(user, "spec.user", "the handle {handle} of this user is that of {subject} ({issuer})")
+        named_by = None if is_known else lease
+        await self._claim(user, "spec.user", "the handle {handle} of this user is that of {subject} ({issuer})", named_by)
 
     async def agent(self, handle: AgentHandle) -> ObjectName | None:
         """None where no role with this handle was ever made."""
@@ -46,13 +54,13 @@ class HandleRecords:
         known = await self._read("user", handle)
         return User(known["issuer"], known["subject"]) if known else None
 
-    async def _claim(self, claim: Claim, field: str, taken: str) -> None:
+    async def _claim(self, claim: Claim, field: str, taken: str, named_by: Lease | None = None) -> None:
         if claim in self._known:
             return
         kind, handle, *_ = claim
         wanted = dict(zip(_MEMBERS[kind], claim[1:], strict=True))
         try:
-            kept = await self._read(kind, handle) or await self._write(kind, wanted)
+            kept = await self._read(kind, handle) or await self._write(kind, wanted, named_by)
         except NotPermitted as error:
             raise NotPermitted(f"the operator may not keep ConfigMaps in namespace {self._namespace}: upgrade the chart") from error
         except Conflict as error:
@@ -75,14 +83,17 @@ class HandleRecords:
             self.refused[claim] = why
         self._changed()
 
-    async def _write(self, kind: str, claim: dict[str, str]) -> dict[str, str]:
-        """What stands there now: somebody else may have been faster."""
-        name = _name(kind, claim["handle"])
+    async def _write(self, kind: str, claim: dict[str, str], named_by: Lease | None) -> dict[str, str]:
+        """What stands there now: somebody else may have been faster. `named_by` is the lease of an agent whose word alone it rests on."""
+        name, labels = _name(kind, claim["handle"]), {RECORD_LABEL: kind}
+        if named_by is not None:
+            await self._expect_room(named_by)
+            labels[NAMED_BY_LABEL] = named_by.agent_handle
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "immutable": True,
-            "metadata": {"name": name, "labels": {RECORD_LABEL: kind}},
+            "metadata": {"name": name, "labels": labels},
             "data": claim,
         }
         try:
@@ -90,6 +101,19 @@ class HandleRecords:
         except AlreadyExists:
             return _data(await self._cluster.get(CONFIG_MAPS, name, self._namespace), kind)
         return claim
+
+    async def _expect_room(self, lease: Lease) -> None:
+        agent = lease.agent_handle
+        if agent not in self._full:
+            pages = self._cluster.pages(CONFIG_MAPS, self._namespace, f"{NAMED_BY_LABEL}={agent}")
+            if sum([len(page["items"]) async for page in pages]) < self._unknown_users:
+                return
+            self._full.add(agent)
+        raise TooManyUnknownUsers(
+            f"spec.user: Agent {lease.agent} has had roles for {self._unknown_users} users that neither a token nor UserAttributes vouch "
+            f"for, and each leaves a record for ever: write UserAttributes for this user, prove the user by a token, or raise "
+            f"unknownUsersPerAgent in the chart's settings"
+        )
 
     async def _read(self, kind: str, handle: str) -> dict[str, str] | None:
         try:

@@ -1,36 +1,20 @@
-"""Secrets: the credential of a vended role, the two logins of a platform, the key of opaque user handles.
-
-Credential Secrets are created, never overwritten, and deleted with the role that they are for: nobody reaches another Secret through us.
-"""
+"""Secrets that are read: the two logins of a platform, authorities, tokens of users, and the keys that the operator makes for itself."""
 
 import base64
 import binascii
-import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import sha256
-from typing import assert_never
-from urllib.parse import quote, urlencode
 
-from rolevend.errors import ClusterUnavailable, Conflict, InvalidInput, NotPermitted
-from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound, NotYetCollected
-from rolevend.model import RoleName
-from rolevend.naming import parse_role_name
-from rolevend.platforms.base import Address, Credential, KeyPairCredential, PasswordCredential, Secret, TlsMode
-from rolevend.vending.verdict import Request
+from rolevend.errors import ClusterUnavailable, InvalidInput, NotPermitted
+from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound
+from rolevend.platforms.base import Secret
 
-CREDENTIAL_TYPE = "rolevend.dev/credential"
 USER_TOKEN_TYPE = "rolevend.dev/user-token"  # noqa: S105 - no password
 """Nothing else is read as a token: nobody learns through us what another Secret holds."""
-MOUNTED_AT = "/var/run/secrets/rolevend.dev"
-"""Where the `uri` of a credential looks for the authorities: an agent mounts the Secret in a folder of its name there."""
-_HANDLE_KEY_BYTES = 32
-_LONGEST_NAME, _KEPT = 253, 230
-
-_log = logging.getLogger(__name__)
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,51 +43,10 @@ class Authority:
     """Changes when the Secret does."""
 
 
-class CredentialSecrets:
-    """The credential of each VendedRole in a Secret of the same name, and of its further platforms in others. It owns them, so that they
-    are collected where we cannot discard them; but a deletion with `propagationPolicy: Orphan` takes the owner away."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-
-    async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:
-        """See vending.vend.CredentialStore."""
-        body = _credential_secret(request, fresh, expires_at)
-        try:
-            await self._cluster.create(SECRETS, body, request.name.namespace)
-        except AlreadyExists:
-            kept = await self._cluster.get(SECRETS, secret_name(request), request.name.namespace)
-            return _kept(request, kept, fresh)
-        except NotPermitted as error:
-            where = f"namespace {request.name.namespace}"
-            raise NotPermitted(f"the operator may not write Secrets in {where}: add it to agentNamespaces in the chart's values") from error
-        return fresh
-
-    async def discard(self, request: Request) -> None:
-        """See vending.vend.CredentialStore."""
-        namespace, name = request.name.namespace, secret_name(request)
-        try:
-            secret = await self._cluster.get(SECRETS, name, namespace)
-            if _is_of(request, secret):
-                await self._cluster.delete(SECRETS, name, secret["metadata"]["uid"], namespace)
-        except NotFound:
-            return
-        except NotPermitted as error:  # the namespace is none of the chart's any more: the end of a role waits for no right on Secrets
-            _log.warning("discarding a credential that opens nothing any more: %s", error, extra={"object": str(request.name)})
-
-
-def secret_name(request: Request) -> str:
-    """Of its credential. What is too long for a Secret is cut, and told apart by a digest."""
-    if not request.further:
-        return request.name.name
-    name = f"{request.name.name}-{request.platform}"
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_KEPT].rstrip('.-')}-{sha256(name.encode()).hexdigest()[:16]}"
-
-
 async def login(cluster: Cluster, namespace: str, name: str, field: str) -> Login:
     """The keys `username` and `password` of a Secret; InvalidInput names `field`, which refers to it, and what is wrong."""
     secret = await _read(cluster, namespace, name, field)
-    username, password = _text(secret, "username"), _text(secret, "password")
+    username, password = text_of(secret, "username"), text_of(secret, "password")
     missing = [key for key, value in (("username", username), ("password", password)) if not value]
     if missing:
         raise InvalidInput(field, f"Secret {namespace}/{name} has no usable key {' and no key '.join(missing)}")
@@ -113,8 +56,8 @@ async def login(cluster: Cluster, namespace: str, name: str, field: str) -> Logi
 async def key_login(cluster: Cluster, namespace: str, name: str, field: str) -> KeyLogin:
     """The keys `username` and `private_key` of a Secret. One with a `password` is refused: it would be sent to whoever answers."""
     secret = await _read(cluster, namespace, name, field)
-    username, private_key = _text(secret, "username"), _text(secret, "private_key")
-    if _text(secret, "password"):
+    username, private_key = text_of(secret, "username"), text_of(secret, "private_key")
+    if text_of(secret, "password"):
         raise InvalidInput(field, f"Secret {namespace}/{name} has a key password, and Snowflake is never given one: use private_key alone")
     missing = [key for key, value in (("username", username), ("private_key", private_key)) if not value]
     if missing:
@@ -133,7 +76,7 @@ async def user_token(cluster: Cluster, namespace: str, name: str, key: str, fiel
         raise NotPermitted(f"the operator may not read Secrets in {where}: add it to agentNamespaces in the chart's values") from error
     if secret.get("type") != USER_TOKEN_TYPE:
         raise InvalidInput(field, f"Secret {namespace}/{name} is not of type {USER_TOKEN_TYPE}, and nothing else is read as a token")
-    text = _text(secret, key).strip()
+    text = text_of(secret, key).strip()
     if not text:
         raise InvalidInput(field, f"Secret {namespace}/{name} has no usable key {key}")
     return Secret(text)
@@ -143,7 +86,7 @@ async def authority(cluster: Cluster, namespace: str, name: str, key: str, field
     """The certificates in a key of a Secret, of which at least one is valid now; InvalidInput names `field`, and what is wrong."""
     secret = await _read(cluster, namespace, name, field)
     where = f"key {key} of Secret {namespace}/{name}"
-    text = _text(secret, key)
+    text = text_of(secret, key)
     if not text:
         there = ", ".join(sorted(secret.get("data") or {})) or "none"
         raise InvalidInput(field, f"there is no usable {where}, which has the keys: {there}")
@@ -156,15 +99,15 @@ async def authority(cluster: Cluster, namespace: str, name: str, key: str, field
     return Authority(text, secret["metadata"]["resourceVersion"])
 
 
-async def handle_key(cluster: Cluster, namespace: str, name: str, randomness: Callable[[int], bytes] | None) -> bytes:
-    """The key of opaque user handles, made on the first start; it must survive an uninstall, or old role names lose their meaning.
-    Without `randomness` somebody else makes it: ClusterUnavailable until then."""
+async def own_key(cluster: Cluster, namespace: str, name: str, randomness: Callable[[int], bytes] | None) -> bytes:
+    """A key of the operator's own, made on its first start. That of opaque user handles must survive an uninstall, or old role names lose
+    their meaning. Without `randomness` somebody else makes it: ClusterUnavailable until then."""
     try:
         secret = await cluster.get(SECRETS, name, namespace)
     except NotFound as error:
         if randomness is None:
             raise ClusterUnavailable(f"there is no Secret {namespace}/{name} yet: the operator makes it on its first start") from error
-        encoded = base64.b64encode(randomness(_HANDLE_KEY_BYTES)).decode()
+        encoded = base64.b64encode(randomness(_KEY_BYTES)).decode()
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -176,8 +119,8 @@ async def handle_key(cluster: Cluster, namespace: str, name: str, randomness: Ca
         except AlreadyExists:
             secret = await cluster.get(SECRETS, name, namespace)
     key = _bytes(secret, "key")
-    if len(key) < _HANDLE_KEY_BYTES:
-        raise InvalidInput(f"Secret {namespace}/{name}", f"the key `key` must hold at least {_HANDLE_KEY_BYTES} bytes")
+    if len(key) < _KEY_BYTES:
+        raise InvalidInput(f"Secret {namespace}/{name}", f"the key `key` must hold at least {_KEY_BYTES} bytes")
     return key
 
 
@@ -201,112 +144,9 @@ def _last_end(certificates: str) -> datetime | None:
     return max(ends, default=None)
 
 
-def _credential_secret(request: Request, credential: Credential, expires_at: datetime) -> Body:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": CREDENTIAL_TYPE,
-        "immutable": True,
-        "metadata": {
-            "name": secret_name(request),
-            "annotations": {"rolevend.dev/expires": expires_at.isoformat()},
-            "ownerReferences": [
-                {
-                    "apiVersion": "rolevend.dev/v1alpha1",
-                    "kind": "VendedRole",
-                    "name": request.name.name,
-                    "uid": request.uid,
-                    "controller": True,
-                    "blockOwnerDeletion": False,
-                }
-            ],
-        },
-        "stringData": _login_keys(credential, f"{MOUNTED_AT}/{secret_name(request)}/ca.crt"),
-    }
-
-
-def _login_keys(credential: Credential, authorities: str) -> dict[str, str]:
-    """What the agent finds in the Secret. `authorities` is where the key `ca.crt` will be mounted."""
-    match credential:
-        case PasswordCredential(role, password, address):
-            return {
-                "username": role,
-                "password": password.reveal(),
-                "host": address.host,
-                "port": str(address.port),
-                "dbname": address.database,
-                "sslmode": address.tls.mode.value,
-                **({} if address.tls.authority is None else {"ca.crt": address.tls.authority}),
-                "uri": connection_uri(credential, authorities),
-            }
-        case KeyPairCredential(role, user, private_key, account):
-            return {
-                "username": user,
-                "role": role,
-                **({} if private_key is None else {"private_key": private_key.reveal()}),
-                "account": account.identifier,
-                "host": account.host,
-                "port": str(account.port),
-                "database": account.database,
-                "warehouse": account.warehouse,
-                **({} if account.encrypted else {"protocol": "http"}),
-            }
-        case _:
-            assert_never(credential)
-
-
-def connection_uri(credential: PasswordCredential, authorities: str | None) -> str:
-    """As libpq takes it. `authorities` is the file that will hold the platform's own, where it has any; None: whoever connects adds an
-    `sslrootcert`. One that is added wins in any case."""
-    address = credential.address
-    who = f"{quote(credential.role)}:{quote(credential.password.reveal(), safe='')}"
-    where = f"{_host(address)}:{address.port}/{quote(address.database, safe='')}"
-    return f"postgresql://{who}@{where}?{urlencode(_protection(address, authorities), safe='/')}"
-
-
-def _protection(address: Address, authorities: str | None) -> dict[str, str]:
-    """libpq's parameters."""
-    mode = {"sslmode": address.tls.mode.value}
-    if address.tls.authority is not None:
-        return mode if authorities is None else {**mode, "sslrootcert": authorities}
-    return {**mode, "sslrootcert": "system"} if address.tls.mode is TlsMode.VERIFY_FULL else mode
-
-
-def _host(address: Address) -> str:
-    return f"[{address.host}]" if ":" in address.host else address.host
-
-
-def _kept(request: Request, secret: Body, fresh: Credential) -> Credential:
-    owners = secret["metadata"].get("ownerReferences", [])
-    ours = secret.get("type") == CREDENTIAL_TYPE and [(each["kind"], each["name"]) for each in owners] == [
-        ("VendedRole", request.name.name)
-    ]
-    where = f"{request.name.namespace}/{secret_name(request)}"
-    if ours and owners[0]["uid"] != request.uid:
-        raise NotYetCollected(f"Secret {where} is of an earlier VendedRole of this name, and not collected yet")
-    if not ours:
-        raise Conflict(f"Secret {where} exists and is not this VendedRole's credential: delete it, or give the VendedRole another name")
-    match fresh:
-        case PasswordCredential(address=address):
-            return PasswordCredential(RoleName(_text(secret, "username")), Secret(_text(secret, "password")), address)
-        case KeyPairCredential(account=account):
-            role, user = RoleName(_text(secret, "role")), _text(secret, "username")
-            key = None if fresh.private_key is None else Secret(_text(secret, "private_key"))
-            return KeyPairCredential(role, user, key, account)
-        case _:
-            assert_never(fresh)
-
-
-def _is_of(request: Request, secret: Body) -> bool:
-    """The name of its role holds the request's uid, and it is immutable: so it can be told also where it has lost its owner."""
-    if secret.get("type") != CREDENTIAL_TYPE:
-        return False
-    owners = [each["uid"] for each in secret["metadata"].get("ownerReferences", [])]
-    try:
-        role = _text(secret, "role") or _text(secret, "username")
-        return request.uid in owners or parse_role_name(role).uid == request.uid
-    except InvalidInput:
-        return False
+def texts_of(secret: Body) -> dict[str, str]:
+    """What a Secret says, by key; what is no text is empty."""
+    return {key: text_of(secret, key) for key in secret.get("data") or {}}
 
 
 def _bytes(secret: Body, key: str) -> bytes:
@@ -316,7 +156,7 @@ def _bytes(secret: Body, key: str) -> bytes:
         return b""
 
 
-def _text(secret: Body, key: str) -> str:
+def text_of(secret: Body, key: str) -> str:
     try:
         return _bytes(secret, key).decode()
     except UnicodeDecodeError:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from rolevend.atwork.platforms import Platforms
 from rolevend.errors import InvalidInput, PlatformUnavailable, RolevendError
-from rolevend.kube.client import Body, Cluster
+from rolevend.kube.client import Body, Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName, PlatformName, RoleName, Uid
 from rolevend.platforms.base import Ending, EndReason
@@ -21,8 +21,8 @@ from rolevend.reconcile.closing import Closing
 from rolevend.requests.making import write_status_of
 from rolevend.requests.record import Record
 from rolevend.requests.roles import begun_as, is_there, requests_of, state_on
-from rolevend.requests.status import Report, dropping, told_of
-from rolevend.resources import VendedRole, parse, shell
+from rolevend.requests.status import Report, dropping, gone, told_of
+from rolevend.resources import FINALIZER, VendedRole, parse, shell
 from rolevend.resources.shared import HANDLES
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End
@@ -99,7 +99,11 @@ class Dropping:
         ended, reason = role.status.ended, self._reason(role, first)
         why = f"{reason.value} by {ended.by}" if ended and ended.by else reason.value
         where = ", ".join(progress.sessions) or ", ".join(each.platform for each in requests)
-        return f"{name} is gone from {where}: {why}, {sum(progress.sessions.values())} sessions ended"
+        message = f"{name} is gone from {where}: {why}, {sum(progress.sessions.values())} sessions ended"
+        if others := [each for each in role.metadata.finalizers if each != FINALIZER]:  # nobody adds one to an object that ends
+            with contextlib.suppress(NotFound):
+                await write_status_of(self._cluster, first.name, first.uid, gone(Report(role, self._now()), message, others))
+        return message
 
     def status(self, body: Body, error: Exception) -> Body:
         """After `error`, which the last try raised."""

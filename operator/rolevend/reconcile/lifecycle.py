@@ -113,6 +113,8 @@ class Lifecycle:
         if first.ending_since is not None:
             self.clock.remove(uid)
             self._answering.forget(uid)
+            if first.let_go:
+                self.room.gone(uid)
         else:
             if not first.ready:
                 self.clock.asked()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from datetime import datetime, timedelta
 
 from rolevend.atwork.executor import Executor
@@ -16,6 +16,7 @@ from rolevend.platforms.base import Ended, Ending, EndReason
 from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.review import Review
 from rolevend.requests.record import Record
+from rolevend.requests.roles import is_let_go
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End
@@ -71,17 +72,21 @@ class Sweeper:
         listed = None
         self._sweeps += 1
         if len(watched) <= PAGE or self._missing_since or self._sweeps % _LISTED_EVERY == 0:
-            listed = await self._listed()
-            self._listen(listed, watched)
+            there = await self._listed()
+            self._listen(there.keys(), watched)
+            listed = _claiming(there)
         await asyncio.gather(
             *(self._sweep_platform(name, at_work.executor, watched, listed) for name, at_work in self._platforms if at_work.executor)
         )
 
     def _watched(self) -> set[Uid]:
-        return {each[0].request.uid for each in self._lifecycle.roles}
+        """Objects that claim a role, as far as the watch told."""
+        return {each[0].request.uid for each in self._lifecycle.roles if not each[0].let_go}
 
-    async def _listed(self) -> set[Uid]:
-        return {Uid(each["metadata"]["uid"]) async for page in self._cluster.pages(VENDED_ROLES) for each in page["items"]}
+    async def _listed(self) -> dict[Uid, bool]:
+        """Every object, and whether it claims a role."""
+        pages = self._cluster.pages(VENDED_ROLES)
+        return {Uid(each["metadata"]["uid"]): not is_let_go(each) async for page in pages for each in page["items"]}
 
     def _listen(self, listed: Set[Uid], known_before: set[Uid]) -> None:
         """An object that is listed and that the watch never told of, or the other way round, for longer than is plausible."""
@@ -95,7 +100,8 @@ class Sweeper:
         self.deaf = f"the watch did not tell of {len(late)} VendedRoles for over {self._settings.deaf_after_seconds:.0f} s" if late else ""
 
     async def _sweep_platform(self, name: PlatformName, executor: Executor, watched: Set[Uid], listed: Set[Uid] | None) -> None:
-        """`watched` and `listed` are the objects that there were: as far as the watch told, and as they were listed for this sweep."""
+        """`watched` and `listed` are the objects that there were and claim a role: as far as the watch told, and as they were listed for
+        this sweep."""
         claimed = watched if listed is None else listed
         ready = {each.request.uid for each in self._lifecycle.roles.on(name) if each.live and each.ending_since is None} & claimed
         grace = timedelta(seconds=self._settings.orphan_grace_seconds)
@@ -105,7 +111,7 @@ class Sweeper:
             found = orphans.sweep(live, claimed, ready, self._now())
             if found.orphans:
                 # Of an object that came after the listing the watch has told: its role was made by this process.
-                there = await self._listed() if listed is None else listed | (self._watched() - watched)
+                there = _claiming(await self._listed()) if listed is None else listed | (self._watched() - watched)
                 await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans if ending.uid not in there))
             for uid in found.vanished:
                 standing = self._lifecycle.roles.get(uid)
@@ -143,6 +149,10 @@ class Sweeper:
             self._metrics.live_roles.labels(name).set(sum(each.live and each.ending_since is None for each in standing))
             oldest = min((each.ending_since for each in standing if each.ending_since and each.role), default=None)
             self._metrics.drop_overdue_seconds.labels(name).set((self._now() - oldest).total_seconds() if oldest else 0)
+
+
+def _claiming(listed: Mapping[Uid, bool]) -> set[Uid]:
+    return {uid for uid, claims in listed.items() if claims}
 
 
 def _end_of(orphan: Ended, sessions: int | None) -> End:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from rolevend.catalog import TableId
-from rolevend.errors import Conflict
+from rolevend.errors import Conflict, TooManyUnknownUsers
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.vending.audit import End, Event, Trail, denied, dropped, granted, orphan_dropped
 from rolevend.vending.calls import Refusal, refused, release_requested
@@ -35,11 +35,12 @@ class Record:
         self._given: dict[tuple[ProfileName, tuple[TableId, ...] | None], Given] = {}
 
     async def handles(self, request: Request, verdict: Granted, directory: Directory) -> None:
-        """Raises Conflict where a handle of the role stands for somebody else; that is a denial, and is recorded as one."""
+        """Raises Conflict where a handle of the role stands for somebody else, and TooManyUnknownUsers; each is recorded as a denial."""
+        is_known = verdict.proof is not None or request.user in directory.people
         try:
-            await self._handles.claim(verdict.lease, verdict.user_handle)
-        except Conflict as error:
-            await self.denied(request, "Conflict", str(error), directory)
+            await self._handles.claim(verdict.lease, verdict.user_handle, is_known=is_known)
+        except (Conflict, TooManyUnknownUsers) as error:
+            await self.denied(request, type(error).__name__, str(error), directory)
             raise
 
     @property

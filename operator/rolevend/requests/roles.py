@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Final
 
 from rolevend.errors import InvalidInput
+from rolevend.kube.client import Body
 from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name
 from rolevend.plan import attribute_keys
-from rolevend.resources import REQUEST_ID, REQUESTED_BY, VendedRole, values
+from rolevend.resources import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, values
 from rolevend.resources.identities import user_token
 from rolevend.resources.shared import HANDLES
 from rolevend.resources.vended_role import PlatformState
@@ -43,6 +44,8 @@ class Standing:
     """What this process vended; None after a restart."""
     absent: bool = False
     """Whether nothing lives on this platform, whatever the object says of others: it was left out, or is taken away."""
+    let_go: bool = False
+    """See `is_let_go`."""
 
     @property
     def live(self) -> bool:
@@ -214,6 +217,13 @@ def is_ready(role: VendedRole) -> bool:
     return condition is not None and condition.status == "True"
 
 
+def is_let_go(item: Body) -> bool:
+    """Whether the object is being deleted and no longer has our finalizer. Then finalizers of others keep it, and it claims no role: the
+    operator looked for its role and found none, or somebody took our finalizer off, and the sweep drops the role."""
+    metadata = item["metadata"]
+    return bool(metadata.get("deletionTimestamp")) and FINALIZER not in metadata.get("finalizers", ())
+
+
 def state_on(role: VendedRole, platform: PlatformName) -> PlatformState | None:
     """What the status says of one platform."""
     return next((each for each in role.status.platforms if each.name == platform), None)
@@ -238,15 +248,17 @@ def standings_of(role: VendedRole) -> tuple[Standing, ...]:
 def _standing_on(role: VendedRole, request: Request) -> Standing:
     status, state = role.status, state_on(role, request.platform)
     condition = status.condition("Granted")
+    let_go = role.metadata.deletion_timestamp is not None and FINALIZER not in role.metadata.finalizers
     return Standing(
         request=request,
         ready=is_ready(role),
         ending_since=role.metadata.deletion_timestamp,
-        role=begun_as(role) if may_be_there(role, request.platform) else None,
+        role=begun_as(role) if may_be_there(role, request.platform) and not let_go else None,
         profile=(state.profile or "") if state else "",
         attributes=values.attributes(status.user.attributes) if status.user else Attributes(),
         verdict=(condition.status, condition.message) if condition else ("", ""),
         absent=state is not None and state.state in ("LeftOut", "Gone", "Dropping"),
+        let_go=let_go,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, assert_never
 
 from rolevend.errors import PlatformDrifted, RolevendError
 from rolevend.kube.client import Body
-from rolevend.kube.secrets import secret_name
+from rolevend.kube.credentials import secret_name
 from rolevend.model import PlatformName
 from rolevend.platforms.progress import Progress
 from rolevend.requests.roles import is_there, may_be_there, requests_of
@@ -166,6 +166,16 @@ def dropping(report: Report, failures: Mapping[PlatformName, tuple[str, str]], g
         platforms.append(told)
     why = "; ".join(f"{reason}: {message}" for reason, message in failures.values())
     return report.status([Finding("Ready", "False", "Dropping", why)], platforms=platforms)
+
+
+def gone(report: Report, message: str, finalizers: Iterable[str]) -> Body:
+    """The role is gone, and these finalizers of others keep the object. `message` says from where, and why."""
+    role = report.role
+    platforms = [
+        {"name": each.name, "state": "Gone"} if is_there(role, PlatformName(each.name)) else body(each) for each in role.status.platforms
+    ]
+    kept_by = f"finalizers of others keep this object: {', '.join(finalizers)}"
+    return report.status([Finding("Ready", "False", "Gone", f"{message}; {kept_by}")], platforms=platforms)
 
 
 def told_of(error: Exception) -> tuple[str, str]:

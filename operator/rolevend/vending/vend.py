@@ -40,8 +40,9 @@ class CredentialStore(Protocol):
 
 
 class Handles(Protocol):
-    async def claim(self, lease: Lease, user_handle: UserHandle) -> None:
-        """Both handles of the lease's role stand for its agent and its user, for ever. Raises Conflict if one is somebody else's."""
+    async def claim(self, lease: Lease, user_handle: UserHandle, *, is_known: bool) -> None:
+        """Both handles of the lease's role stand for its agent and its user, for ever. Raises Conflict if one is somebody else's, and
+        TooManyUnknownUsers if the user is not known and the agent has named too many of those."""
         ...
 
 

@@ -249,7 +249,7 @@ def test_uninstalling_with_everything_leaves_what_the_guide_says_and_nothing_els
     eventually(lambda: not installed.get("crd", "--selector=app.kubernetes.io/name=rolevend")["items"], within=120)
     eventually(lambda: "rolevend-closed" not in installed.kubectl("get", "validatingadmissionpolicybinding"), within=60)
     logins = {"secret/warehouse-programmer", "secret/warehouse-vendor", "secret/warehouse-ca"}
-    kept = logins | {"secret/rolevend-handle-key", "lease.coordination.k8s.io/rolevend-operator"}
+    kept = logins | {"secret/rolevend-handle-key", "secret/rolevend-credential-key", "lease.coordination.k8s.io/rolevend-operator"}
     records = "configmap/rolevend-(agent|user)-|lease.coordination.k8s.io/rolevend-token-"
     eventually(lambda: {each for each in remains(installed) if not re.match(records, each)} == kept, within=120)
     recorded = Counter(found[1] for each in remains(installed) if (found := re.match("configmap/rolevend-(agent|user)-", each)))

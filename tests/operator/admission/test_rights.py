@@ -4,11 +4,18 @@ import pytest
 
 from rolevend.kube.election import LEASE
 from tests.support.gitops import EXAMPLE
-from tests.support.installed import AGENTS, ELSEWHERE, OPERATOR, RBAC, SYSTEM, Answer, Cluster
+from tests.support.installed import AGENTS, ELSEWHERE, MERGE_PATCH, OPERATOR, RBAC, SYSTEM, Answer, Body, Cluster
 from tests.support.waiting import eventually
 
 GROUP = "rolevend.dev"
 ALL = ("accesspolicies", "agents", "dataplatforms", "guardrails", "identityproviders", "tagbindings", "userattributes", "vendedroles")
+
+
+CREDENTIAL = "rolevend.dev/credential"
+
+
+def secret(name: str, kind: str, **texts: str) -> Body:
+    return {"metadata": {"name": name}, "type": kind, "stringData": texts or {"a": "b"}}
 
 
 def aggregated(cluster: Cluster, role: str) -> list[str]:
@@ -42,8 +49,8 @@ def test_the_operator_reads_and_creates_secrets_where_it_must_and_never_overwrit
 
 def test_the_operator_deletes_credentials_and_no_other_secret_beside_them(cluster: Cluster):
     place = f"/api/v1/namespaces/{AGENTS}/secrets"
-    for name, kind in (("credential", "rolevend.dev/credential"), ("theirs", "Opaque")):
-        assert cluster.call("POST", place, {"metadata": {"name": name}, "type": kind, "stringData": {"a": "b"}}).ok
+    for name, kind, writer in (("credential", CREDENTIAL, OPERATOR), ("theirs", "Opaque", None)):
+        assert cluster.call("POST", place, secret(name, kind), user=writer).ok
 
     refused = cluster.call("DELETE", f"{place}/theirs", user=OPERATOR)
 
@@ -53,10 +60,43 @@ def test_the_operator_deletes_credentials_and_no_other_secret_beside_them(cluste
     assert cluster.call("DELETE", f"{place}/theirs").ok, "whoever else may delete it still does"
 
 
+@pytest.mark.parametrize("namespace", [AGENTS, ELSEWHERE])
+def test_a_credential_is_written_by_the_operator_alone_whoever_else_may_create_secrets(cluster: Cluster, namespace: str):
+    place = f"/api/v1/namespaces/{namespace}/secrets"
+    writer = cluster.service_account("writer", {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}, namespace=namespace)
+
+    for user, name in ((writer, writer), (None, "administrator")):
+        refused = cluster.call("POST", place, secret("planted", CREDENTIAL), user=user)
+        assert refused.status == 403
+        assert "Secrets of type rolevend.dev/credential are written by rolevend alone" in refused.message
+        assert f"{name} may use another type" in refused.message
+    assert cluster.call("POST", place, secret("of-another-type", "Opaque"), user=writer).ok
+
+
+def test_no_secret_becomes_a_credential_and_other_secrets_are_free(cluster: Cluster):
+    place = f"/api/v1/namespaces/{AGENTS}/secrets"
+    assert cluster.call("POST", place, secret("becoming", "Opaque")).ok
+
+    turned = cluster.call("PUT", f"{place}/becoming", secret("becoming", CREDENTIAL))
+    changed = cluster.call("PUT", f"{place}/becoming", secret("becoming", "Opaque", a="c"))
+
+    assert turned.status in (403, 422)
+    assert changed.ok, changed.message
+    assert cluster.call("GET", f"{place}/becoming").body["type"] == "Opaque"
+
+
+def test_a_credential_may_lose_its_owner_as_when_its_object_is_orphaned(cluster: Cluster):
+    place = f"/api/v1/namespaces/{AGENTS}/secrets"
+    assert cluster.call("POST", place, secret("orphaned", CREDENTIAL), user=OPERATOR).ok
+
+    collector = {"metadata": {"ownerReferences": None, "labels": {"touched": "yes"}}}
+    assert cluster.call("PATCH", f"{place}/orphaned", collector, content_type=MERGE_PATCH).ok
+
+
 def test_the_operator_writes_records_of_handles_once_and_only_in_its_own_namespace(cluster: Cluster):
     verbs = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 
-    assert {verb for verb in verbs if cluster.may(OPERATOR, verb, "configmaps", namespace=SYSTEM)} == {"get", "create"}
+    assert {verb for verb in verbs if cluster.may(OPERATOR, verb, "configmaps", namespace=SYSTEM)} == {"get", "list", "create"}
     for namespace in (AGENTS, ELSEWHERE, "kube-system"):
         assert not any(cluster.may(OPERATOR, verb, "configmaps", namespace=namespace) for verb in verbs)
 

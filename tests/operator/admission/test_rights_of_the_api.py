@@ -85,7 +85,7 @@ def test_it_asks_whose_token_that_is_and_knows_namespaces(cluster: Cluster):
 
 
 def test_it_writes_records_of_handles_once_and_only_in_the_operators_namespace(cluster: Cluster):
-    assert verbs(cluster, "configmaps", SYSTEM) == {"get", "create"}
+    assert verbs(cluster, "configmaps", SYSTEM) == {"get", "list", "create"}
     for namespace in (AGENTS, ELSEWHERE, "kube-system"):
         assert verbs(cluster, "configmaps", namespace) == set()
 

@@ -1,0 +1,217 @@
+"""The credential of each vended role, in a Secret of the agent's namespace: written by the operator, and believed only where it wrote it.
+
+Credential Secrets are created, never overwritten, and deleted with the role that they are for: nobody reaches another Secret through us.
+An annotation holds a MAC over what a Secret is for and all that it says. Whoever plants a Secret has not the key, and a Secret without the
+right MAC gives no role its password.
+"""
+
+import hashlib
+import hmac
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, assert_never
+from urllib.parse import quote, urlencode
+
+from rolevend.errors import Conflict, InvalidInput, NotPermitted
+from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound, NotYetCollected
+from rolevend.kube.secrets import text_of, texts_of
+from rolevend.model import RoleName
+from rolevend.naming import length_prefixed, parse_role_name
+from rolevend.platforms.base import Address, Credential, KeyPairCredential, PasswordCredential, Secret, TlsMode
+from rolevend.vending.verdict import Request
+
+CREDENTIAL_TYPE: Final = "rolevend.dev/credential"
+CREDENTIAL_KEY_SECRET: Final = "rolevend-credential-key"  # noqa: S105 - its name
+"""In the operator's namespace. The operator alone reads it, so the API can write no credential that is believed."""
+MAC: Final = "rolevend.dev/credential-mac"
+"""The annotation. Without the right one a Secret was not written by an operator with our key."""
+MOUNTED_AT: Final = "/var/run/secrets/rolevend.dev"
+"""Where the `uri` of a credential looks for the authorities: an agent mounts the Secret in a folder of its name there."""
+_LONGEST_NAME, _KEPT = 253, 230
+
+_log = logging.getLogger(__name__)
+
+
+class CredentialSecrets:
+    """The credential of each VendedRole in a Secret of the same name, and of its further platforms in others. It owns them, so that they
+    are collected where we cannot discard them; but a deletion with `propagationPolicy: Orphan` takes the owner away."""
+
+    def __init__(self, cluster: Cluster, key: bytes) -> None:
+        """`key` is that of the MACs."""
+        self._cluster = cluster
+        self._key = key
+
+    async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:
+        """See vending.vend.CredentialStore. A Secret that says it is the request's, and that this operator did not write, is replaced."""
+        namespace = request.name.namespace
+        body = self._signed(request, _credential_secret(request, fresh, expires_at))
+        try:
+            if await self._create(body, namespace):
+                return fresh
+            there = await self._cluster.get(SECRETS, secret_name(request), namespace)
+            if self._wrote(request, there):
+                return _kept(there, fresh)
+            _refuse_others(request, there)
+            where = f"Secret {namespace}/{secret_name(request)}"
+            _log.warning("%s was not written by this operator: its contents are replaced", where, extra={"object": str(request.name)})
+            await self._cluster.delete(SECRETS, secret_name(request), there["metadata"]["uid"], namespace)
+            if not await self._create(body, namespace):
+                raise Conflict(f"{where} is written again by somebody else: find out who creates Secrets in namespace {namespace}")
+        except NotPermitted as error:
+            where = f"namespace {namespace}"
+            raise NotPermitted(f"the operator may not write Secrets in {where}: add it to agentNamespaces in the chart's values") from error
+        return fresh
+
+    async def discard(self, request: Request) -> None:
+        """See vending.vend.CredentialStore."""
+        namespace, name = request.name.namespace, secret_name(request)
+        try:
+            secret = await self._cluster.get(SECRETS, name, namespace)
+            if _is_of(request, secret):
+                await self._cluster.delete(SECRETS, name, secret["metadata"]["uid"], namespace)
+        except NotFound:
+            return
+        except NotPermitted as error:  # the namespace is none of the chart's any more: the end of a role waits for no right on Secrets
+            _log.warning("discarding a credential that opens nothing any more: %s", error, extra={"object": str(request.name)})
+
+    async def _create(self, body: Body, namespace: str) -> bool:
+        """False where there is one of this name."""
+        try:
+            await self._cluster.create(SECRETS, body, namespace)
+        except AlreadyExists:
+            return False
+        return True
+
+    def _signed(self, request: Request, body: Body) -> Body:
+        annotations = {**body["metadata"]["annotations"], MAC: self._mac(request, body["stringData"])}
+        return {**body, "metadata": {**body["metadata"], "annotations": annotations}}
+
+    def _wrote(self, request: Request, secret: Body) -> bool:
+        """Whether it is this request's credential as this operator, or an earlier process with its key, wrote it."""
+        said = str((secret["metadata"].get("annotations") or {}).get(MAC, ""))
+        expected = self._mac(request, texts_of(secret))
+        return secret.get("type") == CREDENTIAL_TYPE and hmac.compare_digest(said.encode(), expected.encode())
+
+    def _mac(self, request: Request, texts: Mapping[str, str]) -> str:
+        members = [part for key in sorted(texts) for part in (key, texts[key])]
+        about = length_prefixed(request.name.namespace, secret_name(request), request.uid, *members)
+        return hmac.new(self._key, about, hashlib.sha256).hexdigest()
+
+
+def secret_name(request: Request) -> str:
+    """Of its credential. What is too long for a Secret is cut, and told apart by a digest."""
+    if not request.further:
+        return request.name.name
+    name = f"{request.name.name}-{request.platform}"
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_KEPT].rstrip('.-')}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def _credential_secret(request: Request, credential: Credential, expires_at: datetime) -> Body:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": CREDENTIAL_TYPE,
+        "immutable": True,
+        "metadata": {
+            "name": secret_name(request),
+            "annotations": {"rolevend.dev/expires": expires_at.isoformat()},
+            "ownerReferences": [
+                {
+                    "apiVersion": "rolevend.dev/v1alpha1",
+                    "kind": "VendedRole",
+                    "name": request.name.name,
+                    "uid": request.uid,
+                    "controller": True,
+                    "blockOwnerDeletion": False,
+                }
+            ],
+        },
+        "stringData": _login_keys(credential, f"{MOUNTED_AT}/{secret_name(request)}/ca.crt"),
+    }
+
+
+def _login_keys(credential: Credential, authorities: str) -> dict[str, str]:
+    """What the agent finds in the Secret. `authorities` is where the key `ca.crt` will be mounted."""
+    match credential:
+        case PasswordCredential(role, password, address):
+            return {
+                "username": role,
+                "password": password.reveal(),
+                "host": address.host,
+                "port": str(address.port),
+                "dbname": address.database,
+                "sslmode": address.tls.mode.value,
+                **({} if address.tls.authority is None else {"ca.crt": address.tls.authority}),
+                "uri": connection_uri(credential, authorities),
+            }
+        case KeyPairCredential(role, user, private_key, account):
+            return {
+                "username": user,
+                "role": role,
+                **({} if private_key is None else {"private_key": private_key.reveal()}),
+                "account": account.identifier,
+                "host": account.host,
+                "port": str(account.port),
+                "database": account.database,
+                "warehouse": account.warehouse,
+                **({} if account.encrypted else {"protocol": "http"}),
+            }
+        case _:
+            assert_never(credential)
+
+
+def connection_uri(credential: PasswordCredential, authorities: str | None) -> str:
+    """As libpq takes it. `authorities` is the file that will hold the platform's own, where it has any; None: whoever connects adds an
+    `sslrootcert`. One that is added wins in any case."""
+    address = credential.address
+    who = f"{quote(credential.role)}:{quote(credential.password.reveal(), safe='')}"
+    where = f"{_host(address)}:{address.port}/{quote(address.database, safe='')}"
+    return f"postgresql://{who}@{where}?{urlencode(_protection(address, authorities), safe='/')}"
+
+
+def _protection(address: Address, authorities: str | None) -> dict[str, str]:
+    """libpq's parameters."""
+    mode = {"sslmode": address.tls.mode.value}
+    if address.tls.authority is not None:
+        return mode if authorities is None else {**mode, "sslrootcert": authorities}
+    return {**mode, "sslrootcert": "system"} if address.tls.mode is TlsMode.VERIFY_FULL else mode
+
+
+def _host(address: Address) -> str:
+    return f"[{address.host}]" if ":" in address.host else address.host
+
+
+def _refuse_others(request: Request, secret: Body) -> None:
+    """Raises for a Secret that does not say it is this request's credential."""
+    where = f"{request.name.namespace}/{secret_name(request)}"
+    owners = [(each["kind"], each["name"]) for each in secret["metadata"].get("ownerReferences", [])]
+    if _is_of(request, secret):
+        return
+    if secret.get("type") == CREDENTIAL_TYPE and owners == [("VendedRole", request.name.name)]:
+        raise NotYetCollected(f"Secret {where} is of an earlier VendedRole of this name, and not collected yet")
+    raise Conflict(f"Secret {where} exists and is not this VendedRole's credential: delete it, or give the VendedRole another name")
+
+
+def _kept(secret: Body, fresh: Credential) -> Credential:
+    match fresh:
+        case PasswordCredential(address=address):
+            return PasswordCredential(RoleName(text_of(secret, "username")), Secret(text_of(secret, "password")), address)
+        case KeyPairCredential(account=account):
+            role, user = RoleName(text_of(secret, "role")), text_of(secret, "username")
+            key = None if fresh.private_key is None else Secret(text_of(secret, "private_key"))
+            return KeyPairCredential(role, user, key, account)
+        case _:
+            assert_never(fresh)
+
+
+def _is_of(request: Request, secret: Body) -> bool:
+    """The name of its role holds the request's uid, and it is immutable: so it can be told also where it has lost its owner."""
+    if secret.get("type") != CREDENTIAL_TYPE:
+        return False
+    owners = [each["uid"] for each in secret["metadata"].get("ownerReferences", [])]
+    try:
+        role = text_of(secret, "role") or text_of(secret, "username")
+        return request.uid in owners or parse_role_name(role).uid == request.uid
+    except InvalidInput:
+        return False
