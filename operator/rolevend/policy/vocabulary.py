@@ -133,7 +133,7 @@ def admit_text(source: Source) -> None:
 def admit_words(source: Source, words: Sequence[Word]) -> None:
     """Refuses words that are not of the language or stand where they would mean something else, and more than fits."""
     if not words:
-        raise source.fault(0, "the row filter is empty", "write a condition, or leave the field out to grant every row")
+        raise source.fault(0, "the row filter is empty", "write a condition, or leave the field out")
     _only_spaces_between(source, words)
     for before, word, after in zip((None, *words), words, (*words[1:], None), strict=False):
         _admit(source, before, word, after)
