@@ -135,6 +135,9 @@ BAD_POLICIES = {
     ),
     "a condition that backtracks": Bad({"users": condition("user.subject.matches('(a*)*b')")}, "matches is not allowed here"),
     "a condition that is deep": Bad({"users": condition("!(" * 40 + "user.subject == 'x'" + ")" * 40)}, "nested deeper than 32"),
+    "a condition on values of different types": Bad(
+        {"users": condition("request.expirationSeconds == '900'")}, "line 1, column 27: a number and a text are never equal"
+    ),
     "a condition that is always true": Bad({"users": condition("1 < 2")}, "this is the same for every request"),
     "a loop over nothing": Bad({"users": condition("[].all(x, x == user.subject)")}, "an empty list holds nothing"),
     "a loop over an attribute that nobody has": Bad(

@@ -26,7 +26,8 @@ class MatchCondition(Part):
     expression: Condition
     """True where it holds: `request.purpose in ['fraud-review']`. It reads `user.issuer`, `user.subject`, `agent.namespace`,
     `agent.name`, `request.platform`, `request.purpose`, `request.expirationSeconds`, and lists of values such as
-    `user.attributes.department` and `agent.attributes.trust`. At most one loop, such as exists(). What cannot be answered does not hold."""
+    `user.attributes.department` and `agent.attributes.trust`. At most one loop, such as exists(). A comparison of
+    values of different types is refused. What cannot be answered does not hold."""
 
 
 class CoveredUsers(Part):
