@@ -140,7 +140,7 @@ def admit_words(source: Source, words: Sequence[Word]) -> None:
         _admit(source, before, word, after)
         if after is not None and after.start == word.end:
             _admit_side_by_side(source, word, after)
-    _only_after_is(source, words)
+    _only_between_is_and_null(source, words)
     _within_bounds(source, words)
 
 
@@ -159,6 +159,8 @@ def _admit(source: Source, before: Word | None, word: Word, after: Word | None) 
             raise source.fault(word.start, f"{shown} is no word of a row filter", f"write {kind}")
         if kind == "CURRENT_DATE" and after is not None and after.kind == "L_PAREN":
             raise source.fault(after.start, "current_date has no parentheses", "remove them")
+        if kind == "COMMA" and before is not None and before.kind == "L_PAREN":
+            raise source.fault(word.start, "a value is missing before the comma", "remove the comma or add the value")
         if kind == "COMMA" and (after is None or after.kind in ("COMMA", "R_PAREN")):
             raise source.fault(word.start, "a value is missing after the comma", "remove the comma or add the value")
         return
@@ -195,11 +197,11 @@ def _admit_side_by_side(source: Source, word: Word, after: Word) -> None:
         raise source.fault(word.start, f"{word.raw[:20]}{after.raw[:20]} is not a plain number", "write a space behind the number")
 
 
-def _only_after_is(source: Source, words: Sequence[Word]) -> None:
-    """The parser reads `a NOT NULL` as `a IS NOT NULL`, and PostgreSQL does not read it at all."""
+def _only_between_is_and_null(source: Source, words: Sequence[Word]) -> None:
+    """The parser reads `a NOT NULL` and `a NOT IS NULL` as `a IS NOT NULL`, and PostgreSQL does not read them at all."""
     for before, word, after in zip((None, *words), words, words[1:], strict=False):
-        if (word.kind, after.kind) == ("NOT", "NULL") and (before is None or before.kind != "IS"):
-            raise source.fault(word.start, "NOT NULL stands after IS", "write column IS NOT NULL")
+        if word.kind == "NOT" and (after.kind == "IS" or (after.kind == "NULL" and (before is None or before.kind != "IS"))):
+            raise source.fault(word.start, "NOT stands between IS and NULL", "write column IS NOT NULL")
 
 
 def near_keyword(word: str) -> str | None:
