@@ -61,7 +61,7 @@ def test_no_masks_are_a_choice_that_every_way_to_write_keeps(cluster: Cluster, t
 
     assert (applied.ok, again.ok) == (True, True), (applied.message, again.message)
     assert again.body["spec"]["masks"] == []
-    assert again.body["metadata"]["resourceVersion"] == applied.body["metadata"]["resourceVersion"]
+    assert again.body["metadata"]["generation"] == applied.body["metadata"]["generation"] == 1
     assert cluster.patch(body, {"metadata": {"labels": {"a": "b"}}}).body["spec"]["masks"] == []
     assert cluster.delete(body).ok
 
