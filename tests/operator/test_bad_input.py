@@ -33,6 +33,10 @@ WRONG = {
         {"users": {"matchConditions": [{"name": "it", "expression": "user.attributes.a.all(x, user.attributes.b.all(y, x != y))"}]}},
         ("Accepted", "InvalidInput", "a condition has at most one loop"),
     ),
+    "types": (
+        {"users": {"matchConditions": [{"name": "it", "expression": "request.expirationSeconds != '900'"}]}},
+        ("Accepted", "InvalidInput", "a number and a text are never equal"),
+    ),
     "constant": (
         {"users": {"matchConditions": [{"name": "it", "expression": "1 < 2"}]}},
         ("Accepted", "InvalidInput", "the same for every request"),

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from tests.support.site import WAREHOUSE, Body
+from tests.support.site import DOMAIN, WAREHOUSE, Body
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
@@ -56,6 +56,22 @@ def test_a_new_guardrail_ends_the_roles_that_it_narrows_and_no_others(tenant: Te
         again.rows("SELECT * FROM payments")
     assert bob.is_ready()
     assert bob.rows("SELECT payment_id FROM payments")
+
+
+def test_a_guardrail_by_the_users_own_values_ends_the_roles_that_read_a_table_with_the_key_and_no_others(tenant: Tenant):
+    tenant.ready_to_ask()
+    live = tenant.ask().ready()
+    key = f"region-{tenant.name}"
+    by_region = {"matchTags": [{"key": key, "operator": "In", "valuesFromUserAttribute": "regions"}]}
+
+    made = guard(tenant, tables=by_region, deny={"type": "Tables"})
+
+    tenant.site.told(made, "Ready", "False", "NoMatch")
+    assert live.rows("SELECT count(*) FROM people") == [(2,)]
+    tagged = [{"schema": "claims", "name": "people", "tags": [{"key": key, "value": "eu"}]}]
+    tenant.make("TagBinding", {"platformRefs": [{"name": WAREHOUSE}], "tables": tagged}, namespace=DOMAIN)
+    tenant.site.told(made, "Ready", "True", "InForce")
+    live.gone()  # of somebody without the attribute, too
 
 
 def test_a_policy_counts_the_people_whom_it_covers_as_they_come_and_go(tenant: Tenant):

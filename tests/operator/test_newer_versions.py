@@ -28,6 +28,12 @@ class Definitions:
         change(properties_of(versions[0]))
         self._put(plural, versions)
 
+    def loosen(self, plural: str) -> None:
+        """Without the rules of the spec, as an older rolevend had it."""
+        versions = self._versions(plural)
+        versions[0]["schema"]["openAPIV3Schema"]["properties"]["spec"].pop("x-kubernetes-validations")
+        self._put(plural, versions)
+
     def add_version(self, plural: str, change: Callable[[Any], None]) -> None:
         """v1beta1, served beside ours, and stored as ours."""
         versions = self._versions(plural)
@@ -222,3 +228,28 @@ def test_what_was_written_by_a_later_version_is_not_taken_for_all_that_it_says(s
     eventually(lambda: site.cluster.read(policy).status == 404)
     later.policy()
     asked.ready()
+
+
+def test_a_stored_policy_without_its_rows_or_masks_grants_nothing_and_says_what_to_write(
+    site: Site, definitions: Definitions, later: Tenant
+):
+    """As a raw client wrote it before the choice was required: the API server dropped `rowfilter` and `mask` without a word."""
+    later.agent()
+    later.person()
+    spec = later.policy_spec()
+    misspelled = {"rowFilter": "rowfilter", "masks": "mask"}
+    body = later.described("AccessPolicy", {misspelled.get(member, member): said for member, said in spec.items()}, namespace=DOMAIN)
+    definitions.loosen("accesspolicies")
+    eventually(lambda: site.cluster.create_leniently(body).ok)
+    definitions.restore()
+
+    message = site.told(body, "Accepted", "False", "InvalidInput")
+
+    assert message.startswith("spec.rowFilter: exactly one of rowFilter and rows must be set")
+    assert "masks must be set: masks: []" in message
+    later.ask().refused("NoPolicy", granted="False")
+    eventually(lambda: not site.cluster.create_leniently({**body, "metadata": {**body["metadata"], "name": "another"}}).ok)
+    site.patch(body, {"rows": "All", "masks": []})
+    site.told(body, "Ready", "True", "InForce")
+    later.ask().ready()
+    site.remove(body)

@@ -32,7 +32,13 @@ def folder(tenant: Tenant) -> list[Body]:
         "rowFilter": "country IN (user_attr('countries'))",
         "masks": [{"name": "ids", "type": "Hash", "columns": tagged("secret")}],
     }
-    names = {"users": everyone, "tables": _PEOPLE, "columns": {"matchNames": ["person_id", "full_name"]}, "rowFilter": "country = 'US'"}
+    names = {
+        "users": everyone,
+        "tables": _PEOPLE,
+        "columns": {"matchNames": ["person_id", "full_name"]},
+        "rowFilter": "country = 'US'",
+        "masks": [],
+    }
     floors = [
         {"name": "names", "columns": {"matchNames": ["full_name"]}, "type": "Partial", "partial": {"keepLast": 2}},
         {"name": "ids", "columns": {"matchNames": ["ssn"]}, "type": "Nullify"},

@@ -61,6 +61,10 @@ class Cluster:
         query = "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")
         return self.call("POST", path_of(body) + query, body, user=user)
 
+    def create_leniently(self, body: Body, *, dry_run: bool = False) -> Answer:
+        """As a raw client does, which does not ask the API server to refuse fields that it does not know: they are dropped."""
+        return self.call("POST", path_of(body) + ("?dryRun=All" if dry_run else ""), body)
+
     def patch(self, body: Body, change: Body, *, user: str | None = None, subresource: str = "") -> Answer:
         path = path_of(body, body["metadata"]["name"])
         return self.call("PATCH", f"{path}/{subresource}" if subresource else path, change, user=user, content_type=MERGE_PATCH)

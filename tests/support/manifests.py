@@ -11,7 +11,13 @@ _PLATFORM = [{"name": "warehouse"}]
 _USER = {"issuer": "https://idp.example.org", "subject": "anna"}
 _TAGGED = {"matchTags": [{"key": "pii", "operator": "In", "values": ["id"]}]}
 
-_GRANT = {"platformRefs": _PLATFORM, "tables": {"matchNames": [{"schema": "claims", "name": "*"}]}, "columns": {"matchNames": ["*"]}}
+_GRANT = {
+    "platformRefs": _PLATFORM,
+    "tables": {"matchNames": [{"schema": "claims", "name": "*"}]},
+    "columns": {"matchNames": ["*"]},
+    "rows": "All",
+    "masks": [],
+}
 _COMBINATIONS = (("Agent", "spec.combination"), ("DataPlatform", "spec.agents[0].widestCombination"))
 
 _SPECS: Final[Mapping[str, Body]] = {
@@ -175,6 +181,16 @@ def changed(body: Body, path: str, value: Any) -> Body:
     return copied
 
 
+EVERY_ROW: Final = (("spec.rowFilter", MISSING), ("spec.rows", "All"))
+"""What makes of an AccessPolicy one that grants every row."""
+
+
+def every_row(policy: Body) -> Body:
+    for path, value in EVERY_ROW:
+        policy = changed(policy, path, value)
+    return policy
+
+
 def on_snowflake(spelled: Body, tools: Body | Any = MISSING) -> Body:
     """The valid DataPlatform as one of Snowflake: `spelled` is its account, and `tools` are what its agents may have."""
     account = changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled)
@@ -261,7 +277,12 @@ SPOILED: Final = (
     *(Spoiled("VendedRole", f"spec.{name}", MISSING) for name in ("agentRef", "user", "platformRefs")),
     Spoiled("VendedRole", "spec", MISSING),
     Spoiled("VendedRole", "spec.user.subject", MISSING),
-    *(Spoiled("AccessPolicy", f"spec.{name}", MISSING) for name in ("platformRefs", "users", "tables", "columns")),
+    *(Spoiled("AccessPolicy", f"spec.{name}", MISSING) for name in ("platformRefs", "users", "tables", "columns", "rowFilter", "masks")),
+    Spoiled("AccessPolicy", "spec.rows", "All", "spec.rowFilter"),
+    *(
+        Spoiled("AccessPolicy", "spec", {**_SPECS["AccessPolicy"], "rowFilter": None, "rows": rows}, "spec.rows")
+        for rows in ("all", "*", "", True)
+    ),
     Spoiled("AccessPolicy", "spec.users", {}),
     Spoiled("AccessPolicy", "spec.users.matchAttributes", []),
     Spoiled("AccessPolicy", "spec.users.matchConditions", []),

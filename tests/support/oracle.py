@@ -249,7 +249,7 @@ def _includes(wanted: ColumnSelector, column: Column, unknown: bool) -> bool:
 def _tagged(tags: frozenset[Tag], required: Iterable[Requirement], unknown: bool) -> bool:
     def meets(each: Requirement) -> bool:
         given = {tag.value for tag in tags if fnmatchcase(tag.key, each.key)}
-        return (unknown or bool(given)) if each.values_of else _meets(each, given, bool(tags), unknown)
+        return bool(given) if each.values_of else _meets(each, given, bool(tags), unknown)
 
     return all(meets(each) for each in required)
 

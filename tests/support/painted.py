@@ -50,7 +50,9 @@ def raw(kind: str, name: str, namespace: str, *changes: tuple[str, object], age:
 
 
 def made(kind: type[Resource], name: str, namespace: str = "", age: int = 0, **spec: object) -> Any:
-    """The same, parsed; members of `spec` that are None are left out."""
+    """The same, parsed; members of `spec` that are None are left out, and without a row filter every row is granted."""
+    if "rowFilter" in spec and spec["rowFilter"] is None:
+        spec = {"rows": "All", **spec}
     changes = [(f"spec.{member}", MISSING if value is None else value) for member, value in spec.items()]
     return parse(kind, raw(kind.__name__, name, namespace, *changes, age=age))
 

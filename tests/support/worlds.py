@@ -163,7 +163,7 @@ def _requirements(tags: Sequence[Tag], *keys: str) -> st.SearchStrategy[Requirem
     return st.builds(built, st.sampled_from(tags), st.sampled_from(["", *keys]), st.sampled_from(_OPERATORS), st.booleans())
 
 
-def _table_selectors(tables: Sequence[Table], *, tied: bool) -> st.SearchStrategy[TableSelector]:
+def _table_selectors(tables: Sequence[Table]) -> st.SearchStrategy[TableSelector]:
     everything = st.just(TableSelector(names=(TableId("*", "*"),)))
     named = st.sampled_from(tables).map(lambda each: TableSelector(names=(TableId(SCHEMA, each.id.name[:3] + "*"),)))
     by_tag = _requirements(_TABLE_TAGS).map(lambda each: TableSelector(tags=(each,)))
@@ -171,7 +171,7 @@ def _table_selectors(tables: Sequence[Table], *, tied: bool) -> st.SearchStrateg
     own = st.sampled_from([RequirementOperator.IN, RequirementOperator.NOT_IN]).map(
         lambda each: TableSelector(tags=(Requirement("residency", operator=each, values_of="countries"),))
     )
-    return st.one_of(everything, everything, named, by_tag, both, own if tied else everything)
+    return st.one_of(everything, everything, named, by_tag, both, own)
 
 
 def _columns_by_name(tables: Sequence[Table]) -> st.SearchStrategy[ColumnSelector]:
@@ -221,7 +221,7 @@ def _policies(tables: Sequence[Table]) -> st.SearchStrategy[list[Policy]]:
             policy,
             name=st.sampled_from([f"p{number}" for number in range(9)]),
             users=st.sampled_from([*(["claims"] * 3), "finance"]).map(lambda each: (Requirement("department", frozenset({each})),)),
-            tables=_table_selectors(tables, tied=True),
+            tables=_table_selectors(tables),
             columns=st.one_of(everything, everything, _column_selectors(tables)),
             row_filter=st.sampled_from([None, *filters, *filters]),
             masks=_rules(_column_selectors(tables), 0, 3),
@@ -245,7 +245,7 @@ def _guardrails(tables: Sequence[Table]) -> st.SearchStrategy[list[Guardrail]]:
         guardrail,
         name=st.sampled_from([f"g{number}" for number in range(9)]),
         users=st.just(()) | whom,
-        tables=_table_selectors(tables, tied=False),
+        tables=_table_selectors(tables),
         denies_tables=st.sampled_from([False] * 19 + [True]),
         denied_columns=st.none() | st.none() | _column_selectors(tables),
         row_restriction=st.none() | st.none() | st.none() | _filters(tables),

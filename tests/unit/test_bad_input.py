@@ -17,7 +17,7 @@ from tests.support.painted import CRM, OBJECTS, STATES, TABLES, WAREHOUSE, judge
 from tests.support.policies import catalog, column, table
 
 DOMAIN = "domain-claims"
-EVERYTHING = {"tables": {"matchNames": [{"schema": "*", "name": "*"}]}, "columns": {"matchNames": ["*"]}, "rowFilter": None, "masks": None}
+EVERYTHING = {"tables": {"matchNames": [{"schema": "*", "name": "*"}]}, "columns": {"matchNames": ["*"]}, "rowFilter": None, "masks": []}
 """What a bad policy would show, too, if what is bad in it did not count."""
 SOUND = made(AccessPolicy, "sound", DOMAIN, **(EVERYTHING | {"columns": {"matchNames": ["id"]}, "rowFilter": "country = 'DE'"}))
 ALONE = replace(OBJECTS, policies=[SOUND])
@@ -135,6 +135,9 @@ BAD_POLICIES = {
     ),
     "a condition that backtracks": Bad({"users": condition("user.subject.matches('(a*)*b')")}, "matches is not allowed here"),
     "a condition that is deep": Bad({"users": condition("!(" * 40 + "user.subject == 'x'" + ")" * 40)}, "nested deeper than 32"),
+    "a condition on values of different types": Bad(
+        {"users": condition("request.expirationSeconds == '900'")}, "line 1, column 27: a number and a text are never equal"
+    ),
     "a condition that is always true": Bad({"users": condition("1 < 2")}, "this is the same for every request"),
     "a loop over nothing": Bad({"users": condition("[].all(x, x == user.subject)")}, "an empty list holds nothing"),
     "a loop over an attribute that nobody has": Bad(
@@ -210,6 +213,11 @@ def test_a_bad_policy_is_told_grants_nothing_and_changes_nothing_for_anybody(bad
 
 
 BAD_GUARDRAILS = {
+    "tables of no region of the user's that have none": {
+        "tables": {
+            "matchTags": [{"key": "region", "operator": "NotIn", "valuesFromUserAttribute": "job"}, tag("DoesNotExist", key="region")]
+        }
+    },
     "tables that are and are not": {"tables": {"matchTags": [tag("In", "claims"), tag("NotIn", "*")]}},
     "columns that are and are not": {"deny": {"type": "Columns", "columns": {"matchTags": [tag("Exists"), tag("DoesNotExist")]}}},
     "a floor for columns that cannot be": {"maskFloors": mask({"matchTags": [tag("In", "id"), tag("NotIn", "id")]})},

@@ -74,14 +74,10 @@ def test_what_holds_is_met(text: str):
         ("'x' in user.attributes.suspended", "reads suspended, which is not known"),
         ("user.attributes.suspended.all(one, one == 'x')", "reads suspended, which is not known"),
         ("!('x' in agent.attributes.risk)", "reads risk, which is not known"),
-        ("user.subject < 3", UNANSWERED),
-        ("user.subject in 'anna'", UNANSWERED),
-        ("user.attributes.level == 3", "does not hold"),
-        ("request.expirationSeconds", ODD),
-        ("user.subject", ODD),
-        ("user.attributes.department", ODD),
-        ("[request.purpose]", ODD),
-        ("size(request.purpose)", ODD),
+        ("[request.purpose, 3][1] == 'claims'", "does not hold"),
+        ("[request.purpose, 3][0] < 3", UNANSWERED),
+        ("user.attributes.department[2] == 'claims'", UNANSWERED),
+        ("[request.purpose, 3][0]", ODD),
     ],
 )
 def test_whatever_is_not_true_is_unmet_and_no_value_is_told(text: str, why: str):
@@ -94,6 +90,87 @@ def test_whatever_is_not_true_is_unmet_and_no_value_is_told(text: str, why: str)
 @pytest.mark.parametrize("text", ["request.purpose != 'x'", "!(request.purpose in ['x'])", "request.purpose.size() >= 0"])
 def test_a_purpose_that_was_not_said_is_no_purpose_that_differs(text: str):
     assert unmet(text, Asking()) == "reads purpose, which is not known"
+
+
+NEVER = "are never equal"
+OF_OTHER_TYPES = [
+    (
+        "request.expirationSeconds == '900'",
+        27,
+        "a number and a text are never equal; a number stands without quotes, 900, and a text in quotes",
+    ),
+    ("request.expirationSeconds != '900'", 27, NEVER),
+    ("agent.name == 'finbot' && user.subject == 3", 40, "a text and a number are never equal"),
+    ("user.attributes.level == 3", 23, "a list of texts and a number are never equal; ask whether a list holds a text: 'x' in"),
+    ("user.attributes.level == 'gold'", 23, "a list of texts and a text are never equal"),
+    ("user.attributes.level == [3]", 23, "a list of texts and a list of numbers are never equal"),
+    ("user.subject == true", 14, "a text and a truth value are never equal; compare values of one type"),
+    ("(user.subject == 'x') == 'true'", 23, NEVER),
+    ("user.attributes.level.size() == '1'", 30, NEVER),
+    ("size(user.attributes.level) != user.subject", 29, NEVER),
+    ("user.attributes.level.exists(one, one == 3)", 39, NEVER),
+    ("user.attributes.level[0] == 3", 26, NEVER),
+    ("user.attributes.level.map(one, one.size())[0] == '3'", 47, NEVER),
+    ("user.attributes.level.filter(one, one != 'x') == 'x'", 47, NEVER),
+    ("has(user.subject) == 1", 19, NEVER),
+    ("(has(request.purpose) ? request.purpose : 'x') == 1", 48, NEVER),
+    ("(has(user.subject) ? user.issuer : has(user.issuer) ? 'x' : 'y') == 1", 66, NEVER),
+    ("has(request.purpose) ? request.purpose : 3", 24, "?: answers either a text or a number; let both be of one type"),
+    ("has(user.subject) ? 1 : has(user.issuer) ? true : true", 21, "?: answers either a number or a truth value"),
+    ("3 in user.attributes.level", 3, "a list of texts never holds a number; a number stands without quotes"),
+    ("request.expirationSeconds in ['900', '600']", 27, "a list of texts never holds a number"),
+    ("user.subject in 'anna'", 14, "in asks a list, and this is a text; write in ['a', 'b'], or contains('x')"),
+    ("user.subject < 3", 14, "a text and a number have no order"),
+    ("user.attributes.level < ['3']", 23, "lists have no order"),
+    ("1 < request.expirationSeconds < 3", 31, "a truth value and a number have no order"),
+    ("user.subject && true", 1, "this is a text, and neither true nor false; compare it with a value"),
+    ("true || request.expirationSeconds", 9, "this is a number, and neither true nor false"),
+    ("!user.subject", 2, "this is a text, and neither true nor false"),
+    ("!!user.attributes.level", 3, "this is a list of texts, and neither true nor false"),
+    ("user.subject ? true : false", 1, "this is a text, and neither true nor false"),
+    ("user.attributes.level.all(one, one)", 32, "this is a text, and neither true nor false"),
+    ("user.subject.all(one, one == 'x')", 14, "all() goes through a list, and this is a text"),
+    ("user.attributes.level.contains('3')", 23, "contains() asks a text for a part of it"),
+    ("user.subject.startsWith(3)", 14, "startsWith() asks a text"),
+    ("user.subject[0] == 'a'", 13, "a text has no item at a number"),
+    ("user.attributes.level['a'] == 'a'", 22, "a list of texts has no item at a text"),
+    ("size(request.expirationSeconds) == 3", 1, "size() takes one list or one text"),
+    ("request.expirationSeconds", 1, "this is a number, and a condition is true or false; compare it with a value"),
+    ("user.subject", 1, "this is a text, and a condition"),
+    ("user.attributes.department", 1, "this is a list of texts, and a condition"),
+    ("[request.purpose]", 1, "this is a list of texts, and a condition"),
+    ("size(request.purpose)", 1, "this is a number, and a condition"),
+]
+
+
+@pytest.mark.parametrize(("text", "column", "told"), OF_OTHER_TYPES, ids=[text for text, *_ in OF_OTHER_TYPES])
+def test_what_compares_values_that_never_go_together_is_refused_where_it_stands(text: str, column: int, told: str):
+    with pytest.raises(InvalidInput) as refused:
+        admit("c", text, FIELD)
+
+    assert refused.value.field == FIELD
+    assert refused.value.message.startswith(f"line 1, column {column}: ")
+    assert told in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user.attributes.level == ['3']",
+        "user.attributes.level.map(one, one.size()) == [1]",
+        "user.attributes.level.map(one, one != '2', one.size()) == [1]",
+        "has(user.subject) == true",
+        "(has(request.purpose) ? request.expirationSeconds : 3) < 1000",
+        "has(request.purpose) ? true : has(user.issuer) ? false : 'x' == user.subject",
+        "[1, 'x', user.subject][2] == 'anna'",
+        "900 in [1, '3', request.expirationSeconds]",
+        "user.subject < 'b' && false < has(user.subject)",
+        "[user.attributes.level, ['x']].exists(one, '3' in one)",
+        "!!has(user.subject)",
+    ],
+)
+def test_what_goes_together_is_read_and_holds(text: str):
+    assert unmet(text) == ""
 
 
 REFUSED = [
@@ -218,6 +295,27 @@ def test_the_longest_loop_over_the_longest_lists_ends_soon():
 def test_any_text_is_refused_or_answered(text: str):
     with suppress(InvalidInput):
         unmet(text)
+
+
+def _larger(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    operators = st.sampled_from(["==", "!=", "<", ">=", "&&", "||", "in"])
+    return st.one_of(
+        st.builds("({} {} {})".format, parts, operators, parts),
+        st.builds("({} ? {} : {})".format, parts, parts, parts),
+        parts.map("!{}".format),
+        parts.map("size({})".format),
+        st.builds("{}.contains({})".format, parts, parts),
+        st.builds("user.attributes.level.exists(one, one {} {})".format, operators, parts),
+    )
+
+
+LEAVES = ["user.subject", "'anna'", "3", "request.expirationSeconds", "user.attributes.department", "['anna']", "[3]", "true"]
+
+
+@given(st.recursive(st.sampled_from(LEAVES), _larger, max_leaves=6))
+def test_what_is_read_is_true_or_false_wherever_all_that_it_reads_is_known(text: str):
+    with suppress(InvalidInput):
+        assert unmet(text) in ("", "does not hold"), text
 
 
 def test_the_command_line_of_the_library_stays_out():

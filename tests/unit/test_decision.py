@@ -177,7 +177,7 @@ class TestAPolicyWithConditions:
         )
 
     def test_spoils_no_other_policy(self):
-        broken = policy("broken", conditions=(admit("broken", "user.subject < 1", "expression"),))
+        broken = policy("broken", conditions=(admit("broken", "[user.subject, 3][0] < 1", "expression"),))
 
         assert entitled(user(), broken, policy("sound")) == {"payments": ["sound"], "people": ["sound"]}
 

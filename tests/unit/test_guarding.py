@@ -1,9 +1,11 @@
 """What guardrails take away, compiled, and what is told of it."""
 
+import pytest
+
 from rolevend.catalog import Family, Table, TableId
 from rolevend.model import Tag
 from rolevend.policy.bitmap import places
-from rolevend.policy.decision import Entitlement, decide
+from rolevend.policy.decision import Entitlement, TableEntitlement, decide
 from rolevend.policy.guarding import CompiledGuardrail, GuardrailReport, Restraint
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Hash, Partial, Regex, Round
@@ -26,6 +28,11 @@ def restraints(one: Guardrail) -> dict[str, Restraint]:
     decision = decide(user(), compile_policies(catalog(PEOPLE, PAYMENTS), [policy()], [one]))
     assert isinstance(decision, Entitlement)
     return {each.table.id.name: restraint for each in decision.tables for restraint in each.restraints}
+
+
+def shown(decision: object) -> tuple[TableEntitlement, ...]:
+    assert isinstance(decision, Entitlement)
+    return decision.tables
 
 
 def counted(one: Guardrail) -> tuple[int, int]:
@@ -97,6 +104,24 @@ def test_tables_stand_apart_by_whether_a_column_of_them_is_denied():
 
 def test_tables_whose_columns_have_other_types_stand_together_where_nothing_else_is_asked():
     assert apart(guardrail(row_restriction=parse("level = 7")), FLOORED, PLAIN) == {((), False, False): {"floored", "plain"}}
+
+
+@pytest.mark.parametrize("operator", [RequirementOperator.IN, RequirementOperator.NOT_IN])
+def test_tables_by_the_users_own_values_are_those_that_carry_the_key_in_whatever_schema_and_no_others(operator: RequirementOperator):
+    asked = TableSelector(tags=(Requirement("region", operator=operator, values_of="regions"),))
+    one = guardrail(tables=asked, denies_tables=True)
+    tables = [
+        table("claims.carrying", column("id"), tags=(Tag("region", "eu"),)),
+        table("claims.bare", column("id")),
+        table("hr.other", column("id"), tags=(Tag("domain", "hr"),)),
+        table("hr.carrying", column("id"), tags=(Tag("region", "us"),)),
+    ]
+    index = compile_policies(catalog(*tables), [policy(schemas=frozenset({"claims", "hr"}))], [one])
+    left = {str(each.table.id) for each in shown(decide(user(), index))}
+
+    assert index.guardrail_reports[0].tables == 2
+    assert left == {"claims.bare", "hr.other"}, "of somebody without the attribute, too, what carries the key is taken away"
+    assert {str(each.table.id) for each in shown(decide(user(regions=["eu", "us"]), index))} == left
 
 
 def test_every_table_that_a_restriction_does_not_fit_is_denied_and_told():

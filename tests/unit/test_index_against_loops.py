@@ -155,7 +155,7 @@ def about_column(selector: ColumnSelector, column: Column, *, unknown: bool) -> 
 def tagged(asked: Requirement, tags: Iterable[Tag], *, unknown: bool) -> bool:
     there = values_under(asked.key, tags)
     if asked.values_of:
-        return unknown or bool(there)
+        return bool(there)
     if asked.operator is IN:
         return any(fnmatchcase(value, pattern) for value in there for pattern in asked.values)
     if asked.operator is NOT_IN:
@@ -292,7 +292,7 @@ GUARDRAILS = st.lists(
         Guardrail,
         st.sampled_from("xyz"),
         mostly((), WHOM),
-        about(ASKED),
+        about(ASKED, TIED),
         mostly(False, st.just(True)),
         st.none() | SOME,
         mostly(None, PREDICATES),

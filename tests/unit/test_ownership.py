@@ -28,7 +28,7 @@ CONTESTED = platform(("domain-claims", ["claims", "hr"]), ("domain-hr", ["hr"]))
 
 def policy(name: str, namespace: str, *schemas: str, **spec: object) -> AccessPolicy:
     tables = {"tables": {"matchNames": [{"schema": schema, "name": "*"} for schema in schemas]}} if schemas else {}
-    everything = {"columns": {"matchNames": ["*"]}, "rowFilter": None, "masks": None}
+    everything = {"columns": {"matchNames": ["*"]}, "rowFilter": None, "masks": []}
     found: AccessPolicy = made(AccessPolicy, name, namespace, **(everything | tables | spec))
     return found
 

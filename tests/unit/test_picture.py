@@ -34,7 +34,7 @@ from tests.support.painted import (
 )
 
 ACCOUNT = {"account": "myorg-account1", "database": "SALES", "warehouse": "AGENTS_WH"}
-EVERYTHING = {"tables": {"matchNames": [{"schema": "*", "name": "*"}]}, "columns": {"matchNames": ["*"]}, "rowFilter": None, "masks": None}
+EVERYTHING = {"tables": {"matchNames": [{"schema": "*", "name": "*"}]}, "columns": {"matchNames": ["*"]}, "rowFilter": None, "masks": []}
 
 
 def test_what_everybody_agrees_on_is_granted():

@@ -22,7 +22,7 @@ from rolevend.vending import audit
 from rolevend.vending.evidence import given
 from rolevend.vending.verdict import Granted, Request
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
-from tests.support.manifests import MISSING, Body, changed, valid
+from tests.support.manifests import MISSING, Body, changed, every_row, valid
 from tests.support.painted import NOW, OBJECTS, REQUEST, STATES, TABLES, paint, raw, raw_agent, raw_policy, verdict
 from tests.support.policies import catalog, column, table
 
@@ -173,7 +173,7 @@ def test_how_long_a_role_is_asked_for_counts_in_what_is_compared(tmp_path: Path)
 def for_review() -> Body:
     """A policy that grants every row, where the agent says what it asks for."""
     condition = {"name": "purpose", "expression": "request.purpose == 'fraud-review'"}
-    return changed(changed(raw_policy(), "spec.users.matchConditions", [condition]), "spec.rowFilter", MISSING)
+    return every_row(changed(raw_policy(), "spec.users.matchConditions", [condition]))
 
 
 def test_a_purpose_is_said_for_all_that_are_compared_and_must_be_one_that_could_be_asked_with(tmp_path: Path):
@@ -256,8 +256,8 @@ def test_the_past_is_replayed_as_the_agent_combined_then(tmp_path: Path):
 def test_a_wider_combination_is_a_gain_of_those_who_are_granted_less(tmp_path: Path):
     own = changed(changed(analysts(name="own"), "spec.grantsTo", "Agents"), "spec.users", MISSING)
     own = changed(own, "spec.agents", {"matchAttributes": [{"key": "trust", "operator": "Exists"}]})
-    own = changed(own, "spec.rowFilter", MISSING)
-    one_table = analysts(("spec.tables", {"matchNames": [{"schema": "claims", "name": "people"}]}), ("spec.rowFilter", MISSING))
+    own = every_row(own)
+    one_table = every_row(analysts(("spec.tables", {"matchNames": [{"schema": "claims", "name": "people"}]})))
     agent = changed(changed(valid("Agent", "finbot"), "spec.onBehalfOf", {"assertion": "Trusted"}), "spec.combination", MISSING)
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "agents", "labels": {"team": "claims"}}}
     old, new = (tmp_path / name for name in ("old", "new"))

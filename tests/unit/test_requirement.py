@@ -90,7 +90,8 @@ def test_a_test_of_the_users_own_values_asks_of_tags_alone_that_the_key_is_there
 
     assert tag_test([own], unknown=False)(tagged)
     assert not tag_test([own], unknown=False)(frozenset({Tag("domain", "claims")}))
-    assert tag_test([own], unknown=True)(frozenset({Tag("domain", "claims")}))
+    assert tag_test([own], unknown=True)(tagged)
+    assert not tag_test([own], unknown=True)(frozenset({Tag("domain", "claims")}))
 
 
 def test_without_requirements_tags_meet_all_of_them():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rolevend.errors import InvalidInput
 from rolevend.resources import KINDS, AccessPolicy, Agent, DataPlatform, VendedRole, kind_named, parse
 from tests.support.manifests import KINDS as KIND_NAMES
-from tests.support.manifests import SPOILED, Spoiled, changed, valid
+from tests.support.manifests import MISSING, SPOILED, Spoiled, changed, valid
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -36,6 +36,18 @@ def test_a_spoiled_object_is_refused_and_the_field_is_named(spoiled: Spoiled):
     assert refused.value.field.startswith(spoiled.named)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 400
+
+
+def test_a_policy_that_says_neither_rows_nor_masks_is_told_both_and_what_to_write():
+    body = changed(changed(valid("AccessPolicy"), "spec.rowFilter", MISSING), "spec.masks", MISSING)
+
+    with pytest.raises(InvalidInput) as refused:
+        parse(AccessPolicy, body)
+
+    assert refused.value.field == "spec.rowFilter"
+    assert "rows: All for every row; masks must be set: masks: [] shows every granted column as it is" in str(refused.value)
+    for rows in ({"rows": "All"}, {"rowFilter": "country = 'DE'"}):
+        assert parse(AccessPolicy, {**body, "spec": {**body["spec"], **rows, "masks": []}})
 
 
 def test_the_example_kinds_are_all_the_kinds_there_are():

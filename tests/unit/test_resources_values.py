@@ -12,7 +12,7 @@ from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Re
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, TableSelector
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, VendedRole, parse, statements, values
-from tests.support.manifests import MISSING, changed, on_snowflake, valid
+from tests.support.manifests import MISSING, changed, every_row, on_snowflake, valid
 
 CLAIMS = frozenset({"claims"})
 
@@ -44,7 +44,7 @@ def test_a_policy_says_whom_what_and_how():
 
 
 def test_a_policy_without_a_filter_shows_every_row():
-    assert statements.policy(parse(AccessPolicy, changed(valid("AccessPolicy"), "spec.rowFilter", MISSING)), CLAIMS).row_filter is None
+    assert statements.policy(parse(AccessPolicy, every_row(valid("AccessPolicy"))), CLAIMS).row_filter is None
 
 
 @pytest.mark.parametrize("text", ["1 = 1", "country IN (SELECT 1)", "country =", "'"])

@@ -18,7 +18,7 @@ from rolevend.vending.tools import beyond
 from rolevend.vending.verdict import Granted, Request, ended_by
 from rolevend.vending.whole import Vend
 from tests.support.golden import golden
-from tests.support.manifests import MISSING, Body, changed
+from tests.support.manifests import MISSING, Body, changed, every_row
 from tests.support.painted import (
     NOW,
     OBJECTS,
@@ -52,7 +52,7 @@ ALL: Body = {
     "searchServices": [{"schema": "SEM", "name": "FIND"}],
     "databaseRoles": ["SNOWFLAKE.CORTEX_USER"],
 }
-EVERY_ROW_BODY = changed(raw_policy(), "spec.rowFilter", MISSING)
+EVERY_ROW_BODY = every_row(raw_policy())
 EVERY_ROW = parse(AccessPolicy, EVERY_ROW_BODY)
 
 
@@ -112,7 +112,7 @@ def test_no_role_has_a_search_service_that_shows_what_policies_hide(hiding: dict
 
 
 def test_a_role_that_is_narrowed_to_other_tables_has_no_search_service_over_this_one():
-    both = parse(AccessPolicy, changed(changed(raw_policy(), "spec.rowFilter", MISSING), "spec.platformRefs", [{"name": WAREHOUSE}]))
+    both = parse(AccessPolicy, changed(EVERY_ROW_BODY, "spec.platformRefs", [{"name": WAREHOUSE}]))
     prices = table("claims.prices", column("id"))
     states = {WAREHOUSE: replace(STATES[WAREHOUSE], catalog=Catalog.of((*TABLES, prices), tools=TOOLS))}
     agent = parse(Agent, changed(raw_agent(), "spec.tools", [{"platformRef": {"name": WAREHOUSE}, "snowflake": ALL}]))

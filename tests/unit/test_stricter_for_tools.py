@@ -23,7 +23,7 @@ from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, Ven
 from rolevend.vending.verdict import Granted
 from rolevend.vending.whole import Whole
 from tests.support.as_code import write
-from tests.support.manifests import MISSING, Body, changed
+from tests.support.manifests import EVERY_ROW, MISSING, Body, changed
 from tests.support.painted import (
     ANNA,
     NOW,
@@ -122,7 +122,7 @@ def told_by_the_api(whole: Whole) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def test_what_is_exact_is_not_told():
-    picture = painted(policy(("spec.rowFilter", MISSING), ("spec.masks", [mask("salary", "Round", round={"step": "100"})])))
+    picture = painted(policy(*EVERY_ROW, ("spec.masks", [mask("salary", "Round", round={"step": "100"})])))
 
     assert told_by_the_api(whole_of(picture)) == [("people", ())]
     assert "StricterForTools" not in findings(picture)
@@ -136,7 +136,7 @@ def test_what_is_exact_is_not_told():
         ([("spec.masks", [mask("country", "Hash")])], NO_ROW),
         ([("spec.columns", {"matchNames": ["id", "ssn"]})], NO_ROW),
         (
-            [("spec.rowFilter", MISSING), ("spec.masks", [{"name": "all", "columns": {"matchNames": ["*"]}, "type": "Nullify"}])],
+            [*EVERY_ROW, ("spec.masks", [{"name": "all", "columns": {"matchNames": ["*"]}, "type": "Nullify"}])],
             "claims.people shows no row to tools: each of its columns is masked or decides a mask, and a row policy needs one"
             " that is neither",
         ),
@@ -196,7 +196,7 @@ def test_what_several_policies_and_guardrails_come_to_is_told_of_the_role_alone(
 
 def test_a_role_that_is_narrowed_to_other_tables_is_not_told_of_this_one():
     held = Catalog.of([*catalog("place").tables.values(), table("claims.prices", column("id", "NUMBER(38,0)"))], tools=[CLAIMS])
-    spoiled, prices = policy(("spec.rowFilter", MISSING), ("spec.masks", [mask("ssn", "Hash")])), TableId("claims", "prices")
+    spoiled, prices = policy(*EVERY_ROW, ("spec.masks", [mask("ssn", "Hash")])), TableId("claims", "prices")
     picture = painted(spoiled, held=held)
     narrowed = [Whole.of([replace(REQUEST, resources=(each,))], picture.directory.verdict) for each in (PEOPLE, prices)]
 

@@ -2,6 +2,7 @@
 
 CEL has no limit of cost, and an expression runs while nothing else does. So the words are few, the length is bounded, and there is
 one loop at most, in which no more than one list is named. Each attribute is read by its name, so that it can be said which ones were.
+What can never hold, or always does, since it compares values of different types, is refused.
 Of the core, the one place that uses `cel`.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from rolevend.model import Attributes
 from rolevend.policy.asking import Asking
 from rolevend.policy.cel_extension import cel_extension
+from rolevend.policy.cel_types import NUMBER, TEXT, UNREADABLE, Members, check_types, list_of
 from rolevend.policy.cel_words import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, Word, words_of
 from rolevend.policy.vocabulary import Source
 
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
 else:
     cel = cel_extension()
 
-_MEMBERS: Final = {
-    "user": ("issuer", "subject", "attributes"),
-    "agent": ("namespace", "name", "attributes"),
-    "request": ("purpose", "platform", "expirationSeconds"),
+_MEMBERS: Final[Members] = {
+    "user": {"issuer": TEXT, "subject": TEXT, "attributes": list_of(TEXT)},
+    "agent": {"namespace": TEXT, "name": TEXT, "attributes": list_of(TEXT)},
+    "request": {"purpose": TEXT, "platform": TEXT, "expirationSeconds": NUMBER},
 }
 _ALLOWED: Final = (
     "allowed are user.issuer, user.subject, user.attributes.NAME, agent.namespace, agent.name, agent.attributes.NAME, request.purpose, "
@@ -78,10 +80,11 @@ def admit(name: str, text: str, place: str, *, of_agent: bool = False) -> MatchC
     try:
         program = cel.compile(text)
     except ValueError as error:
-        raise source.fault(0, "this is no expression of CEL", "check its parentheses and operators") from error
+        raise source.fault(0, *UNREADABLE) from error
     if not any(word.kind == "name" and word.text in _MEMBERS for word in words):
         what = "this is the same for every request: it reads neither user nor agent nor request"
         raise source.fault(0, what, "test something of them, or leave the condition out")
+    check_types(source, words, _MEMBERS)
     return MatchCondition(name, text, reads["user"], reads["agent"], program)
 
 

@@ -46,7 +46,7 @@ def _excludes(one: Requirement, other: Requirement, within: _Within, *, unknown:
                 return one.values_of == other.values_of
             return all(any(within(refused, value) for refused in other.values) for value in one.values)
         case RequirementOperator.NOT_IN, RequirementOperator.DOES_NOT_EXIST:
-            return not unknown
+            return not unknown or bool(one.values_of)  # which only what carries the key meets
         case RequirementOperator.IN | RequirementOperator.EXISTS, RequirementOperator.DOES_NOT_EXIST:
             return True
         case _:

@@ -1,17 +1,22 @@
-"""The last gate of a row filter: the names, literals and moments of its text are those of the predicate that was read from it.
+"""The last gate of a row filter: names, literals, moments and operators of its text are those of the predicate that was read from it.
 
 It looks at words, and knows no parser: what a parser is lenient about cannot disappear in silence.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
+from typing import Final
 
 from rolevend.policy.expression import (
+    And,
     AttributeMembership,
     Comparison,
     Literal,
     Membership,
+    Not,
     NullTest,
+    Operator,
+    Or,
     Predicate,
     Range,
     TaggedColumn,
@@ -21,6 +26,28 @@ from rolevend.policy.expression import (
 from rolevend.policy.moment import Clock, Moment, shifted
 from rolevend.policy.vocabulary import ALLOWED, Source, Word
 
+_COMPARED: Final = {
+    Operator.EQUAL: "equal",
+    Operator.NOT_EQUAL: "other",
+    Operator.LESS: "ordered",
+    Operator.GREATER: "ordered",
+    Operator.LESS_OR_EQUAL: "ordered or equal",
+    Operator.GREATER_OR_EQUAL: "ordered or equal",
+}
+_JOINTS: Final = {
+    **{kind: kind for kind in ("AND", "OR", "BETWEEN", "IS", "NULL")},
+    **{
+        "IN": "equal",
+        "EQ": "equal",
+        "NEQ": "other",
+        "LT": "ordered",
+        "GT": "ordered",
+        "LTE": "ordered or equal",
+        "GTE": "ordered or equal",
+    },
+}
+"""A word's kind -> what it says."""
+
 
 def nothing_lost(source: Source, words: Sequence[Word], predicate: Predicate) -> None:
     named = [word for word in words if word.is_name]
@@ -29,7 +56,8 @@ def nothing_lost(source: Source, words: Sequence[Word], predicate: Predicate) ->
         if word is None or word.name != column:
             place, shown = (0, "a name") if word is None else (word.start, word.raw[:40])
             raise source.fault(place, f"{shown} has no meaning here", ALLOWED)
-    if list(_written(words)) != list(_read(predicate)):
+    same = list(_written(words)) == list(_read(predicate)) and list(_joints(words)) == list(_joints_read(predicate))
+    if not same or sum(word.kind == "NOT" for word in words) % 2 != _negations(predicate) % 2:
         raise source.fault(0, "this cannot be read as one condition without loss", ALLOWED)
 
 
@@ -46,6 +74,42 @@ def _written(words: Sequence[Word]) -> Iterator[Value | str]:
             yield Literal(f"{'-' if before is not None and before.kind == 'DASH' else ''}{word.text}", quoted=False)
         elif word.kind in ("TRUE", "FALSE"):
             yield Literal(word.kind.lower(), quoted=False)
+
+
+def _joints(words: Sequence[Word]) -> Iterator[str]:
+    """What holds the text together, in its order. A comparison may be turned round, and `= user_attr()` is `IN`."""
+    return (_JOINTS[word.kind] for word in words if word.kind in _JOINTS)
+
+
+def _joints_read(predicate: Predicate) -> Iterator[str]:
+    match predicate:
+        case And(parts) | Or(parts):
+            for number, part in enumerate(parts):
+                if number:
+                    yield "AND" if isinstance(predicate, And) else "OR"
+                yield from _joints_read(part)
+        case Not(part):
+            yield from _joints_read(part)
+        case Comparison(_, operator, _):
+            yield _COMPARED[operator]
+        case Membership() | AttributeMembership():
+            yield "equal"
+        case Range():
+            yield from ("BETWEEN", "AND")
+        case NullTest():
+            yield from ("IS", "NULL")
+
+
+def _negations(predicate: Predicate) -> int:
+    """An odd number where the text has an odd number of NOT: two of them may be none."""
+    match predicate:
+        case And(parts) | Or(parts):
+            return sum(map(_negations, parts))
+        case Not(part):
+            return 1 + _negations(part)
+        case NullTest(_, is_null):
+            return 0 if is_null else 1
+    return 0
 
 
 def _moment_at(words: Sequence[Word]) -> Moment | str:

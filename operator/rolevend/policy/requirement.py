@@ -65,7 +65,8 @@ def tag_test(requirements: Iterable[Requirement], *, unknown: bool) -> Callable[
     """Whether tags meet all of `requirements`. `unknown` is the answer to `NotIn` where the key is missing, and to `DoesNotExist` where
     there are no tags: False for what grants, True for what masks or denies.
 
-    Of a requirement with `values_of` only that is tested which holds whoever the user is; with `unknown` it counts as met.
+    Of a requirement with `values_of` only that is tested which holds whoever the user is: that the key is carried. `unknown` changes
+    nothing there: what does not carry the key is not selected by the values of any user.
     """
     wanted = tuple(requirements)
     answers: dict[frozenset[Tag], bool] = {}  # tables and columns have few distinct sets of tags
@@ -85,7 +86,7 @@ def values_under(key: str, tags: Iterable[Tag]) -> frozenset[str]:
 def _tagged(requirement: Requirement, tags: frozenset[Tag], *, unknown: bool) -> bool:
     given = values_under(requirement.key, tags)
     if requirement.values_of:
-        return unknown or bool(given)
+        return bool(given)
     among = any(matches(pattern, value) for pattern in requirement.values for value in given)
     return bool(held(requirement.operator, bool(given), among, bool(tags), True, unknown=unknown))
 

@@ -85,5 +85,5 @@ class Tagged:
             if value in requirement.values or any(matches(pattern, value) for pattern in patterns):
                 among |= carrying
         if requirement.values_of:
-            return self._all if unknown else given
+            return given
         return held(requirement.operator, given, among, self._told, self._all, unknown=unknown)

@@ -57,6 +57,7 @@ _FUNCTIONS = {"user_attr": "user_attr('name')", "col": "col('tag')", "now": "now
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories of control characters. Cf turns text round: what a reviewer saw would not be what runs."""
 _BARE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BEGINS_WORD = re.compile(r"[A-Za-z0-9_]")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -133,10 +134,13 @@ def admit_text(source: Source) -> None:
 def admit_words(source: Source, words: Sequence[Word]) -> None:
     """Refuses words that are not of the language or stand where they would mean something else, and more than fits."""
     if not words:
-        raise source.fault(0, "the row filter is empty", "write a condition, or leave the field out to grant every row")
+        raise source.fault(0, "the row filter is empty", "write a condition, or leave the field out")
     _only_spaces_between(source, words)
     for before, word, after in zip((None, *words), words, (*words[1:], None), strict=False):
         _admit(source, before, word, after)
+        if after is not None and after.start == word.end:
+            _admit_side_by_side(source, word, after)
+    _only_between_is_and_null(source, words)
     _within_bounds(source, words)
 
 
@@ -151,6 +155,12 @@ def _only_spaces_between(source: Source, words: Sequence[Word]) -> None:
 def _admit(source: Source, before: Word | None, word: Word, after: Word | None) -> None:
     kind, shown = word.kind, word.raw[:40]
     if kind in _KEYWORDS or kind in _PUNCTUATION or kind in _PLACED:
+        if kind in _KEYWORDS and word.raw.upper() != kind:  # such as ! for NOT: the parser's own synonyms, which PostgreSQL does not have
+            raise source.fault(word.start, f"{shown} is no word of a row filter", f"write {kind}")
+        if kind == "CURRENT_DATE" and after is not None and after.kind == "L_PAREN":
+            raise source.fault(after.start, "current_date has no parentheses", "remove them")
+        if kind == "COMMA" and before is not None and before.kind == "L_PAREN":
+            raise source.fault(word.start, "a value is missing before the comma", "remove the comma or add the value")
         if kind == "COMMA" and (after is None or after.kind in ("COMMA", "R_PAREN")):
             raise source.fault(word.start, "a value is missing after the comma", "remove the comma or add the value")
         return
@@ -177,6 +187,21 @@ def _admit(source: Source, before: Word | None, word: Word, after: Word | None) 
         found = near(word.name, _FUNCTIONS)
         way_out = f"did you mean {_FUNCTIONS[found]}?" if found else "compare the column itself with a literal"
         raise source.fault(word.start, f"function {shown}() is not allowed in a row filter", way_out)
+
+
+def _admit_side_by_side(source: Source, word: Word, after: Word) -> None:
+    """What PostgreSQL reads in another way where no space is between the two."""
+    if word.raw == "!=" and after.kind == "DASH":
+        raise source.fault(word.start, "!=- is one operator of PostgreSQL", "write <> and a space before the -")
+    if word.kind == "NUMBER" and _BEGINS_WORD.match(after.raw):
+        raise source.fault(word.start, f"{word.raw[:20]}{after.raw[:20]} is not a plain number", "write a space behind the number")
+
+
+def _only_between_is_and_null(source: Source, words: Sequence[Word]) -> None:
+    """The parser reads `a NOT NULL` and `a NOT IS NULL` as `a IS NOT NULL`, and PostgreSQL does not read them at all."""
+    for before, word, after in zip((None, *words), words, words[1:], strict=False):
+        if word.kind == "NOT" and (after.kind == "IS" or (after.kind == "NULL" and (before is None or before.kind != "IS"))):
+            raise source.fault(word.start, "NOT stands between IS and NULL", "write column IS NOT NULL")
 
 
 def near_keyword(word: str) -> str | None:

@@ -26,7 +26,8 @@ class MatchCondition(Part):
     expression: Condition
     """True where it holds: `request.purpose in ['fraud-review']`. It reads `user.issuer`, `user.subject`, `agent.namespace`,
     `agent.name`, `request.platform`, `request.purpose`, `request.expirationSeconds`, and lists of values such as
-    `user.attributes.department` and `agent.attributes.trust`. At most one loop, such as exists(). What cannot be answered does not hold."""
+    `user.attributes.department` and `agent.attributes.trust`. At most one loop, such as exists(). A comparison of
+    values of different types is refused. What cannot be answered does not hold."""
 
 
 class CoveredUsers(Part):
@@ -57,8 +58,8 @@ class TableTagRequirement(TagRequirement):
     rules: ClassVar[tuple[Rule, ...]] = (values_from("values", "valuesFromUserAttribute"),)
 
     values_from_user_attribute: Key | None = None
-    """In place of `values`: the user's values of this attribute, compared as they are written. A user without it gets no table from
-    here."""
+    """In place of `values`: the user's values of this attribute, compared as they are written. A user without it gets no table from an
+    AccessPolicy. A Guardrail selects every table that carries the key, and no other, whichever values the user has."""
 
 
 class TableSelector(Part):
@@ -175,6 +176,18 @@ class AccessPolicySpec(Part):
             holds=lambda spec: spec.grants_to != "Agents" or spec.agents is not None,
             field="agents",
         ),
+        Rule(
+            cel="has(self.rowFilter) != has(self.rows)",
+            message="exactly one of rowFilter and rows must be set: rowFilter for the rows that meet a condition, rows: All for every row",
+            holds=lambda spec: (spec.row_filter is None) != (spec.rows is None),
+            field="rowFilter",
+        ),
+        Rule(
+            cel="has(self.masks)",
+            message="masks must be set: masks: [] shows every granted column as it is",
+            holds=lambda spec: spec.masks is not None,
+            field="masks",
+        ),
     )
 
     platform_refs: PlatformRefs
@@ -193,9 +206,12 @@ class AccessPolicySpec(Part):
     row_filter: Expression | None = None
     """A condition in SQL on the columns of each table, true for the rows to show: `country IN (user_attr('countries'))`.
     Comparisons, IN, BETWEEN, IS NULL, AND, OR, NOT, literals, `user_attr('key')`, `col('tag')`, `now() - interval '30 days'` and
-    `current_date - 30`; a user without the attribute gets no row. Without a filter every row is shown."""
-    masks: Annotated[tuple[MaskRule, ...], Field(max_length=64), KeyedBy(("name",))] = ()
-    """How granted columns are shown. A column that no rule is for is shown as it is."""
+    `current_date - 30`; a user without the attribute gets no row."""
+    rows: Literal["All"] | None = None
+    """`All` shows every row. Given in place of `rowFilter`: one of the two is required, so that every row is a choice, and never what
+    is left of a filter whose name is misspelled."""
+    masks: Annotated[tuple[MaskRule, ...], Field(max_length=64), KeyedBy(("name",))] | None = None
+    """How granted columns are shown. A column that no rule is for is shown as it is. Required, as `[]` where nothing is masked."""
 
 
 class AccessPolicyStatus(Status):

@@ -41,9 +41,10 @@ class Part(BaseModel):
 
     @model_validator(mode="after")
     def _obeys_rules(self) -> Self:
-        for rule in self.rules:
-            if rule.holds is not None and not rule.holds(self):
-                raise PydanticCustomError("rule", "{message}", {"message": rule.message, "member": rule.field})
+        broken = [rule for rule in self.rules if rule.holds is not None and not rule.holds(self)]
+        if broken:
+            told = "; ".join(rule.message for rule in broken)
+            raise PydanticCustomError("rule", "{message}", {"message": told, "member": broken[0].field})
         return self
 
     @classmethod

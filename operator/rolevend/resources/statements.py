@@ -65,7 +65,7 @@ def _policy(resource: spelled.AccessPolicy, schemas: frozenset[str], faults: Fau
         tables=_tables(spec.tables),
         columns=_columns(spec.columns),
         row_filter=_predicate(spec.row_filter, "spec.rowFilter", faults),
-        masks=_masks(spec.masks, "spec.masks", faults),
+        masks=_masks(spec.masks or (), "spec.masks", faults),
         agents=_requirements((agents and agents.match_attributes) or ()),
         conditions=(
             *_conditions((users and users.match_conditions) or (), "spec.users", faults, of_agent=False),

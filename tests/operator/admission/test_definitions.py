@@ -41,6 +41,31 @@ def test_a_spoiled_object_is_refused_and_the_field_is_named(cluster: Cluster, sp
     assert spoiled.named in refused.message
 
 
+@pytest.mark.parametrize(("meant", "misspelled"), [("rowFilter", "rowfilter"), ("rowFilter", "row_filter"), ("masks", "mask")])
+def test_a_policy_whose_filter_or_masks_are_misspelled_is_refused_whoever_writes_it(cluster: Cluster, meant: str, misspelled: str):
+    body = valid("AccessPolicy", "misspelled")
+    body["spec"][misspelled] = body["spec"].pop(meant)
+
+    refused = cluster.create_leniently(body, dry_run=True)
+
+    assert refused.status == 422
+    assert f"spec.{meant}" in refused.message
+
+
+@pytest.mark.parametrize("taken", [{"rows": "All", "masks": []}, {"rowFilter": "country = 'DE'", "masks": []}])
+def test_no_masks_are_a_choice_that_every_way_to_write_keeps(cluster: Cluster, taken: dict[str, object]):
+    body = valid("AccessPolicy", "open")
+    body["spec"] = {**{member: said for member, said in body["spec"].items() if member not in ("rowFilter", "masks")}, **taken}
+
+    applied, again = cluster.deploy(body), cluster.deploy(body)
+
+    assert (applied.ok, again.ok) == (True, True), (applied.message, again.message)
+    assert again.body["spec"]["masks"] == []
+    assert again.body["metadata"]["generation"] == applied.body["metadata"]["generation"] == 1
+    assert cluster.patch(body, {"metadata": {"labels": {"a": "b"}}}).body["spec"]["masks"] == []
+    assert cluster.delete(body).ok
+
+
 @pytest.mark.parametrize("name", ["a" * 254, "UPPER", "a;b", "a\x00", "ü"])
 def test_a_name_that_is_none_is_refused(cluster: Cluster, name: str):
     refused = cluster.create(changed(valid("VendedRole"), "metadata.name", name), dry_run=True)
