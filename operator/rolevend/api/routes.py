@@ -212,7 +212,7 @@ def _of_members(error: RequestValidationError) -> Problem:
 _CODES: Final = {400: "MalformedBody", 404: "NotFound", 405: "MethodNotAllowed"}
 
 _PROBLEMS: Final[dict[int | str, str]] = {
-    400: "The body is no JSON object, or a member or a header stands there twice",
+    400: "The body is no JSON object, a member or a header stands there twice, or there is a query parameter",
     401: "A token is missing, or proves nothing: `code` says why",
     403: "Denied: `code` and `detail` say why, and `missing` the smallest thing that would have to be granted",
     404: "No such role of this agent",
