@@ -80,15 +80,18 @@ class LimitedConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         self.leave()
-        self._abort()
+        abort, self._abort = self._abort, _nothing
+        abort()
 
     def leave(self) -> None:
         """Be no connection without a token any more: it has shown one, or it ends."""
         self._crowd.discard(self)
 
     def ended(self) -> None:
+        """Keep nothing in memory that waits for the garbage collector: over TLS that is a quarter of a megabyte."""
         self.leave()
         self._expect_nothing()
+        self._abort, self.app = _nothing, self._application
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -161,6 +164,10 @@ class LimitedConnection(asyncio.Protocol):
             return
         self._expect_client()  # it still reads a long answer
         self._unsent = unsent
+
+
+def _nothing() -> None:
+    """Nothing is left to abort."""
 
 
 class Crowd:
