@@ -23,8 +23,8 @@ import uvicorn
 
 MAX_HEADERS: Final = 100
 """Of one request. Each costs far more memory than its bytes."""
-_STEP: Final = 16_384
-"""So many bytes are parsed before the limits are checked again."""
+_STEP: Final = 4096
+"""So many bytes are parsed before the limits are checked again, so that much more than a limit may pass."""
 _LOG_SECONDS: Final = 60.0
 _ACCEPT_RETRY_SECONDS: Final = 0.5
 
