@@ -80,3 +80,18 @@ class ApiSettings(Settings):
     api_port: int = Field(8443, ge=0, le=65535, description="0: any free port.")
     api_tls_cert_file: Path | None = Field(None, description="The certificate, in PEM. Without it calls are taken over plain HTTP.")
     api_tls_key_file: Path | None = Field(None, description="Its key, in PEM.")
+    api_max_header_bytes: int = Field(
+        32_768, ge=8192, le=1_048_576, description="How long the request line and headers of a call may be, together."
+    )
+    api_read_seconds: float = Field(
+        10,
+        gt=0,
+        le=600,
+        description="The connection ends where the client has not sent a whole request, or not read an answer, in so long.",
+    )
+    api_max_connections_without_token: int = Field(
+        256,
+        ge=8,
+        le=65_536,
+        description="Of one process. One more ends the oldest that waits for its client; where none does, it is not accepted.",
+    )

@@ -1,15 +1,22 @@
 """The same call again: by a client that is not sure, at two replicas at once, by another agent, and when the role is over."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 
 import httpx
 import psycopg
 import pytest
 
+from rolevend.api.objects import digest_of, name_of
+from rolevend.api.schemas import Question
+from rolevend.model import ObjectName
+from rolevend.resources import API_VERSION
+from rolevend.resources.shared import CALL
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
-from tests.support.site import Body, Site
+from tests.support.registered import AGENT
+from tests.support.site import AGENTS, WAREHOUSE, Body, Site
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
@@ -126,3 +133,28 @@ def test_the_same_proof_under_another_key_or_none_is_refused(first: Caller, seco
     assert [(each.status_code, each.json()["code"]) for each in others] == [(403, "TokenReplayed")] * 2
     assert works(first, role)
     eventually(lambda: len(first.proven.tenant.roles()) == 1)
+
+
+def test_an_object_that_somebody_planted_under_the_name_of_a_call_is_not_taken_up(first: Caller, second: Caller):
+    """Whoever may make VendedRoles chooses their names and annotations, and knows how the API derives both."""
+    tenant, question = first.proven.tenant, first.question()
+    agent = replace(AGENT, name=ObjectName(AGENTS, tenant.name))
+    digest = digest_of(Question.model_validate(question))
+    planted = {
+        "apiVersion": API_VERSION,
+        "kind": "VendedRole",
+        "metadata": {"name": name_of(agent, "planted"), "namespace": AGENTS, "annotations": {CALL: digest}},
+        "spec": {
+            "agentRef": {"name": tenant.name},
+            "user": {"issuer": first.proven.issuer, "subject": "boris"},
+            "platformRefs": [{"name": WAREHOUSE}],
+        },
+    }
+    there = first.proven.site.apply(planted)
+
+    answer = call(second, question, "planted")
+
+    assert (answer.status_code, answer.json().get("code")) == (409, "IdempotencyConflict"), answer.text
+    assert tenant.roles() == set()
+    assert call(second, question, "another").status_code == 201  # the token was not taken
+    first.proven.site.remove(there)

@@ -29,7 +29,7 @@ CALLS: Final = {
     ("GET", "/v1/vended-roles"): {"200", "400", "401", "403", "503"},
     ("GET", "/v1/vended-roles/{id}"): {"200", "400", "401", "403", "404", "422", "503"},
     ("DELETE", "/v1/vended-roles/{id}"): {"204", "202", "400", "401", "403", "404", "422", "503"},
-    ("POST", "/v1/decisions"): {"200", "400", "401", "403", "413", "422", "503"},
+    ("POST", "/v1/decisions"): {"200", "400", "401", "403", "413", "422", "429", "503"},
 }
 """Every call, with the least that it must be known to answer."""
 BOUNDED = settings(

@@ -42,6 +42,18 @@ def test_so_many_vends_a_minute(proven: Proven, doors: Doors):
         assert caller.release(role).status_code == 204
 
 
+def test_so_many_decisions_a_minute(proven: Proven, doors: Doors):
+    caller = limited(proven, doors, vendsPerMinute=2)
+
+    def said() -> Body:
+        answer = caller.call("POST", "/v1/decisions", caller.question())
+        assert (answer.status_code, answer.json().get("code")) == (429, "TooManyRequests"), answer.text
+        assert int(answer.headers["retry-after"]) > 0
+        return dict(answer.json())
+
+    assert "2 decisions a minute" in dict(eventually(said))["detail"]
+
+
 def test_so_many_roles_at_once_and_a_call_again_is_no_other_role(proven: Proven, doors: Doors):
     caller = limited(proven, doors, maxLiveRoles=1)
     question = caller.question()

@@ -122,3 +122,25 @@ def test_a_platform_is_named_once(caller: Caller):
     answer = caller.vend(platforms=[WAREHOUSE, WAREHOUSE])
 
     assert (answer.status_code, answer.json()["field"]) == (422, "platforms")
+
+
+def test_a_platform_that_is_away_before_its_profile_is_built_is_left_out_as_at_kubectls_door(both: Caller, annex: Governed):
+    """Nothing was vended on either platform before, so the operator must build both profiles, and can build one."""
+    proven = both.proven
+
+    def on_both() -> bool:
+        decided = both.call("POST", "/v1/decisions", both.question(platforms=BOTH, allowPartial=True)).json()
+        return bool(decided.get("granted")) and not decided.get("leftOut")
+
+    eventually(on_both)
+    annex.server.stop()
+
+    role = both.vended(platforms=BOTH, allowPartial=True)
+
+    assert people(both, role) == {WAREHOUSE: [(1,), (2,)]}
+    assert [each["name"] for each in role["leftOut"]] == [ANNEX]
+    assert proven.site.annex.superuser.host not in str(role["leftOut"])
+    asked = proven.ask(proven.token(), platformRefs=[{"name": each} for each in BOTH], allowPartial=True).ready()
+    assert {each["name"]: each["state"] for each in asked.status["platforms"]}[WAREHOUSE] == "Live"
+    asked.delete()
+    assert both.release(role).status_code in (202, 204)

@@ -81,3 +81,13 @@ def test_a_denial_says_what_is_missing(caller: Caller):
     decided = caller.call("POST", "/v1/decisions", {**caller.question(), "userToken": caller.proven.token(tenant="another")}).json()
     assert decided["missing"] == answer.json()["missing"]
     assert answer.json()["requestId"] == answer.headers["x-request-id"]
+
+
+def test_a_decision_refuses_a_token_that_is_used_up(caller: Caller):
+    caller.vended()
+    question = caller.question()
+    assert caller.call("POST", "/v1/vended-roles", question).status_code == 201
+
+    answer = caller.call("POST", "/v1/decisions", question)
+
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (403, "TokenReplayed", "userToken")

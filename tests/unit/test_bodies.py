@@ -8,9 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from rolevend.api.bodies import Misread, read_body
 from rolevend.api.routes import application
+from rolevend.api.schemas import Question
 from rolevend.api.tracing import Tracing
 
 REPEATED = {
@@ -86,3 +88,65 @@ async def test_each_call_that_has_a_body_reads_it_so(path: str):
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
     assert (document["code"], document["field"]) == ("RepeatedMember", "platforms")
     assert "annex" not in answer.text
+
+
+LAX = {
+    **{f"allowPartial as {value!r}": ("allowPartial", value) for value in ("yes", "true", "on", "0", 1, 0, 1.0, None)},
+    **{f"expirationSeconds as {value!r}": ("expirationSeconds", value) for value in ("900", 900.0, True, None)},
+    **{f"platforms as {value!r}": ("platforms", value) for value in ("warehouse", {"warehouse": 1}, [5], [True], [None])},
+    **{f"purpose as {value!r}": ("purpose", value) for value in (5, True, ["audit"])},
+    **{f"task as {value!r}": ("task", value) for value in ("a", {"id": 5}, {"id": True}, [["id", "a"]])},
+    **{
+        f"resources as {value!r}": ("resources", value)
+        for value in ("ab", {"schema": "a", "table": "b"}, [["a", "b"]], [{"schema": 1, "table": 2}])
+    },
+    **{f"userToken as {value!r}": ("userToken", value) for value in (5, True, ["a"])},
+}
+
+
+@pytest.mark.parametrize(("member", "value"), LAX.values(), ids=LAX.keys())
+def test_a_value_of_another_type_is_none_of_a_member(member: str, value: object):
+    with pytest.raises(ValidationError) as refused:
+        Question.model_validate({"userToken": "token", "platforms": ["warehouse"], member: value})
+
+    assert {each["loc"][0] for each in refused.value.errors()} == {member}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"allow_partial":true}',
+        b'{"allowPartial":false,"allow_partial":true}',
+        b'{"resources":[{"schema_name":"claims","table":"people"}]}',
+    ],
+)
+def test_a_member_has_one_name(raw: bytes):
+    """Ours for it in the code is no other one."""
+    with pytest.raises(Misread) as refused:
+        read_body(raw)
+
+    assert (refused.value.problem.status, refused.value.problem.code) == (422, "InvalidInput")
+
+
+CALLS = [
+    ("POST", "/v1/vended-roles"),
+    ("GET", "/v1/vended-roles"),
+    ("GET", "/v1/vended-roles/any"),
+    ("DELETE", "/v1/vended-roles/any"),
+    ("POST", "/v1/decisions"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS, ids=["vend", "list", "get", "release", "decide"])
+@pytest.mark.parametrize(("query", "field"), [("dryRun=true", "dryRun"), ("a&b=1", "a"), ("eyJhbGciOi.e30.c2ln=1", "(another)")])
+async def test_no_call_takes_a_query_parameter(method: str, path: str, query: str, field: str):
+    """Before anything else is done: whom the call would need is not there."""
+    nothing: Any = None
+    whole = Tracing(application(nothing, nothing, nothing, nothing), secrets.token_bytes)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(whole), base_url="http://api") as client:
+        answer = await client.request(method, f"{path}?{query}", json={} if method == "POST" else None)
+
+    document = answer.json()
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert (document["code"], document["field"]) == ("UnknownParameter", field)
+    assert "eyJ" not in answer.text

@@ -21,10 +21,16 @@ from rolevend.requests.roles import NOTHING_BEGUN, request_of
 from rolevend.requests.status import how_far, waits_for_a_person
 from rolevend.resources import VendedRole, parse
 from rolevend.resources.shared import CALL
+from rolevend.vending.verdict import Request
 from rolevend.vending.whole import Vend
 
 LONGEST_BEGINNING_SECONDS: Final = 1.0
 LONGEST_UNDO_SECONDS: Final = 5.0
+_ASKED: Final = (
+    *("agent", "user", "delivery", "requested_by", "purpose", "resources", "task", "allow_partial"),
+    "expiration_seconds",
+)
+"""What two requests have in common that are of one call."""
 
 
 class Opening:
@@ -49,8 +55,9 @@ class Opening:
         except NotFound as error:
             raise ended(name.name) from error
         if there["metadata"].get("annotations", {}).get(CALL) != digest:
-            why = "the same key came with another body before; take a key of its own for each question"
-            raise Problem(409, "IdempotencyConflict", why, field="Idempotency-Key")
+            raise _conflict("the same key came with another body before; take a key of its own for each question")
+        if not _is_of(there, draft):  # whoever may make VendedRoles chooses their names and annotations
+            raise _conflict("an object that this API did not make for this agent and user has the name of this key; take another key")
         expect_standing(there)
         # Perhaps the first call is in the middle of it: that a role is begun must not be said once more when it is Ready already.
         begun = await self._vended_roles.begun(name, there["metadata"]["uid"], LONGEST_BEGINNING_SECONDS)
@@ -88,6 +95,17 @@ class Opening:
         patch = {"metadata": {"uid": role.uid, "resourceVersion": role.metadata.resource_version}, "status": {"ended": end}}
         with contextlib.suppress(AlreadyExists):
             await self._cluster.merge(VENDED_ROLES, role.name, patch, role.namespace, "status")
+
+
+def _conflict(why: str) -> Problem:
+    return Problem(409, "IdempotencyConflict", why, field="Idempotency-Key")
+
+
+def _is_of(there: Body, draft: Request) -> bool:
+    """True if the API made the object for what `draft` asks. Admission lets nobody else write `delivery: Response`, and stamps the name of
+    who made it on everybody else's."""
+    found = request_of(parse(VendedRole, there, unknown="ignore"))
+    return all(getattr(found, name) == getattr(draft, name) for name in _ASKED)
 
 
 def expect_standing(body: Body | None) -> None:

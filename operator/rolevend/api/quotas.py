@@ -9,6 +9,8 @@ from rolevend.api.rates import Bucket
 from rolevend.model import ObjectName
 from rolevend.vending.terms import Agent
 
+DECISIONS_PER_MINUTE: Final = 600
+"""Of each agent, unless it may vend less often."""
 _ROOM_SECONDS: Final = 5
 """When there may be room for another role."""
 
@@ -17,18 +19,30 @@ class Quotas:
     def __init__(self, moment: Callable[[], float]) -> None:
         """`moment` is a clock that only ever runs forward, in seconds."""
         self._moment = moment
-        self._buckets: dict[ObjectName, Bucket] = {}
+        self._vends: dict[ObjectName, Bucket] = {}
+        self._decisions: dict[ObjectName, Bucket] = {}
 
     def expect_rate(self, agent: Agent) -> None:
-        """Counts this call. Raises Problem with how long to wait."""
+        """Counts this call that vends. Raises Problem with how long to wait."""
         rate = agent.vends_per_minute
         if rate is None:
-            self._buckets.pop(agent.name, None)
+            self._vends.pop(agent.name, None)
             return
+        why = f"Agent {agent.name.name} may vend {rate} times a minute; see its spec.limits.vendsPerMinute"
+        self._count(self._vends, agent, rate, why)
+
+    def expect_decision_rate(self, agent: Agent) -> None:
+        """Counts this call that asks for a decision. Raises Problem with how long to wait."""
+        rate = min(agent.vends_per_minute or DECISIONS_PER_MINUTE, DECISIONS_PER_MINUTE)
+        why = (
+            f"Agent {agent.name.name} may ask for {rate} decisions a minute: as often as it may vend, at most {DECISIONS_PER_MINUTE} times"
+        )
+        self._count(self._decisions, agent, rate, why)
+
+    def _count(self, buckets: dict[ObjectName, Bucket], agent: Agent, rate: int, why: str) -> None:
         now = self._moment()
-        bucket = self._buckets.setdefault(agent.name, Bucket(rate, now))
+        bucket = buckets.setdefault(agent.name, Bucket(rate, now))
         if not bucket.take(now, rate, rate):
-            why = f"Agent {agent.name.name} may vend {rate} times a minute; see its spec.limits.vendsPerMinute"
             raise Problem(429, "TooManyRequests", why, retry_after=max(1, math.ceil(bucket.seconds(rate))))
 
     @staticmethod

@@ -14,6 +14,7 @@ from rolevend import __version__
 from rolevend.api import answers
 from rolevend.api.bodies import Misread, StrictRoute, plain
 from rolevend.api.callers import BEARER, Callers
+from rolevend.api.connections import token_is_valid
 from rolevend.api.document import describe
 from rolevend.api.held import Held
 from rolevend.api.problems import MEDIA_TYPE, Problem, of_error
@@ -54,7 +55,9 @@ def application(vends: Vends, held: Held, callers: Callers, directory: Callable[
                 raise Problem(
                     400, "RepeatedHeader", f"{each}: it stands there twice, and whoever is in between may read the other one", each
                 )
-        return await callers.agent(request.headers.get("authorization"), directory(), request.state.request_id)
+        agent = await callers.agent(request.headers.get("authorization"), directory(), request.state.request_id)
+        token_is_valid()
+        return agent
 
     # HTTPBearer documents the scheme; `caller` judges what it holds, and says in our words what is wrong.
     scheme = HTTPBearer(auto_error=False, scheme_name="agent", bearerFormat="JWT", description="The agent's own token")
@@ -209,7 +212,7 @@ def _of_members(error: RequestValidationError) -> Problem:
 _CODES: Final = {400: "MalformedBody", 404: "NotFound", 405: "MethodNotAllowed"}
 
 _PROBLEMS: Final[dict[int | str, str]] = {
-    400: "The body is no JSON object, or a member or a header stands there twice",
+    400: "The body is no JSON object, a member or a header stands there twice, or there is a query parameter",
     401: "A token is missing, or proves nothing: `code` says why",
     403: "Denied: `code` and `detail` say why, and `missing` the smallest thing that would have to be granted",
     404: "No such role of this agent",

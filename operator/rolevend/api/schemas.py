@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr, StrictBool
 from pydantic.config import JsonDict
 
 from rolevend.catalog import TableId
@@ -34,7 +34,7 @@ class Question(Part):
     """The person, by the agent's word: only for an Agent with `assertion: Trusted`."""
     platforms: Annotated[tuple[ObjectReferenceName, ...], Field(min_length=1, max_length=MOST_PLATFORMS), Distinct()]
     """Names of DataPlatforms: the role is made on all of them, under one name, or on none."""
-    allow_partial: bool = False
+    allow_partial: StrictBool = False
     """With several platforms: whether the role is made where it can be, and left out where it is not granted or fails just now."""
     purpose: Label | None = None
     """What it is for: one of those that the DataPlatform lets the agent say."""
@@ -114,7 +114,7 @@ class Explanation(Shown):
 
 
 class Decision(Shown):
-    """What would be granted. Nothing was made, and the user's token can still prove a role."""
+    """What would be granted. Nothing was made, and the user's token can still prove a role; one that cannot any more is refused."""
 
     granted: bool
     """Whether the same question would be given a role now."""

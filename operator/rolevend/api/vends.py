@@ -15,29 +15,29 @@ from typing import Final
 from uuid import UUID
 
 from rolevend.api.callers import Callers, Person
-from rolevend.api.made import Absent, Made
+from rolevend.api.made import Absent, InTheAnswer, Made
 from rolevend.api.objects import digest_of, name_of, prefix
 from rolevend.api.opening import Opening, ended, expect_standing
-from rolevend.api.problems import RETRY_SECONDS, Problem, mends_itself, of_error, of_verdict
+from rolevend.api.problems import RETRY_SECONDS, Problem, mends_itself, of_verdict
 from rolevend.api.quotas import Quotas
 from rolevend.api.schemas import Question
 from rolevend.api.steps import Step, observe, taking
+from rolevend.api.tries import Tries
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
-from rolevend.errors import Overtaken, PlatformBusy, PlatformUnavailable, ProfileNotBuilt, RolevendError
+from rolevend.errors import Overtaken, PlatformBusy, PlatformUnavailable, ProfileNotBuilt
 from rolevend.identity.proven import ProvenUser
 from rolevend.identity.refusal import TokenRefused
 from rolevend.kube.client import AlreadyExists, NotFound
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.model import Task as CoreTask
 from rolevend.picture.objects import Observed
-from rolevend.platforms.base import Credential
 from rolevend.requests.making import Making
 from rolevend.requests.proving import Proving
 from rolevend.requests.record import Record
 from rolevend.requests.roles import requests_of
-from rolevend.requests.status import Report, given_up, told_of, vended
-from rolevend.resources import VendedRole
+from rolevend.requests.status import Report, vended
+from rolevend.resources import VendedRole, values
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory
 from rolevend.vending.terms import Agent
@@ -82,10 +82,13 @@ class Vends:
         self._identifier = identifier
 
     async def decide(self, agent: Agent, question: Question, request_id: str) -> Whole:
-        """What would be granted now. Nothing is made, and no token is used up."""
+        """What would be granted now. Nothing is made, and no token is used up; one that is used up is refused, as by a vend."""
+        self._quotas.expect_decision_rate(agent)
         directory = self._observed.directory
         person = await self._callers.person(question, agent, directory, self._now(), request_id)
-        return Whole.of(self._drafts(agent, question, person, request_id), directory.verdict)
+        drafts = self._drafts(agent, question, person, request_id)
+        await self._prove(person, drafts[0], self._proving.expect_untaken)
+        return Whole.of(drafts, directory.verdict)
 
     async def vend(self, agent: Agent, question: Question, key: str | None, request_id: str) -> Made:
         """Raises Problem, or an error of `rolevend.errors`; then there is no role, or none that lives for long. With the same `key` again
@@ -103,7 +106,7 @@ class Vends:
         name = ObjectName(agent.name.namespace, name_of(agent, key) if key else f"{prefix(agent)}{self._identifier().hex}")
         with taking(Step.CREATE_OBJECT):
             role, is_new = await self._opening.object(asked, name, digest_of(question))
-        store = _InTheAnswer()
+        store = InTheAnswer()
         try:
             made = await self._in_time(self._make(role, person, store, is_new=is_new))
         except BaseException as error:
@@ -132,7 +135,7 @@ class Vends:
             except PlatformUnavailable as error:
                 if not whole.allow_partial:
                     raise
-                absent.append(_absent(each.platform, error))
+                absent.append(Absent.after(each.platform, error))
         if not asked:
             self._executor(whole.vends[0].platform)  # raises: there would be nothing at all
         return tuple(asked), tuple(absent)
@@ -146,7 +149,7 @@ class Vends:
             why = "the role was not made in time, since something that it needs is slow; try again"
             raise Problem(503, "TooSlow", why, retry_after=RETRY_SECONDS) from error
 
-    async def _make(self, role: VendedRole, person: Person, store: "_InTheAnswer", *, is_new: bool) -> Made:
+    async def _make(self, role: VendedRole, person: Person, store: InTheAnswer, *, is_new: bool) -> Made:
         """First all is prepared, then the roles are made, one after the other."""
         requests = [replace(each, token=person.token, proof=person.proof) for each in requests_of(role)]
         directory, report = self._observed.directory, Report(role, self._now())
@@ -156,63 +159,57 @@ class Vends:
             raise await self._denied(*whole.refusal, directory)
         executors = {each.platform: self._executor(each.platform) for each in whole.vends}
         try:
-            await self._begin(whole, directory, report, person, executors, is_new=is_new)
+            tries = Tries(whole, is_new=is_new)
+            await self._begin(tries, directory, report, person, executors)
             with taking(Step.MAKE_ROLE):
-                failed = await self._made(whole, executors, store)
+                await self._made(tries, executors, store)
         except (Overtaken, NotFound, AlreadyExists) as error:
             raise ended(role.name) from error
-        live = tuple(each for each in whole.vends if each.platform not in failed)
+        except ProfileNotBuilt as error:
+            raise self._opening.not_built(values.object_name(role), error) from error
+        live = tries.left
         if (newer := self._observed.directory) is not directory:
             with taking(Step.DECIDE):
                 why = next(filter(None, (ended_by(newer.verdict(each.request, begun=True), each.granted) for each in live)), "")
             if why:
                 raise Problem(403, "PolicyChanged", why)
-        given = {platform: given_up(*told_of(error)) for platform, error in failed.items()}
         with taking(Step.WRITE_READY):
-            await self._opening.ready(role, vended(report, whole, given, self._record.receipts(whole.uid)))
+            await self._opening.ready(role, vended(report, whole, tries.statuses, self._record.receipts(whole.uid)))
         for each in live:
             _log.info("vended", extra={"role": whole.role, "platform": each.platform, "object": str(each.request.name)})
         refused = (Absent.by(request, verdict) for request, verdict in whole.left_out)
-        return Made(live, store.credentials, (*refused, *(_absent(platform, error) for platform, error in failed.items())))
+        return Made(live, store.credentials, (*refused, *tries.absent))
 
-    async def _made(
-        self, whole: Whole, executors: Mapping[PlatformName, Executor], store: "_InTheAnswer"
-    ) -> Mapping[PlatformName, RolevendError]:
-        """What kept a role from being made where the call allows that; raises where it does not, or there would be none."""
-        failed: dict[PlatformName, RolevendError] = {}
-        for each in whole.vends:
-            await self._making.prepare(each, executors[each.platform], store)
-        for each in whole.vends:
-            try:
+    async def _made(self, tries: Tries, executors: Mapping[PlatformName, Executor], store: InTheAnswer) -> None:
+        for each in tries.left:
+            with tries.of(each, untouched=True):
+                await self._making.prepare(each, executors[each.platform], store)
+        for each in tries.left:
+            with tries.of(each):
                 await self._making.make(each, store.credentials[each.platform], executors[each.platform])
-            except RolevendError as error:
-                if len(failed) + 1 == len(whole.vends) or not whole.allow_partial:
-                    raise
-                failed[each.platform] = error
-        return failed
 
     async def _begin(
         self,
-        whole: Whole,
+        tries: Tries,
         directory: Directory,
         report: Report,
         person: Person,
         executors: Mapping[PlatformName, Executor],
-        *,
-        is_new: bool,
     ) -> None:
         """With the user's token taken for it, on record, and its profiles built. Nothing is begun for a token that is used up. Where a
         profile must be built it is taken last: whoever has to wait for that comes again with the same one. The intent is for the operator,
         which builds the profiles, and for another call that may be ending the same object: see `_undo`."""
+        whole = tries.whole
         request = whole.vends[0].request
         missing = [each for each in whole.vends if not executors[each.platform].is_built(each.granted.profile)]
         await self._prove(person, request, self._proving.expect_untaken if missing else self._proving.take)
         with taking(Step.RECORD):
-            begun = await self._making.begin(whole, directory, report, intend=not is_new or bool(missing))
+            begun = await self._making.begin(whole, directory, report, intend=not tries.is_new or bool(missing))
         expect_standing(begun)
+        deadline = time.monotonic() + LONGEST_BUILD_SECONDS
         for each in missing:
-            with taking(Step.AWAIT_PROFILE):
-                await self._built(executors[each.platform], each)
+            with taking(Step.AWAIT_PROFILE), tries.of(each, untouched=True):
+                await self._built(executors[each.platform], each, deadline)
         if missing:
             await self._prove(person, request, self._proving.take)
 
@@ -225,16 +222,13 @@ class Vends:
         except TokenRefused as error:
             raise await self._callers.refused_user(error, person.proven.token.digest, request.agent, request.request_id) from error
 
-    async def _built(self, executor: Executor, vend: Vend) -> None:
-        deadline = time.monotonic() + LONGEST_BUILD_SECONDS
+    async def _built(self, executor: Executor, vend: Vend, deadline: float) -> None:
         while True:
             try:
                 return await executor.ensure(vend.granted.profile)
-            except PlatformBusy as error:
+            except PlatformBusy:
                 if time.monotonic() >= deadline:
-                    if not isinstance(error, ProfileNotBuilt):
-                        raise
-                    raise self._opening.not_built(vend.request.name, error) from error
+                    raise
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _denied(self, request: Request, verdict: Denied | Undecided, directory: Directory) -> Problem:
@@ -272,26 +266,6 @@ class Vends:
             allow_partial=question.allow_partial,
         )
         return (first, *(replace(first, platform=PlatformName(each), further=True) for each in question.platforms[1:]))
-
-
-class _InTheAnswer:
-    """Keeps the credentials for as long as the call takes. See vending.vend.CredentialStore."""
-
-    def __init__(self) -> None:
-        self.credentials: dict[PlatformName, Credential] = {}
-
-    async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:  # noqa: ARG002
-        self.credentials[request.platform] = fresh
-        return fresh
-
-    async def discard(self, request: Request) -> None:
-        """Nothing keeps it."""
-
-
-def _absent(platform: PlatformName, error: RolevendError) -> Absent:
-    """In the words of a problem: an agent learns that it has to wait, and not where our servers are."""
-    problem = of_error(error)
-    return Absent(platform, problem.code, problem.detail)
 
 
 def _beside(made: Made, drafts: Iterable[Request], absent: Iterable[Absent]) -> list[Absent]:

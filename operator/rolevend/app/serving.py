@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import uvicorn
 
+from rolevend.api.connections import LimitedServer, Limits
+from rolevend.api.parsing import ApiConnection
 from rolevend.errors import InvalidInput
 from rolevend.settings import PREFIX, ApiSettings
 
@@ -31,6 +33,7 @@ class Serving:
         """Raises InvalidInput where the port is taken, or the certificate is none: before anything else begins."""
         self._files = _certificate(settings)
         self._socket = listening(settings.api_host, settings.api_port)
+        self._limits = Limits(settings.api_max_header_bytes, settings.api_read_seconds, settings.api_max_connections_without_token)
         self._server: _Server | None = None
 
     @property
@@ -54,9 +57,14 @@ class Serving:
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
-            )
+                http=ApiConnection,
+                ws="none",
+                h11_max_incomplete_event_size=self._limits.header_bytes,
+            ),
+            self._limits,
+            self._socket,
         )
-        await self._server.serve([self._socket])
+        await self._server.serve()
 
     async def follow_certificate(self) -> None:
         """Until cancelled. A certificate is renewed every few weeks, and the process lives on."""
@@ -77,7 +85,7 @@ class Serving:
             _log.info("the certificate was renewed")
 
 
-class _Server(uvicorn.Server):
+class _Server(LimitedServer):
     """Ends when it is told to, and lets the process end by itself: uvicorn would raise the signal once more when the last call is
     answered, and nothing after it would be done."""
 

@@ -81,7 +81,8 @@ class AgentLimits(Part):
     """How many roles it may have at once, those that end included. The API refuses more, and through kubectl one more waits until another
     one is gone; calls that come at the same moment may pass it by their number. Without it: as many as the DataPlatform permits."""
     vends_per_minute: PositiveCount | None = None
-    """How many calls that vend each replica of the API takes of it in a minute, all at once at most. Without it: any number."""
+    """How many calls that vend each replica of the API takes of it in a minute, all at once at most. Without it: any number.
+    As many calls may ask for a decision, and never more than 600."""
 
 
 class AgentSpec(Part):

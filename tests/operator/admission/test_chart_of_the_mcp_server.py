@@ -45,7 +45,7 @@ def test_without_the_value_there_is_none_of_it(helm: Helm):
 
 
 def test_settings_reach_it_as_it_reads_them(mcp: Mcp):
-    more = {"idleSeconds": 60, "mostRows": 7, "mostCharacters": 1_000_000, "mostSeconds": 5}
+    more = {"idleSeconds": 60, "mostRows": 7, "mostCharacters": 1_000_000, "mostSeconds": 5, "maxHeaderBytes": 1_000_000, "readSeconds": 3}
     documents = mcp({"purpose": "fraud-review", "settings": more, "issuerAuthorityRef": {"name": "corporate-ca", "key": "root.pem"}})
     said = environment(documents)
 
@@ -53,6 +53,7 @@ def test_settings_reach_it_as_it_reads_them(mcp: Mcp):
 
     assert (http.url, http.host, http.port, http.idle_seconds) == ("https://mcp.example.org/mcp", "0.0.0.0", 8443, 60)
     assert (http.issuer.url, http.issuer.client_id, http.issuer.audience) == (MCP_ON["issuer"], "mcp-server", MCP_ON["audience"])
+    assert (http.limits.header_bytes, http.limits.read_seconds, http.limits.connections) == (1_000_000, 3, 256)
     assert http.issuer.gives_own_token
     assert (wanted.platforms, wanted.allow_partial, wanted.purpose) == (("warehouse",), False, "fraud-review")
     assert (wanted.bounds.rows, wanted.bounds.characters, wanted.bounds.seconds) == (7, 1_000_000, 5)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -17,10 +18,12 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rolevend_client import __version__
 from rolevend_client.asynchronous import AsyncRolevend
-from rolevend_client.errors import Refused, RolevendError
+from rolevend_client.errors import Misconfigured, Refused, RolevendError
+from rolevend_client.mcp.connections import LimitedConnection, LimitedServer, token_is_valid
 from rolevend_client.mcp.conversations import Conversations, Key, Vend
 from rolevend_client.mcp.issuer import Issuer, Person, claimed
 from rolevend_client.mcp.own_token import OwnToken
@@ -60,16 +63,33 @@ async def serve_http(settings: HttpSettings, wanted: Wanted, api: Settings) -> N
         conversations = Conversations(_vending(client, wanted), idle_seconds=settings.idle_seconds)
         config = uvicorn.Config(
             _app(settings, wanted, issuer, conversations),
-            host=settings.host,
-            port=settings.port,
             ssl_certfile=settings.certificate,
             ssl_keyfile=settings.key,
             log_level="warning",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
+            http=_Connection,
+            ws="none",
+            h11_max_incomplete_event_size=settings.limits.header_bytes,
         )
-        await uvicorn.Server(config).serve()
+        await LimitedServer(config, settings.limits, _listening(settings.host, settings.port)).serve()
+
+
+class _Connection(LimitedConnection, H11Protocol):
+    """h11 limits what of a request is incomplete; httptools, which uvicorn prefers where it is installed, does not."""
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        is_six = ":" in host
+        taken = socket.create_server(
+            (host, port), family=socket.AF_INET6 if is_six else socket.AF_INET, dualstack_ipv6=is_six, backlog=2048
+        )
+    except OSError as error:
+        raise Misconfigured(f"ROLEVEND_MCP_LISTEN: the server cannot listen on {host}:{port}: {error.strerror or error}") from None
+    taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # of each connection, which has it from here
+    return taken
 
 
 def _app(settings: HttpSettings, wanted: Wanted, issuer: Issuer, conversations: Conversations) -> ASGIApp:
@@ -125,6 +145,7 @@ class _Verifier:
         except RolevendError as error:
             _log.warning("a request is refused: %s", error)
             return None
+        token_is_valid()
         return AccessToken(
             token=token,
             client_id=holder.client,

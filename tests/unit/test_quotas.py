@@ -1,0 +1,41 @@
+"""How often an agent may vend, and ask what it would be granted: two counts, each of one agent."""
+
+from dataclasses import replace
+
+import pytest
+
+from rolevend.api.problems import Problem
+from rolevend.api.quotas import DECISIONS_PER_MINUTE, Quotas
+from rolevend.model import ObjectName
+from tests.support.registered import AGENT
+
+OTHER = replace(AGENT, name=ObjectName("agents", "other"))
+
+
+@pytest.mark.parametrize(("vends", "decisions"), [(None, DECISIONS_PER_MINUTE), (3, 3), (DECISIONS_PER_MINUTE * 10, DECISIONS_PER_MINUTE)])
+def test_so_many_decisions_a_minute_and_each_agent_for_itself(vends: int | None, decisions: int):
+    quotas, agent = Quotas(lambda: 0.0), replace(AGENT, vends_per_minute=vends)
+
+    for _ in range(decisions):
+        quotas.expect_decision_rate(agent)
+    with pytest.raises(Problem) as refused:
+        quotas.expect_decision_rate(agent)
+
+    assert (refused.value.status, refused.value.code) == (429, "TooManyRequests")
+    assert f"{decisions} decisions a minute" in refused.value.detail
+    assert refused.value.retry_after
+    quotas.expect_decision_rate(OTHER)
+    quotas.expect_rate(agent)  # another count
+
+
+def test_the_wait_that_is_told_is_enough():
+    seconds = [0.0]
+    quotas, agent = Quotas(lambda: seconds[0]), replace(AGENT, vends_per_minute=2)
+    for _ in range(2):
+        quotas.expect_decision_rate(agent)
+    with pytest.raises(Problem) as refused:
+        quotas.expect_decision_rate(agent)
+
+    seconds[0] += refused.value.retry_after or 0
+
+    quotas.expect_decision_rate(agent)
