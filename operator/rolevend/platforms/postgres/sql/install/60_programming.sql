@@ -77,6 +77,8 @@ $$;
 -- Gives the views of a profile to their templates: {view: template}. Only now do they read with the rights of these.
 -- Whoever gets a view must be able to create one there, unless a superuser gives it.
 -- From here on none of the templates is taken away: see drop_template. One that is gone by now must be made anew first.
+-- A view may use the table of its template, functions of ours that a role of a profile may call, types and collations. It is looked at when it
+-- is locked, and only in READ COMMITTED, where a query sees what was committed before the lock.
 CREATE OR REPLACE FUNCTION rolevend.hand_over(p_profile name, p_owners jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -84,9 +86,13 @@ DECLARE
     v record;
     v_templates name[] := ARRAY(SELECT DISTINCT value::name FROM jsonb_each_text(p_owners));
     v_there bigint;
+    v_beyond text;
 BEGIN
     IF (p_profile ~ '^rv_p_[0-9a-z]+$') IS NOT TRUE THEN
         RAISE EXCEPTION 'not the name of a profile' USING ERRCODE = '22023';
+    END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'views are handed over in a transaction of isolation level READ COMMITTED only' USING ERRCODE = '22023';
     END IF;
     IF EXISTS (SELECT FROM unnest(v_templates) AS t WHERE (t ~ '^rv_t_[0-9a-f]{32}$') IS NOT TRUE) THEN
         RAISE EXCEPTION 'not the name of a template' USING ERRCODE = '22023';
@@ -101,6 +107,25 @@ BEGIN
         EXECUTE format('ALTER VIEW %I.%I OWNER TO %I', p_profile, v.name, v.template);
     END LOOP;
     EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM rv_template', p_profile);
+    SELECT format('view %I.%I uses %s, and may use the table of %s only', p_profile, c.relname,
+                  pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid), t.template)
+      INTO v_beyond
+      FROM jsonb_each_text(p_owners) AS o
+      JOIN rolevend.template AS t ON t.template = o.value::name
+      JOIN pg_class AS c ON c.oid = to_regclass(format('%I.%I', p_profile, o.key))
+      JOIN pg_rewrite AS r ON r.ev_class = c.oid
+      JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+     WHERE CASE d.refclassid
+           WHEN 'pg_class'::regclass THEN d.refobjid NOT IN (c.oid, t.table_oid)
+           WHEN 'pg_proc'::regclass
+           THEN NOT EXISTS (SELECT FROM pg_proc AS p
+                             WHERE p.oid = d.refobjid AND p.pronamespace = 'rolevend'::regnamespace
+                               AND has_function_privilege('rv_connect', p.oid, 'EXECUTE'))
+           ELSE d.refclassid NOT IN ('pg_type'::regclass, 'pg_collation'::regclass) END
+     LIMIT 1;
+    IF v_beyond IS NOT NULL THEN
+        RAISE EXCEPTION '%', v_beyond USING ERRCODE = '22023';
+    END IF;
 END
 $$;
 

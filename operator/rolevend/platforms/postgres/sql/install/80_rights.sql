@@ -7,7 +7,11 @@ GRANT USAGE ON SCHEMA rolevend TO :"vendor", :"programmer";
 -- Views and policies call these as the agent. Without USAGE on the schema it cannot call them by name.
 GRANT EXECUTE ON FUNCTION rolevend.attr, rolevend.live, rolevend.reads TO rv_connect;
 
-GRANT SELECT ON rolevend.salt TO rv_template;
+-- As the agent, too. It is granted to nobody else: whoever may call it can hash values until one equals a masked one.
+GRANT EXECUTE ON FUNCTION rolevend.hash TO rv_connect;
+
+-- Until version 11 views read the salt with the rights of their owners.
+REVOKE ALL ON rolevend.salt FROM rv_template;
 
 -- The name of the key, not the key.
 GRANT SELECT (domain) ON rolevend.salt TO :"vendor", :"programmer";
