@@ -6,9 +6,9 @@ import secrets
 import pytest
 
 from rolevend.errors import PlatformBusy, RolevendError
-from rolevend.plan import Profile
 from rolevend.platforms.base import Ending, EndReason
 from rolevend.platforms.postgres import Kind, Passwords, install, plan
+from rolevend.platforms.postgres.files import query
 from tests.conformance.bench import PostgresBench, own, profile, refused, shape, vend, vended
 from tests.conformance.bench import lease as new_lease
 from tests.conformance.postgres.test_tools import calling, function, obstacles
@@ -69,10 +69,12 @@ AGGREGATE = (
     "CREATE AGGREGATE {hidden}.joined(text) (SFUNC = {hidden}.step, STYPE = text); REVOKE ALL ON FUNCTION {hidden}.step FROM PUBLIC"
 )
 HASHED = (
-    "CREATE TYPE {hidden}.pair AS (a text); CREATE FUNCTION {hidden}.same({hidden}.pair, {hidden}.pair) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
+    "CREATE TYPE {hidden}.pair AS (a text);"
+    "CREATE FUNCTION {hidden}.same({hidden}.pair, {hidden}.pair) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
     "CREATE FUNCTION {hidden}.hash({hidden}.pair) RETURNS integer LANGUAGE sql SECURITY DEFINER IMMUTABLE AS 'SELECT 1';"
     "CREATE OPERATOR {hidden}.= (LEFTARG = {hidden}.pair, RIGHTARG = {hidden}.pair, FUNCTION = {hidden}.same, HASHES);"
-    "CREATE OPERATOR CLASS {hidden}.pairs DEFAULT FOR TYPE {hidden}.pair USING hash AS OPERATOR 1 {hidden}.=, FUNCTION 1 {hidden}.hash({hidden}.pair);"
+    "CREATE OPERATOR CLASS {hidden}.pairs DEFAULT FOR TYPE {hidden}.pair USING hash AS"
+    " OPERATOR 1 {hidden}.=, FUNCTION 1 {hidden}.hash({hidden}.pair);"
     "REVOKE ALL ON FUNCTION {hidden}.hash FROM PUBLIC"
 )
 UNASKED = {
@@ -115,7 +117,10 @@ def test_a_tool_that_uses_what_is_rolevends_own_is_none(bench: PostgresBench):
 
     bench.run(f"CREATE OR REPLACE FUNCTION {tool} RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT rolevend.hash('123-45-6780'); END")
 
-    assert obstacles(bench, schema)[str(tool)] == "uses ROUTINE rolevend.hash(text), which is one of rolevend's own; nobody needs a right on it there"
+    assert (
+        obstacles(bench, schema)[str(tool)]
+        == "uses ROUTINE rolevend.hash(text), which is one of rolevend's own; nobody needs a right on it there"
+    )
 
 
 def test_an_extension_that_is_known_to_be_harmless_is_in_nobodys_way(bench: PostgresBench):
@@ -130,8 +135,6 @@ def test_an_extension_that_is_known_to_be_harmless_is_in_nobodys_way(bench: Post
 
 
 def test_the_plan_knows_the_same_harmless_extensions_as_the_installation(bench: PostgresBench):
-    from rolevend.platforms.postgres.files import query  # noqa: PLC0415
-
     names = bench.value("SELECT rolevend.harmless_extensions()::text")
 
     assert f"'{names}'" in query("exposed", folder="survey").as_string()
@@ -189,9 +192,10 @@ def test_one_that_the_plan_lists_is_open_by_consent(bench: PostgresBench):
     try:
         with bench.administrator() as administrator:
             planned = plan(administrator, bench.options)
-            assert "everybody may call it, and it is written in internal" in {
-                each.subject: each.text for each in planned.findings if each.kind is Kind.OPEN
-            }[f"{schema}.it(text)"]
+            assert (
+                "everybody may call it, and it is written in internal"
+                in {each.subject: each.text for each in planned.findings if each.kind is Kind.OPEN}[f"{schema}.it(text)"]
+            )
 
             install(administrator, bench.options, accept=planned.digest, passwords=Passwords(), randomness=secrets.token_bytes)
 
@@ -206,7 +210,7 @@ def test_one_that_the_plan_lists_is_open_by_consent(bench: PostgresBench):
 def test_a_function_that_few_may_call_or_in_a_schema_that_few_may_use_is_no_drift(bench: PostgresBench):
     opened, closed = bench.schema(), bench.schema()
     bench.run(f"GRANT USAGE ON SCHEMA {opened} TO PUBLIC")
-    vended(bench.platform, Profile(*(lambda of: (of.name, of.tables))(profile(shape(bench.people())))))
+    vended(bench.platform, profile(shape(bench.people())))
     for kind in UNBOUND.values():
         bench.run(kind[0].format(schema=closed))
         bench.run(f"{kind[0].format(schema=opened)}; REVOKE ALL ON FUNCTION {opened}.it FROM PUBLIC; DROP FUNCTION {closed}.it")

@@ -27,7 +27,7 @@ GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 CREATE VIEW "rv_p_3f9a1c"."customers" AS
     SELECT t."id" AS "id",
            t."region" AS "region",
-           CASE WHEN (SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND (t."id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR t."region" = 'EU'::text) AND (((SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL))) OR (t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]))) THEN t."email" WHEN (SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL)) THEN encode(sha256((SELECT salt FROM rolevend.salt) || convert_to(t."email"::text, 'UTF8')), 'hex') ELSE NULL::character varying END AS "email",
+           CASE WHEN (SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND (t."id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR t."region" = 'EU'::text) AND (((SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL))) OR (t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]))) THEN t."email" WHEN (SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL)) THEN rolevend.hash(t."email"::text) ELSE NULL::character varying END AS "email",
            CASE WHEN (((SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND (t."id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR t."region" = 'EU'::text)) OR (t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]))) AND (SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL)) THEN '***' || right(t."ssn", least(4, char_length(t."ssn") / 2)) ELSE NULL::text END AS "ssn",
            t."born" AS "born",
            t."seen" AS "seen",
@@ -39,5 +39,5 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
      WHERE (SELECT rolevend.reads('raw', 'customers'));
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_36039a7b4b669e77fa97a352ca175ecd"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '6c4ef8dba08ef6f95e7d8c172dbaab9ebd4f8fcfa833f33b4dc510fdf441deb9', ARRAY['rv_t_36039a7b4b669e77fa97a352ca175ecd'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'f62237ff68d11ce3856076d94250cacbf1f871aeec0fed38d6445377dd53ba49', ARRAY['rv_t_36039a7b4b669e77fa97a352ca175ecd'], '{"customers": ["raw", "customers"]}');
 COMMIT;

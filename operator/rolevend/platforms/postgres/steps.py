@@ -95,11 +95,15 @@ def _programmer(survey: Survey, options: Options) -> Iterator[Statement]:
 
 def _consent(survey: Survey) -> Iterator[Statement]:
     """Functions that the plan lists as open are no drift afterwards. All others are."""
-    yield Statement("DELETE FROM rolevend.consented", "Whoever installs consents to what this plan lists as open to vended roles, and to no more.")
+    yield Statement(
+        "DELETE FROM rolevend.consented", "Whoever installs consents to what this plan lists as open to vended roles, and to no more."
+    )
     for kind, text in _CONSENT.items():
         objects = [sql.Literal(each.object) for each in survey.exposed if each.kind == kind]
         if objects:
-            yield Statement(sql.SQL(text).format(sql.SQL(", ").join(objects)).as_string(), f"It is no drift that everybody may call this {kind}.")
+            yield Statement(
+                sql.SQL(text).format(sql.SQL(", ").join(objects)).as_string(), f"It is no drift that everybody may call this {kind}."
+            )
 
 
 _CONSENT: dict[str, LiteralString] = {
@@ -107,7 +111,8 @@ _CONSENT: dict[str, LiteralString] = {
     "extension": (
         "INSERT INTO rolevend.consented (routine)\n"
         "SELECT d.objid FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid\n"
-        " WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND quote_ident(e.extname) IN ({})\n"
+        " WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'\n"
+        "   AND quote_ident(e.extname) IN ({})\n"
         "ON CONFLICT DO NOTHING"
     ),
 }

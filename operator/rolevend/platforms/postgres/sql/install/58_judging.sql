@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS rolevend.consented (
 -- Those of unaccent and dict_int read files of dictionaries, which only a superuser can put on the server; those of uuid-ossp the clock and
 -- the network address of the server. survey/exposed.sql has the same list.
 CREATE OR REPLACE FUNCTION rolevend.harmless_extensions() RETURNS name[]
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT '{btree_gin,btree_gist,citext,cube,dict_int,earthdistance,fuzzystrmatch,hstore,intarray,isn,ltree,pg_trgm,pgcrypto,seg,unaccent,uuid-ossp,vector}'::name[]
 $$;
@@ -41,10 +41,14 @@ DROP FUNCTION IF EXISTS rolevend.reached(oid);
 -- checks of domains, casts, input and output of types, parts of aggregates, and what sorts and hashes values), and asks for no right on the
 -- schemas. is_asked: it asks the caller for EXECUTE. It does not for what belongs to a type, an aggregate or an operator class.
 -- What comes with PostgreSQL is left out. A language leads to its handler, which says nothing of a function in it.
+-- In plpgsql, which plans it once and not for every function that is judged.
 CREATE OR REPLACE FUNCTION rolevend.reached(p_routines oid[], p_types oid[] DEFAULT '{}', p_operators oid[] DEFAULT '{}')
 RETURNS TABLE (catalog oid, object oid, is_asked boolean)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE reached (catalog, object, is_asked) AS (
         SELECT x.catalog::oid, o.object, true
           FROM (VALUES ('pg_proc'::regclass, p_routines), ('pg_type'::regclass, p_types), ('pg_operator'::regclass, p_operators))
@@ -76,24 +80,31 @@ AS $$
                 WHERE r.catalog = 'pg_operator'::regclass AND o.amopopr = r.object) AS d (catalog, object, is_asked)
          WHERE d.object >= 16384
     )
-    SELECT r.catalog, r.object, r.is_asked FROM reached AS r
+    SELECT r.catalog, r.object, r.is_asked FROM reached AS r;
+END
 $$;
 
 -- Of what is reached, the functions that the rights of a vended role do not bind, and that it may call or need not be let call.
 CREATE OR REPLACE FUNCTION rolevend.unbound_reached(p_routines oid[], p_types oid[] DEFAULT '{}', p_operators oid[] DEFAULT '{}')
 RETURNS TABLE (routine regprocedure, why text, is_public boolean)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT p.oid::regprocedure, w.why,
            bool_and(r.is_asked) AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0)
       FROM rolevend.reached(p_routines, p_types, p_operators) AS r
       JOIN pg_proc AS p ON r.catalog = 'pg_proc'::regclass AND p.oid = r.object
-     CROSS JOIN LATERAL (SELECT rolevend.unbound(p.oid)) AS w (why)
+      JOIN pg_language AS l ON l.oid = p.prolang
+     CROSS JOIN LATERAL (SELECT CASE WHEN p.prosecdef OR p.proleakproof OR NOT l.lanpltrusted OR p.pronamespace = 'rolevend'::regnamespace
+                                     THEN rolevend.unbound(p.oid) END) AS w (why)
      WHERE w.why IS NOT NULL AND (NOT r.is_asked OR has_function_privilege('rv_connect', p.oid, 'EXECUTE'))
-     GROUP BY p.oid, p.proacl, p.proowner, w.why
+     GROUP BY p.oid, p.proacl, p.proowner, w.why;
+END
 $$;
 
--- What everybody may use of these schemas. What has an oid below 16384 came with PostgreSQL.
+-- What everybody may use of these schemas. What has an oid below 16384 came with PostgreSQL. A row of a table leads to the types of its columns.
 CREATE OR REPLACE FUNCTION rolevend.unbound_in(p_schemas oid[]) RETURNS TABLE (routine regprocedure, why text, is_public boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -101,7 +112,10 @@ AS $$
       FROM rolevend.unbound_reached(
                ARRAY(SELECT p.oid FROM pg_proc AS p
                       WHERE p.pronamespace = ANY (p_schemas) AND p.oid >= 16384 AND has_function_privilege('rv_connect', p.oid, 'EXECUTE')),
-               ARRAY(SELECT t.oid FROM pg_type AS t WHERE t.typnamespace = ANY (p_schemas) AND t.oid >= 16384),
+               ARRAY(SELECT t.oid FROM pg_type AS t
+                      WHERE t.typnamespace = ANY (p_schemas) AND t.oid >= 16384 AND t.typelem = 0
+                        AND (t.typrelid = 0
+                             OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND a.atttypid >= 16384))),
                ARRAY(SELECT o.oid FROM pg_operator AS o WHERE o.oprnamespace = ANY (p_schemas) AND o.oid >= 16384)) AS u
 $$;
 
@@ -125,15 +139,18 @@ $$;
 
 -- Which of these relations everybody may use, and how.
 CREATE OR REPLACE FUNCTION rolevend.shared(p_relations oid[]) RETURNS TABLE (privilege text, object text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+    RETURN QUERY
     SELECT a.privilege_type, format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass)
       FROM pg_class AS c
      CROSS JOIN LATERAL (SELECT c.relacl
                          UNION ALL
                          SELECT t.attacl FROM pg_attribute AS t WHERE t.attrelid = c.oid AND NOT t.attisdropped) AS y (acl)
      CROSS JOIN LATERAL aclexplode(y.acl) AS a
-     WHERE c.oid = ANY (p_relations) AND a.grantee = 0
+     WHERE c.oid = ANY (p_relations) AND a.grantee = 0;
+END
 $$;
 
 -- Why agents must not have a function of this schema, or NULL: the use of the schema brings into reach what is there for everybody.
@@ -153,8 +170,10 @@ $$;
 -- Why agents must not have this function, or NULL where nothing but its schema speaks against it: it has to act with the rights of its caller
 -- alone, and so has whatever comes into reach with it.
 CREATE OR REPLACE FUNCTION rolevend.no_tool_itself(p_function oid) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+    RETURN (
     SELECT CASE
            WHEN p.prokind <> 'f' THEN 'is no plain function'
            WHEN NOT l.lanpltrusted THEN format('is written in %I, which no rights bind', l.lanname)
@@ -176,7 +195,8 @@ AS $$
                         AS x (is_public, privilege, object, why))
            END
       FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
-     WHERE p.oid = p_function
+     WHERE p.oid = p_function);
+END
 $$;
 
 -- The same, and what speaks against every function of its schema.
