@@ -45,10 +45,15 @@ CALLS = frozenset(
         "programmer: make a template of a superuser",
         "programmer: make a profile of any name",
         "programmer: hand a view of any schema over",
+        "programmer: hand a view of the salt over",
         "programmer: hand a view over to anybody",
     }
 )
 DROPS = frozenset({"programmer: drop a vended role as a profile", "programmer: drop a vended role as a template"})
+
+
+HASH_ANEW = "ALTER FUNCTION rolevend.hash(text) STABLE"
+"""Sessions forget the salt."""
 
 
 @dataclass(frozen=True)
@@ -128,13 +133,21 @@ BREAKS = {
     ),
     "the salt is empty": Break(
         bites=frozenset({"mask Hash"}),
-        run=("CREATE TABLE kept_salt AS SELECT * FROM rolevend.salt", "UPDATE rolevend.salt SET salt = ''"),
-        undo=("UPDATE rolevend.salt SET salt = k.salt FROM kept_salt AS k", "DROP TABLE kept_salt"),
+        run=("CREATE TABLE kept_salt AS SELECT * FROM rolevend.salt", "UPDATE rolevend.salt SET salt = ''", HASH_ANEW),
+        undo=("UPDATE rolevend.salt SET salt = k.salt FROM kept_salt AS k", HASH_ANEW, "DROP TABLE kept_salt"),
     ),
     "the salt is for everybody": Break(
-        bites=frozenset({"read the salt", "vendor: read the salt", "programmer: read the salt"}),
-        run=("GRANT USAGE ON SCHEMA rolevend TO PUBLIC", "GRANT SELECT ON rolevend.salt TO PUBLIC"),
-        undo=("REVOKE USAGE ON SCHEMA rolevend FROM PUBLIC", "REVOKE SELECT ON rolevend.salt FROM PUBLIC"),
+        bites=frozenset(f"{who}{what}" for who in ("", "vendor: ", "programmer: ") for what in ("read the salt", "have a value hashed")),
+        run=(
+            "GRANT USAGE ON SCHEMA rolevend TO PUBLIC",
+            "GRANT SELECT ON rolevend.salt TO PUBLIC",
+            "GRANT EXECUTE ON FUNCTION rolevend.hash TO PUBLIC",
+        ),
+        undo=(
+            "REVOKE USAGE ON SCHEMA rolevend FROM PUBLIC",
+            "REVOKE SELECT ON rolevend.salt FROM PUBLIC",
+            "REVOKE EXECUTE ON FUNCTION rolevend.hash FROM PUBLIC",
+        ),
     ),
     "templates and profiles may write": Break(
         bites=WRITING,

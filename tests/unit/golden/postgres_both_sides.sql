@@ -27,7 +27,7 @@ GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 CREATE VIEW "rv_p_3f9a1c"."customers" AS
     SELECT t."id" AS "id",
            t."region" AS "region",
-           CASE WHEN (SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND (t."id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR t."region" = 'EU'::text) AND (((SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL))) OR (t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]))) THEN t."email" WHEN (SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL)) THEN encode(sha256((SELECT salt FROM rolevend.salt) || convert_to(t."email"::text, 'UTF8')), 'hex') ELSE NULL::character varying END AS "email",
+           CASE WHEN (SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND (t."id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR t."region" = 'EU'::text) AND (((SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL))) OR (t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]))) THEN t."email" WHEN (SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL)) THEN rolevend.hash(t."email"::text) ELSE NULL::character varying END AS "email",
            CASE WHEN (((SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND (t."id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR t."region" = 'EU'::text)) OR (t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]))) AND (SELECT rolevend.attr('regions')) IS NOT NULL AND NOT ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) OR t."ssn" IS NULL)) THEN '***' || right(t."ssn", least(4, char_length(t."ssn") / 2)) ELSE NULL::text END AS "ssn",
            t."born" AS "born",
            t."seen" AS "seen",
@@ -49,5 +49,5 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
              WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_36039a7b4b669e77fa97a352ca175ecd"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '4833042565b579d9677c1cd4edc06bf4486ab63689dd0bbdf0be06e5f0d3fe4b', ARRAY['rv_t_36039a7b4b669e77fa97a352ca175ecd'], '{"customers": ["raw", "customers"]}', 2);
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'dd4de9386aa510a8588e0985eec11c59ba6f17465c7a9b439e24e3f9608e1ba3', ARRAY['rv_t_36039a7b4b669e77fa97a352ca175ecd'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;

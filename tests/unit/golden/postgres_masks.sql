@@ -263,7 +263,7 @@ coalesce(nullif(regexp_replace(t."c"::text, '^([a-z])''',  E'\\1*', 'g'), t."c":
 -- Regex(pattern="^([a-z])'", replacement='\\1*'), real
 NULL::real
 -- Hash(), text
-encode(sha256((SELECT salt FROM rolevend.salt) || convert_to(t."c", 'UTF8')), 'hex')
+rolevend.hash(t."c")
 -- Hash(), bigint
 NULL::bigint
 -- Hash(), numeric
@@ -283,7 +283,7 @@ NULL::uuid
 -- Hash(), jsonb
 NULL::jsonb
 -- Hash(), character varying
-encode(sha256((SELECT salt FROM rolevend.salt) || convert_to(t."c"::text, 'UTF8')), 'hex')
+rolevend.hash(t."c"::text)
 -- Hash(), real
 NULL::real
 -- Constant(value="it's"), text

@@ -42,7 +42,7 @@ GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 CREATE VIEW "rv_p_3f9a1c"."customers" AS
     SELECT t."id" AS "id",
            t."region" AS "region",
-           encode(sha256((SELECT salt FROM rolevend.salt) || convert_to(t."email"::text, 'UTF8')), 'hex') AS "email",
+           rolevend.hash(t."email"::text) AS "email",
            '***' || right(t."ssn", least(4, char_length(t."ssn") / 2)) AS "ssn",
            CASE WHEN NOT isfinite(t."born") THEN t."born" WHEN t."born" >= '4712-01-01 BC'::date THEN make_date(extract(year FROM t."born")::integer, extract(quarter FROM t."born")::integer * 3 - 2, 1) END AS "born",
            CASE WHEN NOT isfinite(t."seen") THEN t."seen" WHEN t."seen" >= '4712-01-01 00:00:00+00 BC'::timestamp with time zone THEN date_trunc('month', t."seen", 'UTC') END AS "seen",
@@ -61,7 +61,7 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
              WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '70cc6408951a23c7a746e564dd090a07a9df863793bec82db9c7fd8dce98c683', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}', 2);
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '35d1df46c93aa328e10fd9d70d510aea0eae0e639255233f938b599fec2905b9', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;
 
 -- create the profile
@@ -73,7 +73,7 @@ GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 CREATE VIEW "rv_p_3f9a1c"."customers" AS
     SELECT t."id" AS "id",
            t."region" AS "region",
-           encode(sha256((SELECT salt FROM rolevend.salt) || convert_to(t."email"::text, 'UTF8')), 'hex') AS "email",
+           rolevend.hash(t."email"::text) AS "email",
            '***' || right(t."ssn", least(4, char_length(t."ssn") / 2)) AS "ssn",
            CASE WHEN NOT isfinite(t."born") THEN t."born" WHEN t."born" >= '4712-01-01 BC'::date THEN make_date(extract(year FROM t."born")::integer, extract(quarter FROM t."born")::integer * 3 - 2, 1) END AS "born",
            CASE WHEN NOT isfinite(t."seen") THEN t."seen" WHEN t."seen" >= '4712-01-01 00:00:00+00 BC'::timestamp with time zone THEN date_trunc('month', t."seen", 'UTC') END AS "seen",
@@ -92,5 +92,5 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
              WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '70cc6408951a23c7a746e564dd090a07a9df863793bec82db9c7fd8dce98c683', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}', 2);
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '35d1df46c93aa328e10fd9d70d510aea0eae0e639255233f938b599fec2905b9', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;

@@ -27,7 +27,7 @@ GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 CREATE VIEW "rv_p_3f9a1c"."customers" AS
     SELECT t."id" AS "id",
            t."region" AS "region",
-           CASE WHEN ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[])) OR ((SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND (t."id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR t."region" = 'EU'::text))) THEN t."email" ELSE encode(sha256((SELECT salt FROM rolevend.salt) || convert_to(t."email"::text, 'UTF8')), 'hex') END AS "email",
+           CASE WHEN ((t."region" = ANY ((SELECT rolevend.attr('regions'))::text[])) OR ((SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND (t."id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR t."region" = 'EU'::text))) THEN t."email" ELSE rolevend.hash(t."email"::text) END AS "email",
            CASE WHEN (SELECT rolevend.attr('ids', 'bigint')) IS NOT NULL AND (t."id" = ANY ((SELECT rolevend.attr('ids', 'bigint')::bigint[])::bigint[]) OR t."region" = 'EU'::text) THEN t."ssn" WHEN t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) THEN '***' || right(t."ssn", least(4, char_length(t."ssn") / 2)) ELSE NULL::text END AS "ssn",
            CASE WHEN t."region" = ANY ((SELECT rolevend.attr('regions'))::text[]) THEN t."born" ELSE CASE WHEN NOT isfinite(t."born") THEN t."born" WHEN t."born" >= '4712-01-01 BC'::date THEN make_date(extract(year FROM t."born")::integer, 1, 1) END END AS "born",
            t."seen" AS "seen",
@@ -48,5 +48,5 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
              WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_b2af8a9532ad691c35a8ef8bd5363aa6"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'fb31680475cb9df2afa0bd29f9501b1093c7219f2f1aa7d199efe8f8d4322354', ARRAY['rv_t_b2af8a9532ad691c35a8ef8bd5363aa6'], '{"customers": ["raw", "customers"]}', 2);
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '04de30acffe05e1e007ae9b12a3234a766d9c611aa66f9e0e3bb803b57fa9ac6', ARRAY['rv_t_b2af8a9532ad691c35a8ef8bd5363aa6'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;

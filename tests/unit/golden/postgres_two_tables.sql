@@ -40,7 +40,7 @@ GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 CREATE VIEW "rv_p_3f9a1c"."customers" AS
     SELECT t."id" AS "id",
            t."region" AS "region",
-           encode(sha256((SELECT salt FROM rolevend.salt) || convert_to(t."email"::text, 'UTF8')), 'hex') AS "email",
+           rolevend.hash(t."email"::text) AS "email",
            '***' || right(t."ssn", least(4, char_length(t."ssn") / 2)) AS "ssn",
            CASE WHEN NOT isfinite(t."born") THEN t."born" WHEN t."born" >= '4712-01-01 BC'::date THEN make_date(extract(year FROM t."born")::integer, extract(quarter FROM t."born")::integer * 3 - 2, 1) END AS "born",
            CASE WHEN NOT isfinite(t."seen") THEN t."seen" WHEN t."seen" >= '4712-01-01 00:00:00+00 BC'::timestamp with time zone THEN date_trunc('month', t."seen", 'UTC') END AS "seen",
@@ -66,5 +66,5 @@ CREATE VIEW "rv_p_3f9a1c"."orders" AS
              WHERE (SELECT rolevend.guarded('"raw"."orders"'::regclass) AND rolevend.reads('raw', 'orders')) IS NOT NULL) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440", "orders": "rv_t_5b43ea9c878889abb34a2d452404b502"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '176fe736314ce44a46fde64673e193db0f310eaccb796763711cae29040d4787', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440', 'rv_t_5b43ea9c878889abb34a2d452404b502'], '{"customers": ["raw", "customers"], "orders": ["raw", "orders"]}', 2);
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '937f7c47d5e9e2bbff9d43a54ab756f24741230f817b3d4aca39db998c193a4a', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440', 'rv_t_5b43ea9c878889abb34a2d452404b502'], '{"customers": ["raw", "customers"], "orders": ["raw", "orders"]}', 2);
 COMMIT;

@@ -247,5 +247,6 @@ def _pool(address: Address, login: Login, limits: Limits, *, programmer: bool) -
             "statement_timeout": f"{statement_timeout * 1000:.0f}",
             "lock_timeout": f"{limits.lock_timeout * 1000:.0f}",
             "idle_in_transaction_session_timeout": "30000",
+            "default_transaction_isolation": "read committed",
         },
     )

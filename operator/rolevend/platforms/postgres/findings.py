@@ -172,12 +172,15 @@ def _exposed(survey: Survey) -> Iterator[Finding]:
     for each in survey.exposed:
         if each.kind == "relation":
             yield Finding(Kind.OPEN, each.object, f"PUBLIC has {each.what} on it; to close it run: REVOKE ALL ON {each.object} FROM PUBLIC")
+        elif each.kind == "function":
+            text = f"everybody may call it, and it {each.what}; to close it run: REVOKE EXECUTE ON ROUTINE {each.object} FROM PUBLIC"
+            yield Finding(Kind.OPEN, each.object, text)
         else:
             text = (
-                f"everybody may call it, and it acts with the rights of {each.what}; "
-                f"to close it run: REVOKE EXECUTE ON FUNCTION {each.object} FROM PUBLIC"
+                f"everybody may call {each.what}; to close it run: ALTER EXTENSION {each.object} SET SCHEMA <one that PUBLIC may not use>, "
+                "or revoke EXECUTE on them from PUBLIC"
             )
-            yield Finding(Kind.OPEN, each.object, text)
+            yield Finding(Kind.OPEN, f"extension {each.object}", text)
 
 
 def _keeping(survey: Survey) -> Iterator[Finding]:

@@ -42,6 +42,8 @@ def share(connection: Connection, domain: str, key: Secret) -> str | None:
         # What is copied is in no log of statements.
         with connection.cursor().copy("COPY rolevend.salt (salt, domain) FROM STDIN") as copying:
             copying.write_row((salt, domain))
+        # Plans of sessions that are open hold the former salt. They are discarded with any change of the function.
+        connection.execute("ALTER FUNCTION rolevend.hash(text) STABLE")
         return None if row is None else row[0]
 
 

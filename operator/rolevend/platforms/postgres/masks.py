@@ -28,10 +28,8 @@ def mask_text(mask: Mask, column: sql.Composable, family: Family, native_type: s
         case DateTrunc(unit):
             return _date_trunc(column, family, unit)
         case Hash():
-            # The salt is read with the rights of the view's owner; no salt is NULL.
-            return sql.SQL("encode(sha256((SELECT salt FROM rolevend.salt) || convert_to({}, 'UTF8')), 'hex')").format(
-                _as_text(column, native_type)
-            )
+            # SHA-256 over the salt and the value. No role can read the salt; without a salt it is NULL.
+            return sql.SQL("rolevend.hash({})").format(_as_text(column, native_type))
         case Constant(value):
             kind = sql.SQL("text") if family is Family.TEXT else type_name(native_type)
             return sql.SQL("{}::{}").format(sql.Literal(value), kind)

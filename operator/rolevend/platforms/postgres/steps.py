@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -29,6 +30,7 @@ def steps_of(survey: Survey, options: Options, version: int) -> tuple[Statement,
         *_files(survey, options),
         *_hardening(survey),
         *_programmer(survey, options),
+        *_consent(survey),
         *_marks(survey, options, version),
     )
 
@@ -89,6 +91,31 @@ def _programmer(survey: Survey, options: Options) -> Iterator[Statement]:
     vendor = sql.Identifier(options.vendor).as_string()
     yield Statement(f"GRANT CONNECT ON DATABASE {database} TO rv_connect, {vendor}, {programmer}", "Nobody else needs it of us.")
     yield Statement(f"GRANT CREATE ON DATABASE {database} TO {programmer}", "A profile is a schema.")
+
+
+def _consent(survey: Survey) -> Iterator[Statement]:
+    """Functions that the plan lists as open are no drift afterwards. All others are."""
+    yield Statement(
+        "DELETE FROM rolevend.consented", "Whoever installs consents to what this plan lists as open to vended roles, and to no more."
+    )
+    for kind, text in _CONSENT.items():
+        objects = [sql.Literal(each.object) for each in survey.exposed if each.kind == kind]
+        if objects:
+            yield Statement(
+                sql.SQL(text).format(sql.SQL(", ").join(objects)).as_string(), f"It is no drift that everybody may call this {kind}."
+            )
+
+
+_CONSENT: dict[str, LiteralString] = {
+    "function": "INSERT INTO rolevend.consented (routine) SELECT unnest(ARRAY[{}]::regprocedure[])",
+    "extension": (
+        "INSERT INTO rolevend.consented (routine)\n"
+        "SELECT d.objid FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid\n"
+        " WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'\n"
+        "   AND quote_ident(e.extname) IN ({})\n"
+        "ON CONFLICT DO NOTHING"
+    ),
+}
 
 
 def _marks(survey: Survey, options: Options, version: int) -> Iterator[Statement]:

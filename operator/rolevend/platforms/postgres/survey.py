@@ -98,10 +98,10 @@ class Right:
 @dataclass(frozen=True, slots=True)
 class Exposed:
     kind: str
-    """`relation` or `function`."""
+    """`relation`, `function` or `extension`."""
     object: str
     what: str
-    """The privileges, or the function's owner."""
+    """The privileges, or why the rights of its caller do not bind the function, or the functions of the extension."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ _READING_PAST_THE_VIEW = (
     Attack("read the statistics table", "SELECT * FROM pg_statistic"),
     Attack("read the passwords", "SELECT rolpassword FROM pg_authid"),
     Attack("read the salt", "SELECT salt FROM rolevend.salt"),
+    Attack("have a value hashed", "SELECT rolevend.hash({ssn_text})"),
     Attack("read the leases", "SELECT * FROM rolevend.lease"),
     Attack("call the functions of policies", "SELECT rolevend.attr('regions')"),
     Attack("vend", "SELECT rolevend.vend('IMMUTA_VENDED_A_B_C', 'c', 'u', 'p', 'v', now(), 'a', 'i', 's', '{{}}')"),

@@ -19,6 +19,7 @@ _VENDOR: dict[str, LiteralString] = {
     "read a table": "SELECT * FROM {people_table}",
     "read a view": "SELECT * FROM {people}",
     "read the salt": "SELECT * FROM rolevend.salt",
+    "have a value hashed": "SELECT rolevend.hash('x')",
     "write a lease": "UPDATE rolevend.lease SET expires_at = 'infinity' WHERE role = {eve_text}",
     "write a profile": "INSERT INTO rolevend.profile (profile) VALUES ('rv_p_x')",
     "create a role": "CREATE ROLE {mine}",
@@ -35,6 +36,7 @@ _VENDOR: dict[str, LiteralString] = {
 }
 _PROGRAMMER: dict[str, LiteralString] = {
     "read the salt": "SELECT * FROM rolevend.salt",
+    "have a value hashed": "SELECT rolevend.hash('x')",
     "write a lease": "UPDATE rolevend.lease SET expires_at = 'infinity' WHERE role = {eve_text}",
     "delete templates": "DELETE FROM rolevend.template WHERE template = {template_text}",
     "accept a drift": "SELECT rolevend.accept({people_table_text}::regclass)",
@@ -57,6 +59,10 @@ _CALLS: dict[str, LiteralString] = {
     "make a template of a superuser": "SELECT rolevend.make_templates('{{postgres,NULL}}')",
     "make a profile of any name": "SELECT rolevend.make_profile({mine_text})",
     "hand a view of any schema over": "SELECT rolevend.hand_over({schema_text}, jsonb_build_object('people', {template_text}))",
+    "hand a view of the salt over": (
+        "SELECT rolevend.make_profile('rv_p_mine'); CREATE SCHEMA rv_p_mine; CREATE VIEW rv_p_mine.mine AS SELECT * FROM rolevend.salt; "
+        "SELECT rolevend.hand_over('rv_p_mine', jsonb_build_object('mine', {template_text}))"
+    ),
     "hand a view over to anybody": "SELECT rolevend.hand_over({profile_text}, jsonb_build_object('people', {vendor_text}))",
 }
 _ROLES_THAT_ARE_NO_PROFILE = ("rv_owner", "rv_template", "pg_read_all_data", "postgres")

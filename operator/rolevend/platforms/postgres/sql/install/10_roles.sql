@@ -9,7 +9,7 @@
 --   host  all              +rv_connect  all  reject
 CREATE ROLE rv_connect NOLOGIN;
 
--- Every template (the owner of views) is a member: it may read the salt of hashed columns.
+-- Every template (the owner of views) is a member. It has no right, but to create a view in a schema while rolevend.hand_over runs.
 CREATE ROLE rv_template NOLOGIN;
 
 -- Everybody who was here before rolevend is a member: it keeps what the hardening takes from PUBLIC. Add later roles by hand.

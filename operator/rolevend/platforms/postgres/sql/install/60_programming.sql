@@ -77,6 +77,8 @@ $$;
 -- Gives the views of a profile to their templates: {view: template}. Only now do they read with the rights of these.
 -- Whoever gets a view must be able to create one there, unless a superuser gives it.
 -- From here on none of the templates is taken away: see drop_template. One that is gone by now must be made anew first.
+-- A view may use the table of its template, functions of ours that a role of a profile may call, types and collations. It is looked at when it
+-- is locked, and only in READ COMMITTED, where a query sees what was committed before the lock.
 CREATE OR REPLACE FUNCTION rolevend.hand_over(p_profile name, p_owners jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -84,9 +86,13 @@ DECLARE
     v record;
     v_templates name[] := ARRAY(SELECT DISTINCT value::name FROM jsonb_each_text(p_owners));
     v_there bigint;
+    v_beyond text;
 BEGIN
     IF (p_profile ~ '^rv_p_[0-9a-z]+$') IS NOT TRUE THEN
         RAISE EXCEPTION 'not the name of a profile' USING ERRCODE = '22023';
+    END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'views are handed over in a transaction of isolation level READ COMMITTED only' USING ERRCODE = '22023';
     END IF;
     IF EXISTS (SELECT FROM unnest(v_templates) AS t WHERE (t ~ '^rv_t_[0-9a-f]{32}$') IS NOT TRUE) THEN
         RAISE EXCEPTION 'not the name of a template' USING ERRCODE = '22023';
@@ -101,6 +107,29 @@ BEGIN
         EXECUTE format('ALTER VIEW %I.%I OWNER TO %I', p_profile, v.name, v.template);
     END LOOP;
     EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM rv_template', p_profile);
+    SELECT format('view %I.%I uses %s, and may use the table of %s only', p_profile, c.relname,
+                  pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid), t.template)
+      INTO v_beyond
+      FROM jsonb_each_text(p_owners) AS o
+      JOIN rolevend.template AS t ON t.template = o.value::name
+      JOIN pg_class AS c ON c.oid = to_regclass(format('%I.%I', p_profile, o.key))
+      JOIN pg_rewrite AS r ON r.ev_class = c.oid
+      JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+     WHERE CASE d.refclassid
+           WHEN 'pg_class'::regclass THEN d.refobjid NOT IN (c.oid, t.table_oid)
+           WHEN 'pg_proc'::regclass
+           THEN NOT EXISTS (SELECT FROM pg_proc AS p
+                             WHERE p.oid = d.refobjid AND p.pronamespace = 'rolevend'::regnamespace
+                               AND has_function_privilege('rv_connect', p.oid, 'EXECUTE'))
+           ELSE d.refclassid NOT IN ('pg_type'::regclass, 'pg_collation'::regclass) END
+     LIMIT 1;
+    IF v_beyond IS NOT NULL THEN
+        RAISE EXCEPTION '%', v_beyond USING ERRCODE = '22023';
+    END IF;
+    SELECT format('function %s: %s', o.routine, o.why) INTO v_beyond FROM rolevend.opened() AS o LIMIT 1;
+    IF v_beyond IS NOT NULL THEN
+        RAISE EXCEPTION '%', v_beyond USING ERRCODE = 'RV004';
+    END IF;
 END
 $$;
 
@@ -237,67 +266,6 @@ AS $$
       FROM seen AS s WHERE s.role_oid IS NOT NULL AND NOT s.is_gone AND pg_has_role(s.role_oid, s.relowner, 'USAGE')
 $$;
 
--- What a routine brings into reach whoever calls it: PostgreSQL looked these names up when it was made (BEGIN ATOMIC, DEFAULT, operators,
--- the checks of domains), and asks its caller for rights on the things alone, not on their schemas. What every role reads anyway is left out.
-CREATE OR REPLACE FUNCTION rolevend.reached(p_routine oid) RETURNS TABLE (catalog oid, object oid)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-    WITH RECURSIVE reached (catalog, object) AS (
-        SELECT 'pg_proc'::regclass::oid, p_routine
-         UNION
-        SELECT d.catalog, d.object
-          FROM reached AS r
-         CROSS JOIN LATERAL (SELECT x.refclassid, x.refobjid FROM pg_depend AS x WHERE x.classid = r.catalog AND x.objid = r.object
-                             UNION ALL
-                             SELECT 'pg_constraint'::regclass, x.oid FROM pg_constraint AS x
-                              WHERE r.catalog = 'pg_type'::regclass AND x.contypid = r.object) AS d (catalog, object)
-    )
-    SELECT r.catalog, r.object
-      FROM reached AS r
-      LEFT JOIN pg_proc AS p ON r.catalog = 'pg_proc'::regclass AND p.oid = r.object
-      LEFT JOIN pg_class AS c ON r.catalog = 'pg_class'::regclass AND c.oid = r.object
-     WHERE (r.catalog, r.object) <> ('pg_proc'::regclass, p_routine)
-       AND coalesce(p.pronamespace, c.relnamespace) NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
-$$;
-
--- Why agents must not have this function, or NULL where nothing speaks against it: it has to act with the rights of its caller alone, and
--- so has whatever comes into reach with it, or with the use of its schema. A LEAKPROOF function is called on rows before policies hide them.
-CREATE OR REPLACE FUNCTION rolevend.no_tool(p_function oid) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT CASE
-           WHEN p.prokind <> 'f' THEN 'is no plain function'
-           WHEN NOT l.lanpltrusted THEN format('is written in %I, which no rights bind', l.lanname)
-           WHEN p.prosecdef
-           THEN format('acts with the rights of %s, and so reads around policies; run: ALTER FUNCTION %s SECURITY INVOKER',
-                       p.proowner::regrole, p.oid::regprocedure)
-           WHEN p.proleakproof
-           THEN format('is LEAKPROOF, and so is shown rows that policies hide; run: ALTER FUNCTION %s NOT LEAKPROOF', p.oid::regprocedure)
-           ELSE (WITH reached AS MATERIALIZED (SELECT * FROM rolevend.reached(p_function))
-                 SELECT min(format('%s everybody has %s on %s; run: REVOKE ALL ON %s FROM PUBLIC',
-                                   CASE WHEN x.is_near THEN 'is in a schema where' ELSE 'uses what is in another schema, where' END,
-                                   x.privilege, x.object, x.object))
-                   FROM (SELECT q.pronamespace = p.pronamespace, a.privilege_type, format('ROUTINE %s', q.oid::regprocedure)
-                           FROM pg_proc AS q, aclexplode(coalesce(q.proacl, acldefault('f', q.proowner))) AS a
-                          WHERE (q.pronamespace = p.pronamespace
-                                 OR q.oid IN (SELECT r.object FROM reached AS r WHERE r.catalog = 'pg_proc'::regclass))
-                            AND (q.prosecdef OR q.proleakproof) AND a.grantee = 0
-                         UNION ALL
-                         SELECT c.relnamespace = p.pronamespace, a.privilege_type,
-                                format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass)
-                           FROM pg_class AS c
-                          CROSS JOIN LATERAL (SELECT c.relacl
-                                              UNION ALL
-                                              SELECT t.attacl FROM pg_attribute AS t WHERE t.attrelid = c.oid AND NOT t.attisdropped) AS y (acl)
-                          CROSS JOIN LATERAL aclexplode(y.acl) AS a
-                          WHERE (c.relnamespace = p.pronamespace
-                                 OR c.oid IN (SELECT r.object FROM reached AS r WHERE r.catalog = 'pg_class'::regclass))
-                            AND a.grantee = 0) AS x (is_near, privilege, object))
-           END
-      FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
-     WHERE p.oid = p_function
-$$;
-
 -- Which functions a profile may call, for rolevend.drift(): with the owner's rights, to write it down.
 CREATE OR REPLACE FUNCTION rolevend.record_functions(p_profile name, p_functions regprocedure[]) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -341,7 +309,8 @@ DROP FUNCTION IF EXISTS rolevend.drift(text);
 
 -- All drift of one cluster's profiles. Notes it in rolevend.profile, so that nothing new is vended over it, or takes the note
 -- away where all is well again. "replaced" is as in rolevend.findings: a table or a view is gone, which opens nothing. So is a function
--- that is a way around policies now: nobody has to accept it, since nothing is vended with it any more.
+-- that is a way around policies now: nobody has to accept it, since nothing is vended with it any more. NULL: a function that every vended role
+-- can call, and that the rights of its caller do not bind.
 CREATE OR REPLACE FUNCTION rolevend.drift(p_cluster text)
 RETURNS TABLE (schema_name text, table_name text, replaced boolean, finding text, profiles name[])
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -367,6 +336,12 @@ AS $$
           FROM rolevend.profile AS p CROSS JOIN LATERAL jsonb_each(p.tables) AS t
          WHERE p.cluster_id = p_cluster
            AND to_regclass(format('%I.%I', t.value ->> 0, t.value ->> 1))::oid <> (t.value ->> 2)::oid
+        UNION ALL
+        SELECT n.nspname::text, format('%s(%s)', f.proname, oidvectortypes(f.proargtypes)), NULL, o.why, p.profile
+          FROM rolevend.opened() AS o
+          JOIN pg_proc AS f ON f.oid = o.routine
+          JOIN pg_namespace AS n ON n.oid = f.pronamespace
+          LEFT JOIN rolevend.profile AS p ON p.cluster_id = p_cluster
         UNION ALL
         SELECT f.value ->> 0, f.value ->> 1, true, w.why, p.profile
           FROM rolevend.profile AS p

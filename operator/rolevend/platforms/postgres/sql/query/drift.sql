@@ -9,9 +9,10 @@ WITH touched AS (
       FROM rolevend.drift(%(cluster)s) AS d
 )
 SELECT schema_name, table_name, finding,
-       CASE WHEN replaced THEN 'the roles that read it end, and it is made anew when it is next needed'
+       CASE WHEN replaced IS NULL THEN 'or consent to it: plan and install again'
+            WHEN replaced THEN 'the roles that read it end, and it is made anew when it is next needed'
             ELSE format('put it right, or look at it and have it made anew with: SELECT rolevend.accept(%L)', format('%I.%I', schema_name, table_name))
        END,
        roles, profiles::text[]
   FROM touched
- WHERE NOT replaced OR roles <> '{}'
+ WHERE replaced IS NOT TRUE OR roles <> '{}'

@@ -1,8 +1,11 @@
 -- Every function of these schemas, one row each, and what keeps agents from having it.
+WITH judged AS MATERIALIZED (   -- once for each schema
+    SELECT oid, nspname, nspowner, rolevend.no_tools_in(oid) AS why FROM pg_namespace WHERE nspname = ANY (%(functions)s)
+)
 SELECT n.nspname::text, p.proname::text, oidvectortypes(p.proargtypes),
-       coalesce(rolevend.no_tool(p.oid), u.unlendable, '')
+       coalesce(rolevend.no_tool_itself(p.oid), n.why, u.unlendable, '')
   FROM pg_proc AS p
-  JOIN pg_namespace AS n ON n.oid = p.pronamespace
+  JOIN judged AS n ON n.oid = p.pronamespace
   LEFT JOIN LATERAL (
         SELECT CASE WHEN o.rolsuper
                     THEN format('%s the superuser %I; run: ALTER %s OWNER TO <a role that is no superuser>', x.owned, o.rolname, x.what)
@@ -14,5 +17,4 @@ SELECT n.nspname::text, p.proname::text, oidvectortypes(p.proargtypes),
          WHERE o.rolsuper OR NOT pg_has_role(coalesce(%(programmer)s::name, current_user), o.oid, 'USAGE')
          ORDER BY x.owned
          LIMIT 1) AS u ON true
- WHERE n.nspname = ANY (%(functions)s)
  ORDER BY 1, 2, 3
