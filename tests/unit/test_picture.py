@@ -14,12 +14,12 @@ from rolevend.vending.claims import Claim, agent_claim, user_claim
 from rolevend.vending.verdict import Denied, Granted, Undecided, ended_by
 from tests.support.manifests import MISSING, Body
 from tests.support.painted import (
-    REQUEST,
     ANNA,
     CLUSTER,
     CRM,
     KEY,
     OBJECTS,
+    REQUEST,
     STATES,
     TABLES,
     WAREHOUSE,

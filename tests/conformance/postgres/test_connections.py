@@ -10,7 +10,7 @@ from rolevend.demo.parts.database import PostgresServer
 from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Credential, Ending, EndReason, InstallMode
 from rolevend.platforms.postgres import plan
-from tests.conformance.bench import CLUSTER, PostgresBench, installed, profile, shape, vended
+from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, installed, profile, shape, vended
 
 CONNECTIONS, FOR_SUPERUSERS, RESERVED = 30, 3, 6
 GREEDY = RoleLimits(connections=CONNECTIONS)
@@ -34,13 +34,10 @@ def small_bench(request: pytest.FixtureRequest, server: PostgresServer) -> Itera
 
 def take_every_slot(bench: PostgresBench, credential: Credential) -> int:
     """How many sessions the agent gets, and keeps."""
-    for taken in range(CONNECTIONS):
-        try:
-            bench.log_in(credential)
-        except psycopg.OperationalError as error:
-            assert "remaining connection slots are reserved" in str(error)
-            return taken
-    raise AssertionError("none is reserved")
+    sessions: list[PostgresSession] = []
+    with pytest.raises(psycopg.OperationalError, match="remaining connection slots are reserved"):
+        sessions.extend(bench.log_in(credential) for _ in range(CONNECTIONS))
+    return len(sessions)
 
 
 def ending(of) -> Ending:

@@ -30,7 +30,7 @@ UNRESERVED = (
 def not_reserved_for(logins: Sequence[str]) -> str:
     """That the operator's logins get none of the reserved connections."""
     return (
-        f"{' and '.join(logins)} may not use reserved connections: while vended roles have every other one, the operator can end none of them; "
+        f"{' and '.join(logins)} may not use reserved connections: while vended roles have all others, the operator can end none of them; "
         f"to mend it, run as one who may: GRANT pg_use_reserved_connections TO {', '.join(logins)} WITH INHERIT TRUE, SET FALSE"
     )
 
