@@ -336,12 +336,32 @@ class TestTheLimitsOfALease:
         assert bench.value(f"SELECT limits -> 'connections' FROM rolevend.lease WHERE role = '{made.role}'") == 2
         bench.log_in(again)
 
-    def test_name_the_task_of_each_session_that_names_nothing_else(self, bench: PostgresBench):
+    def test_name_the_task_in_the_lease_alone(self, bench: PostgresBench):
         people = profile(shape(bench.people()))
         plain, tasked = lease(people), moved(lease(people), task=Task("chat 4711", f"sha256:{'0a' * 32}"))
         names = [bench.log_in(vend(bench.platform, people, each)).rows("SHOW application_name") for each in (plain, tasked)]
+        noted = dict(bench.admin.execute("SELECT role, limits ->> 'application_name' FROM rolevend.lease").fetchall())
 
-        assert names == [[("",)], [("task:chat_4711:0a0a0a0a0a0a0a0a",)]]
+        assert names == [[("",)], [("",)]]
+        assert noted == {plain.role: None, tasked.role: "task:chat_4711:0a0a0a0a0a0a0a0a"}
+
+    def test_are_all_that_another_role_reads_of_it_besides_its_names_and_its_expiry(self, bench: PostgresBench):
+        """Whatever a catalog or a view of PostgreSQL's shows to everybody, in every column."""
+        people = profile(shape(bench.people()))
+        secret = moved(lease(people, countries=["Ruritania"]), task=Task("chat-4711", f"sha256:{'0a' * 32}"))
+        bench.log_in(vend(bench.platform, people, secret))
+        session = bench.log_in(vended(bench.platform, people)[1])
+        named = "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')"
+        readable = [name for (name,) in session.rows(f"{named} AND has_table_privilege(oid, 'SELECT') ORDER BY 1")]
+        texts = "\n".join(str(row) for name in readable for row in rows_of(session, name))
+
+        assert secret.role in texts, "its name is no secret"
+        assert [told for told in ("chat-4711", "0a0a0a0a", "Ruritania", "jane", secret.uid) if told in texts] == []
+        ((settings, until),) = session.rows(f"SELECT rolconfig, rolvaliduntil FROM pg_roles WHERE rolname = '{secret.role}'")
+        limits = {"statement_timeout", "idle_in_transaction_session_timeout"}
+        limits |= {"temp_file_limit"} if bench.mode is InstallMode.SUPERUSER else set()
+        assert {setting.split("=")[0] for setting in settings} == {"search_path", *limits}
+        assert abs((until - secret.expires_at).total_seconds()) < 1
 
     @pytest.mark.parametrize(
         "limits",
@@ -365,6 +385,14 @@ class TestTheLimitsOfALease:
         )
 
         assert refused(lambda: vendor.rows(statement)) == INVALID
+
+
+def rows_of(session: PostgresSession, view: str) -> list[object]:
+    """None where reading it takes more than a right to read it."""
+    try:
+        return [row for (row,) in session.rows(f"SELECT v::text FROM {view} AS v")]
+    except psycopg.Error:
+        return []
 
 
 class TestARoleThatIsIdle:
