@@ -1,5 +1,6 @@
 """A role stays within the limits of its lease, whatever its agent sets for itself, and who else is there feels nothing of it."""
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -183,6 +184,46 @@ class TestATransaction:
 
         assert agents.bench.platform.curb() == []
         assert session.rows("SELECT 1") == [(1,)]
+
+
+class TestMessages:
+    """The server has one queue of NOTIFY for everybody. A transaction that listens keeps all that comes after it there."""
+
+    FILLED = "SELECT pg_notification_queue_usage()"
+
+    @staticmethod
+    def fill(session: PostgresSession, megabytes: int) -> None:
+        """Each is another one: PostgreSQL takes equal ones of a transaction together."""
+        for _ in range(megabytes):
+            session.run("; ".join(f"NOTIFY much, '{secrets.token_hex(3999)}'" for _ in range(125)))
+
+    def test_of_a_role_fill_the_servers_queue_to_about_a_hundredth_and_no_further(self, agents: Agents):
+        bench = agents.bench
+        listening, sending, other = (bench.log_in(agents.victim[1]) for _ in range(3))
+        listening.run("LISTEN much")
+        listening.run("BEGIN; SELECT 1")
+        self.fill(sending, 90)
+        assert bench.value(self.FILLED) > 0.01
+
+        told = agents.look_until(lambda: agents.is_out(listening))
+
+        assert [(each.role, each.act) for each in told] == [(agents.victim[0].role, Act.TERMINATED)]
+        assert "the queue of NOTIFY is filled to 1" in told[0].why
+        assert bench.value(self.FILLED) < 0.01
+        assert other.rows("SELECT 1") == [(1,)]
+
+    def test_end_no_transaction_while_the_queue_is_short(self, agents: Agents):
+        bench = agents.bench
+        listening, sending = (bench.log_in(agents.victim[1]) for _ in range(2))
+        listening.run("LISTEN much")
+        listening.run("BEGIN; SELECT 1")
+        self.fill(sending, 2)
+        eventually(
+            lambda: bench.value("SELECT max(clock_timestamp() - xact_start) > '1 s' FROM pg_stat_activity WHERE state LIKE 'idle in%'")
+        )
+
+        assert bench.platform.curb() == []
+        assert listening.rows("SELECT 1") == [(1,)]
 
 
 class TestALeaseThatIsOver:
