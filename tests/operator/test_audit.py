@@ -157,7 +157,9 @@ def test_the_receipt_of_a_role_says_what_it_was_given_and_how_it_ended_and_the_c
     task = {"id": "chat-4711", "intentDigest": f"sha256:{'0a' * 32}"}
     asked = tenant.ready_to_ask().ask(wanted={"task": task}).ready()
     with trail.site.warehouse.session(asked.login()) as session:
-        assert session.execute("SHOW application_name").fetchall() == [("task:chat-4711:0a0a0a0a0a0a0a0a",)]
+        assert session.execute("SHOW application_name").fetchall() == [("",)], "other roles could read it there"
+    noted = trail.site.warehouse.ask("SELECT limits ->> 'application_name' FROM rolevend.lease WHERE role = %s", asked.role)
+    assert noted == [("task:chat-4711:0a0a0a0a0a0a0a0a",)]
     asked.delete()
     asked.gone()
     keys = tmp_path / "receipt.jwks"

@@ -71,6 +71,7 @@ def data_platform(name: str, database: Governed, **spec: Any) -> Body:
                     "namespaceSelector": {"matchLabels": {"team": "claims"}},
                     "assertions": ["Trusted", "TokenRequired"],
                     "maxExpirationSeconds": 3600,
+                    "maxLiveRoles": 100_000,
                     "widestCombination": "Union",
                     "attributes": [{"key": "team", "values": ["claims"]}],
                     "purposes": ["fraud-review", "reporting"],

@@ -18,9 +18,10 @@ from tests.support.registered import AGENT, REQUEST, TERMS, WAREHOUSE, directory
 ANNEX = PlatformName("annex")
 
 
-def bounded(agent: int | None, *platform: int | None) -> Directory:
+def bounded(agent: int | None, *platform: int | None, sessions: int | None = None) -> Directory:
     items = [replace(TERMS, most_live=most) for most in platform] or [TERMS]
-    return directory(agents={AGENT.name: replace(AGENT, most_live=agent)}, platforms={WAREHOUSE: terms(*items)})
+    admits = replace(terms(*items), sessions=sessions)
+    return directory(agents={AGENT.name: replace(AGENT, most_live=agent)}, platforms={WAREHOUSE: admits})
 
 
 def request(number: int) -> Request:
@@ -59,6 +60,31 @@ async def test_the_tightest_of_agent_and_platform_counts(agent: int | None, plat
     room, known = Room(Called()), bounded(agent, *platform)
 
     assert [asked(room, number, known) for number in range(most + 2)] == [""] * most + [REASON] * 2
+
+
+@pytest.mark.parametrize(
+    ("agent", "platform", "sessions", "most"),
+    [
+        (None, (), 97, 6),  # 8 sessions each: 48 of 97
+        (None, (None,), 32, 2),
+        (3, (), 97, 3),
+        (None, (9,), 97, 9),  # where the platform team says a number it counts
+        (None, (4, None), 97, 6),
+        (None, (), 5, 1),
+    ],
+)
+async def test_where_nobody_says_a_number_an_agents_roles_take_half_of_the_platforms_sessions(
+    agent: int | None, platform: tuple[int | None, ...], sessions: int, most: int
+):
+    room, known = Room(Called()), bounded(agent, *platform, sessions=sessions)
+
+    assert [asked(room, number, known) for number in range(most + 2)] == [""] * most + [REASON] * 2
+
+
+async def test_a_platform_without_such_a_number_bounds_nobody():
+    room, known = Room(Called()), bounded(None)
+
+    assert {asked(room, number, known) for number in range(200)} == {""}
 
 
 async def test_a_role_on_several_platforms_is_one():

@@ -94,7 +94,7 @@ class Painter:
     def paint(self, objects: Objects, states: Mapping[PlatformName, PlatformState], pending: str) -> Picture:
         """`pending` names what was not read yet; until it is empty nothing is decided."""
         platforms = judge_platforms(objects.platforms, states)
-        terms = {PlatformName(each.resource.name): _terms(each) for each in platforms}
+        terms = {name: _terms(each, states.get(name)) for each in platforms for name in (PlatformName(each.resource.name),)}
         refused = objects.refused_handles
         agents = with_refusals(
             judge_unique(objects.agents, agent_claims),
@@ -260,7 +260,7 @@ def _agent(agent: Agent) -> RegisteredAgent:
     )
 
 
-def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
+def _terms(judged: Judgement[DataPlatform], state: PlatformState | None) -> PlatformTerms:
     platform = judged.resource
     attested = next(finding for finding in judged.findings if finding.type == "Attested")
     closed = "" if judged.accepted else "it is not accepted; see its conditions"
@@ -291,4 +291,5 @@ def _terms(judged: Judgement[DataPlatform]) -> PlatformTerms:
         leak=attested.message if attested.reason == LEAK else "",
         type=values.type_of(platform),
         unattested="" if attested.status == "True" or platform.spec.allow_unattested else attested.message,
+        sessions=state.facts.sessions if state is not None and state.facts is not None else None,
     )

@@ -210,6 +210,8 @@ class ServerFacts:
     """Platforms with one such name hash equal values equally; None: this one's hashes are its own."""
     edition: str | None = None
     """Of a platform that is sold in several."""
+    sessions: int | None = None
+    """As many as the platform has for everybody but its administrators and us; None: it has no such number."""
 
 
 class Outcome(enum.StrEnum):

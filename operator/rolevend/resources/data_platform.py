@@ -194,8 +194,9 @@ class AgentTerms(Part):
     max_expiration_seconds: Seconds = 3600
     """The longest life of a role that is vended to them."""
     max_live_roles: PositiveCount | None = None
-    """How many roles each of them may have at once. Where several items select an agent, the most generous one counts; an Agent may say
-    less. Without it: any number."""
+    """How many roles each of them may have at once, on whichever platforms. Where several items select an agent, the most generous one
+    counts; an Agent may say less. Without it: on PostgreSQL so many that, each with its `maxConnections`, they take half of the server's
+    connections; on Snowflake any number."""
     attributes: Annotated[tuple[Attribute, ...], Field(max_length=32), KeyedBy(("key",))] = ()
     """What is known of these agents here, for policies to match. Where several items select an agent, values add up."""
     purposes: Annotated[tuple[Label, ...], Field(max_length=64), Distinct()] = ()

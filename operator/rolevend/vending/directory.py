@@ -230,7 +230,7 @@ class Directory:
         """How many roles its agent may have at once; None: any number. For a request that is granted."""
         agent, terms = self.agents[request.agent], self.platforms[request.platform]
         here = terms_for(terms, self.namespaces.get(agent.name.namespace, {}), agent)
-        return most_live(agent, permitting(agent, here))
+        return most_live(agent, permitting(agent, here), terms.sessions)
 
     def tools(self, request: Request) -> tuple[Tool, ...]:
         """What of an account its agent may have, for users who are granted what is behind it. For a request that is granted."""

@@ -60,7 +60,7 @@ class AgentTerms:
     may_prove: bool = False
     """Whether those get in that must prove the user."""
     most_live: int | None = None
-    """How many roles each of them may have at once; None: any number."""
+    """How many roles each of them may have at once; None: as many as `default_live` says."""
     agent_user: str | None = None
     """The user on the platform that the one agent has already, and that is granted its roles; None: each role has a login of its own."""
 
@@ -80,6 +80,8 @@ class PlatformTerms:
     unattested: str = ""
     """Why it is not known that promises hold there, or empty: no new role is vended. Live ones are still judged."""
     type: PlatformType = POSTGRESQL
+    sessions: int | None = None
+    """How many it has for everybody together; None: it has no such number."""
 
 
 def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> Denied | None:
@@ -173,10 +175,17 @@ def tools_of(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> 
     return permitted(agent.tools.get(terms.name, Tools()), most, owners, terms.name, adds=adds, kind=terms.type)
 
 
-def most_live(agent: Agent, permitted: Sequence[AgentTerms]) -> int | None:
+def most_live(agent: Agent, permitted: Sequence[AgentTerms], sessions: int | None) -> int | None:
     """How many roles the agent may have at once: the most generous of the terms, as far as the agent's own limit goes. None: any number."""
-    generous = None if any(each.most_live is None for each in permitted) else max((each.most_live or 0 for each in permitted), default=None)
+    default = default_live(sessions, limits_of(agent, permitted).connections)
+    here = [default if each.most_live is None else each.most_live for each in permitted]
+    generous = max((each for each in here if each is not None), default=None) if None not in here else None
     return min((each for each in (generous, agent.most_live) if each is not None), default=None)
+
+
+def default_live(sessions: int | None, of_each_role: int) -> int | None:
+    """Roles that take half of the platform's sessions together, so that no agent keeps everybody else out; one at least."""
+    return None if sessions is None else max(1, sessions // 2 // of_each_role)
 
 
 def limits_of(agent: Agent, permitted: Sequence[AgentTerms]) -> RoleLimits:

@@ -289,6 +289,11 @@ BREAKS = {
         bites=frozenset({"a closed role is locked out"}),
         functions=(("close", "IF r.rolcanlogin AND", "IF false AND"),),
     ),
+    "who is in the way of an end stays there": Break(
+        bites=frozenset({"hold up the end of another role"}),
+        functions=(("end_vended", "IF s.is_vended THEN", "IF false THEN"),),
+        ahead=(),
+    ),
     "whatever is asked for is vended": Break(
         bites=VENDOR_VENDS | {"be vended again after the release", "be vended after an end that came first"},
         functions=(("vend", *answers_at_once("p_expires_at")),),

@@ -1,5 +1,6 @@
 """A role stays within the limits of its lease, whatever its agent sets for itself, and who else is there feels nothing of it."""
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -185,6 +186,46 @@ class TestATransaction:
         assert session.rows("SELECT 1") == [(1,)]
 
 
+class TestMessages:
+    """The server has one queue of NOTIFY for everybody. A transaction that listens keeps all that comes after it there."""
+
+    FILLED = "SELECT pg_notification_queue_usage()"
+
+    @staticmethod
+    def fill(session: PostgresSession, megabytes: int) -> None:
+        """Each is another one: PostgreSQL takes equal ones of a transaction together."""
+        for _ in range(megabytes):
+            session.run("; ".join(f"NOTIFY much, '{secrets.token_hex(3999)}'" for _ in range(125)))
+
+    def test_of_a_role_fill_the_servers_queue_to_about_a_hundredth_and_no_further(self, agents: Agents):
+        bench = agents.bench
+        listening, sending, other = (bench.log_in(agents.victim[1]) for _ in range(3))
+        listening.run("LISTEN much")
+        listening.run("BEGIN; SELECT 1")
+        self.fill(sending, 90)
+        assert bench.value(self.FILLED) > 0.01
+
+        told = agents.look_until(lambda: agents.is_out(listening))
+
+        assert [(each.role, each.act) for each in told] == [(agents.victim[0].role, Act.TERMINATED)]
+        assert "the queue of NOTIFY is filled to 1" in told[0].why
+        assert bench.value(self.FILLED) < 0.01
+        assert other.rows("SELECT 1") == [(1,)]
+
+    def test_end_no_transaction_while_the_queue_is_short(self, agents: Agents):
+        bench = agents.bench
+        listening, sending = (bench.log_in(agents.victim[1]) for _ in range(2))
+        listening.run("LISTEN much")
+        listening.run("BEGIN; SELECT 1")
+        self.fill(sending, 2)
+        eventually(
+            lambda: bench.value("SELECT max(clock_timestamp() - xact_start) > '1 s' FROM pg_stat_activity WHERE state LIKE 'idle in%'")
+        )
+
+        assert bench.platform.curb() == []
+        assert listening.rows("SELECT 1") == [(1,)]
+
+
 class TestALeaseThatIsOver:
     """A drop may wait for its turn in a crowd, and a statement asks for its lease only when it begins."""
 
@@ -336,12 +377,32 @@ class TestTheLimitsOfALease:
         assert bench.value(f"SELECT limits -> 'connections' FROM rolevend.lease WHERE role = '{made.role}'") == 2
         bench.log_in(again)
 
-    def test_name_the_task_of_each_session_that_names_nothing_else(self, bench: PostgresBench):
+    def test_name_the_task_in_the_lease_alone(self, bench: PostgresBench):
         people = profile(shape(bench.people()))
         plain, tasked = lease(people), moved(lease(people), task=Task("chat 4711", f"sha256:{'0a' * 32}"))
         names = [bench.log_in(vend(bench.platform, people, each)).rows("SHOW application_name") for each in (plain, tasked)]
+        noted = dict(bench.admin.execute("SELECT role, limits ->> 'application_name' FROM rolevend.lease").fetchall())
 
-        assert names == [[("",)], [("task:chat_4711:0a0a0a0a0a0a0a0a",)]]
+        assert names == [[("",)], [("",)]]
+        assert noted == {plain.role: None, tasked.role: "task:chat_4711:0a0a0a0a0a0a0a0a"}
+
+    def test_are_all_that_another_role_reads_of_it_besides_its_names_and_its_expiry(self, bench: PostgresBench):
+        """Whatever a catalog or a view of PostgreSQL's shows to everybody, in every column."""
+        people = profile(shape(bench.people()))
+        secret = moved(lease(people, countries=["Ruritania"]), task=Task("chat-4711", f"sha256:{'0a' * 32}"))
+        bench.log_in(vend(bench.platform, people, secret))
+        session = bench.log_in(vended(bench.platform, people)[1])
+        named = "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')"
+        readable = [name for (name,) in session.rows(f"{named} AND has_table_privilege(oid, 'SELECT') ORDER BY 1")]
+        texts = "\n".join(str(row) for name in readable for row in rows_of(session, name))
+
+        assert secret.role in texts, "its name is no secret"
+        assert [told for told in ("chat-4711", "0a0a0a0a", "Ruritania", "jane", secret.uid) if told in texts] == []
+        ((settings, until),) = session.rows(f"SELECT rolconfig, rolvaliduntil FROM pg_roles WHERE rolname = '{secret.role}'")
+        limits = {"statement_timeout", "idle_in_transaction_session_timeout"}
+        limits |= {"temp_file_limit"} if bench.mode is InstallMode.SUPERUSER else set()
+        assert {setting.split("=")[0] for setting in settings} == {"search_path", *limits}
+        assert abs((until - secret.expires_at).total_seconds()) < 1
 
     @pytest.mark.parametrize(
         "limits",
@@ -365,6 +426,14 @@ class TestTheLimitsOfALease:
         )
 
         assert refused(lambda: vendor.rows(statement)) == INVALID
+
+
+def rows_of(session: PostgresSession, view: str) -> list[object]:
+    """None where reading it takes more than a right to read it."""
+    try:
+        return [row for (row,) in session.rows(f"SELECT v::text FROM {view} AS v")]
+    except psycopg.Error:
+        return []
 
 
 class TestARoleThatIsIdle:

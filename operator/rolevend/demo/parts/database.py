@@ -83,6 +83,7 @@ class PostgresServer:
             "listen_addresses": HOST,
             "port": str(chosen),
             "unix_socket_directories": "",
+            "reserved_connections": "10",
             **({} if fsync else {"fsync": "off", "full_page_writes": "off"}),
             **({"ssl": "on"} if self._authority else {}),
             **settings,

@@ -1,14 +1,15 @@
 """Builds a profile where it is missing: looks once, decides, and runs what `render` wrote.
 
 Templates go first, each in a transaction of its own that waits 200 ms for its table; the profile goes last. Cut short at any
-point there is less than was wanted, and nothing that a vend could use.
+point there is less than was wanted, and nothing that a vend could use. Whoever uses a table is waited for politely at first; after
+that, sessions of vended roles that have it locked are ended.
 """
 
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 
@@ -17,6 +18,7 @@ from psycopg import sql
 
 from rolevend.errors import PlatformDrifted, PlatformLocked
 from rolevend.model import ProfileName
+from rolevend.platforms.postgres.clearing import Clearing, InTheWay
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.files import query
 from rolevend.platforms.postgres.render import ProfileText, Template, roles
@@ -25,6 +27,8 @@ from rolevend.platforms.progress import Counting, Told, untold
 _TOGETHER = 25
 """Transactions in one message to the server: a slow network is waited for once."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
+_INSISTENT = 3
+"""Attempts that end sessions of vended roles, after the polite ones."""
 _PASSING = frozenset({"55P03", "40P01", "40001", "42710", "23505", "42P06", "XX000"})
 """A lock was not to be had, or somebody else made the same meanwhile: look again."""
 
@@ -72,27 +76,36 @@ def build(
     helper: Connection | None,
     wanted: ProfileText,
     attempts: int,
+    clearing: Clearing,
     told: Told = untold,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """`PlatformLocked` if after `attempts` without progress a table is still locked, `PlatformDrifted` if one was changed by hand.
+    """`PlatformLocked` if a table is still locked after `attempts` without progress, and a few more in which no vended role may lock it;
+    `PlatformDrifted` if one was changed by hand.
 
     Where there is a `helper`, every other batch of templates is made there: they need nothing of each other.
     """
-    with _turn(connection, wanted.name):
+    attempt = f"build profile {wanted.name}"
+    with _turn(connection, wanted.name, clearing):
         fewest, left, wait = 1 << 30, attempts, _FIRST_WAIT
+        insists, found = False, InTheWay()
         while steps := steps_for(wanted, *look(connection, wanted)):
             if len(steps) < fewest:
-                fewest, left, wait = len(steps), attempts, _FIRST_WAIT
-            elif left <= 0:
-                raise PlatformLocked(f"cannot build profile {wanted.name}: {next(iter(steps)).subject} is locked by somebody; try again")
-            else:
+                fewest, left, wait = len(steps), _INSISTENT if insists else attempts, _FIRST_WAIT
+            elif left > 0:
                 sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT)
+            elif insists:
+                raise PlatformLocked(f"cannot {attempt}: {next(iter(steps)).subject} is locked by {found}; try again")
+            else:
+                insists, left, wait = True, _INSISTENT, _FIRST_WAIT
             left -= 1
             count = len(wanted.templates)
-            if _run(connection, helper, steps, Counting(told, count, "template", count - len(steps.templates))):
-                return
+            counting = Counting(told, count, "template", count - len(steps.templates))
+            builders = [each for each in (connection, helper) if each is not None]
+            with clearing.watching(attempt, builders) if insists else nullcontext(found) as found:
+                if _run(connection, helper, steps, counting):
+                    return
 
 
 def look(connection: Connection, wanted: ProfileText) -> tuple[ProfileState | None, dict[str, TemplateState]]:
@@ -164,10 +177,12 @@ def _in_order(connection: Connection, batches: Sequence[Sequence[Step]], countin
 
 
 @contextmanager
-def _turn(connection: Connection, name: ProfileName) -> Iterator[None]:
-    """One builder of a profile at a time, in all processes; the server gives the turn back when a connection is lost."""
+def _turn(connection: Connection, name: ProfileName, clearing: Clearing) -> Iterator[None]:
+    """One builder of a profile at a time, in all processes; the server gives the turn back when a connection is lost. Where no superuser
+    installed us, a vended role can lock the same, and must not keep it."""
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-    connection.execute("SELECT pg_advisory_lock(%s)", [key])
+    with clearing.watching(f"build profile {name}", [connection]):
+        connection.execute("SELECT pg_advisory_lock(%s)", [key])
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ import base64
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from rolevend.catalog import Catalog, TableId, ToolId
 from rolevend.errors import PlatformBusy, PlatformDrifted, PlatformUnavailable, ProfileNotBuilt
@@ -37,6 +38,7 @@ from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.postgres.attest import Ground, attest
 from rolevend.platforms.postgres.build import build
 from rolevend.platforms.postgres.catalog import read_catalog
+from rolevend.platforms.postgres.clearing import Clearing
 from rolevend.platforms.postgres.collect import collect_profiles, collect_templates
 from rolevend.platforms.postgres.connections import Connection, Limits, Login, Pool
 from rolevend.platforms.postgres.drops import drop_all
@@ -71,6 +73,8 @@ class PostgresPlatform:
         self._limits = limits or Limits()
         self._vendor = _pool(address, vendor, self._limits, programmer=False)
         self._programmer = _pool(address, programmer, self._limits, programmer=True) if programmer else None
+        self._guard = _pool(address, vendor, replace(self._limits, vendor_connections=1, wait_for_connection=0.5), programmer=False)
+        self._clearing = Clearing(self._guard, cluster, self._where)
         self._built = Built()
 
     @property
@@ -113,7 +117,7 @@ class PostgresPlatform:
 
             def work(connection: Connection) -> None:
                 with program.spare() as helper:
-                    build(connection, helper, wanted, self._limits.build_attempts, told)
+                    build(connection, helper, wanted, self._limits.build_attempts, self._clearing, told)
 
             program.run(attempt, work)
             self._built.add(profile.name)
@@ -135,7 +139,11 @@ class PostgresPlatform:
 
     def drop(self, endings: Sequence[Ending]) -> Sequence[Dropped]:
         attempt = f"drop on {self._where}"
-        return drop_all(lambda work: self._vendor.run(attempt, work), attempt, self._cluster, endings, self._limits.drop_patience)
+
+        def run(work: Callable[[Connection], Any]) -> Any:
+            return self._vendor.run(attempt, lambda connection: self._clearing.run(attempt, connection, work))
+
+        return drop_all(run, attempt, self._cluster, endings, self._limits.drop_patience)
 
     def live(self) -> Sequence[LiveRole]:
         rows = self._vendor.run(
@@ -156,7 +164,7 @@ class PostgresPlatform:
             f"curb the vended roles of {self._where}",
             lambda connection: connection.execute(_CURB, {"cluster": self._cluster}, prepare=True).fetchall(),
         )
-        return [Curbed(role, uid, Act(act), why) for role, uid, act, why in rows]
+        return [*self._clearing.told(), *(Curbed(role, uid, Act(act), why) for role, uid, act, why in rows)]
 
     def drift(self) -> Sequence[Drift]:
         """What the server finds is also noted there: a profile over a changed table is not vended until it is mended. Without a
@@ -207,6 +215,7 @@ class PostgresPlatform:
 
     def close(self) -> None:
         self._vendor.close()
+        self._guard.close()
         if self._programmer is not None:
             self._programmer.close()
 

@@ -10,7 +10,15 @@ from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import NOT_INSTALLED
 from rolevend.platforms.postgres.files import query
 from rolevend.platforms.postgres.install import VERSION
-from rolevend.platforms.postgres.left_open import MANAGED, UNBOUNDED_FILES, UNENDABLE, left_to_public, some
+from rolevend.platforms.postgres.left_open import (
+    MANAGED,
+    UNBOUNDED_FILES,
+    UNENDABLE,
+    UNRESERVED,
+    left_to_public,
+    not_reserved_for,
+    some,
+)
 from rolevend.platforms.postgres.survey import Right
 
 _UNPROTECTED = {
@@ -28,7 +36,7 @@ def facts_of(connection: Connection, tls: TlsMode) -> ServerFacts:
     row = connection.execute(query("facts"), {}).fetchone()
     assert row is not None  # noqa: S101 - an aggregate has one row
     version, identifier, installed, by_superuser, may_trigger, has_trigger, ends_all, swept, *others = row
-    prepared, strays, blind, watched, files, domain = others
+    prepared, strays, blind, watched, files, domain, sessions, reserved, unreserved = others
     if installed is None or installed < VERSION:
         raise PlatformUnavailable(f"cannot vend here: {NOT_INSTALLED}")
     mode = InstallMode.SUPERUSER if by_superuser else InstallMode.MANAGED
@@ -48,13 +56,15 @@ def facts_of(connection: Connection, tls: TlsMode) -> ServerFacts:
         ),
         (not watched, "track_activities is off: statements and sessions of vended roles are not held to their limits"),
         (not files, UNBOUNDED_FILES),
+        (reserved == 0, UNRESERVED),
+        (bool(unreserved), not_reserved_for(unreserved)),
         (prepared > 0, "max_prepared_transactions is not 0: a vended role can leave a prepared transaction behind, with its locks"),
         *((True, text) for text in _public(connection, mode)),
         (bool(blind), f"may read a governed table and see no row of it, being granted it later; admit them: {some(blind)}"),
         (tls in _UNPROTECTED, _UNPROTECTED.get(tls, "")),
         (bool(strays), f"roles that look vended and have no lease: {some(strays)}; drop them by hand"),
     ]
-    return ServerFacts(version, identifier, tuple(text for holds, text in limitations if holds), mode, domain)
+    return ServerFacts(version, identifier, tuple(text for holds, text in limitations if holds), mode, domain, sessions=sessions)
 
 
 def programmer_of(connection: Connection) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rolevend.platforms.base import InstallMode
-from rolevend.platforms.postgres.left_open import MANAGED, UNBOUNDED_FILES, UNENDABLE, left_to_public
+from rolevend.platforms.postgres.left_open import MANAGED, UNBOUNDED_FILES, UNENDABLE, UNRESERVED, left_to_public, not_reserved_for
 from rolevend.platforms.postgres.survey import GovernedTable, Options, Survey
 
 FENCED = 12
@@ -50,7 +50,7 @@ def findings_of(survey: Survey, options: Options) -> tuple[Finding, ...]:
         *_tables(survey),
         _indexes(),
         *_ending(survey),
-        *_staying(survey),
+        *_staying(survey, options),
         *_exposed(survey),
         *_keeping(survey),
         *_server(survey),
@@ -152,11 +152,14 @@ def _ending(survey: Survey) -> Iterator[Finding]:
         yield Finding(Kind.ENDS, "vended roles", text)
 
 
-def _staying(survey: Survey) -> Iterator[Finding]:
+def _staying(survey: Survey, options: Options) -> Iterator[Finding]:
     if survey.mode is InstallMode.SUPERUSER:
         return
     for text in MANAGED:
         yield Finding(Kind.STAYS, "server", text)
+    without = [name for name in (options.vendor, options.programmer) if name not in survey.roles or not survey.roles[name].gets_reserved]
+    if without and not survey.server.may_lend_connections:
+        yield Finding(Kind.STAYS, "connections", not_reserved_for(without))
     if not survey.server.may_lend_signals:
         yield Finding(Kind.STAYS, "sessions", UNENDABLE)
     if not survey.server.may_lend_files:
@@ -207,6 +210,8 @@ def _server(survey: Survey) -> Iterator[Finding]:
             "behind, which keeps its locks; set it to 0"
         )
         yield Finding(Kind.OPEN, "server", text)
+    if server.reserved_connections == 0:
+        yield Finding(Kind.OPEN, "server", UNRESERVED)
     for line in survey.trusting_lines:
         yield Finding(
             Kind.OPEN, f"pg_hba.conf line {line}", "lets in without a password, so anybody can be any vended role; use scram-sha-256"

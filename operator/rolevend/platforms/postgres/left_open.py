@@ -21,6 +21,18 @@ UNBOUNDED_FILES = (
     "rv_owner may not set temp_file_limit: temporary files of vended roles have no bound but the server's own; "
     "to mend it, run as one who may: GRANT SET ON PARAMETER temp_file_limit TO rv_owner"
 )
+UNRESERVED = (
+    "reserved_connections is 0: vended roles can take every connection, and then the operator can end none of them; "
+    "set reserved_connections to 10 or more, and restart the server"
+)
+
+
+def not_reserved_for(logins: Sequence[str]) -> str:
+    """That the operator's logins get none of the reserved connections."""
+    return (
+        f"{' and '.join(logins)} may not use reserved connections: while vended roles have all others, the operator can end none of them; "
+        f"to mend it, run as one who may: GRANT pg_use_reserved_connections TO {', '.join(logins)} WITH INHERIT TRUE, SET FALSE"
+    )
 
 
 def left_to_public(rights: Iterable[Right]) -> Iterator[tuple[str, str]]:

@@ -84,6 +84,11 @@ def _programmer(survey: Survey, options: Options) -> Iterator[Statement]:
         )
     if survey.server.may_lend_files:
         yield Statement("GRANT SET ON PARAMETER temp_file_limit TO rv_owner", "It bounds the temporary files of vended roles.")
+    if survey.server.may_lend_connections:
+        yield Statement(
+            f"GRANT pg_use_reserved_connections TO {sql.Identifier(options.vendor).as_string()}, {programmer} WITH INHERIT TRUE, SET FALSE",
+            "The operator ends roles also while agents have every connection that is not reserved (reserved_connections).",
+        )
     for owner in survey.owners:
         text = f"GRANT {sql.Identifier(owner).as_string()} TO {programmer} WITH INHERIT TRUE, SET FALSE"
         yield Statement(text, "Only an owner may switch row security on, make policies, and let others call a function.")

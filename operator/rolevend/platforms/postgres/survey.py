@@ -53,6 +53,9 @@ class Server:
     """The administrator is no superuser, and may make others members of pg_signal_backend."""
     may_lend_files: bool
     """Likewise, and may let others set temp_file_limit."""
+    may_lend_connections: bool
+    """The administrator may make others members of pg_use_reserved_connections."""
+    reserved_connections: int
     is_standby: bool
     encoding: str
     prepared_transactions: int
@@ -82,6 +85,8 @@ class Role:
     makes_roles: bool
     is_mine: bool
     """The administrator may grant it, and set its password."""
+    gets_reserved: bool
+    """It gets a connection also where only reserved ones are left."""
     member_of: tuple[str, ...]
 
 

@@ -119,8 +119,8 @@ def _limits(limits: RoleLimits) -> dict[str, int]:
 
 
 def application_name(task: Task | None) -> dict[str, str]:
-    """What logs show of the role's sessions: `task:`, as much of the task's id as has room, and the beginning of the digest of its intent.
-    What PostgreSQL would show as `?`, or could break a line of a log, is a `_`."""
+    """Names the task in the role's lease: `task:`, as much of its id as has room, and the beginning of the digest of its intent. What
+    could break a line is a `_`. The role's sessions do not show it: other roles could read it there."""
     if task is None:
         return {}
     digest = "" if task.intent_digest is None else f":{task.intent_digest.removeprefix('sha256:')[:_DIGEST_DIGITS]}"

@@ -149,6 +149,20 @@ def _closed(canaries: Canaries) -> str:
     return "" if error is None else str(error)
 
 
+def _held_up(canaries: Canaries) -> str:
+    """By an open transaction that has locked the other role."""
+    holder, other = (canaries.vend(canaries.lease(canaries.profiles.brief, name)) for name in ("HOLDER", "HELD"))
+    session = canaries.log_in(holder)
+    session.run(sql.SQL("BEGIN"))
+    session.run(sql.SQL("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {}").format(sql.Identifier(other.lease.role)))
+    error = canaries.drop(other).error
+    if error is not None:
+        canaries.drop(holder)
+        canaries.drop(other)
+        return str(error)
+    return "" if (error := canaries.drop(holder).error) is None else str(error)
+
+
 def _soon_over(canaries: Canaries) -> object:
     return canaries.mayfly
 
@@ -168,6 +182,7 @@ CHECKS = (
     Check("a role is ended by its own vend only", _another_uid),
     Check("a role is ended by its own cluster only", _another_cluster),
     Check("a closed role is locked out", _closed),
+    Check("hold up the end of another role", _held_up, leaks=False),
     # Last: where a superuser installed us, switching row security off closes the profile.
     Check("ask after the expiry where row security is off", _without_row_security, ahead=_soon_over),
 )

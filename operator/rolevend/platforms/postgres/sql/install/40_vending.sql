@@ -11,8 +11,9 @@ DROP FUNCTION IF EXISTS rolevend.vend(text, text, text, text, text, timestamptz,
 -- Again with the same uid it is the same role with the new password, the old expiry and the old limits. Answers when the role
 -- expires. p_limits may hold: connections, temp_file_kb (of each session), transaction_seconds, idle_transaction_seconds, and
 -- idle_seconds, after which the role counts as given back. The two times of a transaction are also settings of the role, so that
--- an honest agent is told by its own session; whoever sets them anew is stopped by rolevend.curb(). An application_name is no limit, but a
--- setting of the role like those: logs show it of every session that sets none of its own. p_resources narrows the role to
+-- an honest agent is told by its own session; whoever sets them anew is stopped by rolevend.curb(). An application_name is no limit, but names
+-- the role's task to whoever may read the lease. It is no setting of the role, nor of its sessions: every role of the server can read both.
+-- p_resources narrows the role to
 -- these tables of the profile, {schema: [table, ...]}, see rolevend.reads().
 -- enable_seqscan is off as in 50_ending.sql: a plan that is kept must do for any number of roles.
 CREATE OR REPLACE FUNCTION rolevend.vend(
@@ -104,9 +105,6 @@ BEGIN
     IF p_limits ? 'idle_transaction_seconds' THEN
         EXECUTE format(
             'ALTER ROLE %I SET idle_in_transaction_session_timeout = %L', p_role, (p_limits ->> 'idle_transaction_seconds') || 's');
-    END IF;
-    IF p_limits ->> 'application_name' IS NOT NULL THEN
-        EXECUTE format('ALTER ROLE %I SET application_name = %L', p_role, p_limits ->> 'application_name');
     END IF;
     -- Only a superuser may set this one, so the agent cannot set it anew.
     IF p_limits ? 'temp_file_kb' AND has_parameter_privilege('temp_file_limit', 'SET') THEN

@@ -5,16 +5,36 @@
 
 SET LOCAL ROLE rv_owner;
 
--- Takes on the rights of a role that is to go: pg_terminate_backend and DROP OWNED ask for them. A superuser has them already.
--- With the caller's rights, and called by functions of rv_owner only, which made the role. It waits for whoever has the role locked,
--- so it comes after the closing.
-CREATE OR REPLACE FUNCTION rolevend.act_for(p_role name) RETURNS void
-LANGUAGE plpgsql SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
+-- A vended role is a member of its profile and so of rv_connect, and may change default privileges in their names: these would stay
+-- when it is gone. Nobody else has a reason to. They belong to nothing but objects that are made later, and none of these roles makes any.
+CREATE OR REPLACE FUNCTION rolevend.clear_defaults(p_roles name[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    d record;
+    g record;
 BEGIN
-    IF NOT (SELECT pg_has_role(oid, 'USAGE') FROM pg_roles WHERE rolname = p_role) THEN
-        EXECUTE format('GRANT %I TO CURRENT_USER WITH INHERIT TRUE, SET FALSE', p_role);
-    END IF;
+    FOR d IN
+        SELECT r.rolname AS owner, a.defaclacl AS acl, n.nspname IS NULL AS is_everywhere, x.kind, x.public,
+               format('ALTER DEFAULT PRIVILEGES FOR ROLE %I %s', r.rolname, 'IN SCHEMA ' || quote_ident(n.nspname)) AS change
+          FROM pg_default_acl AS a
+          JOIN pg_roles AS r ON r.oid = a.defaclrole
+          LEFT JOIN pg_namespace AS n ON n.oid = a.defaclnamespace
+          -- What everybody has of an object of this kind where nobody changed that.
+          JOIN (VALUES ('r', 'TABLES', NULL), ('S', 'SEQUENCES', NULL), ('f', 'FUNCTIONS', 'EXECUTE'), ('T', 'TYPES', 'USAGE'),
+                       ('n', 'SCHEMAS', NULL), ('L', 'LARGE OBJECTS', NULL)) AS x (type, kind, public) ON x.type = a.defaclobjtype::text
+         WHERE r.rolname = ANY (p_roles)
+    LOOP
+        FOR g IN SELECT DISTINCT CASE e.grantee WHEN 0 THEN 'PUBLIC' ELSE e.grantee::regrole::text END AS name FROM aclexplode(d.acl) AS e LOOP
+            EXECUTE format('%s REVOKE ALL ON %s FROM %s', d.change, d.kind, g.name);
+        END LOOP;
+        IF d.is_everywhere THEN
+            EXECUTE format('%s GRANT ALL ON %s TO %I', d.change, d.kind, d.owner);
+            IF d.public IS NOT NULL THEN
+                EXECUTE format('%s GRANT %s ON %s TO PUBLIC', d.change, d.public, d.kind);
+            END IF;
+        END IF;
+    END LOOP;
 END
 $$;
 
@@ -29,6 +49,19 @@ AS $$
      WHERE l.granted AND l.pid <> pg_backend_pid()
        AND (l.locktype = 'relation' AND l.relation < 16384 AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')
             OR l.locktype = 'object' AND l.classid = 'pg_authid'::regclass AND l.objid = p_role_oid)
+$$;
+
+-- Ends the sessions of other vended roles that have this role locked.
+CREATE OR REPLACE FUNCTION rolevend.end_holders(p_role_oid oid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM rolevend.end_vended(ARRAY(
+        SELECT l.pid FROM pg_locks AS l
+         WHERE l.granted AND l.locktype = 'object' AND l.classid = 'pg_authid'::regclass AND l.objid = p_role_oid));
+EXCEPTION WHEN lock_not_available THEN
+    NULL;   -- somebody has the list of roles locked, who is named
+END
 $$;
 
 -- The first half of rolevend.close, which says what it promises: writes the tombstone, and lets the role log in no more.
@@ -209,6 +242,7 @@ BEGIN
             RETURN;
         END IF;
         IF o IS NOT NULL THEN
+            PERFORM rolevend.clear_defaults(ARRAY['rv_connect', l.profile]);
             -- First, always: default privileges and stray objects of the role would block DROP ROLE.
             EXECUTE format('DROP OWNED BY %I', p_role);
             EXECUTE format('DROP ROLE %I', p_role);
@@ -222,6 +256,7 @@ BEGIN
         GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
         IF SQLSTATE = '55P03' THEN
             detail := rolevend.in_the_way(l.role_oid);
+            PERFORM rolevend.end_holders(l.role_oid);   -- for the next call, where no second session of ours looked: see rolevend.clear_way
         END IF;
         state := format('blocked: %s %s %s', SQLSTATE, SQLERRM, detail);
     END;
@@ -290,6 +325,7 @@ DECLARE
     how text;
 BEGIN
     PERFORM set_config('search_path', 'pg_catalog, pg_temp', false);
+    PERFORM set_config('lock_timeout', '3s', false);    -- one that is blocked is tried again the next time, and holds up no other
     FOR l IN SELECT DISTINCT cluster_id FROM rolevend.lease WHERE dropped_at IS NULL LOOP
         PERFORM rolevend.curb(l.cluster_id);
         COMMIT;

@@ -6,6 +6,8 @@ SET LOCAL ROLE rv_owner;
 -- Looks at the sessions of one cluster's roles, by this server's clock. What it finds, and the act that follows:
 --   Cancelled   a transaction (a statement outside of one counts as one) is too old: the statement was cancelled
 --   Terminated  five seconds later it was still there, or nothing runs in it, or it waits for too long: the session was ended
+--   Terminated  likewise where the queue of NOTIFY fills and a transaction is open for a second: messages stay for who listens and is in one,
+--               and nobody is told who listens
 --   Expired     the lease is over, and no drop has closed it yet: the session was ended, the role is left to its drop
 --   Idle        no session of the role did anything for idle_seconds; nothing was done: the caller ends the role
 CREATE OR REPLACE FUNCTION rolevend.curb(p_cluster text)
@@ -37,19 +39,24 @@ BEGIN
                (l.limits ->> 'transaction_seconds')::integer AS oldest,
                CASE WHEN a.state LIKE 'idle in transaction%' THEN extract(epoch FROM clock_timestamp() - a.state_change) END AS waits,
                (l.limits ->> 'idle_transaction_seconds')::integer AS longest,
+               a.xact_start < clock_timestamp() - interval '1 second' AND q.share > 0.01 AS holds_messages,
+               format('a transaction of %s s while the queue of NOTIFY is filled to %s %%',
+                      round(extract(epoch FROM clock_timestamp() - a.xact_start)), round((100 * q.share)::numeric, 1)) AS why_it_holds,
                -- In a crowd a drop waits for its turn. One that need not wait comes within the second, and tells how many sessions it ended.
                extract(epoch FROM clock_timestamp() - l.expires_at) AS over
           FROM pg_stat_activity AS a
           JOIN rolevend.lease AS l ON l.role = a.usename AND l.role_oid = a.usesysid
+         CROSS JOIN (SELECT pg_notification_queue_usage() AS share OFFSET 0) AS q
          WHERE a.backend_type = 'client backend' AND l.cluster_id = p_cluster AND l.revoked_at IS NULL AND pg_has_role(a.usesysid, 'USAGE')
     ), excesses AS MATERIALIZED (
         SELECT s.role, s.uid, s.pid,
-               CASE WHEN s.over > 1 THEN 'Expired' WHEN s.runs AND s.age <= s.oldest + 5 THEN 'Cancelled' ELSE 'Terminated' END AS act,
+               CASE WHEN s.over > 1 THEN 'Expired' WHEN s.holds_messages THEN 'Terminated' WHEN s.runs AND s.age <= s.oldest + 5 THEN 'Cancelled' ELSE 'Terminated' END AS act,
                CASE WHEN s.over > 1 THEN format('a session %s s after the end of the lease', round(s.over))
+                    WHEN s.holds_messages THEN s.why_it_holds
                     WHEN s.age > s.oldest THEN format('a transaction of %s s, where %s are allowed', round(s.age), s.oldest)
                     ELSE format('idle in a transaction for %s s, where %s are allowed', round(s.waits), s.longest) END AS why
           FROM sessions AS s
-         WHERE s.over > 1 OR s.age > s.oldest OR s.waits > s.longest
+         WHERE s.over > 1 OR s.holds_messages OR s.age > s.oldest OR s.waits > s.longest
     )
     SELECT e.role, e.uid, e.act, e.why
       FROM excesses AS e

@@ -19,7 +19,7 @@ GRANT SELECT (domain) ON rolevend.salt TO :"vendor", :"programmer";
 -- The vendor: vends, ends, looks. It holds no other right in this database.
 GRANT EXECUTE ON FUNCTION
     rolevend.vend, rolevend.vend_many, rolevend.close, rolevend.close_many, rolevend.finish, rolevend.finish_many,
-    rolevend.curb, rolevend.forget, rolevend.note_sweep
+    rolevend.clear_way, rolevend.curb, rolevend.forget, rolevend.note_sweep
     TO :"vendor";
 
 GRANT EXECUTE ON PROCEDURE rolevend.sweep TO :"vendor";

@@ -24,6 +24,12 @@ SELECT current_setting('server_version'),
               ORDER BY 1),
        current_setting('track_activities')::boolean,
        has_parameter_privilege('rv_owner', 'temp_file_limit', 'SET'),
-       (SELECT s.domain FROM rolevend.salt AS s)
+       (SELECT s.domain FROM rolevend.salt AS s),
+       current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+           - current_setting('reserved_connections')::integer,
+       current_setting('reserved_connections')::integer,
+       -- Those of our logins that get none of the reserved ones.
+       ARRAY(SELECT r.rolname::text FROM rolevend.version AS i JOIN pg_roles AS r ON r.rolname IN (i.vendor, i.programmer)
+              WHERE NOT pg_has_role(r.oid, 'pg_use_reserved_connections', 'USAGE') ORDER BY 1)
   FROM (SELECT max(version) AS version FROM rolevend.version) AS v
  CROSS JOIN (SELECT oid, rolsuper FROM pg_roles WHERE rolname = 'rv_owner') AS o

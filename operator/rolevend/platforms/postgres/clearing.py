@@ -1,0 +1,88 @@
+"""Ends sessions of vended roles that hold a lock which a session of ours waits for. A second session looks while the first one waits:
+what comes to lock the same meanwhile stands behind it, so that a crowd cannot hold it up either."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from rolevend.errors import RolevendError
+from rolevend.model import ClusterId, RoleName, Uid
+from rolevend.platforms.base import Act, Curbed
+from rolevend.platforms.postgres.connections import Connection
+
+Result = TypeVar("Result")
+
+LOOK_SECONDS = 0.05
+"""Between two looks, and before the first: most statements wait for nobody."""
+_MOST_UNTOLD = 1000
+_CLEAR = "SELECT waiting.pid, c.* FROM unnest(%(pids)s::integer[]) AS waiting (pid) CROSS JOIN LATERAL rolevend.clear_way(waiting.pid) AS c"
+
+
+class _Pool(Protocol):
+    def run(self, attempt: str, work: Callable[[Connection], Result], /) -> Result: ...
+
+
+@dataclass(slots=True)
+class InTheWay:
+    """Sessions that somebody's own statement waited for, and that are not ours to end."""
+
+    sessions: dict[int, str] = field(default_factory=dict)
+    """Process id -> role."""
+
+    def __str__(self) -> str:
+        named = [f"session {pid} of {role}" for pid, role in sorted(self.sessions.items())]
+        return " and ".join(named) or "somebody"
+
+
+class Clearing:
+    def __init__(self, pool: _Pool, cluster: ClusterId, where: str) -> None:
+        """`pool` is one that nobody else waits for, of the vendor's login."""
+        self._pool = pool
+        self._cluster = cluster
+        self._attempt = f"end what is in the way on {where}"
+        self._ended: deque[Curbed] = deque(maxlen=_MOST_UNTOLD)
+
+    @contextmanager
+    def watching(self, attempt: str, waiting: Sequence[Connection]) -> Iterator[InTheWay]:
+        """For the time of its block. Its value is what stays in the way; `attempt` completes "it was in the way of the attempt to …"."""
+        found, done = InTheWay(), threading.Event()
+        pids = [connection.info.backend_pid for connection in waiting]
+        watcher = threading.Thread(target=self._watch, args=(attempt, pids, found, done), name="clearing", daemon=True)
+        watcher.start()
+        try:
+            yield found
+        finally:
+            done.set()
+            watcher.join()
+
+    def run(self, attempt: str, connection: Connection, work: Callable[[Connection], Result]) -> Result:
+        with self.watching(attempt, [connection]):
+            return work(connection)
+
+    def told(self) -> list[Curbed]:
+        """The roles of this cluster whose sessions were ended since it was last asked."""
+        ended: list[Curbed] = []
+        while self._ended:
+            ended.append(self._ended.popleft())
+        return ended
+
+    def _watch(self, attempt: str, pids: list[int], found: InTheWay, done: threading.Event) -> None:
+        told: set[int] = set()
+        while not done.wait(LOOK_SECONDS):
+            try:
+                rows = self._pool.run(self._attempt, lambda connection: connection.execute(_CLEAR, {"pids": pids}, prepare=True).fetchall())
+            except RolevendError:
+                continue  # who waits is no worse off than before
+            for row in rows:
+                self._note(attempt, row, pids, found, told)
+
+    def _note(self, attempt: str, row: tuple[Any, ...], pids: list[int], found: InTheWay, told: set[int]) -> None:
+        _, pid, role, cluster, uid, ended = row
+        if not ended and pid not in pids:
+            found.sessions[pid] = role or "a role that is gone"
+        if ended and pid not in told and cluster == self._cluster:
+            told.add(pid)
+            self._ended.append(Curbed(RoleName(role), Uid(uid), Act.TERMINATED, f"it was in the way of the attempt to {attempt}"))
