@@ -11,7 +11,7 @@ import pytest
 from rolevend.errors import PlatformLocked, Unavailable
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome
 from rolevend.platforms.canaries import cluster_of_canaries
-from rolevend.platforms.postgres.attest import CHECKS, Ground, attacks, attest, ending, examine, hatched, logins
+from rolevend.platforms.postgres.attest import CHECKS, Ground, attacks, attest, ending, examine, hatched, hidden, logins
 from rolevend.platforms.postgres.attest.canaries import Canaries
 from rolevend.platforms.postgres.connections import Limits
 from tests.conformance.bench import CLUSTER, PostgresBench
@@ -73,8 +73,10 @@ def answers_at_once(answer: str) -> tuple[str, str]:
     return "\nBEGIN\n", f"\nBEGIN\n    RETURN {answer};\n"
 
 
+UNGUARDED = ("guarded", *answers_at_once("true"))
+"""Views do not ask whether row security is on."""
 BREAKS = {
-    "row security is off": Break(
+    "row security is off and no view asks for it": Break(
         bites=frozenset(
             {
                 "read exactly the permitted rows",
@@ -92,6 +94,7 @@ BREAKS = {
         | HIDDEN_ROWS,
         run=("ALTER TABLE {people_table} DISABLE ROW LEVEL SECURITY", "ALTER TABLE {guarded_table} DISABLE ROW LEVEL SECURITY"),
         undo=("ALTER TABLE {people_table} ENABLE ROW LEVEL SECURITY", "ALTER TABLE {guarded_table} ENABLE ROW LEVEL SECURITY"),
+        functions=(UNGUARDED,),
     ),
     "the restrictive policies are gone": Break(
         bites=frozenset({"a row policy of somebody else for everybody"}),
@@ -152,6 +155,8 @@ BREAKS = {
     "templates and profiles may write": Break(
         bites=WRITING,
         run=(
+            "CREATE OR REPLACE VIEW {people} AS SELECT * FROM {people_table}",
+            "CREATE OR REPLACE VIEW {guarded} AS SELECT * FROM {guarded_table}",
             "ALTER TABLE {people_table} DISABLE ROW LEVEL SECURITY",
             "GRANT ALL ON {people}, {guarded} TO {profile}",
             "DO $$ BEGIN EXECUTE format('GRANT ALL ON {people_table} TO %s', (SELECT relowner::regrole FROM pg_class"
@@ -159,6 +164,11 @@ BREAKS = {
             " FROM pg_class WHERE oid = {guarded_text}::regclass)); END $$",
         ),
         undo=("ALTER TABLE {people_table} ENABLE ROW LEVEL SECURITY",),
+    ),
+    "the fence is none": Break(
+        bites=frozenset(check.name for check in hidden.CHECKS),
+        run=("ALTER FUNCTION rolevend.fence(anyelement) STABLE",),
+        undo=("ALTER FUNCTION rolevend.fence(anyelement) VOLATILE",),
     ),
     "a view holds a value": Break(
         bites=frozenset({"read values in definitions"}),
@@ -173,6 +183,7 @@ BREAKS = {
         bites=(EVE - NARROW - frozenset(attacks.LEAKY) - WRITING) | frozenset({"read statistics of the table", "copy the table"}),
         run=("ALTER ROLE {eve} SUPERUSER",),
         undo=("ALTER ROLE {eve} NOSUPERUSER",),
+        functions=(UNGUARDED,),
     ),
     "PUBLIC has its functions and languages back": Break(
         bites=frozenset(attack.name for attack in attacks.RIGHTS_OF_PUBLIC) | {"vendor: run a DO block"},
@@ -231,7 +242,7 @@ BREAKS = {
     "the lease is never asked": Break(
         bites=frozenset(check.name for check in ending.CHECKS if check.ahead) - {"log in after the expiry"}
         | {"a closed role is locked out"},
-        functions=(("live", *answers_at_once("true")), ("reads", *answers_at_once("true"))),
+        functions=(("live", *answers_at_once("true")), ("reads", *answers_at_once("true")), UNGUARDED),
         ahead=("mayfly",),
     ),
     "only the views forget the lease": Break(
@@ -307,7 +318,7 @@ BREAKS = {
         bites=VENDOR - VENDOR_VENDS,
         run=("ALTER ROLE {vendor} SUPERUSER",),
         undo=("ALTER ROLE {vendor} NOSUPERUSER",),
-        functions=(("live", *answers_at_once("true")), ("reads", *answers_at_once("true"))),
+        functions=(("live", *answers_at_once("true")), ("reads", *answers_at_once("true")), UNGUARDED),
     ),
     "the programmer is a superuser": Break(
         bites=PROGRAMMER - MAKING - CALLS - DROPS,

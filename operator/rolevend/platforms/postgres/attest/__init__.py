@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rolevend.errors import Unavailable
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome
-from rolevend.platforms.postgres.attest import attacks, ending, logins, reading
+from rolevend.platforms.postgres.attest import attacks, ending, hidden, logins, reading
 from rolevend.platforms.postgres.attest.canaries import hatched
 from rolevend.platforms.postgres.attest.check import Check, examine
 from rolevend.platforms.postgres.attest.ground import Ground
@@ -16,7 +16,7 @@ from rolevend.platforms.postgres.failures import translating
 
 __all__ = ["CHECKS", "Check", "Ground", "attest", "examine", "hatched"]
 
-CHECKS: tuple[Check, ...] = (*reading.CHECKS, *attacks.CHECKS, *logins.CHECKS, *ending.CHECKS)
+CHECKS: tuple[Check, ...] = (*reading.CHECKS, *attacks.CHECKS, *hidden.CHECKS, *logins.CHECKS, *ending.CHECKS)
 
 
 def attest(ground: Ground, mode: InstallMode, checks: Sequence[Check] = CHECKS) -> tuple[CheckResult, ...]:

@@ -17,12 +17,16 @@ _SECONDS = 3.0
 """How long a statement may go on after the release that ends it."""
 
 
+_REFUSED = (INSUFFICIENT_PRIVILEGE, "42P01")
+"""Without its profile, a closed role has no right on a view, or does not find it in its search path."""
+
+
 def _over(session: Session, statement: Statement) -> str:
     """Empty where the statement is refused, or the session was ended."""
     try:
         session.run(statement)
     except psycopg.Error as error:
-        if error.sqlstate == INSUFFICIENT_PRIVILEGE or session.is_lost():
+        if error.sqlstate in _REFUSED or session.is_lost():
             return ""
         return f"failed with {said(error)}"
     return "was answered"

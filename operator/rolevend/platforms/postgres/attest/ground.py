@@ -5,7 +5,7 @@ random token, so that what is seen of them is known wherever it turns up.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,8 +18,10 @@ from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Lease, Profile, TableShape
 from rolevend.platforms.base import Address, Ending, EndReason, PasswordCredential, Platform, Randomness
 from rolevend.platforms.canaries import Profiles
+from rolevend.platforms.postgres.attest.probes import ProbedColumn, View
 from rolevend.platforms.postgres.attest.session import Session
 from rolevend.platforms.postgres.connections import Login, connect
+from rolevend.platforms.postgres.types import type_name
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 
@@ -31,6 +33,28 @@ CODES = ("12345678", "1234567", "1", "", "é☃é☃é☃é☃", None)
 AMOUNTS = ("1299.99", "-1299.99", "0", "99", "1e20", None)
 PHONES = ("+49 30 1234", "unlisted", "0", "", "٣☃", None)
 WITHHELD = "withheld"
+PROBED = View(
+    "probed",
+    (
+        ProbedColumn("small", "smallint", "10", "20", "30"),
+        ProbedColumn("number", "integer", "10", "20", "30"),
+        ProbedColumn("big", "bigint", "10", "20", "30"),
+        ProbedColumn("rate", "double precision", "1.5", "2.5", "3.5"),
+        ProbedColumn("amount", "numeric", "1.5", "2.5", "3.5"),
+        ProbedColumn("day", "date", "2001-01-01", "2002-01-01", "2003-01-01"),
+        ProbedColumn("moment", "timestamp with time zone", "2001-01-01 10:00Z", "2002-01-01 10:00Z", "2003-01-01 10:00Z"),
+        ProbedColumn("word", "text", "low", "mid", "top"),
+        ProbedColumn("key", "uuid", f"{1:032x}", f"{2:032x}", f"{3:032x}"),
+        ProbedColumn("host", "inet", "10.0.0.1", "10.0.1.1", "10.0.2.1"),
+        ProbedColumn("list", "integer[]", "{6}", "{7}", "{9}"),
+        ProbedColumn("document", "jsonb", '{"b": 6}', '{"a": 7}', '{"c": 9}'),
+        ProbedColumn("flag", "boolean", "", "true"),
+        ProbedColumn("nothing", "integer", "", "", "30"),
+    ),
+    hidden=3,
+    other=GUARDED,
+)
+"""A table with a column for each kind of condition, and who is the hidden person in it."""
 MASKS: Mapping[str, Mask] = {
     "email": Hash(),
     "ssn": Nullify(),
@@ -120,6 +144,13 @@ def lay_out(ground: Ground, programmer: Session, token: str) -> None:
         "guarded": sql.Identifier(ground.schema, GUARDED),
         "timed": sql.Identifier(ground.schema, TIMED),
         "dated": sql.Identifier(ground.schema, DATED),
+        "probed": sql.Identifier(ground.schema, PROBED.name),
+        "probed_columns": _listed(sql.SQL("{} {}").format(sql.Identifier(each.name), type_name(each.type)) for each in PROBED.columns),
+        "probed_rows": _listed(sql.SQL("({})").format(_listed(values)) for values in _probed_rows(token)),
+        "probed_indexes": sql.SQL("\n").join(
+            sql.SQL("CREATE INDEX ON {} ({});").format(sql.Identifier(ground.schema, PROBED.name), sql.Identifier(each.name))
+            for each in PROBED.columns
+        ),
     }
     programmer.run(
         sql.SQL(
@@ -133,6 +164,9 @@ def lay_out(ground: Ground, programmer: Session, token: str) -> None:
             CREATE TABLE {dated} (day date, at timestamptz);
             INSERT INTO {people} SELECT v.id, v.region, v.email, v.ssn, v.code, v.born::date, v.note, v.amount::numeric, v.phone
               FROM (VALUES {rows}) AS v (id, region, email, ssn, code, born, note, amount, phone);
+            CREATE TABLE {probed} (id integer PRIMARY KEY, region text, {probed_columns}) WITH (autovacuum_enabled = false);
+            INSERT INTO {probed} VALUES {probed_rows};
+            {probed_indexes}
             INSERT INTO {guarded} SELECT id, region FROM {people};
             INSERT INTO {timed} VALUES (1), (2);
             INSERT INTO {dated} VALUES ('2024-02-01', '2024-02-01T00:00:00Z'), ('2024-01-02', '2024-02-01T00:00:00+09:00');
@@ -143,9 +177,20 @@ def lay_out(ground: Ground, programmer: Session, token: str) -> None:
     )
 
 
+def _listed(parts: Iterable[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)
+
+
+def _probed_rows(token: str) -> Iterator[list[sql.Composable]]:
+    for number, region in enumerate(REGIONS):
+        typed = [sql.SQL("{}::{}").format(each.value(number, PROBED.hidden), type_name(each.type)) for each in PROBED.columns]
+        yield [sql.Literal(number), sql.Literal(region and f"{region}-{token}"), *typed]
+
+
 def profiles(ground: Ground) -> Profiles:
     tables = ground.platform.catalog(frozenset({ground.schema})).tables
-    people, guarded, timed, dated = (tables[TableId(ground.schema, name)] for name in (PEOPLE, GUARDED, TIMED, DATED))
+    names = (PEOPLE, GUARDED, TIMED, DATED, PROBED.name)
+    people, guarded, timed, dated, probed = (tables[TableId(ground.schema, name)] for name in names)
     first, second = _equal(people, "id", "0"), _equal(people, "id", "2")
     mixed = {
         "email": (Cell((first,), Clear()),),
@@ -160,7 +205,11 @@ def profiles(ground: Ground) -> Profiles:
         return Profile(ProfileName(f"rv_p_canary{name}{number}"), shapes)
 
     return Profiles(
-        profile(1, _shape(people, [_own(people, "region", "regions")], own), _shape(guarded, [_own(guarded, "region", "regions")])),
+        profile(
+            1,
+            _shape(people, [_own(people, "region", "regions")], own),
+            *(_shape(each, [_own(each, "region", "regions")]) for each in (guarded, probed)),
+        ),
         profile(2, _shape(people, [first, second], mixed)),
         profile(3, _shape(people, [EVERY_ROW])),
         profile(4, _shape(timed, [EVERY_ROW])),

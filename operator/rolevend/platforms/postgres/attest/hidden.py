@@ -1,0 +1,35 @@
+"""Whether a statement tells what is in a row that the role may not see: a selection of `probes`, on a table with many types."""
+
+from collections.abc import Collection
+
+from rolevend.platforms.postgres.attest.canaries import Canaries
+from rolevend.platforms.postgres.attest.check import Check
+from rolevend.platforms.postgres.attest.ground import PROBED
+from rolevend.platforms.postgres.attest.probes import Probe, probes
+from rolevend.platforms.postgres.attest.probing import Prober
+
+COUNT = 72
+"""Of all checks here."""
+BY_ERRORS = frozenset({"division", "division, as a number", "division by the row", "cast", "two rows of one", "warning"})
+BY_TRACES = frozenset({"setting", "setting in an array", "random number", "seed", "transaction", "statement in a function"})
+
+
+def _hidden_rows(canaries: Canaries, chosen: Collection[Probe]) -> str:
+    session = canaries.log_in(canaries.eve)
+    try:
+        telling = next(Prober(session.connection, canaries.ground.schema).differing(chosen), None)
+    finally:
+        session.connection.close()
+    return f"finds out whether {telling.name} in a hidden row" if telling else ""
+
+
+def _check(name: str, chosen: Collection[Probe]) -> Check:
+    return Check(name, lambda canaries: _hidden_rows(canaries, chosen))
+
+
+_PROBES = tuple(probes(PROBED, COUNT))
+CHECKS = (
+    _check("find out a hidden row by errors and warnings", [each for each in _PROBES if each.sentinel in BY_ERRORS]),
+    _check("find out a hidden row by what a statement leaves behind", [each for each in _PROBES if each.sentinel in BY_TRACES]),
+    _check("find out a hidden row by plans and counters", [each for each in _PROBES if each.sentinel not in BY_ERRORS | BY_TRACES]),
+)

@@ -1,0 +1,120 @@
+"""Runs probes for hidden rows, and compares all that the session is shown: rows, errors, notices, plans as they were executed, counters,
+and what is different for the session afterwards."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from rolevend.platforms.postgres.attest.probe_words import ENDINGS
+from rolevend.platforms.postgres.attest.probes import Probe
+from rolevend.platforms.postgres.attest.session import passes
+from rolevend.platforms.postgres.connections import Connection
+
+_ROUNDS = 3
+"""A difference counts that stays, whatever else happened on the server."""
+_COUNTERS = sql.SQL(
+    """
+    SELECT c.relname::text, pg_stat_get_xact_numscans(c.oid),
+           pg_stat_get_xact_tuples_returned(c.oid), pg_stat_get_xact_tuples_fetched(c.oid)
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = {} AND c.relkind IN ('r', 'p', 'i')
+    """
+)
+"""They go on from one transaction to the next."""
+_AFTERWARDS = sql.SQL("SELECT current_setting('probe.hit', true), random(), pg_current_xact_id_if_assigned() IS NULL")
+_PLAN = (
+    "Node Type",
+    "Join Type",
+    "Strategy",
+    "Index Name",
+    "Actual Rows",
+    "Actual Loops",
+    "Heap Fetches",
+    "Index Searches",
+    "Workers Launched",
+)
+"""Of a plan's node: what was done. Costs and estimates come from statistics of all rows; conditions repeat the guess."""
+
+
+class Prober:
+    """A session that probes. `relations` is a schema: of its tables and indexes the counters are compared."""
+
+    def __init__(self, connection: Connection, schema: str) -> None:
+        self._connection = connection
+        self._counters = _COUNTERS.format(sql.Literal(schema))
+
+    def differing(self, probes: Iterable[Probe]) -> Iterator[Probe]:
+        """Those that tell whether a hidden row matches."""
+        return (probe for probe in probes if self.difference(probe))
+
+    def difference(self, probe: Probe) -> str:
+        """What the session is shown in one case and not in the other; empty where both are the same."""
+        hits: set[tuple[str, ...]] = set()
+        misses: set[tuple[str, ...]] = set()
+        for _ in range(_ROUNDS):
+            hits.add(self._shown(probe, probe.guesses[0]))
+            misses.add(self._shown(probe, probe.guesses[1]))
+            if hits & misses:
+                return ""
+        return next((f"{hit} or {miss}" for hit, miss in zip(min(hits), min(misses), strict=False) if hit != miss), "more or fewer answers")
+
+    def _shown(self, probe: Probe, guess: str) -> tuple[str, ...]:
+        seen: list[str] = []
+        with self._told(seen):
+            settings = "".join(f"SET LOCAL {setting};" for setting in probe.settings)
+            self._run(f"BEGIN; {settings} SELECT setseed(0.5); SAVEPOINT probe")
+            try:
+                before = self._counted()
+                for statement in probe.script(guess):
+                    seen.append(self._answer(statement))
+                    if seen[-1].startswith("error"):
+                        self._run("ROLLBACK TO probe")
+                        break
+                seen.append(str(self._connection.execute(_AFTERWARDS, prepare=False).fetchone()))
+                seen.append(str({name: count - before[name] for name, count in self._counted().items() if count != before[name]}))
+            finally:
+                if not self._connection.closed:
+                    self._run("ROLLBACK")
+            for ending in ENDINGS:
+                self._run(ending)
+        return tuple(seen)
+
+    def _run(self, statement: str) -> None:
+        self._connection.execute(statement.encode(), prepare=False)
+
+    def _counted(self) -> dict[tuple[str, int], int]:
+        rows = self._connection.execute(self._counters, prepare=False).fetchall()
+        return {(name, place): count for name, *counts in rows for place, count in enumerate(counts)}
+
+    def _answer(self, statement: str) -> str:
+        try:
+            cursor = self._connection.execute(statement.encode(), prepare=False)
+        except psycopg.Error as error:
+            if passes(error):
+                raise
+            return f"error {error.sqlstate}: {error.diag.message_primary} {error.diag.message_detail} {error.diag.context}"
+        rows = cursor.fetchall() if cursor.description else []
+        plans = statement.startswith("EXPLAIN")
+        return f"{cursor.statusmessage} {sorted(_executed(rows[0][0][0]['Plan'])) if plans else rows}"
+
+    @contextmanager
+    def _told(self, seen: list[str]) -> Iterator[None]:
+        def note(notice: psycopg.errors.Diagnostic) -> None:
+            seen.append(f"{notice.severity}: {notice.message_primary}")
+
+        self._connection.add_notice_handler(note)
+        try:
+            yield
+        finally:
+            self._connection.remove_notice_handler(note)
+
+
+def _executed(node: dict[str, Any], depth: int = 0) -> Iterator[str]:
+    removed = {key: value for key, value in node.items() if key in _PLAN or key.startswith("Rows Removed")}
+    yield json.dumps([depth, removed, sorted(key for key in node if key.endswith(("Cond", "Filter")))])
+    for inner in node.get("Plans", ()):
+        yield from _executed(inner, depth + 1)
