@@ -43,10 +43,11 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
                    rolevend.fence(s."seen") AS "seen",
                    rolevend.fence(s."paid") AS "paid",
                    rolevend.fence(s."amount") AS "amount",
-                   rolevend.fence(s."active") AS "active"
+                   rolevend.fence(s."active") AS "active",
+                   rolevend.fence(s."place") AS "place"
               FROM "raw"."customers" AS s
-             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
+             WHERE ((SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL OR s.tableoid IS NULL)) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_b2af8a9532ad691c35a8ef8bd5363aa6"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'fb31680475cb9df2afa0bd29f9501b1093c7219f2f1aa7d199efe8f8d4322354', ARRAY['rv_t_b2af8a9532ad691c35a8ef8bd5363aa6'], '{"customers": ["raw", "customers"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '909dd7e294c9a21361dd83fb656500a134cc4a4b852ac37e21576f90b79dcdca', ARRAY['rv_t_b2af8a9532ad691c35a8ef8bd5363aa6'], '{"customers": ["raw", "customers"]}');
 COMMIT;

@@ -54,17 +54,20 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
                    rolevend.fence(s."ssn") AS "ssn",
                    rolevend.fence(s."born") AS "born",
                    rolevend.fence(s."seen") AS "seen",
-                   rolevend.fence(s."paid") AS "paid"
+                   rolevend.fence(s."paid") AS "paid",
+                   rolevend.fence(s."amount") AS "amount",
+                   rolevend.fence(s."active") AS "active",
+                   rolevend.fence(s."place") AS "place"
               FROM "raw"."customers" AS s
-             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
+             WHERE ((SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL OR s.tableoid IS NULL)) AS t;
 CREATE VIEW "rv_p_3f9a1c"."orders" AS
     SELECT t."id" AS "id",
            t."region" AS "region"
       FROM (SELECT rolevend.fence(s."id") AS "id",
                    rolevend.fence(s."region") AS "region"
               FROM "raw"."orders" AS s
-             WHERE (SELECT rolevend.guarded('"raw"."orders"'::regclass) AND rolevend.reads('raw', 'orders')) IS NOT NULL) AS t;
+             WHERE ((SELECT rolevend.guarded('"raw"."orders"'::regclass) AND rolevend.reads('raw', 'orders')) IS NOT NULL OR s.tableoid IS NULL)) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440", "orders": "rv_t_5b43ea9c878889abb34a2d452404b502"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '176fe736314ce44a46fde64673e193db0f310eaccb796763711cae29040d4787', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440', 'rv_t_5b43ea9c878889abb34a2d452404b502'], '{"customers": ["raw", "customers"], "orders": ["raw", "orders"]}');
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'e956ff43c41d49dcc6404d39cbcf6d5c9eab2fdda0552a6c8bc92a26a4af380d', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440', 'rv_t_5b43ea9c878889abb34a2d452404b502'], '{"customers": ["raw", "customers"], "orders": ["raw", "orders"]}');
 COMMIT;
