@@ -242,7 +242,12 @@ BREAKS = {
     "the lease is never asked": Break(
         bites=frozenset(check.name for check in ending.CHECKS if check.ahead) - {"log in after the expiry"}
         | {"a closed role is locked out"},
-        functions=(("live", *answers_at_once("true")), ("reads", *answers_at_once("true")), UNGUARDED),
+        functions=(
+            ("live", *answers_at_once("true")),
+            ("reads", *answers_at_once("true")),
+            ("take_profiles", "EXECUTE format('REVOKE %I FROM %s', taken.profile, taken.roles);", "NULL;"),
+            UNGUARDED,
+        ),
         ahead=("mayfly",),
     ),
     "only the views forget the lease": Break(
@@ -294,11 +299,11 @@ BREAKS = {
             "DO $$ BEGIN IF EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'rv_login') THEN"
             " ALTER EVENT TRIGGER rv_login ENABLE; END IF; END $$",
         ),
-        functions=(("close", "IF r.rolcanlogin AND", "IF false AND"), ("finish", "EXECUTE format('DROP ROLE %I', p_role);", "NULL;")),
+        functions=(("bury", "IF r.rolcanlogin AND", "IF false AND"), ("finish", "EXECUTE format('DROP ROLE %I', p_role);", "NULL;")),
     ),
     "closing leaves the login": Break(
         bites=frozenset({"a closed role is locked out"}),
-        functions=(("close", "IF r.rolcanlogin AND", "IF false AND"),),
+        functions=(("bury", "IF r.rolcanlogin AND", "IF false AND"),),
     ),
     "who is in the way of an end stays there": Break(
         bites=frozenset({"hold up the end of another role"}),
@@ -312,7 +317,7 @@ BREAKS = {
     ),
     "anybody may end anything": Break(
         bites=frozenset({"a role is ended by its own vend only", "a role is ended by its own cluster only"}),
-        functions=(("close", "IF (l.cluster_id, l.uid) IS DISTINCT FROM (p_cluster, p_uid) THEN", "IF false THEN"),),
+        functions=(("bury", "IF (l.cluster_id, l.uid) IS DISTINCT FROM (p_cluster, p_uid) THEN", "IF false THEN"),),
     ),
     "the vendor is a superuser": Break(
         bites=VENDOR - VENDOR_VENDS,

@@ -46,8 +46,8 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
                    rolevend.fence(s."active") AS "active",
                    rolevend.fence(s."place") AS "place"
               FROM "raw"."customers" AS s
-             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
+             WHERE ((SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL OR s.tableoid IS NULL)) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_36039a7b4b669e77fa97a352ca175ecd"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'dd4de9386aa510a8588e0985eec11c59ba6f17465c7a9b439e24e3f9608e1ba3', ARRAY['rv_t_36039a7b4b669e77fa97a352ca175ecd'], '{"customers": ["raw", "customers"]}', 2);
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'fdc28711cbdfd5120b6aab93a1ff5a3d46418af13c95003435e4b2e29c80f959', ARRAY['rv_t_36039a7b4b669e77fa97a352ca175ecd'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;

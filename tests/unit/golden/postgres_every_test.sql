@@ -46,8 +46,8 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
                    rolevend.fence(s."active") AS "active",
                    rolevend.fence(s."place") AS "place"
               FROM "raw"."customers" AS s
-             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
+             WHERE ((SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL OR s.tableoid IS NULL)) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_52231675c98426f12cb8095a5ab0a306"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '37cde15d8fe68f81acf4a97a7cddd7dae88270cc333ad984e2f3fa034b4305fb', ARRAY['rv_t_52231675c98426f12cb8095a5ab0a306'], '{"customers": ["raw", "customers"]}', 2);
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '38632fba6e9565180ec10331d65d79ad3b6eee0c049d4d0216d0133e451e968d', ARRAY['rv_t_52231675c98426f12cb8095a5ab0a306'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;

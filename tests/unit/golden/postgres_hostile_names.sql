@@ -27,10 +27,11 @@ GRANT USAGE ON SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 CREATE VIEW "rv_p_3f9a1c"."it's; DROP TABLE x --" AS
     SELECT NULL::"Odd".""" type" AS "se""lect",
            '''; --'::text AS "☃"
-      FROM (SELECT rolevend.fence(NULL::integer) AS nothing
+      FROM (SELECT rolevend.fence(s."se""lect") AS "se""lect",
+                   rolevend.fence(s."☃") AS "☃"
               FROM "a ""schema"""."it's; DROP TABLE x --" AS s
-             WHERE (SELECT rolevend.guarded('"a ""schema"""."it''s; DROP TABLE x --"'::regclass) AND rolevend.reads('a "schema"', 'it''s; DROP TABLE x --')) IS NOT NULL) AS t;
+             WHERE ((SELECT rolevend.guarded('"a ""schema"""."it''s; DROP TABLE x --"'::regclass) AND rolevend.reads('a "schema"', 'it''s; DROP TABLE x --')) IS NOT NULL OR s.tableoid IS NULL)) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"it''s; DROP TABLE x --": "rv_t_43357c862f58fdaf6ecc8530bd6d8464"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '4a75a163942f300b1921c4c5404f96744e2a330975345ff000547218c032d6f2', ARRAY['rv_t_43357c862f58fdaf6ecc8530bd6d8464'],  E'{"it''s; DROP TABLE x --": ["a \\"schema\\"", "it''s; DROP TABLE x --"]}', 2);
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'dc96b6d0433eb62d55980d23767adc818fe1acb56497859f52d8617ed8390855', ARRAY['rv_t_43357c862f58fdaf6ecc8530bd6d8464'],  E'{"it''s; DROP TABLE x --": ["a \\"schema\\"", "it''s; DROP TABLE x --"]}', 2);
 COMMIT;

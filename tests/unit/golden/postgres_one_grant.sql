@@ -56,12 +56,15 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
                    rolevend.fence(s."ssn") AS "ssn",
                    rolevend.fence(s."born") AS "born",
                    rolevend.fence(s."seen") AS "seen",
-                   rolevend.fence(s."paid") AS "paid"
+                   rolevend.fence(s."paid") AS "paid",
+                   rolevend.fence(s."amount") AS "amount",
+                   rolevend.fence(s."active") AS "active",
+                   rolevend.fence(s."place") AS "place"
               FROM "raw"."customers" AS s
-             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
+             WHERE ((SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL OR s.tableoid IS NULL)) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '35d1df46c93aa328e10fd9d70d510aea0eae0e639255233f938b599fec2905b9', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}', 2);
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'f252a94b681e511806e46f5b15cd9d07bda60e9818ae64b003d9c45b8eeb12b4', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;
 
 -- create the profile
@@ -87,10 +90,13 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
                    rolevend.fence(s."ssn") AS "ssn",
                    rolevend.fence(s."born") AS "born",
                    rolevend.fence(s."seen") AS "seen",
-                   rolevend.fence(s."paid") AS "paid"
+                   rolevend.fence(s."paid") AS "paid",
+                   rolevend.fence(s."amount") AS "amount",
+                   rolevend.fence(s."active") AS "active",
+                   rolevend.fence(s."place") AS "place"
               FROM "raw"."customers" AS s
-             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
+             WHERE ((SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL OR s.tableoid IS NULL)) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '35d1df46c93aa328e10fd9d70d510aea0eae0e639255233f938b599fec2905b9', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}', 2);
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', 'f252a94b681e511806e46f5b15cd9d07bda60e9818ae64b003d9c45b8eeb12b4', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;

@@ -43,10 +43,11 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
                    rolevend.fence(s."seen") AS "seen",
                    rolevend.fence(s."paid") AS "paid",
                    rolevend.fence(s."amount") AS "amount",
-                   rolevend.fence(s."active") AS "active"
+                   rolevend.fence(s."active") AS "active",
+                   rolevend.fence(s."place") AS "place"
               FROM "raw"."customers" AS s
-             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
+             WHERE ((SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL OR s.tableoid IS NULL)) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_b2af8a9532ad691c35a8ef8bd5363aa6"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '04de30acffe05e1e007ae9b12a3234a766d9c611aa66f9e0e3bb803b57fa9ac6', ARRAY['rv_t_b2af8a9532ad691c35a8ef8bd5363aa6'], '{"customers": ["raw", "customers"]}', 2);
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '6df382d494f555c8de5c47519a5ca2ee6d284f933ccbcba2f58ebfee7248c7d9', ARRAY['rv_t_b2af8a9532ad691c35a8ef8bd5363aa6'], '{"customers": ["raw", "customers"]}', 2);
 COMMIT;

@@ -54,17 +54,20 @@ CREATE VIEW "rv_p_3f9a1c"."customers" AS
                    rolevend.fence(s."ssn") AS "ssn",
                    rolevend.fence(s."born") AS "born",
                    rolevend.fence(s."seen") AS "seen",
-                   rolevend.fence(s."paid") AS "paid"
+                   rolevend.fence(s."paid") AS "paid",
+                   rolevend.fence(s."amount") AS "amount",
+                   rolevend.fence(s."active") AS "active",
+                   rolevend.fence(s."place") AS "place"
               FROM "raw"."customers" AS s
-             WHERE (SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL) AS t;
+             WHERE ((SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')) IS NOT NULL OR s.tableoid IS NULL)) AS t;
 CREATE VIEW "rv_p_3f9a1c"."orders" AS
     SELECT t."id" AS "id",
            t."region" AS "region"
       FROM (SELECT rolevend.fence(s."id") AS "id",
                    rolevend.fence(s."region") AS "region"
               FROM "raw"."orders" AS s
-             WHERE (SELECT rolevend.guarded('"raw"."orders"'::regclass) AND rolevend.reads('raw', 'orders')) IS NOT NULL) AS t;
+             WHERE ((SELECT rolevend.guarded('"raw"."orders"'::regclass) AND rolevend.reads('raw', 'orders')) IS NOT NULL OR s.tableoid IS NULL)) AS t;
 GRANT SELECT ON ALL TABLES IN SCHEMA "rv_p_3f9a1c" TO "rv_p_3f9a1c";
 SELECT rolevend.hand_over('rv_p_3f9a1c', '{"customers": "rv_t_85b6becbfa51aff6d31fa4bbabd43440", "orders": "rv_t_5b43ea9c878889abb34a2d452404b502"}');
-SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '937f7c47d5e9e2bbff9d43a54ab756f24741230f817b3d4aca39db998c193a4a', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440', 'rv_t_5b43ea9c878889abb34a2d452404b502'], '{"customers": ["raw", "customers"], "orders": ["raw", "orders"]}', 2);
+SELECT rolevend.record_profile('rv_p_3f9a1c', '5c0a7e1e-0000-4000-8000-000000000001', '695b086bac9bdf0ffb58e239604444250b3fb81915087072f0a4691f81d200cf', ARRAY['rv_t_85b6becbfa51aff6d31fa4bbabd43440', 'rv_t_5b43ea9c878889abb34a2d452404b502'], '{"customers": ["raw", "customers"], "orders": ["raw", "orders"]}', 2);
 COMMIT;

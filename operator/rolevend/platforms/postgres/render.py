@@ -21,7 +21,7 @@ from rolevend.plan import ColumnShape, Profile, TableShape
 from rolevend.platforms.postgres.masks import mask_text
 from rolevend.platforms.postgres.predicate import any_of
 from rolevend.policy.expression import Condition, atoms
-from rolevend.policy.mask import Constant, Nullify
+from rolevend.policy.mask import Nullify
 
 LOCK_TIMEOUT: LiteralString = "200ms"
 """How long the building statements wait for a table: readers queue behind them."""
@@ -61,7 +61,9 @@ CREATE VIEW {view} AS
     SELECT {columns}
       FROM (SELECT {read}
               FROM {table} AS s
-             WHERE (SELECT rolevend.guarded({table_text}::regclass) AND rolevend.reads({schema}, {name})) IS NOT NULL) AS t;"""
+             WHERE {gate}) AS t;"""
+
+_GATE: LiteralString = "SELECT rolevend.guarded({table_text}::regclass) AND rolevend.reads({schema}, {name})"
 
 _FUNCTIONS: LiteralString = "SELECT rolevend.give_functions({name}, {functions}::text[]::regprocedure[]);"
 
@@ -162,9 +164,17 @@ def row_filter(rows: tuple[Condition, ...], restrictions: tuple[tuple[Condition,
     alternatives = (rows, *restrictions)
     tests = [text for each in alternatives if (text := any_of(each, sql.Identifier)) is not None]
     if not any(all(condition.needs for condition in each) for each in alternatives):
-        # A bare boolean counts as half of the rows when the planner estimates, and IS NOT NULL as nearly all of them.
-        tests.insert(0, sql.SQL("(SELECT rolevend.live()) IS NOT NULL"))
+        tests.insert(0, _once(sql.SQL("SELECT rolevend.live()"), "tableoid"))
     return sql.SQL(" AND ").join(tests).as_string()
+
+
+def _once(gate: sql.Composable, tableoid: LiteralString) -> sql.Composable:
+    """A test that `gate`, which raises an error or returns true, has raised none: once per query, at the first row that is read.
+
+    A bare boolean counts as half of the rows when the planner estimates, and IS NOT NULL as nearly all of them. A test without a
+    column becomes a plan node that copies every column of every row; `tableoid`, which is never NULL, keeps the test in the scan.
+    """
+    return sql.SQL("(({gate}) IS NOT NULL OR {tableoid} IS NULL)").format(gate=gate, tableoid=sql.SQL(tableoid))
 
 
 @lru_cache(maxsize=4096)
@@ -202,6 +212,11 @@ def _view(profile: ProfileName, table: TableShape) -> str:
     """
     columns = sql.SQL(",\n           ").join(sql.SQL(_shown(column)) for column in table.columns)
     quoted = sql.Identifier(table.table.schema, table.table.name)
+    # Before any row: a condition on a lookup column must not decide whether the gate is asked, and so whether there is an error.
+    has_lookups = any(column.lookup for column in table.columns)
+    gate = sql.SQL(_GATE).format(
+        table_text=sql.Literal(quoted.as_string()), schema=sql.Literal(table.table.schema), name=sql.Literal(table.table.name)
+    )
     return (
         sql.SQL(_VIEW)
         .format(
@@ -209,34 +224,33 @@ def _view(profile: ProfileName, table: TableShape) -> str:
             columns=columns,
             read=sql.SQL(",\n                   ").join(_read(table)),
             table=quoted,
-            table_text=sql.Literal(quoted.as_string()),
-            schema=sql.Literal(table.table.schema),
-            name=sql.Literal(table.table.name),
+            gate=_once(gate, "s.tableoid") if not has_lookups else sql.SQL("({}) IS NOT NULL").format(gate),
         )
         .as_string()
     )
 
 
 def _read(table: TableShape) -> Iterator[sql.Composable]:
-    """The columns that the view needs, in the table's order, each behind the fence unless it is a lookup column. A view without any reads
-    one NULL."""
+    """Every column of the view in the table's order, and what else its masks test, each behind the fence unless it is a lookup column.
+
+    Columns that the view shows as NULL are among them: where these are all columns of the table, PostgreSQL hands on the rows as they
+    are stored, and otherwise it copies each of these columns for each row. A view without any column reads one NULL.
+    """
+    shown = [column.name for column in table.columns]
     lookups = {column.name for column in table.columns if column.lookup}
-    order = {column.name: place for place, column in enumerate(table.columns)}
-    names = sorted(_names_read(table), key=lambda name: (order.get(name, len(order)), name))
+    names = [*shown, *sorted(_tested(table) - set(shown))]
     for name in names:
-        column = sql.SQL("s.{}").format(sql.Identifier(name))
-        behind = column if name in lookups else sql.SQL("rolevend.fence({})").format(column)
-        yield sql.SQL("{} AS {}").format(behind, sql.Identifier(name))
+        value = sql.SQL("s.{}").format(sql.Identifier(name))
+        yield sql.SQL("{} AS {}").format(value if name in lookups else sql.SQL("rolevend.fence({})").format(value), sql.Identifier(name))
     if not names:
         yield sql.SQL("rolevend.fence(NULL::integer) AS nothing")
 
 
-def _names_read(table: TableShape) -> set[str]:
-    """The columns that masks and their conditions read."""
-    cells = [(column.name, cell) for column in table.columns for cell in column.cells]
-    shown = {name for name, cell in cells if not isinstance(cell.mask, Constant | Nullify)}
-    predicates = (each.predicate for _, cell in cells for each in (*cell.conditions, *cell.also))
-    return shown.union(atom.column.name for each in predicates if each is not None for atom in atoms(each))
+def _tested(table: TableShape) -> set[str]:
+    """The columns that conditions of masks read."""
+    cells = (cell for column in table.columns for cell in column.cells)
+    predicates = (each.predicate for cell in cells for each in (*cell.conditions, *cell.also))
+    return {atom.column.name for each in predicates if each is not None for atom in atoms(each)}
 
 
 def _array(names: Iterable[str]) -> sql.Composed:
