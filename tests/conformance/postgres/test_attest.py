@@ -73,6 +73,7 @@ def answers_at_once(answer: str) -> tuple[str, str]:
     return "\nBEGIN\n", f"\nBEGIN\n    RETURN {answer};\n"
 
 
+TAKES_NO_PROFILE = ("take_profiles", "EXECUTE format('REVOKE %I FROM %s', taken.profile, taken.roles);", "NULL;")
 UNGUARDED = ("guarded", *answers_at_once("true"))
 """Views do not ask whether row security is on."""
 BREAKS = {
@@ -245,7 +246,7 @@ BREAKS = {
         functions=(
             ("live", *answers_at_once("true")),
             ("reads", *answers_at_once("true")),
-            ("take_profiles", "EXECUTE format('REVOKE %I FROM %s', taken.profile, taken.roles);", "NULL;"),
+            TAKES_NO_PROFILE,
             UNGUARDED,
         ),
         ahead=("mayfly",),
@@ -299,7 +300,11 @@ BREAKS = {
             "DO $$ BEGIN IF EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'rv_login') THEN"
             " ALTER EVENT TRIGGER rv_login ENABLE; END IF; END $$",
         ),
-        functions=(("bury", "IF r.rolcanlogin AND", "IF false AND"), ("finish", "EXECUTE format('DROP ROLE %I', p_role);", "NULL;")),
+        functions=(
+            ("bury", "IF r.rolcanlogin AND", "IF false AND"),
+            TAKES_NO_PROFILE,
+            ("finish", "EXECUTE format('DROP ROLE %I', p_role);", "NULL;"),
+        ),
     ),
     "closing leaves the login": Break(
         bites=frozenset({"a closed role is locked out"}),
