@@ -140,7 +140,8 @@ def test_a_platform_that_is_away_before_its_profile_is_built_is_left_out_as_at_k
     assert people(both, role) == {WAREHOUSE: [(1,), (2,)]}
     assert [each["name"] for each in role["leftOut"]] == [ANNEX]
     assert proven.site.annex.superuser.host not in str(role["leftOut"])
-    asked = proven.ask(proven.token(), platformRefs=[{"name": each} for each in BOTH], allowPartial=True).ready()
+    wanted = {"platformRefs": [{"name": each} for each in BOTH], "allowPartial": True}
+    asked = proven.ask(proven.token(), wanted=wanted).ready()
     assert {each["name"]: each["state"] for each in asked.status["platforms"]}[WAREHOUSE] == "Live"
     asked.delete()
     assert both.release(role).status_code in (202, 204)

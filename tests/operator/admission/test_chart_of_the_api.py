@@ -47,7 +47,7 @@ def environment(documents: list[Document]) -> dict[str, str]:
 
 def test_settings_reach_it_as_it_reads_them(api: Api):
     limits = {"readSeconds": 5, "maxHeaderBytes": 1_000_000, "maxConnectionsWithoutToken": 99}
-    documents = api(settings={"logLevel": "DEBUG", "platformWorkers": 8, "sweepSeconds": 5}, api={"settings": limits})
+    documents = api({"settings": limits}, settings={"logLevel": "DEBUG", "platformWorkers": 8, "sweepSeconds": 5})
 
     settings = ApiSettings.from_environment(environment(documents) | {"ROLEVEND_NAMESPACE": SYSTEM})
 
