@@ -99,6 +99,7 @@ SELECT ';', ";" /* ; */ , '--';
             "CREATE OR REPLACE FUNCTION rolevend.on_alter_table() RETURNS event_trigger",
             "CREATE EVENT TRIGGER rv_guard ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION rolevend.on_alter_table()",
             'GRANT EXECUTE ON FUNCTION pg_catalog.pg_advisory_lock(bigint), pg_catalog.pg_advisory_unlock(bigint) TO "p"',
+            "GRANT EXECUTE ON FUNCTION pg_catalog.pg_advisory_unlock_all() TO rv_connect",
         ]
         assert [text for text in managed if text not in superuser] == [
             "CREATE ROLE rv_owner NOLOGIN CREATEROLE",

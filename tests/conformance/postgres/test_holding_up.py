@@ -37,6 +37,14 @@ SHUT_DOWN = "57P01"
 IMPATIENT = Limits(build_attempts=1, wait_for_connection=0.5)
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_left_to_tell(bench: PostgresBench) -> Iterator[None]:
+    """Of an earlier test, or for a later one: they share a platform."""
+    bench.platform.curb()
+    yield
+    bench.platform.curb()
+
+
 @pytest.fixture
 def victim(bench: PostgresBench) -> tuple[Lease, Credential]:
     return vended(bench.platform, profile(shape(bench.people())))
