@@ -1,6 +1,7 @@
 """What remains to find out of hidden rows, as the threat model says, and what closes it.
 
-Estimates come from statistics of all rows, so that `EXPLAIN` tells values of hidden rows. `EXPLAIN ANALYZE` counts what the filter removed."""
+Estimates come from statistics of all rows, so that `EXPLAIN` tells values of hidden rows. `EXPLAIN ANALYZE` counts what the filter removed.
+"""
 
 import json
 import re
