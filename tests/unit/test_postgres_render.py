@@ -13,7 +13,7 @@ from psycopg import sql
 from rolevend.catalog import Family, FunctionId, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import ClusterId, ProfileName
-from rolevend.plan import Condition, Profile, TableShape
+from rolevend.plan import Cell, Condition, Profile, TableShape
 from rolevend.platforms.postgres.predicate import any_of, condition_text, predicate_text
 from rolevend.platforms.postgres.render import render, roles, row_filter, template_of
 from rolevend.platforms.postgres.types import type_name
@@ -200,6 +200,50 @@ def test_a_condition_tests_that_attributes_are_there_but_those_without_which_it_
 
     assert text is not None
     assert text.as_string() == " AND ".join([*(f"(SELECT {each}) IS NOT NULL" for each in tested), *rest])
+
+
+_MASKED = shaped(
+    CUSTOMERS,
+    (condition(X),),
+    {
+        "region": Nullify(),
+        "email": Hash(),
+        "ssn": (Cell((condition(equal("region", "EU")),), Clear(), (condition(equal("email", "x")),)), Cell((), Constant("x"))),
+        "amount": Constant("0"),
+        "active": Nullify(),
+        "place": Nullify(),
+    },
+)
+
+
+def _inner(shape: TableShape) -> dict[str, str]:
+    """The columns of the view's inner query, in their order, and how each is read."""
+    text = render(Profile(ProfileName("rv_p_1"), (shape,)), CLUSTER).create
+    listed = text.partition("FROM (SELECT ")[2].partition("FROM ")[0]
+    columns = (each.strip().rpartition(" AS ") for each in listed.split(",\n"))
+    return {name.strip('"'): read for read, _, name in columns}
+
+
+@pytest.mark.parametrize("shape", [ONE_GRANT, _MASKED, *(each for shapes in PROFILES.values() for each in shapes)])
+def test_every_column_that_a_view_reads_is_fenced(shape: TableShape):
+    read = _inner(shape)
+    assert read
+    assert all(text.startswith("rolevend.fence(") and text.endswith(")") for text in read.values()), read
+
+
+def test_a_view_reads_what_masks_and_their_conditions_need_in_the_tables_order_and_no_more():
+    assert _inner(_MASKED) == {name: f'rolevend.fence(s."{name}")' for name in ("id", "region", "email", "ssn", "born", "seen", "paid")}
+
+
+@pytest.mark.parametrize("lookup", ["id", "ssn"])
+def test_a_lookup_column_alone_is_read_without_a_fence(lookup: str):
+    shape = replace(_MASKED, columns=tuple(replace(each, lookup=each.name == lookup) for each in _MASKED.columns))
+    assert _inner(shape) == {**_inner(_MASKED), lookup: f's."{lookup}"'}
+
+
+def test_a_view_that_reads_no_column_is_fenced_as_well():
+    shape = shaped(CUSTOMERS, (condition(X),), {each.name: Nullify() for each in CUSTOMERS.columns})
+    assert _inner(shape) == {"nothing": "rolevend.fence(NULL::integer)"}
 
 
 def test_the_lease_is_asked_before_all_that_needs_no_attribute():

@@ -456,8 +456,8 @@ def test_where_no_superuser_installed_what_cannot_be_prevented_is_no_failure(ben
 
 def test_what_failed_is_told_with_what_was_seen_and_whether_it_leaks(bench: PostgresBench, ground: Ground):
     checks = [check for check in CHECKS if check.name in ("read exactly the permitted rows", "create a large object")]
-    with hatched(ground) as canaries:
-        bench.run(f"ALTER TABLE {ground.schema}.people DISABLE ROW LEVEL SECURITY; GRANT EXECUTE ON FUNCTION lo_create(oid) TO PUBLIC")
+    with hatched(ground) as canaries, broken(bench, canaries, BREAKS["row security is off and no view asks for it"]):
+        bench.run("GRANT EXECUTE ON FUNCTION lo_create(oid) TO PUBLIC")
         rows, large_object = examine(checks, canaries, InstallMode.SUPERUSER)
         bench.run("REVOKE EXECUTE ON FUNCTION lo_create(oid) FROM PUBLIC")
     assert (rows.leaks, rows.detail) == (True, "shows the rows [0, 1, 2, 3, 4, 5], and may show 0 and 1")
