@@ -205,7 +205,10 @@ def test_a_condition_tests_that_attributes_are_there_but_those_without_which_it_
 def test_the_lease_is_asked_before_all_that_needs_no_attribute():
     shape = shaped(CUSTOMERS, (condition(X),), {})
 
-    assert row_filter(shape.rows, shape.restrictions) == "((SELECT rolevend.live()) IS NOT NULL OR tableoid IS NULL) AND \"email\" = 'x'::character varying"
+    assert (
+        row_filter(shape.rows, shape.restrictions)
+        == "((SELECT rolevend.live()) IS NOT NULL OR tableoid IS NULL) AND \"email\" = 'x'::character varying"
+    )
 
 
 def test_a_record_of_a_profile_says_its_views_in_order_and_in_every_script():
