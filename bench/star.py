@@ -63,7 +63,8 @@ def table_of(
 ) -> Dimension:
     """`columns` are names, the key first."""
     first, *others = columns.split()
-    listed = {first: ("integer", "i")} | {each: _KNOWN.get(each) or ("text", f"'{each} ' || i") for each in others}
+    known = _KNOWN | {"sale_id": ("integer", f"i * {share}")}
+    listed = {first: ("integer", "i")} | {each: known.get(each) or ("text", f"'{each} ' || i") for each in others}
     return Dimension(name, listed, share, constant, attribute, lookup)
 
 
@@ -92,7 +93,6 @@ _KNOWN = {
     "channel_id": key(6, 19),
     "carrier_id": key(12, 20),
     "reason_id": key(20, 21),
-    "sale_id": ("integer", "i * 2"),
 }
 """Columns that are no texts."""
 _DONE = ("state", "done")
