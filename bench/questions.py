@@ -4,6 +4,7 @@ had no fence: `python -m bench.questions [16|18] [--quick]`. Then the star schem
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from bench import star
 from bench.lines import Line, absolute, p50, paced, plain, quick, reported, settled, table, timed
@@ -39,10 +40,10 @@ SCANNED = {
     "ORDER BY the key LIMIT 10": "SELECT id, kind, amount FROM items ORDER BY id LIMIT 10",
     "a join from one row": "SELECT a.id, b.id FROM items AS a JOIN items AS b ON b.id = a.kind WHERE a.id = {rows} / 2 + 2",
 }
-"""By hand these use the index, too. No lookup column helps."""
+"""By hand these use the index, too. No lookup column helps: the first sorts what it has scanned, and the second scans twice."""
 WIDE = {
     "aggregate": "SELECT count(*), sum(amount) FROM {wide}",
-    "few rows": "SELECT id, c33 FROM {wide} WHERE kind = 42 AND c33 = 7",
+    "few rows": "SELECT id, c32 FROM {wide} WHERE kind = 42 AND c32 = 7",
     "join with a small table": "SELECT name, sum(amount) FROM {wide} JOIN kinds USING (kind) GROUP BY name ORDER BY name",
 }
 
@@ -65,10 +66,11 @@ def lines(bench: PostgresBench, rows: int) -> Iterator[Line]:
         yield settled(lambda name=name, text=text: scan(f"{rows:,} rows, {name}", text, on).judged_if(judged))
     for name, text in INDEXED.items():
         yield looked(f"{rows:,} rows, {name}, a lookup column", text.format(rows=rows), on).judged_if(judged)
-    for name, text in (INDEXED | SCANNED).items():
-        yield settled(
-            lambda name=name, text=text: fenced(f"{rows:,} rows, {name}, no lookup column", text.format(rows=rows), on).judged_if(judged)
-        )
+    for name, text in INDEXED.items():
+        what = f"{rows:,} rows, {name}, no lookup column"
+        yield settled(lambda what=what, text=text: fenced(what, text.format(rows=rows), on).judged_if(judged))
+    for name, text in SCANNED.items():
+        yield reported(f"{rows:,} rows, {name}, beside one scan", fenced("", text.format(rows=rows), on).measured)
     for view, what in (("wide", "40 columns"), ("part", "39 of 40 columns")):
         for name, text in WIDE.items():
             measured = scan("", text.format(wide=view), on).measured
@@ -178,7 +180,7 @@ def main() -> None:
         whole = not quick()
         table(
             f"Questions through a role, on PostgreSQL {version()}",
-            (*lines(bench, FULL if whole else QUICK), *star.lines(bench, FULL // 2 if whole else QUICK // 2, whole)),
+            chain(lines(bench, FULL if whole else QUICK), star.lines(bench, FULL // 2 if whole else QUICK // 2, whole)),
         )
 
 
