@@ -22,6 +22,7 @@ Statement = sql.SQL | sql.Composed
 
 _DENIED = "42501"
 _UNDEFINED = "42P01"
+_NOT_WRITABLE = "55000"
 
 
 @dataclass(slots=True)
@@ -199,7 +200,7 @@ def _attempts(anna: Vended, bob: Vended, profile: str) -> Iterator[tuple[str, Se
     yield plain("SET row_security = off; SELECT * FROM claims")
     yield plain("SELECT * FROM payments", _UNDEFINED)
     yield plain("SELECT * FROM claims.payments")
-    yield plain("UPDATE claims SET status = 'paid'")
+    yield plain("UPDATE claims SET status = 'paid'", _NOT_WRITABLE)
     yield plain("SELECT salt FROM rolevend.salt")
     yield "ALTER ROLE <own role> VALID UNTIL 'infinity'", [sql.SQL("ALTER ROLE {} VALID UNTIL 'infinity'").format(own)], _DENIED
     yield plain("COPY (SELECT 1) TO PROGRAM 'id'")

@@ -10,6 +10,8 @@ from rolevend.platforms.postgres.attest.probing import Prober
 
 COUNT = 72
 """Of all checks here."""
+_MOST = 300
+"""Characters of a difference."""
 BY_ERRORS = frozenset({"division", "division, as a number", "division by the row", "cast", "two rows of one", "warning"})
 BY_TRACES = frozenset({"setting", "setting in an array", "random number", "seed", "transaction", "statement in a function"})
 
@@ -20,7 +22,7 @@ def _hidden_rows(canaries: Canaries, chosen: Collection[Probe]) -> str:
         telling = next(Prober(session.connection, canaries.ground.schema).differing(chosen), None)
     finally:
         session.connection.close()
-    return f"finds out whether {telling.name} in a hidden row" if telling else ""
+    return f"finds out whether {telling[0].name} in a hidden row, by {telling[1][:_MOST]}" if telling else ""
 
 
 def _check(name: str, chosen: Collection[Probe]) -> Check:

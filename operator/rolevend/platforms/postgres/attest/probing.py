@@ -47,9 +47,9 @@ class Prober:
         self._connection = connection
         self._counters = _COUNTERS.format(sql.Literal(schema))
 
-    def differing(self, probes: Iterable[Probe]) -> Iterator[Probe]:
-        """Those that tell whether a hidden row matches."""
-        return (probe for probe in probes if self.difference(probe))
+    def differing(self, probes: Iterable[Probe]) -> Iterator[tuple[Probe, str]]:
+        """Those that tell whether a hidden row matches, each with what differs."""
+        return ((probe, difference) for probe in probes if (difference := self.difference(probe)))
 
     def difference(self, probe: Probe) -> str:
         """What the session is shown in one case and not in the other; empty where both are the same."""
@@ -104,7 +104,8 @@ class Prober:
     @contextmanager
     def _told(self, seen: list[str]) -> Iterator[None]:
         def note(notice: psycopg.errors.Diagnostic) -> None:
-            seen.append(f"{notice.severity}: {notice.message_primary}")
+            if notice.severity_nonlocalized != "LOG":  # a server that logs statements repeats the guess, and says how long it took
+                seen.append(f"{notice.severity}: {notice.message_primary}")
 
         self._connection.add_notice_handler(note)
         try:
