@@ -187,6 +187,7 @@ WORKERS: Mapping[str, tuple[str, ...]] = {
     "forced parallel": ("debug_parallel_query = on",),
     "leader aside": (*_CHEAP, "parallel_leader_participation = off"),
 }
+ALONE = frozenset({"", "no worker"})
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "": (),
     **{

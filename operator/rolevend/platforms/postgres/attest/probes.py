@@ -12,6 +12,7 @@ from itertools import combinations
 from random import Random
 
 from rolevend.platforms.postgres.attest.probe_words import (
+    ALONE,
     FORMS,
     JOINS,
     MODES,
@@ -72,6 +73,8 @@ class Probe:
     settings: tuple[str, ...]
     guesses: tuple[str, str]
     """A condition that holds in the hidden row, and one that does not."""
+    alone: bool
+    """No worker helps. Else it is chance how much of a scan the session does itself, and its counters say nothing."""
     mode: Sequence[str]
     statement: str
     """With the condition as {g}."""
@@ -112,6 +115,7 @@ def _probe(view: View, column: ProbedColumn, form: int, names: Sequence[str], mo
         sentinel,
         (*SCANS[scan], *JOINS[join], *WORKERS[workers], *more),
         guesses,
+        workers in ALONE,
         MODES[mode],
         _filled(POSITIONS[position], words),
     )

@@ -14,7 +14,7 @@ from rolevend.platforms.postgres.attest.probes import Probe
 from rolevend.platforms.postgres.attest.session import passes
 from rolevend.platforms.postgres.connections import Connection
 
-_ROUNDS = 3
+_ROUNDS = 5
 """A difference counts that stays, whatever else happened on the server."""
 _COUNTERS = sql.SQL(
     """
@@ -35,7 +35,6 @@ _PLAN = (
     "Actual Loops",
     "Heap Fetches",
     "Index Searches",
-    "Workers Launched",
 )
 """Of a plan's node: what was done. Costs and estimates come from statistics of all rows; conditions repeat the guess."""
 
@@ -75,7 +74,8 @@ class Prober:
                         self._run("ROLLBACK TO probe")
                         break
                 seen.append(str(self._connection.execute(_AFTERWARDS, prepare=False).fetchone()))
-                seen.append(str({name: count - before[name] for name, count in self._counted().items() if count != before[name]}))
+                counted = self._counted() if probe.alone else before
+                seen.append(str({name: count - before[name] for name, count in counted.items() if count != before[name]}))
             finally:
                 if not self._connection.closed:
                     self._run("ROLLBACK")
