@@ -27,7 +27,8 @@ EVERY_CLAIM: LiteralString = "SELECT claim_id, policy_id, person_id, country, fi
 
 GUESS: LiteralString = """\
 SELECT claim_id FROM claims
- WHERE claim_id = ANY (ARRAY[{claim}]) AND person_id <= ANY (ARRAY[{guess}]) AND person_id > ANY (ARRAY[(SELECT 1 / (random() * 0)::int)])"""
+ WHERE claim_id = ANY (ARRAY[{claim}])
+   AND person_id <= ANY (ARRAY[{guess}]) AND person_id > ANY (ARRAY[(SELECT 1 / (random() * 0)::int)])"""
 """An error where the server compares the guess with the person of that claim, and the guess is not too low. Conditions of equal cost are
 evaluated as they stand, so that no other claim is compared."""
 
