@@ -134,6 +134,20 @@ def test_an_api_that_is_not_there_keeps_nobody(site: Site, tenant: Tenant) -> No
     assert not asked.has_role()
 
 
+def test_one_that_only_somebody_elses_finalizer_keeps_is_named_and_not_waited_for(site: Site, tenant: Tenant) -> None:
+    asked = tenant.ready_to_ask().ask(finalizers=["rolevend.dev/drop", "example.org/hold"]).ready()
+    try:
+        done = drain(site, "--timeout", "60")
+
+        assert (done.returncode, done.stdout) == (0, ""), done.stdout
+        assert f"VendedRoles that are done with, and that finalizers of others keep: {AGENTS}/{asked.name}" in done.stderr
+        assert not asked.has_role()
+    finally:
+        asked.delete()
+        site.cluster.patch(asked.body, {"metadata": {"finalizers": None}})
+        asked.gone()
+
+
 def test_without_the_charts_policy_nothing_is_ended(site: Site, tenant: Tenant) -> None:
     asked = tenant.ready_to_ask().ask().ready()
 

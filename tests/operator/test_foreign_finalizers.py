@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.operator.test_draining import drain
 from tests.support.site import AGENTS, ANNEX, WAREHOUSE, Body, Site, data_platform
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
@@ -76,18 +75,6 @@ def test_its_platform_goes_all_the_same(site: Site, tenant: Tenant, kept: list[A
         with contextlib.suppress(AssertionError):
             site.apply(data_platform(ANNEX, site.annex))
         site.wait_for_platform(ANNEX)
-
-
-def test_a_drain_names_it_and_does_not_wait_for_it(site: Site, tenant: Tenant, kept: list[Asked]):
-    asked = ask(tenant.ready_to_ask(), kept)
-    try:
-        done = drain(site, "--timeout", "30")
-    finally:
-        site.cluster.kubectl("delete", "validatingadmissionpolicybinding", "rolevend-closed", "--ignore-not-found")
-
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout
-    assert f"VendedRoles that are done with, and that finalizers of others keep: {AGENTS}/{asked.name}" in done.stderr
-    assert not asked.has_role()
 
 
 def test_its_role_is_dropped_by_the_sweep_where_somebody_took_our_finalizer_off(site: Site, tenant: Tenant, kept: list[Asked]):

@@ -8,6 +8,7 @@ from tests.support.installed import OPERATOR
 from tests.support.site import AGENTS
 from tests.support.tenancy import Asked, Tenant
 
+CHOSEN = "chosen-by-an-attacker"
 PLACE = f"/api/v1/namespaces/{AGENTS}/secrets"
 
 
@@ -64,14 +65,14 @@ def test_a_planted_credential_gives_its_role_no_password(tenant: Tenant):
     site.operator.kill()
     asked = tenant.ask()
     role = role_of(asked, tenant)
-    assert site.cluster.call("POST", PLACE, planted(asked, role, "chosen by an attacker"), user=OPERATOR).ok
+    assert site.cluster.call("POST", PLACE, planted(asked, role, CHOSEN), user=OPERATOR).ok
 
     site.start_operator()
 
     login = asked.ready().login()
     assert login["username"] == asked.role == role
-    assert login["password"] != "chosen by an attacker"
-    assert site.warehouse.refuses({**login, "password": "chosen by an attacker"})
+    assert login["password"] != CHOSEN
+    assert site.warehouse.refuses({**login, "uri": login["uri"].replace(login["password"], CHOSEN)})
     assert asked.rows("SELECT count(*) FROM people") == [(2,)]
     told = f"Secret {AGENTS}/{asked.name} was not written by this operator: its contents are replaced"
     assert any(line.get("message") == told for line in site.log_lines())
