@@ -22,7 +22,8 @@ pytestmark = pytest.mark.both_installs
 PERMISSION_DENIED, INVALID, NOT_NOW = "42501", "22023", "55000"
 UNDEFINED_FUNCTION = "42883"
 MOST_TIMES_AS_LONG = 3.0
-"""Of a hash by hand; 1.6 to 1.8 times were measured on 16 and 18, and 6 to 9 with a function that reads the salt for every row."""
+"""Of a hash by hand; 1.4 to 1.9 times were measured on 16 and 18 without parallel plans, and 6 to 9 with a function
+that reads the salt for every row."""
 
 
 def template_of(bench: PostgresBench, table: Table) -> str:
