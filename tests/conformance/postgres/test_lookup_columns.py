@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rolevend.plan import TableShape
-from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, shape, vended
+from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, refused, shape, vend, vended
+from tests.conformance.bench import lease as new_lease
 
 ROWS = 20_000
 
@@ -50,3 +51,15 @@ def test_without_one_no_condition_does(bench: PostgresBench, claims: TableShape)
 
     for column in ("id", "person"):
         assert "Index Cond" not in steps(eve, f"SELECT * FROM items WHERE {column} = 4")
+
+
+def test_a_lease_that_is_narrowed_to_another_table_is_told_nothing_of_its_values(bench: PostgresBench, claims: TableShape):
+    """Whether there is an error must not depend on the value that is looked for."""
+    other = shape(bench.people())
+    of = profile(looked_up(claims, "id"), other)
+    lease = replace(new_lease(of, regions=["EU"]), resources=(other.table,))
+    eve = bench.log_in(vend(bench.platform, of, lease))
+
+    for value in (4, 5, ROWS + 1):
+        assert refused(lambda value=value: eve.rows(f"SELECT id FROM items WHERE id = {value}")) == "42501"
+    assert len(eve.rows("SELECT * FROM people")) == 6
