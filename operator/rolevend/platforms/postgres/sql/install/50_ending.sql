@@ -13,6 +13,7 @@ AS $$
 DECLARE
     d record;
     g record;
+    acts boolean;
 BEGIN
     FOR d IN
         SELECT r.rolname AS owner, a.defaclacl AS acl, n.nspname IS NULL AS is_everywhere, x.kind, x.public,
@@ -25,6 +26,10 @@ BEGIN
                        ('n', 'SCHEMAS', NULL), ('L', 'LARGE OBJECTS', NULL)) AS x (type, kind, public) ON x.type = a.defaclobjtype::text
          WHERE r.rolname = ANY (p_roles)
     LOOP
+        acts := NOT pg_has_role(d.owner, 'USAGE');  -- without a superuser, for as long as it takes
+        IF acts THEN
+            PERFORM rolevend.act_for(d.owner);
+        END IF;
         FOR g IN SELECT DISTINCT CASE e.grantee WHEN 0 THEN 'PUBLIC' ELSE e.grantee::regrole::text END AS name FROM aclexplode(d.acl) AS e LOOP
             EXECUTE format('%s REVOKE ALL ON %s FROM %s', d.change, d.kind, g.name);
         END LOOP;
@@ -33,6 +38,9 @@ BEGIN
             IF d.public IS NOT NULL THEN
                 EXECUTE format('%s GRANT %s ON %s TO PUBLIC', d.change, d.public, d.kind);
             END IF;
+        END IF;
+        IF acts THEN
+            EXECUTE format('REVOKE %I FROM CURRENT_USER', d.owner);
         END IF;
     END LOOP;
 END
