@@ -5,8 +5,8 @@ Estimates come from statistics of all rows, so that `EXPLAIN` tells values of hi
 
 import json
 import re
-from dataclasses import replace
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from rolevend.catalog import Table
 from rolevend.policy.mask import Hash, Mask, Round
