@@ -170,7 +170,7 @@ def _type(schema: Schema, *, required: bool) -> str:
 
 def _bounded(schema: Schema) -> str:
     if "enum" in schema:
-        return ", ".join(_code(value) for value in schema["enum"])
+        return ", ".join(_code("true" if value is True else value) for value in schema["enum"])
     match schema["type"]:
         case "array":
             return f"list of {_range(schema, 'minItems', 'maxItems')} × {_bounded(schema['items'])}"

@@ -129,6 +129,7 @@ def test_a_vend_and_its_end_are_told_with_all_that_was_read_and_given(trail: Tra
             "rows": ["\"country\" IN (user_attr('countries'))"],
             "clear": ["person_id", "full_name", "birth_date", "country"],
             "masked": [{"name": "ssn", "shows": "Nullify"}],
+            "lookups": [],
             "restrictions": [],
         }
     ]

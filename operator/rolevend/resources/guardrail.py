@@ -42,7 +42,7 @@ class GuardrailSpec(Part):
     """The weakest masks of some columns: no more is shown than each of them shows, and than policies say. Where neither a floor nor a
     policy's mask shows less than the other, as with two patterns, NULL is shown."""
 
-    deny_lookup: bool = False
+    deny_lookup: Literal[True] | None = None
     """No column of these tables is a lookup column, whatever a TagBinding says: conditions of agents use no index of it, and tell nothing
     of hidden rows."""
 

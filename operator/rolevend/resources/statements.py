@@ -98,7 +98,7 @@ def _guardrail(resource: SpelledGuardrail, faults: Faults) -> Guardrail:
         denied_columns=None if deny is None or deny.columns is None else _columns(deny.columns),
         row_restriction=_predicate(spec.row_restriction, "spec.rowRestriction", faults),
         mask_floors=_masks(spec.mask_floors or (), "spec.maskFloors", faults),
-        denies_lookup=spec.deny_lookup,
+        denies_lookup=spec.deny_lookup is True,
     )
     faults.found += contradiction.of_guardrail(stated)
     return stated
