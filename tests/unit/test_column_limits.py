@@ -24,7 +24,7 @@ from rolevend.policy.literal import canonical
 from rolevend.policy.mask import Clear, Constant, Mask, Nullify, Partial, Round, beyond, carries, strictest
 from rolevend.resources.catalog_file import catalog_text, parse_catalog
 from tests.support.as_code import WAREHOUSE, analysts, platform, write
-from tests.support.manifests import valid
+from tests.support.manifests import every_row, valid
 from tests.support.policies import guardrail, masked, policy, table
 
 SMALL = Column("level", Family.INTEGER, "smallint", limits=postgres.limits_of("smallint"))
@@ -215,7 +215,7 @@ def test_policy_check_warns_of_masks_and_floors_that_become_null(tmp_path: Path)
             "maskFloors": [mask],
         }
     }
-    write(tmp_path, "a.yaml", platform(), analysts(("spec.rowFilter", None), ("spec.masks", [mask])), floor)
+    write(tmp_path, "a.yaml", platform(), every_row(analysts(("spec.masks", [mask]))), floor)
 
     found = check([tmp_path], {WAREHOUSE: HELD}).diagnostics
 
