@@ -301,14 +301,14 @@ BREAKS = {
             " ALTER EVENT TRIGGER rv_login ENABLE; END IF; END $$",
         ),
         functions=(
-            ("bury", "IF r.rolcanlogin AND", "IF false AND"),
+            ("mark_closed", "IF r.rolcanlogin AND", "IF false AND"),
             TAKES_NO_PROFILE,
             ("finish", "EXECUTE format('DROP ROLE %I', p_role);", "NULL;"),
         ),
     ),
     "closing leaves the login": Break(
         bites=frozenset({"a closed role is locked out"}),
-        functions=(("bury", "IF r.rolcanlogin AND", "IF false AND"),),
+        functions=(("mark_closed", "IF r.rolcanlogin AND", "IF false AND"),),
     ),
     "who is in the way of an end stays there": Break(
         bites=frozenset({"hold up the end of another role"}),
@@ -322,7 +322,7 @@ BREAKS = {
     ),
     "anybody may end anything": Break(
         bites=frozenset({"a role is ended by its own vend only", "a role is ended by its own cluster only"}),
-        functions=(("bury", "IF (l.cluster_id, l.uid) IS DISTINCT FROM (p_cluster, p_uid) THEN", "IF false THEN"),),
+        functions=(("mark_closed", "IF (l.cluster_id, l.uid) IS DISTINCT FROM (p_cluster, p_uid) THEN", "IF false THEN"),),
     ),
     "the vendor is a superuser": Break(
         bites=VENDOR - VENDOR_VENDS,

@@ -169,7 +169,7 @@ def row_filter(rows: tuple[Condition, ...], restrictions: tuple[tuple[Condition,
 
 
 def _once(gate: sql.Composable, tableoid: LiteralString) -> sql.Composable:
-    """A test that `gate`, which raises an error or returns true, has raised none: once per query, at the first row that is read.
+    """Return a test that evaluates `gate`, which returns true or raises, once per query: at the first row that reaches it.
 
     A bare boolean counts as half of the rows when the planner estimates, and IS NOT NULL as nearly all of them. A test without a
     column becomes a plan node that copies every column of every row; `tableoid`, which is never NULL, keeps the test in the scan.

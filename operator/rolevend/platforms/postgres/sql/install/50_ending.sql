@@ -73,7 +73,7 @@ END
 $$;
 
 -- The first half of rolevend.close, which says what it promises: writes the tombstone, and lets the role log in no more.
-CREATE OR REPLACE FUNCTION rolevend.bury(p_role text, p_cluster text, p_uid text, p_reason text) RETURNS oid
+CREATE OR REPLACE FUNCTION rolevend.mark_closed(p_role text, p_cluster text, p_uid text, p_reason text) RETURNS oid
 LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -144,7 +144,7 @@ CREATE OR REPLACE FUNCTION rolevend.close(p_role text, p_cluster text, p_uid tex
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    closed oid := rolevend.bury(p_role, p_cluster, p_uid, p_reason);
+    closed oid := rolevend.mark_closed(p_role, p_cluster, p_uid, p_reason);
 BEGIN
     PERFORM rolevend.take_profiles(ARRAY[p_role]);
     RETURN closed;
@@ -173,7 +173,7 @@ BEGIN
         failed := NULL;
         message := NULL;
         BEGIN
-            PERFORM rolevend.bury(e ->> 'role', e ->> 'cluster', e ->> 'uid', e ->> 'reason');
+            PERFORM rolevend.mark_closed(e ->> 'role', e ->> 'cluster', e ->> 'uid', e ->> 'reason');
         EXCEPTION WHEN OTHERS THEN
             failed := SQLSTATE;
             message := SQLERRM;
