@@ -6,27 +6,31 @@ import signal
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.parts import binaries, postgres
+from tests.support.tiers import FULL, by_tier
 
 __all__ = ["binaries", "postgres"]
 
-_SAID = ("ROLEVEND_NO_SKIP", "ROLEVEND_TEST_HYDRA")
-"""Environment variables, one of which CI has."""
 _LIVE = ("ROLEVEND_LIVE_SNOWFLAKE_MANIFEST", "ROLEVEND_LIVE_SNOWFLAKE_SECRETS")
 """Both name files: see docs/how-to/try-snowflake.md."""
 _LAST_LINES, _LONGEST_LINE = 40, 300
+
+settings.register_profile("rolevend", max_examples=by_tier(25, 100))
+settings.load_profile("rolevend")
 
 # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that: those whom we interrupt must hear us.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What needs root is no part of the tests of anybody else, what takes a Hydra is one of the tests of who wants to wait for it, and
-    what takes an account of Snowflake is one of those of who has one. It is not skipped: that is for a real part that could not start."""
+    """Deselect tests that this run does not ask for: repetitions outside of `make test-full`, tests that need root where the user is
+    another, and tests that need an account of Snowflake where none is named. None of them is skipped: a skip means that a real part could
+    not start."""
     unwanted = {
         "needs_root": os.geteuid() != 0,
-        "builds_hydra": not any(map(os.environ.get, _SAID)),
+        "full": not FULL,
         "live": not all(map(os.environ.get, _LIVE)),
     }
     left_out = [item for item in items if any(unwanted[name] and item.get_closest_marker(name) for name in unwanted)]

@@ -1,5 +1,5 @@
-"""The benches that the suite runs on: PostgreSQL 16, 17 under TLS, and 18, and of each one server for a whole session and way to
-install; and the stand-in for Snowflake, a model.
+"""The benches that the suite runs on: PostgreSQL 18, and in `make test-full` also 16, and 17 under TLS; of each one server for a whole
+session and way to install; and the stand-in for Snowflake, a model.
 
 What a test takes says where it runs: `bench: Bench` on all of them, `bench: PostgresBench` on PostgreSQL alone. Each file of this folder
 has tests of the first kind; `postgres/` has none, and holds what is PostgreSQL's own: row security and its guards, encryption, failover,
@@ -21,9 +21,10 @@ from tests.conformance.protocol import Bench
 from tests.conformance.snowflake_bench import SnowflakeBench
 from tests.support.parts import postgres_of
 from tests.support.snowflake import StandIn
+from tests.support.tiers import by_tier
 
-VERSIONS: tuple[Version, ...] = (16, 17, 18)
-MANAGED_VERSIONS: tuple[Version, ...] = (16, 18)
+VERSIONS: tuple[Version, ...] = by_tier((18,), (16, 17, 18))
+MANAGED_VERSIONS: tuple[Version, ...] = by_tier((18,), (16, 18))
 
 
 _Bench = PostgresBench | SnowflakeBench

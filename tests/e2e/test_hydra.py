@@ -31,7 +31,7 @@ from rolevend.resources import IdentityProvider, parse
 from tests.e2e.hydra.hydra import Hydra
 from tests.support.pages import ROOT
 
-pytestmark = pytest.mark.builds_hydra
+pytestmark = pytest.mark.full
 
 SHOWN: dict[str, Any] = {
     document.get("kind", "settings"): document

@@ -30,13 +30,14 @@ from tests.support.oracle_rows import Row
 from tests.support.oracle_values import carried, visible, within_all
 from tests.support.policies import EVERY_FAMILY, MASKS, agents, guardrails, of_both_sides, users
 from tests.support.snowflake_bodies import NATIVE, PROFILE, SALT, Account, vended, without_uuid
+from tests.support.tiers import by_tier
 from tests.support.worlds import rows as rows_of
 
 CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000001")
 PEOPLE = replace(
     without_uuid(EVERY_FAMILY), columns=(Column("id", Family.INTEGER, NATIVE[Family.INTEGER]), *without_uuid(EVERY_FAMILY).columns)
 )
-SHAPES = 100
+SHAPES = by_tier(40, 100)
 NAMES = [column.name for column in PEOPLE.columns]
 ROWS = rows_of(PEOPLE, 200, 7)
 RANDOM = settings(
