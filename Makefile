@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev check test mutants e2e bench crds docs lock fix clean
+.PHONY: help setup demo dev check test test-full nightly mutants e2e bench crds docs lock fix clean
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install everything into .venv, from the hash-locked requirements
 
@@ -19,8 +21,13 @@ demo: $(STAMP) ## Show the main job on a real control plane and a real PostgreSQ
 dev: $(STAMP) ## The same, and leave everything up to try by hand
 	@$(BIN)/rolevend demo --dev $(ARGS)
 
-test: $(STAMP) ## Run every test on real parts
-	$(BIN)/python -m pytest $(or $(ARGS),--numprocesses 3 --dist loadfile --no-loadscope-reorder)
+test: $(STAMP) ## Run the tests on real parts: every door and every promise, on PostgreSQL 18; ARGS='tests/unit -k masks' for some
+	$(PYTEST) $(or $(ARGS),$(PARALLEL))
+
+test-full: $(STAMP) ## The same on each version of PostgreSQL, with every repetition and larger numbers
+	ROLEVEND_TESTS=full $(PYTEST) $(or $(ARGS),$(PARALLEL))
+
+nightly: test-full check mutants e2e bench ## All that is too long for a change
 
 mutants: $(STAMP) ## Change the code that decides what is shown in every small way, and see a fast test fail each time
 	$(BIN)/python -m tests.mutants $(ARGS)

@@ -28,6 +28,7 @@ from rolevend.vending.verdict import Granted, Request
 from tests.support import registered
 from tests.support.policies import policy
 from tests.support.registered import AGENT, NOW, PERSON, REQUEST, TERMS, WAREHOUSE, shapes
+from tests.support.tiers import by_tier
 
 LONGEST = 64 * 1024
 """What CloudEvents asks everybody to carry."""
@@ -124,7 +125,7 @@ def left_out(body: dict[str, Any], member: str) -> int:
     return len(rest) + int(body.get({"attributes": "keysLeftOut", "agentAttributes": "agentKeysLeftOut"}[member], 0))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=by_tier(10, 40), deadline=None)
 @for_all(st.sampled_from(CHARACTERS), counts)
 @example("\U0001f600", MOST)
 @example("a", MOST)

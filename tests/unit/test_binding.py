@@ -14,6 +14,7 @@ from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from tests.support.good_predicates import CLAIMS
 from tests.support.policies import EVERY_FAMILY, NATIVE, column, policy, predicates, table
+from tests.support.tiers import by_tier
 
 PEOPLE = table(
     "claims.people",
@@ -96,7 +97,7 @@ def test_what_no_platform_could_answer_is_refused_with_a_way_out(source, message
 
 
 @given(predicates())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=by_tier(25, 100), deadline=None)
 def test_a_bound_predicate_is_typed_throughout_and_binding_it_again_changes_nothing(predicate):
     once = bind(predicate, EVERY_FAMILY)
 

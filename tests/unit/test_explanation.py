@@ -26,6 +26,7 @@ from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, changed, on_snowflake, valid
 from tests.support.painted import paint, verdict
 from tests.support.policies import EVERY_FAMILY, agents, catalog, column, guardrail, masked, of_both_sides, policy, table, user, users
+from tests.support.tiers import by_tier
 
 PEOPLE = table("claims.people", column("country"), column("ssn"))
 NAMED = {"kubernetes.io/metadata.name": "agents"}
@@ -39,7 +40,7 @@ def index(*given):
     return compile_policies(Catalog.of([PEOPLE]), given)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=by_tier(50, 200), deadline=None)
 @given(policies=of_both_sides(), user=users(), agent=agents(), combination=st.sampled_from(Combination))
 def test_it_tells_exactly_what_is_decided(policies, user, agent, combination):
     compiled, asking = compile_policies(Catalog.of([EVERY_FAMILY]), policies), Asking(agent_attributes=agent, combination=combination)

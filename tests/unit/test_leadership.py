@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolevend.kube.leadership import Move, Sight, identity, move, pod_of, safe_until, sight_of
+from tests.support.tiers import by_tier
 
 SECONDS = 15
 ME, OTHER = identity("rolevend-a", "1"), identity("rolevend-b", "2")
@@ -123,7 +124,7 @@ class Replica:
         return moment + self.offset < self.until
 
 
-@settings(max_examples=500)
+@settings(max_examples=by_tier(125, 500))
 @given(
     offsets=st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=3),
     happenings=st.lists(

@@ -32,6 +32,7 @@ from rolevend.resources import kind_named
 from rolevend.resources.crd import definition
 from tests.support.good_predicates import CLAIMS, GOOD
 from tests.support.policies import predicates
+from tests.support.tiers import by_tier
 from tests.unit.hostile_predicates import HOSTILE
 
 A, B, C = ColumnReference("a"), ColumnReference("b"), ColumnReference("c")
@@ -157,7 +158,7 @@ quoted = names.map(text)
         st.builds(AttributeMembership, st.builds(ColumnReference, names), names),
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=by_tier(50, 200), deadline=None)
 def test_what_is_rendered_is_read_back_as_the_same_predicate(predicate):
     assume(constant(predicate) is None)
     assert parse(render(predicate)) == predicate
@@ -174,7 +175,7 @@ FRAGMENTS = (
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map(" ".join) | st.text(max_size=40))
 @example("a = 1 OR b IN ('x')")
 @example("ELSE")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=by_tier(125, 500), deadline=None)
 def test_any_text_at_all_is_either_read_and_can_be_said_again_or_refused(source):
     try:
         predicate = parse(source)

@@ -37,6 +37,7 @@ from rolevend.policy.predicate import parse
 from tests.support.good_predicates import CLAIMS, GOOD, USER, VALUES, original
 from tests.support.oracle_rows import bound, truth
 from tests.support.snowflake_bodies import PROFILE, Account, body, on_snowflake, vended
+from tests.support.tiers import by_tier
 
 POOLS = VALUES | {"amount": [*VALUES["amount"], Decimal("99999999999.9999")]}
 TABLE = on_snowflake(CLAIMS)
@@ -98,7 +99,7 @@ def test_filters_tell_rows_apart(account: Account):
 NUMBERS = [Decimal(text) for text in ("-99.99", "-12.51", "-12.5", "-0.01", "0", "0.01", "12.5", "12.51", "99.99")]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=by_tier(75, 300), deadline=None, derandomize=True)
 @given(
     operator=st.sampled_from(Operator),
     text=st.sampled_from(

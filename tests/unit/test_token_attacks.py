@@ -21,6 +21,7 @@ from rolevend.identity.key_set import KnownKeys, parse
 from rolevend.identity.proven import AgentWanted, OwnSubject, Party, UserWanted, Wanting
 from rolevend.identity.provider import Algorithm, TokenType
 from rolevend.identity.refusal import Code, TokenRefused
+from tests.support.tiers import by_tier
 from tests.support.tokens import (
     AGENT,
     AS_AGENT,
@@ -548,7 +549,7 @@ def test_the_other_spelling_of_an_ecdsa_signature_is_the_same_token():
 
 @pytest.mark.parametrize("text", [GOOD, GOOD_ES256, access_token(by="ed25519", algorithm="EdDSA")], ids=["RS256", "ES256", "EdDSA"])
 def test_a_token_with_any_bit_changed_is_refused(text: str):
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=by_tier(75, 300), deadline=None)
     @given(st.integers(0, len(text) - 1), st.integers(0, 6))
     def changed(place: int, bit: int) -> None:
         assert refused(text[:place] + chr(ord(text[place]) ^ 1 << bit) + text[place + 1 :]) is not None
@@ -556,7 +557,7 @@ def test_a_token_with_any_bit_changed_is_refused(text: str):
     changed()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=by_tier(75, 300), deadline=None)
 @given(st.integers(0, len(GOOD)), st.integers(0, len(GOOD)), st.text(max_size=8))
 def test_a_token_with_any_part_replaced_is_refused(begin: int, end: int, by: str):
     text = GOOD[:begin] + by + GOOD[end:]
@@ -564,7 +565,7 @@ def test_a_token_with_any_part_replaced_is_refused(begin: int, end: int, by: str
     assert (refused(text) is None) == (text == GOOD)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=by_tier(75, 300), deadline=None)
 @given(st.binary(max_size=200), st.binary(max_size=200), st.binary(max_size=64))
 def test_any_bytes_are_refused_and_nothing_else_goes_wrong(head: bytes, payload: bytes, signature: bytes):
     assert refused(f"{encode(head)}.{encode(payload)}.{encode(signature)}") is not None
@@ -578,7 +579,7 @@ JSON = st.recursive(
 NAMES = st.sampled_from([*claims(), "azp", "act", "nbf", "kubernetes.io"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=by_tier(75, 300), deadline=None)
 @given(st.dictionaries(NAMES, JSON, max_size=3), st.booleans())
 def test_signed_claims_of_any_shape_are_read_or_refused(said: dict[str, Any], as_agent: bool):
     with suppress(TokenRefused):
@@ -586,7 +587,7 @@ def test_signed_claims_of_any_shape_are_read_or_refused(said: dict[str, Any], as
 
 
 @given(JSON)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=by_tier(50, 200), deadline=None)
 def test_a_key_set_of_any_shape_is_read_or_refused(member: Any):
     keys = parse(key_set(public("rsa"), member, {**public("rsa-2"), "key_ops": member, "n": member}))
 
