@@ -93,7 +93,27 @@ def test_no_probe_finds_out_a_hidden_row(bench: PostgresBench, name: str):
     assert differences(probing, list(probes(VIEW, 24, seed=list(FILTERS).index(name)))) == {}
 
 
-LAYOUTS = {"partitioned": "PARTITION BY LIST (region)", "with every index": ""}
+LAYOUTS = {
+    "partitioned": "PARTITION BY LIST (region)",
+    "with every index": "",
+    "with indexes that hold the column of the filter, too": "",
+    "with a child that inherits": "",
+}
+
+
+MORE = {
+    "with indexes that hold the column of the filter, too": ";".join(
+        f"CREATE INDEX ON probed {columns.format(name)}"
+        for name in ("c1", "c8", "c14", "c18", "flag", "nothing")
+        for columns in ("({}) WHERE region = 'EU'", "(region, {})", "({}, region)")
+    ),
+    "with a child that inherits": f"""
+CREATE TABLE probed_child (CHECK (region <> 'EU')) INHERITS (probed);
+INSERT INTO probed_child SELECT * FROM probed WHERE id = {VIEW.hidden};
+DELETE FROM ONLY probed WHERE id = {VIEW.hidden};
+CREATE INDEX ON probed_child (id); CREATE INDEX ON probed_child (c1); CREATE INDEX ON probed_child (c18);
+""",
+}
 
 
 @pytest.mark.parametrize("how", LAYOUTS)
@@ -101,6 +121,8 @@ def test_no_probe_finds_out_a_hidden_row_however_the_table_is_stored_and_whateve
     table, other = laid_out(bench, LAYOUTS[how])
     if how == "with every index":
         bench.run(f"SET search_path = {table.id.schema}; {INDEXES}; RESET search_path")
+    elif how in MORE:
+        bench.run(f"SET search_path = {table.id.schema}; {MORE[how]}; RESET search_path")
     probing, _ = prober(bench, filtered(table, "an attribute"), shape(other))
     switches = bench.admin.execute(
         "SELECT name, setting FROM pg_settings WHERE context = 'user' AND vartype = 'bool' AND name ~ '^enable_'"

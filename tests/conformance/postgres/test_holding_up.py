@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psycopg
 import pytest
 
+from rolevend.catalog import FunctionId
 from rolevend.errors import PlatformBusy, PlatformLocked
 from rolevend.model import ProfileName
 from rolevend.plan import Lease
@@ -188,6 +190,20 @@ class TestABuild:
 
         assert seconds < 20, "82 s and more before"
         assert bench.log_in(vended(bench.platform, of)[1]).rows("SELECT id FROM people") == [(3,)]
+
+    @pytest.mark.parametrize("what", ["EXECUTE ON FUNCTION {}.tool()", "USAGE ON SCHEMA {}"])
+    def test_is_not_held_up_by_a_grant_that_grants_nothing(self, bench: PostgresBench, what: str):
+        """It locks a row of the catalog all the same, which a build changes where a profile has tools."""
+        people, schema = bench.people(), bench.schema()
+        bench.run(f"CREATE FUNCTION {schema}.tool() RETURNS integer LANGUAGE sql AS 'SELECT 1'")
+        bench.run(f"ALTER FUNCTION {schema}.tool() OWNER TO {bench.owner}")
+        tools = (FunctionId(schema, "tool", ""),)
+        session = bench.log_in(vended(bench.platform, replace(profile(shape(people)), functions=tools))[1])
+        session.run(f"BEGIN; GRANT {what.format(schema)} TO PUBLIC")
+
+        bench.platform.ensure(replace(profile(shape(people, equal(people, "id", "3"))), functions=tools))
+
+        assert was_ended(session)
 
     def test_waits_for_a_transaction_that_is_soon_over(self, bench: PostgresBench):
         people = bench.people()

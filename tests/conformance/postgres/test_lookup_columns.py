@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from rolevend.plan import TableShape
-from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, refused, shape, vend, vended
+from tests.conformance.bench import PostgresBench, PostgresSession, equal, own, profile, refused, shape, vend, vended
 from tests.conformance.bench import lease as new_lease
 
 ROWS = 20_000
@@ -63,3 +64,38 @@ def test_a_lease_that_is_narrowed_to_another_table_is_told_nothing_of_its_values
     for value in (4, 5, ROWS + 1):
         assert refused(lambda value=value: eve.rows(f"SELECT id FROM items WHERE id = {value}")) == "42501"
     assert len(eve.rows("SELECT * FROM people")) == 6
+
+
+HIDDEN = {"by both tests": (3, "US", 9), "by the region alone": (5, "US", 1), "by the level alone": (7, "EU", 9)}
+ERROR = "CASE WHEN id = {} THEN id = (SELECT 1/(random()*0)::int) ELSE false END"
+"""Costs more than a comparison, and less than a test of an attribute: PostgreSQL evaluates it between them."""
+
+
+@pytest.mark.both_installs
+def test_a_lookup_column_tells_which_test_of_a_row_filter_hides_a_row(bench: PostgresBench):
+    """One test after the other is evaluated, the cheap ones first. With one test there is nothing to tell but that the row is hidden."""
+    table = bench.table([("id", "integer"), ("region", "text"), ("level", "integer")], [(1, "EU", 1), *HIDDEN.values()])
+    bench.run(f"CREATE UNIQUE INDEX ON {table.id} (id)")
+    one = looked_up(shape(table, own(table, "region", "regions")), "id")
+    two = replace(one, restrictions=((equal(table, "level", "1"),),))
+    told: list[list[tuple[bool, bool]]] = []
+    for of in (one, two):
+        eve = session(bench, of)
+        eve.run("SET enable_seqscan = off; SET enable_bitmapscan = off")
+        told.append([(fails(eve, ERROR.format(row)), asks_twice(eve, f"id = {row}")) for row, *_ in HIDDEN.values()])
+
+    assert len(set(told[0][:2])) == 1
+    assert told[1] == [(False, False), (True, True), (False, False)]
+
+
+def fails(eve: PostgresSession, condition: str) -> bool:
+    try:
+        return eve.rows(f"SELECT FROM items WHERE {condition}") != []
+    except psycopg.errors.DivisionByZero:
+        return True
+
+
+def asks_twice(eve: PostgresSession, condition: str) -> bool:
+    """Whether the test of the attribute was reached: nothing of the plan says "never executed"."""
+    plan = eve.rows(f"EXPLAIN (ANALYZE, TIMING OFF) SELECT FROM items WHERE {condition}")
+    return not any("never executed" in line for (line,) in plan)

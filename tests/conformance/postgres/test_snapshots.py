@@ -7,7 +7,7 @@ import pytest
 
 from rolevend.demo.parts.database import PostgresServer
 from rolevend.plan import Lease, TableShape
-from rolevend.platforms.base import Credential
+from rolevend.platforms.base import Credential, Ending, EndReason
 from tests.conformance.bench import PostgresBench, PostgresSession, installed, own, profile, refused, shape, vended
 from tests.support.standby import has_caught_up
 from tests.support.waiting import eventually
@@ -87,6 +87,30 @@ def test_nor_does_one_on_a_standby(primary: PostgresBench, server: PostgresServe
 
         for level, eve in sessions.items():
             assert_refused(eve, "SELECT * FROM people", level)
+            eve.close()
+
+
+def test_on_a_standby_an_open_cursor_goes_on_and_nothing_else(primary: PostgresBench, server: PostgresServer):
+    """Nobody ends sessions there. A cursor asks for the lease when it is first fetched from, and not again."""
+    table = primary.people()
+    people = shape(table, own(table, "region", "regions"))
+    lease, credential = vended(primary.platform, profile(people), regions=["EU"])
+    with PostgresServer.standby_of(server) as standby:
+        eventually(lambda: has_caught_up(standby, server))
+        begun, fresh, old = (on(standby, credential) for _ in range(3))
+        for eve, level in ((begun, LEVELS[0]), (fresh, LEVELS[0]), (old, LEVELS[1])):
+            eve.run(f"BEGIN ISOLATION LEVEL {level}; DECLARE kept CURSOR FOR SELECT id FROM people")
+        assert begun.rows("FETCH 1 FROM kept") == [(0,)]
+
+        (dropped,) = primary.platform.drop([Ending(lease.role, lease.uid, EndReason.RELEASED)])
+        assert dropped.error is None
+        eventually(lambda: has_caught_up(standby, server))
+
+        assert begun.rows("FETCH ALL FROM kept") == [(1,)]
+        for eve in (fresh, old):
+            assert refused(lambda eve=eve: eve.rows("FETCH ALL FROM kept"))
+        assert refused(lambda: begun.rows("SELECT id FROM people"))
+        for eve in (begun, fresh, old):
             eve.close()
 
 
