@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.site import SETTINGS, Site
 from tests.support.tenancy import Tenant
+from tests.support.tiers import by_tier
 from tests.support.troubled import Troubled
 from tests.support.waiting import eventually
 
@@ -25,7 +26,7 @@ def gateway(site: Site, tmp_path: Path) -> Iterator[Troubled]:
     site.start_operator()
 
 
-@pytest.mark.parametrize("status", [429, 500])
+@pytest.mark.parametrize("status", by_tier([500], [429, 500]))
 def test_what_was_asked_and_given_back_meanwhile_is_done_when_it_answers_again(gateway: Troubled, tenant: Tenant, status: int):
     tenant.ready_to_ask()
     staying, leaving = tenant.ask().ready(), tenant.ask().ready()
@@ -47,7 +48,7 @@ def test_what_was_asked_and_given_back_meanwhile_is_done_when_it_answers_again(g
     assert tenant.site.operator.probe("/healthz") == (200, "ok")
 
 
-@pytest.mark.parametrize("status", [429, 500])
+@pytest.mark.parametrize("status", by_tier([500], [429, 500]))
 def test_trouble_that_outlasts_a_leadership_and_every_patience_loses_nothing_either(
     gateway: Troubled, tenant: Tenant, tmp_path: Path, status: int
 ):

@@ -45,7 +45,7 @@ class Helm:
         """AssertionError with what helm says, where it refuses them."""
         done = self("template", "rolevend", str(CHART), "--namespace", SYSTEM, *flags(values or {}), *arguments)
         assert done.returncode == 0, done.stderr
-        return [document for document in yaml.safe_load_all(done.stdout) if document]
+        return [document for document in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if document]
 
 
 def flags(values: Mapping[str, Any]) -> list[str]:
