@@ -87,7 +87,7 @@ class State:
             return duration(self.elapsed)
         if self.elapsed <= total:
             return f"{duration(self.elapsed)} of {about(total)}"
-        return f"{duration(self.elapsed)}, longer than the usual {duration(total)}"
+        return f"{duration(self.elapsed)}, longer than the usual {about(total).removeprefix('about ')}"
 
 
 class _Telling(ABC):

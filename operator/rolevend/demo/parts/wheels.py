@@ -23,7 +23,16 @@ def unpack(lock: Path, folder: Path, environ: Mapping[str, str]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as scratch:
         target = Path(scratch) / folder.name
-        command = (*_installer(environ), "--no-deps", "--only-binary=:all:", "--require-hashes", "--target", target, "--requirement", lock)
+        command: list[str | Path] = [
+            *_installer(environ),
+            "--no-deps",
+            "--only-binary=:all:",
+            "--require-hashes",
+            "--target",
+            target,
+            "--requirement",
+            lock,
+        ]
         try:
             answer = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - a list, no shell
             problem = answer.stderr if answer.returncode != 0 else ""
