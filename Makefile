@@ -3,9 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# What the demo needs is a part of it, and enough for the demo where nothing more was asked for.
+DEMO := $(if $(wildcard $(STAMP)),$(STAMP),$(VENV)/.demo)
+SET_UP := PYTHONPATH=operator $(PYTHON) -m rolevend.demo.parts.environment $(VENV)
 ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "rolevend needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.13 …" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev check test test-full nightly mutants e2e bench crds docs lock fix clean
@@ -15,10 +20,10 @@ help: ## Show this list
 
 setup: $(STAMP) ## Install everything into .venv, from the hash-locked requirements
 
-demo: $(STAMP) ## Show the main job on a real control plane and a real PostgreSQL (the first run builds Kubernetes, about 5 minutes)
+demo: $(DEMO) ## Show the main job on a real control plane and a real PostgreSQL (the first run builds Kubernetes, about 6 minutes)
 	@$(BIN)/rolevend demo $(ARGS)
 
-dev: $(STAMP) ## The same, and leave everything up to try by hand
+dev: $(DEMO) ## The same, and leave everything up to try by hand
 	@$(BIN)/rolevend demo --dev $(ARGS)
 
 test: $(STAMP) ## Run the tests on real parts: every door and every promise, on PostgreSQL 18; ARGS='tests/unit -k masks' for some
@@ -60,6 +65,8 @@ lock: $(STAMP) ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--all-extras --group dev pyproject.toml -o requirements/dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--constraints requirements/dev.lock --extra demo --group demo pyproject.toml -o requirements/demo.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra api --extra operator --extra postgres --extra snowflake pyproject.toml -o requirements/image.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--constraints requirements/dev.lock --extra mcp --extra snowflake clients/python/pyproject.toml -o requirements/mcp.lock
@@ -70,9 +77,11 @@ clean: ## Remove .venv and caches of this checkout; the user's cache folder stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(STAMP): requirements/dev.lock pyproject.toml clients/python/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "rolevend needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.13 …" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e . -e clients/python
+	@$(NEW_ENOUGH)
+	@$(SET_UP) requirements/dev.lock
+	@touch $@
+
+$(VENV)/.demo: requirements/demo.lock pyproject.toml clients/python/pyproject.toml
+	@$(NEW_ENOUGH)
+	@$(SET_UP) requirements/demo.lock --sources
 	@touch $@

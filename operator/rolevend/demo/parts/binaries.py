@@ -1,24 +1,26 @@
 """Obtains the programs of a Kubernetes control plane and its clients.
 
 From, first that has it: the folder in KUBEBUILDER_ASSETS (the ``setup-envtest`` convention), the user's cache
-folder, a build from source into that cache folder. The three may be mixed: KUBEBUILDER_ASSETS usually has neither
-helm nor kube-controller-manager.
+folder, a Python package with released programs, a build from source; the last two go into that cache folder. They
+may be mixed: KUBEBUILDER_ASSETS usually has neither helm nor kube-controller-manager.
 """
 
 import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from rolevend.demo.parts import gobuild
+from rolevend.demo.parts import gobuild, released
 from rolevend.demo.parts.errors import BuildFailed, MissingProgram, Unusable
 from rolevend.demo.parts.progress import Progress, Silence
+
+_SECONDS_OF_DOWNLOAD = 10.0
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm")
 
@@ -39,7 +41,7 @@ class Binaries:
 
 
 class Builder(Protocol):
-    """Makes programs; `gobuild.build` is the real one."""
+    """Makes programs; `_make` is the real one."""
 
     def __call__(self, programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
         """Put an executable file for each of `programs` into the folder `into`, or raise a `BenchError`."""
@@ -62,12 +64,20 @@ def obtain(
     unknown = set(programs) - set(module.packages)
     if unknown:
         raise MissingProgram(f"cannot obtain {', '.join(sorted(unknown))}: known are {', '.join(module.packages)}")
-    found = _present(programs, Path(assets)) if (assets := environ.get("KUBEBUILDER_ASSETS")) else {}
+    found = _assets(programs, environ)
     missing = [program for program in programs if program not in found]
     if missing:
-        folder = cache_folder(environ) / f"bin-{module.fingerprint}"
-        found |= _cached(missing, folder, build or partial(gobuild.build, module), progress or Silence())
+        found |= _cached(missing, _folder(module, environ), build or partial(_make, module), progress or Silence())
     return Binaries({program: found[program] for program in programs})
+
+
+def download_sources(environ: Mapping[str, str] = os.environ) -> None:
+    """Download what `obtain` will need to build the Kubernetes programs; nothing where they are."""
+    module, cache = gobuild.Module(), cache_folder(environ)
+    found = _assets(PROGRAMS, environ) | _present(PROGRAMS, _folder(module, environ))
+    missing = [program for program in PROGRAMS if program not in found and not released.has(program)]
+    if missing:
+        gobuild.download(module, missing, cache, Silence())
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -75,6 +85,15 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
     base = Path(environ.get("XDG_CACHE_HOME", ""))
     # The convention: a relative path is to be ignored.
     return (base if base.is_absolute() else Path.home() / ".cache") / "rolevend"
+
+
+def _folder(module: gobuild.Module, environ: Mapping[str, str]) -> Path:
+    """Where what was made of `module` stays."""
+    return cache_folder(environ) / f"bin-{module.fingerprint}"
+
+
+def _assets(programs: Sequence[str], environ: Mapping[str, str]) -> dict[str, Path]:
+    return _present(programs, Path(assets)) if (assets := environ.get("KUBEBUILDER_ASSETS")) else {}
 
 
 def _present(programs: Sequence[str], folder: Path) -> dict[str, Path]:
@@ -107,6 +126,16 @@ def _build_into(folder: Path, programs: Sequence[str], build: Builder, progress:
             raise BuildFailed(f"the build ended well, but made no {', '.join(lacking)}")
         for program, path in built.items():
             path.replace(folder / program)
+
+
+def _make(module: gobuild.Module, programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
+    """Take what is released, and build the rest; all of it where the package with the released programs cannot be had."""
+    wanted = [program for program in programs if released.has(program)]
+    if wanted and module.released is not None:
+        with suppress(MissingProgram), progress.step(f"downloading {' and '.join(wanted)}", _SECONDS_OF_DOWNLOAD):
+            released.unpack(module.released, wanted, into, os.environ)
+    if rest := [program for program in programs if not (into / program).exists()]:
+        gobuild.build(module, rest, into, cache, progress)
 
 
 @contextmanager

@@ -8,18 +8,30 @@ import hashlib
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from rolevend.demo.parts.errors import BuildFailed
-from rolevend.demo.parts.process import Process, Program
-from rolevend.demo.parts.progress import Progress, Step
+from rolevend.demo.parts.process import Program
+from rolevend.demo.parts.progress import Progress
 from rolevend.demo.parts.toolchain import WAYS_OUT, find_go, go_version
 
 _FOLDER = Path(__file__).parent / "go"
-_FLAGS = ("-trimpath", "-buildvcs=false")
+_FLAGS = (
+    "-trimpath",
+    "-buildvcs=false",
+    "-gcflags=all=-dwarf=false",  # debug information, which the linker would drop: a seventh of the compiler's work
+)
+_MEMORY = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
+"""Of each compiler: it ends before collecting garbage pays, which is another seventh of its work."""
+_SOURCES = '{{if .Stale}}{{.ImportPath}}\t{{.Dir}}\t{{join .GoFiles "\\t"}}{{end}}'
+_SECONDS_OF_DOWNLOAD = 25.0
+_BYTES_PER_SECOND = 170_000
+"""Of source, that one core compiles."""
+_LINKING = 2_000_000
+"""What it takes to link a program, in bytes of source."""
 _POLL = 0.2
 
 
@@ -35,6 +47,9 @@ class Module:
         """Its version, where the programs are made of it."""
         tools = _only(r"^tool ([^(\s]+$|\(\n.*?^\))", text).strip("()").split()  # one tool stands without parentheses
         self.packages: Mapping[str, str] = {package.rpartition("/")[2]: package for package in tools}
+        lock = folder / "released.lock"
+        self.released = lock if lock.is_file() else None
+        """Names the package with programs that need not be built; see `released`."""
 
     @property
     def linker_flags(self) -> str:
@@ -59,68 +74,87 @@ def build(module: Module, programs: Sequence[str], into: Path, cache: Path, prog
 
     `MissingProgram` where no Go is to be had, `BuildFailed` where it fails; `into` then holds a part of them.
     """
+    sizes = download(module, programs, cache, progress)
     go = find_go(module.go, cache, os.environ, progress)
-    packages = [module.packages[program] for program in programs]
-    environment = _environment(os.environ, into)
+    total = sum(sizes.values()) + _LINKING * len(programs)
+    done = 0
 
-    @contextmanager
-    def running(log: Path, verb: str, *arguments: str) -> Iterator[Process]:
-        process = Program("go", (str(go), verb, "-C", str(module.folder), *arguments), log, environment).start()
-        try:
-            yield process
-        finally:
-            process.kill()
+    def tell(package: str) -> None:
+        nonlocal done
+        done += sizes.get(package, 0)
+        linked = sum((into / program).exists() for program in programs)
+        step.update(package or "linking", fraction=(done + linked * _LINKING) / total)
 
-    def tell_with_ready(step: Step, total: int) -> Callable[[str, int], None]:
-        def tell(package: str, done: int) -> None:
-            ready = ", ".join(program for program in programs if (into / program).exists())
-            step.update(f"{f'{ready} ready; ' if ready else ''}{package}", done=done, total=total)
+    expected = total / _BYTES_PER_SECOND / len(os.sched_getaffinity(0))
+    with progress.step(f"building {_title(programs)}", expected) as step:
+        flags = (*_FLAGS, f"-ldflags={module.linker_flags}")
+        _run(go, module, ("install", "-v", *flags, *_packages(module, programs)), tell, {"GOBIN": str(into)})
 
-        return tell
 
-    with TemporaryDirectory(prefix="rolevend-go-") as scratch:
-        logs = Path(scratch)
-        with (
-            progress.step(f"downloading the sources of {_title(programs)}") as step,
-            running(logs / "list.log", "list", "-deps", *packages) as process,
-        ):
-            total = _follow(process, lambda what, _: step.update(what))
-        with (
-            progress.step(f"building {_title(programs)} (once, about five minutes)") as step,
-            running(logs / "install.log", "install", "-v", *_FLAGS, f"-ldflags={module.linker_flags}", *packages) as process,
-        ):
-            _follow(process, tell_with_ready(step, total))
+def download(module: Module, programs: Sequence[str], cache: Path, progress: Progress) -> Mapping[str, int]:
+    """Download a Go toolchain, if need be, and the sources of `programs`; the size of each package that is still to be compiled.
+
+    `MissingProgram` where no Go is to be had, `BuildFailed` where it fails.
+    """
+    go = find_go(module.go, cache, os.environ, progress)
+    sizes = {}
+
+    def read(line: str) -> None:
+        package, *source = line.split("\t")
+        if source:
+            folder, *files = source
+            sizes[package] = sum((Path(folder) / file).stat().st_size for file in files)
+        else:
+            step.update(line)
+
+    with progress.step(f"downloading the sources of {_title(programs)}", _SECONDS_OF_DOWNLOAD) as step:
+        _run(go, module, ("list", "-deps", *_FLAGS, f"-f={_SOURCES}", *_packages(module, programs)), read)
+    return sizes
+
+
+def _packages(module: Module, programs: Sequence[str]) -> list[str]:
+    return [module.packages[program] for program in programs]
 
 
 def _title(programs: Sequence[str]) -> str:
     """Short enough to leave room on a line."""
-    return " and ".join(programs) if len(programs) <= 3 else f"{len(programs)} Kubernetes programs"
+    if len(programs) > 3:
+        return f"{len(programs)} Kubernetes programs"
+    *others, last = programs
+    return f"{', '.join(others)} and {last}" if others else last
 
 
-def _follow(process: Process, tell: Callable[[str, int], None]) -> int:
-    """Tell each line, and how many packages there were, until Go ends well; the number of packages."""
-    packages = 0
-    with process.program.log.open(errors="replace") as lines:
-        ended = False
-        while not ended:
-            ended = process.wait(_POLL)
-            for line in lines:
-                packages += not line.startswith("go: ")
-                tell(line.strip().removeprefix("go: "), packages)
-    if process.exit_code != 0:
-        raise BuildFailed(f"Go could not build the Kubernetes programs ({process.describe_exit()}); {WAYS_OUT}\n{process.log_tail()}")
-    return packages
+def _run(
+    go: Path, module: Module, arguments: Sequence[str], tell: Callable[[str], None], environ: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Run `go VERB …` in the module, and tell each line that it says until it ends well."""
+    verb, *rest = arguments
+    with TemporaryDirectory(prefix="rolevend-go-") as scratch:
+        log = Path(scratch) / f"{verb}.log"
+        command = (str(go), verb, "-C", str(module.folder), *rest)
+        process = Program("go", command, log, {**_environment(os.environ), **environ}).start()
+        try:
+            with log.open(errors="replace") as lines:
+                ended = False
+                while not ended:
+                    ended = process.wait(_POLL)
+                    for line in lines:
+                        tell(line.strip().removeprefix("go: "))
+            if process.exit_code != 0:
+                raise BuildFailed(f"Go could not build the programs ({process.describe_exit()}); {WAYS_OUT}\n{process.log_tail()}")
+        finally:
+            process.kill()
 
 
-def _environment(environ: Mapping[str, str], into: Path) -> dict[str, str]:
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The person's own (proxies, module proxy, caches), less what would change the programs."""
     ours = {
         "CGO_ENABLED": "0",  # static programs, and no C compiler needed
         "GO111MODULE": "on",
-        "GOBIN": str(into),
         "GOFLAGS": "-mod=readonly",  # go.mod and go.sum decide, and may lie in a read-only installation
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
+        **_MEMORY,
     }
     kept = {name: value for name, value in environ.items() if name not in {"GOOS", "GOARCH", "GOROOT", "GOEXPERIMENT"}}
     return {**kept, **ours}

@@ -1,152 +1,204 @@
-"""Tells a waiting person what is going on: a live line on a terminal, a plain line now and then elsewhere.
+"""Tells a waiting person what is going on and how long it takes: a line that redraws itself on a terminal, plain lines elsewhere.
 
-The starters know only the `Progress` protocol, so that tests can be silent.
+The starters know only the `Progress` protocol, so that tests can be silent. Needs nothing but Python: the packages are installed under it.
 """
 
+import itertools
+import os
+import shutil
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import Protocol, TextIO
 
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bars
-    from rich.progress import TaskID
+Clock = Callable[[], float]
+
+_BAR = 20
 
 
 class Step(Protocol):
     """Something that takes a while."""
 
-    def update(self, detail: str, *, done: int | None = None, total: int | None = None) -> None:
-        """Say what is happening right now; cheap, may be called thousands of times."""
+    def update(self, detail: str, *, fraction: float | None = None) -> None:
+        """Say what is happening right now, and how much of the step is done, from 0 to 1. Cheap: may be called thousands of times."""
 
 
 class Progress(Protocol):
     """Where steps are told."""
 
-    def step(self, title: str) -> AbstractContextManager[Step]:
-        """Tell that `title` (lower case, "-ing") begins, and on leaving, that it is done or failed, and how long it took."""
+    def step(self, title: str, expected: float | None = None) -> AbstractContextManager[Step]:
+        """Tell that `title` (lower case, "-ing") begins, and on leaving, that it is done or failed, and how long it took.
+
+        `expected` is how many seconds it usually takes.
+        """
 
 
 class Silence:
     """Tells nothing."""
 
     @contextmanager
-    def step(self, title: str) -> Iterator[Step]:  # noqa: ARG002 - the protocol's
+    def step(self, title: str, expected: float | None = None) -> Iterator[Step]:  # noqa: ARG002 - the protocol's
         yield _Mute()
 
 
 class _Mute:
-    def update(self, detail: str, *, done: int | None = None, total: int | None = None) -> None:
+    def update(self, detail: str, *, fraction: float | None = None) -> None:
         pass
 
 
-class Lines:
-    """Plain lines for logs: one when a step begins, one every `every` seconds while it lasts, one when it ends.
+class State:
+    """One step: its latest update, and what that says about the time. Read by the thread that tells it."""
 
-    A step that ends before `quiet` seconds tells nothing but its first line.
-    """
+    def __init__(self, title: str, expected: float | None, clock: Clock = time.monotonic) -> None:
+        self.title = title
+        self.detail = ""
+        self.fraction: float | None = None
+        self.expected = expected
+        self._clock = clock
+        self._start = clock()
 
-    def __init__(self, stream: TextIO, *, every: float = 15.0, quiet: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def update(self, detail: str, *, fraction: float | None = None) -> None:
+        self.detail = detail
+        if fraction is not None:
+            self.fraction = min(fraction, 1.0)
+
+    @property
+    def elapsed(self) -> float:
+        return self._clock() - self._start
+
+    @property
+    def total(self) -> float | None:
+        """The seconds that the whole step will take; None if nothing is known.
+
+        At first what was expected, then more and more what the speed so far says.
+        """
+        if self.expected is None or self.fraction is None:
+            return self.expected
+        left = 1 - self.fraction
+        return self.elapsed + left * (left * self.expected + self.elapsed)
+
+    @property
+    def time(self) -> str:
+        total = self.total
+        if total is None:
+            return duration(self.elapsed)
+        if self.elapsed <= total:
+            return f"{duration(self.elapsed)} of {about(total)}"
+        return f"{duration(self.elapsed)}, longer than the usual {about(total).removeprefix('about ')}"
+
+
+class _Telling(ABC):
+    """A `Progress` that writes on `stream`: when a step begins, every `every` seconds while it lasts, and when it ends."""
+
+    def __init__(self, stream: TextIO, *, every: float, clock: Clock) -> None:
         self._stream = stream
         self._every = every
-        self._quiet = quiet
         self._clock = clock
 
     @contextmanager
-    def step(self, title: str) -> Iterator[Step]:
-        start = self._clock()
-        latest = _Latest()
+    def step(self, title: str, expected: float | None = None) -> Iterator[Step]:
+        state = State(title, expected, self._clock)
         over = threading.Event()
 
         def remind() -> None:
             while not over.wait(self._every):
-                self._tell(title, latest.text, _elapsed(self._clock() - start))
+                self._remind(state)
 
-        self._tell(title)
+        self._begin(state)
         reminder = threading.Thread(target=remind, name="rolevend-progress", daemon=True)
         reminder.start()
-        outcome = "failed"
+        done = False
         try:
-            yield latest
-            outcome = "done"
+            yield state
+            done = True
         finally:
             over.set()
             reminder.join()
-            elapsed = self._clock() - start
-            if outcome == "failed" or elapsed >= self._quiet:
-                self._tell(title, outcome, _elapsed(elapsed))
+            self._end(state, done=done)
 
-    def _tell(self, title: str, *facts: str) -> None:
-        print(f"{title} … {', '.join(fact for fact in facts if fact)}".rstrip(), file=self._stream, flush=True)
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
 
+    @abstractmethod
+    def _begin(self, state: State) -> None: ...
 
-class _Latest:
-    """The latest update as text, read by the thread that repeats it."""
+    @abstractmethod
+    def _remind(self, state: State) -> None: ...
 
-    text = ""
-
-    def update(self, detail: str, *, done: int | None = None, total: int | None = None) -> None:
-        self.text = f"{_count(done, total)}{detail}"
-
-
-class Live:
-    """One line with a spinner and the time that redraws itself, on a terminal."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    @contextmanager
-    def step(self, title: str) -> Iterator[Step]:
-        # Only here: most users of the starters have no terminal, and importing rich takes longer than starting etcd.
-        from rich.console import Console
-        from rich.progress import Progress as Bars
-        from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
-        from rich.table import Column
-
-        console = Console(file=self._stream, highlight=False)
-        detail = TextColumn(
-            "{task.fields[detail]}", style="dim", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
-        )
-        whole = Column(no_wrap=True)
-        start = time.monotonic()
-        outcome = "[red]✗[/red]"
-        try:
-            with Bars(
-                *(SpinnerColumn(), TextColumn("{task.description}", table_column=whole), TimeElapsedColumn(table_column=whole), detail),
-                console=console,
-                transient=True,
-                expand=True,
-            ) as bars:
-                yield _Bar(bars, bars.add_task(title, total=None, detail=""))
-            outcome = "[green]✓[/green]"
-        finally:
-            console.print(f"{outcome} {title} [dim]{_elapsed(time.monotonic() - start)}[/dim]")
+    @abstractmethod
+    def _end(self, state: State, *, done: bool) -> None: ...
 
 
-class _Bar:
-    def __init__(self, bars: "Bars", task: "TaskID") -> None:
-        self._bars = bars
-        self._task = task
+class Lines(_Telling):
+    """Plain lines for logs. A step that ends before `quiet` seconds tells nothing but its first line."""
 
-    def update(self, detail: str, *, done: int | None = None, total: int | None = None) -> None:
-        self._bars.update(self._task, detail=f"{_count(done, total)}{detail}")
+    def __init__(self, stream: TextIO, *, every: float = 15.0, quiet: float = 1.0, clock: Clock = time.monotonic) -> None:
+        super().__init__(stream, every=every, clock=clock)
+        self._quiet = quiet
+
+    def _begin(self, state: State) -> None:
+        self._tell(state, "" if state.expected is None else about(state.expected))
+
+    def _remind(self, state: State) -> None:
+        self._tell(state, _percent(state), state.time, state.detail)
+
+    def _end(self, state: State, *, done: bool) -> None:
+        if not done or state.elapsed >= self._quiet:
+            self._tell(state, "done" if done else "failed", duration(state.elapsed))
+
+    def _tell(self, state: State, *facts: str) -> None:
+        self._write(f"{state.title} … {', '.join(filter(None, facts))}".rstrip() + "\n")
+
+
+class Live(_Telling):
+    """One line with a bar and the time that redraws itself, on a terminal."""
+
+    def __init__(self, stream: TextIO, *, every: float = 0.2, clock: Clock = time.monotonic) -> None:
+        super().__init__(stream, every=every, clock=clock)
+        self._turns = itertools.cycle("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+
+    def _begin(self, state: State) -> None:
+        self._remind(state)
+
+    def _remind(self, state: State) -> None:
+        line = "  ".join(filter(None, (f"{next(self._turns)} {state.title}", _bar(state), _percent(state), state.time, state.detail)))
+        width = shutil.get_terminal_size().columns - 1
+        self._write("\r\x1b[2K" + (line if len(line) <= width else f"{line[: width - 1]}…"))
+
+    def _end(self, state: State, *, done: bool) -> None:
+        mark = "\x1b[32m✓\x1b[0m" if done else "\x1b[31m✗\x1b[0m"
+        self._write(f"\r\x1b[2K{mark} {state.title}  \x1b[2m{duration(state.elapsed)}\x1b[0m\n")
 
 
 def progress_for(stream: TextIO | None = None) -> Progress:
     """`Live` on a terminal, else `Lines`; standard error unless another stream is named."""
     stream = stream or sys.stderr
-    return Live(stream) if stream.isatty() else Lines(stream)
+    return Live(stream) if stream.isatty() and os.environ.get("TERM") != "dumb" else Lines(stream)
 
 
-def _count(done: int | None, total: int | None) -> str:
-    if done is None:
+def duration(seconds: float) -> str:
+    """As a person says it: ``3.2 s``, ``45 s``, ``2 min 05 s``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s".replace(".0", "")
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02} s"
+
+
+def about(seconds: float) -> str:
+    """An estimate, no more exact than it is: ``about 15 s``, ``about 4 min``."""
+    return f"about {round(seconds / 60)} min" if seconds >= 90 else f"about {max(5, 5 * round(seconds / 5))} s"
+
+
+def _percent(state: State) -> str:
+    return "" if state.fraction is None else f"{int(100 * state.fraction)}%"
+
+
+def _bar(state: State) -> str:
+    if state.fraction is None:
         return ""
-    return f"{done} of {total}: " if total is not None else f"{done}: "
-
-
-def _elapsed(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60:02} s"
+    full = int(_BAR * state.fraction)
+    return "━" * full + "─" * (_BAR - full)
