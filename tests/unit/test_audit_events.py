@@ -19,8 +19,8 @@ from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Hash, Partial
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement
-from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.requests.record import Record
+from rolevend.reconcile.reconciler import VendedRoleReconciler
+from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import Event, denied, dropped, granted, orphan_dropped
 from rolevend.vending.calls import Bearer, Refusal, refused, release_requested
@@ -293,7 +293,7 @@ def trail() -> Trail:
 
 
 async def test_a_step_that_is_tried_again_is_recorded_once_and_one_that_failed_again(trail: Trail):
-    record, known = Record(trail, Free(), lambda: NOW), directory()
+    record, known = AuditRecorder(trail, Free(), lambda: NOW), directory()
     verdict = known.verdict(REQUEST)
     assert isinstance(verdict, Granted)
     trail.failures = 1
@@ -308,7 +308,7 @@ async def test_a_step_that_is_tried_again_is_recorded_once_and_one_that_failed_a
 
 
 async def test_what_a_call_of_the_api_is_refused_or_asks_for_is_recorded_each_time(trail: Trail):
-    record = Record(trail, Free(), lambda: NOW)
+    record = AuditRecorder(trail, Free(), lambda: NOW)
 
     for _ in range(2):
         await record.refused(REFUSAL)
@@ -318,7 +318,7 @@ async def test_what_a_call_of_the_api_is_refused_or_asks_for_is_recorded_each_ti
 
 
 async def test_a_handle_that_is_somebody_elses_is_a_denial(trail: Trail):
-    record, known = Record(trail, Taken(), lambda: NOW), directory()
+    record, known = AuditRecorder(trail, Taken(), lambda: NOW), directory()
     verdict = known.verdict(REQUEST)
     assert isinstance(verdict, Granted)
 
@@ -331,7 +331,7 @@ async def test_a_handle_that_is_somebody_elses_is_a_denial(trail: Trail):
 
 
 async def test_an_end_that_could_not_be_written_is_written_as_it_was(trail: Trail):
-    record = Record(trail, Free(), lambda: NOW)
+    record = AuditRecorder(trail, Free(), lambda: NOW)
     trail.failures = 1
     with pytest.raises(OSError, match="not now"):
         await record.dropped(REQUEST, end())
@@ -355,9 +355,9 @@ async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_r
 
     async def started_and_asked() -> dict[str, Any]:
         """By a process that remembers nothing."""
-        record = Record(trail, Free(), lambda: NOW)
+        record = AuditRecorder(trail, Free(), lambda: NOW)
         observed: Any = SimpleNamespace(directory=picture.directory)
-        lifecycle = Lifecycle(nothing, observed, nothing, nothing, record, Metrics(), lambda: NOW, nothing, nothing, nothing)
+        lifecycle = VendedRoleReconciler(nothing, observed, nothing, nothing, record, Metrics(), lambda: NOW, nothing, nothing, nothing)
         return (await lifecycle.vend(body)).status
 
     body["status"] = await started_and_asked()

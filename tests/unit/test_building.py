@@ -16,10 +16,10 @@ from rolevend.kube.client import AlreadyExists, Body, NotFound
 from rolevend.model import ProfileName
 from rolevend.plan import Profile
 from rolevend.platforms.progress import Counting, Progress
-from rolevend.reconcile.building import Building
-from rolevend.requests.status import Report, granted, vended
 from rolevend.resources import VendedRole, parse
-from rolevend.vending.whole import Whole
+from rolevend.roles.build_progress import BuildProgressReporter
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.status import StatusBuilder, granted, vended
 from tests.support import registered
 from tests.support.manifests import valid
 from tests.support.registered import NOW, REQUEST
@@ -29,7 +29,7 @@ PATIENCE = 10.0
 NEVER = 3600.0
 PROFILE = Profile(ProfileName("rv_p_cold"), ())
 DRIFTED = PlatformDrifted("table a.b was changed by hand")
-WHOLE = Whole(((REQUEST, registered.granted()),))
+WHOLE = RoleDecision(((REQUEST, registered.granted()),))
 
 
 class Cluster:
@@ -40,7 +40,7 @@ class Cluster:
         self.body: Body | None = body | {
             "metadata": {**body["metadata"], "uid": REQUEST.uid, "creationTimestamp": NOW.isoformat(), "resourceVersion": "1", **metadata}
         }
-        self.says(granted(Report(self.role, NOW), WHOLE))
+        self.says(granted(StatusBuilder(self.role, NOW), WHOLE))
         self.reads = 0
         self.said: list[str] = []
         """By us, in the condition Ready."""
@@ -123,12 +123,12 @@ def builds() -> Builds:
     return Builds()
 
 
-def building(cluster: Cluster, pause: float = 0.0) -> Building:
-    return Building(cast(client.Cluster, cluster), lambda: NOW, pause)
+def building(cluster: Cluster, pause: float = 0.0) -> BuildProgressReporter:
+    return BuildProgressReporter(cast(client.Cluster, cluster), lambda: NOW, pause)
 
 
 @asynccontextmanager
-async def told(by: Building, builds: Builds, **changes: Any) -> AsyncIterator[None]:
+async def told(by: BuildProgressReporter, builds: Builds, **changes: Any) -> AsyncIterator[None]:
     async with by.told(replace(REQUEST, **changes), cast(Executor, builds), PROFILE):
         yield
 
@@ -175,7 +175,7 @@ async def test_that_a_role_is_ready_is_not_taken_back(cluster: Cluster, builds: 
     """The API may say so between our look at the object and our word."""
 
     def ready() -> None:
-        cluster.says(vended(Report(cluster.role, NOW), WHOLE))
+        cluster.says(vended(StatusBuilder(cluster.role, NOW), WHOLE))
 
     cluster.meanwhile = ready
     async with told(building(cluster), builds):
@@ -270,6 +270,6 @@ async def test_where_the_object_cannot_be_written_nothing_fails_and_it_may_be_sa
 
 
 async def test_a_role_that_is_ready_meanwhile_is_not_said_to_be_kept_from_it(cluster: Cluster):
-    cluster.meanwhile = lambda: cluster.says(vended(Report(cluster.role, NOW), WHOLE))
+    cluster.meanwhile = lambda: cluster.says(vended(StatusBuilder(cluster.role, NOW), WHOLE))
     await building(cluster).stopped(REQUEST, DRIFTED)
     assert cluster.conditions["Ready"][:2] == ("True", "Live")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from rolevend.errors import ClusterUnavailable
 from rolevend.model import PlatformName, Uid
-from rolevend.reconcile.clock import AT_ONCE, BESIDE_VENDS, FEW, Clock
+from rolevend.roles.expiry import AT_ONCE, BESIDE_VENDS, FEW, ExpiryScheduler
 from rolevend.telemetry.metrics import Metrics
 
 PATIENCE = 10.0
@@ -27,7 +27,7 @@ class Cluster:
         self.deleted: list[Uid] = []
         self.fails = 0
         self.metrics = Metrics()
-        self.clock = Clock(now, self.delete, self.metrics)
+        self.clock = ExpiryScheduler(now, self.delete, self.metrics)
 
     async def delete(self, uid: Uid) -> None:
         if self.fails:

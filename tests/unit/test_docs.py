@@ -35,7 +35,7 @@ from rolevend.vending.directory import TOKEN_UNREAD
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "rolevend"
-EDGES = ("atwork", "picture", "reconcile", "requests")
+EDGES = ("atwork", "picture", "reconcile", "roles")
 """Where conditions are found and written."""
 PAGES = sorted([*ROOT.glob("*.md"), *(page for part in ("docs", "examples", "clients", ".github") for page in (ROOT / part).rglob("*.md"))])
 REFERENCE = ROOT / "docs" / "reference"
@@ -206,7 +206,7 @@ def test_conditions_and_reasons_are_those_of_the_code():
     assert (
         documented - reasons - raised
         == {"Building", "Connecting", "InternalError", "TooManyRoles"}
-        <= constants("atwork/platforms.py", "atwork/state.py", "reconcile/room.py", "requests/status.py")
+        <= constants("atwork/platforms.py", "atwork/state.py", "roles/quota.py", "roles/status.py")
     )
 
 

@@ -7,13 +7,13 @@ from typing import Any, cast
 import pytest
 
 from rolevend.api.objects import body_of
-from rolevend.api.opening import Opening
 from rolevend.api.problems import Problem
 from rolevend.api.quotas import Quotas
+from rolevend.api.repository import VendedRoleRepository
 from rolevend.kube.client import AlreadyExists, Body, Cluster
 from rolevend.model import ObjectName
+from rolevend.roles.decision import Vend
 from rolevend.vending.verdict import Delivery
-from rolevend.vending.whole import Vend
 from tests.support import registered
 from tests.support.registered import REQUEST
 
@@ -57,7 +57,7 @@ class Unlimited:
 
 async def opened(there: Body) -> tuple[Any, bool]:
     nothing: Any = Unlimited()
-    opening = Opening(cast(Cluster, Occupied(there)), nothing, cast(Any, Known()), Quotas(lambda: 0.0))
+    opening = VendedRoleRepository(cast(Cluster, Occupied(there)), nothing, cast(Any, Known()), Quotas(lambda: 0.0))
     return await opening.object(ASKED, NAME, DIGEST)
 
 

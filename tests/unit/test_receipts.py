@@ -24,18 +24,18 @@ from rolevend.identity.signature import TYPE, SigningKey, checked
 from rolevend.kube.client import Cluster
 from rolevend.model import Task, Uid
 from rolevend.platforms.base import EndReason
-from rolevend.requests.making import Making
-from rolevend.requests.record import Record
-from rolevend.requests.status import Report
 from rolevend.resources import API_VERSION, VendedRole
 from rolevend.resources import parse as parse_object
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.objects import Making
+from rolevend.roles.status import StatusBuilder
 from rolevend.telemetry.chain import Chain
 from rolevend.vending.audit import Event, dropped, granted, orphan_dropped
 from rolevend.vending.evidence import given
 from rolevend.vending.receipt import FIRST, HALVES, Receipts, digest_of, said_by
 from rolevend.vending.room import as_json
 from rolevend.vending.verdict import Granted, Request
-from rolevend.vending.whole import Whole
 from tests.support import registered, tokens
 from tests.support.events import Free, Trail, directory, end
 from tests.support.registered import NOW, REQUEST, WAREHOUSE
@@ -446,7 +446,7 @@ class TestTheKey:
 class TestTheRecord:
     async def test_says_the_digest_of_the_receipt_that_is_written_also_when_the_step_runs_again(self):
         trail, found = Trail(), directory()
-        record = Record(trail, Free(), lambda: NOW, RECEIPTS)
+        record = AuditRecorder(trail, Free(), lambda: NOW, RECEIPTS)
         verdict = found.verdict(ASKED)
         assert isinstance(verdict, Granted)
 
@@ -457,7 +457,7 @@ class TestTheRecord:
 
     async def test_names_in_an_end_the_beginning_that_its_object_remembers(self):
         trail = Trail()
-        record = Record(trail, Free(), lambda: NOW, RECEIPTS)
+        record = AuditRecorder(trail, Free(), lambda: NOW, RECEIPTS)
 
         await record.dropped(ASKED, replace(end(), receipt_digest=f"sha256:{'b' * 64}"))
 
@@ -466,7 +466,7 @@ class TestTheRecord:
 
     async def test_has_none_without_a_key(self):
         trail, found = Trail(), registered.directory()
-        record = Record(trail, Free(), lambda: NOW)
+        record = AuditRecorder(trail, Free(), lambda: NOW)
         verdict = found.verdict(REQUEST)
         assert isinstance(verdict, Granted)
 
@@ -553,7 +553,7 @@ async def test_what_was_begun_and_has_its_receipt_is_begun_again_without_a_word(
     found, server, trail = directory(), Written(), Trail()
     verdict = found.verdict(ASKED)
     assert isinstance(verdict, Granted)
-    making = Making(cast(Cluster, server), Record(trail, Free(), lambda: NOW, RECEIPTS), lambda count: b"r" * count)
+    making = Making(cast(Cluster, server), AuditRecorder(trail, Free(), lambda: NOW, RECEIPTS), lambda count: b"r" * count)
     metadata = {"name": "ask", "namespace": "agents", "uid": ASKED.uid, "generation": 1, "creationTimestamp": "2026-11-24T12:00:00Z"}
     spec = {
         "agentRef": {"name": "finbot"},
@@ -562,11 +562,11 @@ async def test_what_was_begun_and_has_its_receipt_is_begun_again_without_a_word(
     }
     body = {"apiVersion": API_VERSION, "kind": "VendedRole", "metadata": metadata, "spec": spec}
 
-    await making.begin(Whole(((ASKED, verdict),)), found, Report(parse_object(VendedRole, body), NOW))
+    await making.begin(RoleDecision(((ASKED, verdict),)), found, StatusBuilder(parse_object(VendedRole, body), NOW))
     (status,) = server.statuses
     assert status["receiptDigest"] == digest_of(receipt(trail.events[0]))
     begun = {**body, "status": {"roleName": status["roleName"], "receiptDigest": status["receiptDigest"]}}
-    elsewhere = Making(cast(Cluster, server), Record(trail, Free(), lambda: NOW, RECEIPTS), lambda count: b"r" * count)
-    await elsewhere.begin(Whole(((ASKED, verdict),)), found, Report(parse_object(VendedRole, begun), NOW))
+    elsewhere = Making(cast(Cluster, server), AuditRecorder(trail, Free(), lambda: NOW, RECEIPTS), lambda count: b"r" * count)
+    await elsewhere.begin(RoleDecision(((ASKED, verdict),)), found, StatusBuilder(parse_object(VendedRole, begun), NOW))
 
     assert len(server.statuses) == len({each.id for each in trail.events}) == 1

@@ -7,7 +7,7 @@ import pytest
 from rolevend.api.refusals import LEFT_OUT, MOST_AT_ONCE, PER_MINUTE, Refusals
 from rolevend.errors import AuditUnavailable
 from rolevend.model import ObjectName
-from rolevend.requests.record import Record
+from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.vending.audit import Body, Event
 from rolevend.vending.calls import Bearer, Refusal
 
@@ -50,7 +50,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def refusals(trail: Trail, clock: Clock) -> Refusals:
-    return Refusals(Record(trail, _NoHandles(), lambda: datetime(2026, 11, 25, tzinfo=UTC)), clock)
+    return Refusals(AuditRecorder(trail, _NoHandles(), lambda: datetime(2026, 11, 25, tzinfo=UTC)), clock)
 
 
 class _NoHandles:

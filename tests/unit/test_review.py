@@ -18,20 +18,20 @@ from rolevend.platforms.base import Dropped, Ending
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse as parse_predicate
 from rolevend.policy.statement import ColumnSelector, Policy
-from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.review import Review
-from rolevend.requests.making import Making
-from rolevend.requests.proving import Proving
-from rolevend.requests.record import Record
-from rolevend.requests.roles import Standing, request_of
-from rolevend.requests.status import Report, granted, vended
+from rolevend.reconcile.reconciler import VendedRoleReconciler
+from rolevend.reconcile.reevaluator import Reevaluator
 from rolevend.resources import API_VERSION, VendedRole, parse
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.objects import Making
+from rolevend.roles.state import RoleState, role_request
+from rolevend.roles.status import StatusBuilder, granted, vended
+from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory, Person, Shapes
+from rolevend.vending.protocols import CredentialStore
 from rolevend.vending.terms import Agent, AgentTerms, PlatformTerms
-from rolevend.vending.vend import CredentialStore
 from rolevend.vending.verdict import Granted, Request
-from rolevend.vending.whole import Whole
 from tests.support.policies import catalog, column, policy, table
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -120,21 +120,21 @@ class Operator:
         self.server = ApiServer()
         self.database = Database()
         nothing: Any = None
-        self.lifecycle = Lifecycle(
+        self.lifecycle = VendedRoleReconciler(
             cast(Cluster, self.server),
             cast(Observed, self),
             cast(Platforms, self.database),
             cast(CredentialStore, nothing),
-            cast(Record, nothing),
+            cast(AuditRecorder, nothing),
             Metrics(),
             lambda: NOW,
             cast(Making, nothing),
-            cast(Proving, nothing),
+            cast(UserAuthenticator, nothing),
             lambda standings: self._review.saw(standings),
         )
-        self._review = Review(self.lifecycle, lambda: self.directory)
+        self._review = Reevaluator(self.lifecycle, lambda: self.directory)
 
-    def stands(self, number: int = 1, *, vended_here: bool, listed_ready: bool, resources: tuple[TableId, ...] | None = None) -> Standing:
+    def stands(self, number: int = 1, *, vended_here: bool, listed_ready: bool, resources: tuple[TableId, ...] | None = None) -> RoleState:
         """A VendedRole that was granted what the directory grants now."""
         name = f"ask-{number}"
         uid = Uid(f"0d5f1e7a-0000-4000-8000-{number:012}")
@@ -143,7 +143,7 @@ class Operator:
         assert isinstance(given, Granted)
         profile, attributes = (given.profile.name, given.lease.attributes) if listed_ready else ("", Attributes())
         verdict = ("True", f"{len(given.profile.tables)} tables")
-        standing = Standing(request, listed_ready, None, given.lease.role, profile, attributes, verdict)
+        standing = RoleState(request, listed_ready, None, given.lease.role, profile, attributes, verdict)
         self.lifecycle.roles.seen(standing)
         if vended_here:
             self.lifecycle.roles.vended(uid, WAREHOUSE, given)
@@ -165,14 +165,17 @@ class Operator:
         }
         body["metadata"]["creationTimestamp"] = (NOW - timedelta(seconds=5)).isoformat()
         role = parse(VendedRole, body)
-        request = request_of(role)
-        return {**body, "status": vended(Report(role, NOW), Whole(((request, self.directory.verdict(request)),)))}
+        request = role_request(role)
+        return {**body, "status": vended(StatusBuilder(role, NOW), RoleDecision(((request, self.directory.verdict(request)),)))}
 
     def waiting(self) -> Body:
         """One whose role was begun by another process, which is what its status says, and is not there yet."""
         body = self.live()
         role = parse(VendedRole, body)
-        return {**body, "status": granted(Report(role, NOW), Whole(((request_of(role), self.directory.verdict(request_of(role))),)))}
+        return {
+            **body,
+            "status": granted(StatusBuilder(role, NOW), RoleDecision(((role_request(role), self.directory.verdict(role_request(role))),))),
+        }
 
     async def settled(self) -> None:
         """Whatever was begun is done."""

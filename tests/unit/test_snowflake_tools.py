@@ -13,10 +13,10 @@ from rolevend.platforms.snowflake import Options, script
 from rolevend.platforms.snowflake.text import name
 from rolevend.platforms.snowflake.tools import grants
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, parse
+from rolevend.roles.decision import Vend
 from rolevend.vending import audit, evidence
 from rolevend.vending.tools import beyond
 from rolevend.vending.verdict import Granted, Request, ended_by
-from rolevend.vending.whole import Vend
 from tests.support.golden import golden
 from tests.support.manifests import MISSING, Body, changed, every_row
 from tests.support.painted import (

@@ -18,10 +18,10 @@ from rolevend.policy.behind import Behind, ColumnBehind, behind
 from rolevend.policy.expression import ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.policy.shape import Cell, ColumnShape, TableShape
-from rolevend.requests.status import Report, granted, vended
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, VendedRole, parse
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.status import StatusBuilder, granted, vended
 from rolevend.vending.verdict import Granted
-from rolevend.vending.whole import Whole
 from tests.support.as_code import write
 from tests.support.manifests import EVERY_ROW, MISSING, Body, changed
 from tests.support.painted import (
@@ -94,8 +94,8 @@ def painted(*policies: Body, held: Catalog | None = None, asked: bool = True, gu
     return paint(objects, {WAREHOUSE: replace(STATES[WAREHOUSE], catalog=held or catalog("place"))})
 
 
-def whole_of(picture: Picture) -> Whole:
-    whole = Whole.of([REQUEST], picture.directory.verdict)
+def whole_of(picture: Picture) -> RoleDecision:
+    whole = RoleDecision.of([REQUEST], picture.directory.verdict)
     assert isinstance(whole.verdict, Granted), whole.verdict
     return whole
 
@@ -105,16 +105,16 @@ def findings(picture: Picture, name: str = "analysts") -> list[str]:
     return [each.type for each in judged.findings]
 
 
-def report(before: Body | None = None) -> Report:
+def report(before: Body | None = None) -> StatusBuilder:
     body = raw("VendedRole", "ask", "agents")
-    return Report(parse(VendedRole, body | ({"status": before} if before else {})), NOW)
+    return StatusBuilder(parse(VendedRole, body | ({"status": before} if before else {})), NOW)
 
 
 def conditions(status: Body) -> dict[str, str]:
     return {each["type"]: each["message"] for each in status["conditions"]}
 
 
-def told_by_the_api(whole: Whole) -> list[tuple[str, tuple[str, ...]]]:
+def told_by_the_api(whole: RoleDecision) -> list[tuple[str, tuple[str, ...]]]:
     """Of each table; in the answer to a vend it is the same."""
     told = decision(whole).explanation
     assert told is not None
@@ -198,7 +198,7 @@ def test_a_role_that_is_narrowed_to_other_tables_is_not_told_of_this_one():
     held = Catalog.of([*catalog("place").tables.values(), table("claims.prices", column("id", "NUMBER(38,0)"))], tools=[CLAIMS])
     spoiled, prices = policy(*EVERY_ROW, ("spec.masks", [mask("ssn", "Hash")])), TableId("claims", "prices")
     picture = painted(spoiled, held=held)
-    narrowed = [Whole.of([replace(REQUEST, resources=(each,))], picture.directory.verdict) for each in (PEOPLE, prices)]
+    narrowed = [RoleDecision.of([replace(REQUEST, resources=(each,))], picture.directory.verdict) for each in (PEOPLE, prices)]
 
     assert ["StricterForTools" in conditions(vended(report(), whole)) for whole in narrowed] == [True, False]
 

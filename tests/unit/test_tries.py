@@ -7,7 +7,7 @@ import pytest
 from rolevend.api.tries import Tries
 from rolevend.errors import PlatformUnavailable, ProfileNotBuilt, RolevendError
 from rolevend.model import PlatformName
-from rolevend.vending.whole import Whole
+from rolevend.roles.decision import RoleDecision
 from tests.support import registered
 from tests.support.registered import REQUEST
 
@@ -18,7 +18,7 @@ AWAY = PlatformUnavailable("annex.example.org:5432 does not answer")
 def tries(*, partial: bool, is_new: bool = True) -> Tries:
     first = replace(REQUEST, allow_partial=partial)
     requests = (first, replace(first, platform=ANNEX, further=True))
-    return Tries(Whole.of(requests, lambda _: registered.granted()), is_new=is_new)
+    return Tries(RoleDecision.of(requests, lambda _: registered.granted()), is_new=is_new)
 
 
 def fail(tries: Tries, number: int, error: RolevendError = AWAY, *, untouched: bool = False) -> None:

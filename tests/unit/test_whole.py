@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from rolevend.model import PlatformName
+from rolevend.roles.decision import RoleDecision
 from rolevend.vending.proof import Claimed, Proof, UserProof
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
-from rolevend.vending.whole import Whole
 from tests.support import registered
 from tests.support.registered import NOW, REQUEST
 
@@ -15,9 +15,9 @@ GRANTED = registered.granted()
 DENIED, UNKNOWN = Denied("NoPolicy", "no"), Undecided("CatalogUnread", "not yet")
 
 
-def whole(first: Verdict, second: Verdict, *, partial: bool = False) -> Whole:
+def whole(first: Verdict, second: Verdict, *, partial: bool = False) -> RoleDecision:
     requests = [replace(each, allow_partial=partial) for each in (REQUEST, FURTHER)]
-    return Whole(tuple(zip(requests, (first, second), strict=True)))
+    return RoleDecision(tuple(zip(requests, (first, second), strict=True)))
 
 
 def on(requests: tuple[tuple[Request, Undecided | Denied], ...]) -> list[str]:

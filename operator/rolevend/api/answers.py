@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, assert_never
 
-from rolevend.api.made import Absent, Made
+from rolevend.api.result import SkippedPlatform, VendResult
 from rolevend.api.schemas import (
     AgentShown,
     ColumnShown,
@@ -22,21 +22,21 @@ from rolevend.kube.credentials import connection_uri
 from rolevend.model import PlatformName
 from rolevend.plan import TableShape
 from rolevend.platforms import base
-from rolevend.requests.roles import is_ready
-from rolevend.requests.status import how_far
 from rolevend.resources import VendedRole
 from rolevend.resources.text import timestamp_text
+from rolevend.roles.decision import RoleDecision, Vend
+from rolevend.roles.state import is_ready
+from rolevend.roles.status import how_far
 from rolevend.vending.evidence import tables_of
 from rolevend.vending.proof import UserProof
 from rolevend.vending.terms import PlatformTerms
 from rolevend.vending.tools import PlatformType
-from rolevend.vending.whole import Vend, Whole
 
 MOST_TABLES: Final = 100
 """In one answer."""
 
 
-def vended(made: Made) -> VendedRoleShown:
+def vended(made: VendResult) -> VendedRoleShown:
     """The one answer that holds the credentials."""
     request, proof = made.request, made.vends[0].granted.proof
     return VendedRoleShown(
@@ -91,11 +91,11 @@ def _type(terms: PlatformTerms | None) -> PlatformType | None:
     return None if terms is None else terms.type
 
 
-def decision(whole: Whole) -> Decision:
+def decision(whole: RoleDecision) -> Decision:
     if whole.refusal is None:
-        left_out = [Absent.by(request, verdict) for request, verdict in whole.left_out]
+        left_out = [SkippedPlatform.by(request, verdict) for request, verdict in whole.left_out]
         return Decision(granted=True, explanation=explanation(whole.vends), left_out=tuple(map(_left_out, left_out)) or None)
-    refusal = Absent.by(*whole.refusal)
+    refusal = SkippedPlatform.by(*whole.refusal)
     return Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing or None)
 
 
@@ -125,7 +125,7 @@ def _shown(vend: Vend, shape: TableShape, *, several: bool) -> TableShown:
     )
 
 
-def _left_out(absent: Absent) -> LeftOut:
+def _left_out(absent: SkippedPlatform) -> LeftOut:
     return LeftOut(name=absent.platform, reason=absent.reason, message=absent.message, missing=absent.missing or None)
 
 

@@ -7,16 +7,16 @@ from typing import Final
 from rolevend.api.problems import Problem, of_token
 from rolevend.api.refusals import Refusals
 from rolevend.api.schemas import Question
-from rolevend.api.steps import Step, taking
 from rolevend.errors import IdentityProviderUnavailable
 from rolevend.identity.compact import digest
 from rolevend.identity.proven import ProvenUser
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.token_check import TokenCheck
 from rolevend.model import ObjectName, User
-from rolevend.requests.proving import proof_of, wanted
-from rolevend.requests.who_asks import agent_of, agent_wanted
 from rolevend.resources import values
+from rolevend.roles.agent_lookup import agent_wanted, find_agent
+from rolevend.roles.timing import Step, timed
+from rolevend.roles.user_authenticator import proof_of, wanted
 from rolevend.vending.calls import Bearer, Refusal
 from rolevend.vending.directory import Directory
 from rolevend.vending.proof import Presented, Proof
@@ -56,8 +56,8 @@ class Callers:
             raise Problem(503, "Starting", directory.pending, retry_after=1)
         token = authorization[len(_SCHEME) :].strip()
         try:
-            with taking(Step.CHECK_AGENT):
-                return agent_of(await self._check.agent(token, agent_wanted(directory)), directory)
+            with timed(Step.CHECK_AGENT):
+                return find_agent(await self._check.agent(token, agent_wanted(directory)), directory)
         except TokenRefused as error:
             raise await self._refused(
                 error, BEARER, Refusal(Bearer.AGENT, error.code, str(error), digest(token), None, request_id)
@@ -72,7 +72,7 @@ class Callers:
             raise Problem(403, "NotPermitted", f"Agent {agent.name.name} has no spec.identity that a token could name", field=USER_TOKEN)
         token = question.user_token.get_secret_value()
         try:
-            with taking(Step.CHECK_USER):
+            with timed(Step.CHECK_USER):
                 proven = await self._check.user(token, wanted(agent, directory.cluster_issuer))
             if proven.token.expires_at <= now:  # what the leeway let pass: nothing could be given for it
                 raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")

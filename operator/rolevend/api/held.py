@@ -9,9 +9,9 @@ from rolevend.errors import AuditUnavailable
 from rolevend.kube.client import Body, Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName
-from rolevend.requests.record import Record
-from rolevend.requests.roles import begun_as, request_of
 from rolevend.resources import VendedRole, parse
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.state import assigned_role_name, role_request
 from rolevend.vending.terms import Agent
 
 LONGEST_RELEASE_SECONDS: Final = 10.0
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Held:
-    def __init__(self, cluster: Cluster, vended_roles: VendedRoles, record: Record) -> None:
+    def __init__(self, cluster: Cluster, vended_roles: VendedRoles, record: AuditRecorder) -> None:
         self._cluster = cluster
         self._vended_roles = vended_roles
         self._record = record
@@ -30,7 +30,7 @@ class Held:
         seen = self._vended_roles.get(ObjectName(agent.name.namespace, name))  # whose it is and its uid never change
         role = _own(seen, agent) or await self.own(agent, name)
         try:
-            await self._record.release_requested(request_of(role), begun_as(role), request_id)
+            await self._record.release_requested(role_request(role), assigned_role_name(role), request_id)
         except AuditUnavailable as error:
             _log.error("a release: %s", error, extra={"object": name, "request_id": request_id})  # no reason to let it live
         await self._cluster.delete(VENDED_ROLES, role.name, role.uid, role.namespace)

@@ -14,8 +14,8 @@ from rolevend.model import Task as CoreTask
 from rolevend.naming import length_prefixed
 from rolevend.resources import API_VERSION, FINALIZER, REQUEST_ID
 from rolevend.resources.shared import CALL, HANDLES
+from rolevend.roles.decision import Vend
 from rolevend.vending.terms import Agent
-from rolevend.vending.whole import Vend
 
 _LONGEST_PREFIX: Final = 60
 

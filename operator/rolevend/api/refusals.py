@@ -13,7 +13,7 @@ from typing import Final
 from rolevend.api.rates import Bucket
 from rolevend.errors import AuditUnavailable
 from rolevend.model import ObjectName
-from rolevend.requests.record import Record
+from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.vending.calls import Refusal
 
 MOST_AT_ONCE: Final = 600
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Refusals:
-    def __init__(self, record: Record, moment: Callable[[], float]) -> None:
+    def __init__(self, record: AuditRecorder, moment: Callable[[], float]) -> None:
         """`moment` is a clock that only ever runs forward, in seconds."""
         self._record = record
         self._moment = moment

@@ -20,7 +20,7 @@ from rolevend.api.held import Held
 from rolevend.api.problems import MEDIA_TYPE, Problem, of_error
 from rolevend.api.schemas import Decision, ProblemShown, Question, VendedRoleShown, VendedRolesShown
 from rolevend.api.tracing import Application, Message, Receive, Scope, Send, TooLong
-from rolevend.api.vends import Vends
+from rolevend.api.vend_service import VendService
 from rolevend.errors import RolevendError
 from rolevend.resources.text import SUBDOMAIN_PATTERN
 from rolevend.vending.directory import Directory
@@ -35,7 +35,7 @@ _KEY: Final = "^[!-~]{1,128}$"
 _log = logging.getLogger(__name__)
 
 
-def application(vends: Vends, held: Held, callers: Callers, directory: Callable[[], Directory]) -> FastAPI:
+def application(vends: VendService, held: Held, callers: Callers, directory: Callable[[], Directory]) -> FastAPI:
     app = FastAPI(
         title="rolevend",
         version=__version__,

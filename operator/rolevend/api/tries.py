@@ -6,16 +6,16 @@ kubectl's door decides the same: see reconcile.together.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from rolevend.api.made import Absent
+from rolevend.api.result import SkippedPlatform
 from rolevend.errors import RolevendError
 from rolevend.kube.client import Body
 from rolevend.model import PlatformName
-from rolevend.requests.status import given_up, left_out, told_of
-from rolevend.vending.whole import Vend, Whole
+from rolevend.roles.decision import RoleDecision, Vend
+from rolevend.roles.status import error_reason, given_up, left_out
 
 
 class Tries:
-    def __init__(self, whole: Whole, *, is_new: bool) -> None:
+    def __init__(self, whole: RoleDecision, *, is_new: bool) -> None:
         """`is_new`: no earlier call can have made anything of it."""
         self.whole = whole
         self.is_new = is_new
@@ -27,8 +27,8 @@ class Tries:
         return tuple(each for each in self.whole.vends if each.platform not in self._failed)
 
     @property
-    def absent(self) -> tuple[Absent, ...]:
-        return tuple(Absent.after(platform, error) for platform, (error, _) in self._failed.items())
+    def absent(self) -> tuple[SkippedPlatform, ...]:
+        return tuple(SkippedPlatform.after(platform, error) for platform, (error, _) in self._failed.items())
 
     @property
     def statuses(self) -> Mapping[PlatformName, Body]:
@@ -45,4 +45,4 @@ class Tries:
             if not self.whole.allow_partial or len(self.left) == 1:
                 raise
             status = left_out if untouched and self.is_new else given_up
-            self._failed[vend.platform] = (error, status(*told_of(error)))
+            self._failed[vend.platform] = (error, status(*error_reason(error)))

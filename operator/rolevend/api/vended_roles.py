@@ -9,7 +9,7 @@ from rolevend.kube.client import Body, Cluster
 from rolevend.kube.informer import Informer, key_of
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName
-from rolevend.requests.roles import is_let_go
+from rolevend.roles.state import is_let_go
 
 
 class VendedRoles:

@@ -13,13 +13,13 @@ from uuid import uuid4
 from rolevend.api.callers import Callers
 from rolevend.api.held import Held
 from rolevend.api.known import as_attested
-from rolevend.api.opening import Opening
 from rolevend.api.quotas import Quotas
 from rolevend.api.refusals import Refusals
+from rolevend.api.repository import VendedRoleRepository
 from rolevend.api.routes import CALLS, application
 from rolevend.api.tracing import Tracing
+from rolevend.api.vend_service import VendService
 from rolevend.api.vended_roles import VendedRoles
-from rolevend.api.vends import Vends
 from rolevend.app.drivers import drivers
 from rolevend.app.receipt import receipts_by
 from rolevend.app.serving import Serving
@@ -37,10 +37,10 @@ from rolevend.model import ClusterId, PlatformName
 from rolevend.picture.issuers import Issuers
 from rolevend.picture.objects import Observed
 from rolevend.picture.painting import Painter
-from rolevend.requests.making import Making
-from rolevend.requests.proving import Proving
-from rolevend.requests.record import Record
-from rolevend.requests.token_review import TokenReviewer
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.objects import Making
+from rolevend.roles.token_review import TokenReviewer
+from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.settings import ApiSettings
 from rolevend.telemetry.audit import Journal
 from rolevend.telemetry.key_file import read_key
@@ -95,13 +95,13 @@ class Api:
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         source = f"/rolevend/clusters/{cluster_id}/api"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
-        record = Record(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
-        proving = Proving(cluster, check, TakenTokens(cluster, settings.namespace, now), now)
+        record = AuditRecorder(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
+        proving = UserAuthenticator(cluster, check, TakenTokens(cluster, settings.namespace, now), now)
         self._refusals = Refusals(record, time.monotonic)
         callers = Callers(check, self._refusals)
         quotas = Quotas(time.monotonic)
-        vends = Vends(
-            Opening(cluster, self._observed, self._vended_roles, quotas),
+        vends = VendService(
+            VendedRoleRepository(cluster, self._observed, self._vended_roles, quotas),
             self._observed,
             self._platforms,
             callers,

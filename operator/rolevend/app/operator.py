@@ -32,12 +32,12 @@ from rolevend.reconcile.attesting import Attesting
 from rolevend.reconcile.curb import Curb
 from rolevend.reconcile.handlers import run_kopf
 from rolevend.reconcile.holding import Holding
-from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.review import Review
+from rolevend.reconcile.reconciler import VendedRoleReconciler
+from rolevend.reconcile.reevaluator import Reevaluator
 from rolevend.reconcile.sweep import Sweeper
-from rolevend.requests.making import Making
-from rolevend.requests.proving import Proving
-from rolevend.requests.record import Record
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.objects import Making
+from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.settings import Settings
 from rolevend.telemetry.audit import Journal
 from rolevend.telemetry.key_file import read_key
@@ -175,12 +175,12 @@ class Operator:
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         source = f"/rolevend/clusters/{cluster_id}"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
-        record = Record(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
+        record = AuditRecorder(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
         self._taken_tokens = TakenTokens(cluster, settings.namespace, now)
-        proving = Proving(cluster, check, self._taken_tokens, now)
+        proving = UserAuthenticator(cluster, check, self._taken_tokens, now)
         making = Making(cluster, record, secrets.token_bytes)
         unanswered = timedelta(seconds=settings.unanswered_seconds)
-        self._lifecycle = Lifecycle(
+        self._lifecycle = VendedRoleReconciler(
             cluster,
             self.observed,
             self._platforms,
@@ -193,7 +193,7 @@ class Operator:
             lambda standings: self._review.saw(standings),
             unanswered,
         )
-        self._review = Review(self._lifecycle, lambda: self.observed.directory)
+        self._review = Reevaluator(self._lifecycle, lambda: self.observed.directory)
         self.sweeper = Sweeper(cluster, self._lifecycle, self._review, self._platforms, record, settings, metrics, now)
         self._curb = Curb(cluster, self._lifecycle, self._platforms, metrics, now, settings.curb_seconds)
         health.operator = self

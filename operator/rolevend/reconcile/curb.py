@@ -13,7 +13,7 @@ from rolevend.kube.client import Cluster
 from rolevend.kube.events import tell
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Act, Curbed, EndReason
-from rolevend.reconcile.lifecycle import Lifecycle
+from rolevend.reconcile.reconciler import VendedRoleReconciler
 from rolevend.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class Curb:
     def __init__(
         self,
         cluster: Cluster,
-        lifecycle: Lifecycle,
+        lifecycle: VendedRoleReconciler,
         platforms: Platforms,
         metrics: Metrics,
         now: Callable[[], datetime],

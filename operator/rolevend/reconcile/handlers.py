@@ -17,7 +17,7 @@ import aiohttp
 import kopf
 
 from rolevend.errors import RolevendError, Unavailable
-from rolevend.reconcile.lifecycle import Lifecycle
+from rolevend.reconcile.reconciler import VendedRoleReconciler
 from rolevend.resources import FINALIZER, GROUP, VERSION
 from rolevend.resources.shared import RECONSIDERED
 
@@ -35,7 +35,7 @@ _KIND = (GROUP, VERSION, "vendedroles")
 _log = logging.getLogger(__name__)
 
 
-def registry(lifecycle: Lifecycle) -> kopf.OperatorRegistry:
+def registry(lifecycle: VendedRoleReconciler) -> kopf.OperatorRegistry:
     """A registry of our own: two operators in one process never share handlers."""
     handlers = kopf.OperatorRegistry()
 
@@ -105,7 +105,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.posting.event_name_prefix = "rolevend-"
 
 
-async def run_kopf(lifecycle: Lifecycle, kubeconfig: str | None, now: Callable[[], datetime]) -> None:
+async def run_kopf(lifecycle: VendedRoleReconciler, kubeconfig: str | None, now: Callable[[], datetime]) -> None:
     """Until SIGTERM or SIGINT."""
     handlers = registry(lifecycle)
 

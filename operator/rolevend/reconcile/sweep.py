@@ -13,10 +13,10 @@ from rolevend.kube.client import PAGE, Cluster
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import PlatformName, ProfileName, Uid
 from rolevend.platforms.base import Ended, Ending, EndReason
-from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.review import Review
-from rolevend.requests.record import Record
-from rolevend.requests.roles import is_let_go
+from rolevend.reconcile.reconciler import VendedRoleReconciler
+from rolevend.reconcile.reevaluator import Reevaluator
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.state import is_let_go
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End
@@ -32,10 +32,10 @@ class Sweeper:
     def __init__(
         self,
         cluster: Cluster,
-        lifecycle: Lifecycle,
-        review: Review,
+        lifecycle: VendedRoleReconciler,
+        review: Reevaluator,
         platforms: Platforms,
-        record: Record,
+        record: AuditRecorder,
         settings: Settings,
         metrics: Metrics,
         now: Callable[[], datetime],

@@ -15,15 +15,15 @@ from rolevend.errors import Overtaken, PlatformUnavailable, Rejected, RolevendEr
 from rolevend.kube.client import Body
 from rolevend.model import PlatformName, Uid
 from rolevend.platforms.base import Credential
-from rolevend.reconcile.building import Building
-from rolevend.requests.making import Making
-from rolevend.requests.roles import Roles, may_be_there
-from rolevend.requests.status import Report, given_up, left_out, told_of
+from rolevend.roles.build_progress import BuildProgressReporter
+from rolevend.roles.decision import RoleDecision, Vend
+from rolevend.roles.objects import Making
+from rolevend.roles.state import RoleStore, may_exist_on
+from rolevend.roles.status import StatusBuilder, error_reason, given_up, left_out
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory
-from rolevend.vending.vend import CredentialStore
+from rolevend.vending.protocols import CredentialStore
 from rolevend.vending.verdict import Request
-from rolevend.vending.whole import Vend, Whole
 
 NOT_EVERYWHERE: Final = "NotEverywhere"
 """As `status.ended.by` says that of a role which can never be made on one of its platforms."""
@@ -39,7 +39,7 @@ class CannotBe(RolevendError):
 class _Try:
     """One try for all platforms of an object."""
 
-    whole: Whole
+    whole: RoleDecision
     started: float
     begun_before: bool
     """Whether an earlier try may have made something."""
@@ -50,7 +50,13 @@ class _Try:
 
 class Together:
     def __init__(
-        self, platforms: Platforms, making: Making, store: CredentialStore, roles: Roles, metrics: Metrics, building: Building
+        self,
+        platforms: Platforms,
+        making: Making,
+        store: CredentialStore,
+        roles: RoleStore,
+        metrics: Metrics,
+        building: BuildProgressReporter,
     ) -> None:
         self._platforms = platforms
         self._making = making
@@ -67,7 +73,7 @@ class Together:
     def forget(self, uid: Uid) -> None:
         self._in_the_way.pop(uid, None)
 
-    async def make(self, whole: Whole, directory: Directory, report: Report) -> dict[PlatformName, Body]:
+    async def make(self, whole: RoleDecision, directory: Directory, report: StatusBuilder) -> dict[PlatformName, Body]:
         """Makes it so, whatever was done already. Answers what became of platforms where it could not be made, which the object allows:
         see `status.left_out`. Raises CannotBe, Overtaken, or what is worth another try."""
         this = _Try(whole, time.perf_counter(), report.role.status.role_name is not None)
@@ -84,7 +90,7 @@ class Together:
         if not this.made:
             raise this.failures[0]
         failed = [vend.request for vend in whole.vends if vend.platform in this.failed]
-        for request in (*failed, *(request for request, _ in whole.left_out if may_be_there(report.role, request.platform))):
+        for request in (*failed, *(request for request, _ in whole.left_out if may_exist_on(report.role, request.platform))):
             await self._give_up(request)
         return this.failed
 
@@ -116,11 +122,11 @@ class Together:
         if not this.whole.allow_partial or len(this.whole.vends) == 1:
             self._in_the_way[vend.request.uid] = vend.platform
             raise error
-        this.failed[vend.platform] = (left_out if untouched else given_up)(*told_of(error))
+        this.failed[vend.platform] = (left_out if untouched else given_up)(*error_reason(error))
         this.failures.append(error)
 
     async def _give_up(self, request: Request) -> None:
-        """What may be there is dropped as soon as the object says so: see `Lifecycle.remember`."""
+        """What may be there is dropped as soon as the object says so: see `VendedRoleReconciler.remember`."""
         self._roles.vended(request.uid, request.platform, None)
         try:
             await self._store.discard(request)

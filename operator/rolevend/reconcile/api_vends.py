@@ -19,9 +19,9 @@ from rolevend.kube.client import Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import PlatformName, Uid
 from rolevend.platforms.base import EndReason
-from rolevend.reconcile.building import Building
-from rolevend.requests.roles import Standing, is_ready
 from rolevend.resources import VendedRole, parse
+from rolevend.roles.build_progress import BuildProgressReporter
+from rolevend.roles.state import RoleState, is_ready
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Delivery, Granted
 
@@ -35,19 +35,19 @@ _TRIES_PER_WORD: Final = 20
 _log = logging.getLogger(__name__)
 
 
-def is_unanswered(standing: Standing) -> bool:
+def is_unanswered(standing: RoleState) -> bool:
     """Whether the call that it was made for is not over yet, or never came to its end."""
     return standing.request.delivery is Delivery.RESPONSE and not standing.ready
 
 
-class Answering:
+class ApiVendSupervisor:
     def __init__(
         self,
         cluster: Cluster,
         platforms: Platforms,
         directory: Callable[[], Directory],
         patience: timedelta,
-        building: Building,
+        building: BuildProgressReporter,
     ) -> None:
         """`patience` is how long what is not Ready is left to its call."""
         self._cluster = cluster
@@ -59,12 +59,12 @@ class Answering:
         self._begun: dict[Uid, set[PlatformName]] = defaultdict(set)
         """For which roles a profile is built, and where."""
 
-    def due_at(self, standing: Standing) -> datetime:
+    def due_at(self, standing: RoleState) -> datetime:
         """When it ends by itself."""
         expires_at = standing.request.expires_at
         return min(expires_at, standing.request.created_at + self._patience) if is_unanswered(standing) else expires_at
 
-    async def given_up(self, standing: Standing) -> bool:
+    async def given_up(self, standing: RoleState) -> bool:
         """Says in the object that its call did not come to its end; False where it just did, or the object is gone. Raises AlreadyExists
         where the call wrote meanwhile: then look again."""
         request = standing.request
@@ -79,7 +79,7 @@ class Answering:
         await self._cluster.merge(VENDED_ROLES, request.name.name, patch, request.name.namespace, "status")
         return True
 
-    def saw(self, standing: Standing) -> None:
+    def saw(self, standing: RoleState) -> None:
         """Every event of one that does not end yet, for each of its platforms. Returns at once."""
         uid, platform = standing.request.uid, standing.request.platform
         if standing.request.delivery is not Delivery.RESPONSE:
@@ -98,7 +98,7 @@ class Answering:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _build(self, standing: Standing) -> None:
+    async def _build(self, standing: RoleState) -> None:
         """By a verdict of our own: what another process says is granted is not enough for a shape with the programmer's rights. Our
         picture may be older than the API's, or still without the platform; and a platform may be away for a moment. Until the call is over:
         with the same key it may come again."""
@@ -117,12 +117,12 @@ class Answering:
                     return
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _say(self, standing: Standing, error: Unavailable) -> None:
+    async def _say(self, standing: RoleState, error: Unavailable) -> None:
         _log.warning("building a profile for a call: %s", error, extra={"uid": standing.request.uid})
         if isinstance(error, PlatformDrifted):
             await self._building.stopped(standing.request, error)
 
-    def _granted(self, standing: Standing) -> Granted | None:
+    def _granted(self, standing: RoleState) -> Granted | None:
         verdict = self._directory().verdict(standing.request, begun=True)
         return verdict if isinstance(verdict, Granted) else None
 

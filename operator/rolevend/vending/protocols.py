@@ -15,7 +15,7 @@ from rolevend.platforms.base import Credential, Dropped, Ending, Randomness, Ven
 from rolevend.vending.verdict import Granted, Request
 
 
-class AwaitedPlatform(Protocol):
+class AsyncPlatform(Protocol):
     """A driver behind its bounded executor: the same promises as `platforms.base.Platform`, awaited."""
 
     async def ensure(self, profile: Profile) -> None: ...
@@ -55,14 +55,14 @@ class Live:
 
 
 async def prepare(
-    request: Request, granted: Granted, platform: AwaitedPlatform, store: CredentialStore, randomness: Randomness
+    request: Request, granted: Granted, platform: AsyncPlatform, store: CredentialStore, randomness: Randomness
 ) -> Credential:
     """All that comes before the role: its profile, and its credential. Nothing can log in yet, whatever it raises; again is the same."""
     await platform.ensure(granted.profile)
     return await store.keep(request, platform.credential(granted.lease, randomness), granted.lease.expires_at)
 
 
-async def vend(granted: Granted, credential: Credential, platform: AwaitedPlatform) -> Live:
+async def vend(granted: Granted, credential: Credential, platform: AsyncPlatform) -> Live:
     """Makes it so, whatever was done already, with what `prepare` answered. Raises an error of `rolevend.errors`: then the role may or may
     not be there, and the same call again, or an ending, puts that right."""
     vended = await platform.vend(granted.lease, credential)
@@ -71,7 +71,7 @@ async def vend(granted: Granted, credential: Credential, platform: AwaitedPlatfo
     return Live(vended.role, vended.expires_at or granted.lease.expires_at)
 
 
-async def end(ending: Ending, platform: AwaitedPlatform, patience: float = 0.0) -> Dropped:
+async def end(ending: Ending, platform: AsyncPlatform, patience: float = 0.0) -> Dropped:
     """Returns only when the role was looked for and is gone, with its sessions; raises otherwise."""
     dropped = await platform.drop(ending, patience)
     if dropped.error is not None:

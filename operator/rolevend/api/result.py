@@ -8,12 +8,12 @@ from rolevend.api.problems import of_error
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Credential
+from rolevend.roles.decision import Vend
 from rolevend.vending.verdict import Denied, Request, Undecided
-from rolevend.vending.whole import Vend
 
 
 @dataclass(frozen=True, slots=True)
-class Absent:
+class SkippedPlatform:
     """A platform on which there is no role, and why."""
 
     platform: PlatformName
@@ -23,18 +23,18 @@ class Absent:
     """See vending.verdict.Denied."""
 
     @classmethod
-    def by(cls, request: Request, verdict: Denied | Undecided) -> "Absent":
+    def by(cls, request: Request, verdict: Denied | Undecided) -> "SkippedPlatform":
         return cls(request.platform, verdict.reason, verdict.message, verdict.missing if isinstance(verdict, Denied) else "")
 
     @classmethod
-    def after(cls, platform: PlatformName, error: RolevendError) -> "Absent":
+    def after(cls, platform: PlatformName, error: RolevendError) -> "SkippedPlatform":
         """In the words of a problem: an agent learns that it has to wait, and not where our servers are."""
         problem = of_error(error)
         return cls(platform, problem.code, problem.detail)
 
 
-class InTheAnswer:
-    """Keeps the credentials for as long as the call takes. See vending.vend.CredentialStore."""
+class ResponseCredentialStore:
+    """Keeps the credentials for as long as the call takes. See vending.protocols.CredentialStore."""
 
     def __init__(self) -> None:
         self.credentials: dict[PlatformName, Credential] = {}
@@ -48,11 +48,11 @@ class InTheAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class VendResult:
     vends: tuple[Vend, ...]
     """Where there is a role; at least one."""
     credentials: Mapping[PlatformName, Credential]
-    left_out: tuple[Absent, ...] = ()
+    left_out: tuple[SkippedPlatform, ...] = ()
 
     @property
     def request(self) -> Request:

@@ -11,13 +11,13 @@ from rolevend.kube.client import Body
 from rolevend.kube.credentials import secret_name
 from rolevend.model import PlatformName
 from rolevend.platforms.progress import Progress
-from rolevend.requests.roles import is_there, may_be_there, requests_of
 from rolevend.resources import VendedRole
 from rolevend.resources.status import Finding, Truth, body, reported, shortened
 from rolevend.resources.text import timestamp_text
+from rolevend.roles.decision import RoleDecision, Vend
+from rolevend.roles.state import is_platform_active, may_exist_on, role_requests
 from rolevend.vending.proof import Proof, Unproven, UserProof
 from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecided
-from rolevend.vending.whole import Vend, Whole
 
 BUILDING: Final = "Building"
 """As the condition Ready says it of a role whose profile is being built."""
@@ -26,7 +26,7 @@ _NOTHING: Final[Mapping[PlatformName, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class StatusBuilder:
     """On which object, and when."""
 
     role: VendedRole
@@ -38,7 +38,7 @@ class Report:
         return {**fields, "observedGeneration": generation, "conditions": [body(each) for each in conditions]}
 
 
-def verdict_of(whole: Whole) -> tuple[Truth, str]:
+def granted_condition(whole: RoleDecision) -> tuple[Truth, str]:
     """Status and message of the condition Granted."""
     match whole.verdict:
         case Undecided(message=message):
@@ -52,7 +52,7 @@ def verdict_of(whole: Whole) -> tuple[Truth, str]:
             assert_never(whole.verdict)
 
 
-def refused(report: Report, verdict: Undecided | Denied, whole: Whole) -> Body:
+def refused(report: StatusBuilder, verdict: Undecided | Denied, whole: RoleDecision) -> Body:
     """`verdict` is that of the whole, or of an agent that must wait."""
     truth: Truth = "Unknown" if isinstance(verdict, Undecided) else "False"
     request = whole.verdicts[0][0]
@@ -60,7 +60,7 @@ def refused(report: Report, verdict: Undecided | Denied, whole: Whole) -> Body:
     return report.status(findings + ([] if request.proof is None else [_user_proven(request)]))
 
 
-def granted(report: Report, whole: Whole, receipts: Mapping[PlatformName, str | None] = _NOTHING) -> Body:
+def granted(report: StatusBuilder, whole: RoleDecision, receipts: Mapping[PlatformName, str | None] = _NOTHING) -> Body:
     """Written before anything is made on a platform: what a drop needs to know. `receipts` are the digests of those that were written."""
     findings = [_granted(whole), Finding("Ready", "False", "Vending", "the role is being made"), *_besides(whole)]
     first = [digest for platform, digest in receipts.items() if digest is not None and not _is_further(whole, platform)]
@@ -68,7 +68,7 @@ def granted(report: Report, whole: Whole, receipts: Mapping[PlatformName, str | 
     return report.status(findings, **_names(whole), **({"receiptDigest": first[0]} if first else {}), platforms=platforms)
 
 
-def building(report: Report, platform: PlatformName, progress: Progress | None) -> Body:
+def building(report: StatusBuilder, platform: PlatformName, progress: Progress | None) -> Body:
     """Granted, and the role waits for its profile on `platform`, which takes a while. None: nothing of it was made yet."""
     where = f"on {platform}: " if len(report.role.spec.platform_refs) > 1 else ""
     so_far = "" if progress is None else f": {progress}"
@@ -88,7 +88,10 @@ def how_far(role: VendedRole) -> str | None:
 
 
 def vended(
-    report: Report, whole: Whole, failed: Mapping[PlatformName, Body] = _NOTHING, receipts: Mapping[PlatformName, str | None] = _NOTHING
+    report: StatusBuilder,
+    whole: RoleDecision,
+    failed: Mapping[PlatformName, Body] = _NOTHING,
+    receipts: Mapping[PlatformName, str | None] = _NOTHING,
 ) -> Body:
     """`failed` is what became of platforms where the role was granted, and could not be made: see `left_out` and `given_up`. `receipts` are
     as in `granted`."""
@@ -105,7 +108,7 @@ def vended(
     return report.status([_granted(whole), ready, *_besides(whole)], **_names(whole), platforms=platforms)
 
 
-def receipts_told(report: Report, whole: Whole, receipts: Mapping[PlatformName, str | None]) -> Body:
+def receipts_told(report: StatusBuilder, whole: RoleDecision, receipts: Mapping[PlatformName, str | None]) -> Body:
     """What changes of a status where receipts were written again; empty where nothing does."""
     status = report.role.status
     changed: Body = {}
@@ -131,7 +134,9 @@ def given_up(reason: str, message: str) -> Body:
     return {"state": "Dropping", "reason": reason, "message": message[:_LONGEST_MESSAGE], "credentialSecretRef": None}
 
 
-def unready(report: Report, reason: str, message: str, platform: PlatformName | None = None, made: Iterable[PlatformName] = ()) -> Body:
+def unready(
+    report: StatusBuilder, reason: str, message: str, platform: PlatformName | None = None, made: Iterable[PlatformName] = ()
+) -> Body:
     """Granted, or not yet decided, and something is in the way; tried again for ever. With several platforms, where it is in the way, and
     where the role is `made` already."""
     role = report.role
@@ -150,7 +155,7 @@ def unready(report: Report, reason: str, message: str, platform: PlatformName | 
     return report.status([Finding("Ready", "False", reason, f"{where}{message}")], platforms=platforms)
 
 
-def dropping(report: Report, failures: Mapping[PlatformName, tuple[str, str]], gone: Iterable[PlatformName] = ()) -> Body:
+def dropping(report: StatusBuilder, failures: Mapping[PlatformName, tuple[str, str]], gone: Iterable[PlatformName] = ()) -> Body:
     """`failures` are reason and message by platform, which is empty where none is to blame. From those of `gone` it is gone."""
     done = set(gone)
     platforms = []
@@ -158,7 +163,7 @@ def dropping(report: Report, failures: Mapping[PlatformName, tuple[str, str]], g
         name, told = PlatformName(each.name), body(each)
         if name in done:
             told = {"name": name, "state": "Gone"}
-        elif is_there(report.role, name):
+        elif is_platform_active(report.role, name):
             told = {**told, "state": "Dropping"}
             if name in failures and len(report.role.status.platforms) > 1:
                 reason, message = failures[name]
@@ -168,40 +173,41 @@ def dropping(report: Report, failures: Mapping[PlatformName, tuple[str, str]], g
     return report.status([Finding("Ready", "False", "Dropping", why)], platforms=platforms)
 
 
-def gone(report: Report, message: str, finalizers: Iterable[str]) -> Body:
+def gone(report: StatusBuilder, message: str, finalizers: Iterable[str]) -> Body:
     """The role is gone, and these finalizers of others keep the object. `message` says from where, and why."""
     role = report.role
     platforms = [
-        {"name": each.name, "state": "Gone"} if is_there(role, PlatformName(each.name)) else body(each) for each in role.status.platforms
+        {"name": each.name, "state": "Gone"} if is_platform_active(role, PlatformName(each.name)) else body(each)
+        for each in role.status.platforms
     ]
     kept_by = f"finalizers of others keep this object: {', '.join(finalizers)}"
     return report.status([Finding("Ready", "False", "Gone", f"{message}; {kept_by}")], platforms=platforms)
 
 
-def told_of(error: Exception) -> tuple[str, str]:
+def error_reason(error: Exception) -> tuple[str, str]:
     """Reason and message. What we did not raise on purpose might hold anything, so only its kind is told."""
     if isinstance(error, RolevendError):
         return type(error).__name__, str(error)
     return "InternalError", f"{type(error).__name__}; see the operator's log"
 
 
-def _granted(whole: Whole) -> Finding:
-    truth, message = verdict_of(whole)
+def _granted(whole: RoleDecision) -> Finding:
+    truth, message = granted_condition(whole)
     return Finding("Granted", truth, "PolicyGrants", message)
 
 
-def _tables(vend: Vend, whole: Whole) -> str:
+def _tables(vend: Vend, whole: RoleDecision) -> str:
     return f"{len(vend.granted.tables)} tables" + (f" on {vend.platform}" if len(whole.verdicts) > 1 else "")
 
 
-def _besides(whole: Whole) -> list[Finding]:
+def _besides(whole: RoleDecision) -> list[Finding]:
     """What is said of a role that is granted, whatever has become of it."""
     proven = _user_proven(_first(whole))
     told = [sentence for vend in whole.vends for sentence in vend.granted.stricter]
     return [proven, Finding("StricterForTools", "True", "TablePolicies", shortened(told))] if told else [proven]
 
 
-def _first(whole: Whole) -> Request:
+def _first(whole: RoleDecision) -> Request:
     return whole.vends[0].request
 
 
@@ -220,7 +226,7 @@ def _user_proven(request: Request) -> Finding:
     assert_never(request.proof)
 
 
-def _names(whole: Whole) -> Body:
+def _names(whole: RoleDecision) -> Body:
     first = whole.vends[0]
     return {
         "roleName": whole.role,
@@ -247,14 +253,14 @@ def _proof(proof: Proof | None) -> Body:
     return {"proof": proof.kind.value, "token": token}
 
 
-def _platforms(report: Report, whole: Whole, there: Mapping[PlatformName, Body]) -> list[Body]:
+def _platforms(report: StatusBuilder, whole: RoleDecision, there: Mapping[PlatformName, Body]) -> list[Body]:
     """In the order of the object; of one that was not judged now what is said already."""
     left = {}
     for request, verdict in whole.left_out:  # granted before, perhaps, and made by a try that could not say so
-        became = given_up if may_be_there(report.role, request.platform) else left_out
+        became = given_up if may_exist_on(report.role, request.platform) else left_out
         left[request.platform] = became(verdict.reason, verdict.message)
     said = {PlatformName(each.name): body(each) for each in report.role.status.platforms}
-    names = [request.platform for request in requests_of(report.role)]
+    names = [request.platform for request in role_requests(report.role)]
     told = ({"name": name, **there.get(name, left.get(name, said.get(name, {"state": "Pending"})))} for name in names)
     return [{member: value for member, value in each.items() if value is not None} for each in told]
 
@@ -266,5 +272,5 @@ def _platform(vend: Vend, state: str, receipts: Mapping[PlatformName, str | None
     return {"name": vend.platform, "state": state, **shape, **kept, **receipt}
 
 
-def _is_further(whole: Whole, platform: PlatformName) -> bool:
+def _is_further(whole: RoleDecision, platform: PlatformName) -> bool:
     return any(request.further for request, _ in whole.verdicts if request.platform == platform)

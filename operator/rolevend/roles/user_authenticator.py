@@ -24,7 +24,7 @@ _LONGEST_SOURCE: Final = 1024
 """As much of an expression as a status takes."""
 
 
-class Proving:
+class UserAuthenticator:
     def __init__(self, cluster: Cluster, check: TokenCheck, taken: TakenTokens, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._check = check

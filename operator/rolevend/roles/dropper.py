@@ -17,16 +17,16 @@ from rolevend.kube.client import Body, Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName, PlatformName, RoleName, Uid
 from rolevend.platforms.base import Ending, EndReason
-from rolevend.reconcile.closing import Closing
-from rolevend.requests.making import write_status_of
-from rolevend.requests.record import Record
-from rolevend.requests.roles import begun_as, is_there, requests_of, state_on
-from rolevend.requests.status import Report, dropping, gone, told_of
 from rolevend.resources import FINALIZER, VendedRole, parse, shell
 from rolevend.resources.shared import HANDLES
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.immediate_drops import ImmediateDrops
+from rolevend.roles.objects import write_status_of
+from rolevend.roles.state import assigned_role_name, is_platform_active, role_requests, state_on
+from rolevend.roles.status import StatusBuilder, dropping, error_reason, gone
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End
-from rolevend.vending.vend import CredentialStore, end
+from rolevend.vending.protocols import CredentialStore, end
 from rolevend.vending.verdict import Delivery, Request
 
 _log = logging.getLogger(__name__)
@@ -42,14 +42,14 @@ class _Progress:
     """Of the last try."""
 
 
-class Dropping:
+class RoleDropper:
     def __init__(
         self,
         cluster: Cluster,
         platforms: Platforms,
         store: CredentialStore,
-        record: Record,
-        closing: Closing,
+        record: AuditRecorder,
+        closing: ImmediateDrops,
         metrics: Metrics,
         now: Callable[[], datetime],
     ) -> None:
@@ -69,23 +69,23 @@ class Dropping:
         """What is to be told when it is gone from all platforms; None: nothing was ever begun there. Raises until then. What fails goes on
         by itself, and is waited for as long as `patience` says, in seconds."""
         try:
-            role = as_ending(body)
+            role = for_deletion(body)
         except InvalidInput:
             if await self._was_begun(body):
                 raise
             return None
-        requests = requests_of(role)
+        requests = role_requests(role)
         first = requests[0]
-        if begun_as(role) is None:
+        if assigned_role_name(role) is None:
             # The watch may lag behind what we wrote ourselves: the finalizer goes only on the API server's own word.
-            role = as_ending(await self._cluster.get(VENDED_ROLES, first.name.name, first.name.namespace))
-        name = begun_as(role)
+            role = for_deletion(await self._cluster.get(VENDED_ROLES, first.name.name, first.name.namespace))
+        name = assigned_role_name(role)
         if name is None:
             await self._discard(*requests)
             return None
         progress = self._progress.setdefault(first.uid, _Progress())
         progress.failures.clear()
-        left = [each for each in requests if is_there(role, each.platform) and each.platform not in progress.sessions]
+        left = [each for each in requests if is_platform_active(role, each.platform) and each.platform not in progress.sessions]
         answers = await asyncio.gather(*(self._drop_on(each, name, role, patience) for each in left), return_exceptions=True)
         for request, answer in zip(left, answers, strict=True):
             if isinstance(answer, int):
@@ -102,14 +102,16 @@ class Dropping:
         message = f"{name} is gone from {where}: {why}, {sum(progress.sessions.values())} sessions ended"
         if others := [each for each in role.metadata.finalizers if each != FINALIZER]:  # nobody adds one to an object that ends
             with contextlib.suppress(NotFound):
-                await write_status_of(self._cluster, first.name, first.uid, gone(Report(role, self._now()), message, others))
+                await write_status_of(self._cluster, first.name, first.uid, gone(StatusBuilder(role, self._now()), message, others))
         return message
 
     def status(self, body: Body, error: Exception) -> Body:
         """After `error`, which the last try raised."""
         progress = self._progress.get(Uid(body["metadata"]["uid"]), _Progress())
-        failures = {platform: told_of(failure) for platform, failure in progress.failures.items()}
-        return dropping(Report(as_reported(body), self._now()), failures or {PlatformName(""): told_of(error)}, progress.sessions)
+        failures = {platform: error_reason(failure) for platform, failure in progress.failures.items()}
+        return dropping(
+            StatusBuilder(for_report(body), self._now()), failures or {PlatformName(""): error_reason(error)}, progress.sessions
+        )
 
     async def tell(self, body: Body, status: Body) -> None:
         """Writes it; what cannot be written now is written with the next failure."""
@@ -178,14 +180,14 @@ class Dropping:
         return now.status.role_name is not None or HANDLES in now.metadata.annotations
 
 
-def as_ending(body: Body) -> VendedRole:
+def for_deletion(body: Body) -> VendedRole:
     """The object as far as its end needs it: a field of a newer version must not keep a role alive."""
     return parse(VendedRole, body, unknown="ignore")
 
 
-def as_reported(body: Body) -> VendedRole:
+def for_report(body: Body) -> VendedRole:
     """For its conditions, which an object that cannot be read has, too."""
     try:
-        return as_ending(body)
+        return for_deletion(body)
     except InvalidInput:
         return shell(VendedRole, body)

@@ -24,7 +24,7 @@ NOTHING_BEGUN: Final = "NothingBegun"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RoleState:
     """One VendedRole on one of its platforms, as last seen."""
 
     request: Request
@@ -33,7 +33,7 @@ class Standing:
     ending_since: datetime | None
     """When its deletion began, or None."""
     role: RoleName | None
-    """See `begun_as`; None where nothing is on this platform, either."""
+    """See `assigned_role_name`; None where nothing is on this platform, either."""
     profile: str
     """Empty while the status does not say it."""
     attributes: Attributes
@@ -53,18 +53,18 @@ class Standing:
         return self.ready and not self.absent
 
 
-class Roles:
+class RoleStore:
     """Keyed by uid: an object that is deleted and made again under its name is another one."""
 
     def __init__(self) -> None:
-        self._standing: dict[Uid, tuple[Standing, ...]] = {}
+        self._standing: dict[Uid, tuple[RoleState, ...]] = {}
         self._unread: set[Uid] = set()
         self._proofs: dict[Uid, Proof | Unproven] = {}
         """What came of their users' tokens here."""
         self._said: dict[Uid, tuple[str, str]] = {}
         """The newest verdicts of this process: what the watch tells may be older."""
 
-    def seen(self, *standings: Standing) -> tuple[Standing, ...]:
+    def seen(self, *standings: RoleState) -> tuple[RoleState, ...]:
         """One object's, on each of its platforms in its order. The same, with what is known of them beside."""
         uid = standings[0].request.uid
         self._unread.discard(uid)
@@ -114,22 +114,22 @@ class Roles:
         self._proofs.pop(uid, None)
         self._said.pop(uid, None)
 
-    def get(self, uid: Uid) -> Standing | None:
+    def get(self, uid: Uid) -> RoleState | None:
         """On its first platform: for what is the same on all."""
         return next(iter(self.of(uid)), None)
 
-    def of(self, uid: Uid) -> tuple[Standing, ...]:
+    def of(self, uid: Uid) -> tuple[RoleState, ...]:
         """On each of its platforms."""
         return self._standing.get(uid, ())
 
-    def on(self, platform: PlatformName) -> Iterator[Standing]:
+    def on(self, platform: PlatformName) -> Iterator[RoleState]:
         return (each for object_ in self for each in object_ if each.request.platform == platform)
 
-    def named(self, names: Iterable[RoleName], platform: PlatformName) -> list[Standing]:
+    def named(self, names: Iterable[RoleName], platform: PlatformName) -> list[RoleState]:
         wanted = frozenset(names)
         return [each for each in self.on(platform) if each.role in wanted]
 
-    def __iter__(self) -> Iterator[tuple[Standing, ...]]:
+    def __iter__(self) -> Iterator[tuple[RoleState, ...]]:
         """By object."""
         return iter(list(self._standing.values()))
 
@@ -140,12 +140,12 @@ class Roles:
         return len(self._standing)
 
 
-def request_of(role: VendedRole) -> Request:
+def role_request(role: VendedRole) -> Request:
     """On its first platform: for what is the same on all."""
-    return requests_of(role)[0]
+    return role_requests(role)[0]
 
 
-def requests_of(role: VendedRole) -> tuple[Request, ...]:
+def role_requests(role: VendedRole) -> tuple[Request, ...]:
     """One for each platform that it names, in its order: of one uid, with one expiry and one proof."""
     if role.metadata.creation_timestamp is None:
         raise InvalidInput("metadata.creationTimestamp", "is missing: the object was not read from a cluster")
@@ -196,7 +196,7 @@ def _proof(role: VendedRole) -> Proof | None:
     )
 
 
-def begun_as(role: VendedRole) -> RoleName | None:
+def assigned_role_name(role: VendedRole) -> RoleName | None:
     """What the role is called that may be on a platform; None: nothing was begun there. Known before anything is: the status says it, or
     where the API makes the role the object itself, from its first moment."""
     status = role.status
@@ -229,31 +229,31 @@ def state_on(role: VendedRole, platform: PlatformName) -> PlatformState | None:
     return next((each for each in role.status.platforms if each.name == platform), None)
 
 
-def is_there(role: VendedRole, platform: PlatformName) -> bool:
+def is_platform_active(role: VendedRole, platform: PlatformName) -> bool:
     """Whether something may be on this platform, of a role that was begun: not where it was left out, or looked for and is gone."""
     state = state_on(role, platform)
     return state is None or state.state not in ("LeftOut", "Gone")
 
 
-def may_be_there(role: VendedRole, platform: PlatformName) -> bool:
+def may_exist_on(role: VendedRole, platform: PlatformName) -> bool:
     """Whether an earlier try may have made something on this platform."""
-    return begun_as(role) is not None and is_there(role, platform)
+    return assigned_role_name(role) is not None and is_platform_active(role, platform)
 
 
-def standings_of(role: VendedRole) -> tuple[Standing, ...]:
+def role_states(role: VendedRole) -> tuple[RoleState, ...]:
     """On each of its platforms, in its order."""
-    return tuple(_standing_on(role, request) for request in requests_of(role))
+    return tuple(_standing_on(role, request) for request in role_requests(role))
 
 
-def _standing_on(role: VendedRole, request: Request) -> Standing:
+def _standing_on(role: VendedRole, request: Request) -> RoleState:
     status, state = role.status, state_on(role, request.platform)
     condition = status.condition("Granted")
     let_go = role.metadata.deletion_timestamp is not None and FINALIZER not in role.metadata.finalizers
-    return Standing(
+    return RoleState(
         request=request,
         ready=is_ready(role),
         ending_since=role.metadata.deletion_timestamp,
-        role=begun_as(role) if may_be_there(role, request.platform) and not let_go else None,
+        role=assigned_role_name(role) if may_exist_on(role, request.platform) and not let_go else None,
         profile=(state.profile or "") if state else "",
         attributes=values.attributes(status.user.attributes) if status.user else Attributes(),
         verdict=(condition.status, condition.message) if condition else ("", ""),
@@ -262,7 +262,7 @@ def _standing_on(role: VendedRole, request: Request) -> Standing:
     )
 
 
-def why_it_ends(verdict: Verdict, standing: Standing) -> str:
+def revocation_reason(verdict: Verdict, standing: RoleState) -> str:
     """Why a live role must end now; empty while it may live on."""
     if standing.granted is not None:
         return ended_by(verdict, standing.granted)

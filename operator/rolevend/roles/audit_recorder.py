@@ -11,14 +11,14 @@ from rolevend.vending.audit import End, Event, Trail, denied, dropped, granted, 
 from rolevend.vending.calls import Refusal, refused, release_requested
 from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import Given, given
+from rolevend.vending.protocols import Handles
 from rolevend.vending.receipt import Receipts, digest_of
-from rolevend.vending.vend import Handles
 from rolevend.vending.verdict import Granted, Request
 
 _MOST_PROFILES = 200
 
 
-class Record:
+class AuditRecorder:
     """Remembers, for as long as an object stands, which events it has: a step that is tried again writes none twice. After a restart
     it may; the event then has the same id."""
 

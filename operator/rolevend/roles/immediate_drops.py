@@ -11,11 +11,11 @@ from rolevend.atwork.platforms import Platforms
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName, Uid
 from rolevend.platforms.base import Dropped, Ending
-from rolevend.vending.vend import AwaitedPlatform
+from rolevend.vending.protocols import AsyncPlatform
 from rolevend.vending.verdict import Request
 
 
-class Closing:
+class ImmediateDrops:
     def __init__(self, platforms: Platforms) -> None:
         self._platforms = platforms
         self._drops: dict[Uid, dict[PlatformName, asyncio.Task[Dropped]]] = defaultdict(dict)
@@ -37,7 +37,7 @@ class Closing:
         self._drops.pop(uid, None)
 
 
-async def _dropped(ending: Ending, executor: AwaitedPlatform) -> Dropped:
+async def _dropped(ending: Ending, executor: AsyncPlatform) -> Dropped:
     try:
         return await executor.drop(ending)
     except RolevendError as error:

@@ -16,13 +16,13 @@ from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName
 from rolevend.picture.objects import Observed
 from rolevend.platforms.base import EndReason
-from rolevend.requests.making import delete, write_status
-from rolevend.requests.roles import NOTHING_BEGUN, request_of
-from rolevend.requests.status import how_far, waits_for_a_person
 from rolevend.resources import VendedRole, parse
 from rolevend.resources.shared import CALL
+from rolevend.roles.decision import Vend
+from rolevend.roles.objects import delete, write_status
+from rolevend.roles.state import NOTHING_BEGUN, role_request
+from rolevend.roles.status import how_far, waits_for_a_person
 from rolevend.vending.verdict import Request
-from rolevend.vending.whole import Vend
 
 LONGEST_BEGINNING_SECONDS: Final = 1.0
 LONGEST_UNDO_SECONDS: Final = 5.0
@@ -33,7 +33,7 @@ _ASKED: Final = (
 """What two requests have in common that are of one call."""
 
 
-class Opening:
+class VendedRoleRepository:
     def __init__(self, cluster: Cluster, observed: Observed, vended_roles: VendedRoles, quotas: Quotas) -> None:
         self._cluster = cluster
         self._observed = observed
@@ -75,7 +75,7 @@ class Opening:
     async def ready(self, role: VendedRole, status: Body) -> None:
         """Nobody is told a credential of a role that ends already."""
         try:
-            body = await write_status(self._cluster, request_of(role), status)
+            body = await write_status(self._cluster, role_request(role), status)
         except (NotFound, AlreadyExists) as error:
             raise ended(role.name) from error
         expect_standing(body)
@@ -88,7 +88,7 @@ class Opening:
             async with asyncio.timeout(LONGEST_UNDO_SECONDS):
                 if untouched:
                     await self._say_untouched(role)
-                await delete(self._cluster, request_of(role))
+                await delete(self._cluster, role_request(role))
 
     async def _say_untouched(self, role: VendedRole) -> None:
         end = {"reason": EndReason.REVOKED.value, "by": NOTHING_BEGUN, "message": "the call was refused before anything was made"}
@@ -104,7 +104,7 @@ def _conflict(why: str) -> Problem:
 def _is_of(there: Body, draft: Request) -> bool:
     """True if the API made the object for what `draft` asks. Admission lets nobody else write `delivery: Response`, and stamps the name of
     who made it on everybody else's."""
-    found = request_of(parse(VendedRole, there, unknown="ignore"))
+    found = role_request(parse(VendedRole, there, unknown="ignore"))
     return all(getattr(found, name) == getattr(draft, name) for name in _ASKED)
 
 

@@ -15,13 +15,12 @@ from typing import Final
 from uuid import UUID
 
 from rolevend.api.callers import Callers, Person
-from rolevend.api.made import Absent, InTheAnswer, Made
 from rolevend.api.objects import digest_of, name_of, prefix
-from rolevend.api.opening import Opening, ended, expect_standing
 from rolevend.api.problems import RETRY_SECONDS, Problem, mends_itself, of_verdict
 from rolevend.api.quotas import Quotas
+from rolevend.api.repository import VendedRoleRepository, ended, expect_standing
+from rolevend.api.result import ResponseCredentialStore, SkippedPlatform, VendResult
 from rolevend.api.schemas import Question
-from rolevend.api.steps import Step, observe, taking
 from rolevend.api.tries import Tries
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
@@ -32,17 +31,18 @@ from rolevend.kube.client import AlreadyExists, NotFound
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.model import Task as CoreTask
 from rolevend.picture.objects import Observed
-from rolevend.requests.making import Making
-from rolevend.requests.proving import Proving
-from rolevend.requests.record import Record
-from rolevend.requests.roles import requests_of
-from rolevend.requests.status import Report, vended
 from rolevend.resources import VendedRole, values
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.decision import RoleDecision, Vend
+from rolevend.roles.objects import Making
+from rolevend.roles.state import role_requests
+from rolevend.roles.status import StatusBuilder, vended
+from rolevend.roles.timing import Step, observe, timed
+from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory
 from rolevend.vending.terms import Agent
 from rolevend.vending.verdict import Delivery, Denied, Request, Undecided, ended_by
-from rolevend.vending.whole import Vend, Whole
 
 LONGEST_BUILD_SECONDS: Final = 5.0
 """For which a call waits where its profile is not built yet: the operator builds it."""
@@ -51,15 +51,15 @@ _LOOK_SECONDS: Final = 0.025
 _log = logging.getLogger(__name__)
 
 
-class Vends:
+class VendService:
     def __init__(
         self,
-        opening: Opening,
+        opening: VendedRoleRepository,
         observed: Observed,
         platforms: Platforms,
         callers: Callers,
-        proving: Proving,
-        record: Record,
+        proving: UserAuthenticator,
+        record: AuditRecorder,
         making: Making,
         quotas: Quotas,
         metrics: Metrics,
@@ -81,16 +81,16 @@ class Vends:
         self._now = now
         self._identifier = identifier
 
-    async def decide(self, agent: Agent, question: Question, request_id: str) -> Whole:
+    async def decide(self, agent: Agent, question: Question, request_id: str) -> RoleDecision:
         """What would be granted now. Nothing is made, and no token is used up; one that is used up is refused, as by a vend."""
         self._quotas.expect_decision_rate(agent)
         directory = self._observed.directory
         person = await self._callers.person(question, agent, directory, self._now(), request_id)
         drafts = self._drafts(agent, question, person, request_id)
         await self._prove(person, drafts[0], self._proving.expect_untaken)
-        return Whole.of(drafts, directory.verdict)
+        return RoleDecision.of(drafts, directory.verdict)
 
-    async def vend(self, agent: Agent, question: Question, key: str | None, request_id: str) -> Made:
+    async def vend(self, agent: Agent, question: Question, key: str | None, request_id: str) -> VendResult:
         """Raises Problem, or an error of `rolevend.errors`; then there is no role, or none that lives for long. With the same `key` again
         it is the same role with fresh credentials, which take the place of those before."""
         started = time.perf_counter()
@@ -98,15 +98,15 @@ class Vends:
         directory = self._observed.directory
         person = await self._callers.person(question, agent, directory, self._now(), request_id)
         drafts = self._drafts(agent, question, person, request_id)
-        with taking(Step.DECIDE):
-            whole = Whole.of(drafts, directory.verdict)
+        with timed(Step.DECIDE):
+            whole = RoleDecision.of(drafts, directory.verdict)
         if whole.refusal is not None:
             raise await self._denied(*whole.refusal, directory)
         asked, absent = self._connected(whole)
         name = ObjectName(agent.name.namespace, name_of(agent, key) if key else f"{prefix(agent)}{self._identifier().hex}")
-        with taking(Step.CREATE_OBJECT):
+        with timed(Step.CREATE_OBJECT):
             role, is_new = await self._opening.object(asked, name, digest_of(question))
-        store = InTheAnswer()
+        store = ResponseCredentialStore()
         try:
             made = await self._in_time(self._make(role, person, store, is_new=is_new))
         except BaseException as error:
@@ -124,9 +124,9 @@ class Vends:
         for each in vends:
             self._metrics.vend_seconds.labels(each.platform, how).observe(time.perf_counter() - started)
 
-    def _connected(self, whole: Whole) -> tuple[tuple[Vend, ...], tuple[Absent, ...]]:
+    def _connected(self, whole: RoleDecision) -> tuple[tuple[Vend, ...], tuple[SkippedPlatform, ...]]:
         """What is to be made, and what is left out. Raises PlatformUnavailable where a platform is not connected that must be."""
-        absent = [Absent.by(request, verdict) for request, verdict in whole.left_out]
+        absent = [SkippedPlatform.by(request, verdict) for request, verdict in whole.left_out]
         asked = []
         for each in whole.vends:
             try:
@@ -135,12 +135,12 @@ class Vends:
             except PlatformUnavailable as error:
                 if not whole.allow_partial:
                     raise
-                absent.append(Absent.after(each.platform, error))
+                absent.append(SkippedPlatform.after(each.platform, error))
         if not asked:
             self._executor(whole.vends[0].platform)  # raises: there would be nothing at all
         return tuple(asked), tuple(absent)
 
-    async def _in_time(self, making: Coroutine[None, None, Made]) -> Made:
+    async def _in_time(self, making: Coroutine[None, None, VendResult]) -> VendResult:
         """What is not Ready by then, the operator is about to end."""
         try:
             async with asyncio.timeout(self._patience.total_seconds()):
@@ -149,19 +149,19 @@ class Vends:
             why = "the role was not made in time, since something that it needs is slow; try again"
             raise Problem(503, "TooSlow", why, retry_after=RETRY_SECONDS) from error
 
-    async def _make(self, role: VendedRole, person: Person, store: InTheAnswer, *, is_new: bool) -> Made:
+    async def _make(self, role: VendedRole, person: Person, store: ResponseCredentialStore, *, is_new: bool) -> VendResult:
         """First all is prepared, then the roles are made, one after the other."""
-        requests = [replace(each, token=person.token, proof=person.proof) for each in requests_of(role)]
-        directory, report = self._observed.directory, Report(role, self._now())
-        with taking(Step.DECIDE):
-            whole = Whole.of(requests, lambda request: directory.verdict(request, begun=not is_new))
+        requests = [replace(each, token=person.token, proof=person.proof) for each in role_requests(role)]
+        directory, report = self._observed.directory, StatusBuilder(role, self._now())
+        with timed(Step.DECIDE):
+            whole = RoleDecision.of(requests, lambda request: directory.verdict(request, begun=not is_new))
         if whole.refusal is not None:
             raise await self._denied(*whole.refusal, directory)
         executors = {each.platform: self._executor(each.platform) for each in whole.vends}
         try:
             tries = Tries(whole, is_new=is_new)
             await self._begin(tries, directory, report, person, executors)
-            with taking(Step.MAKE_ROLE):
+            with timed(Step.MAKE_ROLE):
                 await self._made(tries, executors, store)
         except (Overtaken, NotFound, AlreadyExists) as error:
             raise ended(role.name) from error
@@ -169,18 +169,18 @@ class Vends:
             raise self._opening.not_built(values.object_name(role), error) from error
         live = tries.left
         if (newer := self._observed.directory) is not directory:
-            with taking(Step.DECIDE):
+            with timed(Step.DECIDE):
                 why = next(filter(None, (ended_by(newer.verdict(each.request, begun=True), each.granted) for each in live)), "")
             if why:
                 raise Problem(403, "PolicyChanged", why)
-        with taking(Step.WRITE_READY):
+        with timed(Step.WRITE_READY):
             await self._opening.ready(role, vended(report, whole, tries.statuses, self._record.receipts(whole.uid)))
         for each in live:
             _log.info("vended", extra={"role": whole.role, "platform": each.platform, "object": str(each.request.name)})
-        refused = (Absent.by(request, verdict) for request, verdict in whole.left_out)
-        return Made(live, store.credentials, (*refused, *tries.absent))
+        refused = (SkippedPlatform.by(request, verdict) for request, verdict in whole.left_out)
+        return VendResult(live, store.credentials, (*refused, *tries.absent))
 
-    async def _made(self, tries: Tries, executors: Mapping[PlatformName, Executor], store: InTheAnswer) -> None:
+    async def _made(self, tries: Tries, executors: Mapping[PlatformName, Executor], store: ResponseCredentialStore) -> None:
         for each in tries.left:
             with tries.of(each, untouched=True):
                 await self._making.prepare(each, executors[each.platform], store)
@@ -192,7 +192,7 @@ class Vends:
         self,
         tries: Tries,
         directory: Directory,
-        report: Report,
+        report: StatusBuilder,
         person: Person,
         executors: Mapping[PlatformName, Executor],
     ) -> None:
@@ -203,12 +203,12 @@ class Vends:
         request = whole.vends[0].request
         missing = [each for each in whole.vends if not executors[each.platform].is_built(each.granted.profile)]
         await self._prove(person, request, self._proving.expect_untaken if missing else self._proving.take)
-        with taking(Step.RECORD):
+        with timed(Step.RECORD):
             begun = await self._making.begin(whole, directory, report, intend=not tries.is_new or bool(missing))
         expect_standing(begun)
         deadline = time.monotonic() + LONGEST_BUILD_SECONDS
         for each in missing:
-            with taking(Step.AWAIT_PROFILE), tries.of(each, untouched=True):
+            with timed(Step.AWAIT_PROFILE), tries.of(each, untouched=True):
                 await self._built(executors[each.platform], each, deadline)
         if missing:
             await self._prove(person, request, self._proving.take)
@@ -217,7 +217,7 @@ class Vends:
         if person.proven is None:
             return
         try:
-            with taking(Step.TAKE_TOKEN):
+            with timed(Step.TAKE_TOKEN):
                 await by(person.proven, request)
         except TokenRefused as error:
             raise await self._callers.refused_user(error, person.proven.token.digest, request.agent, request.request_id) from error
@@ -268,10 +268,10 @@ class Vends:
         return (first, *(replace(first, platform=PlatformName(each), further=True) for each in question.platforms[1:]))
 
 
-def _beside(made: Made, drafts: Iterable[Request], absent: Iterable[Absent]) -> list[Absent]:
+def _beside(made: VendResult, drafts: Iterable[Request], absent: Iterable[SkippedPlatform]) -> list[SkippedPlatform]:
     """The platforms that the question names and its object does not: this call left them out, or an earlier one with its key."""
     named = {*(each.platform for each in made.vends), *(each.platform for each in made.left_out)}
     known = {each.platform: each for each in absent}
     before = "an earlier call with this key left it out; ask anew, with another one"
     missing = (each.platform for each in drafts if each.platform not in named)
-    return [known.get(platform, Absent(platform, "LeftOut", before)) for platform in missing]
+    return [known.get(platform, SkippedPlatform(platform, "LeftOut", before)) for platform in missing]

@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Drift
-from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.requests.roles import Standing, why_it_ends
-from rolevend.requests.status import verdict_of
+from rolevend.reconcile.reconciler import VendedRoleReconciler
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.state import RoleState, revocation_reason
+from rolevend.roles.status import granted_condition
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Delivery, Granted, Verdict, taken_by
-from rolevend.vending.whole import Whole
 
 _AT_ONCE = 16
 """Of revocations so many are written down together. On the platform all of them begin at once."""
@@ -30,10 +30,10 @@ _Begin = Callable[[Coroutine[None, None, None]], object]
 _log = logging.getLogger(__name__)
 
 
-class Review:
+class Reevaluator:
     """Runs beside the painting of pictures: a long review never keeps a newer picture from deciding what is vended."""
 
-    def __init__(self, lifecycle: Lifecycle, directory: Callable[[], Directory]) -> None:
+    def __init__(self, lifecycle: VendedRoleReconciler, directory: Callable[[], Directory]) -> None:
         self._lifecycle = lifecycle
         self._directory = directory
         self._due = asyncio.Event()
@@ -66,7 +66,7 @@ class Review:
                 if count % _BREATH == 0:
                     await asyncio.sleep(0)
 
-    def saw(self, standings: Sequence[Standing]) -> None:
+    def saw(self, standings: Sequence[RoleState]) -> None:
         """Every event of one object that does not end. Returns at once. A review that is over when a role is first listed has not judged
         it, and there may be none after that."""
         if any(each.live and each.granted is None for each in standings):
@@ -84,14 +84,14 @@ class Review:
                 if standing.ending_since is None:
                     await self._revoke(standing, "Drift", f"{platform}: {each.table}: {each.finding}")
 
-    def _judge(self, standings: Sequence[Standing], begin: _Begin) -> None:
+    def _judge(self, standings: Sequence[RoleState], begin: _Begin) -> None:
         """One object's. On whichever platform the ground is taken away, it ends on all."""
         live = [each for each in standings if each.live or each.granted is not None]
         if not live:
             return self._consider(standings, begin)
         for standing in live:
             verdict = self._verdict(standing)
-            if why := why_it_ends(verdict, standing):
+            if why := revocation_reason(verdict, standing):
                 self._lifecycle.close(standing)
                 begin(self._revoke(standing, taken_by(verdict), _where(standing, standings) + why))
                 return None
@@ -99,22 +99,22 @@ class Review:
                 self._lifecycle.roles.vended(standing.request.uid, standing.request.platform, verdict)
         return None
 
-    def _consider(self, standings: Sequence[Standing], begin: _Begin) -> None:
+    def _consider(self, standings: Sequence[RoleState], begin: _Begin) -> None:
         first = standings[0]
         if first.request.delivery is not Delivery.SECRET:  # others are for their calls
             return
-        whole = Whole(tuple((each.request, self._verdict(each)) for each in standings))
-        if verdict_of(whole) != first.verdict:
+        whole = RoleDecision(tuple((each.request, self._verdict(each)) for each in standings))
+        if granted_condition(whole) != first.verdict:
             begin(self._act(self._lifecycle.reconsider(first, "verdict changed"), "reconsidering", first))
 
-    def _verdict(self, standing: Standing) -> Verdict:
+    def _verdict(self, standing: RoleState) -> Verdict:
         return self._lifecycle.room.judged(standing.request, self._directory(), begun=standing.role is not None)
 
-    async def _revoke(self, standing: Standing, by: str, why: str) -> None:
+    async def _revoke(self, standing: RoleState, by: str, why: str) -> None:
         async with self._slots:
             await self._act(self._lifecycle.revoke(standing, by, why), "revoking", standing)
 
-    async def _act(self, act: Awaitable[None], what: str, standing: Standing) -> None:
+    async def _act(self, act: Awaitable[None], what: str, standing: RoleState) -> None:
         try:
             await act
         except RolevendError as error:
@@ -122,5 +122,5 @@ class Review:
             _log.warning("%s: %s", what, error, extra={"object": str(standing.request.name), "role": standing.role})
 
 
-def _where(standing: Standing, standings: Sequence[Standing]) -> str:
+def _where(standing: RoleState, standings: Sequence[RoleState]) -> str:
     return f"on {standing.request.platform}: " if len(standings) > 1 else ""

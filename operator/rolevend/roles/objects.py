@@ -11,27 +11,27 @@ from rolevend.kube.client import Body, Cluster
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.platforms.base import Credential, Randomness
-from rolevend.requests.record import Record
-from rolevend.requests.roles import begun_as
-from rolevend.requests.status import Report, granted, receipts_told
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.decision import RoleDecision, Vend
+from rolevend.roles.state import assigned_role_name
+from rolevend.roles.status import StatusBuilder, granted, receipts_told
 from rolevend.vending.directory import Directory
-from rolevend.vending.vend import CredentialStore, Live, prepare, vend
+from rolevend.vending.protocols import CredentialStore, Live, prepare, vend
 from rolevend.vending.verdict import Request
-from rolevend.vending.whole import Vend, Whole
 
 
 class Making:
-    def __init__(self, cluster: Cluster, record: Record, randomness: Randomness) -> None:
+    def __init__(self, cluster: Cluster, record: AuditRecorder, randomness: Randomness) -> None:
         self._cluster = cluster
         self._record = record
         self._randomness = randomness
 
-    async def begin(self, whole: Whole, directory: Directory, report: Report, *, intend: bool = True) -> Body | None:
+    async def begin(self, whole: RoleDecision, directory: Directory, report: StatusBuilder, *, intend: bool = True) -> Body | None:
         """On record before anything exists on a platform: whom the handles stand for, why it may, and the intent, for a drop needs
         nothing but the object. Without `intend` that is left out where the object names its role from the start, and no receipt is to be
         in it. Answers the object with the intent, if it was written. Raises Conflict where a handle is somebody else's, Overtaken where
         the role was begun under another name."""
-        status, begun, request = report.role.status, begun_as(report.role), whole.vends[0].request
+        status, begun, request = report.role.status, assigned_role_name(report.role), whole.vends[0].request
         if begun is not None and begun != whole.role:
             raise Overtaken(f"{begun} was begun under another handle")
         await self._record.handles(request, whole.vends[0].granted, directory)
@@ -54,14 +54,14 @@ class Making:
         return intended
 
     async def prepare(self, each: Vend, executor: Executor, store: CredentialStore) -> Credential:
-        """Of what was begun, on one platform. Again is the same; see vending.vend."""
+        """Of what was begun, on one platform. Again is the same; see vending.protocols."""
         return await prepare(each.request, each.granted, executor, store, self._randomness)
 
     async def make(self, each: Vend, credential: Credential, executor: Executor) -> Live:
-        """What was prepared. Again is the same; see vending.vend."""
+        """What was prepared. Again is the same; see vending.protocols."""
         return await vend(each.granted, credential, executor)
 
-    async def _granted(self, whole: Whole, directory: Directory) -> dict[PlatformName, str | None]:
+    async def _granted(self, whole: RoleDecision, directory: Directory) -> dict[PlatformName, str | None]:
         """The digests of the receipts."""
         return {each.platform: await self._record.granted(each.request, each.granted, directory) for each in whole.vends}
 

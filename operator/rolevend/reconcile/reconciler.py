@@ -14,26 +14,26 @@ from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import RoleName, Uid
 from rolevend.picture.objects import Observed
 from rolevend.platforms.base import Ending, EndReason
-from rolevend.reconcile.answering import BY, MESSAGE, Answering, is_unanswered
-from rolevend.reconcile.building import Building
-from rolevend.reconcile.clock import Clock
-from rolevend.reconcile.closing import Closing
-from rolevend.reconcile.dropping import Dropping, as_ending, as_reported
-from rolevend.reconcile.room import Room
-from rolevend.reconcile.together import NOT_EVERYWHERE, CannotBe, Together
-from rolevend.requests.making import Making, delete, write_status
-from rolevend.requests.proving import Proving
-from rolevend.requests.record import Record
-from rolevend.requests.roles import Roles, Standing, begun_as, is_ready, is_there, requests_of, standings_of
-from rolevend.requests.status import Report, refused, told_of, unready, vended, verdict_of
+from rolevend.reconcile.api_vends import BY, MESSAGE, ApiVendSupervisor, is_unanswered
 from rolevend.resources import VendedRole, parse
 from rolevend.resources.shared import RECONSIDERED
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.build_progress import BuildProgressReporter
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.dropper import RoleDropper, for_deletion, for_report
+from rolevend.roles.expiry import ExpiryScheduler
+from rolevend.roles.immediate_drops import ImmediateDrops
+from rolevend.roles.objects import Making, delete, write_status
+from rolevend.roles.quota import RoleQuota
+from rolevend.roles.state import RoleState, RoleStore, assigned_role_name, is_platform_active, is_ready, role_requests, role_states
+from rolevend.roles.status import StatusBuilder, error_reason, granted_condition, refused, unready, vended
+from rolevend.roles.user_authenticator import UserAuthenticator
+from rolevend.roles.vender import NOT_EVERYWHERE, CannotBe, Together
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import TOKEN_UNREAD, Directory
 from rolevend.vending.proof import UserToken
-from rolevend.vending.vend import CredentialStore
+from rolevend.vending.protocols import CredentialStore
 from rolevend.vending.verdict import Denied, Request, Undecided, Verdict, ended_by, taken_by
-from rolevend.vending.whole import Whole
 
 _log = logging.getLogger(__name__)
 
@@ -53,30 +53,30 @@ class Outcome:
     event: Event | None = None
 
 
-class Lifecycle:
+class VendedRoleReconciler:
     def __init__(
         self,
         cluster: Cluster,
         observed: Observed,
         platforms: Platforms,
         store: CredentialStore,
-        record: Record,
+        record: AuditRecorder,
         metrics: Metrics,
         now: Callable[[], datetime],
         making: Making,
-        proving: Proving,
-        judge: Callable[[Sequence[Standing]], None],
+        proving: UserAuthenticator,
+        judge: Callable[[Sequence[RoleState]], None],
         unanswered: timedelta = timedelta(seconds=10),
     ) -> None:
-        """`judge` is told of each event of an object that does not end: see `Review.saw`. `unanswered` is how long a role of the API that
-        is not Ready is left to the call that asked for it."""
-        self.roles = Roles()
+        """`judge` is told of each event of an object that does not end: see `Reevaluator.saw`. `unanswered` is how long a role of the API
+        that is not Ready is left to the call that asked for it."""
+        self.roles = RoleStore()
         self._revoking: set[Uid] = set()
-        self._closing = Closing(platforms)
-        self.room = Room(self._make_room)
-        building = Building(cluster, now)
-        self._answering = Answering(cluster, platforms, lambda: observed.directory, unanswered, building)
-        self.clock = Clock(now, self.expire, metrics)
+        self._closing = ImmediateDrops(platforms)
+        self.room = RoleQuota(self._make_room)
+        building = BuildProgressReporter(cluster, now)
+        self._answering = ApiVendSupervisor(cluster, platforms, lambda: observed.directory, unanswered, building)
+        self.clock = ExpiryScheduler(now, self.expire, metrics)
         self._cluster = cluster
         self._observed = observed
         self._record = record
@@ -85,7 +85,7 @@ class Lifecycle:
         self._metrics = metrics
         self._now = now
         self._together = Together(platforms, making, store, self.roles, metrics, building)
-        self._dropping = Dropping(cluster, platforms, store, record, self._closing, metrics, now)
+        self._dropping = RoleDropper(cluster, platforms, store, record, self._closing, metrics, now)
 
     def remember(self, event: str | None, body: Body) -> None:
         """Every event of the watch, and every object of its first listing."""
@@ -102,7 +102,7 @@ class Lifecycle:
             self._record.forget(uid)
             return
         try:
-            standings = standings_of(as_ending(body))
+            standings = role_states(for_deletion(body))
         except RolevendError as error:
             _log.error("a VendedRole that cannot be read: %s", error, extra={"object": _object(body)})
             self.roles.unread(uid)
@@ -131,16 +131,16 @@ class Lifecycle:
         role = parse(VendedRole, body)
         if role.spec.delivery == "Response":
             return Outcome({})  # the API does: see `answering`
-        requests = tuple(self.roles.as_proven(each) for each in requests_of(role) if is_there(role, each.platform))
-        report = Report(role, self._now())
+        requests = tuple(self.roles.as_proven(each) for each in role_requests(role) if is_platform_active(role, each.platform))
+        report = StatusBuilder(role, self._now())
         if not requests or is_ready(role) or self._now() >= requests[0].expires_at:
             return Outcome({})
         directory, begun = self._observed.directory, role.status.role_name is not None
         requests = await self._prove(requests, directory, begun=begun)
         started = time.perf_counter()
-        whole = Whole.of(requests, lambda request: self.room.judged(request, directory, begun=begun))
+        whole = RoleDecision.of(requests, lambda request: self.room.judged(request, directory, begun=begun))
         self.room.taken(requests[0], whole.verdict)
-        self.roles.said(whole.uid, verdict_of(whole))
+        self.roles.said(whole.uid, granted_condition(whole))
         self._metrics.decision_seconds.observe(time.perf_counter() - started)
         if whole.refusal is not None:
             return await self._refused(whole, *whole.refusal, directory, report)
@@ -168,12 +168,14 @@ class Lifecycle:
         status = vended(report, whole, failed, self._record.receipts(whole.uid))
         return Outcome(status, Event("Normal", "Vended", message))
 
-    async def _refused(self, whole: Whole, request: Request, verdict: Undecided | Denied, directory: Directory, report: Report) -> Outcome:
+    async def _refused(
+        self, whole: RoleDecision, request: Request, verdict: Undecided | Denied, directory: Directory, report: StatusBuilder
+    ) -> Outcome:
         role = report.role
         if role.status.role_name is not None and verdict.withdrawn:
             # An earlier run may have made the role, and could not say so before the grant was taken away.
             requests = tuple(each for each, _ in whole.verdicts)
-            await self._revoke(requests, begun_as(role), taken_by(verdict), _where(request, requests) + verdict.message)
+            await self._revoke(requests, assigned_role_name(role), taken_by(verdict), _where(request, requests) + verdict.message)
             return Outcome({})
         status = refused(report, verdict, whole)
         if isinstance(verdict, Undecided):
@@ -190,7 +192,7 @@ class Lifecycle:
         agent = directory.agents.get(first.agent)
         if not isinstance(first.token, UserToken) or agent is None:
             return requests
-        refusal = Whole.of(requests, lambda request: directory.verdict(request, begun=begun)).refusal
+        refusal = RoleDecision.of(requests, lambda request: directory.verdict(request, begun=begun)).refusal
         if refusal is None or not _waits_for_token(refusal[1]):
             return requests
         proof = await self._proving.prove(first, first.token, agent, directory)
@@ -202,7 +204,7 @@ class Lifecycle:
     def not_ready(self, body: Body, error: Exception) -> Body:
         uid = Uid(body["metadata"]["uid"])
         made = [each.request.platform for each in self.roles.of(uid) if each.granted is not None]
-        return unready(Report(as_reported(body), self._now()), *told_of(error), self._together.in_the_way(uid), made)
+        return unready(StatusBuilder(for_report(body), self._now()), *error_reason(error), self._together.in_the_way(uid), made)
 
     async def drop(self, body: Body, patience: float, *, told: bool = False) -> Event | None:
         """Returns when the role was looked for and is gone from all its platforms; raises until then. Reads nothing that a namespace may
@@ -236,7 +238,7 @@ class Lifecycle:
         else:
             await delete(self._cluster, standing.request)
 
-    def close(self, standing: Standing, reason: EndReason = EndReason.REVOKED) -> None:
+    def close(self, standing: RoleState, reason: EndReason = EndReason.REVOKED) -> None:
         """Begins to end a live role before its time, on all of its platforms. `revoke` must follow."""
         for each in self.roles.of(standing.request.uid):
             self._close(each.request, each.role, reason)
@@ -245,7 +247,7 @@ class Lifecycle:
         if role:
             self._closing.begin(request, Ending(role, request.uid, reason))
 
-    async def revoke(self, standing: Standing, by: str, message: str, reason: EndReason = EndReason.REVOKED) -> None:
+    async def revoke(self, standing: RoleState, by: str, message: str, reason: EndReason = EndReason.REVOKED) -> None:
         """Ends a live role before its time, on all of its platforms: the reason is written, and the object is deleted."""
         there = [each for each in self.roles.of(standing.request.uid) if each.role is not None] or [standing]
         await self._revoke([each.request for each in there], standing.role or there[0].role, by, message, reason)
@@ -271,7 +273,7 @@ class Lifecycle:
             raise
         self._metrics.revoked_roles.labels(first.platform, by).inc()
 
-    async def reconsider(self, standing: Standing, why: str) -> None:
+    async def reconsider(self, standing: RoleState, why: str) -> None:
         """Has kopf run the vend handler again: an update that every operator, this one or the next, sees."""
         patch = {"metadata": {"uid": standing.request.uid, "annotations": {RECONSIDERED: f"{self._now().isoformat()} {why}"}}}
         await self._cluster.merge(VENDED_ROLES, standing.request.name.name, patch, standing.request.name.namespace)

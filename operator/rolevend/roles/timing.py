@@ -53,7 +53,7 @@ def of_a_call() -> Iterator[Taken]:
 
 
 @contextmanager
-def taking(step: Step) -> Iterator[None]:
+def timed(step: Step) -> Iterator[None]:
     """What is done within is this step, whether or not it succeeds."""
     taken = _taken.get()
     started = time.perf_counter()

@@ -21,13 +21,13 @@ class Vend:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class RoleDecision:
     """The verdicts on the requests of one object, in its order; at least one."""
 
     verdicts: tuple[tuple[Request, Verdict], ...]
 
     @classmethod
-    def of(cls, requests: Iterable[Request], judge: Callable[[Request], Verdict]) -> "Whole":
+    def of(cls, requests: Iterable[Request], judge: Callable[[Request], Verdict]) -> "RoleDecision":
         return cls(tuple((request, judge(request)) for request in requests))
 
     @property

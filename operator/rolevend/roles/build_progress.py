@@ -18,9 +18,9 @@ from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.plan import Profile
 from rolevend.platforms.progress import Progress
-from rolevend.requests.roles import is_ready
-from rolevend.requests.status import Report, building, told_of, unready
 from rolevend.resources import VendedRole, parse
+from rolevend.roles.state import is_ready
+from rolevend.roles.status import StatusBuilder, building, error_reason, unready
 from rolevend.vending.verdict import Request
 
 PAUSE_SECONDS: Final = 3.0
@@ -30,7 +30,7 @@ _NOTHING: Final = object()
 _log = logging.getLogger(__name__)
 
 
-class Building:
+class BuildProgressReporter:
     def __init__(self, cluster: Cluster, now: Callable[[], datetime], pause: float = PAUSE_SECONDS) -> None:
         self._cluster = cluster
         self._now = now
@@ -56,7 +56,7 @@ class Building:
         """The object says what keeps its profile from being built, unless it cannot be written now."""
         async with self._turn:
             try:
-                await self._write(request, lambda report: unready(report, *told_of(error), request.platform))
+                await self._write(request, lambda report: unready(report, *error_reason(error), request.platform))
             except RolevendError as failed:
                 _log.warning("telling why a profile is not built: %s", failed, extra={"object": str(request.name)})
 
@@ -79,7 +79,7 @@ class Building:
                 else:
                     said = progress
 
-    async def _write(self, request: Request, status: Callable[[Report], Body]) -> bool:
+    async def _write(self, request: Request, status: Callable[[StatusBuilder], Body]) -> bool:
         """False where nobody waits for this role any more. Raises AlreadyExists where the object was written meanwhile: the API may have
         said that its role is Ready, and that must not be taken back."""
         name = request.name
@@ -92,7 +92,7 @@ class Building:
         if role.uid != request.uid or is_ready(role) or ending:
             return False
         there = {"uid": role.uid, "resourceVersion": role.metadata.resource_version}
-        patch = {"metadata": there, "status": status(Report(role, self._now()))}
+        patch = {"metadata": there, "status": status(StatusBuilder(role, self._now()))}
         await self._cluster.merge(VENDED_ROLES, name.name, patch, name.namespace, "status")
         return True
 

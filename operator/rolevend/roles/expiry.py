@@ -28,7 +28,7 @@ _LONGEST_WAIT_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
-class Clock:
+class ExpiryScheduler:
     def __init__(self, now: Callable[[], datetime], expire: Callable[[Uid], Awaitable[None]], metrics: Metrics) -> None:
         self._now = now
         self._expire = expire

@@ -12,7 +12,7 @@ from typing import Final
 
 from rolevend.errors import RolevendError
 from rolevend.model import ObjectName, Uid
-from rolevend.requests.roles import Standing
+from rolevend.roles.state import RoleState
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Denied, Granted, Request, Verdict
 
@@ -22,7 +22,7 @@ _RETRY_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
-class Room:
+class RoleQuota:
     def __init__(self, reconsider: Callable[[Uid], Awaitable[None]]) -> None:
         """`reconsider` has a request that waits decided again; one that is gone is fine."""
         self._reconsider = reconsider
@@ -53,7 +53,7 @@ class Room:
         else:
             self._leave(request.uid)
 
-    def saw(self, standing: Standing) -> None:
+    def saw(self, standing: RoleState) -> None:
         """Every event. What has a role holds its place until it is gone."""
         if standing.role is not None:
             self._hold(standing.request.agent, standing.request.uid)

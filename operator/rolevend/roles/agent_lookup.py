@@ -15,7 +15,7 @@ def agent_wanted(directory: Directory) -> AgentWanted:
     return AgentWanted(_OwnSubjects(directory))
 
 
-def agent_of(proven: ProvenAgent, directory: Directory) -> Agent:
+def find_agent(proven: ProvenAgent, directory: Directory) -> Agent:
     """Raises TokenRefused where it is none, and tells no one which ones there are. Whatever is still to be read (`Directory.pending`) may
     be the agent: ask when nothing is."""
     agent = _registered(proven, directory)
