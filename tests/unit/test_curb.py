@@ -13,8 +13,9 @@ from rolevend.kube.client import Body, Cluster, Resource
 from rolevend.model import PlatformName, RoleName
 from rolevend.platforms.base import Act, Curbed, EndReason
 from rolevend.reconcile.curb import Curb
-from rolevend.reconcile.reconciler import VendedRoleReconciler
-from rolevend.roles.state import RoleState, RoleStore
+from rolevend.roles.ender import RoleEnder
+from rolevend.roles.state import RoleState
+from rolevend.roles.store import RoleStore
 from rolevend.telemetry.metrics import Metrics
 from tests.support.registered import NOW, REQUEST, WAREHOUSE, granted
 
@@ -75,7 +76,7 @@ class Operator:
 
     async def looks(self, times: int = 1) -> None:
         """Until the platform `warehouse` has been asked so often, and what it answered was followed."""
-        curb = Curb(cast(Cluster, self), cast(VendedRoleReconciler, self), cast(Platforms, self), self.metrics, lambda: NOW, 0)
+        curb = Curb(cast(Cluster, self), cast(RoleEnder, self), cast(Platforms, self), self.metrics, lambda: NOW, 0)
         running = asyncio.create_task(curb.run())
         async with asyncio.timeout(10):
             while self.executors[WAREHOUSE].asked <= times:
@@ -93,7 +94,7 @@ STANDING = RoleState(REQUEST, True, None, HELD.lease.role, HELD.profile.name, HE
 def operator(*answers: Sequence[Curbed] | Exception, standing: RoleState | None = STANDING, failing: bool = False) -> Operator:
     made = Operator({WAREHOUSE: Executor([*answers, ()])}, failing=failing)
     if standing is not None:
-        made.roles.seen(standing)
+        made.roles.upsert(standing)
     return made
 
 

@@ -23,8 +23,9 @@ from rolevend.resources import Agent as AgentObject
 from rolevend.resources import VendedRole
 from rolevend.resources import parse as parse_object
 from rolevend.roles.decision import RoleDecision
-from rolevend.roles.state import RoleStore, role_request, role_states
-from rolevend.roles.status import StatusBuilder, granted, refused, vended
+from rolevend.roles.state import role_request, role_states
+from rolevend.roles.status import StatusBuilder
+from rolevend.roles.store import RoleStore
 from rolevend.roles.user_authenticator import UserAuthenticator, wanted
 from rolevend.vending import audit
 from rolevend.vending.directory import Directory, Shapes
@@ -226,9 +227,8 @@ class TestStatus:
         found = verdict(asked, people=people)
         assert isinstance(found, Granted)
 
-        status = vended(
-            StatusBuilder(role(granted(StatusBuilder(role(), NOW), RoleDecision(((asked, found),)))), NOW), RoleDecision(((asked, found),))
-        )
+        decision = RoleDecision(((asked, found),))
+        status = StatusBuilder(role(StatusBuilder(role(), NOW).pending_status(decision)), NOW).ready_status(decision)
         (standing,) = role_states(role(status))
 
         assert standing.request == replace(asked, proof=replace(cast(Proof, found.proof), handle=found.user_handle))
@@ -243,7 +243,7 @@ class TestStatus:
     def test_a_policy_that_asks_for_what_was_left_out_ends_the_role_after_a_restart(self):
         found = verdict()
         assert isinstance(found, Granted)
-        after = role_states(role(vended(StatusBuilder(role(), NOW), RoleDecision(((PROVEN, found),)))))[0].request
+        after = role_states(role(StatusBuilder(role(), NOW).ready_status(RoleDecision(((PROVEN, found),)))))[0].request
         asking = policy("barefoot", users=(Requirement("shoe", operator=RequirementOperator.DOES_NOT_EXIST),), row_filter=parse("id = 1"))
 
         assert refusal(after, shapes={WAREHOUSE: shapes(OF_AT, asking)}) == (Denied, "AttributeUnreadable", True)
@@ -251,7 +251,7 @@ class TestStatus:
     def test_a_status_proves_nothing_of_a_role_that_was_never_begun(self):
         found = verdict()
         assert isinstance(found, Granted)
-        status = granted(StatusBuilder(role(), NOW), RoleDecision(((PROVEN, found),)))
+        status = StatusBuilder(role(), NOW).pending_status(RoleDecision(((PROVEN, found),)))
         del status["roleName"]
 
         assert role_request(role(status)).proof is None
@@ -260,7 +260,7 @@ class TestStatus:
         unproven = Unproven("TokenExpired", "over", "d" * 64, known().basis(PROVING))
 
         denied = Denied("TokenExpired", "over")
-        status = refused(StatusBuilder(role(), NOW), denied, RoleDecision(((replace(ASKED, proof=unproven), denied),)))
+        status = StatusBuilder(role(), NOW).denied_status(denied, RoleDecision(((replace(ASKED, proof=unproven), denied),)))
 
         assert {(each["type"], each["status"], each["reason"], each["message"]) for each in status["conditions"]} == {
             (type_, "False", "TokenExpired", "over") for type_ in ("Granted", "Ready", "UserProven")
@@ -268,12 +268,12 @@ class TestStatus:
 
     def test_what_was_proved_here_is_remembered_until_the_object_is_gone(self):
         roles = RoleStore()
-        roles.proven(REQUEST.uid, PROOF)
-        assert roles.seen(*role_states(role()))[0].request.proof == PROOF
+        roles.upsert(*role_states(role())).set_proof(PROOF)
+        assert roles.upsert(*role_states(role())).states[0].request.proof == PROOF
 
-        roles.gone(REQUEST.uid)
+        roles.remove(REQUEST.uid)
 
-        assert roles.seen(*role_states(role()))[0].request.proof is None
+        assert roles.upsert(*role_states(role())).states[0].request.proof is None
 
 
 class TestAudit:

@@ -11,9 +11,10 @@ from rolevend.atwork.platforms import Platforms
 from rolevend.kube.client import PAGE, Body, Cluster, Resource
 from rolevend.model import Attributes, PlatformName, ProfileName, RoleName, Uid
 from rolevend.platforms.base import Dropped, Ended, Ending, EndReason, LiveRole
-from rolevend.reconcile.reconciler import VendedRoleReconciler
 from rolevend.reconcile.sweep import Sweeper
-from rolevend.roles.state import RoleState, RoleStore
+from rolevend.roles.ender import RoleEnder
+from rolevend.roles.state import RoleState
+from rolevend.roles.store import RoleStore
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from tests.support.painted import NOW, REQUEST, WAREHOUSE
@@ -39,7 +40,7 @@ class World:
 
     def _arrives(self, uid: str) -> None:
         request = replace(REQUEST, uid=Uid(uid))
-        self.roles.seen(RoleState(request, False, None, None, "", Attributes(), ("", ""), let_go=uid in self._let_go))
+        self.roles.upsert(RoleState(request, False, None, None, "", Attributes(), ("", ""), let_go=uid in self._let_go))
 
     async def pages(self, resource: Resource) -> AsyncIterator[Body]:
         self.listings += 1
@@ -69,7 +70,7 @@ class World:
         here: Any = self
         sweeper = Sweeper(
             cast(Cluster, here),
-            cast(VendedRoleReconciler, here),
+            cast(RoleEnder, here),
             nothing,
             cast(Platforms, here),
             nothing,

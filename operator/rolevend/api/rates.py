@@ -7,7 +7,7 @@ _MINUTE: Final = 60.0
 
 
 @dataclass(slots=True)
-class Bucket:
+class TokenBucket:
     """So much may come at once as it holds, and as much more as has trickled in since."""
 
     left: float

@@ -1,4 +1,4 @@
-"""What a call has made: where there is a role, where there is none, and the credentials."""
+"""What a call that vends answers with: the roles, the credentials, and the platforms without a role."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from rolevend.api.problems import of_error
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Credential
-from rolevend.roles.decision import Vend
+from rolevend.roles.decision import PlatformGrant
 from rolevend.vending.verdict import Denied, Request, Undecided
 
 
@@ -28,7 +28,7 @@ class SkippedPlatform:
 
     @classmethod
     def after(cls, platform: PlatformName, error: RolevendError) -> "SkippedPlatform":
-        """In the words of a problem: an agent learns that it has to wait, and not where our servers are."""
+        """In the words of a problem document: an agent learns that it has to wait, and not where our servers are."""
         problem = of_error(error)
         return cls(platform, problem.code, problem.detail)
 
@@ -37,24 +37,24 @@ class ResponseCredentialStore:
     """Keeps the credentials for as long as the call takes. See vending.protocols.CredentialStore."""
 
     def __init__(self) -> None:
-        self.credentials: dict[PlatformName, Credential] = {}
+        self.by_platform: dict[PlatformName, Credential] = {}
 
     async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:  # noqa: ARG002
-        self.credentials[request.platform] = fresh
+        self.by_platform[request.platform] = fresh
         return fresh
 
     async def discard(self, request: Request) -> None:
-        """Nothing keeps it."""
+        """The credential is not in the answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class VendResult:
-    vends: tuple[Vend, ...]
+class VendAnswer:
+    grants: tuple[PlatformGrant, ...]
     """Where there is a role; at least one."""
     credentials: Mapping[PlatformName, Credential]
-    left_out: tuple[SkippedPlatform, ...] = ()
+    skipped: tuple[SkippedPlatform, ...] = ()
 
     @property
     def request(self) -> Request:
         """For what is the same on all platforms."""
-        return self.vends[0].request
+        return self.grants[0].request

@@ -13,7 +13,7 @@ from rolevend.kube.client import Cluster
 from rolevend.kube.events import tell
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Act, Curbed, EndReason
-from rolevend.reconcile.reconciler import VendedRoleReconciler
+from rolevend.roles.ender import RoleEnder
 from rolevend.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -23,14 +23,14 @@ class Curb:
     def __init__(
         self,
         cluster: Cluster,
-        lifecycle: VendedRoleReconciler,
+        ender: RoleEnder,
         platforms: Platforms,
         metrics: Metrics,
         now: Callable[[], datetime],
         pause_seconds: float,
     ) -> None:
         self._cluster = cluster
-        self._lifecycle = lifecycle
+        self._ender = ender
         self._platforms = platforms
         self._metrics = metrics
         self._now = now
@@ -59,10 +59,10 @@ class Curb:
             self._under_way.discard(name)
 
     async def _follow(self, name: PlatformName, curbed: Curbed) -> None:
-        standing = self._lifecycle.roles.get(curbed.uid)
+        standing = self._ender.roles.get(curbed.uid)
         if curbed.act is Act.IDLE:
             if standing is not None and standing.ending_since is None:
-                await self._lifecycle.revoke(standing, "IdleRelease", curbed.why, EndReason.RELEASED)
+                await self._ender.revoke(standing, "IdleRelease", curbed.why, EndReason.RELEASED)
             return
         self._metrics.curbed.labels(name, curbed.act.value).inc()
         if curbed.act is Act.EXPIRED:  # its agent did nothing wrong, and its object says when it ends

@@ -18,8 +18,10 @@ import kopf
 
 from rolevend.errors import RolevendError, Unavailable
 from rolevend.reconcile.reconciler import VendedRoleReconciler
+from rolevend.reconcile.watcher import VendedRoleWatcher
 from rolevend.resources import FINALIZER, GROUP, VERSION
 from rolevend.resources.shared import RECONSIDERED
+from rolevend.roles.dropper import RoleDropper
 
 _LONGEST_PAUSE_SECONDS = 30.0
 _LONGEST_UNAVAILABLE_SECONDS = 8.0
@@ -35,22 +37,22 @@ _KIND = (GROUP, VERSION, "vendedroles")
 _log = logging.getLogger(__name__)
 
 
-def registry(lifecycle: VendedRoleReconciler) -> kopf.OperatorRegistry:
+def registry(watcher: VendedRoleWatcher, reconciler: VendedRoleReconciler, dropper: RoleDropper) -> kopf.OperatorRegistry:
     """A registry of our own: two operators in one process never share handlers."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.event(*_KIND, registry=handlers)
     async def remember(event: Any, **_: Any) -> None:
-        lifecycle.remember(event["type"], event["object"])
+        watcher.on_event(event["type"], event["object"])
 
     @kopf.on.create(*_KIND, registry=handlers, id="vend")
     @kopf.on.resume(*_KIND, registry=handlers, id="vend")
     @kopf.on.update(*_KIND, registry=handlers, id="vend")
     async def vend(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
         try:
-            outcome = await lifecycle.vend(dict(body))
+            outcome = await reconciler.reconcile(dict(body))
         except Exception as error:  # a bug of ours, too, is tried again: giving up would leak a role
-            patch.status.update(lifecycle.not_ready(dict(body), error))
+            patch.status.update(reconciler.not_ready_status(dict(body), error))
             raise _again(error, _pause(error, retry)) from error
         patch.status.update(outcome.status)
         if outcome.event is not None:
@@ -59,12 +61,12 @@ def registry(lifecycle: VendedRoleReconciler) -> kopf.OperatorRegistry:
     @kopf.on.delete(*_KIND, registry=handlers, id="drop")
     async def drop(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
         try:
-            event = await lifecycle.drop(dict(body), _spread(_LONGEST_PAUSE_SECONDS), told=retry > 0)
+            message = await dropper.drop(dict(body), _spread(_LONGEST_PAUSE_SECONDS), is_retry=retry > 0)
         except Exception as error:
-            patch.status.update(lifecycle.not_dropped(dict(body), error))
+            patch.status.update(dropper.failed_status(dict(body), error))
             raise _again(error, _spread(_LONGEST_BETWEEN_DROPS_SECONDS)) from error
-        if event is not None:
-            kopf.event(body, type=event.type, reason=event.reason, message=event.message)
+        if message is not None:
+            kopf.event(body, type="Normal", reason="Dropped", message=message)
 
     return handlers
 
@@ -105,9 +107,8 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.posting.event_name_prefix = "rolevend-"
 
 
-async def run_kopf(lifecycle: VendedRoleReconciler, kubeconfig: str | None, now: Callable[[], datetime]) -> None:
+async def run_kopf(handlers: kopf.OperatorRegistry, kubeconfig: str | None, now: Callable[[], datetime]) -> None:
     """Until SIGTERM or SIGINT."""
-    handlers = registry(lifecycle)
 
     @kopf.on.login(registry=handlers)
     async def login(settings: kopf.OperatorSettings, **_: object) -> kopf.AiohttpSession | None:

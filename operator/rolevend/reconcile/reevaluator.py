@@ -1,8 +1,8 @@
-"""When policy, tags, attributes or agents change: every standing VendedRole is decided again.
+"""Decide every VendedRole again when policy, tags, attributes or agents change.
 
-A live role whose grants are no longer all granted is ended; one that only could see more lives on, and the next vend sees more.
-A request that waited, or was denied, is taken up again as soon as its verdict would be another. What lives and was not vended here is
-decided as soon as the watch tells of it: it rests on the picture of another process.
+A live role is revoked if what it reads is no longer granted unchanged. A role that could only read more lives on, and the next vend reads
+more. A request that waits, or was denied, is reconciled as soon as its decision would differ. A live role that this process did not vend is
+evaluated as soon as the watch tells of it, because another process decided it by another snapshot.
 """
 
 import asyncio
@@ -12,32 +12,38 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Drift
-from rolevend.reconcile.reconciler import VendedRoleReconciler
 from rolevend.roles.decision import RoleDecision
+from rolevend.roles.ender import RoleEnder
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.quota import RoleQuota
 from rolevend.roles.state import RoleState, revocation_reason
 from rolevend.roles.status import granted_condition
-from rolevend.vending.directory import Directory
+from rolevend.roles.store import RoleStore
+from rolevend.vending.protocols import Snapshots
 from rolevend.vending.verdict import Delivery, Granted, Verdict, taken_by
 
-_AT_ONCE = 16
-"""Of revocations so many are written down together. On the platform all of them begin at once."""
-_BREATH = 50
-"""After so many verdicts others get their turn in the event loop."""
+_MAX_PARALLEL = 16
+"""Revocations that are written concurrently. On the platform all of them begin at once."""
+_YIELD_EVERY = 50
+"""Decisions before other tasks of the event loop get their turn."""
 
 _Begin = Callable[[Coroutine[None, None, None]], object]
-"""Has what follows from a verdict carried out beside."""
+"""Runs an action concurrently."""
 
 _log = logging.getLogger(__name__)
 
 
 class Reevaluator:
-    """Runs beside the painting of pictures: a long review never keeps a newer picture from deciding what is vended."""
+    """Runs concurrently with the builds of snapshots: a long evaluation does not keep a newer snapshot from deciding what is vended."""
 
-    def __init__(self, lifecycle: VendedRoleReconciler, directory: Callable[[], Directory]) -> None:
-        self._lifecycle = lifecycle
-        self._directory = directory
+    def __init__(self, snapshots: Snapshots, roles: RoleStore, quota: RoleQuota, objects: VendedRoleWriter, ender: RoleEnder) -> None:
+        self._snapshots = snapshots
+        self._roles = roles
+        self._quota = quota
+        self._objects = objects
+        self._ender = ender
         self._due = asyncio.Event()
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_PARALLEL)
         self._failed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -45,7 +51,7 @@ class Reevaluator:
         self._due.set()
 
     def retry(self) -> None:
-        """Wakes it if something failed since the last review began: nothing else can have another verdict than it had."""
+        """Evaluate again if an action failed since the last evaluation began: no other decision can differ."""
         if self._failed:
             self.wake()
 
@@ -54,73 +60,72 @@ class Reevaluator:
         while True:
             await self._due.wait()
             self._due.clear()
-            await self.review()
+            await self.evaluate_all()
 
-    async def review(self) -> None:
-        """Every standing role once, each against the newest picture."""
+    async def evaluate_all(self) -> None:
+        """Evaluate every role once, each by the newest snapshot."""
         self._failed = False
-        async with asyncio.TaskGroup() as acts:
-            for count, standings in enumerate(self._lifecycle.roles, start=1):
-                if standings[0].ending_since is None:
-                    self._judge(standings, acts.create_task)
-                if count % _BREATH == 0:
+        async with asyncio.TaskGroup() as actions:
+            for count, states in enumerate(self._roles, start=1):
+                if states[0].ending_since is None:
+                    self._evaluate(states, actions.create_task)
+                if count % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
 
-    def saw(self, standings: Sequence[RoleState]) -> None:
-        """Every event of one object that does not end. Returns at once. A review that is over when a role is first listed has not judged
-        it, and there may be none after that."""
-        if any(each.live and each.granted is None for each in standings):
-            self._judge(standings, self._begin)
+    def on_states(self, states: Sequence[RoleState]) -> None:
+        """Handle an event of an object that does not end. Returns at once. The last evaluation may be over before a role is listed."""
+        if any(each.live and each.granted is None for each in states):
+            self._evaluate(states, self._begin)
 
-    def _begin(self, act: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(act)
+    def _begin(self, action: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(action)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def drifted(self, platform: PlatformName, drift: Iterable[Drift]) -> None:
-        """Somebody changed governed tables by hand: the roles that read them end."""
+        """Revoke the roles that read governed tables which somebody changed by hand."""
         for each in drift:
-            for standing in self._lifecycle.roles.named(each.roles, platform):
-                if standing.ending_since is None:
-                    await self._revoke(standing, "Drift", f"{platform}: {each.table}: {each.finding}")
+            for state in self._roles.named(each.roles, platform):
+                if state.ending_since is None:
+                    await self._revoke(state, "Drift", f"{platform}: {each.table}: {each.finding}")
 
-    def _judge(self, standings: Sequence[RoleState], begin: _Begin) -> None:
-        """One object's. On whichever platform the ground is taken away, it ends on all."""
-        live = [each for each in standings if each.live or each.granted is not None]
+    def _evaluate(self, states: Sequence[RoleState], begin: _Begin) -> None:
+        """Evaluate one object. If a grant is withdrawn on one platform, the role ends on all."""
+        live = [each for each in states if each.live or each.granted is not None]
         if not live:
-            return self._consider(standings, begin)
-        for standing in live:
-            verdict = self._verdict(standing)
-            if why := revocation_reason(verdict, standing):
-                self._lifecycle.close(standing)
-                begin(self._revoke(standing, taken_by(verdict), _where(standing, standings) + why))
+            return self._evaluate_request(states, begin)
+        for state in live:
+            verdict = self._verdict(state)
+            if reason := revocation_reason(verdict, state):
+                self._ender.begin_drops(state)
+                begin(self._revoke(state, taken_by(verdict), _where(state, states) + reason))
                 return None
-            if isinstance(verdict, Granted) and standing.granted is None:  # by its name it is what was vended before a restart
-                self._lifecycle.roles.vended(standing.request.uid, standing.request.platform, verdict)
+            if isinstance(verdict, Granted) and state.granted is None:  # the profile's name shows that it was vended before a restart
+                self._roles.record(state.request.uid).set_grant(state.request.platform, verdict)
         return None
 
-    def _consider(self, standings: Sequence[RoleState], begin: _Begin) -> None:
-        first = standings[0]
-        if first.request.delivery is not Delivery.SECRET:  # others are for their calls
+    def _evaluate_request(self, states: Sequence[RoleState], begin: _Begin) -> None:
+        first = states[0]
+        if first.request.delivery is not Delivery.SECRET:  # their calls vend the others
             return
-        whole = RoleDecision(tuple((each.request, self._verdict(each)) for each in standings))
-        if granted_condition(whole) != first.verdict:
-            begin(self._act(self._lifecycle.reconsider(first, "verdict changed"), "reconsidering", first))
+        decision = RoleDecision(tuple((each.request, self._verdict(each)) for each in states))
+        if granted_condition(decision) != first.verdict:
+            begin(self._act(self._objects.request_reconcile(first.request, "verdict changed"), "cannot reconcile a request", first))
 
-    def _verdict(self, standing: RoleState) -> Verdict:
-        return self._lifecycle.room.judged(standing.request, self._directory(), begun=standing.role is not None)
+    def _verdict(self, state: RoleState) -> Verdict:
+        return self._quota.decide(state.request, self._snapshots.directory, role_exists=state.role is not None)
 
-    async def _revoke(self, standing: RoleState, by: str, why: str) -> None:
+    async def _revoke(self, state: RoleState, by: str, message: str) -> None:
         async with self._slots:
-            await self._act(self._lifecycle.revoke(standing, by, why), "revoking", standing)
+            await self._act(self._ender.revoke(state, by, message), "cannot revoke a role", state)
 
-    async def _act(self, act: Awaitable[None], what: str, standing: RoleState) -> None:
+    async def _act(self, action: Awaitable[None], what: str, state: RoleState) -> None:
         try:
-            await act
+            await action
         except RolevendError as error:
             self._failed = True  # drift is found by the next look, too
-            _log.warning("%s: %s", what, error, extra={"object": str(standing.request.name), "role": standing.role})
+            _log.warning("%s: %s", what, error, extra={"object": str(state.request.name), "role": state.role})
 
 
-def _where(standing: RoleState, standings: Sequence[RoleState]) -> str:
-    return f"on {standing.request.platform}: " if len(standings) > 1 else ""
+def _where(state: RoleState, states: Sequence[RoleState]) -> str:
+    return f"on {state.request.platform}: " if len(states) > 1 else ""

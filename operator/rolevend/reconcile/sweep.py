@@ -13,9 +13,9 @@ from rolevend.kube.client import PAGE, Cluster
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import PlatformName, ProfileName, Uid
 from rolevend.platforms.base import Ended, Ending, EndReason
-from rolevend.reconcile.reconciler import VendedRoleReconciler
 from rolevend.reconcile.reevaluator import Reevaluator
 from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.ender import RoleEnder
 from rolevend.roles.state import is_let_go
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
@@ -32,7 +32,7 @@ class Sweeper:
     def __init__(
         self,
         cluster: Cluster,
-        lifecycle: VendedRoleReconciler,
+        ender: RoleEnder,
         review: Reevaluator,
         platforms: Platforms,
         record: AuditRecorder,
@@ -43,7 +43,7 @@ class Sweeper:
         self.deaf = ""
         """What the watch failed to tell, or empty: then only a restart helps."""
         self._cluster = cluster
-        self._lifecycle = lifecycle
+        self._ender = ender
         self._review = review
         self._platforms = platforms
         self._record = record
@@ -81,7 +81,7 @@ class Sweeper:
 
     def _watched(self) -> set[Uid]:
         """Objects that claim a role, as far as the watch told."""
-        return {each[0].request.uid for each in self._lifecycle.roles if not each[0].let_go}
+        return {each[0].request.uid for each in self._ender.roles if not each[0].let_go}
 
     async def _listed(self) -> dict[Uid, bool]:
         """Every object, and whether it claims a role."""
@@ -90,8 +90,8 @@ class Sweeper:
 
     def _listen(self, listed: Set[Uid], known_before: set[Uid]) -> None:
         """An object that is listed and that the watch never told of, or the other way round, for longer than is plausible."""
-        differing = {uid for uid in listed if uid not in self._lifecycle.roles} | {
-            uid for uid in known_before - listed if uid in self._lifecycle.roles
+        differing = {uid for uid in listed if uid not in self._ender.roles} | {
+            uid for uid in known_before - listed if uid in self._ender.roles
         }
         now = self._now()
         self._missing_since = {uid: self._missing_since.get(uid, now) for uid in differing}
@@ -103,7 +103,7 @@ class Sweeper:
         """`watched` and `listed` are the objects that there were and claim a role: as far as the watch told, and as they were listed for
         this sweep."""
         claimed = watched if listed is None else listed
-        ready = {each.request.uid for each in self._lifecycle.roles.on(name) if each.live and each.ending_since is None} & claimed
+        ready = {each.request.uid for each in self._ender.roles.on(name) if each.live and each.ending_since is None} & claimed
         grace = timedelta(seconds=self._settings.orphan_grace_seconds)
         orphans = self._orphans.setdefault(name, Orphans(grace))
         try:
@@ -114,11 +114,11 @@ class Sweeper:
                 there = _claiming(await self._listed()) if listed is None else listed | (self._watched() - watched)
                 await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans if ending.uid not in there))
             for uid in found.vanished:
-                standing = self._lifecycle.roles.get(uid)
+                standing = self._ender.roles.get(uid)
                 if standing is not None and standing.ending_since is None and standing.request.expires_at > self._now():
-                    await self._lifecycle.revoke(standing, "Sweep", f"role {standing.role} is gone or locked out on {name}, and not by us")
+                    await self._ender.revoke(standing, "Sweep", f"role {standing.role} is gone or locked out on {name}, and not by us")
             await self._tell_of_orphans(name, executor)
-            kept = frozenset(ProfileName(each.profile) for each in self._lifecycle.roles.on(name) if each.profile)
+            kept = frozenset(ProfileName(each.profile) for each in self._ender.roles.on(name) if each.profile)
             await executor.collect(kept, self._now() - timedelta(seconds=self._settings.profile_unused_seconds))
         except RolevendError as error:
             _log.warning("sweeping: %s", error, extra={"platform": name})
@@ -145,7 +145,7 @@ class Sweeper:
     def measure(self) -> None:
         """Brings the gauges of every platform up to date."""
         for name, _ in self._platforms:
-            standing = list(self._lifecycle.roles.on(name))
+            standing = list(self._ender.roles.on(name))
             self._metrics.live_roles.labels(name).set(sum(each.live and each.ending_since is None for each in standing))
             oldest = min((each.ending_since for each in standing if each.ending_since and each.role), default=None)
             self._metrics.drop_overdue_seconds.labels(name).set((self._now() - oldest).total_seconds() if oldest else 0)

@@ -1,4 +1,4 @@
-"""One VendedRole on all of its platforms: the verdict of each, and what follows from them together. Pure."""
+"""What is decided for one VendedRole on all of its platforms, and what follows from that together. Pure."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -9,8 +9,8 @@ from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdic
 
 
 @dataclass(frozen=True, slots=True)
-class Vend:
-    """One platform's share of a VendedRole, and what is granted there."""
+class PlatformGrant:
+    """What is granted on one platform of a VendedRole."""
 
     request: Request
     granted: Granted
@@ -22,62 +22,69 @@ class Vend:
 
 @dataclass(frozen=True, slots=True)
 class RoleDecision:
-    """The verdicts on the requests of one object, in its order; at least one."""
+    """The decision on each request of one object, in its order; at least one."""
 
-    verdicts: tuple[tuple[Request, Verdict], ...]
+    decisions: tuple[tuple[Request, Verdict], ...]
 
     @classmethod
-    def of(cls, requests: Iterable[Request], judge: Callable[[Request], Verdict]) -> "RoleDecision":
-        return cls(tuple((request, judge(request)) for request in requests))
+    def for_platforms(cls, requests: Iterable[Request], decide: Callable[[Request], Verdict]) -> "RoleDecision":
+        return cls(tuple((request, decide(request)) for request in requests))
 
     @property
     def uid(self) -> Uid:
-        return self.verdicts[0][0].uid
+        return self.decisions[0][0].uid
 
     @property
     def allow_partial(self) -> bool:
-        """Whether what is granted is vended also where something else is not."""
-        return self.verdicts[0][0].allow_partial
+        """True if the role may be created on some platforms and not on others."""
+        return self.decisions[0][0].allow_partial
 
     @property
-    def refusal(self) -> tuple[Request, Undecided | Denied] | None:
-        """What stands for all; None: something is vended. Without `allow_partial` that is the first that is not granted. With it, where
-        nothing is granted at all, what is not known yet comes before a denial: it may still become something."""
-        refused = [(request, verdict) for request, verdict in self.verdicts if not isinstance(verdict, Granted)]
-        if not refused or (self.allow_partial and len(refused) < len(self.verdicts)):
+    def blocking_decision(self) -> tuple[Request, Undecided | Denied] | None:
+        """Return the decision that keeps the role from every platform, or None.
+
+        Without `allow_partial` that is the first one that is not granted. With it, a decision blocks only if no platform grants. An open
+        decision then comes before a denial, because it may still become a grant.
+        """
+        refused = [(request, verdict) for request, verdict in self.decisions if not isinstance(verdict, Granted)]
+        if not refused or (self.allow_partial and len(refused) < len(self.decisions)):
             return None
         unknown = [each for each in refused if isinstance(each[1], Undecided)]
         return (unknown or refused)[0] if self.allow_partial else refused[0]
 
     @property
-    def verdict(self) -> Verdict:
-        """Of all together: a refusal, or what is granted on the first platform of those that are vended."""
-        refusal = self.refusal
-        return self.vends[0].granted if refusal is None else refusal[1]
+    def combined(self) -> Verdict:
+        """Return the blocking decision, or the grant on the first platform that grants."""
+        blocking = self.blocking_decision
+        return self.grants[0].granted if blocking is None else blocking[1]
 
     @property
-    def vends(self) -> tuple[Vend, ...]:
-        """What is vended; nothing where there is a refusal."""
-        if self.refusal is not None:
+    def grants(self) -> tuple[PlatformGrant, ...]:
+        """The platforms on which the role is to be created; empty if a decision blocks."""
+        if self.blocking_decision is not None:
             return ()
-        return tuple(Vend(request, verdict) for request, verdict in self.verdicts if isinstance(verdict, Granted))
+        return tuple(PlatformGrant(request, verdict) for request, verdict in self.decisions if isinstance(verdict, Granted))
 
     @property
-    def left_out(self) -> tuple[tuple[Request, Undecided | Denied], ...]:
-        """What is not granted beside what is vended."""
-        if self.refusal is not None:
+    def skipped(self) -> tuple[tuple[Request, Undecided | Denied], ...]:
+        """The platforms that do not grant, beside those that do."""
+        if self.blocking_decision is not None:
             return ()
-        return tuple((request, verdict) for request, verdict in self.verdicts if not isinstance(verdict, Granted))
+        return tuple((request, verdict) for request, verdict in self.decisions if not isinstance(verdict, Granted))
 
     @property
     def role(self) -> RoleName:
-        """The one name on every platform, of what is vended."""
-        return self.vends[0].granted.lease.role
+        """The role's name, which is the same on every platform."""
+        return self.grants[0].granted.lease.role
+
+    def where(self, request: Request) -> str:
+        """The beginning of a message about one platform; empty if the object names one platform alone."""
+        return f"on {request.platform}: " if len(self.decisions) > 1 else ""
 
     @property
     def proof(self) -> Proof | None:
-        """What proved the user, with the attributes that somebody asks for on any platform."""
-        proofs = [each.granted.proof for each in self.vends if each.granted.proof is not None]
+        """The proof of the user, with the attributes that any of the platforms reads."""
+        proofs = [each.granted.proof for each in self.grants if each.granted.proof is not None]
         if not proofs:
             return None
         known = {each.key: each for proof in proofs for each in proof.attributes}
@@ -89,5 +96,5 @@ class RoleDecision:
 
     @property
     def attributes(self) -> Attributes:
-        """What the profiles on all platforms read of the user."""
-        return Attributes.of(item for each in self.vends for item in each.granted.lease.attributes)
+        """The user's attributes that the profiles on all platforms read."""
+        return Attributes.of(item for each in self.grants for item in each.granted.lease.attributes)

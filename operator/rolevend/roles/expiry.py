@@ -1,4 +1,4 @@
-"""The time to live: deletes a VendedRole in the second in which it ends. It keeps no state that a restart could lose."""
+"""The time to live: end a VendedRole in the second in which it expires. It keeps no state that a restart could lose."""
 
 import asyncio
 import contextlib
@@ -29,9 +29,8 @@ _log = logging.getLogger(__name__)
 
 
 class ExpiryScheduler:
-    def __init__(self, now: Callable[[], datetime], expire: Callable[[Uid], Awaitable[None]], metrics: Metrics) -> None:
+    def __init__(self, now: Callable[[], datetime], metrics: Metrics) -> None:
         self._now = now
-        self._expire = expire
         self._metrics = metrics
         self._expiries = Expiries()
         self._platforms: dict[Uid, PlatformName] = {}
@@ -43,34 +42,35 @@ class ExpiryScheduler:
         self._ending: dict[Uid, asyncio.Event] = {}
         """What we ended, until it is gone: the watch may tell of it once more as if it lived. Set when its turn is over."""
 
-    def asked(self) -> None:
-        """Somebody waits for a role."""
+    def poke(self) -> None:
+        """Somebody waits for a role: expire fewer roles at once."""
         self._asked_at = asyncio.get_running_loop().time()
 
-    def put(self, uid: Uid, due_at: datetime, platform: PlatformName) -> None:
+    def schedule(self, uid: Uid, due_at: datetime, platform: PlatformName) -> None:
         if uid in self._ending:
             return
         self._platforms[uid] = platform
         if self._expiries.put(uid, due_at):
             self._earlier.set()
 
-    def remove(self, uid: Uid) -> None:
-        """It ends already."""
+    def cancel(self, uid: Uid) -> None:
+        """The role ends already."""
         self._expiries.remove(uid)
         self._platforms.pop(uid, None)
 
-    def gone(self, uid: Uid) -> None:
-        self.remove(uid)
-        self.stuck(uid)
+    def forget(self, uid: Uid) -> None:
+        """The object is gone."""
+        self.cancel(uid)
+        self.yield_turn(uid)
         self._ending.pop(uid, None)
 
-    def stuck(self, uid: Uid) -> None:
-        """Its end takes longer than a turn: the next one begins."""
+    def yield_turn(self, uid: Uid) -> None:
+        """The end of this role takes longer than its turn: the next one begins."""
         if uid in self._ending:
             self._ending[uid].set()
 
-    async def run(self) -> None:
-        """Until cancelled. Endings run beside each other: one slow answer holds up no other."""
+    async def run(self, expire: Callable[[Uid], Awaitable[None]]) -> None:
+        """Call `expire` for each role that is due, until cancelled. Endings run beside each other: one slow answer holds up no other."""
         async with asyncio.TaskGroup() as endings:
             while True:
                 self._earlier.clear()
@@ -85,19 +85,19 @@ class ExpiryScheduler:
                     self._ending[uid] = asyncio.Event()
                     platform = self._platforms.pop(uid)
                     self._due[platform] += 1  # all of a crowd, before the first one begins
-                    endings.create_task(self._end(uid, since, platform))
+                    endings.create_task(self._end(uid, since, platform, expire))
 
-    async def _end(self, uid: Uid, due_at: datetime, platform: PlatformName) -> None:
+    async def _end(self, uid: Uid, due_at: datetime, platform: PlatformName, expire: Callable[[Uid], Awaitable[None]]) -> None:
         async with self._turn(platform):
             ending = self._ending.get(uid)
             if ending is None:
                 return  # gone while it waited for its turn
             try:
-                await self._expire(uid)
+                await expire(uid)
             except RolevendError as error:
-                _log.warning("deleting an expired VendedRole: %s", error, extra={"uid": uid})
+                _log.warning("cannot delete an expired VendedRole: %s", error, extra={"uid": uid})
                 self._ending.pop(uid, None)
-                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.put, uid, due_at, platform)
+                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.schedule, uid, due_at, platform)
                 return
             self._metrics.expiry_lateness_seconds.observe(max(0.0, (self._now() - due_at).total_seconds()))
             with contextlib.suppress(TimeoutError):

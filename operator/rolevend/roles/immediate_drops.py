@@ -1,43 +1,65 @@
-"""Roles whose ground is gone: dropped on their platform at once, before a word of it is written.
+"""Drops of roles on their platforms. A drop may begin before the end of the role is written to its object.
 
-Of a crowd the last one would live on while the API server is told of all others. An object that goes finds its role gone; after a
-crash the next review or sweep ends it.
+When many roles are revoked together, the last one would otherwise live on while the API server takes the writes for all others. The
+object's own end finds the role gone; after a crash the next evaluation or sweep ends it.
 """
 
 import asyncio
-from collections import defaultdict
+import time
 
 from rolevend.atwork.platforms import Platforms
-from rolevend.errors import RolevendError
-from rolevend.model import PlatformName, Uid
+from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.platforms.base import Dropped, Ending
+from rolevend.roles.store import RoleRecord
+from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.protocols import AsyncPlatform
 from rolevend.vending.verdict import Request
 
 
 class ImmediateDrops:
-    def __init__(self, platforms: Platforms) -> None:
+    def __init__(self, platforms: Platforms, metrics: Metrics) -> None:
         self._platforms = platforms
-        self._drops: dict[Uid, dict[PlatformName, asyncio.Task[Dropped]]] = defaultdict(dict)
+        self._metrics = metrics
 
-    def begin(self, request: Request, ending: Ending) -> None:
-        """Once for each request and platform. A platform that is not connected is left to the object's own end."""
-        at_work, drops = self._platforms.get(request.platform), self._drops[request.uid]
-        executor = at_work.executor if at_work else None
-        if executor is not None and request.platform not in drops:
-            drops[request.platform] = asyncio.create_task(_dropped(ending, executor))
+    def begin(self, record: RoleRecord, request: Request, ending: Ending) -> None:
+        """Once for each object and platform. If the platform is not connected, the object's own end drops the role."""
+        connected = self._platforms.get(request.platform)
+        executor = connected.executor if connected else None
+        if executor is not None and request.platform not in record.drops:
+            record.drops[request.platform] = asyncio.create_task(_drop(ending, executor))
 
-    async def done(self, uid: Uid, platform: PlatformName) -> Dropped | None:
-        """How it went. None where it was not begun, or failed: then the drop must be asked for again. Told once."""
-        drop = self._drops[uid].pop(platform, None)
-        dropped = await asyncio.shield(drop) if drop else None
-        return dropped if dropped and dropped.error is None else None
+    async def finish(self, record: RoleRecord, request: Request, ending: Ending, patience: float) -> Dropped:
+        """Drop the role, or wait for the drop that began already. Returns when the role was looked for and is gone, with its sessions.
 
-    def forget(self, uid: Uid) -> None:
-        self._drops.pop(uid, None)
+        Raises until then. A failed drop is retried by the platform's queue; `patience` is how many seconds to wait for its success.
+        """
+        connected = self._platforms.get(request.platform)
+        if connected is None:
+            why = f"there is no DataPlatform {request.platform}, or it cannot be read; it must be there, under this name, to drop the role"
+            raise PlatformUnavailable(f"dropping {ending.role}: {why}")
+        executor = await connected.connected(patience)
+        if executor is None:
+            raise PlatformUnavailable(f"dropping {ending.role}: DataPlatform {request.platform} is not connected")
+        started = time.perf_counter()
+        try:
+            dropped = await self._begun(record, request)
+            if dropped is None or dropped.error is not None:
+                dropped = await executor.drop(ending, patience)
+            if dropped.error is not None:
+                raise dropped.error
+        except RolevendError:
+            self._metrics.drop_seconds.labels(request.platform, "failed").observe(time.perf_counter() - started)
+            raise
+        self._metrics.drop_seconds.labels(request.platform, "dropped").observe(dropped.seconds)
+        return dropped
+
+    async def _begun(self, record: RoleRecord, request: Request) -> Dropped | None:
+        """The result of the drop that began already, once."""
+        drop = record.drops.pop(request.platform, None)
+        return await asyncio.shield(drop) if drop else None
 
 
-async def _dropped(ending: Ending, executor: AsyncPlatform) -> Dropped:
+async def _drop(ending: Ending, executor: AsyncPlatform) -> Dropped:
     try:
         return await executor.drop(ending)
     except RolevendError as error:

@@ -1,73 +1,75 @@
-"""How many roles an agent may have at once, for those that the operator makes: a request beyond that waits until another role is gone.
+"""How many roles an agent may have at once.
 
-Counts every role that was begun and is not gone, whoever made it. After a start it counts what was listed by then: of requests that
-waited already a few may get through too early.
+One rule for every door. At kubectl's door a request beyond the limit waits until another role is gone; the API refuses it. The operator
+counts every role that was begun and is not gone, whoever created it. After a start it counts what was listed by then: a few of the
+requests that waited already may pass too early.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from rolevend.errors import RolevendError
 from rolevend.model import ObjectName, Uid
+from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.state import RoleState
+from rolevend.roles.store import RoleStore
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Denied, Granted, Request, Verdict
 
-REASON: Final = "TooManyRoles"
+TOO_MANY: Final = "TooManyRoles"
 _RETRY_SECONDS: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
 
+def within_quota(request: Request, verdict: Verdict, snapshot: Directory, count: int) -> Verdict:
+    """Return `verdict`, or a denial if it is a grant and the request's agent has as many roles as it may. `count` is how many it has."""
+    if not isinstance(verdict, Granted):
+        return verdict
+    limit = snapshot.most_live(request)
+    if limit is None or count < limit:
+        return verdict
+    return Denied(TOO_MANY, f"spec.agentRef: Agent {request.agent.name} may have {limit} roles at once, and has them; release one")
+
+
 class RoleQuota:
-    def __init__(self, reconsider: Callable[[Uid], Awaitable[None]]) -> None:
-        """`reconsider` has a request that waits decided again; one that is gone is fine."""
-        self._reconsider = reconsider
+    """The places of the roles that the operator knows, and the requests that wait for one, in the order in which they came."""
+
+    def __init__(self, roles: RoleStore, objects: VendedRoleWriter) -> None:
+        self._roles = roles
+        self._objects = objects
         self._agents: dict[Uid, ObjectName] = {}
         """Of all that hold a place, or wait for one."""
         self._held: dict[ObjectName, set[Uid]] = defaultdict(set)
         self._waiting: dict[ObjectName, dict[Uid, None]] = defaultdict(dict)
-        """In the order in which they came."""
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def judged(self, request: Request, directory: Directory, *, begun: bool) -> Verdict:
-        """What the directory says, but for an agent that has as many roles as it may. Nothing is counted."""
-        verdict, held = directory.verdict(request, begun=begun), self._held[request.agent]
-        if begun or not isinstance(verdict, Granted) or request.uid in held:
+    def decide(self, request: Request, snapshot: Directory, *, role_exists: bool) -> Verdict:
+        """Return what `snapshot` decides, within the quota. Reserves nothing."""
+        verdict, held = snapshot.verdict(request, begun=role_exists), self._held[request.agent]
+        if role_exists or request.uid in held:
             return verdict
-        most = directory.most_live(request)
-        if most is None or len(held) < most:
-            return verdict
-        return Denied(REASON, f"spec.agentRef: Agent {request.agent.name} may have {most} roles at once, and has them; release one")
+        return within_quota(request, verdict, snapshot, len(held))
 
-    def taken(self, request: Request, verdict: Verdict) -> None:
-        """What was judged is done: the request has its place from now on, or waits for one, or needs none."""
+    def reserve(self, request: Request, verdict: Verdict) -> None:
+        """Act on a decision: the request has its place from now on, or waits for one, or needs none."""
         if isinstance(verdict, Granted):
             self._hold(request.agent, request.uid)
-        elif isinstance(verdict, Denied) and verdict.reason == REASON:
+        elif isinstance(verdict, Denied) and verdict.reason == TOO_MANY:
             self._agents[request.uid] = request.agent
             self._waiting[request.agent].setdefault(request.uid)
         else:
-            self._leave(request.uid)
+            self.release(request.uid)
 
-    def saw(self, standing: RoleState) -> None:
-        """Every event. What has a role holds its place until it is gone."""
-        if standing.role is not None:
-            self._hold(standing.request.agent, standing.request.uid)
+    def observe(self, state: RoleState) -> None:
+        """Handle an event. A role holds its place until it is gone."""
+        if state.role is not None:
+            self._hold(state.request.agent, state.request.uid)
 
-    def gone(self, uid: Uid) -> None:
-        """Its place is for the one that waits longest."""
-        self._leave(uid)
-
-    def _hold(self, agent: ObjectName, uid: Uid) -> None:
-        self._agents[uid] = agent
-        self._held[agent].add(uid)
-        self._waiting[agent].pop(uid, None)
-
-    def _leave(self, uid: Uid) -> None:
+    def release(self, uid: Uid) -> None:
+        """The place is free for the request that waits longest."""
         agent = self._agents.pop(uid, None)
         if agent is None:
             return
@@ -80,11 +82,20 @@ class RoleQuota:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def _hold(self, agent: ObjectName, uid: Uid) -> None:
+        self._agents[uid] = agent
+        self._held[agent].add(uid)
+        self._waiting[agent].pop(uid, None)
+
     async def _call(self, agent: ObjectName, uid: Uid) -> None:
         while uid in self._waiting[agent]:
+            state = self._roles.get(uid)
+            if state is None or state.ending_since is not None:
+                return
             try:
-                return await self._reconsider(uid)
+                await self._objects.request_reconcile(state.request, "there is room")
             except RolevendError as error:
-                _log.warning("reconsidering a request for which there is room: %s", error, extra={"uid": uid})
+                _log.warning("cannot reconcile a request for which there is room: %s", error, extra={"uid": uid})
                 await asyncio.sleep(_RETRY_SECONDS)
-        return None
+            else:
+                return

@@ -1,7 +1,5 @@
-"""Every VendedRole that the watch told of, in memory: what was asked on each platform, what its status says, and what it was granted
-here."""
+"""What a VendedRole object says: its requests, one for each platform, and how far its role is on each of them. Pure."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -11,11 +9,11 @@ from rolevend.kube.client import Body
 from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name
 from rolevend.plan import attribute_keys
-from rolevend.resources import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, values
+from rolevend.resources import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, parse, shell, values
 from rolevend.resources.identities import user_token
 from rolevend.resources.shared import HANDLES
 from rolevend.resources.vended_role import PlatformState
-from rolevend.vending.proof import Actor, Claimed, Proof, Unproven, UserProof
+from rolevend.vending.proof import Actor, Claimed, Proof, UserProof
 from rolevend.vending.verdict import Delivery, Granted, Request, Verdict, ended_by
 
 LONGEST_REQUEST_ID: Final = 128
@@ -25,7 +23,7 @@ NOTHING_BEGUN: Final = "NothingBegun"
 
 @dataclass(frozen=True, slots=True)
 class RoleState:
-    """One VendedRole on one of its platforms, as last seen."""
+    """One VendedRole on one of its platforms, as the watch told last."""
 
     request: Request
     ready: bool
@@ -41,103 +39,16 @@ class RoleState:
     verdict: tuple[str, str]
     """Status and message of the condition Granted, as was last said of it here; after a restart as the object says it."""
     granted: Granted | None = None
-    """What this process vended; None after a restart."""
+    """What this process vended; None after a restart. See `store.RoleRecord`."""
     absent: bool = False
-    """Whether nothing lives on this platform, whatever the object says of others: it was left out, or is taken away."""
+    """True if the status says of this platform that no role lives there: it was left out, is gone, or is being dropped."""
     let_go: bool = False
     """See `is_let_go`."""
 
     @property
     def live(self) -> bool:
-        """Whether the object says that its role can log in on this platform."""
+        """True if the object says that its role can log in on this platform."""
         return self.ready and not self.absent
-
-
-class RoleStore:
-    """Keyed by uid: an object that is deleted and made again under its name is another one."""
-
-    def __init__(self) -> None:
-        self._standing: dict[Uid, tuple[RoleState, ...]] = {}
-        self._unread: set[Uid] = set()
-        self._proofs: dict[Uid, Proof | Unproven] = {}
-        """What came of their users' tokens here."""
-        self._said: dict[Uid, tuple[str, str]] = {}
-        """The newest verdicts of this process: what the watch tells may be older."""
-
-    def seen(self, *standings: RoleState) -> tuple[RoleState, ...]:
-        """One object's, on each of its platforms in its order. The same, with what is known of them beside."""
-        uid = standings[0].request.uid
-        self._unread.discard(uid)
-        granted = {each.request.platform: each.granted for each in self.of(uid)}
-        merged = tuple(
-            replace(
-                each,
-                request=self.as_proven(each.request),
-                granted=granted.get(each.request.platform),
-                verdict=self._said.get(uid, each.verdict),
-            )
-            for each in standings
-        )
-        self._standing[uid] = merged
-        return merged
-
-    def said(self, uid: Uid, verdict: tuple[str, str]) -> None:
-        """Status and message of the condition Granted, as they are about to be written down."""
-        if uid in self._standing:
-            self._said[uid] = verdict
-            self._standing[uid] = tuple(replace(each, verdict=verdict) for each in self.of(uid))
-
-    def proven(self, uid: Uid, proof: Proof | Unproven) -> None:
-        self._proofs[uid] = proof
-        if uid in self._standing:
-            self._standing[uid] = tuple(replace(each, request=self.as_proven(each.request)) for each in self.of(uid))
-
-    def as_proven(self, request: Request) -> Request:
-        """With what came of its token here, which says more than its status does."""
-        return replace(request, proof=self._proofs.get(request.uid, request.proof))
-
-    def unread(self, uid: Uid) -> None:
-        """The watch told of it, and it cannot be read: it is there, and nothing is known of it."""
-        self._standing.pop(uid, None)
-        self._unread.add(uid)
-
-    def vended(self, uid: Uid, platform: PlatformName, granted: Granted | None) -> None:
-        """None: what was vended there is being taken away."""
-        if uid in self._standing:
-            self._standing[uid] = tuple(
-                replace(each, granted=granted) if each.request.platform == platform else each for each in self.of(uid)
-            )
-
-    def gone(self, uid: Uid) -> None:
-        self._standing.pop(uid, None)
-        self._unread.discard(uid)
-        self._proofs.pop(uid, None)
-        self._said.pop(uid, None)
-
-    def get(self, uid: Uid) -> RoleState | None:
-        """On its first platform: for what is the same on all."""
-        return next(iter(self.of(uid)), None)
-
-    def of(self, uid: Uid) -> tuple[RoleState, ...]:
-        """On each of its platforms."""
-        return self._standing.get(uid, ())
-
-    def on(self, platform: PlatformName) -> Iterator[RoleState]:
-        return (each for object_ in self for each in object_ if each.request.platform == platform)
-
-    def named(self, names: Iterable[RoleName], platform: PlatformName) -> list[RoleState]:
-        wanted = frozenset(names)
-        return [each for each in self.on(platform) if each.role in wanted]
-
-    def __iter__(self) -> Iterator[tuple[RoleState, ...]]:
-        """By object."""
-        return iter(list(self._standing.values()))
-
-    def __contains__(self, uid: Uid) -> bool:
-        return uid in self._standing or uid in self._unread
-
-    def __len__(self) -> int:
-        return len(self._standing)
 
 
 def role_request(role: VendedRole) -> Request:
@@ -242,10 +153,10 @@ def may_exist_on(role: VendedRole, platform: PlatformName) -> bool:
 
 def role_states(role: VendedRole) -> tuple[RoleState, ...]:
     """On each of its platforms, in its order."""
-    return tuple(_standing_on(role, request) for request in role_requests(role))
+    return tuple(_state_on_platform(role, request) for request in role_requests(role))
 
 
-def _standing_on(role: VendedRole, request: Request) -> RoleState:
+def _state_on_platform(role: VendedRole, request: Request) -> RoleState:
     status, state = role.status, state_on(role, request.platform)
     condition = status.condition("Granted")
     let_go = role.metadata.deletion_timestamp is not None and FINALIZER not in role.metadata.finalizers
@@ -262,15 +173,28 @@ def _standing_on(role: VendedRole, request: Request) -> RoleState:
     )
 
 
-def revocation_reason(verdict: Verdict, standing: RoleState) -> str:
-    """Why a live role must end now; empty while it may live on."""
-    if standing.granted is not None:
-        return ended_by(verdict, standing.granted)
+def revocation_reason(verdict: Verdict, state: RoleState) -> str:
+    """Return why a live role must end now; empty while it may live on."""
+    if state.granted is not None:
+        return ended_by(verdict, state.granted)
     if isinstance(verdict, Granted):
         # After a restart only the profile's name is known, which is a digest of what it grants: any other one ends the role.
-        now, then = verdict.lease.attributes, standing.attributes
-        same = verdict.profile.name == standing.profile and (
+        now, then = verdict.lease.attributes, state.attributes
+        same = verdict.profile.name == state.profile and (
             now == then or now == then.only(attribute_keys(verdict.profile))  # other platforms may read more
         )
         return "" if same else "policy, tags or attributes changed while the operator was down"
     return verdict.message if verdict.withdrawn else ""
+
+
+def for_deletion(body: Body) -> VendedRole:
+    """Parse what the end of the object needs: a field of a newer version must not keep a role alive."""
+    return parse(VendedRole, body, unknown="ignore")
+
+
+def for_report(body: Body) -> VendedRole:
+    """For its conditions, which an object that cannot be parsed has, too."""
+    try:
+        return for_deletion(body)
+    except InvalidInput:
+        return shell(VendedRole, body)

@@ -14,201 +14,206 @@ from rolevend.platforms.progress import Progress
 from rolevend.resources import VendedRole
 from rolevend.resources.status import Finding, Truth, body, reported, shortened
 from rolevend.resources.text import timestamp_text
-from rolevend.roles.decision import RoleDecision, Vend
+from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.state import is_platform_active, may_exist_on, role_requests
 from rolevend.vending.proof import Proof, Unproven, UserProof
 from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecided
 
 BUILDING: Final = "Building"
-"""As the condition Ready says it of a role whose profile is being built."""
-_LONGEST_MESSAGE: Final = 1024
-_NOTHING: Final[Mapping[PlatformName, Any]] = MappingProxyType({})
+"""The reason of the condition Ready while the role's profile is being built."""
+_MAX_MESSAGE: Final = 1024
+_EMPTY: Final[Mapping[PlatformName, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class StatusBuilder:
-    """On which object, and when."""
+    """Builds the status patches of one object. Every status that rolevend writes to a VendedRole comes from here."""
 
     role: VendedRole
     now: datetime
 
-    def status(self, findings: list[Finding], **fields: Any) -> Body:
+    def denied_status(self, verdict: Undecided | Denied, decision: RoleDecision) -> Body:
+        """`verdict` is the one that blocks `decision`."""
+        truth: Truth = "Unknown" if isinstance(verdict, Undecided) else "False"
+        request = decision.decisions[0][0]
+        conditions = [
+            Finding("Granted", truth, verdict.reason, verdict.message),
+            Finding("Ready", "False", verdict.reason, verdict.message),
+        ]
+        return self._status(conditions + ([] if request.proof is None else [_user_proven(request)]))
+
+    def pending_status(self, decision: RoleDecision, receipts: Mapping[PlatformName, str | None] = _EMPTY) -> Body:
+        """The intent, written before anything exists on a platform: it holds what a drop needs. `receipts` are the digests of the receipts
+        that were written."""
+        conditions = [_granted(decision), Finding("Ready", "False", "Vending", "the role is being made"), *_user_conditions(decision)]
+        first = [digest for platform, digest in receipts.items() if digest is not None and not _is_further(decision, platform)]
+        platforms = self._platforms(decision, {each.platform: _platform(each, "Pending", receipts) for each in decision.grants})
+        return self._status(conditions, **_names(decision), **({"receiptDigest": first[0]} if first else {}), platforms=platforms)
+
+    def building_status(self, platform: PlatformName, progress: Progress | None) -> Body:
+        """The role waits for its profile on `platform`. None: nothing of the profile exists yet."""
+        where = f"on {platform}: " if len(self.role.spec.platform_refs) > 1 else ""
+        so_far = "" if progress is None else f": {progress}"
+        return self._status([Finding("Ready", "False", BUILDING, f"{where}building its profile{so_far}")])
+
+    def ready_status(
+        self,
+        decision: RoleDecision,
+        failed: Mapping[PlatformName, Body] = _EMPTY,
+        receipts: Mapping[PlatformName, str | None] = _EMPTY,
+    ) -> Body:
+        """`failed` says what became of the platforms that grant and have no role: see `skipped_platform` and `abandoned_platform`."""
+        live = [each for each in decision.grants if each.platform not in failed]
+        kept = live[0].request.delivery is Delivery.SECRET
+        in_secrets = f"in Secret {', '.join(secret_name(each.request) for each in live)}"
+        message = "the role can log in; " + (f"its credential is {in_secrets}" if kept else "the API answered with its credential")
+        there = {each.platform: {**_platform(each, "Live", receipts), **failed.get(each.platform, {})} for each in decision.grants}
+        platforms = self._platforms(decision, there)
+        missing = [f"{each['name']} ({each['reason']})" for each in platforms if each["state"] != "Live"]
+        if missing:
+            message += f"; there is none on {', '.join(missing)}"
+        ready = Finding("Ready", "True", "Partial", message) if missing else Finding("Ready", "True", "Live", message)
+        return self._status([_granted(decision), ready, *_user_conditions(decision)], **_names(decision), platforms=platforms)
+
+    def receipts_status(self, decision: RoleDecision, receipts: Mapping[PlatformName, str | None]) -> Body:
+        """The digests of receipts that were written again; empty if the status has them already."""
+        status = self.role.status
+        changed: Body = {}
+        platforms: list[Body] = []
+        for each in status.platforms:
+            digest, told = receipts.get(PlatformName(each.name)), body(each)
+            if digest is not None and not _is_further(decision, PlatformName(each.name)):
+                changed |= {} if status.receipt_digest == digest else {"receiptDigest": digest}
+            elif digest is not None and each.receipt_digest != digest:
+                told["receiptDigest"] = digest
+                changed["platforms"] = platforms
+            platforms.append(told)
+        return changed
+
+    def not_ready_status(
+        self, reason: str, message: str, platform: PlatformName | None = None, created: Iterable[PlatformName] = ()
+    ) -> Body:
+        """A vend failed and is retried: on `platform`, while the role exists on the platforms in `created`."""
+        role = self.role
+        if len(role.status.platforms) < 2:  # the spec may not be readable
+            return self._status([Finding("Ready", "False", reason, message)])
+        done = set(created)
+        platforms = []
+        for each in role.status.platforms:
+            told = {name: value for name, value in body(each).items() if each.state == "LeftOut" or name not in ("reason", "message")}
+            if each.name in done:
+                told["state"] = "Live"
+            elif each.name == platform:
+                told |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
+            platforms.append(told)
+        where = f"on {platform}: " if platform else ""
+        return self._status([Finding("Ready", "False", reason, f"{where}{message}")], platforms=platforms)
+
+    def dropping_status(self, failures: Mapping[PlatformName, tuple[str, str]], gone: Iterable[PlatformName] = ()) -> Body:
+        """`failures` are reason and message by platform; the name is empty if no platform failed. The role is gone from those of `gone`."""
+        done = set(gone)
+        platforms = []
+        for each in self.role.status.platforms:
+            name, told = PlatformName(each.name), body(each)
+            if name in done:
+                told = {"name": name, "state": "Gone"}
+            elif is_platform_active(self.role, name):
+                told = {**told, "state": "Dropping"}
+                if name in failures and len(self.role.status.platforms) > 1:
+                    reason, message = failures[name]
+                    told |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
+            platforms.append(told)
+        text = "; ".join(f"{reason}: {message}" for reason, message in failures.values())
+        return self._status([Finding("Ready", "False", "Dropping", text)], platforms=platforms)
+
+    def gone_status(self, message: str, finalizers: Iterable[str]) -> Body:
+        """The role is gone, and these finalizers of others keep the object. `message` says where it was, and why it ended."""
+        platforms = [
+            {"name": each.name, "state": "Gone"} if is_platform_active(self.role, PlatformName(each.name)) else body(each)
+            for each in self.role.status.platforms
+        ]
+        kept_by = f"finalizers of others keep this object: {', '.join(finalizers)}"
+        return self._status([Finding("Ready", "False", "Gone", f"{message}; {kept_by}")], platforms=platforms)
+
+    def _status(self, conditions: list[Finding], **fields: Any) -> Body:
         generation = self.role.metadata.generation
-        conditions = reported(findings, self.role.status.conditions, generation=generation, now=self.now)
-        return {**fields, "observedGeneration": generation, "conditions": [body(each) for each in conditions]}
+        merged = reported(conditions, self.role.status.conditions, generation=generation, now=self.now)
+        return {**fields, "observedGeneration": generation, "conditions": [body(each) for each in merged]}
+
+    def _platforms(self, decision: RoleDecision, there: Mapping[PlatformName, Body]) -> list[Body]:
+        """In the order of the object. A platform that was not decided now keeps what the status says of it."""
+        skipped = {}
+        for request, verdict in decision.skipped:  # an earlier attempt may have created the role there
+            became = abandoned_platform if may_exist_on(self.role, request.platform) else skipped_platform
+            skipped[request.platform] = became(verdict.reason, verdict.message)
+        before = {PlatformName(each.name): body(each) for each in self.role.status.platforms}
+        names = [request.platform for request in role_requests(self.role)]
+        platforms = ({"name": name, **there.get(name, skipped.get(name, before.get(name, {"state": "Pending"})))} for name in names)
+        return [{member: value for member, value in each.items() if value is not None} for each in platforms]
 
 
-def granted_condition(whole: RoleDecision) -> tuple[Truth, str]:
-    """Status and message of the condition Granted."""
-    match whole.verdict:
+def ended_status(reason: str, by: str, message: str) -> Body:
+    """Why the role ends before its time; the object is deleted next."""
+    return {"ended": {"reason": reason, "by": by, "message": message[:_MAX_MESSAGE]}}
+
+
+def granted_condition(decision: RoleDecision) -> tuple[Truth, str]:
+    """Return status and message of the condition Granted."""
+    match decision.combined:
         case Undecided(message=message):
             return "Unknown", message
         case Denied(message=message):
             return "False", message
         case Granted():
-            given = [_tables(each, whole) for each in whole.vends]
-            return "True", "; ".join([*given, *(f"nothing on {request.platform}: {why.message}" for request, why in whole.left_out)])
+            given = [_tables(each, decision) for each in decision.grants]
+            return "True", "; ".join([*given, *(f"nothing on {request.platform}: {each.message}" for request, each in decision.skipped)])
         case _:
-            assert_never(whole.verdict)
+            assert_never(decision.combined)
 
 
-def refused(report: StatusBuilder, verdict: Undecided | Denied, whole: RoleDecision) -> Body:
-    """`verdict` is that of the whole, or of an agent that must wait."""
-    truth: Truth = "Unknown" if isinstance(verdict, Undecided) else "False"
-    request = whole.verdicts[0][0]
-    findings = [Finding("Granted", truth, verdict.reason, verdict.message), Finding("Ready", "False", verdict.reason, verdict.message)]
-    return report.status(findings + ([] if request.proof is None else [_user_proven(request)]))
+def skipped_platform(reason: str, message: str) -> Body:
+    """The status of a platform on which nothing was created."""
+    return {"state": "LeftOut", "reason": reason, "message": message[:_MAX_MESSAGE], "profile": None, "credentialSecretRef": None}
 
 
-def granted(report: StatusBuilder, whole: RoleDecision, receipts: Mapping[PlatformName, str | None] = _NOTHING) -> Body:
-    """Written before anything is made on a platform: what a drop needs to know. `receipts` are the digests of those that were written."""
-    findings = [_granted(whole), Finding("Ready", "False", "Vending", "the role is being made"), *_besides(whole)]
-    first = [digest for platform, digest in receipts.items() if digest is not None and not _is_further(whole, platform)]
-    platforms = _platforms(report, whole, {each.platform: _platform(each, "Pending", receipts) for each in whole.vends})
-    return report.status(findings, **_names(whole), **({"receiptDigest": first[0]} if first else {}), platforms=platforms)
+def abandoned_platform(reason: str, message: str) -> Body:
+    """The status of a platform on which a role may exist, which is dropped."""
+    return {"state": "Dropping", "reason": reason, "message": message[:_MAX_MESSAGE], "credentialSecretRef": None}
 
 
-def building(report: StatusBuilder, platform: PlatformName, progress: Progress | None) -> Body:
-    """Granted, and the role waits for its profile on `platform`, which takes a while. None: nothing of it was made yet."""
-    where = f"on {platform}: " if len(report.role.spec.platform_refs) > 1 else ""
-    so_far = "" if progress is None else f": {progress}"
-    return report.status([Finding("Ready", "False", BUILDING, f"{where}building its profile{so_far}")])
-
-
-def waits_for_a_person(role: VendedRole) -> bool:
-    """Whether who builds its profile said last that a person must put something right first."""
+def needs_person(role: VendedRole) -> bool:
+    """True if the operator said last that a person must repair the platform before the profile can be built."""
     ready = role.status.condition("Ready")
     return ready is not None and ready.reason == PlatformDrifted.__name__
 
 
-def how_far(role: VendedRole) -> str | None:
-    """What `building` said last, while it is so."""
+def build_progress(role: VendedRole) -> str | None:
+    """Return the last message of `building_status` while the profile is being built, or None."""
     ready = role.status.condition("Ready")
     return ready.message if ready is not None and ready.reason == BUILDING else None
 
 
-def vended(
-    report: StatusBuilder,
-    whole: RoleDecision,
-    failed: Mapping[PlatformName, Body] = _NOTHING,
-    receipts: Mapping[PlatformName, str | None] = _NOTHING,
-) -> Body:
-    """`failed` is what became of platforms where the role was granted, and could not be made: see `left_out` and `given_up`. `receipts` are
-    as in `granted`."""
-    live = [each for each in whole.vends if each.platform not in failed]
-    kept = live[0].request.delivery is Delivery.SECRET
-    in_secrets = f"in Secret {', '.join(secret_name(each.request) for each in live)}"
-    message = "the role can log in; " + (f"its credential is {in_secrets}" if kept else "the API answered with its credential")
-    there = {each.platform: {**_platform(each, "Live", receipts), **failed.get(each.platform, {})} for each in whole.vends}
-    platforms = _platforms(report, whole, there)
-    missing = [f"{each['name']} ({each['reason']})" for each in platforms if each["state"] != "Live"]
-    if missing:
-        message += f"; there is none on {', '.join(missing)}"
-    ready = Finding("Ready", "True", "Partial", message) if missing else Finding("Ready", "True", "Live", message)
-    return report.status([_granted(whole), ready, *_besides(whole)], **_names(whole), platforms=platforms)
-
-
-def receipts_told(report: StatusBuilder, whole: RoleDecision, receipts: Mapping[PlatformName, str | None]) -> Body:
-    """What changes of a status where receipts were written again; empty where nothing does."""
-    status = report.role.status
-    changed: Body = {}
-    platforms: list[Body] = []
-    for each in status.platforms:
-        digest, told = receipts.get(PlatformName(each.name)), body(each)
-        if digest is not None and not _is_further(whole, PlatformName(each.name)):
-            changed |= {} if status.receipt_digest == digest else {"receiptDigest": digest}
-        elif digest is not None and each.receipt_digest != digest:
-            told["receiptDigest"] = digest
-            changed["platforms"] = platforms
-        platforms.append(told)
-    return changed
-
-
-def left_out(reason: str, message: str) -> Body:
-    """Of a platform: nothing was made there."""
-    return {"state": "LeftOut", "reason": reason, "message": message[:_LONGEST_MESSAGE], "profile": None, "credentialSecretRef": None}
-
-
-def given_up(reason: str, message: str) -> Body:
-    """Of a platform: something may have been made there, and is taken away."""
-    return {"state": "Dropping", "reason": reason, "message": message[:_LONGEST_MESSAGE], "credentialSecretRef": None}
-
-
-def unready(
-    report: StatusBuilder, reason: str, message: str, platform: PlatformName | None = None, made: Iterable[PlatformName] = ()
-) -> Body:
-    """Granted, or not yet decided, and something is in the way; tried again for ever. With several platforms, where it is in the way, and
-    where the role is `made` already."""
-    role = report.role
-    if len(role.status.platforms) < 2:  # the spec may not be readable
-        return report.status([Finding("Ready", "False", reason, message)])
-    done = set(made)
-    platforms = []
-    for each in role.status.platforms:
-        told = {name: value for name, value in body(each).items() if each.state == "LeftOut" or name not in ("reason", "message")}
-        if each.name in done:
-            told["state"] = "Live"
-        elif each.name == platform:
-            told |= {"reason": reason, "message": message[:_LONGEST_MESSAGE]}
-        platforms.append(told)
-    where = f"on {platform}: " if platform else ""
-    return report.status([Finding("Ready", "False", reason, f"{where}{message}")], platforms=platforms)
-
-
-def dropping(report: StatusBuilder, failures: Mapping[PlatformName, tuple[str, str]], gone: Iterable[PlatformName] = ()) -> Body:
-    """`failures` are reason and message by platform, which is empty where none is to blame. From those of `gone` it is gone."""
-    done = set(gone)
-    platforms = []
-    for each in report.role.status.platforms:
-        name, told = PlatformName(each.name), body(each)
-        if name in done:
-            told = {"name": name, "state": "Gone"}
-        elif is_platform_active(report.role, name):
-            told = {**told, "state": "Dropping"}
-            if name in failures and len(report.role.status.platforms) > 1:
-                reason, message = failures[name]
-                told |= {"reason": reason, "message": message[:_LONGEST_MESSAGE]}
-        platforms.append(told)
-    why = "; ".join(f"{reason}: {message}" for reason, message in failures.values())
-    return report.status([Finding("Ready", "False", "Dropping", why)], platforms=platforms)
-
-
-def gone(report: StatusBuilder, message: str, finalizers: Iterable[str]) -> Body:
-    """The role is gone, and these finalizers of others keep the object. `message` says from where, and why."""
-    role = report.role
-    platforms = [
-        {"name": each.name, "state": "Gone"} if is_platform_active(role, PlatformName(each.name)) else body(each)
-        for each in role.status.platforms
-    ]
-    kept_by = f"finalizers of others keep this object: {', '.join(finalizers)}"
-    return report.status([Finding("Ready", "False", "Gone", f"{message}; {kept_by}")], platforms=platforms)
-
-
 def error_reason(error: Exception) -> tuple[str, str]:
-    """Reason and message. What we did not raise on purpose might hold anything, so only its kind is told."""
+    """Return reason and message. An unexpected error may hold a secret in its text, so only its class is told."""
     if isinstance(error, RolevendError):
         return type(error).__name__, str(error)
     return "InternalError", f"{type(error).__name__}; see the operator's log"
 
 
-def _granted(whole: RoleDecision) -> Finding:
-    truth, message = granted_condition(whole)
+def _granted(decision: RoleDecision) -> Finding:
+    truth, message = granted_condition(decision)
     return Finding("Granted", truth, "PolicyGrants", message)
 
 
-def _tables(vend: Vend, whole: RoleDecision) -> str:
-    return f"{len(vend.granted.tables)} tables" + (f" on {vend.platform}" if len(whole.verdicts) > 1 else "")
+def _tables(grant: PlatformGrant, decision: RoleDecision) -> str:
+    return f"{len(grant.granted.tables)} tables" + (f" on {grant.platform}" if len(decision.decisions) > 1 else "")
 
 
-def _besides(whole: RoleDecision) -> list[Finding]:
-    """What is said of a role that is granted, whatever has become of it."""
-    proven = _user_proven(_first(whole))
-    told = [sentence for vend in whole.vends for sentence in vend.granted.stricter]
+def _user_conditions(decision: RoleDecision) -> list[Finding]:
+    """The conditions of a granted role that do not depend on its progress."""
+    proven = _user_proven(decision.grants[0].request)
+    told = [sentence for grant in decision.grants for sentence in grant.granted.stricter]
     return [proven, Finding("StricterForTools", "True", "TablePolicies", shortened(told))] if told else [proven]
-
-
-def _first(whole: RoleDecision) -> Request:
-    return whole.vends[0].request
 
 
 def _user_proven(request: Request) -> Finding:
@@ -226,15 +231,15 @@ def _user_proven(request: Request) -> Finding:
     assert_never(request.proof)
 
 
-def _names(whole: RoleDecision) -> Body:
-    first = whole.vends[0]
+def _names(decision: RoleDecision) -> Body:
+    first = decision.grants[0]
     return {
-        "roleName": whole.role,
+        "roleName": decision.role,
         "expirationTimestamp": timestamp_text(first.request.expires_at),
         "user": {
             "handle": first.granted.user_handle,
-            **_proof(whole.proof),
-            "attributes": [{"key": key, "values": list(values)} for key, values in whole.attributes],
+            **_proof(decision.proof),
+            "attributes": [{"key": key, "values": list(values)} for key, values in decision.attributes],
         },
     }
 
@@ -253,24 +258,12 @@ def _proof(proof: Proof | None) -> Body:
     return {"proof": proof.kind.value, "token": token}
 
 
-def _platforms(report: StatusBuilder, whole: RoleDecision, there: Mapping[PlatformName, Body]) -> list[Body]:
-    """In the order of the object; of one that was not judged now what is said already."""
-    left = {}
-    for request, verdict in whole.left_out:  # granted before, perhaps, and made by a try that could not say so
-        became = given_up if may_exist_on(report.role, request.platform) else left_out
-        left[request.platform] = became(verdict.reason, verdict.message)
-    said = {PlatformName(each.name): body(each) for each in report.role.status.platforms}
-    names = [request.platform for request in role_requests(report.role)]
-    told = ({"name": name, **there.get(name, left.get(name, said.get(name, {"state": "Pending"})))} for name in names)
-    return [{member: value for member, value in each.items() if value is not None} for each in told]
+def _platform(grant: PlatformGrant, state: str, receipts: Mapping[PlatformName, str | None]) -> Body:
+    kept = {"credentialSecretRef": {"name": secret_name(grant.request)}} if grant.request.delivery is Delivery.SECRET else {}
+    receipt = {"receiptDigest": receipts.get(grant.platform)} if grant.request.further else {}
+    shape = {"profile": grant.granted.profile.name, "tableCount": len(grant.granted.tables)}
+    return {"name": grant.platform, "state": state, **shape, **kept, **receipt}
 
 
-def _platform(vend: Vend, state: str, receipts: Mapping[PlatformName, str | None]) -> Body:
-    kept = {"credentialSecretRef": {"name": secret_name(vend.request)}} if vend.request.delivery is Delivery.SECRET else {}
-    receipt = {"receiptDigest": receipts.get(vend.platform)} if vend.request.further else {}
-    shape = {"profile": vend.granted.profile.name, "tableCount": len(vend.granted.tables)}
-    return {"name": vend.platform, "state": state, **shape, **kept, **receipt}
-
-
-def _is_further(whole: RoleDecision, platform: PlatformName) -> bool:
-    return any(request.further for request, _ in whole.verdicts if request.platform == platform)
+def _is_further(decision: RoleDecision, platform: PlatformName) -> bool:
+    return any(request.further for request, _ in decision.decisions if request.platform == platform)

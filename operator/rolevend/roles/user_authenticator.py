@@ -14,10 +14,12 @@ from rolevend.kube.client import Cluster
 from rolevend.kube.secrets import user_token
 from rolevend.kube.taken_tokens import TakenTokens
 from rolevend.model import ObjectName
-from rolevend.vending.directory import Directory
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.store import RoleRecord
+from rolevend.vending.directory import TOKEN_UNREAD, Directory
 from rolevend.vending.proof import Actor, Basis, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
 from rolevend.vending.terms import Agent
-from rolevend.vending.verdict import Request
+from rolevend.vending.verdict import Request, Undecided, Verdict
 
 FIELD: Final = "spec.userTokenSecretRef"
 _LONGEST_SOURCE: Final = 1024
@@ -31,6 +33,20 @@ class UserAuthenticator:
         self._taken = taken
         self._now = now
 
+    async def authenticate(
+        self, requests: tuple[Request, ...], record: RoleRecord, snapshot: Directory, *, role_exists: bool
+    ) -> tuple[Request, ...]:
+        """Return the requests of one object with the proof of their user, if that is all that a decision waits for."""
+        first = requests[0]
+        agent = snapshot.agents.get(first.agent)
+        if not isinstance(first.token, UserToken) or agent is None:
+            return requests
+        blocking = RoleDecision.for_platforms(requests, lambda each: snapshot.verdict(each, begun=role_exists)).blocking_decision
+        if blocking is None or not _waits_for_token(blocking[1]):
+            return requests
+        record.set_proof(await self.prove(first, first.token, agent, snapshot))
+        return tuple(map(record.with_proof, requests))
+
     async def prove(self, request: Request, place: UserToken, agent: Agent, directory: Directory) -> Proof | Unproven:
         """For an agent with an identity. Raises InvalidInput where there is no token, IdentityProviderUnavailable where its issuer's keys
         are not known now, and what the API server raises: then nothing is known of it yet."""
@@ -39,7 +55,7 @@ class UserAuthenticator:
         try:
             proven = await self._check.user(text, wanted(agent, directory.cluster_issuer))
             self._require_person(proven, request)
-            await self.take(proven, request)
+            await self.redeem(proven, request)
         except TokenRefused as error:
             not_yet = request.user.issuer in directory.issuers and not self._check.follows(request.user.issuer)
             if error.code is Code.STALE_KEYS or (error.code is Code.UNKNOWN_ISSUER and not_yet):
@@ -50,18 +66,26 @@ class UserAuthenticator:
     def _require_person(self, proven: ProvenUser, request: Request) -> None:
         if proven.user != request.user:
             raise TokenRefused(Code.ANOTHER_PERSON, "the token is of another person than spec.user names")
-        if proven.token.expires_at <= self._now():  # what the leeway let pass: nothing could be given for it
+        self.require_unexpired(proven)
+
+    def require_unexpired(self, proven: ProvenUser) -> None:
+        """Raises TokenRefused for a token that the leeway let pass: no role could live by it."""
+        if proven.token.expires_at <= self._now():
             raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")
 
-    async def take(self, proven: ProvenUser, request: Request) -> None:
-        """From now on the token is for this request alone. Raises TokenRefused where it was taken for another."""
+    async def redeem(self, proven: ProvenUser, request: Request) -> None:
+        """Redeem the token for this request alone. Idempotent. Raises TokenRefused if it was redeemed for another."""
         if not await self._taken.take(proven.user.issuer, _token_id(proven), request.uid, proven.token.expires_at):
             raise _replayed()
 
-    async def expect_untaken(self, proven: ProvenUser, request: Request) -> None:
-        """Raises TokenRefused where `take` would now. Nothing is taken."""
+    async def require_unredeemed(self, proven: ProvenUser, request: Request) -> None:
+        """Raises TokenRefused if `redeem` would raise it now. Redeems nothing."""
         if not await self._taken.is_left_to(proven.user.issuer, _token_id(proven), request.uid):
             raise _replayed()
+
+
+def _waits_for_token(verdict: Verdict) -> bool:
+    return isinstance(verdict, Undecided) and verdict.reason == TOKEN_UNREAD
 
 
 def _token_id(proven: ProvenUser) -> str:

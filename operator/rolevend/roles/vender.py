@@ -1,142 +1,300 @@
-"""One VendedRole's role, made on all of its platforms: everywhere or nowhere, unless the object allows less.
+"""Create the role of a VendedRole on its platforms. The only orchestrator of a vend, for every door.
 
-Everything is on record for all before anything is made. Then all is prepared, and only then the roles come, one after the other: what can
-be refused is refused while nothing can log in anywhere.
+The role exists on every platform or on none, unless the object allows less. Everything is on record before anything is created on a
+platform, and every profile and credential is ready before the first role can log in. Every step may run twice. A crash between two steps
+leaves something that the next attempt completes, or the end of the object undoes: see `vending.effects`.
 """
 
+import asyncio
 import logging
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Final
 
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
 from rolevend.errors import Overtaken, PlatformUnavailable, Rejected, RolevendError
 from rolevend.kube.client import Body
-from rolevend.model import PlatformName, Uid
-from rolevend.platforms.base import Credential
-from rolevend.roles.build_progress import BuildProgressReporter
-from rolevend.roles.decision import RoleDecision, Vend
-from rolevend.roles.objects import Making
-from rolevend.roles.state import RoleStore, may_exist_on
-from rolevend.roles.status import StatusBuilder, error_reason, given_up, left_out
+from rolevend.model import PlatformName
+from rolevend.platforms.base import Credential, Randomness
+from rolevend.resources import VendedRole
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.decision import PlatformGrant, RoleDecision
+from rolevend.roles.door import Door
+from rolevend.roles.objects import VendedRoleWriter, is_ending
+from rolevend.roles.state import assigned_role_name, may_exist_on
+from rolevend.roles.status import abandoned_platform, error_reason, skipped_platform
+from rolevend.roles.store import RoleRecord
+from rolevend.roles.timing import Step, timed
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory
-from rolevend.vending.protocols import CredentialStore
-from rolevend.vending.verdict import Request
-
-NOT_EVERYWHERE: Final = "NotEverywhere"
-"""As `status.ended.by` says that of a role which can never be made on one of its platforms."""
+from rolevend.vending.protocols import Snapshots
+from rolevend.vending.verdict import Denied, Request, Verdict, ended_by, taken_by
 
 _log = logging.getLogger(__name__)
 
 
-class CannotBe(RolevendError):
-    """On one platform the role can never be made, and on another it is: it must go there."""
+class NotVendableEverywhere(RolevendError):
+    """The role can never be created on one platform, and exists on another, where it must be dropped."""
+
+    def __init__(self, platform: PlatformName, reason: Rejected) -> None:
+        super().__init__(f"on {platform}: {reason}")
+        self.reason = reason
+
+
+class RoleEnding(RolevendError):
+    """The object began to end before anything was created."""
+
+
+class GrantWithdrawn(RolevendError):
+    """While the role was created, what it reads ceased to be granted. `reason` is the code that `status.ended.by` takes."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class VendResult:
+    created: tuple[PlatformGrant, ...]
+    """At least one."""
+    failed: dict[PlatformName, RolevendError]
+    """The platforms that grant and have no role, which the object allows."""
+    status: Body
+    """What the object must say next."""
 
 
 @dataclass(slots=True)
-class _Try:
-    """One try for all platforms of an object."""
+class _Attempt:
+    """One run of `Vender.vend`."""
 
-    whole: RoleDecision
-    started: float
-    begun_before: bool
-    """Whether an earlier try may have made something."""
-    made: list[Vend] = field(default_factory=list)
-    failed: dict[PlatformName, Body] = field(default_factory=dict)
-    failures: list[RolevendError] = field(default_factory=list)
+    role: VendedRole
+    decision: RoleDecision
+    snapshot: Directory
+    record: RoleRecord
+    door: Door
+    executors: dict[PlatformName, Executor]
+    """Taken once: a platform that is connected again meanwhile does not change the attempt."""
+    created: list[PlatformGrant] = field(default_factory=list)
+    failed: dict[PlatformName, RolevendError] = field(default_factory=dict)
+    abandoned: set[PlatformName] = field(default_factory=set)
+    """Failed platforms on which a role may exist."""
+
+    @property
+    def remaining(self) -> list[PlatformGrant]:
+        return [each for each in self.decision.grants if each.platform not in self.failed]
+
+    def executor(self, grant: PlatformGrant) -> Executor:
+        """Raises PlatformUnavailable."""
+        executor = self.executors.get(grant.platform)
+        if executor is None:
+            raise PlatformUnavailable(f"DataPlatform {grant.platform} is not connected yet")
+        return executor
+
+    @contextmanager
+    def on(self, grant: PlatformGrant, *, creating: bool = False) -> Iterator[None]:
+        """An error inside fails the platform alone, if the object allows that. Otherwise it is raised. `creating`: a role may exist
+        afterwards, whatever is raised."""
+        try:
+            yield
+        except RolevendError as error:
+            if not self.decision.allow_partial or len(self.decision.grants) == 1:
+                self.record.blocked_on = grant.platform
+                raise
+            self.failed[grant.platform] = error
+            if creating or self.may_exist:
+                self.abandoned.add(grant.platform)
+
+    @property
+    def may_exist(self) -> bool:
+        """True if an earlier attempt may have created the role."""
+        return not self.door.created_object and assigned_role_name(self.role) is not None
+
+    @property
+    def failed_statuses(self) -> Mapping[PlatformName, Body]:
+        """What the object says of the failed platforms."""
+        return {
+            platform: (abandoned_platform if platform in self.abandoned else skipped_platform)(*error_reason(error))
+            for platform, error in self.failed.items()
+        }
+
+    def require_any(self) -> None:
+        """Raises the first failure if no platform is left."""
+        if not self.remaining:
+            raise next(iter(self.failed.values()))
 
 
-class Together:
+class Vender:
     def __init__(
         self,
+        snapshots: Snapshots,
         platforms: Platforms,
-        making: Making,
-        store: CredentialStore,
-        roles: RoleStore,
+        recorder: AuditRecorder,
+        objects: VendedRoleWriter,
         metrics: Metrics,
-        building: BuildProgressReporter,
+        randomness: Randomness,
     ) -> None:
+        self._snapshots = snapshots
         self._platforms = platforms
-        self._making = making
-        self._store = store
-        self._roles = roles
+        self._recorder = recorder
+        self.objects = objects
         self._metrics = metrics
-        self._building = building
-        self._in_the_way: dict[Uid, PlatformName] = {}
+        self._randomness = randomness
 
-    def in_the_way(self, uid: Uid) -> PlatformName | None:
-        """The platform on which the last try failed."""
-        return self._in_the_way.get(uid)
+    @property
+    def snapshot(self) -> Directory:
+        """The newest one."""
+        return self._snapshots.directory
 
-    def forget(self, uid: Uid) -> None:
-        self._in_the_way.pop(uid, None)
+    def executor(self, platform: PlatformName) -> Executor | None:
+        """None while the platform is not connected."""
+        connected = self._platforms.get(platform)
+        return connected.executor if connected else None
 
-    async def make(self, whole: RoleDecision, directory: Directory, report: StatusBuilder) -> dict[PlatformName, Body]:
-        """Makes it so, whatever was done already. Answers what became of platforms where it could not be made, which the object allows:
-        see `status.left_out`. Raises CannotBe, Overtaken, or what is worth another try."""
-        this = _Try(whole, time.perf_counter(), report.role.status.role_name is not None)
-        self.forget(whole.uid)
-        # One for the whole vend: it may be replaced while we write.
-        executors = {each.platform: self._executor(each.platform) for each in whole.vends}
-        for vend in whole.vends:
-            if executors[vend.platform] is None and not whole.allow_partial:
-                self._fail(this, vend, _not_connected(vend))
-        await self._making.begin(whole, directory, report)
-        prepared = [await self._prepare(this, vend, executors[vend.platform]) for vend in whole.vends]
-        for vend, executor, credential in filter(None, prepared):
-            await self._make(this, vend, executor, credential)
-        if not this.made:
-            raise this.failures[0]
-        failed = [vend.request for vend in whole.vends if vend.platform in this.failed]
-        for request in (*failed, *(request for request, _ in whole.left_out if may_exist_on(report.role, request.platform))):
-            await self._give_up(request)
-        return this.failed
+    def decide(self, requests: Iterable[Request], decide: Callable[[Request], Verdict]) -> RoleDecision:
+        """Decide all requests of one object by `decide`."""
+        started = time.perf_counter()
+        with timed(Step.DECIDE):
+            decision = RoleDecision.for_platforms(requests, decide)
+        self._metrics.decision_seconds.observe(time.perf_counter() - started)
+        return decision
 
-    async def _prepare(self, this: _Try, vend: Vend, executor: Executor | None) -> tuple[Vend, Executor, Credential] | None:
+    async def deny(self, role: VendedRole | None, request: Request, verdict: Denied, snapshot: Directory, record: RoleRecord) -> None:
+        """Put a denial on record, unless the object `role` says it already."""
+        condition = role.status.condition("Granted") if role is not None else None
+        if condition is None or (condition.reason, condition.message) != (verdict.reason, verdict.message):
+            await self._recorder.denied(request, verdict.reason, verdict.message, snapshot, record.audit)
+        self._metrics.denials.labels(request.platform, verdict.reason).inc()
+
+    async def vend(self, role: VendedRole, decision: RoleDecision, snapshot: Directory, record: RoleRecord, door: Door) -> VendResult:
+        """Create the role that `snapshot` granted by `decision`. Idempotent.
+
+        Raises Overtaken, NotVendableEverywhere, GrantWithdrawn or RoleEnding if this role can never be Ready; any other error of
+        `rolevend.errors` says by its class whether to try again. A role may then exist on a platform.
+        """
+        record.blocked_on = None
+        executors = {each.platform: executor for each in decision.grants if (executor := self.executor(each.platform)) is not None}
+        attempt = _Attempt(role, decision, snapshot, record, door, executors)
         try:
-            if executor is None:
-                raise _not_connected(vend)
-            async with self._building.told(vend.request, executor, vend.granted.profile):
-                return vend, executor, await self._making.prepare(vend, executor, self._store)
-        except RolevendError as error:
-            self._fail(this, vend, error, untouched=not this.begun_before)
-            return None
+            await self._prepare(attempt)
+            await self._create(attempt)
+            await self._abandon(attempt)
+            self._require_granted(attempt)
+        except BaseException:
+            self._observe([record.blocked_on] if record.blocked_on else [each.platform for each in decision.grants], "failed", door)
+            raise
+        self._observe(attempt.failed, "failed", door)
+        self._observe([each.platform for each in attempt.created], "vended", door)
+        status = self.objects.report(role).ready_status(decision, attempt.failed_statuses, record.audit.receipts)
+        for each in attempt.created:
+            about = {"role": decision.role, "platform": each.platform, "object": str(each.request.name)}
+            _log.info("vended", extra={**about, "profile": each.granted.profile.name})
+        return VendResult(tuple(attempt.created), attempt.failed, status)
 
-    async def _make(self, this: _Try, vend: Vend, executor: Executor, credential: Credential) -> None:
-        try:
-            await self._making.make(vend, credential, executor)
-        except RolevendError as error:
-            final = isinstance(error, Rejected) and not isinstance(error, Overtaken)
-            if final and this.made and not this.whole.allow_partial:
-                raise CannotBe(f"on {vend.platform}: {error}") from error
-            self._fail(this, vend, error)
+    async def _prepare(self, attempt: _Attempt) -> None:
+        """All that comes before the role. Nothing can log in yet."""
+        request, door = attempt.decision.grants[0].request, attempt.door
+        for grant in attempt.decision.grants:
+            with attempt.on(grant):
+                attempt.executor(grant)
+        attempt.require_any()
+        missing = {each.platform for each in attempt.remaining if not attempt.executor(each).is_built(each.granted.profile)}
+        await door.token.redeem(request, final=not missing)
+        with timed(Step.RECORD):
+            await self._put_on_record(attempt, write_intent=bool(missing) or not door.created_object)
+        for grant in attempt.remaining:
+            with attempt.on(grant), timed(Step.AWAIT_PROFILE) if grant.platform in missing else nullcontext():
+                await door.profiles.provide(grant.request, attempt.executor(grant), grant.granted.profile)
+        attempt.require_any()
+        if missing:
+            await door.token.redeem(request, final=True)
+
+    async def _put_on_record(self, attempt: _Attempt, *, write_intent: bool) -> None:
+        """Write whom the handles stand for, why the role may exist, and the intent, for a drop needs nothing but the object.
+
+        Raises Conflict if a handle is somebody else's, Overtaken if the role has another name, and RoleEnding.
+        """
+        decision, record, status = attempt.decision, attempt.record, attempt.role.status
+        name, request = assigned_role_name(attempt.role), decision.grants[0].request
+        if name is not None and name != decision.role:
+            raise Overtaken(f"{name} was begun under another handle")
+        await self._recorder.handles(request, decision.grants[0].granted, attempt.snapshot, record.audit)
+        if self._recorder.gives_receipts:  # one after the other, so that the object names no receipt that was never written
+            receipts = await self._record_grants(attempt)
+            if status.role_name is None:
+                await self._write_intent(attempt, receipts)
+            elif changed := self.objects.report(attempt.role).receipts_status(decision, receipts):  # written by another process
+                await self.objects.write_status(request.name, request.uid, changed)
+        elif status.role_name is not None or (name is not None and not write_intent):
+            await self._record_grants(attempt)
         else:
-            this.made.append(vend)
-            self._roles.vended(vend.request.uid, vend.platform, vend.granted)
+            results = await asyncio.gather(self._record_grants(attempt), self._write_intent(attempt, {}), return_exceptions=True)
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
 
-    def _fail(self, this: _Try, vend: Vend, error: RolevendError, *, untouched: bool = False) -> None:
-        """Raises it, unless the object may do without."""
-        self._metrics.vend_seconds.labels(vend.platform, "failed").observe(time.perf_counter() - this.started)
-        if not this.whole.allow_partial or len(this.whole.vends) == 1:
-            self._in_the_way[vend.request.uid] = vend.platform
-            raise error
-        this.failed[vend.platform] = (left_out if untouched else given_up)(*error_reason(error))
-        this.failures.append(error)
+    async def _record_grants(self, attempt: _Attempt) -> dict[PlatformName, str | None]:
+        """Return the digests of the receipts."""
+        snapshot, memory = attempt.snapshot, attempt.record.audit
+        return {
+            each.platform: await self._recorder.granted(each.request, each.granted, snapshot, memory) for each in attempt.decision.grants
+        }
 
-    async def _give_up(self, request: Request) -> None:
-        """What may be there is dropped as soon as the object says so: see `VendedRoleReconciler.remember`."""
-        self._roles.vended(request.uid, request.platform, None)
+    async def _write_intent(self, attempt: _Attempt, receipts: dict[PlatformName, str | None]) -> None:
+        request = attempt.decision.grants[0].request
+        status = self.objects.report(attempt.role).pending_status(attempt.decision, receipts)
+        if is_ending(await self.objects.write_status(request.name, request.uid, status)):
+            raise RoleEnding(f"VendedRole {request.name} ends")
+
+    async def _create(self, attempt: _Attempt) -> None:
+        """First every credential is stored, then the roles are created, one after the other."""
+        credentials: dict[PlatformName, Credential] = {}
+        with timed(Step.MAKE_ROLE):
+            for grant in attempt.remaining:
+                with attempt.on(grant):
+                    lease = grant.granted.lease
+                    fresh = attempt.executor(grant).credential(lease, self._randomness)
+                    credentials[grant.platform] = await attempt.door.credentials.keep(grant.request, fresh, lease.expires_at)
+            for grant in attempt.remaining:
+                with attempt.on(grant, creating=True):
+                    await self._create_on(attempt, grant, credentials[grant.platform])
+        attempt.require_any()
+
+    async def _create_on(self, attempt: _Attempt, grant: PlatformGrant, credential: Credential) -> None:
         try:
-            await self._store.discard(request)
-        except RolevendError as error:
-            _log.warning("discarding a credential: %s", error, extra={"object": str(request.name), "platform": request.platform})
+            created = await attempt.executor(grant).vend(grant.granted.lease, credential)
+            if created.error is not None:
+                raise created.error
+        except Rejected as error:
+            if isinstance(error, Overtaken) or not attempt.created or attempt.decision.allow_partial:
+                raise
+            raise NotVendableEverywhere(grant.platform, error) from error
+        attempt.created.append(grant)
+        attempt.record.set_grant(grant.platform, grant.granted)
 
-    def _executor(self, platform: PlatformName) -> Executor | None:
-        at_work = self._platforms.get(platform)
-        return at_work.executor if at_work else None
+    async def _abandon(self, attempt: _Attempt) -> None:
+        """Give up the platforms without a role. What may exist there is dropped as soon as the object says so."""
+        failed = [each.request for each in attempt.decision.grants if each.platform in attempt.failed]
+        skipped = [request for request, _ in attempt.decision.skipped if may_exist_on(attempt.role, request.platform)]
+        for request in (*failed, *skipped):
+            attempt.record.set_grant(request.platform, None)
+            try:
+                await attempt.door.credentials.discard(request)
+            except RolevendError as error:
+                _log.warning("cannot discard a credential: %s", error, extra={"object": str(request.name), "platform": request.platform})
 
+    def _require_granted(self, attempt: _Attempt) -> None:
+        """Decide again what was created, because policy may have changed meanwhile. Raises GrantWithdrawn."""
+        newer = self.snapshot
+        if newer is attempt.snapshot:
+            return
+        with timed(Step.DECIDE):
+            for grant in attempt.created:
+                verdict = newer.verdict(grant.request, begun=True)
+                if reason := ended_by(verdict, grant.granted):
+                    raise GrantWithdrawn(taken_by(verdict), f"{attempt.decision.where(grant.request)}{reason}")
 
-def _not_connected(vend: Vend) -> PlatformUnavailable:
-    return PlatformUnavailable(f"DataPlatform {vend.platform} is not connected yet")
+    def _observe(self, platforms: Iterable[PlatformName], outcome: str, door: Door) -> None:
+        for each in platforms:
+            self._metrics.vend_seconds.labels(each, outcome).observe(time.perf_counter() - door.started)

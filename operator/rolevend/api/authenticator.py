@@ -1,11 +1,10 @@
 """Who calls, and for whom: the agent by its own token, the user by theirs, or by the agent's word where it is trusted."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from rolevend.api.problems import Problem, of_token
-from rolevend.api.refusals import Refusals
+from rolevend.api.refusals import RefusalLog
 from rolevend.api.schemas import Question
 from rolevend.errors import IdentityProviderUnavailable
 from rolevend.identity.compact import digest
@@ -16,11 +15,12 @@ from rolevend.model import ObjectName, User
 from rolevend.resources import values
 from rolevend.roles.agent_lookup import agent_wanted, find_agent
 from rolevend.roles.timing import Step, timed
-from rolevend.roles.user_authenticator import proof_of, wanted
+from rolevend.roles.user_authenticator import UserAuthenticator, proof_of, wanted
 from rolevend.vending.calls import Bearer, Refusal
 from rolevend.vending.directory import Directory
 from rolevend.vending.proof import Presented, Proof
 from rolevend.vending.terms import Agent
+from rolevend.vending.verdict import Request
 
 BEARER: Final = "Authorization"
 USER_TOKEN: Final = "userToken"  # noqa: S105 - a member
@@ -28,12 +28,12 @@ _SCHEME: Final = "bearer "
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """For whom the agent asks."""
+class AuthenticatedUser:
+    """The user that the agent acts for."""
 
     user: User
     proven: ProvenUser | None = None
-    """None: the agent's word is all there is."""
+    """None: the agent named the user."""
     proof: Proof | None = None
 
     @property
@@ -41,10 +41,11 @@ class Person:
         return None if self.proven is None else Presented()
 
 
-class Callers:
-    def __init__(self, check: TokenCheck, refusals: Refusals) -> None:
-        """`refusals` is told of each token that is refused."""
+class Authenticator:
+    def __init__(self, check: TokenCheck, users: UserAuthenticator, refusals: RefusalLog) -> None:
+        """`refusals` records each token that is refused."""
         self._check = check
+        self.users = users
         self._refusals = refusals
 
     async def agent(self, authorization: str | None, directory: Directory, request_id: str) -> Agent:
@@ -63,22 +64,21 @@ class Callers:
                 error, BEARER, Refusal(Bearer.AGENT, error.code, str(error), digest(token), None, request_id)
             ) from error
 
-    async def person(self, question: Question, agent: Agent, directory: Directory, now: datetime, request_id: str) -> Person:
+    async def authenticate_user(self, question: Question, agent: Agent, directory: Directory, request_id: str) -> AuthenticatedUser:
         """Raises Problem."""
         if question.user_token is None:
             assert question.user is not None  # noqa: S101 - its rules say so
-            return Person(values.user(question.user))
+            return AuthenticatedUser(values.user(question.user))
         if agent.identity is None:
             raise Problem(403, "NotPermitted", f"Agent {agent.name.name} has no spec.identity that a token could name", field=USER_TOKEN)
         token = question.user_token.get_secret_value()
         try:
             with timed(Step.CHECK_USER):
                 proven = await self._check.user(token, wanted(agent, directory.cluster_issuer))
-            if proven.token.expires_at <= now:  # what the leeway let pass: nothing could be given for it
-                raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")
+            self.users.require_unexpired(proven)
         except TokenRefused as error:
             raise await self.refused_user(error, digest(token), agent.name, request_id) from error
-        return Person(proven.user, proven, proof_of(proven, directory.basis(agent)))
+        return AuthenticatedUser(proven.user, proven, proof_of(proven, directory.basis(agent)))
 
     async def refused_user(self, error: TokenRefused, token_digest: str, agent: ObjectName, request_id: str | None) -> Exception:
         """What to raise for a user's token that proves nothing to this agent, and then is on record."""
@@ -90,3 +90,22 @@ class Callers:
             return IdentityProviderUnavailable("the keys of the token's issuer were not read, or too long ago")
         await self._refusals.refused(refusal)
         return of_token(error, where)
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedToken:
+    """The `TokenRedeemer` of one call, for the user's token that it brought, if any."""
+
+    authenticator: Authenticator
+    user: AuthenticatedUser
+
+    async def redeem(self, request: Request, *, final: bool) -> None:
+        """Raises Problem if the token was redeemed for another object."""
+        proven, users = self.user.proven, self.authenticator.users
+        if proven is None:
+            return
+        try:
+            with timed(Step.TAKE_TOKEN):
+                await (users.redeem if final else users.require_unredeemed)(proven, request)
+        except TokenRefused as error:
+            raise await self.authenticator.refused_user(error, proven.token.digest, request.agent, request.request_id) from error

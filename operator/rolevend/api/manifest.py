@@ -14,7 +14,7 @@ from rolevend.model import Task as CoreTask
 from rolevend.naming import length_prefixed
 from rolevend.resources import API_VERSION, FINALIZER, REQUEST_ID
 from rolevend.resources.shared import CALL, HANDLES
-from rolevend.roles.decision import Vend
+from rolevend.roles.decision import PlatformGrant
 from rolevend.vending.terms import Agent
 
 _LONGEST_PREFIX: Final = 60
@@ -42,16 +42,16 @@ def _digest_of_intent(task: CoreTask) -> Body:
     return {"intentDigest": task.intent_digest} if task.intent_digest else {}
 
 
-def body_of(vends: Sequence[Vend], name: ObjectName, digest: str) -> Body:
+def body_of(grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> Body:
     """`digest` is that of the question, and the object names those of its platforms on which a role is to be made. With its handles it says
     from the start what that is called."""
-    draft, verdict = vends[0].request, vends[0].granted
+    draft, verdict = grants[0].request, grants[0].granted
     narrowed = [{"schema": each.schema, "table": each.name} for each in draft.resources or ()]
     spec = {
         "agentRef": {"name": draft.agent.name},
         "user": {"issuer": draft.user.issuer, "subject": draft.user.subject},
         "delivery": draft.delivery.value,
-        "platformRefs": [{"name": each.platform} for each in vends],
+        "platformRefs": [{"name": each.platform} for each in grants],
         "allowPartial": draft.allow_partial or None,
         "expirationSeconds": draft.expiration_seconds,
         "purpose": draft.purpose,

@@ -1,28 +1,26 @@
-"""How many calls and roles an agent may have. Rates are those of one process; of roles there may be as many more as calls came at once."""
+"""How often an agent may call. The rates are those of one process."""
 
 import math
 from collections.abc import Callable
 from typing import Final
 
 from rolevend.api.problems import Problem
-from rolevend.api.rates import Bucket
+from rolevend.api.rates import TokenBucket
 from rolevend.model import ObjectName
 from rolevend.vending.terms import Agent
 
 DECISIONS_PER_MINUTE: Final = 600
 """Of each agent, unless it may vend less often."""
-_ROOM_SECONDS: Final = 5
-"""When there may be room for another role."""
 
 
-class Quotas:
+class RateLimiter:
     def __init__(self, moment: Callable[[], float]) -> None:
         """`moment` is a clock that only ever runs forward, in seconds."""
         self._moment = moment
-        self._vends: dict[ObjectName, Bucket] = {}
-        self._decisions: dict[ObjectName, Bucket] = {}
+        self._vends: dict[ObjectName, TokenBucket] = {}
+        self._decisions: dict[ObjectName, TokenBucket] = {}
 
-    def expect_rate(self, agent: Agent) -> None:
+    def require_rate(self, agent: Agent) -> None:
         """Counts this call that vends. Raises Problem with how long to wait."""
         rate = agent.vends_per_minute
         if rate is None:
@@ -31,7 +29,7 @@ class Quotas:
         why = f"Agent {agent.name.name} may vend {rate} times a minute; see its spec.limits.vendsPerMinute"
         self._count(self._vends, agent, rate, why)
 
-    def expect_decision_rate(self, agent: Agent) -> None:
+    def require_decision_rate(self, agent: Agent) -> None:
         """Counts this call that asks for a decision. Raises Problem with how long to wait."""
         rate = min(agent.vends_per_minute or DECISIONS_PER_MINUTE, DECISIONS_PER_MINUTE)
         why = (
@@ -39,15 +37,8 @@ class Quotas:
         )
         self._count(self._decisions, agent, rate, why)
 
-    def _count(self, buckets: dict[ObjectName, Bucket], agent: Agent, rate: int, why: str) -> None:
+    def _count(self, buckets: dict[ObjectName, TokenBucket], agent: Agent, rate: int, why: str) -> None:
         now = self._moment()
-        bucket = buckets.setdefault(agent.name, Bucket(rate, now))
+        bucket = buckets.setdefault(agent.name, TokenBucket(rate, now))
         if not bucket.take(now, rate, rate):
             raise Problem(429, "TooManyRequests", why, retry_after=max(1, math.ceil(bucket.seconds(rate))))
-
-    @staticmethod
-    def expect_room(agent: ObjectName, live: int, most: int) -> None:
-        """Raises Problem where the agent has as many roles as it may."""
-        if live >= most:
-            why = f"Agent {agent.name} has {live} roles, and may have {most}; release one"
-            raise Problem(429, "TooManyRoles", why, retry_after=_ROOM_SECONDS)

@@ -12,7 +12,7 @@ from rolevend.model import ObjectName
 from rolevend.roles.state import is_let_go
 
 
-class VendedRoles:
+class VendedRoleIndex:
     """Shared by all calls: none of them opens a watch of its own."""
 
     def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
