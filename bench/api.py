@@ -26,7 +26,7 @@ from bench.openbao import AGAINST, ISSUING, Budget, Measured, at_once, compared
 from bench.peers import READER, OpenBao
 from rolevend.demo.parts.connection import logged_in
 from rolevend.demo.parts.installation import ApiProcess
-from rolevend.roles.timing import Step
+from rolevend.telemetry.timing import Step
 from tests.support.governed import DATABASE
 from tests.support.installed import SYSTEM
 from tests.support.proving import Proven

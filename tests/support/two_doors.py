@@ -336,13 +336,8 @@ class World:
         return Fate(self._lives_on(there), str(status["ended"]["by"] if "ended" in status else _ready(status)["reason"]))
 
     async def by_http(self, *, partial: bool, token: str | None = None) -> Fate:
-        user = None if token is not None else {"issuer": tokens.ISSUER, "subject": "anna"}
-        presented = None if token is None else SecretStr(token)
-        question = Question.model_validate(
-            {"user": user, "userToken": presented, "platforms": [WAREHOUSE, ANNEX], "allowPartial": partial, "expirationSeconds": 300}
-        )
         try:
-            answer = await self.service.vend(PROVEN, question, None, "call-1")
+            answer = await self.service.vend(PROVEN, self.question(partial=partial, token=token), None, "call-1")
         except (Problem, RolevendError) as error:
             await self.settle()
             return Fate(frozenset(), (error if isinstance(error, Problem) else of_error(error)).code)
@@ -350,6 +345,15 @@ class World:
         there = self.server.objects[("vendedroles", "agents", answer.request.name.name)]
         assert {each.platform for each in answer.grants} == self._lives_on(there)
         return Fate(self._lives_on(there), "Partial" if answer.skipped else str(_ready(there["status"])["reason"]))
+
+    @staticmethod
+    def question(*, partial: bool, token: str | None = None) -> Question:
+        """The body of a call."""
+        user = None if token is not None else {"issuer": tokens.ISSUER, "subject": "anna"}
+        presented = None if token is None else SecretStr(token)
+        platforms = [WAREHOUSE, ANNEX]
+        told = {"user": user, "userToken": presented, "platforms": platforms, "allowPartial": partial, "expirationSeconds": 300}
+        return Question.model_validate(told)
 
     async def settle(self) -> None:
         """What kopf does: reconcile and drop until nothing changes any more, or fails three times."""

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import Histogram
 
 from rolevend.api.tracing import Message, Receive, Scope, Send, Tracing
-from rolevend.roles.timing import Step, observe, of_a_call, timed
 from rolevend.telemetry.logs import configure
 from rolevend.telemetry.metrics import Metrics
+from rolevend.telemetry.timing import Step, observe, of_a_call, timed
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, assert_never
 
-from rolevend.api.result import SkippedPlatform, VendAnswer
 from rolevend.api.schemas import (
     AgentShown,
     ColumnShown,
@@ -18,6 +17,7 @@ from rolevend.api.schemas import (
     UserShown,
     VendedRoleShown,
 )
+from rolevend.api.vend_service import SkippedPlatform, VendAnswer
 from rolevend.kube.credentials import connection_uri
 from rolevend.model import PlatformName
 from rolevend.plan import TableShape

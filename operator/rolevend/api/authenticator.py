@@ -14,8 +14,8 @@ from rolevend.identity.token_check import TokenCheck
 from rolevend.model import ObjectName, User
 from rolevend.resources import values
 from rolevend.roles.agent_lookup import agent_wanted, find_agent
-from rolevend.roles.timing import Step, timed
 from rolevend.roles.user_authenticator import UserAuthenticator, proof_of, wanted
+from rolevend.telemetry.timing import Step, timed
 from rolevend.vending.calls import Bearer, Refusal
 from rolevend.vending.directory import Directory
 from rolevend.vending.proof import Presented, Proof

@@ -2,15 +2,37 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from rolevend.api.problems import Problem
-from rolevend.api.rates import TokenBucket
 from rolevend.model import ObjectName
 from rolevend.vending.terms import Agent
 
 DECISIONS_PER_MINUTE: Final = 600
 """Of each agent, unless it may vend less often."""
+_MINUTE: Final = 60.0
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """As many may come at once as it holds. It is refilled at a constant rate."""
+
+    left: float
+    since: float
+
+    def take(self, now: float, most: float, per_minute: float) -> bool:
+        """Take one. Return False if none was left."""
+        self.left = min(most, self.left + (now - self.since) * per_minute / _MINUTE)
+        self.since = now
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+    def seconds(self, per_minute: float) -> float:
+        """Return the seconds until there is one again."""
+        return (1 - self.left) * _MINUTE / per_minute
 
 
 class RateLimiter:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from starlette.exceptions import HTTPException
 
 from rolevend.platforms.base import Randomness
-from rolevend.roles.timing import Taken, of_a_call
+from rolevend.telemetry.timing import Taken, of_a_call
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

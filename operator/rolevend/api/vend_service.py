@@ -7,39 +7,87 @@ and the user's token, which is redeemed for that object. The answer comes last, 
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from rolevend.api.authenticator import AuthenticatedUser, Authenticator, PresentedToken
 from rolevend.api.manifest import digest_of
-from rolevend.api.problems import RETRY_SECONDS, Problem, is_retryable, of_verdict
+from rolevend.api.problems import RETRY_SECONDS, Problem, is_retryable, of_error, of_verdict
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.repository import VendedRoleRepository, role_ended
-from rolevend.api.result import ResponseCredentialStore, SkippedPlatform, VendAnswer
 from rolevend.api.schemas import Question
-from rolevend.errors import Overtaken, PlatformBusy, PlatformUnavailable, ProfileNotBuilt
+from rolevend.errors import Overtaken, PlatformBusy, PlatformUnavailable, ProfileNotBuilt, RolevendError
 from rolevend.kube.client import AlreadyExists, NotFound
 from rolevend.model import PlatformName
 from rolevend.plan import Profile
+from rolevend.platforms.base import Credential
 from rolevend.resources import VendedRole, values
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import Door
 from rolevend.roles.quota import TOO_MANY
 from rolevend.roles.state import role_requests
 from rolevend.roles.store import RoleRecord
-from rolevend.roles.timing import Step, observe, timed
 from rolevend.roles.vender import GrantWithdrawn, NotVendableEverywhere, RoleEnding, Vender
 from rolevend.telemetry.metrics import Metrics
+from rolevend.telemetry.timing import Step, observe, timed
 from rolevend.vending.directory import Directory
 from rolevend.vending.protocols import AsyncPlatform
 from rolevend.vending.terms import Agent
-from rolevend.vending.verdict import Denied, Request
+from rolevend.vending.verdict import Denied, Request, Undecided
 
 MAX_BUILD_SECONDS: Final = 5.0
 """How long a call waits until the operator has built its profiles."""
 _POLL_SECONDS: Final = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedPlatform:
+    """A platform on which there is no role, and why."""
+
+    platform: PlatformName
+    reason: str
+    message: str
+    missing: str = ""
+    """See vending.verdict.Denied."""
+
+    @classmethod
+    def by(cls, request: Request, verdict: Denied | Undecided) -> "SkippedPlatform":
+        return cls(request.platform, verdict.reason, verdict.message, verdict.missing if isinstance(verdict, Denied) else "")
+
+    @classmethod
+    def after(cls, platform: PlatformName, error: RolevendError) -> "SkippedPlatform":
+        """In the words of a problem document: an agent learns that it has to wait, and not where our servers are."""
+        problem = of_error(error)
+        return cls(platform, problem.code, problem.detail)
+
+
+class ResponseCredentialStore:
+    """Keeps the credentials for as long as the call takes. See vending.protocols.CredentialStore."""
+
+    def __init__(self) -> None:
+        self.by_platform: dict[PlatformName, Credential] = {}
+
+    async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:  # noqa: ARG002
+        self.by_platform[request.platform] = fresh
+        return fresh
+
+    async def discard(self, request: Request) -> None:
+        """The credential is not in the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendAnswer:
+    grants: tuple[PlatformGrant, ...]
+    """Where there is a role; at least one."""
+    credentials: Mapping[PlatformName, Credential]
+    skipped: tuple[SkippedPlatform, ...] = ()
+
+    @property
+    def request(self) -> Request:
+        """For what is the same on all platforms."""
+        return self.grants[0].request
 
 
 class AwaitedProfiles:

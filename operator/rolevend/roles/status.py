@@ -64,9 +64,9 @@ class StatusBuilder:
     ) -> Body:
         """`failed` says what became of the platforms that grant and have no role: see `skipped_platform` and `abandoned_platform`."""
         live = [each for each in decision.grants if each.platform not in failed]
-        kept = live[0].request.delivery is Delivery.SECRET
-        in_secrets = f"in Secret {', '.join(secret_name(each.request) for each in live)}"
-        message = "the role can log in; " + (f"its credential is {in_secrets}" if kept else "the API answered with its credential")
+        message = "the role can log in; the API answered with its credential"
+        if live[0].request.delivery is Delivery.SECRET:
+            message = f"the role can log in; its credential is in Secret {', '.join(secret_name(each.request) for each in live)}"
         there = {each.platform: {**_platform(each, "Live", receipts), **failed.get(each.platform, {})} for each in decision.grants}
         platforms = self._platforms(decision, there)
         missing = [f"{each['name']} ({each['reason']})" for each in platforms if each["state"] != "Live"]

@@ -26,8 +26,8 @@ from rolevend.roles.objects import VendedRoleWriter, is_ending
 from rolevend.roles.state import assigned_role_name, may_exist_on
 from rolevend.roles.status import abandoned_platform, error_reason, skipped_platform
 from rolevend.roles.store import RoleRecord
-from rolevend.roles.timing import Step, timed
 from rolevend.telemetry.metrics import Metrics
+from rolevend.telemetry.timing import Step, timed
 from rolevend.vending.directory import Directory
 from rolevend.vending.protocols import Snapshots
 from rolevend.vending.verdict import Denied, Request, Verdict, ended_by, taken_by
