@@ -13,6 +13,7 @@ from rolevend.model import Attributes, PlatformName, ProfileName, RoleName, Uid
 from rolevend.platforms.base import Dropped, Ended, Ending, EndReason, LiveRole
 from rolevend.reconcile.sweep import Sweeper
 from rolevend.roles.ender import RoleEnder
+from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.state import RoleState
 from rolevend.roles.store import RoleStore
 from rolevend.settings import Settings
@@ -68,16 +69,8 @@ class World:
     async def sweep(self) -> None:
         nothing: Any = None
         here: Any = self
-        sweeper = Sweeper(
-            cast(Cluster, here),
-            cast(RoleEnder, here),
-            nothing,
-            cast(Platforms, here),
-            nothing,
-            Settings(),
-            Metrics(),
-            lambda: NOW,
-        )
+        objects = VendedRoleWriter(cast(Cluster, here), lambda: NOW)
+        sweeper = Sweeper(cast(RoleEnder, here), cast(Platforms, here), nothing, objects, Settings(), Metrics())
         await sweeper.sweep()
 
 

@@ -204,7 +204,7 @@ class Operator:
         self._watcher = VendedRoleWatcher(self._roles, quota, self._expiry, ender, api_vends, self._reevaluator)
         self._reconciler = VendedRoleReconciler(self._roles, authenticator, quota, vender, ender, Door(credentials, builds))
         self._dropper = RoleDropper(self._roles, objects, drops, credentials, recorder, self._expiry)
-        self.sweeper = Sweeper(cluster, ender, self._reevaluator, self._platforms, recorder, settings, metrics, now)
+        self.sweeper = Sweeper(ender, self._platforms, recorder, objects, settings, metrics)
         self._curb = Curb(cluster, ender, self._platforms, metrics, now, settings.curb_seconds)
         health.operator = self
 
@@ -233,7 +233,7 @@ class Operator:
                 tasks.append(parts.create_task(self._taken_tokens.run()))
                 # kopf begins when a verdict can be given: each request is then looked at once.
                 await self._listed.wait()
-                tasks.append(parts.create_task(self.sweeper.run()))
+                tasks.append(parts.create_task(self.sweeper.run(self._reevaluator.retry)))
                 tasks.append(parts.create_task(self._curb.run()))
                 settle_in()
                 await run_kopf(registry(self._watcher, self._reconciler, self._dropper), self._settings.kubeconfig, now)

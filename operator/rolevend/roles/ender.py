@@ -24,9 +24,9 @@ class RoleEnder:
         self._drops = drops
         self._metrics = metrics
 
-    def begin_drop(self, state: RoleState, role: RoleName | None = None) -> None:
-        """Begin to drop the role on one platform. The object must say so next. `role` is its name, if the state does not know it yet."""
-        self._begin_drop(state.request, role or state.role, EndReason.REVOKED)
+    def begin_drop(self, state: RoleState) -> None:
+        """Begin to drop the role on one platform, as its object says."""
+        self._begin_drop(state.request, state.role, EndReason.REVOKED)
 
     def begin_drops(self, state: RoleState) -> None:
         """Begin to drop a live role on all of its platforms. `revoke` must follow."""

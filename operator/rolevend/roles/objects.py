@@ -8,6 +8,7 @@ from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName, Uid
 from rolevend.resources import VendedRole
 from rolevend.resources.shared import RECONSIDERED
+from rolevend.roles.state import is_let_go
 from rolevend.roles.status import StatusBuilder
 from rolevend.vending.verdict import Request
 
@@ -28,6 +29,11 @@ class VendedRoleWriter:
     async def read(self, name: ObjectName) -> Body:
         """Return the object as the API server has it now. Raises NotFound."""
         return await self._cluster.get(VENDED_ROLES, name.name, name.namespace)
+
+    async def list_claims(self) -> dict[Uid, bool]:
+        """Return every object, and True if it claims a role: see `state.is_let_go`."""
+        pages = self._cluster.pages(VENDED_ROLES)
+        return {uid_of(each): not is_let_go(each) async for page in pages for each in page["items"]}
 
     async def write_status(self, name: ObjectName, uid: str, status: Body, *, version: str | None = None) -> Body:
         """Merge `status` and return the object.
