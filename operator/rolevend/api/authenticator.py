@@ -1,4 +1,4 @@
-"""Who calls, and for whom: the agent by its own token, the user by theirs, or by the agent's word where it is trusted."""
+"""Authenticate the agent by its own token, and the user by theirs or by the agent's word, if it is trusted."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -49,7 +49,7 @@ class Authenticator:
         self._refusals = refusals
 
     async def agent(self, authorization: str | None, directory: Directory, request_id: str) -> Agent:
-        """The registered agent that bears the token. Raises Problem; ClusterUnavailable where the cluster would have to say."""
+        """Return the registered agent that bears the token. Raises Problem, and ClusterUnavailable if the cluster must confirm it."""
         if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
             why = "the agent's own token is missing: send Authorization: Bearer <token>"
             raise Problem(401, "TokenMissing", why, field=BEARER, headers={"WWW-Authenticate": "Bearer"})
@@ -81,11 +81,11 @@ class Authenticator:
         return AuthenticatedUser(proven.user, proven, proof_of(proven, directory.basis(agent)))
 
     async def refused_user(self, error: TokenRefused, token_digest: str, agent: ObjectName, request_id: str | None) -> Exception:
-        """What to raise for a user's token that proves nothing to this agent, and then is on record."""
+        """Put a refused token of a user on record, and return what to raise."""
         return await self._refused(error, USER_TOKEN, Refusal(Bearer.USER, error.code, str(error), token_digest, agent, request_id))
 
     async def _refused(self, error: TokenRefused, where: str, refusal: Refusal) -> Exception:
-        """On record, unless it is nobody's fault but ours that nothing is proven."""
+        """Put it on record, unless the keys are missing here."""
         if error.code is Code.STALE_KEYS:
             return IdentityProviderUnavailable("the keys of the token's issuer were not read, or too long ago")
         await self._refusals.refused(refusal)

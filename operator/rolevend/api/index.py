@@ -1,4 +1,4 @@
-"""The VendedRoles that there are, as one watch tells of them: whose they are, how many, and when one is gone."""
+"""All VendedRoles by agent, as one watch tells of them."""
 
 import asyncio
 from collections import defaultdict
@@ -13,7 +13,7 @@ from rolevend.roles.state import is_let_go
 
 
 class VendedRoleIndex:
-    """Shared by all calls: none of them opens a watch of its own."""
+    """Shared by all calls."""
 
     def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
         self.informer = _ByAgent(cluster, self._changed, now)
@@ -23,15 +23,15 @@ class VendedRoleIndex:
         return self.informer.objects.get((name.namespace, name.name))
 
     def of(self, agent: ObjectName) -> Iterator[Body]:
-        """By their names."""
+        """Sorted by name."""
         return (self.informer.objects[key] for key in sorted(self.informer.by_agent.get(agent, ())))
 
     def count(self, agent: ObjectName) -> int:
-        """Those that have a role, or are about to. Those that end count until their role is gone."""
+        """Return how many have a role, or will have one. One that ends counts until its role is gone."""
         return sum(_has_role(self.informer.objects[key]) for key in self.informer.by_agent.get(agent, ()))
 
     async def begun(self, name: ObjectName, uid: str, seconds: float) -> Body | None:
-        """The object with this uid as soon as its role has a name; None where that was not seen within so many seconds."""
+        """Return the object with this uid as soon as its status names a role; None after so many seconds."""
         try:
             async with asyncio.timeout(seconds):
                 while (body := self.get(name)) is None or body["metadata"]["uid"] != uid or "roleName" not in body.get("status", {}):
@@ -41,7 +41,7 @@ class VendedRoleIndex:
             return None
 
     async def gone(self, name: ObjectName, uid: str, seconds: float) -> bool:
-        """Whether the object with this uid was seen to be gone within so many seconds."""
+        """Return True as soon as the object with this uid is gone, and False after so many seconds."""
         try:
             async with asyncio.timeout(seconds):
                 while (body := self.get(name)) is not None and body["metadata"]["uid"] == uid:

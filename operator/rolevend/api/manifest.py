@@ -21,18 +21,18 @@ _LONGEST_PREFIX: Final = 60
 
 
 def prefix(agent: Agent) -> str:
-    """Of the names of its objects."""
+    """Return the prefix of the names of its objects."""
     return f"{agent.name.name[:_LONGEST_PREFIX]}-"
 
 
 def name_of(agent: Agent, key: str) -> str:
-    """The same in every replica, and no other agent's."""
+    """Return a name that is the same in every replica, and no other agent's."""
     digest = hashlib.sha256(length_prefixed(agent.name.namespace, agent.name.name, key)).hexdigest()
     return f"{prefix(agent)}{digest[:32]}"
 
 
 def digest_of(question: Question) -> str:
-    """Of all that it says, the token included, of which nothing can be read from it."""
+    """Return the digest of all members, the token included, which it does not reveal."""
     token = question.user_token.get_secret_value() if question.user_token else ""
     told = question.model_dump_json(exclude={"user_token"}) + hashlib.sha256(token.encode()).hexdigest()
     return f"sha256:{hashlib.sha256(told.encode()).hexdigest()}"
@@ -43,8 +43,7 @@ def _digest_of_intent(task: CoreTask) -> Body:
 
 
 def body_of(grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> Body:
-    """`digest` is that of the question, and the object names those of its platforms on which a role is to be made. With its handles it says
-    from the start what that is called."""
+    """Return the object for these grants. `digest` is that of the question. The object's handles name its role from the start."""
     draft, verdict = grants[0].request, grants[0].granted
     narrowed = [{"schema": each.schema, "table": each.name} for each in draft.resources or ()]
     spec = {

@@ -1,4 +1,4 @@
-"""The calls that look at an agent's roles, and end them. Whoever asks for another agent's is told that there is none."""
+"""List, get and release the roles of one agent. A role of another agent is answered as if it did not exist."""
 
 import logging
 from typing import Final
@@ -26,20 +26,20 @@ class RoleService:
         self._recorder = recorder
 
     async def release(self, agent: Agent, name: str, request_id: str) -> VendedRole | None:
-        """None: looked for, and gone. Otherwise the object, whose end was begun and goes on. Raises Problem where it is not the agent's."""
+        """Return None if the role was looked for and is gone, or the object whose end began. Raises Problem if it is not the agent's."""
         seen = self._index.get(ObjectName(agent.name.namespace, name))  # whose it is and its uid never change
         role = _own(seen, agent) or await self.own(agent, name)
         try:
             await self._recorder.release_requested(role_request(role), assigned_role_name(role), request_id)
         except AuditUnavailable as error:
-            _log.error("a release: %s", error, extra={"object": name, "request_id": request_id})  # no reason to let it live
+            _log.error("cannot record a release: %s", error, extra={"object": name, "request_id": request_id})  # the role ends in any case
         await self._objects.delete(ObjectName(role.namespace, role.name), role.uid)
         if await self._index.gone(ObjectName(role.namespace, role.name), role.uid, LONGEST_RELEASE_SECONDS):
             return None
         return await self.own(agent, name)
 
     async def own(self, agent: Agent, name: str) -> VendedRole:
-        """The agent's VendedRole of this name, as the API server says it now."""
+        """Return the agent's VendedRole of this name, as the API server has it now. Raises Problem."""
         try:
             body = await self._objects.read(ObjectName(agent.name.namespace, name))
         except NotFound:

@@ -52,9 +52,9 @@ class Curb:
             for curbed in await executor.curb():
                 await self._follow(name, curbed)
         except RolevendError as error:
-            _log.warning("curbing: %s", error, extra={"platform": name})
+            _log.warning("cannot check the limits of sessions: %s", error, extra={"platform": name})
         except Exception:  # a bug must not end the loop
-            _log.exception("curbing", extra={"platform": name})
+            _log.exception("cannot check the limits of sessions", extra={"platform": name})
         finally:
             self._under_way.discard(name)
 
@@ -73,4 +73,4 @@ class Curb:
             reason = "StatementCancelled" if curbed.act is Act.CANCELLED else "SessionEnded"
             message = f"{curbed.role} on {name}: {curbed.why}"
             if problem := await tell(self._cluster, standing.request.name, curbed.uid, "Warning", reason, message, self._now()):
-                _log.info("telling: %s", problem, extra={"role": curbed.role})
+                _log.info("cannot write an Event: %s", problem, extra={"role": curbed.role})

@@ -1,4 +1,4 @@
-"""kopf's handlers for VendedRole: create, resume, update -> vend; delete -> drop; every event -> remember.
+"""kopf's handlers for VendedRole: create, resume, update -> vend; delete -> drop; every event -> on_event.
 
 `PermanentError`, exhausted retries and timeouts in a delete handler would take the finalizer off and leak the role, so nothing here
 has a limit and every failure is a `TemporaryError`. Handlers return nothing, since kopf would write it into the status.
@@ -25,9 +25,9 @@ from rolevend.roles.dropper import RoleDropper
 
 _LONGEST_PAUSE_SECONDS = 30.0
 _LONGEST_UNAVAILABLE_SECONDS = 8.0
-"""What mends itself is tried again sooner."""
+"""Errors that heal by themselves are retried sooner."""
 _LONGEST_BETWEEN_DROPS_SECONDS = 4.0
-"""A platform that is connected anew has drops in hand again within five seconds."""
+"""A platform that is connected again gets its drops within five seconds."""
 _CONNECTIONS = 64
 """Unlimited workers opened two thousand connections for two thousand objects."""
 _LOGIN_SECONDS = 600
@@ -51,7 +51,7 @@ def registry(watcher: VendedRoleWatcher, reconciler: VendedRoleReconciler, dropp
     async def vend(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
         try:
             outcome = await reconciler.reconcile(dict(body))
-        except Exception as error:  # a bug of ours, too, is tried again: giving up would leak a role
+        except Exception as error:  # a bug is retried, too: giving up would leak a role
             patch.status.update(reconciler.not_ready_status(dict(body), error))
             raise _again(error, _pause(error, retry)) from error
         patch.status.update(outcome.status)
@@ -150,18 +150,18 @@ def _session(settings: kopf.OperatorSettings, expires_at: datetime) -> kopf.Aioh
 
 
 def _again(error: Exception, delay: float) -> kopf.TemporaryError:
-    """Never given up."""
+    """A handler never gives up."""
     if not isinstance(error, RolevendError):
         _log.exception("a handler failed", exc_info=error)
     return kopf.TemporaryError(str(error), delay=delay)
 
 
 def _spread(longest: float) -> float:
-    """Seconds. What failed together must not be told together again: two hundred at once stood before everybody's next vend."""
+    """Seconds, with jitter: two hundred simultaneous retries delayed everybody's next vend."""
     return random.uniform(longest / 2, longest)  # noqa: S311
 
 
 def _pause(error: Exception, retry: int) -> float:
-    """Soon at first, then ever later; what a person must mend is not hurried."""
+    """Exponential backoff; slower for errors that a person must fix."""
     first, longest = (0.5, _LONGEST_UNAVAILABLE_SECONDS) if isinstance(error, Unavailable) else (5.0, _LONGEST_PAUSE_SECONDS)
     return min(longest, first * 2.0 ** min(retry, 10))

@@ -1,4 +1,4 @@
-"""Every minute, objects and roles held against each other, from both sides. A watch is not believed for ever, nor enough for a drop."""
+"""Compare objects and roles from both sides every minute. A watch alone is not trusted for ever, and not enough for a drop."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from rolevend.vending.audit import End
 from rolevend.vending.sweep import Orphans
 
 _LISTED_EVERY = 10
-"""Sweeps over more objects than one page holds: reading ten thousand every minute costs more than all else that an idle operator does."""
+"""If one page does not hold all objects, only every tenth sweep lists them: ten thousand cost more than the rest of an idle operator."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Sweeper:
         metrics: Metrics,
     ) -> None:
         self.deaf = ""
-        """What the watch failed to tell, or empty: then only a restart helps."""
+        """What the watch failed to tell, or empty. Only a restart helps."""
         self._ender = ender
         self._platforms = platforms
         self._recorder = recorder
@@ -46,7 +46,7 @@ class Sweeper:
         self._metrics = metrics
         self._orphans: dict[PlatformName, Orphans] = {}
         self._dropping: dict[tuple[PlatformName, Uid], int | None] = {}
-        """Orphans that this process dropped or drops, and how many sessions they had, where it knows."""
+        """Orphans that this process drops or dropped, and how many sessions they had, if it knows."""
         self._told: dict[PlatformName, set[Uid]] = defaultdict(set)
         self._missing_since: dict[Uid, datetime] = {}
         self._sweeps = 0
@@ -59,7 +59,7 @@ class Sweeper:
                 await self.sweep()
                 on_swept()
             except RolevendError as error:
-                _log.warning("sweep: %s", error)
+                _log.warning("cannot sweep: %s", error)
 
     async def sweep(self) -> None:
         watched = self._watched()
@@ -110,13 +110,13 @@ class Sweeper:
             kept = frozenset(ProfileName(each.profile) for each in self._ender.roles.on(name) if each.profile)
             await executor.collect(kept, self._objects.now() - timedelta(seconds=self._settings.profile_unused_seconds))
         except RolevendError as error:
-            _log.warning("sweeping: %s", error, extra={"platform": name})
+            _log.warning("cannot sweep: %s", error, extra={"platform": name})
 
     async def _drop(self, name: PlatformName, executor: Executor, ending: Ending) -> None:
         dropped = await executor.drop(ending)  # the platform's queue goes on by itself
         self._dropping[name, ending.uid] = len(dropped.sessions) if dropped.error is None else None
         if dropped.error is not None:
-            _log.warning("dropping an orphan: %s", dropped.error, extra={"platform": name, "role": ending.role})
+            _log.warning("cannot drop an orphan: %s", dropped.error, extra={"platform": name, "role": ending.role})
 
     async def _tell_of_orphans(self, name: PlatformName, executor: Executor) -> None:
         """Of those that the platform remembers: what a process dropped that died before it could tell is told by the next one."""
@@ -132,7 +132,7 @@ class Sweeper:
         self._told[name] &= {each.uid for each in gone}
 
     def measure(self) -> None:
-        """Brings the gauges of every platform up to date."""
+        """Update the gauges of every platform."""
         for name, _ in self._platforms:
             standing = list(self._ender.roles.on(name))
             self._metrics.live_roles.labels(name).set(sum(each.live and each.ending_since is None for each in standing))

@@ -1,5 +1,6 @@
-"""One VendedRole as a request: read from its object, proven by its user's token, written down before anything is made, and reported on.
+"""The life of one VendedRole, for every door.
 
-Whoever vends does these steps, the operator or the API; when and in which order is theirs. Who asks by a token of their own is found by
-`who_asks`, and `token_review` has the cluster say whether a ServiceAccount's still holds.
+`state` reads the object, and `store` keeps what this process knows of it. `user_authenticator` proves the user, `decision` decides for all
+platforms, `quota` limits the roles of an agent, and `vender` creates the role at a `door`. `audit_recorder`, `objects` and `status` write
+what happened. `ender` and `expiry` end roles; `dropper` drops them, and `immediate_drops` begins with that before the object is written.
 """

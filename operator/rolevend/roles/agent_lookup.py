@@ -1,4 +1,4 @@
-"""Which registered Agent it is that proved itself. Pure."""
+"""Find the registered Agent that authenticated itself. Pure."""
 
 from collections.abc import Container
 from dataclasses import dataclass, field
@@ -11,13 +11,15 @@ from rolevend.vending.terms import Agent
 
 
 def agent_wanted(directory: Directory) -> AgentWanted:
-    """Whose own token the bearer of one may be: that of any agent in the directory. Costs nothing to make."""
+    """Return whose own tokens are accepted: those of any agent in the directory. Cheap."""
     return AgentWanted(_OwnSubjects(directory))
 
 
 def find_agent(proven: ProvenAgent, directory: Directory) -> Agent:
-    """Raises TokenRefused where it is none, and tells no one which ones there are. Whatever is still to be read (`Directory.pending`) may
-    be the agent: ask when nothing is."""
+    """Raises TokenRefused if the token is of no registered agent, without a hint which ones exist.
+
+    Call it only when nothing is still to be read (`Directory.pending`): the agent may be in that.
+    """
     agent = _registered(proven, directory)
     if agent is None:
         raise TokenRefused(Code.AGENT_UNKNOWN, "the token is of no agent that is registered here")
@@ -37,7 +39,7 @@ def _registered(proven: ProvenAgent, directory: Directory) -> Agent | None:
 
 @dataclass(frozen=True, slots=True)
 class _OwnSubjects(Container[OwnSubject]):
-    """Looked up when asked: a picture with a thousand agents is another one several times a minute."""
+    """Evaluated lazily: a snapshot with a thousand agents is replaced several times a minute."""
 
     directory: Directory = field(repr=False)
 

@@ -14,16 +14,16 @@ from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.expiry import Expiries
 
 FEW, AT_ONCE, BESIDE_VENDS = 16, 8, 1
-"""Roles of one platform that end together: as many as expire in one second in ordinary times, and fewer of a crowd, one while somebody
+"""Roles of a platform that expire concurrently: as many as expire in one second in ordinary times, and fewer of a crowd, one while somebody
 asks for roles. A thousand that expire in one second must not stand before the next vend in every queue between here and
 PostgreSQL, which refuses them anyhow from their expiry on."""
 _ASKED_SECONDS = 1.0
-"""After a request was seen, the next one may come as well."""
+"""How long a request counts after it was seen."""
 _RETRY_SECONDS = 1.0
 _LONGEST_TURN_SECONDS = 2.0
-"""An ending that takes longer makes room for the next one."""
+"""An expiry that takes longer lets the next one begin."""
 _LONGEST_WAIT_SECONDS = 60.0
-"""So that a wall clock that was set is noticed."""
+"""After which a changed wall clock is noticed."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,10 +37,10 @@ class ExpiryScheduler:
         self._earlier = asyncio.Event()
         self._turns: dict[PlatformName, _Turns] = defaultdict(lambda: _Turns(self._most))
         self._due: Counter[PlatformName] = Counter()
-        """How many end, or wait for their turn."""
+        """How many roles expire now, or wait for their turn."""
         self._asked_at = -math.inf
         self._ending: dict[Uid, asyncio.Event] = {}
-        """What we ended, until it is gone: the watch may tell of it once more as if it lived. Set when its turn is over."""
+        """Roles that expired, until their objects are gone: the watch may tell of them once more. Set when their turn is over."""
 
     def poke(self) -> None:
         """Somebody waits for a role: expire fewer roles at once."""
@@ -70,7 +70,7 @@ class ExpiryScheduler:
             self._ending[uid].set()
 
     async def run(self, expire: Callable[[Uid], Awaitable[None]]) -> None:
-        """Call `expire` for each role that is due, until cancelled. Endings run beside each other: one slow answer holds up no other."""
+        """Call `expire` for each role that is due, until cancelled. Expiries run concurrently: a slow one delays no other."""
         async with asyncio.TaskGroup() as endings:
             while True:
                 self._earlier.clear()
@@ -106,7 +106,7 @@ class ExpiryScheduler:
 
     @contextlib.asynccontextmanager
     async def _turn(self, platform: PlatformName) -> AsyncIterator[None]:
-        """At once while there are few; in a crowd as soon as one of those that have a turn is gone."""
+        """At once while there are few; in a crowd as soon as one of the roles that have a turn is gone."""
         try:
             async with self._turns[platform] if self._due[platform] > FEW else contextlib.nullcontext():
                 yield
@@ -118,7 +118,7 @@ class ExpiryScheduler:
 
 
 class _Turns:
-    """As many at once as `most` says whenever one is over; it says one at least."""
+    """A semaphore whose size is `most()`, at least one, evaluated whenever a turn ends."""
 
     def __init__(self, most: Callable[[], int]) -> None:
         self._most = most

@@ -18,7 +18,7 @@ from rolevend.vending.verdict import Delivery, Granted, Request, Verdict, ended_
 
 LONGEST_REQUEST_ID: Final = 128
 NOTHING_BEGUN: Final = "NothingBegun"
-"""As `status.ended.by` says it: the call that made the object was refused before it made anything else."""
+"""The `status.ended.by` of an object whose call was refused before it created anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,17 @@ class RoleState:
 
     request: Request
     ready: bool
-    """As the object says it, of all its platforms."""
+    """True if the object says that it is Ready, which is the same for all its platforms."""
     ending_since: datetime | None
     """When its deletion began, or None."""
     role: RoleName | None
-    """See `assigned_role_name`; None where nothing is on this platform, either."""
+    """See `assigned_role_name`; also None if nothing is on this platform."""
     profile: str
     """Empty while the status does not say it."""
     attributes: Attributes
-    """Those that the profile reads, as the status says."""
+    """The user's attributes that the profile reads, as the status says."""
     verdict: tuple[str, str]
-    """Status and message of the condition Granted, as was last said of it here; after a restart as the object says it."""
+    """Status and message of the condition Granted that this process decided last; after a restart as the object says it."""
     granted: Granted | None = None
     """What this process vended; None after a restart. See `store.RoleRecord`."""
     absent: bool = False
@@ -52,12 +52,12 @@ class RoleState:
 
 
 def role_request(role: VendedRole) -> Request:
-    """On its first platform: for what is the same on all."""
+    """Return the request for the first platform, for what is the same on all."""
     return role_requests(role)[0]
 
 
 def role_requests(role: VendedRole) -> tuple[Request, ...]:
-    """One for each platform that it names, in its order: of one uid, with one expiry and one proof."""
+    """Return one request for each platform, in the object's order. They share uid, expiry and proof."""
     if role.metadata.creation_timestamp is None:
         raise InvalidInput("metadata.creationTimestamp", "is missing: the object was not read from a cluster")
     first = Request(
@@ -83,13 +83,13 @@ def role_requests(role: VendedRole) -> tuple[Request, ...]:
 
 
 def _request_id(role: VendedRole) -> str | None:
-    """Whoever makes an object may write anything into its annotations: what is no such id is none."""
+    """Return the id in the annotation, or None if it is malformed: anybody who creates an object may write annotations."""
     text = role.metadata.annotations.get(REQUEST_ID, "")
     return text if text.isprintable() and 0 < len(text) <= LONGEST_REQUEST_ID else None
 
 
 def _proof(role: VendedRole) -> Proof | None:
-    """As the operator wrote it down when it began to make the role: the token may be gone, and is over when the role is."""
+    """Return the proof that the operator wrote with the intent: the token itself may be gone."""
     status = role.status
     if not status.role_name or status.user is None or status.user.token is None or status.expiration_timestamp is None:
         return None
@@ -108,8 +108,10 @@ def _proof(role: VendedRole) -> Proof | None:
 
 
 def assigned_role_name(role: VendedRole) -> RoleName | None:
-    """What the role is called that may be on a platform; None: nothing was begun there. Known before anything is: the status says it, or
-    where the API makes the role the object itself, from its first moment."""
+    """Return the name of the role that may exist, or None if no vend was begun.
+
+    It is known before anything exists on a platform: from the status, or for a role of the API from the object itself.
+    """
     status = role.status
     if status.role_name:
         return RoleName(status.role_name)
@@ -120,7 +122,7 @@ def assigned_role_name(role: VendedRole) -> RoleName | None:
     try:
         return role_name(AgentHandle(agent), UserHandle(user), Uid(role.uid))
     except InvalidInput:
-        return None  # nothing that we have made
+        return None  # not written by us
 
 
 def is_ready(role: VendedRole) -> bool:
@@ -129,30 +131,32 @@ def is_ready(role: VendedRole) -> bool:
 
 
 def is_let_go(item: Body) -> bool:
-    """Whether the object is being deleted and no longer has our finalizer. Then finalizers of others keep it, and it claims no role: the
-    operator looked for its role and found none, or somebody took our finalizer off, and the sweep drops the role."""
+    """True if the object is being deleted and does not have our finalizer any more. Then it claims no role.
+
+    Finalizers of others keep it. The operator found no role of it, or somebody removed our finalizer, and the sweep drops the role.
+    """
     metadata = item["metadata"]
     return bool(metadata.get("deletionTimestamp")) and FINALIZER not in metadata.get("finalizers", ())
 
 
 def state_on(role: VendedRole, platform: PlatformName) -> PlatformState | None:
-    """What the status says of one platform."""
+    """Return what the status says of one platform."""
     return next((each for each in role.status.platforms if each.name == platform), None)
 
 
 def is_platform_active(role: VendedRole, platform: PlatformName) -> bool:
-    """Whether something may be on this platform, of a role that was begun: not where it was left out, or looked for and is gone."""
+    """True unless the status says that the platform was left out, or that the role is gone from it."""
     state = state_on(role, platform)
     return state is None or state.state not in ("LeftOut", "Gone")
 
 
 def may_exist_on(role: VendedRole, platform: PlatformName) -> bool:
-    """Whether an earlier try may have made something on this platform."""
+    """True if an earlier attempt may have created something on this platform."""
     return assigned_role_name(role) is not None and is_platform_active(role, platform)
 
 
 def role_states(role: VendedRole) -> tuple[RoleState, ...]:
-    """On each of its platforms, in its order."""
+    """Return the state on each platform, in the object's order."""
     return tuple(_state_on_platform(role, request) for request in role_requests(role))
 
 
@@ -193,7 +197,7 @@ def for_deletion(body: Body) -> VendedRole:
 
 
 def for_report(body: Body) -> VendedRole:
-    """For its conditions, which an object that cannot be parsed has, too."""
+    """Parse what its conditions need, which an object that cannot be parsed has, too."""
     try:
         return for_deletion(body)
     except InvalidInput:

@@ -1,4 +1,4 @@
-"""Asks the cluster about a ServiceAccount's token: the only one that knows whether its account and its pod are still there."""
+"""Ask the cluster about a ServiceAccount's token: only the cluster knows whether its account and its pod still exist."""
 
 from typing import Any, Final
 
@@ -21,13 +21,13 @@ class TokenReviewer:
         try:
             answer = await self._cluster.create(TOKEN_REVIEWS, body)
         except RolevendError as error:
-            # A server that refuses a request may repeat it in its message, and so the token: of the error the class is told alone.
+            # A server that refuses a request may repeat it in its message, and so the token: report the class of the error alone.
             raise ClusterUnavailable(f"{_UNANSWERED} ({type(error).__name__}); {_RIGHT}") from None
         return _read(answer.get("status"))
 
 
 def _read(status: Any) -> Review:
-    """What is not as the API promises is no answer: nobody is proven by it."""
+    """Raises ClusterUnavailable for an answer that is not as the API promises."""
     if not isinstance(status, dict):
         raise ClusterUnavailable(f"{_UNANSWERED}, but something else")
     if status.get("authenticated") is not True:

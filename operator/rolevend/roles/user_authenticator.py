@@ -1,4 +1,4 @@
-"""The user of a request, proven by the token that it names: read once, checked, and taken for this request alone."""
+"""Authenticate the user of a request by a token: read it once, check it, and redeem it for this request alone."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -23,7 +23,7 @@ from rolevend.vending.verdict import Request, Undecided, Verdict
 
 FIELD: Final = "spec.userTokenSecretRef"
 _LONGEST_SOURCE: Final = 1024
-"""As much of an expression as a status takes."""
+"""The longest expression that a status takes."""
 
 
 class UserAuthenticator:
@@ -48,8 +48,11 @@ class UserAuthenticator:
         return tuple(map(record.with_proof, requests))
 
     async def prove(self, request: Request, place: UserToken, agent: Agent, directory: Directory) -> Proof | Unproven:
-        """For an agent with an identity. Raises InvalidInput where there is no token, IdentityProviderUnavailable where its issuer's keys
-        are not known now, and what the API server raises: then nothing is known of it yet."""
+        """Read and check the token of a request whose agent has an identity.
+
+        Raises InvalidInput if there is no token, IdentityProviderUnavailable if its issuer's keys are not known now, and what the API
+        server raises. Then the check must be repeated.
+        """
         text = (await user_token(self._cluster, request.name.namespace, place.secret, place.key, FIELD)).reveal()
         digest = compact.digest(text)
         try:
@@ -98,7 +101,7 @@ def _replayed() -> TokenRefused:
 
 
 def wanted(agent: Agent, cluster_issuer: str) -> UserWanted:
-    """Whom a token must name: the agent, as the platform team and security know it."""
+    """Return the parties that a user's token must name: the agent as it is registered."""
     match agent.identity:
         case ServiceAccountIdentity(name):
             return UserWanted(Party(cluster_issuer, username(ObjectName(agent.name.namespace, name))))

@@ -1,4 +1,4 @@
-"""Where the time of a call goes: how long each of its steps took, told on its line in the log and, of a vend, in a histogram.
+"""How long each step of a call took, for its line in the log and, if it vends, for a histogram.
 
 A step belongs to the call that runs it, wherever in the code that is: nothing is handed along, and outside of a call nothing is kept.
 """
@@ -13,14 +13,14 @@ from prometheus_client import Histogram
 
 
 class Step(StrEnum):
-    """Of a vend, in the order of their first time. Those that come more than once in a call are added up."""
+    """The steps of a vend, in the order of their first time. Repeated steps are added up."""
 
     CHECK_AGENT = "CheckAgent"
     """The agent's own token, by its issuer's keys and, for a ServiceAccount, by the cluster."""
     CHECK_USER = "CheckUser"
     """The user's token."""
     DECIDE = "Decide"
-    """What is granted, each time that it is looked at."""
+    """The decision, each time."""
     CREATE_OBJECT = "CreateObject"
     """The VendedRole, by the Kubernetes API."""
     TAKE_TOKEN = "TakeToken"  # noqa: S105 - a step
@@ -43,7 +43,7 @@ _taken: ContextVar[Taken | None] = ContextVar("taken", default=None)
 
 @contextmanager
 def of_a_call() -> Iterator[Taken]:
-    """What is taken within is this call's, also in tasks that it begins."""
+    """Collect the steps inside, also of tasks that begin inside."""
     taken: Taken = {}
     token = _taken.set(taken)
     try:
@@ -54,7 +54,7 @@ def of_a_call() -> Iterator[Taken]:
 
 @contextmanager
 def timed(step: Step) -> Iterator[None]:
-    """What is done within is this step, whether or not it succeeds."""
+    """Measure the code inside as this step, whether or not it succeeds."""
     taken = _taken.get()
     started = time.perf_counter()
     try:
@@ -65,6 +65,6 @@ def timed(step: Step) -> Iterator[None]:
 
 
 def observe(histogram: Histogram) -> None:
-    """The steps of this call so far; its label is the step."""
+    """Observe the steps of this call so far."""
     for step, seconds in (_taken.get() or {}).items():
         histogram.labels(step.value).observe(seconds)

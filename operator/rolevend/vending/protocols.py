@@ -32,22 +32,24 @@ class AsyncPlatform(Protocol):
     async def vend(self, lease: Lease, credential: Credential) -> Vended: ...
 
     async def drop(self, ending: Ending, patience: float = 0.0) -> Dropped:
-        """How it went. A drop that failed goes on by itself; `patience` is how many seconds more to wait for its success."""
+        """Return the result. A failed drop is retried by the queue; `patience` is how many seconds to wait for its success."""
         ...
 
 
 class CredentialStore(Protocol):
     async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:
-        """Stores `fresh` for the request, or answers what an earlier run stored. Raises Conflict if the place is somebody else's."""
+        """Store `fresh` for the request, or return what an earlier attempt stored. Raises Conflict if the place is somebody else's."""
         ...
 
     async def discard(self, request: Request) -> None:
-        """Takes away what was stored for the request, on its platform, and nothing else. Nothing there is a success."""
+        """Delete what was stored for the request, on its platform, and nothing else. Idempotent."""
         ...
 
 
 class Handles(Protocol):
     async def claim(self, lease: Lease, user_handle: UserHandle, *, is_known: bool) -> None:
-        """Both handles of the lease's role stand for its agent and its user, for ever. Raises Conflict if one is somebody else's, and
-        TooManyUnknownUsers if the user is not known and the agent has named too many of those."""
+        """Record for ever that the handles of the lease's role stand for its agent and its user. Idempotent.
+
+        Raises Conflict if a handle is somebody else's, and TooManyUnknownUsers if the user is not known and the agent has named too many.
+        """
         ...
