@@ -18,8 +18,8 @@ from tests.support.two_doors import PROVEN, World
 
 PACKAGE = Path(rolevend.__file__).parent
 PAGE = PACKAGE.parents[1] / "docs" / "explanation" / "architecture.md"
-MAX_FILES, MAX_HOPS, MAX_LINES = 28, 10, 65
-"""Files at either door, hops from an event to SQL, lines of the chapter."""
+MAX_FILES, MAX_HOPS, MAX_LINES, MAX_SERVICES = 28, 10, 65, 6
+"""Files at either door, hops from an event to SQL, lines of the chapter, arguments of a constructor."""
 NOT_NAMED = (
     *("model.py", "naming.py", "catalog.py", "plan.py", "resources/", "api/schemas.py", "settings.py", "errors.py"),
     *("policy/", "vending/", "identity/", "platforms/base.py", "platforms/progress.py"),
@@ -141,3 +141,18 @@ def calls(file: str) -> set[str]:
 
 def tree(file: str) -> ast.Module:
     return ast.parse((PACKAGE / file).read_text())
+
+
+@pytest.mark.parametrize("package", ["roles", "reconcile", "api"])
+def test_no_service_takes_more_than_six_others(package: str):
+    """Who needs more does two things."""
+    taken = {
+        f"{file.name}: {each.name}": len(function.args.args) + len(function.args.kwonlyargs) - 1
+        for file in (PACKAGE / package).glob("*.py")
+        for each in ast.walk(tree(f"{package}/{file.name}"))
+        if isinstance(each, ast.ClassDef)
+        for function in each.body
+        if isinstance(function, ast.FunctionDef) and function.name == "__init__"
+    }
+    assert taken
+    assert {name: count for name, count in taken.items() if count > MAX_SERVICES} == {}

@@ -174,7 +174,7 @@ class VendService:
         except ProfileNotBuilt as error:
             raise self._repository.not_built(values.object_name(role), error) from error
         except NotVendableEverywhere as error:
-            raise error.reason from error
+            raise error.cause from error
         except GrantWithdrawn as error:
             raise Problem(403, "PolicyChanged", str(error)) from error
         with timed(Step.WRITE_READY):

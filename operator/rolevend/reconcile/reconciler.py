@@ -19,9 +19,6 @@ from rolevend.roles.vender import GrantWithdrawn, NotVendableEverywhere, RoleEnd
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Denied, Request, Undecided, taken_by
 
-NOT_EVERYWHERE = "NotEverywhere"
-"""The `status.ended.by` of a role that can never be created on one of its platforms."""
-
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -75,7 +72,8 @@ class VendedRoleReconciler:
         except RoleEnding:
             return _NOTHING
         except (Overtaken, NotVendableEverywhere, GrantWithdrawn) as error:
-            await self._ender.revoke_requests(requests, decision.role, _revoked_by(error), str(error))
+            by = "PolicyChanged" if isinstance(error, Overtaken) else error.ended_by
+            await self._ender.revoke_requests(requests, decision.role, by, str(error))
             return _NOTHING
         reads = ", ".join(f"on {each.platform} reads {len(each.granted.profile.tables)} tables" for each in result.created)
         message = f"{decision.role} {reads} until {requests[0].expires_at:%H:%M:%S} UTC"
@@ -114,13 +112,3 @@ class VendedRoleReconciler:
             return Outcome(status)
         await self._vender.deny(role, request, verdict, snapshot, record)
         return Outcome(status, Event("Warning", "Denied", verdict.message))
-
-
-def _revoked_by(error: Exception) -> str:
-    match error:
-        case NotVendableEverywhere():
-            return NOT_EVERYWHERE
-        case GrantWithdrawn(reason=reason):
-            return reason
-        case _:
-            return "PolicyChanged"

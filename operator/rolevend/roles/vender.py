@@ -8,9 +8,10 @@ leaves something that the next attempt completes, or the end of the object undoe
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Final
 
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
@@ -36,11 +37,13 @@ _log = logging.getLogger(__name__)
 
 
 class NotVendableEverywhere(RolevendError):
-    """The role can never be created on one platform, and exists on another, where it must be dropped."""
+    """The role can never be created on one platform, because of `cause`, and exists on another, where it must be dropped."""
 
-    def __init__(self, platform: PlatformName, reason: Rejected) -> None:
-        super().__init__(f"on {platform}: {reason}")
-        self.reason = reason
+    ended_by: Final = "NotEverywhere"
+
+    def __init__(self, platform: PlatformName, cause: Rejected) -> None:
+        super().__init__(f"on {platform}: {cause}")
+        self.cause = cause
 
 
 class RoleEnding(RolevendError):
@@ -48,11 +51,11 @@ class RoleEnding(RolevendError):
 
 
 class GrantWithdrawn(RolevendError):
-    """While the role was created, what it reads ceased to be granted. `reason` is the code that `status.ended.by` takes."""
+    """What the role reads ceased to be granted while it was created. `ended_by` is the code for `status.ended.by`."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, ended_by: str, message: str) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.ended_by = ended_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,8 @@ class _Attempt:
     """Taken once: a platform that is connected again meanwhile does not change the attempt."""
     created: list[PlatformGrant] = field(default_factory=list)
     failed: dict[PlatformName, RolevendError] = field(default_factory=dict)
-    abandoned: set[PlatformName] = field(default_factory=set)
-    """Failed platforms on which a role may exist."""
+    statuses: dict[PlatformName, Body] = field(default_factory=dict)
+    """What the object says of the failed platforms."""
 
     @property
     def remaining(self) -> list[PlatformGrant]:
@@ -102,22 +105,13 @@ class _Attempt:
             if not self.decision.allow_partial or len(self.decision.grants) == 1:
                 self.record.blocked_on = grant.platform
                 raise
-            self.failed[grant.platform] = error
-            if creating or self.may_exist:
-                self.abandoned.add(grant.platform)
+            became = abandoned_platform if creating or self.may_exist else skipped_platform
+            self.failed[grant.platform], self.statuses[grant.platform] = error, became(*error_reason(error))
 
     @property
     def may_exist(self) -> bool:
         """True if an earlier attempt may have created the role."""
         return not self.door.created_object and assigned_role_name(self.role) is not None
-
-    @property
-    def failed_statuses(self) -> Mapping[PlatformName, Body]:
-        """What the object says of the failed platforms."""
-        return {
-            platform: (abandoned_platform if platform in self.abandoned else skipped_platform)(*error_reason(error))
-            for platform, error in self.failed.items()
-        }
 
     def require_any(self) -> None:
         """Raises the first failure if no platform is left."""
@@ -186,7 +180,7 @@ class Vender:
             raise
         self._observe(attempt.failed, "failed", door)
         self._observe([each.platform for each in attempt.created], "vended", door)
-        status = self.objects.report(role).ready_status(decision, attempt.failed_statuses, record.audit.receipts)
+        status = self.objects.report(role).ready_status(decision, attempt.statuses, record.audit.receipts)
         for each in attempt.created:
             about = {"role": decision.role, "platform": each.platform, "object": str(each.request.name)}
             _log.info("vended", extra={**about, "profile": each.granted.profile.name})
