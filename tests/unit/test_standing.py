@@ -156,7 +156,7 @@ def test_what_this_process_granted_is_remembered_while_the_object_is_seen_again_
     roles.remove(REQUEST.uid)
     roles.record(REQUEST.uid).set_grant(REQUEST.platform, verdict)
     assert Uid(REQUEST.uid) not in roles
-    assert len(roles) == 0
+    assert list(roles) == []
 
 
 ANNEX = PlatformName("annex")

@@ -113,6 +113,3 @@ class RoleStore:
 
     def __contains__(self, uid: Uid) -> bool:
         return uid in self._records
-
-    def __len__(self) -> int:
-        return sum(bool(record.states) for record in self._records.values())
