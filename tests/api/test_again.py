@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from rolevend.api.objects import digest_of, name_of
+from rolevend.api.manifest import digest_of, name_of
 from rolevend.api.schemas import Question
 from rolevend.model import ObjectName
 from rolevend.resources import API_VERSION

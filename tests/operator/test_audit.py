@@ -248,7 +248,7 @@ def test_an_orphan_that_could_not_be_dropped_at_first_is_told_when_it_is_gone(tr
         asked.delete()
         assert site.cluster.patch(asked.body, {"metadata": {"finalizers": []}}, user="firefighter").ok
         trail.start()
-        eventually(lambda: any("dropping an orphan" in line["message"] for line in site.log_lines() if "message" in line))
+        eventually(lambda: any("cannot drop an orphan" in line["message"] for line in site.log_lines() if "message" in line))
         connection.execute("DROP TABLE held")
 
     eventually(lambda: trail.kinds(asked) == ["granted", "dropped"])

@@ -25,7 +25,7 @@ from rolevend.identity.service_account import Authenticated, NotTaken
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import Cluster
 from rolevend.model import ObjectName
-from rolevend.requests.token_review import TokenReviewer
+from rolevend.roles.token_review import TokenReviewer
 from tests.support import tokens
 from tests.support.tokens import AUDIENCE
 from tests.support.waiting import eventually

@@ -19,8 +19,14 @@ from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Hash, Partial
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement
-from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.requests.record import Record
+from rolevend.reconcile.reconciler import VendedRoleReconciler
+from rolevend.roles.audit_recorder import AuditMemory, AuditRecorder
+from rolevend.roles.door import Door
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.quota import RoleQuota
+from rolevend.roles.store import RoleStore
+from rolevend.roles.user_authenticator import UserAuthenticator
+from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import Event, denied, dropped, granted, orphan_dropped
 from rolevend.vending.calls import Bearer, Refusal, refused, release_requested
@@ -293,22 +299,23 @@ def trail() -> Trail:
 
 
 async def test_a_step_that_is_tried_again_is_recorded_once_and_one_that_failed_again(trail: Trail):
-    record, known = Record(trail, Free(), lambda: NOW), directory()
+    record, known = AuditRecorder(trail, Free(), lambda: NOW), directory()
+    memory, other = AuditMemory(), AuditMemory()
     verdict = known.verdict(REQUEST)
     assert isinstance(verdict, Granted)
     trail.failures = 1
     with pytest.raises(OSError, match="not now"):
-        await record.granted(REQUEST, verdict, known)
+        await record.granted(REQUEST, verdict, known, memory)
 
     for _ in range(3):
-        await record.granted(REQUEST, verdict, known)
-        await record.denied(replace(REQUEST, uid=UID), "NoPolicy", "m", known)
+        await record.granted(REQUEST, verdict, known, memory)
+        await record.denied(replace(REQUEST, uid=UID), "NoPolicy", "m", known, other)
 
     assert [each.type.rpartition(".")[2] for each in trail.events] == ["granted", "denied"]
 
 
 async def test_what_a_call_of_the_api_is_refused_or_asks_for_is_recorded_each_time(trail: Trail):
-    record = Record(trail, Free(), lambda: NOW)
+    record = AuditRecorder(trail, Free(), lambda: NOW)
 
     for _ in range(2):
         await record.refused(REFUSAL)
@@ -318,25 +325,25 @@ async def test_what_a_call_of_the_api_is_refused_or_asks_for_is_recorded_each_ti
 
 
 async def test_a_handle_that_is_somebody_elses_is_a_denial(trail: Trail):
-    record, known = Record(trail, Taken(), lambda: NOW), directory()
+    record, known, memory = AuditRecorder(trail, Taken(), lambda: NOW), directory(), AuditMemory()
     verdict = known.verdict(REQUEST)
     assert isinstance(verdict, Granted)
 
     for _ in range(2):
         with pytest.raises(Conflict, match="bob's"):
-            await record.handles(REQUEST, verdict, known)
+            await record.handles(REQUEST, verdict, known, memory)
 
     (event,) = trail.events
     assert (event.body.reason, event.body.message) == ("Conflict", "the handle is bob's")
 
 
 async def test_an_end_that_could_not_be_written_is_written_as_it_was(trail: Trail):
-    record = Record(trail, Free(), lambda: NOW)
+    record, memory = AuditRecorder(trail, Free(), lambda: NOW), AuditMemory()
     trail.failures = 1
     with pytest.raises(OSError, match="not now"):
-        await record.dropped(REQUEST, end())
+        await record.dropped(REQUEST, end(), memory)
 
-    await record.dropped(REQUEST, replace(end(), sessions=0, seconds=0.001))
+    await record.dropped(REQUEST, replace(end(), sessions=0, seconds=0.001), memory)
 
     (event,) = trail.events
     assert (event.body.sessions_ended, event.body.drop_seconds) == (3, 0.25)
@@ -355,10 +362,13 @@ async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_r
 
     async def started_and_asked() -> dict[str, Any]:
         """By a process that remembers nothing."""
-        record = Record(trail, Free(), lambda: NOW)
+        record = AuditRecorder(trail, Free(), lambda: NOW)
         observed: Any = SimpleNamespace(directory=picture.directory)
-        lifecycle = Lifecycle(nothing, observed, nothing, nothing, record, Metrics(), lambda: NOW, nothing, nothing, nothing)
-        return (await lifecycle.vend(body)).status
+        roles, objects = RoleStore(), VendedRoleWriter(nothing, lambda: NOW)
+        users, quota = UserAuthenticator(nothing, nothing, nothing, lambda: NOW), RoleQuota(roles, objects)
+        vender = Vender(observed, nothing, record, objects, Metrics(), nothing)
+        reconciler = VendedRoleReconciler(roles, users, quota, vender, nothing, Door(nothing, nothing))
+        return (await reconciler.reconcile(body)).status
 
     body["status"] = await started_and_asked()
     assert [each.type.rpartition(".")[2] for each in trail.events] == ["denied"]

@@ -9,17 +9,18 @@ from typing import Any, cast
 
 import pytest
 
-from rolevend.atwork.executor import Executor
 from rolevend.errors import ClusterUnavailable, PlatformDrifted
 from rolevend.kube import client
 from rolevend.kube.client import AlreadyExists, Body, NotFound
 from rolevend.model import ProfileName
 from rolevend.plan import Profile
 from rolevend.platforms.progress import Counting, Progress
-from rolevend.reconcile.building import Building
-from rolevend.requests.status import Report, granted, vended
 from rolevend.resources import VendedRole, parse
-from rolevend.vending.whole import Whole
+from rolevend.roles.build_progress import BuildProgressReporter
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.status import StatusBuilder
+from rolevend.vending.protocols import AsyncPlatform
 from tests.support import registered
 from tests.support.manifests import valid
 from tests.support.registered import NOW, REQUEST
@@ -29,7 +30,7 @@ PATIENCE = 10.0
 NEVER = 3600.0
 PROFILE = Profile(ProfileName("rv_p_cold"), ())
 DRIFTED = PlatformDrifted("table a.b was changed by hand")
-WHOLE = Whole(((REQUEST, registered.granted()),))
+WHOLE = RoleDecision(((REQUEST, registered.granted()),))
 
 
 class Cluster:
@@ -40,7 +41,7 @@ class Cluster:
         self.body: Body | None = body | {
             "metadata": {**body["metadata"], "uid": REQUEST.uid, "creationTimestamp": NOW.isoformat(), "resourceVersion": "1", **metadata}
         }
-        self.says(granted(Report(self.role, NOW), WHOLE))
+        self.says(StatusBuilder(self.role, NOW).pending_status(WHOLE))
         self.reads = 0
         self.said: list[str] = []
         """By us, in the condition Ready."""
@@ -123,13 +124,13 @@ def builds() -> Builds:
     return Builds()
 
 
-def building(cluster: Cluster, pause: float = 0.0) -> Building:
-    return Building(cast(client.Cluster, cluster), lambda: NOW, pause)
+def building(cluster: Cluster, pause: float = 0.0) -> BuildProgressReporter:
+    return BuildProgressReporter(VendedRoleWriter(cast(client.Cluster, cluster), lambda: NOW), pause)
 
 
 @asynccontextmanager
-async def told(by: Building, builds: Builds, **changes: Any) -> AsyncIterator[None]:
-    async with by.told(replace(REQUEST, **changes), cast(Executor, builds), PROFILE):
+async def told(by: BuildProgressReporter, builds: Builds, **changes: Any) -> AsyncIterator[None]:
+    async with by.reporting(replace(REQUEST, **changes), cast(AsyncPlatform, builds), PROFILE):
         yield
 
 
@@ -175,7 +176,7 @@ async def test_that_a_role_is_ready_is_not_taken_back(cluster: Cluster, builds: 
     """The API may say so between our look at the object and our word."""
 
     def ready() -> None:
-        cluster.says(vended(Report(cluster.role, NOW), WHOLE))
+        cluster.says(StatusBuilder(cluster.role, NOW).ready_status(WHOLE))
 
     cluster.meanwhile = ready
     async with told(building(cluster), builds):
@@ -238,7 +239,7 @@ async def test_an_api_server_that_is_away_keeps_nothing_from_being_built_and_is_
     async with told(building(cluster), builds):
         await cluster.so(lambda: bool(cluster.said))
     assert cluster.said == ["building its profile"]
-    assert [each.getMessage() for each in caplog.records] == ["telling how far a profile is: GET: 503"]
+    assert [each.getMessage() for each in caplog.records] == ["cannot report how far a profile is: GET: 503"]
 
 
 async def test_what_a_build_raises_goes_to_whoever_waits(cluster: Cluster, builds: Builds):
@@ -270,6 +271,6 @@ async def test_where_the_object_cannot_be_written_nothing_fails_and_it_may_be_sa
 
 
 async def test_a_role_that_is_ready_meanwhile_is_not_said_to_be_kept_from_it(cluster: Cluster):
-    cluster.meanwhile = lambda: cluster.says(vended(Report(cluster.role, NOW), WHOLE))
+    cluster.meanwhile = lambda: cluster.says(StatusBuilder(cluster.role, NOW).ready_status(WHOLE))
     await building(cluster).stopped(REQUEST, DRIFTED)
     assert cluster.conditions["Ready"][:2] == ("True", "Live")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from rolevend.errors import ClusterUnavailable
 from rolevend.model import PlatformName, Uid
-from rolevend.reconcile.clock import AT_ONCE, BESIDE_VENDS, FEW, Clock
+from rolevend.roles.expiry import AT_ONCE, BESIDE_VENDS, FEW, ExpiryScheduler
 from rolevend.telemetry.metrics import Metrics
 
 PATIENCE = 10.0
@@ -27,7 +27,7 @@ class Cluster:
         self.deleted: list[Uid] = []
         self.fails = 0
         self.metrics = Metrics()
-        self.clock = Clock(now, self.delete, self.metrics)
+        self.clock = ExpiryScheduler(now, self.metrics)
 
     async def delete(self, uid: Uid) -> None:
         if self.fails:
@@ -46,7 +46,7 @@ class Cluster:
 
 @asynccontextmanager
 async def running(cluster: Cluster) -> AsyncIterator[None]:
-    task = asyncio.create_task(cluster.clock.run())
+    task = asyncio.create_task(cluster.clock.run(cluster.delete))
     try:
         yield
     finally:
@@ -61,10 +61,10 @@ async def some_turns() -> None:
 
 async def test_it_ends_though_the_watch_tells_of_something_in_the_same_moment():
     cluster = Cluster()
-    running = asyncio.create_task(cluster.clock.run())
+    running = asyncio.create_task(cluster.clock.run(cluster.delete))
     await some_turns()
 
-    cluster.clock.put(Uid("a"), now() + timedelta(hours=1), WAREHOUSE)
+    cluster.clock.schedule(Uid("a"), now() + timedelta(hours=1), WAREHOUSE)
     running.cancel()
 
     async with asyncio.timeout(PATIENCE):
@@ -76,10 +76,10 @@ async def test_what_the_watch_tells_of_once_more_is_ended_once():
     cluster = Cluster()
     due_at = now() - timedelta(seconds=1)
     async with running(cluster):
-        cluster.clock.put(Uid("a"), due_at, WAREHOUSE)
+        cluster.clock.schedule(Uid("a"), due_at, WAREHOUSE)
         await cluster.has_deleted(1)
-        cluster.clock.put(Uid("a"), due_at, WAREHOUSE)
-        cluster.clock.put(Uid("b"), due_at, WAREHOUSE)
+        cluster.clock.schedule(Uid("a"), due_at, WAREHOUSE)
+        cluster.clock.schedule(Uid("b"), due_at, WAREHOUSE)
         await cluster.has_deleted(2)
         await some_turns()
 
@@ -91,7 +91,7 @@ async def test_a_deletion_that_failed_is_tried_again_and_counted_when_it_succeed
     cluster = Cluster()
     cluster.fails = 1
     async with running(cluster):
-        cluster.clock.put(Uid("a"), now() - timedelta(seconds=1), WAREHOUSE)
+        cluster.clock.schedule(Uid("a"), now() - timedelta(seconds=1), WAREHOUSE)
         await cluster.has_deleted(1)
         await some_turns()
 
@@ -103,7 +103,7 @@ async def test_few_that_expire_together_end_together():
     cluster = Cluster()
     async with running(cluster):
         for number in range(FEW):
-            cluster.clock.put(Uid(f"few-{number}"), now() - timedelta(seconds=1), WAREHOUSE)
+            cluster.clock.schedule(Uid(f"few-{number}"), now() - timedelta(seconds=1), WAREHOUSE)
         await cluster.has_deleted(FEW)
 
 
@@ -112,13 +112,13 @@ async def test_a_crowd_ends_some_at_a_time_and_each_that_is_gone_makes_room_for_
     crowd = [Uid(f"u{number:04}") for number in range(CROWD + AT_ONCE)]
     async with running(cluster):
         for uid in crowd:
-            cluster.clock.put(uid, now() - timedelta(seconds=1), WAREHOUSE)
+            cluster.clock.schedule(uid, now() - timedelta(seconds=1), WAREHOUSE)
         await cluster.has_deleted(AT_ONCE)
         await some_turns()
         assert len(cluster.deleted) == AT_ONCE
 
         for position in range(CROWD):
-            cluster.clock.gone(cluster.deleted[position])
+            cluster.clock.forget(cluster.deleted[position])
             await cluster.has_deleted(AT_ONCE + position + 1)
             await some_turns()
             assert len(cluster.deleted) == AT_ONCE + position + 1
@@ -129,16 +129,16 @@ async def test_a_crowd_ends_some_at_a_time_and_each_that_is_gone_makes_room_for_
 async def test_while_somebody_asks_for_roles_fewer_end_at_a_time():
     cluster = Cluster()
     async with running(cluster):
-        cluster.clock.asked()
+        cluster.clock.poke()
         for number in range(CROWD):
-            cluster.clock.put(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), WAREHOUSE)
+            cluster.clock.schedule(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), WAREHOUSE)
         await cluster.has_deleted(BESIDE_VENDS)
         await some_turns()
         assert len(cluster.deleted) == BESIDE_VENDS
 
         for _ in range(CROWD - BESIDE_VENDS):
-            cluster.clock.asked()
-            cluster.clock.gone(cluster.deleted[-1])
+            cluster.clock.poke()
+            cluster.clock.forget(cluster.deleted[-1])
             before = len(cluster.deleted)
             await cluster.has_deleted(before + 1)
             await some_turns()
@@ -149,10 +149,10 @@ async def test_a_crowd_on_one_platform_does_not_delay_another():
     cluster = Cluster()
     async with running(cluster):
         for number in range(200):
-            cluster.clock.put(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), ANNEX)
+            cluster.clock.schedule(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), ANNEX)
         await cluster.has_deleted(AT_ONCE)
 
-        cluster.clock.put(Uid("one"), now() - timedelta(seconds=1), WAREHOUSE)
+        cluster.clock.schedule(Uid("one"), now() - timedelta(seconds=1), WAREHOUSE)
         await cluster.has_deleted(AT_ONCE + 1)
 
     assert cluster.deleted[-1] == "one"
@@ -162,10 +162,10 @@ async def test_an_end_that_is_stuck_makes_room_for_the_next():
     cluster = Cluster()
     async with running(cluster):
         for number in range(CROWD):
-            cluster.clock.put(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), ANNEX)
+            cluster.clock.schedule(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), ANNEX)
         await cluster.has_deleted(AT_ONCE)
 
-        cluster.clock.stuck(cluster.deleted[0])
+        cluster.clock.yield_turn(cluster.deleted[0])
 
         await cluster.has_deleted(AT_ONCE + 1)
 
@@ -174,14 +174,14 @@ async def test_what_is_gone_before_its_turn_is_not_ended():
     cluster = Cluster()
     async with running(cluster):
         for number in range(CROWD):
-            cluster.clock.put(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), ANNEX)
+            cluster.clock.schedule(Uid(f"crowd-{number}"), now() - timedelta(seconds=1), ANNEX)
         await cluster.has_deleted(AT_ONCE)
         waiting = next(uid for number in range(CROWD) if (uid := Uid(f"crowd-{number}")) not in cluster.deleted)
 
-        cluster.clock.gone(waiting)
+        cluster.clock.forget(waiting)
         for _ in range(CROWD):
             for uid in list(cluster.deleted):
-                cluster.clock.gone(uid)
+                cluster.clock.forget(uid)
             await some_turns()
 
     assert len(cluster.deleted) == CROWD - 1

@@ -13,8 +13,9 @@ from rolevend.kube.client import Body, Cluster, Resource
 from rolevend.model import PlatformName, RoleName
 from rolevend.platforms.base import Act, Curbed, EndReason
 from rolevend.reconcile.curb import Curb
-from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.requests.roles import Roles, Standing
+from rolevend.roles.ender import RoleEnder
+from rolevend.roles.state import RoleState
+from rolevend.roles.store import RoleStore
 from rolevend.telemetry.metrics import Metrics
 from tests.support.registered import NOW, REQUEST, WAREHOUSE, granted
 
@@ -53,7 +54,7 @@ class Operator:
     """The parts that the loop needs of others; `events` and `ended` are what it did."""
 
     executors: dict[PlatformName, Executor]
-    roles: Roles = field(default_factory=Roles)
+    roles: RoleStore = field(default_factory=RoleStore)
     metrics: Metrics = field(default_factory=Metrics)
     events: list[Body] = field(default_factory=list)
     ended: list[tuple[RoleName | None, str, str, EndReason]] = field(default_factory=list)
@@ -70,12 +71,12 @@ class Operator:
         self.events.append(body)
         return body
 
-    async def revoke(self, standing: Standing, by: str, message: str, reason: EndReason) -> None:
+    async def revoke(self, standing: RoleState, by: str, message: str, reason: EndReason) -> None:
         self.ended.append((standing.role, by, message, reason))
 
     async def looks(self, times: int = 1) -> None:
         """Until the platform `warehouse` has been asked so often, and what it answered was followed."""
-        curb = Curb(cast(Cluster, self), cast(Lifecycle, self), cast(Platforms, self), self.metrics, lambda: NOW, 0)
+        curb = Curb(cast(Cluster, self), cast(RoleEnder, self), cast(Platforms, self), self.metrics, lambda: NOW, 0)
         running = asyncio.create_task(curb.run())
         async with asyncio.timeout(10):
             while self.executors[WAREHOUSE].asked <= times:
@@ -87,13 +88,13 @@ class Operator:
         return self.metrics.registry.get_sample_value("rolevend_curbed_total", {"platform": WAREHOUSE, "act": act.value}) or 0
 
 
-STANDING = Standing(REQUEST, True, None, HELD.lease.role, HELD.profile.name, HELD.lease.attributes, ("True", "2 tables"), HELD)
+STANDING = RoleState(REQUEST, True, None, HELD.lease.role, HELD.profile.name, HELD.lease.attributes, ("True", "2 tables"), HELD)
 
 
-def operator(*answers: Sequence[Curbed] | Exception, standing: Standing | None = STANDING, failing: bool = False) -> Operator:
+def operator(*answers: Sequence[Curbed] | Exception, standing: RoleState | None = STANDING, failing: bool = False) -> Operator:
     made = Operator({WAREHOUSE: Executor([*answers, ()])}, failing=failing)
     if standing is not None:
-        made.roles.seen(standing)
+        made.roles.upsert(standing)
     return made
 
 

@@ -31,11 +31,12 @@ from rolevend.resources import API_VERSION, KINDS, AccessPolicy, kind_named, par
 from rolevend.resources.schema import structural
 from rolevend.settings import ApiSettings, Settings
 from rolevend.telemetry.metrics import Metrics
+from rolevend.telemetry.timing import Step
 from rolevend.vending.directory import TOKEN_UNREAD
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "rolevend"
-EDGES = ("atwork", "picture", "reconcile", "requests")
+EDGES = ("atwork", "picture", "reconcile", "roles")
 """Where conditions are found and written."""
 PAGES = sorted([*ROOT.glob("*.md"), *(page for part in ("docs", "examples", "clients", ".github") for page in (ROOT / part).rglob("*.md"))])
 REFERENCE = ROOT / "docs" / "reference"
@@ -206,7 +207,7 @@ def test_conditions_and_reasons_are_those_of_the_code():
     assert (
         documented - reasons - raised
         == {"Building", "Connecting", "InternalError", "TooManyRoles"}
-        <= constants("atwork/platforms.py", "atwork/state.py", "reconcile/room.py", "requests/status.py")
+        <= constants("atwork/platforms.py", "atwork/state.py", "roles/quota.py", "roles/status.py")
     )
 
 
@@ -222,7 +223,7 @@ def words_of_ours() -> frozenset[str]:
     kinds = {kind.name for kind in KINDS}.union(*(enums(structural(kind.model)) for kind in KINDS))
     edges = [f"{each.parent.name}/{each.name}" for folder in (*EDGES, "api") for each in (PACKAGE / folder).glob("*.py")]
     found = constants(*edges, "platforms/base.py")
-    others = {"IfNotPresent", "CertManager", "LeftOut", *rolevend_client.__all__, *dir(builtins), *CODES}
+    others = {"IfNotPresent", "CertManager", "LeftOut", *rolevend_client.__all__, *dir(builtins), *CODES, *Step}
     return frozenset(types | reasons | error_names() | kinds | found | others)
 
 

@@ -3,22 +3,23 @@
 import json
 from dataclasses import replace
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 
-from rolevend.api.objects import body_of
-from rolevend.api.opening import Opening
+from rolevend.api.manifest import body_of
 from rolevend.api.problems import Problem
-from rolevend.api.quotas import Quotas
+from rolevend.api.repository import VendedRoleRepository
 from rolevend.kube.client import AlreadyExists, Body, Cluster
 from rolevend.model import ObjectName
+from rolevend.roles.decision import PlatformGrant
+from rolevend.roles.objects import VendedRoleWriter
 from rolevend.vending.verdict import Delivery
-from rolevend.vending.whole import Vend
 from tests.support import registered
 from tests.support.registered import REQUEST
 
 DIGEST = "sha256:digest"
-ASKED = (Vend(replace(REQUEST, delivery=Delivery.RESPONSE), registered.granted()),)
+ASKED = (PlatformGrant(replace(REQUEST, delivery=Delivery.RESPONSE), registered.granted()),)
 NAME = ObjectName("agents", "finbot-0f3a")
 
 
@@ -45,20 +46,9 @@ class Known:
         return None
 
 
-class Unlimited:
-    directory: Any
-
-    def __init__(self) -> None:
-        self.directory = self
-
-    def most_live(self, _: object) -> None:
-        return None
-
-
 async def opened(there: Body) -> tuple[Any, bool]:
-    nothing: Any = Unlimited()
-    opening = Opening(cast(Cluster, Occupied(there)), nothing, cast(Any, Known()), Quotas(lambda: 0.0))
-    return await opening.object(ASKED, NAME, DIGEST)
+    objects = VendedRoleWriter(cast(Cluster, Occupied(there)), lambda: registered.NOW)
+    return await VendedRoleRepository(objects, cast(Any, Known()), uuid4).open(ASKED, NAME, DIGEST)
 
 
 def there(**spec: Any) -> Body:

@@ -19,18 +19,19 @@ from rolevend.model import Attributes, Task, Uid, UserHandle, Version
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.requirement import Requirement, RequirementOperator
-from rolevend.requests.proving import Proving, wanted
-from rolevend.requests.roles import Roles, request_of, standings_of
-from rolevend.requests.status import Report, granted, refused, vended
 from rolevend.resources import Agent as AgentObject
 from rolevend.resources import VendedRole
 from rolevend.resources import parse as parse_object
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.state import role_request, role_states
+from rolevend.roles.status import StatusBuilder
+from rolevend.roles.store import RoleStore
+from rolevend.roles.user_authenticator import UserAuthenticator, wanted
 from rolevend.vending import audit
 from rolevend.vending.directory import Directory, Shapes
 from rolevend.vending.evidence import AttributeRead, given
 from rolevend.vending.proof import Actor, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict, ended_by
-from rolevend.vending.whole import Whole
 from tests.support import registered, tokens
 from tests.support.manifests import valid
 from tests.support.painted import OBJECTS, made, paint, said
@@ -226,8 +227,9 @@ class TestStatus:
         found = verdict(asked, people=people)
         assert isinstance(found, Granted)
 
-        status = vended(Report(role(granted(Report(role(), NOW), Whole(((asked, found),)))), NOW), Whole(((asked, found),)))
-        (standing,) = standings_of(role(status))
+        decision = RoleDecision(((asked, found),))
+        status = StatusBuilder(role(StatusBuilder(role(), NOW).pending_status(decision)), NOW).ready_status(decision)
+        (standing,) = role_states(role(status))
 
         assert standing.request == replace(asked, proof=replace(cast(Proof, found.proof), handle=found.user_handle))
         again = verdict(standing.request, people=people)
@@ -241,7 +243,7 @@ class TestStatus:
     def test_a_policy_that_asks_for_what_was_left_out_ends_the_role_after_a_restart(self):
         found = verdict()
         assert isinstance(found, Granted)
-        after = standings_of(role(vended(Report(role(), NOW), Whole(((PROVEN, found),)))))[0].request
+        after = role_states(role(StatusBuilder(role(), NOW).ready_status(RoleDecision(((PROVEN, found),)))))[0].request
         asking = policy("barefoot", users=(Requirement("shoe", operator=RequirementOperator.DOES_NOT_EXIST),), row_filter=parse("id = 1"))
 
         assert refusal(after, shapes={WAREHOUSE: shapes(OF_AT, asking)}) == (Denied, "AttributeUnreadable", True)
@@ -249,29 +251,29 @@ class TestStatus:
     def test_a_status_proves_nothing_of_a_role_that_was_never_begun(self):
         found = verdict()
         assert isinstance(found, Granted)
-        status = granted(Report(role(), NOW), Whole(((PROVEN, found),)))
+        status = StatusBuilder(role(), NOW).pending_status(RoleDecision(((PROVEN, found),)))
         del status["roleName"]
 
-        assert request_of(role(status)).proof is None
+        assert role_request(role(status)).proof is None
 
     def test_a_refused_token_is_told_in_every_condition(self):
         unproven = Unproven("TokenExpired", "over", "d" * 64, known().basis(PROVING))
 
         denied = Denied("TokenExpired", "over")
-        status = refused(Report(role(), NOW), denied, Whole(((replace(ASKED, proof=unproven), denied),)))
+        status = StatusBuilder(role(), NOW).denied_status(denied, RoleDecision(((replace(ASKED, proof=unproven), denied),)))
 
         assert {(each["type"], each["status"], each["reason"], each["message"]) for each in status["conditions"]} == {
             (type_, "False", "TokenExpired", "over") for type_ in ("Granted", "Ready", "UserProven")
         }
 
     def test_what_was_proved_here_is_remembered_until_the_object_is_gone(self):
-        roles = Roles()
-        roles.proven(REQUEST.uid, PROOF)
-        assert roles.seen(*standings_of(role()))[0].request.proof == PROOF
+        roles = RoleStore()
+        roles.upsert(*role_states(role())).set_proof(PROOF)
+        assert roles.upsert(*role_states(role())).states[0].request.proof == PROOF
 
-        roles.gone(REQUEST.uid)
+        roles.remove(REQUEST.uid)
 
-        assert roles.seen(*standings_of(role()))[0].request.proof is None
+        assert roles.upsert(*role_states(role())).states[0].request.proof is None
 
 
 class TestAudit:
@@ -337,12 +339,12 @@ async def unread(_: object) -> bytes:
     raise AssertionError("inline keys are asked of nobody")
 
 
-def proving(server: ApiServer, *, followed: bool = True, now=tokens.NOW) -> Proving:
+def proving(server: ApiServer, *, followed: bool = True, now=tokens.NOW) -> UserAuthenticator:
     check = TokenCheck(KeyStore(unread, lambda: now, lambda: 0.0), lambda: now)
     if followed:
         check.follow(tokens.PROVIDERS)
     cluster = cast(Cluster, server)
-    return Proving(cluster, check, TakenTokens(cluster, "system", lambda: now), lambda: now)
+    return UserAuthenticator(cluster, check, TakenTokens(cluster, "system", lambda: now), lambda: now)
 
 
 async def prove(server: ApiServer, request: Request = ASKED, **how: Any) -> Proof | Unproven:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rolevend.api.problems import Problem
-from rolevend.api.quotas import DECISIONS_PER_MINUTE, Quotas
+from rolevend.api.rate_limiter import DECISIONS_PER_MINUTE, RateLimiter
 from rolevend.model import ObjectName
 from tests.support.registered import AGENT
 
@@ -14,28 +14,28 @@ OTHER = replace(AGENT, name=ObjectName("agents", "other"))
 
 @pytest.mark.parametrize(("vends", "decisions"), [(None, DECISIONS_PER_MINUTE), (3, 3), (DECISIONS_PER_MINUTE * 10, DECISIONS_PER_MINUTE)])
 def test_so_many_decisions_a_minute_and_each_agent_for_itself(vends: int | None, decisions: int):
-    quotas, agent = Quotas(lambda: 0.0), replace(AGENT, vends_per_minute=vends)
+    limiter, agent = RateLimiter(lambda: 0.0), replace(AGENT, vends_per_minute=vends)
 
     for _ in range(decisions):
-        quotas.expect_decision_rate(agent)
+        limiter.require_decision_rate(agent)
     with pytest.raises(Problem) as refused:
-        quotas.expect_decision_rate(agent)
+        limiter.require_decision_rate(agent)
 
     assert (refused.value.status, refused.value.code) == (429, "TooManyRequests")
     assert f"{decisions} decisions a minute" in refused.value.detail
     assert refused.value.retry_after
-    quotas.expect_decision_rate(OTHER)
-    quotas.expect_rate(agent)  # another count
+    limiter.require_decision_rate(OTHER)
+    limiter.require_rate(agent)  # another count
 
 
 def test_the_wait_that_is_told_is_enough():
     seconds = [0.0]
-    quotas, agent = Quotas(lambda: seconds[0]), replace(AGENT, vends_per_minute=2)
+    limiter, agent = RateLimiter(lambda: seconds[0]), replace(AGENT, vends_per_minute=2)
     for _ in range(2):
-        quotas.expect_decision_rate(agent)
+        limiter.require_decision_rate(agent)
     with pytest.raises(Problem) as refused:
-        quotas.expect_decision_rate(agent)
+        limiter.require_decision_rate(agent)
 
     seconds[0] += refused.value.retry_after or 0
 
-    quotas.expect_decision_rate(agent)
+    limiter.require_decision_rate(agent)

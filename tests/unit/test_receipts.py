@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -17,25 +18,28 @@ from joserfc.jws import JWSRegistry
 from rolevend.app.audit import verify as verify_chain
 from rolevend.app.receipt import Verified, public_key_set, read_public_keys, read_signing_key, verify
 from rolevend.cli import cli
-from rolevend.errors import InvalidInput, Rejected
+from rolevend.errors import InvalidInput, PlatformBusy, Rejected
 from rolevend.identity.key_set import KeySet, parse
 from rolevend.identity.refusal import TokenRefused
 from rolevend.identity.signature import TYPE, SigningKey, checked
 from rolevend.kube.client import Cluster
 from rolevend.model import Task, Uid
 from rolevend.platforms.base import EndReason
-from rolevend.requests.making import Making
-from rolevend.requests.record import Record
-from rolevend.requests.status import Report
 from rolevend.resources import API_VERSION, VendedRole
 from rolevend.resources import parse as parse_object
+from rolevend.roles.audit_recorder import AuditMemory, AuditRecorder
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.door import Door
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.store import RoleRecord
+from rolevend.roles.vender import Vender
 from rolevend.telemetry.chain import Chain
+from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import Event, dropped, granted, orphan_dropped
 from rolevend.vending.evidence import given
 from rolevend.vending.receipt import FIRST, HALVES, Receipts, digest_of, said_by
 from rolevend.vending.room import as_json
 from rolevend.vending.verdict import Granted, Request
-from rolevend.vending.whole import Whole
 from tests.support import registered, tokens
 from tests.support.events import Free, Trail, directory, end
 from tests.support.registered import NOW, REQUEST, WAREHOUSE
@@ -446,32 +450,32 @@ class TestTheKey:
 class TestTheRecord:
     async def test_says_the_digest_of_the_receipt_that_is_written_also_when_the_step_runs_again(self):
         trail, found = Trail(), directory()
-        record = Record(trail, Free(), lambda: NOW, RECEIPTS)
+        record, memory = AuditRecorder(trail, Free(), lambda: NOW, RECEIPTS), AuditMemory()
         verdict = found.verdict(ASKED)
         assert isinstance(verdict, Granted)
 
-        told = [await record.granted(ASKED, verdict, found) for _ in range(2)]
+        told = [await record.granted(ASKED, verdict, found, memory) for _ in range(2)]
 
         (event,) = trail.events
         assert told == [digest_of(receipt(event))] * 2
 
     async def test_names_in_an_end_the_beginning_that_its_object_remembers(self):
         trail = Trail()
-        record = Record(trail, Free(), lambda: NOW, RECEIPTS)
+        record = AuditRecorder(trail, Free(), lambda: NOW, RECEIPTS)
 
-        await record.dropped(ASKED, replace(end(), receipt_digest=f"sha256:{'b' * 64}"))
+        await record.dropped(ASKED, replace(end(), receipt_digest=f"sha256:{'b' * 64}"), AuditMemory())
 
         (event,) = trail.events
         assert checked(receipt(event), known()).payload[FIRST] == f"sha256:{'b' * 64}"
 
     async def test_has_none_without_a_key(self):
         trail, found = Trail(), registered.directory()
-        record = Record(trail, Free(), lambda: NOW)
+        record = AuditRecorder(trail, Free(), lambda: NOW)
         verdict = found.verdict(REQUEST)
         assert isinstance(verdict, Granted)
 
-        assert await record.granted(REQUEST, verdict, found) is None
-        await record.dropped(REQUEST, end())
+        assert await record.granted(REQUEST, verdict, found, AuditMemory()) is None
+        await record.dropped(REQUEST, end(), AuditMemory())
 
         assert not any("receipt" in as_json(event.body) for event in trail.events)
 
@@ -548,12 +552,25 @@ class Written:
         return patch
 
 
+async def begun_by_a_process(server: Written, trail: Trail, body: dict[str, Any]) -> None:
+    """By a new one, which dies when everything is on record."""
+
+    class Dies:
+        async def provide(self, *_: object) -> None:
+            raise PlatformBusy("killed")
+
+    found: Any = SimpleNamespace(directory=directory())
+    platform: Any = SimpleNamespace(get=lambda _: SimpleNamespace(executor=SimpleNamespace(is_built=lambda _: False)))
+    recorder, nothing = AuditRecorder(trail, Free(), lambda: NOW, RECEIPTS), cast(Any, None)
+    vender = Vender(found, platform, recorder, VendedRoleWriter(cast(Cluster, server), lambda: NOW), Metrics(), nothing)
+    decision = RoleDecision(((ASKED, found.directory.verdict(ASKED)),))
+    with pytest.raises(PlatformBusy):
+        await vender.vend(parse_object(VendedRole, body), decision, found.directory, RoleRecord(), Door(nothing, Dies()))
+
+
 async def test_what_was_begun_and_has_its_receipt_is_begun_again_without_a_word():
     """Of a role that is Ready it must not be said that it is being made."""
-    found, server, trail = directory(), Written(), Trail()
-    verdict = found.verdict(ASKED)
-    assert isinstance(verdict, Granted)
-    making = Making(cast(Cluster, server), Record(trail, Free(), lambda: NOW, RECEIPTS), lambda count: b"r" * count)
+    server, trail = Written(), Trail()
     metadata = {"name": "ask", "namespace": "agents", "uid": ASKED.uid, "generation": 1, "creationTimestamp": "2026-11-24T12:00:00Z"}
     spec = {
         "agentRef": {"name": "finbot"},
@@ -562,11 +579,10 @@ async def test_what_was_begun_and_has_its_receipt_is_begun_again_without_a_word(
     }
     body = {"apiVersion": API_VERSION, "kind": "VendedRole", "metadata": metadata, "spec": spec}
 
-    await making.begin(Whole(((ASKED, verdict),)), found, Report(parse_object(VendedRole, body), NOW))
+    await begun_by_a_process(server, trail, body)
     (status,) = server.statuses
     assert status["receiptDigest"] == digest_of(receipt(trail.events[0]))
     begun = {**body, "status": {"roleName": status["roleName"], "receiptDigest": status["receiptDigest"]}}
-    elsewhere = Making(cast(Cluster, server), Record(trail, Free(), lambda: NOW, RECEIPTS), lambda count: b"r" * count)
-    await elsewhere.begin(Whole(((ASKED, verdict),)), found, Report(parse_object(VendedRole, begun), NOW))
+    await begun_by_a_process(server, trail, begun)
 
     assert len(server.statuses) == len({each.id for each in trail.events}) == 1

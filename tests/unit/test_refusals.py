@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rolevend.api.refusals import LEFT_OUT, MOST_AT_ONCE, PER_MINUTE, Refusals
+from rolevend.api.refusals import LEFT_OUT, MOST_AT_ONCE, PER_MINUTE, RefusalLog
 from rolevend.errors import AuditUnavailable
 from rolevend.model import ObjectName
-from rolevend.requests.record import Record
+from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.vending.audit import Body, Event
 from rolevend.vending.calls import Bearer, Refusal
 
@@ -49,8 +49,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def refusals(trail: Trail, clock: Clock) -> Refusals:
-    return Refusals(Record(trail, _NoHandles(), lambda: datetime(2026, 11, 25, tzinfo=UTC)), clock)
+def refusals(trail: Trail, clock: Clock) -> RefusalLog:
+    return RefusalLog(AuditRecorder(trail, _NoHandles(), lambda: datetime(2026, 11, 25, tzinfo=UTC)), clock)
 
 
 class _NoHandles:
@@ -58,13 +58,13 @@ class _NoHandles:
         raise AssertionError("a refusal has no handles")
 
 
-async def flood(refusals: Refusals, many: int, agent: ObjectName | None = None) -> None:
+async def flood(refusals: RefusalLog, many: int, agent: ObjectName | None = None) -> None:
     bearer = Bearer.AGENT if agent is None else Bearer.USER
     for number in range(many):
         await refusals.refused(Refusal(bearer, "BadSignature", "the signature is not of the token", str(number), agent, str(number)))
 
 
-async def test_each_is_written_up_to_the_rate_and_the_rest_is_a_number(refusals: Refusals, trail: Trail):
+async def test_each_is_written_up_to_the_rate_and_the_rest_is_a_number(refusals: RefusalLog, trail: Trail):
     await flood(refusals, MOST_AT_ONCE + 50)
     await refusals.tell_left_out()
 
@@ -73,7 +73,7 @@ async def test_each_is_written_up_to_the_rate_and_the_rest_is_a_number(refusals:
     assert (left_out.refusals_left_out, left_out.bearer, left_out.token_digest, left_out.agent) == (50, "Agent", None, None)
 
 
-async def test_nothing_is_told_twice_and_nothing_where_nothing_was_left_out(refusals: Refusals, trail: Trail):
+async def test_nothing_is_told_twice_and_nothing_where_nothing_was_left_out(refusals: RefusalLog, trail: Trail):
     await flood(refusals, MOST_AT_ONCE + 1)
     for _ in range(3):
         await refusals.tell_left_out()
@@ -81,7 +81,7 @@ async def test_nothing_is_told_twice_and_nothing_where_nothing_was_left_out(refu
     assert [each.refusals_left_out for each in trail.told(LEFT_OUT)] == [1]
 
 
-async def test_there_is_room_again_as_time_goes_by(refusals: Refusals, trail: Trail, clock: Clock):
+async def test_there_is_room_again_as_time_goes_by(refusals: RefusalLog, trail: Trail, clock: Clock):
     await flood(refusals, MOST_AT_ONCE)
     clock.now += 60
 
@@ -90,7 +90,7 @@ async def test_there_is_room_again_as_time_goes_by(refusals: Refusals, trail: Tr
     assert len(trail.told("BadSignature")) == MOST_AT_ONCE + PER_MINUTE
 
 
-async def test_a_flood_of_nobody_hides_nothing_of_an_agent_nor_one_agent_of_another(refusals: Refusals, trail: Trail):
+async def test_a_flood_of_nobody_hides_nothing_of_an_agent_nor_one_agent_of_another(refusals: RefusalLog, trail: Trail):
     await flood(refusals, MOST_AT_ONCE + 1)
     await flood(refusals, MOST_AT_ONCE + 2, ObjectName("agents", "portal"))
 
@@ -101,7 +101,7 @@ async def test_a_flood_of_nobody_hides_nothing_of_an_agent_nor_one_agent_of_anot
     assert {(each.agent, each.refusals_left_out) for each in trail.told(LEFT_OUT)} == {(None, 1), ("agents/portal", 2)}
 
 
-async def test_what_could_not_be_told_is_told_with_what_came_since(refusals: Refusals, trail: Trail):
+async def test_what_could_not_be_told_is_told_with_what_came_since(refusals: RefusalLog, trail: Trail):
     await flood(refusals, MOST_AT_ONCE + 5)
     trail.full = True
     await refusals.tell_left_out()

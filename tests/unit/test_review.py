@@ -13,25 +13,32 @@ from rolevend.catalog import TableId
 from rolevend.errors import ClusterUnavailable
 from rolevend.kube.client import Body, Cluster, Resource
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User
-from rolevend.picture.objects import Observed
 from rolevend.platforms.base import Dropped, Ending
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse as parse_predicate
 from rolevend.policy.statement import ColumnSelector, Policy
-from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.review import Review
-from rolevend.requests.making import Making
-from rolevend.requests.proving import Proving
-from rolevend.requests.record import Record
-from rolevend.requests.roles import Standing, request_of
-from rolevend.requests.status import Report, granted, vended
+from rolevend.reconcile.api_vends import ApiVendSupervisor
+from rolevend.reconcile.reconciler import VendedRoleReconciler
+from rolevend.reconcile.reevaluator import Reevaluator
+from rolevend.reconcile.watcher import VendedRoleWatcher
 from rolevend.resources import API_VERSION, VendedRole, parse
+from rolevend.roles.build_progress import BuildProgressReporter
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.door import Door
+from rolevend.roles.ender import RoleEnder
+from rolevend.roles.expiry import ExpiryScheduler
+from rolevend.roles.immediate_drops import ImmediateDrops
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.quota import RoleQuota
+from rolevend.roles.state import RoleState, role_request
+from rolevend.roles.status import StatusBuilder
+from rolevend.roles.store import RoleStore
+from rolevend.roles.user_authenticator import UserAuthenticator
+from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.directory import Directory, Person, Shapes
 from rolevend.vending.terms import Agent, AgentTerms, PlatformTerms
-from rolevend.vending.vend import CredentialStore
 from rolevend.vending.verdict import Granted, Request
-from rolevend.vending.whole import Whole
 from tests.support.policies import catalog, column, policy, table
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -120,21 +127,21 @@ class Operator:
         self.server = ApiServer()
         self.database = Database()
         nothing: Any = None
-        self.lifecycle = Lifecycle(
-            cast(Cluster, self.server),
-            cast(Observed, self),
-            cast(Platforms, self.database),
-            cast(CredentialStore, nothing),
-            cast(Record, nothing),
-            Metrics(),
-            lambda: NOW,
-            cast(Making, nothing),
-            cast(Proving, nothing),
-            lambda standings: self._review.saw(standings),
-        )
-        self._review = Review(self.lifecycle, lambda: self.directory)
+        metrics, platforms = Metrics(), cast(Platforms, self.database)
+        objects = VendedRoleWriter(cast(Cluster, self.server), lambda: NOW)
+        self.roles = RoleStore()
+        drops = ImmediateDrops(platforms, metrics)
+        quota, expiry = RoleQuota(self.roles, objects), ExpiryScheduler(lambda: NOW, metrics)
+        ender = RoleEnder(self.roles, objects, drops, metrics)
+        builds = BuildProgressReporter(objects)
+        supervisor = ApiVendSupervisor(self.roles, objects, platforms, self, builds, timedelta(seconds=10))
+        self._reevaluator = Reevaluator(self, self.roles, quota, objects, ender)
+        self.watcher = VendedRoleWatcher(self.roles, quota, expiry, ender, supervisor, self._reevaluator)
+        vender = Vender(self, platforms, nothing, objects, metrics, nothing)
+        users = UserAuthenticator(nothing, nothing, nothing, lambda: NOW)
+        self.reconciler = VendedRoleReconciler(self.roles, users, quota, vender, ender, Door(nothing, builds))
 
-    def stands(self, number: int = 1, *, vended_here: bool, listed_ready: bool, resources: tuple[TableId, ...] | None = None) -> Standing:
+    def stands(self, number: int = 1, *, vended_here: bool, listed_ready: bool, resources: tuple[TableId, ...] | None = None) -> RoleState:
         """A VendedRole that was granted what the directory grants now."""
         name = f"ask-{number}"
         uid = Uid(f"0d5f1e7a-0000-4000-8000-{number:012}")
@@ -143,10 +150,10 @@ class Operator:
         assert isinstance(given, Granted)
         profile, attributes = (given.profile.name, given.lease.attributes) if listed_ready else ("", Attributes())
         verdict = ("True", f"{len(given.profile.tables)} tables")
-        standing = Standing(request, listed_ready, None, given.lease.role, profile, attributes, verdict)
-        self.lifecycle.roles.seen(standing)
+        standing = RoleState(request, listed_ready, None, given.lease.role, profile, attributes, verdict)
+        self.roles.upsert(standing)
         if vended_here:
-            self.lifecycle.roles.vended(uid, WAREHOUSE, given)
+            self.roles.record(uid).set_grant(WAREHOUSE, given)
         return standing
 
     def live(self, delivery: str = "Secret") -> Body:
@@ -165,14 +172,19 @@ class Operator:
         }
         body["metadata"]["creationTimestamp"] = (NOW - timedelta(seconds=5)).isoformat()
         role = parse(VendedRole, body)
-        request = request_of(role)
-        return {**body, "status": vended(Report(role, NOW), Whole(((request, self.directory.verdict(request)),)))}
+        request = role_request(role)
+        return {**body, "status": StatusBuilder(role, NOW).ready_status(RoleDecision(((request, self.directory.verdict(request)),)))}
 
     def waiting(self) -> Body:
         """One whose role was begun by another process, which is what its status says, and is not there yet."""
         body = self.live()
         role = parse(VendedRole, body)
-        return {**body, "status": granted(Report(role, NOW), Whole(((request_of(role), self.directory.verdict(request_of(role))),)))}
+        return {
+            **body,
+            "status": StatusBuilder(role, NOW).pending_status(
+                RoleDecision(((role_request(role), self.directory.verdict(role_request(role))),))
+            ),
+        }
 
     async def settled(self) -> None:
         """Whatever was begun is done."""
@@ -181,8 +193,8 @@ class Operator:
 
     async def swept(self) -> None:
         """What failed is done again, as after each sweep."""
-        running = asyncio.create_task(self._review.run())
-        self._review.retry()
+        running = asyncio.create_task(self._reevaluator.run())
+        self._reevaluator.retry()
         async with asyncio.timeout(5):
             while not self.server.deleted:
                 await asyncio.sleep(0)
@@ -191,7 +203,7 @@ class Operator:
     async def review(self, *policies: Policy, **changes: Any) -> list[str]:
         """With these policies and nothing else of what was; the objects that were deleted so far."""
         self.directory = directory(*policies, **changes)
-        await self._review.review()
+        await self._reevaluator.evaluate_all()
         return self.server.deleted
 
 
@@ -321,7 +333,7 @@ async def test_a_role_lives_on_when_a_table_is_lost_that_it_did_not_ask_for(oper
 
     assert await operator.review(NAMES) == [whole.request.uid]
     operator.server.deleted.clear()
-    operator.lifecycle.roles.gone(whole.request.uid)
+    operator.roles.remove(whole.request.uid)
     assert await operator.review(NARROWED) == [narrow.request.uid]
 
 
@@ -344,7 +356,7 @@ async def test_a_role_that_cannot_be_revoked_keeps_no_other_from_it(operator):
 
 async def test_a_role_that_is_ending_already_is_left_alone(operator):
     standing = operator.stands(vended_here=True, listed_ready=True)
-    operator.lifecycle.roles.seen(replace(standing, ending_since=NOW))
+    operator.roles.upsert(replace(standing, ending_since=NOW))
 
     assert await operator.review() == []
 
@@ -363,12 +375,12 @@ async def test_a_request_is_taken_up_again_when_its_verdict_is_another_and_only_
 async def test_a_verdict_that_the_object_does_not_say_yet_is_the_one_that_another_is_compared_with(operator):
     """After a restart: what was granted before waits for a catalog, and the catalog is read before that is written down."""
     body = operator.waiting()
-    operator.lifecycle.remember(None, body)
+    operator.watcher.on_event(None, body)
     operator.directory = directory(NAMES, shapes={})
-    outcome = await operator.lifecycle.vend(body)
+    outcome = await operator.reconciler.reconcile(body)
     assert outcome.status["conditions"][0]["status"] == "Unknown"
 
-    operator.lifecycle.remember("MODIFIED", body)
+    operator.watcher.on_event("MODIFIED", body)
     await operator.review(NAMES)
 
     assert operator.server.reconsidered == [body["metadata"]["uid"]]
@@ -399,7 +411,7 @@ async def test_a_role_that_is_first_listed_when_the_review_is_over_is_judged_the
     body = operator.live(delivery)
     assert await operator.review(*policies) == []
 
-    operator.lifecycle.remember(None, body)
+    operator.watcher.on_event(None, body)
     await operator.settled()
 
     assert operator.server.deleted == ([body["metadata"]["uid"]] if ends else [])
@@ -409,7 +421,7 @@ async def test_a_role_that_is_first_listed_when_the_review_is_over_is_judged_the
 async def test_a_role_that_could_not_be_ended_when_it_was_first_listed_ends_at_the_next_sweep(operator):
     body = operator.live()
     operator.directory, operator.server.failures = directory(NARROWED), 1
-    operator.lifecycle.remember(None, body)
+    operator.watcher.on_event(None, body)
     await operator.settled()
     assert operator.server.deleted == []
 

@@ -2,17 +2,21 @@
 
 import asyncio
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from rolevend.errors import ClusterUnavailable
-from rolevend.model import PlatformName, RoleName, Uid
-from rolevend.reconcile import room as room_module
-from rolevend.reconcile.room import REASON, Room
-from rolevend.requests.roles import Standing
+from rolevend.model import Attributes, PlatformName, RoleName, Uid
+from rolevend.roles import quota as room_module
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.quota import TOO_MANY as REASON
+from rolevend.roles.quota import RoleQuota
+from rolevend.roles.state import RoleState
+from rolevend.roles.store import RoleStore
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Denied, Granted, Request
-from rolevend.vending.whole import Whole
 from tests.support.registered import AGENT, REQUEST, TERMS, WAREHOUSE, directory, terms
 
 ANNEX = PlatformName("annex")
@@ -33,15 +37,23 @@ class Called:
         self.uids: list[Uid] = []
         self.failures = failures
 
-    async def __call__(self, uid: Uid) -> None:
-        self.uids.append(uid)
+    async def request_reconcile(self, request: Request, _reason: str) -> None:
+        self.uids.append(request.uid)
         if len(self.uids) <= self.failures:
             raise ClusterUnavailable("not now")
 
 
-def asked(room: Room, number: int, known: Directory) -> str:
-    verdict = room.judged(request(number), known, begun=False)
-    room.taken(request(number), verdict)
+def quota(called: Called) -> RoleQuota:
+    """Of an operator whose watch told of the first ten requests."""
+    roles = RoleStore()
+    for number in range(10):
+        roles.upsert(RoleState(request(number), False, None, None, "", Attributes(), ("", "")))
+    return RoleQuota(roles, cast(VendedRoleWriter, called))
+
+
+def asked(room: RoleQuota, number: int, known: Directory) -> str:
+    verdict = room.decide(request(number), known, role_exists=False)
+    room.reserve(request(number), verdict)
     return "" if isinstance(verdict, Granted) else verdict.reason
 
 
@@ -57,7 +69,7 @@ def asked(room: Room, number: int, known: Directory) -> str:
     ],
 )
 async def test_the_tightest_of_agent_and_platform_counts(agent: int | None, platform: tuple[int | None, ...], most: int):
-    room, known = Room(Called()), bounded(agent, *platform)
+    room, known = quota(Called()), bounded(agent, *platform)
 
     assert [asked(room, number, known) for number in range(most + 2)] == [""] * most + [REASON] * 2
 
@@ -76,70 +88,70 @@ async def test_the_tightest_of_agent_and_platform_counts(agent: int | None, plat
 async def test_where_nobody_says_a_number_an_agents_roles_take_half_of_the_platforms_sessions(
     agent: int | None, platform: tuple[int | None, ...], sessions: int, most: int
 ):
-    room, known = Room(Called()), bounded(agent, *platform, sessions=sessions)
+    room, known = quota(Called()), bounded(agent, *platform, sessions=sessions)
 
     assert [asked(room, number, known) for number in range(most + 2)] == [""] * most + [REASON] * 2
 
 
 async def test_a_platform_without_such_a_number_bounds_nobody():
-    room, known = Room(Called()), bounded(None)
+    room, known = quota(Called()), bounded(None)
 
     assert {asked(room, number, known) for number in range(200)} == {""}
 
 
 async def test_a_role_on_several_platforms_is_one():
-    room, known = Room(Called()), bounded(2)
+    room, known = quota(Called()), bounded(2)
     known = replace(known, platforms={**known.platforms, ANNEX: terms(TERMS)}, shapes={**known.shapes, ANNEX: known.shapes[WAREHOUSE]})
 
-    def asked_on_both(number: int) -> Whole:
+    def asked_on_both(number: int) -> RoleDecision:
         requests = (request(number), replace(request(number), platform=ANNEX, further=True))
-        whole = Whole.of(requests, lambda each: room.judged(each, known, begun=False))
-        room.taken(requests[0], whole.verdict)
+        whole = RoleDecision.for_platforms(requests, lambda each: room.decide(each, known, role_exists=False))
+        room.reserve(requests[0], whole.combined)
         return whole
 
-    assert [asked_on_both(number).refusal is None for number in range(3)] == [True, True, False]
+    assert [asked_on_both(number).blocking_decision is None for number in range(3)] == [True, True, False]
 
 
 async def test_without_a_limit_there_is_room_for_all():
-    room, known = Room(Called()), bounded(None)
+    room, known = quota(Called()), bounded(None)
 
     assert not any(asked(room, number, known) for number in range(100))
 
 
 async def test_who_waits_longest_is_called_first_and_only_when_there_is_room():
     called = Called()
-    room, known = Room(called), bounded(1)
+    room, known = quota(called), bounded(1)
     assert [asked(room, number, known) for number in range(4)] == ["", REASON, REASON, REASON]
 
-    room.gone(request(1).uid)  # of one that had no place
+    room.release(request(1).uid)  # of one that had no place
     await asyncio.sleep(0)
     assert called.uids == []
-    room.gone(request(0).uid)
+    room.release(request(0).uid)
     await asyncio.sleep(0)
 
     assert called.uids == [request(2).uid]
     assert [asked(room, number, known) for number in (4, 2, 3)] == ["", REASON, REASON]  # another one was faster
-    room.gone(request(4).uid)
+    room.release(request(4).uid)
     await asyncio.sleep(0)
     assert called.uids == [request(2).uid] * 2
 
 
 async def test_a_role_that_is_there_already_is_never_refused_for_want_of_room():
-    room, known = Room(Called()), bounded(1)
+    room, known = quota(Called()), bounded(1)
     for number in range(3):
-        standing = Standing(request(number), True, None, RoleName("R"), "", known.verdict(REQUEST).lease.attributes, ("", ""))  # type: ignore[union-attr]
-        room.saw(standing)
+        standing = RoleState(request(number), True, None, RoleName("R"), "", known.verdict(REQUEST).lease.attributes, ("", ""))  # type: ignore[union-attr]
+        room.observe(standing)
 
-    assert isinstance(room.judged(request(2), known, begun=True), Granted)
-    assert isinstance(room.judged(request(3), known, begun=False), Denied)
+    assert isinstance(room.decide(request(2), known, role_exists=True), Granted)
+    assert isinstance(room.decide(request(3), known, role_exists=False), Denied)
 
 
 async def test_a_place_is_given_back_by_what_is_refused_later():
     called = Called()
-    room, known = Room(called), bounded(1)
+    room, known = quota(called), bounded(1)
     assert [asked(room, number, known) for number in range(2)] == ["", REASON]
 
-    room.taken(request(0), Denied("NoPolicy", "the policy is gone"))
+    room.reserve(request(0), Denied("NoPolicy", "the policy is gone"))
     await asyncio.sleep(0)
 
     assert called.uids == [request(1).uid]
@@ -148,10 +160,10 @@ async def test_a_place_is_given_back_by_what_is_refused_later():
 async def test_it_is_called_again_where_that_failed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(room_module, "_RETRY_SECONDS", 0.0)
     called = Called(failures=2)
-    room, known = Room(called), bounded(1)
+    room, known = quota(called), bounded(1)
     assert [asked(room, number, known) for number in range(2)] == ["", REASON]
 
-    room.gone(request(0).uid)
+    room.release(request(0).uid)
     async with asyncio.timeout(5):
         while len(called.uids) < 3:
             await asyncio.sleep(0)

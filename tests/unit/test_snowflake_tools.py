@@ -13,10 +13,10 @@ from rolevend.platforms.snowflake import Options, script
 from rolevend.platforms.snowflake.text import name
 from rolevend.platforms.snowflake.tools import grants
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, parse
+from rolevend.roles.decision import PlatformGrant
 from rolevend.vending import audit, evidence
 from rolevend.vending.tools import beyond
 from rolevend.vending.verdict import Granted, Request, ended_by
-from rolevend.vending.whole import Vend
 from tests.support.golden import golden
 from tests.support.manifests import MISSING, Body, changed, every_row
 from tests.support.painted import (
@@ -137,7 +137,7 @@ def test_the_audit_event_and_the_answer_of_the_api_name_each_after_its_kind():
 
     event = audit.granted(REQUEST, found, picture.directory, evidence.given(found.tables), NOW)
 
-    assert event.body.functions == answers.explanation([Vend(REQUEST, found)]).functions == (*names, "warehouse EXTRA_WH")
+    assert event.body.functions == answers.explanation([PlatformGrant(REQUEST, found)]).functions == (*names, "warehouse EXTRA_WH")
 
 
 def test_tools_are_in_the_name_of_the_profile_and_none_leave_it_as_it_was():

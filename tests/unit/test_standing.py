@@ -11,12 +11,13 @@ from rolevend.errors import InvalidInput
 from rolevend.kube.credentials import secret_name
 from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name
-from rolevend.requests.roles import NOTHING_BEGUN, Roles, Standing, request_of, requests_of, standings_of, why_it_ends
-from rolevend.requests.status import Report, dropping, given_up, granted, refused, unready, vended, verdict_of
 from rolevend.resources import VendedRole, parse
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.state import NOTHING_BEGUN, RoleState, revocation_reason, role_request, role_requests, role_states
+from rolevend.roles.status import StatusBuilder, abandoned_platform, granted_condition
+from rolevend.roles.store import RoleStore
 from rolevend.vending.proof import UserToken
 from rolevend.vending.verdict import Denied, Undecided, Verdict
-from rolevend.vending.whole import Whole
 from tests.support import registered
 from tests.support.manifests import valid
 from tests.support.registered import NOW, REQUEST
@@ -28,13 +29,13 @@ def role(status: dict[str, Any] | None = None, **metadata: Any) -> VendedRole:
     return parse(VendedRole, body | ({"status": status} if status else {}))
 
 
-def alone(verdict: Verdict) -> Whole:
+def alone(verdict: Verdict) -> RoleDecision:
     """On the only platform that is asked for."""
-    return Whole(((REQUEST, verdict),))
+    return RoleDecision(((REQUEST, verdict),))
 
 
-def standing_of(role: VendedRole) -> Standing:
-    (standing,) = standings_of(role)
+def standing_of(role: VendedRole) -> RoleState:
+    (standing,) = role_states(role)
     return standing
 
 
@@ -43,7 +44,7 @@ def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def test_a_request_is_read_from_the_object():
-    assert request_of(role()) == replace(
+    assert role_request(role()) == replace(
         REQUEST,
         purpose="fraud-review",
         resources=(TableId("claims", "people"),),
@@ -54,7 +55,7 @@ def test_a_request_is_read_from_the_object():
 
 def test_the_call_that_made_an_object_is_read_from_it_and_what_is_no_id_of_a_call_is_none():
     def call(text: str) -> str | None:
-        return request_of(role(annotations={"rolevend.dev/request-id": text})).request_id
+        return role_request(role(annotations={"rolevend.dev/request-id": text})).request_id
 
     assert call("call-1") == "call-1"
     assert [call(text) for text in ("", "x" * 129, "a\nb", "\u202egnp")] == [None] * 4
@@ -87,31 +88,31 @@ def test_what_the_operator_makes_is_named_by_its_status_alone():
 
 def test_an_object_that_was_not_read_from_a_cluster_is_no_request():
     with pytest.raises(InvalidInput, match=r"metadata\.creationTimestamp"):
-        request_of(parse(VendedRole, valid("VendedRole")))
+        role_request(parse(VendedRole, valid("VendedRole")))
 
 
 def test_each_step_of_a_vend_can_be_read_back_from_the_status_it_wrote():
     verdict = registered.granted()
-    begun = granted(Report(role(), NOW), alone(verdict))
+    begun = StatusBuilder(role(), NOW).pending_status(alone(verdict))
     standing = standing_of(role(begun))
     assert (standing.ready, standing.role) == (False, verdict.lease.role), "a drop needs no more than this"
 
-    signed = granted(Report(role(), NOW), alone(verdict), {PlatformName("warehouse"): f"sha256:{'0' * 64}"})
+    signed = StatusBuilder(role(), NOW).pending_status(alone(verdict), {PlatformName("warehouse"): f"sha256:{'0' * 64}"})
     assert role(signed).status.receipt_digest == f"sha256:{'0' * 64}"
     assert "receiptDigest" not in begun
 
-    live = vended(Report(role(begun), NOW), alone(verdict))
+    live = StatusBuilder(role(begun), NOW).ready_status(alone(verdict))
     standing = standing_of(role(live))
 
     assert (standing.ready, standing.profile, standing.attributes) == (True, verdict.profile.name, verdict.lease.attributes)
-    assert standing.verdict == verdict_of(alone(verdict))
+    assert standing.verdict == granted_condition(alone(verdict))
     assert conditions(live) == {"Granted": ("True", "PolicyGrants"), "Ready": ("True", "Live"), "UserProven": ("False", "Asserted")}
     assert live["expirationTimestamp"] == "2026-11-24T12:15:00Z"
 
 
 @pytest.mark.parametrize(("verdict", "truth"), [(Undecided("AgentUnknown", "who?"), "Unknown"), (Denied("NoPolicy", "no"), "False")])
 def test_a_refusal_says_the_same_in_granted_and_ready_and_makes_nothing(verdict: Undecided | Denied, truth: str):
-    status = refused(Report(role(), NOW), verdict, alone(verdict))
+    status = StatusBuilder(role(), NOW).denied_status(verdict, alone(verdict))
 
     assert conditions(status) == {"Granted": (truth, verdict.reason), "Ready": ("False", verdict.reason)}
     assert "roleName" not in status
@@ -119,9 +120,9 @@ def test_a_refusal_says_the_same_in_granted_and_ready_and_makes_nothing(verdict:
 
 
 def test_a_failure_leaves_the_verdict_and_the_names_as_they_were():
-    begun = granted(Report(role(), NOW), alone(registered.granted()))
+    begun = StatusBuilder(role(), NOW).pending_status(alone(registered.granted()))
 
-    failed = begun | unready(Report(role(begun), NOW + timedelta(seconds=9)), "PlatformBusy", "locked")
+    failed = begun | StatusBuilder(role(begun), NOW + timedelta(seconds=9)).not_ready_status("PlatformBusy", "locked")
 
     assert conditions(failed) == {
         "Granted": ("True", "PolicyGrants"),
@@ -132,30 +133,30 @@ def test_a_failure_leaves_the_verdict_and_the_names_as_they_were():
 
 
 def test_a_drop_that_is_not_done_says_why_and_which_platform_waits():
-    live = vended(Report(role(), NOW), alone(registered.granted()))
+    live = StatusBuilder(role(), NOW).ready_status(alone(registered.granted()))
 
-    waiting = dropping(Report(role(live), NOW), {PlatformName("warehouse"): ("PlatformUnavailable", "no route")})
+    waiting = StatusBuilder(role(live), NOW).dropping_status({PlatformName("warehouse"): ("PlatformUnavailable", "no route")})
 
     assert [each["state"] for each in waiting["platforms"]] == ["Dropping"]
     assert [each["message"] for each in waiting["conditions"] if each["type"] == "Ready"] == ["PlatformUnavailable: no route"]
 
 
 def test_what_this_process_granted_is_remembered_while_the_object_is_seen_again_and_forgotten_with_it():
-    roles, verdict = Roles(), registered.granted()
-    roles.seen(standing_of(role()))
-    roles.vended(REQUEST.uid, REQUEST.platform, verdict)
+    roles, verdict = RoleStore(), registered.granted()
+    roles.upsert(standing_of(role()))
+    roles.record(REQUEST.uid).set_grant(REQUEST.platform, verdict)
 
-    roles.seen(standing_of(role(vended(Report(role(), NOW), alone(verdict)))))
+    roles.upsert(standing_of(role(StatusBuilder(role(), NOW).ready_status(alone(verdict)))))
 
     (standing,) = roles.named([verdict.lease.role], REQUEST.platform)
     assert standing.granted is verdict
     assert list(roles.on(PlatformName("warehouse"))) == [standing]
     assert not list(roles.on(PlatformName("other")))
     assert not roles.named([RoleName("other")], REQUEST.platform)
-    roles.gone(REQUEST.uid)
-    roles.vended(REQUEST.uid, REQUEST.platform, verdict)
+    roles.remove(REQUEST.uid)
+    roles.record(REQUEST.uid).set_grant(REQUEST.platform, verdict)
     assert Uid(REQUEST.uid) not in roles
-    assert len(roles) == 0
+    assert list(roles) == []
 
 
 ANNEX = PlatformName("annex")
@@ -168,8 +169,8 @@ def on_both(status: dict[str, Any] | None = None, **spec: Any) -> VendedRole:
     return parse(VendedRole, body | ({"status": status} if status else {}))
 
 
-def both(first: Verdict, second: Verdict, **spec: Any) -> Whole:
-    return Whole(tuple(zip(requests_of(on_both(**spec)), (first, second), strict=True)))
+def both(first: Verdict, second: Verdict, **spec: Any) -> RoleDecision:
+    return RoleDecision(tuple(zip(role_requests(on_both(**spec)), (first, second), strict=True)))
 
 
 def states(status: dict[str, Any]) -> dict[str, str]:
@@ -177,7 +178,7 @@ def states(status: dict[str, Any]) -> dict[str, str]:
 
 
 def test_on_each_platform_it_is_one_request_of_one_object_with_a_secret_of_its_own():
-    first, further = requests_of(on_both())
+    first, further = role_requests(on_both())
 
     assert (first.platform, further.platform, first.uid, first.expires_at) == ("warehouse", ANNEX, further.uid, further.expires_at)
     assert (secret_name(first), secret_name(further)) == ("ask", "ask-annex")
@@ -188,52 +189,52 @@ def test_on_each_platform_it_is_one_request_of_one_object_with_a_secret_of_its_o
 
 def test_on_several_platforms_it_is_ready_when_it_is_live_on_all():
     verdict = registered.granted()
-    begun = granted(Report(on_both(), NOW), both(verdict, verdict))
+    begun = StatusBuilder(on_both(), NOW).pending_status(both(verdict, verdict))
     assert states(begun) == {"warehouse": "Pending", ANNEX: "Pending"}
-    in_the_way = begun | unready(Report(on_both(begun), NOW), "PlatformBusy", "locked", ANNEX, made=["warehouse"])
+    in_the_way = begun | StatusBuilder(on_both(begun), NOW).not_ready_status("PlatformBusy", "locked", ANNEX, created=["warehouse"])
     assert states(in_the_way) == {"warehouse": "Live", ANNEX: "Pending"}
     assert [each.get("reason") for each in in_the_way["platforms"]] == [None, "PlatformBusy"]
-    assert not any(each.live for each in standings_of(on_both(in_the_way)))
+    assert not any(each.live for each in role_states(on_both(in_the_way)))
 
-    live = vended(Report(on_both(in_the_way), NOW), both(verdict, verdict))
+    live = StatusBuilder(on_both(in_the_way), NOW).ready_status(both(verdict, verdict))
 
     assert states(live) == {"warehouse": "Live", ANNEX: "Live"}
     assert [each["credentialSecretRef"]["name"] for each in live["platforms"]] == ["ask", "ask-annex"]
     assert not any("reason" in each for each in live["platforms"])
-    assert all(each.live for each in standings_of(on_both(live)))
+    assert all(each.live for each in role_states(on_both(live)))
     assert conditions(live)["Ready"] == ("True", "Live")
 
 
 def test_where_it_was_left_out_nothing_lives_and_nothing_is_dropped():
     partial = both(registered.granted(), Denied("NoPolicy", "no"), allowPartial=True)
 
-    status = vended(Report(on_both(allowPartial=True), NOW), partial)
+    status = StatusBuilder(on_both(allowPartial=True), NOW).ready_status(partial)
 
     assert states(status) == {"warehouse": "Live", ANNEX: "LeftOut"}
     assert conditions(status)["Ready"] == ("True", "Partial")
-    here, left_out = standings_of(on_both(status, allowPartial=True))
+    here, left_out = role_states(on_both(status, allowPartial=True))
     assert (here.live, left_out.live, left_out.role) == (True, False, None)
-    ending = status | dropping(Report(on_both(status), NOW), {here.request.platform: ("PlatformUnavailable", "no route")})
+    ending = status | StatusBuilder(on_both(status), NOW).dropping_status({here.request.platform: ("PlatformUnavailable", "no route")})
     assert states(ending) == {"warehouse": "Dropping", ANNEX: "LeftOut"}
 
 
 def test_what_an_earlier_try_may_have_made_is_never_said_to_be_left_out():
     """Or nobody would look for it there."""
     verdict, denied = registered.granted(), Denied("NoPolicy", "no")
-    begun = granted(Report(on_both(allowPartial=True), NOW), both(verdict, verdict, allowPartial=True))
+    begun = StatusBuilder(on_both(allowPartial=True), NOW).pending_status(both(verdict, verdict, allowPartial=True))
 
-    status = vended(Report(on_both(begun, allowPartial=True), NOW), both(verdict, denied, allowPartial=True))
+    status = StatusBuilder(on_both(begun, allowPartial=True), NOW).ready_status(both(verdict, denied, allowPartial=True))
 
     assert states(status) == {"warehouse": "Live", ANNEX: "Dropping"}
-    _, given = standings_of(on_both(status, allowPartial=True))
+    _, given = role_states(on_both(status, allowPartial=True))
     assert (given.live, given.role) == (False, verdict.lease.role)
 
 
 def test_what_failed_is_taken_away_and_holds_nothing_of_the_others():
     verdict = registered.granted()
-    failed = {ANNEX: given_up("PlatformUnavailable", "no route")}
+    failed = {ANNEX: abandoned_platform("PlatformUnavailable", "no route")}
 
-    status = vended(Report(on_both(allowPartial=True), NOW), both(verdict, verdict, allowPartial=True), failed)
+    status = StatusBuilder(on_both(allowPartial=True), NOW).ready_status(both(verdict, verdict, allowPartial=True), failed)
 
     assert states(status) == {"warehouse": "Live", ANNEX: "Dropping"}
     assert "credentialSecretRef" not in status["platforms"][1]
@@ -241,33 +242,33 @@ def test_what_failed_is_taken_away_and_holds_nothing_of_the_others():
 
 def test_an_end_says_where_it_is_done_and_where_it_waits():
     verdict = registered.granted()
-    live = vended(Report(on_both(), NOW), both(verdict, verdict))
+    live = StatusBuilder(on_both(), NOW).ready_status(both(verdict, verdict))
 
-    waiting = live | dropping(Report(on_both(live), NOW), {ANNEX: ("PlatformUnavailable", "no route")}, gone=["warehouse"])
+    waiting = live | StatusBuilder(on_both(live), NOW).dropping_status({ANNEX: ("PlatformUnavailable", "no route")}, gone=["warehouse"])
 
     assert states(waiting) == {"warehouse": "Gone", ANNEX: "Dropping"}
-    assert [each.role for each in standings_of(on_both(waiting))] == [None, verdict.lease.role]
+    assert [each.role for each in role_states(on_both(waiting))] == [None, verdict.lease.role]
 
 
 def test_after_a_restart_what_one_platform_reads_of_the_user_is_no_change_on_the_other():
     verdict = registered.granted()
     reads_more = replace(verdict, lease=replace(verdict.lease, attributes=Attributes.of([*verdict.lease.attributes, ("team", ["claims"])])))
-    status = vended(Report(on_both(), NOW), both(verdict, reads_more))
+    status = StatusBuilder(on_both(), NOW).ready_status(both(verdict, reads_more))
 
-    here, _ = standings_of(on_both(status))
+    here, _ = role_states(on_both(status))
 
     assert here.attributes.values("team") == ("claims",)
-    assert why_it_ends(verdict, here) == ""
+    assert revocation_reason(verdict, here) == ""
     lost = replace(verdict, lease=replace(verdict.lease, attributes=Attributes()))
-    assert why_it_ends(lost, here)
+    assert revocation_reason(lost, here)
 
 
 def test_a_receipt_of_a_further_platform_is_beside_it():
     verdict = registered.granted()
     digests = {PlatformName("warehouse"): f"sha256:{'0' * 64}", ANNEX: f"sha256:{'1' * 64}"}
 
-    begun = granted(Report(on_both(), NOW), both(verdict, verdict), digests)
-    live = begun | vended(Report(on_both(begun), NOW), both(verdict, verdict), receipts=digests)
+    begun = StatusBuilder(on_both(), NOW).pending_status(both(verdict, verdict), digests)
+    live = begun | StatusBuilder(on_both(begun), NOW).ready_status(both(verdict, verdict), receipts=digests)
 
     for status in (begun, live):
         assert status["receiptDigest"] == digests[PlatformName("warehouse")]

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import Histogram
 
-from rolevend.api.steps import Step, observe, of_a_call, taking
 from rolevend.api.tracing import Message, Receive, Scope, Send, Tracing
 from rolevend.telemetry.logs import configure
 from rolevend.telemetry.metrics import Metrics
+from rolevend.telemetry.timing import Step, observe, of_a_call, timed
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +32,10 @@ def counts(histogram: Histogram) -> dict[str, float]:
 
 def test_a_step_that_comes_twice_is_one_and_takes_as_long_as_both():
     with of_a_call() as taken:
-        with taking(Step.DECIDE):
+        with timed(Step.DECIDE):
             pass
         first = taken[Step.DECIDE]
-        with taking(Step.DECIDE):
+        with timed(Step.DECIDE):
             pass
 
     assert list(taken) == [Step.DECIDE]
@@ -43,7 +43,7 @@ def test_a_step_that_comes_twice_is_one_and_takes_as_long_as_both():
 
 
 def test_a_step_that_fails_is_told():
-    with of_a_call() as taken, pytest.raises(ValueError, match="no"), taking(Step.MAKE_ROLE):
+    with of_a_call() as taken, pytest.raises(ValueError, match="no"), timed(Step.MAKE_ROLE):
         raise ValueError("no")
 
     assert list(taken) == [Step.MAKE_ROLE]
@@ -53,7 +53,7 @@ async def test_calls_at_once_tell_each_of_its_own_steps_also_of_those_in_tasks()
     met = asyncio.Barrier(len(Step))
 
     async def work(step: Step) -> None:
-        with taking(step):
+        with timed(step):
             await met.wait()
 
     async def call(step: Step) -> list[Step]:
@@ -67,7 +67,7 @@ async def test_calls_at_once_tell_each_of_its_own_steps_also_of_those_in_tasks()
 def test_what_is_done_outside_of_a_call_is_nobodys():
     metrics = Metrics()
 
-    with taking(Step.DECIDE):
+    with timed(Step.DECIDE):
         pass
     observe(metrics.vend_step_seconds)
 
@@ -79,7 +79,7 @@ def test_a_histogram_is_told_of_the_steps_that_there_were():
 
     with of_a_call():
         for step in (Step.CHECK_USER, Step.DECIDE, Step.DECIDE):
-            with taking(step):
+            with timed(step):
                 pass
         observe(metrics.vend_step_seconds)
 
@@ -89,7 +89,7 @@ def test_a_histogram_is_told_of_the_steps_that_there_were():
 @pytest.mark.parametrize("fails", [False, True])
 async def test_the_line_of_a_call_says_how_long_its_steps_took(capsys: pytest.CaptureFixture[str], fails: bool):
     async def application(_scope: Scope, _receive: Receive, _send: Send) -> None:
-        with taking(Step.CHECK_AGENT):
+        with timed(Step.CHECK_AGENT):
             if fails:
                 raise ConnectionError
 

@@ -18,10 +18,10 @@ from rolevend.policy.behind import Behind, ColumnBehind, behind
 from rolevend.policy.expression import ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.policy.shape import Cell, ColumnShape, TableShape
-from rolevend.requests.status import Report, granted, vended
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, VendedRole, parse
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.status import StatusBuilder
 from rolevend.vending.verdict import Granted
-from rolevend.vending.whole import Whole
 from tests.support.as_code import write
 from tests.support.manifests import EVERY_ROW, MISSING, Body, changed
 from tests.support.painted import (
@@ -94,9 +94,9 @@ def painted(*policies: Body, held: Catalog | None = None, asked: bool = True, gu
     return paint(objects, {WAREHOUSE: replace(STATES[WAREHOUSE], catalog=held or catalog("place"))})
 
 
-def whole_of(picture: Picture) -> Whole:
-    whole = Whole.of([REQUEST], picture.directory.verdict)
-    assert isinstance(whole.verdict, Granted), whole.verdict
+def whole_of(picture: Picture) -> RoleDecision:
+    whole = RoleDecision.for_platforms([REQUEST], picture.directory.verdict)
+    assert isinstance(whole.combined, Granted), whole.combined
     return whole
 
 
@@ -105,16 +105,16 @@ def findings(picture: Picture, name: str = "analysts") -> list[str]:
     return [each.type for each in judged.findings]
 
 
-def report(before: Body | None = None) -> Report:
+def report(before: Body | None = None) -> StatusBuilder:
     body = raw("VendedRole", "ask", "agents")
-    return Report(parse(VendedRole, body | ({"status": before} if before else {})), NOW)
+    return StatusBuilder(parse(VendedRole, body | ({"status": before} if before else {})), NOW)
 
 
 def conditions(status: Body) -> dict[str, str]:
     return {each["type"]: each["message"] for each in status["conditions"]}
 
 
-def told_by_the_api(whole: Whole) -> list[tuple[str, tuple[str, ...]]]:
+def told_by_the_api(whole: RoleDecision) -> list[tuple[str, tuple[str, ...]]]:
     """Of each table; in the answer to a vend it is the same."""
     told = decision(whole).explanation
     assert told is not None
@@ -126,7 +126,7 @@ def test_what_is_exact_is_not_told():
 
     assert told_by_the_api(whole_of(picture)) == [("people", ())]
     assert "StricterForTools" not in findings(picture)
-    assert "StricterForTools" not in conditions(vended(report(), whole_of(picture)))
+    assert "StricterForTools" not in conditions(report().ready_status(whole_of(picture)))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_policy_and_a_role_say_where_tools_see_less(changes: list[tuple[str, o
 
     assert said(picture, "analysts", "StricterForTools") == ("True", "TablePolicies")
     assert message(picture, "analysts", "StricterForTools") == told
-    for status in (granted(report(), whole_of(picture)), vended(report(), whole_of(picture))):
+    for status in (report().pending_status(whole_of(picture)), report().ready_status(whole_of(picture))):
         assert conditions(status)["StricterForTools"] == told
     assert told_by_the_api(whole_of(picture)) == [("people", (told,))]
 
@@ -176,7 +176,7 @@ def test_where_no_tool_reads_the_table_nobody_is_told():
     spoiled = policy(("spec.masks", [mask("ssn", "Hash")]))
 
     assert "StricterForTools" not in findings(painted(spoiled, held=Catalog.of(catalog("place").tables.values())))
-    assert "StricterForTools" not in conditions(vended(report(), whole_of(painted(spoiled, asked=False))))
+    assert "StricterForTools" not in conditions(report().ready_status(whole_of(painted(spoiled, asked=False))))
 
 
 def test_what_several_policies_and_guardrails_come_to_is_told_of_the_role_alone():
@@ -189,23 +189,23 @@ def test_what_several_policies_and_guardrails_come_to_is_told_of_the_role_alone(
     guarded = painted(filtered, guardrails=(floor,))
 
     assert "StricterForTools" not in {*findings(together), *findings(together, "clear"), *findings(guarded)}
-    told = conditions(vended(report(), whole_of(together)))["StricterForTools"]
+    told = conditions(report().ready_status(whole_of(together)))["StricterForTools"]
     assert told.startswith("column salary of claims.people shows tools Nullify in every row: what it shows depends on country")
-    assert conditions(vended(report(), whole_of(guarded)))["StricterForTools"] == NO_ROW
+    assert conditions(report().ready_status(whole_of(guarded)))["StricterForTools"] == NO_ROW
 
 
 def test_a_role_that_is_narrowed_to_other_tables_is_not_told_of_this_one():
     held = Catalog.of([*catalog("place").tables.values(), table("claims.prices", column("id", "NUMBER(38,0)"))], tools=[CLAIMS])
     spoiled, prices = policy(*EVERY_ROW, ("spec.masks", [mask("ssn", "Hash")])), TableId("claims", "prices")
     picture = painted(spoiled, held=held)
-    narrowed = [Whole.of([replace(REQUEST, resources=(each,))], picture.directory.verdict) for each in (PEOPLE, prices)]
+    narrowed = [RoleDecision.for_platforms([replace(REQUEST, resources=(each,))], picture.directory.verdict) for each in (PEOPLE, prices)]
 
-    assert ["StricterForTools" in conditions(vended(report(), whole)) for whole in narrowed] == [True, False]
+    assert ["StricterForTools" in conditions(report().ready_status(whole)) for whole in narrowed] == [True, False]
 
 
 def test_the_condition_goes_when_it_is_over():
-    before = vended(report(), whole_of(painted(policy(("spec.masks", [mask("ssn", "Hash")])))))
-    after = vended(report(before), whole_of(painted(policy())))
+    before = report().ready_status(whole_of(painted(policy(("spec.masks", [mask("ssn", "Hash")])))))
+    after = report(before).ready_status(whole_of(painted(policy())))
 
     assert "StricterForTools" in conditions(before)
     assert "StricterForTools" not in conditions(after)

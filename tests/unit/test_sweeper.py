@@ -11,9 +11,11 @@ from rolevend.atwork.platforms import Platforms
 from rolevend.kube.client import PAGE, Body, Cluster, Resource
 from rolevend.model import Attributes, PlatformName, ProfileName, RoleName, Uid
 from rolevend.platforms.base import Dropped, Ended, Ending, EndReason, LiveRole
-from rolevend.reconcile.lifecycle import Lifecycle
 from rolevend.reconcile.sweep import Sweeper
-from rolevend.requests.roles import Roles, Standing
+from rolevend.roles.ender import RoleEnder
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.state import RoleState
+from rolevend.roles.store import RoleStore
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from tests.support.painted import NOW, REQUEST, WAREHOUSE
@@ -26,7 +28,7 @@ class World:
     def __init__(self, objects: int, strays: Sequence[str], arriving: Sequence[str] = (), let_go: Sequence[str] = ()) -> None:
         """`arriving`: objects that come while the platform is asked for its roles. `let_go`: objects that are being deleted and have lost
         our finalizer, while somebody else's keeps them."""
-        self.roles = Roles()
+        self.roles = RoleStore()
         self.executor = self
         self.listings = 0
         self.dropped: list[str] = []
@@ -39,7 +41,7 @@ class World:
 
     def _arrives(self, uid: str) -> None:
         request = replace(REQUEST, uid=Uid(uid))
-        self.roles.seen(Standing(request, False, None, None, "", Attributes(), ("", ""), let_go=uid in self._let_go))
+        self.roles.upsert(RoleState(request, False, None, None, "", Attributes(), ("", ""), let_go=uid in self._let_go))
 
     async def pages(self, resource: Resource) -> AsyncIterator[Body]:
         self.listings += 1
@@ -67,16 +69,8 @@ class World:
     async def sweep(self) -> None:
         nothing: Any = None
         here: Any = self
-        sweeper = Sweeper(
-            cast(Cluster, here),
-            cast(Lifecycle, here),
-            nothing,
-            cast(Platforms, here),
-            nothing,
-            Settings(),
-            Metrics(),
-            lambda: NOW,
-        )
+        objects = VendedRoleWriter(cast(Cluster, here), lambda: NOW)
+        sweeper = Sweeper(cast(RoleEnder, here), cast(Platforms, here), nothing, objects, Settings(), Metrics())
         await sweeper.sweep()
 
 

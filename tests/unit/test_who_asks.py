@@ -8,7 +8,7 @@ from rolevend.identity.proven import OwnSubject, Party, ProvenAgent, ServiceAcco
 from rolevend.identity.provider import TokenType
 from rolevend.identity.refusal import Code, Standing, TokenRefused
 from rolevend.model import AgentHandle, ObjectName, Uid
-from rolevend.requests.who_asks import agent_of, agent_wanted
+from rolevend.roles.agent_lookup import agent_wanted, find_agent
 from rolevend.vending.proof import ClientIdentity, ServiceAccountIdentity
 from rolevend.vending.terms import Agent
 from tests.support.registered import AGENT, NOW, directory
@@ -46,7 +46,7 @@ def client(issuer: str, client_id: str, subject: str = "") -> ProvenAgent:
     ],
 )
 def test_whoever_is_registered_is_that_agent(proven: ProvenAgent, agent: Agent):
-    assert agent_of(proven, REGISTERED) is agent
+    assert find_agent(proven, REGISTERED) is agent
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_whoever_is_registered_is_that_agent(proven: ProvenAgent, agent: Agent):
 )
 def test_everybody_else_is_refused_alike(proven: ProvenAgent):
     with pytest.raises(TokenRefused) as refused:
-        agent_of(proven, REGISTERED)
+        find_agent(proven, REGISTERED)
 
     assert (refused.value.code, refused.value.standing) == (Code.AGENT_UNKNOWN, Standing.NOT_ALLOWED)
     assert str(refused.value) == "the token is of no agent that is registered here"
@@ -74,7 +74,7 @@ def test_everybody_else_is_refused_alike(proven: ProvenAgent):
 
 def test_where_no_issuer_is_the_clusters_no_account_is_an_agent():
     with pytest.raises(TokenRefused):
-        agent_of(account("agents", "finbot"), directory(agents={POD.name: POD}))
+        find_agent(account("agents", "finbot"), directory(agents={POD.name: POD}))
 
 
 def test_tokens_that_were_checked_lead_to_their_agents():
@@ -84,7 +84,7 @@ def test_tokens_that_were_checked_lead_to_their_agents():
 
     assert isinstance(web, ProvenAgent)
     assert isinstance(pod, ProvenAgent)
-    assert (agent_of(web, REGISTERED), agent_of(pod, REGISTERED)) == (CLIENT, POD)
+    assert (find_agent(web, REGISTERED), find_agent(pod, REGISTERED)) == (CLIENT, POD)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from rolevend.model import PlatformName
+from rolevend.roles.decision import RoleDecision
 from rolevend.vending.proof import Claimed, Proof, UserProof
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
-from rolevend.vending.whole import Whole
 from tests.support import registered
 from tests.support.registered import NOW, REQUEST
 
@@ -15,9 +15,9 @@ GRANTED = registered.granted()
 DENIED, UNKNOWN = Denied("NoPolicy", "no"), Undecided("CatalogUnread", "not yet")
 
 
-def whole(first: Verdict, second: Verdict, *, partial: bool = False) -> Whole:
+def whole(first: Verdict, second: Verdict, *, partial: bool = False) -> RoleDecision:
     requests = [replace(each, allow_partial=partial) for each in (REQUEST, FURTHER)]
-    return Whole(tuple(zip(requests, (first, second), strict=True)))
+    return RoleDecision(tuple(zip(requests, (first, second), strict=True)))
 
 
 def on(requests: tuple[tuple[Request, Undecided | Denied], ...]) -> list[str]:
@@ -25,24 +25,24 @@ def on(requests: tuple[tuple[Request, Undecided | Denied], ...]) -> list[str]:
 
 
 def test_all_or_nothing():
-    assert [each.platform for each in whole(GRANTED, GRANTED).vends] == [REQUEST.platform, ANNEX]
+    assert [each.platform for each in whole(GRANTED, GRANTED).grants] == [REQUEST.platform, ANNEX]
     for one, other, stands in ((GRANTED, DENIED, DENIED), (DENIED, GRANTED, DENIED), (UNKNOWN, DENIED, UNKNOWN), (DENIED, UNKNOWN, DENIED)):
         refused = whole(one, other)
-        assert refused.verdict is stands
-        assert refused.vends == refused.left_out == ()
+        assert refused.combined is stands
+        assert refused.grants == refused.skipped == ()
 
 
 def test_where_less_is_allowed_what_is_granted_is_vended_and_the_rest_is_left_out():
     for nothing in (DENIED, UNKNOWN):
         partial = whole(nothing, GRANTED, partial=True)
-        assert (partial.refusal, partial.verdict) == (None, GRANTED)
-        assert [each.platform for each in partial.vends] == [ANNEX]
-        assert on(partial.left_out) == [REQUEST.platform]
+        assert (partial.blocking_decision, partial.combined) == (None, GRANTED)
+        assert [each.platform for each in partial.grants] == [ANNEX]
+        assert on(partial.skipped) == [REQUEST.platform]
 
 
 def test_where_less_is_allowed_and_nothing_is_granted_what_may_still_be_granted_is_waited_for():
-    assert whole(DENIED, UNKNOWN, partial=True).verdict is UNKNOWN
-    assert whole(DENIED, DENIED, partial=True).verdict is DENIED
+    assert whole(DENIED, UNKNOWN, partial=True).combined is UNKNOWN
+    assert whole(DENIED, DENIED, partial=True).combined is DENIED
 
 
 def test_what_a_token_says_is_kept_as_far_as_one_of_the_platforms_asks_for_it():

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, assert_never
 
-from rolevend.api.made import Absent, Made
 from rolevend.api.schemas import (
     AgentShown,
     ColumnShown,
@@ -18,43 +17,44 @@ from rolevend.api.schemas import (
     UserShown,
     VendedRoleShown,
 )
+from rolevend.api.vend_service import SkippedPlatform, VendAnswer
 from rolevend.kube.credentials import connection_uri
 from rolevend.model import PlatformName
 from rolevend.plan import TableShape
 from rolevend.platforms import base
-from rolevend.requests.roles import is_ready
-from rolevend.requests.status import how_far
 from rolevend.resources import VendedRole
 from rolevend.resources.text import timestamp_text
+from rolevend.roles.decision import PlatformGrant, RoleDecision
+from rolevend.roles.state import is_ready
+from rolevend.roles.status import build_progress
 from rolevend.vending.evidence import tables_of
 from rolevend.vending.proof import UserProof
 from rolevend.vending.terms import PlatformTerms
 from rolevend.vending.tools import PlatformType
-from rolevend.vending.whole import Vend, Whole
 
 MOST_TABLES: Final = 100
 """In one answer."""
 
 
-def vended(made: Made) -> VendedRoleShown:
+def vended(made: VendAnswer) -> VendedRoleShown:
     """The one answer that holds the credentials."""
-    request, proof = made.request, made.vends[0].granted.proof
+    request, proof = made.request, made.grants[0].granted.proof
     return VendedRoleShown(
         id=request.name.name,
-        role_name=made.vends[0].granted.lease.role,
+        role_name=made.grants[0].granted.lease.role,
         state="Live",
         expiration_timestamp=timestamp_text(request.expires_at),
         agent=AgentShown(namespace=request.agent.namespace, name=request.agent.name),
         user=UserShown(
             issuer=request.user.issuer,
             subject=request.user.subject,
-            handle=made.vends[0].granted.user_handle,
+            handle=made.grants[0].granted.user_handle,
             proof=(proof.kind if proof else UserProof.ASSERTED).value,
         ),
         purpose=request.purpose,
-        platforms=tuple(_platform(each, made.credentials[each.platform]) for each in made.vends),
-        left_out=tuple(map(_left_out, made.left_out)) or None,
-        explanation=explanation(made.vends),
+        platforms=tuple(_platform(each, made.credentials[each.platform]) for each in made.grants),
+        left_out=tuple(map(_left_out, made.skipped)) or None,
+        explanation=explanation(made.grants),
         links=_links(request.name.name),
     )
 
@@ -69,7 +69,7 @@ def shown(role: VendedRole, platforms: Mapping[PlatformName, PlatformTerms]) -> 
         id=role.name,
         role_name=status.role_name,
         state=state,
-        progress=how_far(role) if state == "Pending" else None,
+        progress=build_progress(role) if state == "Pending" else None,
         expiration_timestamp=timestamp_text(status.expiration_timestamp) if status.expiration_timestamp else None,
         agent=AgentShown(namespace=role.namespace, name=role.spec.agent_ref.name),
         user=UserShown(
@@ -91,15 +91,15 @@ def _type(terms: PlatformTerms | None) -> PlatformType | None:
     return None if terms is None else terms.type
 
 
-def decision(whole: Whole) -> Decision:
-    if whole.refusal is None:
-        left_out = [Absent.by(request, verdict) for request, verdict in whole.left_out]
-        return Decision(granted=True, explanation=explanation(whole.vends), left_out=tuple(map(_left_out, left_out)) or None)
-    refusal = Absent.by(*whole.refusal)
+def decision(whole: RoleDecision) -> Decision:
+    if whole.blocking_decision is None:
+        left_out = [SkippedPlatform.by(request, verdict) for request, verdict in whole.skipped]
+        return Decision(granted=True, explanation=explanation(whole.grants), left_out=tuple(map(_left_out, left_out)) or None)
+    refusal = SkippedPlatform.by(*whole.blocking_decision)
     return Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing or None)
 
 
-def explanation(vends: Sequence[Vend]) -> Explanation:
+def explanation(vends: Sequence[PlatformGrant]) -> Explanation:
     given = [(each, shape) for each in vends for shape in each.granted.tables]
     functions = dict.fromkeys(str(each) for vend in vends for each in (*vend.granted.profile.functions, *vend.granted.profile.tools))
     return Explanation(
@@ -109,7 +109,7 @@ def explanation(vends: Sequence[Vend]) -> Explanation:
     )
 
 
-def _shown(vend: Vend, shape: TableShape, *, several: bool) -> TableShown:
+def _shown(vend: PlatformGrant, shape: TableShape, *, several: bool) -> TableShown:
     (told,) = tables_of([shape])
     clear = [ColumnShown(name=each, shown="Clear") for each in told.clear]
     masked = [ColumnShown(name=each.name, shown="Masked", mask=each.shows) for each in told.masked]
@@ -125,11 +125,11 @@ def _shown(vend: Vend, shape: TableShape, *, several: bool) -> TableShown:
     )
 
 
-def _left_out(absent: Absent) -> LeftOut:
+def _left_out(absent: SkippedPlatform) -> LeftOut:
     return LeftOut(name=absent.platform, reason=absent.reason, message=absent.message, missing=absent.missing or None)
 
 
-def _platform(vend: Vend, credential: base.Credential) -> PlatformShown:
+def _platform(vend: PlatformGrant, credential: base.Credential) -> PlatformShown:
     count = len(vend.granted.tables)
     match credential:
         case base.PasswordCredential():

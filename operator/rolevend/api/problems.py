@@ -25,11 +25,15 @@ from rolevend.errors import (
     Unavailable,
 )
 from rolevend.identity.refusal import TokenRefused
+from rolevend.roles.quota import TOO_MANY
 from rolevend.vending.verdict import Denied, Undecided
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 2
 """When whatever mends itself is worth another call."""
+
+_QUOTA_SECONDS: Final = 5
+"""When there may be room for another role."""
 
 
 @dataclass(eq=False)
@@ -122,8 +126,8 @@ _UNAVAILABLE: Final = (
 )
 
 
-def mends_itself(error: BaseException) -> bool:
-    """Whether the same call again may well get its role. A process that ends is one reason: there are others."""
+def is_retryable(error: BaseException) -> bool:
+    """True if the same call again may get its role. A process that ends is one reason: there are others."""
     return isinstance(error, (Unavailable, asyncio.CancelledError)) or (isinstance(error, Problem) and error.retry_after is not None)
 
 
@@ -141,6 +145,8 @@ def of_verdict(verdict: Denied | Undecided) -> Problem:
     field, _, rest = verdict.message.partition(": ")
     named = _MEMBERS.get(field)
     detail = f"{named}: {rest}" if named else verdict.message
+    if verdict.reason == TOO_MANY:
+        return Problem(429, TOO_MANY, rest, retry_after=_QUOTA_SECONDS)
     return Problem(403, verdict.reason, detail, field=named, missing=verdict.missing or None)
 
 

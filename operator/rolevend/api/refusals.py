@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from rolevend.api.rates import Bucket
+from rolevend.api.rate_limiter import TokenBucket
 from rolevend.errors import AuditUnavailable
 from rolevend.model import ObjectName
-from rolevend.requests.record import Record
+from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.vending.calls import Refusal
 
 MOST_AT_ONCE: Final = 600
@@ -26,18 +26,18 @@ LEFT_OUT: Final = "LeftOut"
 _log = logging.getLogger(__name__)
 
 
-class Refusals:
-    def __init__(self, record: Record, moment: Callable[[], float]) -> None:
+class RefusalLog:
+    def __init__(self, record: AuditRecorder, moment: Callable[[], float]) -> None:
         """`moment` is a clock that only ever runs forward, in seconds."""
         self._record = record
         self._moment = moment
-        self._buckets: dict[ObjectName | None, Bucket] = {}
+        self._buckets: dict[ObjectName | None, TokenBucket] = {}
         self._left_out: dict[ObjectName | None, Refusal] = {}
 
     async def refused(self, refusal: Refusal) -> None:
         """Never raises: the call is refused all the same."""
         now = self._moment()
-        bucket = self._buckets.setdefault(refusal.agent, Bucket(MOST_AT_ONCE, now))
+        bucket = self._buckets.setdefault(refusal.agent, TokenBucket(MOST_AT_ONCE, now))
         if bucket.take(now, MOST_AT_ONCE, PER_MINUTE):
             await self._tell(refusal)
             return

@@ -12,18 +12,18 @@ from starlette.exceptions import HTTPException
 
 from rolevend import __version__
 from rolevend.api import answers
+from rolevend.api.authenticator import BEARER, Authenticator
 from rolevend.api.bodies import Misread, StrictRoute, plain
-from rolevend.api.callers import BEARER, Callers
 from rolevend.api.connections import token_is_valid
 from rolevend.api.document import describe
-from rolevend.api.held import Held
 from rolevend.api.problems import MEDIA_TYPE, Problem, of_error
+from rolevend.api.role_service import RoleService
 from rolevend.api.schemas import Decision, ProblemShown, Question, VendedRoleShown, VendedRolesShown
 from rolevend.api.tracing import Application, Message, Receive, Scope, Send, TooLong
-from rolevend.api.vends import Vends
+from rolevend.api.vend_service import VendService
 from rolevend.errors import RolevendError
 from rolevend.resources.text import SUBDOMAIN_PATTERN
-from rolevend.vending.directory import Directory
+from rolevend.vending.protocols import Snapshots
 from rolevend.vending.terms import Agent
 
 ROLES: Final = "/v1/vended-roles"
@@ -35,7 +35,7 @@ _KEY: Final = "^[!-~]{1,128}$"
 _log = logging.getLogger(__name__)
 
 
-def application(vends: Vends, held: Held, callers: Callers, directory: Callable[[], Directory]) -> FastAPI:
+def application(vends: VendService, roles: RoleService, authenticator: Authenticator, snapshots: Snapshots) -> FastAPI:
     app = FastAPI(
         title="rolevend",
         version=__version__,
@@ -55,7 +55,7 @@ def application(vends: Vends, held: Held, callers: Callers, directory: Callable[
                 raise Problem(
                     400, "RepeatedHeader", f"{each}: it stands there twice, and whoever is in between may read the other one", each
                 )
-        agent = await callers.agent(request.headers.get("authorization"), directory(), request.state.request_id)
+        agent = await authenticator.agent(request.headers.get("authorization"), snapshots.directory, request.state.request_id)
         token_is_valid()
         return agent
 
@@ -81,7 +81,7 @@ def application(vends: Vends, held: Held, callers: Callers, directory: Callable[
     async def vend(request: Request, response: Response, agent: agent_type, question: Question, key: key_type = None) -> VendedRoleShown:
         made = await vends.vend(agent, question, key, request.state.request_id)
         if key is None and await request.is_disconnected():
-            await held.release(agent, made.request.name.name, request.state.request_id)  # nobody will ever use it
+            await roles.release(agent, made.request.name.name, request.state.request_id)  # nobody will ever use it
         response.headers["Location"] = f"{ROLES}/{made.request.name.name}"
         return answers.vended(made)
 
@@ -93,9 +93,9 @@ def application(vends: Vends, held: Held, callers: Callers, directory: Callable[
         response_model_exclude_none=True,
         **secured,
     )
-    async def roles(agent: agent_type) -> VendedRolesShown:
-        platforms = directory().platforms
-        return VendedRolesShown(items=tuple(answers.shown(each, platforms) for each in held.all_of(agent)))
+    async def own_roles(agent: agent_type) -> VendedRolesShown:
+        platforms = snapshots.directory.platforms
+        return VendedRolesShown(items=tuple(answers.shown(each, platforms) for each in roles.all_of(agent)))
 
     @app.get(
         f"{ROLES}/{{id}}",
@@ -106,7 +106,7 @@ def application(vends: Vends, held: Held, callers: Callers, directory: Callable[
         **secured,
     )
     async def role(agent: agent_type, name: name_type) -> VendedRoleShown:
-        return answers.shown(await held.own(agent, name), directory().platforms)
+        return answers.shown(await roles.own(agent, name), snapshots.directory.platforms)
 
     @app.delete(
         f"{ROLES}/{{id}}",
@@ -120,10 +120,10 @@ def application(vends: Vends, held: Held, callers: Callers, directory: Callable[
         **secured,
     )
     async def release(request: Request, agent: agent_type, name: name_type) -> Response:
-        left = await held.release(agent, name, request.state.request_id)
+        left = await roles.release(agent, name, request.state.request_id)
         if left is None:
             return Response(status_code=204)
-        shown = answers.shown(left, directory().platforms).model_dump(mode="json", by_alias=True, exclude_none=True)
+        shown = answers.shown(left, snapshots.directory.platforms).model_dump(mode="json", by_alias=True, exclude_none=True)
         return JSONResponse(shown, status_code=202)
 
     @app.post(

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 
-from rolevend.api.steps import Taken, of_a_call
 from rolevend.platforms.base import Randomness
+from rolevend.telemetry.timing import Taken, of_a_call
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

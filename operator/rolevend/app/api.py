@@ -10,16 +10,16 @@ import time
 from datetime import timedelta
 from uuid import uuid4
 
-from rolevend.api.callers import Callers
-from rolevend.api.held import Held
+from rolevend.api.authenticator import Authenticator
+from rolevend.api.index import VendedRoleIndex
 from rolevend.api.known import as_attested
-from rolevend.api.opening import Opening
-from rolevend.api.quotas import Quotas
-from rolevend.api.refusals import Refusals
+from rolevend.api.rate_limiter import RateLimiter
+from rolevend.api.refusals import RefusalLog
+from rolevend.api.repository import VendedRoleRepository
+from rolevend.api.role_service import RoleService
 from rolevend.api.routes import CALLS, application
 from rolevend.api.tracing import Tracing
-from rolevend.api.vended_roles import VendedRoles
-from rolevend.api.vends import Vends
+from rolevend.api.vend_service import VendService
 from rolevend.app.drivers import drivers
 from rolevend.app.receipt import receipts_by
 from rolevend.app.serving import Serving
@@ -37,10 +37,11 @@ from rolevend.model import ClusterId, PlatformName
 from rolevend.picture.issuers import Issuers
 from rolevend.picture.objects import Observed
 from rolevend.picture.painting import Painter
-from rolevend.requests.making import Making
-from rolevend.requests.proving import Proving
-from rolevend.requests.record import Record
-from rolevend.requests.token_review import TokenReviewer
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.token_review import TokenReviewer
+from rolevend.roles.user_authenticator import UserAuthenticator
+from rolevend.roles.vender import Vender
 from rolevend.settings import ApiSettings
 from rolevend.telemetry.audit import Journal
 from rolevend.telemetry.key_file import read_key
@@ -81,7 +82,7 @@ class Api:
         self._observed = Observed(
             cluster, Painter(cluster_id, key), metrics, now, handles.refused, self._issuers.states, known_of=as_attested, reports=False
         )
-        self._vended_roles = VendedRoles(cluster, now)
+        self._index = VendedRoleIndex(cluster, now)
         self._platforms = Platforms(
             cluster,
             settings,
@@ -95,26 +96,20 @@ class Api:
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         source = f"/rolevend/clusters/{cluster_id}/api"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
-        record = Record(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
-        proving = Proving(cluster, check, TakenTokens(cluster, settings.namespace, now), now)
-        self._refusals = Refusals(record, time.monotonic)
-        callers = Callers(check, self._refusals)
-        quotas = Quotas(time.monotonic)
-        vends = Vends(
-            Opening(cluster, self._observed, self._vended_roles, quotas),
-            self._observed,
-            self._platforms,
-            callers,
-            proving,
-            record,
-            Making(cluster, record, secrets.token_bytes),
-            quotas,
+        recorder = AuditRecorder(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
+        users = UserAuthenticator(cluster, check, TakenTokens(cluster, settings.namespace, now), now)
+        self._refusals = RefusalLog(recorder, time.monotonic)
+        authenticator = Authenticator(check, users, self._refusals)
+        objects = VendedRoleWriter(cluster, now)
+        service = VendService(
+            authenticator,
+            VendedRoleRepository(objects, self._index, uuid4),
+            Vender(self._observed, self._platforms, recorder, objects, metrics, secrets.token_bytes),
+            RateLimiter(time.monotonic),
             metrics,
-            now,
-            uuid4,
             timedelta(seconds=settings.unanswered_seconds * _OF_ITS_TIME),
         )
-        routes = application(vends, Held(cluster, self._vended_roles, record), callers, lambda: self._observed.directory)
+        routes = application(service, RoleService(objects, self._index, recorder), authenticator, self._observed)
         self._application = Tracing(routes, secrets.token_bytes, metrics.answered)
         metrics.answer(CALLS)
         self._probes = ProbeServer(
@@ -126,7 +121,7 @@ class Api:
         try:
             _log.info("probes and metrics", extra={"port": await self._probes.start()})
             async with asyncio.TaskGroup() as parts:
-                tasks = [parts.create_task(each.run()) for each in (*self._observed.informers, self._vended_roles.informer)]
+                tasks = [parts.create_task(each.run()) for each in (*self._observed.informers, self._index.informer)]
                 tasks.append(parts.create_task(self._observed.run(self._platforms, self._viewed)))
                 tasks.append(parts.create_task(self._issuers.run()))
                 tasks.append(parts.create_task(self._refusals.run()))
@@ -146,7 +141,7 @@ class Api:
 
     def _unready(self) -> str:
         pending = self._serving.unready or self._observed.directory.pending
-        return pending or ("" if self._vended_roles.informer.synced else "the vended roles were not listed yet")
+        return pending or ("" if self._index.informer.synced else "the vended roles were not listed yet")
 
     def _measure(self) -> None:
         self._metrics.api_ready.set(not self._unready())

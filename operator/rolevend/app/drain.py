@@ -24,8 +24,8 @@ from rolevend.kube.client import (
 from rolevend.kube.paths import VENDED_ROLES, path_of
 from rolevend.picture.objects import ready_condition
 from rolevend.platforms.base import EndReason
-from rolevend.requests.roles import is_let_go
 from rolevend.resources import API_VERSION, DataPlatform
+from rolevend.roles.state import is_let_go
 
 _POLL_SECONDS = 0.5
 _POLL_SECONDS_PER_THOUSAND = 1.0

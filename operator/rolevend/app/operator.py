@@ -28,16 +28,27 @@ from rolevend.model import ClusterId, PlatformName
 from rolevend.picture.issuers import Issuers
 from rolevend.picture.objects import Observed
 from rolevend.picture.painting import Painter
+from rolevend.reconcile.api_vends import ApiVendSupervisor
 from rolevend.reconcile.attesting import Attesting
 from rolevend.reconcile.curb import Curb
-from rolevend.reconcile.handlers import run_kopf
+from rolevend.reconcile.handlers import registry, run_kopf
 from rolevend.reconcile.holding import Holding
-from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.review import Review
+from rolevend.reconcile.reconciler import VendedRoleReconciler
+from rolevend.reconcile.reevaluator import Reevaluator
 from rolevend.reconcile.sweep import Sweeper
-from rolevend.requests.making import Making
-from rolevend.requests.proving import Proving
-from rolevend.requests.record import Record
+from rolevend.reconcile.watcher import VendedRoleWatcher
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.build_progress import BuildProgressReporter
+from rolevend.roles.door import Door
+from rolevend.roles.dropper import RoleDropper
+from rolevend.roles.ender import RoleEnder
+from rolevend.roles.expiry import ExpiryScheduler
+from rolevend.roles.immediate_drops import ImmediateDrops
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.quota import RoleQuota
+from rolevend.roles.store import RoleStore
+from rolevend.roles.user_authenticator import UserAuthenticator
+from rolevend.roles.vender import Vender
 from rolevend.settings import Settings
 from rolevend.telemetry.audit import Journal
 from rolevend.telemetry.key_file import read_key
@@ -153,6 +164,7 @@ class Operator:
         self._cluster_id = cluster_id
         self._metrics = metrics
         self._listed = asyncio.Event()
+        self._roles = RoleStore()
         handles = HandleRecords(
             cluster, settings.namespace, lambda: self.observed.changed(), unknown_users=settings.unknown_users_per_agent
         )
@@ -171,31 +183,29 @@ class Operator:
             now,
         )
         self._holding = Holding(cluster, self._in_use)
-        store = CredentialSecrets(cluster, keys.credentials)
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         source = f"/rolevend/clusters/{cluster_id}"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
-        record = Record(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
+        recorder = AuditRecorder(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
         self._taken_tokens = TakenTokens(cluster, settings.namespace, now)
-        proving = Proving(cluster, check, self._taken_tokens, now)
-        making = Making(cluster, record, secrets.token_bytes)
-        unanswered = timedelta(seconds=settings.unanswered_seconds)
-        self._lifecycle = Lifecycle(
-            cluster,
-            self.observed,
-            self._platforms,
-            store,
-            record,
-            metrics,
-            now,
-            making,
-            proving,
-            lambda standings: self._review.saw(standings),
-            unanswered,
+        authenticator = UserAuthenticator(cluster, check, self._taken_tokens, now)
+        credentials = CredentialSecrets(cluster, keys.credentials)
+        objects = VendedRoleWriter(cluster, now)
+        drops = ImmediateDrops(self._platforms, metrics)
+        builds = BuildProgressReporter(objects)
+        quota = RoleQuota(self._roles, objects)
+        ender = RoleEnder(self._roles, objects, drops, metrics)
+        vender = Vender(self.observed, self._platforms, recorder, objects, metrics, secrets.token_bytes)
+        api_vends = ApiVendSupervisor(
+            self._roles, objects, self._platforms, self.observed, builds, timedelta(seconds=settings.unanswered_seconds)
         )
-        self._review = Review(self._lifecycle, lambda: self.observed.directory)
-        self.sweeper = Sweeper(cluster, self._lifecycle, self._review, self._platforms, record, settings, metrics, now)
-        self._curb = Curb(cluster, self._lifecycle, self._platforms, metrics, now, settings.curb_seconds)
+        self._expiry = ExpiryScheduler(now, metrics)
+        self._reevaluator = Reevaluator(self.observed, self._roles, quota, objects, ender)
+        self._watcher = VendedRoleWatcher(self._roles, quota, self._expiry, ender, api_vends, self._reevaluator)
+        self._reconciler = VendedRoleReconciler(self._roles, authenticator, quota, vender, ender, Door(credentials, builds))
+        self._dropper = RoleDropper(self._roles, objects, drops, credentials, recorder, self._expiry)
+        self.sweeper = Sweeper(ender, self._platforms, recorder, objects, settings, metrics)
+        self._curb = Curb(cluster, ender, self._platforms, metrics, now, settings.curb_seconds)
         health.operator = self
 
     def measure(self) -> None:
@@ -217,16 +227,16 @@ class Operator:
         try:
             async with asyncio.TaskGroup() as parts:
                 tasks = [parts.create_task(self.observed.run(self._platforms, self._viewed))]
-                tasks.append(parts.create_task(self._lifecycle.clock.run()))
-                tasks.append(parts.create_task(self._review.run()))
+                tasks.append(parts.create_task(self._expiry.run(self._watcher.expire)))
+                tasks.append(parts.create_task(self._reevaluator.run()))
                 tasks.append(parts.create_task(self._issuers.run()))
                 tasks.append(parts.create_task(self._taken_tokens.run()))
                 # kopf begins when a verdict can be given: each request is then looked at once.
                 await self._listed.wait()
-                tasks.append(parts.create_task(self.sweeper.run()))
+                tasks.append(parts.create_task(self.sweeper.run(self._reevaluator.retry)))
                 tasks.append(parts.create_task(self._curb.run()))
                 settle_in()
-                await run_kopf(self._lifecycle, self._settings.kubeconfig, now)
+                await run_kopf(registry(self._watcher, self._reconciler, self._dropper), self._settings.kubeconfig, now)
                 for task in tasks:
                     task.cancel()
         finally:
@@ -240,12 +250,12 @@ class Operator:
 
     async def _looked(self, name: PlatformName, at_work: PlatformAtWork) -> None:
         if at_work.state.drift:
-            await self._review.drifted(name, at_work.state.drift)
+            await self._reevaluator.drifted(name, at_work.state.drift)
         self._attesting.consider(name, at_work)
         await self._holding.consider(name, at_work)
 
     def _in_use(self, name: PlatformName) -> bool:
-        return any(standing.role for standing in self._lifecycle.roles.on(name))
+        return any(standing.role for standing in self._roles.on(name))
 
     def _waiting(self, name: PlatformName, kind: str, count: int) -> None:
         self._metrics.queue_depth.labels(name, kind).set(count)
@@ -254,4 +264,4 @@ class Operator:
         self._issuers.follow(self.observed.providers)
         if not self.observed.directory.pending:
             self._listed.set()
-        self._review.wake()
+        self._reevaluator.wake()

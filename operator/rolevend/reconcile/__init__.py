@@ -1,6 +1,6 @@
-"""The edge to Kubernetes: kopf's handlers and the loops beside them. They parse, call and report; they decide nothing.
+"""The edge to Kubernetes: kopf's handlers, and the loops that react to events and timers. They parse, call and report.
 
-`handlers` (kopf's) call `lifecycle`, which vends and drops one VendedRole by the verdicts of `rolevend.picture`; `clock`, `review` and
-`sweep` end them. After each look at a platform `attesting` tries its promises, and `holding` keeps the object while roles live there;
-`curb` holds sessions to the limits of their roles.
+`handlers` call `reconciler`, which vends one VendedRole, and `watcher`, which handles its events. `reevaluator` and `sweep` find roles that
+must end, and `api_vends` supervises roles of the API. After each look at a platform `attesting` tries its promises, and `holding` keeps the
+object while roles live there. `curb` enforces the limits of sessions.
 """

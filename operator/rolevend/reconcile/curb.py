@@ -13,7 +13,7 @@ from rolevend.kube.client import Cluster
 from rolevend.kube.events import tell
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Act, Curbed, EndReason
-from rolevend.reconcile.lifecycle import Lifecycle
+from rolevend.roles.ender import RoleEnder
 from rolevend.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -23,14 +23,14 @@ class Curb:
     def __init__(
         self,
         cluster: Cluster,
-        lifecycle: Lifecycle,
+        ender: RoleEnder,
         platforms: Platforms,
         metrics: Metrics,
         now: Callable[[], datetime],
         pause_seconds: float,
     ) -> None:
         self._cluster = cluster
-        self._lifecycle = lifecycle
+        self._ender = ender
         self._platforms = platforms
         self._metrics = metrics
         self._now = now
@@ -52,17 +52,17 @@ class Curb:
             for curbed in await executor.curb():
                 await self._follow(name, curbed)
         except RolevendError as error:
-            _log.warning("curbing: %s", error, extra={"platform": name})
+            _log.warning("cannot check the limits of sessions: %s", error, extra={"platform": name})
         except Exception:  # a bug must not end the loop
-            _log.exception("curbing", extra={"platform": name})
+            _log.exception("cannot check the limits of sessions", extra={"platform": name})
         finally:
             self._under_way.discard(name)
 
     async def _follow(self, name: PlatformName, curbed: Curbed) -> None:
-        standing = self._lifecycle.roles.get(curbed.uid)
+        standing = self._ender.roles.get(curbed.uid)
         if curbed.act is Act.IDLE:
             if standing is not None and standing.ending_since is None:
-                await self._lifecycle.revoke(standing, "IdleRelease", curbed.why, EndReason.RELEASED)
+                await self._ender.revoke(standing, "IdleRelease", curbed.why, EndReason.RELEASED)
             return
         self._metrics.curbed.labels(name, curbed.act.value).inc()
         if curbed.act is Act.EXPIRED:  # its agent did nothing wrong, and its object says when it ends
@@ -73,4 +73,4 @@ class Curb:
             reason = "StatementCancelled" if curbed.act is Act.CANCELLED else "SessionEnded"
             message = f"{curbed.role} on {name}: {curbed.why}"
             if problem := await tell(self._cluster, standing.request.name, curbed.uid, "Warning", reason, message, self._now()):
-                _log.info("telling: %s", problem, extra={"role": curbed.role})
+                _log.info("cannot write an Event: %s", problem, extra={"role": curbed.role})

@@ -1,4 +1,4 @@
-"""kopf's handlers for VendedRole: create, resume, update -> vend; delete -> drop; every event -> remember.
+"""kopf's handlers for VendedRole: create, resume, update -> vend; delete -> drop; every event -> on_event.
 
 `PermanentError`, exhausted retries and timeouts in a delete handler would take the finalizer off and leak the role, so nothing here
 has a limit and every failure is a `TemporaryError`. Handlers return nothing, since kopf would write it into the status.
@@ -17,15 +17,17 @@ import aiohttp
 import kopf
 
 from rolevend.errors import RolevendError, Unavailable
-from rolevend.reconcile.lifecycle import Lifecycle
+from rolevend.reconcile.reconciler import VendedRoleReconciler
+from rolevend.reconcile.watcher import VendedRoleWatcher
 from rolevend.resources import FINALIZER, GROUP, VERSION
 from rolevend.resources.shared import RECONSIDERED
+from rolevend.roles.dropper import RoleDropper
 
 _LONGEST_PAUSE_SECONDS = 30.0
 _LONGEST_UNAVAILABLE_SECONDS = 8.0
-"""What mends itself is tried again sooner."""
+"""Errors that heal by themselves are retried sooner."""
 _LONGEST_BETWEEN_DROPS_SECONDS = 4.0
-"""A platform that is connected anew has drops in hand again within five seconds."""
+"""A platform that is connected again gets its drops within five seconds."""
 _CONNECTIONS = 64
 """Unlimited workers opened two thousand connections for two thousand objects."""
 _LOGIN_SECONDS = 600
@@ -35,22 +37,22 @@ _KIND = (GROUP, VERSION, "vendedroles")
 _log = logging.getLogger(__name__)
 
 
-def registry(lifecycle: Lifecycle) -> kopf.OperatorRegistry:
+def registry(watcher: VendedRoleWatcher, reconciler: VendedRoleReconciler, dropper: RoleDropper) -> kopf.OperatorRegistry:
     """A registry of our own: two operators in one process never share handlers."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.event(*_KIND, registry=handlers)
     async def remember(event: Any, **_: Any) -> None:
-        lifecycle.remember(event["type"], event["object"])
+        watcher.on_event(event["type"], event["object"])
 
     @kopf.on.create(*_KIND, registry=handlers, id="vend")
     @kopf.on.resume(*_KIND, registry=handlers, id="vend")
     @kopf.on.update(*_KIND, registry=handlers, id="vend")
     async def vend(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
         try:
-            outcome = await lifecycle.vend(dict(body))
-        except Exception as error:  # a bug of ours, too, is tried again: giving up would leak a role
-            patch.status.update(lifecycle.not_ready(dict(body), error))
+            outcome = await reconciler.reconcile(dict(body))
+        except Exception as error:  # a bug is retried, too: giving up would leak a role
+            patch.status.update(reconciler.not_ready_status(dict(body), error))
             raise _again(error, _pause(error, retry)) from error
         patch.status.update(outcome.status)
         if outcome.event is not None:
@@ -59,12 +61,12 @@ def registry(lifecycle: Lifecycle) -> kopf.OperatorRegistry:
     @kopf.on.delete(*_KIND, registry=handlers, id="drop")
     async def drop(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
         try:
-            event = await lifecycle.drop(dict(body), _spread(_LONGEST_PAUSE_SECONDS), told=retry > 0)
+            message = await dropper.drop(dict(body), _spread(_LONGEST_PAUSE_SECONDS), is_retry=retry > 0)
         except Exception as error:
-            patch.status.update(lifecycle.not_dropped(dict(body), error))
+            patch.status.update(dropper.failed_status(dict(body), error))
             raise _again(error, _spread(_LONGEST_BETWEEN_DROPS_SECONDS)) from error
-        if event is not None:
-            kopf.event(body, type=event.type, reason=event.reason, message=event.message)
+        if message is not None:
+            kopf.event(body, type="Normal", reason="Dropped", message=message)
 
     return handlers
 
@@ -105,9 +107,8 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.posting.event_name_prefix = "rolevend-"
 
 
-async def run_kopf(lifecycle: Lifecycle, kubeconfig: str | None, now: Callable[[], datetime]) -> None:
+async def run_kopf(handlers: kopf.OperatorRegistry, kubeconfig: str | None, now: Callable[[], datetime]) -> None:
     """Until SIGTERM or SIGINT."""
-    handlers = registry(lifecycle)
 
     @kopf.on.login(registry=handlers)
     async def login(settings: kopf.OperatorSettings, **_: object) -> kopf.AiohttpSession | None:
@@ -149,18 +150,18 @@ def _session(settings: kopf.OperatorSettings, expires_at: datetime) -> kopf.Aioh
 
 
 def _again(error: Exception, delay: float) -> kopf.TemporaryError:
-    """Never given up."""
+    """A handler never gives up."""
     if not isinstance(error, RolevendError):
         _log.exception("a handler failed", exc_info=error)
     return kopf.TemporaryError(str(error), delay=delay)
 
 
 def _spread(longest: float) -> float:
-    """Seconds. What failed together must not be told together again: two hundred at once stood before everybody's next vend."""
+    """Seconds, with jitter: two hundred simultaneous retries delayed everybody's next vend."""
     return random.uniform(longest / 2, longest)  # noqa: S311
 
 
 def _pause(error: Exception, retry: int) -> float:
-    """Soon at first, then ever later; what a person must mend is not hurried."""
+    """Exponential backoff; slower for errors that a person must fix."""
     first, longest = (0.5, _LONGEST_UNAVAILABLE_SECONDS) if isinstance(error, Unavailable) else (5.0, _LONGEST_PAUSE_SECONDS)
     return min(longest, first * 2.0 ** min(retry, 10))

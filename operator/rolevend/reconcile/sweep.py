@@ -1,4 +1,4 @@
-"""Every minute, objects and roles held against each other, from both sides. A watch is not believed for ever, nor enough for a drop."""
+"""Compare objects and roles from both sides every minute. A watch alone is not trusted for ever, and not enough for a drop."""
 
 import asyncio
 import logging
@@ -9,21 +9,19 @@ from datetime import datetime, timedelta
 from rolevend.atwork.executor import Executor
 from rolevend.atwork.platforms import Platforms
 from rolevend.errors import RolevendError
-from rolevend.kube.client import PAGE, Cluster
-from rolevend.kube.paths import VENDED_ROLES
+from rolevend.kube.client import PAGE
 from rolevend.model import PlatformName, ProfileName, Uid
 from rolevend.platforms.base import Ended, Ending, EndReason
-from rolevend.reconcile.lifecycle import Lifecycle
-from rolevend.reconcile.review import Review
-from rolevend.requests.record import Record
-from rolevend.requests.roles import is_let_go
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.ender import RoleEnder
+from rolevend.roles.objects import VendedRoleWriter
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.audit import End
 from rolevend.vending.sweep import Orphans
 
 _LISTED_EVERY = 10
-"""Sweeps over more objects than one page holds: reading ten thousand every minute costs more than all else that an idle operator does."""
+"""If one page does not hold all objects, only every tenth sweep lists them: ten thousand cost more than the rest of an idle operator."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,48 +29,44 @@ _log = logging.getLogger(__name__)
 class Sweeper:
     def __init__(
         self,
-        cluster: Cluster,
-        lifecycle: Lifecycle,
-        review: Review,
+        ender: RoleEnder,
         platforms: Platforms,
-        record: Record,
+        recorder: AuditRecorder,
+        objects: VendedRoleWriter,
         settings: Settings,
         metrics: Metrics,
-        now: Callable[[], datetime],
     ) -> None:
         self.deaf = ""
-        """What the watch failed to tell, or empty: then only a restart helps."""
-        self._cluster = cluster
-        self._lifecycle = lifecycle
-        self._review = review
+        """What the watch failed to tell, or empty. Only a restart helps."""
+        self._ender = ender
         self._platforms = platforms
-        self._record = record
+        self._recorder = recorder
+        self._objects = objects
         self._settings = settings
         self._metrics = metrics
-        self._now = now
         self._orphans: dict[PlatformName, Orphans] = {}
         self._dropping: dict[tuple[PlatformName, Uid], int | None] = {}
-        """Orphans that this process dropped or drops, and how many sessions they had, where it knows."""
+        """Orphans that this process drops or dropped, and how many sessions they had, if it knows."""
         self._told: dict[PlatformName, set[Uid]] = defaultdict(set)
         self._missing_since: dict[Uid, datetime] = {}
         self._sweeps = 0
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    async def run(self, on_swept: Callable[[], None]) -> None:
+        """Sweep until cancelled, and call `on_swept` after each sweep."""
         while True:
             await asyncio.sleep(self._settings.sweep_seconds)
             try:
                 await self.sweep()
-                self._review.retry()
+                on_swept()
             except RolevendError as error:
-                _log.warning("sweep: %s", error)
+                _log.warning("cannot sweep: %s", error)
 
     async def sweep(self) -> None:
         watched = self._watched()
         listed = None
         self._sweeps += 1
         if len(watched) <= PAGE or self._missing_since or self._sweeps % _LISTED_EVERY == 0:
-            there = await self._listed()
+            there = await self._objects.list_claims()
             self._listen(there.keys(), watched)
             listed = _claiming(there)
         await asyncio.gather(
@@ -81,19 +75,14 @@ class Sweeper:
 
     def _watched(self) -> set[Uid]:
         """Objects that claim a role, as far as the watch told."""
-        return {each[0].request.uid for each in self._lifecycle.roles if not each[0].let_go}
-
-    async def _listed(self) -> dict[Uid, bool]:
-        """Every object, and whether it claims a role."""
-        pages = self._cluster.pages(VENDED_ROLES)
-        return {Uid(each["metadata"]["uid"]): not is_let_go(each) async for page in pages for each in page["items"]}
+        return {each[0].request.uid for each in self._ender.roles if not each[0].let_go}
 
     def _listen(self, listed: Set[Uid], known_before: set[Uid]) -> None:
         """An object that is listed and that the watch never told of, or the other way round, for longer than is plausible."""
-        differing = {uid for uid in listed if uid not in self._lifecycle.roles} | {
-            uid for uid in known_before - listed if uid in self._lifecycle.roles
+        differing = {uid for uid in listed if uid not in self._ender.roles} | {
+            uid for uid in known_before - listed if uid in self._ender.roles
         }
-        now = self._now()
+        now = self._objects.now()
         self._missing_since = {uid: self._missing_since.get(uid, now) for uid in differing}
         longest = timedelta(seconds=self._settings.deaf_after_seconds)
         late = [uid for uid, since in self._missing_since.items() if now - since >= longest]
@@ -103,38 +92,38 @@ class Sweeper:
         """`watched` and `listed` are the objects that there were and claim a role: as far as the watch told, and as they were listed for
         this sweep."""
         claimed = watched if listed is None else listed
-        ready = {each.request.uid for each in self._lifecycle.roles.on(name) if each.live and each.ending_since is None} & claimed
+        ready = {each.request.uid for each in self._ender.roles.on(name) if each.live and each.ending_since is None} & claimed
         grace = timedelta(seconds=self._settings.orphan_grace_seconds)
         orphans = self._orphans.setdefault(name, Orphans(grace))
         try:
             live = await executor.live()
-            found = orphans.sweep(live, claimed, ready, self._now())
+            found = orphans.sweep(live, claimed, ready, self._objects.now())
             if found.orphans:
                 # Of an object that came after the listing the watch has told: its role was made by this process.
-                there = _claiming(await self._listed()) if listed is None else listed | (self._watched() - watched)
+                there = _claiming(await self._objects.list_claims()) if listed is None else listed | (self._watched() - watched)
                 await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans if ending.uid not in there))
             for uid in found.vanished:
-                standing = self._lifecycle.roles.get(uid)
-                if standing is not None and standing.ending_since is None and standing.request.expires_at > self._now():
-                    await self._lifecycle.revoke(standing, "Sweep", f"role {standing.role} is gone or locked out on {name}, and not by us")
+                standing = self._ender.roles.get(uid)
+                if standing is not None and standing.ending_since is None and standing.request.expires_at > self._objects.now():
+                    await self._ender.revoke(standing, "Sweep", f"role {standing.role} is gone or locked out on {name}, and not by us")
             await self._tell_of_orphans(name, executor)
-            kept = frozenset(ProfileName(each.profile) for each in self._lifecycle.roles.on(name) if each.profile)
-            await executor.collect(kept, self._now() - timedelta(seconds=self._settings.profile_unused_seconds))
+            kept = frozenset(ProfileName(each.profile) for each in self._ender.roles.on(name) if each.profile)
+            await executor.collect(kept, self._objects.now() - timedelta(seconds=self._settings.profile_unused_seconds))
         except RolevendError as error:
-            _log.warning("sweeping: %s", error, extra={"platform": name})
+            _log.warning("cannot sweep: %s", error, extra={"platform": name})
 
     async def _drop(self, name: PlatformName, executor: Executor, ending: Ending) -> None:
         dropped = await executor.drop(ending)  # the platform's queue goes on by itself
         self._dropping[name, ending.uid] = len(dropped.sessions) if dropped.error is None else None
         if dropped.error is not None:
-            _log.warning("dropping an orphan: %s", dropped.error, extra={"platform": name, "role": ending.role})
+            _log.warning("cannot drop an orphan: %s", dropped.error, extra={"platform": name, "role": ending.role})
 
     async def _tell_of_orphans(self, name: PlatformName, executor: Executor) -> None:
         """Of those that the platform remembers: what a process dropped that died before it could tell is told by the next one."""
         gone = await executor.ended(EndReason.ORPHANED)
         for each in gone:
             if each.uid not in self._told[name]:
-                await self._record.orphan_dropped(each.uid, name, _end_of(each, self._dropping.get((name, each.uid))))
+                await self._recorder.orphan_dropped(each.uid, name, _end_of(each, self._dropping.get((name, each.uid))))
                 self._told[name].add(each.uid)
                 if (name, each.uid) in self._dropping:
                     del self._dropping[name, each.uid]
@@ -143,12 +132,12 @@ class Sweeper:
         self._told[name] &= {each.uid for each in gone}
 
     def measure(self) -> None:
-        """Brings the gauges of every platform up to date."""
+        """Update the gauges of every platform."""
         for name, _ in self._platforms:
-            standing = list(self._lifecycle.roles.on(name))
+            standing = list(self._ender.roles.on(name))
             self._metrics.live_roles.labels(name).set(sum(each.live and each.ending_since is None for each in standing))
             oldest = min((each.ending_since for each in standing if each.ending_since and each.role), default=None)
-            self._metrics.drop_overdue_seconds.labels(name).set((self._now() - oldest).total_seconds() if oldest else 0)
+            self._metrics.drop_overdue_seconds.labels(name).set((self._objects.now() - oldest).total_seconds() if oldest else 0)
 
 
 def _claiming(listed: Mapping[Uid, bool]) -> set[Uid]:

@@ -8,8 +8,8 @@ from rolevend.app.policy.manifests import documents_in
 from rolevend.app.policy.verdicts import Who
 from rolevend.kube.client import NAMESPACES, Cluster
 from rolevend.kube.paths import path_of
-from rolevend.requests.roles import requests_of
 from rolevend.resources import API_VERSION, KINDS, VendedRole, parse
+from rolevend.roles.state import role_requests
 from rolevend.vending.verdict import Request
 
 
@@ -28,7 +28,7 @@ async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> 
         if vended_role is not None:
             namespace, name = vended_role
             role = parse(VendedRole, await cluster.get(path_of(VendedRole), name, namespace), unknown="ignore")
-            asked, told = tuple(map(_who, requests_of(role))), _told(role)
+            asked, told = tuple(map(_who, role_requests(role))), _told(role)
         return Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items}))), asked, told
     finally:
         await cluster.close()

@@ -1,0 +1,111 @@
+"""Authenticate the agent by its own token, and the user by theirs or by the agent's word, if it is trusted."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from rolevend.api.problems import Problem, of_token
+from rolevend.api.refusals import RefusalLog
+from rolevend.api.schemas import Question
+from rolevend.errors import IdentityProviderUnavailable
+from rolevend.identity.compact import digest
+from rolevend.identity.proven import ProvenUser
+from rolevend.identity.refusal import Code, TokenRefused
+from rolevend.identity.token_check import TokenCheck
+from rolevend.model import ObjectName, User
+from rolevend.resources import values
+from rolevend.roles.agent_lookup import agent_wanted, find_agent
+from rolevend.roles.user_authenticator import UserAuthenticator, proof_of, wanted
+from rolevend.telemetry.timing import Step, timed
+from rolevend.vending.calls import Bearer, Refusal
+from rolevend.vending.directory import Directory
+from rolevend.vending.proof import Presented, Proof
+from rolevend.vending.terms import Agent
+from rolevend.vending.verdict import Request
+
+BEARER: Final = "Authorization"
+USER_TOKEN: Final = "userToken"  # noqa: S105 - a member
+_SCHEME: Final = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatedUser:
+    """The user that the agent acts for."""
+
+    user: User
+    proven: ProvenUser | None = None
+    """None: the agent named the user."""
+    proof: Proof | None = None
+
+    @property
+    def token(self) -> Presented | None:
+        return None if self.proven is None else Presented()
+
+
+class Authenticator:
+    def __init__(self, check: TokenCheck, users: UserAuthenticator, refusals: RefusalLog) -> None:
+        """`refusals` records each token that is refused."""
+        self._check = check
+        self.users = users
+        self._refusals = refusals
+
+    async def agent(self, authorization: str | None, directory: Directory, request_id: str) -> Agent:
+        """Return the registered agent that bears the token. Raises Problem, and ClusterUnavailable if the cluster must confirm it."""
+        if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
+            why = "the agent's own token is missing: send Authorization: Bearer <token>"
+            raise Problem(401, "TokenMissing", why, field=BEARER, headers={"WWW-Authenticate": "Bearer"})
+        if directory.pending:
+            raise Problem(503, "Starting", directory.pending, retry_after=1)
+        token = authorization[len(_SCHEME) :].strip()
+        try:
+            with timed(Step.CHECK_AGENT):
+                return find_agent(await self._check.agent(token, agent_wanted(directory)), directory)
+        except TokenRefused as error:
+            raise await self._refused(
+                error, BEARER, Refusal(Bearer.AGENT, error.code, str(error), digest(token), None, request_id)
+            ) from error
+
+    async def authenticate_user(self, question: Question, agent: Agent, directory: Directory, request_id: str) -> AuthenticatedUser:
+        """Raises Problem."""
+        if question.user_token is None:
+            assert question.user is not None  # noqa: S101 - its rules say so
+            return AuthenticatedUser(values.user(question.user))
+        if agent.identity is None:
+            raise Problem(403, "NotPermitted", f"Agent {agent.name.name} has no spec.identity that a token could name", field=USER_TOKEN)
+        token = question.user_token.get_secret_value()
+        try:
+            with timed(Step.CHECK_USER):
+                proven = await self._check.user(token, wanted(agent, directory.cluster_issuer))
+            self.users.require_unexpired(proven)
+        except TokenRefused as error:
+            raise await self.refused_user(error, digest(token), agent.name, request_id) from error
+        return AuthenticatedUser(proven.user, proven, proof_of(proven, directory.basis(agent)))
+
+    async def refused_user(self, error: TokenRefused, token_digest: str, agent: ObjectName, request_id: str | None) -> Exception:
+        """Put a refused token of a user on record, and return what to raise."""
+        return await self._refused(error, USER_TOKEN, Refusal(Bearer.USER, error.code, str(error), token_digest, agent, request_id))
+
+    async def _refused(self, error: TokenRefused, where: str, refusal: Refusal) -> Exception:
+        """Put it on record, unless the keys are missing here."""
+        if error.code is Code.STALE_KEYS:
+            return IdentityProviderUnavailable("the keys of the token's issuer were not read, or too long ago")
+        await self._refusals.refused(refusal)
+        return of_token(error, where)
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedToken:
+    """The `TokenRedeemer` of one call, for the user's token that it brought, if any."""
+
+    authenticator: Authenticator
+    user: AuthenticatedUser
+
+    async def redeem(self, request: Request, *, final: bool) -> None:
+        """Raises Problem if the token was redeemed for another object."""
+        proven, users = self.user.proven, self.authenticator.users
+        if proven is None:
+            return
+        try:
+            with timed(Step.TAKE_TOKEN):
+                await (users.redeem if final else users.require_unredeemed)(proven, request)
+        except TokenRefused as error:
+            raise await self.authenticator.refused_user(error, proven.token.digest, request.agent, request.request_id) from error

@@ -1,0 +1,68 @@
+"""The object of a call: its name, its digest and its body. Pure.
+
+Where a call has a key, the name says whose it is and the digest what it asked, so that every replica finds the same object again.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from rolevend.api.schemas import Question
+from rolevend.kube.client import Body
+from rolevend.model import ObjectName
+from rolevend.model import Task as CoreTask
+from rolevend.naming import length_prefixed
+from rolevend.resources import API_VERSION, FINALIZER, REQUEST_ID
+from rolevend.resources.shared import CALL, HANDLES
+from rolevend.roles.decision import PlatformGrant
+from rolevend.vending.terms import Agent
+
+_LONGEST_PREFIX: Final = 60
+
+
+def prefix(agent: Agent) -> str:
+    """Return the prefix of the names of its objects."""
+    return f"{agent.name.name[:_LONGEST_PREFIX]}-"
+
+
+def name_of(agent: Agent, key: str) -> str:
+    """Return a name that is the same in every replica, and no other agent's."""
+    digest = hashlib.sha256(length_prefixed(agent.name.namespace, agent.name.name, key)).hexdigest()
+    return f"{prefix(agent)}{digest[:32]}"
+
+
+def digest_of(question: Question) -> str:
+    """Return the digest of all members, the token included, which it does not reveal."""
+    token = question.user_token.get_secret_value() if question.user_token else ""
+    told = question.model_dump_json(exclude={"user_token"}) + hashlib.sha256(token.encode()).hexdigest()
+    return f"sha256:{hashlib.sha256(told.encode()).hexdigest()}"
+
+
+def _digest_of_intent(task: CoreTask) -> Body:
+    return {"intentDigest": task.intent_digest} if task.intent_digest else {}
+
+
+def body_of(grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> Body:
+    """Return the object for these grants. `digest` is that of the question. The object's handles name its role from the start."""
+    draft, verdict = grants[0].request, grants[0].granted
+    narrowed = [{"schema": each.schema, "table": each.name} for each in draft.resources or ()]
+    spec = {
+        "agentRef": {"name": draft.agent.name},
+        "user": {"issuer": draft.user.issuer, "subject": draft.user.subject},
+        "delivery": draft.delivery.value,
+        "platformRefs": [{"name": each.platform} for each in grants],
+        "allowPartial": draft.allow_partial or None,
+        "expirationSeconds": draft.expiration_seconds,
+        "purpose": draft.purpose,
+        "task": None if draft.task is None else {"id": draft.task.id, **_digest_of_intent(draft.task)},
+        "resources": narrowed or None,
+    }
+    handles = f"{verdict.lease.agent_handle}_{verdict.user_handle}"
+    annotations = {CALL: digest, HANDLES: handles, **({REQUEST_ID: draft.request_id} if draft.request_id else {})}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "VendedRole",
+        # With the finalizer from the start, kopf has one thing less to write.
+        "metadata": {"name": name.name, "namespace": name.namespace, "finalizers": [FINALIZER], "annotations": annotations},
+        "spec": {member: value for member, value in spec.items() if value is not None},
+    }

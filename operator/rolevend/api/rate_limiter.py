@@ -1,0 +1,66 @@
+"""How often an agent may call. The rates are those of one process."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from rolevend.api.problems import Problem
+from rolevend.model import ObjectName
+from rolevend.vending.terms import Agent
+
+DECISIONS_PER_MINUTE: Final = 600
+"""Of each agent, unless it may vend less often."""
+_MINUTE: Final = 60.0
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """As many may come at once as it holds. It is refilled at a constant rate."""
+
+    left: float
+    since: float
+
+    def take(self, now: float, most: float, per_minute: float) -> bool:
+        """Take one. Return False if none was left."""
+        self.left = min(most, self.left + (now - self.since) * per_minute / _MINUTE)
+        self.since = now
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+    def seconds(self, per_minute: float) -> float:
+        """Return the seconds until there is one again."""
+        return (1 - self.left) * _MINUTE / per_minute
+
+
+class RateLimiter:
+    def __init__(self, moment: Callable[[], float]) -> None:
+        """`moment` is a clock that only ever runs forward, in seconds."""
+        self._moment = moment
+        self._vends: dict[ObjectName, TokenBucket] = {}
+        self._decisions: dict[ObjectName, TokenBucket] = {}
+
+    def require_rate(self, agent: Agent) -> None:
+        """Counts this call that vends. Raises Problem with how long to wait."""
+        rate = agent.vends_per_minute
+        if rate is None:
+            self._vends.pop(agent.name, None)
+            return
+        why = f"Agent {agent.name.name} may vend {rate} times a minute; see its spec.limits.vendsPerMinute"
+        self._count(self._vends, agent, rate, why)
+
+    def require_decision_rate(self, agent: Agent) -> None:
+        """Counts this call that asks for a decision. Raises Problem with how long to wait."""
+        rate = min(agent.vends_per_minute or DECISIONS_PER_MINUTE, DECISIONS_PER_MINUTE)
+        why = (
+            f"Agent {agent.name.name} may ask for {rate} decisions a minute: as often as it may vend, at most {DECISIONS_PER_MINUTE} times"
+        )
+        self._count(self._decisions, agent, rate, why)
+
+    def _count(self, buckets: dict[ObjectName, TokenBucket], agent: Agent, rate: int, why: str) -> None:
+        now = self._moment()
+        bucket = buckets.setdefault(agent.name, TokenBucket(rate, now))
+        if not bucket.take(now, rate, rate):
+            raise Problem(429, "TooManyRequests", why, retry_after=max(1, math.ceil(bucket.seconds(rate))))

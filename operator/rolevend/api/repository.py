@@ -1,0 +1,148 @@
+"""The object of a call on the API server: created or found again, told that its role is Ready, and undone if the call fails."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+from uuid import UUID
+
+from rolevend.api.authenticator import AuthenticatedUser
+from rolevend.api.index import VendedRoleIndex
+from rolevend.api.manifest import body_of, name_of, prefix
+from rolevend.api.problems import Problem, of_error
+from rolevend.api.schemas import Question
+from rolevend.errors import PlatformDrifted, ProfileNotBuilt, RolevendError
+from rolevend.kube.client import AlreadyExists, Body, NotFound
+from rolevend.model import ObjectName, PlatformName, Uid
+from rolevend.model import Task as CoreTask
+from rolevend.platforms.base import EndReason
+from rolevend.resources import VendedRole, parse
+from rolevend.resources.shared import CALL
+from rolevend.roles.decision import PlatformGrant
+from rolevend.roles.objects import VendedRoleWriter, is_ending
+from rolevend.roles.quota import within_quota
+from rolevend.roles.state import NOTHING_BEGUN, for_deletion, role_request
+from rolevend.roles.status import build_progress, ended_status, needs_person
+from rolevend.vending.directory import Directory
+from rolevend.vending.terms import Agent
+from rolevend.vending.verdict import Delivery, Request, Verdict
+
+MAX_BEGINNING_SECONDS: Final = 1.0
+MAX_UNDO_SECONDS: Final = 5.0
+_ASKED: Final = (
+    *("agent", "user", "delivery", "requested_by", "purpose", "resources", "task", "allow_partial"),
+    "expiration_seconds",
+)
+"""What two requests have in common that are of one call."""
+
+
+class VendedRoleRepository:
+    def __init__(self, objects: VendedRoleWriter, index: VendedRoleIndex, identifier: Callable[[], UUID]) -> None:
+        self._objects = objects
+        self._index = index
+        self._identifier = identifier
+
+    def drafts(self, agent: Agent, question: Question, user: AuthenticatedUser, request_id: str) -> tuple[Request, ...]:
+        """Return the requests that the object will make, under a uid that no object has."""
+        uid = self._identifier()
+        first = Request(
+            name=ObjectName(agent.name.namespace, f"{prefix(agent)}{uid.hex}"),
+            uid=Uid(str(uid)),
+            agent=agent.name,
+            user=user.user,
+            platform=PlatformName(question.platforms[0]),
+            created_at=self._objects.now(),
+            expiration_seconds=question.expiration_seconds,
+            purpose=question.purpose,
+            resources=question.tables,
+            token=user.token,
+            proof=user.proof,
+            delivery=Delivery.RESPONSE,
+            task=None if question.task is None else CoreTask(question.task.id, question.task.intent_digest),
+            request_id=request_id,
+            allow_partial=question.allow_partial,
+        )
+        return (first, *(replace(first, platform=PlatformName(each), further=True) for each in question.platforms[1:]))
+
+    def name(self, agent: Agent, key: str | None) -> ObjectName:
+        """Return the name of the call's object. With a key it is the same in every replica."""
+        return ObjectName(agent.name.namespace, name_of(agent, key) if key else f"{prefix(agent)}{self._identifier().hex}")
+
+    def decide(self, name: ObjectName, request: Request, snapshot: Directory) -> Verdict:
+        """Return what `snapshot` decides on the request, within the agent's quota. An object that exists has its place."""
+        verdict = snapshot.verdict(request)
+        if self._index.get(name) is not None:
+            return verdict
+        return within_quota(request, verdict, snapshot, self._index.count(request.agent))
+
+    async def open(self, grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
+        """Return the object of this question, and True if this call created it. Raises Problem."""
+        try:
+            return parse(VendedRole, await self._objects.create(body_of(grants, name, digest), name.namespace)), True
+        except AlreadyExists:
+            pass
+        try:
+            there = await self._objects.read(name)
+        except NotFound as error:
+            raise role_ended(name.name) from error
+        if there["metadata"].get("annotations", {}).get(CALL) != digest:
+            raise _conflict("the same key came with another body before; take a key of its own for each question")
+        if not _is_of(there, grants[0].request):  # whoever may make VendedRoles chooses their names and annotations
+            raise _conflict("an object that this API did not make for this agent and user has the name of this key; take another key")
+        if is_ending(there):
+            raise role_ended(name.name)
+        # Perhaps the first call is in the middle of it: it must not write Pending once more when the role is Ready already.
+        begun = await self._index.begun(name, there["metadata"]["uid"], MAX_BEGINNING_SECONDS)
+        return parse(VendedRole, begun or there), False
+
+    def not_built(self, name: ObjectName, error: ProfileNotBuilt) -> Problem:
+        """Return why a call waits no longer for its profile, as far as the operator wrote that to the object."""
+        there = self._index.get(name)
+        role = None if there is None else for_deletion(there)
+        if role is not None and needs_person(role):
+            return of_error(PlatformDrifted())
+        problem, told = of_error(error), None if role is None else build_progress(role)
+        return replace(problem, detail=f"{problem.detail} ({told})") if told else problem
+
+    async def ready(self, role: VendedRole, status: Body) -> None:
+        """Write that the role is Ready. Raises Problem if the object ends: nobody is told the credential of such a role."""
+        try:
+            body = await self._objects.write_status(_name(role), role.uid, status)
+        except (NotFound, AlreadyExists) as error:
+            raise role_ended(role.name) from error
+        if is_ending(body):
+            raise role_ended(role.name)
+
+    async def undo(self, role: VendedRole, *, untouched: bool) -> None:
+        """End a role that could not be completed. If that fails, too, the operator ends it in seconds.
+
+        `untouched`: no platform needs to be asked for a role, unless somebody wrote to the object since it was created. That may be another
+        call with its key, which then creates the role, or learns from this write that it may not.
+        """
+        with contextlib.suppress(RolevendError, TimeoutError):
+            async with asyncio.timeout(MAX_UNDO_SECONDS):
+                if untouched:
+                    status = ended_status(EndReason.REVOKED.value, NOTHING_BEGUN, "the call was refused before anything was made")
+                    with contextlib.suppress(AlreadyExists):
+                        await self._objects.write_status(_name(role), role.uid, status, version=role.metadata.resource_version)
+                await self._objects.delete(_name(role), role.uid)
+
+
+def _name(role: VendedRole) -> ObjectName:
+    return ObjectName(role.namespace, role.name)
+
+
+def _conflict(why: str) -> Problem:
+    return Problem(409, "IdempotencyConflict", why, field="Idempotency-Key")
+
+
+def _is_of(there: Body, draft: Request) -> bool:
+    """True if the API made the object for what `draft` asks. Admission lets nobody else write `delivery: Response`, and stamps the name of
+    who made it on everybody else's."""
+    found = role_request(for_deletion(there))
+    return all(getattr(found, name) == getattr(draft, name) for name in _ASKED)
+
+
+def role_ended(name: str) -> Problem:
+    return Problem(409, "Ended", f"the role {name} was ended, or made under another decision; ask anew")

@@ -1,0 +1,222 @@
+"""The HTTP door: from a call to a role and its credential in the answer. Authenticates, decides, calls the Vender and answers.
+
+The object comes first, and its uid names the role: whatever breaks off later is found and undone, here at once, and otherwise by the
+operator, which ends what is not Ready in time. Until then the same call may come again, if it has a key: it continues with the same object
+and the user's token, which is redeemed for that object. The answer comes last, when the API server has said that the object does not end.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from rolevend.api.authenticator import AuthenticatedUser, Authenticator, PresentedToken
+from rolevend.api.manifest import digest_of
+from rolevend.api.problems import RETRY_SECONDS, Problem, is_retryable, of_error, of_verdict
+from rolevend.api.rate_limiter import RateLimiter
+from rolevend.api.repository import VendedRoleRepository, role_ended
+from rolevend.api.schemas import Question
+from rolevend.errors import Overtaken, PlatformBusy, PlatformUnavailable, ProfileNotBuilt, RolevendError
+from rolevend.kube.client import AlreadyExists, NotFound
+from rolevend.model import PlatformName
+from rolevend.plan import Profile
+from rolevend.platforms.base import Credential
+from rolevend.resources import VendedRole, values
+from rolevend.roles.decision import PlatformGrant, RoleDecision
+from rolevend.roles.door import Door
+from rolevend.roles.quota import TOO_MANY
+from rolevend.roles.state import role_requests
+from rolevend.roles.store import RoleRecord
+from rolevend.roles.vender import GrantWithdrawn, NotVendableEverywhere, RoleEnding, Vender
+from rolevend.telemetry.metrics import Metrics
+from rolevend.telemetry.timing import Step, observe, timed
+from rolevend.vending.directory import Directory
+from rolevend.vending.protocols import AsyncPlatform
+from rolevend.vending.terms import Agent
+from rolevend.vending.verdict import Denied, Request, Undecided
+
+MAX_BUILD_SECONDS: Final = 5.0
+"""How long a call waits until the operator has built its profiles."""
+_POLL_SECONDS: Final = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedPlatform:
+    """A platform on which there is no role, and why."""
+
+    platform: PlatformName
+    reason: str
+    message: str
+    missing: str = ""
+    """See vending.verdict.Denied."""
+
+    @classmethod
+    def by(cls, request: Request, verdict: Denied | Undecided) -> "SkippedPlatform":
+        return cls(request.platform, verdict.reason, verdict.message, verdict.missing if isinstance(verdict, Denied) else "")
+
+    @classmethod
+    def after(cls, platform: PlatformName, error: RolevendError) -> "SkippedPlatform":
+        """In the words of a problem document: an agent learns that it has to wait, and not where our servers are."""
+        problem = of_error(error)
+        return cls(platform, problem.code, problem.detail)
+
+
+class ResponseCredentialStore:
+    """Keeps the credentials for as long as the call takes. See vending.protocols.CredentialStore."""
+
+    def __init__(self) -> None:
+        self.by_platform: dict[PlatformName, Credential] = {}
+
+    async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:  # noqa: ARG002
+        self.by_platform[request.platform] = fresh
+        return fresh
+
+    async def discard(self, request: Request) -> None:
+        """The credential is not in the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendAnswer:
+    grants: tuple[PlatformGrant, ...]
+    """Where there is a role; at least one."""
+    credentials: Mapping[PlatformName, Credential]
+    skipped: tuple[SkippedPlatform, ...] = ()
+
+    @property
+    def request(self) -> Request:
+        """For what is the same on all platforms."""
+        return self.grants[0].request
+
+
+class AwaitedProfiles:
+    """The `ProfileProvider` of one call: the operator builds what is missing."""
+
+    def __init__(self) -> None:
+        self._deadline: float | None = None
+
+    async def provide(self, request: Request, platform: AsyncPlatform, profile: Profile) -> None:  # noqa: ARG002
+        """Raises ProfileNotBuilt if the operator takes longer than MAX_BUILD_SECONDS for all profiles of the call."""
+        self._deadline = self._deadline or time.monotonic() + MAX_BUILD_SECONDS
+        while True:
+            try:
+                return await platform.ensure(profile)
+            except PlatformBusy:
+                if time.monotonic() >= self._deadline:
+                    raise
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+class VendService:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        repository: VendedRoleRepository,
+        vender: Vender,
+        limiter: RateLimiter,
+        metrics: Metrics,
+        patience: timedelta,
+    ) -> None:
+        """`patience` is how long a call may create a role, whatever it waits for: a moment less than the operator leaves it alone."""
+        self._authenticator = authenticator
+        self._repository = repository
+        self._vender = vender
+        self._limiter = limiter
+        self._metrics = metrics
+        self._patience = patience
+
+    async def decide(self, agent: Agent, question: Question, request_id: str) -> RoleDecision:
+        """Return what would be granted now. Creates nothing and redeems no token; a redeemed one is refused, as by a vend."""
+        self._limiter.require_decision_rate(agent)
+        snapshot = self._vender.snapshot
+        user = await self._authenticator.authenticate_user(question, agent, snapshot, request_id)
+        drafts = self._repository.drafts(agent, question, user, request_id)
+        await PresentedToken(self._authenticator, user).redeem(drafts[0], final=False)
+        return self._vender.decide(drafts, snapshot.verdict)
+
+    async def vend(self, agent: Agent, question: Question, key: str | None, request_id: str) -> VendAnswer:
+        """Create a role. With the same `key` again it is the same role with fresh credentials, which replace those before.
+
+        Raises Problem, or an error of `rolevend.errors`; then there is no role, or none that lives for long.
+        """
+        started = time.perf_counter()
+        self._limiter.require_rate(agent)
+        snapshot = self._vender.snapshot
+        user = await self._authenticator.authenticate_user(question, agent, snapshot, request_id)
+        drafts = self._repository.drafts(agent, question, user, request_id)
+        name = self._repository.name(agent, key)
+        decision = self._vender.decide(drafts, lambda request: self._repository.decide(name, request, snapshot))
+        await self._require_granted(None, decision, snapshot)
+        grants, skipped = self._connected(decision)
+        with timed(Step.CREATE_OBJECT):
+            role, is_new = await self._repository.open(grants, name, digest_of(question))
+        credentials = ResponseCredentialStore()
+        door = Door(credentials, AwaitedProfiles(), PresentedToken(self._authenticator, user), created_object=is_new, started=started)
+        try:
+            answer = await self._in_time(self._create(role, user, door, credentials))
+        except BaseException as error:
+            if is_new and not (key and is_retryable(error)):
+                await asyncio.shield(self._repository.undo(role, untouched=not credentials.by_platform))
+            raise
+        observe(self._metrics.vend_step_seconds)
+        return replace(answer, skipped=(*_not_in_object(answer, drafts, skipped), *answer.skipped))
+
+    async def _create(self, role: VendedRole, user: AuthenticatedUser, door: Door, credentials: ResponseCredentialStore) -> VendAnswer:
+        requests = [replace(each, token=user.token, proof=user.proof) for each in role_requests(role)]
+        snapshot, record = self._vender.snapshot, RoleRecord()
+        decision = self._vender.decide(requests, lambda request: snapshot.verdict(request, begun=not door.created_object))
+        await self._require_granted(role, decision, snapshot)
+        try:
+            result = await self._vender.vend(role, decision, snapshot, record, door)
+        except (Overtaken, RoleEnding, NotFound, AlreadyExists) as error:
+            raise role_ended(role.name) from error
+        except ProfileNotBuilt as error:
+            raise self._repository.not_built(values.object_name(role), error) from error
+        except NotVendableEverywhere as error:
+            raise error.cause from error
+        except GrantWithdrawn as error:
+            raise Problem(403, "PolicyChanged", str(error)) from error
+        with timed(Step.WRITE_READY):
+            await self._repository.ready(role, result.status)
+        denied = (SkippedPlatform.by(request, verdict) for request, verdict in decision.skipped)
+        failed = (SkippedPlatform.after(platform, error) for platform, error in result.failed.items())
+        return VendAnswer(result.created, credentials.by_platform, (*denied, *failed))
+
+    async def _require_granted(self, role: VendedRole | None, decision: RoleDecision, snapshot: Directory) -> None:
+        """Raises Problem if a decision blocks the role, and puts a denial on record. `role` is None before the object exists."""
+        if decision.blocking_decision is None:
+            return
+        request, verdict = decision.blocking_decision
+        if isinstance(verdict, Denied) and verdict.reason != TOO_MANY:  # the same call may succeed when a role is gone
+            await self._vender.deny(role, request, verdict, snapshot, RoleRecord())
+        raise of_verdict(verdict)
+
+    def _connected(self, decision: RoleDecision) -> tuple[tuple[PlatformGrant, ...], tuple[SkippedPlatform, ...]]:
+        """Return the platforms that the object is for, and those that it is not for. Raises PlatformUnavailable if none is connected, or
+        one is not that must be: the object would only wait."""
+        connected = [each for each in decision.grants if self._vender.executor(each.platform) is not None]
+        errors = [each.platform for each in decision.grants if self._vender.executor(each.platform) is None]
+        if errors and not (connected and decision.allow_partial):
+            raise PlatformUnavailable(f"DataPlatform {errors[0]} is not connected yet")
+        denied = (SkippedPlatform.by(request, verdict) for request, verdict in decision.skipped)
+        away = (SkippedPlatform.after(each, PlatformUnavailable(f"DataPlatform {each} is not connected yet")) for each in errors)
+        return tuple(connected), (*denied, *away)
+
+    async def _in_time(self, creating: Coroutine[None, None, VendAnswer]) -> VendAnswer:
+        """Raises Problem if it takes longer: the operator is about to end the role."""
+        try:
+            async with asyncio.timeout(self._patience.total_seconds()):
+                return await creating
+        except TimeoutError as error:
+            why = "the role was not made in time, since something that it needs is slow; try again"
+            raise Problem(503, "TooSlow", why, retry_after=RETRY_SECONDS) from error
+
+
+def _not_in_object(answer: VendAnswer, drafts: Iterable[Request], skipped: Sequence[SkippedPlatform]) -> list[SkippedPlatform]:
+    """The platforms that the question names and its object does not: this call left them out, or an earlier one with its key."""
+    named: set[PlatformName] = {*(each.platform for each in answer.grants), *(each.platform for each in answer.skipped)}
+    known = {each.platform: each for each in skipped}
+    before = "an earlier call with this key left it out; ask anew, with another one"
+    missing = (each.platform for each in drafts if each.platform not in named)
+    return [known.get(platform, SkippedPlatform(platform, "LeftOut", before)) for platform in missing]

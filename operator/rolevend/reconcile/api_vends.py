@@ -1,0 +1,140 @@
+"""The operator's part in VendedRoles that the API vends (`delivery: Response`).
+
+The operator never creates such a role, because nobody would have its password. It builds the profile, which takes a credential that the
+API does not have, and ends a role that is not Ready in time. The API server decides between a call that writes Ready at the last moment
+and the operator that gives up: no call answers with a role that ends for that.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable
+from datetime import datetime, timedelta
+from typing import Final
+
+from rolevend.atwork.platforms import Platforms
+from rolevend.errors import PlatformDrifted, RolevendError, Unavailable
+from rolevend.kube.client import NotFound
+from rolevend.model import Uid
+from rolevend.platforms.base import EndReason
+from rolevend.roles.build_progress import BuildProgressReporter
+from rolevend.roles.objects import VendedRoleWriter, uid_of
+from rolevend.roles.state import RoleState, for_deletion, is_ready
+from rolevend.roles.status import ended_status
+from rolevend.roles.store import RoleStore
+from rolevend.vending.protocols import Snapshots
+from rolevend.vending.verdict import Delivery, Granted
+
+BY: Final = "Unanswered"
+"""As `status.ended.by` says it."""
+MESSAGE: Final = "the call that asked for it did not come to its end"
+_PAUSE_SECONDS: Final = 0.1
+_TRIES_PER_REPORT: Final = 20
+"""So often it is said what keeps a profile from being built, also in the object: a call that comes again with its key writes over that."""
+
+_log = logging.getLogger(__name__)
+
+
+def is_unanswered(state: RoleState) -> bool:
+    """True if the call that created it is not over yet, or never completed."""
+    return state.request.delivery is Delivery.RESPONSE and not state.ready
+
+
+class ApiVendSupervisor:
+    def __init__(
+        self,
+        roles: RoleStore,
+        objects: VendedRoleWriter,
+        platforms: Platforms,
+        snapshots: Snapshots,
+        reporter: BuildProgressReporter,
+        patience: timedelta,
+    ) -> None:
+        """`patience` is how long a role that is not Ready is left to its call."""
+        self._roles = roles
+        self._objects = objects
+        self._platforms = platforms
+        self._snapshots = snapshots
+        self._reporter = reporter
+        self._patience = patience
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def deadline(self, state: RoleState) -> datetime:
+        """When the role ends by itself."""
+        expires_at = state.request.expires_at
+        return min(expires_at, state.request.created_at + self._patience) if is_unanswered(state) else expires_at
+
+    def is_abandoned(self, state: RoleState) -> bool:
+        """True if a role whose deadline has come is not Ready, and its time to live is not over."""
+        return is_unanswered(state) and self._objects.now() < state.request.expires_at
+
+    async def give_up(self, state: RoleState) -> bool:
+        """Write to the object that its call did not complete. Return False if it just did, or if the object is gone.
+
+        Raises AlreadyExists if the call wrote meanwhile: then look again.
+        """
+        request = state.request
+        try:
+            body = await self._objects.read(request.name)
+        except NotFound:
+            return False
+        if uid_of(body) != request.uid or is_ready(for_deletion(body)):
+            return False
+        status, version = ended_status(EndReason.REVOKED.value, BY, MESSAGE), body["metadata"]["resourceVersion"]
+        await self._objects.write_status(request.name, request.uid, status, version=version)
+        return True
+
+    def on_state(self, state: RoleState) -> None:
+        """Handle an event of a role that does not end yet, for each of its platforms. Returns at once."""
+        record, platform = self._roles.record(state.request.uid), state.request.platform
+        if state.request.delivery is not Delivery.RESPONSE:
+            return
+        if state.ready:
+            record.building_on = frozenset()
+        elif state.profile and platform not in record.building_on:  # the call wrote the intent, because the profile is not built yet
+            record.building_on |= {platform}
+            self._begin(self._build(state), state.request.uid)
+
+    def forget(self, uid: Uid) -> None:
+        """The role ends: nobody waits for its profile."""
+        self._roles.record(uid).building_on = frozenset()
+
+    def _begin(self, work: Awaitable[None], uid: Uid) -> None:
+        task = asyncio.ensure_future(_carried_out(work, uid))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _build(self, state: RoleState) -> None:
+        """Build the profile that this process decides: the word of another process is not enough for a build with the programmer's rights.
+
+        Retries until the call is over, because the snapshot may be older than the API's, or the platform away for a moment.
+        """
+        for tries in itertools.count():
+            if state.request.platform not in self._roles.record(state.request.uid).building_on:
+                return
+            at_work, granted = self._platforms.get(state.request.platform), self._granted(state)
+            if at_work is not None and at_work.executor is not None and granted is not None:
+                try:
+                    await self._reporter.provide(state.request, at_work.executor, granted.profile)
+                except Unavailable as error:
+                    if tries % _TRIES_PER_REPORT == 0:
+                        await self._report_failure(state, error)
+                else:
+                    return
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _report_failure(self, state: RoleState, error: Unavailable) -> None:
+        _log.warning("cannot build a profile for a call: %s", error, extra={"uid": state.request.uid})
+        if isinstance(error, PlatformDrifted):
+            await self._reporter.stopped(state.request, error)
+
+    def _granted(self, state: RoleState) -> Granted | None:
+        verdict = self._snapshots.directory.verdict(state.request, begun=True)
+        return verdict if isinstance(verdict, Granted) else None
+
+
+async def _carried_out(work: Awaitable[None], uid: Uid) -> None:
+    try:
+        await work
+    except RolevendError as error:
+        _log.warning("cannot follow a VendedRole of the API: %s", error, extra={"uid": uid})

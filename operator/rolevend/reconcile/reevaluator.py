@@ -1,0 +1,131 @@
+"""Decide every VendedRole again when policy, tags, attributes or agents change.
+
+A live role is revoked if what it reads is no longer granted unchanged. A role that could only read more lives on, and the next vend reads
+more. A request that waits, or was denied, is reconciled as soon as its decision would differ. A live role that this process did not vend is
+evaluated as soon as the watch tells of it, because another process decided it by another snapshot.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+
+from rolevend.errors import RolevendError
+from rolevend.model import PlatformName
+from rolevend.platforms.base import Drift
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.ender import RoleEnder
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.quota import RoleQuota
+from rolevend.roles.state import RoleState, revocation_reason
+from rolevend.roles.status import granted_condition
+from rolevend.roles.store import RoleStore
+from rolevend.vending.protocols import Snapshots
+from rolevend.vending.verdict import Delivery, Granted, Verdict, taken_by
+
+_MAX_PARALLEL = 16
+"""Revocations that are written concurrently. On the platform all of them begin at once."""
+_YIELD_EVERY = 50
+"""Decisions before other tasks of the event loop get their turn."""
+
+_Begin = Callable[[Coroutine[None, None, None]], object]
+"""Runs an action concurrently."""
+
+_log = logging.getLogger(__name__)
+
+
+class Reevaluator:
+    """Runs concurrently with the builds of snapshots: a long evaluation does not keep a newer snapshot from deciding what is vended."""
+
+    def __init__(self, snapshots: Snapshots, roles: RoleStore, quota: RoleQuota, objects: VendedRoleWriter, ender: RoleEnder) -> None:
+        self._snapshots = snapshots
+        self._roles = roles
+        self._quota = quota
+        self._objects = objects
+        self._ender = ender
+        self._due = asyncio.Event()
+        self._slots = asyncio.Semaphore(_MAX_PARALLEL)
+        self._failed = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        self._due.set()
+
+    def retry(self) -> None:
+        """Evaluate again if an action failed since the last evaluation began: no other decision can differ."""
+        if self._failed:
+            self.wake()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            await self.evaluate_all()
+
+    async def evaluate_all(self) -> None:
+        """Evaluate every role once, each by the newest snapshot."""
+        self._failed = False
+        async with asyncio.TaskGroup() as actions:
+            for count, states in enumerate(self._roles, start=1):
+                if states[0].ending_since is None:
+                    self._evaluate(states, actions.create_task)
+                if count % _YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+
+    def on_states(self, states: Sequence[RoleState]) -> None:
+        """Handle an event of an object that does not end. Returns at once. The last evaluation may be over before a role is listed."""
+        if any(each.live and each.granted is None for each in states):
+            self._evaluate(states, self._begin)
+
+    def _begin(self, action: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(action)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drifted(self, platform: PlatformName, drift: Iterable[Drift]) -> None:
+        """Revoke the roles that read governed tables which somebody changed by hand."""
+        for each in drift:
+            for state in self._roles.named(each.roles, platform):
+                if state.ending_since is None:
+                    await self._revoke(state, "Drift", f"{platform}: {each.table}: {each.finding}")
+
+    def _evaluate(self, states: Sequence[RoleState], begin: _Begin) -> None:
+        """Evaluate one object. If a grant is withdrawn on one platform, the role ends on all."""
+        live = [each for each in states if each.live or each.granted is not None]
+        if not live:
+            return self._evaluate_request(states, begin)
+        for state in live:
+            verdict = self._verdict(state)
+            if reason := revocation_reason(verdict, state):
+                self._ender.begin_drops(state)
+                begin(self._revoke(state, taken_by(verdict), _where(state, states) + reason))
+                return None
+            if isinstance(verdict, Granted) and state.granted is None:  # the profile's name shows that it was vended before a restart
+                self._roles.record(state.request.uid).set_grant(state.request.platform, verdict)
+        return None
+
+    def _evaluate_request(self, states: Sequence[RoleState], begin: _Begin) -> None:
+        first = states[0]
+        if first.request.delivery is not Delivery.SECRET:  # their calls vend the others
+            return
+        decision = RoleDecision(tuple((each.request, self._verdict(each)) for each in states))
+        if granted_condition(decision) != first.verdict:
+            begin(self._act(self._objects.request_reconcile(first.request, "verdict changed"), "cannot reconcile a request", first))
+
+    def _verdict(self, state: RoleState) -> Verdict:
+        return self._quota.decide(state.request, self._snapshots.directory, role_exists=state.role is not None)
+
+    async def _revoke(self, state: RoleState, by: str, message: str) -> None:
+        async with self._slots:
+            await self._act(self._ender.revoke(state, by, message), "cannot revoke a role", state)
+
+    async def _act(self, action: Awaitable[None], what: str, state: RoleState) -> None:
+        try:
+            await action
+        except RolevendError as error:
+            self._failed = True  # drift is found by the next look, too
+            _log.warning("%s: %s", what, error, extra={"object": str(state.request.name), "role": state.role})
+
+
+def _where(state: RoleState, states: Sequence[RoleState]) -> str:
+    return f"on {state.request.platform}: " if len(states) > 1 else ""

@@ -1,0 +1,50 @@
+"""Find the registered Agent that authenticated itself. Pure."""
+
+from collections.abc import Container
+from dataclasses import dataclass, field
+
+from rolevend.identity.proven import AgentWanted, OwnSubject, Party, ProvenAgent, ServiceAccount
+from rolevend.identity.refusal import Code, TokenRefused
+from rolevend.vending.directory import Directory
+from rolevend.vending.proof import ClientIdentity
+from rolevend.vending.terms import Agent
+
+
+def agent_wanted(directory: Directory) -> AgentWanted:
+    """Return whose own tokens are accepted: those of any agent in the directory. Cheap."""
+    return AgentWanted(_OwnSubjects(directory))
+
+
+def find_agent(proven: ProvenAgent, directory: Directory) -> Agent:
+    """Raises TokenRefused if the token is of no registered agent, without a hint which ones exist.
+
+    Call it only when nothing is still to be read (`Directory.pending`): the agent may be in that.
+    """
+    agent = _registered(proven, directory)
+    if agent is None:
+        raise TokenRefused(Code.AGENT_UNKNOWN, "the token is of no agent that is registered here")
+    return agent
+
+
+def _registered(proven: ProvenAgent, directory: Directory) -> Agent | None:
+    match proven:
+        case ProvenAgent(party=Party(issuer), service_account=ServiceAccount(name)):
+            # Another cluster has a ServiceAccount of this name as well.
+            return directory.service_accounts.get(name) if issuer == directory.cluster_issuer else None
+        case ProvenAgent(client=Party(issuer, client_id)):
+            return directory.clients.get((issuer, client_id))
+        case _:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnSubjects(Container[OwnSubject]):
+    """Evaluated lazily: a snapshot with a thousand agents is replaced several times a minute."""
+
+    directory: Directory = field(repr=False)
+
+    def __contains__(self, own: object) -> bool:
+        if not isinstance(own, OwnSubject):
+            return False
+        agent = self.directory.clients.get((own.client.issuer, own.client.name))
+        return agent is not None and isinstance(agent.identity, ClientIdentity) and agent.identity.subject == own.subject

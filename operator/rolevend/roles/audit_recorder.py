@@ -1,0 +1,110 @@
+"""The audit events of roles, and the record of whom their handles stand for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rolevend.catalog import TableId
+from rolevend.errors import Conflict, TooManyUnknownUsers
+from rolevend.model import PlatformName, ProfileName, RoleName, Uid
+from rolevend.vending.audit import End, Event, Trail, denied, dropped, granted, orphan_dropped
+from rolevend.vending.calls import Refusal, refused, release_requested
+from rolevend.vending.directory import Directory
+from rolevend.vending.evidence import Given, given
+from rolevend.vending.protocols import Handles
+from rolevend.vending.receipt import Receipts, digest_of
+from rolevend.vending.verdict import Granted, Request
+
+_MAX_PROFILES = 200
+
+
+@dataclass(slots=True)
+class AuditMemory:
+    """Which audit events of one VendedRole this process wrote, so that a step that is retried writes none twice.
+
+    A new process may write an event again; it then has the same id.
+    """
+
+    last: dict[PlatformName, str] = field(default_factory=dict)
+    """The id of the last event on each platform."""
+    unwritten: dict[PlatformName, Event] = field(default_factory=dict)
+    """Drops whose event could not be written yet. The first text is the one that is written."""
+    receipts: dict[PlatformName, str] = field(default_factory=dict)
+    """The digests of the receipts that were written."""
+
+
+class AuditRecorder:
+    """Writes audit events and the records of handles. Every method raises AuditUnavailable if an event cannot be written."""
+
+    def __init__(self, trail: Trail, handles: Handles, now: Callable[[], datetime], receipts: Receipts | None = None) -> None:
+        """Without `receipts` events have none."""
+        self._trail = trail
+        self._handles = handles
+        self._now = now
+        self._receipts = receipts
+        self._given: dict[tuple[ProfileName, tuple[TableId, ...] | None], Given] = {}
+
+    async def handles(self, request: Request, verdict: Granted, directory: Directory, memory: AuditMemory) -> None:
+        """Record whom the role's handles stand for.
+
+        Raises Conflict if a handle stands for somebody else, and TooManyUnknownUsers. Each is recorded as a denial.
+        """
+        is_known = verdict.proof is not None or request.user in directory.people
+        try:
+            await self._handles.claim(verdict.lease, verdict.user_handle, is_known=is_known)
+        except (Conflict, TooManyUnknownUsers) as error:
+            await self.denied(request, type(error).__name__, str(error), directory, memory)
+            raise
+
+    @property
+    def gives_receipts(self) -> bool:
+        return self._receipts is not None
+
+    async def granted(self, request: Request, verdict: Granted, directory: Directory, memory: AuditMemory) -> str | None:
+        """Write the event and return the digest of its receipt. Without it nothing may be created."""
+        event = granted(request, verdict, directory, self._summary(verdict), self._now())
+        if memory.last.get(request.platform) != event.id:
+            signed = self._signed(event)
+            await self._write(request, signed, memory)
+            if signed.body.receipt is not None:
+                memory.receipts[request.platform] = digest_of(signed.body.receipt)
+        return memory.receipts.get(request.platform)
+
+    async def denied(self, request: Request, reason: str, message: str, directory: Directory, memory: AuditMemory) -> None:
+        await self._write(request, denied(request, reason, message, directory, self._now()), memory)
+
+    async def dropped(self, request: Request, end: End, memory: AuditMemory) -> None:
+        """Write the end of the role on the request's platform. Until that succeeds the object must stay."""
+        if request.platform not in memory.unwritten:
+            memory.unwritten[request.platform] = self._signed(dropped(request, end, self._now()), end.receipt_digest)
+        await self._trail.record(memory.unwritten[request.platform])
+        memory.unwritten.pop(request.platform, None)
+
+    async def refused(self, refusal: Refusal) -> None:
+        """A token that a call of the API brought. The call is refused in any case."""
+        await self._trail.record(refused(refusal, self._now()))
+
+    async def release_requested(self, request: Request, role: RoleName | None, request_id: str | None) -> None:
+        """By a call of the API; `role` is None if none was created yet. The end of a role does not depend on it."""
+        await self._trail.record(release_requested(request, role, request_id, self._now()))
+
+    async def orphan_dropped(self, uid: Uid, platform: PlatformName, end: End) -> None:
+        """Must be called again if it fails."""
+        await self._trail.record(self._signed(orphan_dropped(uid, platform, end, self._now()), end.receipt_digest))
+
+    def _signed(self, event: Event, first: str | None = None) -> Event:
+        return event if self._receipts is None else self._receipts.on(event, first)
+
+    async def _write(self, request: Request, event: Event, memory: AuditMemory) -> None:
+        if memory.last.get(request.platform) != event.id:
+            await self._trail.record(event)
+            memory.last[request.platform] = event.id
+
+    def _summary(self, verdict: Granted) -> Given:
+        """Cached: rendering a thousand tables takes longer than vending them."""
+        name = verdict.profile.name, verdict.lease.resources
+        if name not in self._given:
+            if len(self._given) >= _MAX_PROFILES:
+                self._given.clear()
+            self._given[name] = given(verdict.tables)
+        return self._given[name]

@@ -1,0 +1,109 @@
+"""Build the profiles of roles, and write to each VendedRole how far its profile is, or why it cannot be built.
+
+A quick vend writes nothing. However many roles wait, their objects are written one after the other, so that a build of minutes does not
+keep the API server from everybody else.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+from rolevend.errors import RolevendError
+from rolevend.kube.client import AlreadyExists, Body, NotFound
+from rolevend.plan import Profile
+from rolevend.platforms.progress import Progress
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.state import for_deletion, is_ready
+from rolevend.roles.status import StatusBuilder, error_reason
+from rolevend.vending.protocols import AsyncPlatform
+from rolevend.vending.verdict import Request
+
+PAUSE_SECONDS: Final = 3.0
+"""Before an object says how far its profile is, and before it says so anew. Less than a call of the API waits for a profile."""
+_NOTHING: Final = object()
+
+_log = logging.getLogger(__name__)
+
+
+class BuildProgressReporter:
+    """The `ProfileProvider` of the operator, which may build."""
+
+    def __init__(self, objects: VendedRoleWriter, pause: float = PAUSE_SECONDS) -> None:
+        self._objects = objects
+        self._pause = pause
+        self._turn = asyncio.Lock()
+
+    async def provide(self, request: Request, platform: AsyncPlatform, profile: Profile) -> None:
+        """Build the profile, and report how far it is."""
+        async with self.reporting(request, platform, profile):
+            await platform.ensure(profile)
+
+    @asynccontextmanager
+    async def reporting(self, request: Request, platform: AsyncPlatform, profile: Profile) -> AsyncIterator[None]:
+        """While the role waits for `profile`, its object says how far that is. No such write is under way afterwards, so the next status
+        that is written stays."""
+        if platform.is_built(profile):
+            yield
+            return
+        over = asyncio.Event()
+        reports = asyncio.create_task(self._report(request, lambda: platform.progress(profile), over))
+        try:
+            yield
+        finally:
+            over.set()
+            await reports
+
+    async def stopped(self, request: Request, error: RolevendError) -> None:
+        """The object says what keeps its profile from being built, unless it cannot be written now."""
+        async with self._turn:
+            try:
+                await self._write(request, lambda report: report.not_ready_status(*error_reason(error), request.platform))
+            except RolevendError as failed:
+                _log.warning("cannot report why a profile is not built: %s", failed, extra={"object": str(request.name)})
+
+    async def _report(self, request: Request, how_far: Callable[[], Progress | None], over: asyncio.Event) -> None:
+        said: object = _NOTHING
+        while not await _comes_within(over, self._pause):
+            async with self._turn:
+                if over.is_set():
+                    return
+                progress = how_far()
+                if progress == said:
+                    continue
+                try:
+                    if not await self._write(request, partial(StatusBuilder.building_status, platform=request.platform, progress=progress)):
+                        return
+                except AlreadyExists:  # somebody else wrote to it: report later
+                    continue
+                except RolevendError as error:
+                    _log.warning("cannot report how far a profile is: %s", error, extra={"object": str(request.name)})
+                else:
+                    said = progress
+
+    async def _write(self, request: Request, status: Callable[[StatusBuilder], Body]) -> bool:
+        """Return False if nobody waits for this role any more.
+
+        Raises AlreadyExists if the object was written meanwhile: the API may have said that its role is Ready, and that must stay.
+        """
+        try:
+            role = for_deletion(await self._objects.read(request.name))
+        except NotFound:
+            return False
+        ending = role.metadata.deletion_timestamp is not None or role.status.ended is not None
+        if role.uid != request.uid or is_ready(role) or ending:
+            return False
+        built = status(self._objects.report(role))
+        await self._objects.write_status(request.name, role.uid, built, version=role.metadata.resource_version)
+        return True
+
+
+async def _comes_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

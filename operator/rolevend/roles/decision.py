@@ -1,0 +1,100 @@
+"""What is decided for one VendedRole on all of its platforms, and what follows from that together. Pure."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from rolevend.model import Attributes, PlatformName, RoleName, Uid
+from rolevend.vending.proof import Proof
+from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformGrant:
+    """What is granted on one platform of a VendedRole."""
+
+    request: Request
+    granted: Granted
+
+    @property
+    def platform(self) -> PlatformName:
+        return self.request.platform
+
+
+@dataclass(frozen=True, slots=True)
+class RoleDecision:
+    """The decision on each request of one object, in its order; at least one."""
+
+    decisions: tuple[tuple[Request, Verdict], ...]
+
+    @classmethod
+    def for_platforms(cls, requests: Iterable[Request], decide: Callable[[Request], Verdict]) -> "RoleDecision":
+        return cls(tuple((request, decide(request)) for request in requests))
+
+    @property
+    def uid(self) -> Uid:
+        return self.decisions[0][0].uid
+
+    @property
+    def allow_partial(self) -> bool:
+        """True if the role may be created on some platforms and not on others."""
+        return self.decisions[0][0].allow_partial
+
+    @property
+    def blocking_decision(self) -> tuple[Request, Undecided | Denied] | None:
+        """Return the decision that keeps the role from every platform, or None.
+
+        Without `allow_partial` that is the first one that is not granted. With it, a decision blocks only if no platform grants. An open
+        decision then comes before a denial, because it may still become a grant.
+        """
+        refused = [(request, verdict) for request, verdict in self.decisions if not isinstance(verdict, Granted)]
+        if not refused or (self.allow_partial and len(refused) < len(self.decisions)):
+            return None
+        unknown = [each for each in refused if isinstance(each[1], Undecided)]
+        return (unknown or refused)[0] if self.allow_partial else refused[0]
+
+    @property
+    def combined(self) -> Verdict:
+        """Return the blocking decision, or the grant on the first platform that grants."""
+        blocking = self.blocking_decision
+        return self.grants[0].granted if blocking is None else blocking[1]
+
+    @property
+    def grants(self) -> tuple[PlatformGrant, ...]:
+        """The platforms on which the role is to be created; empty if a decision blocks."""
+        if self.blocking_decision is not None:
+            return ()
+        return tuple(PlatformGrant(request, verdict) for request, verdict in self.decisions if isinstance(verdict, Granted))
+
+    @property
+    def skipped(self) -> tuple[tuple[Request, Undecided | Denied], ...]:
+        """The platforms that do not grant, beside those that do."""
+        if self.blocking_decision is not None:
+            return ()
+        return tuple((request, verdict) for request, verdict in self.decisions if not isinstance(verdict, Granted))
+
+    @property
+    def role(self) -> RoleName:
+        """The role's name, which is the same on every platform."""
+        return self.grants[0].granted.lease.role
+
+    def where(self, request: Request) -> str:
+        """The beginning of a message about one platform; empty if the object names one platform alone."""
+        return f"on {request.platform}: " if len(self.decisions) > 1 else ""
+
+    @property
+    def proof(self) -> Proof | None:
+        """The proof of the user, with the attributes that any of the platforms reads."""
+        proofs = [each.granted.proof for each in self.grants if each.granted.proof is not None]
+        if not proofs:
+            return None
+        known = {each.key: each for proof in proofs for each in proof.attributes}
+        return replace(
+            proofs[0],
+            attributes=tuple(known.values()),
+            unreadable=frozenset.intersection(*(proof.unreadable for proof in proofs)),  # what one of them asks for is in `known`
+        )
+
+    @property
+    def attributes(self) -> Attributes:
+        """The user's attributes that the profiles on all platforms read."""
+        return Attributes.of(item for each in self.grants for item in each.granted.lease.attributes)

@@ -1,0 +1,162 @@
+"""The end of one VendedRole: its role is dropped on all platforms concurrently, and the object goes when every one is done.
+
+A platform that is away delays its own part alone, and the object. A finished part is neither repeated nor recorded again while this
+process lives.
+"""
+
+import asyncio
+import contextlib
+import logging
+
+from rolevend.errors import InvalidInput, RolevendError
+from rolevend.kube.client import Body, NotFound
+from rolevend.model import ObjectName, PlatformName, RoleName
+from rolevend.platforms.base import Ending, EndReason
+from rolevend.resources import FINALIZER, VendedRole, shell
+from rolevend.resources.shared import HANDLES
+from rolevend.roles.audit_recorder import AuditRecorder
+from rolevend.roles.expiry import ExpiryScheduler
+from rolevend.roles.immediate_drops import ImmediateDrops
+from rolevend.roles.objects import VendedRoleWriter, uid_of
+from rolevend.roles.state import assigned_role_name, for_deletion, for_report, is_platform_active, role_requests, state_on
+from rolevend.roles.status import error_reason
+from rolevend.roles.store import RoleRecord, RoleStore
+from rolevend.vending.audit import End
+from rolevend.vending.protocols import CredentialStore
+from rolevend.vending.verdict import Delivery, Request
+
+_log = logging.getLogger(__name__)
+
+
+class RoleDropper:
+    def __init__(
+        self,
+        roles: RoleStore,
+        objects: VendedRoleWriter,
+        drops: ImmediateDrops,
+        credentials: CredentialStore,
+        recorder: AuditRecorder,
+        expiry: ExpiryScheduler,
+    ) -> None:
+        self._roles = roles
+        self._objects = objects
+        self._drops = drops
+        self._credentials = credentials
+        self._recorder = recorder
+        self._expiry = expiry
+
+    async def drop(self, body: Body, patience: float, *, is_retry: bool) -> str | None:
+        """Return when the role was looked for and is gone from all platforms, with the message for people; None if no role was begun.
+
+        Raises until then. Failed drops are retried by the platforms' queues; `patience` is how many seconds to wait for their success. The
+        first failure is written to the status at once, so that the many that fail together when a platform is away cost one write each.
+        """
+        try:
+            return await self._drop(body, patience if is_retry else 0.0)
+        except Exception as error:
+            if is_retry:
+                raise
+            metadata = body["metadata"]
+            with contextlib.suppress(RolevendError):  # it is written with the next failure
+                name = ObjectName(metadata["namespace"], metadata["name"])
+                await self._objects.write_status(name, metadata["uid"], self.failed_status(body, error))
+            return await self._drop(body, patience)
+
+    def failed_status(self, body: Body, error: Exception) -> Body:
+        """Return the status after `error`, which the last attempt raised."""
+        uid = uid_of(body)
+        self._expiry.yield_turn(uid)
+        record = self._roles.record(uid)
+        failures = {platform: error_reason(failure) for platform, failure in record.drop_failures.items()}
+        report = self._objects.report(for_report(body))
+        return report.dropping_status(failures or {PlatformName(""): error_reason(error)}, record.ended_sessions)
+
+    async def _drop(self, body: Body, patience: float) -> str | None:
+        try:
+            role = for_deletion(body)
+        except InvalidInput:
+            if await self._was_begun(body):
+                raise
+            return None
+        requests = role_requests(role)
+        first = requests[0]
+        if assigned_role_name(role) is None:
+            # The watch may lag behind our own writes: the finalizer goes only on the API server's own word.
+            role = for_deletion(await self._objects.read(first.name))
+        name = assigned_role_name(role)
+        if name is None:
+            await self._discard(*requests)
+            return None
+        record = self._roles.record(first.uid)
+        await self._drop_everywhere(role, name, record, patience)
+        ended, reason = role.status.ended, self._reason(role, first)
+        why = f"{reason.value} by {ended.by}" if ended and ended.by else reason.value
+        where = ", ".join(record.ended_sessions) or ", ".join(each.platform for each in requests)
+        message = f"{name} is gone from {where}: {why}, {sum(record.ended_sessions.values())} sessions ended"
+        if others := [each for each in role.metadata.finalizers if each != FINALIZER]:  # nobody adds one to an object that ends
+            with contextlib.suppress(NotFound):
+                await self._objects.write_status(first.name, first.uid, self._objects.report(role).gone_status(message, others))
+        return message
+
+    async def _drop_everywhere(self, role: VendedRole, name: RoleName, record: RoleRecord, patience: float) -> None:
+        """Raises the first failure when every platform was tried."""
+        record.drop_failures.clear()
+        left = [
+            each for each in role_requests(role) if is_platform_active(role, each.platform) and each.platform not in record.ended_sessions
+        ]
+        results = await asyncio.gather(*(self._drop_on(each, name, role, record, patience) for each in left), return_exceptions=True)
+        for request, result in zip(left, results, strict=True):
+            if isinstance(result, int):
+                record.ended_sessions[request.platform] = result
+            elif isinstance(result, Exception):
+                record.drop_failures[request.platform] = result
+            else:
+                raise result
+        for failure in record.drop_failures.values():
+            raise failure
+
+    async def _drop_on(self, request: Request, name: RoleName, role: VendedRole, record: RoleRecord, patience: float) -> int:
+        """Return how many sessions were ended on the request's platform."""
+        reason = self._reason(role, request)
+        dropped = await self._drops.finish(record, request, Ending(name, request.uid, reason), patience)
+        await self._discard(request)
+        sessions = len(dropped.sessions)
+        await self._recorder.dropped(request, self._end(request, name, role, dropped.seconds, sessions), record.audit)
+        about = {"role": name, "platform": request.platform, "object": str(request.name)}
+        _log.info("dropped", extra={**about, "reason": reason.value, "sessions": sessions})
+        return sessions
+
+    def _end(self, request: Request, name: RoleName, role: VendedRole, seconds: float, sessions: int) -> End:
+        reason, ended, state = self._reason(role, request), role.status.ended, state_on(role, request.platform)
+        receipt = role.status.receipt_digest
+        if request.further:
+            receipt = state.receipt_digest if state else None
+        return End(
+            role=name,
+            reason=reason,
+            due_at=request.expires_at if reason is EndReason.EXPIRED else role.metadata.deletion_timestamp or self._objects.now(),
+            ended_at=self._objects.now(),
+            seconds=seconds,
+            sessions=sessions,
+            by=ended.by if ended else None,
+            message=ended.message if ended else None,
+            profile=state.profile if state else None,
+            receipt_digest=receipt,
+        )
+
+    def _reason(self, role: VendedRole, request: Request) -> EndReason:
+        if role.status.ended is not None:
+            return EndReason(role.status.ended.reason)
+        deleted_at = role.metadata.deletion_timestamp or self._objects.now()
+        return EndReason.EXPIRED if deleted_at >= request.expires_at else EndReason.RELEASED
+
+    async def _discard(self, *requests: Request) -> None:
+        for request in requests:
+            if request.delivery is Delivery.SECRET:
+                await self._credentials.discard(request)
+
+    async def _was_begun(self, body: Body) -> bool:
+        """True if there may be a role for an object that cannot be parsed."""
+        metadata = body["metadata"]
+        now = shell(VendedRole, await self._objects.read(ObjectName(metadata["namespace"], metadata["name"])))
+        return now.status.role_name is not None or HANDLES in now.metadata.annotations

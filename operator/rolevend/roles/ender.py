@@ -1,0 +1,70 @@
+"""End roles before their time: drop on the platform, write the reason, delete the object."""
+
+import logging
+from collections.abc import Sequence
+
+from rolevend.errors import RolevendError
+from rolevend.model import RoleName
+from rolevend.platforms.base import Ending, EndReason
+from rolevend.roles.immediate_drops import ImmediateDrops
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.state import RoleState
+from rolevend.roles.status import ended_status
+from rolevend.roles.store import RoleStore
+from rolevend.telemetry.metrics import Metrics
+from rolevend.vending.verdict import Request
+
+_log = logging.getLogger(__name__)
+
+
+class RoleEnder:
+    def __init__(self, roles: RoleStore, objects: VendedRoleWriter, drops: ImmediateDrops, metrics: Metrics) -> None:
+        self.roles = roles
+        self._objects = objects
+        self._drops = drops
+        self._metrics = metrics
+
+    def begin_drop(self, state: RoleState) -> None:
+        """Begin to drop the role on one platform, as its object says."""
+        self._begin_drop(state.request, state.role, EndReason.REVOKED)
+
+    def begin_drops(self, state: RoleState) -> None:
+        """Begin to drop a live role on all of its platforms. `revoke` must follow."""
+        for each in self.roles.record(state.request.uid).states:
+            self.begin_drop(each)
+
+    async def revoke(self, state: RoleState, by: str, message: str, reason: EndReason = EndReason.REVOKED) -> None:
+        """End a live role on all of its platforms: write the reason and delete the object."""
+        there = [each for each in self.roles.record(state.request.uid).states if each.role is not None] or [state]
+        await self.revoke_requests([each.request for each in there], state.role or there[0].role, by, message, reason)
+
+    async def revoke_requests(
+        self, requests: Sequence[Request], role: RoleName | None, by: str, message: str, reason: EndReason = EndReason.REVOKED
+    ) -> None:
+        """The same for a role that the watch did not tell of yet."""
+        first = requests[0]
+        record = self.roles.record(first.uid)
+        if record.is_revoked:
+            return
+        record.is_revoked = True
+        for request in requests:
+            self._begin_drop(request, role, reason)
+        _log.warning("revoking (%s): %s", by, message, extra={"role": role, "platform": first.platform, "object": str(first.name)})
+        try:
+            await self._objects.write_status(first.name, first.uid, ended_status(reason.value, by, message))
+        except RolevendError as error:
+            _log.warning("cannot write the revocation reason: %s", error, extra={"role": role})  # the role ends in any case
+        try:
+            await self.delete(first)
+        except RolevendError:
+            record.is_revoked = False
+            raise
+        self._metrics.revoked_roles.labels(first.platform, by).inc()
+
+    async def delete(self, request: Request) -> None:
+        """Begin the deletion of the object, whose finalizer drops the role."""
+        await self._objects.delete(request.name, request.uid)
+
+    def _begin_drop(self, request: Request, role: RoleName | None, reason: EndReason) -> None:
+        if role:
+            self._drops.begin(self.roles.record(request.uid), request, Ending(role, request.uid, reason))

@@ -1,0 +1,64 @@
+"""Every read and write of VendedRole objects that is not kopf's or a watch's."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from rolevend.kube.client import Body, Cluster
+from rolevend.kube.paths import VENDED_ROLES
+from rolevend.model import ObjectName, Uid
+from rolevend.resources import VendedRole
+from rolevend.resources.shared import RECONSIDERED
+from rolevend.roles.state import is_let_go
+from rolevend.roles.status import StatusBuilder
+from rolevend.vending.verdict import Request
+
+
+class VendedRoleWriter:
+    def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self.now = now
+
+    def report(self, role: VendedRole) -> StatusBuilder:
+        """Return the builder of the object's next status."""
+        return StatusBuilder(role, self.now())
+
+    async def create(self, body: Body, namespace: str) -> Body:
+        """Raises AlreadyExists."""
+        return await self._cluster.create(VENDED_ROLES, body, namespace)
+
+    async def read(self, name: ObjectName) -> Body:
+        """Return the object as the API server has it now. Raises NotFound."""
+        return await self._cluster.get(VENDED_ROLES, name.name, name.namespace)
+
+    async def list_claims(self) -> dict[Uid, bool]:
+        """Return every object, and True if it claims a role: see `state.is_let_go`."""
+        pages = self._cluster.pages(VENDED_ROLES)
+        return {uid_of(each): not is_let_go(each) async for page in pages for each in page["items"]}
+
+    async def write_status(self, name: ObjectName, uid: str, status: Body, *, version: str | None = None) -> Body:
+        """Merge `status` and return the object.
+
+        Raises NotFound if the object is gone, and AlreadyExists if another object has its name now, or if it is not at the resource
+        version `version` any more.
+        """
+        precondition = {"uid": uid} if version is None else {"uid": uid, "resourceVersion": version}
+        patch = {"metadata": precondition, "status": status}
+        return await self._cluster.merge(VENDED_ROLES, name.name, patch, name.namespace, "status")
+
+    async def delete(self, name: ObjectName, uid: str) -> None:
+        """Begin the deletion of exactly this object. An object that is gone is a success."""
+        await self._cluster.delete(VENDED_ROLES, name.name, uid, name.namespace)
+
+    async def request_reconcile(self, request: Request, reason: str) -> None:
+        """Have kopf reconcile the object again: an update that the next operator sees, too."""
+        patch = {"metadata": {"uid": request.uid, "annotations": {RECONSIDERED: f"{self.now().isoformat()} {reason}"}}}
+        await self._cluster.merge(VENDED_ROLES, request.name.name, patch, request.name.namespace)
+
+
+def is_ending(body: Body) -> bool:
+    """True if the object is being deleted, or its status says why its role ends."""
+    return bool(body["metadata"].get("deletionTimestamp") or body.get("status", {}).get("ended"))
+
+
+def uid_of(body: Body) -> Uid:
+    return Uid(body["metadata"]["uid"])

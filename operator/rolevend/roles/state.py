@@ -1,0 +1,204 @@
+"""What a VendedRole object says: its requests, one for each platform, and how far its role is on each of them. Pure."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from rolevend.errors import InvalidInput
+from rolevend.kube.client import Body
+from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
+from rolevend.naming import role_name
+from rolevend.plan import attribute_keys
+from rolevend.resources import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, parse, shell, values
+from rolevend.resources.identities import user_token
+from rolevend.resources.shared import HANDLES
+from rolevend.resources.vended_role import PlatformState
+from rolevend.vending.proof import Actor, Claimed, Proof, UserProof
+from rolevend.vending.verdict import Delivery, Granted, Request, Verdict, ended_by
+
+LONGEST_REQUEST_ID: Final = 128
+NOTHING_BEGUN: Final = "NothingBegun"
+"""The `status.ended.by` of an object whose call was refused before it created anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleState:
+    """One VendedRole on one of its platforms, as the watch told last."""
+
+    request: Request
+    ready: bool
+    """True if the object says that it is Ready, which is the same for all its platforms."""
+    ending_since: datetime | None
+    """When its deletion began, or None."""
+    role: RoleName | None
+    """See `assigned_role_name`; also None if nothing is on this platform."""
+    profile: str
+    """Empty while the status does not say it."""
+    attributes: Attributes
+    """The user's attributes that the profile reads, as the status says."""
+    verdict: tuple[str, str]
+    """Status and message of the condition Granted that this process decided last; after a restart as the object says it."""
+    granted: Granted | None = None
+    """What this process vended; None after a restart. See `store.RoleRecord`."""
+    absent: bool = False
+    """True if the status says of this platform that no role lives there: it was left out, is gone, or is being dropped."""
+    let_go: bool = False
+    """See `is_let_go`."""
+
+    @property
+    def live(self) -> bool:
+        """True if the object says that its role can log in on this platform."""
+        return self.ready and not self.absent
+
+
+def role_request(role: VendedRole) -> Request:
+    """Return the request for the first platform, for what is the same on all."""
+    return role_requests(role)[0]
+
+
+def role_requests(role: VendedRole) -> tuple[Request, ...]:
+    """Return one request for each platform, in the object's order. They share uid, expiry and proof."""
+    if role.metadata.creation_timestamp is None:
+        raise InvalidInput("metadata.creationTimestamp", "is missing: the object was not read from a cluster")
+    first = Request(
+        name=values.object_name(role),
+        uid=Uid(role.uid),
+        agent=values.agent_of(role),
+        user=values.user(role.spec.user),
+        platform=PlatformName(role.spec.platform_refs[0].name),
+        created_at=role.metadata.creation_timestamp,
+        expiration_seconds=role.spec.expiration_seconds,
+        purpose=role.spec.purpose,
+        resources=values.resources(role),
+        requested_by=role.metadata.annotations.get(REQUESTED_BY),
+        token=user_token(role),
+        proof=_proof(role),
+        delivery=Delivery(role.spec.delivery),
+        task=None if role.spec.task is None else Task(role.spec.task.id, role.spec.task.intent_digest),
+        request_id=_request_id(role),
+        allow_partial=role.spec.allow_partial,
+    )
+    further = (replace(first, platform=PlatformName(each.name), further=True) for each in role.spec.platform_refs[1:])
+    return (first, *further)
+
+
+def _request_id(role: VendedRole) -> str | None:
+    """Return the id in the annotation, or None if it is malformed: anybody who creates an object may write annotations."""
+    text = role.metadata.annotations.get(REQUEST_ID, "")
+    return text if text.isprintable() and 0 < len(text) <= LONGEST_REQUEST_ID else None
+
+
+def _proof(role: VendedRole) -> Proof | None:
+    """Return the proof that the operator wrote with the intent: the token itself may be gone."""
+    status = role.status
+    if not status.role_name or status.user is None or status.user.token is None or status.expiration_timestamp is None:
+        return None
+    user, token = status.user, status.user.token
+    return Proof(
+        kind=UserProof(user.proof),
+        provider=token.provider,
+        token_type=token.type,
+        digest=token.digest,
+        expires_at=status.expiration_timestamp,
+        handle=UserHandle(user.handle),
+        attributes=tuple(Claimed(each.key, each.values, each.source) for each in token.attributes),
+        unreadable=frozenset(token.unread_attributes),
+        actors=tuple(Actor(each.issuer, each.subject) for each in token.actors),
+    )
+
+
+def assigned_role_name(role: VendedRole) -> RoleName | None:
+    """Return the name of the role that may exist, or None if no vend was begun.
+
+    It is known before anything exists on a platform: from the status, or for a role of the API from the object itself.
+    """
+    status = role.status
+    if status.role_name:
+        return RoleName(status.role_name)
+    handles = role.metadata.annotations.get(HANDLES)
+    if handles is None or role.spec.delivery != "Response" or (status.ended and status.ended.by == NOTHING_BEGUN):
+        return None
+    agent, _, user = handles.partition("_")
+    try:
+        return role_name(AgentHandle(agent), UserHandle(user), Uid(role.uid))
+    except InvalidInput:
+        return None  # not written by us
+
+
+def is_ready(role: VendedRole) -> bool:
+    condition = role.status.condition("Ready")
+    return condition is not None and condition.status == "True"
+
+
+def is_let_go(item: Body) -> bool:
+    """True if the object is being deleted and does not have our finalizer any more. Then it claims no role.
+
+    Finalizers of others keep it. The operator found no role of it, or somebody removed our finalizer, and the sweep drops the role.
+    """
+    metadata = item["metadata"]
+    return bool(metadata.get("deletionTimestamp")) and FINALIZER not in metadata.get("finalizers", ())
+
+
+def state_on(role: VendedRole, platform: PlatformName) -> PlatformState | None:
+    """Return what the status says of one platform."""
+    return next((each for each in role.status.platforms if each.name == platform), None)
+
+
+def is_platform_active(role: VendedRole, platform: PlatformName) -> bool:
+    """True unless the status says that the platform was left out, or that the role is gone from it."""
+    state = state_on(role, platform)
+    return state is None or state.state not in ("LeftOut", "Gone")
+
+
+def may_exist_on(role: VendedRole, platform: PlatformName) -> bool:
+    """True if an earlier attempt may have created something on this platform."""
+    return assigned_role_name(role) is not None and is_platform_active(role, platform)
+
+
+def role_states(role: VendedRole) -> tuple[RoleState, ...]:
+    """Return the state on each platform, in the object's order."""
+    return tuple(_state_on_platform(role, request) for request in role_requests(role))
+
+
+def _state_on_platform(role: VendedRole, request: Request) -> RoleState:
+    status, state = role.status, state_on(role, request.platform)
+    condition = status.condition("Granted")
+    let_go = role.metadata.deletion_timestamp is not None and FINALIZER not in role.metadata.finalizers
+    return RoleState(
+        request=request,
+        ready=is_ready(role),
+        ending_since=role.metadata.deletion_timestamp,
+        role=assigned_role_name(role) if may_exist_on(role, request.platform) and not let_go else None,
+        profile=(state.profile or "") if state else "",
+        attributes=values.attributes(status.user.attributes) if status.user else Attributes(),
+        verdict=(condition.status, condition.message) if condition else ("", ""),
+        absent=state is not None and state.state in ("LeftOut", "Gone", "Dropping"),
+        let_go=let_go,
+    )
+
+
+def revocation_reason(verdict: Verdict, state: RoleState) -> str:
+    """Return why a live role must end now; empty while it may live on."""
+    if state.granted is not None:
+        return ended_by(verdict, state.granted)
+    if isinstance(verdict, Granted):
+        # After a restart only the profile's name is known, which is a digest of what it grants: any other one ends the role.
+        now, then = verdict.lease.attributes, state.attributes
+        same = verdict.profile.name == state.profile and (
+            now == then or now == then.only(attribute_keys(verdict.profile))  # other platforms may read more
+        )
+        return "" if same else "policy, tags or attributes changed while the operator was down"
+    return verdict.message if verdict.withdrawn else ""
+
+
+def for_deletion(body: Body) -> VendedRole:
+    """Parse what the end of the object needs: a field of a newer version must not keep a role alive."""
+    return parse(VendedRole, body, unknown="ignore")
+
+
+def for_report(body: Body) -> VendedRole:
+    """Parse what its conditions need, which an object that cannot be parsed has, too."""
+    try:
+        return for_deletion(body)
+    except InvalidInput:
+        return shell(VendedRole, body)

@@ -1,0 +1,269 @@
+"""What a VendedRole's status says at each step of its life. Pure: from what happened to the fields that change."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, assert_never
+
+from rolevend.errors import PlatformDrifted, RolevendError
+from rolevend.kube.client import Body
+from rolevend.kube.credentials import secret_name
+from rolevend.model import PlatformName
+from rolevend.platforms.progress import Progress
+from rolevend.resources import VendedRole
+from rolevend.resources.status import Finding, Truth, body, reported, shortened
+from rolevend.resources.text import timestamp_text
+from rolevend.roles.decision import PlatformGrant, RoleDecision
+from rolevend.roles.state import is_platform_active, may_exist_on, role_requests
+from rolevend.vending.proof import Proof, Unproven, UserProof
+from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecided
+
+BUILDING: Final = "Building"
+"""The reason of the condition Ready while the role's profile is being built."""
+_MAX_MESSAGE: Final = 1024
+_EMPTY: Final[Mapping[PlatformName, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class StatusBuilder:
+    """Builds the status patches of one object. Every status that rolevend writes to a VendedRole comes from here."""
+
+    role: VendedRole
+    now: datetime
+
+    def denied_status(self, verdict: Undecided | Denied, decision: RoleDecision) -> Body:
+        """`verdict` is the one that blocks `decision`."""
+        truth: Truth = "Unknown" if isinstance(verdict, Undecided) else "False"
+        request = decision.decisions[0][0]
+        conditions = [
+            Finding("Granted", truth, verdict.reason, verdict.message),
+            Finding("Ready", "False", verdict.reason, verdict.message),
+        ]
+        return self._status(conditions + ([] if request.proof is None else [_user_proven(request)]))
+
+    def pending_status(self, decision: RoleDecision, receipts: Mapping[PlatformName, str | None] = _EMPTY) -> Body:
+        """The intent, written before anything exists on a platform: it holds what a drop needs. `receipts` are the digests of the receipts
+        that were written."""
+        conditions = [_granted(decision), Finding("Ready", "False", "Vending", "the role is being made"), *_user_conditions(decision)]
+        first = [digest for platform, digest in receipts.items() if digest is not None and not _is_further(decision, platform)]
+        platforms = self._platforms(decision, {each.platform: _platform(each, "Pending", receipts) for each in decision.grants})
+        return self._status(conditions, **_names(decision), **({"receiptDigest": first[0]} if first else {}), platforms=platforms)
+
+    def building_status(self, platform: PlatformName, progress: Progress | None) -> Body:
+        """The role waits for its profile on `platform`. None: nothing of the profile exists yet."""
+        where = f"on {platform}: " if len(self.role.spec.platform_refs) > 1 else ""
+        so_far = "" if progress is None else f": {progress}"
+        return self._status([Finding("Ready", "False", BUILDING, f"{where}building its profile{so_far}")])
+
+    def ready_status(
+        self,
+        decision: RoleDecision,
+        failed: Mapping[PlatformName, Body] = _EMPTY,
+        receipts: Mapping[PlatformName, str | None] = _EMPTY,
+    ) -> Body:
+        """`failed` says what became of the platforms that grant and have no role: see `skipped_platform` and `abandoned_platform`."""
+        live = [each for each in decision.grants if each.platform not in failed]
+        message = "the role can log in; the API answered with its credential"
+        if live[0].request.delivery is Delivery.SECRET:
+            message = f"the role can log in; its credential is in Secret {', '.join(secret_name(each.request) for each in live)}"
+        there = {each.platform: {**_platform(each, "Live", receipts), **failed.get(each.platform, {})} for each in decision.grants}
+        platforms = self._platforms(decision, there)
+        missing = [f"{each['name']} ({each['reason']})" for each in platforms if each["state"] != "Live"]
+        if missing:
+            message += f"; there is none on {', '.join(missing)}"
+        ready = Finding("Ready", "True", "Partial", message) if missing else Finding("Ready", "True", "Live", message)
+        return self._status([_granted(decision), ready, *_user_conditions(decision)], **_names(decision), platforms=platforms)
+
+    def receipts_status(self, decision: RoleDecision, receipts: Mapping[PlatformName, str | None]) -> Body:
+        """The digests of receipts that were written again; empty if the status has them already."""
+        status = self.role.status
+        changed: Body = {}
+        platforms: list[Body] = []
+        for each in status.platforms:
+            digest, told = receipts.get(PlatformName(each.name)), body(each)
+            if digest is not None and not _is_further(decision, PlatformName(each.name)):
+                changed |= {} if status.receipt_digest == digest else {"receiptDigest": digest}
+            elif digest is not None and each.receipt_digest != digest:
+                told["receiptDigest"] = digest
+                changed["platforms"] = platforms
+            platforms.append(told)
+        return changed
+
+    def not_ready_status(
+        self, reason: str, message: str, platform: PlatformName | None = None, created: Iterable[PlatformName] = ()
+    ) -> Body:
+        """A vend failed and is retried: on `platform`, while the role exists on the platforms in `created`."""
+        role = self.role
+        if len(role.status.platforms) < 2:  # the spec may not be readable
+            return self._status([Finding("Ready", "False", reason, message)])
+        done = set(created)
+        platforms = []
+        for each in role.status.platforms:
+            told = {name: value for name, value in body(each).items() if each.state == "LeftOut" or name not in ("reason", "message")}
+            if each.name in done:
+                told["state"] = "Live"
+            elif each.name == platform:
+                told |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
+            platforms.append(told)
+        where = f"on {platform}: " if platform else ""
+        return self._status([Finding("Ready", "False", reason, f"{where}{message}")], platforms=platforms)
+
+    def dropping_status(self, failures: Mapping[PlatformName, tuple[str, str]], gone: Iterable[PlatformName] = ()) -> Body:
+        """`failures` are reason and message by platform; the name is empty if no platform failed. The role is gone from those of `gone`."""
+        done = set(gone)
+        platforms = []
+        for each in self.role.status.platforms:
+            name, told = PlatformName(each.name), body(each)
+            if name in done:
+                told = {"name": name, "state": "Gone"}
+            elif is_platform_active(self.role, name):
+                told = {**told, "state": "Dropping"}
+                if name in failures and len(self.role.status.platforms) > 1:
+                    reason, message = failures[name]
+                    told |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
+            platforms.append(told)
+        text = "; ".join(f"{reason}: {message}" for reason, message in failures.values())
+        return self._status([Finding("Ready", "False", "Dropping", text)], platforms=platforms)
+
+    def gone_status(self, message: str, finalizers: Iterable[str]) -> Body:
+        """The role is gone, and these finalizers of others keep the object. `message` says where it was, and why it ended."""
+        platforms = [
+            {"name": each.name, "state": "Gone"} if is_platform_active(self.role, PlatformName(each.name)) else body(each)
+            for each in self.role.status.platforms
+        ]
+        kept_by = f"finalizers of others keep this object: {', '.join(finalizers)}"
+        return self._status([Finding("Ready", "False", "Gone", f"{message}; {kept_by}")], platforms=platforms)
+
+    def _status(self, conditions: list[Finding], **fields: Any) -> Body:
+        generation = self.role.metadata.generation
+        merged = reported(conditions, self.role.status.conditions, generation=generation, now=self.now)
+        return {**fields, "observedGeneration": generation, "conditions": [body(each) for each in merged]}
+
+    def _platforms(self, decision: RoleDecision, there: Mapping[PlatformName, Body]) -> list[Body]:
+        """In the order of the object. A platform that was not decided now keeps what the status says of it."""
+        skipped = {}
+        for request, verdict in decision.skipped:  # an earlier attempt may have created the role there
+            became = abandoned_platform if may_exist_on(self.role, request.platform) else skipped_platform
+            skipped[request.platform] = became(verdict.reason, verdict.message)
+        before = {PlatformName(each.name): body(each) for each in self.role.status.platforms}
+        names = [request.platform for request in role_requests(self.role)]
+        platforms = ({"name": name, **there.get(name, skipped.get(name, before.get(name, {"state": "Pending"})))} for name in names)
+        return [{member: value for member, value in each.items() if value is not None} for each in platforms]
+
+
+def ended_status(reason: str, by: str, message: str) -> Body:
+    """Why the role ends before its time; the object is deleted next."""
+    return {"ended": {"reason": reason, "by": by, "message": message[:_MAX_MESSAGE]}}
+
+
+def granted_condition(decision: RoleDecision) -> tuple[Truth, str]:
+    """Return status and message of the condition Granted."""
+    match decision.combined:
+        case Undecided(message=message):
+            return "Unknown", message
+        case Denied(message=message):
+            return "False", message
+        case Granted():
+            given = [_tables(each, decision) for each in decision.grants]
+            return "True", "; ".join([*given, *(f"nothing on {request.platform}: {each.message}" for request, each in decision.skipped)])
+        case _:
+            assert_never(decision.combined)
+
+
+def skipped_platform(reason: str, message: str) -> Body:
+    """The status of a platform on which nothing was created."""
+    return {"state": "LeftOut", "reason": reason, "message": message[:_MAX_MESSAGE], "profile": None, "credentialSecretRef": None}
+
+
+def abandoned_platform(reason: str, message: str) -> Body:
+    """The status of a platform on which a role may exist, which is dropped."""
+    return {"state": "Dropping", "reason": reason, "message": message[:_MAX_MESSAGE], "credentialSecretRef": None}
+
+
+def needs_person(role: VendedRole) -> bool:
+    """True if the operator said last that a person must repair the platform before the profile can be built."""
+    ready = role.status.condition("Ready")
+    return ready is not None and ready.reason == PlatformDrifted.__name__
+
+
+def build_progress(role: VendedRole) -> str | None:
+    """Return the last message of `building_status` while the profile is being built, or None."""
+    ready = role.status.condition("Ready")
+    return ready.message if ready is not None and ready.reason == BUILDING else None
+
+
+def error_reason(error: Exception) -> tuple[str, str]:
+    """Return reason and message. An unexpected error may hold a secret in its text, so only its class is told."""
+    if isinstance(error, RolevendError):
+        return type(error).__name__, str(error)
+    return "InternalError", f"{type(error).__name__}; see the operator's log"
+
+
+def _granted(decision: RoleDecision) -> Finding:
+    truth, message = granted_condition(decision)
+    return Finding("Granted", truth, "PolicyGrants", message)
+
+
+def _tables(grant: PlatformGrant, decision: RoleDecision) -> str:
+    return f"{len(grant.granted.tables)} tables" + (f" on {grant.platform}" if len(decision.decisions) > 1 else "")
+
+
+def _user_conditions(decision: RoleDecision) -> list[Finding]:
+    """The conditions of a granted role that do not depend on its progress."""
+    proven = _user_proven(decision.grants[0].request)
+    told = [sentence for grant in decision.grants for sentence in grant.granted.stricter]
+    return [proven, Finding("StricterForTools", "True", "TablePolicies", shortened(told))] if told else [proven]
+
+
+def _user_proven(request: Request) -> Finding:
+    match request.proof:
+        case None:
+            return Finding("UserProven", "False", "Asserted", "the agent named the user, and is trusted to; no token proves it")
+        case Unproven(code=code, message=message):
+            return Finding("UserProven", "False", code, message)
+        case Proof() as proof:
+            of = f"a token of IdentityProvider {proof.provider}, until {timestamp_text(proof.expires_at)} at the latest"
+            if proof.kind is UserProof.EXCHANGED:
+                chain = ", for ".join(map(str, proof.actors))
+                return Finding("UserProven", "True", "Exchanged", f"{of}: it says that the agent acts for the user ({chain})")
+            return Finding("UserProven", "True", "Token", f"{of}: the user let the agent's client have it")
+    assert_never(request.proof)
+
+
+def _names(decision: RoleDecision) -> Body:
+    first = decision.grants[0]
+    return {
+        "roleName": decision.role,
+        "expirationTimestamp": timestamp_text(first.request.expires_at),
+        "user": {
+            "handle": first.granted.user_handle,
+            **_proof(decision.proof),
+            "attributes": [{"key": key, "values": list(values)} for key, values in decision.attributes],
+        },
+    }
+
+
+def _proof(proof: Proof | None) -> Body:
+    if proof is None:
+        return {"proof": UserProof.ASSERTED.value}
+    token = {
+        "provider": proof.provider,
+        "type": proof.token_type,
+        "digest": proof.digest,
+        "actors": [{"issuer": each.issuer, "subject": each.subject} for each in proof.actors],
+        "attributes": [{"key": each.key, "values": list(each.values), "source": each.source} for each in proof.attributes],
+        "unreadAttributes": sorted(proof.unreadable),
+    }
+    return {"proof": proof.kind.value, "token": token}
+
+
+def _platform(grant: PlatformGrant, state: str, receipts: Mapping[PlatformName, str | None]) -> Body:
+    kept = {"credentialSecretRef": {"name": secret_name(grant.request)}} if grant.request.delivery is Delivery.SECRET else {}
+    receipt = {"receiptDigest": receipts.get(grant.platform)} if grant.request.further else {}
+    shape = {"profile": grant.granted.profile.name, "tableCount": len(grant.granted.tables)}
+    return {"name": grant.platform, "state": state, **shape, **kept, **receipt}
+
+
+def _is_further(decision: RoleDecision, platform: PlatformName) -> bool:
+    return any(request.further for request, _ in decision.decisions if request.platform == platform)

@@ -1,0 +1,128 @@
+"""Authenticate the user of a request by a token: read it once, check it, and redeem it for this request alone."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, assert_never
+
+from rolevend.errors import IdentityProviderUnavailable
+from rolevend.identity import compact
+from rolevend.identity.proven import Party, ProvenUser, UserWanted
+from rolevend.identity.refusal import Code, TokenRefused
+from rolevend.identity.service_account import username
+from rolevend.identity.token_check import TokenCheck
+from rolevend.kube.client import Cluster
+from rolevend.kube.secrets import user_token
+from rolevend.kube.taken_tokens import TakenTokens
+from rolevend.model import ObjectName
+from rolevend.roles.decision import RoleDecision
+from rolevend.roles.store import RoleRecord
+from rolevend.vending.directory import TOKEN_UNREAD, Directory
+from rolevend.vending.proof import Actor, Basis, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
+from rolevend.vending.terms import Agent
+from rolevend.vending.verdict import Request, Undecided, Verdict
+
+FIELD: Final = "spec.userTokenSecretRef"
+_LONGEST_SOURCE: Final = 1024
+"""The longest expression that a status takes."""
+
+
+class UserAuthenticator:
+    def __init__(self, cluster: Cluster, check: TokenCheck, taken: TakenTokens, now: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._check = check
+        self._taken = taken
+        self._now = now
+
+    async def authenticate(
+        self, requests: tuple[Request, ...], record: RoleRecord, snapshot: Directory, *, role_exists: bool
+    ) -> tuple[Request, ...]:
+        """Return the requests of one object with the proof of their user, if that is all that a decision waits for."""
+        first = requests[0]
+        agent = snapshot.agents.get(first.agent)
+        if not isinstance(first.token, UserToken) or agent is None:
+            return requests
+        blocking = RoleDecision.for_platforms(requests, lambda each: snapshot.verdict(each, begun=role_exists)).blocking_decision
+        if blocking is None or not _waits_for_token(blocking[1]):
+            return requests
+        record.set_proof(await self.prove(first, first.token, agent, snapshot))
+        return tuple(map(record.with_proof, requests))
+
+    async def prove(self, request: Request, place: UserToken, agent: Agent, directory: Directory) -> Proof | Unproven:
+        """Read and check the token of a request whose agent has an identity.
+
+        Raises InvalidInput if there is no token, IdentityProviderUnavailable if its issuer's keys are not known now, and what the API
+        server raises. Then the check must be repeated.
+        """
+        text = (await user_token(self._cluster, request.name.namespace, place.secret, place.key, FIELD)).reveal()
+        digest = compact.digest(text)
+        try:
+            proven = await self._check.user(text, wanted(agent, directory.cluster_issuer))
+            self._require_person(proven, request)
+            await self.redeem(proven, request)
+        except TokenRefused as error:
+            not_yet = request.user.issuer in directory.issuers and not self._check.follows(request.user.issuer)
+            if error.code is Code.STALE_KEYS or (error.code is Code.UNKNOWN_ISSUER and not_yet):
+                raise IdentityProviderUnavailable(f"{FIELD}: the keys of {request.user.issuer} were not read, or too long ago") from error
+            return Unproven(error.code.value, f"{FIELD}: {error}", digest, directory.basis(agent))
+        return proof_of(proven, directory.basis(agent))
+
+    def _require_person(self, proven: ProvenUser, request: Request) -> None:
+        if proven.user != request.user:
+            raise TokenRefused(Code.ANOTHER_PERSON, "the token is of another person than spec.user names")
+        self.require_unexpired(proven)
+
+    def require_unexpired(self, proven: ProvenUser) -> None:
+        """Raises TokenRefused for a token that the leeway let pass: no role could live by it."""
+        if proven.token.expires_at <= self._now():
+            raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")
+
+    async def redeem(self, proven: ProvenUser, request: Request) -> None:
+        """Redeem the token for this request alone. Idempotent. Raises TokenRefused if it was redeemed for another."""
+        if not await self._taken.take(proven.user.issuer, _token_id(proven), request.uid, proven.token.expires_at):
+            raise _replayed()
+
+    async def require_unredeemed(self, proven: ProvenUser, request: Request) -> None:
+        """Raises TokenRefused if `redeem` would raise it now. Redeems nothing."""
+        if not await self._taken.is_left_to(proven.user.issuer, _token_id(proven), request.uid):
+            raise _replayed()
+
+
+def _waits_for_token(verdict: Verdict) -> bool:
+    return isinstance(verdict, Undecided) and verdict.reason == TOKEN_UNREAD
+
+
+def _token_id(proven: ProvenUser) -> str:
+    token = proven.token
+    return f"jti {token.token_id}" if token.token_id is not None else f"sha256 {token.digest}"
+
+
+def _replayed() -> TokenRefused:
+    return TokenRefused(Code.REPLAYED, "the token was used for another VendedRole; get a new one for each")
+
+
+def wanted(agent: Agent, cluster_issuer: str) -> UserWanted:
+    """Return the parties that a user's token must name: the agent as it is registered."""
+    match agent.identity:
+        case ServiceAccountIdentity(name):
+            return UserWanted(Party(cluster_issuer, username(ObjectName(agent.name.namespace, name))))
+        case ClientIdentity(issuer, client_ids, subject):
+            return UserWanted(Party(issuer, subject), frozenset(Party(issuer, client_id) for client_id in client_ids))
+        case None:
+            raise TokenRefused(Code.ISSUED_TO_ANOTHER, "the Agent has no identity that a token could name")
+    assert_never(agent.identity)
+
+
+def proof_of(proven: ProvenUser, basis: Basis) -> Proof:
+    token = proven.token
+    return Proof(
+        kind=UserProof(proven.proof.value),
+        provider=token.provider,
+        token_type=token.type.value,
+        digest=token.digest,
+        expires_at=token.expires_at,
+        handle=proven.handle,
+        attributes=tuple(Claimed(each.key, each.values, each.source[:_LONGEST_SOURCE]) for each in proven.mapped.attributes),
+        unreadable=frozenset(proven.mapped.unreadable),
+        actors=tuple(Actor(each.issuer, each.name) for each in proven.actors),
+        basis=basis,
+    )
