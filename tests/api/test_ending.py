@@ -17,7 +17,7 @@ from tests.support.effects import call_effects_of
 from tests.support.proving import Proven
 from tests.support.proxies import ApiProxy, Moment, Trap
 from tests.support.site import AGENTS, DOMAIN, Body, Site
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_told_to_stop_it_answers_every_call_and_takes_no_new_one(caller: Caller,
     with ThreadPoolExecutor(3) as threads:
         calls = [threads.submit(there.vend) for _ in range(3)]
         for each in traps:
-            assert each.caught.wait(30)
+            assert each.caught.wait(DEADLINE)
 
         replica.process.send(signal.SIGTERM)
 
@@ -114,7 +114,7 @@ def test_a_policy_that_is_taken_away_in_the_middle_of_a_call_leaves_no_role(
     held = trap(proxy, effect)
     with ThreadPoolExecutor(1) as threads:
         call = threads.submit(there.vend)
-        assert held.caught.wait(30)
+        assert held.caught.wait(DEADLINE)
         caller.proven.site.remove(policy_of(caller))
         eventually(lambda: there.call("POST", "/v1/decisions", there.question()).json()["granted"] is False)
         held.pass_on()

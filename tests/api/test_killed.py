@@ -18,7 +18,7 @@ from tests.support.proving import Proven
 from tests.support.proxies import ApiProxy, Asked, Moment, Trap, WireProxy
 from tests.support.site import AGENTS, Body, Site
 from tests.support.tenancy import Tenant
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 PLATFORM = "proxied"
 SETTINGS = {"UNANSWERED_SECONDS": "40"}
@@ -153,7 +153,7 @@ def reach(life: Life, step: Step, moment: Moment, threads: ThreadPoolExecutor) -
     if (step, moment) == (Effect.PROFILE, Moment.AFTER):  # or the call would see for itself that it is done, and go on
         life.world.wire.set_trap(lambda asked: "SELECT drift FROM rolevend.profile" in asked.what, Moment.BEFORE)
     call = threads.submit(life.call, life.world.victim, "twice" if step in REPLAYED else "once")
-    assert trap.caught.wait(30), f"{step} never came: {call.result().text if call.done() else 'the call is not answered'}"
+    assert trap.caught.wait(DEADLINE), f"{step} never came: {call.result().text if call.done() else 'the call is not answered'}"
     if (step, moment) == (CallEffect.INTENT, Moment.AFTER):
         eventually(lambda: life.world.profiles() > built)  # by the operator, and so it is not what is held for PROFILE
     return call

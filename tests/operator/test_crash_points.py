@@ -20,7 +20,7 @@ from tests.support.site import AGENTS, Site
 from tests.support.tenancy import Asked as Role
 from tests.support.tenancy import Tenant
 from tests.support.tiers import by_tier
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 PLATFORM = "proxied"
 SETTINGS = {"PROFILE_UNUSED_SECONDS": "1"}
@@ -187,7 +187,7 @@ def reach(life: Life, effect: Effect, moment: Moment) -> None:
         life.world.site.remove(life.policy)
     else:
         role.delete()
-    assert trap.caught.wait(60), f"{effect} never came"
+    assert trap.caught.wait(DEADLINE), f"{effect} never came"
 
 
 def hold(world: World, together: Sequence[Effect], moment: Moment) -> dict[Effect, Life]:
@@ -296,7 +296,7 @@ def held_while_it_attests(world: World, request: str, wanted: Callable[[Asked], 
     """Until it is passed on, or the traps are taken away."""
     trap = world.wire.set_trap(wanted, Moment.AFTER)
     assert world.site.cluster.patch(THE_PLATFORM, {"metadata": {"annotations": {ATTEST: request}}}).ok
-    assert trap.caught.wait(60), "no attestation came so far"
+    assert trap.caught.wait(DEADLINE), "no attestation came so far"
     return trap
 
 

@@ -12,7 +12,7 @@ from rolevend.demo.parts.installation import ApiProcess
 from tests.support import tokens
 from tests.support.proving import Proven
 from tests.support.site import AGENTS, WAREHOUSE, Body, Site
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -57,7 +57,9 @@ class Caller:
         """`token` of the agent: its own unless another is given; an empty one is not sent."""
         bearer = self.token if token is None else token
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-        return httpx.request(method, self.api.url + path, json=body, headers={**authorization, **headers}, timeout=30, trust_env=False)
+        return httpx.request(
+            method, self.api.url + path, json=body, headers={**authorization, **headers}, timeout=DEADLINE, trust_env=False
+        )
 
     def question(self, subject: str = "anna", **wanted: Any) -> Body:
         body = {"userToken": self.proven.token(subject), "platforms": [WAREHOUSE], **wanted}

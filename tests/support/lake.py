@@ -19,7 +19,7 @@ from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
 
 SCHEMA: Final = "GOVERNED"
-PATIENCE: Final = 120.0
+PATIENCE: Final = 300.0
 """Seconds. An attestation has time to end, on a machine that others use, too."""
 OWN: Final = f"{DATABASE}.{SCHEMA}.THEIRS"
 """Somebody else's masking policy."""

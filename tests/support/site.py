@@ -22,7 +22,7 @@ from rolevend.resources import API_VERSION
 from tests.support.gateway import Gateway
 from tests.support.governed import DATABASE, SCHEMA, Governed
 from tests.support.installed import Answer, Cluster
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 Body = dict[str, Any]
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -205,7 +205,7 @@ class Site:
         assert answer.ok, answer.message
         return answer.body
 
-    def told(self, body: Body, type_: str, status: str, reason: str = "", within: float = 30.0) -> str:
+    def told(self, body: Body, type_: str, status: str, reason: str = "", within: float = DEADLINE) -> str:
         """Waits until the condition says so; its message."""
 
         def said() -> Body:

@@ -9,7 +9,7 @@ from rolevend.demo.parts.brief import in_time
 from rolevend.resources import API_VERSION
 from tests.support.governed import SCHEMA, Governed
 from tests.support.site import AGENTS, DOMAIN, WAREHOUSE, Body, Site
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 ISSUER = "https://idp.example.org"
 
@@ -51,12 +51,12 @@ class Asked:
     def is_ready(self) -> bool:
         return any(each["type"] == "Ready" and each["status"] == "True" for each in self.status.get("conditions", []))
 
-    def ready(self, within: float = 30.0) -> "Asked":
+    def ready(self, within: float = DEADLINE) -> "Asked":
         self.site.told(self.body, "Ready", "True", within=within)
         self.role = self.status["roleName"]
         return self
 
-    def refused(self, reason: str, *, granted: str = "", within: float = 30.0) -> str:
+    def refused(self, reason: str, *, granted: str = "", within: float = DEADLINE) -> str:
         """Waits until Ready says so, and Granted if asked; the message."""
         if granted:
             self.site.told(self.body, "Granted", granted, reason, within=within)
@@ -78,7 +78,7 @@ class Asked:
     def is_gone(self) -> bool:
         return self.now() is None
 
-    def gone(self, within: float = 30.0) -> None:
+    def gone(self, within: float = DEADLINE) -> None:
         eventually(self.is_gone, within=within)
 
     @property
@@ -87,7 +87,7 @@ class Asked:
         age = datetime.now(UTC) - datetime.fromisoformat(self.body["metadata"]["creationTimestamp"])
         return max(0.0, float(self.body["spec"]["expirationSeconds"]) - age.total_seconds())
 
-    def expired(self, within: float = 30.0) -> None:
+    def expired(self, within: float = DEADLINE) -> None:
         """Waits until it is gone, at most so long after its time is over."""
         self.gone(self.seconds_left + within)
 

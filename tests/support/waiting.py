@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
+DEADLINE: Final = 90.0
+"""Seconds that a test waits for a condition before it fails. Generous, because a test that passes does not wait for it."""
 _POLL = 0.05
 
 Answer = TypeVar("Answer")
 
 
-def eventually(condition: Callable[[], Answer], *, within: float = 30.0) -> Answer:
+def eventually(condition: Callable[[], Answer], *, within: float = DEADLINE) -> Answer:
     """The first answer of `condition` that is true; an AssertionError (its own, or ours) if there is none in time."""
     deadline = time.monotonic() + within
     while True:
