@@ -15,6 +15,7 @@ from rolevend.app.receipt import verify as verify_receipts
 from rolevend.identity.key_set import parse
 from tests.support.site import AGENTS, ANNEX, DOMAIN, WAREHOUSE, Body, Site
 from tests.support.tenancy import ISSUER, Asked, Tenant
+from tests.support.tiers import by_tier
 from tests.support.waiting import eventually
 from tests.support.who import who
 
@@ -315,7 +316,7 @@ def test_killed_again_and_again_it_leaves_no_role_without_its_event_and_no_end_w
     site = tenant.ready_to_ask().site
     asked: list[Asked] = []
     vended = "SELECT count(*) FROM rolevend.lease WHERE uid = ANY (%s)"
-    for _ in range(4):
+    for _ in range(by_tier(2, 4)):
         asked += [tenant.ask() for _ in range(6)]
         for each in asked[-9:-6]:
             each.ready(within=60).delete()
