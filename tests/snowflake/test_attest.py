@@ -21,6 +21,7 @@ from rolevend.app.attest import Attested, as_text
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, Unavailable
 from rolevend.model import ClusterId
+from rolevend.plan import Lease
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome
 from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.snowflake import Limits
@@ -34,8 +35,9 @@ from rolevend.platforms.snowflake.attest import (
     examine,
     hatched,
 )
-from rolevend.platforms.snowflake.attest.canaries import LIFE, Canaries
+from rolevend.platforms.snowflake.attest.canaries import LIFE, Canaries, Canary
 from rolevend.platforms.snowflake.attest.check import ON_ACCOUNTS_ALONE
+from rolevend.platforms.snowflake.attest.session import now
 from rolevend.platforms.snowflake.text import Sql
 from rolevend.reconcile.attesting import attestation_of
 from rolevend.resources import API_VERSION, DataPlatform, parse
@@ -43,6 +45,7 @@ from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, profile, shape, vend
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, installed
 from tests.support.snowflake import Account, Fault, Harm, StandIn
 from tests.support.snowflake.switches import Switches
+from tests.support.waiting import eventually
 
 BY_NAME = {trial.what: trial for trial in TRIALS}
 ENTIRE = [trial.name for trial in TRIALS if not trial.on_accounts_alone]
@@ -321,6 +324,24 @@ def test_what_a_crash_left_is_taken_away_by_the_next_run_at_once_where_nobody_el
         attest(replace(place, alone=alone), ())
 
         assert everything(bench) == before
+
+
+def test_on_a_slow_account_the_canary_that_expires_soon_gets_a_longer_lease(account: SnowflakeBench):
+    """Its first lease would have expired before the account let the role be vended."""
+    with hatched(ground(account)) as canaries:
+        vend, expired = canaries.vend, []
+
+        def slow(lease: Lease) -> Canary:
+            if not expired:
+                expired.append(lease)
+                eventually(lambda: now(canaries.vendor) > lease.expires_at)
+            return vend(lease)
+
+        canaries.vend = slow  # type: ignore[method-assign]
+        mayfly = canaries.mayfly.canary
+
+        assert expired
+        assert mayfly.lease.expires_at > expired[0].expires_at
 
 
 @pytest.mark.parametrize("steps", [1, 7])

@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from rolevend.errors import PlatformUnavailable, RolevendError
+from rolevend.errors import InvalidInput, PlatformUnavailable, RolevendError
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import Dropped, Ending, EndReason, PasswordCredential, Secret
 from rolevend.platforms.canaries import Profiles, lease_of_canary
@@ -189,16 +189,17 @@ class Canaries:
     def mayfly(self) -> Mayfly:
         seconds = _BRIEF_LIFE
         while True:
-            canary = self.vend(self.lease(self.profiles.brief, "MAYFLY", seconds))
+            lease = self.lease(self.profiles.brief, "MAYFLY", seconds)
             try:
+                canary = self.vend(lease)
                 prepared, earlier = self.log_in(canary), self.log_in(canary)
                 prepared.run(sql.SQL("SET plan_cache_mode = force_generic_plan; PREPARE kept AS SELECT count(*) FROM timed; EXECUTE kept"))
                 earlier.run(sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM timed"))
                 return Mayfly(canary, prepared, earlier)
-            except (psycopg.Error, PlatformUnavailable):
-                if seconds > _LONGEST_BRIEF_LIFE or now(self.vendor) < canary.lease.expires_at:
+            except (psycopg.Error, PlatformUnavailable, InvalidInput):
+                if seconds > _LONGEST_BRIEF_LIFE or now(self.vendor) < lease.expires_at:
                     raise
-            seconds *= 2  # a slow server: it was over before it could begin
+            seconds *= 2  # a slow server: the lease expired before the role was there, or before it could read
 
     def wait_for_expiry(self) -> None:
         """Of the mayfly."""

@@ -11,6 +11,7 @@ from typing import Any, Final, LiteralString
 
 from snowflake.connector import errors as vendor
 
+from rolevend.errors import InvalidInput
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.base import Dropped, Ending, EndReason, KeyPairCredential, Secret
 from rolevend.platforms.canaries import Profiles, lease_of_canary
@@ -251,15 +252,20 @@ class Canaries:
     def mayfly(self) -> Mayfly:
         seconds = _BRIEF_LIFE
         while True:
-            canary = self.vend(self.lease(self.profiles.brief, "MAYFLY", seconds))
-            opened, earlier = self.log_in(canary), self.log_in(canary)
-            earlier.rows(Sql("BEGIN"))
-            seen = [session.rows(Sql("SELECT ID FROM TIMED")) for session in (opened, earlier)]
-            if all(len(rows) == 2 for rows in seen):
-                return Mayfly(canary, opened, earlier)
-            if seconds > _LONGEST_BRIEF_LIFE or now(self.vendor) < canary.lease.expires_at:
-                raise NotAsExpected("a role whose time is not over sees nothing")
-            seconds *= 2  # a slow account: it was over before it could begin
+            lease = self.lease(self.profiles.brief, "MAYFLY", seconds)
+            problem: Exception = NotAsExpected("a role whose time is not over sees nothing")
+            try:
+                canary = self.vend(lease)
+                opened, earlier = self.log_in(canary), self.log_in(canary)
+                earlier.rows(Sql("BEGIN"))
+                seen = [session.rows(Sql("SELECT ID FROM TIMED")) for session in (opened, earlier)]
+                if all(len(rows) == 2 for rows in seen):
+                    return Mayfly(canary, opened, earlier)
+            except InvalidInput as error:
+                problem = error
+            if seconds > _LONGEST_BRIEF_LIFE or now(self.vendor) < lease.expires_at:
+                raise problem
+            seconds *= 2  # a slow account: the lease expired before the role was there, or before it could read
 
     def wait_for_expiry(self) -> None:
         """Of the mayfly."""
