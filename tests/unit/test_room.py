@@ -44,7 +44,7 @@ class Called:
 
 
 def quota(called: Called) -> RoleQuota:
-    """Of an operator whose watch told of the first ten requests."""
+    """Of an operator whose watch reported the first ten requests."""
     roles = RoleStore()
     for number in range(10):
         roles.upsert(RoleState(request(number), False, None, None, "", Attributes(), ("", "")))

@@ -1,4 +1,4 @@
-"""One table of cases, asked at both doors: what becomes of the role is the same, whoever asks for it, and its end leaves nothing."""
+"""One table of cases, asked at both doors: the role ends in the same state at either door, and its end leaves nothing."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass

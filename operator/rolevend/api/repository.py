@@ -88,7 +88,7 @@ class VendedRoleRepository:
             raise role_ended(name.name) from error
         if there["metadata"].get("annotations", {}).get(CALL) != digest:
             raise _conflict("the same key came with another body before; take a key of its own for each question")
-        if not _is_of(there, grants[0].request):  # whoever may make VendedRoles chooses their names and annotations
+        if not _is_of(there, grants[0].request):  # an account that may create VendedRoles chooses their names and annotations
             raise _conflict("an object that this API did not make for this agent and user has the name of this key; take another key")
         if is_ending(there):
             raise role_ended(name.name)
@@ -145,4 +145,4 @@ def _is_of(there: Body, draft: Request) -> bool:
 
 
 def role_ended(name: str) -> Problem:
-    return Problem(409, "Ended", f"the role {name} was ended, or made under another decision; ask anew")
+    return Problem(409, "Ended", f"the role {name} was ended, or made under another decision; ask again")

@@ -18,7 +18,7 @@ from rolevend.api.problems import RETRY_SECONDS, Problem, is_retryable, of_error
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.repository import VendedRoleRepository, role_ended
 from rolevend.api.schemas import Question
-from rolevend.errors import Overtaken, PlatformBusy, PlatformUnavailable, ProfileNotBuilt, RolevendError
+from rolevend.errors import Overtaken, PlatformBusy, ProfileNotBuilt, RolevendError
 from rolevend.kube.client import AlreadyExists, NotFound
 from rolevend.model import PlatformName
 from rolevend.plan import Profile
@@ -29,7 +29,7 @@ from rolevend.roles.door import Door
 from rolevend.roles.quota import TOO_MANY
 from rolevend.roles.state import role_requests
 from rolevend.roles.store import RoleRecord
-from rolevend.roles.vender import GrantWithdrawn, NotVendableEverywhere, RoleEnding, Vender
+from rolevend.roles.vender import GrantWithdrawn, NotVendableEverywhere, RoleEnding, Vender, not_connected
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.timing import Step, observe, timed
 from rolevend.vending.directory import Directory
@@ -179,9 +179,7 @@ class VendService:
             raise Problem(403, "PolicyChanged", str(error)) from error
         with timed(Step.WRITE_READY):
             await self._repository.ready(role, result.status)
-        denied = (SkippedPlatform.by(request, verdict) for request, verdict in decision.skipped)
-        failed = (SkippedPlatform.after(platform, error) for platform, error in result.failed.items())
-        return VendAnswer(result.created, credentials.by_platform, (*denied, *failed))
+        return VendAnswer(result.created, credentials.by_platform, _skipped(decision, result.failed))
 
     async def _require_granted(self, role: VendedRole | None, decision: RoleDecision, snapshot: Directory) -> None:
         """Raises Problem if a decision blocks the role, and puts a denial on record. `role` is None before the object exists."""
@@ -195,13 +193,12 @@ class VendService:
     def _connected(self, decision: RoleDecision) -> tuple[tuple[PlatformGrant, ...], tuple[SkippedPlatform, ...]]:
         """Return the platforms that the object is for, and those that it is not for. Raises PlatformUnavailable if none is connected, or
         one is not that must be: the object would only wait."""
-        connected = [each for each in decision.grants if self._vender.executor(each.platform) is not None]
-        errors = [each.platform for each in decision.grants if self._vender.executor(each.platform) is None]
-        if errors and not (connected and decision.allow_partial):
-            raise PlatformUnavailable(f"DataPlatform {errors[0]} is not connected yet")
-        denied = (SkippedPlatform.by(request, verdict) for request, verdict in decision.skipped)
-        away = (SkippedPlatform.after(each, PlatformUnavailable(f"DataPlatform {each} is not connected yet")) for each in errors)
-        return tuple(connected), (*denied, *away)
+        grants = decision.grants
+        away = {each.platform: not_connected(each.platform) for each in grants if self._vender.executor(each.platform) is None}
+        connected = tuple(each for each in grants if each.platform not in away)
+        if away and not (connected and decision.allow_partial):
+            raise next(iter(away.values()))
+        return connected, _skipped(decision, away)
 
     async def _in_time(self, creating: Coroutine[None, None, VendAnswer]) -> VendAnswer:
         """Raises Problem if it takes longer: the operator is about to end the role."""
@@ -213,10 +210,16 @@ class VendService:
             raise Problem(503, "TooSlow", why, retry_after=RETRY_SECONDS) from error
 
 
+def _skipped(decision: RoleDecision, failed: Mapping[PlatformName, RolevendError]) -> tuple[SkippedPlatform, ...]:
+    """The platforms without a role: those that do not grant, and those that failed."""
+    denied = (SkippedPlatform.by(request, verdict) for request, verdict in decision.skipped)
+    return (*denied, *(SkippedPlatform.after(platform, error) for platform, error in failed.items()))
+
+
 def _not_in_object(answer: VendAnswer, drafts: Iterable[Request], skipped: Sequence[SkippedPlatform]) -> list[SkippedPlatform]:
     """The platforms that the question names and its object does not: this call left them out, or an earlier one with its key."""
     named: set[PlatformName] = {*(each.platform for each in answer.grants), *(each.platform for each in answer.skipped)}
     known = {each.platform: each for each in skipped}
-    before = "an earlier call with this key left it out; ask anew, with another one"
+    before = "an earlier call with this key left it out; ask again with another key"
     missing = (each.platform for each in drafts if each.platform not in named)
     return [known.get(platform, SkippedPlatform(platform, "LeftOut", before)) for platform in missing]

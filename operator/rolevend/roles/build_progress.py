@@ -22,7 +22,7 @@ from rolevend.vending.protocols import AsyncPlatform
 from rolevend.vending.verdict import Request
 
 PAUSE_SECONDS: Final = 3.0
-"""Before an object says how far its profile is, and before it says so anew. Less than a call of the API waits for a profile."""
+"""Seconds before an object first says how far its profile is, and between updates. Less than a call of the API waits for a profile."""
 _NOTHING: Final = object()
 
 _log = logging.getLogger(__name__)

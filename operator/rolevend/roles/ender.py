@@ -10,7 +10,7 @@ from rolevend.roles.immediate_drops import ImmediateDrops
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.state import RoleState
 from rolevend.roles.status import ended_status
-from rolevend.roles.store import RoleStore
+from rolevend.roles.store import RoleRecord, RoleStore
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.verdict import Request
 
@@ -26,7 +26,7 @@ class RoleEnder:
 
     def begin_drop(self, state: RoleState) -> None:
         """Begin to drop the role on one platform, as its object says."""
-        self._begin_drop(state.request, state.role, EndReason.REVOKED)
+        self._begin_drop(self.roles.record(state.request.uid), state.request, state.role, EndReason.REVOKED)
 
     def begin_drops(self, state: RoleState) -> None:
         """Begin to drop a live role on all of its platforms. `revoke` must follow."""
@@ -41,14 +41,14 @@ class RoleEnder:
     async def revoke_requests(
         self, requests: Sequence[Request], role: RoleName | None, by: str, message: str, reason: EndReason = EndReason.REVOKED
     ) -> None:
-        """The same for a role that the watch did not tell of yet."""
+        """The same for a role that the watch did not report yet."""
         first = requests[0]
         record = self.roles.record(first.uid)
         if record.is_revoked:
             return
         record.is_revoked = True
         for request in requests:
-            self._begin_drop(request, role, reason)
+            self._begin_drop(record, request, role, reason)
         _log.warning("revoking (%s): %s", by, message, extra={"role": role, "platform": first.platform, "object": str(first.name)})
         try:
             await self._objects.write_status(first.name, first.uid, ended_status(reason.value, by, message))
@@ -65,6 +65,6 @@ class RoleEnder:
         """Begin the deletion of the object, whose finalizer drops the role."""
         await self._objects.delete(request.name, request.uid)
 
-    def _begin_drop(self, request: Request, role: RoleName | None, reason: EndReason) -> None:
+    def _begin_drop(self, record: RoleRecord, request: Request, role: RoleName | None, reason: EndReason) -> None:
         if role:
-            self._drops.begin(self.roles.record(request.uid), request, Ending(role, request.uid, reason))
+            self._drops.begin(record, request, Ending(role, request.uid, reason))

@@ -20,13 +20,17 @@ class ImmediateDrops:
     def __init__(self, platforms: Platforms, metrics: Metrics) -> None:
         self._platforms = platforms
         self._metrics = metrics
+        self._tasks: set[asyncio.Task[Dropped]] = set()
+        """asyncio keeps no running task alive, and a record may go before its drop is done."""
 
     def begin(self, record: RoleRecord, request: Request, ending: Ending) -> None:
         """Once for each object and platform. If the platform is not connected, the object's own end drops the role."""
         connected = self._platforms.get(request.platform)
         executor = connected.executor if connected else None
         if executor is not None and request.platform not in record.drops:
-            record.drops[request.platform] = asyncio.create_task(_drop(ending, executor))
+            task = record.drops[request.platform] = asyncio.create_task(_drop(ending, executor))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def finish(self, record: RoleRecord, request: Request, ending: Ending, patience: float) -> Dropped:
         """Drop the role, or wait for the drop that began already. Returns when the role was looked for and is gone, with its sessions.

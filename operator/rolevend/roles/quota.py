@@ -1,7 +1,7 @@
 """How many roles an agent may have at once.
 
 One rule for every door. At kubectl's door a request beyond the limit waits until another role is gone; the API refuses it. The operator
-counts every role that was begun and is not gone, whoever created it. After a start it counts what was listed by then: a few of the
+counts every role that was begun and is not gone, at either door. After a start it counts what was listed by then: a few of the
 requests that waited already may pass too early.
 """
 

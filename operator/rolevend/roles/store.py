@@ -74,7 +74,7 @@ class RoleRecord:
 
 
 class RoleStore:
-    """The records of all VendedRoles that the watch told of."""
+    """The records of all VendedRoles that the watch reported."""
 
     def __init__(self) -> None:
         self._records: dict[Uid, RoleRecord] = {}
@@ -93,7 +93,7 @@ class RoleStore:
         self._records.pop(uid, None)
 
     def record(self, uid: Uid) -> RoleRecord:
-        """The record of the object; an empty one that is not kept if the watch did not tell of it, or told that it is gone."""
+        """The record of the object; an empty one that is not kept if the watch did not report it, or reported that it is gone."""
         return self._records.get(uid) or RoleRecord()
 
     def get(self, uid: Uid) -> RoleState | None:

@@ -58,6 +58,10 @@ class GrantWithdrawn(RolevendError):
         self.ended_by = ended_by
 
 
+def not_connected(platform: PlatformName) -> PlatformUnavailable:
+    return PlatformUnavailable(f"DataPlatform {platform} is not connected yet")
+
+
 @dataclass(frozen=True, slots=True)
 class VendResult:
     created: tuple[PlatformGrant, ...]
@@ -92,7 +96,7 @@ class _Attempt:
         """Raises PlatformUnavailable."""
         executor = self.executors.get(grant.platform)
         if executor is None:
-            raise PlatformUnavailable(f"DataPlatform {grant.platform} is not connected yet")
+            raise not_connected(grant.platform)
         return executor
 
     @contextmanager
