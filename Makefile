@@ -20,7 +20,7 @@ help: ## Show this list
 
 setup: $(STAMP) ## Install everything into .venv, from the hash-locked requirements
 
-demo: $(DEMO) ## Show the main job on a real control plane and a real PostgreSQL (the first run builds Kubernetes, about 6 minutes)
+demo: $(DEMO) ## Show the main job on a real control plane and a real PostgreSQL (the first run builds Kubernetes, about 8 minutes)
 	@$(BIN)/rolevend demo $(ARGS)
 
 dev: $(DEMO) ## The same, and leave everything up to try by hand

@@ -72,7 +72,7 @@ def demo(*, dev: bool, broken: str | None, claims: int) -> None:
     policies know, and loses the roles: by time, by release, by a change of policy. Every line is checked against the database before it
     is printed. The exit status is 1 if a check fails, or if none notices what was broken on purpose.
 
-    Takes half a minute. The first run also builds the Kubernetes servers, about five minutes on two cores; they stay in ~/.cache/rolevend.
+    Takes half a minute. The first run also builds the Kubernetes servers, about eight minutes on two cores; they stay in ~/.cache/rolevend.
     """
     from rolevend.demo.story import run
 

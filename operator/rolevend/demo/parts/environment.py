@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _download_sources() -> None:
-    with suppress(BenchError, OSError):  # whoever needs the programs says what is missing
+    with suppress(BenchError, OSError):  # `obtain` reports what is missing
         download_sources()
 
 

@@ -28,7 +28,7 @@ _MEMORY = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
 """Of each compiler: it ends before collecting garbage pays, which is another seventh of its work."""
 _SOURCES = '{{if .Stale}}{{.ImportPath}}\t{{.Dir}}\t{{join .GoFiles "\\t"}}{{end}}'
 _SECONDS_OF_DOWNLOAD = 25.0
-_BYTES_PER_SECOND = 170_000
+_BYTES_PER_SECOND = 115_000
 """Of source, that one core compiles."""
 _LINKING = 2_000_000
 """What it takes to link a program, in bytes of source."""
@@ -74,8 +74,8 @@ def build(module: Module, programs: Sequence[str], into: Path, cache: Path, prog
 
     `MissingProgram` where no Go is to be had, `BuildFailed` where it fails; `into` then holds a part of them.
     """
-    sizes = download(module, programs, cache, progress)
     go = find_go(module.go, cache, os.environ, progress)
+    sizes = _download(go, module, programs, progress)
     total = sum(sizes.values()) + _LINKING * len(programs)
     done = 0
 
@@ -91,12 +91,16 @@ def build(module: Module, programs: Sequence[str], into: Path, cache: Path, prog
         _run(go, module, ("install", "-v", *flags, *_packages(module, programs)), tell, {"GOBIN": str(into)})
 
 
-def download(module: Module, programs: Sequence[str], cache: Path, progress: Progress) -> Mapping[str, int]:
-    """Download a Go toolchain, if need be, and the sources of `programs`; the size of each package that is still to be compiled.
+def download(module: Module, programs: Sequence[str], cache: Path, progress: Progress) -> None:
+    """Download a Go toolchain, if need be, and the sources of `programs`.
 
     `MissingProgram` where no Go is to be had, `BuildFailed` where it fails.
     """
-    go = find_go(module.go, cache, os.environ, progress)
+    _download(find_go(module.go, cache, os.environ, progress), module, programs, progress)
+
+
+def _download(go: Path, module: Module, programs: Sequence[str], progress: Progress) -> Mapping[str, int]:
+    """Return the size of each package that is still to be compiled, in bytes of source."""
     sizes = {}
 
     def read(line: str) -> None:
