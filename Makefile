@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # What the demo needs is a part of it, and enough for the demo where nothing more was asked for.
 DEMO := $(if $(wildcard $(STAMP)),$(STAMP),$(VENV)/.demo)
-SET_UP := PYTHONPATH=operator $(PYTHON) -m rolevend.demo.parts.environment $(VENV)
+SET_UP := PYTHONPATH=operator $(PYTHON) -m testbed.environment $(VENV)
 ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
@@ -21,10 +21,10 @@ help: ## Show this list
 setup: $(STAMP) ## Install everything into .venv, from the hash-locked requirements
 
 demo: $(DEMO) ## Show the main job on a real control plane and a real PostgreSQL (the first run builds Kubernetes, about 8 minutes)
-	@$(BIN)/rolevend demo $(ARGS)
+	@$(BIN)/python -m demo $(ARGS)
 
 dev: $(DEMO) ## The same, and leave everything up to try by hand
-	@$(BIN)/rolevend demo --dev $(ARGS)
+	@$(BIN)/python -m demo --dev $(ARGS)
 
 test: $(STAMP) ## Run the tests on real parts: every door and every promise, on PostgreSQL 18; ARGS='tests/unit -k masks' for some
 	$(PYTEST) $(or $(ARGS),$(PARALLEL))

@@ -24,9 +24,9 @@ from bench.driver import FEW
 from bench.lines import Line, ms, p50, percentile, quick, reported, table
 from bench.openbao import AGAINST, ISSUING, Budget, Measured, at_once, compared
 from bench.peers import READER, OpenBao
-from rolevend.demo.parts.connection import logged_in
-from rolevend.demo.parts.installation import ApiProcess
+from rolevend.policytools.embedded.connection import logged_in
 from rolevend.telemetry.timing import Step
+from testbed.installation import ApiProcess
 from tests.support.governed import DATABASE
 from tests.support.installed import SYSTEM
 from tests.support.proving import Proven

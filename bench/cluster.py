@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rolevend.demo.parts.controlplane import ControlPlane
 from rolevend.resources import API_VERSION
 from rolevend.settings import Settings
+from testbed.controlplane import ControlPlane
 from tests.support.site import AGENTS, SETTINGS, WAREHOUSE, Site
 from tests.support.tenancy import Tenant
 

@@ -13,7 +13,7 @@ import psycopg
 
 from bench.cluster import VENDED_ROLES, Asker, Caller, Fleet, Watch, fresh_site
 from bench.lines import Line, absolute, ms, p50, paced, percentile, plain, quick, reported, table
-from rolevend.demo.parts.connection import logged_in
+from rolevend.policytools.embedded.connection import logged_in
 from tests.support.obstacles import OBSTACLES, Obstacle
 from tests.support.site import AGENTS, ANNEX, Site
 from tests.support.tenancy import Tenant

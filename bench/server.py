@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rolevend.demo.parts.database import PostgresServer
 from rolevend.platforms.base import InstallMode
+from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import PostgresBench, installed
 
 

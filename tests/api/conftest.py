@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rolevend.demo.parts.binaries import Binaries
-from rolevend.demo.parts.controlplane import ControlPlane
+from testbed.binaries import Binaries
+from testbed.controlplane import ControlPlane
 from tests.support.calling import Doors
 from tests.support.proving import Proven
 from tests.support.site import Site

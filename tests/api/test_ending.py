@@ -9,9 +9,9 @@ import httpx
 import psycopg
 import pytest
 
-from rolevend.demo.parts.brief import in_time
-from rolevend.demo.parts.installation import ApiProcess
 from rolevend.vending.effects import CallEffect
+from testbed.brief import in_time
+from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.effects import call_effects_of
 from tests.support.proving import Proven

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from rolevend.demo.parts.certificates import Authority
-from rolevend.demo.parts.installation import ApiProcess
+from rolevend.policytools.embedded.certificates import Authority
+from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.flooding import MOST_MIB, Target, alive, endless, halves, many, seconds_until_closed, send_without_end
 from tests.support.proving import Proven

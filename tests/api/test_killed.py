@@ -9,8 +9,8 @@ import httpx
 import psycopg
 import pytest
 
-from rolevend.demo.parts.installation import ApiProcess
 from rolevend.vending.effects import CallEffect, Effect
+from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.effects import call_effects_of, effects_of
 from tests.support.governed import SCHEMA, Governed

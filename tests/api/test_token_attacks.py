@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from rolevend.api.refusals import MOST_AT_ONCE
-from rolevend.demo.parts.controlplane import ISSUER as CLUSTER_ISSUER
-from rolevend.demo.parts.installation import ApiProcess
+from testbed.controlplane import ISSUER as CLUSTER_ISSUER
+from testbed.installation import ApiProcess
 from tests.support import tokens
 from tests.support.attacking import ROLES, Arena, Made, Tried, overhearing
 from tests.support.calling import Doors

@@ -6,8 +6,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from rolevend.api.routes import CALLS
-from rolevend.demo.parts.installation import ApiProcess
 from rolevend.telemetry.timing import Step
+from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
 from tests.support.site import Body

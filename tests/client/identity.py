@@ -4,8 +4,8 @@ from typing import Any
 
 import jwt
 
-from rolevend.demo.parts.identity_provider import AUDIENCE, IdentityProvider
-from rolevend.demo.parts.oidc.registry import Client, Person
+from testbed.identity_provider import AUDIENCE, IdentityProvider
+from testbed.oidc.registry import Client, Person
 
 SERVER = "mcp-server"
 EDITOR = "editor"

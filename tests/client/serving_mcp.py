@@ -14,9 +14,9 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import TextContent
 
-from rolevend.demo.parts.identity_provider import AUDIENCE, IdentityProvider
-from rolevend.demo.parts.ports import HOST, free_ports
-from rolevend.demo.parts.process import Process, Program
+from rolevend.policytools.embedded.ports import HOST, free_ports
+from rolevend.policytools.embedded.process import Process, Program
+from testbed.identity_provider import AUDIENCE, IdentityProvider
 from tests.client.identity import EDITOR, SERVER, provider
 
 CLIENTS = Path(__file__).parents[2] / "clients" / "python"

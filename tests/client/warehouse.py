@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rolevend.catalog import Table
-from rolevend.demo.parts.database import PostgresServer
 from rolevend.plan import Lease
 from rolevend.platforms.base import Ending, EndReason
 from rolevend.policy.mask import Nullify
+from rolevend.policytools.embedded.database import PostgresServer
 from rolevend_client import AsyncRolevend, Rolevend
 from tests.client.answers import TABLE
 from tests.client.speaking import Document, SpeakingServer

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rolevend.demo.parts.database import DatabaseServer, PostgresServer
-from rolevend.demo.parts.postgres_programs import Version
 from rolevend.platforms.base import InstallMode
+from rolevend.policytools.embedded.database import DatabaseServer, PostgresServer
+from rolevend.policytools.embedded.postgres_programs import Version
 from tests.conformance import snowflake_bench
 from tests.conformance.bench import PostgresBench, installed
 from tests.conformance.protocol import Bench

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 
 from rolevend.catalog import Table
-from rolevend.demo.parts.brief import in_time
 from rolevend.errors import InvalidInput
 from rolevend.plan import Condition
 from rolevend.policy.expression import attributes
 from rolevend.policy.predicate import bind, parse, render
+from testbed.brief import in_time
 from tests.conformance.bench import PostgresBench, PostgresSession, profile, shape, vended
 from tests.conformance.protocol import Bench
 from tests.support.good_predicates import CLAIMS, COLUMNS, GOOD, USER, VALUES, original

@@ -68,12 +68,12 @@ class Command:
 
 
 @contextmanager
-def rolevend(*arguments: str) -> Iterator[Command]:
+def rolevend(*arguments: str, program: str = "rolevend") -> Iterator[Command]:
     """Killed on the way out if it still runs; it takes its children along."""
     with tempfile.TemporaryDirectory(prefix="rolevend-e2e-") as scratch:
         Path(scratch).chmod(0o711)  # the user that PostgreSQL runs as passes through
         with subprocess.Popen(
-            [sys.executable, "-m", "rolevend", *arguments],
+            [sys.executable, "-m", program, *arguments],
             cwd=ROOT,
             env={**os.environ, "TMPDIR": scratch, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,

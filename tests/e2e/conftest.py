@@ -2,14 +2,14 @@
 
 import pytest
 
-from rolevend.demo.parts.binaries import Binaries
+from testbed.binaries import Binaries
 from tests.e2e.command import rolevend
 
 
 @pytest.fixture(scope="session")
 def told(binaries: Binaries) -> str:
     """All that `make demo` says when all is well."""
-    with rolevend("demo") as demo:
+    with rolevend(program="demo") as demo:
         status = demo.end()
         assert status == 0, demo.output
         assert demo.remains() == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rolevend.demo.parts.progress import progress_for
+from rolevend.policytools.embedded.progress import progress_for
 from tests.e2e.prometheus.engine import START, STEP, Engine, Series
 from tests.support.installed import CHART
 

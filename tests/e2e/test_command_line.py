@@ -16,7 +16,7 @@ def run(code: str, *arguments: str, **environment: str) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["demo", "--help"], ["platform", "plan", "--help"], ["policy", "check", "--help"]],
+    [["--help"], ["--version"], ["platform", "plan", "--help"], ["policy", "check", "--help"]],
     ids=" ".join,
 )
 def test_help_loads_nothing_that_it_does_not_need(arguments: list[str]) -> None:
@@ -36,10 +36,8 @@ print("loaded:", *sorted(set(sys.modules) & set({HEAVY!r})))
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("rolevend ", {"audit", "crds", "demo", "operator", "platform", "policy", "receipt", "trace", "who"}),
+        ("rolevend ", {"audit", "crds", "operator", "platform", "policy", "receipt", "trace", "who"}),
         ("rolevend platform ", {"attest", "catalog", "install", "plan"}),
-        ("rolevend demo --break ", {"row-security", "mask", "fence", "expiry", "crm-view"}),
-        ("rolevend demo --", {"--dev", "--break", "--claims", "--help"}),
     ],
 )
 def test_a_shell_completes(words: str, offered: set[str]) -> None:

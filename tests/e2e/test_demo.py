@@ -8,14 +8,14 @@ from typing import cast
 
 import pytest
 
-from rolevend.demo import story
-from rolevend.demo.acts import Scene
-from rolevend.demo.checks import CheckFailed
-from rolevend.demo.parts.binaries import Binaries
-from rolevend.demo.parts.progress import Lines
-from rolevend.demo.stage import Stage
-from rolevend.demo.telling import Teller
-from rolevend.demo.witness import Witness
+from demo import story
+from demo.acts import Scene
+from demo.checks import CheckFailed
+from demo.stage import Stage
+from demo.telling import Teller
+from demo.witness import Witness
+from rolevend.policytools.embedded.progress import Lines
+from testbed.binaries import Binaries
 from tests.e2e.command import ROOT, rolevend, shows
 
 MAIN_LINES = (
@@ -68,7 +68,7 @@ def test_it_shows(told: str, line: str) -> None:
 
 def test_the_checkout_stays_as_it_was(binaries: Binaries) -> None:
     before = files()
-    with rolevend("demo", "--claims", "1000") as demo:
+    with rolevend("--claims", "1000", program="demo") as demo:
         demo.read_until("2. The agent tries")
         assert files() == before
         assert demo.interrupt() == 130
@@ -86,7 +86,7 @@ def test_the_checkout_stays_as_it_was(binaries: Binaries) -> None:
     ],
 )
 def test_it_fails_at_the_check_that_names_what_is_broken(binaries: Binaries, broken: str, check: str) -> None:
-    with rolevend("demo", "--claims", "2000", "--break", broken) as demo:
+    with rolevend("--claims", "2000", "--break", broken, program="demo") as demo:
         status = demo.end()
         assert status == 1, demo.output
         assert f"✗ check failed: {check}" in demo.output
@@ -124,7 +124,7 @@ def test_a_break_that_no_check_notices_is_a_failure() -> None:
     ],
 )
 def test_whoever_interrupts_it_finds_nothing_left(binaries: Binaries, moment: str, number: signal.Signals, status: int) -> None:
-    with rolevend("demo", "--claims", "2000") as demo:
+    with rolevend("--claims", "2000", program="demo") as demo:
         demo.read_until(moment)
         assert demo.interrupt(number) == status, demo.output
         assert "Traceback" not in demo.output
@@ -133,7 +133,7 @@ def test_whoever_interrupts_it_finds_nothing_left(binaries: Binaries, moment: st
 
 @pytest.mark.parametrize(("program", "called"), [("postgres", "PostgreSQL 17 (postgres)"), ("kube-apiserver", "kube-apiserver")])
 def test_what_is_left_up_says_when_one_of_its_parts_has_ended(binaries: Binaries, program: str, called: str) -> None:
-    with rolevend("demo", "--dev", "--claims", "1000") as dev:
+    with rolevend("--dev", "--claims", "1000", program="demo") as dev:
         dev.read_until("Ctrl-C here")
         dev.kill(program)
 

@@ -21,14 +21,14 @@ import yaml
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from rolevend.demo.parts.binaries import Binaries
-from rolevend.demo.parts.connection import Connection
-from rolevend.demo.parts.controlplane import ControlPlane
-from rolevend.demo.parts.database import PostgresServer
-from rolevend.demo.parts.installation import NAMESPACE, Installation, OperatorProcess, authority_secret, with_address
-from rolevend.demo.parts.postgres_programs import postgres_programs
-from rolevend.demo.seed import Seed, generate, load
+from demo.seed import Seed, generate, load
+from rolevend.policytools.embedded.connection import Connection
+from rolevend.policytools.embedded.database import PostgresServer
+from rolevend.policytools.embedded.postgres_programs import postgres_programs
 from rolevend.resources import API_VERSION
+from testbed.binaries import Binaries
+from testbed.controlplane import ControlPlane
+from testbed.installation import NAMESPACE, Installation, OperatorProcess, authority_secret, with_address
 from tests.e2e.command import DEADLINE, ROOT
 from tests.support.pages import Typed, steps
 from tests.support.waiting import eventually

@@ -14,11 +14,6 @@ import psycopg
 import pytest
 import yaml
 
-from rolevend.demo.parts.database import PostgresServer
-from rolevend.demo.parts.identity_provider import ANNA, AUDIENCE, BEN
-from rolevend.demo.parts.oidc.refusal import GrantRefused
-from rolevend.demo.parts.oidc.registry import Client
-from rolevend.demo.parts.progress import progress_for
 from rolevend.identity import compact, key_set
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore, Pace
@@ -27,7 +22,12 @@ from rolevend.identity.provider import Algorithm, TokenType, by_issuer
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.token_check import TokenCheck
 from rolevend.picture.providers import provider_of
+from rolevend.policytools.embedded.database import PostgresServer
+from rolevend.policytools.embedded.progress import progress_for
 from rolevend.resources import IdentityProvider, parse
+from testbed.identity_provider import ANNA, AUDIENCE, BEN
+from testbed.oidc.refusal import GrantRefused
+from testbed.oidc.registry import Client
 from tests.e2e.hydra.hydra import Hydra
 from tests.support.pages import ROOT
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from rolevend.demo.parts.binaries import Binaries
+from testbed.binaries import Binaries
 from tests.e2e.command import DEADLINE, ROOT, rolevend, shows
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,7 +68,7 @@ def test_the_commands_to_try_and_those_of_two_platforms_do_what_is_shown(binarie
     first, *commands = typed(section("Try it by hand"))
     assert first.command == "make dev"
     commands += typed(TWO_PLATFORMS.read_text(encoding="utf-8"))
-    with rolevend("demo", "--dev") as dev:
+    with rolevend("--dev", program="demo") as dev:
         before = prelude(dev.read_until("Ctrl-C here"))
         answers = run([*before, *(each.command for each in commands)])[len(before) :]
         assert len(answers) == len(commands)
@@ -82,7 +82,7 @@ def test_the_commands_to_try_and_those_of_two_platforms_do_what_is_shown(binarie
 
 
 def test_what_make_dev_prints_works_as_it_is_printed(binaries: Binaries) -> None:
-    with rolevend("demo", "--dev", "--claims", "1000") as dev:
+    with rolevend("--dev", "--claims", "1000", program="demo") as dev:
         output = dev.read_until("Ctrl-C here")
         printed = output.partition("In another terminal:")[2].partition("# ")[0]
         lines = [line.strip() for line in printed.splitlines() if line.strip()]

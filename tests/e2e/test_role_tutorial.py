@@ -2,7 +2,7 @@
 
 import re
 
-from rolevend.demo.parts.binaries import Binaries
+from testbed.binaries import Binaries
 from tests.e2e.command import rolevend, shows
 from tests.e2e.test_readme import run
 from tests.support.pages import ROOT, Typed, steps
@@ -21,7 +21,7 @@ def test_whoever_follows_the_tutorial_sees_what_it_shows(binaries: Binaries) -> 
     assert len(found) > 12
     tried = {step.command for step in found if step.command in text.partition("\n## 4. ")[2].partition("\n## 5. ")[0]}
     assert len(tried) == REFUSED
-    with rolevend("demo", "--dev", "--claims", "1000") as dev:
+    with rolevend("--dev", "--claims", "1000", program="demo") as dev:
         printed = dev.read_until("Ctrl-C here").partition("In another terminal:\n")[2].strip()
         pasted = [line.strip() for line in printed.partition("\n\n")[0].splitlines()]
         assert [line.partition(" ")[0] for line in pasted] == ["cd", "export"]

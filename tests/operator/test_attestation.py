@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rolevend.demo.parts.installation import NAMESPACE
+from testbed.installation import NAMESPACE
 from tests.support.governed import DATABASE, OWNER
 from tests.support.installed import Body
 from tests.support.site import ANNEX, WAREHOUSE, Site

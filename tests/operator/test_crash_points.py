@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from rolevend.demo.parts.installation import NAMESPACE
 from rolevend.resources.shared import ATTEST
 from rolevend.vending.effects import Effect
+from testbed.installation import NAMESPACE
 from tests.support.effects import ON_THE_PLATFORM, effects_of
 from tests.support.governed import DATABASE, Governed
 from tests.support.proving import Proven

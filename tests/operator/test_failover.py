@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from rolevend.demo.parts.database import PostgresServer
+from rolevend.policytools.embedded.database import PostgresServer
 from tests.support.governed import DATABASE, Governed
 from tests.support.installed import Body
 from tests.support.proxy import Proxy

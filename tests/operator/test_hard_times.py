@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rolevend.demo.parts.certificates import Authority
-from rolevend.demo.parts.installation import NAMESPACE
+from rolevend.policytools.embedded.certificates import Authority
+from testbed.installation import NAMESPACE
 from tests.support.full_disk import full_disk
 from tests.support.installed import Body
 from tests.support.site import ANNEX, Site

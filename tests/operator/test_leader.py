@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rolevend.demo.parts.installation import NAMESPACE, OperatorProcess
 from rolevend.kube.election import LEASE
+from testbed.installation import NAMESPACE, OperatorProcess
 from tests.support.gateway import Gateway
 from tests.support.installed import MERGE_PATCH
 from tests.support.site import Site

@@ -10,7 +10,7 @@ import yaml
 from psycopg import sql
 
 from rolevend.app.platform import install, plan
-from rolevend.demo.parts.installation import NAMESPACE
+from testbed.installation import NAMESPACE
 from tests.support.governed import Governed
 from tests.support.installed import Body
 from tests.support.site import ANNEX, WAREHOUSE, Site, data_platform

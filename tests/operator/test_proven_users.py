@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rolevend.demo.parts.controlplane import ISSUER as CLUSTER
+from testbed.controlplane import ISSUER as CLUSTER
 from tests.support import tokens
 from tests.support.governed import Governed
 from tests.support.pages import ROOT, Typed, Written, steps

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from snowflake.connector import errors as vendor
 
 from rolevend.cli import cli
-from rolevend.demo.parts.installation import NAMESPACE
 from rolevend.platforms.snowflake.keys import new_key, public_key
 from rolevend.resources.shared import ATTEST
+from testbed.installation import NAMESPACE
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeSession, not_lent, suspended
 from tests.conformance.snowflake_tools import BEFORE, TOOLS
 from tests.support.installed import Body

@@ -8,8 +8,8 @@ from functools import partial
 import psycopg
 import pytest
 
-from rolevend.demo.parts.brief import in_time
-from rolevend.demo.parts.connection import logged_in
+from rolevend.policytools.embedded.connection import logged_in
+from testbed.brief import in_time
 from tests.support.obstacles import OBSTACLES, Obstacle
 from tests.support.site import AGENTS, ANNEX, Site
 from tests.support.tenancy import Asked, Tenant

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from rolevend.demo.parts.binaries import Binaries
-from rolevend.demo.parts.controlplane import ISSUER, ControlPlane
 from rolevend.errors import ClusterUnavailable, NotPermitted
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
@@ -26,6 +24,8 @@ from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import Cluster
 from rolevend.model import ObjectName
 from rolevend.roles.token_review import TokenReviewer
+from testbed.binaries import Binaries
+from testbed.controlplane import ISSUER, ControlPlane
 from tests.support import tokens
 from tests.support.tokens import AUDIENCE
 from tests.support.waiting import eventually

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rolevend.demo.parts.installation import NAMESPACE
+from testbed.installation import NAMESPACE
 from tests.support.installed import Body
 from tests.support.site import Site
 from tests.support.tenancy import Tenant

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import httpx
 
-from rolevend.demo.parts.installation import ApiProcess
+from testbed.installation import ApiProcess
 from tests.support import tokens
 from tests.support.calling import Doors
 from tests.support.proving import Proven

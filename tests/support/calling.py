@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from rolevend.demo.parts.installation import ApiProcess
+from testbed.installation import ApiProcess
 from tests.support import tokens
 from tests.support.proving import Proven
 from tests.support.site import AGENTS, WAREHOUSE, Body, Site

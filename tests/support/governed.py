@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from rolevend.demo.parts.connection import Connection, logged_in
-from rolevend.demo.parts.database import PostgresServer
 from rolevend.platforms.base import InstallMode
+from rolevend.policytools.embedded.connection import Connection, logged_in
+from rolevend.policytools.embedded.database import PostgresServer
 
 DATABASE, SCHEMA, OWNER = "claims", "claims", "app_owner"
 

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rolevend.demo.parts.controlplane import ControlPlane
 from rolevend.resources import API_VERSION, kind_named
+from testbed.controlplane import ControlPlane
 from tests.support.waiting import eventually
 
 Body = dict[str, Any]

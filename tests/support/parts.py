@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from rolevend.demo.parts.binaries import Binaries, obtain
-from rolevend.demo.parts.database import DatabaseServer, PostgresServer
-from rolevend.demo.parts.named_server import server_from_environment
-from rolevend.demo.parts.postgres_programs import Version
-from rolevend.demo.parts.progress import progress_for
+from rolevend.policytools.embedded.database import DatabaseServer, PostgresServer
+from rolevend.policytools.embedded.postgres_programs import Version
+from rolevend.policytools.embedded.progress import progress_for
+from testbed.binaries import Binaries, obtain
+from testbed.named_server import server_from_environment
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import uuid
 from functools import cached_property
 from typing import Any
 
-from rolevend.demo.parts.controlplane import ISSUER as CLUSTER
+from testbed.controlplane import ISSUER as CLUSTER
 from tests.support import tokens
 from tests.support.site import AGENTS, Body
 from tests.support.tenancy import Asked, Tenant

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from aiohttp import web
 
-from rolevend.demo.parts.kubeconfig import Server
+from testbed.kubeconfig import Server
 
 _MOST_HELD = 64
 

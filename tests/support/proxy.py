@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-from rolevend.demo.parts.connection import Connection
+from rolevend.policytools.embedded.connection import Connection
 
 Rewrite = Callable[[bytes], bytes]
 

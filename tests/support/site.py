@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import yaml
 
-from rolevend.demo.parts.controlplane import ControlPlane
-from rolevend.demo.parts.installation import NAMESPACE, SERVICE_ACCOUNT, ApiProcess, Installation, OperatorProcess, postgres_address
 from rolevend.platforms.base import InstallMode
 from rolevend.resources import API_VERSION
+from testbed.controlplane import ControlPlane
+from testbed.installation import NAMESPACE, SERVICE_ACCOUNT, ApiProcess, Installation, OperatorProcess, postgres_address
 from tests.support.gateway import Gateway
 from tests.support.governed import DATABASE, SCHEMA, Governed
 from tests.support.installed import Answer, Cluster

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from rolevend.demo.parts.database import PostgresServer
+from rolevend.policytools.embedded.database import PostgresServer
 
 
 def has_caught_up(standby: PostgresServer, primary: PostgresServer) -> bool:

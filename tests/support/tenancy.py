@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from rolevend.demo.parts.brief import in_time
 from rolevend.resources import API_VERSION
+from testbed.brief import in_time
 from tests.support.governed import SCHEMA, Governed
 from tests.support.site import AGENTS, DOMAIN, WAREHOUSE, Body, Site
 from tests.support.waiting import DEADLINE, eventually

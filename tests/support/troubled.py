@@ -12,10 +12,10 @@ from typing import Any
 
 from aiohttp import ClientConnectionError, ClientSession, TCPConnector, web
 
-from rolevend.demo.parts.certificates import Authority
-from rolevend.demo.parts.controlplane import ControlPlane
-from rolevend.demo.parts.installation import NAMESPACE, SERVICE_ACCOUNT, OperatorProcess
-from rolevend.demo.parts.kubeconfig import Server
+from rolevend.policytools.embedded.certificates import Authority
+from testbed.controlplane import ControlPlane
+from testbed.installation import NAMESPACE, SERVICE_ACCOUNT, OperatorProcess
+from testbed.kubeconfig import Server
 
 _NOT_PASSED_ON = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-encoding"})
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rolevend.demo.parts.brief import in_time
+from testbed.brief import in_time
 
 
 def test_what_was_over_before_the_test_was_done_with_it_is_made_again_with_twice_the_time():

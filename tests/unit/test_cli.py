@@ -83,7 +83,6 @@ def test_crds_are_printed_as_one_stream_or_written_as_files(tmp_path: Path):
             ("explain", "a-role", "--catalog", CATALOG, "--kubeconfig", "/nowhere:/nor-here"),
             "there is no file /nowhere:/nor-here; name one",
         ),
-        (("demo", "--dev", "--break", "mask"), "Error: --break shows that a check fails, and --dev checks nothing"),
         (("drain", "--kubeconfig", "/dev/null/x"), "there is no file /dev/null/x; name one with --kubeconfig"),
     ],
 )

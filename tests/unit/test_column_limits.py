@@ -9,8 +9,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolevend.app.policy.check import check
-from rolevend.app.policy.folder import read_catalogs
 from rolevend.catalog import Catalog, Column, Family, Limits, digest
 from rolevend.errors import InvalidInput
 from rolevend.platforms.postgres import types as postgres
@@ -22,6 +20,8 @@ from rolevend.platforms.snowflake.values import value_text
 from rolevend.policy.index import compile_policies
 from rolevend.policy.literal import canonical
 from rolevend.policy.mask import Clear, Constant, Mask, Nullify, Partial, Round, beyond, carries, strictest
+from rolevend.policytools.check import check
+from rolevend.policytools.folder import read_catalogs
 from rolevend.resources.catalog_file import catalog_text, parse_catalog
 from tests.support.as_code import WAREHOUSE, analysts, platform, write
 from tests.support.manifests import every_row, valid

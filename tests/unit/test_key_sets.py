@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rolevend.demo.parts.certificates import Authority
 from rolevend.errors import IdentityProviderUnavailable, InvalidInput, RolevendError
 from rolevend.identity.key_fetching import KeyFetcher, keys_url
 from rolevend.identity.key_set import MAXIMUM_BYTES, MAXIMUM_KEYS, KeySet, parse
@@ -23,6 +22,7 @@ from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.review import Reviews
 from rolevend.identity.service_account import NotTaken, Review
 from rolevend.identity.token_check import TokenCheck
+from rolevend.policytools.embedded.certificates import Authority
 from tests.support.tokens import (
     FOR_AGENT,
     ISSUER,

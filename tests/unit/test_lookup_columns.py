@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rolevend.app.policy.check import check
 from rolevend.catalog import Catalog, Family, TableId, TagAssignment
 from rolevend.cli import cli
 from rolevend.model import ClusterId
@@ -16,6 +15,7 @@ from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Hash
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Guardrail, Policy, TableSelector
+from rolevend.policytools.check import check
 from rolevend.resources.catalog_file import catalog_text
 from rolevend.vending.difference import LOOKUP, compare
 from rolevend.vending.evidence import tables_of

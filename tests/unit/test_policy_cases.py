@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from rolevend.app.policy.check import check
 from rolevend.catalog import Family
 from rolevend.cli import cli
-from rolevend.demo.policy_test import comparable
+from rolevend.policytools.case_runner import comparable
+from rolevend.policytools.check import check
 from rolevend.resources.catalog_file import catalog_text
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, Body, changed, on_snowflake, valid

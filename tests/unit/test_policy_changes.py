@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rolevend.app.policy.backtest import backtest, moment
-from rolevend.app.policy.diff import Compared, diff
 from rolevend.catalog import Catalog, Family
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName
 from rolevend.picture.painting import Picture
+from rolevend.policytools.backtest import backtest, moment
+from rolevend.policytools.diff import Compared, diff
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, parse
 from rolevend.resources.catalog_file import catalog_text
 from rolevend.telemetry.chain import Chain

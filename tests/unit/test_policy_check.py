@@ -7,13 +7,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from rolevend.app.policy.check import Checked, check
-from rolevend.app.policy.folder import read_catalogs
-from rolevend.app.policy.report import as_github, as_text
 from rolevend.catalog import Catalog, Family, TableId, Tool, ToolId, ToolKind
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.model import Tag
+from rolevend.policytools.check import Checked, check
+from rolevend.policytools.folder import read_catalogs
+from rolevend.policytools.report import as_github, as_text
 from rolevend.resources.catalog_file import catalog_text, parse_catalog
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, SPOILED, Body, Spoiled, changed, valid

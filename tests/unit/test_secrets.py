@@ -8,7 +8,6 @@ from typing import Any, cast
 import psycopg.conninfo
 import pytest
 
-from rolevend.demo.parts.certificates import Authority as Signer
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import AlreadyExists, Cluster, NotFound, Resource
 from rolevend.kube.credentials import CREDENTIAL_TYPE, MAC, CredentialSecrets
@@ -16,6 +15,7 @@ from rolevend.kube.secrets import authority, key_login, login, own_key
 from rolevend.model import AgentHandle, ObjectName, PlatformName, RoleName, Uid, User, UserHandle
 from rolevend.naming import role_name
 from rolevend.platforms.base import Account, Address, Credential, KeyPairCredential, PasswordCredential, Secret, Tls, TlsMode
+from rolevend.policytools.embedded.certificates import Authority as Signer
 from rolevend.vending.verdict import Request
 
 KEY = b"k" * 32

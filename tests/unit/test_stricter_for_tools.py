@@ -7,10 +7,6 @@ from pathlib import Path
 import pytest
 
 from rolevend.api.answers import decision
-from rolevend.app.policy.check import check
-from rolevend.app.policy.explain import as_json, as_text, explained
-from rolevend.app.policy.folder import Folder
-from rolevend.app.policy.verdicts import Who
 from rolevend.catalog import Catalog, Column, TableId, Tool, ToolId, ToolKind
 from rolevend.picture.painting import Picture
 from rolevend.platforms.snowflake.types import family, limits_of
@@ -18,6 +14,10 @@ from rolevend.policy.behind import Behind, ColumnBehind, behind
 from rolevend.policy.expression import ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.policy.shape import Cell, ColumnShape, TableShape
+from rolevend.policytools.check import check
+from rolevend.policytools.explain import as_json, as_text, explained
+from rolevend.policytools.folder import Folder
+from rolevend.policytools.verdicts import Who
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, VendedRole, parse
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.status import StatusBuilder

@@ -5,7 +5,7 @@ import sys
 import click
 
 from rolevend import __version__
-from rolevend.cli.cluster import api, crds, demo, drain, operator
+from rolevend.cli.cluster import api, crds, drain, operator
 from rolevend.cli.explain import explain
 from rolevend.cli.extras import extra_of, packages_missing
 from rolevend.cli.mcp import mcp
@@ -27,16 +27,16 @@ def cli() -> None:
     """
 
 
-for command in (operator, api, mcp, demo, crds, who, trace, drain, audit, receipt, platform, policy, explain):
+for command in (operator, api, mcp, crds, who, trace, drain, audit, receipt, platform, policy, explain):
     cli.add_command(command)
 
 
-def main() -> None:
+def main(command: click.Command = cli) -> None:
     """The entry point: an error that a person can mend is one line, without a traceback."""
     from rolevend.errors import RolevendError
 
     try:
-        cli(standalone_mode=False)
+        command(standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("aborted", err=True)
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""What works with a cluster: the operator, the demo, the CRDs, and the end before an uninstall."""
+"""What works with a cluster: the operator, the CRDs, and the end before an uninstall."""
 
 import os
 import sys
@@ -53,32 +53,6 @@ def api(kubeconfig: str | None, namespace: str) -> None:
     configure(settings.log_level)
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
         asyncio.run(run(settings))
-
-
-@click.command()
-@click.option("--dev", is_flag=True, help="Leave everything up until Ctrl-C, and print what to try.")
-@click.option(
-    "--break",
-    "broken",
-    type=click.Choice(["row-security", "mask", "fence", "guardrail", "expiry", "crm-view", "crm-role"]),
-    help="Break one thing behind rolevend's back: a check must fail.",
-)
-@click.option("--claims", type=click.IntRange(1000), default=100_000, show_default=True, help="How many claims to load.")
-@needs("demo")
-def demo(*, dev: bool, broken: str | None, claims: int) -> None:
-    """Show the main job on a real control plane and a real PostgreSQL, started here and ended again.
-
-    An agent gets a role for each of two people, asks both the same question, tries to get out, asks for one of them with a purpose that
-    policies know, and loses the roles: by time, by release, by a change of policy. Every line is checked against the database before it
-    is printed. The exit status is 1 if a check fails, or if none notices what was broken on purpose.
-
-    Takes half a minute. The first run also builds the Kubernetes servers, about eight minutes on two cores; they stay in ~/.cache/rolevend.
-    """
-    from rolevend.demo.story import run
-
-    if dev and broken:
-        raise click.UsageError("--break shows that a check fails, and --dev checks nothing: leave one of them out")
-    sys.exit(run(dev=dev, broken=broken, claims=claims))
 
 
 @click.command()

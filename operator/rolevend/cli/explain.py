@@ -8,8 +8,8 @@ import click
 from rolevend.cli import options
 
 if TYPE_CHECKING:
-    from rolevend.app.policy.folder import Folder
     from rolevend.model import User
+    from rolevend.policytools.folder import Folder
 
 
 @click.command()
@@ -62,10 +62,10 @@ def explain(
     """
     import asyncio
 
-    from rolevend.app.policy.explain import all_explained, as_json, as_text, explained
-    from rolevend.app.policy.folder import Folder, read_catalogs
-    from rolevend.app.policy.verdicts import ANY_AGENT, Who
     from rolevend.model import ObjectName, PlatformName
+    from rolevend.policytools.explain import all_explained, as_json, as_text, explained
+    from rolevend.policytools.folder import Folder, read_catalogs
+    from rolevend.policytools.verdicts import ANY_AGENT, Who
 
     held = read_catalogs(catalogs)
     if (vended_role is None) == (user is None) or (vended_role is not None and files):
@@ -75,7 +75,7 @@ def explain(
     if files:
         folder = Folder.sound(files)
     else:
-        from rolevend.app.policy.cluster import read_cluster
+        from rolevend.policytools.cluster import read_cluster
 
         named = None if vended_role is None else (namespace, vended_role)
         folder, asked, said = asyncio.run(read_cluster(options.own(kubeconfig), named))

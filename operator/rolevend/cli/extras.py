@@ -14,7 +14,6 @@ BROUGHT_BY: Final = {
     **dict.fromkeys(("fastapi", "httptools", "uvicorn"), "api"),
     **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
     **dict.fromkeys(("cryptography", "snowflake"), "snowflake"),
-    **dict.fromkeys(("langchain_core", "langgraph", "rich"), "demo"),
 }
 """By the name that is imported."""
 

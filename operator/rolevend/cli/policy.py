@@ -52,9 +52,9 @@ def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: st
     """
     import json
 
-    from rolevend.app.policy.check import check
-    from rolevend.app.policy.folder import read_catalogs
-    from rolevend.app.policy.report import as_github, as_json, as_text
+    from rolevend.policytools.check import check
+    from rolevend.policytools.folder import read_catalogs
+    from rolevend.policytools.report import as_github, as_json, as_text
 
     with options.uncollected():
         checked = check(paths, read_catalogs(catalogs))
@@ -72,18 +72,18 @@ def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: st
 @_PATHS
 @_CATALOGS
 @options.OUTPUT
-@needs("demo")
+@needs("policy-test")
 def policy_test(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: str) -> None:
     """Try the cases in these files and folders: whether a person sees exactly these rows, so masked, through an agent.
 
     Each case is a role that is vended on a PostgreSQL of its own, started here and ended again, on rows that its file gives. The exit
-    status is 1 if a case fails. Needs `pip install '.[demo]'`.
+    status is 1 if a case fails. Needs `pip install '.[policy-test]'`.
     """
     import json
     from dataclasses import asdict
 
-    from rolevend.app.policy.folder import read_catalogs
-    from rolevend.demo.policy_test import run
+    from rolevend.policytools.case_runner import run
+    from rolevend.policytools.folder import read_catalogs
 
     tried = []
     for each in run(paths, read_catalogs(catalogs)):
@@ -140,8 +140,8 @@ def policy_diff(
     """
     import json
 
-    from rolevend.app.policy.diff import as_json, as_text, diff
-    from rolevend.app.policy.folder import read_catalogs
+    from rolevend.policytools.diff import as_json, as_text, diff
+    from rolevend.policytools.folder import read_catalogs
 
     compared = diff(old, new, users, read_catalogs(catalogs), purpose, expiration_seconds)
     if output == "json":
@@ -176,8 +176,8 @@ def policy_backtest(
     """
     from datetime import UTC, datetime
 
-    from rolevend.app.policy.backtest import as_json, as_text, backtest, moment
-    from rolevend.app.policy.folder import read_catalogs
+    from rolevend.policytools.backtest import as_json, as_text, backtest, moment
+    from rolevend.policytools.folder import read_catalogs
 
     begin = None if since is None else moment(since, datetime.now(UTC))
     found = backtest(paths, audit_files, begin, read_catalogs(catalogs))

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from rolevend.demo.parts.database import PostgresServer
 from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Credential, Ending, EndReason, InstallMode
 from rolevend.platforms.postgres import plan
+from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, installed, profile, shape, vended
 
 CONNECTIONS, FOR_SUPERUSERS, RESERVED = 30, 3, 6

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from rolevend.demo.parts.certificates import Authority, KeyPair
-from rolevend.demo.parts.database import PostgresServer
 from rolevend.errors import PlatformUnavailable, UntrustedServer
 from rolevend.platforms.base import Tls, TlsMode
 from rolevend.platforms.postgres.connections import connected
+from rolevend.policytools.embedded.certificates import Authority, KeyPair
+from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, IN_CLEAR, PostgresBench, installed, profile, shape, vended
 from tests.support.waiting import eventually
 

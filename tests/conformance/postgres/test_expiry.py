@@ -5,8 +5,8 @@ import threading
 import psycopg
 import pytest
 
-from rolevend.demo.parts.brief import in_time
 from rolevend.plan import Lease
+from testbed.brief import in_time
 from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, refused, shape, vended
 from tests.support.waiting import eventually
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from rolevend.demo.parts.database import PostgresServer
 from rolevend.errors import PoolerInBetween, ReadOnlyServer, Unavailable
 from rolevend.platforms.base import Ending, EndReason
+from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, PostgresBench, installed, lease, profile, shape, vend, vended
 from tests.support.proxy import Proxy
 from tests.support.standby import has_caught_up

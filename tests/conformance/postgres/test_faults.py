@@ -13,7 +13,6 @@ from typing import BinaryIO
 import psycopg
 import pytest
 
-from rolevend.demo.parts.database import PostgresServer
 from rolevend.errors import PlatformBusy, PlatformUnavailable, Unavailable
 from rolevend.platforms.base import Address, Ending, EndReason, Secret
 from rolevend.platforms.postgres import Limits, Login, PostgresPlatform
@@ -21,6 +20,7 @@ from rolevend.platforms.postgres.build import look, steps_for
 from rolevend.platforms.postgres.connections import connected
 from rolevend.platforms.postgres.render import render
 from rolevend.platforms.progress import Progress
+from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, IN_CLEAR, PostgresBench, equal, installed, lease, own, profile, shape, vend, vended
 from tests.support.waiting import eventually
 

@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rolevend.demo.parts.database import PostgresServer
 from rolevend.errors import Conflict
 from rolevend.platforms.base import Address, InstallMode, Secret
 from rolevend.platforms.postgres import InstallPlan, Kind, Login, Options, Passwords, PostgresPlatform, install, plan
+from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, PostgresBench, lease, profile, refused, shape, vended
 
 ADMINISTRATOR, DATABASE = "cloud_admin", "claims"

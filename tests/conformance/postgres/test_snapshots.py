@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from rolevend.demo.parts.database import PostgresServer
 from rolevend.plan import Lease, TableShape
 from rolevend.platforms.base import Credential, Ending, EndReason
+from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import PostgresBench, PostgresSession, installed, own, profile, refused, shape, vended
 from tests.support.standby import has_caught_up
 from tests.support.waiting import eventually

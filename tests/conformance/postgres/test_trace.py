@@ -15,11 +15,11 @@ import psycopg
 import pytest
 
 from rolevend.app.trace import Trace, shown
-from rolevend.demo.parts.database import DatabaseServer, PostgresServer
 from rolevend.model import AgentHandle, RoleName, UserHandle
 from rolevend.naming import parse_role_name, role_name
 from rolevend.platforms.base import Ending, EndReason
 from rolevend.platforms.statement import Statement
+from rolevend.policytools.embedded.database import DatabaseServer, PostgresServer
 from tests.conformance.bench import PostgresBench, PostgresSession, installed, lease, profile, shape, vend
 from tests.support.waiting import eventually
 

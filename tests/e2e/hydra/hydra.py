@@ -18,17 +18,17 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from joserfc.jwk import RSAKey
 
-from rolevend.demo.parts.binaries import obtain
-from rolevend.demo.parts.certificates import Authority
-from rolevend.demo.parts.connection import Connection
-from rolevend.demo.parts.errors import PartFailed
-from rolevend.demo.parts.gobuild import Module
-from rolevend.demo.parts.kubeconfig import write_private
-from rolevend.demo.parts.oidc.registry import Client, Person
-from rolevend.demo.parts.ports import HOST, free_ports
-from rolevend.demo.parts.process import Process, Program
-from rolevend.demo.parts.progress import Progress
-from rolevend.demo.parts.token_client import TokenClient
+from rolevend.policytools.embedded.certificates import Authority
+from rolevend.policytools.embedded.connection import Connection
+from rolevend.policytools.embedded.errors import PartFailed
+from rolevend.policytools.embedded.ports import HOST, free_ports
+from rolevend.policytools.embedded.process import Process, Program
+from rolevend.policytools.embedded.progress import Progress
+from testbed.binaries import obtain
+from testbed.gobuild import Module
+from testbed.kubeconfig import write_private
+from testbed.oidc.registry import Client, Person
+from testbed.token_client import TokenClient
 
 ACCESS_TOKENS = "hydra.jwt.access-token"
 ID_TOKENS = "hydra.openid.id-token"

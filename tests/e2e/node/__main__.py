@@ -5,9 +5,9 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from rolevend.demo.parts.errors import BenchError
-from rolevend.demo.parts.installation import checkout
-from rolevend.demo.parts.progress import progress_for
+from rolevend.policytools.embedded.errors import BenchError
+from rolevend.policytools.embedded.progress import progress_for
+from testbed.installation import checkout
 from tests.e2e.node.node import Node
 
 

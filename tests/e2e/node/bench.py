@@ -15,11 +15,11 @@ from typing import Any
 import psycopg
 import yaml
 
-from rolevend.demo.parts.connection import Connection, logged_in
-from rolevend.demo.parts.database import PostgresServer
-from rolevend.demo.parts.installation import NAMESPACE, authority_secret, checkout, with_address
-from rolevend.demo.parts.progress import Progress
-from rolevend.demo.seed import Seed
+from demo.seed import Seed
+from rolevend.policytools.embedded.connection import Connection, logged_in
+from rolevend.policytools.embedded.database import PostgresServer
+from rolevend.policytools.embedded.progress import Progress
+from testbed.installation import NAMESPACE, authority_secret, checkout, with_address
 from tests.e2e.node.clusters import Cluster
 from tests.support.waiting import eventually
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol, Self
 
-from rolevend.demo.parts.binaries import Binaries, obtain
-from rolevend.demo.parts.errors import PartFailed, Unusable
-from rolevend.demo.parts.ports import free_ports
-from rolevend.demo.parts.progress import Progress
+from rolevend.policytools.embedded.errors import PartFailed, Unusable
+from rolevend.policytools.embedded.ports import free_ports
+from rolevend.policytools.embedded.progress import Progress
+from testbed.binaries import Binaries, obtain
 from tests.e2e.node.node import Node
 
 KUBECONFIG, HOST = "ROLEVEND_E2E_KUBECONFIG", "ROLEVEND_E2E_HOST"

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from rolevend.demo.parts.database import PostgresServer
-from rolevend.demo.parts.progress import Progress, progress_for
-from rolevend.demo.seed import Seed, generate, load
+from demo.seed import Seed, generate, load
+from rolevend.policytools.embedded.database import PostgresServer
+from rolevend.policytools.embedded.progress import Progress, progress_for
 from tests.e2e.node.bench import Bench
 from tests.e2e.node.clusters import Cluster, choose, ports_for
 

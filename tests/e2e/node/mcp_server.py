@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from rolevend.demo.parts.certificates import Authority
-from rolevend.demo.parts.identity_provider import IdentityProvider
-from rolevend.demo.parts.installation import NAMESPACE, checkout
-from rolevend.demo.parts.oidc.registry import Client, Person
+from rolevend.policytools.embedded.certificates import Authority
+from testbed.identity_provider import IdentityProvider
+from testbed.installation import NAMESPACE, checkout
+from testbed.oidc.registry import Client, Person
 from tests.e2e.node.bench import HELM, MCP_IMAGE, Bench
 from tests.e2e.node.jobs import Job, printed
 from tests.support.pages import Typed, Written, steps

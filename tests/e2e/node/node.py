@@ -16,14 +16,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Self
 
-from rolevend.demo.parts.binaries import PROGRAMS, Binaries, cache_folder, obtain
-from rolevend.demo.parts.certificates import Authority, signing_key
-from rolevend.demo.parts.errors import PartFailed, Unusable
-from rolevend.demo.parts.gobuild import Module
-from rolevend.demo.parts.kubeconfig import ClientCertificate, Server, write_kubeconfig, write_private
-from rolevend.demo.parts.ports import free_ports
-from rolevend.demo.parts.process import Process, Program
-from rolevend.demo.parts.progress import Progress
+from rolevend.policytools.embedded.certificates import Authority, signing_key
+from rolevend.policytools.embedded.errors import PartFailed, Unusable
+from rolevend.policytools.embedded.ports import free_ports
+from rolevend.policytools.embedded.process import Process, Program
+from rolevend.policytools.embedded.progress import Progress
+from testbed.binaries import PROGRAMS, Binaries, cache_folder, obtain
+from testbed.gobuild import Module
+from testbed.kubeconfig import ClientCertificate, Server, write_kubeconfig, write_private
 from tests.e2e.node.configuration import GATEWAY, HOST_NAME, NAME, PODS, SERVICES, service_address, write_configuration
 from tests.e2e.node.packages import install_packages
 

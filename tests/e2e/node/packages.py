@@ -4,8 +4,8 @@ import os
 import shutil
 import subprocess
 
-from rolevend.demo.parts.errors import MissingProgram
-from rolevend.demo.parts.progress import Progress
+from rolevend.policytools.embedded.errors import MissingProgram
+from rolevend.policytools.embedded.progress import Progress
 
 _PACKAGES = (
     "buildah",

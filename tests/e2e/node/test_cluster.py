@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import yaml
 
-from rolevend.demo.parts.installation import NAMESPACE
+from testbed.installation import NAMESPACE
 from tests.e2e.node import mcp_server
 from tests.e2e.node.bench import HELM, OPERATOR, Bench
 from tests.e2e.node.calling import API, answer_to, believe_the_cluster, forget_the_agent, vended

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rolevend.demo.parts.binaries import obtain
-from rolevend.demo.parts.gobuild import Module
-from rolevend.demo.parts.progress import Progress
+from rolevend.policytools.embedded.progress import Progress
+from testbed.binaries import obtain
+from testbed.gobuild import Module
 
 STEP: Final = 30
 """Seconds between two scrapes, and between two looks at an alert: what the chart asks for."""

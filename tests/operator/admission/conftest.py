@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rolevend.demo.parts.binaries import Binaries
-from rolevend.demo.parts.controlplane import ControlPlane
+from testbed.binaries import Binaries
+from testbed.controlplane import ControlPlane
 from tests.support.installed import AGENTS, CHART, ELSEWHERE, SYSTEM, Cluster
 from tests.support.manifests import MISSING, changed, valid
 from tests.support.rendered import API_ON, Helm, flags

@@ -1,0 +1,73 @@
+"""What `--break` does, behind rolevend's back and with rights that no vended role has: each must be caught by a check."""
+
+import signal
+from datetime import datetime, timedelta
+from typing import Literal
+
+import psycopg
+from psycopg import sql
+
+from demo.crm import TABLE, Crm
+from rolevend.platforms.snowflake.text import Sql, compose, identifier, qualified
+from rolevend.policytools.embedded.connection import Connection
+from testbed.installation import OperatorProcess
+from testbed.kubectl import Kubectl
+
+Sabotage = Literal["row-security", "mask", "fence", "guardrail", "expiry", "crm-view", "crm-role"]
+
+LATER = timedelta(hours=1)
+
+
+def switch_row_security_off(superuser: Connection) -> str:
+    with psycopg.connect(superuser.dsn) as connection:
+        connection.execute("SET event_triggers = off")  # or rolevend would lock the roles out with the same commit
+        connection.execute("ALTER TABLE claims.claims DISABLE ROW LEVEL SECURITY")
+    return "row security of claims.claims is switched off"
+
+
+def unmask(superuser: Connection, profile: str) -> str:
+    """Replaces the view that the roles of `profile` read people through; row security goes on holding."""
+    with psycopg.connect(superuser.dsn) as connection:
+        columns = sql.SQL("person_id, full_name, ssn, birth_date, country")
+        view = sql.Identifier(profile, "people")
+        connection.execute(sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM claims.people").format(view, columns))
+    return f"the view {profile}.people is replaced by one without masks"
+
+
+def open_the_fence(superuser: Connection) -> str:
+    """Views are merged into the queries around them again, as those of version 0.1.0 were."""
+    with psycopg.connect(superuser.dsn) as connection:
+        connection.execute("ALTER FUNCTION rolevend.fence(anyelement) STABLE")
+    return "rolevend.fence is no longer VOLATILE, so the planner lets conditions of agents pass"
+
+
+def remove_guardrail(admin: Kubectl) -> str:
+    admin("delete", "guardrail", "ids-at-least-hashed")
+    return "the guardrail on ids is deleted"
+
+
+def postpone(superuser: Connection, operator: OperatorProcess, role: str, expires_at: datetime) -> str:
+    """Nobody ends the role in time: the operator stands still, and the database thinks that there is time left."""
+    operator.process.send(signal.SIGSTOP)
+    with psycopg.connect(superuser.dsn) as connection:
+        later = expires_at + LATER
+        connection.execute("UPDATE rolevend.lease SET expires_at = %s WHERE role = %s", [later, role])
+        connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(sql.Identifier(role), sql.Literal(later.isoformat())))
+    return "the operator is frozen, and the role's expiry in the database is moved into the future"
+
+
+def show_every_customer(crm: Crm, role: str) -> str:
+    """Replaces the view that `role` reads customers through. Its owner stays who it was, so the wall of the table lets it pass."""
+    (profile,) = crm.member_of(role)
+    view = qualified("ROLEVEND", profile, "CUSTOMERS")
+    columns = Sql("PERSON_ID, FULL_NAME, SSN, BIRTH_DATE, COUNTRY, NOTE")
+    crm.run(Sql("GRANT ROLE RV_PROGRAMMER TO ROLE ACCOUNTADMIN"))
+    crm.run(Sql("USE ROLE RV_PROGRAMMER"))
+    crm.run(compose("CREATE OR REPLACE SECURE VIEW {} COPY GRANTS AS SELECT {} FROM {}", view, columns, qualified(*TABLE)))
+    crm.run(Sql("USE ROLE ACCOUNTADMIN"))
+    return f"the view ROLEVEND.{profile}.CUSTOMERS is replaced by one of all rows, without masks"
+
+
+def make_again(crm: Crm, role: str) -> str:
+    crm.run(compose("CREATE ROLE {}", identifier(role)))
+    return f"the role {role} is in Snowflake once more, as if nobody had dropped it"

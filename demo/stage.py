@@ -1,0 +1,217 @@
+"""Everything that the story needs, up and set up as a user would: control plane, database, rolevend on both, the example's objects."""
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Self
+
+from demo.crm import ON_BOTH, PLATFORM, Crm
+from demo.seed import Seed, generate, load
+from rolevend.policytools.embedded.connection import Connection
+from rolevend.policytools.embedded.database import PostgresServer
+from rolevend.policytools.embedded.errors import PartFailed
+from rolevend.policytools.embedded.progress import Progress, Step
+from testbed.binaries import obtain
+from testbed.controlplane import ControlPlane
+from testbed.identity_provider import IdentityProvider
+from testbed.installation import NAMESPACE, ApiProcess, Installation, OperatorProcess, checkout, with_address
+from testbed.kubeconfig import write_private
+from testbed.kubectl import Kubectl, Refusal
+from testbed.oidc.registry import Client, Person
+
+AGENTS = "agents"
+DOMAIN = "domain-claims"
+AGENT, CHATBOT = "finbot", "chatbot"
+EXAMPLE = Path("examples") / "01-first-role"
+"""In the checkout; what a person applies. Its DataPlatform alone is applied with another address."""
+OVER_HTTP = Path("examples") / "04-over-http" / "access.yaml"
+_PLACEHOLDER = "https://idp.example.org"
+"""The issuer that is written there."""
+_PEOPLE = (
+    Person("anna", {"employee_number": "E10442", "department": "claims", "job": "analyst", "countries": ["DE", "AT"]}),
+    Person("bob", {"employee_number": "E10517", "department": "actuarial", "job": "actuary", "countries": ["US"]}),
+)
+"""What their tokens say is what UserAttributes say of those whom agents name; but these are other users, of another issuer."""
+EMPLOYEES = {each.subject: str(each.claims["employee_number"]) for each in _PEOPLE}
+
+AGAIN = "ask-again-for-anna"
+"""A third VendedRole; the Role of the example lets the agent read the Secrets of two."""
+
+_READY_SECONDS = 60
+_POLL_SECONDS = 0.1
+_LOG = {"log_line_prefix": "%m [%p] %u ", "log_statement": "all"}
+
+
+class Stage(AbstractContextManager["Stage"]):
+    """Up within the ``with``; on leaving it, in whatever way, everything is ended and nothing remains."""
+
+    def __init__(self, claims: int, progress: Progress, settings: Mapping[str, str] | None = None) -> None:
+        """`settings` of the operator, as in `rolevend.settings`, in upper case."""
+        self._claims = claims
+        self._progress = progress
+        self._settings = settings or {}
+        self._ends = ExitStack()
+
+    scratch: Path
+    cluster: ControlPlane
+    postgres: PostgresServer
+    superuser: Connection
+    """Connected to the database `claims`."""
+    seed: Seed
+    admin: Kubectl
+    agent: Kubectl
+    """The agent's own ServiceAccount."""
+    operator: OperatorProcess
+    provider: IdentityProvider
+    api: ApiProcess
+    crm: Crm | None = None
+    """The second platform, from `add_crm` on."""
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._ends.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    @property
+    def platform_manifest(self) -> Path:
+        """With the address of the database that runs here."""
+        return self.scratch / "manifests" / "2-platform.yaml"
+
+    @property
+    def tokens(self) -> Path:
+        """The folder in which `hand_out_tokens` leaves one for the agent and for each person, by their names."""
+        return self.scratch / "tokens"
+
+    def hand_out_tokens(self) -> None:
+        """Fresh ones, since each of a person's proves one role."""
+        self.tokens.mkdir(mode=0o700, exist_ok=True)
+        asked = self.provider.tokens
+        fresh = {CHATBOT: asked.agent_token(CHATBOT)}
+        fresh |= {subject: asked.tokens_of(subject, client=CHATBOT).access_token for subject in EMPLOYEES}
+        for name, token in fresh.items():
+            write_private(self.tokens / name, token.encode())
+
+    def check(self) -> None:
+        """`PartFailed`, with the end of its log, if one of the parts has ended."""
+        self.cluster.check()
+        self.postgres.check()
+        self.operator.process.check()
+        self.provider.check()
+        self.api.process.check()
+        if self.crm is not None:
+            self.crm.check()
+
+    def add_crm(self) -> Crm:
+        """The second platform, with rolevend on it, and the policies of the example that are for both."""
+        crm = Crm(self.scratch / "crm", self.seed.people)
+        self._ends.callback(crm.close)
+        self.crm = crm.start()
+        manifests = checkout() / ON_BOTH / "manifests"
+        for file in (crm.install(), crm.manifest, manifests / "2-tags.yaml"):
+            self.admin("apply", "--filename", str(file))
+        self._wait_until_ready("tagbinding", "--all", "--namespace", DOMAIN)
+        for file in (manifests / "3-policies.yaml", manifests / "4-agent.yaml"):
+            self.admin("apply", "--filename", str(file))
+        self._wait_until_ready(f"dataplatform/{PLATFORM}")
+        self._wait_until_ready("accesspolicy", "--all", "--namespace", DOMAIN)
+        return crm
+
+    def kubectl_as(self, namespace: str, name: str) -> Kubectl:
+        """The commands as a ServiceAccount."""
+        kubeconfig = self.cluster.service_account_kubeconfig(namespace, name, self.scratch)
+        return Kubectl(self.cluster, kubeconfig)
+
+    def _start(self) -> None:
+        checkout()
+        binaries = obtain(progress=self._progress)
+        self.scratch = Path(tempfile.mkdtemp(prefix="rolevend-demo-"))
+        self._ends.callback(shutil.rmtree, self.scratch, ignore_errors=True)
+        self.cluster = ControlPlane(binaries=binaries)
+        self._ends.callback(self.cluster.stop)
+        self.postgres = PostgresServer(17, settings=_LOG, fsync=False)
+        self._ends.callback(self.postgres.close)
+        title = f"starting Kubernetes and PostgreSQL {self.postgres.version}, loading {self._claims:,} claims"
+        # The pool waits for its thread also when the other side fails: what was started must be there to be stopped. Nothing is
+        # said before the thread runs, so that whoever interrupts what he reads does not meet a thread that the pool does not know yet.
+        with ThreadPoolExecutor(1, thread_name_prefix="rolevend-demo") as threads:
+            data = threads.submit(self._start_database)
+            with self._progress.step(title):
+                self.cluster.start()
+                data.result()
+        with self._progress.step("installing rolevend as its users do") as step:
+            self._install(step)
+
+    def _start_database(self) -> None:
+        self.seed = generate(self._claims)
+        self.postgres.start()
+        self.superuser = load(self.postgres.superuser, self.seed)
+
+    def _install(self, step: Step) -> None:
+        self.admin = Kubectl(self.cluster, self.cluster.kubeconfig)
+        manifests = checkout() / EXAMPLE / "manifests"
+        here = self.scratch / "manifests"
+        shutil.copytree(manifests, here)
+        for manifest in here.glob("*.yaml"):
+            manifest.write_text(with_address(manifest, self.superuser))
+
+        self.admin("apply", "--filename", str(here / "1-namespaces.yaml"))
+        installation = Installation(self.cluster, self.scratch / "installation")
+        step.update("helm install")
+        secrets = "{warehouse-vendor,warehouse-ca,workforce-ca,crm-vendor}"
+        installation.chart([AGENTS], {"api.enabled": "true", "api.tls.mode": "Generated", "api.secretNames": secrets})
+        step.update("rolevend platform plan, rolevend platform install")
+        installation.platform(self.platform_manifest, self.superuser)
+        step.update("starting the operator as its ServiceAccount")
+        self.operator = installation.operator(self._settings)
+        self._ends.callback(self.operator.kill)
+        step.update("starting an OpenID Connect provider, and the API as its ServiceAccount")
+        self.provider = IdentityProvider(people=_PEOPLE, clients=[Client(CHATBOT)])
+        self._ends.enter_context(self.provider)
+        self._apply_for_http()
+        self.api = installation.api()
+        self._ends.callback(self.api.kill)
+        step.update("applying examples/01-first-role/manifests")
+        self.admin("apply", "--filename", str(here))
+        self.operator.wait_until_ready()
+        self._wait_until_ready("dataplatform/warehouse")
+        self._wait_until_ready("accesspolicy", "--all", "--namespace", DOMAIN)
+        self._wait_until_ready(f"agent/{AGENT}", f"agent/{CHATBOT}", "--namespace", AGENTS)
+        self._wait_until_ready("identityprovider/workforce")
+        self.admin("create", "role", AGAIN, "--namespace", AGENTS, "--verb=get", "--resource=secrets", f"--resource-name={AGAIN}")
+        self.admin("create", "rolebinding", AGAIN, "--namespace", AGENTS, f"--role={AGAIN}", f"--serviceaccount={AGENTS}:{AGENT}")
+        self.agent = self.kubectl_as(AGENTS, AGENT)
+        step.update("waiting for admission")
+        self._wait_for_admission()
+
+    def _apply_for_http(self) -> None:
+        """The example's IdentityProvider and agent, with the provider that runs here in the place of the one that is written there."""
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "workforce-ca", "namespace": NAMESPACE}}
+        self.admin("apply", "--filename", "-", standard_input=json.dumps({**secret, "stringData": {"ca.crt": self.provider.authorities}}))
+        text = (checkout() / OVER_HTTP).read_text().replace(_PLACEHOLDER, self.provider.issuer)
+        self.admin("apply", "--filename", "-", standard_input=text)
+
+    def _wait_for_admission(self) -> None:
+        """A new kind's admission policies refuse everything until the API server has noticed the kind, for seconds after it is served."""
+        deadline = time.monotonic() + _READY_SECONDS
+        request = ("create", "--dry-run=server", "--filename", str(checkout() / EXAMPLE / "vended-roles.yaml"))
+        while isinstance(answer := self.agent.attempt(*request), Refusal):
+            if time.monotonic() > deadline:
+                raise PartFailed(f"the agent may not ask for roles: {answer.message}")
+            time.sleep(_POLL_SECONDS)
+
+    def _wait_until_ready(self, *what: str) -> None:
+        answer = self.admin.attempt("wait", "--for=condition=Ready", *what, f"--timeout={_READY_SECONDS}s")
+        if isinstance(answer, Refusal):
+            state = self.admin("get", "rolevend", "--all-namespaces", "--output=wide")
+            raise PartFailed(self.operator.process.with_log(f"{what[0]} does not become Ready: {answer.message}\n{state}"))

@@ -1,0 +1,104 @@
+"""`python -m demo`: sets the stage, tells the story, and cleans up, in whatever way it ends."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import cast
+
+from demo import acts, endings, meeting, over_http, tryout, two_platforms
+from demo.acts import Scene
+from demo.checks import CheckFailed
+from demo.sabotage import Sabotage
+from demo.stage import Stage
+from demo.telling import Teller
+from demo.witness import Witness
+from rolevend.policytools.embedded.errors import PartFailed
+from rolevend.policytools.embedded.progress import progress_for
+
+UNDISTURBED = {"PLATFORM_POLL_SECONDS": "3600"}
+"""With a break on purpose: the operator, which would mend or end what is broken, does not look before the check does."""
+_BEGINNING_AT: Mapping[Sabotage | None, Callable[[Scene], None]] = {
+    "guardrail": meeting.meet,
+    "expiry": endings.let_time_pass,
+    "crm-view": two_platforms.ask_on_both,
+    "crm-role": two_platforms.ask_on_both,
+}
+"""Acts that need none before them: with such a break nobody waits for those."""
+
+
+def run(*, dev: bool, broken: str | None, claims: int) -> int:
+    """The exit status: 0 if all was as it should be, 1 if a check failed. Raises what a person must mend first."""
+    tell = Teller(sys.stdout)
+    tell.title("rolevend: a short-lived, least-privilege database role for an agent that acts for a person")
+    started = time.monotonic()
+    with _ended_by_signals(), Stage(claims, progress_for(), UNDISTURBED if broken else None) as stage:
+        if dev:
+            with progress_for().step("starting a model of Snowflake, and installing rolevend there"):
+                stage.add_crm()
+            return tryout.wait(stage, tell)
+        try:
+            with Witness(stage.superuser, stage.postgres.log) as witness:
+                tell_all(Scene(stage, tell, witness, cast("Sabotage | None", broken)), started)
+        except CheckFailed as failure:
+            tell.failed(_with_log(str(failure), stage))
+            return 1
+    return 0
+
+
+def tell_all(scene: Scene, started: float) -> None:
+    """`CheckFailed` where something is not as it is told. Of a break on purpose it tells the act that must fail."""
+    tell_acts(scene, started, _BEGINNING_AT.get(scene.broken, _all_acts))
+
+
+def tell_acts(scene: Scene, started: float, told: Callable[[Scene], None]) -> None:
+    """`CheckFailed`, too, where something was to be broken, and no check has noticed."""
+    up = time.monotonic()
+    told(scene)
+    if scene.broken is not None:
+        raise CheckFailed(f"--break {scene.broken} is noticed", "a check that fails", "every check passed")
+    now = time.monotonic()
+    tell = scene.tell
+    tell.say()
+    tell.title(f"All of it was checked against the database. {up - started:.0f} s to start, {now - up:.0f} s to tell.")
+    tell.table(("measured here", "seconds"), [(what, f"{seconds:.2f}") for what, seconds in scene.times.items()])
+    tell.say()
+    tell.say("Try it by hand: make dev        See a check fail: make demo ARGS='--break mask'")
+
+
+def _all_acts(scene: Scene) -> None:
+    anna, bob = acts.ask_for_two(scene)
+    acts.try_to_leave(scene, anna, bob)
+    meeting.meet(scene)
+    endings.let_time_pass(scene)
+    endings.release(scene, anna)
+    endings.change_policy(scene, bob)
+    endings.ask_who(scene, anna)
+    over_http.ask_over_http(scene)
+    two_platforms.ask_on_both(scene)
+
+
+def _with_log(message: str, stage: Stage) -> str:
+    """With the end of the operator's log if it has ended, which is then the news."""
+    try:
+        stage.operator.process.check()
+    except PartFailed as ended:
+        return f"{message}\n{ended}"
+    return message
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal end us as Ctrl-C does: with everything cleaned up."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,101 @@
+"""`python -m demo --dev`: leaves everything up, and says what to try. What it prints works as it is printed."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from urllib.parse import urlencode
+
+from demo.checks import ANNA, BOB
+from demo.crm import ON_BOTH
+from demo.stage import AGENTS, EXAMPLE, OVER_HTTP, Stage
+from demo.telling import Teller
+from rolevend.policytools.embedded.postgres_programs import postgres_programs
+from testbed.installation import checkout
+
+_POLL_SECONDS = 1.0
+_QUESTION = "SELECT full_name, ssn, birth_date, country FROM people LIMIT 3"
+
+
+def wait(stage: Stage, tell: Teller) -> int:
+    """Returns at Ctrl-C; `PartFailed` where a part ends by itself."""
+    stage.hand_out_tokens()
+    tell.say()
+    tell.say("The second platform, crm, is a model of Snowflake, and not Snowflake.")
+    tell.title("Everything is up. In another terminal:")
+    tell.say()
+    for line in (*commands(stage), "", *further(stage)):
+        tell.say(line)
+    tell.say()
+    tell.title("Ctrl-C here ends all of it.")
+    try:
+        while True:
+            stage.check()
+            stage.hand_out_tokens()
+            stage.operator.process.wait(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        tell.say()
+        return 0
+
+
+def commands(stage: Stage) -> list[str]:
+    """For a shell of anybody's, from the first line to the last, also pasted at once: a person's token is good for one role, and it takes
+    a moment until there is a fresh one, so the two programs ask for two people."""
+    secret = f"kubectl get secret {ANNA.name} -n {AGENTS} -o go-template='{{{{.data.uri | base64decode}}}}'\"&sslrootcert=$CA\""
+    return [
+        f"cd {shlex.quote(str(checkout()))}",
+        f"export {' '.join(f'{name}={value}' for name, value in _environment_of(stage).items())}",
+        "",
+        f"kubectl apply -f {EXAMPLE}",
+        f"kubectl wait --for=condition=Ready -n {AGENTS} vendedrole --all",
+        f"kubectl get vr -n {AGENTS}",
+        f'psql "$({secret})" -c {shlex.quote(_QUESTION)}',
+        f'"$PYTHON" {OVER_HTTP.parent / "ask.py"} {ANNA.subject}',
+        f'"$PYTHON" {ON_BOTH / "ask.py"} {BOB.subject}',
+    ]
+
+
+def _environment_of(stage: Stage) -> dict[str, str]:
+    """What the commands below need, as a shell takes it."""
+    quoted = {
+        "KUBECONFIG": stage.admin.kubeconfig,
+        "CA": authority_file(stage),
+        "ROLEVEND_URL": stage.api.url,
+        "TOKENS": stage.tokens,
+        "PYTHON": sys.executable,
+    }
+    return {**{name: shlex.quote(str(value)) for name, value in quoted.items()}, "PATH": search_path(stage)}
+
+
+def further(stage: Stage) -> list[str]:
+    """Other places to stand."""
+    return [
+        "# what the tables really hold:",
+        f"psql {shlex.quote(superuser_uri(stage))}",
+        "# what the operator does:",
+        f"tail -f {shlex.quote(str(stage.operator.log))}",
+        "# be the agent, not the administrator:",
+        f"export KUBECONFIG={shlex.quote(str(stage.agent.kubeconfig))}",
+    ]
+
+
+def search_path(stage: Stage) -> str:
+    """kubectl of the cluster's own version first; rolevend and psql only where the person has no other."""
+    psql = postgres_programs(17, None, stage.scratch)
+    return os.pathsep.join((shlex.quote(stage.cluster.binaries.search_path), "$PATH", *map(shlex.quote, (_environment(), str(psql)))))
+
+
+def superuser_uri(stage: Stage) -> str:
+    connection = stage.superuser
+    where = f"{connection.host}:{connection.port}/{connection.database}"
+    return f"postgresql://{connection.user}:{connection.password}@{where}?{urlencode(connection.options, safe='/')}"
+
+
+def authority_file(stage: Stage) -> str:
+    """Who signs the database's certificate. In a pod that mounts the credential it lies where the `uri` says."""
+    return dict(stage.superuser.options)["sslrootcert"]
+
+
+def _environment() -> str:
+    """Where the commands of this Python environment are."""
+    return str(Path(sys.executable).parent)

@@ -1,0 +1,215 @@
+"""`rolevend policy test`: cases on a real PostgreSQL, each through a role that is vended for it, on the rows that its file gives."""
+
+import re
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+
+from rolevend.catalog import Catalog, Family, TableId
+from rolevend.errors import InvalidInput
+from rolevend.model import ObjectName, PlatformName, Uid
+from rolevend.naming import role_name
+from rolevend.platforms.base import Address, Ending, EndReason, Secret
+from rolevend.platforms.postgres import Login, Options, Passwords, PostgresPlatform, install, plan
+from rolevend.platforms.postgres.types import type_name
+from rolevend.policy.literal import canonical
+from rolevend.policytools.cases import faults_of, read_cases
+from rolevend.policytools.embedded.connection import Connection
+from rolevend.policytools.embedded.database import PostgresServer
+from rolevend.policytools.folder import CLUSTER, Catalogs, Folder
+from rolevend.policytools.verdicts import ANY_AGENT, Who, opened, unlabelled, verdict, without_labels
+from rolevend.resources import values
+from rolevend.resources.policy_test import Case, PolicyTest
+from rolevend.vending.directory import Directory
+from rolevend.vending.verdict import Granted
+
+_OWNER = "policy_test_owner"
+_SECONDS = 600
+Told = tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    file: str
+    case: str
+    failures: tuple[str, ...]
+    """What was seen and was not to be, and the other way round; empty where the case holds."""
+
+
+def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
+    """Every case of every file among `paths`, where the objects are, too. InvalidInput where there is none."""
+    folder = Folder.sound(paths)
+    pictured = folder.picture(catalogs).directory
+    tests = _tests(folder, pictured, catalogs)
+    purposes = {case.purpose for _, test in tests for case in test.cases if case.purpose}
+    unsaid = unlabelled(pictured, pictured.agents)
+    directory = opened(pictured, purposes=purposes)
+    for name in dict.fromkeys(PlatformName(test.platform) for _, test in tests):
+        catalog = catalogs[name]
+        with _installed(catalog) as (platform, database):
+            for file, test in tests:
+                if test.platform == name:
+                    _fill(database, catalog, test)
+                    for case in test.cases:
+                        # What a platform says of agents decides what they see: a case must not hold because it is not known.
+                        unknown = without_labels(unsaid & {case.agent.namespace}) if case.agent else []
+                        failures = unknown or _failures(case, test, directory, catalog, platform, database)
+                        yield Tried(file, case.name, tuple(failures))
+
+
+def _tests(folder: Folder, directory: Directory, catalogs: Catalogs) -> list[tuple[str, PolicyTest]]:
+    """Every file of cases. InvalidInput for the first of all the mistakes in them, which could be no case's fault."""
+    files, refused = read_cases(folder)
+    if not folder.cases:
+        raise InvalidInput("", "no file of cases is there: its format is rolevend.dev/policy-test/v1")
+    faults = [(each.document, fault) for each in refused for fault in each.faults]
+    for document, test in ((each.document, each.test) for each in files):
+        catalog = catalogs.get(PlatformName(test.platform))
+        if catalog is None:
+            faults.append((document, InvalidInput("platform", f"the catalog of DataPlatform {test.platform} must be given")))
+        faults += ((document, fault) for fault in faults_of(test, directory, catalog))
+    if faults:
+        (document, first), others = faults[0], len(faults) - 1
+        everything = f"and {others} more; rolevend policy check names everything" if others else "rolevend policy check names everything"
+        raise InvalidInput(first.field, f"{first.message} ({document.place(first.field)}; {everything})")
+    return [(each.document.file, each.test) for each in files]
+
+
+@contextmanager
+def _installed(catalog: Catalog) -> Iterator[tuple[PostgresPlatform, Connection]]:
+    """A server of its own, which a platform is, with the catalog's tables and rolevend in it."""
+    with PostgresServer(18, fsync=False) as server:
+        database = server.superuser.to_database("cases")
+        with psycopg.connect(server.superuser.dsn, autocommit=True) as outside:
+            outside.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database.database)))
+        options = Options(tuple(sorted({table.schema for table in catalog.tables})))
+        vendor, programmer = (Login(name, Secret(secrets.token_urlsafe(16))) for name in (options.vendor, options.programmer))
+        passwords = Passwords(vendor=vendor.password, programmer=programmer.password)
+        with psycopg.connect(database.dsn, autocommit=True) as connection:
+            _make_tables(connection, catalog)
+            digest = plan(connection, options).digest
+            install(connection, options, accept=digest, passwords=passwords, randomness=secrets.token_bytes)
+        platform = PostgresPlatform(Address(database.host, database.port, database.database, database.tls), CLUSTER, vendor, programmer)
+        try:
+            yield platform, database
+        finally:
+            platform.close()
+
+
+def _make_tables(connection: "psycopg.Connection[tuple[Any, ...]]", catalog: Catalog) -> None:
+    connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(_OWNER)))
+    for schema in sorted({table.schema for table in catalog.tables}):
+        connection.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(schema), sql.Identifier(_OWNER)))
+    connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(_OWNER)))
+    for name, table in catalog.tables.items():
+        columns = (sql.SQL("{} {}").format(sql.Identifier(each.name), type_name(each.native_type)) for each in table.columns)
+        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(name.schema, name.name), sql.SQL(", ").join(columns)))
+    connection.execute("RESET ROLE")
+
+
+def _fill(database: Connection, catalog: Catalog, test: PolicyTest) -> None:
+    """The file's rows, and no others."""
+    rows = {TableId(each.schema_name, each.name): each.rows for each in test.tables}
+    with psycopg.connect(database.dsn) as connection:
+        for name in catalog.tables:
+            where = sql.Identifier(name.schema, name.name)
+            connection.execute(sql.SQL("DELETE FROM {}").format(where))
+            for row in rows.get(name, ()):
+                names = sql.SQL(", ").join(map(sql.Identifier, row))
+                told = sql.SQL(", ").join(sql.Literal(None if each is None else _text(each)) for each in row.values())
+                try:
+                    connection.execute(sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(where, names, told))
+                except psycopg.Error as error:
+                    raise InvalidInput("tables", f"a row of {name} cannot be written: {error.diag.message_primary or error}") from error
+
+
+def _failures(
+    case: Case, test: PolicyTest, directory: Directory, catalog: Catalog, platform: PostgresPlatform, database: Connection
+) -> Iterator[str]:
+    agent = ObjectName(case.agent.namespace, case.agent.name) if case.agent else ANY_AGENT
+    who = Who(values.user(case.user), agent, PlatformName(test.platform), case.purpose or "", case.expiration_seconds)
+    found = verdict(directory, who)
+    seen = None
+    if isinstance(found, Granted):
+        seen = _seen(found, TableId(case.schema_name, case.table), platform, database)
+    if seen is None:
+        if case.sees is not None:
+            yield f"{case.schema_name}.{case.table} is not there: {'no policy grants it' if isinstance(found, Granted) else found.message}"
+    elif case.sees is None:
+        yield f"{case.schema_name}.{case.table} is there, with {len(seen)} rows"
+    else:
+        families = {column.name: column.family for column in catalog.tables[TableId(case.schema_name, case.table)].columns}
+        expected = Counter(_row(row.items(), families) for row in case.sees)
+        actual = Counter(_row(row.items(), families) for row in seen)
+        yield from (f"expected, and not seen: {_shown(row)}" for row in (expected - actual).elements())
+        yield from (f"seen, and not expected: {_shown(row)}" for row in (actual - expected).elements())
+
+
+def _seen(granted: Granted, table: TableId, platform: PostgresPlatform, database: Connection) -> list[dict[str, str | None]] | None:
+    """The rows as text, as the agent reads them; None where the table is not there for it."""
+    shape = next((each for each in granted.profile.tables if each.table == table), None)
+    if shape is None:
+        return None
+    uid = Uid(str(uuid4()))
+    role = role_name(granted.lease.agent_handle, granted.user_handle, uid)
+    lease = replace(granted.lease, uid=uid, role=role, expires_at=datetime.now(UTC) + timedelta(seconds=_SECONDS))
+    platform.ensure(replace(granted.profile, functions=()))  # a case is about rows, and a catalog holds no function's body
+    credential = platform.credential(lease, secrets.token_bytes)
+    (vended,) = platform.vend([(lease, credential)])
+    if vended.error is not None:
+        raise vended.error
+    try:
+        names = [column.name for column in shape.columns]
+        cast = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in names)
+        with psycopg.connect(database.as_user(role, credential.password.reveal()).dsn) as session:
+            rows = session.execute(sql.SQL("SELECT {} FROM {}").format(cast, sql.Identifier(shape.view))).fetchall()
+        return [dict(zip(names, row, strict=True)) for row in rows]
+    finally:
+        platform.drop([Ending(role, uid, EndReason.RELEASED)])
+
+
+def _row(cells: Iterable[tuple[str, Any]], families: Mapping[str, Family]) -> Told:
+    return tuple(sorted((name, None if value is None else comparable(_text(value), families[name])) for name, value in cells))
+
+
+def _text(value: str | float) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def comparable(text: str, family: Family) -> str:
+    """One spelling of what `text` is in a column of this family: the number 12.50 is 12.5, the text 12.50 is itself."""
+    match family:
+        case Family.INTEGER | Family.NUMERIC | Family.FLOAT:
+            return canonical(_plain(text), Family.NUMERIC) or text
+        case Family.TIMESTAMP_TZ:
+            return canonical(_HOURS.sub(r"\g<0>:00", text), family) or text
+        case _:
+            return canonical(text, family) or text
+
+
+_HOURS = re.compile(r"(?<=[0-9])[+-][0-9]{2}$")
+"""An offset as PostgreSQL writes it."""
+_LONGEST_EXPONENT = 1_000
+
+
+def _plain(text: str) -> str:
+    """A number without exponent, to its last digit."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    return format(number, "f") if number.is_finite() and abs(number.adjusted()) < _LONGEST_EXPONENT else text
+
+
+def _shown(row: Told) -> str:
+    return ", ".join(f"{name} {'NULL' if value is None else value}" for name, value in row)

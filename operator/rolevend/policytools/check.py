@@ -1,0 +1,251 @@
+"""`rolevend policy check`: everything that is wrong in a folder of objects, where it is written, without a cluster or a database.
+
+The judgements are the operator's own: the same code parses, compiles and judges, on a catalog from a file.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rolevend.catalog import TagAssignment, is_lookup_of
+from rolevend.errors import InvalidInput
+from rolevend.model import ObjectName, PlatformName
+from rolevend.picture.judgement import Judgement
+from rolevend.picture.judging_guardrails import UNTIL_MENDED, reach_of_guardrail
+from rolevend.picture.painting import Picture
+from rolevend.picture.reach import reach, reached
+from rolevend.policy.fitting import MaskFallback, Problem
+from rolevend.policy.index import Index
+from rolevend.policy.lookup import lookup_doubts
+from rolevend.policy.unknown import unknown_attributes
+from rolevend.policytools.cases import doubts_of, faults_of, read_cases
+from rolevend.policytools.folder import Catalogs, Folder
+from rolevend.policytools.manifests import Document, Place
+from rolevend.policytools.verdicts import unlabelled, without_labels
+from rolevend.resources import (
+    AccessPolicy,
+    DataPlatform,
+    Guardrail,
+    IdentityProvider,
+    Resource,
+    TagBinding,
+    UserAttributes,
+    VendedRole,
+    kind_named,
+    statements,
+)
+from rolevend.resources.status import Finding
+from rolevend.vending.directory import Shapes
+from rolevend.vending.terms import PlatformTerms
+
+Level = Literal["error", "warning"]
+
+_FIELD = re.compile(r"((?:spec|metadata)(?:\.\w+|\[[^\]]+\])*): ")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Diagnostic:
+    place: Place
+    level: Level
+    object: str
+    """`Kind namespace/name`, or empty where it is about a file."""
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    files: int
+    objects: int
+    diagnostics: tuple[Diagnostic, ...]
+    """In the order of their places."""
+    notes: tuple[str, ...]
+    """What was not looked at, and what it would take."""
+
+    @property
+    def errors(self) -> int:
+        return sum(each.level == "error" for each in self.diagnostics)
+
+
+def check(paths: Sequence[Path], catalogs: Catalogs) -> Checked:
+    folder = Folder.read(paths)
+    picture = folder.picture(catalogs)
+    found = {
+        *_refused(folder),
+        *_misplaced(folder),
+        *_judged(folder, picture),
+        *_matched(folder, picture),
+        *_lookups(folder, picture),
+        *_cases(folder, picture, catalogs),
+    }
+    return Checked(folder.files, len(folder.found) + len(folder.refused), tuple(sorted(found)), tuple(_notes(folder, picture, catalogs)))
+
+
+def _refused(folder: Folder) -> Iterator[Diagnostic]:
+    for unreadable in folder.unreadable:
+        yield Diagnostic(unreadable.place, "error", "", "", unreadable.problem)
+    for refused in folder.refused:
+        for fault in refused.faults:
+            yield _diagnostic(refused.document, fault)
+
+
+def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
+    """What is well formed and does not belong there."""
+    first: dict[tuple[str, str, str], Document] = {}
+    for document, resource in folder.found.values():
+        key = (resource.kind, resource.namespace, resource.name)
+        if key in first:
+            yield _diagnostic(
+                document, InvalidInput("metadata.name", f"this object is also in {first[key].place()}: one of them would count")
+            )
+        first.setdefault(key, document)
+        if kind_named(resource.kind).scope == "Namespaced" and not resource.namespace:
+            yield _diagnostic(
+                document, InvalidInput("metadata.namespace", "must be said: it decides which schemas and agents this is about")
+            )
+        if isinstance(resource, VendedRole):
+            yield _diagnostic(
+                document, InvalidInput("kind", "a VendedRole does not belong in git: each sync would ask for a role"), "warning"
+            )
+
+
+def _judged(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
+    """What the operator would say of each object, in its conditions."""
+    terms = picture.directory.platforms
+    for judgement in picture.judgements:
+        document, _ = folder.found[judgement.resource.uid]
+        yield from _unknown(document, judgement.unknown)
+        elsewhere = not judgement.accepted or _matched_elsewhere(judgement)
+        for finding in judgement.findings:
+            if finding.type == "Accepted" and finding.status == "False":
+                yield from (_diagnostic(document, fault) for fault in _not_accepted(judgement.resource, finding, terms))
+            elif finding.status == "False" and (finding.type == "Owned" or (finding.type == "Ready" and not elsewhere)):
+                yield _diagnostic(document, _located(finding.message))
+
+
+def _matched_elsewhere(judgement: Judgement[Resource]) -> bool:
+    """Policies and guardrails are told of in `_matched`, problem by problem. Nobody has asked platforms, or issuers for their keys."""
+    denies = any(finding.reason == "Denies" for finding in judgement.findings)
+    return denies or isinstance(judgement.resource, AccessPolicy | DataPlatform | IdentityProvider)
+
+
+def _not_accepted(resource: Resource, finding: Finding, terms: Mapping[PlatformName, PlatformTerms]) -> Iterator[InvalidInput]:
+    """All that keeps it from being accepted, where a condition tells the first: its text is read whatever it names, and what it names is
+    looked for whatever its text is."""
+    faults = statements.faults_of(resource)
+    denies = f". {UNTIL_MENDED}" if isinstance(resource, Guardrail) else ""
+    yield from (InvalidInput(fault.field, fault.message + denies) for fault in faults)
+    told: Finding | None = finding
+    if faults and isinstance(resource, AccessPolicy):
+        told = reach(resource, terms)
+    elif faults and isinstance(resource, Guardrail):
+        told = reach_of_guardrail(resource, terms)
+    if told is not None and (terms or told.reason != "PlatformUnknown"):  # where no platform is among the files, a note says so
+        yield _located(told.message)
+
+
+def _matched(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
+    """What does not hold for the tables of a catalog."""
+    written = {
+        ObjectName(each.namespace, each.name): document for document, each in folder.found.values() if isinstance(each, AccessPolicy)
+    }
+    known = {attribute.key for person in folder.of(UserAttributes) for attribute in person.spec.attributes}
+    guarding = {each.name: document for document, each in folder.found.values() if isinstance(each, Guardrail)}
+    for shapes in picture.directory.shapes.values():
+        yield from _reports(written, shapes)
+        for report in shapes.index.guardrail_reports:
+            yield from (_diagnostic(guarding[report.guardrail], InvalidInput(each.field, each.message)) for each in report.problems)
+            yield from _unknown(guarding[report.guardrail], report.unknown)
+            yield from _fallbacks(guarding[report.guardrail], "spec.maskFloors", report.mask_fallbacks)
+        if known:
+            yield from _attributes(written, shapes.index, known)
+
+
+def _lookups(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
+    """Lookup columns that give away what somebody hides."""
+    directory = picture.directory
+    bindings = [(document, each) for document, each in folder.found.values() if isinstance(each, TagBinding)]
+    for platform, shapes in directory.shapes.items():
+        doubts = tuple(lookup_doubts(shapes.index))
+        for document, binding in bindings if doubts else ():
+            for field, assignment in _lookup_entries(binding, platform, directory.platforms):
+                for doubt in doubts:
+                    if is_lookup_of(assignment, doubt.table, doubt.column):
+                        yield _diagnostic(document, InvalidInput(field, doubt.message), "warning")
+
+
+def _lookup_entries(
+    binding: TagBinding, platform: PlatformName, terms: Mapping[PlatformName, PlatformTerms]
+) -> Iterator[tuple[str, TagAssignment]]:
+    for _, schemas in reached(binding, [ref.name for ref in binding.spec.platform_refs if ref.name == platform], terms):
+        for field, entry in statements.tag_entries(binding):
+            yield from ((field, each) for each in statements.within(entry, schemas) if each.lookup)
+
+
+def _attributes(written: dict[ObjectName, Document], index: Index, known: set[str]) -> Iterator[Diagnostic]:
+    for policy in index.policies:
+        for message in unknown_attributes(policy.reads, known):
+            yield _diagnostic(written[policy.id], InvalidInput("spec", message), "warning")
+
+
+def _reports(written: dict[ObjectName, Document], shapes: Shapes) -> Iterator[Diagnostic]:
+    for policy, report in zip(shapes.index.policies, shapes.index.reports, strict=True):
+        document = written.get(report.policy)
+        if document is None:  # the tables of an agent's own, of which its condition tells
+            continue
+        for problem in report.problems:
+            yield _diagnostic(document, InvalidInput(problem.field, problem.message))
+        yield from _unknown(document, report.unknown)
+        yield from _fallbacks(document, "spec.masks", report.mask_fallbacks)
+        yield from (_diagnostic(document, InvalidInput("spec", sentence), "warning") for sentence in shapes.behind_tools(policy))
+
+
+def _cases(folder: Folder, picture: Picture, catalogs: Catalogs) -> Iterator[Diagnostic]:
+    """What stands in files of cases, as far as it can be known without trying them."""
+    files, refused = read_cases(folder)
+    yield from (_diagnostic(each.document, fault) for each in refused for fault in each.faults)
+    if not picture.directory.platforms:
+        return
+    for document, test in ((each.document, each.test) for each in files):
+        catalog = catalogs.get(PlatformName(test.platform))
+        yield from (_diagnostic(document, fault) for fault in faults_of(test, picture.directory, catalog))
+        yield from (_diagnostic(document, doubt, "warning") for doubt in doubts_of(test, picture.directory))
+
+
+def _fallbacks(document: Document, field: str, fallbacks: Iterable[MaskFallback]) -> Iterator[Diagnostic]:
+    for fallback in fallbacks:
+        yield _diagnostic(document, InvalidInput(field, fallback.message), "warning")
+
+
+def _unknown(document: Document, problems: Iterable[Problem]) -> Iterator[Diagnostic]:
+    for problem in problems:
+        yield _diagnostic(document, InvalidInput(problem.field, problem.message.removeprefix(f"{problem.field}: ")), "warning")
+
+
+def _notes(folder: Folder, picture: Picture, catalogs: Catalogs) -> Iterator[str]:
+    if not folder.found and not folder.refused:
+        yield "no object of rolevend is in these files, so nothing was judged: name the folder that holds them"
+    platforms = {each.name for each in folder.of(DataPlatform)}
+    named = {ref.name for policy in folder.of(AccessPolicy) for ref in policy.spec.platform_refs}
+    if folder.cases and not platforms:
+        yield "no DataPlatform is among these files, so whom and what the cases name was not judged"
+    if named and not platforms:
+        names = ", ".join(sorted(named))
+        yield f"no DataPlatform is among these files, so what the policies reach was not judged: name the manifest of {names}, too"
+    elif unread := sorted(platforms & named - catalogs.keys()):
+        yield f"what policies match was not judged: give --catalog for {', '.join(unread)}"
+    for name in sorted(catalogs.keys() - platforms if platforms else ()):
+        yield f"the catalog of {name} was not used: no DataPlatform of that name is among these files"
+    yield from without_labels(unlabelled(picture.directory, picture.directory.agents))
+
+
+def _located(message: str) -> InvalidInput:
+    """A condition's message begins with the field that it is about, where it is about one."""
+    found = _FIELD.match(message)
+    return InvalidInput(found[1], message[found.end() :]) if found else InvalidInput("", message)
+
+
+def _diagnostic(document: Document, fault: InvalidInput, level: Level = "error") -> Diagnostic:
+    return Diagnostic(document.place(fault.field, fault.message), level, document.name, fault.field, fault.message)

@@ -1,0 +1,46 @@
+"""The cluster's objects, as a folder that holds them."""
+
+import json
+from dataclasses import replace
+
+from rolevend.kube.client import NAMESPACES, Cluster
+from rolevend.kube.paths import path_of
+from rolevend.policytools.folder import Folder
+from rolevend.policytools.manifests import documents_in
+from rolevend.policytools.verdicts import Who
+from rolevend.resources import API_VERSION, KINDS, VendedRole, parse
+from rolevend.roles.state import role_requests
+from rolevend.vending.verdict import Request
+
+
+async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, tuple[Who, ...], str]:
+    """Every object that decides; and who a VendedRole (namespace, name) is for, on each of its platforms, and what it says of itself, where
+    one is named."""
+    cluster = await Cluster.connect(kubeconfig)
+    try:
+        items = [{"apiVersion": "v1", "kind": "Namespace", **each} for each in (await cluster.list(NAMESPACES))[0]]
+        for kind in KINDS:
+            if kind.model is not VendedRole:
+                found, _ = await cluster.list(path_of(kind.model))
+                items += [{**each, "apiVersion": API_VERSION, "kind": kind.name} for each in found]
+        asked: tuple[Who, ...] = ()
+        told = ""
+        if vended_role is not None:
+            namespace, name = vended_role
+            role = parse(VendedRole, await cluster.get(path_of(VendedRole), name, namespace), unknown="ignore")
+            asked, told = tuple(map(_who, role_requests(role))), _told(role)
+        return Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items}))), asked, told
+    finally:
+        await cluster.close()
+
+
+def _who(request: Request) -> Who:
+    who = Who(request.user, request.agent, request.platform, request.purpose or "", request.expiration_seconds, request.resources)
+    return replace(who, token=request.token, proof=request.proof)
+
+
+def _told(role: VendedRole) -> str:
+    """What the operator said when it decided; what follows from the objects of now may be something else."""
+    ready = role.status.condition("Ready")
+    said = f"{ready.reason}: {ready.message}" if ready else "no operator has looked at it yet"
+    return f"VendedRole {role.namespace}/{role.name}: {said}"

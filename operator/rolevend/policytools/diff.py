@@ -1,0 +1,106 @@
+"""`rolevend policy diff`: who gains and who loses what, where one folder of objects takes the place of another."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rolevend.errors import InvalidInput
+from rolevend.model import PlatformName
+from rolevend.policytools.folder import Catalogs, Folder
+from rolevend.policytools.tables import Form, noted, rendered
+from rolevend.policytools.verdicts import SECONDS, Who, agents_of, given, opened, unlabelled, without_labels
+from rolevend.resources import AccessPolicy, Agent, DataPlatform, UserAttributes, values
+from rolevend.vending.difference import Change, compare
+from rolevend.vending.directory import Directory, Person
+from rolevend.vending.evidence import TableGiven
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    who: Who
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    differences: tuple[Difference, ...]
+    """By user, agent and platform."""
+    notes: tuple[str, ...]
+    """What was not compared, and what it would take."""
+
+
+def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpose: str = "", seconds: int = SECONDS) -> Compared:
+    """For every user of either folder, or of `users` alone where they are given, where agents say that `purpose` and ask for a role for so
+    many `seconds`. What `old` has not, such as a platform that is new, gives nothing."""
+    people = [Person(*values.known_user(each)) for each in Folder.sound(users).of(UserAttributes)] if users else None
+    is_there, comes = Folder.sound([old]), Folder.sound([new])
+    notes = list(_uncompared(is_there, comes, catalogs))
+    said = [purpose] if purpose else []
+    pictured = [each.picture(catalogs).directory for each in (is_there, comes)]
+    before, after = (opened(each, people, purposes=said) for each in pictured)
+    if not before.people and not after.people:
+        raise InvalidInput("--users", f"{old} and {new} hold no UserAttributes: name a file with some people who stand for many")
+    for name in catalogs:
+        if name not in after.platforms:
+            also = "" if name in before.platforms else f"{old} and in "
+            raise InvalidInput("", f"DataPlatform {name}, whose catalog is given, must be in {also}{new}")
+    notes += without_labels(frozenset[str]().union(*(unlabelled(each, each.agents) for each in pictured)))
+    asked = (
+        Who(user, agent, platform, purpose, seconds)
+        for user in sorted(before.people.keys() | after.people.keys())
+        for agent in agents_of(before, after)
+        for platform in sorted(catalogs)
+    )
+    differences = (Difference(who, change) for who in asked for change in compare(_given(before, who), given(after, who)))
+    return Compared(tuple(differences), tuple(notes))
+
+
+def _uncompared(old: Folder, new: Folder, catalogs: Catalogs) -> Iterator[str]:
+    """InvalidInput where it is a platform that is still there: whoever loses something on it would not be told."""
+    there = {PlatformName(each.name) for each in new.of(DataPlatform)}
+    for name in sorted((_named(old) | _named(new)) - catalogs.keys()):
+        if name in there or name in _named(new):
+            why = f"what DataPlatform {name} holds is not known, so nobody can tell who gains or loses there"
+            raise InvalidInput("--catalog", f"{why}: give its catalog, too; rolevend platform catalog writes it")
+        yield f"nothing on {name} was compared: nothing names it any more, and all that it gave is gone"
+
+
+def _named(folder: Folder) -> set[PlatformName]:
+    """The platforms on which something is granted."""
+    refs = [ref for policy in folder.of(AccessPolicy) for ref in policy.spec.platform_refs]
+    return {PlatformName(ref.name) for ref in [*refs, *(tool.platform_ref for agent in folder.of(Agent) for tool in agent.spec.tools)]}
+
+
+def _given(before: Directory, who: Who) -> tuple[TableGiven, ...]:
+    return given(before, who) if who.platform in before.platforms else ()
+
+
+HEAD = ("User", "Agent", "Platform", "Change", "What", "Before", "After")
+
+
+def row(difference: Difference) -> tuple[str, ...]:
+    who, change = difference.who, difference.change
+    return (who.user.subject, str(who.agent).removeprefix("/"), who.platform, change.direction, change.name, change.before, change.after)
+
+
+def as_text(compared: Compared, form: Form) -> str:
+    nobody = "nobody gains or loses anything" + (", as far as it was compared" if compared.notes else "")
+    told = rendered(HEAD, [row(each) for each in compared.differences], form) if compared.differences else nobody
+    return noted(told, compared.notes, form)
+
+
+def as_json(compared: Compared) -> list[dict[str, str]]:
+    return [
+        {
+            "issuer": each.who.user.issuer,
+            "subject": each.who.user.subject,
+            "agent": str(each.who.agent).removeprefix("/"),
+            "platform": each.who.platform,
+            "change": each.change.direction,
+            "what": each.change.what,
+            "name": each.change.name,
+            "before": each.change.before,
+            "after": each.change.after,
+        }
+        for each in compared.differences
+    ]

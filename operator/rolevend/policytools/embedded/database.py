@@ -1,0 +1,308 @@
+"""A real PostgreSQL on 127.0.0.1 that asks for passwords, and takes nobody in without TLS where its programs know it.
+
+Not by the Python API of the package whose programs it runs: that lets everybody in (``trust``), under which passwords
+and VALID UNTIL, and so rolevend's promises about them, mean nothing.
+"""
+
+import datetime
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Literal, Protocol, Self
+
+import psycopg
+
+from rolevend.policytools.embedded.account import reachable, unprivileged_account
+from rolevend.policytools.embedded.certificates import Authority, KeyPair
+from rolevend.policytools.embedded.connection import Connection
+from rolevend.policytools.embedded.errors import Unusable
+from rolevend.policytools.embedded.ports import HOST, free_ports
+from rolevend.policytools.embedded.postgres_programs import WITH_TLS, Version, postgres_programs
+from rolevend.policytools.embedded.process import Process, Program
+from rolevend.policytools.embedded.progress import Progress, Silence
+
+StopMode = Literal["smart", "fast", "immediate"]
+
+_SIGNALS: Mapping[StopMode, signal.Signals] = MappingProxyType(
+    {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+)
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_TIMEOUT = 60.0
+_LIFETIME = datetime.timedelta(days=7)
+"""Of the certificates."""
+_TLS_ONLY = "hostssl all all all scram-sha-256\nhostssl replication all all scram-sha-256\n"
+
+
+class DatabaseServer(Protocol):
+    """A PostgreSQL server to work against, whoever started it."""
+
+    @property
+    def superuser(self) -> Connection:
+        """One who may do anything there."""
+
+    @property
+    def version(self) -> int:
+        """The major version, such as 18."""
+
+
+class PostgresServer:
+    """Start with ``with PostgresServer() as server:``, or `start` and `close`; between them `stop` and `start` keep port and data.
+
+    State lies in `directory` (new or empty, and kept), else in a temporary folder that `close` removes. Started by root,
+    the server runs as an unprivileged user, who must be able to reach `directory`. `port` is a free one. `settings` are those of
+    postgresql.conf, and ALTER SYSTEM overrides them. With ``fsync=False`` a crash of the machine (not of the server)
+    may lose everything, and commits are faster.
+    """
+
+    def __init__(
+        self,
+        version: Version = 18,
+        *,
+        directory: Path | None = None,
+        port: int | None = None,
+        settings: Mapping[str, str] = _NOTHING,
+        fsync: bool = True,
+        progress: Progress | None = None,
+    ) -> None:
+        self._version = version
+        self._given = directory
+        self._fsync = fsync
+        self._progress = progress or Silence()
+        self._account = unprivileged_account()
+        self._process: Process | None = None
+        chosen = port or free_ports(1)[0]
+        self._superuser = Connection(HOST, chosen, "postgres", secrets.token_urlsafe(24))
+        self._authority = Authority("rolevend-database", datetime.datetime.now(datetime.UTC), _LIFETIME) if version in WITH_TLS else None
+        self._settings = {
+            "listen_addresses": HOST,
+            "port": str(chosen),
+            "unix_socket_directories": "",
+            "reserved_connections": "10",
+            **({} if fsync else {"fsync": "off", "full_page_writes": "off"}),
+            **({"ssl": "on"} if self._authority else {}),
+            **settings,
+        }
+        self._directory: Path | None = None
+        self._primary: PostgresServer | None = None
+
+    @classmethod
+    def standby_of(cls, primary: "PostgresServer") -> Self:
+        """One that follows `primary`, which runs, with the same superuser and the same authority, until `promote`."""
+        standby = cls(primary._version, fsync=False)
+        standby._settings = {**primary._settings, "port": standby._settings["port"]}  # it may have less of nothing
+        standby._primary, standby._authority = primary, primary._authority
+        standby._superuser = replace(primary._superuser, port=standby._superuser.port)
+        return standby
+
+    def promote(self) -> None:
+        """Return when it takes writes."""
+        with psycopg.connect(self._superuser.dsn, autocommit=True) as connection:
+            connection.execute("SELECT pg_promote()")
+
+    @property
+    def version(self) -> int:
+        return self._version
+
+    @property
+    def superuser(self) -> Connection:
+        """The owner of everything there, connected to the database `postgres`. Checks the certificate, where the server has one."""
+        return self._superuser
+
+    @property
+    def authority(self) -> Authority | None:
+        """Who signs the server's certificate; None where it knows no TLS."""
+        return self._authority
+
+    def certify(self, pair: KeyPair) -> None:
+        """Show this certificate from the next start on, or from when the configuration is loaded again."""
+        for name, content, mode in (("server.crt", pair.certificate, 0o644), ("server.key", pair.key, 0o600)):
+            file = self._data / name
+            file.touch(mode=0o600)
+            file.write_bytes(content)
+            file.chmod(mode)
+            self._give_away(file)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.running
+
+    def check(self) -> None:
+        """`PartFailed`, with the end of its log, if it has ended by itself."""
+        if self._process is not None:
+            self._process.check()
+
+    @property
+    def directory(self) -> Path:
+        """Where its state lies; there from the first `start` on."""
+        if self._directory is None:
+            raise Unusable("this PostgreSQL server has no folder: it was not started yet, or was closed")
+        return self._directory
+
+    @property
+    def log(self) -> Path:
+        """What the server said, in all its runs."""
+        return self.directory / "postgres.log"
+
+    def start(self) -> Self:
+        """Return when it accepts connections; `PartFailed` if it does not within a minute. No error if it runs."""
+        if self.running:
+            return self
+        with self._progress.step(f"starting PostgreSQL {self._version}"):
+            if self._directory is None:
+                self._create()
+            self._write_settings()
+            command = ("-D", str(self._data), "-c", f"config_file={self._settings_file}")
+            # By SIGQUIT, unlike SIGKILL, the server takes its sessions with it.
+            self._process = self._program("postgres", *command, death_signal=signal.SIGQUIT).start()
+            self._process.wait_until(self._accepts_connections, _TIMEOUT)
+        return self
+
+    def stop(self, mode: StopMode = "fast") -> None:
+        """Stop as ``pg_ctl stop`` does: wait for sessions, or end them, or leave recovery to the next start.
+
+        What has not ended after a minute is killed. No error if it does not run.
+        """
+        if self._process is not None:
+            self._process.stop(_SIGNALS[mode], grace=_TIMEOUT)
+            self._process = None
+
+    def kill(self) -> None:
+        """End the server and all its sessions at once, as a crash would. No error if it does not run."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+    def restart(self, settings: Mapping[str, str] = _NOTHING) -> None:
+        """Stop and start it, with these `settings` added for good."""
+        self.stop()
+        self._settings |= settings
+        self.start()
+
+    def close(self) -> None:
+        """Stop for good; nothing of a temporary folder remains. No error if it was never started."""
+        if self._given is not None:
+            self.stop()
+            return
+        self.kill()
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def _settings_file(self) -> Path:
+        return self.directory / "postgresql.conf"
+
+    def _create(self) -> None:
+        """Make the folder, and in it a database cluster with one superuser."""
+        self._directory = self._make_directory()
+        self._programs = postgres_programs(self._version, self._account, self._directory)
+        if self._primary is not None:
+            self._copy(self._primary)
+            return
+        self._data.mkdir(mode=0o700)
+        self._give_away(self._data)
+        password = self.directory / "password"
+        password.touch(mode=0o600)
+        try:
+            password.write_text(self._superuser.password)
+            self._give_away(password)
+            self._program(
+                "initdb",
+                *(f"--pgdata={self._data}", f"--username={self._superuser.user}", f"--pwfile={password}"),
+                *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"),
+                *(() if self._fsync else ("--no-sync",)),
+            ).run(_TIMEOUT)
+        finally:
+            password.unlink()
+        if self._authority is not None:
+            self._protect(self._authority)
+
+    def _copy(self, primary: "PostgresServer") -> None:
+        """By the server's own means, with its certificate."""
+        self._data.mkdir(mode=0o700)
+        self._give_away(self._data)
+        self._program(
+            "pg_basebackup",
+            *(f"--pgdata={self._data}", f"--dbname={primary.superuser.dsn}"),
+            *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+        ).run(_TIMEOUT)
+
+    def _protect(self, authority: Authority) -> None:
+        """Nobody gets in without TLS, and who gets in can tell who we are."""
+        trusted = self.directory / "ca.crt"
+        trusted.write_bytes(authority.certificate)
+        trusted.chmod(0o644)
+        self._superuser = replace(self._superuser, options=(("sslmode", "verify-full"), ("sslrootcert", str(trusted))))
+        self.certify(authority.issue("postgres", hosts=(HOST,)))
+        (self._data / "pg_hba.conf").write_text(_TLS_ONLY)
+
+    def _make_directory(self) -> Path:
+        """Ours even when the server runs as somebody else, who only gets the data in it: we write there as root."""
+        if self._given is None:
+            directory = Path(tempfile.mkdtemp(prefix="rolevend-postgres-"))
+        else:
+            directory = self._given.resolve()
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if any(directory.iterdir()):
+                raise Unusable(f"cannot keep a PostgreSQL in {directory}: the folder is not empty")
+        if self._account is not None:
+            directory.chmod(0o711)
+            if not reachable(directory / "data", self._account):
+                raise Unusable(
+                    f"cannot keep a PostgreSQL in {directory}: it runs as the user {self._account.name}, who cannot pass through "
+                    "the folders above; choose another folder (TMPDIR decides where none is given)"
+                )
+        return directory
+
+    def _give_away(self, path: Path) -> None:
+        if self._account is not None:
+            os.chown(path, self._account.uid, self._account.gid)
+
+    def _write_settings(self) -> None:
+        """Beside the file of initdb, which it includes: only the server writes into its data."""
+        settings = "".join(f"{name} = {_quote(value)}\n" for name, value in self._settings.items())
+        self._settings_file.write_text(f"include {_quote(str(self._data / 'postgresql.conf'))}\n{settings}")
+        self._settings_file.chmod(0o644)
+
+    def _accepts_connections(self) -> bool:
+        """What ``pg_ctl`` waits for: the server's own note, in the last line of postmaster.pid."""
+        try:
+            pid, *_, status = (self._data / "postmaster.pid").read_text().splitlines()
+        except (OSError, ValueError):
+            return False
+        return self._process is not None and pid == str(self._process.pid) and status.strip() == "ready"
+
+    def _program(self, name: str, *arguments: str, death_signal: signal.Signals = signal.SIGKILL) -> Program:
+        return Program(
+            f"PostgreSQL {self._version} ({name})",
+            (str(self._programs / name), *arguments),
+            self.log,
+            {"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+            self._account,
+            death_signal,
+        )
+
+
+def _quote(value: str) -> str:
+    """As a value in postgresql.conf."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"

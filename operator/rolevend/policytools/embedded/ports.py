@@ -1,0 +1,39 @@
+"""Free TCP ports on 127.0.0.1 that stay free while their server is down."""
+
+import random
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+
+from rolevend.policytools.embedded.errors import Unusable
+
+HOST = "127.0.0.1"
+
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_FIRST_UNPRIVILEGED = 10_000
+_ATTEMPTS = 1_000
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """`count` different ports that nobody listens on.
+
+    Never one that the kernel gives to outgoing connections (so not ``bind`` to port 0): while a fault test has a
+    server stopped, such a port can be taken by any connection, even by a client's own attempt to reach the server.
+    """
+    below = int(_EPHEMERAL.read_text().split()[0])
+    if below <= _FIRST_UNPRIVILEGED + count:
+        below = 32_768
+    chance = random.SystemRandom()
+    with ExitStack() as held:
+        ports: list[int] = []
+        for _ in range(_ATTEMPTS):
+            port = chance.randrange(_FIRST_UNPRIVILEGED, below)
+            candidate = held.enter_context(socket.socket())
+            try:
+                candidate.bind((HOST, port))
+            except OSError:
+                continue
+            ports.append(port)
+            if len(ports) == count:
+                return tuple(ports)
+    raise Unusable(f"there are no {count} free ports on {HOST} between {_FIRST_UNPRIVILEGED} and {below}")

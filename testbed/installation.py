@@ -1,0 +1,160 @@
+"""rolevend as its users install it, in local parts: the chart by helm, the database by plan and consent, the operator as a process.
+
+No pod runs in the local control plane, so the operator is a child process; its rights are the chart's, through the token of the
+chart's own ServiceAccount. It is never an administrator.
+"""
+
+import http.client
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from rolevend.app.manifest import read
+from rolevend.app.platform import install, plan
+from rolevend.policytools.embedded.connection import Connection
+from rolevend.policytools.embedded.errors import Unusable
+from rolevend.policytools.embedded.ports import free_ports
+from rolevend.policytools.embedded.process import Process, Program
+from testbed.controlplane import ControlPlane
+
+NAMESPACE = "rolevend-system"
+SERVICE_ACCOUNT = "rolevend"
+API_SERVICE_ACCOUNT = "rolevend-api"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_STOP_SECONDS = 30.0
+
+
+def checkout() -> Path:
+    """The checkout that this package runs from: the chart and the examples are not in the wheel."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "charts" / "rolevend" / "Chart.yaml").is_file():
+        raise Unusable("the demo needs a checkout of rolevend, with its chart and examples; clone the repository and run make demo there")
+    return root
+
+
+def with_address(manifest: Path, connection: Connection) -> str:
+    """The manifest of a DataPlatform, with the address of a local server in place of the one that is written there, and with the
+    authority that only this server has. One of another kind of platform stays as it is."""
+    documents: list[dict[str, Any]] = list(yaml.safe_load_all(manifest.read_text()))
+    for document in documents:
+        if document.get("kind") == "DataPlatform" and "postgres" in document["spec"]:
+            document["spec"]["postgres"] |= postgres_address(document["metadata"]["name"], connection)
+    return yaml.safe_dump_all(documents, sort_keys=False)
+
+
+def postgres_address(platform: str, connection: Connection) -> dict[str, Any]:
+    """For `spec.postgres`. A server without TLS is one on purpose."""
+    tls = {"mode": "Disable"} if connection.authority is None else {"caSecretRef": {"name": authority_secret(platform)}}
+    return {"host": connection.host, "port": connection.port, "tls": tls}
+
+
+def authority_secret(platform: str) -> str:
+    return f"{platform}-ca"
+
+
+class Installation:
+    """What is done to a control plane and a database to have rolevend on them. Each step may be taken again."""
+
+    def __init__(self, control_plane: ControlPlane, directory: Path) -> None:
+        """Files (kubeconfigs, manifests, the operator's log) go into `directory`."""
+        self._control_plane = control_plane
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._starts = 0
+
+    def chart(self, agent_namespaces: Sequence[str], values: Mapping[str, str] | None = None) -> None:
+        """`helm upgrade --install`; the namespaces must exist."""
+        helm = self._control_plane.binaries["helm"]
+        chosen = {"agentNamespaces": "{" + ",".join(agent_namespaces) + "}", **(values or {})}
+        settings = [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
+        chart = checkout() / "charts" / "rolevend"
+        command = (str(helm), "upgrade", "--install", "rolevend", str(chart), "--namespace", NAMESPACE, "--create-namespace", *settings)
+        log = self._directory / "helm.log"
+        Program("helm", command, log, environment={**self._control_plane.environment(), "HOME": str(self._directory)}).run(120)
+
+    def platform(self, manifest: Path, administrator: Connection) -> None:
+        """Plans, accepts, installs, and hands the two logins and the server's authority to the operator. `manifest` already has the
+        right address."""
+        accepted = plan(manifest, administrator.dsn)
+        secrets = install(manifest, administrator.dsn, accepted.digest, NAMESPACE)
+        self._control_plane.kubectl("apply", "-f", "-", standard_input=secrets)
+        if administrator.authority is not None:
+            name = authority_secret(read(manifest).name)
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}}
+            body = yaml.safe_dump({**secret, "stringData": {"ca.crt": administrator.authority}})
+            self._control_plane.kubectl("apply", "-f", "-", standard_input=body)
+
+    def operator(self, settings: Mapping[str, str] | None = None) -> "OperatorProcess":
+        """Starts the operator as the chart's ServiceAccount. `settings` are names of `rolevend.settings` in upper case."""
+        kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory)
+        self._starts += 1
+        return OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", settings or {})
+
+    def api(self, settings: Mapping[str, str] | None = None, url: str = "") -> "ApiProcess":
+        """Starts a replica of the API as the chart's ServiceAccount for it. `url` is another way to the API server."""
+        kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, API_SERVICE_ACCOUNT, self._directory)
+        self._starts += 1
+        if url:
+            text = kubeconfig.read_text().replace(self._control_plane.url, url)
+            kubeconfig = self._directory / f"api-{self._starts}.kubeconfig"
+            kubeconfig.write_text(text)
+        return ApiProcess(kubeconfig, self._directory / f"api-{self._starts}.log", settings or {})
+
+
+class OperatorProcess:
+    """`rolevend operator`, a child of this process."""
+
+    subcommand = "operator"
+
+    def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str], preload: Mapping[str, str] = _NOTHING) -> None:
+        """`preload` is what its environment has beside its settings, for the loader of programs."""
+        (self.port,) = free_ports(1)
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "ROLEVEND_PROBE_HOST": "127.0.0.1",
+            "ROLEVEND_PROBE_PORT": str(self.port),
+            "ROLEVEND_POD_NAME": "rolevend-0",
+            **{f"ROLEVEND_{key}": value for key, value in settings.items()},
+            **preload,
+        }
+        command = (sys.executable, "-m", "rolevend", self.subcommand, "--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE)
+        self.log = log
+        self.process: Process = Program(f"rolevend {self.subcommand}", command, log, environment=environment).start()
+
+    def wait_until_ready(self, timeout: float = 60.0) -> None:
+        self.process.wait_until(lambda: self.probe("/readyz")[0] == 200, timeout)
+
+    def probe(self, path: str) -> tuple[int, str]:
+        """Status and text of `/healthz`, `/readyz` or `/metrics`; status 0 while nobody listens."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        except OSError:
+            return 0, ""
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        """As a pod is stopped: SIGTERM, and time to finish."""
+        self.process.stop(grace=_STOP_SECONDS)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+
+
+class ApiProcess(OperatorProcess):
+    """`rolevend api`, over plain HTTP on this machine."""
+
+    subcommand = "api"
+
+    def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str]) -> None:
+        (port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{port}"
+        super().__init__(kubeconfig, log, {"API_HOST": "127.0.0.1", "API_PORT": str(port), **settings})
