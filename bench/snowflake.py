@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.lines import Line, ms, p50, quick, reported, settled, table, timed
-from rolevend.atwork.executor import Executor
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.model import PlatformName
 from rolevend.plan import Lease, Profile
+from rolevend.platform_runtime.executor import Executor
 from rolevend.platforms.base import Credential, Ending, EndReason
 from rolevend.platforms.snowflake import Limits
 from rolevend.platforms.snowflake.keys import new_key

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import cast
 from uuid import uuid4
 
-from rolevend.atwork.executor import Executor
 from rolevend.errors import PlatformUnavailable, ProfileNotBuilt
 from rolevend.kube.client import AlreadyExists, Body, NotFound, Resource
 from rolevend.model import PlatformName, ProfileName, RoleName
 from rolevend.plan import Lease, Profile
+from rolevend.platform_runtime.executor import Executor
 from rolevend.platforms.base import Address, Credential, Dropped, Ending, PasswordCredential, Platform, Randomness, Secret, Vended
 from rolevend.platforms.progress import Told
 from tests.support import tokens

@@ -3,14 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rolevend.atwork.state import PlatformState
 from rolevend.catalog import Family
 from rolevend.model import ClusterId, ObjectName, PlatformName, Uid, User
-from rolevend.picture.judgement import Judgement
-from rolevend.picture.painting import Objects, Painter, Picture
+from rolevend.platform_runtime.state import PlatformState
 from rolevend.platforms.base import CheckResult, Drift, Outcome, ServerFacts
 from rolevend.reconcile.attesting import attestation_of
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, parse
+from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder, SnapshotInputs
+from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.vending.verdict import Request, Verdict
 from tests.support.manifests import MISSING, Body, changed, valid
 from tests.support.policies import catalog, column, table
@@ -77,7 +77,7 @@ def raw_binding(*changes: tuple[str, object]) -> Body:
     return raw("TagBinding", "pii", "domain-claims", *changes)
 
 
-OBJECTS = Objects(
+OBJECTS = SnapshotInputs(
     agents=[parse(Agent, raw_agent())],
     platforms=[parse(DataPlatform, raw("DataPlatform", name, "")) for name in (WAREHOUSE, CRM)],
     policies=[parse(AccessPolicy, raw_policy())],
@@ -98,23 +98,23 @@ def answering(server: str, *drift: Drift) -> PlatformState:
 STATES = {name: answering(f"server of {name}") for name in (WAREHOUSE, CRM)}
 
 
-def paint(objects: Objects = OBJECTS, states: dict[PlatformName, PlatformState] | None = None) -> Picture:
-    return Painter(CLUSTER, KEY).paint(objects, states or STATES, "")
+def paint(objects: SnapshotInputs = OBJECTS, states: dict[PlatformName, PlatformState] | None = None) -> SnapshotBuild:
+    return SnapshotBuilder(CLUSTER, KEY).build(objects, states or STATES, "")
 
 
-def verdict(picture: Picture, *, begun: bool = False, request: Request = REQUEST) -> Verdict:
+def verdict(picture: SnapshotBuild, *, begun: bool = False, request: Request = REQUEST) -> Verdict:
     return picture.directory.verdict(request, begun=begun)
 
 
-def judged(picture: Picture, name: str) -> Judgement[Resource]:
-    (found,) = [each for each in picture.judgements if each.resource.name == name]
+def judged(picture: SnapshotBuild, name: str) -> StatusEvaluation[Resource]:
+    (found,) = [each for each in picture.evaluations if each.resource.name == name]
     return found
 
 
-def said(picture: Picture, name: str, type_: str) -> tuple[str, str]:
+def said(picture: SnapshotBuild, name: str, type_: str) -> tuple[str, str]:
     """Status and reason of the condition on the object of this name."""
     return next((each.status, each.reason) for each in judged(picture, name).findings if each.type == type_)
 
 
-def message(picture: Picture, name: str, type_: str) -> str:
+def message(picture: SnapshotBuild, name: str, type_: str) -> str:
     return next(each.message for each in judged(picture, name).findings if each.type == type_)

@@ -21,7 +21,6 @@ from rolevend.api.refusals import RefusalLog
 from rolevend.api.repository import VendedRoleRepository
 from rolevend.api.schemas import Question
 from rolevend.api.vend_service import VendService
-from rolevend.atwork.platforms import Platforms
 from rolevend.errors import RolevendError
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
@@ -31,6 +30,7 @@ from rolevend.kube.handles import HandleRecords
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.kube.taken_tokens import TakenTokens
 from rolevend.model import PlatformName, RoleName, Uid, Version
+from rolevend.platform_runtime.platforms import Platforms
 from rolevend.reconcile.api_vends import ApiVendSupervisor
 from rolevend.reconcile.reconciler import VendedRoleReconciler
 from rolevend.reconcile.reevaluator import Reevaluator

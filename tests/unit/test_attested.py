@@ -9,10 +9,10 @@ from typing import cast
 
 import pytest
 
-from rolevend.atwork.executor import Executor
-from rolevend.atwork.platforms import PlatformAtWork
-from rolevend.atwork.state import PlatformState
 from rolevend.model import PlatformName
+from rolevend.platform_runtime.executor import Executor
+from rolevend.platform_runtime.platforms import PlatformAtWork
+from rolevend.platform_runtime.state import PlatformState
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome, Randomness
 from rolevend.reconcile.attesting import Attesting, attestation_of
 from rolevend.settings import Settings

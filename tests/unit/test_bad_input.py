@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from rolevend.errors import InvalidInput
-from rolevend.picture.painting import Picture
 from rolevend.plan import contains
 from rolevend.resources import AccessPolicy, Guardrail, TagBinding, UserAttributes, parse
+from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.vending.verdict import Denied, Granted
 from tests.support.manifests import Body, changed, valid
 from tests.support.painted import CRM, OBJECTS, STATES, TABLES, WAREHOUSE, judged, made, message, paint, said, verdict
@@ -191,7 +191,7 @@ def test_a_name_that_nothing_has_is_told_beside_others_that_are_right(spec: Body
     assert said(picture, "sound", "NamesKnown") == ("True", "Known")
 
 
-def granted_by(name: str, picture: Picture) -> list[object]:
+def granted_by(name: str, picture: SnapshotBuild) -> list[object]:
     index = picture.directory.shapes[WAREHOUSE].index
     return [grants for each in index.policies if each.id.name == name for grants in each.grant_sets]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rolevend.atwork.breaker import FAILURES, LONGEST_PAUSE_SECONDS, Breaker
 from rolevend.errors import PlatformUnavailable
+from rolevend.platform_runtime.breaker import FAILURES, LONGEST_PAUSE_SECONDS, Breaker
 
 
 class Clock:

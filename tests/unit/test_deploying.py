@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rolevend.atwork.state import PlatformState
-from rolevend.picture.judgement import Judgement
-from rolevend.picture.painting import Picture
-from rolevend.picture.told import status_of
+from rolevend.platform_runtime.state import PlatformState
 from rolevend.resources import KINDS, AccessPolicy, Agent, Guardrail, Resource, TagBinding, UserAttributes, parse
 from rolevend.resources.crd import definition
+from rolevend.snapshot.builder import SnapshotBuild
+from rolevend.snapshot.conditions.common import StatusEvaluation
+from rolevend.snapshot.status import status_of
 from tests.support.gitops import EXAMPLE, Body, argo_health, kstatus
 from tests.support.painted import NOW, OBJECTS, STATES, WAREHOUSE, answering, judged, made, paint, raw, raw_agent, raw_policy
 
@@ -21,12 +21,12 @@ AT_WORK = ("warehouse", "finbot", "analysts", "pii", "anna", "floor")
 """The name of an object of each kind in the picture of `ALL`."""
 
 
-def shown(judgement: Judgement[Resource]) -> Body:
+def shown(judgement: StatusEvaluation[Resource]) -> Body:
     """The object, as far as anybody looks at it from outside."""
     return {"metadata": {"generation": judgement.resource.generation}, "status": status_of(judgement, NOW)}
 
 
-def seen(picture: Picture, name: str) -> tuple[str, str]:
+def seen(picture: SnapshotBuild, name: str) -> tuple[str, str]:
     """In Argo CD, and in Flux."""
     body = shown(judged(picture, name))
     return argo_health(body)[0], kstatus(body)

@@ -7,9 +7,9 @@ import pytest
 
 from rolevend.catalog import TagAssignment
 from rolevend.model import Tag
-from rolevend.picture.painting import Painter, Picture
 from rolevend.policy.disagreement import Disagreement, disagreements
 from rolevend.resources import TagBinding
+from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder
 from tests.support.manifests import Body
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, made, message, paint, said
 from tests.support.policies import catalog, column, table
@@ -26,7 +26,7 @@ def binding(name: str, *spelled: Body, tables: Sequence[Body] | None = None) -> 
     return found
 
 
-def of(*bindings: TagBinding) -> Picture:
+def of(*bindings: TagBinding) -> SnapshotBuild:
     return paint(replace(OBJECTS, bindings=bindings))
 
 
@@ -73,10 +73,10 @@ def test_tables_are_told_as_columns_are():
 
 
 def test_what_is_mended_is_told_by_the_next_picture():
-    painter = Painter(CLUSTER, KEY)
+    painter = SnapshotBuilder(CLUSTER, KEY)
     one, two = binding("one", columns("full_name", "name")), binding("two", columns("full_name", "none"))
 
-    pictures = [painter.paint(replace(OBJECTS, bindings=bindings), STATES, "") for bindings in ([one, two], [one, two], [one])]
+    pictures = [painter.build(replace(OBJECTS, bindings=bindings), STATES, "") for bindings in ([one, two], [one, two], [one])]
 
     assert [said(each, "one", "TagsAgree")[0] for each in pictures] == ["False", "False", "True"]
 

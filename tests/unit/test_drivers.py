@@ -6,11 +6,11 @@ from typing import Any, cast
 import pytest
 
 from rolevend.app.drivers import drivers
-from rolevend.atwork.keys import PairKeys, PasswordKeys, keys_of
 from rolevend.errors import InvalidInput
 from rolevend.kube.client import Cluster
 from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
+from rolevend.platform_runtime.credentials import PairKeys, PasswordKeys, keys_of
 from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres import PostgresPlatform
 from rolevend.platforms.snowflake import SnowflakePlatform

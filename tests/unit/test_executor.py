@@ -9,10 +9,10 @@ from typing import cast
 
 import pytest
 
-from rolevend.atwork.executor import BUILDERS, Executor
 from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.plan import Profile
+from rolevend.platform_runtime.executor import BUILDERS, Executor
 from rolevend.platforms.base import CheckResult, Ending, EndReason, InstallMode, Outcome, Platform, Randomness, ServerFacts
 from rolevend.platforms.progress import Progress, Told
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from rolevend.model import User, UserHandle
-from rolevend.picture.painting import Objects, Painter
 from rolevend.resources import AccessPolicy, Guardrail, UserAttributes
+from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
 from rolevend.vending.claims import Claim, user_claim
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, judged, made, said
 
@@ -27,13 +27,13 @@ def person(name: str, *departments: str, age: int = 0, subject: str = "") -> Use
 PEOPLE = [person("anna", "claims"), person("bob", "sales"), person("cleo", "claims", "sales"), person("dan")]
 
 
-def objects(people: list[UserAttributes], *, policy_users: object = None, guardrail_users: object = None) -> Objects:
+def objects(people: list[UserAttributes], *, policy_users: object = None, guardrail_users: object = None) -> SnapshotInputs:
     policy = made(AccessPolicy, "policy", "domain-claims", users=policy_users or {"matchAttributes": [CLAIMS]})
     return replace(OBJECTS, people=people, policies=[policy], guardrails=[made(Guardrail, "guardrail", users=guardrail_users)])
 
 
 def counted(name: str, people: list[UserAttributes] = PEOPLE, **users: Any) -> object:
-    picture = Painter(CLUSTER, KEY).paint(objects(people, **users), STATES, "")
+    picture = SnapshotBuilder(CLUSTER, KEY).build(objects(people, **users), STATES, "")
     return judged(picture, name).counts["matchedUsers"]
 
 
@@ -56,7 +56,7 @@ def test_a_policy_that_grants_to_agents_counts_no_users():
     agents = {"matchAttributes": [{"key": "trust", "operator": "In", "values": ["high"]}]}
     policy = made(AccessPolicy, "policy", "domain-claims", grantsTo="Agents", users=None, agents=agents)
 
-    picture = Painter(CLUSTER, KEY).paint(replace(OBJECTS, people=PEOPLE, policies=[policy]), STATES, "")
+    picture = SnapshotBuilder(CLUSTER, KEY).build(replace(OBJECTS, people=PEOPLE, policies=[policy]), STATES, "")
 
     assert judged(picture, "policy").counts["matchedUsers"] is None
 
@@ -77,16 +77,16 @@ def test_who_is_described_twice_is_counted_once_by_the_older_description():
 def test_a_guardrail_for_a_platform_that_is_not_there_counts_all_the_same():
     nowhere = made(Guardrail, "guardrail", platformRefs=[{"name": "lake"}], users={"matchAttributes": [CLAIMS]})
 
-    picture = Painter(CLUSTER, KEY).paint(replace(OBJECTS, people=PEOPLE, guardrails=[nowhere]), STATES, "")
+    picture = SnapshotBuilder(CLUSTER, KEY).build(replace(OBJECTS, people=PEOPLE, guardrails=[nowhere]), STATES, "")
 
     assert judged(picture, "guardrail").counts["matchedUsers"] == 3
 
 
 def test_the_count_follows_who_comes_changes_and_goes():
-    painter = Painter(CLUSTER, KEY)
+    painter = SnapshotBuilder(CLUSTER, KEY)
 
     def count(*people: UserAttributes) -> object:
-        return judged(painter.paint(objects(list(people)), STATES, ""), "policy").counts["matchedUsers"]
+        return judged(painter.build(objects(list(people)), STATES, ""), "policy").counts["matchedUsers"]
 
     anna, eve = PEOPLE[0], person("eve", "claims")
     moved = anna.model_copy(update={"spec": PEOPLE[1].spec, "metadata": anna.metadata.model_copy(update={"generation": 2})})
@@ -94,11 +94,11 @@ def test_the_count_follows_who_comes_changes_and_goes():
 
 
 def test_a_handle_that_is_refused_meanwhile_is_told_though_nobody_changed():
-    painter, refused = Painter(CLUSTER, KEY), dict[Claim, str]()
+    painter, refused = SnapshotBuilder(CLUSTER, KEY), dict[Claim, str]()
     anna = made(UserAttributes, "anna", user={"issuer": "idp", "subject": "anna"}, handle="ANNA")
     everything = replace(objects([anna]), refused_handles=refused)
-    first = painter.paint(everything, STATES, "")
+    first = painter.build(everything, STATES, "")
     refused[user_claim(UserHandle("ANNA"), User("idp", "anna"))] = "it is somebody else's"
 
     assert said(first, "anna", "Ready") == ("True", "Valid")
-    assert said(painter.paint(everything, STATES, ""), "anna", "Ready") == ("False", "Conflict")
+    assert said(painter.build(everything, STATES, ""), "anna", "Ready") == ("False", "Conflict")

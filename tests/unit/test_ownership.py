@@ -7,9 +7,9 @@ import pytest
 
 from rolevend.catalog import TableId
 from rolevend.model import PlatformName
-from rolevend.picture.painting import Objects, Picture
 from rolevend.policy.bitmap import places
 from rolevend.resources import AccessPolicy, DataPlatform, TagBinding
+from rolevend.snapshot.builder import SnapshotBuild, SnapshotInputs
 from rolevend.vending.verdict import Denied, Granted, ended_by
 from tests.support.painted import CRM, OBJECTS, WAREHOUSE, judged, made, message, paint, said, verdict
 
@@ -39,13 +39,13 @@ def binding(name: str, namespace: str, schema: str) -> TagBinding:
     return found
 
 
-def objects(where: DataPlatform = CONTESTED, *policies: AccessPolicy, bindings: tuple[TagBinding, ...] = ()) -> Objects:
+def objects(where: DataPlatform = CONTESTED, *policies: AccessPolicy, bindings: tuple[TagBinding, ...] = ()) -> SnapshotInputs:
     both = (policy("claims", "domain-claims", "claims"), policy("mine", "domain-claims", "hr"), policy("yours", "domain-hr", "h*"))
     platforms = [where, *(each for each in OBJECTS.platforms if each.name != where.name)]
     return replace(OBJECTS, platforms=platforms, policies=policies or both, bindings=bindings)
 
 
-def granted(picture: Picture) -> set[TableId]:
+def granted(picture: SnapshotBuild) -> set[TableId]:
     index = picture.directory.shapes[WAREHOUSE].index
     return {index.tables[place].id for each in index.policies for grants in each.grant_sets for place in places(grants.tables)}
 
@@ -90,7 +90,7 @@ def test_tags_of_neither_owner_count_and_their_bindings_say_so(name: str):
     picture = paint(objects(bindings=tags, where=CONTESTED))
 
     (table,) = [each for each in picture.directory.shapes[WAREHOUSE].index.tables if each.id.schema == "hr"]
-    found = {(each.resource.kind, each.resource.name): each for each in picture.judgements}["TagBinding", name]
+    found = {(each.resource.kind, each.resource.name): each for each in picture.evaluations}["TagBinding", name]
     assert not table.tags
     assert [(each.type, each.status, each.reason) for each in found.findings[:2]] == [("Accepted", *CONFLICT), ("Ready", *CONFLICT)]
     assert found.counts == {"matchedTables": 0, "matchedColumns": 0}
@@ -146,7 +146,7 @@ def test_two_policies_of_one_name_in_two_namespaces_are_two_policies():
     assert granted(paint(objects(ONE_OWNER, same[0], broken))) == {TableId("claims", "people")}
     of = {
         each.resource.namespace: each.accepted
-        for each in paint(objects(ONE_OWNER, same[0], broken)).judgements
+        for each in paint(objects(ONE_OWNER, same[0], broken)).evaluations
         if each.resource.name == "same"
     }
     assert of == {"domain-claims": True, "domain-hr": False}

@@ -12,11 +12,11 @@ from rolevend.catalog import Catalog, Family
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName
-from rolevend.picture.painting import Picture
 from rolevend.policytools.backtest import backtest, moment
 from rolevend.policytools.diff import Compared, diff
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, parse
 from rolevend.resources.catalog_file import catalog_text
+from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.telemetry.chain import Chain
 from rolevend.vending import audit
 from rolevend.vending.evidence import given
@@ -189,7 +189,7 @@ def test_a_purpose_is_said_for_all_that_are_compared_and_must_be_one_that_could_
     assert "'--purpose': 'x y' must be lower-case letters" in odd.output
 
 
-def recorded(path: Path, *, days_ago: int = 1, request: Request = REQUEST, picture: Picture | None = None) -> Path:
+def recorded(path: Path, *, days_ago: int = 1, request: Request = REQUEST, picture: SnapshotBuild | None = None) -> Path:
     """A file with what the operator said of one grant and of one denial, each of them twice."""
     picture = picture or paint()
     granted = verdict(picture, request=request)

@@ -14,10 +14,10 @@ from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.provider import Algorithm, ClusterKeys, Discovery, InlineKeys, KeysUrl, Provider, TokenType
 from rolevend.identity.token_check import TokenCheck
-from rolevend.picture.issuers import LOOK_SECONDS, Issuers
-from rolevend.picture.painting import Picture
-from rolevend.picture.providers import KeysState, cluster_issuer, provider_of
 from rolevend.resources import IdentityProvider
+from rolevend.snapshot.builder import SnapshotBuild
+from rolevend.snapshot.identity_providers import KeysState, cluster_issuer, provider_of
+from rolevend.snapshot.issuer_controller import POLL_SECONDS, IssuerController
 from tests.support import tokens
 from tests.support.painted import NOW, OBJECTS, made, message, paint, said
 
@@ -29,7 +29,7 @@ def provider(name: str = "workforce", age: int = 0, **spec: object) -> IdentityP
     return found
 
 
-def painted(*providers: IdentityProvider, **states: KeysState) -> Picture:
+def painted(*providers: IdentityProvider, **states: KeysState) -> SnapshotBuild:
     return paint(replace(OBJECTS, providers=providers, key_states=states))
 
 
@@ -146,10 +146,10 @@ class Keys:
         return self.answer
 
 
-def issuers(keys: Keys, cluster: Any = None, now: Callable[[], Any] = lambda: NOW) -> tuple[Issuers, KeyStore, list[int]]:
+def issuers(keys: Keys, cluster: Any = None, now: Callable[[], Any] = lambda: NOW) -> tuple[IssuerController, KeyStore, list[int]]:
     store = KeyStore(keys.read, now, lambda: 0.0)
     told: list[int] = []
-    return Issuers(cluster, "system", TokenCheck(store, now), store, lambda: told.append(1), now), store, told
+    return IssuerController(cluster, "system", TokenCheck(store, now), store, lambda: told.append(1), now), store, told
 
 
 async def test_what_became_of_keys_is_told_once():
@@ -173,7 +173,7 @@ async def test_what_becomes_of_keys_is_told_as_it_happens_and_nobody_looks_meanw
     running = asyncio.create_task(follow.run())
 
     async def is_told(state: KeysState) -> None:
-        async with asyncio.timeout(LOOK_SECONDS / 3):
+        async with asyncio.timeout(POLL_SECONDS / 3):
             while follow.states != {"workforce": state}:
                 await store.refresh("https://idp.example.org")
 

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rolevend.atwork.breaker import FAILURES, Breaker
-from rolevend.atwork.queues import MOST, DropQueue, Vend, VendQueue
 from rolevend.errors import Conflict, PlatformBusy, PlatformUnavailable
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Lease
+from rolevend.platform_runtime.breaker import FAILURES, Breaker
+from rolevend.platform_runtime.queues import MOST, DropQueue, Vend, VendQueue
 from rolevend.platforms.base import Address, Dropped, Ending, EndReason, PasswordCredential, Secret, Vended
 
 PATIENCE = 10.0

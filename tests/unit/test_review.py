@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from rolevend.atwork.platforms import Platforms
 from rolevend.catalog import TableId
 from rolevend.errors import ClusterUnavailable
 from rolevend.kube.client import Body, Cluster, Resource
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User
+from rolevend.platform_runtime.platforms import Platforms
 from rolevend.platforms.base import Dropped, Ending
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse as parse_predicate

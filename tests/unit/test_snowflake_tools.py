@@ -6,7 +6,6 @@ import pytest
 
 from rolevend.api import answers
 from rolevend.catalog import Catalog, TableId, Tool, ToolId, ToolKind, digest
-from rolevend.picture.painting import Picture
 from rolevend.plan import contains
 from rolevend.platforms.base import Account
 from rolevend.platforms.snowflake import Options, script
@@ -14,6 +13,7 @@ from rolevend.platforms.snowflake.text import name
 from rolevend.platforms.snowflake.tools import grants
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, parse
 from rolevend.roles.decision import PlatformGrant
+from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.vending import audit, evidence
 from rolevend.vending.tools import beyond
 from rolevend.vending.verdict import Granted, Request, ended_by
@@ -65,20 +65,20 @@ def platform(most: Body | None = ALL) -> DataPlatform:
 
 def painted(
     asked: Body | None = ALL, most: Body | None = ALL, there: tuple[Tool, ...] = TOOLS, kind: str = "snowflake", **objects: object
-) -> Picture:
+) -> SnapshotBuild:
     wanted = [] if asked is None else [{"platformRef": {"name": WAREHOUSE}, kind: asked}]
     agent = parse(Agent, changed(changed(raw_agent(), "spec.combination", MISSING), "spec.tools", wanted))
     states = {WAREHOUSE: replace(STATES[WAREHOUSE], catalog=Catalog.of(TABLES, tools=there))}
     return paint(replace(OBJECTS, agents=[agent], platforms=[platform(most)], **{"policies": [EVERY_ROW], **objects}), states)
 
 
-def given(picture: Picture, request: Request = REQUEST) -> Granted:
+def given(picture: SnapshotBuild, request: Request = REQUEST) -> Granted:
     found = verdict(picture, request=request)
     assert isinstance(found, Granted), found
     return found
 
 
-def tools_of(picture: Picture, request: Request = REQUEST) -> tuple[Tool, ...]:
+def tools_of(picture: SnapshotBuild, request: Request = REQUEST) -> tuple[Tool, ...]:
     return given(picture, request).profile.tools
 
 

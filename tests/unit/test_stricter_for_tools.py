@@ -8,7 +8,6 @@ import pytest
 
 from rolevend.api.answers import decision
 from rolevend.catalog import Catalog, Column, TableId, Tool, ToolId, ToolKind
-from rolevend.picture.painting import Picture
 from rolevend.platforms.snowflake.types import family, limits_of
 from rolevend.policy.behind import Behind, ColumnBehind, behind
 from rolevend.policy.expression import ColumnReference, Comparison, Condition, Literal, Operator
@@ -21,6 +20,7 @@ from rolevend.policytools.verdicts import Who
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, VendedRole, parse
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.status import StatusBuilder
+from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.vending.verdict import Granted
 from tests.support.as_code import write
 from tests.support.manifests import EVERY_ROW, MISSING, Body, changed
@@ -87,21 +87,21 @@ def account() -> Body:
     return raw("DataPlatform", WAREHOUSE, "", ("spec.postgres", MISSING), ("spec.snowflake", described), most)
 
 
-def painted(*policies: Body, held: Catalog | None = None, asked: bool = True, guardrails: tuple[Guardrail, ...] = ()) -> Picture:
+def painted(*policies: Body, held: Catalog | None = None, asked: bool = True, guardrails: tuple[Guardrail, ...] = ()) -> SnapshotBuild:
     agents, platforms = [parse(Agent, agent(asked=asked))], [parse(DataPlatform, account())]
     granting = [parse(AccessPolicy, each) for each in policies]
     objects = replace(OBJECTS, agents=agents, platforms=platforms, policies=granting, guardrails=[*guardrails])
     return paint(objects, {WAREHOUSE: replace(STATES[WAREHOUSE], catalog=held or catalog("place"))})
 
 
-def whole_of(picture: Picture) -> RoleDecision:
+def whole_of(picture: SnapshotBuild) -> RoleDecision:
     whole = RoleDecision.for_platforms([REQUEST], picture.directory.verdict)
     assert isinstance(whole.combined, Granted), whole.combined
     return whole
 
 
-def findings(picture: Picture, name: str = "analysts") -> list[str]:
-    (judged,) = [each for each in picture.judgements if each.resource.name == name and each.resource.kind == "AccessPolicy"]
+def findings(picture: SnapshotBuild, name: str = "analysts") -> list[str]:
+    (judged,) = [each for each in picture.evaluations if each.resource.name == name and each.resource.kind == "AccessPolicy"]
     return [each.type for each in judged.findings]
 
 

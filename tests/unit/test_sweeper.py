@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from rolevend.atwork.platforms import Platforms
 from rolevend.kube.client import PAGE, Body, Cluster, Resource
 from rolevend.model import Attributes, PlatformName, ProfileName, RoleName, Uid
+from rolevend.platform_runtime.platforms import Platforms
 from rolevend.platforms.base import Dropped, Ended, Ending, EndReason, LiveRole
 from rolevend.reconcile.sweep import Sweeper
 from rolevend.roles.ender import RoleEnder

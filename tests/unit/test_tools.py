@@ -6,9 +6,9 @@ import pytest
 
 from rolevend.catalog import Catalog, Family, Function, FunctionId, digest
 from rolevend.model import ObjectName, PlatformName
-from rolevend.picture.painting import Picture
 from rolevend.plan import contains
 from rolevend.resources import Agent, DataPlatform, Guardrail, parse
+from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.vending.tools import FunctionName, Permitted, Refusal, Tools, functions_of, permitted, refused_functions
 from rolevend.vending.verdict import Denied, Granted, ended_by
 from tests.support.manifests import MISSING, Body, changed
@@ -100,14 +100,14 @@ def permitting(most: Body | None = None, name: str = WAREHOUSE) -> DataPlatform:
 EVERYTHING = spelled(("tools.*",), ("notes",))
 
 
-def painted(*asked: Body, most: Body | None = EVERYTHING, functions: tuple[Function, ...] = THERE, **objects: object) -> Picture:
+def painted(*asked: Body, most: Body | None = EVERYTHING, functions: tuple[Function, ...] = THERE, **objects: object) -> SnapshotBuild:
     held = Catalog.of((*TABLES, NOTES, replace(NOTES, id=replace(NOTES.id, name="seen"), obstacle="is a view")), functions)
     states = {**STATES, WAREHOUSE: replace(STATES[WAREHOUSE], catalog=held)}
     platforms = [permitting(most), permitting(name=CRM)]
     return paint(replace(OBJECTS, agents=[agent(*asked)], platforms=platforms, **objects), states)
 
 
-def given(picture: Picture) -> Granted:
+def given(picture: SnapshotBuild) -> Granted:
     found = verdict(picture)
     assert isinstance(found, Granted), found
     return found

@@ -8,12 +8,12 @@ from typing import ClassVar, cast
 
 import pytest
 
-from rolevend.atwork.platforms import PlatformAtWork, Platforms
 from rolevend.kube.client import NAMESPACES, Cluster, Resource
 from rolevend.model import PlatformName
-from rolevend.picture.objects import Observed
-from rolevend.picture.painting import Painter
+from rolevend.platform_runtime.platforms import PlatformAtWork, Platforms
 from rolevend.resources import DataPlatform, kind_named
+from rolevend.snapshot.builder import SnapshotBuilder
+from rolevend.snapshot.controller import SnapshotController
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.verdict import Granted, Undecided, Verdict
 from tests.support.manifests import Body
@@ -61,11 +61,11 @@ class TestATagBindingThatCannotBeRead:
         assert isinstance(verdict(paint(replace(OBJECTS, unsure=elsewhere))), Granted)
 
     def test_decides_again_from_what_was_compiled_when_it_can_be_read(self):
-        painter = Painter(CLUSTER, KEY)
-        first = painter.paint(OBJECTS, STATES, "")
-        painter.paint(replace(OBJECTS, unsure=self.UNREADABLE), STATES, "")
+        painter = SnapshotBuilder(CLUSTER, KEY)
+        first = painter.build(OBJECTS, STATES, "")
+        painter.build(replace(OBJECTS, unsure=self.UNREADABLE), STATES, "")
 
-        assert verdict(painter.paint(OBJECTS, STATES, "")) == verdict(first)
+        assert verdict(painter.build(OBJECTS, STATES, "")) == verdict(first)
 
     @pytest.mark.parametrize(
         ("path", "value"),
@@ -150,7 +150,7 @@ class OnePlatform:
 async def decided_of(*bindings: Body) -> Verdict:
     """The verdict on the request in the first picture that shows everything, of an operator that watches."""
     server = ApiServer(raw_agent(), raw("DataPlatform", WAREHOUSE, ""), raw_policy(), raw_person(), *bindings)
-    observed = Observed(cast(Cluster, server), Painter(CLUSTER, KEY), Metrics(), lambda: NOW)
+    observed = SnapshotController(cast(Cluster, server), SnapshotBuilder(CLUSTER, KEY), Metrics(), lambda: NOW)
     complete = asyncio.Event()
 
     def viewed() -> None:

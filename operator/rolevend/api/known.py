@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
-from rolevend.atwork.platforms import PlatformAtWork
-from rolevend.atwork.state import PlatformState
+from rolevend.platform_runtime.platforms import PlatformAtWork
+from rolevend.platform_runtime.state import PlatformState
 
 _OVERDUE: Final = "Overdue"
 

@@ -24,7 +24,6 @@ from rolevend.app.drivers import drivers
 from rolevend.app.receipt import receipts_by
 from rolevend.app.serving import Serving
 from rolevend.app.starting import cluster_id_of, now, patiently, settle_in
-from rolevend.atwork.platforms import PlatformAtWork, Platforms
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.review import Reviews
@@ -34,15 +33,16 @@ from rolevend.kube.handles import HandleRecords
 from rolevend.kube.secrets import own_key
 from rolevend.kube.taken_tokens import TakenTokens
 from rolevend.model import ClusterId, PlatformName
-from rolevend.picture.issuers import Issuers
-from rolevend.picture.objects import Observed
-from rolevend.picture.painting import Painter
+from rolevend.platform_runtime.platforms import PlatformAtWork, Platforms
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.token_review import TokenReviewer
 from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.settings import ApiSettings
+from rolevend.snapshot.builder import SnapshotBuilder
+from rolevend.snapshot.controller import SnapshotController
+from rolevend.snapshot.issuer_controller import IssuerController
 from rolevend.telemetry.audit import Journal
 from rolevend.telemetry.key_file import read_key
 from rolevend.telemetry.metrics import Metrics
@@ -74,20 +74,27 @@ class Api:
     ) -> None:
         self._serving = serving
         handles = HandleRecords(
-            cluster, settings.namespace, lambda: self._observed.changed(), unknown_users=settings.unknown_users_per_agent
+            cluster, settings.namespace, lambda: self._observed.mark_dirty(), unknown_users=settings.unknown_users_per_agent
         )
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now, Reviews(TokenReviewer(cluster), time.monotonic))
-        self._issuers = Issuers(cluster, settings.namespace, check, issuer_keys, lambda: self._observed.changed(), now)
-        self._observed = Observed(
-            cluster, Painter(cluster_id, key), metrics, now, handles.refused, self._issuers.states, known_of=as_attested, reports=False
+        self._issuers = IssuerController(cluster, settings.namespace, check, issuer_keys, lambda: self._observed.mark_dirty(), now)
+        self._observed = SnapshotController(
+            cluster,
+            SnapshotBuilder(cluster_id, key),
+            metrics,
+            now,
+            handles.refused,
+            self._issuers.states,
+            known_of=as_attested,
+            reports=False,
         )
         self._index = VendedRoleIndex(cluster, now)
         self._platforms = Platforms(
             cluster,
             settings,
             drivers(cluster_id, settings.platform_workers),
-            lambda _: self._observed.changed(),
+            lambda _: self._observed.mark_dirty(),
             lambda name, kind, count: metrics.queue_depth.labels(name, kind).set(count),
             _looked,
             now,
@@ -137,7 +144,7 @@ class Api:
             await self._probes.stop()
 
     def _viewed(self) -> None:
-        self._issuers.follow(self._observed.providers)
+        self._issuers.sync(self._observed.providers)
 
     def _unready(self) -> str:
         pending = self._serving.unready or self._observed.directory.pending

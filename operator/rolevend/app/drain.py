@@ -22,10 +22,10 @@ from rolevend.kube.client import (
     Resource,
 )
 from rolevend.kube.paths import VENDED_ROLES, path_of
-from rolevend.picture.objects import ready_condition
 from rolevend.platforms.base import EndReason
 from rolevend.resources import API_VERSION, DataPlatform
 from rolevend.roles.state import is_let_go
+from rolevend.snapshot.controller import ready_condition
 
 _POLL_SECONDS = 0.5
 _POLL_SECONDS_PER_THOUSAND = 1.0

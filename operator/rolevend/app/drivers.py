@@ -2,12 +2,12 @@
 
 from typing import assert_never
 
-from rolevend.atwork.executor import BUILDERS, DROPPERS, LOOKERS
-from rolevend.atwork.keys import Keys, PairKeys, PasswordKeys
-from rolevend.atwork.platforms import DriverFactory
 from rolevend.errors import InvalidInput
 from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
+from rolevend.platform_runtime.credentials import Keys, PairKeys, PasswordKeys
+from rolevend.platform_runtime.executor import BUILDERS, DROPPERS, LOOKERS
+from rolevend.platform_runtime.platforms import DriverFactory
 from rolevend.platforms import postgres
 from rolevend.platforms.base import Platform
 from rolevend.resources import DataPlatform, values

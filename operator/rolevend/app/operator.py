@@ -13,7 +13,6 @@ from typing import Never
 from rolevend.app.drivers import drivers
 from rolevend.app.receipt import receipts_by
 from rolevend.app.starting import cluster_id_of, now, patiently, settle_in
-from rolevend.atwork.platforms import PlatformAtWork, Platforms
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
@@ -25,9 +24,7 @@ from rolevend.kube.leadership import identity
 from rolevend.kube.secrets import own_key
 from rolevend.kube.taken_tokens import TakenTokens
 from rolevend.model import ClusterId, PlatformName
-from rolevend.picture.issuers import Issuers
-from rolevend.picture.objects import Observed
-from rolevend.picture.painting import Painter
+from rolevend.platform_runtime.platforms import PlatformAtWork, Platforms
 from rolevend.reconcile.api_vends import ApiVendSupervisor
 from rolevend.reconcile.attesting import Attesting
 from rolevend.reconcile.curb import Curb
@@ -50,6 +47,9 @@ from rolevend.roles.store import RoleStore
 from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.settings import Settings
+from rolevend.snapshot.builder import SnapshotBuilder
+from rolevend.snapshot.controller import SnapshotController
+from rolevend.snapshot.issuer_controller import IssuerController
 from rolevend.telemetry.audit import Journal
 from rolevend.telemetry.key_file import read_key
 from rolevend.telemetry.metrics import Metrics
@@ -166,12 +166,14 @@ class Operator:
         self._listed = asyncio.Event()
         self._roles = RoleStore()
         handles = HandleRecords(
-            cluster, settings.namespace, lambda: self.observed.changed(), unknown_users=settings.unknown_users_per_agent
+            cluster, settings.namespace, lambda: self.observed.mark_dirty(), unknown_users=settings.unknown_users_per_agent
         )
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now)
-        self._issuers = Issuers(cluster, settings.namespace, check, issuer_keys, lambda: self.observed.changed(), now)
-        self.observed = Observed(cluster, Painter(cluster_id, keys.handles), metrics, now, handles.refused, self._issuers.states)
+        self._issuers = IssuerController(cluster, settings.namespace, check, issuer_keys, lambda: self.observed.mark_dirty(), now)
+        self.observed = SnapshotController(
+            cluster, SnapshotBuilder(cluster_id, keys.handles), metrics, now, handles.refused, self._issuers.states
+        )
         self._attesting = Attesting(settings, metrics, self._platform_changed, now, secrets.token_bytes)
         self._platforms = Platforms(
             cluster,
@@ -246,7 +248,7 @@ class Operator:
     def _platform_changed(self, name: PlatformName) -> None:
         at_work = self._platforms.get(name)
         self._metrics.platform_up.labels(name).set(at_work is not None and at_work.state.problem is None)
-        self.observed.changed()
+        self.observed.mark_dirty()
 
     async def _looked(self, name: PlatformName, at_work: PlatformAtWork) -> None:
         if at_work.state.drift:
@@ -261,7 +263,7 @@ class Operator:
         self._metrics.queue_depth.labels(name, kind).set(count)
 
     def _viewed(self) -> None:
-        self._issuers.follow(self.observed.providers)
+        self._issuers.sync(self.observed.providers)
         if not self.observed.directory.pending:
             self._listed.set()
         self._reevaluator.wake()

@@ -17,9 +17,9 @@ from rolevend.kube.handles import HandleRecords
 from rolevend.kube.paths import VENDED_ROLES, path_of
 from rolevend.model import RoleName, User
 from rolevend.naming import RoleNameParts, parse_role_name
-from rolevend.picture.objects import ready_condition
 from rolevend.platforms.postgres.tombstones import tombstone_of
 from rolevend.resources import REQUESTED_BY, Agent, Resource, UserAttributes
+from rolevend.snapshot.controller import ready_condition
 from rolevend.vending.audit import EventType
 from rolevend.vending.proof import Actor
 

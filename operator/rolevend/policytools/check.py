@@ -12,10 +12,6 @@ from typing import Literal
 from rolevend.catalog import TagAssignment, is_lookup_of
 from rolevend.errors import InvalidInput
 from rolevend.model import ObjectName, PlatformName
-from rolevend.picture.judgement import Judgement
-from rolevend.picture.judging_guardrails import UNTIL_MENDED, reach_of_guardrail
-from rolevend.picture.painting import Picture
-from rolevend.picture.reach import reach, reached
 from rolevend.policy.fitting import MaskFallback, Problem
 from rolevend.policy.index import Index
 from rolevend.policy.lookup import lookup_doubts
@@ -37,6 +33,10 @@ from rolevend.resources import (
     statements,
 )
 from rolevend.resources.status import Finding
+from rolevend.snapshot.builder import SnapshotBuild
+from rolevend.snapshot.conditions.common import StatusEvaluation
+from rolevend.snapshot.conditions.guardrails import UNTIL_MENDED, guardrail_scope_condition
+from rolevend.snapshot.scope import schemas_in_scope, scope_condition
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import PlatformTerms
 
@@ -111,10 +111,10 @@ def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
             )
 
 
-def _judged(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
+def _judged(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
     """What the operator would say of each object, in its conditions."""
     terms = picture.directory.platforms
-    for judgement in picture.judgements:
+    for judgement in picture.evaluations:
         document, _ = folder.found[judgement.resource.uid]
         yield from _unknown(document, judgement.unknown)
         elsewhere = not judgement.accepted or _matched_elsewhere(judgement)
@@ -125,7 +125,7 @@ def _judged(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
                 yield _diagnostic(document, _located(finding.message))
 
 
-def _matched_elsewhere(judgement: Judgement[Resource]) -> bool:
+def _matched_elsewhere(judgement: StatusEvaluation[Resource]) -> bool:
     """Policies and guardrails are told of in `_matched`, problem by problem. Nobody has asked platforms, or issuers for their keys."""
     denies = any(finding.reason == "Denies" for finding in judgement.findings)
     return denies or isinstance(judgement.resource, AccessPolicy | DataPlatform | IdentityProvider)
@@ -139,14 +139,14 @@ def _not_accepted(resource: Resource, finding: Finding, terms: Mapping[PlatformN
     yield from (InvalidInput(fault.field, fault.message + denies) for fault in faults)
     told: Finding | None = finding
     if faults and isinstance(resource, AccessPolicy):
-        told = reach(resource, terms)
+        told = scope_condition(resource, terms)
     elif faults and isinstance(resource, Guardrail):
-        told = reach_of_guardrail(resource, terms)
+        told = guardrail_scope_condition(resource, terms)
     if told is not None and (terms or told.reason != "PlatformUnknown"):  # where no platform is among the files, a note says so
         yield _located(told.message)
 
 
-def _matched(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
+def _matched(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
     """What does not hold for the tables of a catalog."""
     written = {
         ObjectName(each.namespace, each.name): document for document, each in folder.found.values() if isinstance(each, AccessPolicy)
@@ -163,7 +163,7 @@ def _matched(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
             yield from _attributes(written, shapes.index, known)
 
 
-def _lookups(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
+def _lookups(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
     """Lookup columns that give away what somebody hides."""
     directory = picture.directory
     bindings = [(document, each) for document, each in folder.found.values() if isinstance(each, TagBinding)]
@@ -179,7 +179,7 @@ def _lookups(folder: Folder, picture: Picture) -> Iterator[Diagnostic]:
 def _lookup_entries(
     binding: TagBinding, platform: PlatformName, terms: Mapping[PlatformName, PlatformTerms]
 ) -> Iterator[tuple[str, TagAssignment]]:
-    for _, schemas in reached(binding, [ref.name for ref in binding.spec.platform_refs if ref.name == platform], terms):
+    for _, schemas in schemas_in_scope(binding, [ref.name for ref in binding.spec.platform_refs if ref.name == platform], terms):
         for field, entry in statements.tag_entries(binding):
             yield from ((field, each) for each in statements.within(entry, schemas) if each.lookup)
 
@@ -202,7 +202,7 @@ def _reports(written: dict[ObjectName, Document], shapes: Shapes) -> Iterator[Di
         yield from (_diagnostic(document, InvalidInput("spec", sentence), "warning") for sentence in shapes.behind_tools(policy))
 
 
-def _cases(folder: Folder, picture: Picture, catalogs: Catalogs) -> Iterator[Diagnostic]:
+def _cases(folder: Folder, picture: SnapshotBuild, catalogs: Catalogs) -> Iterator[Diagnostic]:
     """What stands in files of cases, as far as it can be known without trying them."""
     files, refused = read_cases(folder)
     yield from (_diagnostic(each.document, fault) for each in refused for fault in each.faults)
@@ -224,7 +224,7 @@ def _unknown(document: Document, problems: Iterable[Problem]) -> Iterator[Diagno
         yield _diagnostic(document, InvalidInput(problem.field, problem.message.removeprefix(f"{problem.field}: ")), "warning")
 
 
-def _notes(folder: Folder, picture: Picture, catalogs: Catalogs) -> Iterator[str]:
+def _notes(folder: Folder, picture: SnapshotBuild, catalogs: Catalogs) -> Iterator[str]:
     if not folder.found and not folder.refused:
         yield "no object of rolevend is in these files, so nothing was judged: name the folder that holds them"
     platforms = {each.name for each in folder.of(DataPlatform)}

@@ -8,7 +8,6 @@ from typing import Any
 
 from rolevend.catalog import FunctionId, ToolId
 from rolevend.errors import InvalidInput
-from rolevend.picture.painting import Picture
 from rolevend.plan import withheld
 from rolevend.policy.combination import Combination, Side
 from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
@@ -17,6 +16,7 @@ from rolevend.policy.near import meant
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.verdicts import ANY_AGENT, Who, opened, unknown_agent, unlabelled, verdict, without_labels
 from rolevend.resources import Agent, values
+from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.vending.difference import LOOKUP
 from rolevend.vending.directory import Directory
 from rolevend.vending.evidence import TableGiven, mask_shown, tables_of
@@ -115,8 +115,8 @@ def _notes(directory: Directory, who: Who) -> Iterator[str]:
     yield from without_labels(unlabelled(directory, [who.agent]))
 
 
-def _tools_missing(picture: Picture, who: Who) -> str:
-    agents = (each for each in picture.judgements if isinstance(each.resource, Agent) and values.object_name(each.resource) == who.agent)
+def _tools_missing(picture: SnapshotBuild, who: Who) -> str:
+    agents = (each for each in picture.evaluations if isinstance(each.resource, Agent) and values.object_name(each.resource) == who.agent)
     told = (finding.message for each in agents for finding in each.findings if finding.type == "Ready" and finding.status != "True")
     return next((message for message in told if message.startswith("spec.tools: ")), "")
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from rolevend.atwork.state import PlatformState
 from rolevend.catalog import Catalog, digest
 from rolevend.errors import InvalidInput
 from rolevend.model import ClusterId, PlatformName
-from rolevend.picture.painting import Objects, Painter, Picture
+from rolevend.platform_runtime.state import PlatformState
 from rolevend.platforms.base import ServerFacts
 from rolevend.policytools.manifests import Document, Unreadable, files_below, read_documents
 from rolevend.resources import (
@@ -28,6 +27,7 @@ from rolevend.resources import (
 )
 from rolevend.resources.catalog_file import FORMAT, parse_catalog
 from rolevend.resources.parse import faults, parse
+from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder, SnapshotInputs
 
 R = TypeVar("R", bound=Resource)
 
@@ -118,8 +118,8 @@ class Folder:
         return {name: {NAME_LABEL: name, **self.namespaces.get(name, {})} for name in named | self.namespaces.keys()}
 
     @property
-    def objects(self) -> Objects:
-        return Objects(
+    def objects(self) -> SnapshotInputs:
+        return SnapshotInputs(
             agents=self.of(Agent),
             platforms=self.of(DataPlatform),
             policies=self.of(AccessPolicy),
@@ -130,9 +130,9 @@ class Folder:
             namespaces=self.labels,
         )
 
-    def picture(self, catalogs: Catalogs) -> Picture:
+    def picture(self, catalogs: Catalogs) -> SnapshotBuild:
         states = {name: known(name, catalog) for name, catalog in catalogs.items()}
-        return Painter(CLUSTER, _NO_SECRET).paint(self.objects, states, "")
+        return SnapshotBuilder(CLUSTER, _NO_SECRET).build(self.objects, states, "")
 
 
 def asks_more(labels: Mapping[str, str], namespace: str) -> bool:

@@ -12,10 +12,10 @@ from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import Final
 
-from rolevend.atwork.platforms import Platforms
 from rolevend.errors import PlatformDrifted, RolevendError, Unavailable
 from rolevend.kube.client import NotFound
 from rolevend.model import Uid
+from rolevend.platform_runtime.platforms import Platforms
 from rolevend.platforms.base import EndReason
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.objects import VendedRoleWriter, uid_of

@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rolevend import __version__
-from rolevend.atwork.platforms import PlatformAtWork
-from rolevend.atwork.state import PlatformState, is_about
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
+from rolevend.platform_runtime.platforms import PlatformAtWork
+from rolevend.platform_runtime.state import PlatformState, is_about
 from rolevend.platforms.base import CheckResult, Outcome, Randomness, ServerFacts
 from rolevend.resources.data_platform import Attestation, FailedCheck, OpenCheck, UntriedCheck
 from rolevend.resources.shared import ATTEST

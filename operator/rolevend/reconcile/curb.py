@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from rolevend.atwork.executor import Executor
-from rolevend.atwork.platforms import Platforms
 from rolevend.errors import RolevendError
 from rolevend.kube.client import Cluster
 from rolevend.kube.events import tell
 from rolevend.model import PlatformName
+from rolevend.platform_runtime.executor import Executor
+from rolevend.platform_runtime.platforms import Platforms
 from rolevend.platforms.base import Act, Curbed, EndReason
 from rolevend.roles.ender import RoleEnder
 from rolevend.telemetry.metrics import Metrics

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
 from datetime import datetime, timedelta
 
-from rolevend.atwork.executor import Executor
-from rolevend.atwork.platforms import Platforms
 from rolevend.errors import RolevendError
 from rolevend.kube.client import PAGE
 from rolevend.model import PlatformName, ProfileName, Uid
+from rolevend.platform_runtime.executor import Executor
+from rolevend.platform_runtime.platforms import Platforms
 from rolevend.platforms.base import Ended, Ending, EndReason
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.ender import RoleEnder

@@ -7,8 +7,8 @@ object's own end finds the role gone; after a crash the next evaluation or sweep
 import asyncio
 import time
 
-from rolevend.atwork.platforms import Platforms
 from rolevend.errors import PlatformUnavailable, RolevendError
+from rolevend.platform_runtime.platforms import Platforms
 from rolevend.platforms.base import Dropped, Ending
 from rolevend.roles.store import RoleRecord
 from rolevend.telemetry.metrics import Metrics

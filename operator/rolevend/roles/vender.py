@@ -13,11 +13,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
-from rolevend.atwork.executor import Executor
-from rolevend.atwork.platforms import Platforms
 from rolevend.errors import Overtaken, PlatformUnavailable, Rejected, RolevendError
 from rolevend.kube.client import Body
 from rolevend.model import PlatformName
+from rolevend.platform_runtime.executor import Executor
+from rolevend.platform_runtime.platforms import Platforms
 from rolevend.platforms.base import Credential, Randomness
 from rolevend.resources import VendedRole
 from rolevend.roles.audit_recorder import AuditRecorder

@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rolevend.atwork.breaker import Breaker
 from rolevend.errors import PlatformUnavailable, Rejected
 from rolevend.model import ProfileName, RoleName, Uid
 from rolevend.plan import Lease
+from rolevend.platform_runtime.breaker import Breaker
 from rolevend.platforms.base import Credential, Dropped, Ending, Vended
 
 MOST = 60

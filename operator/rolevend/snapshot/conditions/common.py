@@ -10,10 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from rolevend.atwork.state import SERVER_CHANGED, PlatformState, is_about
 from rolevend.model import PlatformName
-from rolevend.picture.isolation import isolated
-from rolevend.picture.reach import CONTESTED, owned
+from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState, is_about
 from rolevend.policy.census import Census
 from rolevend.policy.combination import Side
 from rolevend.policy.fitting import Problem
@@ -24,6 +22,8 @@ from rolevend.resources import AccessPolicy, DataPlatform, Resource, values
 from rolevend.resources.data_platform import Attestation
 from rolevend.resources.status import Body, Finding, Truth, body, shortened
 from rolevend.resources.text import timestamp_text
+from rolevend.snapshot.conditions.isolation import isolation_conditions
+from rolevend.snapshot.scope import CONTESTED, ownership_condition
 from rolevend.vending.directory import Shapes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,7 +33,7 @@ R = TypeVar("R", bound=Resource, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement(Generic[R]):
+class StatusEvaluation(Generic[R]):
     """What an object's status should say. `counts` are further fields of the status."""
 
     resource: R
@@ -47,9 +47,11 @@ class Judgement(Generic[R]):
         return all(finding.status == "True" for finding in self.findings if finding.type == "Accepted")
 
 
-def judge_platforms(platforms: Sequence[DataPlatform], states: Mapping[PlatformName, PlatformState]) -> list[Judgement[DataPlatform]]:
+def evaluate_platforms(
+    platforms: Sequence[DataPlatform], states: Mapping[PlatformName, PlatformState]
+) -> list[StatusEvaluation[DataPlatform]]:
     owners: dict[str, str] = {}
-    judgements = []
+    evaluations = []
     for platform in sorted(platforms, key=by_age):
         state = states.get(PlatformName(platform.name), PlatformState())
         server = state.facts.identifier if state.facts else ""
@@ -62,9 +64,9 @@ def judge_platforms(platforms: Sequence[DataPlatform], states: Mapping[PlatformN
             accepted = Finding("Accepted", "False", "Conflict", _same_server(platform, owner))
         attested = _attested(platform, state)
         ready = _ready(platform, accepted, state, attested)
-        findings = (accepted, ready, _drift(state), attested, owned(platform), *isolated(platform))
-        judgements.append(Judgement(platform, findings, _platform_counts(state)))
-    return judgements
+        findings = (accepted, ready, _drift(state), attested, ownership_condition(platform), *isolation_conditions(platform))
+        evaluations.append(StatusEvaluation(platform, findings, _platform_counts(state)))
+    return evaluations
 
 
 def _same_server(platform: DataPlatform, owner: str) -> str:
@@ -154,29 +156,31 @@ def _platform_counts(state: PlatformState) -> Body:
     return counts
 
 
-def judge_unique(resources: Iterable[R], keys: Callable[[R], tuple[tuple[str, object], ...]]) -> list[Judgement[R]]:
+def evaluate_unique(resources: Iterable[R], keys: Callable[[R], tuple[tuple[str, object], ...]]) -> list[StatusEvaluation[R]]:
     """The older of two objects that claim the same thing keeps it."""
     owners: dict[tuple[str, object], R] = {}
-    judgements = []
+    evaluations = []
     for resource in sorted(resources, key=by_age):
         clash = next(((field, owners[field, claim]) for field, claim in keys(resource) if (field, claim) in owners), None)
         if clash is None:
             owners.update(dict.fromkeys(keys(resource), resource))
-            judgements.append(Judgement(resource, _IN_USE))
+            evaluations.append(StatusEvaluation(resource, _IN_USE))
         else:
             owner = f"{clash[1].namespace}/{clash[1].name}".removeprefix("/")
-            judgements.append(Judgement(resource, _both("False", "Conflict", f"{clash[0]}: {owner} has it already; choose another one")))
-    return judgements
+            evaluations.append(
+                StatusEvaluation(resource, _both("False", "Conflict", f"{clash[0]}: {owner} has it already; choose another one"))
+            )
+    return evaluations
 
 
-def with_refusals(judgements: Iterable[Judgement[R]], refusal: Callable[[R], str | None]) -> list[Judgement[R]]:
+def with_refusals(evaluations: Iterable[StatusEvaluation[R]], refusal: Callable[[R], str | None]) -> list[StatusEvaluation[R]]:
     """An object whose handle was refused when a role was to be made with it is not ready: it is accepted all the same, so that each
     request is told why."""
     return [
         replace(each, findings=(each.findings[0], Finding("Ready", "False", "Conflict", f"spec.handle: {why}")))
         if each.accepted and (why := refusal(each.resource))
         else each
-        for each in judgements
+        for each in evaluations
     ]
 
 
@@ -188,19 +192,19 @@ _IN_USE = _both("True", "Valid", "in use")
 """Of ten thousand people, mostly."""
 
 
-def judge_policy(
+def evaluate_policy(
     policy: AccessPolicy, obstacle: Finding | None, shapes: Mapping[PlatformName, Shapes], census: Census
-) -> Judgement[Resource]:
+) -> StatusEvaluation[Resource]:
     """`census` is of everybody. A policy holds in its other schemas where some have two owners."""
     if obstacle is not None and obstacle.reason != CONTESTED:
-        return Judgement(policy, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0, "matchedUsers": 0})
+        return StatusEvaluation(policy, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0, "matchedUsers": 0})
     accepted = obstacle or Finding("Accepted", "True", "Valid", "the policy is well formed and reaches its platforms")
     names = [PlatformName(ref.name) for ref in policy.spec.platform_refs]
     unread = [name for name in names if name not in shapes]
     if unread:
         why = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
         ready = Finding("Ready", "Unknown", "CatalogUnread", why)
-        return Judgement(policy, (accepted, ready))
+        return StatusEvaluation(policy, (accepted, ready))
     reports = [_report(shapes[name].index, policy) for name in names]
     compiled = [_compiled(shapes[name].index, policy) for name in names]
     counts = {
@@ -215,7 +219,7 @@ def judge_policy(
     findings: tuple[Finding, ...] = (accepted, ready, known, mask_fallback(reports))
     if stricter:
         findings += (Finding("StricterForTools", "True", "TablePolicies", shortened(stricter)),)
-    return Judgement(policy, findings, counts)
+    return StatusEvaluation(policy, findings, counts)
 
 
 def not_ready(obstacle: Finding) -> Finding:

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from rolevend.atwork.state import SERVER_CHANGED, PlatformState
 from rolevend.catalog import Catalog, Table, digest
 from rolevend.model import AgentHandle, ObjectName, Tag, User, UserHandle
-from rolevend.picture.painting import Objects, Painter, Picture
+from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
 from rolevend.platforms.base import Drift
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse, values
+from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder, SnapshotInputs
 from rolevend.vending.claims import Claim, agent_claim, user_claim
 from rolevend.vending.verdict import Denied, Granted, Undecided, ended_by
 from tests.support.manifests import MISSING, Body
@@ -43,7 +43,7 @@ def test_what_everybody_agrees_on_is_granted():
 
 
 def test_nothing_is_decided_while_something_is_still_to_be_read():
-    picture = Painter(CLUSTER, KEY).paint(Objects(), {}, "the operator has not listed all agents yet")
+    picture = SnapshotBuilder(CLUSTER, KEY).build(SnapshotInputs(), {}, "the operator has not listed all agents yet")
 
     assert picture.directory.pending == "the operator has not listed all agents yet"
 
@@ -204,41 +204,41 @@ class TestARowFilter:
     """Whether one was parsed again shows in the statement: it is another object then."""
 
     @staticmethod
-    def parsed(painter: Painter, body: Body) -> object:
+    def parsed(painter: SnapshotBuilder, body: Body) -> object:
         objects = replace(OBJECTS, policies=[parse(AccessPolicy, body)])
-        shapes = painter.paint(objects, STATES, "").directory.shapes[WAREHOUSE]
+        shapes = painter.build(objects, STATES, "").directory.shapes[WAREHOUSE]
         return shapes.index
 
     def test_is_parsed_once_however_often_a_picture_is_painted(self):
-        painter = Painter(CLUSTER, KEY)
+        painter = SnapshotBuilder(CLUSTER, KEY)
         first = self.parsed(painter, raw_policy())
 
         assert self.parsed(painter, raw_policy(resourceVersion="2", labels={"new": "label"})) is first
 
     def test_of_the_same_generation_is_not_looked_at_again(self):
-        painter = Painter(CLUSTER, KEY)
+        painter = SnapshotBuilder(CLUSTER, KEY)
         first = self.parsed(painter, raw_policy())
 
         assert self.parsed(painter, raw_policy("this is no condition")) is first
 
     def test_of_a_new_generation_counts(self):
-        painter = Painter(CLUSTER, KEY)
+        painter = SnapshotBuilder(CLUSTER, KEY)
         first = self.parsed(painter, raw_policy())
 
         assert self.parsed(painter, raw_policy("country = 'AT'", generation=2)) != first
 
     def test_of_a_policy_that_was_made_again_under_its_name_counts(self):
-        painter = Painter(CLUSTER, KEY)
+        painter = SnapshotBuilder(CLUSTER, KEY)
         first = self.parsed(painter, raw_policy())
 
         assert self.parsed(painter, raw_policy("country = 'AT'", uid="another")) != first
 
     def test_that_cannot_be_read_is_refused_by_name_in_every_picture(self):
-        painter = Painter(CLUSTER, KEY)
+        painter = SnapshotBuilder(CLUSTER, KEY)
         broken = replace(OBJECTS, policies=[parse(AccessPolicy, raw_policy("country ="))])
 
         for _ in range(2):
-            picture = painter.paint(broken, STATES, "")
+            picture = painter.build(broken, STATES, "")
             assert said(picture, "analysts", "Accepted") == ("False", "InvalidInput")
             assert message(picture, "analysts", "Accepted").startswith("spec.rowFilter: ")
             assert isinstance(verdict(picture), Denied)
@@ -252,10 +252,10 @@ def test_tags_that_match_nothing_are_told():
 
 
 def test_what_did_not_change_is_not_compiled_again():
-    painter = Painter(CLUSTER, KEY)
+    painter = SnapshotBuilder(CLUSTER, KEY)
 
-    def shapes(objects: Objects) -> object:
-        return painter.paint(objects, STATES, "").directory.shapes[WAREHOUSE]
+    def shapes(objects: SnapshotInputs) -> object:
+        return painter.build(objects, STATES, "").directory.shapes[WAREHOUSE]
 
     first = shapes(OBJECTS)
 
@@ -311,7 +311,7 @@ def test_another_catalog_has_another_digest_and_the_order_of_its_tables_is_none(
     assert digest(Catalog.of(TABLES)) == digest(Catalog.of(TABLES[::-1])) != digest(Catalog.of(other))
 
 
-def combining(combination: str | None, *widest: str) -> Picture:
+def combining(combination: str | None, *widest: str) -> SnapshotBuild:
     """An agent that asks for this combination, on as many platforms."""
     named = zip((WAREHOUSE, CRM), widest, strict=False)
     platforms = [raw("DataPlatform", name, "", ("spec.agents[0].widestCombination", each)) for name, each in named]

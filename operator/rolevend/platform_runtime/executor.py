@@ -8,12 +8,12 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from rolevend.atwork.breaker import Breaker
-from rolevend.atwork.queues import DropQueue, Vend, VendQueue
 from rolevend.catalog import Catalog, ToolId
 from rolevend.errors import PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName
 from rolevend.plan import Lease, Profile
+from rolevend.platform_runtime.breaker import Breaker
+from rolevend.platform_runtime.queues import DropQueue, Vend, VendQueue
 from rolevend.platforms.base import (
     CheckResult,
     Credential,

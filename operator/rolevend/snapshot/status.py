@@ -1,22 +1,22 @@
-"""From a judgement to the status that tells of it, to people and to the tools that deploy from git. Pure."""
+"""From a evaluation to the status that tells of it, to people and to the tools that deploy from git. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from rolevend.picture.judgement import Judgement
 from rolevend.resources import Resource
 from rolevend.resources.status import Body, Finding, body, reported
+from rolevend.snapshot.conditions.common import StatusEvaluation
 
 _MAY_COME_YET: Final = frozenset({"PlatformUnknown"})
 """Reasons that another object of the same folder takes away, which arrives later."""
 
 
-def status_of(judgement: Judgement[Resource], now: datetime) -> Body:
-    resource = judgement.resource
-    findings = (*judgement.findings, *_stalled(judgement.findings))
+def status_of(evaluation: StatusEvaluation[Resource], now: datetime) -> Body:
+    resource = evaluation.resource
+    findings = (*evaluation.findings, *_stalled(evaluation.findings))
     conditions = reported(findings, resource.status.conditions, generation=resource.generation, now=now)  # type: ignore[attr-defined]
-    return {**judgement.counts, "observedGeneration": resource.generation, "conditions": [body(each) for each in conditions]}
+    return {**evaluation.counts, "observedGeneration": resource.generation, "conditions": [body(each) for each in conditions]}
 
 
 def _stalled(findings: Iterable[Finding]) -> list[Finding]:

@@ -1,13 +1,13 @@
 """How long a picture of very many people holds up the operator's event loop: when one of them changes, and when none does.
 
-`python -m bench.picture [--quick]`, from the repository's root.
+`python -m bench.snapshot [--quick]`, from the repository's root.
 """
 
 from dataclasses import replace
 
 from bench.lines import Line, absolute, ms, quick, settled, table, timed
-from rolevend.picture.painting import Objects, Painter
 from rolevend.resources import AccessPolicy, UserAttributes, parse
+from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
 from tests.support.manifests import Body
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, raw
 
@@ -26,13 +26,13 @@ def main() -> None:
 def _changed(people: list[UserAttributes]) -> Line:
     painter, objects = _painted(people)
     moved = parse(UserAttributes, _raw_person(0, generation=2, shift=1))
-    seconds = timed(lambda: painter.paint(replace(objects, people=[moved, *people[1:]]), STATES, ""))
+    seconds = timed(lambda: painter.build(replace(objects, people=[moved, *people[1:]]), STATES, ""))
     return _line("one person of {} changed", len(people), seconds)
 
 
 def _same(people: list[UserAttributes]) -> Line:
     painter, objects = _painted(people)
-    return _line("something else than the {} people changed", len(people), timed(lambda: painter.paint(objects, STATES, "")))
+    return _line("something else than the {} people changed", len(people), timed(lambda: painter.build(objects, STATES, "")))
 
 
 def _line(what: str, people: int, seconds: float) -> Line:
@@ -40,10 +40,10 @@ def _line(what: str, people: int, seconds: float) -> Line:
     return absolute(shown, ms(seconds), f"< {ms(_BUDGET)}", seconds / _BUDGET).judged_if(people == _FULL)
 
 
-def _painted(people: list[UserAttributes]) -> tuple[Painter, Objects]:
+def _painted(people: list[UserAttributes]) -> tuple[SnapshotBuilder, SnapshotInputs]:
     objects = replace(OBJECTS, people=people, policies=[_policy(number) for number in range(_POLICIES)])
-    painter = Painter(CLUSTER, KEY)
-    painter.paint(objects, STATES, "")
+    painter = SnapshotBuilder(CLUSTER, KEY)
+    painter.build(objects, STATES, "")
     return painter, objects
 
 

@@ -2,36 +2,36 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from rolevend.atwork.state import PlatformState
 from rolevend.catalog import Catalog, TableId, TagAssignment, matches
 from rolevend.model import PlatformName
-from rolevend.picture.judgement import Judgement, not_ready
-from rolevend.picture.reach import CONTESTED, reached
+from rolevend.platform_runtime.state import PlatformState
 from rolevend.policy.disagreement import Disagreement
 from rolevend.policy.fitting import Problem
 from rolevend.policy.unknown import no_column, no_table
 from rolevend.resources import Resource, TagBinding, statements, values
 from rolevend.resources.status import Finding, shortened
+from rolevend.snapshot.conditions.common import StatusEvaluation, not_ready
+from rolevend.snapshot.scope import CONTESTED, schemas_in_scope
 from rolevend.vending.terms import PlatformTerms
 
 Disagreed = Mapping[str, Sequence[str]]
 """TagBinding -> what it is told of data for which others say other values."""
 
 
-def judge_binding(
+def evaluate_binding(
     binding: TagBinding,
     obstacle: Finding | None,
     terms: Mapping[PlatformName, PlatformTerms],
     states: Mapping[PlatformName, PlatformState],
     disagreed: Mapping[PlatformName, Disagreed],
-) -> Judgement[Resource]:
+) -> StatusEvaluation[Resource]:
     if obstacle is not None and obstacle.reason != CONTESTED:
-        return Judgement(binding, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0})
+        return StatusEvaluation(binding, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0})
     accepted = obstacle or Finding("Accepted", "True", "Valid", "the binding is well formed and reaches its platforms")
-    here = reached(binding, [ref.name for ref in binding.spec.platform_refs], terms)
+    here = schemas_in_scope(binding, [ref.name for ref in binding.spec.platform_refs], terms)
     unread = [name for name, _ in here if (states.get(name) or PlatformState()).catalog is None]
     if unread:
-        return Judgement(
+        return StatusEvaluation(
             binding,
             (accepted, Finding("Ready", "Unknown", "CatalogUnread", f"the tables of DataPlatform {', '.join(unread)} were not read yet")),
         )
@@ -44,7 +44,7 @@ def judge_binding(
         unknown |= dict.fromkeys(idle)
     counts = {"matchedTables": tables, "matchedColumns": columns}
     agree = _agree([each for name, _ in here for each in disagreed.get(name, {}).get(str(values.object_name(binding)), ())])
-    return Judgement(binding, (accepted, _ready(obstacle, tables, columns), _known(list(unknown)), agree), counts, tuple(unknown))
+    return StatusEvaluation(binding, (accepted, _ready(obstacle, tables, columns), _known(list(unknown)), agree), counts, tuple(unknown))
 
 
 def _tagged(binding: TagBinding, schemas: frozenset[str], catalog: Catalog) -> tuple[set[tuple[TableId, str | None]], list[Problem]]:
@@ -90,7 +90,7 @@ def _agree(disagreed: Sequence[str]) -> Finding:
     return Finding("TagsAgree", "False", "SeveralValues", f"{shortened(disagreed)}. {counts}")
 
 
-def told_to_each(found: Iterable[Disagreement]) -> Disagreed:
+def by_binding(found: Iterable[Disagreement]) -> Disagreed:
     told: dict[str, list[str]] = {}
     for each in found:
         for place in each.values:

@@ -5,32 +5,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import is_
 
 from rolevend.model import User, UserHandle
-from rolevend.picture.judgement import Judgement, judge_unique, with_refusals
 from rolevend.policy.census import Census
 from rolevend.resources import UserAttributes, values
+from rolevend.snapshot.conditions.common import StatusEvaluation, evaluate_unique, with_refusals
 from rolevend.vending.claims import Claim, user_claim
 from rolevend.vending.directory import Person
 
 
-class People:
+class UserCache:
     """Of the picture that was painted last."""
 
     def __init__(self) -> None:
-        self.judgements: Sequence[Judgement[UserAttributes]] = ()
+        self.evaluations: Sequence[StatusEvaluation[UserAttributes]] = ()
         self.known: Mapping[User, Person] = {}
         """Those who are accepted."""
         self.census = Census()
         self._made_of: tuple[Sequence[UserAttributes], Mapping[Claim, str]] = ((), {})
         self._read: dict[str, tuple[int, Person]] = {}
 
-    def look(self, resources: Sequence[UserAttributes], refused: Mapping[Claim, str]) -> None:
+    def update(self, resources: Sequence[UserAttributes], refused: Mapping[Claim, str]) -> None:
         """`refused` are the handles of people that are somebody else's, and whose."""
         before, refused_before = self._made_of
         if len(before) == len(resources) and all(map(is_, before, resources)) and refused_before == dict(refused):
             return
         self._made_of = (tuple(resources), dict(refused))
-        self.judgements = with_refusals(judge_unique(resources, _keys), lambda person: _refused(person, refused))
-        self.known = {person.user: person for person in self._all(each.resource for each in self.judgements if each.accepted)}
+        self.evaluations = with_refusals(evaluate_unique(resources, _keys), lambda person: _refused(person, refused))
+        self.known = {person.user: person for person in self._all(each.resource for each in self.evaluations if each.accepted)}
         self.census.follow({user: person.attributes for user, person in self.known.items()})
 
     def _all(self, accepted: Iterable[UserAttributes]) -> list[Person]:

@@ -5,7 +5,7 @@ from rolevend.resources.data_platform import AgentTerms
 from rolevend.resources.status import Finding, shortened
 
 
-def isolated(platform: DataPlatform) -> tuple[Finding, ...]:
+def isolation_conditions(platform: DataPlatform) -> tuple[Finding, ...]:
     """Of an account. On PostgreSQL a role is a login, and so there is nothing to say."""
     if platform.spec.snowflake is None:
         return ()

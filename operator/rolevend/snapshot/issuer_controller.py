@@ -14,18 +14,18 @@ from rolevend.identity.provider import Discovery, KeysUrl, Provider
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import Cluster
 from rolevend.kube.secrets import authority
-from rolevend.picture.providers import KeysState
 from rolevend.resources import IdentityProvider
 from rolevend.resources.text import timestamp_text
+from rolevend.snapshot.identity_providers import KeysState
 
-LOOK_SECONDS: Final = 15.0
+POLL_SECONDS: Final = 15.0
 """How soon another authority in a Secret counts, and a condition tells that keys are stale."""
 _STALE: Final = timedelta(seconds=2 * REFRESH_SECONDS)
 
 _log = logging.getLogger(__name__)
 
 
-class Issuers:
+class IssuerController:
     def __init__(
         self, cluster: Cluster, namespace: str, check: TokenCheck, keys: KeyStore, changed: Callable[[], None], now: Callable[[], datetime]
     ) -> None:
@@ -44,14 +44,14 @@ class Issuers:
         self._problems: dict[str, str] = {}
         """By issuer: why its Secret cannot be read."""
         self._followed: Mapping[str, Provider] = {}
-        self._due = asyncio.Event()
+        self._wake = asyncio.Event()
 
     @property
     def up(self) -> dict[str, bool]:
         """By the name of the IdentityProvider: whether its tokens are checked with keys that are fresh."""
         return {name: state.up for name, state in self.states.items()}
 
-    def follow(self, accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> None:
+    def sync(self, accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> None:
         """From now on tokens of these issuers are taken; of one with authorities of its own from when these were read."""
         same = {issuer for issuer, (resource, _) in accepted.items() if self._refers_to(issuer) == resource.spec.keys.ca_secret_ref}
         self._accepted = accepted
@@ -59,7 +59,7 @@ class Issuers:
         self._problems = {issuer: problem for issuer, problem in self._problems.items() if issuer in same}
         self._hand_over()
         if any(issuer not in same for issuer in accepted):
-            self._due.set()
+            self._wake.set()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -68,18 +68,18 @@ class Issuers:
             parts.create_task(self._follow_secrets())
             while True:
                 self._keys.news.clear()
-                self._tell()
+                self._publish_states()
                 await self._keys.news.wait()  # for no longer than until the Secrets are looked at again
 
     async def _follow_secrets(self) -> None:
         while True:
-            self._due.clear()
+            self._wake.clear()
             for issuer, (resource, _) in list(self._accepted.items()):
                 await self._read_authority(issuer, resource)
             self._hand_over()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._due.wait()
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
 
     async def _read_authority(self, issuer: str, resource: IdentityProvider) -> None:
         ref = resource.spec.keys.ca_secret_ref
@@ -110,7 +110,7 @@ class Issuers:
         known = self._accepted.get(issuer)
         return known[0].spec.keys.ca_secret_ref if known else None
 
-    def _tell(self) -> None:
+    def _publish_states(self) -> None:
         states = {resource.name: self._state(issuer) for issuer, (resource, _) in self._accepted.items()}
         if states != self.states:
             self.states.clear()

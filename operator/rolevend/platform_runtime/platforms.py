@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from rolevend.atwork.executor import Executor
-from rolevend.atwork.keys import Keys, keys_of
-from rolevend.atwork.state import SERVER_CHANGED, PlatformState
 from rolevend.catalog import digest
 from rolevend.errors import ClusterUnavailable, PlatformLocked, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
 from rolevend.kube.client import Cluster
 from rolevend.model import PlatformName
+from rolevend.platform_runtime.credentials import Keys, keys_of
+from rolevend.platform_runtime.executor import Executor
+from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
 from rolevend.platforms.base import Platform, ServerFacts
 from rolevend.resources import DataPlatform, values
 from rolevend.resources.shared import ATTEST

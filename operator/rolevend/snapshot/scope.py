@@ -16,14 +16,14 @@ from rolevend.vending.terms import PlatformTerms
 CONTESTED = "OwnershipConflict"
 
 
-def reached(
+def schemas_in_scope(
     resource: Resource, refs: Iterable[str], terms: Mapping[PlatformName, PlatformTerms]
 ) -> list[tuple[PlatformName, frozenset[str]]]:
     names = [PlatformName(ref) for ref in refs if PlatformName(ref) in terms]
     return [(name, terms[name].schemas_of[resource.namespace]) for name in names if resource.namespace in terms[name].schemas_of]
 
 
-def reach(resource: AccessPolicy | TagBinding, terms: Mapping[PlatformName, PlatformTerms]) -> Finding | None:
+def scope_condition(resource: AccessPolicy | TagBinding, terms: Mapping[PlatformName, PlatformTerms]) -> Finding | None:
     """What keeps the object from the platforms that it names, or from some of their schemas: `CONTESTED` keeps it from these alone."""
     refs = [ref.name for ref in resource.spec.platform_refs]
     unknown = [ref for ref in refs if PlatformName(ref) not in terms or terms[PlatformName(ref)].closed]
@@ -52,7 +52,7 @@ def unknown_platforms(names: Sequence[str], terms: Mapping[PlatformName, Platfor
     return f"no accepted DataPlatform is named {', '.join(names)}{meant(names[0], known)}"
 
 
-def owned(platform: DataPlatform) -> Finding:
+def ownership_condition(platform: DataPlatform) -> Finding:
     """Whether each of its schemas has one owner."""
     contested = values.contested(platform)
     if not contested:

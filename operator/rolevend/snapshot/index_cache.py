@@ -19,7 +19,7 @@ class _Compiled:
     shapes: Shapes
 
 
-class Indexes:
+class IndexCache:
     def __init__(self, cluster: ClusterId) -> None:
         self._cluster = cluster
         self._compiled: dict[PlatformName, _Compiled] = {}

@@ -1,30 +1,14 @@
-"""From all the objects there are, and what platforms answered, to one `Directory` and a judgement on each object. Pure."""
+"""From all the objects there are, and what platforms answered, to one `Directory` and a evaluation on each object. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from rolevend.atwork.state import PlatformState
 from rolevend.catalog import Table, TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.identity.provider import Provider
 from rolevend.model import ClusterId, ObjectName, PlatformName, Version
-from rolevend.picture.indexes import Indexes
-from rolevend.picture.judgement import (
-    LEAK,
-    Judgement,
-    judge_platforms,
-    judge_policy,
-    judge_unique,
-    with_refusals,
-)
-from rolevend.picture.judging_agents import judge_combination
-from rolevend.picture.judging_bindings import Disagreed, judge_binding, told_to_each
-from rolevend.picture.judging_guardrails import judge_guardrail
-from rolevend.picture.judging_tools import judge_tools
-from rolevend.picture.people import People
-from rolevend.picture.providers import KeysState, Providers, cluster_issuer
-from rolevend.picture.reach import reach, reached
+from rolevend.platform_runtime.state import PlatformState
 from rolevend.policy.combination import Combination
 from rolevend.policy.disagreement import Said, disagreements
 from rolevend.policy.statement import Guardrail as Restraining
@@ -43,6 +27,22 @@ from rolevend.resources import (
 )
 from rolevend.resources.identities import agent_claims, agent_identity
 from rolevend.resources.status import Finding
+from rolevend.snapshot.conditions.agents import evaluate_combination
+from rolevend.snapshot.conditions.bindings import Disagreed, by_binding, evaluate_binding
+from rolevend.snapshot.conditions.common import (
+    LEAK,
+    StatusEvaluation,
+    evaluate_platforms,
+    evaluate_policy,
+    evaluate_unique,
+    with_refusals,
+)
+from rolevend.snapshot.conditions.guardrails import evaluate_guardrail
+from rolevend.snapshot.conditions.tools import evaluate_tools
+from rolevend.snapshot.identity_providers import IdentityProviderCache, KeysState, cluster_issuer
+from rolevend.snapshot.index_cache import IndexCache
+from rolevend.snapshot.scope import schemas_in_scope, scope_condition
+from rolevend.snapshot.user_cache import UserCache
 from rolevend.vending.claims import Claim, agent_claim
 from rolevend.vending.directory import Directory, Shapes, Sources
 from rolevend.vending.terms import Agent as RegisteredAgent
@@ -51,7 +51,7 @@ from rolevend.vending.tools import own_tables
 
 
 @dataclass(frozen=True, slots=True)
-class Objects:
+class SnapshotInputs:
     """All that could be parsed, of every kind that decides."""
 
     agents: Sequence[Agent] = ()
@@ -72,43 +72,43 @@ class Objects:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class SnapshotBuild:
     directory: Directory
-    judgements: tuple[Judgement[Resource], ...]
+    evaluations: tuple[StatusEvaluation[Resource], ...]
     providers: Mapping[str, tuple[IdentityProvider, Provider]] = field(default_factory=dict)
     """Those that are accepted, by issuer."""
 
 
-class Painter:
+class SnapshotBuilder:
     """Remembers what it read and compiled: a picture costs what changed since the one before."""
 
     def __init__(self, cluster: ClusterId, handle_key: bytes) -> None:
         self._cluster = cluster
         self._handle_key = handle_key
-        self._indexes = Indexes(cluster)
+        self._indexes = IndexCache(cluster)
         self._statements: dict[str, tuple[object, Policy]] = {}
         self._disagreed: dict[PlatformName, tuple[object, Disagreed]] = {}
-        self._people = People()
-        self._providers = Providers()
+        self._people = UserCache()
+        self._providers = IdentityProviderCache()
 
-    def paint(self, objects: Objects, states: Mapping[PlatformName, PlatformState], pending: str) -> Picture:
+    def build(self, objects: SnapshotInputs, states: Mapping[PlatformName, PlatformState], pending: str) -> SnapshotBuild:
         """`pending` names what was not read yet; until it is empty nothing is decided."""
-        platforms = judge_platforms(objects.platforms, states)
+        platforms = evaluate_platforms(objects.platforms, states)
         terms = {name: _terms(each, states.get(name)) for each in platforms for name in (PlatformName(each.resource.name),)}
         refused = objects.refused_handles
         agents = with_refusals(
-            judge_unique(objects.agents, agent_claims),
+            evaluate_unique(objects.agents, agent_claims),
             lambda agent: refused.get(agent_claim(values.agent_handle(agent), values.object_name(agent))),
         )
-        self._people.look(objects.people, refused)
-        self._providers.look(objects.providers, objects.key_states)
+        self._people.update(objects.people, refused)
+        self._providers.update(objects.providers, objects.key_states)
         registered = {each.name: each for each in (_agent(judged.resource) for judged in agents if judged.accepted)}
-        shapes, policy_judgements = self._compile(objects, registered, terms, states)
+        shapes, policy_evaluations = self._compile(objects, registered, terms, states)
         for number, judged in enumerate(agents):
             agent = registered.get(values.object_name(judged.resource))
             if agent is not None:
                 labels = objects.namespaces.get(agent.name.namespace)
-                agents[number] = judge_tools(judge_combination(judged, agent, labels, terms), agent, labels, terms, shapes)
+                agents[number] = evaluate_tools(evaluate_combination(judged, agent, labels, terms), agent, labels, terms, shapes)
         directory = Directory(
             cluster=self._cluster,
             handle_key=self._handle_key,
@@ -123,28 +123,28 @@ class Painter:
             cluster_issuer=cluster_issuer(self._providers.accepted),
             pending=pending,
         )
-        judgements = (*platforms, *agents, *self._people.judgements, *self._providers.judgements, *policy_judgements)
-        return Picture(directory, judgements, self._providers.accepted)
+        evaluations = (*platforms, *agents, *self._people.evaluations, *self._providers.evaluations, *policy_evaluations)
+        return SnapshotBuild(directory, evaluations, self._providers.accepted)
 
     def _compile(
         self,
-        objects: Objects,
+        objects: SnapshotInputs,
         agents: Mapping[ObjectName, RegisteredAgent],
         terms: Mapping[PlatformName, PlatformTerms],
         states: Mapping[PlatformName, PlatformState],
-    ) -> tuple[dict[PlatformName, Shapes], list[Judgement[Resource]]]:
+    ) -> tuple[dict[PlatformName, Shapes], list[StatusEvaluation[Resource]]]:
         policies = _own_tables(objects, agents, terms)
         said: dict[PlatformName, dict[str, tuple[TagAssignment, ...]]] = {name: {} for name in terms}
         obstacles: dict[str, Finding | None] = {}
         for binding in objects.bindings:
-            obstacles[binding.uid] = reach(binding, terms)
-            for name, schemas in reached(binding, [ref.name for ref in binding.spec.platform_refs], terms):
+            obstacles[binding.uid] = scope_condition(binding, terms)
+            for name, schemas in schemas_in_scope(binding, [ref.name for ref in binding.spec.platform_refs], terms):
                 said[name][str(values.object_name(binding))] = statements.tag_assignments(binding, schemas)
         for policy in objects.policies:
             refs = [ref.name for ref in policy.spec.platform_refs]
-            obstacles[policy.uid] = reach(policy, terms)
+            obstacles[policy.uid] = scope_condition(policy, terms)
             try:
-                for name, schemas in reached(policy, refs, terms):
+                for name, schemas in schemas_in_scope(policy, refs, terms):
                     policies[name].append(self._statement(policy, schemas))
             except InvalidInput as error:
                 obstacles[policy.uid] = Finding("Accepted", "False", "InvalidInput", str(error))
@@ -164,10 +164,10 @@ class Painter:
         census = self._people.census
         of_policies = (policy.users for of_platform in policies.values() for policy in of_platform)
         census.ask(chain.from_iterable([*of_policies, *map(statements.guardrail_users, objects.guardrails)]))
-        judgements = [judge_policy(policy, obstacles[policy.uid], shapes, census) for policy in objects.policies]
-        judgements += [judge_guardrail(guardrail, faults.get(guardrail.uid), terms, shapes, census) for guardrail in objects.guardrails]
-        judgements += [judge_binding(binding, obstacles[binding.uid], terms, states, disagreed) for binding in objects.bindings]
-        return shapes, judgements
+        evaluations = [evaluate_policy(policy, obstacles[policy.uid], shapes, census) for policy in objects.policies]
+        evaluations += [evaluate_guardrail(guardrail, faults.get(guardrail.uid), terms, shapes, census) for guardrail in objects.guardrails]
+        evaluations += [evaluate_binding(binding, obstacles[binding.uid], terms, states, disagreed) for binding in objects.bindings]
+        return shapes, evaluations
 
     def _statement(self, policy: AccessPolicy, schemas: frozenset[str]) -> Policy:
         """Its row filter is parsed once for each version."""
@@ -181,12 +181,12 @@ class Painter:
         made_of = (state.catalog, said)
         known = self._disagreed.get(name)
         if known is None or known[0] != made_of:
-            known = self._disagreed[name] = (made_of, told_to_each(disagreements(tables, said)))
+            known = self._disagreed[name] = (made_of, by_binding(disagreements(tables, said)))
         return known[1]
 
 
 def _own_tables(
-    objects: Objects, agents: Mapping[ObjectName, RegisteredAgent], terms: Mapping[PlatformName, PlatformTerms]
+    objects: SnapshotInputs, agents: Mapping[ObjectName, RegisteredAgent], terms: Mapping[PlatformName, PlatformTerms]
 ) -> dict[PlatformName, list[Policy]]:
     """By platform, what agents read there whoever they act for."""
     policies: dict[PlatformName, list[Policy]] = {name: [] for name in terms}
@@ -200,7 +200,7 @@ def _own_tables(
 
 
 def _guardrails(
-    objects: Objects, terms: Mapping[PlatformName, PlatformTerms]
+    objects: SnapshotInputs, terms: Mapping[PlatformName, PlatformTerms]
 ) -> tuple[dict[PlatformName, list[Restraining]], dict[str, InvalidInput]]:
     """By platform; and by uid what is wrong with those of which not all can be read. They deny the tables that they are about."""
     guardrails: dict[PlatformName, list[Restraining]] = {name: [] for name in terms}
@@ -218,15 +218,15 @@ def _guardrails(
 
 
 def _sources(
-    objects: Objects, terms: Mapping[PlatformName, PlatformTerms], states: Mapping[PlatformName, PlatformState]
+    objects: SnapshotInputs, terms: Mapping[PlatformName, PlatformTerms], states: Mapping[PlatformName, PlatformState]
 ) -> dict[PlatformName, Sources]:
     policies: dict[PlatformName, dict[ObjectName, Version]] = {name: {} for name in terms}
     bindings: dict[PlatformName, list[Version]] = {name: [] for name in terms}
     for policy in objects.policies:
-        for name, _ in reached(policy, [ref.name for ref in policy.spec.platform_refs], terms):
+        for name, _ in schemas_in_scope(policy, [ref.name for ref in policy.spec.platform_refs], terms):
             policies[name][values.object_name(policy)] = values.version(policy)
     for binding in objects.bindings:
-        for name, _ in reached(binding, [ref.name for ref in binding.spec.platform_refs], terms):
+        for name, _ in schemas_in_scope(binding, [ref.name for ref in binding.spec.platform_refs], terms):
             bindings[name].append(values.version(binding))
     return {
         name: Sources(
@@ -237,7 +237,7 @@ def _sources(
     }
 
 
-def _concerning(objects: Objects, name: PlatformName) -> dict[str, Version]:
+def _concerning(objects: SnapshotInputs, name: PlatformName) -> dict[str, Version]:
     named = [each for each in objects.guardrails if any(ref.name == name for ref in each.spec.platform_refs)]
     return {each.name: values.version(each) for each in named}
 
@@ -260,7 +260,7 @@ def _agent(agent: Agent) -> RegisteredAgent:
     )
 
 
-def _terms(judged: Judgement[DataPlatform], state: PlatformState | None) -> PlatformTerms:
+def _terms(judged: StatusEvaluation[DataPlatform], state: PlatformState | None) -> PlatformTerms:
     platform = judged.resource
     attested = next(finding for finding in judged.findings if finding.type == "Attested")
     closed = "" if judged.accepted else "it is not accepted; see its conditions"

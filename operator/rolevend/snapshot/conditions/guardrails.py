@@ -5,20 +5,20 @@ from typing import Final
 
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName
-from rolevend.picture.judgement import Judgement, mask_fallback, names_known
 from rolevend.policy.census import Census
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.near import meant
 from rolevend.policy.unknown import unknown_attributes
 from rolevend.resources import Guardrail, Resource, statements
 from rolevend.resources.status import Body, Finding, shortened
+from rolevend.snapshot.conditions.common import StatusEvaluation, mask_fallback, names_known
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import PlatformTerms
 
 UNTIL_MENDED: Final = "Until that is mended all its tables are denied"
 
 
-def reach_of_guardrail(guardrail: Guardrail, terms: Mapping[PlatformName, PlatformTerms]) -> Finding | None:
+def guardrail_scope_condition(guardrail: Guardrail, terms: Mapping[PlatformName, PlatformTerms]) -> Finding | None:
     """What keeps it from the platforms that it names."""
     unknown = [ref.name for ref in guardrail.spec.platform_refs if PlatformName(ref.name) not in terms]
     if not unknown:
@@ -27,15 +27,15 @@ def reach_of_guardrail(guardrail: Guardrail, terms: Mapping[PlatformName, Platfo
     return Finding("Accepted", "False", "PlatformUnknown", why)
 
 
-def judge_guardrail(
+def evaluate_guardrail(
     guardrail: Guardrail,
     fault: InvalidInput | None,
     terms: Mapping[PlatformName, PlatformTerms],
     shapes: Mapping[PlatformName, Shapes],
     census: Census,
-) -> Judgement[Resource]:
+) -> StatusEvaluation[Resource]:
     """What of it cannot be read denies the tables that it is about: it counts them like any other. `census` is of everybody."""
-    accepted = reach_of_guardrail(guardrail, terms) or Finding(
+    accepted = guardrail_scope_condition(guardrail, terms) or Finding(
         "Accepted", "True", "Valid", "the guardrail is well formed and reaches its platforms"
     )
     if fault is not None:
@@ -44,7 +44,7 @@ def judge_guardrail(
     unread = [name for name in names if name not in shapes]
     if unread:
         why = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
-        return Judgement(guardrail, (accepted, Finding("Ready", "Unknown", "CatalogUnread", why)))
+        return StatusEvaluation(guardrail, (accepted, Finding("Ready", "Unknown", "CatalogUnread", why)))
     reports = [report for name in names for report in shapes[name].index.guardrail_reports if report.guardrail == guardrail.name]
     counts = {
         "matchedTables": sum(each.tables for each in reports),
@@ -53,7 +53,7 @@ def judge_guardrail(
     }
     reads = frozenset[str]().union(*(each.reads for name in names for each in shapes[name].index.guardrails if each.name == guardrail.name))
     known = names_known(reports, unknown_attributes(reads, census.attributes))
-    return Judgement(guardrail, (accepted, _guardrail_ready(accepted, reports, counts), known, mask_fallback(reports)), counts)
+    return StatusEvaluation(guardrail, (accepted, _guardrail_ready(accepted, reports, counts), known, mask_fallback(reports)), counts)
 
 
 def _guardrail_ready(accepted: Finding, reports: Sequence[GuardrailReport], counts: Body) -> Finding:

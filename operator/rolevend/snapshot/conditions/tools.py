@@ -4,24 +4,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from rolevend.model import PlatformName
-from rolevend.picture.judgement import Judgement
 from rolevend.policy.index import Index
 from rolevend.policy.near import meant
 from rolevend.resources import Agent
 from rolevend.resources.status import Finding, shortened
+from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import Agent as RegisteredAgent
 from rolevend.vending.terms import PlatformTerms, terms_for, tools_of
 from rolevend.vending.tools import Refusal, Tools, name_of_own, refused_functions, refused_tools
 
 
-def judge_tools(
-    judged: Judgement[Agent],
+def evaluate_tools(
+    judged: StatusEvaluation[Agent],
     agent: RegisteredAgent,
     labels: Mapping[str, str] | None,
     terms: Mapping[PlatformName, PlatformTerms],
     shapes: Mapping[PlatformName, Shapes],
-) -> Judgement[Agent]:
+) -> StatusEvaluation[Agent]:
     """The same with another `Ready` where a tool is refused, or is not known yet; `labels` are those of its namespace, where known."""
     accepted, ready = judged.findings
     if ready.status != "True" or not agent.tools:

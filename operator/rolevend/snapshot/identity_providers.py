@@ -9,10 +9,10 @@ from rolevend.errors import InvalidInput
 from rolevend.identity import claim_expression
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath, ClaimSource
 from rolevend.identity.provider import Algorithm, ClusterKeys, Discovery, InlineKeys, KeySource, KeysUrl, Provider, TokenType, admit
-from rolevend.picture.judgement import Judgement, by_age
 from rolevend.resources import IdentityProvider
 from rolevend.resources import identity_provider as spelled
 from rolevend.resources.status import Finding
+from rolevend.snapshot.conditions.common import StatusEvaluation, by_age
 
 _REACH: Final = "See that the operator can reach the issuer"
 _COMPARE: Final = "See what `kubectl get --raw /.well-known/openid-configuration` says"
@@ -35,19 +35,19 @@ class KeysState:
         return bool(self.count) and not self.stale
 
 
-class Providers:
+class IdentityProviderCache:
     """Of the picture that was painted last. Each version of an object is read once: a condition in CEL is compiled, keys are parsed."""
 
     def __init__(self) -> None:
-        self.judgements: Sequence[Judgement[IdentityProvider]] = ()
+        self.evaluations: Sequence[StatusEvaluation[IdentityProvider]] = ()
         self.accepted: Mapping[str, tuple[IdentityProvider, Provider]] = {}
         """By issuer; without the authorities that a Secret holds."""
         self._read: dict[str, tuple[int, Provider | InvalidInput]] = {}
 
-    def look(self, resources: Iterable[IdentityProvider], states: Mapping[str, KeysState]) -> None:
+    def update(self, resources: Iterable[IdentityProvider], states: Mapping[str, KeysState]) -> None:
         """`states` are by the name of the object."""
         accepted: dict[str, tuple[IdentityProvider, Provider]] = {}
-        judgements, read = [], {}
+        evaluations, read = [], {}
         for resource in sorted(resources, key=by_age):
             known = self._read.get(resource.uid)
             if known is None or known[0] != resource.generation:
@@ -57,8 +57,8 @@ class Providers:
             refusal = _invalid(provider) if isinstance(provider, InvalidInput) else _clash(provider, accepted)
             if refusal is None and isinstance(provider, Provider):
                 accepted[provider.issuer] = (resource, provider)
-            judgements.append(_judged(resource, refusal, states.get(resource.name, KeysState())))
-        self.judgements, self.accepted, self._read = judgements, accepted, read
+            evaluations.append(_evaluated(resource, refusal, states.get(resource.name, KeysState())))
+        self.evaluations, self.accepted, self._read = evaluations, accepted, read
 
 
 def provider_of(resource: IdentityProvider, authorities: str | None = None) -> Provider:
@@ -138,11 +138,11 @@ def cluster_issuer(accepted: Mapping[str, tuple[IdentityProvider, Provider]]) ->
     return next((issuer for issuer, (_, provider) in accepted.items() if TokenType.SERVICE_ACCOUNT in provider.accepts), "")
 
 
-def _judged(resource: IdentityProvider, refusal: Finding | None, state: KeysState) -> Judgement[IdentityProvider]:
+def _evaluated(resource: IdentityProvider, refusal: Finding | None, state: KeysState) -> StatusEvaluation[IdentityProvider]:
     if refusal is not None:
-        return Judgement(resource, (refusal, Finding("Ready", "False", refusal.reason, refusal.message)), {"keyCount": 0})
+        return StatusEvaluation(resource, (refusal, Finding("Ready", "False", refusal.reason, refusal.message)), {"keyCount": 0})
     accepted = Finding("Accepted", "True", "Valid", "tokens of this issuer are checked")
-    return Judgement(resource, (accepted, _ready(state, resource.spec.keys)), {"keyCount": state.count})
+    return StatusEvaluation(resource, (accepted, _ready(state, resource.spec.keys)), {"keyCount": state.count})
 
 
 def _ready(state: KeysState, keys: spelled.IssuerKeys) -> Finding:

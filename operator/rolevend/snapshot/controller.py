@@ -11,18 +11,14 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TypeVar, cast
 
-from rolevend.atwork.platforms import PlatformAtWork, Platforms
-from rolevend.atwork.state import PlatformState
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.provider import Provider
 from rolevend.kube.client import NAMESPACES, Body, Cluster, NotFound
 from rolevend.kube.informer import Informer
 from rolevend.kube.paths import path_of
 from rolevend.model import PlatformName
-from rolevend.picture.judgement import Judgement
-from rolevend.picture.painting import Objects, Painter
-from rolevend.picture.providers import KeysState
-from rolevend.picture.told import status_of
+from rolevend.platform_runtime.platforms import PlatformAtWork, Platforms
+from rolevend.platform_runtime.state import PlatformState
 from rolevend.resources import (
     AccessPolicy,
     Agent,
@@ -37,12 +33,16 @@ from rolevend.resources import (
     values,
 )
 from rolevend.resources.status import Finding, body
+from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
+from rolevend.snapshot.conditions.common import StatusEvaluation
+from rolevend.snapshot.identity_providers import KeysState
+from rolevend.snapshot.status import status_of
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.claims import Claim
 
 R = TypeVar("R", bound=Resource)
 
-_SETTLE_SECONDS = 0.02
+_DEBOUNCE_SECONDS = 0.02
 """Objects come in groups: one picture for all that arrive together."""
 
 _log = logging.getLogger(__name__)
@@ -57,13 +57,13 @@ _KINDS: tuple[type[Resource], ...] = (DataPlatform, Agent, AccessPolicy, Guardra
 _RETRY_SECONDS = 2.0
 
 
-class Observed:
+class SnapshotController:
     """`directory` is the newest picture. Until the first listing of every kind it decides nothing."""
 
     def __init__(
         self,
         cluster: Cluster,
-        painter: Painter,
+        builder: SnapshotBuilder,
         metrics: Metrics,
         now: Callable[[], datetime],
         refused_handles: Mapping[Claim, str] = MappingProxyType({}),
@@ -81,16 +81,16 @@ class Observed:
         self._known_of = known_of
         self._reports = reports
         self._cluster = cluster
-        self._painter = painter
+        self._builder = builder
         self._metrics = metrics
         self._now = now
-        self._stale = asyncio.Event()
+        self._dirty = asyncio.Event()
         self._parsed: dict[str, tuple[str, Resource | InvalidInput]] = {}
-        self._settled: dict[str, Judgement[Resource]] = {}
+        self._published: dict[str, StatusEvaluation[Resource]] = {}
         """What objects say of themselves already: of ten thousand, one changes."""
-        self._informers = {kind: Informer(cluster, path_of(kind), self.changed, now) for kind in _KINDS}
-        self._namespaces = Informer(cluster, NAMESPACES, self.changed, now)
-        self.directory = painter.paint(Objects(), {}, "nothing was read yet").directory
+        self._informers = {kind: Informer(cluster, path_of(kind), self.mark_dirty, now) for kind in _KINDS}
+        self._namespaces = Informer(cluster, NAMESPACES, self.mark_dirty, now)
+        self.directory = builder.build(SnapshotInputs(), {}, "nothing was read yet").directory
 
     @property
     def informers(self) -> tuple[Informer, ...]:
@@ -101,27 +101,27 @@ class Observed:
         missing = [informer.resource.plural for informer in self.informers if not informer.synced]
         return f"the operator has not listed all {', '.join(missing)} yet" if missing else ""
 
-    def changed(self) -> None:
+    def mark_dirty(self) -> None:
         """Something is not as the picture shows it."""
-        self._stale.set()
+        self._dirty.set()
 
-    async def run(self, platforms: Platforms, viewed: Callable[[], None]) -> None:
+    async def run(self, platforms: Platforms, on_snapshot: Callable[[], None]) -> None:
         """Until cancelled: a new picture after every change. `viewed` is called with each, and must not block."""
         while True:
-            await self._stale.wait()
-            await asyncio.sleep(_SETTLE_SECONDS)
-            self._stale.clear()
+            await self._dirty.wait()
+            await asyncio.sleep(_DEBOUNCE_SECONDS)
+            self._dirty.clear()
             objects, refused, unreadable = self._objects()
             platforms.follow(objects.platforms, unreadable)
-            picture = self._painter.paint(objects, {name: self._known_of(at_work) for name, at_work in platforms}, self.pending)
+            picture = self._builder.build(objects, {name: self._known_of(at_work) for name, at_work in platforms}, self.pending)
             self.directory, self.providers = picture.directory, picture.providers
-            viewed()
+            on_snapshot()
             if self._reports:
-                await self._tell([*picture.judgements, *refused])
+                await self._publish_status([*picture.evaluations, *refused])
 
-    def _objects(self) -> tuple[Objects, list[Judgement[Resource]], dict[PlatformName, DataPlatform | None]]:
+    def _objects(self) -> tuple[SnapshotInputs, list[StatusEvaluation[Resource]], dict[PlatformName, DataPlatform | None]]:
         """What can be read, what is said of the rest, and the DataPlatforms in it, each as far as roles can be ended on it."""
-        refused: list[Judgement[Resource]] = []
+        refused: list[StatusEvaluation[Resource]] = []
         unreadable: dict[type[Resource], list[tuple[Body, InvalidInput]]] = {kind: [] for kind in _KINDS}
 
         def all_of(kind: type[R]) -> list[R]:
@@ -136,21 +136,21 @@ class Observed:
             return parsed
 
         platforms, bindings, guardrails = all_of(DataPlatform), all_of(TagBinding), all_of(Guardrail)
-        objects = Objects(
-            agents=_standing(all_of(Agent)),
+        objects = SnapshotInputs(
+            agents=_not_deleting(all_of(Agent)),
             platforms=platforms,
-            policies=_standing(all_of(AccessPolicy)),
+            policies=_not_deleting(all_of(AccessPolicy)),
             bindings=bindings,
             guardrails=guardrails,
-            people=_standing(all_of(UserAttributes)),
+            people=_not_deleting(all_of(UserAttributes)),
             refused_handles=self._refused_handles,
-            providers=_standing(all_of(IdentityProvider)),
+            providers=_not_deleting(all_of(IdentityProvider)),
             key_states=dict(self._key_states),
             unsure={
                 name: f"{kind.__name__} {_named(raw)} cannot be read: {error}"
                 for kind in (TagBinding, Guardrail)
                 for raw, error in unreadable[kind]
-                for name in _reached_by(raw, platforms)
+                for name in _platforms_in_scope(raw, platforms)
             }
             | {_name(raw): f"DataPlatform {_name(raw)} cannot be read: {error}" for raw, error in unreadable[DataPlatform]},
             namespaces={name: _labels(raw) for (_, name), raw in self._namespaces.objects.items()},
@@ -158,7 +158,7 @@ class Observed:
         there = {raw["metadata"]["uid"] for informer in self._informers.values() for raw in informer.objects.values()}
         for gone in self._parsed.keys() - there:
             del self._parsed[gone]
-        return objects, refused, {_name(raw): _for_ending(raw) for raw, _ in unreadable[DataPlatform]}
+        return objects, refused, {_name(raw): _for_drops(raw) for raw, _ in unreadable[DataPlatform]}
 
     def _parse(self, kind: type[R], raw: Body) -> R | InvalidInput:
         """Each version is parsed once."""
@@ -173,42 +173,42 @@ class Observed:
             self._parsed[metadata["uid"]] = known
         return cast("R | InvalidInput", known[1])
 
-    async def _tell(self, judgements: Iterable[Judgement[Resource]]) -> None:
+    async def _publish_status(self, evaluations: Iterable[StatusEvaluation[Resource]]) -> None:
         by_kind: dict[str, int] = {kind.__name__: 0 for kind in _KINDS}
         patches, settled = [], {}
         self._metrics.platform_condition.clear()
-        for judgement in judgements:
-            by_kind[judgement.resource.kind] += not judgement.accepted
-            if isinstance(judgement.resource, DataPlatform):
-                for finding in judgement.findings:
-                    self._metrics.platform_condition.labels(judgement.resource.name, finding.type).set(finding.status == "True")
-            patch = None if self._is_settled(judgement) else self._patch(judgement)
+        for evaluation in evaluations:
+            by_kind[evaluation.resource.kind] += not evaluation.accepted
+            if isinstance(evaluation.resource, DataPlatform):
+                for finding in evaluation.findings:
+                    self._metrics.platform_condition.labels(evaluation.resource.name, finding.type).set(finding.status == "True")
+            patch = None if self._is_published(evaluation) else self._patch(evaluation)
             if patch is None:
-                settled[judgement.resource.uid] = judgement
+                settled[evaluation.resource.uid] = evaluation
             else:
-                patches.append(self._report(judgement.resource, patch))
-        self._settled = settled
+                patches.append(self._patch_status(evaluation.resource, patch))
+        self._published = settled
         for kind, count in by_kind.items():
             self._metrics.policy_errors.labels(kind).set(count)
         if not all(await asyncio.gather(*patches)):
-            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.changed)
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.mark_dirty)
 
-    def _is_settled(self, judgement: Judgement[Resource]) -> bool:
+    def _is_published(self, evaluation: StatusEvaluation[Resource]) -> bool:
         """Whether the very same was found of the very same version, and nothing was to be written."""
-        before = self._settled.get(judgement.resource.uid)
+        before = self._published.get(evaluation.resource.uid)
         return (
             before is not None
-            and before.resource is judgement.resource
-            and (before.findings, before.counts) == (judgement.findings, judgement.counts)
+            and before.resource is evaluation.resource
+            and (before.findings, before.counts) == (evaluation.findings, evaluation.counts)
         )
 
-    def _patch(self, judgement: Judgement[Resource]) -> Body | None:
+    def _patch(self, evaluation: StatusEvaluation[Resource]) -> Body | None:
         """What the status must say and does not; None where it says it already."""
-        wanted = status_of(judgement, self._now())
-        now = body(judgement.resource.status)  # type: ignore[attr-defined]
+        wanted = status_of(evaluation, self._now())
+        now = body(evaluation.resource.status)  # type: ignore[attr-defined]
         return None if all(now.get(key) == value for key, value in wanted.items()) else wanted
 
-    async def _report(self, resource: Resource, status: Body) -> bool:
+    async def _patch_status(self, resource: Resource, status: Body) -> bool:
         patch = {"metadata": {"uid": resource.uid}, "status": status}
         try:
             await self._cluster.merge(path_of(type(resource)), resource.name, patch, resource.namespace or None, "status")
@@ -220,15 +220,15 @@ class Observed:
         return True
 
 
-def _standing(resources: Iterable[R]) -> list[R]:
+def _not_deleting(resources: Iterable[R]) -> list[R]:
     """What is being deleted opens nothing more, however long somebody's finalizer keeps it. What closes something holds to its end."""
     return [each for each in resources if each.metadata.deletion_timestamp is None]
 
 
-def _unreadable(kind: type[R], raw: Body, error: InvalidInput) -> Judgement[Resource]:
+def _unreadable(kind: type[R], raw: Body, error: InvalidInput) -> StatusEvaluation[Resource]:
     """For an object that an older or newer schema let in."""
     findings = tuple(Finding(type_, "False", "InvalidInput", str(error)) for type_ in ("Accepted", "Ready"))
-    return Judgement(shell(kind, raw), findings)
+    return StatusEvaluation(shell(kind, raw), findings)
 
 
 def _labels(namespace: Body) -> dict[str, str]:
@@ -241,7 +241,7 @@ def _name(raw: Body) -> PlatformName:
     return PlatformName(raw["metadata"]["name"])
 
 
-def _for_ending(raw: Body) -> DataPlatform | None:
+def _for_drops(raw: Body) -> DataPlatform | None:
     """A DataPlatform that cannot be read, as far as ending roles there takes: where the server is, and the logins. None where that is
     what cannot be read: nobody connects in a way that was not understood."""
     spec = raw.get("spec")
@@ -257,7 +257,7 @@ def _named(raw: Body) -> str:
     return f"{namespace}/{raw['metadata']['name']}" if namespace else str(raw["metadata"]["name"])
 
 
-def _reached_by(raw: Body, platforms: Iterable[DataPlatform]) -> list[PlatformName]:
+def _platforms_in_scope(raw: Body, platforms: Iterable[DataPlatform]) -> list[PlatformName]:
     """Where a TagBinding or a Guardrail that cannot be read would count: those that it names of the platforms that give its namespace
     schemas, or of all where it is the cluster's; and each of these where not even its references can be read."""
     namespace = raw["metadata"].get("namespace")

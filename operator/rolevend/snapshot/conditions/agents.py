@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rolevend.model import PlatformName
-from rolevend.picture.judgement import Judgement
 from rolevend.resources import Agent
 from rolevend.resources.status import Finding, shortened
+from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.vending.terms import Agent as RegisteredAgent
 from rolevend.vending.terms import PlatformTerms, permitting, terms_for, wider_than_permitted
 
 
-def judge_combination(
-    judged: Judgement[Agent], agent: RegisteredAgent, labels: Mapping[str, str] | None, terms: Mapping[PlatformName, PlatformTerms]
-) -> Judgement[Agent]:
+def evaluate_combination(
+    judged: StatusEvaluation[Agent], agent: RegisteredAgent, labels: Mapping[str, str] | None, terms: Mapping[PlatformName, PlatformTerms]
+) -> StatusEvaluation[Agent]:
     """The same with another `Ready` where every platform that admits the agent refuses its combination. Where one of several does, each
     request there is told so. `labels` are those of its namespace, where known."""
     accepted, ready = judged.findings

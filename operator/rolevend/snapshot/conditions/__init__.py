@@ -1,0 +1,1 @@
+"""The conditions of each object: whether it is accepted, ready, attested. Pure."""
