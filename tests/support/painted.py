@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rolevend.catalog import Family
+from rolevend.controllers.attesting import attestation_of
 from rolevend.model import ClusterId, ObjectName, PlatformName, Uid, User
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.platforms.base import CheckResult, Drift, Outcome, ServerFacts
-from rolevend.reconcile.attesting import attestation_of
 from rolevend.resources import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, parse
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder, SnapshotInputs
 from rolevend.snapshot.conditions.common import StatusEvaluation

@@ -21,6 +21,10 @@ from rolevend.api.refusals import RefusalLog
 from rolevend.api.repository import VendedRoleRepository
 from rolevend.api.schemas import Question
 from rolevend.api.vend_service import VendService
+from rolevend.controllers.api_vends import ApiVendSupervisor
+from rolevend.controllers.reconciler import VendedRoleReconciler
+from rolevend.controllers.reevaluator import Reevaluator
+from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.errors import RolevendError
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
@@ -31,10 +35,6 @@ from rolevend.kube.paths import VENDED_ROLES
 from rolevend.kube.taken_tokens import TakenTokens
 from rolevend.model import PlatformName, RoleName, Uid, Version
 from rolevend.platform_runtime.platforms import Platforms
-from rolevend.reconcile.api_vends import ApiVendSupervisor
-from rolevend.reconcile.reconciler import VendedRoleReconciler
-from rolevend.reconcile.reevaluator import Reevaluator
-from rolevend.reconcile.watcher import VendedRoleWatcher
 from rolevend.resources import API_VERSION, FINALIZER
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.build_progress import BuildProgressReporter

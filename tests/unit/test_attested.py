@@ -9,12 +9,12 @@ from typing import cast
 
 import pytest
 
+from rolevend.controllers.attesting import Attesting, attestation_of
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.executor import Executor
 from rolevend.platform_runtime.platforms import PlatformAtWork
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome, Randomness
-from rolevend.reconcile.attesting import Attesting, attestation_of
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.verdict import Granted, Undecided, taken_by

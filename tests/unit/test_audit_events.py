@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rolevend.catalog import Family
+from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.errors import Conflict
 from rolevend.model import Attributes, ObjectName, RoleName, Task
 from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape
@@ -19,7 +20,6 @@ from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Hash, Partial
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement
-from rolevend.reconcile.reconciler import VendedRoleReconciler
 from rolevend.roles.audit_recorder import AuditMemory, AuditRecorder
 from rolevend.roles.door import Door
 from rolevend.roles.objects import VendedRoleWriter

@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
+from rolevend.controllers.curb import Curb
 from rolevend.errors import ClusterUnavailable, PlatformUnavailable
 from rolevend.kube.client import Body, Cluster, Resource
 from rolevend.model import PlatformName, RoleName
 from rolevend.platform_runtime.platforms import Platforms
 from rolevend.platforms.base import Act, Curbed, EndReason
-from rolevend.reconcile.curb import Curb
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.state import RoleState
 from rolevend.roles.store import RoleStore

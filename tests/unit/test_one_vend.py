@@ -27,7 +27,7 @@ NOT_NAMED = (
 )
 """As the chapter says. What it names all the same is not left out."""
 STAND_INS = {"roles/door.py", "platform_runtime/platforms.py", "platforms/postgres/driver.py", "platforms/postgres/vends.py"}
-NOT_TRACED = {"kubectl": STAND_INS | {"reconcile/handlers.py"}, "HTTP": STAND_INS | {"api/routes.py", "api/answers.py"}}
+NOT_TRACED = {"kubectl": STAND_INS | {"controllers/handlers.py"}, "HTTP": STAND_INS | {"api/routes.py", "api/answers.py"}}
 """What the traced world leaves out or has a stand-in for; the hops show that they are on the way. A Door is a value: nothing runs there."""
 DOORS = ("kubectl", "HTTP")
 
@@ -103,7 +103,7 @@ async def test_the_chapter_names_the_files_that_a_vend_runs_and_no_others(door: 
     assert said - ran - NOT_TRACED[door] == set(), "the chapter names these, and no vend runs them"
 
 
-BESIDE = {"kube/informer.py", "reconcile/watcher.py", "reconcile/api_vends.py", "reconcile/reevaluator.py", "roles/expiry.py"}
+BESIDE = {"kube/informer.py", "controllers/watcher.py", "controllers/api_vends.py", "controllers/reevaluator.py", "roles/expiry.py"}
 """Of the events that the vend's own writes cause."""
 
 

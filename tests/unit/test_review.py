@@ -9,6 +9,10 @@ from typing import Any, cast
 import pytest
 
 from rolevend.catalog import TableId
+from rolevend.controllers.api_vends import ApiVendSupervisor
+from rolevend.controllers.reconciler import VendedRoleReconciler
+from rolevend.controllers.reevaluator import Reevaluator
+from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.errors import ClusterUnavailable
 from rolevend.kube.client import Body, Cluster, Resource
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User
@@ -17,10 +21,6 @@ from rolevend.platforms.base import Dropped, Ending
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse as parse_predicate
 from rolevend.policy.statement import ColumnSelector, Policy
-from rolevend.reconcile.api_vends import ApiVendSupervisor
-from rolevend.reconcile.reconciler import VendedRoleReconciler
-from rolevend.reconcile.reevaluator import Reevaluator
-from rolevend.reconcile.watcher import VendedRoleWatcher
 from rolevend.resources import API_VERSION, VendedRole, parse
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.decision import RoleDecision

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
+from rolevend.controllers.sweep import Sweeper
 from rolevend.kube.client import PAGE, Body, Cluster, Resource
 from rolevend.model import Attributes, PlatformName, ProfileName, RoleName, Uid
 from rolevend.platform_runtime.platforms import Platforms
 from rolevend.platforms.base import Dropped, Ended, Ending, EndReason, LiveRole
-from rolevend.reconcile.sweep import Sweeper
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.state import RoleState

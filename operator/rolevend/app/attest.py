@@ -17,6 +17,7 @@ import yaml
 
 from rolevend.app.drivers import drivers
 from rolevend.app.manifest import read
+from rolevend.controllers.attesting import attestation_of
 from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kube.client import Cluster
 from rolevend.kube.paths import path_of
@@ -24,7 +25,6 @@ from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
 from rolevend.platform_runtime.credentials import Keys, PairKeys, PasswordKeys
 from rolevend.platforms.base import Secret
-from rolevend.reconcile.attesting import attestation_of
 from rolevend.resources import DataPlatform, parse, values
 from rolevend.resources.data_platform import Attestation
 from rolevend.resources.shared import ATTEST

@@ -13,6 +13,15 @@ from typing import Never
 from rolevend.app.drivers import drivers
 from rolevend.app.receipt import receipts_by
 from rolevend.app.starting import cluster_id_of, now, patiently, settle_in
+from rolevend.controllers.api_vends import ApiVendSupervisor
+from rolevend.controllers.attesting import Attesting
+from rolevend.controllers.curb import Curb
+from rolevend.controllers.handlers import registry, run_kopf
+from rolevend.controllers.holding import Holding
+from rolevend.controllers.reconciler import VendedRoleReconciler
+from rolevend.controllers.reevaluator import Reevaluator
+from rolevend.controllers.sweep import Sweeper
+from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
@@ -25,15 +34,6 @@ from rolevend.kube.secrets import own_key
 from rolevend.kube.taken_tokens import TakenTokens
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platform_runtime.platforms import PlatformAtWork, Platforms
-from rolevend.reconcile.api_vends import ApiVendSupervisor
-from rolevend.reconcile.attesting import Attesting
-from rolevend.reconcile.curb import Curb
-from rolevend.reconcile.handlers import registry, run_kopf
-from rolevend.reconcile.holding import Holding
-from rolevend.reconcile.reconciler import VendedRoleReconciler
-from rolevend.reconcile.reevaluator import Reevaluator
-from rolevend.reconcile.sweep import Sweeper
-from rolevend.reconcile.watcher import VendedRoleWatcher
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.door import Door

@@ -6,7 +6,7 @@
 | missing profile | this process builds it | the operator builds it, and the call waits for that |
 | intent | always written | only if the operator must build a profile, or the call came again |
 | user's token | redeemed before the decision | redeemed last, after the profiles are built |
-| failure | written into the status and retried: `reconcile.reconciler` | a problem document, and an undo: `api.vend_service` |
+| failure | written into the status and retried: `controllers.reconciler` | a problem document, and an undo: `api.vend_service` |
 """
 
 import time

@@ -16,9 +16,9 @@ from typing import Any
 import aiohttp
 import kopf
 
+from rolevend.controllers.reconciler import VendedRoleReconciler
+from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.errors import RolevendError, Unavailable
-from rolevend.reconcile.reconciler import VendedRoleReconciler
-from rolevend.reconcile.watcher import VendedRoleWatcher
 from rolevend.resources import FINALIZER, GROUP, VERSION
 from rolevend.resources.shared import RECONSIDERED
 from rolevend.roles.dropper import RoleDropper

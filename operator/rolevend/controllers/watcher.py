@@ -2,11 +2,11 @@
 
 import logging
 
+from rolevend.controllers.api_vends import BY, MESSAGE, ApiVendSupervisor
+from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.errors import RolevendError
 from rolevend.kube.client import Body
 from rolevend.model import Uid
-from rolevend.reconcile.api_vends import BY, MESSAGE, ApiVendSupervisor
-from rolevend.reconcile.reevaluator import Reevaluator
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.expiry import ExpiryScheduler
 from rolevend.roles.objects import uid_of
