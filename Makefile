@@ -45,7 +45,7 @@ check: $(STAMP) ## Lint, types, import contracts, generated files
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m rolevend.resources.crd --check .
+	$(BIN)/python -m rolevend.kinds.crd --check .
 	$(BIN)/python docs/generate.py --check
 
 fix: $(STAMP) ## Format, and mend what can be mended by a machine
@@ -56,7 +56,7 @@ bench: $(STAMP) ## Measure, and print ratios beside their budgets
 	$(BIN)/python -m bench $(ARGS)
 
 crds: $(STAMP) ## Write the CRDs, and the chart's copies of them
-	$(BIN)/python -m rolevend.resources.crd --write .
+	$(BIN)/python -m rolevend.kinds.crd --write .
 
 docs: $(STAMP) ## Write the reference pages that come from the code
 	$(BIN)/python docs/generate.py --write

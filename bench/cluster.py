@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rolevend.resources import API_VERSION
+from rolevend.kinds import API_VERSION
 from rolevend.settings import Settings
 from testbed.controlplane import ControlPlane
 from tests.support.site import AGENTS, SETTINGS, WAREHOUSE, Site

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.lines import Line, absolute, quick, settled, table, timed
 from rolevend.catalog import Family
-from rolevend.resources.catalog_file import catalog_text
+from rolevend.kinds.catalog_file import catalog_text
 from tests.support.as_code import WAREHOUSE, analysts, platform, write
 from tests.support.policies import catalog, column
 from tests.support.policies import table as made

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bench.cluster import Asker, Fleet, Watch, fresh_site
 from bench.ending import Going, Working, asking
 from bench.lines import Line, absolute, ms, p50, paced, percentile, plain, quick, reported, settled, table
-from rolevend.resources import API_VERSION
+from rolevend.kinds import API_VERSION
 from tests.support.site import DOMAIN, Site
 from tests.support.tenancy import Tenant
 

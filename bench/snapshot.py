@@ -6,7 +6,7 @@
 from dataclasses import replace
 
 from bench.lines import Line, absolute, ms, quick, settled, table, timed
-from rolevend.resources import AccessPolicy, UserAttributes, parse
+from rolevend.kinds import AccessPolicy, UserAttributes, parse
 from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
 from tests.support.manifests import Body
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, raw

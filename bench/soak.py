@@ -15,8 +15,8 @@ from pathlib import Path
 
 from bench.cluster import PRODUCTION, VENDED_ROLES, Asker, Fleet, fresh_site
 from bench.lines import Line, quick, reported, table
+from rolevend.kinds import API_VERSION
 from rolevend.kube.handles import RECORD_LABEL
-from rolevend.resources import API_VERSION
 from testbed.installation import NAMESPACE
 from tests.support.site import AGENTS, Site
 from tests.support.troubled import Troubled

@@ -27,12 +27,12 @@ import yaml
 
 from rolevend.cli import cli
 from rolevend.identity.signature import TYPE
-from rolevend.resources import API_VERSION, KINDS, Kind
-from rolevend.resources.catalog_file import CatalogFile
-from rolevend.resources.part import VALIDATIONS
-from rolevend.resources.policy_test import PolicyTest
-from rolevend.resources.schema import structural
-from rolevend.resources.text import MEANINGS
+from rolevend.kinds import API_VERSION, KINDS, Kind
+from rolevend.kinds.catalog_file import CatalogFile
+from rolevend.kinds.part import VALIDATIONS
+from rolevend.kinds.policy_test import PolicyTest
+from rolevend.kinds.schema import structural
+from rolevend.kinds.text import MEANINGS
 from rolevend.settings import PREFIX, ApiSettings, Settings
 from rolevend.telemetry.chain import Chain, Key
 from rolevend.telemetry.metrics import Metrics

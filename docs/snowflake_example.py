@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from rolevend.kinds import AccessPolicy, DataPlatform, values
 from rolevend.model import ObjectName, PlatformName, User
 from rolevend.plan import Profile
 from rolevend.platforms.snowflake.build import ProfileText, render
 from rolevend.platforms.snowflake.policies import set_row_policy
 from rolevend.policytools.folder import Folder, read_catalogs
 from rolevend.policytools.verdicts import Who, opened, verdict
-from rolevend.resources import AccessPolicy, DataPlatform, values
 from rolevend.vending.verdict import Granted
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

@@ -10,9 +10,9 @@ import pytest
 
 from rolevend.api.manifest import digest_of, name_of
 from rolevend.api.schemas import Question
+from rolevend.kinds import API_VERSION
+from rolevend.kinds.shared import CALL
 from rolevend.model import ObjectName
-from rolevend.resources import API_VERSION
-from rolevend.resources.shared import CALL
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
 from tests.support.registered import AGENT

@@ -22,10 +22,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from demo.seed import Seed, generate, load
+from rolevend.kinds import API_VERSION
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.embedded.postgres_programs import postgres_programs
-from rolevend.resources import API_VERSION
 from testbed.binaries import Binaries
 from testbed.controlplane import ControlPlane
 from testbed.installation import NAMESPACE, Installation, OperatorProcess, authority_secret, with_address

@@ -21,9 +21,9 @@ from rolevend.identity.proven import AgentWanted, Party, ProofKind, UserWanted
 from rolevend.identity.provider import Algorithm, TokenType, by_issuer
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.token_check import TokenCheck
+from rolevend.kinds import IdentityProvider, parse
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.embedded.progress import progress_for
-from rolevend.resources import IdentityProvider, parse
 from rolevend.snapshot.identity_providers import provider_of
 from testbed.identity_provider import ANNA, AUDIENCE, BEN
 from testbed.oidc.refusal import GrantRefused

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from rolevend.resources.shared import ATTEST
+from rolevend.kinds.shared import ATTEST
 from rolevend.vending.effects import Effect
 from testbed.installation import NAMESPACE
 from tests.support.effects import ON_THE_PLATFORM, effects_of

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rolevend.kinds import API_VERSION
 from rolevend.kube.client import PAGE
-from rolevend.resources import API_VERSION
 from testbed.installation import checkout
 from tests.support.installed import CHART, SYSTEM
 from tests.support.site import AGENTS, ANNEX, BOUNDED, UNADMITTED, Body, Site

@@ -21,6 +21,7 @@ from rolevend.app.attest import Attested, as_text
 from rolevend.cli import cli
 from rolevend.controllers.attesting import attestation_of
 from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, Unavailable
+from rolevend.kinds import API_VERSION, DataPlatform, parse
 from rolevend.model import ClusterId
 from rolevend.plan import Lease
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome
@@ -40,7 +41,6 @@ from rolevend.platforms.snowflake.attest.canaries import LIFE, Canaries, Canary
 from rolevend.platforms.snowflake.attest.check import ON_ACCOUNTS_ALONE
 from rolevend.platforms.snowflake.attest.session import now
 from rolevend.platforms.snowflake.text import Sql
-from rolevend.resources import API_VERSION, DataPlatform, parse
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, profile, shape, vended
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, installed
 from tests.support.snowflake import Account, Fault, Harm, StandIn

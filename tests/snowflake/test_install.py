@@ -10,11 +10,11 @@ from rolevend.app import snowflake_account
 from rolevend.catalog import TableId
 from rolevend.cli import cli
 from rolevend.errors import Conflict
+from rolevend.kinds import DataPlatform, parse, values
+from rolevend.kinds.catalog_file import parse_catalog
 from rolevend.model import ClusterId
 from rolevend.platforms.base import Account, Secret
 from rolevend.platforms.snowflake import Login, SnowflakePlatform
-from rolevend.resources import DataPlatform, parse, values
-from rolevend.resources.catalog_file import parse_catalog
 from tests.conformance.snowflake_bench import connected
 from tests.support.manifests import MISSING, changed, on_snowflake
 from tests.support.snowflake import StandIn

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rolevend.resources import API_VERSION, kind_named
+from rolevend.kinds import API_VERSION, kind_named
 from testbed.controlplane import ControlPlane
 from tests.support.waiting import eventually
 

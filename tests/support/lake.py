@@ -8,8 +8,8 @@ from typing import Final
 import yaml
 
 from rolevend.catalog import ToolId
+from rolevend.kinds import API_VERSION
 from rolevend.platforms.base import Secret
-from rolevend.resources import API_VERSION
 from testbed.installation import NAMESPACE
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, SnowflakeSession, installed
 from tests.support.installed import Body

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from rolevend.resources import API_VERSION
+from rolevend.kinds import API_VERSION
 from testbed.brief import in_time
 from tests.support.governed import SCHEMA, Governed
 from tests.support.site import AGENTS, DOMAIN, WAREHOUSE, Body, Site

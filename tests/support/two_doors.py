@@ -28,6 +28,7 @@ from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.errors import RolevendError
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
+from rolevend.kinds import API_VERSION, FINALIZER
 from rolevend.kube.client import SECRETS, Body, Cluster
 from rolevend.kube.credentials import CredentialSecrets
 from rolevend.kube.handles import HandleRecords
@@ -35,7 +36,6 @@ from rolevend.kube.paths import VENDED_ROLES
 from rolevend.kube.taken_tokens import TakenTokens
 from rolevend.model import PlatformName, RoleName, Uid, Version
 from rolevend.platform_runtime.platforms import Platforms
-from rolevend.resources import API_VERSION, FINALIZER
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.door import Door

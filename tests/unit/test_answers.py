@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from rolevend.api import answers
+from rolevend.kinds import DataPlatform, VendedRole, parse
 from rolevend.model import PlatformName
 from rolevend.platforms.progress import Progress
-from rolevend.resources import DataPlatform, VendedRole, parse
 from rolevend.roles.status import StatusBuilder
 from tests.support.manifests import MISSING, Body
 from tests.support.painted import CRM, NOW, OBJECTS, WAREHOUSE, paint, raw

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from rolevend.errors import InvalidInput
+from rolevend.kinds import AccessPolicy, Guardrail, TagBinding, UserAttributes, parse
 from rolevend.plan import contains
-from rolevend.resources import AccessPolicy, Guardrail, TagBinding, UserAttributes, parse
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.vending.verdict import Denied, Granted
 from tests.support.manifests import Body, changed, valid

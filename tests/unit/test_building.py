@@ -10,12 +10,12 @@ from typing import Any, cast
 import pytest
 
 from rolevend.errors import ClusterUnavailable, PlatformDrifted
+from rolevend.kinds import VendedRole, parse
 from rolevend.kube import client
 from rolevend.kube.client import AlreadyExists, Body, NotFound
 from rolevend.model import ProfileName
 from rolevend.plan import Profile
 from rolevend.platforms.progress import Counting, Progress
-from rolevend.resources import VendedRole, parse
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.objects import VendedRoleWriter

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput, PlatformUnavailable
-from rolevend.resources import kind_named
+from rolevend.kinds import kind_named
 from rolevend.telemetry.chain import Chain
 from rolevend.vending.audit import Body, Event, EventType
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rolevend.catalog import Catalog, Column, Family, Limits, digest
 from rolevend.errors import InvalidInput
+from rolevend.kinds.catalog_file import catalog_text, parse_catalog
 from rolevend.platforms.postgres import types as postgres
 from rolevend.platforms.snowflake import types as snowflake
 from rolevend.platforms.snowflake.masks import Place, mask_text
@@ -22,7 +23,6 @@ from rolevend.policy.literal import canonical
 from rolevend.policy.mask import Clear, Constant, Mask, Nullify, Partial, Round, beyond, carries, strictest
 from rolevend.policytools.check import check
 from rolevend.policytools.folder import read_catalogs
-from rolevend.resources.catalog_file import catalog_text, parse_catalog
 from tests.support.as_code import WAREHOUSE, analysts, platform, write
 from tests.support.manifests import every_row, valid
 from tests.support.policies import guardrail, masked, policy, table

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from rolevend.resources import KINDS, Kind
-from rolevend.resources.crd import chart_templates, definition, differences, documents, main, write
-from rolevend.resources.schema import structural
-from rolevend.resources.shared import Part
+from rolevend.kinds import KINDS, Kind
+from rolevend.kinds.crd import chart_templates, definition, differences, documents, main, write
+from rolevend.kinds.schema import structural
+from rolevend.kinds.shared import Part
 
 ROOT = Path(__file__).parents[2]
 UNBOUNDED_ON_PURPOSE = {"time", "apiVersion", "kind", "lastTransitionTime", "expirationTimestamp"}

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rolevend.kinds import KINDS, AccessPolicy, Agent, Guardrail, Resource, TagBinding, UserAttributes, parse
+from rolevend.kinds.crd import definition
 from rolevend.platform_runtime.state import PlatformState
-from rolevend.resources import KINDS, AccessPolicy, Agent, Guardrail, Resource, TagBinding, UserAttributes, parse
-from rolevend.resources.crd import definition
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.snapshot.status import status_of

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import TagAssignment
+from rolevend.kinds import TagBinding
 from rolevend.model import Tag
 from rolevend.policy.disagreement import Disagreement, disagreements
-from rolevend.resources import TagBinding
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder
 from tests.support.manifests import Body
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, made, message, paint, said

@@ -22,13 +22,13 @@ from rolevend.catalog import Family
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.refusal import Code
+from rolevend.kinds import API_VERSION, KINDS, AccessPolicy, kind_named, parse
+from rolevend.kinds.schema import structural
 from rolevend.kube import client
 from rolevend.platforms.postgres.attest import CHECKS
 from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
 from rolevend.policy.refusal import Reason
-from rolevend.resources import API_VERSION, KINDS, AccessPolicy, kind_named, parse
-from rolevend.resources.schema import structural
 from rolevend.settings import ApiSettings, Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.timing import Step

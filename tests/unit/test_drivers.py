@@ -7,6 +7,7 @@ import pytest
 
 from rolevend.app.drivers import drivers
 from rolevend.errors import InvalidInput
+from rolevend.kinds import DataPlatform, parse
 from rolevend.kube.client import Cluster
 from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
@@ -14,7 +15,6 @@ from rolevend.platform_runtime.credentials import PairKeys, PasswordKeys, keys_o
 from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres import PostgresPlatform
 from rolevend.platforms.snowflake import SnowflakePlatform
-from rolevend.resources import DataPlatform, parse
 from tests.support.manifests import on_snowflake, valid
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)

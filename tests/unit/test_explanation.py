@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rolevend.catalog import Catalog, Family, Function, FunctionId, TableId, Tool, ToolId, ToolKind
 from rolevend.cli import cli
+from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import Attributes
 from rolevend.policy.asking import Asking
 from rolevend.policy.combination import Combination, Side
@@ -21,7 +22,6 @@ from rolevend.policy.mask import Hash, Partial, Regex
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.statement import ColumnSelector, Requirement, TableSelector
-from rolevend.resources.catalog_file import catalog_text
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, changed, on_snowflake, valid
 from tests.support.painted import paint, verdict

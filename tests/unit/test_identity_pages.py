@@ -13,8 +13,8 @@ import yaml
 from rolevend.identity.proven import AgentWanted, OwnSubject, Party, ProofKind, ProvenAgent, ProvenUser, UserWanted, Wanting
 from rolevend.identity.provider import InlineKeys, Provider, TokenType, by_issuer
 from rolevend.identity.refusal import Code, TokenRefused
-from rolevend.resources import Agent, IdentityProvider, parse
-from rolevend.resources.identities import agent_identity
+from rolevend.kinds import Agent, IdentityProvider, parse
+from rolevend.kinds.identities import agent_identity
 from rolevend.roles.user_authenticator import wanted
 from rolevend.snapshot.identity_providers import provider_of
 from rolevend.vending.proof import ClientIdentity

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from rolevend.catalog import Catalog, Family, TableId, TagAssignment
 from rolevend.cli import cli
+from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import ClusterId
 from rolevend.plan import Profile, contains, plan
 from rolevend.policy.decision import Entitlement, decide
@@ -16,7 +17,6 @@ from rolevend.policy.mask import Hash
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Guardrail, Policy, TableSelector
 from rolevend.policytools.check import check
-from rolevend.resources.catalog_file import catalog_text
 from rolevend.vending.difference import LOOKUP, compare
 from rolevend.vending.evidence import tables_of
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write

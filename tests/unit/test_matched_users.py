@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from rolevend.kinds import AccessPolicy, Guardrail, UserAttributes
 from rolevend.model import User, UserHandle
-from rolevend.resources import AccessPolicy, Guardrail, UserAttributes
 from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
 from rolevend.vending.claims import Claim, user_claim
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, judged, made, said

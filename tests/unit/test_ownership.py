@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import TableId
+from rolevend.kinds import AccessPolicy, DataPlatform, TagBinding
 from rolevend.model import PlatformName
 from rolevend.policy.bitmap import places
-from rolevend.resources import AccessPolicy, DataPlatform, TagBinding
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotInputs
 from rolevend.vending.verdict import Denied, Granted, ended_by
 from tests.support.painted import CRM, OBJECTS, WAREHOUSE, judged, made, message, paint, said, verdict

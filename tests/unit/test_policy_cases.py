@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from rolevend.catalog import Family
 from rolevend.cli import cli
+from rolevend.kinds.catalog_file import catalog_text
 from rolevend.policytools.case_runner import comparable
 from rolevend.policytools.check import check
-from rolevend.resources.catalog_file import catalog_text
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, Body, changed, on_snowflake, valid
 

@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from rolevend.catalog import Catalog, Family
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
+from rolevend.kinds import AccessPolicy, Agent, DataPlatform, parse
+from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import PlatformName
 from rolevend.policytools.backtest import backtest, moment
 from rolevend.policytools.diff import Compared, diff
-from rolevend.resources import AccessPolicy, Agent, DataPlatform, parse
-from rolevend.resources.catalog_file import catalog_text
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.telemetry.chain import Chain
 from rolevend.vending import audit

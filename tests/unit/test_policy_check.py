@@ -10,11 +10,11 @@ from click.testing import CliRunner
 from rolevend.catalog import Catalog, Family, TableId, Tool, ToolId, ToolKind
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
+from rolevend.kinds.catalog_file import catalog_text, parse_catalog
 from rolevend.model import Tag
 from rolevend.policytools.check import Checked, check
 from rolevend.policytools.folder import read_catalogs
 from rolevend.policytools.report import as_github, as_text
-from rolevend.resources.catalog_file import catalog_text, parse_catalog
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, SPOILED, Body, Spoiled, changed, valid
 from tests.support.policies import catalog, column, table

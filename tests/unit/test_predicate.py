@@ -7,6 +7,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from rolevend.errors import InvalidInput
+from rolevend.kinds import kind_named
+from rolevend.kinds.crd import definition
 from rolevend.policy.expression import (
     And,
     AttributeMembership,
@@ -28,8 +30,6 @@ from rolevend.policy.moment import Clock, Moment, Span
 from rolevend.policy.predicate import bind, parse
 from rolevend.policy.tautology import constant
 from rolevend.policy.vocabulary import MAXIMUM_LENGTH
-from rolevend.resources import kind_named
-from rolevend.resources.crd import definition
 from tests.support.good_predicates import CLAIMS, GOOD
 from tests.support.policies import predicates
 from tests.support.tiers import by_tier

@@ -12,6 +12,9 @@ from rolevend.identity.key_store import KeyStore
 from rolevend.identity.proven import Party, UserWanted
 from rolevend.identity.refusal import Code
 from rolevend.identity.token_check import TokenCheck
+from rolevend.kinds import Agent as AgentObject
+from rolevend.kinds import VendedRole
+from rolevend.kinds import parse as parse_object
 from rolevend.kube.client import AlreadyExists, Cluster, NotFound, Resource
 from rolevend.kube.secrets import user_token
 from rolevend.kube.taken_tokens import PREFIX, TakenTokens
@@ -19,9 +22,6 @@ from rolevend.model import Attributes, Task, Uid, UserHandle, Version
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.requirement import Requirement, RequirementOperator
-from rolevend.resources import Agent as AgentObject
-from rolevend.resources import VendedRole
-from rolevend.resources import parse as parse_object
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.state import role_request, role_states
 from rolevend.roles.status import StatusBuilder

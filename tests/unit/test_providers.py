@@ -14,7 +14,7 @@ from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.provider import Algorithm, ClusterKeys, Discovery, InlineKeys, KeysUrl, Provider, TokenType
 from rolevend.identity.token_check import TokenCheck
-from rolevend.resources import IdentityProvider
+from rolevend.kinds import IdentityProvider
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.snapshot.identity_providers import KeysState, cluster_issuer, provider_of
 from rolevend.snapshot.issuer_controller import POLL_SECONDS, IssuerController

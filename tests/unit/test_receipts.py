@@ -22,11 +22,11 @@ from rolevend.errors import InvalidInput, PlatformBusy, Rejected
 from rolevend.identity.key_set import KeySet, parse
 from rolevend.identity.refusal import TokenRefused
 from rolevend.identity.signature import TYPE, SigningKey, checked
+from rolevend.kinds import API_VERSION, VendedRole
+from rolevend.kinds import parse as parse_object
 from rolevend.kube.client import Cluster
 from rolevend.model import Task, Uid
 from rolevend.platforms.base import EndReason
-from rolevend.resources import API_VERSION, VendedRole
-from rolevend.resources import parse as parse_object
 from rolevend.roles.audit_recorder import AuditMemory, AuditRecorder
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.door import Door

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolevend.errors import InvalidInput
-from rolevend.resources import KINDS, AccessPolicy, Agent, DataPlatform, VendedRole, kind_named, parse
+from rolevend.kinds import KINDS, AccessPolicy, Agent, DataPlatform, VendedRole, kind_named, parse
 from tests.support.manifests import KINDS as KIND_NAMES
 from tests.support.manifests import MISSING, SPOILED, Spoiled, changed, valid
 

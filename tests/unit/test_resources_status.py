@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from rolevend.resources import Agent, VendedRole, parse
-from rolevend.resources.status import LONGEST_MESSAGE, Finding, body, reported
-from rolevend.resources.text import timestamp_text
+from rolevend.kinds import Agent, VendedRole, parse
+from rolevend.kinds.status import LONGEST_MESSAGE, Finding, body, reported
+from rolevend.kinds.text import timestamp_text
 from tests.support.manifests import valid
 
 EARLIER = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -4,6 +4,7 @@ import pytest
 
 from rolevend.catalog import TableId, TagAssignment
 from rolevend.errors import InvalidInput
+from rolevend.kinds import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, VendedRole, parse, statements, values
 from rolevend.model import Attributes, ObjectName, Tag, User
 from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Account, Address, Tls, TlsMode
@@ -11,7 +12,6 @@ from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, TableSelector
-from rolevend.resources import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, VendedRole, parse, statements, values
 from tests.support.manifests import MISSING, changed, every_row, on_snowflake, valid
 
 CLAIMS = frozenset({"claims"})

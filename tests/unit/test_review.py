@@ -14,6 +14,7 @@ from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.errors import ClusterUnavailable
+from rolevend.kinds import API_VERSION, VendedRole, parse
 from rolevend.kube.client import Body, Cluster, Resource
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User
 from rolevend.platform_runtime.platforms import Platforms
@@ -21,7 +22,6 @@ from rolevend.platforms.base import Dropped, Ending
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse as parse_predicate
 from rolevend.policy.statement import ColumnSelector, Policy
-from rolevend.resources import API_VERSION, VendedRole, parse
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.door import Door

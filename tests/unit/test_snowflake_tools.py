@@ -6,12 +6,12 @@ import pytest
 
 from rolevend.api import answers
 from rolevend.catalog import Catalog, TableId, Tool, ToolId, ToolKind, digest
+from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Guardrail, parse
 from rolevend.plan import contains
 from rolevend.platforms.base import Account
 from rolevend.platforms.snowflake import Options, script
 from rolevend.platforms.snowflake.text import name
 from rolevend.platforms.snowflake.tools import grants
-from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, parse
 from rolevend.roles.decision import PlatformGrant
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.vending import audit, evidence

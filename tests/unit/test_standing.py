@@ -8,10 +8,10 @@ import pytest
 
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
+from rolevend.kinds import VendedRole, parse
 from rolevend.kube.credentials import secret_name
 from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name
-from rolevend.resources import VendedRole, parse
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.state import NOTHING_BEGUN, RoleState, revocation_reason, role_request, role_requests, role_states
 from rolevend.roles.status import StatusBuilder, abandoned_platform, granted_condition

@@ -8,6 +8,7 @@ import pytest
 
 from rolevend.api.answers import decision
 from rolevend.catalog import Catalog, Column, TableId, Tool, ToolId, ToolKind
+from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Guardrail, VendedRole, parse
 from rolevend.platforms.snowflake.types import family, limits_of
 from rolevend.policy.behind import Behind, ColumnBehind, behind
 from rolevend.policy.expression import ColumnReference, Comparison, Condition, Literal, Operator
@@ -17,7 +18,6 @@ from rolevend.policytools.check import check
 from rolevend.policytools.explain import as_json, as_text, explained
 from rolevend.policytools.folder import Folder
 from rolevend.policytools.verdicts import Who
-from rolevend.resources import AccessPolicy, Agent, DataPlatform, Guardrail, VendedRole, parse
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.status import StatusBuilder
 from rolevend.snapshot.builder import SnapshotBuild

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import Catalog, Family, Function, FunctionId, digest
+from rolevend.kinds import Agent, DataPlatform, Guardrail, parse
 from rolevend.model import ObjectName, PlatformName
 from rolevend.plan import contains
-from rolevend.resources import Agent, DataPlatform, Guardrail, parse
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.vending.tools import FunctionName, Permitted, Refusal, Tools, functions_of, permitted, refused_functions
 from rolevend.vending.verdict import Denied, Granted, ended_by

@@ -8,10 +8,10 @@ from typing import ClassVar, cast
 
 import pytest
 
+from rolevend.kinds import DataPlatform, kind_named
 from rolevend.kube.client import NAMESPACES, Cluster, Resource
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.platforms import PlatformAtWork, Platforms
-from rolevend.resources import DataPlatform, kind_named
 from rolevend.snapshot.builder import SnapshotBuilder
 from rolevend.snapshot.controller import SnapshotController
 from rolevend.telemetry.metrics import Metrics

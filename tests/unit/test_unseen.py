@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from rolevend.errors import InvalidInput
-from rolevend.resources import AccessPolicy, VendedRole, parse
-from rolevend.resources.unseen import unseen
+from rolevend.kinds import AccessPolicy, VendedRole, parse
+from rolevend.kinds.unseen import unseen
 from tests.support.manifests import Body, valid
 
 

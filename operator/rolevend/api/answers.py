@@ -18,12 +18,12 @@ from rolevend.api.schemas import (
     VendedRoleShown,
 )
 from rolevend.api.vend_service import SkippedPlatform, VendAnswer
+from rolevend.kinds import VendedRole
+from rolevend.kinds.text import timestamp_text
 from rolevend.kube.credentials import connection_uri
 from rolevend.model import PlatformName
 from rolevend.plan import TableShape
 from rolevend.platforms import base
-from rolevend.resources import VendedRole
-from rolevend.resources.text import timestamp_text
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.state import is_ready
 from rolevend.roles.status import build_progress

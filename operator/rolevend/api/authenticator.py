@@ -11,8 +11,8 @@ from rolevend.identity.compact import digest
 from rolevend.identity.proven import ProvenUser
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.token_check import TokenCheck
+from rolevend.kinds import values
 from rolevend.model import ObjectName, User
-from rolevend.resources import values
 from rolevend.roles.agent_lookup import agent_wanted, find_agent
 from rolevend.roles.user_authenticator import UserAuthenticator, proof_of, wanted
 from rolevend.telemetry.timing import Step, timed

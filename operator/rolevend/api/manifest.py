@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from rolevend.api.schemas import Question
+from rolevend.kinds import API_VERSION, FINALIZER, REQUEST_ID
+from rolevend.kinds.shared import CALL, HANDLES
 from rolevend.kube.client import Body
 from rolevend.model import ObjectName
 from rolevend.model import Task as CoreTask
 from rolevend.naming import length_prefixed
-from rolevend.resources import API_VERSION, FINALIZER, REQUEST_ID
-from rolevend.resources.shared import CALL, HANDLES
 from rolevend.roles.decision import PlatformGrant
 from rolevend.vending.terms import Agent
 

@@ -13,12 +13,12 @@ from rolevend.api.manifest import body_of, name_of, prefix
 from rolevend.api.problems import Problem, of_error
 from rolevend.api.schemas import Question
 from rolevend.errors import PlatformDrifted, ProfileNotBuilt, RolevendError
+from rolevend.kinds import VendedRole, parse
+from rolevend.kinds.shared import CALL
 from rolevend.kube.client import AlreadyExists, Body, NotFound
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.model import Task as CoreTask
 from rolevend.platforms.base import EndReason
-from rolevend.resources import VendedRole, parse
-from rolevend.resources.shared import CALL
 from rolevend.roles.decision import PlatformGrant
 from rolevend.roles.objects import VendedRoleWriter, is_ending
 from rolevend.roles.quota import within_quota

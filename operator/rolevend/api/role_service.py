@@ -6,9 +6,9 @@ from typing import Final
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.problems import Problem
 from rolevend.errors import AuditUnavailable
+from rolevend.kinds import VendedRole, parse
 from rolevend.kube.client import Body, NotFound
 from rolevend.model import ObjectName
-from rolevend.resources import VendedRole, parse
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.state import assigned_role_name, role_request

@@ -22,7 +22,7 @@ from rolevend.api.schemas import Decision, ProblemShown, Question, VendedRoleSho
 from rolevend.api.tracing import Application, Message, Receive, Scope, Send, TooLong
 from rolevend.api.vend_service import VendService
 from rolevend.errors import RolevendError
-from rolevend.resources.text import SUBDOMAIN_PATTERN
+from rolevend.kinds.text import SUBDOMAIN_PATTERN
 from rolevend.vending.protocols import Snapshots
 from rolevend.vending.terms import Agent
 

@@ -6,10 +6,10 @@ from pydantic import ConfigDict, Field, SecretStr, StrictBool
 from pydantic.config import JsonDict
 
 from rolevend.catalog import TableId
-from rolevend.resources.part import Distinct, KeyedBy, Part, Rule, exactly_one
-from rolevend.resources.shared import UserName
-from rolevend.resources.text import Label, ObjectReferenceName, Seconds
-from rolevend.resources.vended_role import MOST_PLATFORMS, TableName, Task
+from rolevend.kinds.part import Distinct, KeyedBy, Part, Rule, exactly_one
+from rolevend.kinds.shared import UserName
+from rolevend.kinds.text import Label, ObjectReferenceName, Seconds
+from rolevend.kinds.vended_role import MOST_PLATFORMS, TableName, Task
 from rolevend.vending.tools import PlatformType
 
 LONGEST_TOKEN = 16_384

@@ -19,11 +19,11 @@ from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.repository import VendedRoleRepository, role_ended
 from rolevend.api.schemas import Question
 from rolevend.errors import Overtaken, PlatformBusy, ProfileNotBuilt, RolevendError
+from rolevend.kinds import VendedRole, values
 from rolevend.kube.client import AlreadyExists, NotFound
 from rolevend.model import PlatformName
 from rolevend.plan import Profile
 from rolevend.platforms.base import Credential
-from rolevend.resources import VendedRole, values
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import Door
 from rolevend.roles.quota import TOO_MANY

@@ -19,16 +19,16 @@ from rolevend.app.drivers import drivers
 from rolevend.app.manifest import read
 from rolevend.controllers.attesting import attestation_of
 from rolevend.errors import InvalidInput, PlatformUnavailable
+from rolevend.kinds import DataPlatform, parse, values
+from rolevend.kinds.data_platform import Attestation
+from rolevend.kinds.shared import ATTEST
+from rolevend.kinds.status import body
 from rolevend.kube.client import Cluster
 from rolevend.kube.paths import path_of
 from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
 from rolevend.platform_runtime.credentials import Keys, PairKeys, PasswordKeys
 from rolevend.platforms.base import Secret
-from rolevend.resources import DataPlatform, parse, values
-from rolevend.resources.data_platform import Attestation
-from rolevend.resources.shared import ATTEST
-from rolevend.resources.status import body
 from rolevend.snapshot.conditions.common import attested_server
 
 _POLL_SECONDS = 0.3

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from rolevend.errors import NotPermitted, Rejected, Unavailable
+from rolevend.kinds import API_VERSION, DataPlatform
 from rolevend.kube.client import (
     DEPLOYMENTS,
     PODS,
@@ -23,7 +24,6 @@ from rolevend.kube.client import (
 )
 from rolevend.kube.paths import VENDED_ROLES, path_of
 from rolevend.platforms.base import EndReason
-from rolevend.resources import API_VERSION, DataPlatform
 from rolevend.roles.state import is_let_go
 from rolevend.snapshot.controller import ready_condition
 

@@ -3,6 +3,8 @@
 from typing import assert_never
 
 from rolevend.errors import InvalidInput
+from rolevend.kinds import DataPlatform, values
+from rolevend.kinds.data_platform import Snowflake
 from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
 from rolevend.platform_runtime.credentials import Keys, PairKeys, PasswordKeys
@@ -10,8 +12,6 @@ from rolevend.platform_runtime.executor import BUILDERS, DROPPERS, LOOKERS
 from rolevend.platform_runtime.platforms import DriverFactory
 from rolevend.platforms import postgres
 from rolevend.platforms.base import Platform
-from rolevend.resources import DataPlatform, values
-from rolevend.resources.data_platform import Snowflake
 
 
 def drivers(cluster_id: ClusterId, workers: int) -> DriverFactory:

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from rolevend.errors import InvalidInput
-from rolevend.resources import DataPlatform, parse
+from rolevend.kinds import DataPlatform, parse
 
 
 def read(manifest: Path) -> DataPlatform:

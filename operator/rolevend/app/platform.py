@@ -12,6 +12,8 @@ import yaml
 
 from rolevend.app.manifest import read
 from rolevend.errors import InvalidInput, PlatformUnavailable
+from rolevend.kinds import DataPlatform, values
+from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres import InstallPlan, Options, Passwords
@@ -20,8 +22,6 @@ from rolevend.platforms.postgres import plan as make_plan
 from rolevend.platforms.postgres.catalog import seen_by
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.hash_key import share
-from rolevend.resources import DataPlatform, values
-from rolevend.resources.catalog_file import catalog_text
 
 _PASSWORD_BYTES = 32
 _CONNECT_SECONDS = 10

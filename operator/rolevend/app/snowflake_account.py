@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import yaml
 
 from rolevend.errors import Conflict, InvalidInput
+from rolevend.kinds import DataPlatform, values
+from rolevend.kinds.catalog_file import catalog_text
+from rolevend.kinds.data_platform import Snowflake
 from rolevend.model import PlatformName
 from rolevend.platforms.base import Account, Secret
 from rolevend.platforms.snowflake import install
@@ -13,9 +16,6 @@ from rolevend.platforms.snowflake.catalog import seen_by_administrator
 from rolevend.platforms.snowflake.connections import administrator, administrators_session
 from rolevend.platforms.snowflake.installation import Options, PublicKeys
 from rolevend.platforms.snowflake.keys import new_login_key, public_key
-from rolevend.resources import DataPlatform, values
-from rolevend.resources.catalog_file import catalog_text
-from rolevend.resources.data_platform import Snowflake
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ import psycopg
 
 from rolevend.app.audit import events_of
 from rolevend.errors import PlatformUnavailable, RolevendError
+from rolevend.kinds import REQUESTED_BY, Agent, Resource, UserAttributes
 from rolevend.kube.client import Body, Cluster
 from rolevend.kube.handles import HandleRecords
 from rolevend.kube.paths import VENDED_ROLES, path_of
 from rolevend.model import RoleName, User
 from rolevend.naming import RoleNameParts, parse_role_name
 from rolevend.platforms.postgres.tombstones import tombstone_of
-from rolevend.resources import REQUESTED_BY, Agent, Resource, UserAttributes
 from rolevend.snapshot.controller import ready_condition
 from rolevend.vending.audit import EventType
 from rolevend.vending.proof import Actor

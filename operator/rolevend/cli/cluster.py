@@ -61,7 +61,7 @@ def api(kubeconfig: str | None, namespace: str) -> None:
 )
 def crds(folder: Path | None) -> None:
     """Print the CustomResourceDefinitions: rolevend crds | kubectl apply --server-side -f -"""
-    from rolevend.resources.crd import documents
+    from rolevend.kinds.crd import documents
 
     for name, text in documents().items():
         if folder is None:

@@ -90,9 +90,9 @@ def explain(
 
 
 def _user(folder: "Folder", subject: str, issuer: str | None) -> "User":
+    from rolevend.kinds import UserAttributes
     from rolevend.model import User
     from rolevend.policy.near import meant
-    from rolevend.resources import UserAttributes
 
     known = [each.spec.user for each in folder.of(UserAttributes)]
     issuers = {each.issuer for each in known if each.subject == subject}

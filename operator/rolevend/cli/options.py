@@ -55,7 +55,7 @@ def purpose(help_text: str) -> Option:
 
 def _purpose(_context: click.Context, _option: click.Parameter, value: str) -> str:
     if value:
-        from rolevend.resources.text import LABEL_PATTERN, LONGEST_LABEL, MEANINGS
+        from rolevend.kinds.text import LABEL_PATTERN, LONGEST_LABEL, MEANINGS
 
         if len(value) > LONGEST_LABEL or not re.search(LABEL_PATTERN, value):
             raise click.BadParameter(f"{value!r} {MEANINGS[LABEL_PATTERN]}, and have at most {LONGEST_LABEL} characters")

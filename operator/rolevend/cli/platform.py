@@ -13,7 +13,7 @@ import click
 from rolevend.cli import options
 
 if TYPE_CHECKING:
-    from rolevend.resources import DataPlatform
+    from rolevend.kinds import DataPlatform
 
 
 @click.group()

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 
 from rolevend import __version__
 from rolevend.errors import RolevendError
+from rolevend.kinds.data_platform import Attestation, FailedCheck, OpenCheck, UntriedCheck
+from rolevend.kinds.shared import ATTEST
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.platforms import PlatformAtWork
 from rolevend.platform_runtime.state import PlatformState, is_about
 from rolevend.platforms.base import CheckResult, Outcome, Randomness, ServerFacts
-from rolevend.resources.data_platform import Attestation, FailedCheck, OpenCheck, UntriedCheck
-from rolevend.resources.shared import ATTEST
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 

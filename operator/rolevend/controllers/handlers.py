@@ -19,8 +19,8 @@ import kopf
 from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.errors import RolevendError, Unavailable
-from rolevend.resources import FINALIZER, GROUP, VERSION
-from rolevend.resources.shared import RECONSIDERED
+from rolevend.kinds import FINALIZER, GROUP, VERSION
+from rolevend.kinds.shared import RECONSIDERED
 from rolevend.roles.dropper import RoleDropper
 
 _LONGEST_PAUSE_SECONDS = 30.0

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable
 
 from rolevend.errors import RolevendError
+from rolevend.kinds import FINALIZER, DataPlatform
 from rolevend.kube.client import Cluster
 from rolevend.kube.paths import path_of
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.platforms import PlatformAtWork
-from rolevend.resources import FINALIZER, DataPlatform
 
 _log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass, replace
 
 from rolevend.errors import Overtaken
+from rolevend.kinds import VendedRole, parse
 from rolevend.kube.client import Body
-from rolevend.resources import VendedRole, parse
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.door import Door
 from rolevend.roles.ender import RoleEnder

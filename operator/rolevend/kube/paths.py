@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from rolevend.kinds import API_VERSION, Resource, VendedRole, kind_named
 from rolevend.kube.client import Resource as Path
-from rolevend.resources import API_VERSION, Resource, VendedRole, kind_named
 
 
 def path_of(kind: type[Resource]) -> Path:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from rolevend.kinds import DataPlatform
 from rolevend.kube.client import Cluster
 from rolevend.kube.secrets import Authority, KeyLogin, Login, authority, key_login, login
-from rolevend.resources import DataPlatform
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from functools import partial
 
 from rolevend.catalog import digest
 from rolevend.errors import ClusterUnavailable, PlatformLocked, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
+from rolevend.kinds import DataPlatform, values
+from rolevend.kinds.shared import ATTEST
 from rolevend.kube.client import Cluster
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.credentials import Keys, keys_of
 from rolevend.platform_runtime.executor import Executor
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
 from rolevend.platforms.base import Platform, ServerFacts
-from rolevend.resources import DataPlatform, values
-from rolevend.resources.shared import ATTEST
 from rolevend.settings import Settings
 
 DriverFactory = Callable[[DataPlatform, Keys], Platform]

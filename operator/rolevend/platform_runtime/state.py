@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from rolevend import __version__
 from rolevend.catalog import Catalog
+from rolevend.kinds.data_platform import Attestation
 from rolevend.platforms.base import Drift, ServerFacts
-from rolevend.resources.data_platform import Attestation
 
 SERVER_CHANGED = "ServerChanged"
 

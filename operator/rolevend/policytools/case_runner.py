@@ -17,6 +17,8 @@ from psycopg import sql
 
 from rolevend.catalog import Catalog, Family, TableId
 from rolevend.errors import InvalidInput
+from rolevend.kinds import values
+from rolevend.kinds.policy_test import Case, PolicyTest
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.naming import role_name
 from rolevend.platforms.base import Address, Ending, EndReason, Secret
@@ -28,8 +30,6 @@ from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.folder import CLUSTER, Catalogs, Folder
 from rolevend.policytools.verdicts import ANY_AGENT, Who, opened, unlabelled, verdict, without_labels
-from rolevend.resources import values
-from rolevend.resources.policy_test import Case, PolicyTest
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Granted
 

@@ -6,15 +6,15 @@ from typing import Any
 
 from rolevend.catalog import Catalog, Family, Table, TableId
 from rolevend.errors import InvalidInput
+from rolevend.kinds import values
+from rolevend.kinds.catalog_file import FORMAT
+from rolevend.kinds.parse import parse_part, part_faults
+from rolevend.kinds.policy_test import CASES, PolicyTest, is_policy_test
 from rolevend.model import ObjectName, PlatformName
 from rolevend.policy.near import meant
 from rolevend.policytools.folder import Folder, Refused
 from rolevend.policytools.manifests import Document
 from rolevend.policytools.verdicts import unknown_agent
-from rolevend.resources import values
-from rolevend.resources.catalog_file import FORMAT
-from rolevend.resources.parse import parse_part, part_faults
-from rolevend.resources.policy_test import CASES, PolicyTest, is_policy_test
 from rolevend.vending.directory import Directory
 from rolevend.vending.tools import SNOWFLAKE
 

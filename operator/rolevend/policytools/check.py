@@ -11,16 +11,7 @@ from typing import Literal
 
 from rolevend.catalog import TagAssignment, is_lookup_of
 from rolevend.errors import InvalidInput
-from rolevend.model import ObjectName, PlatformName
-from rolevend.policy.fitting import MaskFallback, Problem
-from rolevend.policy.index import Index
-from rolevend.policy.lookup import lookup_doubts
-from rolevend.policy.unknown import unknown_attributes
-from rolevend.policytools.cases import doubts_of, faults_of, read_cases
-from rolevend.policytools.folder import Catalogs, Folder
-from rolevend.policytools.manifests import Document, Place
-from rolevend.policytools.verdicts import unlabelled, without_labels
-from rolevend.resources import (
+from rolevend.kinds import (
     AccessPolicy,
     DataPlatform,
     Guardrail,
@@ -32,7 +23,16 @@ from rolevend.resources import (
     kind_named,
     statements,
 )
-from rolevend.resources.status import Finding
+from rolevend.kinds.status import Finding
+from rolevend.model import ObjectName, PlatformName
+from rolevend.policy.fitting import MaskFallback, Problem
+from rolevend.policy.index import Index
+from rolevend.policy.lookup import lookup_doubts
+from rolevend.policy.unknown import unknown_attributes
+from rolevend.policytools.cases import doubts_of, faults_of, read_cases
+from rolevend.policytools.folder import Catalogs, Folder
+from rolevend.policytools.manifests import Document, Place
+from rolevend.policytools.verdicts import unlabelled, without_labels
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.snapshot.conditions.guardrails import UNTIL_MENDED, guardrail_scope_condition

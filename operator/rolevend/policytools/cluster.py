@@ -3,12 +3,12 @@
 import json
 from dataclasses import replace
 
+from rolevend.kinds import API_VERSION, KINDS, VendedRole, parse
 from rolevend.kube.client import NAMESPACES, Cluster
 from rolevend.kube.paths import path_of
 from rolevend.policytools.folder import Folder
 from rolevend.policytools.manifests import documents_in
 from rolevend.policytools.verdicts import Who
-from rolevend.resources import API_VERSION, KINDS, VendedRole, parse
 from rolevend.roles.state import role_requests
 from rolevend.vending.verdict import Request
 

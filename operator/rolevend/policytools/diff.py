@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolevend.errors import InvalidInput
+from rolevend.kinds import AccessPolicy, Agent, DataPlatform, UserAttributes, values
 from rolevend.model import PlatformName
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.tables import Form, noted, rendered
 from rolevend.policytools.verdicts import SECONDS, Who, agents_of, given, opened, unlabelled, without_labels
-from rolevend.resources import AccessPolicy, Agent, DataPlatform, UserAttributes, values
 from rolevend.vending.difference import Change, compare
 from rolevend.vending.directory import Directory, Person
 from rolevend.vending.evidence import TableGiven

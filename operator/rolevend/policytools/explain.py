@@ -8,6 +8,7 @@ from typing import Any
 
 from rolevend.catalog import FunctionId, ToolId
 from rolevend.errors import InvalidInput
+from rolevend.kinds import Agent, values
 from rolevend.plan import withheld
 from rolevend.policy.combination import Combination, Side
 from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
@@ -15,7 +16,6 @@ from rolevend.policy.mask import Clear
 from rolevend.policy.near import meant
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.verdicts import ANY_AGENT, Who, opened, unknown_agent, unlabelled, verdict, without_labels
-from rolevend.resources import Agent, values
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.vending.difference import LOOKUP
 from rolevend.vending.directory import Directory

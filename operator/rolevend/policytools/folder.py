@@ -7,11 +7,7 @@ from typing import Any, Final, TypeVar
 
 from rolevend.catalog import Catalog, digest
 from rolevend.errors import InvalidInput
-from rolevend.model import ClusterId, PlatformName
-from rolevend.platform_runtime.state import PlatformState
-from rolevend.platforms.base import ServerFacts
-from rolevend.policytools.manifests import Document, Unreadable, files_below, read_documents
-from rolevend.resources import (
+from rolevend.kinds import (
     API_VERSION,
     GROUP,
     KINDS,
@@ -25,8 +21,12 @@ from rolevend.resources import (
     TagBinding,
     UserAttributes,
 )
-from rolevend.resources.catalog_file import FORMAT, parse_catalog
-from rolevend.resources.parse import faults, parse
+from rolevend.kinds.catalog_file import FORMAT, parse_catalog
+from rolevend.kinds.parse import faults, parse
+from rolevend.model import ClusterId, PlatformName
+from rolevend.platform_runtime.state import PlatformState
+from rolevend.platforms.base import ServerFacts
+from rolevend.policytools.manifests import Document, Unreadable, files_below, read_documents
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder, SnapshotInputs
 
 R = TypeVar("R", bound=Resource)

@@ -11,11 +11,11 @@ from typing import Final
 
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
+from rolevend.kinds import NAME_LABEL
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
 from rolevend.policy.combination import Combination
 from rolevend.policy.near import near
 from rolevend.policytools.folder import asks_more
-from rolevend.resources import NAME_LABEL
 from rolevend.vending.directory import Directory, Person
 from rolevend.vending.evidence import TableGiven, tables_of
 from rolevend.vending.proof import Presented, Proof, Unproven, UserToken

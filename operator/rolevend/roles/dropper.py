@@ -9,11 +9,11 @@ import contextlib
 import logging
 
 from rolevend.errors import InvalidInput, RolevendError
+from rolevend.kinds import FINALIZER, VendedRole, shell
+from rolevend.kinds.shared import HANDLES
 from rolevend.kube.client import Body, NotFound
 from rolevend.model import ObjectName, PlatformName, RoleName
 from rolevend.platforms.base import Ending, EndReason
-from rolevend.resources import FINALIZER, VendedRole, shell
-from rolevend.resources.shared import HANDLES
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.expiry import ExpiryScheduler
 from rolevend.roles.immediate_drops import ImmediateDrops

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from rolevend.kinds import VendedRole
+from rolevend.kinds.shared import RECONSIDERED
 from rolevend.kube.client import Body, Cluster
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName, Uid
-from rolevend.resources import VendedRole
-from rolevend.resources.shared import RECONSIDERED
 from rolevend.roles.state import is_let_go
 from rolevend.roles.status import StatusBuilder
 from rolevend.vending.verdict import Request

@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Final
 
 from rolevend.errors import InvalidInput
+from rolevend.kinds import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, parse, shell, values
+from rolevend.kinds.identities import user_token
+from rolevend.kinds.shared import HANDLES
+from rolevend.kinds.vended_role import PlatformState
 from rolevend.kube.client import Body
 from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name
 from rolevend.plan import attribute_keys
-from rolevend.resources import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, parse, shell, values
-from rolevend.resources.identities import user_token
-from rolevend.resources.shared import HANDLES
-from rolevend.resources.vended_role import PlatformState
 from rolevend.vending.proof import Actor, Claimed, Proof, UserProof
 from rolevend.vending.verdict import Delivery, Granted, Request, Verdict, ended_by
 

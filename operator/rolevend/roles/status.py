@@ -7,13 +7,13 @@ from types import MappingProxyType
 from typing import Any, Final, assert_never
 
 from rolevend.errors import PlatformDrifted, RolevendError
+from rolevend.kinds import VendedRole
+from rolevend.kinds.status import Finding, Truth, body, reported, shortened
+from rolevend.kinds.text import timestamp_text
 from rolevend.kube.client import Body
 from rolevend.kube.credentials import secret_name
 from rolevend.model import PlatformName
 from rolevend.platforms.progress import Progress
-from rolevend.resources import VendedRole
-from rolevend.resources.status import Finding, Truth, body, reported, shortened
-from rolevend.resources.text import timestamp_text
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.state import is_platform_active, may_exist_on, role_requests
 from rolevend.vending.proof import Proof, Unproven, UserProof

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rolevend.errors import Overtaken, PlatformUnavailable, Rejected, RolevendError
+from rolevend.kinds import VendedRole
 from rolevend.kube.client import Body
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.executor import Executor
 from rolevend.platform_runtime.platforms import Platforms
 from rolevend.platforms.base import Credential, Randomness
-from rolevend.resources import VendedRole
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import Door

@@ -7,13 +7,7 @@ from itertools import chain
 from rolevend.catalog import Table, TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.identity.provider import Provider
-from rolevend.model import ClusterId, ObjectName, PlatformName, Version
-from rolevend.platform_runtime.state import PlatformState
-from rolevend.policy.combination import Combination
-from rolevend.policy.disagreement import Said, disagreements
-from rolevend.policy.statement import Guardrail as Restraining
-from rolevend.policy.statement import Policy
-from rolevend.resources import (
+from rolevend.kinds import (
     AccessPolicy,
     Agent,
     DataPlatform,
@@ -25,8 +19,14 @@ from rolevend.resources import (
     statements,
     values,
 )
-from rolevend.resources.identities import agent_claims, agent_identity
-from rolevend.resources.status import Finding
+from rolevend.kinds.identities import agent_claims, agent_identity
+from rolevend.kinds.status import Finding
+from rolevend.model import ClusterId, ObjectName, PlatformName, Version
+from rolevend.platform_runtime.state import PlatformState
+from rolevend.policy.combination import Combination
+from rolevend.policy.disagreement import Said, disagreements
+from rolevend.policy.statement import Guardrail as Restraining
+from rolevend.policy.statement import Policy
 from rolevend.snapshot.conditions.agents import evaluate_combination
 from rolevend.snapshot.conditions.bindings import Disagreed, by_binding, evaluate_binding
 from rolevend.snapshot.conditions.common import (

@@ -13,13 +13,7 @@ from typing import TypeVar, cast
 
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.provider import Provider
-from rolevend.kube.client import NAMESPACES, Body, Cluster, NotFound
-from rolevend.kube.informer import Informer
-from rolevend.kube.paths import path_of
-from rolevend.model import PlatformName
-from rolevend.platform_runtime.platforms import PlatformAtWork, Platforms
-from rolevend.platform_runtime.state import PlatformState
-from rolevend.resources import (
+from rolevend.kinds import (
     AccessPolicy,
     Agent,
     DataPlatform,
@@ -32,7 +26,13 @@ from rolevend.resources import (
     shell,
     values,
 )
-from rolevend.resources.status import Finding, body
+from rolevend.kinds.status import Finding, body
+from rolevend.kube.client import NAMESPACES, Body, Cluster, NotFound
+from rolevend.kube.informer import Informer
+from rolevend.kube.paths import path_of
+from rolevend.model import PlatformName
+from rolevend.platform_runtime.platforms import PlatformAtWork, Platforms
+from rolevend.platform_runtime.state import PlatformState
 from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.snapshot.identity_providers import KeysState

@@ -9,9 +9,9 @@ from rolevend.errors import InvalidInput
 from rolevend.identity import claim_expression
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath, ClaimSource
 from rolevend.identity.provider import Algorithm, ClusterKeys, Discovery, InlineKeys, KeySource, KeysUrl, Provider, TokenType, admit
-from rolevend.resources import IdentityProvider
-from rolevend.resources import identity_provider as spelled
-from rolevend.resources.status import Finding
+from rolevend.kinds import IdentityProvider
+from rolevend.kinds import identity_provider as spelled
+from rolevend.kinds.status import Finding
 from rolevend.snapshot.conditions.common import StatusEvaluation, by_age
 
 _REACH: Final = "See that the operator can reach the issuer"

@@ -12,10 +12,10 @@ from rolevend.errors import RolevendError
 from rolevend.identity.key_store import REFRESH_SECONDS, KeyStore
 from rolevend.identity.provider import Discovery, KeysUrl, Provider
 from rolevend.identity.token_check import TokenCheck
+from rolevend.kinds import IdentityProvider
+from rolevend.kinds.text import timestamp_text
 from rolevend.kube.client import Cluster
 from rolevend.kube.secrets import authority
-from rolevend.resources import IdentityProvider
-from rolevend.resources.text import timestamp_text
 from rolevend.snapshot.identity_providers import KeysState
 
 POLL_SECONDS: Final = 15.0

@@ -7,10 +7,10 @@ guess which of them holds.
 from collections.abc import Iterable, Mapping, Sequence
 
 from rolevend.catalog import matches
+from rolevend.kinds import AccessPolicy, DataPlatform, Resource, TagBinding, values
+from rolevend.kinds.status import Finding, shortened
 from rolevend.model import PlatformName
 from rolevend.policy.near import meant
-from rolevend.resources import AccessPolicy, DataPlatform, Resource, TagBinding, values
-from rolevend.resources.status import Finding, shortened
 from rolevend.vending.terms import PlatformTerms
 
 CONTESTED = "OwnershipConflict"

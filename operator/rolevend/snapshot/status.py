@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from rolevend.resources import Resource
-from rolevend.resources.status import Body, Finding, body, reported
+from rolevend.kinds import Resource
+from rolevend.kinds.status import Body, Finding, body, reported
 from rolevend.snapshot.conditions.common import StatusEvaluation
 
 _MAY_COME_YET: Final = frozenset({"PlatformUnknown"})

@@ -4,9 +4,9 @@ of ten thousand people one changes, and a policy changes more often than any of 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import is_
 
+from rolevend.kinds import UserAttributes, values
 from rolevend.model import User, UserHandle
 from rolevend.policy.census import Census
-from rolevend.resources import UserAttributes, values
 from rolevend.snapshot.conditions.common import StatusEvaluation, evaluate_unique, with_refusals
 from rolevend.vending.claims import Claim, user_claim
 from rolevend.vending.directory import Person

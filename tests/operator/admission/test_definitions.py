@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rolevend.resources import NAME_LABEL
+from rolevend.kinds import NAME_LABEL
 from tests.support.gitops import argo_health, kstatus
 from tests.support.installed import Cluster
 from tests.support.manifests import KINDS, OWN_USER, SPOILED, Spoiled, changed, valid

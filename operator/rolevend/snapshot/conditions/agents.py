@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from rolevend.kinds import Agent
+from rolevend.kinds.status import Finding, shortened
 from rolevend.model import PlatformName
-from rolevend.resources import Agent
-from rolevend.resources.status import Finding, shortened
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.vending.terms import Agent as RegisteredAgent
 from rolevend.vending.terms import PlatformTerms, permitting, terms_for, wider_than_permitted

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from rolevend.catalog import Catalog, TableId, TagAssignment, matches
+from rolevend.kinds import Resource, TagBinding, statements, values
+from rolevend.kinds.status import Finding, shortened
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.policy.disagreement import Disagreement
 from rolevend.policy.fitting import Problem
 from rolevend.policy.unknown import no_column, no_table
-from rolevend.resources import Resource, TagBinding, statements, values
-from rolevend.resources.status import Finding, shortened
 from rolevend.snapshot.conditions.common import StatusEvaluation, not_ready
 from rolevend.snapshot.scope import CONTESTED, schemas_in_scope
 from rolevend.vending.terms import PlatformTerms

@@ -10,6 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
+from rolevend.kinds import AccessPolicy, DataPlatform, Resource, values
+from rolevend.kinds.data_platform import Attestation
+from rolevend.kinds.status import Body, Finding, Truth, body, shortened
+from rolevend.kinds.text import timestamp_text
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState, is_about
 from rolevend.policy.census import Census
@@ -18,10 +22,6 @@ from rolevend.policy.fitting import Problem
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
 from rolevend.policy.unknown import unknown_attributes
-from rolevend.resources import AccessPolicy, DataPlatform, Resource, values
-from rolevend.resources.data_platform import Attestation
-from rolevend.resources.status import Body, Finding, Truth, body, shortened
-from rolevend.resources.text import timestamp_text
 from rolevend.snapshot.conditions.isolation import isolation_conditions
 from rolevend.snapshot.scope import CONTESTED, ownership_condition
 from rolevend.vending.directory import Shapes

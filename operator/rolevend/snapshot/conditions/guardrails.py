@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from rolevend.errors import InvalidInput
+from rolevend.kinds import Guardrail, Resource, statements
+from rolevend.kinds.status import Body, Finding, shortened
 from rolevend.model import PlatformName
 from rolevend.policy.census import Census
 from rolevend.policy.guarding import GuardrailReport
 from rolevend.policy.near import meant
 from rolevend.policy.unknown import unknown_attributes
-from rolevend.resources import Guardrail, Resource, statements
-from rolevend.resources.status import Body, Finding, shortened
 from rolevend.snapshot.conditions.common import StatusEvaluation, mask_fallback, names_known
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import PlatformTerms

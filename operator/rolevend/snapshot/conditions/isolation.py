@@ -1,8 +1,8 @@
 """Whether the roles of two people whom one agent acts for are kept apart on a platform. Pure."""
 
-from rolevend.resources import NAME_LABEL, DataPlatform
-from rolevend.resources.data_platform import AgentTerms
-from rolevend.resources.status import Finding, shortened
+from rolevend.kinds import NAME_LABEL, DataPlatform
+from rolevend.kinds.data_platform import AgentTerms
+from rolevend.kinds.status import Finding, shortened
 
 
 def isolation_conditions(platform: DataPlatform) -> tuple[Finding, ...]:

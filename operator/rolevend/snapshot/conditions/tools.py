@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from rolevend.kinds import Agent
+from rolevend.kinds.status import Finding, shortened
 from rolevend.model import PlatformName
 from rolevend.policy.index import Index
 from rolevend.policy.near import meant
-from rolevend.resources import Agent
-from rolevend.resources.status import Finding, shortened
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import Agent as RegisteredAgent

@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rolevend.resources.part import Atomic, Distinct, Part, Rule, immutable, only_with_type
-from rolevend.resources.shared import Assertion, CombinationName, Resource, Status, UserSelector
-from rolevend.resources.text import AgentHandleText, IdleSeconds, Issuer, ObjectReferenceName, PositiveCount, Seconds, Subject
-from rolevend.resources.tools import AgentTools
+from rolevend.kinds.part import Atomic, Distinct, Part, Rule, immutable, only_with_type
+from rolevend.kinds.shared import Assertion, CombinationName, Resource, Status, UserSelector
+from rolevend.kinds.text import AgentHandleText, IdleSeconds, Issuer, ObjectReferenceName, PositiveCount, Seconds, Subject
+from rolevend.kinds.tools import AgentTools
 
 _OF_A_CLUSTER = "system:serviceaccount:"
 

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rolevend.errors import InvalidInput
-from rolevend.resources.part import Part
-from rolevend.resources.shared import Metadata, Resource
-from rolevend.resources.text import MEANINGS
-from rolevend.resources.unseen import unseen
+from rolevend.kinds.part import Part
+from rolevend.kinds.shared import Metadata, Resource
+from rolevend.kinds.text import MEANINGS
+from rolevend.kinds.unseen import unseen
 
 Kind = TypeVar("Kind", bound=Resource)
 Piece = TypeVar("Piece", bound=Part)

@@ -5,9 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from rolevend.resources.part import KeyedBy, Part, Rule, exactly_one
-from rolevend.resources.shared import UserName
-from rolevend.resources.text import Identifier, Label, ObjectReferenceName, Seconds, Sentence
+from rolevend.kinds.part import KeyedBy, Part, Rule, exactly_one
+from rolevend.kinds.shared import UserName
+from rolevend.kinds.text import Identifier, Label, ObjectReferenceName, Seconds, Sentence
 
 CASES = "rolevend.dev/policy-test/v1"
 

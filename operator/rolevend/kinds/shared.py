@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, at_least_one, has
-from rolevend.resources.text import (
+from rolevend.kinds.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, at_least_one, has
+from rolevend.kinds.text import (
     REASON_PATTERN,
     Generation,
     Identifier,

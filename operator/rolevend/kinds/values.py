@@ -4,16 +4,16 @@ from collections.abc import Iterable, Iterator
 
 from rolevend.catalog import TableId, ToolId, ToolKind
 from rolevend.errors import InvalidInput
+from rolevend.kinds.agent import Agent
+from rolevend.kinds.data_platform import DataPlatform, Postgres, Snowflake
+from rolevend.kinds.data_platform import RoleLimits as SpelledLimits
+from rolevend.kinds.shared import Attribute, Resource, UserName
+from rolevend.kinds.tools import SnowflakeTools, ToolTerms
+from rolevend.kinds.user_attributes import UserAttributes
+from rolevend.kinds.vended_role import VendedRole
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User, UserHandle, Version
 from rolevend.plan import RoleLimits
 from rolevend.platforms.base import Account, Address, Tls, TlsMode
-from rolevend.resources.agent import Agent
-from rolevend.resources.data_platform import DataPlatform, Postgres, Snowflake
-from rolevend.resources.data_platform import RoleLimits as SpelledLimits
-from rolevend.resources.shared import Attribute, Resource, UserName
-from rolevend.resources.tools import SnowflakeTools, ToolTerms
-from rolevend.resources.user_attributes import UserAttributes
-from rolevend.resources.vended_role import VendedRole
 from rolevend.vending.tools import POSTGRESQL, SNOWFLAKE, FunctionName, PlatformType, Tools
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from rolevend.resources.part import VALIDATIONS
+from rolevend.kinds.part import VALIDATIONS
 
 Schema = dict[str, Any]
 

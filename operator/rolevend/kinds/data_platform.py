@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, exactly_one
-from rolevend.resources.shared import NAME_LABEL, Assertion, Attribute, CombinationName, Resource, SecretKeyRef, SecretRef, Status
-from rolevend.resources.text import (
+from rolevend.kinds.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPart, exactly_one
+from rolevend.kinds.shared import NAME_LABEL, Assertion, Attribute, CombinationName, Resource, SecretKeyRef, SecretRef, Status
+from rolevend.kinds.text import (
     AccountText,
     Count,
     Host,
@@ -20,7 +20,7 @@ from rolevend.resources.text import (
     Sentence,
     Timestamp,
 )
-from rolevend.resources.tools import ToolTerms
+from rolevend.kinds.tools import ToolTerms
 
 
 class PostgresTls(Part):

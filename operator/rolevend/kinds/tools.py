@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rolevend.resources.part import Distinct, KeyedBy, Part, Rule, at_least_one, exactly_one
-from rolevend.resources.shared import PlatformRef
-from rolevend.resources.text import ArgumentTypes, Identifier
+from rolevend.kinds.part import Distinct, KeyedBy, Part, Rule, at_least_one, exactly_one
+from rolevend.kinds.shared import PlatformRef
+from rolevend.kinds.text import ArgumentTypes, Identifier
 
 DatabaseRole = Literal[
     "SNOWFLAKE.CORTEX_USER",

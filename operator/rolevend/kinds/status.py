@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from rolevend.resources.shared import Condition
+from rolevend.kinds.shared import Condition
 
 Truth = Literal["True", "False", "Unknown"]
 Body = dict[str, Any]

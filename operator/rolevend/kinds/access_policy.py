@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rolevend.resources.part import Atomic, KeyedBy, Part, Rule, at_least_one, only_with_type
-from rolevend.resources.shared import AttributeRequirements, ColumnSelector, PlatformRefs, Resource, Status, TagRequirement, values_from
-from rolevend.resources.text import Condition, ConstantText, Count, Expression, Identifier, Key, Label, PatternText, StepText
+from rolevend.kinds.part import Atomic, KeyedBy, Part, Rule, at_least_one, only_with_type
+from rolevend.kinds.shared import AttributeRequirements, ColumnSelector, PlatformRefs, Resource, Status, TagRequirement, values_from
+from rolevend.kinds.text import Condition, ConstantText, Count, Expression, Identifier, Key, Label, PatternText, StepText
 
 
 class TablePattern(Part):

@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rolevend.resources.part import Atomic, KeyedBy, Part, Rule, at_least_one
-from rolevend.resources.shared import PlatformRefs, Resource, Status
-from rolevend.resources.text import Count, Identifier, Key, Value
+from rolevend.kinds.part import Atomic, KeyedBy, Part, Rule, at_least_one
+from rolevend.kinds.shared import PlatformRefs, Resource, Status
+from rolevend.kinds.text import Count, Identifier, Key, Value
 
 
 class DataTag(Part):

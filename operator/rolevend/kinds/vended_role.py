@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from rolevend.resources.identity_provider import TokenTypeName
-from rolevend.resources.part import VALIDATIONS, Atomic, KeyedBy, Part, Rule, StatusPart, immutable
-from rolevend.resources.shared import Attribute, PlatformRef, Resource, SecretRef, Status, UserName, UserTokenSecretRef
-from rolevend.resources.text import (
+from rolevend.kinds.identity_provider import TokenTypeName
+from rolevend.kinds.part import VALIDATIONS, Atomic, KeyedBy, Part, Rule, StatusPart, immutable
+from rolevend.kinds.shared import Attribute, PlatformRef, Resource, SecretRef, Status, UserName, UserTokenSecretRef
+from rolevend.kinds.text import (
     Count,
     Identifier,
     Issuer,

@@ -7,6 +7,14 @@ from typing import assert_never
 
 from rolevend.catalog import Family, TableId, TagAssignment, matches
 from rolevend.errors import InvalidInput
+from rolevend.kinds import access_policy as spelled
+from rolevend.kinds.agent import Agent
+from rolevend.kinds.faults import Faults
+from rolevend.kinds.guardrail import Guardrail as SpelledGuardrail
+from rolevend.kinds.shared import AttributeRequirement, Resource, TagRequirement, UserSelector
+from rolevend.kinds.shared import ColumnSelector as SpelledColumns
+from rolevend.kinds.tag_binding import DataTag, TagBinding
+from rolevend.kinds.values import object_name
 from rolevend.model import Tag
 from rolevend.policy import condition, contradiction, pattern, predicate
 from rolevend.policy.combination import Side
@@ -16,14 +24,6 @@ from rolevend.policy.literal import canonical
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, TableSelector
-from rolevend.resources import access_policy as spelled
-from rolevend.resources.agent import Agent
-from rolevend.resources.faults import Faults
-from rolevend.resources.guardrail import Guardrail as SpelledGuardrail
-from rolevend.resources.shared import AttributeRequirement, Resource, TagRequirement, UserSelector
-from rolevend.resources.shared import ColumnSelector as SpelledColumns
-from rolevend.resources.tag_binding import DataTag, TagBinding
-from rolevend.resources.values import object_name
 
 
 def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:

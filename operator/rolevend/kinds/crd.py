@@ -1,4 +1,4 @@
-"""The CustomResourceDefinitions, generated from the models: `python -m rolevend.resources.crd --write .` at the top of a checkout.
+"""The CustomResourceDefinitions, generated from the models: `python -m rolevend.kinds.crd --write .` at the top of a checkout.
 
 As plain manifests and as templates of the Helm chart. Generated means generated: `--check .` fails on any difference.
 """
@@ -11,12 +11,12 @@ from typing import Any
 
 import yaml
 
-from rolevend.resources.kinds import KINDS, Column, Kind
-from rolevend.resources.schema import Schema, structural
-from rolevend.resources.shared import GROUP, NEVER_OBSERVED, VERSION
-from rolevend.resources.vended_role import VendedRole
+from rolevend.kinds.registry import KINDS, Column, Kind
+from rolevend.kinds.schema import Schema, structural
+from rolevend.kinds.shared import GROUP, NEVER_OBSERVED, VERSION
+from rolevend.kinds.vended_role import VendedRole
 
-_HEADER = "# Generated from rolevend.resources by `make crds`; edit the models instead.\n"
+_HEADER = "# Generated from rolevend.kinds by `make crds`; edit the models instead.\n"
 
 
 def documents() -> dict[str, str]:
@@ -85,7 +85,7 @@ def differences(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m rolevend.resources.crd", description="Write or check the generated definitions.")
+    parser = argparse.ArgumentParser(prog="python -m rolevend.kinds.crd", description="Write or check the generated definitions.")
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--write", type=Path, metavar="DIR", help="make the checkout in DIR hold what the models say")
     action.add_argument("--check", type=Path, metavar="DIR", help="fail where the checkout in DIR holds something else")

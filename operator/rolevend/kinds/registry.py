@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rolevend.errors import InvalidInput
-from rolevend.resources.access_policy import AccessPolicy
-from rolevend.resources.agent import Agent
-from rolevend.resources.data_platform import DataPlatform
-from rolevend.resources.guardrail import Guardrail
-from rolevend.resources.identity_provider import IdentityProvider
-from rolevend.resources.shared import Resource
-from rolevend.resources.tag_binding import TagBinding
-from rolevend.resources.user_attributes import UserAttributes
-from rolevend.resources.vended_role import VendedRole
+from rolevend.kinds.access_policy import AccessPolicy
+from rolevend.kinds.agent import Agent
+from rolevend.kinds.data_platform import DataPlatform
+from rolevend.kinds.guardrail import Guardrail
+from rolevend.kinds.identity_provider import IdentityProvider
+from rolevend.kinds.shared import Resource
+from rolevend.kinds.tag_binding import TagBinding
+from rolevend.kinds.user_attributes import UserAttributes
+from rolevend.kinds.vended_role import VendedRole
 
 
 @dataclass(frozen=True, slots=True)

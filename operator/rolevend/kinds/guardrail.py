@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rolevend.resources.access_policy import MaskRule, TableSelector
-from rolevend.resources.part import KeyedBy, Part, Rule, at_least_one, only_with_type
-from rolevend.resources.shared import ColumnSelector, PlatformRefs, Resource, Status, UserSelector
-from rolevend.resources.text import Count, Expression
+from rolevend.kinds.access_policy import MaskRule, TableSelector
+from rolevend.kinds.part import KeyedBy, Part, Rule, at_least_one, only_with_type
+from rolevend.kinds.shared import ColumnSelector, PlatformRefs, Resource, Status, UserSelector
+from rolevend.kinds.text import Count, Expression
 
 
 class Deny(Part):

@@ -12,11 +12,11 @@ import yaml
 from pydantic import Field
 
 from rolevend.catalog import Catalog, Column, Family, Function, FunctionId, Limits, Table, TableId, Tool, ToolId, ToolKind
+from rolevend.kinds.parse import parse_part
+from rolevend.kinds.part import KeyedBy, Part
+from rolevend.kinds.tag_binding import DataTag
+from rolevend.kinds.text import ArgumentTypes, Count, HeldName, Identifier, NumberText, ObjectReferenceName
 from rolevend.model import PlatformName, Tag
-from rolevend.resources.parse import parse_part
-from rolevend.resources.part import KeyedBy, Part
-from rolevend.resources.tag_binding import DataTag
-from rolevend.resources.text import ArgumentTypes, Count, HeldName, Identifier, NumberText, ObjectReferenceName
 
 FORMAT = "rolevend.dev/catalog/v1"
 

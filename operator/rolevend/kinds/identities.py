@@ -1,7 +1,7 @@
 """Who an agent is to issuers of tokens, and where a user's token is: from parsed objects to values. Pure."""
 
-from rolevend.resources.agent import Agent
-from rolevend.resources.vended_role import VendedRole
+from rolevend.kinds.agent import Agent
+from rolevend.kinds.vended_role import VendedRole
 from rolevend.vending.proof import ClientIdentity, Identity, Presented, ServiceAccountIdentity, UserToken
 
 

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rolevend.resources.part import KeyedBy, Part
-from rolevend.resources.shared import Attribute, Resource, Status, UserName
-from rolevend.resources.text import UserHandleText
+from rolevend.kinds.part import KeyedBy, Part
+from rolevend.kinds.shared import Attribute, Resource, Status, UserName
+from rolevend.kinds.text import UserHandleText
 
 
 class UserAttributesSpec(Part):

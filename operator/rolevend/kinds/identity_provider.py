@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rolevend.resources.part import Atomic, Distinct, KeyedBy, Part, Rule, exactly_one
-from rolevend.resources.shared import Resource, SecretKeyRef, Status
-from rolevend.resources.text import ClaimName, Condition, Count, Issuer, Key, KeySetText, PlainText, TokenSeconds
+from rolevend.kinds.part import Atomic, Distinct, KeyedBy, Part, Rule, exactly_one
+from rolevend.kinds.shared import Resource, SecretKeyRef, Status
+from rolevend.kinds.text import ClaimName, Condition, Count, Issuer, Key, KeySetText, PlainText, TokenSeconds
 
 AlgorithmName = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 TokenTypeName = Literal["AccessToken", "UntypedAccessToken", "Exchanged", "IdToken", "ServiceAccount"]

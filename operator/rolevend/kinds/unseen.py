@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from rolevend.resources.schema import Schema, structural
-from rolevend.resources.shared import Resource
+from rolevend.kinds.schema import Schema, structural
+from rolevend.kinds.shared import Resource
 
 
 def unseen(kind: type[Resource], body: Mapping[str, Any]) -> str:

@@ -1,0 +1,41 @@
+"""The kinds as parsed values, and what is derived from them: the definitions for the API server, and values of the core.
+
+Knows nothing of how objects reach us or who is asked for them. The one place, with `settings`, that imports pydantic.
+"""
+
+from rolevend.kinds.access_policy import AccessPolicy
+from rolevend.kinds.agent import Agent
+from rolevend.kinds.data_platform import DataPlatform
+from rolevend.kinds.guardrail import Guardrail
+from rolevend.kinds.identity_provider import IdentityProvider
+from rolevend.kinds.parse import parse, shell
+from rolevend.kinds.registry import KINDS, Kind, kind_named
+from rolevend.kinds.shared import API_VERSION, FINALIZER, GROUP, NAME_LABEL, REQUEST_ID, REQUESTED_BY, VERSION, Condition, Resource
+from rolevend.kinds.tag_binding import TagBinding
+from rolevend.kinds.user_attributes import UserAttributes
+from rolevend.kinds.vended_role import VendedRole
+
+__all__ = [
+    "API_VERSION",
+    "FINALIZER",
+    "GROUP",
+    "KINDS",
+    "NAME_LABEL",
+    "REQUESTED_BY",
+    "REQUEST_ID",
+    "VERSION",
+    "AccessPolicy",
+    "Agent",
+    "Condition",
+    "DataPlatform",
+    "Guardrail",
+    "IdentityProvider",
+    "Kind",
+    "Resource",
+    "TagBinding",
+    "UserAttributes",
+    "VendedRole",
+    "kind_named",
+    "parse",
+    "shell",
+]
