@@ -25,6 +25,11 @@ import snowflake_example
 import snowflake_reference
 import yaml
 
+from rolevend.audit.chain import Chain, Key
+from rolevend.audit.events import Body, Event, EventType
+from rolevend.audit.evidence import AttributeRead, ColumnAccess, ObjectRead, TableAccess
+from rolevend.audit.json_size import json_name
+from rolevend.audit.receipt import MAX_NAME_BYTES, SAID
 from rolevend.cli import cli
 from rolevend.identity.signature import TYPE
 from rolevend.kinds import API_VERSION, KINDS, Kind
@@ -34,12 +39,7 @@ from rolevend.kinds.policy_test import PolicyTest
 from rolevend.kinds.schema import structural
 from rolevend.kinds.text import MEANINGS
 from rolevend.settings import PREFIX, ApiSettings, Settings
-from rolevend.telemetry.chain import Chain, Key
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.audit import Body, Event, EventType
-from rolevend.vending.evidence import AttributeRead, ColumnGiven, ObjectRead, TableGiven
-from rolevend.vending.receipt import MOST_NAME_BYTES, SAID
-from rolevend.vending.room import json_name
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -384,7 +384,7 @@ def _audit() -> Iterator[str]:
     yield "What does not apply, or is not known, is left out."
     yield ""
     yield from _table(("Member", "Type", "Meaning"), _members(Body))
-    for part in (AttributeRead, ObjectRead, TableGiven, ColumnGiven):
+    for part in (AttributeRead, ObjectRead, TableAccess, ColumnAccess):
         yield ""
         yield f"### {part.__name__}"
         yield ""
@@ -410,7 +410,7 @@ def _receipt() -> Iterator[str]:
 _RECEIPT = {
     "id": "and `source`, `type`, `subject`, `time`: as in the envelope of the event",
     "role": f"and {', '.join(map(_code, SAID[1:]))}: as in its `data`",
-    "tables": f"names of the tables in its `data`, as far as they have room in {MOST_NAME_BYTES} bytes",
+    "tables": f"names of the tables in its `data`, as far as they have room in {MAX_NAME_BYTES} bytes",
     "tablesDigest": "digest of the member `tables` of its `data`: all row filters and masks",
     "dataDigest": "digest of its `data` without `receipt` and `tables`",
     "first": "of a second half: digest of the first, of all before its signature. Left out where the operator knew of none",

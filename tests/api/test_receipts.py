@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rolevend.app.audit import verify as verify_chain
-from rolevend.app.receipt import Verified, new_private_key, public_key_set, read_signing_key, verify
+from rolevend.audit.event_files import verify as verify_chain
+from rolevend.audit.receipt_files import Verified, new_private_key, public_key_set, read_signing_key, verify
 from rolevend.identity.key_set import parse
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven

@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from rolevend.app.audit import verify
-from rolevend.app.receipt import Verified, new_private_key, public_key_set, read_signing_key
-from rolevend.app.receipt import verify as verify_receipts
+from rolevend.audit.event_files import verify
+from rolevend.audit.receipt_files import Verified, new_private_key, public_key_set, read_signing_key
+from rolevend.audit.receipt_files import verify as verify_receipts
 from rolevend.identity.key_set import parse
 from tests.support.site import AGENTS, ANNEX, DOMAIN, WAREHOUSE, Body, Site
 from tests.support.tenancy import ISSUER, Asked, Tenant

@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from rolevend.audit.events import End, Event
 from rolevend.errors import Conflict
 from rolevend.model import RoleName, Uid, Version
 from rolevend.platforms.base import EndReason
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement
-from rolevend.vending.audit import End, Event
 from rolevend.vending.directory import Directory, Sources
 from tests.support import registered
 from tests.support.policies import policy

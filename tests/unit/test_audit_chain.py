@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolevend.telemetry.chain import BEGINNING, Chain, Key, Line, Verified, verify
-from rolevend.vending.audit import Body, Event, EventType
+from rolevend.audit.chain import BEGINNING, Chain, Key, Line, Verified, verify
+from rolevend.audit.events import Body, Event, EventType
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 

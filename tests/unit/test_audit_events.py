@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from rolevend.audit.api_events import Bearer, Refusal, refused, release_requested
+from rolevend.audit.events import Event, denied, dropped, granted, orphan_dropped
+from rolevend.audit.evidence import access_summary
+from rolevend.audit.json_size import as_json
 from rolevend.catalog import Family
 from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.errors import Conflict
@@ -28,11 +32,7 @@ from rolevend.roles.store import RoleStore
 from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.audit import Event, denied, dropped, granted, orphan_dropped
-from rolevend.vending.calls import Bearer, Refusal, refused, release_requested
 from rolevend.vending.directory import Directory, Shapes
-from rolevend.vending.evidence import given
-from rolevend.vending.room import as_json
 from rolevend.vending.verdict import Granted
 from tests.support import painted, registered
 from tests.support.events import OTHERS, SOURCES, UID, Free, Taken, Trail, directory, end, version
@@ -46,7 +46,7 @@ def grant(known: Directory | None = None) -> Event:
     found = known or directory()
     verdict = found.verdict(asked)
     assert isinstance(verdict, Granted)
-    return granted(asked, verdict, found, given(verdict.tables), NOW)
+    return granted(asked, verdict, found, access_summary(verdict.tables), NOW)
 
 
 def test_a_grant_tells_who_asked_for_whom_and_how_the_user_was_proven():
@@ -79,7 +79,7 @@ def test_a_grant_a_denial_and_an_end_tell_the_task_and_the_call_that_they_are_of
     verdict = known.verdict(asked)
     assert isinstance(verdict, Granted)
     events = (
-        granted(asked, verdict, known, given(verdict.tables), NOW),
+        granted(asked, verdict, known, access_summary(verdict.tables), NOW),
         denied(asked, "NoPolicy", "m", known, NOW),
         dropped(asked, end(), NOW),
     )
@@ -219,7 +219,9 @@ def test_cells_of_several_policies_are_told_in_their_order():
     mine, theirs = (Condition((), parse(f"country = '{each}'")) for each in ("DE", "US"))
     cells = (Cell((mine,), Clear()), Cell((theirs,), Partial(4)))
     columns = (ColumnShape("ssn", Family.TEXT, "text", cells), ColumnShape("iban", Family.TEXT, "text", (Cell((), Hash()),)))
-    (table,) = given(profile(TableShape(next(iter(shapes(MINE).index.tables)).id, "v", (Condition((), None),), columns)).tables).tables
+    (table,) = access_summary(
+        profile(TableShape(next(iter(shapes(MINE).index.tables)).id, "v", (Condition((), None),), columns)).tables
+    ).tables
 
     assert table.rows == ()
     assert [each.shows for each in table.masked] == [
@@ -239,7 +241,7 @@ def test_a_thousand_tables_and_long_attributes_are_told_within_bounds_and_what_i
     long = Attributes.of({"department": ["claims"], "countries": [f"{number:0200}" for number in range(200)]}.items())
     known = directory(people={ANNA: replace(PERSON, attributes=long)})
 
-    event = granted(REQUEST, many, known, given(many.tables), NOW)
+    event = granted(REQUEST, many, known, access_summary(many.tables), NOW)
 
     body = as_json(event.body)
     assert len(json.dumps(body)) < 65_536, "what CloudEvents asks everybody to carry"

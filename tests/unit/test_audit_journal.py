@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from rolevend.app.audit import verify
+from rolevend.audit.chain import Key
+from rolevend.audit.event_files import verify
+from rolevend.audit.events import Body, Event, EventType
+from rolevend.audit.journal import Journal
+from rolevend.audit.key_file import read_key
 from rolevend.errors import AuditUnavailable, InvalidInput
-from rolevend.telemetry.audit import Journal
-from rolevend.telemetry.chain import Key
-from rolevend.telemetry.key_file import read_key
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.audit import Body, Event, EventType
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

@@ -11,19 +11,19 @@ from hypothesis import example, settings
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
+from rolevend.audit.chain import Chain, Key
+from rolevend.audit.events import End, Event, EventType, denied, dropped, granted
+from rolevend.audit.evidence import access_summary
+from rolevend.audit.json_size import as_json, bytes_of, clipped, within
+from rolevend.audit.receipt import MOST_BYTES, Receipts
 from rolevend.catalog import FunctionId, TableId
 from rolevend.identity.signature import SigningKey
 from rolevend.model import Attributes, ObjectName, RoleName, Task, Uid, User, Version
 from rolevend.plan import Profile
 from rolevend.platforms.base import EndReason
 from rolevend.policy.statement import Requirement
-from rolevend.telemetry.chain import Chain, Key
-from rolevend.vending.audit import End, Event, EventType, denied, dropped, granted
 from rolevend.vending.directory import Directory, Sources
-from rolevend.vending.evidence import given
 from rolevend.vending.proof import Actor, Proof, UserProof
-from rolevend.vending.receipt import MOST_BYTES, Receipts
-from rolevend.vending.room import as_json, bytes_of, clipped, within
 from rolevend.vending.verdict import Granted, Request
 from tests.support import registered
 from tests.support.policies import policy
@@ -111,7 +111,7 @@ def told(character: str, many: dict[str, int]) -> Iterator[Event]:
     functions = tuple(FunctionId(name(character), name(character, number), character * 200) for number in range(many["functions"]))
     tables = (verdict.profile.tables * 1000)[: many["tables"]]
     large = replace(verdict, profile=Profile(verdict.profile.name, tables, functions))
-    yield granted(request, large, directory, given(large.tables), NOW)
+    yield granted(request, large, directory, access_summary(large.tables), NOW)
     yield denied(request, "NoPolicy", character * 40_000, directory, NOW)
     role = RoleName("IMMUTA_VENDED_FINBOT_ANNA_42SKFT181Z8TKB28R3A49B8MN0")
     end = End(role, EndReason.REVOKED, NOW - timedelta(1), NOW, 0.25, 3, character * 1024, character * 1024, "rv_p_1")

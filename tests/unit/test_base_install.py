@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rolevend.audit.chain import Chain
+from rolevend.audit.events import Body, Event, EventType
 from rolevend.cli.extras import BROUGHT_BY
-from rolevend.telemetry.chain import Chain
-from rolevend.vending.audit import Body, Event, EventType
 from tests.support.bare import brought_by, run_without
 from tests.support.manifests import on_snowflake
 

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from rolevend.audit.chain import Chain
+from rolevend.audit.events import Body, Event, EventType
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kinds import kind_named
-from rolevend.telemetry.chain import Chain
-from rolevend.vending.audit import Body, Event, EventType
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CATALOG = str(EXAMPLES / "02-policy-as-code" / "catalog" / "warehouse.yaml")

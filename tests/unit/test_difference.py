@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from rolevend.vending.difference import Change, Direction, What, compare
-from rolevend.vending.evidence import ColumnGiven, TableGiven
+from rolevend.audit.access_diff import Change, Direction, What, compare
+from rolevend.audit.evidence import ColumnAccess, TableAccess
 
 
-def given(rows: tuple[str, ...] = (), clear: tuple[str, ...] = ("id",), **masked: str) -> TableGiven:
-    return TableGiven("claims.people", rows, clear, tuple(ColumnGiven(name, shows) for name, shows in masked.items()))
+def given(rows: tuple[str, ...] = (), clear: tuple[str, ...] = ("id",), **masked: str) -> TableAccess:
+    return TableAccess("claims.people", rows, clear, tuple(ColumnAccess(name, shows) for name, shows in masked.items()))
 
 
 def test_what_stays_is_no_change_whatever_the_order():

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from rolevend.audit.access_diff import LOOKUP, compare
+from rolevend.audit.evidence import tables_of
 from rolevend.catalog import Catalog, Family, TableId, TagAssignment
 from rolevend.cli import cli
 from rolevend.kinds.catalog_file import catalog_text
@@ -17,8 +19,6 @@ from rolevend.policy.mask import Hash
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Guardrail, Policy, TableSelector
 from rolevend.policytools.check import check
-from rolevend.vending.difference import LOOKUP, compare
-from rolevend.vending.evidence import tables_of
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, Body, changed, valid
 from tests.support.policies import catalog, column, guardrail, masked, policy, table, user

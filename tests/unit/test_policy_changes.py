@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from rolevend.audit import events as audit_events
+from rolevend.audit.chain import Chain
+from rolevend.audit.evidence import access_summary
 from rolevend.catalog import Catalog, Family
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
@@ -17,9 +20,6 @@ from rolevend.model import PlatformName
 from rolevend.policytools.backtest import backtest, moment
 from rolevend.policytools.diff import Compared, diff
 from rolevend.snapshot.builder import SnapshotBuild
-from rolevend.telemetry.chain import Chain
-from rolevend.vending import audit
-from rolevend.vending.evidence import given
 from rolevend.vending.verdict import Granted, Request
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, Body, changed, every_row, valid
@@ -197,8 +197,8 @@ def recorded(path: Path, *, days_ago: int = 1, request: Request = REQUEST, pictu
     at = NOW - timedelta(days=days_ago)
     chain = Chain("/rolevend/clusters/c", "one")
     events = [
-        audit.granted(request, granted, picture.directory, given(granted.tables), at),
-        audit.denied(request, "NoPolicy", "no policy covers the user", picture.directory, at),
+        audit_events.granted(request, granted, picture.directory, access_summary(granted.tables), at),
+        audit_events.denied(request, "NoPolicy", "no policy covers the user", picture.directory, at),
     ]
     path.write_bytes(b"".join(chain.append(event) for event in events * 2) + b"no event\n")
     return path

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from rolevend.audit import events
+from rolevend.audit.evidence import AttributeRead, access_summary
 from rolevend.errors import ClusterUnavailable, IdentityProviderUnavailable, InvalidInput, NotPermitted
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.proven import Party, UserWanted
@@ -27,9 +29,7 @@ from rolevend.roles.state import role_request, role_states
 from rolevend.roles.status import StatusBuilder
 from rolevend.roles.store import RoleStore
 from rolevend.roles.user_authenticator import UserAuthenticator, wanted
-from rolevend.vending import audit
 from rolevend.vending.directory import Directory, Shapes
-from rolevend.vending.evidence import AttributeRead, given
 from rolevend.vending.proof import Actor, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
 from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict, ended_by
 from tests.support import registered, tokens
@@ -282,7 +282,7 @@ class TestAudit:
         found = verdict(asked)
         assert isinstance(found, Granted)
 
-        body = audit.granted(asked, found, known(), given(found.tables), NOW).body
+        body = events.granted(asked, found, known(), access_summary(found.tables), NOW).body
 
         assert (body.user_proof, body.identity_provider, body.token_type) == ("Exchanged", "workforce", "AccessToken")
         assert (body.token_digest, body.actors) == ("d" * 64, (f"finbot ({ISSUER})", "planner (https://other)"))
@@ -291,10 +291,10 @@ class TestAudit:
     def test_a_refused_token_is_told_by_its_digest_and_proves_nobody(self):
         unproven = Unproven("BadSignature", "no", "e" * 64, known().basis(PROVING))
 
-        body = audit.denied(replace(ASKED, proof=unproven), "BadSignature", "no", known(), NOW).body
+        body = events.denied(replace(ASKED, proof=unproven), "BadSignature", "no", known(), NOW).body
 
         assert (body.user_proof, body.token_digest, body.identity_provider) == (None, "e" * 64, None)
-        assert audit.denied(REQUEST, "NoPolicy", "no", known(), NOW).body.user_proof == "Asserted"
+        assert events.denied(REQUEST, "NoPolicy", "no", known(), NOW).body.user_proof == "Asserted"
 
 
 class ApiServer:

@@ -15,8 +15,13 @@ from hypothesis import strategies as st
 from joserfc.jwk import OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from rolevend.app.audit import verify as verify_chain
-from rolevend.app.receipt import Verified, public_key_set, read_public_keys, read_signing_key, verify
+from rolevend.audit.chain import Chain
+from rolevend.audit.event_files import verify as verify_chain
+from rolevend.audit.events import Event, dropped, granted, orphan_dropped
+from rolevend.audit.evidence import access_summary
+from rolevend.audit.json_size import as_json
+from rolevend.audit.receipt import FIRST, HALVES, Receipts, digest_of, said_by
+from rolevend.audit.receipt_files import Verified, public_key_set, read_public_keys, read_signing_key, verify
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput, PlatformBusy, Rejected
 from rolevend.identity.key_set import KeySet, parse
@@ -33,12 +38,7 @@ from rolevend.roles.door import Door
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.store import RoleRecord
 from rolevend.roles.vender import Vender
-from rolevend.telemetry.chain import Chain
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.audit import Event, dropped, granted, orphan_dropped
-from rolevend.vending.evidence import given
-from rolevend.vending.receipt import FIRST, HALVES, Receipts, digest_of, said_by
-from rolevend.vending.room import as_json
 from rolevend.vending.verdict import Granted, Request
 from tests.support import registered, tokens
 from tests.support.events import Free, Trail, directory, end
@@ -58,7 +58,7 @@ def beginning(asked: Request = ASKED, receipts: Receipts = RECEIPTS) -> Event:
     found = directory()
     verdict = found.verdict(asked)
     assert isinstance(verdict, Granted)
-    return receipts.on(granted(asked, verdict, found, given(verdict.tables), NOW))
+    return receipts.on(granted(asked, verdict, found, access_summary(verdict.tables), NOW))
 
 
 def ending(first: str | None, asked: Request = ASKED, receipts: Receipts = RECEIPTS, reason: EndReason = EndReason.RELEASED) -> Event:

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from rolevend.api.refusals import LEFT_OUT, MOST_AT_ONCE, PER_MINUTE, RefusalLog
+from rolevend.audit.api_events import Bearer, Refusal
+from rolevend.audit.events import Body, Event
 from rolevend.errors import AuditUnavailable
 from rolevend.model import ObjectName
 from rolevend.roles.audit_recorder import AuditRecorder
-from rolevend.vending.audit import Body, Event
-from rolevend.vending.calls import Bearer, Refusal
 
 FINBOT = ObjectName("agents", "finbot")
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rolevend.api import answers
+from rolevend.audit import events, evidence
 from rolevend.catalog import Catalog, TableId, Tool, ToolId, ToolKind, digest
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Guardrail, parse
 from rolevend.plan import contains
@@ -14,7 +15,6 @@ from rolevend.platforms.snowflake.text import name
 from rolevend.platforms.snowflake.tools import grants
 from rolevend.roles.decision import PlatformGrant
 from rolevend.snapshot.builder import SnapshotBuild
-from rolevend.vending import audit, evidence
 from rolevend.vending.tools import beyond
 from rolevend.vending.verdict import Granted, Request, ended_by
 from tests.support.golden import golden
@@ -135,7 +135,7 @@ def test_the_audit_event_and_the_answer_of_the_api_name_each_after_its_kind():
         "semantic view SEM.CLAIMS",
     )
 
-    event = audit.granted(REQUEST, found, picture.directory, evidence.given(found.tables), NOW)
+    event = events.granted(REQUEST, found, picture.directory, evidence.access_summary(found.tables), NOW)
 
     assert event.body.functions == answers.explanation([PlatformGrant(REQUEST, found)]).functions == (*names, "warehouse EXTRA_WH")
 

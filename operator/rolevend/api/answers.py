@@ -18,6 +18,7 @@ from rolevend.api.schemas import (
     VendedRoleShown,
 )
 from rolevend.api.vend_service import SkippedPlatform, VendAnswer
+from rolevend.audit.evidence import tables_of
 from rolevend.kinds import VendedRole
 from rolevend.kinds.text import timestamp_text
 from rolevend.kube.credentials import connection_uri
@@ -27,7 +28,6 @@ from rolevend.platforms import base
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.state import is_ready
 from rolevend.roles.status import build_progress
-from rolevend.vending.evidence import tables_of
 from rolevend.vending.proof import UserProof
 from rolevend.vending.terms import PlatformTerms
 from rolevend.vending.tools import PlatformType

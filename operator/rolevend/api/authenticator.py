@@ -6,6 +6,7 @@ from typing import Final
 from rolevend.api.problems import Problem, of_token
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.schemas import Question
+from rolevend.audit.api_events import Bearer, Refusal
 from rolevend.errors import IdentityProviderUnavailable
 from rolevend.identity.compact import digest
 from rolevend.identity.proven import ProvenUser
@@ -16,7 +17,6 @@ from rolevend.model import ObjectName, User
 from rolevend.roles.agent_lookup import agent_wanted, find_agent
 from rolevend.roles.user_authenticator import UserAuthenticator, proof_of, wanted
 from rolevend.telemetry.timing import Step, timed
-from rolevend.vending.calls import Bearer, Refusal
 from rolevend.vending.directory import Directory
 from rolevend.vending.proof import Presented, Proof
 from rolevend.vending.terms import Agent

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Final
 
 from rolevend.api.rate_limiter import TokenBucket
+from rolevend.audit.api_events import Refusal
 from rolevend.errors import AuditUnavailable
 from rolevend.model import ObjectName
 from rolevend.roles.audit_recorder import AuditRecorder
-from rolevend.vending.calls import Refusal
 
 MOST_AT_ONCE: Final = 600
 PER_MINUTE: Final = 120

@@ -21,9 +21,11 @@ from rolevend.api.routes import CALLS, application
 from rolevend.api.tracing import Tracing
 from rolevend.api.vend_service import VendService
 from rolevend.app.drivers import drivers
-from rolevend.app.receipt import receipts_by
 from rolevend.app.serving import Serving
 from rolevend.app.starting import cluster_id_of, now, patiently, settle_in
+from rolevend.audit.journal import Journal
+from rolevend.audit.key_file import read_key
+from rolevend.audit.receipt_files import receipts_by
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.review import Reviews
@@ -43,8 +45,6 @@ from rolevend.settings import ApiSettings
 from rolevend.snapshot.builder import SnapshotBuilder
 from rolevend.snapshot.controller import SnapshotController
 from rolevend.snapshot.issuer_controller import IssuerController
-from rolevend.telemetry.audit import Journal
-from rolevend.telemetry.key_file import read_key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
 

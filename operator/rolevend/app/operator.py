@@ -11,8 +11,10 @@ from datetime import timedelta
 from typing import Never
 
 from rolevend.app.drivers import drivers
-from rolevend.app.receipt import receipts_by
 from rolevend.app.starting import cluster_id_of, now, patiently, settle_in
+from rolevend.audit.journal import Journal
+from rolevend.audit.key_file import read_key
+from rolevend.audit.receipt_files import receipts_by
 from rolevend.controllers.api_vends import ApiVendSupervisor
 from rolevend.controllers.attesting import Attesting
 from rolevend.controllers.curb import Curb
@@ -50,8 +52,6 @@ from rolevend.settings import Settings
 from rolevend.snapshot.builder import SnapshotBuilder
 from rolevend.snapshot.controller import SnapshotController
 from rolevend.snapshot.issuer_controller import IssuerController
-from rolevend.telemetry.audit import Journal
-from rolevend.telemetry.key_file import read_key
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
 

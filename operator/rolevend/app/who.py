@@ -10,7 +10,8 @@ from typing import Any
 
 import psycopg
 
-from rolevend.app.audit import events_of
+from rolevend.audit.event_files import events_of
+from rolevend.audit.events import EventType
 from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.kinds import REQUESTED_BY, Agent, Resource, UserAttributes
 from rolevend.kube.client import Body, Cluster
@@ -20,7 +21,6 @@ from rolevend.model import RoleName, User
 from rolevend.naming import RoleNameParts, parse_role_name
 from rolevend.platforms.postgres.tombstones import tombstone_of
 from rolevend.snapshot.controller import ready_condition
-from rolevend.vending.audit import EventType
 from rolevend.vending.proof import Actor
 
 _ORDER = (

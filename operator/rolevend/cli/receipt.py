@@ -10,7 +10,7 @@ from rolevend.cli import options
 from rolevend.cli.extras import needs
 
 if TYPE_CHECKING:
-    from rolevend.app.receipt import Receipt
+    from rolevend.audit.receipt_files import Receipt
 
 
 @click.group()
@@ -22,7 +22,7 @@ def receipt() -> None:
 @needs("operator")
 def new_key() -> None:
     """Print a new private key, as PEM. A secret: pipe it to where it stays."""
-    from rolevend.app.receipt import new_private_key
+    from rolevend.audit.receipt_files import new_private_key
 
     click.echo(new_private_key(), nl=False)
 
@@ -42,7 +42,7 @@ def keys(files: tuple[str, ...]) -> None:
     """Print the public halves of private keys as a key set (JWKS): for those who verify, and no secret."""
     from pathlib import Path
 
-    from rolevend.app.receipt import public_key_set, read_signing_key
+    from rolevend.audit.receipt_files import public_key_set, read_signing_key
 
     click.echo(public_key_set([read_signing_key(Path(file)) for file in files]))
 
@@ -70,8 +70,8 @@ def verify(files: tuple[str, ...], key_files: tuple[str, ...], output: str) -> N
     import json
     from dataclasses import asdict
 
-    from rolevend.app.receipt import read_public_keys
-    from rolevend.app.receipt import verify as verify_files
+    from rolevend.audit.receipt_files import read_public_keys
+    from rolevend.audit.receipt_files import verify as verify_files
 
     found = verify_files(files, read_public_keys(key_files))
     if output == "json":

@@ -124,7 +124,7 @@ def audit_verify(files: tuple[str, ...], expect: str, keys: tuple[str, ...], out
     import json
     from dataclasses import asdict
 
-    from rolevend.app.audit import verify
+    from rolevend.audit.event_files import verify
 
     found = verify(files, expect, keys)
     if output == "json":

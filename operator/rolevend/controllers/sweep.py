@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
 from datetime import datetime, timedelta
 
+from rolevend.audit.events import End
 from rolevend.errors import RolevendError
 from rolevend.kube.client import PAGE
 from rolevend.model import PlatformName, ProfileName, Uid
@@ -17,7 +18,6 @@ from rolevend.roles.ender import RoleEnder
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.audit import End
 from rolevend.vending.sweep import Orphans
 
 _LISTED_EVERY = 10

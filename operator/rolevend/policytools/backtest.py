@@ -12,17 +12,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rolevend.app.audit import events
+from rolevend.audit.access_diff import Change, compare
+from rolevend.audit.event_files import events
+from rolevend.audit.events import EventType
+from rolevend.audit.evidence import ColumnAccess, TableAccess
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, PlatformName, User
 from rolevend.policy.combination import Combination
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.tables import Form, noted, rendered
 from rolevend.policytools.verdicts import SECONDS, Who, given, narrower, opened, unlabelled
-from rolevend.vending.audit import EventType
-from rolevend.vending.difference import Change, compare
 from rolevend.vending.directory import Directory, Person
-from rolevend.vending.evidence import ColumnGiven, TableGiven
 
 _AGO = re.compile(r"([1-9][0-9]{0,5})([dh])")
 
@@ -38,7 +38,7 @@ class Past:
     """How the two sides were combined. None: in records of a time when agents were granted nothing themselves."""
     resources: tuple[str, ...] | None
     """The only tables that were asked for; None: all of them."""
-    tables: tuple[TableGiven, ...]
+    tables: tuple[TableAccess, ...]
     cut: bool
     """The record had no room for every table."""
     timed: bool
@@ -190,9 +190,9 @@ def _attributes(told: dict[str, Any], member: str) -> Attributes:
     return Attributes.of((each["key"], each["values"]) for each in told.get(member, ()))
 
 
-def _table(told: dict[str, Any]) -> TableGiven:
-    masked = tuple(ColumnGiven(each["name"], each["shows"]) for each in told["masked"])
-    return TableGiven(
+def _table(told: dict[str, Any]) -> TableAccess:
+    masked = tuple(ColumnAccess(each["name"], each["shows"]) for each in told["masked"])
+    return TableAccess(
         told["table"],
         tuple(told["rows"]),
         tuple(told["clear"]),

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rolevend.audit.access_diff import Change, compare
+from rolevend.audit.evidence import TableAccess
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, UserAttributes, values
 from rolevend.model import PlatformName
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.tables import Form, noted, rendered
 from rolevend.policytools.verdicts import SECONDS, Who, agents_of, given, opened, unlabelled, without_labels
-from rolevend.vending.difference import Change, compare
 from rolevend.vending.directory import Directory, Person
-from rolevend.vending.evidence import TableGiven
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _named(folder: Folder) -> set[PlatformName]:
     return {PlatformName(ref.name) for ref in [*refs, *(tool.platform_ref for agent in folder.of(Agent) for tool in agent.spec.tools)]}
 
 
-def _given(before: Directory, who: Who) -> tuple[TableGiven, ...]:
+def _given(before: Directory, who: Who) -> tuple[TableAccess, ...]:
     return given(before, who) if who.platform in before.platforms else ()
 
 

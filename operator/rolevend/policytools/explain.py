@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rolevend.audit.access_diff import LOOKUP
+from rolevend.audit.evidence import TableAccess, mask_shown, tables_of
 from rolevend.catalog import FunctionId, ToolId
 from rolevend.errors import InvalidInput
 from rolevend.kinds import Agent, values
@@ -17,9 +19,7 @@ from rolevend.policy.near import meant
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.verdicts import ANY_AGENT, Who, opened, unknown_agent, unlabelled, verdict, without_labels
 from rolevend.snapshot.builder import SnapshotBuild
-from rolevend.vending.difference import LOOKUP
 from rolevend.vending.directory import Directory
-from rolevend.vending.evidence import TableGiven, mask_shown, tables_of
 from rolevend.vending.proof import Proof
 from rolevend.vending.tools import beyond
 from rolevend.vending.verdict import Granted, Undecided
@@ -40,7 +40,7 @@ class Explained:
     refusal: str
     """Why nothing would be given, whatever policies say; empty otherwise."""
     explanation: Explanation
-    together: tuple[TableGiven, ...]
+    together: tuple[TableAccess, ...]
     """Tables on which several policies meet, or a policy and a guardrail, and what comes of it, cell by cell."""
     said: str
     """What the object says of itself that is explained; empty where there is none."""
@@ -139,7 +139,7 @@ def _narrowed(explanation: Explanation, who: Who) -> Explanation:
     return replace(explanation, policies=tuple(policies), guardrails=tuple(guardrails), clashes=clashes)
 
 
-def _together(found: Granted, explanation: Explanation) -> Iterator[TableGiven]:
+def _together(found: Granted, explanation: Explanation) -> Iterator[TableAccess]:
     """Where one policy alone gives a table, and no guardrail takes anything away of it, the policy tells all."""
     grants = Counter(table.table for policy in explanation.policies for table in policy.granted)
     guarded = {taken.table for guardrail in explanation.guardrails for taken in guardrail.takes}
@@ -193,7 +193,7 @@ def _lines(found: Explained) -> Iterator[str]:
         yield from _given(given)
 
 
-def _given(given: TableGiven) -> Iterator[str]:
+def _given(given: TableAccess) -> Iterator[str]:
     yield f"Together on {given.table}"
     yield f"  rows where {' or '.join(f'({row})' for row in given.rows)}" if given.rows else f"  {EVERY_ROW}"
     yield from (f"  and only where {restriction}" for restriction in given.restrictions)
@@ -292,7 +292,7 @@ def _policy_json(policy: PolicyExplained) -> dict[str, Any]:
     }
 
 
-def _given_json(given: TableGiven) -> dict[str, Any]:
+def _given_json(given: TableAccess) -> dict[str, Any]:
     return {
         "table": given.table,
         "rows": list(given.rows),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from rolevend.audit.evidence import TableAccess, tables_of
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.kinds import NAME_LABEL
@@ -17,7 +18,6 @@ from rolevend.policy.combination import Combination
 from rolevend.policy.near import near
 from rolevend.policytools.folder import asks_more
 from rolevend.vending.directory import Directory, Person
-from rolevend.vending.evidence import TableGiven, tables_of
 from rolevend.vending.proof import Presented, Proof, Unproven, UserToken
 from rolevend.vending.terms import Agent, AgentTerms
 from rolevend.vending.verdict import Granted, Request, Undecided, Verdict
@@ -122,7 +122,7 @@ def verdict(directory: Directory, who: Who) -> Verdict:
     return directory.verdict(who.request, begun=True)
 
 
-def given(directory: Directory, who: Who) -> tuple[TableGiven, ...]:
+def given(directory: Directory, who: Who) -> tuple[TableAccess, ...]:
     """What `who` may read; () where it is nothing. InvalidInput where the files do not tell."""
     match verdict(directory, who):
         case Granted(tables=tables):

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from rolevend.audit.api_events import Refusal, refused, release_requested
+from rolevend.audit.events import AuditSink, End, Event, denied, dropped, granted, orphan_dropped
+from rolevend.audit.evidence import AccessSummary, access_summary
+from rolevend.audit.receipt import Receipts, digest_of
 from rolevend.catalog import TableId
 from rolevend.errors import Conflict, TooManyUnknownUsers
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
-from rolevend.vending.audit import End, Event, Trail, denied, dropped, granted, orphan_dropped
-from rolevend.vending.calls import Refusal, refused, release_requested
 from rolevend.vending.directory import Directory
-from rolevend.vending.evidence import Given, given
 from rolevend.vending.protocols import Handles
-from rolevend.vending.receipt import Receipts, digest_of
 from rolevend.vending.verdict import Granted, Request
 
 _MAX_PROFILES = 200
@@ -36,13 +36,13 @@ class AuditMemory:
 class AuditRecorder:
     """Writes audit events and the records of handles. Every method raises AuditUnavailable if an event cannot be written."""
 
-    def __init__(self, trail: Trail, handles: Handles, now: Callable[[], datetime], receipts: Receipts | None = None) -> None:
+    def __init__(self, trail: AuditSink, handles: Handles, now: Callable[[], datetime], receipts: Receipts | None = None) -> None:
         """Without `receipts` events have none."""
         self._trail = trail
         self._handles = handles
         self._now = now
         self._receipts = receipts
-        self._given: dict[tuple[ProfileName, tuple[TableId, ...] | None], Given] = {}
+        self._given: dict[tuple[ProfileName, tuple[TableId, ...] | None], AccessSummary] = {}
 
     async def handles(self, request: Request, verdict: Granted, directory: Directory, memory: AuditMemory) -> None:
         """Record whom the role's handles stand for.
@@ -100,11 +100,11 @@ class AuditRecorder:
             await self._trail.record(event)
             memory.last[request.platform] = event.id
 
-    def _summary(self, verdict: Granted) -> Given:
+    def _summary(self, verdict: Granted) -> AccessSummary:
         """Cached: rendering a thousand tables takes longer than vending them."""
         name = verdict.profile.name, verdict.lease.resources
         if name not in self._given:
             if len(self._given) >= _MAX_PROFILES:
                 self._given.clear()
-            self._given[name] = given(verdict.tables)
+            self._given[name] = access_summary(verdict.tables)
         return self._given[name]

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 
+from rolevend.audit.events import End
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kinds import FINALIZER, VendedRole, shell
 from rolevend.kinds.shared import HANDLES
@@ -21,7 +22,6 @@ from rolevend.roles.objects import VendedRoleWriter, uid_of
 from rolevend.roles.state import assigned_role_name, for_deletion, for_report, is_platform_active, role_requests, state_on
 from rolevend.roles.status import error_reason
 from rolevend.roles.store import RoleRecord, RoleStore
-from rolevend.vending.audit import End
 from rolevend.vending.protocols import CredentialStore
 from rolevend.vending.verdict import Delivery, Request
 

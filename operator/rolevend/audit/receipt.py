@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
-from rolevend.vending.audit import Event, EventType
-from rolevend.vending.evidence import TableGiven
-from rolevend.vending.room import as_json, within
+from rolevend.audit.events import Event, EventType
+from rolevend.audit.evidence import TableAccess
+from rolevend.audit.json_size import as_json, within
 
 MOST_BYTES: Final = 12 * 1024
 """Of one half, signed; an event has room for as much beside all else (`bounds.MOST_BYTES`)."""
@@ -22,7 +22,7 @@ FIRST: Final = "first"
 """Of a second half: the digest of the first. None where the operator did not know it any more."""
 HALVES: Final = (EventType.GRANTED, EventType.DROPPED)
 
-MOST_NAME_BYTES: Final = 2048
+MAX_NAME_BYTES: Final = 2048
 _MOST_KNOWN: Final = 200
 _TABLES: Final = "tables"
 _CLUSTER_STEPS: Final = 4
@@ -55,7 +55,7 @@ class Receipts:
         """`source` is as in the envelope of the events."""
         self._source = source
         self._sign = sign
-        self._known: dict[int, tuple[tuple[TableGiven, ...], TablesSaid]] = {}
+        self._known: dict[int, tuple[tuple[TableAccess, ...], TablesSaid]] = {}
         """By the identity of what is told of tables: what many roles of one profile share takes longer to say than one role does."""
 
     def on(self, event: Event, first: str | None = None) -> Event:
@@ -72,7 +72,7 @@ class Receipts:
         text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
         return replace(event, body=replace(event.body, receipt=self._sign(text)))
 
-    def _tables(self, tables: tuple[TableGiven, ...]) -> TablesSaid:
+    def _tables(self, tables: tuple[TableAccess, ...]) -> TablesSaid:
         if id(tables) not in self._known:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
@@ -103,7 +103,7 @@ def _said(envelope: Mapping[str, Any], told: Mapping[str, Any], tables: TablesSa
 
 
 def _tables_said(tables: Sequence[Mapping[str, Any]]) -> TablesSaid:
-    names, _ = within(MOST_NAME_BYTES, (str(each["table"]) for each in tables))
+    names, _ = within(MAX_NAME_BYTES, (str(each["table"]) for each in tables))
     return TablesSaid(names, _digest(tables))
 
 

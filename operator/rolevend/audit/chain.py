@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from rolevend.vending.audit import Event, EventType
-from rolevend.vending.room import as_json
+from rolevend.audit.events import Event, EventType
+from rolevend.audit.json_size import as_json
 
 BEGINNING = "0" * 64
 """The `previoushash` of an event that nothing went before."""

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from rolevend.audit.chain import SHORTEST_KEY, Key
 from rolevend.errors import InvalidInput
-from rolevend.telemetry.chain import SHORTEST_KEY, Key
 
 
 def read_key(file: Path) -> Key:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+from rolevend.audit.events import Body, Event, EventType, asked
+from rolevend.audit.truncate import MAX_BYTES, fit_event
 from rolevend.model import ObjectName, RoleName
-from rolevend.vending.audit import Body, Event, EventType, asked
-from rolevend.vending.bounds import MOST_BYTES, fitted
 from rolevend.vending.verdict import Request
 
 
@@ -49,14 +49,14 @@ def refused(refusal: Refusal, now: datetime) -> Event:
         refusals_left_out=refusal.left_out,
     )
     told = [refusal.bearer, refusal.code, refusal.token_digest, str(refusal.agent), refusal.request_id, now.isoformat()]
-    return Event(f"refused/{_digest(told)}", EventType.REFUSED, str(refusal.agent or "api"), now, fitted(MOST_BYTES, body))
+    return Event(f"refused/{_digest(told)}", EventType.REFUSED, str(refusal.agent or "api"), now, fit_event(MAX_BYTES, body))
 
 
 def release_requested(request: Request, role: RoleName | None, request_id: str | None, now: datetime) -> Event:
     """`role` is None where none was made yet; `request_id` is that of this call, and not of the one that made the request."""
     body = Body(**{**asked(request), "request_id": request_id}, role=role)
     id_ = f"{request.uid}/releaserequested/{_digest([request_id, now.isoformat()])}"
-    return Event(id_, EventType.RELEASE_REQUESTED, role or str(request.name), now, fitted(MOST_BYTES, body))
+    return Event(id_, EventType.RELEASE_REQUESTED, role or str(request.name), now, fit_event(MAX_BYTES, body))
 
 
 def _digest(told: list[str | None]) -> str:

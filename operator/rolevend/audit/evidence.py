@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from rolevend.audit.json_size import within
 from rolevend.model import Uid, Version
 from rolevend.plan import Cell, ColumnShape, TableShape
 from rolevend.policy.combination import Combination
@@ -13,7 +14,6 @@ from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify
 from rolevend.policy.requirement import facts_of
 from rolevend.vending.directory import Directory
 from rolevend.vending.proof import Proof
-from rolevend.vending.room import within
 from rolevend.vending.verdict import Request
 
 _MOST_TABLE_BYTES = 28 * 1024
@@ -38,20 +38,20 @@ class ObjectRead:
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnGiven:
+class ColumnAccess:
     name: str
     shows: str
     """A mask such as `Nullify` or `Partial(4)`; several, for rows of different policies, as `Clear where … else Hash`."""
 
 
 @dataclass(frozen=True, slots=True)
-class TableGiven:
+class TableAccess:
     table: str
     rows: tuple[str, ...]
     """Row filters: a row is shown if one of them holds. Empty: every row."""
     clear: tuple[str, ...]
     """Columns that are shown as they are, in every row that is shown."""
-    masked: tuple[ColumnGiven, ...]
+    masked: tuple[ColumnAccess, ...]
     """The other columns."""
     restrictions: tuple[str, ...] = ()
     """A row is shown only if all of these hold, too: the restrictions of guardrails, and of the combination Intersection what the agent
@@ -61,21 +61,21 @@ class TableGiven:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class AccessSummary:
     """What a role is given, as far as there is room to tell."""
 
-    tables: tuple[TableGiven, ...]
+    tables: tuple[TableAccess, ...]
     left_out: int
     bytes: int
     """Of an event, for those that are told."""
 
 
-def given(tables: Sequence[TableShape]) -> Given:
+def access_summary(tables: Sequence[TableShape]) -> AccessSummary:
     told, taken = within(_MOST_TABLE_BYTES, map(_table, tables))
-    return Given(told, len(tables) - len(told), taken)
+    return AccessSummary(told, len(tables) - len(told), taken)
 
 
-def tables_of(tables: Iterable[TableShape]) -> tuple[TableGiven, ...]:
+def tables_of(tables: Iterable[TableShape]) -> tuple[TableAccess, ...]:
     """All of them, to the end."""
     return tuple(map(_table, tables))
 
@@ -116,14 +116,14 @@ def evidence(directory: Directory, request: Request) -> dict[str, Any]:
     }
 
 
-def _table(shape: TableShape) -> TableGiven:
+def _table(shape: TableShape) -> TableAccess:
     every_row = any(condition.predicate is None for condition in shape.rows)
     clear = tuple(column.name for column in shape.columns if column.cells == _CLEAR)
-    masked = tuple(ColumnGiven(column.name, _shows(column)) for column in shape.columns if column.cells != _CLEAR)
+    masked = tuple(ColumnAccess(column.name, _shows(column)) for column in shape.columns if column.cells != _CLEAR)
     rows = () if every_row else tuple(map(_filter, shape.rows))
     restrictions = tuple(" OR ".join(map(_filter, each)) for each in shape.restrictions)
     lookups = tuple(column.name for column in shape.columns if column.lookup)
-    return TableGiven(str(shape.table), rows, clear, masked, restrictions, lookups)
+    return TableAccess(str(shape.table), rows, clear, masked, restrictions, lookups)
 
 
 _CLEAR = (Cell((), Clear()),)

@@ -11,13 +11,13 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Protocol
 
+from rolevend.audit.evidence import AccessSummary, AttributeRead, ObjectRead, TableAccess, evidence
+from rolevend.audit.truncate import MAX_BYTES, fit_event
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.naming import parse_role_name
 from rolevend.platforms.base import EndReason
-from rolevend.vending.bounds import MOST_BYTES, fitted
 from rolevend.vending.directory import Directory
-from rolevend.vending.evidence import AttributeRead, Given, ObjectRead, TableGiven, evidence
 from rolevend.vending.proof import Proof, Unproven, UserProof
 from rolevend.vending.verdict import Granted, Request
 
@@ -134,7 +134,7 @@ class Body:
     """The profile: its name is a digest of all tables, row filters, masks and functions that were given."""
     table_count: int | None = None
     """How many tables the role can read."""
-    tables: tuple[TableGiven, ...] | None = None
+    tables: tuple[TableAccess, ...] | None = None
     """What the role can read, table by table."""
     tables_left_out: int | None = None
     """How many more there are."""
@@ -176,13 +176,13 @@ class Event:
     body: Body
 
 
-class Trail(Protocol):
+class AuditSink(Protocol):
     async def record(self, event: Event) -> None:
         """Returns when the event is written for good. Raises AuditUnavailable, and may then have written it all the same."""
         ...
 
 
-def granted(request: Request, verdict: Granted, directory: Directory, given: Given, now: datetime) -> Event:
+def granted(request: Request, verdict: Granted, directory: Directory, given: AccessSummary, now: datetime) -> Event:
     lease, profile = verdict.lease, verdict.profile
     shape = _digest(profile.name, [[key, list(values)] for key, values in lease.attributes])
     body = Body(
@@ -202,14 +202,14 @@ def granted(request: Request, verdict: Granted, directory: Directory, given: Giv
         EventType.GRANTED,
         lease.role,
         now,
-        replace(fitted(MOST_BYTES - given.bytes, body), tables=given.tables),
+        replace(fit_event(MAX_BYTES - given.bytes, body), tables=given.tables),
     )
 
 
 def denied(request: Request, reason: str, message: str, directory: Directory, now: datetime) -> Event:
     body = Body(**asked(request), **evidence(directory, request), reason=reason, message=message)
     id_ = f"{request.uid}/denied/{request.platform}/{_digest(reason, message)}"
-    return Event(id_, EventType.DENIED, str(request.name), now, fitted(MOST_BYTES, body))
+    return Event(id_, EventType.DENIED, str(request.name), now, fit_event(MAX_BYTES, body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ def _dropped(uid: Uid, end: End, now: datetime, about: dict[str, Any]) -> Event:
         drop_seconds=round(end.seconds, 6),
         late_seconds=round(max(0.0, (end.ended_at - end.due_at).total_seconds()), 3),
     )
-    return Event(f"{uid}/dropped/{about['platform']}/{end.reason.value}", EventType.DROPPED, end.role, now, fitted(MOST_BYTES, body))
+    return Event(f"{uid}/dropped/{about['platform']}/{end.reason.value}", EventType.DROPPED, end.role, now, fit_event(MAX_BYTES, body))
 
 
 def asked(request: Request) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from rolevend.vending.evidence import AttributeRead
-from rolevend.vending.room import bytes_of, clipped, within
+from rolevend.audit.evidence import AttributeRead
+from rolevend.audit.json_size import bytes_of, clipped, within
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-MOST_BYTES: Final = 48 * 1024
+MAX_BYTES: Final = 48 * 1024
 """Of a body. With its receipt, its envelope, and the names and counts of what is left out, a line stays below the 64 KiB that CloudEvents
 asks everybody to carry."""
 _TEXTS: Final = {"requested_by": 2 * 1024, "message": 8 * 1024, "ended_by": 8 * 1024}
@@ -29,7 +29,7 @@ _LISTS: Final = {
 Body = TypeVar("Body", bound="DataclassInstance")
 
 
-def fitted(room: int, body: Body) -> Body:
+def fit_event(room: int, body: Body) -> Body:
     """The same within so many bytes. Where it is longer its texts are cut, and of each list those are told that have room in half of what
     is left, so that none takes it from all others."""
     if bytes_of(body) <= room:

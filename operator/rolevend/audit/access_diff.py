@@ -4,8 +4,8 @@ import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from rolevend.audit.evidence import TableAccess
 from rolevend.policy.mask import rank_named
-from rolevend.vending.evidence import TableGiven
 
 CLEAR = "Clear"
 EVERY_ROW = "every row"
@@ -39,13 +39,13 @@ class Change:
     """Empty where it is not there any more."""
 
 
-def compare(before: Iterable[TableGiven], after: Iterable[TableGiven]) -> tuple[Change, ...]:
+def compare(before: Iterable[TableAccess], after: Iterable[TableAccess]) -> tuple[Change, ...]:
     """By table, its rows before its columns."""
     old, new = {each.table: each for each in before}, {each.table: each for each in after}
     return tuple(change for table in sorted(old.keys() | new.keys()) for change in _table(table, old.get(table), new.get(table)))
 
 
-def _table(name: str, old: TableGiven | None, new: TableGiven | None) -> Iterator[Change]:
+def _table(name: str, old: TableAccess | None, new: TableAccess | None) -> Iterator[Change]:
     if old is not None and new is not None:
         direction = _either(_more_rows(set(old.rows), set(new.rows)), _fewer_restrictions(set(old.restrictions), set(new.restrictions)))
         if direction is not None:
@@ -103,18 +103,18 @@ def _shows_more(before: str, after: str) -> Direction:
     return Direction.GAINS if new < old else Direction.LOSES
 
 
-def _shows(table: TableGiven) -> dict[str, str]:
+def _shows(table: TableAccess) -> dict[str, str]:
     return dict.fromkeys(table.clear, CLEAR) | {each.name: each.shows for each in table.masked}
 
 
-def _rows(table: TableGiven) -> str:
+def _rows(table: TableAccess) -> str:
     shown = " OR ".join(f"({each})" if len(table.rows) > 1 else each for each in table.rows)
     if not table.restrictions:
         return shown or EVERY_ROW
     return " AND ".join(f"({each})" for each in (shown, *table.restrictions) if each)
 
 
-def _whole(table: TableGiven) -> str:
+def _whole(table: TableAccess) -> str:
     columns = ", ".join(name if shows == CLEAR else f"{name} ({shows})" for name, shows in _shows(table).items())
     lookups = f"; {LOOKUP}: {', '.join(table.lookups)}" if table.lookups else ""
     return f"{_rows(table)}: {columns}{lookups}"

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Protocol
 
 from rolevend import __version__
+from rolevend.audit.chain import BEGINNING, Chain, Key, hash_at_end
+from rolevend.audit.events import Body, Event, EventType
 from rolevend.errors import AuditUnavailable
-from rolevend.telemetry.chain import BEGINNING, Chain, Key, hash_at_end
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.audit import Body, Event, EventType
 
 _TAIL_BYTES = 1 << 20
 """More than any event is long."""
@@ -41,7 +41,7 @@ class Sink(Protocol):
 
 
 class Journal:
-    """See vending.audit.Trail. Opened with the first event: a standby that never vends writes nothing."""
+    """See audit.events.AuditSink. Opened with the first event: a standby that never vends writes nothing."""
 
     def __init__(
         self,

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from rolevend.audit.chain import Line
 from rolevend.errors import InvalidInput
-from rolevend.telemetry.chain import Line
 
 STANDARD_INPUT = "-"
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rolevend.app.lines import lines_of
-from rolevend.telemetry.chain import Verified
-from rolevend.telemetry.chain import verify as verify_lines
-from rolevend.telemetry.key_file import read_key
+from rolevend.audit.chain import Verified
+from rolevend.audit.chain import verify as verify_lines
+from rolevend.audit.key_file import read_key
+from rolevend.audit.line_reader import lines_of
 
 
 def verify(files: Sequence[str], expect: str = "", keys: Sequence[str] = ()) -> Verified:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rolevend.app.lines import lines_of
+from rolevend.audit.chain import Line
+from rolevend.audit.line_reader import lines_of
+from rolevend.audit.receipt import FIRST, HALVES, MEMBER, Payload, Receipts, cluster_of, differences, digest_of, said_by, strange_to
 from rolevend.errors import InvalidInput, Rejected
 from rolevend.identity import key_set
 from rolevend.identity.key_set import KeySet
 from rolevend.identity.signature import SigningKey, checked, parse_signing_key
 from rolevend.identity.strict_json import DuplicateMember, NotJson, read_object
-from rolevend.telemetry.chain import Line
-from rolevend.vending.receipt import FIRST, HALVES, MEMBER, Payload, Receipts, cluster_of, differences, digest_of, said_by, strange_to
 
 BEGINNING, END = HALVES
 _About = tuple[object, object, object]
