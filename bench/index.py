@@ -15,13 +15,13 @@ from bench.lines import Line, absolute, ms, p50, percentile, quick, reported, se
 from rolevend.catalog import Catalog, Column, Family, Table, TableId, TagAssignment
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, Tag, User
 from rolevend.plan import plan
-from rolevend.policy.asking import Asking
 from rolevend.policy.condition import admit
 from rolevend.policy.decision import Switches, entitlement, switch, tables_granted
 from rolevend.policy.index import Index, compile_policies
 from rolevend.policy.mask import Hash, Partial
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, TableSelector
 
@@ -79,7 +79,7 @@ def decision(index: Index, size: Size, of: str) -> Line:
     users = [somebody(random.Random(number)) for number in range(size.rounds)]
     seconds, found = [], []
     for user in users:
-        asking = Asking(purpose="claims", platform=PlatformName("warehouse"), user=User("https://idp", "ada"))
+        asking = RequestContext(purpose="claims", platform=PlatformName("warehouse"), user=User("https://idp", "ada"))
         started = time.perf_counter()
         switches = switch(user, index, asking)
         tables = 0 if isinstance(switches, Denial) else tables_granted(switches, index)

@@ -18,13 +18,13 @@ from rolevend.catalog import Catalog, Family, Table, TableId
 from rolevend.model import Attributes
 from rolevend.plan import Lease, Profile, attribute_keys, plan
 from rolevend.platforms.base import Ending, EndReason
-from rolevend.policy.asking import Asking
 from rolevend.policy.combination import Combination
 from rolevend.policy.decision import decide
 from rolevend.policy.expression import Predicate
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial
+from rolevend.policy.request_context import RequestContext
 from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, lease, quoted, vend
 from tests.conformance.filling import copied, masked, salted_hash
 from tests.conformance.protocol import Bench
@@ -206,7 +206,7 @@ def test_a_lease_without_an_attribute_closes_the_conditions_that_need_it(
 ):
     """Which the vend refuses to make, and the platform closes all the same."""
     assert people == EVERY_FAMILY
-    asking = Asking(agent_attributes=agent, combination=combination)
+    asking = RequestContext(agent_attributes=agent, combination=combination)
     decision = decide(user, compile_policies(Catalog.of([people]), policies, guardrails), asking)
     if isinstance(decision, Denial):
         return
@@ -242,7 +242,7 @@ def test_few_random_policies_through_the_whole_driver_show_what_they_say_on_ever
         combination=st.sampled_from(Combination),
     )
     def compare(policies, guardrails, user, agent, combination) -> None:
-        asking = Asking(agent_attributes=agent, combination=combination)
+        asking = RequestContext(agent_attributes=agent, combination=combination)
         decision = decide(user, compile_policies(Catalog.of([table]), policies, guardrails), asking)
         wanted = expected(policies, table, user, content, guardrails, agent, combination)
         if isinstance(decision, Denial):

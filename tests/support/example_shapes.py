@@ -20,7 +20,7 @@ from rolevend.policy.expression import (
     attributes,
 )
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
-from rolevend.policy.moment import Clock, Moment, Span
+from rolevend.policy.relative_time import Clock, Moment, Span
 
 COLUMNS = (
     Column("id", Family.INTEGER, "integer"),

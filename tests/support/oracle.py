@@ -14,7 +14,7 @@ from typing import assert_never
 from rolevend.catalog import Column, Table, TableId
 from rolevend.model import Attributes, Tag
 from rolevend.plan import TableShape
-from rolevend.policy.combination import Combination, Side
+from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.expression import Condition, Predicate
 from rolevend.policy.mask import Mask, Nullify
 from rolevend.policy.requirement import RequirementOperator
@@ -85,7 +85,7 @@ class Run:
 
 def _sides(policies: Iterable[Policy], combination: Combination) -> list[list[Policy]]:
     """Sets of policies, all of which have to show what is shown."""
-    users, agents = ([each for each in policies if each.grants_to is side] for side in (Side.USERS, Side.AGENTS))
+    users, agents = ([each for each in policies if each.grants_to is side] for side in (GrantTarget.USERS, GrantTarget.AGENTS))
     match combination:
         case Combination.UNION:
             return [[*users, *agents]]
@@ -207,7 +207,7 @@ def _covers(policy: Policy, asked: Asked) -> bool:
     def meets(required: Iterable[Requirement], who: Attributes) -> bool:
         return all(_meets(each, set(values(who, each.key)), bool(who.items), False) for each in required)
 
-    granted_to = policy.users if policy.grants_to is Side.USERS else policy.agents
+    granted_to = policy.users if policy.grants_to is GrantTarget.USERS else policy.agents
     named = bool(granted_to or policy.conditions) and meets(policy.users, asked.user) and meets(policy.agents, asked.agent_attributes)
     return named and all(answer(each.text, asked) is True for each in policy.conditions)
 

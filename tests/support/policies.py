@@ -11,7 +11,7 @@ from rolevend.catalog import Catalog, Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.binding import bind
-from rolevend.policy.combination import Side
+from rolevend.policy.combination import GrantTarget
 from rolevend.policy.expression import (
     And,
     AttributeMembership,
@@ -29,9 +29,9 @@ from rolevend.policy.expression import (
     TagReference,
 )
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
-from rolevend.policy.moment import Clock, Moment
+from rolevend.policy.relative_time import Clock, Moment
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
-from rolevend.policy.tautology import sameness
+from rolevend.policy.tautology import constant_value
 from tests.support.oracle_values import carried
 
 NATIVE = {
@@ -158,7 +158,7 @@ def filters(of: Table = EVERY_FAMILY, *others: Table) -> st.SearchStrategy[Predi
 
 def tells_apart(predicate: Predicate, of: Table) -> bool:
     try:
-        return sameness(bind(predicate, of)) is None
+        return constant_value(bind(predicate, of)) is None
     except InvalidInput:
         return True  # it is refused for another reason
 
@@ -223,7 +223,7 @@ def of_both_sides(of: Table = EVERY_FAMILY, most: int = 6) -> st.SearchStrategy[
 
 def of_either_side(each: Policy) -> st.SearchStrategy[Policy]:
     of_agents = [
-        replace(each, users=(), agents=(Requirement("trust", frozenset(trust)),), grants_to=Side.AGENTS)
+        replace(each, users=(), agents=(Requirement("trust", frozenset(trust)),), grants_to=GrantTarget.AGENTS)
         for trust in ({"high"}, {"low"}, {"high", "low"})
     ]
     return st.sampled_from([each, each, replace(each, agents=(Requirement("trust", frozenset({"high"})),)), *of_agents])

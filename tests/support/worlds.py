@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, Tag, User
-from rolevend.policy.asking import Asking
-from rolevend.policy.combination import Combination, Side
+from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import MatchCondition, admit
 from rolevend.policy.expression import Predicate
 from rolevend.policy.mask import Clear
 from rolevend.policy.predicate import parse
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
 from rolevend.vending.tools import own_tables
@@ -63,9 +63,9 @@ class Case:
     """Of what is granted only these tables, where it is not None."""
 
     @property
-    def asking(self) -> Asking:
+    def asking(self) -> RequestContext:
         asked = self.asked
-        return Asking(
+        return RequestContext(
             User("https://idp.example.org", asked.subject) if asked.subject else None,
             asked.agent,
             self.agent,
@@ -127,7 +127,7 @@ def _conditions(*, of_agent: bool) -> st.SearchStrategy[tuple[MatchCondition, ..
 
 
 def _conditional(each: Policy) -> st.SearchStrategy[Policy]:
-    return _conditions(of_agent=each.grants_to is Side.AGENTS).map(lambda conditions: replace(each, conditions=conditions))
+    return _conditions(of_agent=each.grants_to is GrantTarget.AGENTS).map(lambda conditions: replace(each, conditions=conditions))
 
 
 def _tagged(bare: Table) -> st.SearchStrategy[Table]:
@@ -216,7 +216,7 @@ def _policies(tables: Sequence[Table]) -> st.SearchStrategy[list[Policy]]:
             masks=_fitting_rules(tables),
             schemas=st.just(frozenset({SCHEMA})),
         )
-        to_agents = {"users": st.just(()), "agents": st.just((_TRUSTED,)), "grants_to": st.just(Side.AGENTS)}
+        to_agents = {"users": st.just(()), "agents": st.just((_TRUSTED,)), "grants_to": st.just(GrantTarget.AGENTS)}
         one = st.builds(
             policy,
             name=st.sampled_from([f"p{number}" for number in range(9)]),

@@ -18,7 +18,7 @@ from rolevend.errors import Conflict
 from rolevend.model import Attributes, ObjectName, RoleName, Task
 from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape
 from rolevend.platforms.base import EndReason
-from rolevend.policy.combination import Combination, Side
+from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.expression import Condition
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Hash, Partial
@@ -145,8 +145,10 @@ def test_a_grant_tells_each_version_that_the_decision_read_and_no_policy_that_do
 
 
 def test_a_grant_tells_how_both_sides_were_combined_and_which_policies_granted_to_the_agent():
-    own = policy("own", users=(), agents=(Requirement("trust", frozenset({"high"})),), grants_to=Side.AGENTS, row_filter=parse("id < 10"))
-    unmet = policy("unmet", users=(), agents=(Requirement("trust", frozenset({"low"})),), grants_to=Side.AGENTS)
+    own = policy(
+        "own", users=(), agents=(Requirement("trust", frozenset({"high"})),), grants_to=GrantTarget.AGENTS, row_filter=parse("id < 10")
+    )
+    unmet = policy("unmet", users=(), agents=(Requirement("trust", frozenset({"low"})),), grants_to=GrantTarget.AGENTS)
     terms = registered.terms(replace(registered.TERMS, attributes=Attributes.of([("trust", ["high"])]), widest=Combination.UNION))
     both = {"shapes": {WAREHOUSE: shapes(MINE, own, unmet)}, "platforms": {WAREHOUSE: terms}}
     sources = replace(SOURCES, policies={each.id: version("AccessPolicy", str(each.id)) for each in (MINE, own, unmet)})

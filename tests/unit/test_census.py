@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolevend.model import Attributes, User
-from rolevend.policy.census import Census
 from rolevend.policy.requirement import Requirement, RequirementOperator, facts_of, may_meet, meets
+from rolevend.policy.user_match_counter import UserMatchCounter
 
 KEYS, VALUES = st.sampled_from(["job", "desk", "country"]), st.sampled_from(["a", "b", "c"])
 PEOPLE = st.dictionaries(
@@ -17,7 +17,7 @@ REQUIREMENTS = st.lists(st.builds(Requirement, KEYS, st.frozensets(VALUES), st.s
 
 @given(st.lists(st.tuples(PEOPLE, st.lists(REQUIREMENTS, max_size=4)), min_size=1, max_size=5))
 def test_the_count_is_that_of_asking_everybody(pictures: list[tuple[dict[User, Attributes], list[list[Requirement]]]]):
-    census = Census()
+    census = UserMatchCounter()
 
     for people, asked in pictures:
         census.follow(people)

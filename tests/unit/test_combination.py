@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from rolevend.catalog import Family, TableId
 from rolevend.model import Attributes, ClusterId
 from rolevend.plan import Profile, TableShape, attribute_keys, contains, plan
-from rolevend.policy.asking import Asking
-from rolevend.policy.combination import Combination, Side
+from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import admit
 from rolevend.policy.decision import decide, entitlement, switch
 from rolevend.policy.expression import render
@@ -16,6 +15,7 @@ from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, Round, strictest, strictness
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.statement import ColumnSelector, Policy, Requirement, TableSelector
 from tests.support import oracle
 from tests.support.oracle_values import tells_no_more
@@ -44,8 +44,8 @@ TRUSTED = Attributes.of([("trust", ["high"])])
 EU, SMALL, OPEN = parse("text = 'DE'"), parse("integer < 10"), parse("boolean = true")
 
 
-def asked(agent: Attributes, combination: Combination) -> Asking:
-    return Asking(agent_attributes=agent, combination=combination)
+def asked(agent: Attributes, combination: Combination) -> RequestContext:
+    return RequestContext(agent_attributes=agent, combination=combination)
 
 
 def decided(given_policies, somebody, agent, combination, some_guardrails=()):
@@ -64,7 +64,7 @@ def shape_of(given_policies, somebody, agent, combination, some_guardrails=()) -
 
 def own(name: str = "own", **changes: object) -> Policy:
     """A policy that grants every column of every table to trusted agents."""
-    fields: dict[str, object] = {"users": (), "agents": (Requirement("trust", frozenset({"high"})),), "grants_to": Side.AGENTS}
+    fields: dict[str, object] = {"users": (), "agents": (Requirement("trust", frozenset({"high"})),), "grants_to": GrantTarget.AGENTS}
     return policy(name, **(fields | changes))
 
 
@@ -97,7 +97,7 @@ def test_no_cell_leaks_and_no_cell_is_masked_more_than_both_sides_say(
 @given(of_both_sides(), users(), agents(), rows(), guardrails())
 def test_an_intersection_is_wider_than_neither_side(given_policies, somebody, agent, some_rows, some_guardrails):
     both = oracle.shown(shape_of(given_policies, somebody, agent, INTERSECTION, some_guardrails), somebody, some_rows)
-    for side in Side:
+    for side in GrantTarget:
         of_side = [each for each in given_policies if each.grants_to is side]
         alone = oracle.shown(shape_of(of_side, somebody, agent, UNION, some_guardrails), somebody, some_rows)
         runs = [run for each in of_side if (run := oracle.alone(each, EVERY_FAMILY, somebody, some_rows, agent)) is not None]
@@ -112,7 +112,7 @@ def test_an_intersection_is_wider_than_neither_side(given_policies, somebody, ag
 @CASES
 @given(of_both_sides(), users(), agents(), guardrails())
 def test_a_user_ceiling_is_the_user_alone(given_policies, somebody, agent, some_guardrails):
-    users_own = [each for each in given_policies if each.grants_to is Side.USERS]
+    users_own = [each for each in given_policies if each.grants_to is GrantTarget.USERS]
 
     ceiling = profile_of(given_policies, somebody, agent, USER_CEILING, some_guardrails)
 
@@ -122,8 +122,10 @@ def test_a_user_ceiling_is_the_user_alone(given_policies, somebody, agent, some_
 @CASES
 @given(of_both_sides(), users(), agents(), guardrails())
 def test_a_union_is_as_if_all_were_granted_to_the_user(given_policies, somebody, agent, some_guardrails):
-    covering = [each for each in given_policies if each.grants_to is Side.USERS]
-    granted = [each for each in given_policies if each.grants_to is Side.AGENTS and set(agent.values("trust")) & each.agents[0].values]
+    covering = [each for each in given_policies if each.grants_to is GrantTarget.USERS]
+    granted = [
+        each for each in given_policies if each.grants_to is GrantTarget.AGENTS and set(agent.values("trust")) & each.agents[0].values
+    ]
     everybody = Attributes((*somebody, ("present", ("yes",))))
     as_users = [policy(each.id.name, **{**_fields(each), "users": (Requirement("present", frozenset({"yes"})),)}) for each in granted]
 
@@ -226,10 +228,10 @@ class TestAPolicyThatGrantsToAgents:
     def test_grants_only_while_its_conditions_hold(self):
         conditional = own(agents=(), conditions=(admit("review", "request.purpose == 'review'", "spec", of_agent=True),))
         compiled = compile_policies(catalog(), [conditional])
-        asking = Asking(combination=UNION, purpose="review")
+        asking = RequestContext(combination=UNION, purpose="review")
 
         assert not isinstance(decide(Attributes(), compiled, asking), Denial)
-        denial = decide(Attributes(), compiled, Asking(combination=UNION, purpose="other"))
+        denial = decide(Attributes(), compiled, RequestContext(combination=UNION, purpose="other"))
         assert isinstance(denial, Denial)
         assert denial.reason is Reason.CONDITION_UNMET
         assert "grants to the agent, but its condition review does not hold" in denial.message
@@ -486,14 +488,14 @@ LAYERED = {
 @pytest.mark.parametrize(("name", "of_users", "of_agents", "wanted"), LAYERED.values(), ids=LAYERED)
 def test_pairs_that_show_one_mask_show_it_whichever_other_pairs_do(name, of_users, of_agents, wanted):
     of = table("claims.people", column("who"), column("through"), column("integer", Family.INTEGER), column("text2"))
-    to_agents = {"users": (), "agents": (Requirement("trust", frozenset({"high"})),), "grants_to": Side.AGENTS}
+    to_agents = {"users": (), "agents": (Requirement("trust", frozenset({"high"})),), "grants_to": GrantTarget.AGENTS}
     given = [
         policy(f"{key}{place}", row_filter=parse(f"{key} = '{place}'"), masks=(masked(mask, name),), **more)
         for key, masks, more in (("who", of_users, {}), ("through", of_agents, to_agents))
         for place, mask in enumerate(masks)
     ]
     trusted, somebody = Attributes.of([("trust", ["high"])]), Attributes.of([("department", ["claims"])])
-    asking = Asking(agent_attributes=trusted, combination=Combination.INTERSECTION)
+    asking = RequestContext(agent_attributes=trusted, combination=Combination.INTERSECTION)
     (shape,) = plan(decide(somebody, compile_policies(catalog(of), given), asking), CLUSTER).tables
     rows = [{"who": str(who), "through": str(through), "integer": 1, "text2": "x"} for who in range(3) for through in range(3)]
     expected = oracle.expected(given, of, somebody, rows, (), trusted, Combination.INTERSECTION)

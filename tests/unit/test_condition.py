@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, PlatformName, User
-from rolevend.policy.asking import Asking
-from rolevend.policy.cel_words import MAXIMUM_LENGTH
+from rolevend.policy.cel_tokens import MAXIMUM_LENGTH
 from rolevend.policy.condition import Answers, admit
+from rolevend.policy.request_context import RequestContext
 from tests.support.golden import golden
 
 ANNA = Attributes.of({"department": ["claims", "motor"], "home office": ["yes"], "level": ["3"]}.items())
-ASKING = Asking(
+ASKING = RequestContext(
     user=User("https://idp.example.org", "anna"),
     agent=ObjectName("agents", "finbot"),
     agent_attributes=Attributes.of({"trust": ["high"]}.items()),
@@ -29,7 +29,7 @@ FIELD = "spec.users.matchConditions[c].expression"
 UNANSWERED, ODD = "cannot be answered: its parts are of types that do not go together", "answers something else than true or false"
 
 
-def unmet(text: str, asking: Asking = ASKING, attributes: Attributes = ANNA) -> str:
+def unmet(text: str, asking: RequestContext = ASKING, attributes: Attributes = ANNA) -> str:
     return Answers(attributes, asking).unmet(admit("c", text, FIELD))
 
 
@@ -89,7 +89,7 @@ def test_whatever_is_not_true_is_unmet_and_no_value_is_told(text: str, why: str)
 
 @pytest.mark.parametrize("text", ["request.purpose != 'x'", "!(request.purpose in ['x'])", "request.purpose.size() >= 0"])
 def test_a_purpose_that_was_not_said_is_no_purpose_that_differs(text: str):
-    assert unmet(text, Asking()) == "reads purpose, which is not known"
+    assert unmet(text, RequestContext()) == "reads purpose, which is not known"
 
 
 NEVER = "are never equal"

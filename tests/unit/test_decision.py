@@ -4,12 +4,12 @@ import pytest
 
 from rolevend.catalog import Family
 from rolevend.model import Attributes, ObjectName, Tag
-from rolevend.policy.asking import Asking
 from rolevend.policy.condition import admit
 from rolevend.policy.decision import Entitlement, decide, entitlement, switch
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Policy, TableSelector
 from tests.support.policies import catalog, column, policy, table, user
@@ -166,8 +166,12 @@ class TestAPolicyWithConditions:
         bound = policy(conditions=(FRAUD, admit("short", "request.expirationSeconds <= 900", "expression")))
         index = compile_policies(catalog(PEOPLE), [bound])
 
-        assert isinstance(decide(user(), index, Asking(purpose="fraud-review", expiration_seconds=900)), Entitlement)
-        for asking in (Asking(purpose="reporting", expiration_seconds=900), Asking(purpose="fraud-review", expiration_seconds=901), None):
+        assert isinstance(decide(user(), index, RequestContext(purpose="fraud-review", expiration_seconds=900)), Entitlement)
+        for asking in (
+            RequestContext(purpose="reporting", expiration_seconds=900),
+            RequestContext(purpose="fraud-review", expiration_seconds=901),
+            None,
+        ):
             assert isinstance(decide(user(), index, asking), Denial)
 
     def test_says_which_one_does_not_hold_and_no_value(self):
@@ -194,8 +198,8 @@ class TestAPolicyForSomeAgents:
     def test_grants_through_these_alone(self):
         index = compile_policies(catalog(PEOPLE), [self.TRUSTED])
 
-        assert isinstance(decide(user(), index, Asking(agent_attributes=Attributes.of({"trust": ["high"]}.items()))), Entitlement)
-        assert isinstance(decide(user(), index, Asking(agent_attributes=Attributes.of({"trust": ["low"]}.items()))), Denial)
+        assert isinstance(decide(user(), index, RequestContext(agent_attributes=Attributes.of({"trust": ["high"]}.items()))), Entitlement)
+        assert isinstance(decide(user(), index, RequestContext(agent_attributes=Attributes.of({"trust": ["low"]}.items()))), Denial)
 
     def test_takes_no_attribute_of_the_user_for_one_of_the_agent(self):
         assert denied(user(trust=["high"]), self.TRUSTED).reason is Reason.AGENT_NOT_COVERED

@@ -2,13 +2,13 @@
 
 from rolevend.catalog import Family
 from rolevend.model import Attributes, Tag
-from rolevend.policy.asking import Asking
-from rolevend.policy.combination import Combination, Side
+from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import admit
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason, nothing_in_common
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, Policy, TableSelector
 from tests.support.policies import catalog, column, guardrail, policy, table, user
@@ -19,7 +19,7 @@ TRUSTED = policy("trusted", agents=(Requirement("trust", frozenset({"high"})), R
 
 
 def denied(somebody: Attributes, *policies: Policy, guardrails: tuple[Guardrail, ...] = ()) -> Denial:
-    decision = decide(somebody, compile_policies(catalog(PEOPLE), policies, guardrails), Asking())
+    decision = decide(somebody, compile_policies(catalog(PEOPLE), policies, guardrails), RequestContext())
     assert isinstance(decision, Denial)
     return decision
 
@@ -33,9 +33,13 @@ def test_which_attributes_of_the_agent_a_policy_asks_for():
 
 
 def test_that_the_agent_itself_is_granted_nothing_and_that_both_have_nothing_in_common():
-    agent = Asking(agent_attributes=Attributes.of([("trust", ["high"])]), combination=Combination.INTERSECTION)
+    agent = RequestContext(agent_attributes=Attributes.of([("trust", ["high"])]), combination=Combination.INTERSECTION)
     own = policy(
-        "own", users=(), agents=(Requirement("trust", frozenset({"high"})),), grants_to=Side.AGENTS, columns=ColumnSelector(names=("id",))
+        "own",
+        users=(),
+        agents=(Requirement("trust", frozenset({"high"})),),
+        grants_to=GrantTarget.AGENTS,
+        columns=ColumnSelector(names=("id",)),
     )
     mine = policy(columns=ColumnSelector(names=("country",)))
 

@@ -8,7 +8,7 @@ import pytest
 from rolevend.catalog import TableId
 from rolevend.model import Attributes
 from rolevend.plan import RoleLimits
-from rolevend.policy.combination import Combination, Side
+from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import admit
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement, TableSelector
@@ -242,7 +242,7 @@ class TestTheAttributesOfAnAgent:
 
 
 class TestTheCombinationOfAnAgent:
-    OWN = policy("own", users=(), agents=(Requirement("trust", frozenset({"high"})),), grants_to=Side.AGENTS)
+    OWN = policy("own", users=(), agents=(Requirement("trust", frozenset({"high"})),), grants_to=GrantTarget.AGENTS)
     PEOPLE = replace(MINE, tables=TableSelector(names=(TableId("claims", "people"),)))
     UNION, USER_CEILING, INTERSECTION = Combination
 

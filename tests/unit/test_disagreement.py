@@ -8,7 +8,7 @@ import pytest
 from rolevend.catalog import TagAssignment
 from rolevend.kinds import TagBinding
 from rolevend.model import Tag
-from rolevend.policy.disagreement import Disagreement, disagreements
+from rolevend.policy.tag_conflicts import TagConflict, tag_conflicts
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder
 from tests.support.manifests import Body
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, made, message, paint, said
@@ -86,7 +86,7 @@ def test_a_crowd_of_disagreements_is_not_looked_at_to_the_end():
     assignments = {value: [TagAssignment("claims", "*", "*", frozenset({Tag("pii", value)}))] for value in ("a", "b")}
     tagged = catalog(*many).tagged(each for place in assignments.values() for each in place).tables.values()
 
-    found = list(disagreements(tagged, assignments))
+    found = list(tag_conflicts(tagged, assignments))
 
     assert len(found) == 1_000
-    assert found[0] == Disagreement("claims.table_0.c0", "pii", {"a": frozenset({"a"}), "b": frozenset({"b"})})
+    assert found[0] == TagConflict("claims.table_0.c0", "pii", {"a": frozenset({"a"}), "b": frozenset({"b"})})

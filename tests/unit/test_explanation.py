@@ -13,14 +13,14 @@ from rolevend.catalog import Catalog, Family, Function, FunctionId, TableId, Too
 from rolevend.cli import cli
 from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import Attributes
-from rolevend.policy.asking import Asking
-from rolevend.policy.combination import Combination, Side
+from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.decision import decide
 from rolevend.policy.explanation import explain, smallest_step
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Hash, Partial, Regex
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.statement import ColumnSelector, Requirement, TableSelector
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, changed, on_snowflake, valid
@@ -43,7 +43,10 @@ def index(*given):
 @settings(max_examples=by_tier(50, 200), deadline=None)
 @given(policies=of_both_sides(), user=users(), agent=agents(), combination=st.sampled_from(Combination))
 def test_it_tells_exactly_what_is_decided(policies, user, agent, combination):
-    compiled, asking = compile_policies(Catalog.of([EVERY_FAMILY]), policies), Asking(agent_attributes=agent, combination=combination)
+    compiled, asking = (
+        compile_policies(Catalog.of([EVERY_FAMILY]), policies),
+        RequestContext(agent_attributes=agent, combination=combination),
+    )
     decision, explanation = decide(user, compiled, asking), explain(user, compiled, asking)
 
     told = {
@@ -89,13 +92,13 @@ def test_what_is_withheld_is_told_beside_what_is_granted():
 
 def test_of_an_intersection_it_tells_what_each_side_is_granted_and_what_one_of_them_is_granted_alone():
     named = {name: TableSelector(names=(TableId("claims", name),)) for name in ("people", "rates")}
-    of_agent = {"users": (), "agents": asks(trust="high"), "grants_to": Side.AGENTS}
+    of_agent = {"users": (), "agents": asks(trust="high"), "grants_to": GrantTarget.AGENTS}
     given_policies = [policy("all"), policy("own", **of_agent, tables=named["people"], masks=(masked(Hash(), "ssn"),))]
     rates = policy("rates", **of_agent, tables=named["rates"])
     compiled = compile_policies(
         Catalog.of([PEOPLE, table("claims.rates", column("rate")), table("claims.more", column("id"))]), given_policies
     )
-    trusted = Asking(agent_attributes=Attributes.of([("trust", ["high"])]), combination=Combination.INTERSECTION)
+    trusted = RequestContext(agent_attributes=Attributes.of([("trust", ["high"])]), combination=Combination.INTERSECTION)
 
     by_name = {each.policy.name: each for each in explain(user(), compiled, trusted).policies}
 
@@ -105,7 +108,7 @@ def test_of_an_intersection_it_tells_what_each_side_is_granted_and_what_one_of_t
     }
     assert [str(each) for each in by_name["all"].alone] == ["claims.more", "claims.rates"]
     assert by_name["own"].alone == ()
-    assert by_name["own"].grants_to is Side.AGENTS
+    assert by_name["own"].grants_to is GrantTarget.AGENTS
     assert by_name["own"].covers
     alone = explain(user(department=["hr"]), compile_policies(Catalog.of([PEOPLE]), [*given_policies, rates]), trusted)
     assert alone.denial.reason is Reason.NO_POLICY
@@ -308,8 +311,8 @@ def test_the_tools_of_an_account_are_told_and_which_of_them_this_user_does_not_g
 def test_what_is_null_since_two_masks_hide_what_the_other_shows_is_told():
     last, pattern = (masked(Partial(4), "ssn"),), (masked(Regex("^.", ""), "ssn"),)
     floored = [guardrail("limits", mask_floors=last), guardrail("others", mask_floors=(masked(Hash(), "country"),))]
-    agents_own = policy("own", users=(), agents=asks(trust="high"), grants_to=Side.AGENTS, masks=last)
-    both = Asking(agent_attributes=Attributes.of([("trust", ["high"])]), combination=Combination.INTERSECTION)
+    agents_own = policy("own", users=(), agents=asks(trust="high"), grants_to=GrantTarget.AGENTS, masks=last)
+    both = RequestContext(agent_attributes=Attributes.of([("trust", ["high"])]), combination=Combination.INTERSECTION)
 
     def told(given, guardrails=(), asking=None):
         found = explain(user(), compile_policies(catalog(PEOPLE), given, guardrails), asking)

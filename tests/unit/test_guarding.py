@@ -6,7 +6,7 @@ from rolevend.catalog import Family, Table, TableId
 from rolevend.model import Tag
 from rolevend.policy.bitmap import places
 from rolevend.policy.decision import Entitlement, TableEntitlement, decide
-from rolevend.policy.guarding import CompiledGuardrail, GuardrailReport, Restraint
+from rolevend.policy.guardrail_compiler import CompiledGuardrail, GuardrailReport, Restraint
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Hash, Partial, Regex, Round
 from rolevend.policy.predicate import parse

@@ -11,7 +11,7 @@ from rolevend.kinds import Guardrail as GuardrailObject
 from rolevend.model import Attributes, ClusterId, Tag
 from rolevend.plan import Cell, Profile, contains, plan
 from rolevend.policy.decision import Entitlement, decide
-from rolevend.policy.guarding import GuardrailReport
+from rolevend.policy.guardrail_compiler import GuardrailReport
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.predicate import parse

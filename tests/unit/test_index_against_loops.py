@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from rolevend.catalog import Catalog, Column, Family, Table, TableId, TagAssignment
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, Tag
-from rolevend.policy.asking import Asking
 from rolevend.policy.binding import bind
 from rolevend.policy.bitmap import places
-from rolevend.policy.combination import Combination, Side
+from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import admit
 from rolevend.policy.decision import Entitlement, Switches, decide, switch, tables_granted
 from rolevend.policy.expression import AttributeMembership, Predicate, atoms
@@ -26,6 +25,7 @@ from rolevend.policy.literal import value_fits
 from rolevend.policy.mask import Clear, Hash, Mask, Nullify, Partial, carries, rank
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, TableSelector
 
@@ -48,12 +48,12 @@ class Decided:
     denied: dict[TableId, set[str]]
 
 
-def by_loops(user: Attributes, asking: Asking, catalog: Catalog, policies: list[Policy], rails: list[Guardrail]) -> Decided:
+def by_loops(user: Attributes, asking: RequestContext, catalog: Catalog, policies: list[Policy], rails: list[Guardrail]) -> Decided:
     facts = {key: set(values) for key, values in user}
     decided = Decided({}, {}, {}, {})
     for table in catalog.tables.values():
         all_given = {each: shown for each in policies if (shown := granted(each, table, catalog, facts, asking)) is not None}
-        of_users, of_agents = ({each.id: given for each, given in all_given.items() if each.grants_to is side} for side in Side)
+        of_users, of_agents = ({each.id: given for each, given in all_given.items() if each.grants_to is side} for side in GrantTarget)
         crossed = asking.combination is Combination.INTERSECTION
         given = of_users if asking.combination is not Combination.UNION else of_users | of_agents
         columns = columns_of(given) & columns_of(of_agents) if crossed else columns_of(given)
@@ -76,17 +76,17 @@ def columns_of(given: Grants) -> set[str]:
     return {name for _, masks in given.values() for name in masks}
 
 
-def is_for(policy: Policy, facts: Facts, asking: Asking) -> bool:
+def is_for(policy: Policy, facts: Facts, asking: RequestContext) -> bool:
     if policy.agent is not None:
         return policy.agent == asking.agent
     through = {key: set(values) for key, values in asking.agent_attributes}
-    of_side = policy.users if policy.grants_to is Side.USERS else policy.agents
+    of_side = policy.users if policy.grants_to is GrantTarget.USERS else policy.agents
     if not (of_side or policy.conditions) or (policy.conditions and asking.purpose != "claims"):
         return False
     return all(known(each, facts) for each in policy.users) and all(known(each, through) for each in policy.agents)
 
 
-def granted(policy: Policy, table: Table, catalog: Catalog, facts: Facts, asking: Asking) -> Any:
+def granted(policy: Policy, table: Table, catalog: Catalog, facts: Facts, asking: RequestContext) -> Any:
     if not is_for(policy, facts, asking):
         return None
     columns = {column.name: column for column in table.columns if about_column(policy.columns, column, unknown=False)}
@@ -265,7 +265,7 @@ AGENTS = [ObjectName("agents", name) for name in ("assistant", "reporter")]
 
 def of_either_side(each: Policy) -> st.SearchStrategy[Policy]:
     """It, or one like it that grants to agents, or to one agent its own tables."""
-    to_agents = replace(each, users=(), agents=each.users, grants_to=Side.AGENTS)
+    to_agents = replace(each, users=(), agents=each.users, grants_to=GrantTarget.AGENTS)
     own = [replace(to_agents, agents=(), conditions=(), agent=agent) for agent in AGENTS]
     return st.sampled_from([each, each, each, to_agents, to_agents, *own])
 
@@ -315,7 +315,7 @@ ASSIGNED = st.builds(
     st.frozensets(st.builds(Tag, st.just("pii"), st.sampled_from("ab")), min_size=1),
 )
 ASKING = st.builds(
-    lambda name, attributes, purpose, combination: Asking(
+    lambda name, attributes, purpose, combination: RequestContext(
         agent=name, agent_attributes=attributes, purpose=purpose, combination=combination
     ),
     st.sampled_from([*AGENTS, None]),
@@ -326,7 +326,7 @@ ASKING = st.builds(
 THOROUGH = settings(max_examples=settings.default.max_examples * 3 // 2, deadline=None)
 
 
-def by_index(user: Attributes, asking: Asking, index: Index) -> Decided | None:
+def by_index(user: Attributes, asking: RequestContext, index: Index) -> Decided | None:
     """None: denied."""
     decision = decide(user, index, asking)
     return None if isinstance(decision, Denial) else told(decision)

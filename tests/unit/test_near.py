@@ -2,7 +2,7 @@
 
 import pytest
 
-from rolevend.policy.near import meant, near
+from rolevend.policy.suggestions import closest, near
 
 KNOWN = ["country", "Countries", "region", "AND"]
 
@@ -22,5 +22,5 @@ def test_among_many_words_only_those_that_begin_alike_are_compared():
 
 
 def test_what_is_like_nothing_is_told_without_a_suggestion():
-    assert meant("regoin", KNOWN) == "; did you mean region?"
-    assert meant("salary", KNOWN) == ""
+    assert closest("regoin", KNOWN) == "; did you mean region?"
+    assert closest("salary", KNOWN) == ""

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from rolevend.catalog import Family, Table, TableId
 from rolevend.model import Attributes, ClusterId, ObjectName
 from rolevend.plan import Cell, Profile, TableShape, attribute_keys, contains, plan, view_names
-from rolevend.policy.asking import Asking
-from rolevend.policy.combination import Combination, Side
+from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.expression import Condition
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Constant, Hash, Nullify, Partial
 from rolevend.policy.predicate import parse
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.statement import ColumnSelector, Policy, Requirement
 from tests.support.policies import catalog, column, masked, policies, policy, table, user, users
 
@@ -121,9 +121,9 @@ def test_masks_that_say_nothing_of_each_other_stand_in_the_order_of_their_polici
 
 
 def test_a_filter_that_both_sides_have_is_asked_once():
-    own = policy("own", users=(), agents=(Requirement("trust", frozenset({"high"})),), grants_to=Side.AGENTS, row_filter=ID_ONE)
+    own = policy("own", users=(), agents=(Requirement("trust", frozenset({"high"})),), grants_to=GrantTarget.AGENTS, row_filter=ID_ONE)
     index = compile_policies(catalog(PEOPLE), [policy(row_filter=ID_ONE), own])
-    agent = Asking(agent_attributes=Attributes.of([("trust", ["high"])]), combination=Combination.INTERSECTION)
+    agent = RequestContext(agent_attributes=Attributes.of([("trust", ["high"])]), combination=Combination.INTERSECTION)
     decision = decide(user(), index, agent)
     assert isinstance(decision, Entitlement)
     (both,) = plan(decision, CLUSTER).tables

@@ -16,7 +16,6 @@ from rolevend.catalog import Catalog, Column, Family
 from rolevend.model import Attributes, ClusterId
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape, attribute_keys, plan
 from rolevend.platforms.snowflake.policies import Policy, TableFragment, fragment, masking_policies, row_policy, secure_view
-from rolevend.policy.asking import Asking
 from rolevend.policy.binding import bind
 from rolevend.policy.combination import Combination
 from rolevend.policy.decision import decide
@@ -25,6 +24,7 @@ from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Mask, Nullify
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial
+from rolevend.policy.request_context import RequestContext
 from tests.support.oracle import Masked, expected, shown
 from tests.support.oracle_rows import Row
 from tests.support.oracle_values import carried, visible, within_all
@@ -66,7 +66,7 @@ def account() -> Iterator[Account]:
 
 def shape_of(account: Account, policies, guardrails, user, agent, combination) -> TableShape | None:
     """Of the one table, with a lease for the user; None where the decision is a denial."""
-    asking = Asking(agent_attributes=agent, combination=combination)
+    asking = RequestContext(agent_attributes=agent, combination=combination)
     decision = decide(user, compile_policies(Catalog.of([PEOPLE]), policies, guardrails), asking)
     if isinstance(decision, Denial):
         return None

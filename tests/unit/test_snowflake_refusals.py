@@ -26,7 +26,7 @@ from rolevend.policy.expression import (
     Or,
 )
 from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Round, beyond, carries
-from rolevend.policy.moment import Clock, Moment
+from rolevend.policy.relative_time import Clock, Moment
 
 READING = Reading(identifier, lambda need: Sql("NULL"))
 EVERY_ROW = Condition((), None)

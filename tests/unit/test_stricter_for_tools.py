@@ -10,10 +10,10 @@ from rolevend.api.answers import decision
 from rolevend.catalog import Catalog, Column, TableId, Tool, ToolId, ToolKind
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Guardrail, VendedRole, parse
 from rolevend.platforms.snowflake.types import family, limits_of
-from rolevend.policy.behind import Behind, ColumnBehind, behind
 from rolevend.policy.expression import ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.policy.shape import Cell, ColumnShape, TableShape
+from rolevend.policy.table_policy import ColumnPolicy, TablePolicy, table_policy
 from rolevend.policytools.check import check
 from rolevend.policytools.explain import as_json, as_text, explained
 from rolevend.policytools.folder import Folder
@@ -237,10 +237,10 @@ def test_where_masks_leave_no_column_a_row_is_shown_only_by_a_filter_of_its_own(
     own = Condition((), Comparison(ColumnReference("ID", key.family, key.native_type), Operator.EQUAL, Literal("1", quoted=False)))
     shapes = (clear(key), ColumnShape("PAY", pay.family, pay.native_type, (Cell((own,), Clear()), Cell((), Round("10")))))
 
-    every, filtered = (behind(TableShape(PEOPLE, "people", (each,), shapes), [key, pay]) for each in (Condition((), None), own))
+    every, filtered = (table_policy(TableShape(PEOPLE, "people", (each,), shapes), [key, pay]) for each in (Condition((), None), own))
 
     assert (every.rows, filtered.rows) == (None, ((own,),))
-    assert filtered.columns == (ColumnBehind(replace(shapes[1], cells=(Cell((), Round("10")),))),)
+    assert filtered.columns == (ColumnPolicy(replace(shapes[1], cells=(Cell((), Round("10")),))),)
     assert filtered.stricter == (
         "column PAY of claims.people shows tools Round in every row: what it shows depends on ID, which is filtered by or masked itself",
     )
@@ -249,9 +249,9 @@ def test_where_masks_leave_no_column_a_row_is_shown_only_by_a_filter_of_its_own(
 def test_of_a_column_that_is_not_granted_a_tool_sees_null():
     key, pay = column("ID", "NUMBER(38,0)"), column("PAY", "NUMBER(5,0)")
 
-    found = behind(TableShape(PEOPLE, "people", (Condition((), None),), (clear(key),)), [key, pay])
+    found = table_policy(TableShape(PEOPLE, "people", (Condition((), None),), (clear(key),)), [key, pay])
 
-    assert found == Behind((), (), (ColumnBehind(ColumnShape("PAY", pay.family, pay.native_type, (Cell((), Nullify()),))),))
+    assert found == TablePolicy((), (), (ColumnPolicy(ColumnShape("PAY", pay.family, pay.native_type, (Cell((), Nullify()),))),))
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_what_a_column_has_no_room_for_is_told_and_nothing_else(native: str, sho
     shapes = [
         ColumnShape(each.name, each.family, each.native_type, (Cell((), Clear() if each.name == "ID" else shown),)) for each in columns
     ]
-    found = behind(TableShape(PEOPLE, "people", (Condition((), None),), tuple(shapes)), columns)
+    found = table_policy(TableShape(PEOPLE, "people", (Condition((), None),), tuple(shapes)), columns)
 
     assert bool(found.stricter) is told
     assert found.rows == ()

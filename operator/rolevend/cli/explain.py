@@ -92,11 +92,11 @@ def explain(
 def _user(folder: "Folder", subject: str, issuer: str | None) -> "User":
     from rolevend.kinds import UserAttributes
     from rolevend.model import User
-    from rolevend.policy.near import meant
+    from rolevend.policy.suggestions import closest
 
     known = [each.spec.user for each in folder.of(UserAttributes)]
     issuers = {each.issuer for each in known if each.subject == subject}
     if issuer is None and len(issuers) != 1:
-        suggested = "" if issuers else meant(subject, (each.subject for each in known))
+        suggested = "" if issuers else closest(subject, (each.subject for each in known))
         raise click.UsageError(f"{len(issuers)} known users have the subject {subject}: name the --issuer{suggested}")
     return User(issuer or issuers.pop(), subject)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from rolevend.policy.cel_extension import cel_extension
-from rolevend.policy.cel_words import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, Word, words_of
+from rolevend.policy.cel_tokens import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, Token, tokens_of
 from rolevend.policy.vocabulary import Source
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ class Expression:
             raise Unanswerable("its parts are of types that do not go together") from error  # also a panic of the library
 
 
-_NOTHING = Word("", "", 0)
+_NOTHING = Token("", "", 0)
 
 
 def admit(text: str, place: str) -> Expression:
     """Raises InvalidInput for the field `place`, with line and column."""
     source = Source(text, place)
     shorter = "let the identity provider compute the claim"
-    words = words_of(source, what="it", where="here", shorter=shorter, allowed=_ALLOWED)
+    words = tokens_of(source, what="it", where="here", shorter=shorter, allowed=_ALLOWED)
     has_loop = _Reader(source, words).read()
     try:
         return Expression(text, has_loop, cel.compile(text))
@@ -73,7 +73,7 @@ def _short(value: Any) -> bool:
 class _Reader:
     """Goes through the words once, from left to right."""
 
-    def __init__(self, source: Source, words: list[Word]) -> None:
+    def __init__(self, source: Source, words: list[Token]) -> None:
         self._source = source
         self._words = words
         self._variable = ""
@@ -91,7 +91,7 @@ class _Reader:
                 self._index(place)
         return self._loop_until >= 0
 
-    def _name(self, place: int, word: Word) -> None:
+    def _name(self, place: int, word: Token) -> None:
         called = self._at(place + 1).text == "("
         if self._at(place - 1).text == ".":
             self._member(place, word, called=called)
@@ -100,19 +100,19 @@ class _Reader:
         elif not (word.text in LITERALS or (word.text in FUNCTIONS and called) or self._is_variable(place, word)):
             raise self._source.fault(word.start, f"{word.text[:40]} is not known here", _ALLOWED)
 
-    def _member(self, place: int, word: Word, *, called: bool) -> None:
+    def _member(self, place: int, word: Token, *, called: bool) -> None:
         if called and word.text not in METHODS:
             raise self._source.fault(word.start, f"{word.text[:40]}() is not allowed here", _ALLOWED)
         if called and word.text in LOOPS:
             self._loop(place, word)
 
-    def _root(self, place: int, word: Word) -> None:
+    def _root(self, place: int, word: Token) -> None:
         if place < self._loop_until:
             raise self._source.fault(word.start, "a loop names nothing but its own list", "compare its variable with texts")
         if self._at(place + 1).text not in (".", "[") or self._at(place + 3).text == "(":
             raise self._source.fault(word.start, "a claim is read by its name", f"write {ROOT}.NAME")
 
-    def _loop(self, place: int, word: Word) -> None:
+    def _loop(self, place: int, word: Token) -> None:
         if self._loop_until >= 0:
             raise self._source.fault(word.start, "there is at most one loop", "let the identity provider compute the claim")
         variable = self._at(place + 2)
@@ -131,7 +131,7 @@ class _Reader:
         before = self._at(place)
         return before.text in (")", "]") or (before.kind == "name" and before.text != "in")
 
-    def _is_variable(self, place: int, word: Word) -> bool:
+    def _is_variable(self, place: int, word: Token) -> bool:
         return word.text == self._variable and place < self._loop_until
 
     def _closing(self, place: int) -> int:
@@ -142,6 +142,6 @@ class _Reader:
                 return position
         return len(self._words)
 
-    def _at(self, place: int) -> Word:
+    def _at(self, place: int) -> Token:
         """Texts in quotes have no word that could be taken for another."""
         return self._words[place] if 0 <= place < len(self._words) else _NOTHING

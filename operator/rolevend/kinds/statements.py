@@ -17,7 +17,7 @@ from rolevend.kinds.tag_binding import DataTag, TagBinding
 from rolevend.kinds.values import object_name
 from rolevend.model import Tag
 from rolevend.policy import condition, contradiction, pattern, predicate
-from rolevend.policy.combination import Side
+from rolevend.policy.combination import GrantTarget
 from rolevend.policy.condition import MatchCondition
 from rolevend.policy.expression import Predicate
 from rolevend.policy.literal import canonical
@@ -71,7 +71,7 @@ def _policy(resource: spelled.AccessPolicy, schemas: frozenset[str], faults: Fau
             *_conditions((users and users.match_conditions) or (), "spec.users", faults, of_agent=False),
             *_conditions((agents and agents.match_conditions) or (), "spec.agents", faults, of_agent=True),
         ),
-        grants_to=Side(spec.grants_to),
+        grants_to=GrantTarget(spec.grants_to),
     )
     faults.found += contradiction.of_policy(stated)
     return stated

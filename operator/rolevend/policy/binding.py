@@ -24,8 +24,8 @@ from rolevend.policy.expression import (
     Value,
 )
 from rolevend.policy.literal import EXPECTED, canonical
-from rolevend.policy.moment import Clock, Moment
-from rolevend.policy.near import meant, near
+from rolevend.policy.relative_time import Clock, Moment
+from rolevend.policy.suggestions import closest, near
 
 _EQUALITY = (Operator.EQUAL, Operator.NOT_EQUAL)
 _UNORDERED = (Family.BOOLEAN, Family.UUID)
@@ -96,7 +96,7 @@ def _found(table: Table, reference: ColumnReference, field: str) -> Column:
 
 def _near_tag(table: Table, wanted: str, *, keys: bool) -> str:
     known = {tag.key if keys else f"{tag.key}={tag.value}" for column in table.columns for tag in column.tags}
-    return meant(wanted, known) or "; see the TagBindings of its schema"
+    return closest(wanted, known) or "; see the TagBindings of its schema"
 
 
 def _no_column(table: Table, name: str, field: str) -> InvalidInput:

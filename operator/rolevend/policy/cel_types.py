@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rolevend.policy.cel_words import LOOPS, Word
+from rolevend.policy.cel_tokens import LOOPS, Token
 from rolevend.policy.vocabulary import Source
 
 
@@ -46,7 +46,7 @@ _ORDERS: Final = ("<", "<=", ">", ">=")
 _RELATIONS: Final = ("==", "!=", "in", *_ORDERS)
 
 
-def check_types(source: Source, words: Sequence[Word], members: Members) -> None:
+def check_types(source: Source, words: Sequence[Token], members: Members) -> None:
     """Raises InvalidInput with line and column where types never go together, or the whole is not true or false."""
     _Checker(source, words, members).check()
 
@@ -62,7 +62,7 @@ def _together(one: CelType, other: CelType) -> bool:
 class _Checker:
     """A recursive descent through CEL's grammar, as far as its words are admitted. Each method returns the type of what it read."""
 
-    def __init__(self, source: Source, words: Sequence[Word], members: Members) -> None:
+    def __init__(self, source: Source, words: Sequence[Token], members: Members) -> None:
         self._source = source
         self._words = words
         self._members = members
@@ -114,7 +114,7 @@ class _Checker:
             left = self._related(operator, left, self._negation())
         return left
 
-    def _related(self, operator: Word, left: CelType, right: CelType) -> CelType:
+    def _related(self, operator: Token, left: CelType, right: CelType) -> CelType:
         if operator.text == "in":
             if right.element is None and right != ANY:
                 raise self._source.fault(operator.start, f"in asks a list, and this is {right}", "write in ['a', 'b'], or contains('x')")
@@ -195,7 +195,7 @@ class _Checker:
             raise self._source.fault(word.start, f"{word.text}() asks a text for a part of it, and nothing else", "write 'x' in a list")
         return BOOLEAN
 
-    def _loop(self, word: Word, of: CelType) -> CelType:
+    def _loop(self, word: Token, of: CelType) -> CelType:
         if of.element is None and of != ANY:
             raise self._source.fault(word.start, f"{word.text}() goes through a list, and this is {of}", "write it after a list")
         self._expect("(")
@@ -212,7 +212,7 @@ class _Checker:
             return list_of(bodies[-1])
         return of if word.text == "filter" else BOOLEAN
 
-    def _sized(self, word: Word, given: Sequence[CelType]) -> CelType:
+    def _sized(self, word: Token, given: Sequence[CelType]) -> CelType:
         if len(given) != 1 or (given[0].element is None and not _together(given[0], TEXT)):
             raise self._source.fault(word.start, "size() takes one list or one text", "write size(user.attributes.NAME)")
         return NUMBER
@@ -243,7 +243,7 @@ class _Checker:
     def _peek(self) -> str:
         return self._words[self._at].text if self._at < len(self._words) else ""
 
-    def _next(self) -> Word:
+    def _next(self) -> Token:
         if self._at == len(self._words):
             raise self._unreadable()
         self._at += 1

@@ -4,7 +4,7 @@ import enum
 from collections.abc import Iterable
 
 
-class Side(enum.Enum):
+class GrantTarget(enum.Enum):
     """To whom a policy grants."""
 
     USERS = "Users"

@@ -12,10 +12,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from rolevend.model import Attributes
-from rolevend.policy.asking import Asking
 from rolevend.policy.cel_extension import cel_extension
+from rolevend.policy.cel_tokens import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, Token, tokens_of
 from rolevend.policy.cel_types import NUMBER, TEXT, UNREADABLE, Members, check_types, list_of
-from rolevend.policy.cel_words import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, Word, words_of
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.vocabulary import Source
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class MatchCondition:
 class Answers:
     """What conditions say of one request. All of them share one context, made when the first is asked; nothing is kept beyond that."""
 
-    def __init__(self, attributes: Attributes, asking: Asking) -> None:
+    def __init__(self, attributes: Attributes, asking: RequestContext) -> None:
         self._attributes = attributes
         self._asking = asking
         self._context: cel.Context | None = None
@@ -88,8 +88,8 @@ def admit(name: str, text: str, place: str, *, of_agent: bool = False) -> MatchC
     return MatchCondition(name, text, reads["user"], reads["agent"], program)
 
 
-def _words(source: Source) -> list[Word]:
-    words = words_of(source, what="a condition", where="in a condition", shorter="split it: all conditions must hold", allowed=_ALLOWED)
+def _words(source: Source) -> list[Token]:
+    words = tokens_of(source, what="a condition", where="in a condition", shorter="split it: all conditions must hold", allowed=_ALLOWED)
     for before, word in pairwise(words):
         if (before.text, word.text) == ("[", "]") and "text" not in (before.kind, word.kind):
             raise source.fault(before.start, "an empty list holds nothing, and all() of nothing is always true", "name its values")
@@ -101,7 +101,7 @@ def _words(source: Source) -> list[Word]:
 class _Reader:
     """Goes through the words once, from left to right."""
 
-    def __init__(self, source: Source, words: Sequence[Word], known: Sequence[str]) -> None:
+    def __init__(self, source: Source, words: Sequence[Token], known: Sequence[str]) -> None:
         """`known` are those of the roots that it may read."""
         self._source = source
         self._words = words

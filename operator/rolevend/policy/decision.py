@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from rolevend.catalog import Table, TableId
 from rolevend.model import Attributes, ObjectName
-from rolevend.policy.asking import Asking
 from rolevend.policy.bitmap import places, union
-from rolevend.policy.combination import Combination, Side
+from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import Answers
-from rolevend.policy.guarding import CompiledGuardrail, Restraint, concerns
-from rolevend.policy.index import CompiledPolicy, Grant, Index, Tie
+from rolevend.policy.guardrail_compiler import CompiledGuardrail, Restraint, concerns
+from rolevend.policy.index import CompiledPolicy, Grant, Index, TagJoin
 from rolevend.policy.refusal import Denial, Withheld, agent_not_granted, all_denied, bar, lack, met, nothing_granted, nothing_in_common
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import Facts, facts_of, meets
 
 _On = tuple[int, int]
@@ -67,7 +67,7 @@ class Entitlement:
     """Tables that policies grant the user and that are not there, and the guardrails that deny them."""
 
 
-def decide(user: Attributes, index: Index, asking: Asking | None = None) -> Entitlement | Denial:
+def decide(user: Attributes, index: Index, asking: RequestContext | None = None) -> Entitlement | Denial:
     """What the policies that cover `user` grant, and those that grant to the agent itself as far as they count, less what the guardrails
     that concern `user` take away. A policy that says nothing of whom it is for covers nobody, and a guardrail that requires nothing of
     users concerns everybody. Without `asking` nothing is known of the agent and of the request.
@@ -79,9 +79,9 @@ def decide(user: Attributes, index: Index, asking: Asking | None = None) -> Enti
     return switches if isinstance(switches, Denial) else entitlement(switches, index)
 
 
-def switch(user: Attributes, index: Index, asking: Asking | None = None) -> Switches | Denial:
+def switch(user: Attributes, index: Index, asking: RequestContext | None = None) -> Switches | Denial:
     """The first half of `decide`, and the cheap one: which grants are on. Many users share what comes of it."""
-    asking = asking or Asking()
+    asking = asking or RequestContext()
     facts, agent, answers = facts_of(user), facts_of(asking.agent_attributes), Answers(user, asking)
     of_user = covering(facts, index)
     of_agent = [] if asking.combination is Combination.USER_CEILING else granting_to_agent(agent, index, asking.agent)
@@ -129,15 +129,15 @@ def covers(policy: CompiledPolicy, whom: Facts) -> bool:
 
 def covering(user: Facts, index: Index) -> list[tuple[int, CompiledPolicy]]:
     """The policies that cover `user`, each with its place in the index."""
-    return _of_side(Side.USERS, user, index)
+    return _of_side(GrantTarget.USERS, user, index)
 
 
 def granting_to_agent(agent: Facts, index: Index, name: ObjectName | None = None) -> list[tuple[int, CompiledPolicy]]:
     """The policies that grant to `agent` itself, and what is its own where it has this name, each with its place in the index."""
-    return [(place, policy) for place, policy in _of_side(Side.AGENTS, agent, index) if policy.agent in (None, name)]
+    return [(place, policy) for place, policy in _of_side(GrantTarget.AGENTS, agent, index) if policy.agent in (None, name)]
 
 
-def _of_side(side: Side, whom: Facts, index: Index) -> list[tuple[int, CompiledPolicy]]:
+def _of_side(side: GrantTarget, whom: Facts, index: Index) -> list[tuple[int, CompiledPolicy]]:
     return [(place, policy) for place, policy in enumerate(index.policies) if policy.grants_to is side and covers(policy, whom)]
 
 
@@ -175,7 +175,7 @@ def entitlement(switches: Switches, index: Index) -> Entitlement | Denial:
     return Entitlement(tuple(tables), switches.withheld, tuple(denied))
 
 
-def _holds(tie: Tie, user: Facts) -> bool:
+def _holds(tie: TagJoin, user: Facts) -> bool:
     """Of a user who has the attribute."""
     return tie.values.isdisjoint(user[tie.attribute]) != tie.among
 
@@ -190,7 +190,9 @@ def _sides(switches: Switches, index: Index) -> tuple[list[_On], list[_On] | Non
     """What is on; where two sides cross that of the user, and that of the agent itself."""
     if not switches.crossed:
         return list(switches.on), None
-    of_user, of_agent = ([each for each in switches.on if index.policies[each[0]].grants_to is side] for side in (Side.USERS, Side.AGENTS))
+    of_user, of_agent = (
+        [each for each in switches.on if index.policies[each[0]].grants_to is side] for side in (GrantTarget.USERS, GrantTarget.AGENTS)
+    )
     return of_user, of_agent
 
 

@@ -9,16 +9,16 @@ from itertools import product
 
 from rolevend.catalog import TableId
 from rolevend.model import Attributes, ObjectName, Tag
-from rolevend.policy.asking import Asking
 from rolevend.policy.bitmap import places
-from rolevend.policy.combination import Combination, Side
+from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.decision import Entitlement, Switches, TableEntitlement, concerning, covers, entitlement, switch, tables_granted
 from rolevend.policy.expression import Condition, render
-from rolevend.policy.fitting import EACH_HIDES
 from rolevend.policy.index import CompiledPolicy, Grant, Index
 from rolevend.policy.mask import Mask, clashing
 from rolevend.policy.refusal import Denial, Reason, Withheld
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import Facts, Requirement, RequirementOperator, facts_of, meets
+from rolevend.policy.table_fit import EACH_HIDES
 
 EVERY_ROW = "every row"
 _MOST_VALUES = 5
@@ -60,7 +60,7 @@ class PolicyExplained:
     """What it contributes; several policies may grant one table."""
     withheld: tuple[Withheld, ...]
     """What it would grant, if the user's attributes, the agent or the request were others."""
-    grants_to: Side = Side.USERS
+    grants_to: GrantTarget = GrantTarget.USERS
     """AGENTS: `covers` and `asked` are about the agent."""
     own: bool = False
     """It is no policy: these are the agent's own tables."""
@@ -97,10 +97,10 @@ class Explanation:
     """What is NULL, though each mask for it shows a part of the value: of what one of them shows another one hides."""
 
 
-def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Explanation:
+def explain(user: Attributes, index: Index, asking: RequestContext | None = None) -> Explanation:
     """As `decide` decides; a policy that was left out of the index is not there."""
-    asking = asking or Asking()
-    facts = {Side.USERS: facts_of(user), Side.AGENTS: facts_of(asking.agent_attributes)}
+    asking = asking or RequestContext()
+    facts = {GrantTarget.USERS: facts_of(user), GrantTarget.AGENTS: facts_of(asking.agent_attributes)}
     switches = switch(user, index, asking)
     decision = switches if isinstance(switches, Denial) else entitlement(switches, index)
     tables = () if isinstance(decision, Denial) else decision.tables
@@ -124,7 +124,7 @@ def explain(user: Attributes, index: Index, asking: Asking | None = None) -> Exp
     if isinstance(decision, Denial) and (not step or decision.reason in _NO_STEP_OF_THE_USER):
         step = decision.message
     guardrails = tuple(
-        GuardrailExplained(each.name, tuple(_taken(each.name, decision))) for _, each in concerning(facts[Side.USERS], index)
+        GuardrailExplained(each.name, tuple(_taken(each.name, decision))) for _, each in concerning(facts[GrantTarget.USERS], index)
     )
     denial = decision if isinstance(decision, Denial) else None
     clashes = tuple(Taken(each.table.id, sentence) for each in tables for sentence in _clashes(each))

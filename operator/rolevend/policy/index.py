@@ -9,20 +9,27 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from rolevend.catalog import Catalog, Table
-from rolevend.policy.exchange import Exchange
-from rolevend.policy.fitting import Problem
-from rolevend.policy.granting import Asks as Asks
-from rolevend.policy.granting import CompiledPolicy as CompiledPolicy
-from rolevend.policy.granting import Grant as Grant
-from rolevend.policy.granting import Granting, compiled_policy, report_of
-from rolevend.policy.granting import GrantSet as GrantSet
-from rolevend.policy.granting import PolicyReport as PolicyReport
-from rolevend.policy.granting import Tie as Tie
-from rolevend.policy.guarding import CompiledGuardrail, Does, GuardrailReport, Restraining, compiled_guardrail, guardrail_report
-from rolevend.policy.outcome import Outcome
+from rolevend.policy.catalog_delta import CatalogDelta
+from rolevend.policy.guardrail_compiler import (
+    CompiledGuardrail,
+    Does,
+    GuardrailCompiler,
+    GuardrailReport,
+    compiled_guardrail,
+    guardrail_report,
+)
+from rolevend.policy.policy_compiler import Asks as Asks
+from rolevend.policy.policy_compiler import CompiledPolicy as CompiledPolicy
+from rolevend.policy.policy_compiler import Grant as Grant
+from rolevend.policy.policy_compiler import GrantSet as GrantSet
+from rolevend.policy.policy_compiler import PolicyCompiler, compiled_policy, report_of
+from rolevend.policy.policy_compiler import PolicyReport as PolicyReport
+from rolevend.policy.policy_compiler import TagJoin as TagJoin
 from rolevend.policy.postings import Postings
 from rolevend.policy.statement import Guardrail, Policy, reach_of
-from rolevend.policy.unknown import Vocabulary, unknown_names, unknown_tags
+from rolevend.policy.statement_matches import StatementMatches
+from rolevend.policy.table_fit import Problem
+from rolevend.policy.unresolved_names import Vocabulary, unknown_names, unknown_tags
 
 _MOST_CHANGES: Final = 1_000
 """Where more tables are others, all is compiled anew."""
@@ -39,8 +46,8 @@ class _Unknown(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Policy:
-    granting: Granting
-    outcome: Outcome[Asks]
+    granting: PolicyCompiler
+    outcome: StatementMatches[Asks]
     unknown: _Unknown
     compiled: CompiledPolicy
     report: PolicyReport
@@ -48,8 +55,8 @@ class _Policy:
 
 @dataclass(frozen=True, slots=True)
 class _Guardrail:
-    restraining: Restraining
-    outcome: Outcome[Does]
+    restraining: GuardrailCompiler
+    outcome: StatementMatches[Does]
     unknown: _Unknown
     compiled: CompiledGuardrail
     report: GuardrailReport
@@ -89,7 +96,7 @@ class _Ground:
     tables: Sequence[Table]
     postings: Postings
     vocabulary: Vocabulary
-    exchange: Exchange | None = None
+    exchange: CatalogDelta | None = None
 
     def policies(self, policies: Iterable[Policy], known: Mapping[int, _Policy]) -> Mapping[int, _Policy]:
         """As `_Made.policies`, of which some are `known`."""
@@ -103,18 +110,18 @@ class _Ground:
         return {id(each): known.get(id(each)) or self._policy(each) for each in sorted(given.values(), key=_by_id)}
 
     def _policy(self, policy: Policy) -> _Policy:
-        granting = Granting(policy)
+        granting = PolicyCompiler(policy)
         outcome = granting.outcome(self.postings, self.tables.__getitem__)
         return _policy(granting, outcome, self._unknown(policy, outcome))
 
-    def _mended(self, known: _Policy, exchange: Exchange) -> _Policy:
+    def _mended(self, known: _Policy, exchange: CatalogDelta) -> _Policy:
         outcome = exchange.outcome(known.outcome, known.granting)
         unknown = self._still_unknown(known.granting.policy, known, outcome, exchange)
         return known if outcome is known.outcome and unknown is known.unknown else _policy(known.granting, outcome, unknown)
 
     def guardrail(self, guardrail: Guardrail, known: _Guardrail | None) -> _Guardrail:
         if known is None or known.compiled.statement != guardrail:
-            restraining = Restraining(guardrail)
+            restraining = GuardrailCompiler(guardrail)
             outcome = restraining.outcome(self.postings, self.tables.__getitem__)
             return _guardrail(restraining, outcome, self._unknown(guardrail, outcome))
         if self.exchange is None:
@@ -123,10 +130,12 @@ class _Ground:
         unknown = self._still_unknown(guardrail, known, outcome, self.exchange)
         return known if outcome is known.outcome and unknown is known.unknown else _guardrail(known.restraining, outcome, unknown)
 
-    def _unknown(self, said: Policy | Guardrail, outcome: Outcome[Any]) -> _Unknown:
+    def _unknown(self, said: Policy | Guardrail, outcome: StatementMatches[Any]) -> _Unknown:
         return _Unknown(self._unknown_tags(said), self._unknown_names(said, outcome))
 
-    def _still_unknown(self, said: Policy | Guardrail, known: _Policy | _Guardrail, outcome: Outcome[Any], exchange: Exchange) -> _Unknown:
+    def _still_unknown(
+        self, said: Policy | Guardrail, known: _Policy | _Guardrail, outcome: StatementMatches[Any], exchange: CatalogDelta
+    ) -> _Unknown:
         """What is `known` to be unknown, where nothing that could be meant is another."""
         same_tags, same_names = exchange.same_tags(reach_of(said)), exchange.same_names(known.outcome, outcome)
         if same_tags and same_names:
@@ -138,7 +147,7 @@ class _Ground:
     def _unknown_tags(self, said: Policy | Guardrail) -> tuple[Problem, ...]:
         return tuple(Problem(None, field, message) for field, message in unknown_tags(said, self.vocabulary))
 
-    def _unknown_names(self, said: Policy | Guardrail, outcome: Outcome[Any]) -> tuple[Problem, ...]:
+    def _unknown_names(self, said: Policy | Guardrail, outcome: StatementMatches[Any]) -> tuple[Problem, ...]:
         told = unknown_names(said, outcome.selected, self.postings, self.tables)
         return tuple(Problem(None, field, message) for field, message in told)
 
@@ -174,7 +183,7 @@ def _ground(catalog: Catalog, before: Index | None) -> tuple[_Ground, _Made | No
     vocabulary = made.vocabulary if len(made.vocabulary) <= len(made.policies) + 1 else Vocabulary(made.postings)
     if not others:
         return _Ground(before.tables, made.postings, vocabulary), made
-    exchange = Exchange(others, before.tables, made.postings, vocabulary)
+    exchange = CatalogDelta(others, before.tables, made.postings, vocabulary)
     tables = list(before.tables)
     for place, other in others.items():
         tables[place] = other
@@ -203,12 +212,12 @@ def _compared(before: Sequence[Table], after: Sequence[Table]) -> Mapping[int, T
     return others if all(before[place].id == other.id for place, other in others.items()) else None
 
 
-def _policy(granting: Granting, outcome: Outcome[Asks], unknown: _Unknown) -> _Policy:
+def _policy(granting: PolicyCompiler, outcome: StatementMatches[Asks], unknown: _Unknown) -> _Policy:
     report = report_of(granting.policy, outcome, (*unknown.tags, *unknown.names))
     return _Policy(granting, outcome, unknown, compiled_policy(granting, outcome), report)
 
 
-def _guardrail(restraining: Restraining, outcome: Outcome[Does], unknown: _Unknown) -> _Guardrail:
+def _guardrail(restraining: GuardrailCompiler, outcome: StatementMatches[Does], unknown: _Unknown) -> _Guardrail:
     report = guardrail_report(restraining.guardrail, outcome, (*unknown.tags, *unknown.names))
     return _Guardrail(restraining, outcome, unknown, compiled_guardrail(restraining, outcome), report)
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from rolevend.catalog import TableId
 from rolevend.policy.decision import Entitlement, TableEntitlement
 from rolevend.policy.expression import Condition, render
-from rolevend.policy.guarding import floors_of
+from rolevend.policy.guardrail_compiler import floors_of
 from rolevend.policy.index import Grant
 from rolevend.policy.mask import Clear, Mask, Nullify, strictest, strictness
 from rolevend.policy.shape import Cell, ColumnShape, TableShape

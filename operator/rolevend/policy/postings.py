@@ -13,7 +13,7 @@ from rolevend.model import Tag
 from rolevend.policy.bitmap import bits, places, union
 from rolevend.policy.expression import ColumnReference, TaggedColumn
 from rolevend.policy.statement import ColumnSelector, TableSelector
-from rolevend.policy.tagged import Tagged, Words
+from rolevend.policy.tag_index import TagIndex, Words
 
 _ANY: Final = "*"
 _MOST_ANSWERS: Final = 2_000
@@ -25,14 +25,14 @@ class Postings:
     def __init__(self) -> None:
         self._schemas: dict[str, dict[str, int]] = {}
         self._in_schema: dict[str, int] = {}
-        self.tags = Tagged()
+        self.tags = TagIndex()
         self.obstructed = 0
         self._by_width: dict[int, int] = {}
         self._kinds: dict[tuple[object, ...], int] = {}
         self._columns: list[Column] = []
         self._having: list[tuple[int, int]] = []
         """By kind: the tables that have such a column, without so many zeros at the end. Most kinds stand in few tables."""
-        self._column_tags = Tagged()
+        self._column_tags = TagIndex()
         self._by_name: dict[str, int] = {}
         self._by_type: dict[tuple[Family, Limits | None], int] = {}
         self._answers: dict[object, int] = {}

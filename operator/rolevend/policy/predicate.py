@@ -1,7 +1,7 @@
 """Row filters, from text to value. The only module that knows sqlglot.
 
 A text passes three gates. `vocabulary`: every character belongs to an allowed word or is a space between two. `_Reader`: the
-parser's tree is walked against an allow-list, and no node may carry an argument that is not read. `nothing_lost`: the names
+parser's tree is walked against an allow-list, and no node may carry an argument that is not read. `assert_round_trip`: the names
 and literals of the text are those of the predicate, so that nothing a parser is lenient about disappears in silence.
 """
 
@@ -32,9 +32,9 @@ from rolevend.policy.expression import (
     Value,
 )
 from rolevend.policy.expression import render as render
-from rolevend.policy.lossless import nothing_lost
-from rolevend.policy.moment import Clock, Moment, shifted
-from rolevend.policy.tautology import sameness
+from rolevend.policy.relative_time import Clock, Moment, shifted
+from rolevend.policy.round_trip import assert_round_trip
+from rolevend.policy.tautology import constant_value
 from rolevend.policy.vocabulary import ALLOWED, Source, Word, admit_text, admit_words, in_place, near_keyword
 
 MAXIMUM_LIST: Final = 1000
@@ -65,8 +65,8 @@ def parse(text: str, field: str = "spec.rowFilter") -> Predicate:
     if tree is None:
         raise source.fault(0, "the row filter states nothing", ALLOWED)
     predicate = _Reader(source).predicate(cast("exp.Expression", tree))
-    nothing_lost(source, words, predicate)
-    if wrong := sameness(predicate):
+    assert_round_trip(source, words, predicate)
+    if wrong := constant_value(predicate):
         raise source.fault(0, *wrong)
     return predicate
 

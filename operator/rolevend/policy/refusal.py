@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rolevend.model import ObjectName
-from rolevend.policy.combination import Side
+from rolevend.policy.combination import GrantTarget
 from rolevend.policy.condition import Answers
-from rolevend.policy.fitting import Demand
 from rolevend.policy.index import CompiledPolicy, GrantSet, Index
 from rolevend.policy.literal import EXPECTED, value_fits
 from rolevend.policy.requirement import Facts, meets
+from rolevend.policy.table_fit import Demand
 
 _MOST_NAMES = 5
 _MOST_ATTRIBUTES = 10
@@ -69,7 +69,7 @@ def bar(policy: CompiledPolicy, agent: Facts, answers: Answers) -> Withheld | No
     for condition in policy.conditions:
         why = answers.unmet(condition)
         if why:
-            whom = "covers the user" if policy.grants_to is Side.USERS else "grants to the agent"
+            whom = "covers the user" if policy.grants_to is GrantTarget.USERS else "grants to the agent"
             what = f"policy {policy.id} {whom}, but its condition {condition.name} {why}"
             return Withheld(policy.id, Reason.CONDITION_UNMET, what)
     return None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rolevend.catalog import TableId
 from rolevend.model import ObjectName
-from rolevend.policy.combination import Side
+from rolevend.policy.combination import GrantTarget
 from rolevend.policy.condition import MatchCondition
 from rolevend.policy.expression import Predicate
 from rolevend.policy.mask import Mask
@@ -53,7 +53,7 @@ class Policy:
     """Tests of the agent's attributes; (): through any agent."""
     conditions: tuple[MatchCondition, ...] = ()
     """All must hold."""
-    grants_to: Side = Side.USERS
+    grants_to: GrantTarget = GrantTarget.USERS
     """AGENTS: it grants to the agents that `agents` and `conditions` choose, and where it has neither, to none."""
     agent: ObjectName | None = None
     """The agent whose own tables these are; no other agent is granted them. None: an AccessPolicy."""

@@ -32,7 +32,7 @@ from rolevend.policy.expression import (
     atoms,
 )
 from rolevend.policy.literal import canonical
-from rolevend.policy.moment import Moment
+from rolevend.policy.relative_time import Moment
 
 MOST_WORK: Final = 20_000
 """Comparisons with a literal, over all trials."""
@@ -67,7 +67,7 @@ _HOLDS = {
 }
 
 
-def sameness(predicate: Predicate) -> tuple[str, str] | None:
+def constant_value(predicate: Predicate) -> tuple[str, str] | None:
     """What is wrong with it, and the way out, where it was found to be the same in every row."""
     match constant(predicate):
         case True:

@@ -12,7 +12,7 @@ from typing import Final
 from unicodedata import category
 
 from rolevend.errors import InvalidInput
-from rolevend.policy.near import near
+from rolevend.policy.suggestions import near
 
 MAXIMUM_LENGTH: Final = 2048
 MAXIMUM_DEPTH: Final = 32

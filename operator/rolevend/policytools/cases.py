@@ -11,7 +11,7 @@ from rolevend.kinds.catalog_file import FORMAT
 from rolevend.kinds.parse import parse_part, part_faults
 from rolevend.kinds.policy_test import CASES, PolicyTest, is_policy_test
 from rolevend.model import ObjectName, PlatformName
-from rolevend.policy.near import meant
+from rolevend.policy.suggestions import closest
 from rolevend.policytools.folder import Folder, Refused
 from rolevend.policytools.manifests import Document
 from rolevend.policytools.verdicts import unknown_agent
@@ -48,7 +48,7 @@ def faults_of(test: PolicyTest, directory: Directory, catalog: Catalog | None) -
     """What would keep cases from being tried. Without a catalog nothing is said of tables."""
     terms = directory.platforms.get(PlatformName(test.platform))
     if terms is None:
-        yield InvalidInput("platform", f"no DataPlatform is named {test.platform}{meant(test.platform, directory.platforms)}")
+        yield InvalidInput("platform", f"no DataPlatform is named {test.platform}{closest(test.platform, directory.platforms)}")
     elif terms.type == SNOWFLAKE:
         why = f"DataPlatform {test.platform} is a Snowflake account, and cases are tried on PostgreSQL, which has other types"
         yield InvalidInput("platform", f"{why}: write them for a DataPlatform of PostgreSQL that the same policies are for")
@@ -70,7 +70,7 @@ def faults_of(test: PolicyTest, directory: Directory, catalog: Catalog | None) -
         if table in catalog.tables:
             yield from _rows(f"{place}.{member}", told, catalog.tables[table])
         else:
-            suggested = meant(str(table), map(str, catalog.tables))
+            suggested = closest(str(table), map(str, catalog.tables))
             yield InvalidInput(f"{place}.{name}", f"{table} is not in the catalog of {test.platform}{suggested}")
 
 
@@ -80,7 +80,7 @@ def _rows(field: str, rows: Sequence[Mapping[str, Any]], table: Table) -> Iterat
         for name, value in row.items():
             place = f"{field}[{number}].{name}" if name.isidentifier() else f"{field}[{number}]"
             if name not in families:
-                yield InvalidInput(place, f"table {table.id} has no column {name}{meant(name, families)}")
+                yield InvalidInput(place, f"table {table.id} has no column {name}{closest(name, families)}")
             elif families[name] is Family.TEXT and not isinstance(value, str | None):
                 yield InvalidInput(place, f"column {name} is text: write its value in quotes, since YAML takes 007 for 7, and no for false")
 
@@ -91,9 +91,9 @@ def doubts_of(test: PolicyTest, directory: Directory) -> Iterator[InvalidInput]:
     purposes = {purpose for each in (terms.agents if terms else ()) for purpose in each.purposes}
     for number, case in enumerate(test.cases):
         user = values.user(case.user)
-        near = "" if user in directory.people else meant(str(user), map(str, directory.people))
+        near = "" if user in directory.people else closest(str(user), map(str, directory.people))
         if near:
             yield InvalidInput(f"cases[{number}].user", f"no accepted UserAttributes names {user}, so nothing is known of them{near}")
         if case.purpose and terms and case.purpose not in purposes:
             why = f"DataPlatform {test.platform} lets no agent say {case.purpose}, so a request with it would be denied"
-            yield InvalidInput(f"cases[{number}].purpose", why + meant(case.purpose, purposes))
+            yield InvalidInput(f"cases[{number}].purpose", why + closest(case.purpose, purposes))

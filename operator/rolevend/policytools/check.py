@@ -25,10 +25,10 @@ from rolevend.kinds import (
 )
 from rolevend.kinds.status import Finding
 from rolevend.model import ObjectName, PlatformName
-from rolevend.policy.fitting import MaskFallback, Problem
 from rolevend.policy.index import Index
 from rolevend.policy.lookup import lookup_doubts
-from rolevend.policy.unknown import unknown_attributes
+from rolevend.policy.table_fit import MaskFallback, Problem
+from rolevend.policy.unresolved_names import unknown_attributes
 from rolevend.policytools.cases import doubts_of, faults_of, read_cases
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.manifests import Document, Place

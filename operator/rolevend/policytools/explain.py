@@ -12,10 +12,10 @@ from rolevend.catalog import FunctionId, ToolId
 from rolevend.errors import InvalidInput
 from rolevend.kinds import Agent, values
 from rolevend.plan import withheld
-from rolevend.policy.combination import Combination, Side
+from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
-from rolevend.policy.near import meant
+from rolevend.policy.suggestions import closest
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.verdicts import ANY_AGENT, Who, opened, unknown_agent, unlabelled, verdict, without_labels
 from rolevend.snapshot.builder import SnapshotBuild
@@ -71,7 +71,7 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
             raise InvalidInput("--agent", f"{unknown_agent(who.agent, directory)} (--namespace says in which namespace it is)")
         directory = opened(directory, purposes=[who.purpose])
     if who.platform not in directory.platforms:
-        raise InvalidInput("", f"no DataPlatform is named {who.platform}{meant(who.platform, directory.platforms)}")
+        raise InvalidInput("", f"no DataPlatform is named {who.platform}{closest(who.platform, directory.platforms)}")
     shapes = directory.shapes.get(who.platform)
     if shapes is None:
         raise InvalidInput("--catalog", f"what DataPlatform {who.platform} holds is not known: rolevend platform catalog writes it")
@@ -111,7 +111,8 @@ def all_explained(folder: Folder, asked: Sequence[Who], catalogs: Catalogs, said
 
 def _notes(directory: Directory, who: Who) -> Iterator[str]:
     if who.user not in directory.people and not isinstance(who.proof, Proof):
-        yield f"no accepted UserAttributes names {who.user}, so nothing is known of them{meant(str(who.user), map(str, directory.people))}"
+        near = closest(str(who.user), map(str, directory.people))
+        yield f"no accepted UserAttributes names {who.user}, so nothing is known of them{near}"
     yield from without_labels(unlabelled(directory, [who.agent]))
 
 
@@ -175,7 +176,7 @@ def _lines(found: Explained) -> Iterator[str]:
     yield from (f"note: {each}" for each in found.notes)
     if explanation.missing and denial is not None:
         yield f"smallest step: {explanation.missing}"
-    if any(policy.grants_to is Side.AGENTS for policy in explanation.policies):
+    if any(policy.grants_to is GrantTarget.AGENTS for policy in explanation.policies):
         yield f"combination {explanation.combination.value}: {_COMBINES[explanation.combination]}"
     for policy in explanation.policies:
         yield from _policy(policy)
@@ -205,13 +206,13 @@ def _given(given: TableAccess) -> Iterator[str]:
 def _policy(policy: PolicyExplained) -> Iterator[str]:
     if policy.own:
         yield f"{policy.policy} has tables of its own"
-    elif policy.grants_to is Side.USERS:
+    elif policy.grants_to is GrantTarget.USERS:
         yield f"AccessPolicy {policy.policy} {'covers' if policy.covers else 'does not cover'} the user"
     else:
         yield f"AccessPolicy {policy.policy} {'grants' if policy.covers else 'does not grant'} to the agent itself"
     yield from (f"  {each.requirement}: {'met' if each.met else 'not met'}" for each in policy.asked)
     yield from (f"  withheld ({each.reason}): {each.message}" for each in policy.withheld)
-    other = "the agent itself" if policy.grants_to is Side.USERS else "the user"
+    other = "the agent itself" if policy.grants_to is GrantTarget.USERS else "the user"
     yield from (f"  grants {table}, which {other} is not granted" for table in policy.alone)
     for table in policy.granted:
         tags = "".join(f" [{tag.key}={tag.value}]" for tag in table.tags)

@@ -15,7 +15,7 @@ from rolevend.errors import InvalidInput
 from rolevend.kinds import NAME_LABEL
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
 from rolevend.policy.combination import Combination
-from rolevend.policy.near import near
+from rolevend.policy.suggestions import near
 from rolevend.policytools.folder import asks_more
 from rolevend.vending.directory import Directory, Person
 from rolevend.vending.proof import Presented, Proof, Unproven, UserToken

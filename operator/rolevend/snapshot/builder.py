@@ -24,9 +24,9 @@ from rolevend.kinds.status import Finding
 from rolevend.model import ClusterId, ObjectName, PlatformName, Version
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.policy.combination import Combination
-from rolevend.policy.disagreement import Said, disagreements
 from rolevend.policy.statement import Guardrail as Restraining
 from rolevend.policy.statement import Policy
+from rolevend.policy.tag_conflicts import Said, tag_conflicts
 from rolevend.snapshot.conditions.agents import evaluate_combination
 from rolevend.snapshot.conditions.bindings import Disagreed, by_binding, evaluate_binding
 from rolevend.snapshot.conditions.common import (
@@ -181,7 +181,7 @@ class SnapshotBuilder:
         made_of = (state.catalog, said)
         known = self._disagreed.get(name)
         if known is None or known[0] != made_of:
-            known = self._disagreed[name] = (made_of, by_binding(disagreements(tables, said)))
+            known = self._disagreed[name] = (made_of, by_binding(tag_conflicts(tables, said)))
         return known[1]
 
 

@@ -10,7 +10,7 @@ from rolevend.catalog import matches
 from rolevend.kinds import AccessPolicy, DataPlatform, Resource, TagBinding, values
 from rolevend.kinds.status import Finding, shortened
 from rolevend.model import PlatformName
-from rolevend.policy.near import meant
+from rolevend.policy.suggestions import closest
 from rolevend.vending.terms import PlatformTerms
 
 CONTESTED = "OwnershipConflict"
@@ -49,7 +49,7 @@ def scope_condition(resource: AccessPolicy | TagBinding, terms: Mapping[Platform
 
 def unknown_platforms(names: Sequence[str], terms: Mapping[PlatformName, PlatformTerms]) -> str:
     known = [name for name, each in terms.items() if not each.closed and name not in names]
-    return f"no accepted DataPlatform is named {', '.join(names)}{meant(names[0], known)}"
+    return f"no accepted DataPlatform is named {', '.join(names)}{closest(names[0], known)}"
 
 
 def ownership_condition(platform: DataPlatform) -> Finding:

@@ -6,7 +6,7 @@ from operator import is_
 
 from rolevend.kinds import UserAttributes, values
 from rolevend.model import User, UserHandle
-from rolevend.policy.census import Census
+from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.snapshot.conditions.common import StatusEvaluation, evaluate_unique, with_refusals
 from rolevend.vending.claims import Claim, user_claim
 from rolevend.vending.directory import Person
@@ -19,7 +19,7 @@ class UserCache:
         self.evaluations: Sequence[StatusEvaluation[UserAttributes]] = ()
         self.known: Mapping[User, Person] = {}
         """Those who are accepted."""
-        self.census = Census()
+        self.census = UserMatchCounter()
         self._made_of: tuple[Sequence[UserAttributes], Mapping[Claim, str]] = ((), {})
         self._read: dict[str, tuple[int, Person]] = {}
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rolevend.catalog import Table, TableId, Tool
 from rolevend.plan import Profile
-from rolevend.policy.behind import behind, of_one_grant
 from rolevend.policy.bitmap import union
-from rolevend.policy.granting import CompiledPolicy
+from rolevend.policy.policy_compiler import CompiledPolicy
+from rolevend.policy.table_policy import of_one_grant, table_policy
 
 
 def read_by(tools: Iterable[Tool]) -> list[TableId]:
@@ -17,7 +17,7 @@ def read_by(tools: Iterable[Tool]) -> list[TableId]:
 def of_profile(profile: Profile, tables: Mapping[TableId, Table]) -> dict[TableId, tuple[str, ...]]:
     """By table that a tool of the profile reads, one sentence for each thing that is stricter there. `tables` has all of these."""
     shapes = {shape.table: shape for shape in profile.tables}
-    return {table: behind(shapes[table], tables[table].columns).stricter for table in read_by(profile.tools)}
+    return {table: table_policy(shapes[table], tables[table].columns).stricter for table in read_by(profile.tools)}
 
 
 def of_policy(policy: CompiledPolicy, tables: Sequence[Table], tools: Iterable[Tool]) -> Iterator[str]:

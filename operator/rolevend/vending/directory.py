@@ -15,11 +15,11 @@ from rolevend.catalog import Function, FunctionId, TableId, Tool
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, attribute_keys, plan
-from rolevend.policy.asking import Asking
 from rolevend.policy.decision import Entitlement, entitlement, switch
 from rolevend.policy.explanation import smallest_step
 from rolevend.policy.index import CompiledPolicy, Index
 from rolevend.policy.refusal import Denial, Reason
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import facts_of, meets
 from rolevend.vending.behind import of_policy, of_profile
 from rolevend.vending.proof import Basis, ClientIdentity, Proof, ServiceAccountIdentity, Unproven
@@ -113,7 +113,7 @@ class Shapes:
     def of(
         self,
         attributes: Attributes,
-        asking: Asking | None = None,
+        asking: RequestContext | None = None,
         functions: tuple[FunctionId, ...] = (),
         tools: tuple[Tool, ...] = (),
     ) -> Shape | Denial:
@@ -272,7 +272,7 @@ class Directory:
             case _:
                 return Undecided(TOKEN_UNREAD, "spec.userTokenSecretRef: the token was not checked yet")
 
-    def asking(self, request: Request) -> Asking:
+    def asking(self, request: Request) -> RequestContext:
         """What policies may match of the request, as far as it is known now."""
         terms, agent = self.platforms.get(request.platform), self.agents.get(request.agent)
         labels = self.namespaces.get(request.agent.namespace)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Version
 from rolevend.plan import RoleLimits
-from rolevend.policy.asking import Asking
 from rolevend.policy.combination import Combination, widest
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import Requirement
 from rolevend.vending.proof import Identity
 from rolevend.vending.tools import POSTGRESQL, Permitted, PlatformType, Tools, permitted
@@ -131,11 +131,11 @@ def _not_permitted(agent: Agent, platform: PlatformName) -> str:
     return f"{why}: assertion TokenRequired is not in its spec.agents"
 
 
-def asking_of(request: Request, agent: Agent | None, here: Sequence[AgentTerms]) -> Asking:
+def asking_of(request: Request, agent: Agent | None, here: Sequence[AgentTerms]) -> RequestContext:
     """`here` are the terms of the platform that are about the agent: what it says of agents holds also where it permits nothing."""
     known = Attributes.of(item for each in here for item in each.attributes)
     combination = _combination(agent, here)
-    return Asking(request.user, request.agent, known, request.platform, request.purpose, request.expiration_seconds, combination)
+    return RequestContext(request.user, request.agent, known, request.platform, request.purpose, request.expiration_seconds, combination)
 
 
 def _combination(agent: Agent | None, here: Sequence[AgentTerms]) -> Combination:

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeVar
 
 from rolevend.catalog import Function, FunctionId, Table, TableId, Tool, ToolId, ToolKind, matches
 from rolevend.model import ObjectName
-from rolevend.policy.combination import Side
+from rolevend.policy.combination import GrantTarget
 from rolevend.policy.statement import ColumnSelector, Policy, TableSelector
 
 T = TypeVar("T")
@@ -166,7 +166,7 @@ def own_tables(agent: ObjectName, schemas: frozenset[str]) -> Policy:
         tables=TableSelector(names=(TableId("*", "*"),)),
         columns=ColumnSelector(names=("*",)),
         row_filter=None,
-        grants_to=Side.AGENTS,
+        grants_to=GrantTarget.AGENTS,
         agent=agent,
     )
 

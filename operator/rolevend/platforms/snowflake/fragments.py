@@ -1,6 +1,6 @@
 """What one profile adds to the policies of a table that a tool of it reads by its own name. Pure.
 
-One row access policy and one masking policy for each column say less than a view does: what they show is decided in `policy.behind`, and
+One row access policy and one masking policy for each column say less than a view does: what they show is decided in `policy.table_policy`, and
 written as SQL here.
 """
 
@@ -17,9 +17,9 @@ from rolevend.platforms.snowflake.predicate import Need, Reading, all_of
 from rolevend.platforms.snowflake.text import Sql, compose, identifier, join
 from rolevend.platforms.snowflake.types import column_type, limits_of
 from rolevend.platforms.snowflake.views import attribute_values, column_text
-from rolevend.policy.behind import behind
 from rolevend.policy.mask import Nullify
 from rolevend.policy.shape import ColumnShape, TableShape
+from rolevend.policy.table_policy import table_policy
 
 NO_ROW: Final = "FALSE"
 
@@ -60,7 +60,7 @@ def fragment(profile: ProfileName, table: TableShape, columns: Sequence[Column])
         return compose("(SELECT {values} FROM ({lease}) AS l)", values=values, lease=current_lease(profile, table.table))
 
     reading = Reading(identifier, attribute)
-    seen = behind(table, [replace(each, limits=limits_of(each.native_type)) for each in columns])
+    seen = table_policy(table, [replace(each, limits=limits_of(each.native_type)) for each in columns])
     names = frozenset(each.name for each in columns)
     if seen.rows is None:
         return TableFragment(lease, NO_ROW, (), {}, seen.stricter, names)

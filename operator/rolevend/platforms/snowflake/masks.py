@@ -12,7 +12,6 @@ from rolevend.platforms.snowflake.control import control
 from rolevend.platforms.snowflake.text import Sql, compose, literal, number
 from rolevend.platforms.snowflake.types import ColumnType, column_type, limits_of, simple_type
 from rolevend.platforms.snowflake.values import value_text
-from rolevend.policy.behind import is_cut, limits_behind
 from rolevend.policy.mask import (
     Clear,
     Constant,
@@ -28,6 +27,7 @@ from rolevend.policy.mask import (
     is_every_multiple,
     places_of,
 )
+from rolevend.policy.table_policy import is_cut, limits_of_policy
 
 _UNITS: Final[dict[Unit, LiteralString]] = {Unit.YEAR: "YEAR", Unit.QUARTER: "QUARTER", Unit.MONTH: "MONTH"}
 
@@ -45,7 +45,7 @@ class Place:
     @property
     def limits(self) -> Limits | None:
         limits = limits_of(self.native_type)
-        return limits_behind(limits) if self.typed else limits
+        return limits_of_policy(limits) if self.typed else limits
 
 
 def mask_text(mask: Mask, place: Place) -> Sql:

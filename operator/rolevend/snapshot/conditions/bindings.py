@@ -7,9 +7,9 @@ from rolevend.kinds import Resource, TagBinding, statements, values
 from rolevend.kinds.status import Finding, shortened
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.state import PlatformState
-from rolevend.policy.disagreement import Disagreement
-from rolevend.policy.fitting import Problem
-from rolevend.policy.unknown import no_column, no_table
+from rolevend.policy.table_fit import Problem
+from rolevend.policy.tag_conflicts import TagConflict
+from rolevend.policy.unresolved_names import no_column, no_table
 from rolevend.snapshot.conditions.common import StatusEvaluation, not_ready
 from rolevend.snapshot.scope import CONTESTED, schemas_in_scope
 from rolevend.vending.terms import PlatformTerms
@@ -90,7 +90,7 @@ def _agree(disagreed: Sequence[str]) -> Finding:
     return Finding("TagsAgree", "False", "SeveralValues", f"{shortened(disagreed)}. {counts}")
 
 
-def by_binding(found: Iterable[Disagreement]) -> Disagreed:
+def by_binding(found: Iterable[TagConflict]) -> Disagreed:
     told: dict[str, list[str]] = {}
     for each in found:
         for place in each.values:

@@ -16,12 +16,12 @@ from rolevend.kinds.status import Body, Finding, Truth, body, shortened
 from rolevend.kinds.text import timestamp_text
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState, is_about
-from rolevend.policy.census import Census
-from rolevend.policy.combination import Side
-from rolevend.policy.fitting import Problem
-from rolevend.policy.guarding import GuardrailReport
+from rolevend.policy.combination import GrantTarget
+from rolevend.policy.guardrail_compiler import GuardrailReport
 from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
-from rolevend.policy.unknown import unknown_attributes
+from rolevend.policy.table_fit import Problem
+from rolevend.policy.unresolved_names import unknown_attributes
+from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.snapshot.conditions.isolation import isolation_conditions
 from rolevend.snapshot.scope import CONTESTED, ownership_condition
 from rolevend.vending.directory import Shapes
@@ -193,7 +193,7 @@ _IN_USE = _both("True", "Valid", "in use")
 
 
 def evaluate_policy(
-    policy: AccessPolicy, obstacle: Finding | None, shapes: Mapping[PlatformName, Shapes], census: Census
+    policy: AccessPolicy, obstacle: Finding | None, shapes: Mapping[PlatformName, Shapes], census: UserMatchCounter
 ) -> StatusEvaluation[Resource]:
     """`census` is of everybody. A policy holds in its other schemas where some have two owners."""
     if obstacle is not None and obstacle.reason != CONTESTED:
@@ -210,7 +210,7 @@ def evaluate_policy(
     counts = {
         "matchedTables": sum(each.granted_tables for each in reports),
         "matchedColumns": sum(each.granted_columns for each in reports),
-        "matchedUsers": census.covered(compiled[0].users) if compiled[0].grants_to is Side.USERS else None,
+        "matchedUsers": census.covered(compiled[0].users) if compiled[0].grants_to is GrantTarget.USERS else None,
     }
     reads = frozenset[str]().union(*(each.reads for each in compiled))
     known = names_known(reports, unknown_attributes(reads, census.attributes))

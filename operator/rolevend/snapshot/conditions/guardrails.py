@@ -7,10 +7,10 @@ from rolevend.errors import InvalidInput
 from rolevend.kinds import Guardrail, Resource, statements
 from rolevend.kinds.status import Body, Finding, shortened
 from rolevend.model import PlatformName
-from rolevend.policy.census import Census
-from rolevend.policy.guarding import GuardrailReport
-from rolevend.policy.near import meant
-from rolevend.policy.unknown import unknown_attributes
+from rolevend.policy.guardrail_compiler import GuardrailReport
+from rolevend.policy.suggestions import closest
+from rolevend.policy.unresolved_names import unknown_attributes
+from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.snapshot.conditions.common import StatusEvaluation, mask_fallback, names_known
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import PlatformTerms
@@ -23,7 +23,7 @@ def guardrail_scope_condition(guardrail: Guardrail, terms: Mapping[PlatformName,
     unknown = [ref.name for ref in guardrail.spec.platform_refs if PlatformName(ref.name) not in terms]
     if not unknown:
         return None
-    why = f"spec.platformRefs: no DataPlatform is named {', '.join(unknown)}; it holds on the others{meant(unknown[0], terms)}"
+    why = f"spec.platformRefs: no DataPlatform is named {', '.join(unknown)}; it holds on the others{closest(unknown[0], terms)}"
     return Finding("Accepted", "False", "PlatformUnknown", why)
 
 
@@ -32,7 +32,7 @@ def evaluate_guardrail(
     fault: InvalidInput | None,
     terms: Mapping[PlatformName, PlatformTerms],
     shapes: Mapping[PlatformName, Shapes],
-    census: Census,
+    census: UserMatchCounter,
 ) -> StatusEvaluation[Resource]:
     """What of it cannot be read denies the tables that it is about: it counts them like any other. `census` is of everybody."""
     accepted = guardrail_scope_condition(guardrail, terms) or Finding(

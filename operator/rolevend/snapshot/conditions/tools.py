@@ -7,7 +7,7 @@ from rolevend.kinds import Agent
 from rolevend.kinds.status import Finding, shortened
 from rolevend.model import PlatformName
 from rolevend.policy.index import Index
-from rolevend.policy.near import meant
+from rolevend.policy.suggestions import closest
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.vending.directory import Shapes
 from rolevend.vending.terms import Agent as RegisteredAgent
@@ -48,7 +48,7 @@ def _refusals(
     shapes: Mapping[PlatformName, Shapes],
 ) -> Iterator[Refusal]:
     if name not in terms:
-        yield Refusal("PlatformUnknown", f"no DataPlatform is named {name}{meant(name, terms)}")
+        yield Refusal("PlatformUnknown", f"no DataPlatform is named {name}{closest(name, terms)}")
         return
     found = tools_of(agent, terms[name], terms_for(terms[name], labels, agent))
     yield from found.refusals

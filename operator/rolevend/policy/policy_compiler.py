@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from rolevend.catalog import Table
 from rolevend.model import ObjectName
 from rolevend.policy.bitmap import first, places, union
-from rolevend.policy.combination import Side
+from rolevend.policy.combination import GrantTarget
 from rolevend.policy.condition import MatchCondition
 from rolevend.policy.expression import Condition
-from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
 from rolevend.policy.mask import Mask
-from rolevend.policy.outcome import NOTHING, Outcome, fallbacks, presence, unshown
 from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.selection import column_choice
 from rolevend.policy.statement import MaskRule, Policy, Requirement, column_selectors
+from rolevend.policy.statement_matches import NOTHING, StatementMatches, fallbacks, presence, unshown
+from rolevend.policy.table_fit import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Tie:
+class TagJoin:
     """The user must have `attribute`. Where `among`, one of its values must be one of `values`, which are those of a tag of the table;
     else none may be."""
 
@@ -50,7 +50,7 @@ class GrantSet:
     demands: tuple[Demand, ...]
     tables: int
     """A bitmap of places in `Index.tables`."""
-    ties: tuple[Tie, ...] = ()
+    ties: tuple[TagJoin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class CompiledPolicy:
     """They have no table in common."""
     grant: Callable[[Table], Grant] = field(compare=False, repr=False)
     """Of a table of one of `grant_sets`."""
-    grants_to: Side
+    grants_to: GrantTarget
     required: tuple[Requirement, ...]
     """What it requires of whom it grants to: users, or agents. Each decision looks at this of every policy."""
 
@@ -112,11 +112,11 @@ class PolicyReport:
     """Names and tags that it gives and that nothing has or carries which it could reach."""
 
 
-Asks = tuple[tuple[Demand, ...], tuple[Tie, ...]]
+Asks = tuple[tuple[Demand, ...], tuple[TagJoin, ...]]
 """What grants ask of a user."""
 
 
-class Granting:
+class PolicyCompiler:
     """A policy, prepared for many tables."""
 
     def __init__(self, policy: Policy) -> None:
@@ -132,7 +132,7 @@ class Granting:
         shown = ((column.name, self._choose(column)) for column in table.columns)
         return Grant(self.policy.id, condition, tuple((name, choice.mask) for name, choice in shown if choice is not None))
 
-    def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> Outcome[Asks]:
+    def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> StatementMatches[Asks]:
         policy = self.policy
         selected = postings.selected(policy.tables, policy.schemas, unknown=False)
         if not selected:
@@ -154,7 +154,7 @@ class Granting:
         granted = union(sets.values())
         told = fallbacks(kinds & unshown(rules, postings), granted, postings, table_at, self._choose)
         there = presence(self._fields, [kinds, *(each for _, each in rules)], selected, postings)
-        return Outcome(sets, postings.count(kinds, granted), problems, told, there)
+        return StatementMatches(sets, postings.count(kinds, granted), problems, told, there)
 
     def columns(self, sets: Mapping[Asks, int], postings: Postings) -> int:
         return postings.count(postings.kinds(self.policy.columns, unknown=False), union(sets.values()))
@@ -163,29 +163,29 @@ class Granting:
         found = ((place, self._filter_of(table_at(place))) for place in places(tables))
         return {place: problem for place, problem in found if isinstance(problem, Problem)}
 
-    def _tied(self, tables: int, postings: Postings) -> list[tuple[tuple[Tie, ...], int]]:
-        parts: list[tuple[tuple[Tie, ...], int]] = [((), tables)]
+    def _tied(self, tables: int, postings: Postings) -> list[tuple[tuple[TagJoin, ...], int]]:
+        parts: list[tuple[tuple[TagJoin, ...], int]] = [((), tables)]
         for each in self.policy.tables.tags:
             if each.values_of:
                 among = each.operator is RequirementOperator.IN
                 parts = [
-                    ((*ties, Tie(each.values_of, values, among)), some)
+                    ((*ties, TagJoin(each.values_of, values, among)), some)
                     for ties, part in parts
                     for values, some in postings.tags.values(each.key, part)
                 ]
         return parts
 
 
-def compiled_policy(granting: Granting, outcome: Outcome[Asks]) -> CompiledPolicy:
+def compiled_policy(granting: PolicyCompiler, outcome: StatementMatches[Asks]) -> CompiledPolicy:
     policy = granting.policy
     sets = {} if _idle(policy, outcome) else outcome.sets
     ordered = sorted(sets, key=lambda asks: (in_order(asks[0]), [_order(tie) for tie in asks[1]]))
     grant_sets = tuple(GrantSet(demands, sets[demands, ties], ties) for demands, ties in ordered)
-    required = policy.users if policy.grants_to is Side.USERS else policy.agents
+    required = policy.users if policy.grants_to is GrantTarget.USERS else policy.agents
     return CompiledPolicy(policy, grant_sets, granting.grant, policy.grants_to, required)
 
 
-def report_of(policy: Policy, outcome: Outcome[Asks], unknown: tuple[Problem, ...]) -> PolicyReport:
+def report_of(policy: Policy, outcome: StatementMatches[Asks], unknown: tuple[Problem, ...]) -> PolicyReport:
     problems, fallbacks = outcome.told
     idle = _idle(policy, outcome)
     if idle:
@@ -196,12 +196,12 @@ def report_of(policy: Policy, outcome: Outcome[Asks], unknown: tuple[Problem, ..
     return PolicyReport(policy.id, outcome.tables, outcome.columns, problems, fallbacks, unknown)
 
 
-def _idle(policy: Policy, outcome: Outcome[Asks]) -> list[MaskRule]:
+def _idle(policy: Policy, outcome: StatementMatches[Asks]) -> list[MaskRule]:
     """Rules of which it cannot be known which columns they are for: no column can be shown then."""
     return [rule for rule in policy.masks if not outcome.found[f"spec.masks[{rule.name}].columns"]] if outcome.sets else []
 
 
-def _order(tie: Tie) -> tuple[str, list[str], bool]:
+def _order(tie: TagJoin) -> tuple[str, list[str], bool]:
     return tie.attribute, sorted(tie.values), tie.among
 
 

@@ -23,7 +23,7 @@ from rolevend.policy.expression import (
     Value,
     atoms,
 )
-from rolevend.policy.moment import Clock, Moment, shifted
+from rolevend.policy.relative_time import Clock, Moment, shifted
 from rolevend.policy.vocabulary import ALLOWED, Source, Word
 
 _COMPARED: Final = {
@@ -49,7 +49,7 @@ _JOINTS: Final = {
 """A word's kind -> what it says."""
 
 
-def nothing_lost(source: Source, words: Sequence[Word], predicate: Predicate) -> None:
+def assert_round_trip(source: Source, words: Sequence[Word], predicate: Predicate) -> None:
     named = [word for word in words if word.is_name]
     columns = [atom.column.name for atom in atoms(predicate) if not isinstance(atom.column, TaggedColumn)]
     for word, column in zip_longest(named, columns):

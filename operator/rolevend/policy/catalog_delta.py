@@ -5,9 +5,9 @@ from typing import Any, Protocol, TypeVar
 
 from rolevend.catalog import Table
 from rolevend.policy.bitmap import bits
-from rolevend.policy.outcome import Outcome
 from rolevend.policy.postings import Postings
-from rolevend.policy.unknown import Vocabulary
+from rolevend.policy.statement_matches import StatementMatches
+from rolevend.policy.unresolved_names import Vocabulary
 
 Key = TypeVar("Key")
 
@@ -15,13 +15,13 @@ Key = TypeVar("Key")
 class Stated(Protocol[Key]):
     """A statement, prepared for many tables."""
 
-    def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> Outcome[Key]: ...
+    def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> StatementMatches[Key]: ...
 
     def columns(self, sets: Mapping[Key, int], postings: Postings) -> int:
-        """`Outcome.columns`, where `Outcome.sets` are these."""
+        """`StatementMatches.columns`, where `StatementMatches.sets` are these."""
 
 
-class Exchange:
+class CatalogDelta:
     def __init__(self, others: Mapping[int, Table], tables: Sequence[Table], postings: Postings, vocabulary: Vocabulary) -> None:
         """Each of `others` at its place in `tables`, of which `postings` and `vocabulary` are."""
         changes = [(place, tables[place], other) for place, other in others.items()]
@@ -35,7 +35,7 @@ class Exchange:
         self.postings = postings.exchanged(changes)
         self.vocabulary = vocabulary.after(self.postings, self._before, self._after, self.schemas)
 
-    def outcome(self, whole: Outcome[Key], of: Stated[Key]) -> Outcome[Key]:
+    def outcome(self, whole: StatementMatches[Key], of: Stated[Key]) -> StatementMatches[Key]:
         """`whole` itself where these tables make no difference."""
         before = whole.part(self._places, lambda sets: of.columns(sets, self._before))
         after = of.outcome(self._after, self._new.__getitem__)
@@ -45,7 +45,7 @@ class Exchange:
         """Whether the tags that a statement of this reach can mean are those that it could mean before."""
         return self.vocabulary.within(reach) == self._vocabulary.within(reach)
 
-    def same_names(self, before: Outcome[Any], after: Outcome[Any]) -> bool:
+    def same_names(self, before: StatementMatches[Any], after: StatementMatches[Any]) -> bool:
         """Likewise, of the names of columns."""
         return before.selected == after.selected and not self._renamed & after.selected
 

@@ -34,25 +34,25 @@ _WORD = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Token:
     kind: str
     text: str
     start: int
 
 
-def words_of(source: Source, *, what: str, where: str, shorter: str, allowed: str) -> list[Word]:
+def tokens_of(source: Source, *, what: str, where: str, shorter: str, allowed: str) -> list[Token]:
     """Without spaces. Raises InvalidInput with line and column, in these parts of a sentence: `what` is too long, and how it gets
     `shorter`; what is not allowed `where`, and what is `allowed`."""
     if len(source.text) > MAXIMUM_LENGTH:
         raise source.fault(MAXIMUM_LENGTH, f"{what} has at most {MAXIMUM_LENGTH} characters", shorter)
-    words: list[Word] = []
+    words: list[Token] = []
     position = depth = 0
     while position < len(source.text):
         found = _WORD.match(source.text, position)
         if found is None:
             raise source.fault(position, f"{source.text[position : position + 20]} is not allowed {where}", allowed)
         if found.lastgroup != "space":
-            words.append(Word(str(found.lastgroup), found.group(), position))
+            words.append(Token(str(found.lastgroup), found.group(), position))
             depth += (found.group() in "([") - (found.group() in ")]")
             if depth > MAXIMUM_DEPTH:
                 raise source.fault(position, f"it is nested deeper than {MAXIMUM_DEPTH}", "remove parentheses that change nothing")

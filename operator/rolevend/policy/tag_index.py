@@ -15,15 +15,15 @@ Words = dict[str, set[str]]
 """Key of a tag -> its values."""
 
 
-class Tagged:
+class TagIndex:
     """Which of some things carry which tags."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, dict[str, int]] = {}
         self._all = self._told = 0
 
-    def copy(self) -> "Tagged":
-        made = Tagged()
+    def copy(self) -> "TagIndex":
+        made = TagIndex()
         made._by_key = {key: dict(values) for key, values in self._by_key.items()}
         made._all, made._told = self._all, self._told
         return made

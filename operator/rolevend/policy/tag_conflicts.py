@@ -17,7 +17,7 @@ Said = Mapping[str, Sequence[TagAssignment]]
 
 
 @dataclass(frozen=True, slots=True)
-class Disagreement:
+class TagConflict:
     what: str
     """`claims.people`, or `claims.people.ssn`."""
     key: str
@@ -25,13 +25,13 @@ class Disagreement:
     """By place. Some of them differ."""
 
 
-def disagreements(tables: Iterable[Table], said: Said) -> Iterator[Disagreement]:
+def tag_conflicts(tables: Iterable[Table], said: Said) -> Iterator[TagConflict]:
     """Of `tables` that carry these tags already. The first thousand, where there are more."""
     for table, column, key in islice(_crowded(tables, _disputed(said)), _MOST_LOOKED_AT):
         values = {place: _values(assignments, table, column, key) for place, assignments in said.items()}
         here = {place: found for place, found in values.items() if found}
         if len(set(here.values())) > 1:
-            yield Disagreement(str(table.id) if column is None else f"{table.id}.{column}", key, here)
+            yield TagConflict(str(table.id) if column is None else f"{table.id}.{column}", key, here)
 
 
 def _disputed(said: Said) -> dict[tuple[str, bool], set[str]]:

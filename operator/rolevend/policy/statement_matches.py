@@ -7,18 +7,18 @@ from typing import Any, Final, Generic, TypeVar
 
 from rolevend.catalog import Column, Table
 from rolevend.policy.bitmap import places, union
-from rolevend.policy.fitting import MaskFallback, Problem, fallbacks_of
 from rolevend.policy.mask import carries, clashing
 from rolevend.policy.postings import Postings
 from rolevend.policy.selection import SelectedColumn
 from rolevend.policy.statement import MaskRule
+from rolevend.policy.table_fit import MaskFallback, Problem, fallbacks_of
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[Key]):
+class StatementMatches(Generic[Key]):
     """Tables are places in bitmaps. Of disjoint sets of tables the outcomes add up to that of all."""
 
     sets: Mapping[Key, int] = field(default_factory=dict)
@@ -31,9 +31,9 @@ class Outcome(Generic[Key]):
     """By field, of what the statement is about: under `TABLES` all tables that it selects, and of those, under a selector of columns,
     the ones that have such a column."""
 
-    def exchanged(self, before: "Outcome[Key]", after: "Outcome[Key]") -> "Outcome[Key]":
+    def exchanged(self, before: "StatementMatches[Key]", after: "StatementMatches[Key]") -> "StatementMatches[Key]":
         """With the outcome `after` of some tables in place of `before`, which is that of the same tables."""
-        return Outcome(
+        return StatementMatches(
             _without_empty(_exchanged(self.sets, before.sets, after.sets)),
             self.columns - before.columns + after.columns,
             _replaced(self.problems, before.problems, after.problems),
@@ -41,12 +41,12 @@ class Outcome(Generic[Key]):
             _exchanged(self.found, before.found, after.found),
         )
 
-    def part(self, tables: int, columns: Callable[[Mapping[Key, int]], int]) -> "Outcome[Key]":
+    def part(self, tables: int, columns: Callable[[Mapping[Key, int]], int]) -> "StatementMatches[Key]":
         """That of some of the tables; `columns` counts, of such a part of `sets`."""
         if not self.about & tables:
             return NOTHING
         sets = _without_empty({key: some & tables for key, some in self.sets.items()})
-        return Outcome(
+        return StatementMatches(
             sets,
             columns(sets),
             _at(self.problems, tables),
@@ -76,12 +76,12 @@ class Outcome(Generic[Key]):
 
 
 TABLES: Final = "spec.tables"
-NOTHING: Final[Outcome[Any]] = Outcome()
+NOTHING: Final[StatementMatches[Any]] = StatementMatches()
 """Of tables that a statement is not about: most of them."""
 
 
 def presence(fields: Iterable[str], kinds: Iterable[int], selected: int, postings: Postings) -> dict[str, int]:
-    """`Outcome.found`; the selectors of columns that stand in `fields` are for these kinds of columns."""
+    """`StatementMatches.found`; the selectors of columns that stand in `fields` are for these kinds of columns."""
     return {TABLES: selected, **{field: postings.having(each) & selected for field, each in zip(fields, kinds, strict=True)}}
 
 

@@ -11,13 +11,13 @@ from typing import Final
 from rolevend.catalog import Table
 from rolevend.policy.bitmap import first, places, union
 from rolevend.policy.expression import Condition
-from rolevend.policy.fitting import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
 from rolevend.policy.mask import Clear, Mask
-from rolevend.policy.outcome import NOTHING, TABLES, Outcome, fallbacks, presence, unshown
 from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import Facts, may_meet
 from rolevend.policy.selection import column_choice, column_test
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Requirement, column_selectors
+from rolevend.policy.statement_matches import NOTHING, TABLES, StatementMatches, fallbacks, presence, unshown
+from rolevend.policy.table_fit import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ Does = tuple[tuple[Demand, ...], bool, bool]
 _DENIES: Final[Does] = ((), True, False)
 
 
-class Restraining:
+class GuardrailCompiler:
     """A guardrail, prepared for many tables."""
 
     def __init__(self, guardrail: Guardrail) -> None:
@@ -115,14 +115,14 @@ class Restraining:
         floors = tuple((name, mask) for name, given in chosen for mask in dict.fromkeys(given))
         return Restraint(guardrail.name, denied_columns=denied, condition=condition, floors=floors, denies_lookup=guardrail.denies_lookup)
 
-    def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> Outcome[Does]:
+    def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> StatementMatches[Does]:
         guardrail = self.guardrail
         # What cannot be governed is granted to nobody.
         selected = postings.selected(guardrail.tables, None, unknown=True) & ~postings.obstructed
         if not selected:
             return NOTHING
         if guardrail.denies_tables:
-            return Outcome({_DENIES: selected}, postings.count(postings.every_kind, selected))
+            return StatementMatches({_DENIES: selected}, postings.count(postings.every_kind, selected))
         denied, rules = self._kinds(postings)
         kinds = denied | union(found for _, found in rules)
         hiding, touched = postings.having(denied), selected if guardrail.denies_lookup else postings.having(kinds)
@@ -149,7 +149,7 @@ class Restraining:
         of_floors = {rule.name: each for rule, each in rules}
         floors = [of_floors.get(rule.name, 0) for rule in guardrail.mask_floors]
         there = presence(self._fields, [denied, *floors], selected, postings)
-        return Outcome(sets, self.columns(sets, postings), problems, told, there)
+        return StatementMatches(sets, self.columns(sets, postings), problems, told, there)
 
     def columns(self, sets: Mapping[Does, int], postings: Postings) -> int:
         denied, rules = self._kinds(postings)
@@ -162,17 +162,17 @@ class Restraining:
         return postings.kinds(self._denied, unknown=True), [(rule, postings.kinds(rule.columns, unknown=True)) for rule in self._floors]
 
 
-def compiled_guardrail(restraining: Restraining, outcome: Outcome[Does]) -> CompiledGuardrail:
+def compiled_guardrail(restraining: GuardrailCompiler, outcome: StatementMatches[Does]) -> CompiledGuardrail:
     ordered = sorted(outcome.sets, key=lambda does: (in_order(does[0]), does[1:]))
     sets = tuple(RestraintSet(demands, outcome.sets[demands, table, columns], table, columns) for demands, table, columns in ordered)
     return CompiledGuardrail(restraining.guardrail, sets, restraining.restraint)
 
 
-def guardrail_report(guardrail: Guardrail, outcome: Outcome[Does], unknown: tuple[Problem, ...]) -> GuardrailReport:
+def guardrail_report(guardrail: Guardrail, outcome: StatementMatches[Does], unknown: tuple[Problem, ...]) -> GuardrailReport:
     return GuardrailReport(guardrail.name, outcome.tables, outcome.columns, *outcome.told, unknown, tuple(_idle(guardrail, outcome)))
 
 
-def _idle(guardrail: Guardrail, outcome: Outcome[Does]) -> Iterator[Problem]:
+def _idle(guardrail: Guardrail, outcome: StatementMatches[Does]) -> Iterator[Problem]:
     if outcome.found.get(TABLES):
         for field_, selector in column_selectors(guardrail):
             if selector.names and not outcome.found[field_]:

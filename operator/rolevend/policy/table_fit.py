@@ -9,7 +9,7 @@ from rolevend.policy.binding import bind, candidates
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Condition, Predicate, atoms, attributes
 from rolevend.policy.mask import Mask, beyond, clashing
 from rolevend.policy.selection import SelectedColumn
-from rolevend.policy.tautology import sameness
+from rolevend.policy.tautology import constant_value
 
 EACH_HIDES = "each shows what the other hides"
 """Of masks that are `clashing`."""
@@ -59,7 +59,7 @@ def conditions(row_filter: Predicate | None, otherwise: str, field: str = "spec.
                 predicate = None if row_filter is None else bind(row_filter, table, field)
             except InvalidInput as error:
                 return Problem(table.id, error.field, f"{error.message} ({table.id} {otherwise})")
-            wrong = None if predicate is None else sameness(predicate)  # some of it is seen with types alone
+            wrong = None if predicate is None else constant_value(predicate)  # some of it is seen with types alone
             bound[types] = "; ".join(wrong) if wrong else Condition(() if predicate is None else attributes(predicate), predicate)
         found = bound[types]
         return Problem(table.id, field, f"{found} ({table.id} {otherwise})") if isinstance(found, str) else found

@@ -8,7 +8,7 @@ from rolevend.policy.combination import Combination
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class RequestContext:
     """What is None is not known: a condition that reads it cannot be answered, and grants nothing."""
 
     user: User | None = None

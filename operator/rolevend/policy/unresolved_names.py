@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from rolevend.catalog import Table, TableId, matches
 from rolevend.policy.bitmap import places
-from rolevend.policy.near import meant, near
-from rolevend.policy.outcome import TABLES
 from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import Requirement
 from rolevend.policy.statement import Guardrail, Policy, column_selectors, reach_of, tag_selectors
-from rolevend.policy.tagged import Words
+from rolevend.policy.statement_matches import TABLES
+from rolevend.policy.suggestions import closest, near
+from rolevend.policy.tag_index import Words
 
 _Both = tuple[Words, Words]
 """Those of tables, and those of columns."""
@@ -87,7 +87,7 @@ def unknown_names(said: Policy | Guardrail, selected: int, postings: Postings, t
 def no_table(name: TableId, there: Iterable[TableId], schemas: Collection[str]) -> str:
     """What is told of a pattern that none of the tables that are `there`, in `schemas`, has for a name."""
     if not any(matches(name.schema, schema) for schema in schemas):
-        return f"no schema in reach is named {name.schema}{meant(name.schema, schemas)}"
+        return f"no schema in reach is named {name.schema}{closest(name.schema, schemas)}"
     spelled = {each.name: each for each in there if matches(name.schema, each.schema)}
     found = near(name.name, spelled)  # without the schema, which is the same
     return f"no table in reach is named {name}" + (f"; did you mean {spelled[found]}?" if found else "")
@@ -95,14 +95,14 @@ def no_table(name: TableId, there: Iterable[TableId], schemas: Collection[str]) 
 
 def no_column(name: str, there: Iterable[str]) -> str:
     """Likewise, of the names of the columns that are `there`."""
-    return f"no column of these tables is named {name}{meant(name, there)}"
+    return f"no column of these tables is named {name}{closest(name, there)}"
 
 
 def unknown_attributes(reads: Iterable[str], known: Iterable[str]) -> Iterator[str]:
     """A message for each of `reads` that is not `known`. Values are not looked at: they are not for every author of a policy to see."""
     there = sorted(set(known))
     for key in sorted(set(reads).difference(there)):
-        yield f"no accepted UserAttributes has the attribute {key}{meant(key, there)}"
+        yield f"no accepted UserAttributes has the attribute {key}{closest(key, there)}"
 
 
 def _holds(words: Words, others: Words) -> bool:
@@ -126,10 +126,10 @@ def _unknown(field: str, what: str, requirements: Iterable[Requirement], known: 
     for requirement in requirements:
         keys = [key for key in known if matches(requirement.key, key)]
         if not keys:
-            yield field, f"{field}: no {what} in reach carries the tag {requirement.key}{meant(requirement.key, known)}"
+            yield field, f"{field}: no {what} in reach carries the tag {requirement.key}{closest(requirement.key, known)}"
             continue
         there = set().union(*(known[key] for key in keys))
         for value in sorted(requirement.values):
             if not any(matches(value, each) for each in there):
                 wrong = f"{field}: no {what} in reach carries the tag {requirement.key} with the value {value}"
-                yield field, f"{wrong}{meant(value, there)}"
+                yield field, f"{wrong}{closest(value, there)}"

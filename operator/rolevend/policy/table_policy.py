@@ -18,7 +18,7 @@ _HASH_LENGTH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnBehind:
+class ColumnPolicy:
     """What one masking policy shows of a column."""
 
     shape: ColumnShape
@@ -27,20 +27,20 @@ class ColumnBehind:
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class TablePolicy:
     """What policies of a table show of it."""
 
     rows: tuple[tuple[Condition, ...], ...] | None
     """A row is shown where one of each of these holds; None: no row is."""
     reads: tuple[str, ...] = ()
     """The columns that `rows` name, sorted."""
-    columns: tuple[ColumnBehind, ...] = ()
+    columns: tuple[ColumnPolicy, ...] = ()
     """Those that are not shown in clear, and those that are not granted, in the table's order."""
     stricter: tuple[str, ...] = ()
     """What is stricter than the shape, and why, one sentence each; empty where it is exact."""
 
 
-def behind(table: TableShape, columns: Sequence[Column]) -> Behind:
+def table_policy(table: TableShape, columns: Sequence[Column]) -> TablePolicy:
     """`columns` are all that the table has, granted or not: whoever may read a table may read each of them."""
     shapes = {each.name: each for each in table.columns}
     masked = [each for each in columns if each.name not in shapes or not shapes[each.name].is_clear]
@@ -49,7 +49,7 @@ def behind(table: TableShape, columns: Sequence[Column]) -> Behind:
     reads = tuple(sorted({name for clause in rows for name in _columns_of(clause)}))
     if (why := _why_no_row(reads, masked)) is not None:
         return _no_row(table.table, why)
-    shown: list[ColumnBehind] = []
+    shown: list[ColumnPolicy] = []
     stricter: list[str] = []
     for column in masked:
         found, why_else = _column(shapes.get(column.name) or _nothing_of(column), hidden.union(reads), table.table)
@@ -58,18 +58,18 @@ def behind(table: TableShape, columns: Sequence[Column]) -> Behind:
     taken = hidden.union(name for each in shown for name in each.reads)
     if all(each.name in taken for each in columns):  # one that rows are filtered by never is
         return _no_row(table.table, "each of its columns is masked or decides a mask, and a row policy needs one that is neither")
-    return Behind(rows, reads, tuple(shown), tuple(stricter))
+    return TablePolicy(rows, reads, tuple(shown), tuple(stricter))
 
 
-def of_one_grant(condition: Condition, masks: Mapping[str, Mask], table: Table) -> Behind:
+def of_one_grant(condition: Condition, masks: Mapping[str, Mask], table: Table) -> TablePolicy:
     """Where nothing else is granted of `table`, whose columns have these masks."""
     columns = (
         ColumnShape(each.name, each.family, each.native_type, (Cell((), masks[each.name]),)) for each in table.columns if each.name in masks
     )
-    return behind(TableShape(table.id, table.id.name, (condition,), tuple(columns)), table.columns)
+    return table_policy(TableShape(table.id, table.id.name, (condition,), tuple(columns)), table.columns)
 
 
-def limits_behind(limits: Limits | None) -> Limits | None:
+def limits_of_policy(limits: Limits | None) -> Limits | None:
     """Those of a column whose own type the result must have, where a view shows numbers of more places."""
     return limits if limits is None or limits.places is None else limits._replace(step_places=limits.places)
 
@@ -88,8 +88,8 @@ def is_cut(mask: Mask, length: int) -> bool:
     return False
 
 
-def _no_row(table: TableId, why: str) -> Behind:
-    return Behind(None, stricter=(f"{table} shows no row to tools: {why}",))
+def _no_row(table: TableId, why: str) -> TablePolicy:
+    return TablePolicy(None, stricter=(f"{table} shows no row to tools: {why}",))
 
 
 def _is_always(condition: Condition) -> bool:
@@ -115,15 +115,15 @@ def _why_no_row(reads: Sequence[str], masked: Sequence[Column]) -> str | None:
     return None if odd is None else f"column {odd.name} is {odd.native_type}, which no masking policy can be written for"
 
 
-def _column(column: ColumnShape, taken: frozenset[str], table: TableId) -> tuple[ColumnBehind, list[str]]:
+def _column(column: ColumnShape, taken: frozenset[str], table: TableId) -> tuple[ColumnPolicy, list[str]]:
     """`taken` are the columns that are filtered by or masked. With a sentence where it is stricter."""
     others = {name for cell in column.cells for name in _columns_of((*cell.conditions, *cell.also))} - {column.name}
     if not (both := sorted(others & taken)):
-        return ColumnBehind(column, tuple(sorted(others))), []
+        return ColumnPolicy(column, tuple(sorted(others))), []
     mask = _strictest(column.cells)
     why = f"what it shows depends on {both[0]}, which is filtered by or masked itself"
     sentence = f"column {column.name} of {table} shows tools {type(mask).__name__} in every row: {why}"
-    return ColumnBehind(replace(column, cells=(Cell((), mask),))), [sentence]
+    return ColumnPolicy(replace(column, cells=(Cell((), mask),))), [sentence]
 
 
 def _strictest(cells: Sequence[Cell]) -> Mask:
@@ -134,7 +134,7 @@ def _strictest(cells: Sequence[Cell]) -> Mask:
 def _shortfalls(column: ColumnShape, limits: Limits | None, table: TableId) -> Iterator[str]:
     for mask in dict.fromkeys(cell.mask for cell in column.cells):
         what, where = type(mask).__name__, f"column {column.name} of {table} is {column.native_type}"
-        if (why := beyond(mask, column.family, limits_behind(limits))) is not None:
+        if (why := beyond(mask, column.family, limits_of_policy(limits))) is not None:
             yield f"{where}, and shows tools NULL instead of {what}, since {why}"
         elif limits is not None and limits.length is not None and is_cut(mask, limits.length):
             yield f"{where}, so tools may see the end of {what} cut off"

@@ -13,7 +13,7 @@ _Holders = dict[str, dict[str | None, int]]
 """Attribute -> value -> who has it; under None who has any."""
 
 
-class Census:
+class UserMatchCounter:
     """Of the people whom it followed last. What changed since is changed in place."""
 
     def __init__(self) -> None:

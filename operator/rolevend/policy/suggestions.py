@@ -23,7 +23,7 @@ def _near(word: str, known: frozenset[str]) -> str | None:
     return next((spelled[each] for each in get_close_matches(word.lower(), sorted(spelled), n=1, cutoff=0.65)), None)
 
 
-def meant(word: str, known: Iterable[str]) -> str:
+def closest(word: str, known: Iterable[str]) -> str:
     """The end of a message about `word`: what it was meant to be, or nothing."""
     found = near(word, known)
     return f"; did you mean {found}?" if found else ""
