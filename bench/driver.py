@@ -22,7 +22,7 @@ from bench.server import installed_server, version
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.model import PlatformName
 from rolevend.plan import Lease, Profile
-from rolevend.platform_runtime.executor import Executor
+from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platforms.base import Credential, Dropped, Ending, EndReason, Platform
 from rolevend.platforms.postgres import Limits
 from rolevend.platforms.postgres.vends import _MANY, _ONE, _arguments
@@ -139,7 +139,7 @@ def both(bench: PostgresBench, of: Profile, iterations: int, each: int) -> tuple
 
 async def all_of(platform: Platform, shares: Sequence[Sequence[Pair]]) -> float:
     """Seconds. One caller for each share, who asks for one after the other."""
-    executor = Executor(PlatformName("bench"), platform, 4)
+    executor = PlatformExecutor(PlatformName("bench"), platform, 4)
 
     async def ask(share: Sequence[Pair]) -> None:
         for pair in share:

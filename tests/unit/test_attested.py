@@ -11,8 +11,8 @@ import pytest
 
 from rolevend.controllers.attesting import Attesting, attestation_of
 from rolevend.model import PlatformName
-from rolevend.platform_runtime.executor import Executor
-from rolevend.platform_runtime.platforms import PlatformAtWork
+from rolevend.platform_runtime.executor import PlatformExecutor
+from rolevend.platform_runtime.registry import ConnectedPlatform
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.platforms.base import CheckResult, InstallMode, Outcome, Randomness
 from rolevend.settings import Settings
@@ -107,7 +107,7 @@ def test_an_attestation_stands_for_two_periods_and_until_the_next_one():
     clock = [NOW]
     changed: list[str] = []
     attesting = Attesting(Settings(attest_seconds=3600), Metrics(), changed.append, lambda: clock[0], token_bytes)
-    at_work = PlatformAtWork(OBJECTS.platforms[0])
+    at_work = ConnectedPlatform(OBJECTS.platforms[0])
     at_work.state = replace(attested(OPEN), problem=("PlatformUnavailable", "so that nothing is tried"))
 
     for seconds, overdue in ((0, False), (7200, False), (7201, True), (9000, True), (0, False)):
@@ -134,11 +134,11 @@ class Attested:
         return ()
 
 
-def tried_by(executor: Attested) -> PlatformAtWork:
+def tried_by(executor: Attested) -> ConnectedPlatform:
     """What was never attested."""
-    at_work = PlatformAtWork(OBJECTS.platforms[0])
+    at_work = ConnectedPlatform(OBJECTS.platforms[0])
     at_work.state = replace(STATES[WAREHOUSE], problem=None, attestation=None)
-    at_work.executor = cast(Executor, executor)
+    at_work.executor = cast(PlatformExecutor, executor)
     return at_work
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from rolevend.errors import PlatformUnavailable
-from rolevend.platform_runtime.breaker import FAILURES, LONGEST_PAUSE_SECONDS, Breaker
+from rolevend.platform_runtime.breaker import FAILURES, LONGEST_PAUSE_SECONDS, CircuitBreaker
 
 
 class Clock:
@@ -19,58 +19,58 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def breaker(clock: Clock) -> Breaker:
-    return Breaker(clock)
+def breaker(clock: Clock) -> CircuitBreaker:
+    return CircuitBreaker(clock)
 
 
 DOWN = PlatformUnavailable("cannot vend on db:5432: connection refused")
 
 
-def opened(breaker: Breaker) -> Breaker:
+def opened(breaker: CircuitBreaker) -> CircuitBreaker:
     for _ in range(FAILURES):
         assert breaker.refusal() is None
-        breaker.heard(DOWN)
+        breaker.record_result(DOWN)
     return breaker
 
 
-def test_it_opens_only_after_failures_in_a_row(breaker: Breaker):
+def test_it_opens_only_after_failures_in_a_row(breaker: CircuitBreaker):
     for _ in range(FAILURES - 1):
-        breaker.heard(DOWN)
-    breaker.heard(None)
-    breaker.heard(DOWN)
+        breaker.record_result(DOWN)
+    breaker.record_result(None)
+    breaker.record_result(DOWN)
 
     assert not breaker.is_open
     assert breaker.refusal() is None
 
 
-def test_while_it_is_open_nobody_waits_and_the_reason_is_told(breaker: Breaker):
+def test_while_it_is_open_nobody_waits_and_the_reason_is_told(breaker: CircuitBreaker):
     refusal = opened(breaker).refusal()
 
     assert isinstance(refusal, PlatformUnavailable)
     assert str(refusal) == str(DOWN)
 
 
-def test_when_the_pause_is_over_exactly_one_call_tries(breaker: Breaker, clock: Clock):
+def test_when_the_pause_is_over_exactly_one_call_tries(breaker: CircuitBreaker, clock: Clock):
     clock.now = opened(breaker).next_try
 
     assert breaker.refusal() is None
     assert breaker.refusal() is not None
 
 
-def test_the_pauses_grow_and_never_exceed_the_longest(breaker: Breaker, clock: Clock):
+def test_the_pauses_grow_and_never_exceed_the_longest(breaker: CircuitBreaker, clock: Clock):
     opened(breaker)
     pauses = []
     for _ in range(10):
         clock.now = breaker.next_try
         assert breaker.refusal() is None
-        breaker.heard(DOWN)
+        breaker.record_result(DOWN)
         pauses.append(breaker.next_try - clock.now)
 
     assert pauses == sorted(pauses)
     assert pauses[0] < pauses[-1] == LONGEST_PAUSE_SECONDS
 
 
-def test_a_try_that_is_never_heard_of_does_not_close_it_for_ever(breaker: Breaker, clock: Clock):
+def test_a_try_that_is_never_heard_of_does_not_close_it_for_ever(breaker: CircuitBreaker, clock: Clock):
     clock.now = opened(breaker).next_try
     assert breaker.refusal() is None
 
@@ -79,9 +79,9 @@ def test_a_try_that_is_never_heard_of_does_not_close_it_for_ever(breaker: Breake
     assert breaker.refusal() is None
 
 
-def test_the_first_answer_closes_it_and_says_that_the_platform_is_back(breaker: Breaker):
+def test_the_first_answer_closes_it_and_says_that_the_platform_is_back(breaker: CircuitBreaker):
     opened(breaker)
 
-    assert breaker.heard(None)
+    assert breaker.record_result(None)
     assert breaker.refusal() is None
-    assert not breaker.heard(None)
+    assert not breaker.record_result(None)

@@ -12,7 +12,7 @@ import pytest
 from rolevend.errors import ClusterUnavailable, PlatformDrifted
 from rolevend.kinds import VendedRole, parse
 from rolevend.kube import client
-from rolevend.kube.client import AlreadyExists, Body, NotFound
+from rolevend.kube.client import Body, NotFound, ResourceConflict
 from rolevend.model import ProfileName
 from rolevend.plan import Profile
 from rolevend.platforms.progress import Counting, Progress
@@ -83,7 +83,7 @@ class Cluster:
         self.under_way -= 1
         assert self.body is not None
         if patch["metadata"] != {key: self.body["metadata"][key] for key in ("uid", "resourceVersion")}:
-            raise AlreadyExists("PATCH: 409")
+            raise ResourceConflict("PATCH: 409")
         self.says(patch["status"])
         self.said += [message for type_, (*_, message) in self.conditions.items() if type_ == "Ready"]
         return self.body
@@ -125,7 +125,7 @@ def builds() -> Builds:
 
 
 def building(cluster: Cluster, pause: float = 0.0) -> BuildProgressReporter:
-    return BuildProgressReporter(VendedRoleWriter(cast(client.Cluster, cluster), lambda: NOW), pause)
+    return BuildProgressReporter(VendedRoleWriter(cast(client.KubeClient, cluster), lambda: NOW), pause)
 
 
 @asynccontextmanager

@@ -9,9 +9,9 @@ import pytest
 
 from rolevend.controllers.curb import Curb
 from rolevend.errors import ClusterUnavailable, PlatformUnavailable
-from rolevend.kube.client import Body, Cluster, Resource
+from rolevend.kube.client import Body, KubeClient, Resource
 from rolevend.model import PlatformName, RoleName
-from rolevend.platform_runtime.platforms import Platforms
+from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.base import Act, Curbed, EndReason
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.state import RoleState
@@ -76,7 +76,7 @@ class Operator:
 
     async def looks(self, times: int = 1) -> None:
         """Until the platform `warehouse` has been asked so often, and what it answered was followed."""
-        curb = Curb(cast(Cluster, self), cast(RoleEnder, self), cast(Platforms, self), self.metrics, lambda: NOW, 0)
+        curb = Curb(cast(KubeClient, self), cast(RoleEnder, self), cast(PlatformRegistry, self), self.metrics, lambda: NOW, 0)
         running = asyncio.create_task(curb.run())
         async with asyncio.timeout(10):
             while self.executors[WAREHOUSE].asked <= times:

@@ -207,7 +207,7 @@ def test_conditions_and_reasons_are_those_of_the_code():
     assert (
         documented - reasons - raised
         == {"Building", "Connecting", "InternalError", "TooManyRoles"}
-        <= constants("platform_runtime/platforms.py", "platform_runtime/state.py", "roles/quota.py", "roles/status.py")
+        <= constants("platform_runtime/registry.py", "platform_runtime/state.py", "roles/quota.py", "roles/status.py")
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from rolevend.app.drain import Drain, Left
 from rolevend.errors import ClusterUnavailable, NotPermitted, Rejected, Unavailable
-from rolevend.kube.client import PAGE, Body, Cluster, Gone, NotFound, Resource
+from rolevend.kube.client import PAGE, Body, KubeClient, NotFound, Resource, WatchExpired
 
 POLICY = "rolevend-closed"
 API = "rolevend-api"
@@ -103,7 +103,7 @@ class Agents:
 
     async def drain(self, *, seconds: float = 600, api: str | None = None, policy: str = POLICY) -> tuple[Left, ...]:
         deadline = asyncio.get_running_loop().time() + seconds
-        draining = Drain(cast(Cluster, self), deadline, self.told.append, self.pause)
+        draining = Drain(cast(KubeClient, self), deadline, self.told.append, self.pause)
         return await draining.run("rolevend-system", policy, api=api, platforms=False)
 
 
@@ -140,7 +140,7 @@ async def test_the_more_are_left_the_more_rarely_it_looks():
     assert all(0.5 <= pause < 0.6 for pause in few.pauses)
 
 
-@pytest.mark.parametrize("error", [Gone("the list is too old"), ClusterUnavailable("not now")])
+@pytest.mark.parametrize("error", [WatchExpired("the list is too old"), ClusterUnavailable("not now")])
 async def test_a_list_that_breaks_off_is_begun_anew(error: Exception):
     agents = Agents(list(range(PAGE + 1)), failing=[error])
 

@@ -8,10 +8,10 @@ import pytest
 from rolevend.app.drivers import drivers
 from rolevend.errors import InvalidInput
 from rolevend.kinds import DataPlatform, parse
-from rolevend.kube.client import Cluster
+from rolevend.kube.client import KubeClient
 from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
-from rolevend.platform_runtime.credentials import PairKeys, PasswordKeys, keys_of
+from rolevend.platform_runtime.credentials import KeyPairLogins, PasswordLogins, logins_of
 from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres import PostgresPlatform
 from rolevend.platforms.snowflake import SnowflakePlatform
@@ -42,22 +42,22 @@ class Secrets:
 
 
 async def test_an_account_is_logged_in_to_by_keys_and_a_database_by_passwords():
-    pairs = await keys_of(snowflake(), cast(Cluster, Secrets(username="u", private_key="k")), "system", NOW, programs=True)
-    assert isinstance(pairs, PairKeys)
+    pairs = await logins_of(snowflake(), cast(KubeClient, Secrets(username="u", private_key="k")), "system", NOW, programs=True)
+    assert isinstance(pairs, KeyPairLogins)
     assert pairs.programmer is not None
     assert pairs.versions == ("7", "7")
-    vending = await keys_of(snowflake(), cast(Cluster, Secrets(username="u", private_key="k")), "system", NOW, programs=False)
-    assert isinstance(vending, PairKeys)
+    vending = await logins_of(snowflake(), cast(KubeClient, Secrets(username="u", private_key="k")), "system", NOW, programs=False)
+    assert isinstance(vending, KeyPairLogins)
     assert (vending.programmer, vending.versions) == (None, ("", "7"))
     with pytest.raises(InvalidInput, match=r"spec\.credentials\.vendorSecretRef: .* has a key password"):
-        await keys_of(snowflake(), cast(Cluster, Secrets(username="u", private_key="k", password="p")), "system", NOW, programs=False)
-    passwords = await keys_of(POSTGRES, cast(Cluster, Secrets(username="u", password="p")), "system", NOW, programs=False)
-    assert isinstance(passwords, PasswordKeys)
+        await logins_of(snowflake(), cast(KubeClient, Secrets(username="u", private_key="k", password="p")), "system", NOW, programs=False)
+    passwords = await logins_of(POSTGRES, cast(KubeClient, Secrets(username="u", password="p")), "system", NOW, programs=False)
+    assert isinstance(passwords, PasswordLogins)
 
 
 def test_each_kind_of_platform_has_its_driver():
     login = Login("rv_vendor", Secret("p"), "1")
-    made = BUILD(snowflake(), PairKeys(None, KEY)), BUILD(POSTGRES, PasswordKeys(None, login, None))
+    made = BUILD(snowflake(), KeyPairLogins(None, KEY)), BUILD(POSTGRES, PasswordLogins(None, login, None))
     assert [type(each) for each in made] == [SnowflakePlatform, PostgresPlatform]
     for each in made:
         each.close()
@@ -66,9 +66,9 @@ def test_each_kind_of_platform_has_its_driver():
 def test_a_database_of_snowflakes_own_or_ours_is_never_governed():
     for database in ("ROLEVEND", "SNOWFLAKE"):
         with pytest.raises(InvalidInput, match=rf"spec\.snowflake\.database: {database} belongs to Snowflake or to rolevend"):
-            BUILD(snowflake(database), PairKeys(None, KEY))
+            BUILD(snowflake(database), KeyPairLogins(None, KEY))
 
 
 def test_logins_of_another_kind_are_refused():
     with pytest.raises(InvalidInput, match=r"spec\.snowflake: must be set"):
-        BUILD(POSTGRES, PairKeys(None, KEY))
+        BUILD(POSTGRES, KeyPairLogins(None, KEY))

@@ -12,7 +12,7 @@ import pytest
 from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.plan import Profile
-from rolevend.platform_runtime.executor import BUILDERS, Executor
+from rolevend.platform_runtime.executor import BUILDERS, PlatformExecutor
 from rolevend.platforms.base import CheckResult, Ending, EndReason, InstallMode, Outcome, Platform, Randomness, ServerFacts
 from rolevend.platforms.progress import Progress, Told
 
@@ -81,8 +81,8 @@ def driver() -> Builder:
 
 
 @pytest.fixture
-async def executor(driver: Builder) -> AsyncIterator[Executor]:
-    made = Executor(WAREHOUSE, cast(Platform, driver), workers=2)
+async def executor(driver: Builder) -> AsyncIterator[PlatformExecutor]:
+    made = PlatformExecutor(WAREHOUSE, cast(Platform, driver), workers=2)
     yield made
     driver.finish.set()
     await made.close()
@@ -96,7 +96,7 @@ async def outcomes(awaited: Iterable[Awaitable[object]]) -> list[object]:
     return list(await asyncio.wait_for(asyncio.gather(*awaited, return_exceptions=True), PATIENCE))
 
 
-async def test_what_is_built_waits_for_no_build_though_every_builder_is_at_work(executor: Executor, driver: Builder):
+async def test_what_is_built_waits_for_no_build_though_every_builder_is_at_work(executor: PlatformExecutor, driver: Builder):
     cold = [asyncio.create_task(executor.ensure(profile(f"cold-{number}"))) for number in range(BUILDERS + 1)]
     await driver.begun(BUILDERS)
 
@@ -108,7 +108,7 @@ async def test_what_is_built_waits_for_no_build_though_every_builder_is_at_work(
     assert "warm" not in driver.builds
 
 
-async def test_the_platform_is_looked_at_while_every_builder_is_at_work(executor: Executor, driver: Builder):
+async def test_the_platform_is_looked_at_while_every_builder_is_at_work(executor: PlatformExecutor, driver: Builder):
     cold = [asyncio.create_task(executor.ensure(profile(f"cold-{number}"))) for number in range(BUILDERS + 1)]
     await driver.begun(BUILDERS)
 
@@ -119,7 +119,7 @@ async def test_the_platform_is_looked_at_while_every_builder_is_at_work(executor
     await soon(asyncio.gather(*cold))
 
 
-async def test_several_who_want_one_cold_profile_have_it_built_once(executor: Executor, driver: Builder):
+async def test_several_who_want_one_cold_profile_have_it_built_once(executor: PlatformExecutor, driver: Builder):
     waiting = [asyncio.create_task(executor.ensure(profile("cold"))) for _ in range(5)]
     await driver.begun(1)
     waiting.append(asyncio.create_task(executor.ensure(profile("cold"))))
@@ -130,7 +130,7 @@ async def test_several_who_want_one_cold_profile_have_it_built_once(executor: Ex
     assert driver.builds == ["cold"]
 
 
-async def test_who_gives_up_waiting_takes_the_build_from_nobody(executor: Executor, driver: Builder):
+async def test_who_gives_up_waiting_takes_the_build_from_nobody(executor: PlatformExecutor, driver: Builder):
     leaving, staying = (asyncio.create_task(executor.ensure(profile("cold"))) for _ in range(2))
     await driver.begun(1)
 
@@ -143,7 +143,7 @@ async def test_who_gives_up_waiting_takes_the_build_from_nobody(executor: Execut
     assert driver.builds == ["cold"]
 
 
-async def test_a_build_that_fails_is_told_to_all_who_waited_and_begun_anew_for_the_next(executor: Executor, driver: Builder):
+async def test_a_build_that_fails_is_told_to_all_who_waited_and_begun_anew_for_the_next(executor: PlatformExecutor, driver: Builder):
     driver.failure = PlatformBusy("a table is locked")
     waiting = [asyncio.create_task(executor.ensure(profile("cold"))) for _ in range(3)]
     await driver.begun(1)
@@ -156,7 +156,7 @@ async def test_a_build_that_fails_is_told_to_all_who_waited_and_begun_anew_for_t
     assert driver.builds == ["cold", "cold"]
 
 
-async def test_how_far_a_build_is_can_be_asked_while_it_goes_on(executor: Executor, driver: Builder):
+async def test_how_far_a_build_is_can_be_asked_while_it_goes_on(executor: PlatformExecutor, driver: Builder):
     cold, other = profile("cold"), profile("other")
     building = asyncio.create_task(executor.ensure(cold))
     await driver.begun(1)
@@ -170,7 +170,7 @@ async def test_how_far_a_build_is_can_be_asked_while_it_goes_on(executor: Execut
     assert executor.progress(cold) is None
 
 
-async def test_a_profile_that_was_taken_away_is_built_again(executor: Executor, driver: Builder):
+async def test_a_profile_that_was_taken_away_is_built_again(executor: PlatformExecutor, driver: Builder):
     driver.finish.set()
     driver.built.remove("warm")
 
@@ -179,7 +179,7 @@ async def test_a_profile_that_was_taken_away_is_built_again(executor: Executor, 
     assert driver.builds == ["warm"]
 
 
-async def test_whoever_still_holds_it_when_it_is_closed_is_told_to_try_again(executor: Executor, driver: Builder):
+async def test_whoever_still_holds_it_when_it_is_closed_is_told_to_try_again(executor: PlatformExecutor, driver: Builder):
     await executor.close()
 
     ending = Ending(RoleName("ROLE"), Uid("uid"), EndReason.RELEASED)
@@ -190,7 +190,7 @@ async def test_whoever_still_holds_it_when_it_is_closed_is_told_to_try_again(exe
     assert driver.closed
 
 
-async def test_closing_waits_for_what_was_begun_and_takes_nothing_new(executor: Executor, driver: Builder):
+async def test_closing_waits_for_what_was_begun_and_takes_nothing_new(executor: PlatformExecutor, driver: Builder):
     begun = asyncio.create_task(executor.ensure(profile("cold")))
     await driver.begun(1)
     closing = asyncio.create_task(executor.close())
@@ -208,7 +208,7 @@ async def test_closing_waits_for_what_was_begun_and_takes_nothing_new(executor: 
 
 
 async def test_its_connections_are_given_back_though_who_closes_it_is_cancelled_and_no_thread_is_free(driver: Builder):
-    executor, busy, free = Executor(WAREHOUSE, cast(Platform, driver), workers=2), threading.Event(), ThreadPoolExecutor(1)
+    executor, busy, free = PlatformExecutor(WAREHOUSE, cast(Platform, driver), workers=2), threading.Event(), ThreadPoolExecutor(1)
     asyncio.get_running_loop().set_default_executor(free)
     free.submit(busy.wait, PATIENCE)
     closing = asyncio.create_task(executor.close())
@@ -222,7 +222,7 @@ async def test_its_connections_are_given_back_though_who_closes_it_is_cancelled_
     assert driver.closed
 
 
-async def test_a_build_that_goes_on_when_it_is_closed_ends_at_its_next_step_and_says_try_again(executor: Executor, driver: Builder):
+async def test_a_build_that_goes_on_when_it_is_closed_ends_at_its_next_step_and_says_try_again(executor: PlatformExecutor, driver: Builder):
     """A thousand views take minutes on some platforms; the next build goes on with those that are there."""
     begun = asyncio.create_task(executor.ensure(profile("cold")))
     await driver.begun(1)
@@ -239,7 +239,7 @@ async def test_a_build_that_goes_on_when_it_is_closed_ends_at_its_next_step_and_
     await soon(closing)
 
 
-async def test_closing_waits_for_no_attestation_which_goes_on_to_its_end(executor: Executor, driver: Builder):
+async def test_closing_waits_for_no_attestation_which_goes_on_to_its_end(executor: PlatformExecutor, driver: Builder):
     """It takes minutes on some platforms, and what replaces this one is waited for."""
     attesting = asyncio.create_task(executor.attest(InstallMode.SUPERUSER, token_bytes, alone=True, wanted=lambda: True))
     await driver.begun(1)

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from rolevend.errors import Conflict, NotPermitted, TooManyUnknownUsers
-from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound, Resource
-from rolevend.kube.handles import HandleRecords
+from rolevend.kube.client import Body, KubeClient, NotFound, Resource, ResourceConflict
+from rolevend.kube.handles import HandleRegistry
 from rolevend.model import AgentHandle, ObjectName, User, UserHandle
 from tests.support.registered import ANNA, granted
 
@@ -33,7 +33,7 @@ class ApiServer:
             raise NotPermitted("no")
         name = body["metadata"]["name"]
         if name in self.kept:
-            raise AlreadyExists(name)
+            raise ResourceConflict(name)
         self.kept[name] = {**body, "metadata": {**body["metadata"], "namespace": namespace}}
         return self.kept[name]
 
@@ -57,9 +57,9 @@ def server() -> ApiServer:
     return ApiServer()
 
 
-def records(server: ApiServer) -> HandleRecords:
+def records(server: ApiServer) -> HandleRegistry:
     """As a process that has just started."""
-    return HandleRecords(cast(Cluster, server), "rolevend-system")
+    return HandleRegistry(cast(KubeClient, server), "rolevend-system")
 
 
 async def test_a_record_is_immutable_and_read_back_by_the_handle(server: ApiServer):
@@ -119,7 +119,7 @@ async def test_a_handle_that_was_somebody_elses_is_refused_by_the_same_process_a
 async def test_what_was_refused_is_told_once_and_taken_back_when_it_is_granted_after_all(server: ApiServer):
     told: list[int] = []
     await records(server).claim(LEASE, UserHandle("ANNA"), is_known=True)
-    record = HandleRecords(cast(Cluster, server), "rolevend-system", lambda: told.append(len(record.refused)))
+    record = HandleRegistry(cast(KubeClient, server), "rolevend-system", lambda: told.append(len(record.refused)))
 
     for _ in range(2):
         with pytest.raises(Conflict):
@@ -161,11 +161,11 @@ async def test_a_right_that_is_missing_is_named(server: ApiServer):
 MOST = 3
 
 
-def bounded(server: ApiServer) -> HandleRecords:
-    return HandleRecords(cast(Cluster, server), "rolevend-system", unknown_users=MOST)
+def bounded(server: ApiServer) -> HandleRegistry:
+    return HandleRegistry(cast(KubeClient, server), "rolevend-system", unknown_users=MOST)
 
 
-async def named(record: HandleRecords, number: int, *, is_known: bool = False, handle: str = "FINBOT") -> None:
+async def named(record: HandleRegistry, number: int, *, is_known: bool = False, handle: str = "FINBOT") -> None:
     """One of the users that an agent makes up."""
     lease = replace(LEASE, agent_handle=AgentHandle(handle), user=User("https://idp.example.org", f"made-up-{number}"))
     await record.claim(lease, UserHandle(f"U{number}"), is_known=is_known)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from rolevend.errors import ClusterUnavailable
-from rolevend.kube.client import NAMESPACES, Body, Cluster, Resource
+from rolevend.kube.client import NAMESPACES, Body, KubeClient, Resource
 from rolevend.kube.informer import Informer
 
 
@@ -37,7 +37,7 @@ async def told(*listings: list[Body]) -> list[list[str]]:
     """The names that were there each time that it was told of a change."""
     server, changes = ApiServer(*listings), []
     informer = Informer(
-        cast(Cluster, server), NAMESPACES, lambda: changes.append([name for _, name in informer.objects]), lambda: datetime.now(UTC)
+        cast(KubeClient, server), NAMESPACES, lambda: changes.append([name for _, name in informer.objects]), lambda: datetime.now(UTC)
     )
     running = asyncio.create_task(informer.run())
     async with asyncio.timeout(5):

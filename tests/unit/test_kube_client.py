@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from rolevend.errors import ClusterUnavailable, Rejected
-from rolevend.kube.client import NAMESPACES, Cluster
+from rolevend.kube.client import NAMESPACES, KubeClient
 
 
 class Silent:
@@ -49,8 +49,8 @@ async def kubeconfig(silent: Silent, tmp_path: Path) -> AsyncIterator[Path]:
 
 
 @pytest.fixture
-async def cluster(kubeconfig: Path) -> AsyncIterator[Cluster]:
-    connected = await Cluster.connect(str(kubeconfig), calls=1, request_seconds=1)
+async def cluster(kubeconfig: Path) -> AsyncIterator[KubeClient]:
+    connected = await KubeClient.connect(str(kubeconfig), calls=1, request_seconds=1)
     yield connected
     await connected.close()
 
@@ -67,7 +67,7 @@ async def test_of_a_list_of_kubeconfigs_the_first_word_counts_and_what_is_not_th
     users.write_text(json.dumps({"users": [{"name": "u", "user": {"token": "t"}}]}))
 
     for files in ((users, tmp_path / "nowhere", kubeconfig, others), (kubeconfig, others)):
-        connected = await Cluster.connect(os.pathsep.join(map(str, files)))
+        connected = await KubeClient.connect(os.pathsep.join(map(str, files)))
         assert (await connected.get(NAMESPACES, "here"))["metadata"]["name"] == "here"
         await connected.close()
 
@@ -78,15 +78,15 @@ async def test_a_file_that_is_no_kubeconfig_is_told_in_one_line(text: str, tmp_p
     file.write_bytes(text.encode(errors="surrogatepass"))
 
     with pytest.raises(Rejected, match=r"^no credentials for the Kubernetes API in .*; name a file with --kubeconfig$"):
-        await Cluster.connect(str(file))
+        await KubeClient.connect(str(file))
 
 
-async def test_a_call_without_an_answer_says_what_was_asked_and_what_happened(cluster: Cluster):
+async def test_a_call_without_an_answer_says_what_was_asked_and_what_happened(cluster: KubeClient):
     with pytest.raises(ClusterUnavailable, match=r"GET /api/v1/namespaces/here: \w*Timeout"):
         await cluster.get(NAMESPACES, "here")
 
 
-async def test_waiting_for_a_turn_is_not_waiting_for_an_answer(silent: Silent, cluster: Cluster):
+async def test_waiting_for_a_turn_is_not_waiting_for_an_answer(silent: Silent, cluster: KubeClient):
     first, second = (asyncio.create_task(cluster.get(NAMESPACES, "here")) for _ in range(2))
 
     with pytest.raises(ClusterUnavailable):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rolevend.kube.leadership import Move, Sight, identity, move, pod_of, safe_until, sight_of
+from rolevend.kube.leadership import LeaderAction, LeaseView, identity, lease_view, move, pod_of, safe_until
 from tests.support.tiers import by_tier
 
 SECONDS = 15
@@ -21,27 +21,27 @@ def lease(holder: str, renewed: str = "2026-11-24T12:00:00.000000Z", version: st
     }
 
 
-def seen(holder: str, since: float = 0.0) -> Sight:
-    return sight_of(lease(holder), None, since)
+def seen(holder: str, since: float = 0.0) -> LeaseView:
+    return lease_view(lease(holder), None, since)
 
 
 @pytest.mark.parametrize(
     ("sight", "there", "moment", "expected"),
     [
-        (None, False, 0, Move.CREATE),
-        (seen(ME), True, 1, Move.RENEW),
-        (seen(ME), True, 1000, Move.RENEW),
-        (seen(ME), False, 1, Move.CREATE),
-        (seen(OTHER), True, 14.9, Move.WAIT),
-        (seen(OTHER), True, 15, Move.TAKE),
-        (seen(OTHER), False, 14.9, Move.WAIT),
-        (seen(OTHER), False, 15, Move.CREATE),
-        (seen(""), True, 0, Move.TAKE),
-        (seen(""), False, 0, Move.CREATE),
-        (seen(identity("rolevend-a", "before")), True, 0, Move.TAKE),
+        (None, False, 0, LeaderAction.CREATE),
+        (seen(ME), True, 1, LeaderAction.RENEW),
+        (seen(ME), True, 1000, LeaderAction.RENEW),
+        (seen(ME), False, 1, LeaderAction.CREATE),
+        (seen(OTHER), True, 14.9, LeaderAction.WAIT),
+        (seen(OTHER), True, 15, LeaderAction.TAKE),
+        (seen(OTHER), False, 14.9, LeaderAction.WAIT),
+        (seen(OTHER), False, 15, LeaderAction.CREATE),
+        (seen(""), True, 0, LeaderAction.TAKE),
+        (seen(""), False, 0, LeaderAction.CREATE),
+        (seen(identity("rolevend-a", "before")), True, 0, LeaderAction.TAKE),
     ],
 )
-def test_what_follows_from_a_lease(sight: Sight | None, there: bool, moment: float, expected: Move):
+def test_what_follows_from_a_lease(sight: LeaseView | None, there: bool, moment: float, expected: LeaderAction):
     assert move(sight, there=there, me=ME, moment=moment) is expected
 
 
@@ -49,26 +49,26 @@ def test_processes_without_a_pod_are_never_taken_for_each_other():
     one, two = identity("", "1"), identity("", "2")
 
     assert pod_of(one) != pod_of(two)
-    assert move(seen(one), there=True, me=two, moment=0) is Move.WAIT
+    assert move(seen(one), there=True, me=two, moment=0) is LeaderAction.WAIT
 
 
 @pytest.mark.parametrize("renewed", ["1970-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z", "yesterday", ""])
 def test_a_renewal_counts_from_when_it_was_seen_whatever_it_says(renewed: str):
-    first = sight_of(lease(OTHER, "2026-11-24T12:00:00.000000Z"), None, 100)
-    again = sight_of(lease(OTHER, renewed, "2"), first, 110)
+    first = lease_view(lease(OTHER, "2026-11-24T12:00:00.000000Z"), None, 100)
+    again = lease_view(lease(OTHER, renewed, "2"), first, 110)
 
-    assert move(again, there=True, me=ME, moment=124.9) is Move.WAIT
-    assert move(again, there=True, me=ME, moment=125) is Move.TAKE
+    assert move(again, there=True, me=ME, moment=124.9) is LeaderAction.WAIT
+    assert move(again, there=True, me=ME, moment=125) is LeaderAction.TAKE
 
 
 def test_a_lease_that_somebody_touched_without_renewing_it_is_no_younger():
-    first = sight_of(lease(OTHER), None, 100)
+    first = lease_view(lease(OTHER), None, 100)
 
-    assert sight_of(lease(OTHER, version="2"), first, 110) == Sight(OTHER, SECONDS, first.renewed, "2", 3, 100)
+    assert lease_view(lease(OTHER, version="2"), first, 110) == LeaseView(OTHER, SECONDS, first.renewed, "2", 3, 100)
 
 
 def test_a_lease_of_nothing_can_be_taken():
-    assert move(sight_of({"metadata": {"resourceVersion": "1"}}, None, 0), there=True, me=ME, moment=0) is Move.TAKE
+    assert move(lease_view({"metadata": {"resourceVersion": "1"}}, None, 0), there=True, me=ME, moment=0) is LeaderAction.TAKE
 
 
 class Server:
@@ -90,7 +90,7 @@ class Replica:
 
     def __init__(self, server: Server, pod: str, token: str, offset: float) -> None:
         self.server, self.offset, self.me = server, offset, identity(pod, token)
-        self.seen: Sight | None = None
+        self.seen: LeaseView | None = None
         self.until = float("-inf")
         self.now = offset
         self.steps = self.run()
@@ -101,20 +101,20 @@ class Replica:
             yield  # the question travels
             read = self.server.lease
             yield  # and the answer
-            self.seen = sight_of(read, self.seen, self.now) if read else self.seen
+            self.seen = lease_view(read, self.seen, self.now) if read else self.seen
             asked_at = self.now
             wanted = move(self.seen, there=read is not None, me=self.me, moment=asked_at)
-            if leading and wanted is not Move.RENEW:
+            if leading and wanted is not LeaderAction.RENEW:
                 self.until = float("-inf")
                 return
-            if wanted is Move.WAIT:
+            if wanted is LeaderAction.WAIT:
                 continue
             yield
             written = self.server.write(read["metadata"]["resourceVersion"] if read else None, self.me)
             yield
             if written:
                 leading, self.until = True, safe_until(asked_at, SECONDS)
-                self.seen = sight_of(written, self.seen, asked_at)
+                self.seen = lease_view(written, self.seen, asked_at)
 
     def step(self, moment: float) -> None:
         self.now = moment + self.offset

@@ -10,7 +10,7 @@ import pytest
 from rolevend.api.manifest import body_of
 from rolevend.api.problems import Problem
 from rolevend.api.repository import VendedRoleRepository
-from rolevend.kube.client import AlreadyExists, Body, Cluster
+from rolevend.kube.client import Body, KubeClient, ResourceConflict
 from rolevend.model import ObjectName
 from rolevend.roles.decision import PlatformGrant
 from rolevend.roles.objects import VendedRoleWriter
@@ -30,7 +30,7 @@ class Occupied:
         self._there = there
 
     async def create(self, *_: object) -> Body:
-        raise AlreadyExists("vendedroles", NAME.name)
+        raise ResourceConflict("vendedroles", NAME.name)
 
     async def get(self, *_: object) -> Body:
         return cast(Body, json.loads(json.dumps(self._there)))
@@ -47,7 +47,7 @@ class Known:
 
 
 async def opened(there: Body) -> tuple[Any, bool]:
-    objects = VendedRoleWriter(cast(Cluster, Occupied(there)), lambda: registered.NOW)
+    objects = VendedRoleWriter(cast(KubeClient, Occupied(there)), lambda: registered.NOW)
     return await VendedRoleRepository(objects, cast(Any, Known()), uuid4).open(ASKED, NAME, DIGEST)
 
 

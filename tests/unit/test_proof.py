@@ -17,9 +17,9 @@ from rolevend.identity.token_check import TokenCheck
 from rolevend.kinds import Agent as AgentObject
 from rolevend.kinds import VendedRole
 from rolevend.kinds import parse as parse_object
-from rolevend.kube.client import AlreadyExists, Cluster, NotFound, Resource
+from rolevend.kube.client import KubeClient, NotFound, Resource, ResourceConflict
 from rolevend.kube.secrets import user_token
-from rolevend.kube.taken_tokens import PREFIX, TakenTokens
+from rolevend.kube.token_replay import PREFIX, TokenReplayStore
 from rolevend.model import Attributes, Task, Uid, UserHandle, Version
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
@@ -320,7 +320,7 @@ class ApiServer:
             raise self.failure
         name = body["metadata"]["name"]
         if name in self.leases:
-            raise AlreadyExists(name)
+            raise ResourceConflict(name)
         self.leases[name] = {**body, "metadata": {**body["metadata"], "uid": name}}
         return body
 
@@ -343,8 +343,8 @@ def proving(server: ApiServer, *, followed: bool = True, now=tokens.NOW) -> User
     check = TokenCheck(KeyStore(unread, lambda: now, lambda: 0.0), lambda: now)
     if followed:
         check.follow(tokens.PROVIDERS)
-    cluster = cast(Cluster, server)
-    return UserAuthenticator(cluster, check, TakenTokens(cluster, "system", lambda: now), lambda: now)
+    cluster = cast(KubeClient, server)
+    return UserAuthenticator(cluster, check, TokenReplayStore(cluster, "system", lambda: now), lambda: now)
 
 
 async def prove(server: ApiServer, request: Request = ASKED, **how: Any) -> Proof | Unproven:
@@ -420,7 +420,7 @@ class TestProving:
         server = ApiServer()
         server.failure = NotPermitted("no")
         with pytest.raises(NotPermitted, match="add it to agentNamespaces"):
-            await user_token(cast(Cluster, server), "agents", "x", "token", "spec.userTokenSecretRef")
+            await user_token(cast(KubeClient, server), "agents", "x", "token", "spec.userTokenSecretRef")
 
     async def test_an_issuer_whose_keys_are_not_known_yet_is_no_reason_to_refuse(self):
         with pytest.raises(IdentityProviderUnavailable):
@@ -428,7 +428,7 @@ class TestProving:
 
     async def test_where_nobody_can_say_whether_it_was_taken_nothing_is_proved(self):
         server = ApiServer(**{"anna-token": (OURS, tokens.access_token())})
-        taken = TakenTokens(cast(Cluster, server), "system", lambda: tokens.NOW)
+        taken = TokenReplayStore(cast(KubeClient, server), "system", lambda: tokens.NOW)
         server.failure = ClusterUnavailable("no answer")
 
         with pytest.raises(ClusterUnavailable):
@@ -443,7 +443,7 @@ class TestProving:
 class TestTakenTokens:
     async def test_two_tokens_share_no_record_and_each_goes_when_its_token_is_over(self):
         server, clock = ApiServer(), [tokens.NOW]
-        taken = TakenTokens(cast(Cluster, server), "system", lambda: clock[0])
+        taken = TokenReplayStore(cast(KubeClient, server), "system", lambda: clock[0])
         names = [("https://a", "bc"), ("https://ab", "c"), ("https://a", "bd")]
         for number, (issuer, token_id) in enumerate(names):
             assert await taken.take(issuer, token_id, REQUEST.uid, tokens.after(60 * number))
@@ -459,7 +459,7 @@ class TestTakenTokens:
 
     async def test_a_record_that_does_not_say_when_it_ends_stays(self):
         server = ApiServer()
-        taken = TakenTokens(cast(Cluster, server), "system", lambda: tokens.NOW)
+        taken = TokenReplayStore(cast(KubeClient, server), "system", lambda: tokens.NOW)
         await server.create(Resource("", "leases"), {"metadata": {"name": f"{PREFIX}1"}, "spec": {"holderIdentity": "x"}}, "")
 
         assert await taken.collect() == 0

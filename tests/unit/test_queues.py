@@ -12,7 +12,7 @@ import pytest
 from rolevend.errors import Conflict, PlatformBusy, PlatformUnavailable
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Lease
-from rolevend.platform_runtime.breaker import FAILURES, Breaker
+from rolevend.platform_runtime.breaker import FAILURES, CircuitBreaker
 from rolevend.platform_runtime.queues import MOST, DropQueue, Vend, VendQueue
 from rolevend.platforms.base import Address, Dropped, Ending, EndReason, PasswordCredential, Secret, Vended
 
@@ -53,7 +53,7 @@ class Platform:
         self.fault: Exception | None = None
         self.answers = asyncio.Event()
         self.answers.set()
-        self.breaker = Breaker(time.monotonic)
+        self.breaker = CircuitBreaker(time.monotonic)
         self.waiting = 0
         self.hurry: Callable[[], None] = lambda: None
 
@@ -68,7 +68,7 @@ class Platform:
         await self.answers.wait()
         if self.fault is not None and not isinstance(self.fault, PlatformUnavailable):
             raise self.fault
-        if self.breaker.heard(self.fault):
+        if self.breaker.record_result(self.fault):
             self.hurry()
         return [(role, self.fault or self.errors.get(role)) for role in roles]
 
@@ -93,7 +93,7 @@ async def at_once() -> None:
 @pytest.fixture
 async def drops(platform: Platform) -> DropQueue:
     made = DropQueue(platform.drop, at_once, platform.breaker, time.monotonic, platform.tell)
-    platform.hurry = made.hurry
+    platform.retry_now = made.retry_now
     return made
 
 

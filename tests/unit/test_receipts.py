@@ -29,7 +29,7 @@ from rolevend.identity.refusal import TokenRefused
 from rolevend.identity.signature import TYPE, SigningKey, checked
 from rolevend.kinds import API_VERSION, VendedRole
 from rolevend.kinds import parse as parse_object
-from rolevend.kube.client import Cluster
+from rolevend.kube.client import KubeClient
 from rolevend.model import Task, Uid
 from rolevend.platforms.base import EndReason
 from rolevend.roles.audit_recorder import AuditMemory, AuditRecorder
@@ -562,7 +562,7 @@ async def begun_by_a_process(server: Written, trail: Trail, body: dict[str, Any]
     found: Any = SimpleNamespace(directory=directory())
     platform: Any = SimpleNamespace(get=lambda _: SimpleNamespace(executor=SimpleNamespace(is_built=lambda _: False)))
     recorder, nothing = AuditRecorder(trail, Free(), lambda: NOW, RECEIPTS), cast(Any, None)
-    vender = Vender(found, platform, recorder, VendedRoleWriter(cast(Cluster, server), lambda: NOW), Metrics(), nothing)
+    vender = Vender(found, platform, recorder, VendedRoleWriter(cast(KubeClient, server), lambda: NOW), Metrics(), nothing)
     decision = RoleDecision(((ASKED, found.directory.verdict(ASKED)),))
     with pytest.raises(PlatformBusy):
         await vender.vend(parse_object(VendedRole, body), decision, found.directory, RoleRecord(), Door(nothing, Dies()))

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 from rolevend.kinds import Agent, VendedRole, parse
-from rolevend.kinds.status import LONGEST_MESSAGE, Finding, body, reported
+from rolevend.kinds.status import LONGEST_MESSAGE, ConditionUpdate, body, reported
 from rolevend.kinds.text import timestamp_text
 from tests.support.manifests import valid
 
@@ -12,38 +12,42 @@ NOW = EARLIER + timedelta(minutes=5)
 
 
 def test_a_condition_keeps_its_time_while_its_status_stays():
-    before = reported([Finding("Ready", "False", "Connecting", "no answer")], [], generation=1, now=EARLIER)
+    before = reported([ConditionUpdate("Ready", "False", "Connecting", "no answer")], [], generation=1, now=EARLIER)
 
-    after = reported([Finding("Ready", "False", "Refused", "wrong password")], before, generation=2, now=NOW)
+    after = reported([ConditionUpdate("Ready", "False", "Refused", "wrong password")], before, generation=2, now=NOW)
 
     assert (after[0].reason, after[0].observed_generation, after[0].last_transition_time) == ("Refused", 2, EARLIER)
 
 
 def test_a_condition_has_a_new_time_when_its_status_changes():
-    before = reported([Finding("Ready", "False", "Connecting", "no answer")], [], generation=1, now=EARLIER)
+    before = reported([ConditionUpdate("Ready", "False", "Connecting", "no answer")], [], generation=1, now=EARLIER)
 
-    after = reported([Finding("Ready", "True", "Live", "fine")], before, generation=1, now=NOW)
+    after = reported([ConditionUpdate("Ready", "True", "Live", "fine")], before, generation=1, now=NOW)
 
     assert after[0].last_transition_time == NOW
 
 
 def test_what_nothing_was_found_about_stays_as_it_was_and_where_it_was():
-    before = reported([Finding("Accepted", "True", "Valid", "a"), Finding("Ready", "True", "Live", "b")], [], generation=1, now=EARLIER)
+    before = reported(
+        [ConditionUpdate("Accepted", "True", "Valid", "a"), ConditionUpdate("Ready", "True", "Live", "b")], [], generation=1, now=EARLIER
+    )
 
-    after = reported([Finding("Ready", "False", "Down", "c"), Finding("New", "True", "Yes", "d")], before, generation=2, now=NOW)
+    after = reported(
+        [ConditionUpdate("Ready", "False", "Down", "c"), ConditionUpdate("New", "True", "Yes", "d")], before, generation=2, now=NOW
+    )
 
     assert [condition.type for condition in after] == ["Accepted", "Ready", "New"]
     assert after[0] == before[0]
 
 
 def test_a_message_is_cut_where_the_schema_ends():
-    condition = reported([Finding("Ready", "False", "Long", "x" * 100_000)], [], generation=1, now=NOW)[0]
+    condition = reported([ConditionUpdate("Ready", "False", "Long", "x" * 100_000)], [], generation=1, now=NOW)[0]
 
     assert len(condition.message) == LONGEST_MESSAGE
 
 
 def test_a_condition_is_written_as_kubernetes_writes_conditions_and_read_back_the_same():
-    condition = reported([Finding("Ready", "True", "Live", "fine")], [], generation=7, now=NOW)[0]
+    condition = reported([ConditionUpdate("Ready", "True", "Live", "fine")], [], generation=7, now=NOW)[0]
 
     written = body(condition)
 

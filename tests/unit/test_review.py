@@ -15,9 +15,9 @@ from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.errors import ClusterUnavailable
 from rolevend.kinds import API_VERSION, VendedRole, parse
-from rolevend.kube.client import Body, Cluster, Resource
+from rolevend.kube.client import Body, KubeClient, Resource
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User
-from rolevend.platform_runtime.platforms import Platforms
+from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.base import Dropped, Ending
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse as parse_predicate
@@ -127,8 +127,8 @@ class Operator:
         self.server = ApiServer()
         self.database = Database()
         nothing: Any = None
-        metrics, platforms = Metrics(), cast(Platforms, self.database)
-        objects = VendedRoleWriter(cast(Cluster, self.server), lambda: NOW)
+        metrics, platforms = Metrics(), cast(PlatformRegistry, self.database)
+        objects = VendedRoleWriter(cast(KubeClient, self.server), lambda: NOW)
         self.roles = RoleStore()
         drops = ImmediateDrops(platforms, metrics)
         quota, expiry = RoleQuota(self.roles, objects), ExpiryScheduler(lambda: NOW, metrics)

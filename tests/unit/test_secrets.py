@@ -9,7 +9,7 @@ import psycopg.conninfo
 import pytest
 
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
-from rolevend.kube.client import AlreadyExists, Cluster, NotFound, Resource
+from rolevend.kube.client import KubeClient, NotFound, Resource, ResourceConflict
 from rolevend.kube.credentials import CREDENTIAL_TYPE, MAC, CredentialSecrets
 from rolevend.kube.secrets import authority, key_login, login, own_key
 from rolevend.model import AgentHandle, ObjectName, PlatformName, RoleName, Uid, User, UserHandle
@@ -50,7 +50,7 @@ class Secrets:
     async def create(self, resource: Resource, body: dict[str, Any], namespace: str) -> dict[str, Any]:
         key = namespace, body["metadata"]["name"]
         if key in self.stored:
-            raise AlreadyExists(key[1])
+            raise ResourceConflict(key[1])
         texts = {name: base64.b64encode(text.encode()).decode() for name, text in body.get("stringData", {}).items()}
         metadata = {**body["metadata"], "resourceVersion": "1", "uid": "secret-1"}
         self.stored[key] = {**body, "metadata": metadata, "data": {**body.get("data", {}), **texts}}
@@ -78,7 +78,7 @@ def credential(
 
 
 async def kept(secrets: Secrets, fresh: Credential, request: Request = REQUEST, key: bytes = KEY) -> Credential:
-    return await CredentialSecrets(cast(Cluster, secrets), key).keep(request, fresh, NOW)
+    return await CredentialSecrets(cast(KubeClient, secrets), key).keep(request, fresh, NOW)
 
 
 async def test_a_retry_gets_the_password_that_was_kept_first(secrets: Secrets):
@@ -239,7 +239,7 @@ def of_role(uid: Uid) -> Credential:
 
 
 async def discarded(secrets: Secrets, request: Request) -> None:
-    await CredentialSecrets(cast(Cluster, secrets), KEY).discard(request)
+    await CredentialSecrets(cast(KubeClient, secrets), KEY).discard(request)
 
 
 async def test_a_credential_that_is_discarded_is_gone_and_discarding_nothing_is_fine(secrets: Secrets):
@@ -287,7 +287,7 @@ async def test_no_end_of_a_role_waits_for_a_right_on_secrets(secrets: Secrets):
 async def test_a_login_has_a_version_that_changes_with_the_secret(secrets: Secrets):
     await secrets.put("vendor", username="rv_vendor", password="x")
 
-    found = await login(cast(Cluster, secrets), "system", "vendor", "spec.credentials.vendorSecretRef")
+    found = await login(cast(KubeClient, secrets), "system", "vendor", "spec.credentials.vendorSecretRef")
 
     assert (found.username, found.password.reveal(), found.version) == ("rv_vendor", "x", "1")
     assert "x" not in repr(found.password)
@@ -298,12 +298,12 @@ async def test_a_login_with_a_missing_key_names_the_field_and_the_key(secrets: S
     await secrets.put("vendor", **texts)
 
     with pytest.raises(InvalidInput, match=rf"^spec\.field: Secret system/vendor has {said}$"):
-        await login(cast(Cluster, secrets), "system", "vendor", "spec.field")
+        await login(cast(KubeClient, secrets), "system", "vendor", "spec.field")
 
 
 async def test_a_login_that_is_not_there_names_the_field_and_the_place(secrets: Secrets):
     with pytest.raises(InvalidInput, match=r"^spec\.field: there is no Secret vendor in namespace system$"):
-        await login(cast(Cluster, secrets), "system", "vendor", "spec.field")
+        await login(cast(KubeClient, secrets), "system", "vendor", "spec.field")
 
 
 async def test_what_may_not_be_read_names_the_field_and_where_the_api_is_given_the_right(secrets: Secrets):
@@ -312,16 +312,16 @@ async def test_what_may_not_be_read_names_the_field_and_where_the_api_is_given_t
     way_out = "where this is the API, add it to api.secretNames in the chart's values"
 
     with pytest.raises(NotPermitted) as refused:
-        await login(cast(Cluster, secrets), "system", "vendor", "spec.field")
+        await login(cast(KubeClient, secrets), "system", "vendor", "spec.field")
     assert str(refused.value) == f"spec.field: there is no right to read Secret system/vendor; {way_out}"
     with pytest.raises(NotPermitted, match=r"^spec\.postgres\.tls\.caSecretRef: there is no right to read Secret system/ca; "):
         await trusted(secrets)
 
 
 async def test_the_key_of_handles_is_made_once(secrets: Secrets):
-    first = await own_key(cast(Cluster, secrets), "system", "key", lambda count: b"a" * count)
+    first = await own_key(cast(KubeClient, secrets), "system", "key", lambda count: b"a" * count)
 
-    second = await own_key(cast(Cluster, secrets), "system", "key", lambda count: b"b" * count)
+    second = await own_key(cast(KubeClient, secrets), "system", "key", lambda count: b"b" * count)
 
     assert first == second == b"a" * 32
 
@@ -330,7 +330,7 @@ async def test_a_key_that_is_too_short_is_refused(secrets: Secrets):
     await secrets.put("key", key="short")
 
     with pytest.raises(InvalidInput, match="at least 32 bytes"):
-        await own_key(cast(Cluster, secrets), "system", "key", lambda count: b"a" * count)
+        await own_key(cast(KubeClient, secrets), "system", "key", lambda count: b"a" * count)
 
 
 def signer(since: datetime, days: int = 1) -> str:
@@ -338,7 +338,7 @@ def signer(since: datetime, days: int = 1) -> str:
 
 
 async def trusted(secrets: Secrets, key: str = "ca.crt") -> str:
-    return (await authority(cast(Cluster, secrets), "system", "ca", key, "spec.postgres.tls.caSecretRef", NOW)).certificates
+    return (await authority(cast(KubeClient, secrets), "system", "ca", key, "spec.postgres.tls.caSecretRef", NOW)).certificates
 
 
 async def test_authorities_are_read_whole_and_one_that_is_valid_is_enough(secrets: Secrets):
@@ -404,7 +404,7 @@ async def test_a_retry_gets_the_key_that_was_kept_first(secrets: Secrets):
 async def test_a_login_by_a_key_is_read_from_the_keys_username_and_private_key(secrets: Secrets):
     await secrets.put("vendor", username="ROLEVEND_VENDOR", private_key="pem")
 
-    found = await key_login(cast(Cluster, secrets), "system", "vendor", "spec.credentials.vendorSecretRef")
+    found = await key_login(cast(KubeClient, secrets), "system", "vendor", "spec.credentials.vendorSecretRef")
 
     assert (found.username, found.private_key.reveal(), found.version) == ("ROLEVEND_VENDOR", "pem", "1")
     assert "pem" not in repr(found.private_key)
@@ -422,4 +422,4 @@ async def test_a_login_by_a_key_takes_no_password_and_names_what_is_missing(secr
     await secrets.put("vendor", **texts)
 
     with pytest.raises(InvalidInput, match=rf"^spec\.field: Secret system/vendor has {said}$"):
-        await key_login(cast(Cluster, secrets), "system", "vendor", "spec.field")
+        await key_login(cast(KubeClient, secrets), "system", "vendor", "spec.field")

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 
 from rolevend.controllers.sweep import Sweeper
-from rolevend.kube.client import PAGE, Body, Cluster, Resource
+from rolevend.kube.client import PAGE, Body, KubeClient, Resource
 from rolevend.model import Attributes, PlatformName, ProfileName, RoleName, Uid
-from rolevend.platform_runtime.platforms import Platforms
+from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.base import Dropped, Ended, Ending, EndReason, LiveRole
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.objects import VendedRoleWriter
@@ -69,8 +69,8 @@ class World:
     async def sweep(self) -> None:
         nothing: Any = None
         here: Any = self
-        objects = VendedRoleWriter(cast(Cluster, here), lambda: NOW)
-        sweeper = Sweeper(cast(RoleEnder, here), cast(Platforms, here), nothing, objects, Settings(), Metrics())
+        objects = VendedRoleWriter(cast(KubeClient, here), lambda: NOW)
+        sweeper = Sweeper(cast(RoleEnder, here), cast(PlatformRegistry, here), nothing, objects, Settings(), Metrics())
         await sweeper.sweep()
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from rolevend.errors import ClusterUnavailable
 from rolevend.identity.service_account import Authenticated, NotTaken, Review
-from rolevend.kube.client import Cluster
+from rolevend.kube.client import KubeClient
 from rolevend.roles.token_review import TokenReviewer
 from tests.support.tokens import AUDIENCE, UID, service_account_token
 
@@ -54,7 +54,7 @@ async def reviewer(server: Server, tmp_path: Path) -> AsyncIterator[TokenReviewe
     clusters = [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{runner.addresses[0][1]}"}}]
     contexts = [{"name": "c", "context": {"cluster": "c", "user": "u"}}]
     file.write_text(json.dumps({"clusters": clusters, "contexts": contexts, "current-context": "c", "users": users}))
-    cluster = await Cluster.connect(str(file), request_seconds=2)
+    cluster = await KubeClient.connect(str(file), request_seconds=2)
     yield TokenReviewer(cluster)
     await cluster.close()
     await runner.cleanup()

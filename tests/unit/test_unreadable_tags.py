@@ -9,9 +9,9 @@ from typing import ClassVar, cast
 import pytest
 
 from rolevend.kinds import DataPlatform, kind_named
-from rolevend.kube.client import NAMESPACES, Cluster, Resource
+from rolevend.kube.client import NAMESPACES, KubeClient, Resource
 from rolevend.model import PlatformName
-from rolevend.platform_runtime.platforms import PlatformAtWork, Platforms
+from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
 from rolevend.snapshot.builder import SnapshotBuilder
 from rolevend.snapshot.controller import SnapshotController
 from rolevend.telemetry.metrics import Metrics
@@ -140,9 +140,9 @@ class OnePlatform:
     def follow(self, objects: Iterable[DataPlatform], _: object) -> None:
         self.objects = tuple(objects)
 
-    def __iter__(self) -> Iterator[tuple[PlatformName, PlatformAtWork]]:
+    def __iter__(self) -> Iterator[tuple[PlatformName, ConnectedPlatform]]:
         for each in self.objects:
-            at_work = PlatformAtWork(each)
+            at_work = ConnectedPlatform(each)
             at_work.state = answering(each.name)
             yield PlatformName(each.name), at_work
 
@@ -150,14 +150,14 @@ class OnePlatform:
 async def decided_of(*bindings: Body) -> Verdict:
     """The verdict on the request in the first picture that shows everything, of an operator that watches."""
     server = ApiServer(raw_agent(), raw("DataPlatform", WAREHOUSE, ""), raw_policy(), raw_person(), *bindings)
-    observed = SnapshotController(cast(Cluster, server), SnapshotBuilder(CLUSTER, KEY), Metrics(), lambda: NOW)
+    observed = SnapshotController(cast(KubeClient, server), SnapshotBuilder(CLUSTER, KEY), Metrics(), lambda: NOW)
     complete = asyncio.Event()
 
     def viewed() -> None:
         if not observed.directory.pending:
             complete.set()
 
-    runs = [observed.run(cast(Platforms, OnePlatform()), viewed), *(informer.run() for informer in observed.informers)]
+    runs = [observed.run(cast(PlatformRegistry, OnePlatform()), viewed), *(informer.run() for informer in observed.informers)]
     tasks = [asyncio.ensure_future(each) for each in (complete.wait(), *runs)]
     done, _ = await asyncio.wait(tasks, timeout=10, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from rolevend.kube.client import Body, Cluster
+from rolevend.kube.client import Body, KubeClient
 from rolevend.kube.informer import Informer, key_of
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName
@@ -15,7 +15,7 @@ from rolevend.roles.state import is_let_go
 class VendedRoleIndex:
     """Shared by all calls."""
 
-    def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: KubeClient, now: Callable[[], datetime]) -> None:
         self.informer = _ByAgent(cluster, self._changed, now)
         self._news = asyncio.Event()
 
@@ -56,21 +56,21 @@ class VendedRoleIndex:
 
 
 class _ByAgent(Informer):
-    def __init__(self, cluster: Cluster, changed: Callable[[], None], now: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: KubeClient, changed: Callable[[], None], now: Callable[[], datetime]) -> None:
         super().__init__(cluster, VENDED_ROLES, changed, now)
         self.by_agent: dict[ObjectName, set[tuple[str, str]]] = defaultdict(set)
 
-    def keep(self, item: Body) -> None:
+    def on_upsert(self, item: Body) -> None:
         item["metadata"].pop("managedFields", None)  # longer than the object
         item.get("status", {}).pop("kopf", None)
-        super().keep(item)
+        super().on_upsert(item)
         self.by_agent[_agent(item)].add(key_of(item))
 
     def drop(self, item: Body) -> None:
         super().drop(item)
         self.by_agent[_agent(item)].discard(key_of(item))
 
-    def forgotten(self) -> None:
+    def on_reset(self) -> None:
         self.by_agent.clear()
 
 

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from typing import Final
 
-from rolevend.platform_runtime.platforms import PlatformAtWork
+from rolevend.platform_runtime.registry import ConnectedPlatform
 from rolevend.platform_runtime.state import PlatformState
 
 _OVERDUE: Final = "Overdue"
 
 
-def as_attested(at_work: PlatformAtWork) -> PlatformState:
+def as_attested(at_work: ConnectedPlatform) -> PlatformState:
     """Only the operator has the credential to attest a platform: its status says what came of it."""
     status = at_work.platform.status
     attested = status.condition("Attested")

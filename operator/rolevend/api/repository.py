@@ -15,7 +15,7 @@ from rolevend.api.schemas import Question
 from rolevend.errors import PlatformDrifted, ProfileNotBuilt, RolevendError
 from rolevend.kinds import VendedRole, parse
 from rolevend.kinds.shared import CALL
-from rolevend.kube.client import AlreadyExists, Body, NotFound
+from rolevend.kube.client import Body, NotFound, ResourceConflict
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.model import Task as CoreTask
 from rolevend.platforms.base import EndReason
@@ -80,7 +80,7 @@ class VendedRoleRepository:
         """Return the object of this question, and True if this call created it. Raises Problem."""
         try:
             return parse(VendedRole, await self._objects.create(body_of(grants, name, digest), name.namespace)), True
-        except AlreadyExists:
+        except ResourceConflict:
             pass
         try:
             there = await self._objects.read(name)
@@ -109,7 +109,7 @@ class VendedRoleRepository:
         """Write that the role is Ready. Raises Problem if the object ends: nobody is told the credential of such a role."""
         try:
             body = await self._objects.write_status(_name(role), role.uid, status)
-        except (NotFound, AlreadyExists) as error:
+        except (NotFound, ResourceConflict) as error:
             raise role_ended(role.name) from error
         if is_ending(body):
             raise role_ended(role.name)
@@ -124,7 +124,7 @@ class VendedRoleRepository:
             async with asyncio.timeout(MAX_UNDO_SECONDS):
                 if untouched:
                     status = ended_status(EndReason.REVOKED.value, NOTHING_BEGUN, "the call was refused before anything was made")
-                    with contextlib.suppress(AlreadyExists):
+                    with contextlib.suppress(ResourceConflict):
                         await self._objects.write_status(_name(role), role.uid, status, version=role.metadata.resource_version)
                 await self._objects.delete(_name(role), role.uid)
 

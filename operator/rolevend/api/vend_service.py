@@ -20,7 +20,7 @@ from rolevend.api.repository import VendedRoleRepository, role_ended
 from rolevend.api.schemas import Question
 from rolevend.errors import Overtaken, PlatformBusy, ProfileNotBuilt, RolevendError
 from rolevend.kinds import VendedRole, values
-from rolevend.kube.client import AlreadyExists, NotFound
+from rolevend.kube.client import NotFound, ResourceConflict
 from rolevend.model import PlatformName
 from rolevend.plan import Profile
 from rolevend.platforms.base import Credential
@@ -169,7 +169,7 @@ class VendService:
         await self._require_granted(role, decision, snapshot)
         try:
             result = await self._vender.vend(role, decision, snapshot, record, door)
-        except (Overtaken, RoleEnding, NotFound, AlreadyExists) as error:
+        except (Overtaken, RoleEnding, NotFound, ResourceConflict) as error:
             raise role_ended(role.name) from error
         except ProfileNotBuilt as error:
             raise self._repository.not_built(values.object_name(role), error) from error

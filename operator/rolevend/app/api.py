@@ -30,12 +30,12 @@ from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.review import Reviews
 from rolevend.identity.token_check import TokenCheck
-from rolevend.kube.client import Cluster
-from rolevend.kube.handles import HandleRecords
+from rolevend.kube.client import KubeClient
+from rolevend.kube.handles import HandleRegistry
 from rolevend.kube.secrets import own_key
-from rolevend.kube.taken_tokens import TakenTokens
+from rolevend.kube.token_replay import TokenReplayStore
 from rolevend.model import ClusterId, PlatformName
-from rolevend.platform_runtime.platforms import PlatformAtWork, Platforms
+from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.token_review import TokenReviewer
@@ -57,7 +57,7 @@ _log = logging.getLogger(__name__)
 async def run(settings: ApiSettings) -> None:
     """Until SIGTERM or SIGINT. Raises if a part of it ends by itself: then the process must go, and be started again."""
     metrics, serving = Metrics(), Serving(settings)
-    cluster = await Cluster.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
+    cluster = await KubeClient.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
     try:
         cluster_id = await patiently(lambda: cluster_id_of(cluster))
         key = await patiently(lambda: own_key(cluster, settings.namespace, settings.handle_key_secret, None))
@@ -70,10 +70,10 @@ class Api:
     """The parts, each given what it needs of the others."""
 
     def __init__(
-        self, settings: ApiSettings, serving: Serving, cluster: Cluster, cluster_id: ClusterId, key: bytes, metrics: Metrics
+        self, settings: ApiSettings, serving: Serving, cluster: KubeClient, cluster_id: ClusterId, key: bytes, metrics: Metrics
     ) -> None:
         self._serving = serving
-        handles = HandleRecords(
+        handles = HandleRegistry(
             cluster, settings.namespace, lambda: self._observed.mark_dirty(), unknown_users=settings.unknown_users_per_agent
         )
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
@@ -90,7 +90,7 @@ class Api:
             reports=False,
         )
         self._index = VendedRoleIndex(cluster, now)
-        self._platforms = Platforms(
+        self._platforms = PlatformRegistry(
             cluster,
             settings,
             drivers(cluster_id, settings.platform_workers),
@@ -104,7 +104,7 @@ class Api:
         source = f"/rolevend/clusters/{cluster_id}/api"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
         recorder = AuditRecorder(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
-        users = UserAuthenticator(cluster, check, TakenTokens(cluster, settings.namespace, now), now)
+        users = UserAuthenticator(cluster, check, TokenReplayStore(cluster, settings.namespace, now), now)
         self._refusals = RefusalLog(recorder, time.monotonic)
         authenticator = Authenticator(check, users, self._refusals)
         objects = VendedRoleWriter(cluster, now)
@@ -156,5 +156,5 @@ class Api:
         self._metrics.follow_providers(self._issuers.up)
 
 
-async def _looked(_name: PlatformName, _at_work: PlatformAtWork) -> None:
+async def _looked(_name: PlatformName, _at_work: ConnectedPlatform) -> None:
     """The operator attests it, and holds the object."""

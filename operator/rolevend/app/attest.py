@@ -23,11 +23,11 @@ from rolevend.kinds import DataPlatform, parse, values
 from rolevend.kinds.data_platform import Attestation
 from rolevend.kinds.shared import ATTEST
 from rolevend.kinds.status import body
-from rolevend.kube.client import Cluster
+from rolevend.kube.client import KubeClient
 from rolevend.kube.paths import path_of
 from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
-from rolevend.platform_runtime.credentials import Keys, PairKeys, PasswordKeys
+from rolevend.platform_runtime.credentials import KeyPairLogins, Keys, PasswordLogins
 from rolevend.platforms.base import Secret
 from rolevend.snapshot.conditions.common import attested_server
 
@@ -45,7 +45,7 @@ class Attested:
 async def attest(name: str, kubeconfig: str, request: str, seconds: float, tell: Callable[[str], None]) -> Attested:
     """By the operator. `request` must be new each time. `tell` hears why it takes so long, each reason once. Raises where there is no
     answer in time."""
-    cluster = await Cluster.connect(kubeconfig)
+    cluster = await KubeClient.connect(kubeconfig)
     try:
         await cluster.merge(path_of(DataPlatform), name, {"metadata": {"annotations": {ATTEST: request}}})
         deadline, told = time.monotonic() + seconds, ""
@@ -88,12 +88,12 @@ def _keys(platform: DataPlatform, secrets_file: Path) -> Keys:
         _values(known, ref.name, secrets_file) for ref in (credentials.programmer_secret_ref, credentials.vendor_secret_ref)
     )
     if platform.spec.snowflake is not None:
-        return PairKeys(_key_login(programmer), _key_login(vendor))
+        return KeyPairLogins(_key_login(programmer), _key_login(vendor))
     if values.postgres_of(platform).tls.ca_secret_ref is not None:
         raise InvalidInput(
             "spec.postgres.tls.caSecretRef", "is read from the cluster alone: have the operator attest, by the platform's name"
         )
-    return PasswordKeys(_login(programmer), _login(vendor), None)
+    return PasswordLogins(_login(programmer), _login(vendor), None)
 
 
 def _key_login(found: Mapping[str, Any]) -> KeyLogin:

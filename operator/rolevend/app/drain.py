@@ -15,12 +15,12 @@ from rolevend.kube.client import (
     PODS,
     VALIDATING_BINDINGS,
     VALIDATING_POLICIES,
-    AlreadyExists,
     Body,
-    Cluster,
-    Gone,
+    KubeClient,
     NotFound,
     Resource,
+    ResourceConflict,
+    WatchExpired,
 )
 from rolevend.kube.paths import VENDED_ROLES, path_of
 from rolevend.platforms.base import EndReason
@@ -64,7 +64,7 @@ async def drain(
     `api` is its Deployment in `namespace`; None leaves it as it is. `policy` is the chart's ValidatingAdmissionPolicy that refuses
     requests while there is a binding of its name; to see that it does, one is made in `namespace`, where no agent is.
     """
-    cluster = await Cluster.connect(kubeconfig)
+    cluster = await KubeClient.connect(kubeconfig)
     try:
         deadline = asyncio.get_running_loop().time() + timeout
         return await Drain(cluster, deadline, tell).run(namespace, policy, api=api, platforms=platforms)
@@ -87,7 +87,7 @@ class _Stopped:
 class Drain:
     """Holds the names of what is left, and one page of bodies: ten thousand bodies are more than its pod may use."""
 
-    def __init__(self, cluster: Cluster, deadline: float, tell: Tell, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(self, cluster: KubeClient, deadline: float, tell: Tell, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._cluster = cluster
         self._deadline = deadline
         self._tell = tell
@@ -134,7 +134,7 @@ class Drain:
             try:
                 pods = [pod async for page in self._cluster.pages(PODS, stopped.namespace, stopped.selector) for pod in page["items"]]
                 left = tuple(Left("Pod", _name(pod), _FINISHES) for pod in pods if pod["status"].get("phase") not in _OVER)
-            except (Unavailable, Gone) as error:
+            except (Unavailable, WatchExpired) as error:
                 left = (Left("API server", "-", str(error)),)
             if not left or not self._has_time():
                 return left
@@ -161,7 +161,7 @@ class Drain:
             "metadata": {"name": policy, "annotations": {_WHY: _REASON}, "ownerReferences": [reference]},
             "spec": {"policyName": policy, "validationActions": ["Deny"]},
         }
-        with contextlib.suppress(AlreadyExists):  # somebody closed it before, and says another reason
+        with contextlib.suppress(ResourceConflict):  # somebody closed it before, and says another reason
             await self._cluster.apply(VALIDATING_BINDINGS, binding, _PROBE)
         answer = "the API server did not say so"
         while self._has_time():
@@ -204,7 +204,7 @@ class Drain:
                     if kept:
                         self._tell(f"{name}s that are done with, and that finalizers of others keep: {', '.join(sorted(kept))}")
                     return ()
-            except (Unavailable, Gone) as error:  # Gone: the list grew too old between two pages
+            except (Unavailable, WatchExpired) as error:  # Gone: the list grew too old between two pages
                 left = [Left("API server", "-", str(error))]
             if not self._has_time():
                 return tuple(left)
@@ -220,7 +220,7 @@ class Drain:
         patch = {"metadata": {"uid": metadata["uid"]}, "status": {"ended": ended}}
         try:
             await self._cluster.merge(VENDED_ROLES, metadata["name"], patch, metadata["namespace"], "status")
-        except (NotFound, AlreadyExists):
+        except (NotFound, ResourceConflict):
             return  # it went meanwhile
         await self._cluster.delete(VENDED_ROLES, metadata["name"], metadata["uid"], metadata["namespace"])
 

@@ -7,9 +7,9 @@ from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.data_platform import Snowflake
 from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
-from rolevend.platform_runtime.credentials import Keys, PairKeys, PasswordKeys
+from rolevend.platform_runtime.credentials import KeyPairLogins, Keys, PasswordLogins
 from rolevend.platform_runtime.executor import BUILDERS, DROPPERS, LOOKERS
-from rolevend.platform_runtime.platforms import DriverFactory
+from rolevend.platform_runtime.registry import DriverFactory
 from rolevend.platforms import postgres
 from rolevend.platforms.base import Platform
 
@@ -19,11 +19,11 @@ def drivers(cluster_id: ClusterId, workers: int) -> DriverFactory:
 
     def build(platform: DataPlatform, keys: Keys) -> Platform:
         match keys:
-            case PasswordKeys():
+            case PasswordLogins():
                 return _postgres(platform, keys, cluster_id, workers)
-            case PairKeys() if platform.spec.snowflake is not None:
+            case KeyPairLogins() if platform.spec.snowflake is not None:
                 return _snowflake(platform.spec.snowflake, keys, cluster_id, workers)
-            case PairKeys():
+            case KeyPairLogins():
                 raise InvalidInput("spec.snowflake", "must be set where the logins are key pairs")
             case _:
                 assert_never(keys)
@@ -37,7 +37,7 @@ def _vending(workers: int, keys: Keys) -> int:
     return workers + DROPPERS + LOOKERS + (0 if keys.programmer else BUILDERS)
 
 
-def _postgres(platform: DataPlatform, keys: PasswordKeys, cluster_id: ClusterId, workers: int) -> Platform:
+def _postgres(platform: DataPlatform, keys: PasswordLogins, cluster_id: ClusterId, workers: int) -> Platform:
     def login(known: Login) -> postgres.Login:
         return postgres.Login(known.username, known.password)
 
@@ -54,7 +54,7 @@ def _postgres(platform: DataPlatform, keys: PasswordKeys, cluster_id: ClusterId,
     )
 
 
-def _snowflake(spec: Snowflake, keys: PairKeys, cluster_id: ClusterId, workers: int) -> Platform:
+def _snowflake(spec: Snowflake, keys: KeyPairLogins, cluster_id: ClusterId, workers: int) -> Platform:
     try:
         from rolevend.platforms import snowflake  # its connector is an extra, and large: only who has such an account needs it
     except ModuleNotFoundError as error:

@@ -27,15 +27,15 @@ from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
-from rolevend.kube.client import Cluster
+from rolevend.kube.client import KubeClient
 from rolevend.kube.credentials import CREDENTIAL_KEY_SECRET, CredentialSecrets
 from rolevend.kube.election import ATTEMPT, Election
-from rolevend.kube.handles import HandleRecords
+from rolevend.kube.handles import HandleRegistry
 from rolevend.kube.leadership import identity
 from rolevend.kube.secrets import own_key
-from rolevend.kube.taken_tokens import TakenTokens
+from rolevend.kube.token_replay import TokenReplayStore
 from rolevend.model import ClusterId, PlatformName
-from rolevend.platform_runtime.platforms import PlatformAtWork, Platforms
+from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.door import Door
@@ -71,8 +71,8 @@ async def run(settings: Settings) -> None:
     probes = ProbeServer(
         settings.probe_host, settings.probe_port, metrics.registry, health.unhealthy, health.unready, health.standing, health.measure
     )
-    cluster = await Cluster.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
-    voting = await Cluster.connect(settings.kubeconfig, calls=1, request_seconds=settings.leadership_seconds * ATTEMPT)
+    cluster = await KubeClient.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
+    voting = await KubeClient.connect(settings.kubeconfig, calls=1, request_seconds=settings.leadership_seconds * ATTEMPT)
     election = Election(
         voting,
         settings.namespace,
@@ -105,7 +105,7 @@ class Keys:
     """By which a credential is known that this operator wrote."""
 
 
-async def _key(cluster: Cluster, namespace: str, name: str) -> bytes:
+async def _key(cluster: KubeClient, namespace: str, name: str) -> bytes:
     return await patiently(lambda: own_key(cluster, namespace, name, secrets.token_bytes))
 
 
@@ -152,7 +152,7 @@ class Operator:
     def __init__(
         self,
         settings: Settings,
-        cluster: Cluster,
+        cluster: KubeClient,
         election: Election,
         cluster_id: ClusterId,
         keys: Keys,
@@ -165,7 +165,7 @@ class Operator:
         self._metrics = metrics
         self._listed = asyncio.Event()
         self._roles = RoleStore()
-        handles = HandleRecords(
+        handles = HandleRegistry(
             cluster, settings.namespace, lambda: self.observed.mark_dirty(), unknown_users=settings.unknown_users_per_agent
         )
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
@@ -175,7 +175,7 @@ class Operator:
             cluster, SnapshotBuilder(cluster_id, keys.handles), metrics, now, handles.refused, self._issuers.states
         )
         self._attesting = Attesting(settings, metrics, self._platform_changed, now, secrets.token_bytes)
-        self._platforms = Platforms(
+        self._platforms = PlatformRegistry(
             cluster,
             settings,
             drivers(cluster_id, settings.platform_workers),
@@ -189,7 +189,7 @@ class Operator:
         source = f"/rolevend/clusters/{cluster_id}"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
         recorder = AuditRecorder(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
-        self._taken_tokens = TakenTokens(cluster, settings.namespace, now)
+        self._taken_tokens = TokenReplayStore(cluster, settings.namespace, now)
         authenticator = UserAuthenticator(cluster, check, self._taken_tokens, now)
         credentials = CredentialSecrets(cluster, keys.credentials)
         objects = VendedRoleWriter(cluster, now)
@@ -250,7 +250,7 @@ class Operator:
         self._metrics.platform_up.labels(name).set(at_work is not None and at_work.state.problem is None)
         self.observed.mark_dirty()
 
-    async def _looked(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+    async def _looked(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
         if at_work.state.drift:
             await self._reevaluator.drifted(name, at_work.state.drift)
         self._attesting.consider(name, at_work)

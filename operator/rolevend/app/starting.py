@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from rolevend.errors import NotPermitted, Unavailable
-from rolevend.kube.client import NAMESPACES, Cluster
+from rolevend.kube.client import NAMESPACES, KubeClient
 from rolevend.model import ClusterId
 
 _RETRY_SECONDS = 2.0
@@ -25,7 +25,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-async def cluster_id_of(cluster: Cluster) -> ClusterId:
+async def cluster_id_of(cluster: KubeClient) -> ClusterId:
     """The uid of `kube-system`: there is one in every cluster, and never the same in two."""
     namespace = await cluster.get(NAMESPACES, "kube-system")
     return ClusterId(namespace["metadata"]["uid"])

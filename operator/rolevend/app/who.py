@@ -14,8 +14,8 @@ from rolevend.audit.event_files import events_of
 from rolevend.audit.events import EventType
 from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.kinds import REQUESTED_BY, Agent, Resource, UserAttributes
-from rolevend.kube.client import Body, Cluster
-from rolevend.kube.handles import HandleRecords
+from rolevend.kube.client import Body, KubeClient
+from rolevend.kube.handles import HandleRegistry
 from rolevend.kube.paths import VENDED_ROLES, path_of
 from rolevend.model import RoleName, User
 from rolevend.naming import RoleNameParts, parse_role_name
@@ -108,12 +108,12 @@ async def describe(role_name: str, sources: Sources) -> Who:
 
 async def _ask_cluster(who: Who, parts: RoleNameParts, kubeconfig: str, namespace: str) -> None:
     try:
-        cluster = await Cluster.connect(kubeconfig)
+        cluster = await KubeClient.connect(kubeconfig)
     except RolevendError as error:
         who.notes.append(str(error))
         return
     try:
-        records = HandleRecords(cluster, namespace)
+        records = HandleRegistry(cluster, namespace)
         await who.ask("the record of its handle", _recorded("agent", records.agent(parts.agent)))
         await who.ask("the record of its handle", _recorded("user", records.user(parts.user)))
         namespace = who.text.get("agent", "").partition("/")[0]
@@ -125,7 +125,7 @@ async def _ask_cluster(who: Who, parts: RoleNameParts, kubeconfig: str, namespac
 async def _ask_who_has_them_now(who: Who, parts: RoleNameParts, kubeconfig: str) -> None:
     """Of roles that were vended before there were records: the best guess, and told as one."""
     try:
-        cluster = await Cluster.connect(kubeconfig)
+        cluster = await KubeClient.connect(kubeconfig)
     except RolevendError:
         return  # told already
     try:
@@ -139,7 +139,7 @@ async def _recorded(name: str, answer: Awaitable[Any]) -> Iterable[tuple[str, An
     return [(name, await answer)]
 
 
-async def _object(cluster: Cluster, uid: str, namespace: str | None) -> Iterable[tuple[str, Any]]:
+async def _object(cluster: KubeClient, uid: str, namespace: str | None) -> Iterable[tuple[str, Any]]:
     """`namespace` is its agent's, in which a VendedRole always is; None where no record says which."""
     role = await _find(cluster, uid, namespace)
     if role is None:
@@ -177,7 +177,7 @@ def _proof(
         yield "actors", ", for ".join(actors) or None
 
 
-async def _find(cluster: Cluster, uid: str, namespace: str | None) -> Body | None:
+async def _find(cluster: KubeClient, uid: str, namespace: str | None) -> Body | None:
     """Page by page: the API server finds objects by their names, and the name of a role has only the uid."""
     async for page in cluster.pages(VENDED_ROLES, namespace):
         for item in page["items"]:
@@ -239,7 +239,7 @@ async def _lease(role: RoleName, dsn: str) -> Iterable[tuple[str, Any]]:
     ]
 
 
-async def _registered(cluster: Cluster, kind: type[Resource], name: str, handle: str) -> Iterable[tuple[str, Any]]:
+async def _registered(cluster: KubeClient, kind: type[Resource], name: str, handle: str) -> Iterable[tuple[str, Any]]:
     items, _ = await cluster.list(path_of(kind))
     found = next((item for item in items if item["spec"].get("handle") == handle), None)
     if found is None:

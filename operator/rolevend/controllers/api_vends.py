@@ -15,7 +15,7 @@ from typing import Final
 from rolevend.errors import PlatformDrifted, RolevendError, Unavailable
 from rolevend.kube.client import NotFound
 from rolevend.model import Uid
-from rolevend.platform_runtime.platforms import Platforms
+from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.base import EndReason
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.objects import VendedRoleWriter, uid_of
@@ -45,7 +45,7 @@ class ApiVendSupervisor:
         self,
         roles: RoleStore,
         objects: VendedRoleWriter,
-        platforms: Platforms,
+        platforms: PlatformRegistry,
         snapshots: Snapshots,
         reporter: BuildProgressReporter,
         patience: timedelta,

@@ -15,7 +15,7 @@ from rolevend.errors import RolevendError
 from rolevend.kinds.data_platform import Attestation, FailedCheck, OpenCheck, UntriedCheck
 from rolevend.kinds.shared import ATTEST
 from rolevend.model import PlatformName
-from rolevend.platform_runtime.platforms import PlatformAtWork
+from rolevend.platform_runtime.registry import ConnectedPlatform
 from rolevend.platform_runtime.state import PlatformState, is_about
 from rolevend.platforms.base import CheckResult, Outcome, Randomness, ServerFacts
 from rolevend.settings import Settings
@@ -49,7 +49,7 @@ class Attesting:
         self._not_before: dict[PlatformName, datetime] = {}
         metrics.attest_period_seconds.set(settings.attest_seconds)
 
-    def consider(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+    def consider(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
         """After each look: begins an attestation where one is due, and returns at once."""
         request = at_work.platform.metadata.annotations.get(ATTEST)
         if at_work.state.attestation is not None:  # by this process, or by one before it
@@ -90,7 +90,7 @@ class Attesting:
         wait = self._settings.attest_retry_seconds if last.failed else self._settings.attest_seconds
         return self._now() - last.time >= timedelta(seconds=wait)
 
-    async def _attest(self, name: PlatformName, at_work: PlatformAtWork, facts: ServerFacts, request: str | None) -> None:
+    async def _attest(self, name: PlatformName, at_work: ConnectedPlatform, facts: ServerFacts, request: str | None) -> None:
         executor = at_work.executor
         if executor is None:
             return

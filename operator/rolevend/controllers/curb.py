@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from rolevend.errors import RolevendError
-from rolevend.kube.client import Cluster
-from rolevend.kube.events import tell
+from rolevend.kube.client import KubeClient
+from rolevend.kube.events import emit_event
 from rolevend.model import PlatformName
-from rolevend.platform_runtime.executor import Executor
-from rolevend.platform_runtime.platforms import Platforms
+from rolevend.platform_runtime.executor import PlatformExecutor
+from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.base import Act, Curbed, EndReason
 from rolevend.roles.ender import RoleEnder
 from rolevend.telemetry.metrics import Metrics
@@ -22,9 +22,9 @@ _log = logging.getLogger(__name__)
 class Curb:
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: KubeClient,
         ender: RoleEnder,
-        platforms: Platforms,
+        platforms: PlatformRegistry,
         metrics: Metrics,
         now: Callable[[], datetime],
         pause_seconds: float,
@@ -47,7 +47,7 @@ class Curb:
                         looks.create_task(self._look(name, at_work.executor))
                 await asyncio.sleep(self._pause_seconds)
 
-    async def _look(self, name: PlatformName, executor: Executor) -> None:
+    async def _look(self, name: PlatformName, executor: PlatformExecutor) -> None:
         try:
             for curbed in await executor.curb():
                 await self._follow(name, curbed)
@@ -72,5 +72,5 @@ class Curb:
         if standing is not None:
             reason = "StatementCancelled" if curbed.act is Act.CANCELLED else "SessionEnded"
             message = f"{curbed.role} on {name}: {curbed.why}"
-            if problem := await tell(self._cluster, standing.request.name, curbed.uid, "Warning", reason, message, self._now()):
+            if problem := await emit_event(self._cluster, standing.request.name, curbed.uid, "Warning", reason, message, self._now()):
                 _log.info("cannot write an Event: %s", problem, extra={"role": curbed.role})

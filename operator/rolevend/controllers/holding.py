@@ -5,21 +5,21 @@ from collections.abc import Callable
 
 from rolevend.errors import RolevendError
 from rolevend.kinds import FINALIZER, DataPlatform
-from rolevend.kube.client import Cluster
+from rolevend.kube.client import KubeClient
 from rolevend.kube.paths import path_of
 from rolevend.model import PlatformName
-from rolevend.platform_runtime.platforms import PlatformAtWork
+from rolevend.platform_runtime.registry import ConnectedPlatform
 
 _log = logging.getLogger(__name__)
 
 
 class Holding:
-    def __init__(self, cluster: Cluster, in_use: Callable[[PlatformName], bool]) -> None:
+    def __init__(self, cluster: KubeClient, in_use: Callable[[PlatformName], bool]) -> None:
         """`in_use`: whether a VendedRole says that its role may be there."""
         self._cluster = cluster
         self._in_use = in_use
 
-    async def consider(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+    async def consider(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
         """After each look: puts our finalizer on, or takes it off where nothing is left to drop."""
         metadata = at_work.platform.metadata
         deleting = metadata.deletion_timestamp is not None
@@ -35,7 +35,7 @@ class Holding:
             _log.warning("holding the DataPlatform: %s", error, extra={"platform": name})
 
 
-async def _holds_roles(at_work: PlatformAtWork) -> bool:
+async def _holds_roles(at_work: ConnectedPlatform) -> bool:
     if at_work.executor is None:
         return at_work.platform.status.server_identifier is not None  # it was reached once, and cannot be asked now
     return bool(await at_work.executor.live())

@@ -10,8 +10,8 @@ from rolevend.audit.events import End
 from rolevend.errors import RolevendError
 from rolevend.kube.client import PAGE
 from rolevend.model import PlatformName, ProfileName, Uid
-from rolevend.platform_runtime.executor import Executor
-from rolevend.platform_runtime.platforms import Platforms
+from rolevend.platform_runtime.executor import PlatformExecutor
+from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.base import Ended, Ending, EndReason
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.ender import RoleEnder
@@ -30,7 +30,7 @@ class Sweeper:
     def __init__(
         self,
         ender: RoleEnder,
-        platforms: Platforms,
+        platforms: PlatformRegistry,
         recorder: AuditRecorder,
         objects: VendedRoleWriter,
         settings: Settings,
@@ -88,7 +88,7 @@ class Sweeper:
         late = [uid for uid, since in self._missing_since.items() if now - since >= longest]
         self.deaf = f"the watch did not tell of {len(late)} VendedRoles for over {self._settings.deaf_after_seconds:.0f} s" if late else ""
 
-    async def _sweep_platform(self, name: PlatformName, executor: Executor, watched: Set[Uid], listed: Set[Uid] | None) -> None:
+    async def _sweep_platform(self, name: PlatformName, executor: PlatformExecutor, watched: Set[Uid], listed: Set[Uid] | None) -> None:
         """`watched` and `listed` are the objects that there were and claim a role: as far as the watch told, and as they were listed for
         this sweep."""
         claimed = watched if listed is None else listed
@@ -112,13 +112,13 @@ class Sweeper:
         except RolevendError as error:
             _log.warning("cannot sweep: %s", error, extra={"platform": name})
 
-    async def _drop(self, name: PlatformName, executor: Executor, ending: Ending) -> None:
+    async def _drop(self, name: PlatformName, executor: PlatformExecutor, ending: Ending) -> None:
         dropped = await executor.drop(ending)  # the platform's queue goes on by itself
         self._dropping[name, ending.uid] = len(dropped.sessions) if dropped.error is None else None
         if dropped.error is not None:
             _log.warning("cannot drop an orphan: %s", dropped.error, extra={"platform": name, "role": ending.role})
 
-    async def _tell_of_orphans(self, name: PlatformName, executor: Executor) -> None:
+    async def _tell_of_orphans(self, name: PlatformName, executor: PlatformExecutor) -> None:
         """Of those that the platform remembers: what a process dropped that died before it could tell is told by the next one."""
         gone = await executor.ended(EndReason.ORPHANED)
         for each in gone:

@@ -19,7 +19,7 @@ ONLY_WHILE_TRUE = frozenset({"Stalled", "StricterForTools"})
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ConditionUpdate:
     """What is true of one aspect of an object now; it becomes a condition when it is reported."""
 
     type: str
@@ -29,7 +29,7 @@ class Finding:
     message: str
 
 
-def reported(findings: Iterable[Finding], before: Iterable[Condition], *, generation: int, now: datetime) -> tuple[Condition, ...]:
+def reported(findings: Iterable[ConditionUpdate], before: Iterable[Condition], *, generation: int, now: datetime) -> tuple[Condition, ...]:
     """The conditions `before`, with these findings in place of those of their types: an aspect whose `status` did not change
     keeps the time of its last transition, one that nothing was found about stays as it was, or goes if it is one of `ONLY_WHILE_TRUE`.
     In the order of first appearance."""

@@ -60,11 +60,11 @@ class NotFound(Rejected):
     """No such object."""
 
 
-class AlreadyExists(Conflict):
+class ResourceConflict(Conflict):
     """An object of that name is there already, or it changed since it was read."""
 
 
-class Gone(Rejected):
+class WatchExpired(Rejected):
     """The watch cannot go on from where it was: list again."""
 
 
@@ -72,7 +72,7 @@ class NotYetCollected(Unavailable):
     """The cluster still has something of an object that is gone, and will take it away by itself."""
 
 
-class Cluster:
+class KubeClient:
     """One API server, with the credentials of a kubeconfig or of the pod's ServiceAccount."""
 
     def __init__(self, api: kubernetes_client.ApiClient, calls: int, request_seconds: float) -> None:
@@ -81,7 +81,7 @@ class Cluster:
         self._request_seconds = request_seconds
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None, *, calls: int = 32, request_seconds: float = 15.0) -> "Cluster":
+    async def connect(cls, kubeconfig: str | None, *, calls: int = 32, request_seconds: float = 15.0) -> "KubeClient":
         """Reads the credentials; talks to nobody yet. `kubeconfig` None means the pod's ServiceAccount; several files, as a list in
         KUBECONFIG, are read as kubectl does: those that are there, and of two that say something the first.
 
@@ -167,11 +167,11 @@ class Cluster:
         """Deletes exactly the object with this uid; one that is gone, or another of the name, is fine."""
         try:
             await self._json("DELETE", resource.path(namespace, name), body={"preconditions": {"uid": uid}})
-        except (NotFound, AlreadyExists):
+        except (NotFound, ResourceConflict):
             return
 
     async def watch(self, resource: Resource, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
-        """(type, object) of every change since `version`, bookmarks included, until the server ends it after `seconds`. `Gone` where
+        """(type, object) of every change since `version`, with bookmarks, until the server ends it after `seconds`. `WatchExpired` where
         `version` is too old, and where nothing was heard for so long that the connection may be dead."""
         query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
         timeout = aiohttp.ClientTimeout(total=seconds + 30, sock_read=_SILENCE_SECONDS)
@@ -183,7 +183,7 @@ class Cluster:
                     raise _error(int(event["object"].get("code", 500)), f"watching {resource.plural}", event["object"].get("message", ""))
                 yield event["type"], event["object"]
         except TimeoutError as error:
-            raise Gone(f"watching {resource.plural}: nothing was heard for {_SILENCE_SECONDS:.0f} s") from error
+            raise WatchExpired(f"watching {resource.plural}: nothing was heard for {_SILENCE_SECONDS:.0f} s") from error
         except _TRANSPORT_ERRORS as error:
             raise ClusterUnavailable(f"watching {resource.plural}: {_said(error)}") from error
         finally:
@@ -258,9 +258,9 @@ def _error(status: int, attempted: str, message: str) -> Exception:
         case 404:
             return NotFound(text)
         case 409:
-            return AlreadyExists(text)
+            return ResourceConflict(text)
         case 410:
-            return Gone(text)
+            return WatchExpired(text)
         case 429 | 500 | 502 | 503 | 504:
             return ClusterUnavailable(text)
         case _:

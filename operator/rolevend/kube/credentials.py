@@ -14,7 +14,7 @@ from typing import Final, assert_never
 from urllib.parse import quote, urlencode
 
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
-from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound, NotYetCollected
+from rolevend.kube.client import SECRETS, Body, KubeClient, NotFound, NotYetCollected, ResourceConflict
 from rolevend.kube.secrets import text_of, texts_of
 from rolevend.model import RoleName
 from rolevend.naming import length_prefixed, parse_role_name
@@ -37,7 +37,7 @@ class CredentialSecrets:
     """The credential of each VendedRole in a Secret of the same name, and of its further platforms in others. It owns them, so that they
     are collected where we cannot discard them; but a deletion with `propagationPolicy: Orphan` takes the owner away."""
 
-    def __init__(self, cluster: Cluster, key: bytes) -> None:
+    def __init__(self, cluster: KubeClient, key: bytes) -> None:
         """`key` is that of the MACs."""
         self._cluster = cluster
         self._key = key
@@ -79,7 +79,7 @@ class CredentialSecrets:
         """False where there is one of this name."""
         try:
             await self._cluster.create(SECRETS, body, namespace)
-        except AlreadyExists:
+        except ResourceConflict:
             return False
         return True
 

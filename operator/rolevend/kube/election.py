@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Literal, Never, Self
 
 from rolevend.errors import RolevendError
-from rolevend.kube.client import AlreadyExists, Body, Cluster, NotFound, Resource
-from rolevend.kube.leadership import Move, Sight, move, pod_of, safe_until, sight_of
+from rolevend.kube.client import Body, KubeClient, NotFound, Resource, ResourceConflict
+from rolevend.kube.leadership import LeaderAction, LeaseView, lease_view, move, pod_of, safe_until
 
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
 LEASE = "rolevend-operator"
@@ -42,7 +42,7 @@ class Election:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: KubeClient,
         namespace: str,
         me: str,
         seconds: int,
@@ -64,7 +64,7 @@ class Election:
         self._now = now
         self._lost = lost
         self._moment = moment
-        self._seen: Sight | None = None
+        self._seen: LeaseView | None = None
         self._pause = min(_LONGEST_PAUSE_SECONDS, seconds * _PAUSE)
         self._watchdog = Watchdog(moment, lambda: lost(f"the Lease {namespace}/{LEASE} could not be renewed in time"))
         self._renewals: asyncio.Task[None] | None = None
@@ -103,7 +103,7 @@ class Election:
         """Whether we lead now; False, too, where the API server did not answer."""
         try:
             leading = await self._turn()
-        except AlreadyExists:
+        except ResourceConflict:
             return False  # somebody was faster, or a try of our own that we did not see the end of: look again
         except RolevendError as error:
             self.problem = f"the Lease cannot be read or written: {error}"
@@ -117,24 +117,24 @@ class Election:
         asked_at = self._moment()
         if self.leading:
             # Over what we wrote last, and unread: a leader has nothing else to do nearly all of the time.
-            with contextlib.suppress(AlreadyExists, NotFound):
+            with contextlib.suppress(ResourceConflict, NotFound):
                 return self._led(await self._write(self._spec(took=False)), asked_at)
         there = await self._look()
         asked_at = self._moment()
         next_move = move(self._seen, there=there, me=self._me, moment=asked_at)
-        if self.leading and there and next_move is not Move.RENEW:
+        if self.leading and there and next_move is not LeaderAction.RENEW:
             self._lost(f"the Lease {self._namespace}/{LEASE} is held by {self.leader or 'nobody'}")
         match next_move:
-            case Move.WAIT:
+            case LeaderAction.WAIT:
                 return False
-            case Move.CREATE:
+            case LeaderAction.CREATE:
                 body = {"metadata": {"name": LEASE}, "spec": self._spec(took=True)}
                 return self._led(await self._cluster.create(LEASES, body, self._namespace), asked_at)
-            case Move.TAKE | Move.RENEW:
-                return self._led(await self._write(self._spec(took=next_move is Move.TAKE)), asked_at)
+            case LeaderAction.TAKE | LeaderAction.RENEW:
+                return self._led(await self._write(self._spec(took=next_move is LeaderAction.TAKE)), asked_at)
 
     def _led(self, written: Body, asked_at: float) -> Literal[True]:
-        self._seen = sight_of(written, self._seen, asked_at)
+        self._seen = lease_view(written, self._seen, asked_at)
         self._watchdog.put_off(safe_until(asked_at, self._seconds))
         return True
 
@@ -144,7 +144,7 @@ class Election:
             lease = await self._cluster.get(LEASES, LEASE, self._namespace)
         except NotFound:
             return False
-        self._seen = sight_of(lease, self._seen, self._moment())
+        self._seen = lease_view(lease, self._seen, self._moment())
         return True
 
     async def _step_down(self) -> None:

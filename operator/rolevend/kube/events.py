@@ -4,15 +4,15 @@ from datetime import datetime
 from typing import Literal
 
 from rolevend.errors import RolevendError
-from rolevend.kube.client import EVENTS, Cluster
+from rolevend.kube.client import EVENTS, KubeClient
 from rolevend.model import ObjectName, Uid
 
 _LONGEST_MESSAGE = 1024
 _COMPONENT = "rolevend"
 
 
-async def tell(
-    cluster: Cluster, name: ObjectName, uid: Uid, type_: Literal["Normal", "Warning"], reason: str, message: str, now: datetime
+async def emit_event(
+    cluster: KubeClient, name: ObjectName, uid: Uid, type_: Literal["Normal", "Warning"], reason: str, message: str, now: datetime
 ) -> str:
     """About a VendedRole, for people. Answers what kept it from being told, or nothing: no work waits for an Event."""
     at = now.isoformat()

@@ -8,7 +8,7 @@ bounded number of records for users that nothing else in the cluster knows.
 from collections.abc import Callable
 
 from rolevend.errors import Conflict, NotPermitted, TooManyUnknownUsers
-from rolevend.kube.client import CONFIG_MAPS, AlreadyExists, Body, Cluster, NotFound
+from rolevend.kube.client import CONFIG_MAPS, Body, KubeClient, NotFound, ResourceConflict
 from rolevend.model import AgentHandle, ObjectName, User, UserHandle
 from rolevend.plan import Lease
 from rolevend.vending.claims import Claim, agent_claim, user_claim
@@ -22,10 +22,10 @@ def _unheard() -> None:
     """Nobody shows what was refused."""
 
 
-class HandleRecords:
+class HandleRegistry:
     """Remembers what it has written or found, so that only the first vend of a handle asks the API server."""
 
-    def __init__(self, cluster: Cluster, namespace: str, changed: Callable[[], None] = _unheard, *, unknown_users: int = 0) -> None:
+    def __init__(self, cluster: KubeClient, namespace: str, changed: Callable[[], None] = _unheard, *, unknown_users: int = 0) -> None:
         """`changed` is called when there is more or less in `refused`. `unknown_users`: for how many users that are not known an agent may
         add records; by as many as are claimed at once it may be more."""
         self.refused: dict[Claim, str] = {}
@@ -98,7 +98,7 @@ class HandleRecords:
         }
         try:
             await self._cluster.create(CONFIG_MAPS, body, self._namespace)
-        except AlreadyExists:
+        except ResourceConflict:
             return _data(await self._cluster.get(CONFIG_MAPS, name, self._namespace), kind)
         return claim
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from rolevend.errors import RolevendError
-from rolevend.kube.client import Body, Cluster, Gone, Resource
+from rolevend.kube.client import Body, KubeClient, Resource, WatchExpired
 
 _WATCH_SECONDS = 240
 _LONGEST_PAUSE_SECONDS = 10.0
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 class Informer:
     """`objects` by (namespace, name). `changed` is called after every change, in the event loop, and must not block."""
 
-    def __init__(self, cluster: Cluster, resource: Resource, changed: Callable[[], None], clock: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: KubeClient, resource: Resource, changed: Callable[[], None], clock: Callable[[], datetime]) -> None:
         self.resource = resource
         self.objects: dict[tuple[str, str], Body] = {}
         self.synced = False
@@ -39,7 +39,9 @@ class Informer:
                 pause = 0.1
             except RolevendError as error:
                 # A watch that has to begin anew is nothing that a person would have to look at.
-                _log.log(logging.INFO if isinstance(error, Gone) else logging.WARNING, "following %s: %s", self.resource.plural, error)
+                _log.log(
+                    logging.INFO if isinstance(error, WatchExpired) else logging.WARNING, "following %s: %s", self.resource.plural, error
+                )
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
@@ -47,9 +49,9 @@ class Informer:
         items, version = await self._cluster.list(self.resource)
         before = self._versions() if self.synced else None
         self.objects = {}
-        self.forgotten()
+        self.on_reset()
         for item in items:
-            self.keep(item)
+            self.on_upsert(item)
         self.synced = True
         self._heard()
         if self._versions() != before:  # of ten thousand roles each was decided again with every watch that came to its end
@@ -67,17 +69,17 @@ class Informer:
             if kind == "DELETED":
                 self.drop(item)
             else:
-                self.keep(item)
+                self.on_upsert(item)
             self._changed()
 
-    def keep(self, item: Body) -> None:
+    def on_upsert(self, item: Body) -> None:
         """It is there, as it is now."""
         self.objects[key_of(item)] = item
 
     def drop(self, item: Body) -> None:
         self.objects.pop(key_of(item), None)
 
-    def forgotten(self) -> None:
+    def on_reset(self) -> None:
         """All are about to be kept anew."""
 
     def _heard(self) -> None:

@@ -13,7 +13,7 @@ _SAFE = 2 / 3
 """The part of a promised time in which a leader acts. The rest is for it to be gone before anybody else begins."""
 
 
-class Move(enum.Enum):
+class LeaderAction(enum.Enum):
     CREATE = "make the Lease, with us in it"
     TAKE = "write us into it"
     RENEW = "say that we are still there"
@@ -21,7 +21,7 @@ class Move(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class LeaseView:
     """A Lease as it was read last."""
 
     holder: str
@@ -40,13 +40,13 @@ class Sight:
         return moment - self.since >= self.seconds
 
 
-def sight_of(lease: dict[str, Any], known: Sight | None, moment: float) -> Sight:
+def lease_view(lease: dict[str, Any], known: LeaseView | None, moment: float) -> LeaseView:
     """What a Lease says that was read at `moment`, when `known` was read before."""
     spec = lease.get("spec") or {}
     holder, renewed = spec.get("holderIdentity") or "", spec.get("renewTime") or ""
     same = known is not None and (known.holder, known.renewed) == (holder, renewed)
     since = known.since if known is not None and same else moment
-    return Sight(
+    return LeaseView(
         holder=holder,
         seconds=float(spec.get("leaseDurationSeconds") or 0),
         renewed=renewed,
@@ -56,19 +56,19 @@ def sight_of(lease: dict[str, Any], known: Sight | None, moment: float) -> Sight
     )
 
 
-def move(seen: Sight | None, *, there: bool, me: str, moment: float) -> Move:
+def move(seen: LeaseView | None, *, there: bool, me: str, moment: float) -> LeaderAction:
     """`seen` is the last sight, and `there` whether the Lease was there when it was looked for at `moment`.
 
     A Lease that somebody deleted is honoured until it would have been stale: its holder may not know yet. One whose holder has our
     pod's name is the one of our own process before this: a pod runs one at a time.
     """
     if seen is None:
-        return Move.CREATE
+        return LeaderAction.CREATE
     if there and seen.holder == me:
-        return Move.RENEW
+        return LeaderAction.RENEW
     if seen.holder and pod_of(seen.holder) != pod_of(me) and not seen.is_stale(moment):
-        return Move.WAIT
-    return Move.TAKE if there else Move.CREATE
+        return LeaderAction.WAIT
+    return LeaderAction.TAKE if there else LeaderAction.CREATE
 
 
 def identity(pod: str, token: str) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from rolevend.errors import ClusterUnavailable, InvalidInput, NotPermitted
-from rolevend.kube.client import SECRETS, AlreadyExists, Body, Cluster, NotFound
+from rolevend.kube.client import SECRETS, Body, KubeClient, NotFound, ResourceConflict
 from rolevend.platforms.base import Secret
 
 USER_TOKEN_TYPE = "rolevend.dev/user-token"  # noqa: S105 - no password
@@ -43,7 +43,7 @@ class Authority:
     """Changes when the Secret does."""
 
 
-async def login(cluster: Cluster, namespace: str, name: str, field: str) -> Login:
+async def login(cluster: KubeClient, namespace: str, name: str, field: str) -> Login:
     """The keys `username` and `password` of a Secret; InvalidInput names `field`, which refers to it, and what is wrong."""
     secret = await _read(cluster, namespace, name, field)
     username, password = text_of(secret, "username"), text_of(secret, "password")
@@ -53,7 +53,7 @@ async def login(cluster: Cluster, namespace: str, name: str, field: str) -> Logi
     return Login(username, Secret(password), secret["metadata"]["resourceVersion"])
 
 
-async def key_login(cluster: Cluster, namespace: str, name: str, field: str) -> KeyLogin:
+async def key_login(cluster: KubeClient, namespace: str, name: str, field: str) -> KeyLogin:
     """The keys `username` and `private_key` of a Secret. One with a `password` is refused: it would be sent to whoever answers."""
     secret = await _read(cluster, namespace, name, field)
     username, private_key = text_of(secret, "username"), text_of(secret, "private_key")
@@ -65,7 +65,7 @@ async def key_login(cluster: Cluster, namespace: str, name: str, field: str) -> 
     return KeyLogin(username, Secret(private_key), secret["metadata"]["resourceVersion"])
 
 
-async def user_token(cluster: Cluster, namespace: str, name: str, key: str, field: str) -> Secret:
+async def user_token(cluster: KubeClient, namespace: str, name: str, key: str, field: str) -> Secret:
     """The token in a key of a Secret of our own type; InvalidInput names `field`, and what is wrong."""
     try:
         secret = await cluster.get(SECRETS, name, namespace)
@@ -82,7 +82,7 @@ async def user_token(cluster: Cluster, namespace: str, name: str, key: str, fiel
     return Secret(text)
 
 
-async def authority(cluster: Cluster, namespace: str, name: str, key: str, field: str, now: datetime) -> Authority:
+async def authority(cluster: KubeClient, namespace: str, name: str, key: str, field: str, now: datetime) -> Authority:
     """The certificates in a key of a Secret, of which at least one is valid now; InvalidInput names `field`, and what is wrong."""
     secret = await _read(cluster, namespace, name, field)
     where = f"key {key} of Secret {namespace}/{name}"
@@ -99,7 +99,7 @@ async def authority(cluster: Cluster, namespace: str, name: str, key: str, field
     return Authority(text, secret["metadata"]["resourceVersion"])
 
 
-async def own_key(cluster: Cluster, namespace: str, name: str, randomness: Callable[[int], bytes] | None) -> bytes:
+async def own_key(cluster: KubeClient, namespace: str, name: str, randomness: Callable[[int], bytes] | None) -> bytes:
     """A key of the operator's own, made on its first start. That of opaque user handles must survive an uninstall, or old role names lose
     their meaning. Without `randomness` somebody else makes it: ClusterUnavailable until then."""
     try:
@@ -116,7 +116,7 @@ async def own_key(cluster: Cluster, namespace: str, name: str, randomness: Calla
         }
         try:
             secret = await cluster.create(SECRETS, body, namespace)
-        except AlreadyExists:
+        except ResourceConflict:
             secret = await cluster.get(SECRETS, name, namespace)
     key = _bytes(secret, "key")
     if len(key) < _KEY_BYTES:
@@ -124,7 +124,7 @@ async def own_key(cluster: Cluster, namespace: str, name: str, randomness: Calla
     return key
 
 
-async def _read(cluster: Cluster, namespace: str, name: str, field: str) -> Body:
+async def _read(cluster: KubeClient, namespace: str, name: str, field: str) -> Body:
     """One that a platform or an issuer refers to by `field`. The API has a right on each by its name."""
     try:
         return await cluster.get(SECRETS, name, namespace)

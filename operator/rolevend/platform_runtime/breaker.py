@@ -10,7 +10,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 1.0
 """Between two calls that try whether it is back. The longest is short: what waits is done within five seconds of its return."""
 
 
-class Breaker:
+class CircuitBreaker:
     """Of one platform. Not thread-safe; `clock` counts seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -25,7 +25,7 @@ class Breaker:
         return self._failures >= FAILURES
 
     def refusal(self) -> PlatformUnavailable | None:
-        """Why this call is not to be made; or None, and then it must be made, and its outcome be `heard`."""
+        """Why this call is not to be made; or None, and then it must be made, and its outcome be `record_result`."""
         if not self.is_open:
             return None
         if self._clock() < self.next_try:
@@ -33,7 +33,7 @@ class Breaker:
         self.next_try = self._clock() + self._pause()
         return None
 
-    def heard(self, failure: PlatformUnavailable | None) -> bool:
+    def record_result(self, failure: PlatformUnavailable | None) -> bool:
         """How a call went: what kept the platform from answering, or None where it answered. Whether it is just back."""
         if failure is None:
             back, self._failures = self.is_open, 0

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rolevend.kinds import DataPlatform
-from rolevend.kube.client import Cluster
+from rolevend.kube.client import KubeClient
 from rolevend.kube.secrets import Authority, KeyLogin, Login, authority, key_login, login
 
 
 @dataclass(frozen=True, slots=True)
-class PasswordKeys:
+class PasswordLogins:
     """Of a PostgreSQL database."""
 
     programmer: Login | None
@@ -23,7 +23,7 @@ class PasswordKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class PairKeys:
+class KeyPairLogins:
     """Of a Snowflake account."""
 
     programmer: KeyLogin | None
@@ -35,13 +35,13 @@ class PairKeys:
         return tuple(each.version if each else "" for each in (self.programmer, self.vendor))
 
 
-Keys = PasswordKeys | PairKeys
+Keys = PasswordLogins | KeyPairLogins
 
 _PROGRAMMER = "spec.credentials.programmerSecretRef"
 _VENDOR = "spec.credentials.vendorSecretRef"
 
 
-async def keys_of(platform: DataPlatform, cluster: Cluster, namespace: str, now: datetime, *, programs: bool) -> Keys:
+async def logins_of(platform: DataPlatform, cluster: KubeClient, namespace: str, now: datetime, *, programs: bool) -> Keys:
     if platform.spec.snowflake is not None:
         return await _pair_keys(platform, cluster, namespace, programs=programs)
     credentials, programmer = platform.spec.credentials, None
@@ -50,12 +50,12 @@ async def keys_of(platform: DataPlatform, cluster: Cluster, namespace: str, now:
     vendor = await login(cluster, namespace, credentials.vendor_secret_ref.name, _VENDOR)
     ref = platform.spec.postgres.tls.ca_secret_ref if platform.spec.postgres else None
     if ref is None:
-        return PasswordKeys(programmer, vendor, None)
-    return PasswordKeys(programmer, vendor, await authority(cluster, namespace, ref.name, ref.key, "spec.postgres.tls.caSecretRef", now))
+        return PasswordLogins(programmer, vendor, None)
+    return PasswordLogins(programmer, vendor, await authority(cluster, namespace, ref.name, ref.key, "spec.postgres.tls.caSecretRef", now))
 
 
-async def _pair_keys(platform: DataPlatform, cluster: Cluster, namespace: str, *, programs: bool) -> PairKeys:
+async def _pair_keys(platform: DataPlatform, cluster: KubeClient, namespace: str, *, programs: bool) -> KeyPairLogins:
     credentials, programmer = platform.spec.credentials, None
     if programs:
         programmer = await key_login(cluster, namespace, credentials.programmer_secret_ref.name, _PROGRAMMER)
-    return PairKeys(programmer, await key_login(cluster, namespace, credentials.vendor_secret_ref.name, _VENDOR))
+    return KeyPairLogins(programmer, await key_login(cluster, namespace, credentials.vendor_secret_ref.name, _VENDOR))

@@ -12,7 +12,7 @@ from rolevend.catalog import Catalog, ToolId
 from rolevend.errors import PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName
 from rolevend.plan import Lease, Profile
-from rolevend.platform_runtime.breaker import Breaker
+from rolevend.platform_runtime.breaker import CircuitBreaker
 from rolevend.platform_runtime.queues import DropQueue, Vend, VendQueue
 from rolevend.platforms.base import (
     CheckResult,
@@ -45,7 +45,7 @@ def _untold(_kind: str, _count: int) -> None:
     """Nobody measures the queues."""
 
 
-class Executor:
+class PlatformExecutor:
     """See vending.protocols.AsyncPlatform. Looking, building, vending and dropping have threads of their own: none waits for another,
     and a vend whose profile is built waits for no build."""
 
@@ -63,7 +63,7 @@ class Executor:
         calls = workers if driver.vends_at_once is None else driver.vends_at_once
         self._vends = ThreadPoolExecutor(calls, thread_name_prefix=f"{name}-vend")
         self._drops = ThreadPoolExecutor(DROPPERS, thread_name_prefix=f"{name}-drop")
-        self._breaker = Breaker(time.monotonic)
+        self._breaker = CircuitBreaker(time.monotonic)
         apart, waiting = driver.vends_at_once is not None, partial(depth, "vend")
         self._vend_queue = VendQueue(self._vend_all, calls, self._breaker, waiting, apart=apart)
         self._drop_queue = DropQueue(self._drop_all, self._turn, self._breaker, time.monotonic, lambda count: depth("drop", count))
@@ -173,8 +173,8 @@ class Executor:
     def _heard(self, errors: Sequence[Exception | None]) -> None:
         """Of one call: the platform answered, unless it was unavailable for all."""
         unavailable = [error for error in errors if isinstance(error, PlatformUnavailable)]
-        if self._breaker.heard(unavailable[0] if len(unavailable) == len(errors) else None):
-            self._drop_queue.hurry()
+        if self._breaker.record_result(unavailable[0] if len(unavailable) == len(errors) else None):
+            self._drop_queue.retry_now()
 
     async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         self._expect_open()

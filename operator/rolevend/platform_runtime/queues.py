@@ -16,7 +16,7 @@ from typing import Any
 from rolevend.errors import PlatformUnavailable, Rejected
 from rolevend.model import ProfileName, RoleName, Uid
 from rolevend.plan import Lease
-from rolevend.platform_runtime.breaker import Breaker
+from rolevend.platform_runtime.breaker import CircuitBreaker
 from rolevend.platforms.base import Credential, Dropped, Ending, Vended
 
 MOST = 60
@@ -42,7 +42,7 @@ class VendQueue:
         self,
         call: Callable[[Sequence[Vend]], Awaitable[Sequence[Vended]]],
         calls: int,
-        breaker: Breaker,
+        breaker: CircuitBreaker,
         tell: Tell,
         *,
         apart: bool = False,
@@ -122,7 +122,7 @@ class VendQueue:
 
 
 @dataclass(eq=False, slots=True)
-class _Order:
+class _DropJob:
     """A drop that stands until the role is gone."""
 
     ending: Ending
@@ -147,7 +147,7 @@ class DropQueue:
         self,
         call: Callable[[Sequence[Ending]], Awaitable[Sequence[Dropped]]],
         turn: Callable[[], Awaitable[None]],
-        breaker: Breaker,
+        breaker: CircuitBreaker,
         clock: Callable[[], float],
         tell: Tell,
     ) -> None:
@@ -157,9 +157,9 @@ class DropQueue:
         self._breaker = breaker
         self._clock = clock
         self._tell = tell
-        self._standing: dict[tuple[RoleName, Uid], _Order] = {}
-        self._new: deque[_Order] = deque()
-        self._failed: list[tuple[float, int, _Order]] = []
+        self._standing: dict[tuple[RoleName, Uid], _DropJob] = {}
+        self._new: deque[_DropJob] = deque()
+        self._failed: list[tuple[float, int, _DropJob]] = []
         """A heap by the moment of the next try."""
         self._number = itertools.count()
         self._calling_new = self._calling_failed = False
@@ -173,7 +173,7 @@ class DropQueue:
         order = self._standing.get((ending.role, ending.uid))
         if order is None:
             untried = Dropped(ending.role, PlatformUnavailable(f"dropping {ending.role}: its turn did not come yet"))
-            order = _Order(ending, self._clock(), self._clock(), untried)
+            order = _DropJob(ending, self._clock(), self._clock(), untried)
             self._standing[order.key] = order
             self._new.append(order)
             self._pump()
@@ -185,7 +185,7 @@ class DropQueue:
                     await order.over.wait()
         return order.last
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """The platform is back, or what was in the way of one is gone, and so perhaps of all: whatever failed is due."""
         now = self._clock()
         self._failed = [(now, number, order) for _, number, order in self._failed]
@@ -231,20 +231,20 @@ class DropQueue:
             due_at = max(self._failed[0][0], self._breaker.next_try if self._breaker.is_open else 0.0)
             self._alarm = asyncio.get_running_loop().call_later(max(0.0, due_at - self._clock()), self._pump)
 
-    async def _run_new(self, batch: Sequence[_Order]) -> None:
+    async def _run_new(self, batch: Sequence[_DropJob]) -> None:
         await self._run(batch)
         self._calling_new = False
         self._pump()
 
-    async def _run_failed(self, batch: Sequence[_Order]) -> None:
+    async def _run_failed(self, batch: Sequence[_DropJob]) -> None:
         await self._run(batch)
         self._calling_failed = False
         if any(order.last.error is None for order in batch):
-            self.hurry()
+            self.retry_now()
         else:
             self._pump()
 
-    async def _run(self, batch: Sequence[_Order]) -> None:
+    async def _run(self, batch: Sequence[_DropJob]) -> None:
         await self._turn()
         try:
             answers = await self._call([order.ending for order in batch])
@@ -253,7 +253,7 @@ class DropQueue:
         for order, answer in zip(batch, answers, strict=True):
             self._settle(order, answer)
 
-    def _settle(self, order: _Order, outcome: Dropped) -> None:
+    def _settle(self, order: _DropJob, outcome: Dropped) -> None:
         order.last = replace(outcome, sessions=order.last.sessions | outcome.sessions, seconds=self._clock() - order.begun_at)
         order.tried.set()
         forgotten = self._clock() - order.asked_at > FORGOTTEN_AFTER_SECONDS
@@ -265,7 +265,7 @@ class DropQueue:
         heapq.heappush(self._failed, (self._clock() + _pause(order), next(self._number), order))
 
 
-def _pause(order: _Order) -> float:
+def _pause(order: _DropJob) -> float:
     longest = LONGEST_PAUSE_OF_REJECTED_SECONDS if isinstance(order.last.error, Rejected) else LONGEST_PAUSE_SECONDS
     return min(longest, FIRST_PAUSE_SECONDS * 2.0 ** min(order.tries - 1, 10))
 

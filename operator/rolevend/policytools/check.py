@@ -23,7 +23,7 @@ from rolevend.kinds import (
     kind_named,
     statements,
 )
-from rolevend.kinds.status import Finding
+from rolevend.kinds.status import ConditionUpdate
 from rolevend.model import ObjectName, PlatformName
 from rolevend.policy.index import Index
 from rolevend.policy.lookup import lookup_doubts
@@ -131,13 +131,13 @@ def _matched_elsewhere(judgement: StatusEvaluation[Resource]) -> bool:
     return denies or isinstance(judgement.resource, AccessPolicy | DataPlatform | IdentityProvider)
 
 
-def _not_accepted(resource: Resource, finding: Finding, terms: Mapping[PlatformName, PlatformTerms]) -> Iterator[InvalidInput]:
+def _not_accepted(resource: Resource, finding: ConditionUpdate, terms: Mapping[PlatformName, PlatformTerms]) -> Iterator[InvalidInput]:
     """All that keeps it from being accepted, where a condition tells the first: its text is read whatever it names, and what it names is
     looked for whatever its text is."""
     faults = statements.faults_of(resource)
     denies = f". {UNTIL_MENDED}" if isinstance(resource, Guardrail) else ""
     yield from (InvalidInput(fault.field, fault.message + denies) for fault in faults)
-    told: Finding | None = finding
+    told: ConditionUpdate | None = finding
     if faults and isinstance(resource, AccessPolicy):
         told = scope_condition(resource, terms)
     elif faults and isinstance(resource, Guardrail):

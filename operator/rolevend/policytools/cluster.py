@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from rolevend.kinds import API_VERSION, KINDS, VendedRole, parse
-from rolevend.kube.client import NAMESPACES, Cluster
+from rolevend.kube.client import NAMESPACES, KubeClient
 from rolevend.kube.paths import path_of
 from rolevend.policytools.folder import Folder
 from rolevend.policytools.manifests import documents_in
@@ -16,7 +16,7 @@ from rolevend.vending.verdict import Request
 async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, tuple[Who, ...], str]:
     """Every object that decides; and who a VendedRole (namespace, name) is for, on each of its platforms, and what it says of itself, where
     one is named."""
-    cluster = await Cluster.connect(kubeconfig)
+    cluster = await KubeClient.connect(kubeconfig)
     try:
         items = [{"apiVersion": "v1", "kind": "Namespace", **each} for each in (await cluster.list(NAMESPACES))[0]]
         for kind in KINDS:

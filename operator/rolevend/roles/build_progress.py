@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from rolevend.errors import RolevendError
-from rolevend.kube.client import AlreadyExists, Body, NotFound
+from rolevend.kube.client import Body, NotFound, ResourceConflict
 from rolevend.plan import Profile
 from rolevend.platforms.progress import Progress
 from rolevend.roles.objects import VendedRoleWriter
@@ -76,7 +76,7 @@ class BuildProgressReporter:
                 try:
                     if not await self._write(request, partial(StatusBuilder.building_status, platform=request.platform, progress=progress)):
                         return
-                except AlreadyExists:  # somebody else wrote to it: report later
+                except ResourceConflict:  # somebody else wrote to it: report later
                     continue
                 except RolevendError as error:
                     _log.warning("cannot report how far a profile is: %s", error, extra={"object": str(request.name)})

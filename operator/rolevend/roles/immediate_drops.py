@@ -8,7 +8,7 @@ import asyncio
 import time
 
 from rolevend.errors import PlatformUnavailable, RolevendError
-from rolevend.platform_runtime.platforms import Platforms
+from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.base import Dropped, Ending
 from rolevend.roles.store import RoleRecord
 from rolevend.telemetry.metrics import Metrics
@@ -17,7 +17,7 @@ from rolevend.vending.verdict import Request
 
 
 class ImmediateDrops:
-    def __init__(self, platforms: Platforms, metrics: Metrics) -> None:
+    def __init__(self, platforms: PlatformRegistry, metrics: Metrics) -> None:
         self._platforms = platforms
         self._metrics = metrics
         self._tasks: set[asyncio.Task[Dropped]] = set()

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rolevend.kinds import VendedRole
 from rolevend.kinds.shared import RECONSIDERED
-from rolevend.kube.client import Body, Cluster
+from rolevend.kube.client import Body, KubeClient
 from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName, Uid
 from rolevend.roles.state import is_let_go
@@ -14,7 +14,7 @@ from rolevend.vending.verdict import Request
 
 
 class VendedRoleWriter:
-    def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: KubeClient, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self.now = now
 

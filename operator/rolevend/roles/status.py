@@ -8,7 +8,7 @@ from typing import Any, Final, assert_never
 
 from rolevend.errors import PlatformDrifted, RolevendError
 from rolevend.kinds import VendedRole
-from rolevend.kinds.status import Finding, Truth, body, reported, shortened
+from rolevend.kinds.status import ConditionUpdate, Truth, body, reported, shortened
 from rolevend.kinds.text import timestamp_text
 from rolevend.kube.client import Body
 from rolevend.kube.credentials import secret_name
@@ -37,15 +37,19 @@ class StatusBuilder:
         truth: Truth = "Unknown" if isinstance(verdict, Undecided) else "False"
         request = decision.decisions[0][0]
         conditions = [
-            Finding("Granted", truth, verdict.reason, verdict.message),
-            Finding("Ready", "False", verdict.reason, verdict.message),
+            ConditionUpdate("Granted", truth, verdict.reason, verdict.message),
+            ConditionUpdate("Ready", "False", verdict.reason, verdict.message),
         ]
         return self._status(conditions + ([] if request.proof is None else [_user_proven(request)]))
 
     def pending_status(self, decision: RoleDecision, receipts: Mapping[PlatformName, str | None] = _EMPTY) -> Body:
         """The intent, written before anything exists on a platform: it holds what a drop needs. `receipts` are the digests of the receipts
         that were written."""
-        conditions = [_granted(decision), Finding("Ready", "False", "Vending", "the role is being made"), *_user_conditions(decision)]
+        conditions = [
+            _granted(decision),
+            ConditionUpdate("Ready", "False", "Vending", "the role is being made"),
+            *_user_conditions(decision),
+        ]
         first = [digest for platform, digest in receipts.items() if digest is not None and not _is_further(decision, platform)]
         platforms = self._platforms(decision, {each.platform: _platform(each, "Pending", receipts) for each in decision.grants})
         return self._status(conditions, **_names(decision), **({"receiptDigest": first[0]} if first else {}), platforms=platforms)
@@ -54,7 +58,7 @@ class StatusBuilder:
         """The role waits for its profile on `platform`. None: nothing of the profile exists yet."""
         where = f"on {platform}: " if len(self.role.spec.platform_refs) > 1 else ""
         so_far = "" if progress is None else f": {progress}"
-        return self._status([Finding("Ready", "False", BUILDING, f"{where}building its profile{so_far}")])
+        return self._status([ConditionUpdate("Ready", "False", BUILDING, f"{where}building its profile{so_far}")])
 
     def ready_status(
         self,
@@ -72,7 +76,7 @@ class StatusBuilder:
         missing = [f"{each['name']} ({each['reason']})" for each in platforms if each["state"] != "Live"]
         if missing:
             message += f"; there is none on {', '.join(missing)}"
-        ready = Finding("Ready", "True", "Partial", message) if missing else Finding("Ready", "True", "Live", message)
+        ready = ConditionUpdate("Ready", "True", "Partial", message) if missing else ConditionUpdate("Ready", "True", "Live", message)
         return self._status([_granted(decision), ready, *_user_conditions(decision)], **_names(decision), platforms=platforms)
 
     def receipts_status(self, decision: RoleDecision, receipts: Mapping[PlatformName, str | None]) -> Body:
@@ -96,7 +100,7 @@ class StatusBuilder:
         """A vend failed and is retried: on `platform`, while the role exists on the platforms in `created`."""
         role = self.role
         if len(role.status.platforms) < 2:  # the spec may not be readable
-            return self._status([Finding("Ready", "False", reason, message)])
+            return self._status([ConditionUpdate("Ready", "False", reason, message)])
         done = set(created)
         platforms = []
         for each in role.status.platforms:
@@ -107,7 +111,7 @@ class StatusBuilder:
                 told |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
             platforms.append(told)
         where = f"on {platform}: " if platform else ""
-        return self._status([Finding("Ready", "False", reason, f"{where}{message}")], platforms=platforms)
+        return self._status([ConditionUpdate("Ready", "False", reason, f"{where}{message}")], platforms=platforms)
 
     def dropping_status(self, failures: Mapping[PlatformName, tuple[str, str]], gone: Iterable[PlatformName] = ()) -> Body:
         """`failures` are reason and message by platform; the name is empty if no platform failed. The role is gone from those of `gone`."""
@@ -124,7 +128,7 @@ class StatusBuilder:
                     told |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
             platforms.append(told)
         text = "; ".join(f"{reason}: {message}" for reason, message in failures.values())
-        return self._status([Finding("Ready", "False", "Dropping", text)], platforms=platforms)
+        return self._status([ConditionUpdate("Ready", "False", "Dropping", text)], platforms=platforms)
 
     def gone_status(self, message: str, finalizers: Iterable[str]) -> Body:
         """The role is gone, and these finalizers of others keep the object. `message` says where it was, and why it ended."""
@@ -133,9 +137,9 @@ class StatusBuilder:
             for each in self.role.status.platforms
         ]
         kept_by = f"finalizers of others keep this object: {', '.join(finalizers)}"
-        return self._status([Finding("Ready", "False", "Gone", f"{message}; {kept_by}")], platforms=platforms)
+        return self._status([ConditionUpdate("Ready", "False", "Gone", f"{message}; {kept_by}")], platforms=platforms)
 
-    def _status(self, conditions: list[Finding], **fields: Any) -> Body:
+    def _status(self, conditions: list[ConditionUpdate], **fields: Any) -> Body:
         generation = self.role.metadata.generation
         merged = reported(conditions, self.role.status.conditions, generation=generation, now=self.now)
         return {**fields, "observedGeneration": generation, "conditions": [body(each) for each in merged]}
@@ -200,34 +204,34 @@ def error_reason(error: Exception) -> tuple[str, str]:
     return "InternalError", f"{type(error).__name__}; see the operator's log"
 
 
-def _granted(decision: RoleDecision) -> Finding:
+def _granted(decision: RoleDecision) -> ConditionUpdate:
     truth, message = granted_condition(decision)
-    return Finding("Granted", truth, "PolicyGrants", message)
+    return ConditionUpdate("Granted", truth, "PolicyGrants", message)
 
 
 def _tables(grant: PlatformGrant, decision: RoleDecision) -> str:
     return f"{len(grant.granted.tables)} tables" + (f" on {grant.platform}" if len(decision.decisions) > 1 else "")
 
 
-def _user_conditions(decision: RoleDecision) -> list[Finding]:
+def _user_conditions(decision: RoleDecision) -> list[ConditionUpdate]:
     """The conditions of a granted role that do not depend on its progress."""
     proven = _user_proven(decision.grants[0].request)
     told = [sentence for grant in decision.grants for sentence in grant.granted.stricter]
-    return [proven, Finding("StricterForTools", "True", "TablePolicies", shortened(told))] if told else [proven]
+    return [proven, ConditionUpdate("StricterForTools", "True", "TablePolicies", shortened(told))] if told else [proven]
 
 
-def _user_proven(request: Request) -> Finding:
+def _user_proven(request: Request) -> ConditionUpdate:
     match request.proof:
         case None:
-            return Finding("UserProven", "False", "Asserted", "the agent named the user, and is trusted to; no token proves it")
+            return ConditionUpdate("UserProven", "False", "Asserted", "the agent named the user, and is trusted to; no token proves it")
         case Unproven(code=code, message=message):
-            return Finding("UserProven", "False", code, message)
+            return ConditionUpdate("UserProven", "False", code, message)
         case Proof() as proof:
             of = f"a token of IdentityProvider {proof.provider}, until {timestamp_text(proof.expires_at)} at the latest"
             if proof.kind is UserProof.EXCHANGED:
                 chain = ", for ".join(map(str, proof.actors))
-                return Finding("UserProven", "True", "Exchanged", f"{of}: it says that the agent acts for the user ({chain})")
-            return Finding("UserProven", "True", "Token", f"{of}: the user let the agent's client have it")
+                return ConditionUpdate("UserProven", "True", "Exchanged", f"{of}: it says that the agent acts for the user ({chain})")
+            return ConditionUpdate("UserProven", "True", "Token", f"{of}: the user let the agent's client have it")
     assert_never(request.proof)
 
 

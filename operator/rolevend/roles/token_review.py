@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from rolevend.errors import ClusterUnavailable, RolevendError
 from rolevend.identity.service_account import Authenticated, NotTaken, Review
-from rolevend.kube.client import TOKEN_REVIEWS, Cluster
+from rolevend.kube.client import TOKEN_REVIEWS, KubeClient
 
 _UNANSWERED: Final = "asking the cluster about a ServiceAccount's token: it gives no answer"
 _RIGHT: Final = "does its API server answer, and may we create tokenreviews.authentication.k8s.io?"
@@ -13,7 +13,7 @@ _RIGHT: Final = "does its API server answer, and may we create tokenreviews.auth
 class TokenReviewer:
     """Fulfils `identity.review.Reviewer`."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: KubeClient) -> None:
         self._cluster = cluster
 
     async def review(self, token: str, audiences: frozenset[str]) -> Review:

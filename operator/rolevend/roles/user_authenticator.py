@@ -10,9 +10,9 @@ from rolevend.identity.proven import Party, ProvenUser, UserWanted
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.service_account import username
 from rolevend.identity.token_check import TokenCheck
-from rolevend.kube.client import Cluster
+from rolevend.kube.client import KubeClient
 from rolevend.kube.secrets import user_token
-from rolevend.kube.taken_tokens import TakenTokens
+from rolevend.kube.token_replay import TokenReplayStore
 from rolevend.model import ObjectName
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.store import RoleRecord
@@ -27,7 +27,7 @@ _LONGEST_SOURCE: Final = 1024
 
 
 class UserAuthenticator:
-    def __init__(self, cluster: Cluster, check: TokenCheck, taken: TakenTokens, now: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: KubeClient, check: TokenCheck, taken: TokenReplayStore, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._check = check
         self._taken = taken

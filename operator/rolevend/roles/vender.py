@@ -17,8 +17,8 @@ from rolevend.errors import Overtaken, PlatformUnavailable, Rejected, RolevendEr
 from rolevend.kinds import VendedRole
 from rolevend.kube.client import Body
 from rolevend.model import PlatformName
-from rolevend.platform_runtime.executor import Executor
-from rolevend.platform_runtime.platforms import Platforms
+from rolevend.platform_runtime.executor import PlatformExecutor
+from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.base import Credential, Randomness
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.decision import PlatformGrant, RoleDecision
@@ -81,7 +81,7 @@ class _Attempt:
     snapshot: Directory
     record: RoleRecord
     door: Door
-    executors: dict[PlatformName, Executor]
+    executors: dict[PlatformName, PlatformExecutor]
     """Taken once: a platform that is connected again meanwhile does not change the attempt."""
     created: list[PlatformGrant] = field(default_factory=list)
     failed: dict[PlatformName, RolevendError] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class _Attempt:
     def remaining(self) -> list[PlatformGrant]:
         return [each for each in self.decision.grants if each.platform not in self.failed]
 
-    def executor(self, grant: PlatformGrant) -> Executor:
+    def executor(self, grant: PlatformGrant) -> PlatformExecutor:
         """Raises PlatformUnavailable."""
         executor = self.executors.get(grant.platform)
         if executor is None:
@@ -127,7 +127,7 @@ class Vender:
     def __init__(
         self,
         snapshots: Snapshots,
-        platforms: Platforms,
+        platforms: PlatformRegistry,
         recorder: AuditRecorder,
         objects: VendedRoleWriter,
         metrics: Metrics,
@@ -145,7 +145,7 @@ class Vender:
         """The newest one."""
         return self._snapshots.directory
 
-    def executor(self, platform: PlatformName) -> Executor | None:
+    def executor(self, platform: PlatformName) -> PlatformExecutor | None:
         """None while the platform is not connected."""
         connected = self._platforms.get(platform)
         return connected.executor if connected else None

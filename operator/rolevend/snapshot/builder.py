@@ -20,7 +20,7 @@ from rolevend.kinds import (
     values,
 )
 from rolevend.kinds.identities import agent_claims, agent_identity
-from rolevend.kinds.status import Finding
+from rolevend.kinds.status import ConditionUpdate
 from rolevend.model import ClusterId, ObjectName, PlatformName, Version
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.policy.combination import Combination
@@ -135,7 +135,7 @@ class SnapshotBuilder:
     ) -> tuple[dict[PlatformName, Shapes], list[StatusEvaluation[Resource]]]:
         policies = _own_tables(objects, agents, terms)
         said: dict[PlatformName, dict[str, tuple[TagAssignment, ...]]] = {name: {} for name in terms}
-        obstacles: dict[str, Finding | None] = {}
+        obstacles: dict[str, ConditionUpdate | None] = {}
         for binding in objects.bindings:
             obstacles[binding.uid] = scope_condition(binding, terms)
             for name, schemas in schemas_in_scope(binding, [ref.name for ref in binding.spec.platform_refs], terms):
@@ -147,7 +147,7 @@ class SnapshotBuilder:
                 for name, schemas in schemas_in_scope(policy, refs, terms):
                     policies[name].append(self._statement(policy, schemas))
             except InvalidInput as error:
-                obstacles[policy.uid] = Finding("Accepted", "False", "InvalidInput", str(error))
+                obstacles[policy.uid] = ConditionUpdate("Accepted", "False", "InvalidInput", str(error))
         guardrails, faults = _guardrails(objects, terms)
         shapes, disagreed = {}, {}
         for name in terms:

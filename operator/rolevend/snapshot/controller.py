@@ -26,12 +26,12 @@ from rolevend.kinds import (
     shell,
     values,
 )
-from rolevend.kinds.status import Finding, body
-from rolevend.kube.client import NAMESPACES, Body, Cluster, NotFound
+from rolevend.kinds.status import ConditionUpdate, body
+from rolevend.kube.client import NAMESPACES, Body, KubeClient, NotFound
 from rolevend.kube.informer import Informer
 from rolevend.kube.paths import path_of
 from rolevend.model import PlatformName
-from rolevend.platform_runtime.platforms import PlatformAtWork, Platforms
+from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
 from rolevend.snapshot.conditions.common import StatusEvaluation
@@ -62,14 +62,14 @@ class SnapshotController:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: KubeClient,
         builder: SnapshotBuilder,
         metrics: Metrics,
         now: Callable[[], datetime],
         refused_handles: Mapping[Claim, str] = MappingProxyType({}),
         key_states: Mapping[str, KeysState] = MappingProxyType({}),
         *,
-        known_of: Callable[[PlatformAtWork], PlatformState] = attrgetter("state"),
+        known_of: Callable[[ConnectedPlatform], PlatformState] = attrgetter("state"),
         reports: bool = True,
     ) -> None:
         """`refused_handles` and `key_states` are looked at for each picture. `known_of` says what is known of a platform; `reports`,
@@ -105,14 +105,14 @@ class SnapshotController:
         """Something is not as the picture shows it."""
         self._dirty.set()
 
-    async def run(self, platforms: Platforms, on_snapshot: Callable[[], None]) -> None:
+    async def run(self, platforms: PlatformRegistry, on_snapshot: Callable[[], None]) -> None:
         """Until cancelled: a new picture after every change. `viewed` is called with each, and must not block."""
         while True:
             await self._dirty.wait()
             await asyncio.sleep(_DEBOUNCE_SECONDS)
             self._dirty.clear()
             objects, refused, unreadable = self._objects()
-            platforms.follow(objects.platforms, unreadable)
+            platforms.sync(objects.platforms, unreadable)
             picture = self._builder.build(objects, {name: self._known_of(at_work) for name, at_work in platforms}, self.pending)
             self.directory, self.providers = picture.directory, picture.providers
             on_snapshot()
@@ -227,7 +227,7 @@ def _not_deleting(resources: Iterable[R]) -> list[R]:
 
 def _unreadable(kind: type[R], raw: Body, error: InvalidInput) -> StatusEvaluation[Resource]:
     """For an object that an older or newer schema let in."""
-    findings = tuple(Finding(type_, "False", "InvalidInput", str(error)) for type_ in ("Accepted", "Ready"))
+    findings = tuple(ConditionUpdate(type_, "False", "InvalidInput", str(error)) for type_ in ("Accepted", "Ready"))
     return StatusEvaluation(shell(kind, raw), findings)
 
 

@@ -11,7 +11,7 @@ from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath, ClaimSource
 from rolevend.identity.provider import Algorithm, ClusterKeys, Discovery, InlineKeys, KeySource, KeysUrl, Provider, TokenType, admit
 from rolevend.kinds import IdentityProvider
 from rolevend.kinds import identity_provider as spelled
-from rolevend.kinds.status import Finding
+from rolevend.kinds.status import ConditionUpdate
 from rolevend.snapshot.conditions.common import StatusEvaluation, by_age
 
 _REACH: Final = "See that the operator can reach the issuer"
@@ -113,15 +113,15 @@ def _source(source: spelled.ClaimSource, place: str) -> ClaimSource:
     return ClaimPath(source.path or ())
 
 
-def _invalid(error: InvalidInput) -> Finding:
-    return Finding("Accepted", "False", "InvalidInput", str(error))
+def _invalid(error: InvalidInput) -> ConditionUpdate:
+    return ConditionUpdate("Accepted", "False", "InvalidInput", str(error))
 
 
-def _clash(provider: Provider, accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> Finding | None:
+def _clash(provider: Provider, accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> ConditionUpdate | None:
     """With an older one. An issuer has one set of keys, and a cluster one issuer."""
     if provider.issuer in accepted:
         older, _ = accepted[provider.issuer]
-        return Finding(
+        return ConditionUpdate(
             "Accepted", "False", "IssuerConflict", f"spec.issuer: IdentityProvider {older.name} has it already; keep one of them"
         )
     if TokenType.SERVICE_ACCOUNT not in provider.accepts:
@@ -130,7 +130,7 @@ def _clash(provider: Provider, accepted: Mapping[str, tuple[IdentityProvider, Pr
     if not cluster:
         return None
     why = f"IdentityProvider {accepted[cluster][0].name} is this cluster's already, and a cluster has one issuer; keep one of them"
-    return Finding("Accepted", "False", "IssuerConflict", f"spec.accepts: {why}")
+    return ConditionUpdate("Accepted", "False", "IssuerConflict", f"spec.accepts: {why}")
 
 
 def cluster_issuer(accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> str:
@@ -138,25 +138,27 @@ def cluster_issuer(accepted: Mapping[str, tuple[IdentityProvider, Provider]]) ->
     return next((issuer for issuer, (_, provider) in accepted.items() if TokenType.SERVICE_ACCOUNT in provider.accepts), "")
 
 
-def _evaluated(resource: IdentityProvider, refusal: Finding | None, state: KeysState) -> StatusEvaluation[IdentityProvider]:
+def _evaluated(resource: IdentityProvider, refusal: ConditionUpdate | None, state: KeysState) -> StatusEvaluation[IdentityProvider]:
     if refusal is not None:
-        return StatusEvaluation(resource, (refusal, Finding("Ready", "False", refusal.reason, refusal.message)), {"keyCount": 0})
-    accepted = Finding("Accepted", "True", "Valid", "tokens of this issuer are checked")
+        return StatusEvaluation(resource, (refusal, ConditionUpdate("Ready", "False", refusal.reason, refusal.message)), {"keyCount": 0})
+    accepted = ConditionUpdate("Accepted", "True", "Valid", "tokens of this issuer are checked")
     return StatusEvaluation(resource, (accepted, _ready(state, resource.spec.keys)), {"keyCount": state.count})
 
 
-def _ready(state: KeysState, keys: spelled.IssuerKeys) -> Finding:
+def _ready(state: KeysState, keys: spelled.IssuerKeys) -> ConditionUpdate:
     way_out = _COMPARE if keys.discovery == "Kubernetes" else _REACH
     if not state.count:
         if state.problem:
-            return Finding(
+            return ConditionUpdate(
                 "Ready",
                 "False",
                 "KeysUnread",
                 f"{state.problem}. Until then no token of it proves anybody. {way_out}, or give its keys inline",
             )
-        return Finding("Ready", "Unknown", "KeysUnread", "its keys were not read yet")
+        return ConditionUpdate("Ready", "Unknown", "KeysUnread", "its keys were not read yet")
     if state.stale:
         why = f"its keys could not be read since {state.stale}: {state.problem}. Those that were read before hold for a day"
-        return Finding("Ready", "False", "KeysStale", f"{why}; a new key of it is not known. {way_out}")
-    return Finding("Ready", "True", "KeysRead", f"its tokens are checked with {state.count} {'key' if state.count == 1 else 'keys'}")
+        return ConditionUpdate("Ready", "False", "KeysStale", f"{why}; a new key of it is not known. {way_out}")
+    return ConditionUpdate(
+        "Ready", "True", "KeysRead", f"its tokens are checked with {state.count} {'key' if state.count == 1 else 'keys'}"
+    )

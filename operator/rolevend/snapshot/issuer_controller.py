@@ -14,7 +14,7 @@ from rolevend.identity.provider import Discovery, KeysUrl, Provider
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kinds import IdentityProvider
 from rolevend.kinds.text import timestamp_text
-from rolevend.kube.client import Cluster
+from rolevend.kube.client import KubeClient
 from rolevend.kube.secrets import authority
 from rolevend.snapshot.identity_providers import KeysState
 
@@ -27,7 +27,13 @@ _log = logging.getLogger(__name__)
 
 class IssuerController:
     def __init__(
-        self, cluster: Cluster, namespace: str, check: TokenCheck, keys: KeyStore, changed: Callable[[], None], now: Callable[[], datetime]
+        self,
+        cluster: KubeClient,
+        namespace: str,
+        check: TokenCheck,
+        keys: KeyStore,
+        changed: Callable[[], None],
+        now: Callable[[], datetime],
     ) -> None:
         """`namespace` is the operator's own. `changed` is called when there is something else in `states`."""
         self.states: dict[str, KeysState] = {}

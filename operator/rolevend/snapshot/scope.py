@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rolevend.catalog import matches
 from rolevend.kinds import AccessPolicy, DataPlatform, Resource, TagBinding, values
-from rolevend.kinds.status import Finding, shortened
+from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.policy.suggestions import closest
 from rolevend.vending.terms import PlatformTerms
@@ -23,7 +23,7 @@ def schemas_in_scope(
     return [(name, terms[name].schemas_of[resource.namespace]) for name in names if resource.namespace in terms[name].schemas_of]
 
 
-def scope_condition(resource: AccessPolicy | TagBinding, terms: Mapping[PlatformName, PlatformTerms]) -> Finding | None:
+def scope_condition(resource: AccessPolicy | TagBinding, terms: Mapping[PlatformName, PlatformTerms]) -> ConditionUpdate | None:
     """What keeps the object from the platforms that it names, or from some of their schemas: `CONTESTED` keeps it from these alone."""
     refs = [ref.name for ref in resource.spec.platform_refs]
     unknown = [ref for ref in refs if PlatformName(ref) not in terms or terms[PlatformName(ref)].closed]
@@ -52,19 +52,19 @@ def unknown_platforms(names: Sequence[str], terms: Mapping[PlatformName, Platfor
     return f"no accepted DataPlatform is named {', '.join(names)}{closest(names[0], known)}"
 
 
-def ownership_condition(platform: DataPlatform) -> Finding:
+def ownership_condition(platform: DataPlatform) -> ConditionUpdate:
     """Whether each of its schemas has one owner."""
     contested = values.contested(platform)
     if not contested:
-        return Finding("Owned", "True", "OneOwner", "no schema is given to two namespaces")
+        return ConditionUpdate("Owned", "True", "OneOwner", "no schema is given to two namespaces")
     shown = shortened([f"schema {schema} is given to namespaces {' and '.join(names)}" for schema, names in sorted(contested.items())])
-    return Finding(
+    return ConditionUpdate(
         "Owned", "False", "OwnershipConflict", f"spec.domains: {shown}. Nothing of that is granted until it is given to one namespace"
     )
 
 
-def _not_accepted(reason: str, why: str) -> Finding:
-    return Finding("Accepted", "False", reason, f"spec.platformRefs: {why}")
+def _not_accepted(reason: str, why: str) -> ConditionUpdate:
+    return ConditionUpdate("Accepted", "False", reason, f"spec.platformRefs: {why}")
 
 
 def _others(namespace: str, owners: Sequence[str]) -> str:

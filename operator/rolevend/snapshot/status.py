@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from rolevend.kinds import Resource
-from rolevend.kinds.status import Body, Finding, body, reported
+from rolevend.kinds.status import Body, ConditionUpdate, body, reported
 from rolevend.snapshot.conditions.common import StatusEvaluation
 
 _MAY_COME_YET: Final = frozenset({"PlatformUnknown"})
@@ -19,7 +19,7 @@ def status_of(evaluation: StatusEvaluation[Resource], now: datetime) -> Body:
     return {**evaluation.counts, "observedGeneration": resource.generation, "conditions": [body(each) for each in conditions]}
 
 
-def _stalled(findings: Iterable[Finding]) -> list[Finding]:
+def _stalled(findings: Iterable[ConditionUpdate]) -> list[ConditionUpdate]:
     """Whoever waits for Ready waits in vain: somebody has to change something first. As kstatus has it, only while it is so."""
     refused = [
         finding
@@ -29,4 +29,4 @@ def _stalled(findings: Iterable[Finding]) -> list[Finding]:
             (finding.type == "Accepted" and finding.reason not in _MAY_COME_YET) or (finding.type, finding.reason) == ("Ready", "Conflict")
         )
     ]
-    return [Finding("Stalled", "True", finding.reason, finding.message) for finding in refused[:1]]
+    return [ConditionUpdate("Stalled", "True", finding.reason, finding.message) for finding in refused[:1]]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rolevend.kinds import Agent
-from rolevend.kinds.status import Finding, shortened
+from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.vending.terms import Agent as RegisteredAgent
@@ -23,4 +23,6 @@ def evaluate_combination(
     refusals = [wider_than_permitted(agent, terms[name], each) for name, each in here.items() if permitting(agent, each)]
     if not refusals or not all(refusals):
         return judged
-    return replace(judged, findings=(accepted, Finding("Ready", "False", "NotPermitted", f"spec.combination: {shortened(refusals)}")))
+    return replace(
+        judged, findings=(accepted, ConditionUpdate("Ready", "False", "NotPermitted", f"spec.combination: {shortened(refusals)}"))
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rolevend.catalog import Catalog, TableId, TagAssignment, matches
 from rolevend.kinds import Resource, TagBinding, statements, values
-from rolevend.kinds.status import Finding, shortened
+from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.policy.table_fit import Problem
@@ -20,20 +20,23 @@ Disagreed = Mapping[str, Sequence[str]]
 
 def evaluate_binding(
     binding: TagBinding,
-    obstacle: Finding | None,
+    obstacle: ConditionUpdate | None,
     terms: Mapping[PlatformName, PlatformTerms],
     states: Mapping[PlatformName, PlatformState],
     disagreed: Mapping[PlatformName, Disagreed],
 ) -> StatusEvaluation[Resource]:
     if obstacle is not None and obstacle.reason != CONTESTED:
         return StatusEvaluation(binding, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0})
-    accepted = obstacle or Finding("Accepted", "True", "Valid", "the binding is well formed and reaches its platforms")
+    accepted = obstacle or ConditionUpdate("Accepted", "True", "Valid", "the binding is well formed and reaches its platforms")
     here = schemas_in_scope(binding, [ref.name for ref in binding.spec.platform_refs], terms)
     unread = [name for name, _ in here if (states.get(name) or PlatformState()).catalog is None]
     if unread:
         return StatusEvaluation(
             binding,
-            (accepted, Finding("Ready", "Unknown", "CatalogUnread", f"the tables of DataPlatform {', '.join(unread)} were not read yet")),
+            (
+                accepted,
+                ConditionUpdate("Ready", "Unknown", "CatalogUnread", f"the tables of DataPlatform {', '.join(unread)} were not read yet"),
+            ),
         )
     tables = columns = 0
     unknown: dict[Problem, None] = {}
@@ -68,26 +71,26 @@ def _missing(entry: TagAssignment, schemas: frozenset[str], catalog: Catalog) ->
     return no_column(entry.column, {column.name for name in named for column in catalog.tables[name].columns})
 
 
-def _known(unknown: Sequence[Problem]) -> Finding:
+def _known(unknown: Sequence[Problem]) -> ConditionUpdate:
     if not unknown:
-        return Finding("NamesKnown", "True", "Known", "every entry gives tags to something")
+        return ConditionUpdate("NamesKnown", "True", "Known", "every entry gives tags to something")
     told = shortened([each.message for each in unknown])
-    return Finding("NamesKnown", "False", "Unknown", f"{told}. A mask that rests on such a tag may not be put on")
+    return ConditionUpdate("NamesKnown", "False", "Unknown", f"{told}. A mask that rests on such a tag may not be put on")
 
 
-def _ready(obstacle: Finding | None, tables: int, columns: int) -> Finding:
+def _ready(obstacle: ConditionUpdate | None, tables: int, columns: int) -> ConditionUpdate:
     if obstacle is not None:
         return not_ready(obstacle)
     if not tables and not columns:
-        return Finding("Ready", "False", "NoMatch", "no table and no column has such a name")
-    return Finding("Ready", "True", "InForce", f"tags {tables} tables and {columns} columns")
+        return ConditionUpdate("Ready", "False", "NoMatch", "no table and no column has such a name")
+    return ConditionUpdate("Ready", "True", "InForce", f"tags {tables} tables and {columns} columns")
 
 
-def _agree(disagreed: Sequence[str]) -> Finding:
+def _agree(disagreed: Sequence[str]) -> ConditionUpdate:
     if not disagreed:
-        return Finding("TagsAgree", "True", "Agree", "no other TagBinding says other values of its keys for the same data")
+        return ConditionUpdate("TagsAgree", "True", "Agree", "no other TagBinding says other values of its keys for the same data")
     counts = "All values count: In is met by any of them and NotIn by none, so a grant by In may be wider, and a mask by NotIn gone"
-    return Finding("TagsAgree", "False", "SeveralValues", f"{shortened(disagreed)}. {counts}")
+    return ConditionUpdate("TagsAgree", "False", "SeveralValues", f"{shortened(disagreed)}. {counts}")
 
 
 def by_binding(found: Iterable[TagConflict]) -> Disagreed:

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from rolevend.kinds import AccessPolicy, DataPlatform, Resource, values
 from rolevend.kinds.data_platform import Attestation
-from rolevend.kinds.status import Body, Finding, Truth, body, shortened
+from rolevend.kinds.status import Body, ConditionUpdate, Truth, body, shortened
 from rolevend.kinds.text import timestamp_text
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState, is_about
@@ -37,7 +37,7 @@ class StatusEvaluation(Generic[R]):
     """What an object's status should say. `counts` are further fields of the status."""
 
     resource: R
-    findings: tuple[Finding, ...]
+    findings: tuple[ConditionUpdate, ...]
     counts: Body = field(default_factory=dict)
     unknown: tuple[Problem, ...] = ()
     """Of a TagBinding: each of its entries that tags nothing, of which the findings tell the first."""
@@ -57,11 +57,11 @@ def evaluate_platforms(
         server = state.facts.identifier if state.facts else ""
         owner = owners.setdefault(server, platform.name) if server else platform.name
         if state.problem is not None and state.problem[0] == SERVER_CHANGED:
-            accepted = Finding("Accepted", "False", "ServerChanged", state.problem[1])
+            accepted = ConditionUpdate("Accepted", "False", "ServerChanged", state.problem[1])
         elif owner == platform.name:
-            accepted = Finding("Accepted", "True", "Valid", "the platform can be used")
+            accepted = ConditionUpdate("Accepted", "True", "Valid", "the platform can be used")
         else:
-            accepted = Finding("Accepted", "False", "Conflict", _same_server(platform, owner))
+            accepted = ConditionUpdate("Accepted", "False", "Conflict", _same_server(platform, owner))
         attested = _attested(platform, state)
         ready = _ready(platform, accepted, state, attested)
         findings = (accepted, ready, _drift(state), attested, ownership_condition(platform), *isolation_conditions(platform))
@@ -75,19 +75,19 @@ def _same_server(platform: DataPlatform, owner: str) -> str:
     return f"spec.postgres: this is the server of DataPlatform {owner}; roles belong to a server, so one is enough"
 
 
-def _ready(platform: DataPlatform, accepted: Finding, state: PlatformState, attested: Finding) -> Finding:
+def _ready(platform: DataPlatform, accepted: ConditionUpdate, state: PlatformState, attested: ConditionUpdate) -> ConditionUpdate:
     if accepted.status != "True":
-        return Finding("Ready", "False", accepted.reason, accepted.message)
+        return ConditionUpdate("Ready", "False", accepted.reason, accepted.message)
     if state.problem is not None:
-        return Finding("Ready", "False", *state.problem)
+        return ConditionUpdate("Ready", "False", *state.problem)
     if state.drift:
-        return Finding("Ready", "False", "Drift", _drift(state).message)
+        return ConditionUpdate("Ready", "False", "Drift", _drift(state).message)
     if attested.reason == LEAK:
-        return Finding("Ready", "False", LEAK, attested.message)
+        return ConditionUpdate("Ready", "False", LEAK, attested.message)
     if attested.status != "True" and not platform.spec.allow_unattested:
-        return Finding("Ready", "False", "NotAttested", attested.message)
+        return ConditionUpdate("Ready", "False", "NotAttested", attested.message)
     beside = f"{_without_tables(platform, state)}{_ungoverned(state)}"
-    return Finding("Ready", "True", "Connected", f"both credentials work, and the catalog was read{beside}")
+    return ConditionUpdate("Ready", "True", "Connected", f"both credentials work, and the catalog was read{beside}")
 
 
 def _without_tables(platform: DataPlatform, state: PlatformState) -> str:
@@ -106,26 +106,26 @@ def _ungoverned(state: PlatformState) -> str:
     return f"; {len(told)} of {len(tables)} tables cannot be governed: {shortened(told)}" if told else ""
 
 
-def _attested(platform: DataPlatform, state: PlatformState) -> Finding:
+def _attested(platform: DataPlatform, state: PlatformState) -> ConditionUpdate:
     """A leak stays one until another attestation finds none, whatever changed meanwhile."""
     last = state.attestation
     if last is None or state.facts is None or not (is_about(last, state.facts) or any(check.leaks for check in last.failed)):
         if state.attest_problem is not None:
-            return Finding("Attested", "Unknown", *state.attest_problem)
-        return Finding("Attested", "Unknown", "NotAttested", "its promises were not seen to hold yet: canary roles will try them")
+            return ConditionUpdate("Attested", "Unknown", *state.attest_problem)
+        return ConditionUpdate("Attested", "Unknown", "NotAttested", "its promises were not seen to hold yet: canary roles will try them")
     where = f"{attested_server(platform, last)}, rolevend {last.rolevend_version}, {timestamp_text(last.time)}"
     if last.failed:
         leaks = [check for check in last.failed if check.leaks]
         shown = shortened([f"{check.name}: {check.detail}" for check in leaks or last.failed])
         if leaks:
-            return Finding("Attested", "False", "Leak", f"{shown}. Nothing is vended there, and its roles end ({where})")
-        return Finding("Attested", "False", "ChecksFailed", f"{shown} ({where})")
+            return ConditionUpdate("Attested", "False", "Leak", f"{shown}. Nothing is vended there, and its roles end ({where})")
+        return ConditionUpdate("Attested", "False", "ChecksFailed", f"{shown} ({where})")
     if state.attestation_overdue:
         why = state.attest_problem[1] if state.attest_problem else "canary roles have not tried them since"
-        return Finding("Attested", "Unknown", "Overdue", f"its promises were seen to hold too long ago: {why} ({where})")
+        return ConditionUpdate("Attested", "Unknown", "Overdue", f"its promises were seen to hold too long ago: {why} ({where})")
     open_ = f", {len(last.not_preventable)} cannot be prevented there" if last.not_preventable else ""
     untried = f", {len(last.not_tried)} were not tried" if last.not_tried else ""
-    return Finding("Attested", "True", "PromisesHold", f"{len(last.passed)} checks passed{open_}{untried} ({where})")
+    return ConditionUpdate("Attested", "True", "PromisesHold", f"{len(last.passed)} checks passed{open_}{untried} ({where})")
 
 
 def attested_server(platform: DataPlatform, attestation: Attestation) -> str:
@@ -136,11 +136,11 @@ def attested_server(platform: DataPlatform, attestation: Attestation) -> str:
     return f"Snowflake{edition} {attestation.server_version}, account {attestation.server_identifier}"
 
 
-def _drift(state: PlatformState) -> Finding:
+def _drift(state: PlatformState) -> ConditionUpdate:
     if not state.drift:
-        return Finding("InSync", "True", "AsProgrammed", "row policies on the platform are as rolevend made them")
+        return ConditionUpdate("InSync", "True", "AsProgrammed", "row policies on the platform are as rolevend made them")
     shown = shortened([f"{each.table}: {each.finding}" for each in state.drift])
-    return Finding("InSync", "False", "Drift", f"{shown}. Nothing is vended there until it is mended")
+    return ConditionUpdate("InSync", "False", "Drift", f"{shown}. Nothing is vended there until it is mended")
 
 
 def _platform_counts(state: PlatformState) -> Body:
@@ -177,15 +177,15 @@ def with_refusals(evaluations: Iterable[StatusEvaluation[R]], refusal: Callable[
     """An object whose handle was refused when a role was to be made with it is not ready: it is accepted all the same, so that each
     request is told why."""
     return [
-        replace(each, findings=(each.findings[0], Finding("Ready", "False", "Conflict", f"spec.handle: {why}")))
+        replace(each, findings=(each.findings[0], ConditionUpdate("Ready", "False", "Conflict", f"spec.handle: {why}")))
         if each.accepted and (why := refusal(each.resource))
         else each
         for each in evaluations
     ]
 
 
-def _both(status: Truth, reason: str, message: str) -> tuple[Finding, ...]:
-    return tuple(Finding(type_, status, reason, message) for type_ in ("Accepted", "Ready"))
+def _both(status: Truth, reason: str, message: str) -> tuple[ConditionUpdate, ...]:
+    return tuple(ConditionUpdate(type_, status, reason, message) for type_ in ("Accepted", "Ready"))
 
 
 _IN_USE = _both("True", "Valid", "in use")
@@ -193,17 +193,17 @@ _IN_USE = _both("True", "Valid", "in use")
 
 
 def evaluate_policy(
-    policy: AccessPolicy, obstacle: Finding | None, shapes: Mapping[PlatformName, Shapes], census: UserMatchCounter
+    policy: AccessPolicy, obstacle: ConditionUpdate | None, shapes: Mapping[PlatformName, Shapes], census: UserMatchCounter
 ) -> StatusEvaluation[Resource]:
     """`census` is of everybody. A policy holds in its other schemas where some have two owners."""
     if obstacle is not None and obstacle.reason != CONTESTED:
         return StatusEvaluation(policy, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0, "matchedUsers": 0})
-    accepted = obstacle or Finding("Accepted", "True", "Valid", "the policy is well formed and reaches its platforms")
+    accepted = obstacle or ConditionUpdate("Accepted", "True", "Valid", "the policy is well formed and reaches its platforms")
     names = [PlatformName(ref.name) for ref in policy.spec.platform_refs]
     unread = [name for name in names if name not in shapes]
     if unread:
         why = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
-        ready = Finding("Ready", "Unknown", "CatalogUnread", why)
+        ready = ConditionUpdate("Ready", "Unknown", "CatalogUnread", why)
         return StatusEvaluation(policy, (accepted, ready))
     reports = [_report(shapes[name].index, policy) for name in names]
     compiled = [_compiled(shapes[name].index, policy) for name in names]
@@ -216,14 +216,14 @@ def evaluate_policy(
     known = names_known(reports, unknown_attributes(reads, census.attributes))
     ready = _policy_ready(reports, counts) if obstacle is None else not_ready(obstacle)
     stricter = [sentence for name, each in zip(names, compiled, strict=True) for sentence in shapes[name].behind_tools(each)]
-    findings: tuple[Finding, ...] = (accepted, ready, known, mask_fallback(reports))
+    findings: tuple[ConditionUpdate, ...] = (accepted, ready, known, mask_fallback(reports))
     if stricter:
-        findings += (Finding("StricterForTools", "True", "TablePolicies", shortened(stricter)),)
+        findings += (ConditionUpdate("StricterForTools", "True", "TablePolicies", shortened(stricter)),)
     return StatusEvaluation(policy, findings, counts)
 
 
-def not_ready(obstacle: Finding) -> Finding:
-    return Finding("Ready", "False", obstacle.reason, obstacle.message)
+def not_ready(obstacle: ConditionUpdate) -> ConditionUpdate:
+    return ConditionUpdate("Ready", "False", obstacle.reason, obstacle.message)
 
 
 def _report(index: Index, policy: AccessPolicy) -> PolicyReport:
@@ -234,25 +234,25 @@ def _compiled(index: Index, policy: AccessPolicy) -> CompiledPolicy:
     return index.policies[bisect_left(index.policies, values.object_name(policy), key=lambda compiled: compiled.id)]
 
 
-def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> Finding:
+def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> ConditionUpdate:
     problems = [problem for each in reports for problem in each.problems]
     if problems:
-        return Finding("Ready", "False", "NotGranted", shortened([problem.message for problem in problems]))
-    return Finding("Ready", "True", "InForce", f"grants {counts['matchedColumns']} columns of {counts['matchedTables']} tables")
+        return ConditionUpdate("Ready", "False", "NotGranted", shortened([problem.message for problem in problems]))
+    return ConditionUpdate("Ready", "True", "InForce", f"grants {counts['matchedColumns']} columns of {counts['matchedTables']} tables")
 
 
-def names_known(reports: Sequence[PolicyReport | GuardrailReport], attributes: Iterable[str]) -> Finding:
+def names_known(reports: Sequence[PolicyReport | GuardrailReport], attributes: Iterable[str]) -> ConditionUpdate:
     unknown = list(dict.fromkeys([problem.message for each in reports for problem in each.unknown] + list(attributes)))
     if not unknown:
-        return Finding("NamesKnown", "True", "Known", "data has every name and tag that it gives, and somebody has every attribute")
-    return Finding("NamesKnown", "False", "Unknown", shortened(unknown))
+        return ConditionUpdate("NamesKnown", "True", "Known", "data has every name and tag that it gives, and somebody has every attribute")
+    return ConditionUpdate("NamesKnown", "False", "Unknown", shortened(unknown))
 
 
-def mask_fallback(reports: Sequence[PolicyReport | GuardrailReport]) -> Finding:
+def mask_fallback(reports: Sequence[PolicyReport | GuardrailReport]) -> ConditionUpdate:
     fallbacks = [fallback for each in reports for fallback in each.mask_fallbacks]
     if not fallbacks:
-        return Finding("MaskFallback", "False", "AsWritten", "every mask is carried by its columns")
-    return Finding("MaskFallback", "True", "Nullified", shortened([fallback.message for fallback in fallbacks]))
+        return ConditionUpdate("MaskFallback", "False", "AsWritten", "every mask is carried by its columns")
+    return ConditionUpdate("MaskFallback", "True", "Nullified", shortened([fallback.message for fallback in fallbacks]))
 
 
 def by_age(resource: Resource) -> tuple[datetime, str, str]:

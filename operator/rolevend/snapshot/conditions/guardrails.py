@@ -5,7 +5,7 @@ from typing import Final
 
 from rolevend.errors import InvalidInput
 from rolevend.kinds import Guardrail, Resource, statements
-from rolevend.kinds.status import Body, Finding, shortened
+from rolevend.kinds.status import Body, ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.policy.guardrail_compiler import GuardrailReport
 from rolevend.policy.suggestions import closest
@@ -18,13 +18,13 @@ from rolevend.vending.terms import PlatformTerms
 UNTIL_MENDED: Final = "Until that is mended all its tables are denied"
 
 
-def guardrail_scope_condition(guardrail: Guardrail, terms: Mapping[PlatformName, PlatformTerms]) -> Finding | None:
+def guardrail_scope_condition(guardrail: Guardrail, terms: Mapping[PlatformName, PlatformTerms]) -> ConditionUpdate | None:
     """What keeps it from the platforms that it names."""
     unknown = [ref.name for ref in guardrail.spec.platform_refs if PlatformName(ref.name) not in terms]
     if not unknown:
         return None
     why = f"spec.platformRefs: no DataPlatform is named {', '.join(unknown)}; it holds on the others{closest(unknown[0], terms)}"
-    return Finding("Accepted", "False", "PlatformUnknown", why)
+    return ConditionUpdate("Accepted", "False", "PlatformUnknown", why)
 
 
 def evaluate_guardrail(
@@ -35,16 +35,16 @@ def evaluate_guardrail(
     census: UserMatchCounter,
 ) -> StatusEvaluation[Resource]:
     """What of it cannot be read denies the tables that it is about: it counts them like any other. `census` is of everybody."""
-    accepted = guardrail_scope_condition(guardrail, terms) or Finding(
+    accepted = guardrail_scope_condition(guardrail, terms) or ConditionUpdate(
         "Accepted", "True", "Valid", "the guardrail is well formed and reaches its platforms"
     )
     if fault is not None:
-        accepted = Finding("Accepted", "False", "InvalidInput", f"{fault}. {UNTIL_MENDED}")
+        accepted = ConditionUpdate("Accepted", "False", "InvalidInput", f"{fault}. {UNTIL_MENDED}")
     names = [PlatformName(ref.name) for ref in guardrail.spec.platform_refs if PlatformName(ref.name) in terms]
     unread = [name for name in names if name not in shapes]
     if unread:
         why = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
-        return StatusEvaluation(guardrail, (accepted, Finding("Ready", "Unknown", "CatalogUnread", why)))
+        return StatusEvaluation(guardrail, (accepted, ConditionUpdate("Ready", "Unknown", "CatalogUnread", why)))
     reports = [report for name in names for report in shapes[name].index.guardrail_reports if report.guardrail == guardrail.name]
     counts = {
         "matchedTables": sum(each.tables for each in reports),
@@ -56,16 +56,18 @@ def evaluate_guardrail(
     return StatusEvaluation(guardrail, (accepted, _guardrail_ready(accepted, reports, counts), known, mask_fallback(reports)), counts)
 
 
-def _guardrail_ready(accepted: Finding, reports: Sequence[GuardrailReport], counts: Body) -> Finding:
+def _guardrail_ready(accepted: ConditionUpdate, reports: Sequence[GuardrailReport], counts: Body) -> ConditionUpdate:
     problems = [problem for each in reports for problem in each.problems]
     if accepted.status != "True":
-        return Finding("Ready", "False", accepted.reason, accepted.message)
+        return ConditionUpdate("Ready", "False", accepted.reason, accepted.message)
     if problems:
-        return Finding("Ready", "False", "Denies", shortened([problem.message for problem in problems]))
+        return ConditionUpdate("Ready", "False", "Denies", shortened([problem.message for problem in problems]))
     if not counts["matchedTables"]:
-        return Finding("Ready", "False", "NoMatch", "takes nothing away: no table, or no column of one, is selected; check names and tags")
+        return ConditionUpdate(
+            "Ready", "False", "NoMatch", "takes nothing away: no table, or no column of one, is selected; check names and tags"
+        )
     idle = [problem.message for problem in reports[0].idle if all(problem in each.idle for each in reports)]
     if idle:
-        return Finding("Ready", "False", "NoMatch", shortened(idle))
+        return ConditionUpdate("Ready", "False", "NoMatch", shortened(idle))
     shown = f"takes something away from {counts['matchedTables']} tables: {counts['matchedColumns']} columns are denied or have a floor"
-    return Finding("Ready", "True", "InForce", shown)
+    return ConditionUpdate("Ready", "True", "InForce", shown)

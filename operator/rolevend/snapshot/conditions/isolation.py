@@ -2,21 +2,21 @@
 
 from rolevend.kinds import NAME_LABEL, DataPlatform
 from rolevend.kinds.data_platform import AgentTerms
-from rolevend.kinds.status import Finding, shortened
+from rolevend.kinds.status import ConditionUpdate, shortened
 
 
-def isolation_conditions(platform: DataPlatform) -> tuple[Finding, ...]:
+def isolation_conditions(platform: DataPlatform) -> tuple[ConditionUpdate, ...]:
     """Of an account. On PostgreSQL a role is a login, and so there is nothing to say."""
     if platform.spec.snowflake is None:
         return ()
     named = [f"{each.agent_user} of agent {_whose(each)}" for each in platform.spec.agents if each.agent_user]
     if not named:
-        return (Finding("Isolated", "True", "EphemeralUser", "each role has a user of its own, which holds nothing else"),)
+        return (ConditionUpdate("Isolated", "True", "EphemeralUser", "each role has a user of its own, which holds nothing else"),)
     why = (
         "A session of it may take any role that the user holds, of whomever the agent acts for at that time, and put all of them aside to "
         "read what the user itself may read: nothing but the agent keeps two people apart. Without agentUser each role has its own user"
     )
-    return (Finding("Isolated", "False", "AgentUser", f"spec.agents: roles are granted to the user {shortened(named)}. {why}"),)
+    return (ConditionUpdate("Isolated", "False", "AgentUser", f"spec.agents: roles are granted to the user {shortened(named)}. {why}"),)
 
 
 def _whose(terms: AgentTerms) -> str:

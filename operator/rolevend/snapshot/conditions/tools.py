@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from rolevend.kinds import Agent
-from rolevend.kinds.status import Finding, shortened
+from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.policy.index import Index
 from rolevend.policy.suggestions import closest
@@ -28,16 +28,16 @@ def evaluate_tools(
         return judged
     if labels is None:
         why = f"spec.tools: the labels of namespace {agent.name.namespace} are not known yet"
-        return replace(judged, findings=(accepted, Finding("Ready", "Unknown", "NamespaceUnknown", why)))
+        return replace(judged, findings=(accepted, ConditionUpdate("Ready", "Unknown", "NamespaceUnknown", why)))
     refusals = [refusal for name in sorted(agent.tools) for refusal in _refusals(name, agent, labels, terms, shapes)]
     if refusals:
         shown = shortened([each.message for each in refusals])
-        return replace(judged, findings=(accepted, Finding("Ready", "False", refusals[0].reason, f"spec.tools: {shown}")))
+        return replace(judged, findings=(accepted, ConditionUpdate("Ready", "False", refusals[0].reason, f"spec.tools: {shown}")))
     unread = [name for name in sorted(agent.tools) if name not in shapes]
     if unread:
         why = f"spec.tools: what DataPlatform {', '.join(unread)} holds was not read yet"
-        return replace(judged, findings=(accepted, Finding("Ready", "Unknown", "CatalogUnread", why)))
-    return replace(judged, findings=(accepted, Finding("Ready", "True", "Valid", "in use, with every tool that it asks for")))
+        return replace(judged, findings=(accepted, ConditionUpdate("Ready", "Unknown", "CatalogUnread", why)))
+    return replace(judged, findings=(accepted, ConditionUpdate("Ready", "True", "Valid", "in use, with every tool that it asks for")))
 
 
 def _refusals(

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from rolevend.errors import RolevendError
-from rolevend.kube.client import AlreadyExists, Cluster, NotFound
+from rolevend.kube.client import KubeClient, NotFound, ResourceConflict
 from rolevend.kube.election import LEASES
 from rolevend.model import Uid
 from rolevend.naming import length_prefixed
@@ -27,8 +27,8 @@ _LONGER: Final = timedelta(minutes=5)
 _log = logging.getLogger(__name__)
 
 
-class TakenTokens:
-    def __init__(self, cluster: Cluster, namespace: str, now: Callable[[], datetime]) -> None:
+class TokenReplayStore:
+    def __init__(self, cluster: KubeClient, namespace: str, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._now = now
@@ -41,7 +41,7 @@ class TakenTokens:
         spec = {"holderIdentity": uid, "leaseDurationSeconds": seconds, "acquireTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
         try:
             await self._cluster.create(LEASES, {"metadata": {"name": name}, "spec": spec}, self._namespace)
-        except AlreadyExists:
+        except ResourceConflict:
             return await self.is_left_to(issuer, token_id, uid)
         return True
 

@@ -12,10 +12,10 @@ from rolevend.catalog import digest
 from rolevend.errors import ClusterUnavailable, PlatformLocked, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
 from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.shared import ATTEST
-from rolevend.kube.client import Cluster
+from rolevend.kube.client import KubeClient
 from rolevend.model import PlatformName
-from rolevend.platform_runtime.credentials import Keys, keys_of
-from rolevend.platform_runtime.executor import Executor
+from rolevend.platform_runtime.credentials import Keys, logins_of
+from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
 from rolevend.platforms.base import Platform, ServerFacts
 from rolevend.settings import Settings
@@ -37,7 +37,7 @@ _WAYS_OUT: Mapping[type[RolevendError], str] = {
 _log = logging.getLogger(__name__)
 
 
-class PlatformAtWork:
+class ConnectedPlatform:
     """One DataPlatform. Its own task changes it, and `Attesting` what its state says of attestations."""
 
     def __init__(self, platform: DataPlatform, *, only_ending: bool = False) -> None:
@@ -45,13 +45,13 @@ class PlatformAtWork:
         self.platform = platform
         self.only_ending = only_ending
         self.state = PlatformState(attestation=platform.status.attestation)
-        self.executor: Executor | None = None
+        self.executor: PlatformExecutor | None = None
         """None until the server was reached and is the one that roles are on."""
         self._reached = asyncio.Event()
         self.poke = asyncio.Event()
         self.versions: tuple[str, ...] = ()
 
-    async def connected(self, within: float) -> Executor | None:
+    async def connected(self, within: float) -> PlatformExecutor | None:
         """The executor as soon as there is one; None when so many seconds are over."""
         if self.executor is None and within > 0:
             with contextlib.suppress(TimeoutError):
@@ -59,26 +59,26 @@ class PlatformAtWork:
                     await self._reached.wait()
         return self.executor
 
-    def reach(self, executor: Executor) -> None:
+    def reach(self, executor: PlatformExecutor) -> None:
         self.executor = executor
         self._reached.set()
 
-    async def let_go(self) -> None:
+    async def disconnect(self) -> None:
         old, self.executor = self.executor, None
         self._reached.clear()
         if old is not None:
             await old.close()
 
 
-class Platforms:
+class PlatformRegistry:
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: KubeClient,
         settings: Settings,
         build: DriverFactory,
         changed: Callable[[PlatformName], None],
         depth: Callable[[PlatformName, str, int], None],
-        looked: Callable[[PlatformName, PlatformAtWork], Awaitable[None]],
+        looked: Callable[[PlatformName, ConnectedPlatform], Awaitable[None]],
         now: Callable[[], datetime],
         *,
         programs: bool = True,
@@ -93,16 +93,16 @@ class Platforms:
         self._looked = looked
         self._now = now
         self._programs = programs
-        self._at_work: dict[PlatformName, PlatformAtWork] = {}
+        self._at_work: dict[PlatformName, ConnectedPlatform] = {}
         self._tasks: dict[PlatformName, asyncio.Task[None]] = {}
 
-    def __iter__(self) -> Iterator[tuple[PlatformName, PlatformAtWork]]:
+    def __iter__(self) -> Iterator[tuple[PlatformName, ConnectedPlatform]]:
         return iter(list(self._at_work.items()))
 
-    def get(self, name: PlatformName) -> PlatformAtWork | None:
+    def get(self, name: PlatformName) -> ConnectedPlatform | None:
         return self._at_work.get(name)
 
-    def follow(self, objects: Iterable[DataPlatform], unreadable: Mapping[PlatformName, DataPlatform | None]) -> None:
+    def sync(self, objects: Iterable[DataPlatform], unreadable: Mapping[PlatformName, DataPlatform | None]) -> None:
         """These are all the DataPlatforms there are now, and those that cannot be read, as far as roles can be ended there. What is at
         work goes on as it was when its object could be read last."""
         wanted = {PlatformName(each.metadata.name): each for each in objects}
@@ -114,22 +114,22 @@ class Platforms:
                 self._forget(name)
                 known = None
             if known is None:
-                self._begin(name, PlatformAtWork(platform))
+                self._begin(name, ConnectedPlatform(platform))
             else:
                 self._renew(known, platform)
         for name, last in unreadable.items():
             known = self._at_work.get(name)
             if last is not None and known is None:
-                self._begin(name, PlatformAtWork(last, only_ending=True))
+                self._begin(name, ConnectedPlatform(last, only_ending=True))
             elif last is not None and known is not None:
                 self._renew(known, last if known.only_ending else last.model_copy(update={"spec": known.platform.spec}))
 
-    def _begin(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+    def _begin(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
         self._at_work[name] = at_work
         self._tasks[name] = asyncio.create_task(self._run(name, at_work), name=f"platform-{name}")
 
     @staticmethod
-    def _renew(at_work: PlatformAtWork, platform: DataPlatform) -> None:
+    def _renew(at_work: ConnectedPlatform, platform: DataPlatform) -> None:
         # The status changes with every look, the metadata's essentials when a person, or a finalizer, changes something.
         if _essentials(at_work.platform) != _essentials(platform):
             at_work.poke.set()
@@ -144,7 +144,7 @@ class Platforms:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _run(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+    async def _run(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
         try:
             while True:
                 at_work.poke.clear()
@@ -163,7 +163,7 @@ class Platforms:
                 except Exception:  # nobody waits for this task's answer
                     _log.exception("giving the connections back", extra={"platform": name})
 
-    async def _turn(self, name: PlatformName, at_work: PlatformAtWork) -> None:
+    async def _turn(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
         before = at_work.state
         at_work.state = await self._look(at_work)
         if at_work.state != before:
@@ -171,7 +171,7 @@ class Platforms:
             self._changed(name)
         await self._looked(name, at_work)
 
-    async def _look(self, at_work: PlatformAtWork) -> PlatformState:
+    async def _look(self, at_work: ConnectedPlatform) -> PlatformState:
         try:
             executor, facts = await self._reach(at_work)
             platform = at_work.platform
@@ -197,14 +197,14 @@ class Platforms:
             _log.exception("looking at the platform", extra={"platform": at_work.platform.metadata.name})
             return replace(at_work.state, problem=("InternalError", f"{type(error).__name__}; see the operator's log"))
 
-    async def _reach(self, at_work: PlatformAtWork) -> tuple[Executor, ServerFacts]:
+    async def _reach(self, at_work: ConnectedPlatform) -> tuple[PlatformExecutor, ServerFacts]:
         """Of the server that roles are on; what cannot be reached, or is another one, is let go."""
         executor = await self._connect(at_work)
         try:
             facts = await executor.facts()
             known = at_work.platform.status.server_identifier
             if known not in (None, facts.identifier):
-                await at_work.let_go()
+                await at_work.disconnect()
                 raise _OtherServer("snowflake" if at_work.platform.spec.snowflake else "postgres", known, facts.identifier)
         except BaseException:
             if executor is not at_work.executor:
@@ -213,11 +213,11 @@ class Platforms:
         at_work.reach(executor)
         return executor, facts
 
-    async def _connect(self, at_work: PlatformAtWork) -> Executor:
+    async def _connect(self, at_work: ConnectedPlatform) -> PlatformExecutor:
         """The driver for what the object and its Secrets say now; an older one goes when nothing uses it any more."""
         platform = at_work.platform
         try:
-            keys = await keys_of(platform, self._cluster, self._settings.namespace, self._now(), programs=self._programs)
+            keys = await logins_of(platform, self._cluster, self._settings.namespace, self._now(), programs=self._programs)
         except ClusterUnavailable:
             if at_work.executor is None:
                 raise
@@ -225,10 +225,10 @@ class Platforms:
         versions = (str(platform.metadata.generation), *keys.versions)
         if at_work.executor is not None and versions == at_work.versions:
             return at_work.executor
-        await at_work.let_go()
+        await at_work.disconnect()
         at_work.versions = versions
         name = PlatformName(platform.name)
-        return Executor(name, self._build(platform, keys), self._settings.platform_workers, partial(self._depth, name))
+        return PlatformExecutor(name, self._build(platform, keys), self._settings.platform_workers, partial(self._depth, name))
 
     @staticmethod
     def _tell(name: PlatformName, before: PlatformState, now: PlatformState) -> None:
