@@ -23,9 +23,9 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.model import PlatformName
 from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.executor import PlatformExecutor
-from rolevend.platforms.base import Credential, Dropped, Ending, EndReason, Platform
 from rolevend.platforms.postgres import Limits
 from rolevend.platforms.postgres.vends import _MANY, _ONE, _arguments
+from rolevend.platforms.protocol import Credential, DropRequest, DropResult, EndReason, Platform
 from rolevend.policy.mask import Partial
 from tests.conformance.bench import PostgresBench, equal, lease, own, profile, shape
 
@@ -204,7 +204,7 @@ def drop_together(bench: PostgresBench, platform: Platform, of: Profile) -> tupl
     vends = timed(lambda: platform.vend(pairs))
     for _, credential in pairs:
         bench.log_in(credential)
-    answers: list[Dropped] = []
+    answers: list[DropResult] = []
     drops = timed(lambda: answers.extend(platform.drop([ended(pair) for pair in pairs])))
     assert [(answer.error, len(answer.sessions)) for answer in answers] == [(None, 1)] * TOGETHER
     return vends, drops
@@ -282,8 +282,8 @@ def new(bench: PostgresBench, of: Profile) -> Pair:
     return made, bench.platform.credential(made, secrets.token_bytes)
 
 
-def ended(pair: Pair) -> Ending:
-    return Ending(pair[0].role, pair[0].uid, EndReason.RELEASED)
+def ended(pair: Pair) -> DropRequest:
+    return DropRequest(pair[0].role, pair[0].uid, EndReason.RELEASED)
 
 
 def arguments(pair: Pair, iterations: int) -> dict[str, object]:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from bench.driver import FEW, ended, new
 from bench.lines import Line, ms, p50, quick, reported, table, timed
 from bench.server import installed_server, version
-from rolevend.platforms.base import InstallMode
 from rolevend.platforms.postgres import Limits
-from rolevend.platforms.postgres.left_open import LIVE_ROLES
+from rolevend.platforms.postgres.limitations import LIVE_ROLES
+from rolevend.platforms.protocol import InstallMode
 from tests.conformance.bench import CLUSTER, PostgresBench, own, profile, shape
 
 FULL, QUICK = (0, LIVE_ROLES // 2, LIVE_ROLES), (0, 200)

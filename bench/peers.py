@@ -19,8 +19,8 @@ from bench.cluster import VENDED_ROLES, Caller, Fleet
 from rolevend.model import PlatformName
 from rolevend.plan import Lease
 from rolevend.platform_runtime.executor import DROPPERS, LOOKERS, PlatformExecutor
-from rolevend.platforms.base import Ending, EndReason
 from rolevend.platforms.postgres import Limits
+from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.ports import HOST, free_ports
 from rolevend.policytools.embedded.process import Program
@@ -98,8 +98,8 @@ class Driver:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
 
-def _ended(lease: Lease) -> Ending:
-    return Ending(lease.role, lease.uid, EndReason.RELEASED)
+def _ended(lease: Lease) -> DropRequest:
+    return DropRequest(lease.role, lease.uid, EndReason.RELEASED)
 
 
 class Operator:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rolevend.platforms.base import InstallMode
+from rolevend.platforms.protocol import InstallMode
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import PostgresBench, installed
 

@@ -18,7 +18,7 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.model import PlatformName
 from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.executor import PlatformExecutor
-from rolevend.platforms.base import Credential, Ending, EndReason
+from rolevend.platforms.protocol import Credential, DropRequest, EndReason
 from rolevend.platforms.snowflake import Limits
 from rolevend.platforms.snowflake.keys import new_key
 from tests.conformance.bench import CLUSTER, lease, own, profile, shape
@@ -318,8 +318,8 @@ def drop_all(bench: SnowflakeBench, pairs: Sequence[Pair]) -> None:
             raise answer.error
 
 
-def ended(pair: Pair) -> Ending:
-    return Ending(pair[0].role, pair[0].uid, EndReason.RELEASED)
+def ended(pair: Pair) -> DropRequest:
+    return DropRequest(pair[0].role, pair[0].uid, EndReason.RELEASED)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import yaml
 from snowflake.connector import SnowflakeConnection
 
 from demo.seed import Person
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, number, qualified
+from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, number, qualified
 from rolevend.policytools.embedded.errors import PartFailed
 from testbed.installation import checkout
 from testbed.snowflake_model import CONNECTION, SnowflakeModel

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from demo.crm import TABLE, Crm
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, qualified
+from rolevend.platforms.snowflake.sql import Sql, compose, identifier, qualified
 from rolevend.policytools.embedded.connection import Connection
 from testbed.installation import OperatorProcess
 from testbed.kubectl import Kubectl

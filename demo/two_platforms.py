@@ -15,7 +15,7 @@ from demo.checks import ANNA, BOB, CheckFailed, Row, Sight, check, check_rows
 from demo.crm import ON_BOTH, PLATFORM, Crm, note_of
 from demo.questions import CUSTOMERS, EVERYBODY
 from rolevend.naming import parse_role_name
-from rolevend.platforms.base import Secret
+from rolevend.platforms.protocol import Secret
 from rolevend.platforms.snowflake.keys import der
 from testbed.snowflake_model import logged_in
 

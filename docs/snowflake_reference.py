@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Lease
-from rolevend.platforms.base import Account, Ending, EndReason
+from rolevend.platforms.protocol import Account, DropRequest, EndReason
 from rolevend.platforms.snowflake import Options, drops, script, vends
 
 _ACCOUNT = Account("myorg-account1", "myorg-account1.snowflakecomputing.com", 443, "SALES", "AGENTS_WH")
@@ -41,7 +41,7 @@ def page() -> Iterator[str]:
     yield from _statements(vends.vend(_LEASE, "<public key of the agent>", _ACCOUNT))
     yield from ("", "Then a look at what the role holds. Where it is anything but its profile, the role is dropped again.", "")
     yield from _statements([vends.grants(_LEASE)])
-    ending = Ending(_LEASE.role, _LEASE.uid, EndReason.RELEASED)
+    ending = DropRequest(_LEASE.role, _LEASE.uid, EndReason.RELEASED)
     yield from ("", "## A drop", "", "One request with five statements. The answer to the first one says what the role owned.", "")
     yield from _statements(drops.drop(ending, _CLUSTER))
     yield from ("", "Then a look whether it is gone.", "")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rolevend.catalog import Table
 from rolevend.plan import Lease
-from rolevend.platforms.base import Ending, EndReason, KeyPairCredential
+from rolevend.platforms.protocol import DropRequest, EndReason, KeyPairCredential
 from rolevend.policy.mask import Nullify
 from rolevend_client import AsyncRolevend, Rolevend
 from tests.client.speaking import Document, SpeakingServer
@@ -41,7 +41,7 @@ class Crm:
 
     def drop(self, role_id: str) -> None:
         lease = self.leases[role_id]
-        (answer,) = self.bench.platform.drop([Ending(lease.role, lease.uid, EndReason.RELEASED)])
+        (answer,) = self.bench.platform.drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])
         assert answer.error is None
         if role_id in self.warehouse.leases:
             self.warehouse.drop(role_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rolevend.catalog import Table
 from rolevend.plan import Lease
-from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.policy.mask import Nullify
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend_client import AsyncRolevend, Rolevend
@@ -43,7 +43,7 @@ class Warehouse:
 
     def drop(self, role_id: str) -> None:
         lease = self.leases[role_id]
-        (answer,) = self.bench.platform.drop([Ending(lease.role, lease.uid, EndReason.RELEASED)])
+        (answer,) = self.bench.platform.drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])
         assert answer.error is None
 
     def vend(self, body: Document) -> tuple[int, Document]:

@@ -18,9 +18,9 @@ from rolevend.catalog import Table, TableId
 from rolevend.errors import PlatformBusy
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Cell, ColumnShape, Lease, Profile, RoleLimits, TableShape
-from rolevend.platforms.base import Address, Credential, InstallMode, Platform, Secret, Tls, TlsMode
 from rolevend.platforms.postgres import Limits, Login, Options, Passwords, PostgresPlatform, install, plan
 from rolevend.platforms.postgres.tls import Trust
+from rolevend.platforms.protocol import Address, Credential, InstallMode, Platform, Secret, Tls, TlsMode
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Mask
 from tests.conformance.protocol import Bench, Rows, Session

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rolevend.platforms.base import InstallMode
+from rolevend.platforms.protocol import InstallMode
 from rolevend.policytools.embedded.database import DatabaseServer, PostgresServer
 from rolevend.policytools.embedded.postgres_programs import Version
 from tests.conformance import snowflake_bench

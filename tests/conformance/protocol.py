@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from rolevend.catalog import Table, TableId
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Lease
-from rolevend.platforms.base import Credential, Platform
+from rolevend.platforms.protocol import Credential, Platform
 
 Rows = Sequence[Sequence[Any]]
 

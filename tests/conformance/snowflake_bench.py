@@ -14,11 +14,11 @@ from snowflake.connector import SnowflakeConnection, connect
 from rolevend.catalog import Table, TableId, ToolId
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Lease
-from rolevend.platforms.base import Account, Credential, KeyPairCredential, Secret
+from rolevend.platforms.protocol import Account, Credential, KeyPairCredential, Secret
 from rolevend.platforms.snowflake import Limits, Login, Options, PublicKeys, SnowflakePlatform, script
 from rolevend.platforms.snowflake.install import PROGRAMMER_USER, VENDOR_USER
 from rolevend.platforms.snowflake.keys import der, new_key, public_key
-from rolevend.platforms.snowflake.text import qualified
+from rolevend.platforms.snowflake.sql import qualified
 from rolevend.platforms.snowflake.types import limits_of
 from tests.conformance.bench import CLUSTER, PEOPLE
 from tests.conformance.protocol import Rows, Session

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from rolevend.errors import PlatformBusy
-from rolevend.platforms.base import Ending, EndReason
 from rolevend.platforms.progress import Progress
+from rolevend.platforms.protocol import DropRequest, EndReason
 from tests.conformance.bench import CLUSTER, equal, lease, profile, reads, shape, vend, vended
 from tests.conformance.protocol import Bench
 
@@ -53,7 +53,7 @@ def test_what_is_unused_goes_and_what_is_kept_or_used_by_a_live_role_stays(bench
         bench.platform.ensure(each)
     made, credential = vended(bench.platform, live)
     ended, _ = vended(bench.platform, closed)
-    bench.platform.drop([Ending(ended.role, ended.uid, EndReason.RELEASED)])
+    bench.platform.drop([DropRequest(ended.role, ended.uid, EndReason.RELEASED)])
     keep = frozenset({kept.name})
 
     assert bench.platform.collect(keep, made.expires_at - LATER) == 0

@@ -8,7 +8,7 @@ import pytest
 from rolevend.catalog import TableId
 from rolevend.errors import PlatformBusy
 from rolevend.plan import Profile
-from rolevend.platforms.base import Drift, Ending, EndReason
+from rolevend.platforms.protocol import Drift, DropRequest, EndReason
 from tests.conformance.bench import OTHER_CLUSTER, lease, moved, own, profile, reads, shape, vend, vended
 from tests.conformance.protocol import Bench
 
@@ -74,7 +74,7 @@ def test_a_table_that_was_dropped_opens_nothing_and_hides_no_other_drift(bench: 
     assert {role for each in drift(bench, open_one.id) for role in each.roles} == {other.role}
     assert {role for each in drift(bench, gone.id) for role in each.roles} == {made.role}
     assert isinstance(vend_error(bench, of), PlatformBusy)
-    assert bench.platform.drop([Ending(made.role, made.uid, EndReason.REVOKED)])[0].error is None
+    assert bench.platform.drop([DropRequest(made.role, made.uid, EndReason.REVOKED)])[0].error is None
 
 
 def test_a_table_that_was_dropped_when_nobody_read_it_is_no_drift(bench: Bench):
@@ -112,7 +112,7 @@ def test_what_was_closed_for_it_goes_as_all_that_is_unused_once_no_role_has_it(b
 
     bench.platform.collect(frozenset(), made.expires_at + LATER)
     assert bench.stands(of.name), "its role lives"
-    assert bench.platform.drop([Ending(made.role, made.uid, EndReason.REVOKED)])[0].error is None
+    assert bench.platform.drop([DropRequest(made.role, made.uid, EndReason.REVOKED)])[0].error is None
     bench.platform.drift()
     bench.platform.collect(frozenset({of.name}), made.expires_at + LATER)
     bench.platform.collect(frozenset(), made.expires_at - LATER)

@@ -9,7 +9,7 @@ import pytest
 
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.model import Uid
-from rolevend.platforms.base import Ending, EndReason, InstallMode
+from rolevend.platforms.protocol import DropRequest, EndReason, InstallMode
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, PostgresBench, lease, profile, shape, vended
 from tests.conformance.protocol import Bench
 from tests.support.waiting import eventually
@@ -17,8 +17,8 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.both_installs
 
 
-def ending(of, reason: EndReason = EndReason.RELEASED) -> Ending:
-    return Ending(of.role, of.uid, reason)
+def ending(of, reason: EndReason = EndReason.RELEASED) -> DropRequest:
+    return DropRequest(of.role, of.uid, reason)
 
 
 def test_a_dropped_role_is_gone_and_cannot_log_in(bench: Bench):
@@ -118,7 +118,7 @@ def test_many_roles_end_at_once_and_each_answers_for_itself(bench: Bench):
     bench.platform.ensure(wanted)
     leases = [lease(wanted) for _ in range(bench.crowd)]
     bench.platform.vend([(each, bench.platform.credential(each, secrets.token_bytes)) for each in leases])
-    wrong = Ending(leases[7].role, Uid("another"), EndReason.REVOKED)
+    wrong = DropRequest(leases[7].role, Uid("another"), EndReason.REVOKED)
     answers = bench.platform.drop([wrong if each is leases[7] else ending(each) for each in leases])
     assert [answer.role for answer in answers] == [each.role for each in leases]
     (refused,) = [answer for answer in answers if answer.error is not None]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rolevend.platforms.base import Act, Ending, EndReason
+from rolevend.platforms.protocol import DropRequest, EndReason, LimitAction
 from tests.conformance.bench import OTHER_CLUSTER, own, profile, reads, shape, vended
 from tests.conformance.protocol import Bench
 from tests.support.waiting import eventually
@@ -37,7 +37,7 @@ def test_an_expired_role_is_still_listed_until_it_is_dropped(bench: Bench):
     bench.expire(made)
 
     assert [(each.role, each.uid, each.closed) for each in bench.platform.live()] == [(made.role, made.uid, False)]
-    assert bench.platform.drop([Ending(made.role, made.uid, EndReason.EXPIRED)])[0].error is None
+    assert bench.platform.drop([DropRequest(made.role, made.uid, EndReason.EXPIRED)])[0].error is None
     assert bench.platform.live() == []
 
 
@@ -72,7 +72,7 @@ def test_its_sessions_are_ended_before_its_drop_has_its_turn_and_by_its_own_clus
     assert list(bench.platform_of(OTHER_CLUSTER).curb()) == []
     told = bench.platform.curb()
 
-    assert {(each.role, each.uid, each.act) for each in told} == {(made.role, made.uid, Act.EXPIRED)}
+    assert {(each.role, each.uid, each.act) for each in told} == {(made.role, made.uid, LimitAction.EXPIRED)}
     assert all("\n" not in each.why for each in told)
     with pytest.raises(Exception, match=r"terminat|closed|no longer exists|Session"):
         session.rows("SELECT 1")

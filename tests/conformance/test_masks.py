@@ -9,8 +9,8 @@ import pytest
 from rolevend.catalog import Family
 from rolevend.errors import InvalidInput
 from rolevend.plan import Cell
-from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres.hash_key import salt_of, share
+from rolevend.platforms.protocol import Secret
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries, strictest
 from rolevend.policy.pattern import admit
 from tests.conformance.bench import PostgresBench, equal, profile, shape, vended

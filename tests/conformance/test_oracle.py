@@ -17,7 +17,7 @@ from psycopg.errors import InsufficientPrivilege
 from rolevend.catalog import Catalog, Family, Table, TableId
 from rolevend.model import Attributes
 from rolevend.plan import Lease, Profile, attribute_keys, plan
-from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.policy.combination import Combination
 from rolevend.policy.decision import decide
 from rolevend.policy.expression import Predicate
@@ -150,7 +150,7 @@ def read_as(
         }
     finally:
         session.close()
-        bench.platform.drop([Ending(made.role, made.uid, EndReason.RELEASED)])
+        bench.platform.drop([DropRequest(made.role, made.uid, EndReason.RELEASED)])
 
 
 def rows_or_refusal(session: PostgresSession, view: str, *, refused: bool) -> list[tuple[Any, ...]]:

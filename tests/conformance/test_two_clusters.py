@@ -13,7 +13,7 @@ import pytest
 from rolevend.errors import Conflict
 from rolevend.model import ClusterId
 from rolevend.plan import Lease, Profile, TableShape
-from rolevend.platforms.base import Credential, Ending, EndReason, Platform
+from rolevend.platforms.protocol import Credential, DropRequest, EndReason, Platform
 from rolevend.policy.mask import Nullify
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, lease, moved, own, profile, reads, shape, vend
 from tests.conformance.protocol import Bench, Session
@@ -40,8 +40,8 @@ class Site:
     regions: set[str]
 
     @property
-    def ending(self) -> Ending:
-        return Ending(self.lease.role, self.lease.uid, EndReason.RELEASED)
+    def ending(self) -> DropRequest:
+        return DropRequest(self.lease.role, self.lease.uid, EndReason.RELEASED)
 
     def reads(self, session: Session) -> bool:
         return {region for (region,) in session.rows("SELECT region FROM people")} == self.regions

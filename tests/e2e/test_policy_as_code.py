@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from rolevend.app.platform import install, plan
-from rolevend.platforms.base import InstallMode
+from rolevend.platforms.protocol import InstallMode
 from tests.support.governed import DATABASE, OWNER, Governed
 from tests.support.manifests import changed, valid
 from tests.support.pages import with_rolevend

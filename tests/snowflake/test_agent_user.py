@@ -9,7 +9,7 @@ from snowflake.connector import errors as vendor
 
 from rolevend.errors import Conflict, InvalidInput
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.base import Ending, EndReason, KeyPairCredential, Secret
+from rolevend.platforms.protocol import DropRequest, EndReason, KeyPairCredential, Secret
 from rolevend.platforms.snowflake.keys import new_key, public_key
 from tests.conformance.bench import lease, own, profile, shape, vend
 from tests.conformance.snowflake_bench import SnowflakeBench, SnowflakeSession, installed
@@ -45,7 +45,7 @@ class Agent:
         return {row[0] for row in session.run(f'SELECT "region" FROM {self.schema}."people"')}
 
     def drop(self, made: Lease) -> None:
-        (answer,) = self.bench.platform.drop([Ending(made.role, made.uid, EndReason.RELEASED)])
+        (answer,) = self.bench.platform.drop([DropRequest(made.role, made.uid, EndReason.RELEASED)])
         assert answer.error is None
 
 

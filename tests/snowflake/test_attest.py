@@ -24,23 +24,23 @@ from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, Una
 from rolevend.kinds import API_VERSION, DataPlatform, parse
 from rolevend.model import ClusterId
 from rolevend.plan import Lease
-from rolevend.platforms.base import CheckResult, InstallMode, Outcome
 from rolevend.platforms.canaries import cluster_of_canaries
+from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 from rolevend.platforms.snowflake import Limits
 from rolevend.platforms.snowflake.attest import (
     TRIALS,
     UNTRIED,
-    Ground,
+    SnowflakeAttestEnvironment,
     Trial,
     account_of_canaries,
     attest,
+    deployed_canaries,
     examine,
-    hatched,
 )
 from rolevend.platforms.snowflake.attest.canaries import LIFE, Canaries, Canary
 from rolevend.platforms.snowflake.attest.check import ON_ACCOUNTS_ALONE
 from rolevend.platforms.snowflake.attest.session import now
-from rolevend.platforms.snowflake.text import Sql
+from rolevend.platforms.snowflake.sql import Sql
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, profile, shape, vended
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, installed
 from tests.support.snowflake import Account, Fault, Harm, StandIn
@@ -101,12 +101,12 @@ def account() -> Iterator[SnowflakeBench]:
         yield bench
 
 
-def ground(bench: SnowflakeBench, cluster: ClusterId = CLUSTER) -> Ground:
+def ground(bench: SnowflakeBench, cluster: ClusterId = CLUSTER) -> SnowflakeAttestEnvironment:
     of_canaries = cluster_of_canaries(cluster)
     limits = Limits(vendor_connections=1, programmer_connections=1)
     place = account_of_canaries(bench.account)
     driver = bench.platform_of(of_canaries, limits, account=place, governs_itself=True)
-    return Ground(driver, of_canaries, place, bench.vendor, bench.programmer, limits, secrets.token_bytes)
+    return SnowflakeAttestEnvironment(driver, of_canaries, place, bench.vendor, bench.programmer, limits, secrets.token_bytes)
 
 
 def everything(bench: SnowflakeBench) -> set[tuple[str, ...]]:
@@ -173,7 +173,7 @@ def test_the_command_says_which_account_it_was(account: SnowflakeBench, answer: 
 
 def test_what_failed_is_told_first_and_then_which_account_it_was(account: SnowflakeBench):
     switches = account.snowflake.account.switches
-    with hatched(ground(account)) as canaries:
+    with deployed_canaries(ground(account)) as canaries:
         switches.invoker = False
         try:
             results = examine([BY_NAME["read exactly the permitted rows"], BY_NAME["read what a table held before"]], canaries)
@@ -224,7 +224,7 @@ def test_what_is_not_tried_is_told_with_the_reason(attestation: dict[str, CheckR
 
 def test_the_real_cluster_sees_no_canary(account: SnowflakeBench):
     before = account.platform.facts()
-    with hatched(ground(account)) as canaries:
+    with deployed_canaries(ground(account)) as canaries:
         assert len(canaries.session.rows(canaries.filled("SELECT ID FROM PEOPLE"))) == 2
         assert account.platform.live() == []
         assert account.platform.drift() == ()
@@ -268,7 +268,7 @@ class Hatched:
 def hatched_canaries() -> Iterator[Hatched]:
     """On an account of its own, which is left as broken as it gets."""
     with StandIn() as snowflake, installed(snowflake) as bench:
-        begun = hatched(ground(bench))
+        begun = deployed_canaries(ground(bench))
         canaries = begun.__enter__()
         assert canaries.policed, "so that those that others attack are there before anything is broken"
         assert canaries.session.rows(canaries.filled("SELECT ID FROM PEOPLE"))
@@ -306,7 +306,7 @@ def test_what_a_crash_left_is_taken_away_by_the_next_run_at_once_where_nobody_el
     with StandIn() as snowflake, installed(snowflake) as bench:
         before = everything(bench)
         place = ground(bench)
-        crashed = hatched(place)
+        crashed = deployed_canaries(place)
         canaries = crashed.__enter__()
         assert len(canaries.session.rows(canaries.filled("SELECT ID FROM PEOPLE"))) == 2
         assert canaries.policed
@@ -328,7 +328,7 @@ def test_what_a_crash_left_is_taken_away_by_the_next_run_at_once_where_nobody_el
 
 def test_on_a_slow_account_the_canary_that_expires_soon_gets_a_longer_lease(account: SnowflakeBench):
     """Its first lease would have expired before the account let the role be vended."""
-    with hatched(ground(account)) as canaries:
+    with deployed_canaries(ground(account)) as canaries:
         vend, expired = canaries.vend, []
 
         def slow(lease: Lease) -> Canary:
@@ -364,7 +364,7 @@ def test_one_that_is_cut_short_while_it_makes_canaries_leaves_nothing(account: S
 
 
 def test_another_cluster_attests_at_the_same_time(account: SnowflakeBench):
-    with hatched(ground(account)) as one, hatched(ground(account, OTHER_CLUSTER)) as other:
+    with deployed_canaries(ground(account)) as one, deployed_canaries(ground(account, OTHER_CLUSTER)) as other:
         for canaries in (one, other):
             assert len(canaries.session.rows(canaries.filled("SELECT ID FROM PEOPLE"))) == 2
 
@@ -387,7 +387,7 @@ def test_one_that_takes_longer_than_its_canaries_live_says_nothing(account: Snow
 
 
 def test_an_account_that_goes_away_in_between_is_no_failure_of_a_promise(account: SnowflakeBench):
-    with hatched(ground(account)) as canaries:
+    with deployed_canaries(ground(account)) as canaries:
         assert canaries.session.rows(canaries.filled("SELECT ID FROM PEOPLE"))
         account.snowflake.account.faults.on_statement(Harm.LOST_BEFORE, "FROM PEOPLE", times=Limits().attempts)
         with pytest.raises(Unavailable):
@@ -410,7 +410,7 @@ def test_standard_edition_is_told_and_nothing_is_left():
 def test_rows_that_are_missing_are_no_leak_and_those_that_are_too_many_are_one(account: SnowflakeBench):
     """The first shows that a promise does not hold, the second closes the platform."""
     check = BY_NAME["a row access policy filters by what its owner may read"]
-    with hatched(ground(account)) as canaries:
+    with deployed_canaries(ground(account)) as canaries:
         for condition, leaks in (("FALSE", False), ("TRUE", True)):
             assert canaries.policed
             canaries.programmer.rows(canaries.filled(f"ALTER ROW ACCESS POLICY {{rows_of}} SET BODY -> {condition}"))

@@ -12,10 +12,10 @@ import pytest
 from rolevend.catalog import TableId
 from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.plan import view_names
-from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.platforms.snowflake import Login, SnowflakePlatform
 from rolevend.platforms.snowflake.keys import new_key, public_key
-from rolevend.platforms.snowflake.text import qualified
+from rolevend.platforms.snowflake.sql import qualified
 from rolevend.policy.mask import Constant
 from tests.conformance.bench import CLUSTER, lease, own, profile, shape, vended
 from tests.conformance.snowflake_bench import (
@@ -120,7 +120,7 @@ def test_a_schema_that_vanishes_under_a_role_ends_what_it_reads_and_the_role_end
 
     with pytest.raises(Exception, match="does not exist"):
         session.rows("SELECT * FROM people")
-    assert [each.error for each in bench.platform.drop([Ending(made.role, made.uid, EndReason.RELEASED)])] == [None]
+    assert [each.error for each in bench.platform.drop([DropRequest(made.role, made.uid, EndReason.RELEASED)])] == [None]
     assert not bench.exists(made.role)
 
 

@@ -14,12 +14,12 @@ import snowflake.connector
 
 from rolevend.errors import Conflict, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
 from rolevend.model import ClusterId
-from rolevend.platforms.base import Act, Credential, Ending, EndReason, KeyPairCredential
+from rolevend.platforms.protocol import Credential, DropRequest, EndReason, KeyPairCredential, LimitAction
 from rolevend.platforms.snowflake import Limits, Login
 from rolevend.platforms.snowflake.connections import Row, Session, connect
+from rolevend.platforms.snowflake.create import make
 from rolevend.platforms.snowflake.keys import new_key
-from rolevend.platforms.snowflake.making import make
-from rolevend.platforms.snowflake.text import Sql
+from rolevend.platforms.snowflake.sql import Sql
 from tests.conformance.bench import CLUSTER, lease, own, profile, shape, vend, vended
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, installed
 from tests.support.snowflake import Account, Fault, Harm, StandIn
@@ -43,8 +43,8 @@ def bench(account: SnowflakeBench) -> Iterator[SnowflakeBench]:
     account.tidy()
 
 
-def ending(of, reason: EndReason = EndReason.RELEASED) -> Ending:
-    return Ending(of.role, of.uid, reason)
+def ending(of, reason: EndReason = EndReason.RELEASED) -> DropRequest:
+    return DropRequest(of.role, of.uid, reason)
 
 
 def refuse(bench: SnowflakeBench, text: str, times: int = 1) -> None:
@@ -355,7 +355,7 @@ def test_a_lease_that_is_over_shows_no_row_and_its_session_is_locked_out_and_the
     try:
         assert session.rows("SELECT * FROM people") == []
         (curbed,) = bench.platform.curb()
-        assert (curbed.role, curbed.act) == (made.role, Act.EXPIRED)
+        assert (curbed.role, curbed.act) == (made.role, LimitAction.EXPIRED)
         assert bench.platform.curb() == ()
         assert [each.closed for each in bench.platform.live()] == [True]
         with pytest.raises(Exception, match=r"no longer exists|JWT|disabled"):

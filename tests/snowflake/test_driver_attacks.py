@@ -6,7 +6,7 @@ import pytest
 from snowflake.connector import errors as vendor
 
 from rolevend.plan import RoleLimits
-from rolevend.platforms.base import KeyPairCredential
+from rolevend.platforms.protocol import KeyPairCredential
 from tests.conformance.bench import own, profile, shape, vended
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, SnowflakeSession, installed
 from tests.support.snowflake import StandIn

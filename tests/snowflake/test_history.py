@@ -17,7 +17,7 @@ from rolevend.cli import cli
 from rolevend.model import AgentHandle, RoleName, UserHandle
 from rolevend.naming import role_name
 from rolevend.plan import Lease
-from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.platforms.snowflake.connections import administrators_session
 from rolevend.platforms.snowflake.history import statements_of
 from tests.conformance.bench import lease, profile, shape, vend
@@ -141,7 +141,7 @@ def test_statements_begin_while_somebody_looks_at_what_the_account_ran(bench: Sn
 def test_a_role_that_is_gone_is_told_of_for_a_week_and_from_the_archive_for_longer_but_later(bench: SnowflakeBench):
     made, session = agent(bench)
     session.run("SELECT 1")
-    assert bench.platform.drop([Ending(made.role, made.uid, EndReason.RELEASED)])[0].error is None
+    assert bench.platform.drop([DropRequest(made.role, made.uid, EndReason.RELEASED)])[0].error is None
 
     assert [each["text"] for each in traced(made.role)] == ["SELECT 1"]
     assert traced(made.role, "--archive") == []
@@ -179,7 +179,7 @@ def test_whose_role_it_was_and_what_ended_it_is_asked_of_the_account(bench: Snow
     made, _ = agent(bench)
     ask = ("who", made.role, "--offline", "--connection", "admin", "-o", "json")
     living = json.loads(rolevend(*ask)[0])
-    bench.platform.drop([Ending(made.role, made.uid, EndReason.REVOKED)])
+    bench.platform.drop([DropRequest(made.role, made.uid, EndReason.REVOKED)])
     gone = json.loads(rolevend(*ask)[0])
 
     assert living["profile"] == gone["profile"] == made.profile

@@ -13,7 +13,7 @@ from rolevend.errors import Conflict
 from rolevend.kinds import DataPlatform, parse, values
 from rolevend.kinds.catalog_file import parse_catalog
 from rolevend.model import ClusterId
-from rolevend.platforms.base import Account, Secret
+from rolevend.platforms.protocol import Account, Secret
 from rolevend.platforms.snowflake import Login, SnowflakePlatform
 from tests.conformance.snowflake_bench import connected
 from tests.support.manifests import MISSING, changed, on_snowflake

@@ -11,7 +11,7 @@ from rolevend.catalog import Catalog, TableId, Tool, ToolId, ToolKind
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Profile, TableShape
-from rolevend.platforms.base import Credential
+from rolevend.platforms.protocol import Credential
 from rolevend.platforms.snowflake import Limits
 from rolevend.policy.mask import Mask, Nullify, Partial
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, equal, lease, own, profile, shape, vend, vended

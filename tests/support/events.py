@@ -7,7 +7,7 @@ from typing import Any
 from rolevend.audit.events import End, Event
 from rolevend.errors import Conflict
 from rolevend.model import RoleName, Uid, Version
-from rolevend.platforms.base import EndReason
+from rolevend.platforms.protocol import EndReason
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement
 from rolevend.vending.directory import Directory, Sources

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from rolevend.platforms.base import InstallMode
+from rolevend.platforms.protocol import InstallMode
 from rolevend.policytools.embedded.connection import Connection, logged_in
 from rolevend.policytools.embedded.database import PostgresServer
 

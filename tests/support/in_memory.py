@@ -13,8 +13,18 @@ from rolevend.kube.client import Body, NotFound, Resource, ResourceConflict
 from rolevend.model import PlatformName, ProfileName, RoleName
 from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.executor import PlatformExecutor
-from rolevend.platforms.base import Address, Credential, Dropped, Ending, PasswordCredential, Platform, Randomness, Secret, Vended
-from rolevend.platforms.progress import Told
+from rolevend.platforms.progress import ProgressCallback
+from rolevend.platforms.protocol import (
+    Address,
+    CreatedRole,
+    Credential,
+    DropRequest,
+    DropResult,
+    PasswordCredential,
+    Platform,
+    Randomness,
+    Secret,
+)
 from tests.support import tokens
 
 NOW = tokens.NOW
@@ -127,7 +137,7 @@ class Driver:
     def is_built(self, profile: ProfileName) -> bool:
         return self._database.built is None or profile in self._database.built
 
-    def ensure(self, profile: Profile, _told: Told) -> None:
+    def ensure(self, profile: Profile, _told: ProgressCallback) -> None:
         self._answers()
         if not self._builds:
             raise ProfileNotBuilt(f"{profile.name} is not built yet")
@@ -137,23 +147,23 @@ class Driver:
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         return PasswordCredential(lease.role, Secret(randomness(8).hex()), Address("db.example.org", 5432, "claims"))
 
-    def vend(self, vends: list[tuple[Lease, Credential]]) -> list[Vended]:
+    def vend(self, vends: list[tuple[Lease, Credential]]) -> list[CreatedRole]:
         self._answers()
         return [self._vend(lease, credential) for lease, credential in vends]
 
-    def _vend(self, lease: Lease, credential: Credential) -> Vended:
+    def _vend(self, lease: Lease, credential: Credential) -> CreatedRole:
         if self._database.failure is not None:
-            return Vended(lease.role, None, self._database.failure)
+            return CreatedRole(lease.role, None, self._database.failure)
         assert isinstance(credential, PasswordCredential)
         self._database.roles[lease.role] = credential.password.reveal()
         self._database.on_vend()
-        return Vended(lease.role, lease.expires_at)
+        return CreatedRole(lease.role, lease.expires_at)
 
-    def drop(self, endings: list[Ending]) -> list[Dropped]:
+    def drop(self, endings: list[DropRequest]) -> list[DropResult]:
         self._answers()
         for each in endings:
             self._database.roles.pop(each.role, None)
-        return [Dropped(each.role) for each in endings]
+        return [DropResult(each.role) for each in endings]
 
     def close(self) -> None: ...
 

@@ -9,7 +9,7 @@ import yaml
 
 from rolevend.catalog import ToolId
 from rolevend.kinds import API_VERSION
-from rolevend.platforms.base import Secret
+from rolevend.platforms.protocol import Secret
 from testbed.installation import NAMESPACE
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, SnowflakeSession, installed
 from tests.support.installed import Body

@@ -8,7 +8,7 @@ from rolevend.controllers.attesting import attestation_of
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, parse
 from rolevend.model import ClusterId, ObjectName, PlatformName, Uid, User
 from rolevend.platform_runtime.state import PlatformState
-from rolevend.platforms.base import CheckResult, Drift, Outcome, ServerFacts
+from rolevend.platforms.protocol import CheckResult, Drift, Outcome, ServerFacts
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder, SnapshotInputs
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.vending.verdict import Request, Verdict

@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml
 
 from rolevend.kinds import API_VERSION
-from rolevend.platforms.base import InstallMode
+from rolevend.platforms.protocol import InstallMode
 from testbed.controlplane import ControlPlane
 from testbed.installation import NAMESPACE, SERVICE_ACCOUNT, ApiProcess, Installation, OperatorProcess, postgres_address
 from tests.support.gateway import Gateway

@@ -14,7 +14,7 @@ from rolevend.model import PlatformName
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.registry import ConnectedPlatform
 from rolevend.platform_runtime.state import PlatformState
-from rolevend.platforms.base import CheckResult, InstallMode, Outcome, Randomness
+from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome, Randomness
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.verdict import Granted, Undecided, taken_by

@@ -17,7 +17,7 @@ from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.errors import Conflict
 from rolevend.model import Attributes, ObjectName, RoleName, Task
 from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape
-from rolevend.platforms.base import EndReason
+from rolevend.platforms.protocol import EndReason
 from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.expression import Condition
 from rolevend.policy.index import compile_policies

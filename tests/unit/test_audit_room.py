@@ -20,7 +20,7 @@ from rolevend.catalog import FunctionId, TableId
 from rolevend.identity.signature import SigningKey
 from rolevend.model import Attributes, ObjectName, RoleName, Task, Uid, User, Version
 from rolevend.plan import Profile
-from rolevend.platforms.base import EndReason
+from rolevend.platforms.protocol import EndReason
 from rolevend.policy.statement import Requirement
 from rolevend.vending.directory import Directory, Sources
 from rolevend.vending.proof import Actor, Proof, UserProof

@@ -12,7 +12,7 @@ from rolevend.errors import ClusterUnavailable, PlatformUnavailable
 from rolevend.kube.client import Body, KubeClient, Resource
 from rolevend.model import PlatformName, RoleName
 from rolevend.platform_runtime.registry import PlatformRegistry
-from rolevend.platforms.base import Act, Curbed, EndReason
+from rolevend.platforms.protocol import EndReason, LimitAction, LimitViolation
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.state import RoleState
 from rolevend.roles.store import RoleStore
@@ -23,18 +23,18 @@ HELD = granted()
 CRM = PlatformName("crm")
 
 
-def curbed(act: Act, why: str = "a transaction of 400 s, where 300 are allowed") -> Curbed:
-    return Curbed(HELD.lease.role, REQUEST.uid, act, why)
+def curbed(act: LimitAction, why: str = "a transaction of 400 s, where 300 are allowed") -> LimitViolation:
+    return LimitViolation(HELD.lease.role, REQUEST.uid, act, why)
 
 
 @dataclass
 class Executor:
     """Answers what it was given, or raises it."""
 
-    answers: list[Sequence[Curbed] | Exception]
+    answers: list[Sequence[LimitViolation] | Exception]
     asked: int = 0
 
-    async def curb(self) -> Sequence[Curbed]:
+    async def curb(self) -> Sequence[LimitViolation]:
         self.asked += 1
         answer = self.answers[min(self.asked, len(self.answers)) - 1]
         if isinstance(answer, Exception):
@@ -43,7 +43,7 @@ class Executor:
 
 
 class Silent(Executor):
-    async def curb(self) -> Sequence[Curbed]:
+    async def curb(self) -> Sequence[LimitViolation]:
         self.asked += 1
         await asyncio.Event().wait()
         return ()
@@ -84,22 +84,22 @@ class Operator:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-    def counted(self, act: Act) -> float:
+    def counted(self, act: LimitAction) -> float:
         return self.metrics.registry.get_sample_value("rolevend_curbed_total", {"platform": WAREHOUSE, "act": act.value}) or 0
 
 
 STANDING = RoleState(REQUEST, True, None, HELD.lease.role, HELD.profile.name, HELD.lease.attributes, ("True", "2 tables"), HELD)
 
 
-def operator(*answers: Sequence[Curbed] | Exception, standing: RoleState | None = STANDING, failing: bool = False) -> Operator:
+def operator(*answers: Sequence[LimitViolation] | Exception, standing: RoleState | None = STANDING, failing: bool = False) -> Operator:
     made = Operator({WAREHOUSE: Executor([*answers, ()])}, failing=failing)
     if standing is not None:
         made.roles.upsert(standing)
     return made
 
 
-@pytest.mark.parametrize(("act", "reason"), [(Act.CANCELLED, "StatementCancelled"), (Act.TERMINATED, "SessionEnded")])
-async def test_what_was_stopped_is_counted_and_told_on_its_object(act: Act, reason: str):
+@pytest.mark.parametrize(("act", "reason"), [(LimitAction.CANCELLED, "StatementCancelled"), (LimitAction.TERMINATED, "SessionEnded")])
+async def test_what_was_stopped_is_counted_and_told_on_its_object(act: LimitAction, reason: str):
     of = operator([curbed(act)])
 
     await of.looks()
@@ -113,23 +113,23 @@ async def test_what_was_stopped_is_counted_and_told_on_its_object(act: Act, reas
 
 
 async def test_what_has_no_object_any_more_or_cannot_be_told_is_counted_all_the_same():
-    for of in (operator([curbed(Act.CANCELLED)], standing=None), operator([curbed(Act.CANCELLED)], failing=True)):
+    for of in (operator([curbed(LimitAction.CANCELLED)], standing=None), operator([curbed(LimitAction.CANCELLED)], failing=True)):
         await of.looks()
 
-        assert of.counted(Act.CANCELLED) == 1
+        assert of.counted(LimitAction.CANCELLED) == 1
 
 
 async def test_a_session_past_its_lease_is_counted_and_its_object_that_ends_is_told_nothing():
-    of = operator([curbed(Act.EXPIRED, "a session 3 s after the end of the lease")])
+    of = operator([curbed(LimitAction.EXPIRED, "a session 3 s after the end of the lease")])
 
     await of.looks()
 
-    assert of.counted(Act.EXPIRED) == 1
+    assert of.counted(LimitAction.EXPIRED) == 1
     assert (of.events, of.ended) == ([], [])
 
 
 async def test_an_idle_role_is_given_back_with_the_reason():
-    of = operator([curbed(Act.IDLE, "no session did anything for 600 s")])
+    of = operator([curbed(LimitAction.IDLE, "no session did anything for 600 s")])
 
     await of.looks()
 
@@ -138,7 +138,7 @@ async def test_an_idle_role_is_given_back_with_the_reason():
 
 
 async def test_one_that_is_ending_already_is_left_alone():
-    of = operator([curbed(Act.IDLE)], standing=replace(STANDING, ending_since=NOW))
+    of = operator([curbed(LimitAction.IDLE)], standing=replace(STANDING, ending_since=NOW))
 
     await of.looks()
 
@@ -147,18 +147,18 @@ async def test_one_that_is_ending_already_is_left_alone():
 
 @pytest.mark.parametrize("error", [PlatformUnavailable("down"), RuntimeError("a bug")])
 async def test_what_fails_is_looked_at_again(error: Exception):
-    of = operator(error, [curbed(Act.CANCELLED)])
+    of = operator(error, [curbed(LimitAction.CANCELLED)])
 
     await of.looks(2)
 
-    assert of.counted(Act.CANCELLED) == 1
+    assert of.counted(LimitAction.CANCELLED) == 1
 
 
 async def test_a_platform_that_does_not_answer_holds_up_no_other_and_is_asked_once():
-    of = operator([curbed(Act.CANCELLED)])
+    of = operator([curbed(LimitAction.CANCELLED)])
     of.executors[CRM] = Silent([])
 
     await of.looks(3)
 
     assert of.executors[CRM].asked == 1
-    assert of.counted(Act.CANCELLED) == 1
+    assert of.counted(LimitAction.CANCELLED) == 1

@@ -222,7 +222,7 @@ def words_of_ours() -> frozenset[str]:
     types, reasons = reported()
     kinds = {kind.name for kind in KINDS}.union(*(enums(structural(kind.model)) for kind in KINDS))
     edges = [f"{each.parent.name}/{each.name}" for folder in (*EDGES, "api") for each in (PACKAGE / folder).glob("*.py")]
-    found = constants(*edges, "platforms/base.py")
+    found = constants(*edges, "platforms/protocol.py")
     others = {"IfNotPresent", "CertManager", "LeftOut", *rolevend_client.__all__, *dir(builtins), *CODES, *Step}
     return frozenset(types | reasons | error_names() | kinds | found | others)
 

@@ -12,8 +12,8 @@ from rolevend.kube.client import KubeClient
 from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
 from rolevend.platform_runtime.credentials import KeyPairLogins, PasswordLogins, logins_of
-from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres import PostgresPlatform
+from rolevend.platforms.protocol import Secret
 from rolevend.platforms.snowflake import SnowflakePlatform
 from tests.support.manifests import on_snowflake, valid
 

@@ -13,8 +13,8 @@ from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.plan import Profile
 from rolevend.platform_runtime.executor import BUILDERS, PlatformExecutor
-from rolevend.platforms.base import CheckResult, Ending, EndReason, InstallMode, Outcome, Platform, Randomness, ServerFacts
-from rolevend.platforms.progress import Progress, Told
+from rolevend.platforms.progress import Progress, ProgressCallback
+from rolevend.platforms.protocol import CheckResult, DropRequest, EndReason, InstallMode, Outcome, Platform, Randomness, ServerFacts
 
 WAREHOUSE = PlatformName("warehouse")
 PATIENCE = 10.0
@@ -28,12 +28,12 @@ def profile(name: str) -> Profile:
 class Builder:
     """Of a driver the part that builds: each build goes on until `finish` is set."""
 
-    vends_at_once = None
+    max_parallel_vends = None
 
     def __init__(self, *built: str) -> None:
         self.built = set(built)
         self.builds: list[str] = []
-        self.told: list[Told] = []
+        self.told: list[ProgressCallback] = []
         self.finish = threading.Event()
         self.failure: Exception | None = None
         self.closed = False
@@ -42,7 +42,7 @@ class Builder:
     def is_built(self, name: ProfileName) -> bool:
         return name in self.built
 
-    def ensure(self, wanted: Profile, told: Told) -> None:
+    def ensure(self, wanted: Profile, told: ProgressCallback) -> None:
         with self._begun:
             self.told.append(told)
             self.builds.append(wanted.name)
@@ -182,7 +182,7 @@ async def test_a_profile_that_was_taken_away_is_built_again(executor: PlatformEx
 async def test_whoever_still_holds_it_when_it_is_closed_is_told_to_try_again(executor: PlatformExecutor, driver: Builder):
     await executor.close()
 
-    ending = Ending(RoleName("ROLE"), Uid("uid"), EndReason.RELEASED)
+    ending = DropRequest(RoleName("ROLE"), Uid("uid"), EndReason.RELEASED)
     asked = (executor.facts(), executor.ensure(profile("cold")), executor.drop(ending), executor.catalog(frozenset()))
     for answer in await outcomes(asked):
         assert isinstance(answer, PlatformUnavailable)

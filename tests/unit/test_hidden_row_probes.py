@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from rolevend.platforms.postgres.attest.ground import PROBED
+from rolevend.platforms.postgres.attest.environment import PROBED
 from rolevend.platforms.postgres.attest.hidden import CHECKS, COUNT
 from rolevend.platforms.postgres.attest.probe_words import FORMS, JOINS, MODES, OF_TYPES, POSITIONS, SCANS, SENTINELS, SETTINGS, WORKERS
 from rolevend.platforms.postgres.attest.probes import View, probes

@@ -14,7 +14,7 @@ from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, Profi
 from rolevend.plan import Lease
 from rolevend.platform_runtime.breaker import FAILURES, CircuitBreaker
 from rolevend.platform_runtime.queues import MOST, DropQueue, Vend, VendQueue
-from rolevend.platforms.base import Address, Dropped, Ending, EndReason, PasswordCredential, Secret, Vended
+from rolevend.platforms.protocol import Address, CreatedRole, DropRequest, DropResult, EndReason, PasswordCredential, Secret
 
 PATIENCE = 10.0
 """Seconds after which a test gives up."""
@@ -39,9 +39,9 @@ def wanted(profile: str = "one") -> Vend:
     return lease, PasswordCredential(role, Secret("s"), Address("db", 5432, "d"))
 
 
-def ending() -> Ending:
+def ending() -> DropRequest:
     role = RoleName(f"ROLE_{next(_numbers)}")
-    return Ending(role, Uid(role), EndReason.RELEASED)
+    return DropRequest(role, Uid(role), EndReason.RELEASED)
 
 
 class Platform:
@@ -57,11 +57,11 @@ class Platform:
         self.waiting = 0
         self.hurry: Callable[[], None] = lambda: None
 
-    async def vend(self, vends: Sequence[Vend]) -> Sequence[Vended]:
-        return [Vended(role, None, error) for role, error in await self._answer([lease.role for lease, _ in vends])]
+    async def vend(self, vends: Sequence[Vend]) -> Sequence[CreatedRole]:
+        return [CreatedRole(role, None, error) for role, error in await self._answer([lease.role for lease, _ in vends])]
 
-    async def drop(self, endings: Sequence[Ending]) -> Sequence[Dropped]:
-        return [Dropped(role, error) for role, error in await self._answer([each.role for each in endings])]
+    async def drop(self, endings: Sequence[DropRequest]) -> Sequence[DropResult]:
+        return [DropResult(role, error) for role, error in await self._answer([each.role for each in endings])]
 
     async def _answer(self, roles: list[RoleName]) -> list[tuple[RoleName, Exception | None]]:
         self.calls.append(roles)
@@ -115,7 +115,7 @@ class TestVends:
     async def test_one_alone_leaves_at_once(self, vends: VendQueue, platform: Platform):
         answer = await soon(vends.vend(one := wanted()))
 
-        assert answer == Vended(one[0].role, None)
+        assert answer == CreatedRole(one[0].role, None)
         assert platform.calls == [[one[0].role]]
 
     async def test_those_who_come_while_a_call_is_under_way_go_together(self, vends: VendQueue, platform: Platform):
@@ -146,7 +146,7 @@ class TestVends:
         assert platform.calls == [[lease.role] for lease, _ in crowd[:3]]
         assert platform.waiting == 2
         platform.answers.set()
-        assert await outcomes(tasks) == [Vended(lease.role, None) for lease, _ in crowd]
+        assert await outcomes(tasks) == [CreatedRole(lease.role, None) for lease, _ in crowd]
         assert sorted(platform.calls) == sorted([lease.role] for lease, _ in crowd)
         assert platform.waiting == 0
 
@@ -181,14 +181,19 @@ class TestVends:
 
         answers = await outcomes(vends.vend(each) for each in crowd)
 
-        assert [answer.error for answer in answers if isinstance(answer, Vended)] == [None, None, platform.errors[crowd[2][0].role], None]
+        assert [answer.error for answer in answers if isinstance(answer, CreatedRole)] == [
+            None,
+            None,
+            platform.errors[crowd[2][0].role],
+            None,
+        ]
 
     async def test_a_fault_of_the_driver_is_told_to_each_and_the_next_call_goes_on(self, vends: VendQueue, platform: Platform):
         platform.fault = RuntimeError("a bug")
         assert await outcomes(vends.vend(wanted()) for _ in range(3)) == [platform.fault] * 3
 
         platform.fault = None
-        assert await soon(vends.vend(one := wanted())) == Vended(one[0].role, None)
+        assert await soon(vends.vend(one := wanted())) == CreatedRole(one[0].role, None)
 
     async def test_who_leaves_takes_nothing_from_the_others(self, vends: VendQueue, platform: Platform):
         platform.answers.clear()
@@ -199,7 +204,7 @@ class TestVends:
 
         answers = await outcomes(tasks)
 
-        assert [type(answer) for answer in answers] == [Vended, Vended, asyncio.CancelledError, Vended]
+        assert [type(answer) for answer in answers] == [CreatedRole, CreatedRole, asyncio.CancelledError, CreatedRole]
 
     async def test_while_the_platform_does_not_answer_nobody_waits(self, vends: VendQueue, platform: Platform):
         platform.fault = DOWN
@@ -219,19 +224,19 @@ class TestDrops:
         one = ending()
         platform.errors[one.role] = PlatformBusy("a large object in another database")
 
-        assert await soon(drops.drop(one, 0)) == Dropped(one.role, platform.errors[one.role])
+        assert await soon(drops.drop(one, 0)) == DropResult(one.role, platform.errors[one.role])
         assert platform.waiting == 1
         await begun(platform, 3)
         platform.errors.clear()
 
-        assert await soon(drops.drop(one, PATIENCE)) == Dropped(one.role)
+        assert await soon(drops.drop(one, PATIENCE)) == DropResult(one.role)
         assert platform.waiting == 0
         assert all(call == [one.role] for call in platform.calls)
 
     async def test_sessions_and_time_of_every_try_are_told_together(self, platform: Platform):
         sessions = iter([{1, 2}, {2}, {3}])
 
-        async def call(endings: Sequence[Ending]) -> Sequence[Dropped]:
+        async def call(endings: Sequence[DropRequest]) -> Sequence[DropResult]:
             return [replace(each, sessions=frozenset(next(sessions))) for each in await platform.drop(endings)]
 
         drops = DropQueue(call, at_once, platform.breaker, time.monotonic, platform.tell)
@@ -242,8 +247,8 @@ class TestDrops:
         platform.errors.clear()
         last = await soon(drops.drop(one, PATIENCE))
 
-        assert isinstance(first, Dropped)
-        assert isinstance(last, Dropped)
+        assert isinstance(first, DropResult)
+        assert isinstance(last, DropResult)
         assert (first.error is None, first.sessions) == (False, {1, 2})
         assert (last.error, last.sessions) == (None, {1, 2, 3}), "the one that was asked twice is one"
         assert last.seconds > first.seconds > 0
@@ -255,7 +260,7 @@ class TestDrops:
         await begun(platform, 1)
         platform.answers.set()
 
-        assert await outcomes(tasks) == [Dropped(one.role)] * 3
+        assert await outcomes(tasks) == [DropResult(one.role)] * 3
         assert platform.calls == [[one.role]]
 
     async def test_what_fails_is_never_in_a_call_with_what_is_new(self, drops: DropQueue, platform: Platform):
@@ -266,12 +271,12 @@ class TestDrops:
         platform.calls.clear()
 
         fresh = [ending() for _ in range(20)]
-        assert await outcomes(drops.drop(each, 0) for each in fresh) == [Dropped(each.role) for each in fresh]
+        assert await outcomes(drops.drop(each, 0) for each in fresh) == [DropResult(each.role) for each in fresh]
 
         mixed = [call for call in platform.calls if {each.role for each in fresh} & set(call) and set(platform.errors) & set(call)]
         assert not mixed
         platform.errors.clear()
-        assert await outcomes(drops.drop(each, PATIENCE) for each in stuck) == [Dropped(each.role) for each in stuck]
+        assert await outcomes(drops.drop(each, PATIENCE) for each in stuck) == [DropResult(each.role) for each in stuck]
 
     async def test_a_call_of_what_failed_keeps_nothing_new_waiting(self, drops: DropQueue, platform: Platform):
         slow = ending()
@@ -285,13 +290,13 @@ class TestDrops:
 
         assert platform.calls[1:] == [[slow.role], [one.role]]
         platform.answers.set()
-        assert await soon(fresh) == Dropped(one.role)
+        assert await soon(fresh) == DropResult(one.role)
 
     async def test_when_the_platform_is_back_everything_is_dropped_at_once(self, drops: DropQueue, platform: Platform):
         platform.fault = DOWN
         stuck = [ending() for _ in range(200)]
         failed = await outcomes(drops.drop(each, 0) for each in stuck)
-        assert [type(answer.error) for answer in failed if isinstance(answer, Dropped)] == [PlatformUnavailable] * 200
+        assert [type(answer.error) for answer in failed if isinstance(answer, DropResult)] == [PlatformUnavailable] * 200
         async with asyncio.timeout(PATIENCE):
             while not platform.breaker.is_open:
                 await asyncio.sleep(0.01)
@@ -300,7 +305,7 @@ class TestDrops:
         platform.calls.clear()
         platform.fault = None
 
-        assert await outcomes(drops.drop(each, PATIENCE) for each in stuck) == [Dropped(each.role) for each in stuck]
+        assert await outcomes(drops.drop(each, PATIENCE) for each in stuck) == [DropResult(each.role) for each in stuck]
         assert len(platform.calls) <= 6, "in crowds, and without a try for each"
 
     async def test_when_what_was_in_the_way_of_one_is_gone_all_others_are_tried_at_once(self, platform: Platform):
@@ -316,16 +321,16 @@ class TestDrops:
 
         moment += 0.3  # now it is the turn of that one only
 
-        assert await outcomes(drops.drop(each, PATIENCE) for each in often) == [Dropped(each.role) for each in often]
+        assert await outcomes(drops.drop(each, PATIENCE) for each in often) == [DropResult(each.role) for each in often]
 
     async def test_a_fault_of_the_driver_is_no_end_of_a_drop(self, drops: DropQueue, platform: Platform):
         platform.fault = RuntimeError("a bug")
         one = ending()
-        assert await soon(drops.drop(one, 0)) == Dropped(one.role, platform.fault)
+        assert await soon(drops.drop(one, 0)) == DropResult(one.role, platform.fault)
 
         platform.fault = None
 
-        assert await soon(drops.drop(one, PATIENCE)) == Dropped(one.role)
+        assert await soon(drops.drop(one, PATIENCE)) == DropResult(one.role)
 
     async def test_closing_tells_all_who_wait(self, drops: DropQueue, platform: Platform):
         one = ending()
@@ -337,7 +342,7 @@ class TestDrops:
 
         drops.close(anew)
 
-        assert await soon(waiting) == Dropped(one.role, anew)
+        assert await soon(waiting) == DropResult(one.role, anew)
         assert platform.waiting == 0
 
     async def test_each_call_waits_for_its_turn(self, platform: Platform):
@@ -354,4 +359,4 @@ class TestDrops:
 
         turn.set()
 
-        assert await soon(task) == Dropped(one.role)
+        assert await soon(task) == DropResult(one.role)

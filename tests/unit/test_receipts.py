@@ -31,7 +31,7 @@ from rolevend.kinds import API_VERSION, VendedRole
 from rolevend.kinds import parse as parse_object
 from rolevend.kube.client import KubeClient
 from rolevend.model import Task, Uid
-from rolevend.platforms.base import EndReason
+from rolevend.platforms.protocol import EndReason
 from rolevend.roles.audit_recorder import AuditMemory, AuditRecorder
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.door import Door

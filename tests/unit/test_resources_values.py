@@ -7,7 +7,7 @@ from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, VendedRole, parse, statements, values
 from rolevend.model import Attributes, ObjectName, Tag, User
 from rolevend.plan import RoleLimits
-from rolevend.platforms.base import Account, Address, Tls, TlsMode
+from rolevend.platforms.protocol import Account, Address, Tls, TlsMode
 from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Nullify, Partial, Regex, Round, Unit
 from rolevend.policy.requirement import Requirement, RequirementOperator

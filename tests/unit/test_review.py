@@ -18,7 +18,7 @@ from rolevend.kinds import API_VERSION, VendedRole, parse
 from rolevend.kube.client import Body, KubeClient, Resource
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User
 from rolevend.platform_runtime.registry import PlatformRegistry
-from rolevend.platforms.base import Dropped, Ending
+from rolevend.platforms.protocol import DropRequest, DropResult
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse as parse_predicate
 from rolevend.policy.statement import ColumnSelector, Policy
@@ -114,9 +114,9 @@ class Database:
     def executor(self) -> "Database":
         return self
 
-    async def drop(self, ending: Ending, patience: float = 0.0) -> Dropped:
+    async def drop(self, ending: DropRequest, patience: float = 0.0) -> DropResult:
         self.dropped.append(ending.uid)
-        return Dropped(ending.role)
+        return DropResult(ending.role)
 
 
 class Operator:

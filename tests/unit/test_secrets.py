@@ -14,7 +14,7 @@ from rolevend.kube.credentials import CREDENTIAL_TYPE, MAC, CredentialSecrets
 from rolevend.kube.secrets import authority, key_login, login, own_key
 from rolevend.model import AgentHandle, ObjectName, PlatformName, RoleName, Uid, User, UserHandle
 from rolevend.naming import role_name
-from rolevend.platforms.base import Account, Address, Credential, KeyPairCredential, PasswordCredential, Secret, Tls, TlsMode
+from rolevend.platforms.protocol import Account, Address, Credential, KeyPairCredential, PasswordCredential, Secret, Tls, TlsMode
 from rolevend.policytools.embedded.certificates import Authority as Signer
 from rolevend.vending.verdict import Request
 

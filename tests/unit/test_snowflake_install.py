@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
-from rolevend.platforms.base import Secret
+from rolevend.platforms.protocol import Secret
 from rolevend.platforms.snowflake.keys import SpareKeys, new_key, public_key
 from tests.support.manifests import on_snowflake, valid
 

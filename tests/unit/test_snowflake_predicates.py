@@ -16,7 +16,7 @@ from rolevend.plan import Cell, ColumnShape, Condition, TableShape
 from rolevend.platforms.snowflake.control import lease_of
 from rolevend.platforms.snowflake.policies import fragment, row_policy, secure_view
 from rolevend.platforms.snowflake.predicate import Need, Reading, condition_text, needs_of, predicate_text
-from rolevend.platforms.snowflake.text import Sql, identifier
+from rolevend.platforms.snowflake.sql import Sql, identifier
 from rolevend.platforms.snowflake.views import attribute_values
 from rolevend.policy.binding import bind
 from rolevend.policy.expression import (

@@ -21,7 +21,7 @@ from rolevend.platforms.snowflake.policies import (
     set_row_policy,
     unset_masking_policy,
 )
-from rolevend.platforms.snowflake.text import compose, identifier, literal, name, qualified
+from rolevend.platforms.snowflake.sql import compose, identifier, literal, name, qualified
 from rolevend.platforms.snowflake.types import column_type, family, simple_type
 from tests.support.example_shapes import CUSTOMERS, PROFILES, condition, shaped
 from tests.support.golden import golden

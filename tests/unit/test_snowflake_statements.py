@@ -10,12 +10,12 @@ from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Task, Uid, User
 from rolevend.naming import PREFIX
 from rolevend.plan import Lease
-from rolevend.platforms.base import Account, Ending, EndReason
+from rolevend.platforms.protocol import Account, DropRequest, EndReason
 from rolevend.platforms.snowflake import Options, collect, drops, script, vends
 from rolevend.platforms.snowflake.install import digest
 from rolevend.platforms.snowflake.installation import PublicKeys
-from rolevend.platforms.snowflake.marks import Mark, mark_of
-from rolevend.platforms.snowflake.text import Sql
+from rolevend.platforms.snowflake.ownership_tags import OwnershipTag, mark_of
+from rolevend.platforms.snowflake.sql import Sql
 from tests.support.golden import golden
 
 ACCOUNT = Account("myorg-account1", "myorg-account1.snowflakecomputing.com", 443, "CLAIMS", "AGENTS_WH")
@@ -34,7 +34,7 @@ LEASE = Lease(
     resources=(TableId("CLAIMS", "PAID"), TableId("claims", 'od"d')),
     task=Task("t-1"),
 )
-ENDING = Ending(LEASE.role, LEASE.uid, EndReason.RELEASED)
+ENDING = DropRequest(LEASE.role, LEASE.uid, EndReason.RELEASED)
 
 
 def text_of(*parts: tuple[str, tuple[Sql, ...]]) -> str:
@@ -103,11 +103,11 @@ def test_a_vend_is_as_many_statements_for_one_table_as_for_a_thousand():
 @pytest.mark.parametrize("hostile", ['X"; DROP ROLE Y; --', "x' OR '1'='1", "lower", "", "1X"])
 def test_a_role_that_is_no_name_of_ours_is_never_written(hostile: str):
     with pytest.raises(InvalidInput, match="is not a name of ours"):
-        drops.drop(Ending(RoleName(hostile), LEASE.uid, EndReason.RELEASED), CLUSTER)
+        drops.drop(DropRequest(RoleName(hostile), LEASE.uid, EndReason.RELEASED), CLUSTER)
 
 
 def test_a_mark_says_whose_a_role_is_and_nothing_else_does():
-    mark = Mark(CLUSTER, LEASE.uid, LEASE.expires_at + timedelta(microseconds=1))
+    mark = OwnershipTag(CLUSTER, LEASE.uid, LEASE.expires_at + timedelta(microseconds=1))
     assert mark_of(mark.text()) == mark
     assert mark.is_of(CLUSTER, LEASE.uid)
     assert not mark.is_of(CLUSTER, Uid("other"))

@@ -9,9 +9,9 @@ from rolevend.audit import events, evidence
 from rolevend.catalog import Catalog, TableId, Tool, ToolId, ToolKind, digest
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Guardrail, parse
 from rolevend.plan import contains
-from rolevend.platforms.base import Account
+from rolevend.platforms.protocol import Account
 from rolevend.platforms.snowflake import Options, script
-from rolevend.platforms.snowflake.text import name
+from rolevend.platforms.snowflake.sql import name
 from rolevend.platforms.snowflake.tools import grants
 from rolevend.roles.decision import PlatformGrant
 from rolevend.snapshot.builder import SnapshotBuild

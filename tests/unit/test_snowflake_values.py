@@ -5,7 +5,7 @@ import time
 import pytest
 
 from rolevend.catalog import Family
-from rolevend.platforms.snowflake.text import Sql
+from rolevend.platforms.snowflake.sql import Sql
 from rolevend.platforms.snowflake.types import simple_type
 from rolevend.platforms.snowflake.values import canonical_text, decimal_text, fits, in_units, moment_text, value_text
 from rolevend.policy.relative_time import Clock, Moment, Span

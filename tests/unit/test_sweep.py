@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from rolevend.model import RoleName, Uid
-from rolevend.platforms.base import Ending, EndReason, LiveRole
+from rolevend.platforms.protocol import DropRequest, EndReason, LiveRole
 from rolevend.vending.sweep import Orphans, Sweep
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -15,8 +15,8 @@ def role(name: str, *, closed: bool = False) -> LiveRole:
     return LiveRole(RoleName(f"ROLE_{name}"), Uid(name), START + timedelta(hours=1), closed)
 
 
-def orphan(name: str) -> Ending:
-    return Ending(RoleName(f"ROLE_{name}"), Uid(name), EndReason.ORPHANED)
+def orphan(name: str) -> DropRequest:
+    return DropRequest(RoleName(f"ROLE_{name}"), Uid(name), EndReason.ORPHANED)
 
 
 def uids(*names: str) -> set[Uid]:

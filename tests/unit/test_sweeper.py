@@ -11,7 +11,7 @@ from rolevend.controllers.sweep import Sweeper
 from rolevend.kube.client import PAGE, Body, KubeClient, Resource
 from rolevend.model import Attributes, PlatformName, ProfileName, RoleName, Uid
 from rolevend.platform_runtime.registry import PlatformRegistry
-from rolevend.platforms.base import Dropped, Ended, Ending, EndReason, LiveRole
+from rolevend.platforms.protocol import DropRequest, DropResult, EndedRole, EndReason, LiveRole
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.state import RoleState
@@ -53,11 +53,11 @@ class World:
             self._arrives(uid)
         return [LiveRole(RoleName(uid), Uid(uid), NOW + timedelta(hours=1), closed=True) for uid in self._strays]
 
-    async def drop(self, ending: Ending) -> Dropped:
+    async def drop(self, ending: DropRequest) -> DropResult:
         self.dropped.append(ending.uid)
-        return Dropped(ending.role)
+        return DropResult(ending.role)
 
-    async def ended(self, reason: EndReason) -> Sequence[Ended]:
+    async def ended(self, reason: EndReason) -> Sequence[EndedRole]:
         return ()
 
     async def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:

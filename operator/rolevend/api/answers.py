@@ -24,7 +24,7 @@ from rolevend.kinds.text import timestamp_text
 from rolevend.kube.credentials import connection_uri
 from rolevend.model import PlatformName
 from rolevend.plan import TableShape
-from rolevend.platforms import base
+from rolevend.platforms import protocol
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.state import is_ready
 from rolevend.roles.status import build_progress
@@ -129,18 +129,18 @@ def _left_out(absent: SkippedPlatform) -> LeftOut:
     return LeftOut(name=absent.platform, reason=absent.reason, message=absent.message, missing=absent.missing or None)
 
 
-def _platform(vend: PlatformGrant, credential: base.Credential) -> PlatformShown:
+def _platform(vend: PlatformGrant, credential: protocol.Credential) -> PlatformShown:
     count = len(vend.granted.tables)
     match credential:
-        case base.PasswordCredential():
+        case protocol.PasswordCredential():
             return PlatformShown(name=vend.platform, type="PostgreSQL", table_count=count, credential=_password(credential))
-        case base.KeyPairCredential():
+        case protocol.KeyPairCredential():
             return PlatformShown(name=vend.platform, type="Snowflake", table_count=count, credential=_key_pair(credential))
         case _:
             assert_never(credential)
 
 
-def _password(credential: base.PasswordCredential) -> Credential:
+def _password(credential: protocol.PasswordCredential) -> Credential:
     address = credential.address
     return Credential(
         username=credential.role,
@@ -154,7 +154,7 @@ def _password(credential: base.PasswordCredential) -> Credential:
     )
 
 
-def _key_pair(credential: base.KeyPairCredential) -> KeyPairCredential:
+def _key_pair(credential: protocol.KeyPairCredential) -> KeyPairCredential:
     account = credential.account
     return KeyPairCredential(
         account=account.identifier,

@@ -18,7 +18,7 @@ from rolevend.kinds.shared import CALL
 from rolevend.kube.client import Body, NotFound, ResourceConflict
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.model import Task as CoreTask
-from rolevend.platforms.base import EndReason
+from rolevend.platforms.protocol import EndReason
 from rolevend.roles.decision import PlatformGrant
 from rolevend.roles.objects import VendedRoleWriter, is_ending
 from rolevend.roles.quota import within_quota

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 
-from rolevend.platforms.base import Randomness
+from rolevend.platforms.protocol import Randomness
 from rolevend.telemetry.timing import Taken, of_a_call
 
 Scope = MutableMapping[str, Any]

@@ -23,7 +23,7 @@ from rolevend.kinds import VendedRole, values
 from rolevend.kube.client import NotFound, ResourceConflict
 from rolevend.model import PlatformName
 from rolevend.plan import Profile
-from rolevend.platforms.base import Credential
+from rolevend.platforms.protocol import Credential
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import Door
 from rolevend.roles.quota import TOO_MANY

@@ -28,7 +28,7 @@ from rolevend.kube.paths import path_of
 from rolevend.kube.secrets import KeyLogin, Login
 from rolevend.model import ClusterId
 from rolevend.platform_runtime.credentials import KeyPairLogins, Keys, PasswordLogins
-from rolevend.platforms.base import Secret
+from rolevend.platforms.protocol import Secret
 from rolevend.snapshot.conditions.common import attested_server
 
 _POLL_SECONDS = 0.3

@@ -23,7 +23,7 @@ from rolevend.kube.client import (
     WatchExpired,
 )
 from rolevend.kube.paths import VENDED_ROLES, path_of
-from rolevend.platforms.base import EndReason
+from rolevend.platforms.protocol import EndReason
 from rolevend.roles.state import is_let_go
 from rolevend.snapshot.controller import ready_condition
 

@@ -11,7 +11,7 @@ from rolevend.platform_runtime.credentials import KeyPairLogins, Keys, PasswordL
 from rolevend.platform_runtime.executor import BUILDERS, DROPPERS, LOOKERS
 from rolevend.platform_runtime.registry import DriverFactory
 from rolevend.platforms import postgres
-from rolevend.platforms.base import Platform
+from rolevend.platforms.protocol import Platform
 
 
 def drivers(cluster_id: ClusterId, workers: int) -> DriverFactory:

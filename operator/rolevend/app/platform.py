@@ -15,13 +15,13 @@ from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import PlatformName
-from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres import InstallPlan, Options, Passwords
 from rolevend.platforms.postgres import install as run_plan
 from rolevend.platforms.postgres import plan as make_plan
 from rolevend.platforms.postgres.catalog import seen_by
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.hash_key import share
+from rolevend.platforms.protocol import Secret
 
 _PASSWORD_BYTES = 32
 _CONNECT_SECONDS = 10

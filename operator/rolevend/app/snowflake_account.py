@@ -10,7 +10,7 @@ from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.catalog_file import catalog_text
 from rolevend.kinds.data_platform import Snowflake
 from rolevend.model import PlatformName
-from rolevend.platforms.base import Account, Secret
+from rolevend.platforms.protocol import Account, Secret
 from rolevend.platforms.snowflake import install
 from rolevend.platforms.snowflake.catalog import seen_by_administrator
 from rolevend.platforms.snowflake.connections import administrator, administrators_session

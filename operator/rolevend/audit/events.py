@@ -16,7 +16,7 @@ from rolevend.audit.truncate import MAX_BYTES, fit_event
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.naming import parse_role_name
-from rolevend.platforms.base import EndReason
+from rolevend.platforms.protocol import EndReason
 from rolevend.vending.directory import Directory
 from rolevend.vending.proof import Proof, Unproven, UserProof
 from rolevend.vending.verdict import Granted, Request

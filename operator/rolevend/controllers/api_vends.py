@@ -16,7 +16,7 @@ from rolevend.errors import PlatformDrifted, RolevendError, Unavailable
 from rolevend.kube.client import NotFound
 from rolevend.model import Uid
 from rolevend.platform_runtime.registry import PlatformRegistry
-from rolevend.platforms.base import EndReason
+from rolevend.platforms.protocol import EndReason
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.objects import VendedRoleWriter, uid_of
 from rolevend.roles.state import RoleState, for_deletion, is_ready

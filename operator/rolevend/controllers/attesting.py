@@ -17,7 +17,7 @@ from rolevend.kinds.shared import ATTEST
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.registry import ConnectedPlatform
 from rolevend.platform_runtime.state import PlatformState, is_about
-from rolevend.platforms.base import CheckResult, Outcome, Randomness, ServerFacts
+from rolevend.platforms.protocol import CheckResult, Outcome, Randomness, ServerFacts
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 

@@ -12,7 +12,7 @@ from rolevend.kube.events import emit_event
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.registry import PlatformRegistry
-from rolevend.platforms.base import Act, Curbed, EndReason
+from rolevend.platforms.protocol import EndReason, LimitAction, LimitViolation
 from rolevend.roles.ender import RoleEnder
 from rolevend.telemetry.metrics import Metrics
 
@@ -58,19 +58,19 @@ class Curb:
         finally:
             self._under_way.discard(name)
 
-    async def _follow(self, name: PlatformName, curbed: Curbed) -> None:
+    async def _follow(self, name: PlatformName, curbed: LimitViolation) -> None:
         standing = self._ender.roles.get(curbed.uid)
-        if curbed.act is Act.IDLE:
+        if curbed.act is LimitAction.IDLE:
             if standing is not None and standing.ending_since is None:
                 await self._ender.revoke(standing, "IdleRelease", curbed.why, EndReason.RELEASED)
             return
         self._metrics.curbed.labels(name, curbed.act.value).inc()
-        if curbed.act is Act.EXPIRED:  # its agent did nothing wrong, and its object says when it ends
+        if curbed.act is LimitAction.EXPIRED:  # its agent did nothing wrong, and its object says when it ends
             _log.info("ended: %s", curbed.why, extra={"role": curbed.role, "platform": name})
             return
         _log.warning("curbed: %s", curbed.why, extra={"role": curbed.role, "platform": name, "act": curbed.act.value})
         if standing is not None:
-            reason = "StatementCancelled" if curbed.act is Act.CANCELLED else "SessionEnded"
+            reason = "StatementCancelled" if curbed.act is LimitAction.CANCELLED else "SessionEnded"
             message = f"{curbed.role} on {name}: {curbed.why}"
             if problem := await emit_event(self._cluster, standing.request.name, curbed.uid, "Warning", reason, message, self._now()):
                 _log.info("cannot write an Event: %s", problem, extra={"role": curbed.role})

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
-from rolevend.platforms.base import Drift
+from rolevend.platforms.protocol import Drift
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.objects import VendedRoleWriter

@@ -12,7 +12,7 @@ from rolevend.kube.client import PAGE
 from rolevend.model import PlatformName, ProfileName, Uid
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.registry import PlatformRegistry
-from rolevend.platforms.base import Ended, Ending, EndReason
+from rolevend.platforms.protocol import DropRequest, EndedRole, EndReason
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.objects import VendedRoleWriter
@@ -112,7 +112,7 @@ class Sweeper:
         except RolevendError as error:
             _log.warning("cannot sweep: %s", error, extra={"platform": name})
 
-    async def _drop(self, name: PlatformName, executor: PlatformExecutor, ending: Ending) -> None:
+    async def _drop(self, name: PlatformName, executor: PlatformExecutor, ending: DropRequest) -> None:
         dropped = await executor.drop(ending)  # the platform's queue goes on by itself
         self._dropping[name, ending.uid] = len(dropped.sessions) if dropped.error is None else None
         if dropped.error is not None:
@@ -144,7 +144,7 @@ def _claiming(listed: Mapping[Uid, bool]) -> set[Uid]:
     return {uid for uid, claims in listed.items() if claims}
 
 
-def _end_of(orphan: Ended, sessions: int | None) -> End:
+def _end_of(orphan: EndedRole, sessions: int | None) -> End:
     """By the platform's clock."""
     seconds = (orphan.dropped_at - orphan.closed_at).total_seconds()
     closed_at, dropped_at = orphan.closed_at, orphan.dropped_at

@@ -13,7 +13,7 @@ from rolevend.kinds.user_attributes import UserAttributes
 from rolevend.kinds.vended_role import VendedRole
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User, UserHandle, Version
 from rolevend.plan import RoleLimits
-from rolevend.platforms.base import Account, Address, Tls, TlsMode
+from rolevend.platforms.protocol import Account, Address, Tls, TlsMode
 from rolevend.vending.tools import POSTGRESQL, SNOWFLAKE, FunctionName, PlatformType, Tools
 
 

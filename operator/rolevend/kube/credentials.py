@@ -18,7 +18,7 @@ from rolevend.kube.client import SECRETS, Body, KubeClient, NotFound, NotYetColl
 from rolevend.kube.secrets import text_of, texts_of
 from rolevend.model import RoleName
 from rolevend.naming import length_prefixed, parse_role_name
-from rolevend.platforms.base import Address, Credential, KeyPairCredential, PasswordCredential, Secret, TlsMode
+from rolevend.platforms.protocol import Address, Credential, KeyPairCredential, PasswordCredential, Secret, TlsMode
 from rolevend.vending.verdict import Request
 
 CREDENTIAL_TYPE: Final = "rolevend.dev/credential"

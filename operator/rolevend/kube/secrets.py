@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from rolevend.errors import ClusterUnavailable, InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, Body, KubeClient, NotFound, ResourceConflict
-from rolevend.platforms.base import Secret
+from rolevend.platforms.protocol import Secret
 
 USER_TOKEN_TYPE = "rolevend.dev/user-token"  # noqa: S105 - no password
 """Nothing else is read as a token: nobody learns through us what another Secret holds."""

@@ -14,23 +14,23 @@ from rolevend.model import PlatformName, ProfileName
 from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.breaker import CircuitBreaker
 from rolevend.platform_runtime.queues import DropQueue, Vend, VendQueue
-from rolevend.platforms.base import (
+from rolevend.platforms.progress import Progress, ProgressCallback
+from rolevend.platforms.protocol import (
     CheckResult,
+    CreatedRole,
     Credential,
-    Curbed,
     Drift,
-    Dropped,
-    Ended,
-    Ending,
+    DropRequest,
+    DropResult,
+    EndedRole,
     EndReason,
     InstallMode,
+    LimitViolation,
     LiveRole,
     Platform,
     Randomness,
     ServerFacts,
-    Vended,
 )
-from rolevend.platforms.progress import Progress, Told
 
 T = TypeVar("T")
 
@@ -60,11 +60,11 @@ class PlatformExecutor:
         self._looks = ThreadPoolExecutor(LOOKERS, thread_name_prefix=f"{name}-look")
         self._builds = ThreadPoolExecutor(BUILDERS, thread_name_prefix=f"{name}-build")
         self._attests = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-attest")
-        calls = workers if driver.vends_at_once is None else driver.vends_at_once
+        calls = workers if driver.max_parallel_vends is None else driver.max_parallel_vends
         self._vends = ThreadPoolExecutor(calls, thread_name_prefix=f"{name}-vend")
         self._drops = ThreadPoolExecutor(DROPPERS, thread_name_prefix=f"{name}-drop")
         self._breaker = CircuitBreaker(time.monotonic)
-        apart, waiting = driver.vends_at_once is not None, partial(depth, "vend")
+        apart, waiting = driver.max_parallel_vends is not None, partial(depth, "vend")
         self._vend_queue = VendQueue(self._vend_all, calls, self._breaker, waiting, apart=apart)
         self._drop_queue = DropQueue(self._drop_all, self._turn, self._breaker, time.monotonic, lambda count: depth("drop", count))
 
@@ -84,7 +84,7 @@ class PlatformExecutor:
     async def drift(self) -> tuple[Drift, ...]:
         return tuple(await self._run(self._looks, self._driver.drift))
 
-    async def curb(self) -> tuple[Curbed, ...]:
+    async def curb(self) -> tuple[LimitViolation, ...]:
         return tuple(await self._run(self._looks, self._driver.curb))
 
     async def attest(
@@ -95,7 +95,7 @@ class PlatformExecutor:
     async def live(self) -> tuple[LiveRole, ...]:
         return tuple(await self._run(self._looks, self._driver.live))
 
-    async def ended(self, reason: EndReason) -> tuple[Ended, ...]:
+    async def ended(self, reason: EndReason) -> tuple[EndedRole, ...]:
         return tuple(await self._run(self._looks, lambda: self._driver.ended(reason)))
 
     async def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
@@ -119,7 +119,7 @@ class PlatformExecutor:
         """How far its build is; None where none is under way here, or it has not begun to make anything."""
         return self._progress.get(profile.name)
 
-    def _told(self, profile: ProfileName) -> Told:
+    def _told(self, profile: ProfileName) -> ProgressCallback:
         def told(progress: Progress) -> None:
             self._expect_open()
             self._progress[profile] = progress
@@ -129,11 +129,11 @@ class PlatformExecutor:
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         return self._driver.credential(lease, randomness)
 
-    async def vend(self, lease: Lease, credential: Credential) -> Vended:
+    async def vend(self, lease: Lease, credential: Credential) -> CreatedRole:
         self._expect_open()
         return await self._vend_queue.vend((lease, credential))
 
-    async def drop(self, ending: Ending, patience: float = 0.0) -> Dropped:
+    async def drop(self, ending: DropRequest, patience: float = 0.0) -> DropResult:
         """See queues.DropQueue.drop: what fails is tried again without being asked."""
         self._expect_open()
         return await self._drop_queue.drop(ending, patience)
@@ -157,12 +157,12 @@ class PlatformExecutor:
         self._building.pop(profile, None)
         self._progress.pop(profile, None)
 
-    async def _vend_all(self, vends: Sequence[Vend]) -> Sequence[Vended]:
+    async def _vend_all(self, vends: Sequence[Vend]) -> Sequence[CreatedRole]:
         answers = await self._run(self._vends, lambda: self._driver.vend(vends))
         self._heard([answer.error for answer in answers])
         return answers
 
-    async def _drop_all(self, endings: Sequence[Ending]) -> Sequence[Dropped]:
+    async def _drop_all(self, endings: Sequence[DropRequest]) -> Sequence[DropResult]:
         answers = await self._run(self._drops, lambda: self._driver.drop(endings))
         self._heard([answer.error for answer in answers])
         return answers

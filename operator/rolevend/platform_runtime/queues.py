@@ -17,7 +17,7 @@ from rolevend.errors import PlatformUnavailable, Rejected
 from rolevend.model import ProfileName, RoleName, Uid
 from rolevend.plan import Lease
 from rolevend.platform_runtime.breaker import CircuitBreaker
-from rolevend.platforms.base import Credential, Dropped, Ending, Vended
+from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, DropResult
 
 MOST = 60
 """Roles in one call."""
@@ -29,7 +29,7 @@ FORGOTTEN_AFTER_SECONDS = 300.0
 """A drop that nobody asks for any more is left to the sweep: its object is gone."""
 
 Vend = tuple[Lease, Credential]
-_Asked = tuple[Vend, "asyncio.Future[Vended]"]
+_Asked = tuple[Vend, "asyncio.Future[CreatedRole]"]
 Tell = Callable[[int], None]
 """How many wait for a call."""
 
@@ -40,7 +40,7 @@ class VendQueue:
 
     def __init__(
         self,
-        call: Callable[[Sequence[Vend]], Awaitable[Sequence[Vended]]],
+        call: Callable[[Sequence[Vend]], Awaitable[Sequence[CreatedRole]]],
         calls: int,
         breaker: CircuitBreaker,
         tell: Tell,
@@ -60,9 +60,9 @@ class VendQueue:
         self._none_waits.set()
         self._tasks = _Tasks()
 
-    async def vend(self, wanted: Vend) -> Vended:
+    async def vend(self, wanted: Vend) -> CreatedRole:
         """Raises PlatformUnavailable at once while the platform does not answer."""
-        answer: asyncio.Future[Vended] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[CreatedRole] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(wanted[0].profile, deque()).append((wanted, answer))
         self._pump()
         return await answer
@@ -125,11 +125,11 @@ class VendQueue:
 class _DropJob:
     """A drop that stands until the role is gone."""
 
-    ending: Ending
+    ending: DropRequest
     begun_at: float
     asked_at: float
     """When it was asked for last."""
-    last: Dropped
+    last: DropResult
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """It will not be tried again."""
@@ -145,7 +145,7 @@ class DropQueue:
 
     def __init__(
         self,
-        call: Callable[[Sequence[Ending]], Awaitable[Sequence[Dropped]]],
+        call: Callable[[Sequence[DropRequest]], Awaitable[Sequence[DropResult]]],
         turn: Callable[[], Awaitable[None]],
         breaker: CircuitBreaker,
         clock: Callable[[], float],
@@ -167,12 +167,12 @@ class DropQueue:
         self._closed: Exception | None = None
         self._tasks = _Tasks()
 
-    async def drop(self, ending: Ending, patience: float) -> Dropped:
+    async def drop(self, ending: DropRequest, patience: float) -> DropResult:
         """How the first try went; and where it failed, the success that comes within `patience` seconds, or the last failure. With
         the sessions of all tries, and the time since the first."""
         order = self._standing.get((ending.role, ending.uid))
         if order is None:
-            untried = Dropped(ending.role, PlatformUnavailable(f"dropping {ending.role}: its turn did not come yet"))
+            untried = DropResult(ending.role, PlatformUnavailable(f"dropping {ending.role}: its turn did not come yet"))
             order = _DropJob(ending, self._clock(), self._clock(), untried)
             self._standing[order.key] = order
             self._new.append(order)
@@ -196,7 +196,7 @@ class DropQueue:
         """Whoever waits is told so; what is under way is answered."""
         self._closed = error
         for order in [*self._new, *(order for *_, order in self._failed)]:
-            self._settle(order, Dropped(order.ending.role, error))
+            self._settle(order, DropResult(order.ending.role, error))
         self._new.clear()
         self._failed.clear()
         self._pump()
@@ -210,7 +210,7 @@ class DropQueue:
             else:
                 while self._new:
                     order = self._new.popleft()
-                    self._settle(order, Dropped(order.ending.role, refusal))
+                    self._settle(order, DropResult(order.ending.role, refusal))
         if self._failed_are_due() and not self._calling_failed and self._breaker.refusal() is None:
             batch = []
             while len(batch) < MOST and self._failed_are_due():
@@ -249,11 +249,11 @@ class DropQueue:
         try:
             answers = await self._call([order.ending for order in batch])
         except Exception as error:  # a bug, too: a drop is never given up
-            answers = [Dropped(order.ending.role, error) for order in batch]
+            answers = [DropResult(order.ending.role, error) for order in batch]
         for order, answer in zip(batch, answers, strict=True):
             self._settle(order, answer)
 
-    def _settle(self, order: _DropJob, outcome: Dropped) -> None:
+    def _settle(self, order: _DropJob, outcome: DropResult) -> None:
         order.last = replace(outcome, sessions=order.last.sessions | outcome.sessions, seconds=self._clock() - order.begun_at)
         order.tried.set()
         forgotten = self._clock() - order.asked_at > FORGOTTEN_AFTER_SECONDS
@@ -282,6 +282,6 @@ class _Tasks:
         task.add_done_callback(self._running.discard)
 
 
-def _fail(future: asyncio.Future[Vended], error: Exception) -> None:
+def _fail(future: asyncio.Future[CreatedRole], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)

@@ -17,7 +17,7 @@ from rolevend.model import PlatformName
 from rolevend.platform_runtime.credentials import Keys, logins_of
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
-from rolevend.platforms.base import Platform, ServerFacts
+from rolevend.platforms.protocol import Platform, ServerFacts
 from rolevend.settings import Settings
 
 DriverFactory = Callable[[DataPlatform, Keys], Platform]

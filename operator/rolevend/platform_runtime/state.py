@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rolevend import __version__
 from rolevend.catalog import Catalog
 from rolevend.kinds.data_platform import Attestation
-from rolevend.platforms.base import Drift, ServerFacts
+from rolevend.platforms.protocol import Drift, ServerFacts
 
 SERVER_CHANGED = "ServerChanged"
 

@@ -7,7 +7,7 @@ from rolevend.model import ProfileName
 
 
 @dataclass(slots=True)
-class Built:
+class BuiltProfiles:
     _names: set[ProfileName] = field(default_factory=set)
     _turns: dict[ProfileName, threading.Lock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -8,7 +8,7 @@ from uuid import UUID
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, Uid, User, UserHandle
 from rolevend.naming import role_name
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.base import Randomness
+from rolevend.platforms.protocol import Randomness
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,18 +17,18 @@ class Progress:
         return f"{self.done:,} of {self.tables:,} tables have their {self.part}"
 
 
-Told = Callable[[Progress], None]
+ProgressCallback = Callable[[Progress], None]
 """Returns at once. Called by any thread of a build; what it raises ends that, and the next one goes on with what is there."""
 
 
-def untold(_: Progress) -> None:
+def no_progress(_: Progress) -> None:
     """Nobody waits."""
 
 
 class Counting:
     """One part of a profile's tables, as more and more of them have it, whichever thread makes it."""
 
-    def __init__(self, told: Told, tables: int, part: str, done: int = 0) -> None:
+    def __init__(self, told: ProgressCallback, tables: int, part: str, done: int = 0) -> None:
         self._told = told
         self._progress = Progress(done, tables, part)
         self._lock = threading.Lock()

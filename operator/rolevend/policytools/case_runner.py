@@ -21,9 +21,9 @@ from rolevend.kinds import values
 from rolevend.kinds.policy_test import Case, PolicyTest
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.naming import role_name
-from rolevend.platforms.base import Address, Ending, EndReason, Secret
 from rolevend.platforms.postgres import Login, Options, Passwords, PostgresPlatform, install, plan
 from rolevend.platforms.postgres.types import type_name
+from rolevend.platforms.protocol import Address, DropRequest, EndReason, Secret
 from rolevend.policy.literal import canonical
 from rolevend.policytools.cases import faults_of, read_cases
 from rolevend.policytools.embedded.connection import Connection
@@ -175,7 +175,7 @@ def _seen(granted: Granted, table: TableId, platform: PostgresPlatform, database
             rows = session.execute(sql.SQL("SELECT {} FROM {}").format(cast, sql.Identifier(shape.view))).fetchall()
         return [dict(zip(names, row, strict=True)) for row in rows]
     finally:
-        platform.drop([Ending(role, uid, EndReason.RELEASED)])
+        platform.drop([DropRequest(role, uid, EndReason.RELEASED)])
 
 
 def _row(cells: Iterable[tuple[str, Any]], families: Mapping[str, Family]) -> Told:

@@ -25,7 +25,7 @@ from rolevend.kinds.catalog_file import FORMAT, parse_catalog
 from rolevend.kinds.parse import faults, parse
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platform_runtime.state import PlatformState
-from rolevend.platforms.base import ServerFacts
+from rolevend.platforms.protocol import ServerFacts
 from rolevend.policytools.manifests import Document, Unreadable, files_below, read_documents
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder, SnapshotInputs
 

@@ -14,7 +14,7 @@ from rolevend.kinds import FINALIZER, VendedRole, shell
 from rolevend.kinds.shared import HANDLES
 from rolevend.kube.client import Body, NotFound
 from rolevend.model import ObjectName, PlatformName, RoleName
-from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.expiry import ExpiryScheduler
 from rolevend.roles.immediate_drops import ImmediateDrops
@@ -118,7 +118,7 @@ class RoleDropper:
     async def _drop_on(self, request: Request, name: RoleName, role: VendedRole, record: RoleRecord, patience: float) -> int:
         """Return how many sessions were ended on the request's platform."""
         reason = self._reason(role, request)
-        dropped = await self._drops.finish(record, request, Ending(name, request.uid, reason), patience)
+        dropped = await self._drops.finish(record, request, DropRequest(name, request.uid, reason), patience)
         await self._discard(request)
         sessions = len(dropped.sessions)
         await self._recorder.dropped(request, self._end(request, name, role, dropped.seconds, sessions), record.audit)

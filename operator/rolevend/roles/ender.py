@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rolevend.errors import RolevendError
 from rolevend.model import RoleName
-from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.roles.immediate_drops import ImmediateDrops
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.state import RoleState
@@ -67,4 +67,4 @@ class RoleEnder:
 
     def _begin_drop(self, record: RoleRecord, request: Request, role: RoleName | None, reason: EndReason) -> None:
         if role:
-            self._drops.begin(record, request, Ending(role, request.uid, reason))
+            self._drops.begin(record, request, DropRequest(role, request.uid, reason))

@@ -9,7 +9,7 @@ import time
 
 from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.platform_runtime.registry import PlatformRegistry
-from rolevend.platforms.base import Dropped, Ending
+from rolevend.platforms.protocol import DropRequest, DropResult
 from rolevend.roles.store import RoleRecord
 from rolevend.telemetry.metrics import Metrics
 from rolevend.vending.protocols import AsyncPlatform
@@ -20,10 +20,10 @@ class ImmediateDrops:
     def __init__(self, platforms: PlatformRegistry, metrics: Metrics) -> None:
         self._platforms = platforms
         self._metrics = metrics
-        self._tasks: set[asyncio.Task[Dropped]] = set()
+        self._tasks: set[asyncio.Task[DropResult]] = set()
         """asyncio keeps no running task alive, and a record may go before its drop is done."""
 
-    def begin(self, record: RoleRecord, request: Request, ending: Ending) -> None:
+    def begin(self, record: RoleRecord, request: Request, ending: DropRequest) -> None:
         """Once for each object and platform. If the platform is not connected, the object's own end drops the role."""
         connected = self._platforms.get(request.platform)
         executor = connected.executor if connected else None
@@ -32,7 +32,7 @@ class ImmediateDrops:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def finish(self, record: RoleRecord, request: Request, ending: Ending, patience: float) -> Dropped:
+    async def finish(self, record: RoleRecord, request: Request, ending: DropRequest, patience: float) -> DropResult:
         """Drop the role, or wait for the drop that began already. Returns when the role was looked for and is gone, with its sessions.
 
         Raises until then. A failed drop is retried by the platform's queue; `patience` is how many seconds to wait for its success.
@@ -57,14 +57,14 @@ class ImmediateDrops:
         self._metrics.drop_seconds.labels(request.platform, "dropped").observe(dropped.seconds)
         return dropped
 
-    async def _begun(self, record: RoleRecord, request: Request) -> Dropped | None:
+    async def _begun(self, record: RoleRecord, request: Request) -> DropResult | None:
         """The result of the drop that began already, once."""
         drop = record.drops.pop(request.platform, None)
         return await asyncio.shield(drop) if drop else None
 
 
-async def _drop(ending: Ending, executor: AsyncPlatform) -> Dropped:
+async def _drop(ending: DropRequest, executor: AsyncPlatform) -> DropResult:
     try:
         return await executor.drop(ending)
     except RolevendError as error:
-        return Dropped(ending.role, error)
+        return DropResult(ending.role, error)

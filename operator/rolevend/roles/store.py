@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from rolevend.model import PlatformName, RoleName, Uid
-from rolevend.platforms.base import Dropped
+from rolevend.platforms.protocol import DropResult
 from rolevend.roles.audit_recorder import AuditMemory
 from rolevend.roles.state import RoleState
 from rolevend.vending.proof import Proof, Unproven
@@ -26,7 +26,7 @@ class RoleRecord:
     """The platform on which the last attempt to vend failed."""
     is_revoked: bool = False
     """True if this process began to revoke the role."""
-    drops: dict[PlatformName, asyncio.Task[Dropped]] = field(default_factory=dict)
+    drops: dict[PlatformName, asyncio.Task[DropResult]] = field(default_factory=dict)
     """Drops that began before the object's deletion."""
     ended_sessions: dict[PlatformName, int] = field(default_factory=dict)
     """How many sessions the drop ended, for each platform that the role is gone from."""

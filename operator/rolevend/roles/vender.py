@@ -19,7 +19,7 @@ from rolevend.kube.client import Body
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.registry import PlatformRegistry
-from rolevend.platforms.base import Credential, Randomness
+from rolevend.platforms.protocol import Credential, Randomness
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import Door

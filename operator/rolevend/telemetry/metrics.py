@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from rolevend import __version__
 from rolevend.model import PlatformName
-from rolevend.platforms.base import Act
+from rolevend.platforms.protocol import LimitAction
 
 _FASTEST = (0.0001, 0.00025, 0.0005)
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -111,8 +111,8 @@ class Metrics:
             self.canary_leaks.labels(name)
             self.vend_seconds.labels(name, "vended")
             self.vend_seconds.labels(name, "failed")
-            self.curbed.labels(name, Act.CANCELLED.value)
-            self.curbed.labels(name, Act.TERMINATED.value)
+            self.curbed.labels(name, LimitAction.CANCELLED.value)
+            self.curbed.labels(name, LimitAction.TERMINATED.value)
         for gauge in self._of_platforms:
             for sample in [sample for metric in gauge.collect() for sample in metric.samples]:
                 if sample.labels["platform"] not in platforms:

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from rolevend.model import UserHandle
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.base import Credential, Dropped, Ending, Randomness, Vended
 from rolevend.platforms.progress import Progress
+from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, DropResult, Randomness
 from rolevend.vending.directory import Directory
 from rolevend.vending.verdict import Request
 
@@ -29,9 +29,9 @@ class AsyncPlatform(Protocol):
 
     def credential(self, lease: Lease, randomness: Randomness) -> Credential: ...
 
-    async def vend(self, lease: Lease, credential: Credential) -> Vended: ...
+    async def vend(self, lease: Lease, credential: Credential) -> CreatedRole: ...
 
-    async def drop(self, ending: Ending, patience: float = 0.0) -> Dropped:
+    async def drop(self, ending: DropRequest, patience: float = 0.0) -> DropResult:
         """Return the result. A failed drop is retried by the queue; `patience` is how many seconds to wait for its success."""
         ...
 

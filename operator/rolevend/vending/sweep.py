@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rolevend.model import RoleName, Uid
-from rolevend.platforms.base import Ending, EndReason, LiveRole
+from rolevend.platforms.protocol import DropRequest, EndReason, LiveRole
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    orphans: tuple[Ending, ...]
+    orphans: tuple[DropRequest, ...]
     """On the platform, and no object claims it: drop."""
     vanished: tuple[Uid, ...]
     """An object says that its role lives, and the platform has none, or has locked it out by itself: end the object."""
@@ -31,6 +31,6 @@ class Orphans:
         ripe = [live for role, live in unclaimed.items() if now - self._since[role] >= self._grace or live.closed]
         there = {live.uid for live in roles if not live.closed}
         return Sweep(
-            tuple(Ending(live.role, live.uid, EndReason.ORPHANED) for live in ripe),
+            tuple(DropRequest(live.role, live.uid, EndReason.ORPHANED) for live in ripe),
             tuple(uid for uid in sorted(ready) if uid not in there),
         )

@@ -9,11 +9,11 @@ import psycopg
 import pytest
 
 from rolevend.errors import PlatformLocked, Unavailable
-from rolevend.platforms.base import CheckResult, InstallMode, Outcome
 from rolevend.platforms.canaries import cluster_of_canaries
-from rolevend.platforms.postgres.attest import CHECKS, Ground, attacks, attest, ending, examine, hatched, hidden, logins
+from rolevend.platforms.postgres.attest import CHECKS, PostgresAttestEnvironment, attacks, attest, ending, examine, hatched, hidden, logins
 from rolevend.platforms.postgres.attest.canaries import Canaries
 from rolevend.platforms.postgres.connections import Limits
+from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 from tests.conformance.bench import CLUSTER, PostgresBench
 from tests.support.waiting import eventually
 
@@ -362,10 +362,10 @@ OF_ITS_OWN = frozenset({"log in without the password"})
 
 
 @pytest.fixture
-def ground(bench: PostgresBench) -> Ground:
+def ground(bench: PostgresBench) -> PostgresAttestEnvironment:
     cluster = cluster_of_canaries(CLUSTER)
     driver = bench.platform_of(cluster, Limits(vendor_connections=1, programmer_connections=1, drop_patience=0.2))
-    return Ground(driver, cluster, bench.address, bench.vendor, bench.programmer, secrets.token_bytes)
+    return PostgresAttestEnvironment(driver, cluster, bench.address, bench.vendor, bench.programmer, secrets.token_bytes)
 
 
 def failures(names: frozenset[str], canaries: Canaries, mode: InstallMode = InstallMode.SUPERUSER) -> set[str]:
@@ -403,22 +403,22 @@ def broken(bench: PostgresBench, canaries: Canaries, what: Break) -> Iterator[No
 
 @pytest.mark.both_installs
 @pytest.mark.parametrize("name", [name for name, what in BREAKS.items() if not what.bites <= MARKED])
-def test_what_is_broken_is_found_by_name(bench: PostgresBench, ground: Ground, name: str):
+def test_what_is_broken_is_found_by_name(bench: PostgresBench, ground: PostgresAttestEnvironment, name: str):
     is_found_by_name(bench, ground, BREAKS[name])
 
 
 @pytest.mark.parametrize("name", [name for name, what in BREAKS.items() if what.bites <= MARKED])
-def test_what_only_a_superuser_could_keep_whole_is_found_by_name(bench: PostgresBench, ground: Ground, name: str):
+def test_what_only_a_superuser_could_keep_whole_is_found_by_name(bench: PostgresBench, ground: PostgresAttestEnvironment, name: str):
     is_found_by_name(bench, ground, BREAKS[name])
 
 
-def is_found_by_name(bench: PostgresBench, ground: Ground, what: Break) -> None:
+def is_found_by_name(bench: PostgresBench, ground: PostgresAttestEnvironment, what: Break) -> None:
     absent = {"switch event triggers off"} if bench.version == 16 else set()  # no such setting, and so nothing to break
     with hatched(ground) as canaries, broken(bench, canaries, what):
         assert failures(what.bites, canaries) == what.bites - absent
 
 
-def test_a_line_of_pg_hba_that_trusts_everybody_is_found(bench: PostgresBench, ground: Ground):
+def test_a_line_of_pg_hba_that_trusts_everybody_is_found(bench: PostgresBench, ground: PostgresAttestEnvironment):
     hba = bench.value("SHOW hba_file")
     before = str(bench.value(f"SELECT pg_read_file('{hba}')"))
 
@@ -444,7 +444,7 @@ DBLINK = frozenset({"reach another server by dblink"})
 """Succeeds only where the extension is, and no server here has it."""
 
 
-def test_where_no_superuser_installed_what_cannot_be_prevented_is_no_failure(bench: PostgresBench, ground: Ground):
+def test_where_no_superuser_installed_what_cannot_be_prevented_is_no_failure(bench: PostgresBench, ground: PostgresAttestEnvironment):
     breaks = ("PUBLIC has its functions and languages back", "another database is open", "dblink is for everybody")
     with hatched(ground) as canaries, ExitStack() as ends:
         for name in breaks:
@@ -454,7 +454,7 @@ def test_where_no_superuser_installed_what_cannot_be_prevented_is_no_failure(ben
     assert all("superuser" in result.detail for result in results)
 
 
-def test_what_failed_is_told_with_what_was_seen_and_whether_it_leaks(bench: PostgresBench, ground: Ground):
+def test_what_failed_is_told_with_what_was_seen_and_whether_it_leaks(bench: PostgresBench, ground: PostgresAttestEnvironment):
     checks = [check for check in CHECKS if check.name in ("read exactly the permitted rows", "create a large object")]
     with hatched(ground) as canaries, broken(bench, canaries, BREAKS["row security is off and no view asks for it"]):
         bench.run("GRANT EXECUTE ON FUNCTION lo_create(oid) TO PUBLIC")
@@ -506,7 +506,7 @@ def test_a_platform_in_order_passes_and_nothing_is_left_there(bench: PostgresBen
     assert left(bench) == []
 
 
-def test_what_a_crash_left_is_taken_away_by_the_next_run(bench: PostgresBench, ground: Ground):
+def test_what_a_crash_left_is_taken_away_by_the_next_run(bench: PostgresBench, ground: PostgresAttestEnvironment):
     crashed = hatched(ground)
     canaries = crashed.__enter__()
     canaries.session.rows(psycopg.sql.SQL("SELECT * FROM people"))
@@ -516,7 +516,9 @@ def test_what_a_crash_left_is_taken_away_by_the_next_run(bench: PostgresBench, g
     assert left(bench) == []
 
 
-def test_one_that_seems_to_be_under_way_is_waited_for_or_ended_where_nobody_else_attests(bench: PostgresBench, ground: Ground):
+def test_one_that_seems_to_be_under_way_is_waited_for_or_ended_where_nobody_else_attests(
+    bench: PostgresBench, ground: PostgresAttestEnvironment
+):
     """As of a process that is gone with its machine: nobody has told the server."""
     crashed = hatched(ground)
     canaries = crashed.__enter__()
@@ -535,7 +537,9 @@ def test_one_that_seems_to_be_under_way_is_waited_for_or_ended_where_nobody_else
 
 
 @pytest.mark.parametrize("steps", [1, 7])
-def test_one_that_is_not_wanted_any_more_is_cut_short_and_leaves_nothing(bench: PostgresBench, ground: Ground, steps: int):
+def test_one_that_is_not_wanted_any_more_is_cut_short_and_leaves_nothing(
+    bench: PostgresBench, ground: PostgresAttestEnvironment, steps: int
+):
     """While its profiles are built, and between two checks."""
     left_to_do = iter(range(steps))
     with pytest.raises(Unavailable, match="the attestation was cut short"):
@@ -543,7 +547,7 @@ def test_one_that_is_not_wanted_any_more_is_cut_short_and_leaves_nothing(bench: 
     assert left(bench) == []
 
 
-def test_the_real_cluster_sees_no_canary(bench: PostgresBench, ground: Ground):
+def test_the_real_cluster_sees_no_canary(bench: PostgresBench, ground: PostgresAttestEnvironment):
     before = bench.platform.facts()
     with hatched(ground) as canaries:
         assert canaries.session.rows(psycopg.sql.SQL("SELECT count(*) FROM people")) == [(2,)]
@@ -552,7 +556,7 @@ def test_the_real_cluster_sees_no_canary(bench: PostgresBench, ground: Ground):
         assert bench.platform.facts() == before
 
 
-def test_a_right_that_the_operator_lost_is_named_and_is_no_failure_of_a_promise(bench: PostgresBench, ground: Ground):
+def test_a_right_that_the_operator_lost_is_named_and_is_no_failure_of_a_promise(bench: PostgresBench, ground: PostgresAttestEnvironment):
     may_create = f"{{}} CREATE ON DATABASE {bench.address.database} {{}} {bench.programmer.user}"
     bench.run(may_create.format("REVOKE", "FROM"))
     try:
@@ -562,7 +566,7 @@ def test_a_right_that_the_operator_lost_is_named_and_is_no_failure_of_a_promise(
         bench.run(may_create.format("GRANT", "TO"))
 
 
-def test_a_server_that_goes_away_in_between_is_no_failure_of_a_promise(bench: PostgresBench, ground: Ground):
+def test_a_server_that_goes_away_in_between_is_no_failure_of_a_promise(bench: PostgresBench, ground: PostgresAttestEnvironment):
     with hatched(ground) as canaries:
         canaries.session.rows(psycopg.sql.SQL("SELECT 1"))
         bench.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{canaries.eve.lease.role}'")

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from rolevend.plan import RoleLimits
-from rolevend.platforms.base import Credential, Ending, EndReason, InstallMode
 from rolevend.platforms.postgres import plan
+from rolevend.platforms.protocol import Credential, DropRequest, EndReason, InstallMode
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, installed, profile, shape, vended
 
@@ -40,8 +40,8 @@ def take_every_slot(bench: PostgresBench, credential: Credential) -> int:
     return len(sessions)
 
 
-def ending(of) -> Ending:
-    return Ending(of.role, of.uid, EndReason.REVOKED)
+def ending(of) -> DropRequest:
+    return DropRequest(of.role, of.uid, EndReason.REVOKED)
 
 
 def test_an_operator_that_just_started_ends_roles_while_every_slot_is_taken(small_bench: PostgresBench):

@@ -4,7 +4,7 @@ import pytest
 
 from rolevend.errors import PlatformBusy, PlatformDrifted
 from rolevend.plan import Profile, TableShape
-from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.protocol import DropRequest, EndReason
 from tests.conformance.bench import CLUSTER, PostgresBench, own, profile, quoted, refused, shape, vend, vended
 from tests.conformance.bench import lease as new_lease
 
@@ -157,7 +157,7 @@ def test_a_table_that_was_dropped_opens_nothing_and_needs_nobody(bench: Postgres
     assert not any("accept" in drift.finding for drift in found)
     assert refused(lambda: session.rows("SELECT * FROM people")) == "42P01"
     assert session.rows("SELECT count(*) FROM others") == [(6,)]
-    (ended,) = bench.platform.drop([Ending(lease.role, lease.uid, EndReason.REVOKED)])
+    (ended,) = bench.platform.drop([DropRequest(lease.role, lease.uid, EndReason.REVOKED)])
     assert ended.error is None
     assert bench.platform.drift() == []
     late = new_lease(of, regions=["EU"])
@@ -178,7 +178,7 @@ def test_a_view_that_was_dropped_needs_nobody_either(bench: PostgresBench, peopl
     lease, _ = vended(bench.platform, of, regions=["EU"])
     bench.run(f"DROP VIEW {of.name}.people")
     assert {drift.roles for drift in bench.platform.drift()} == {(lease.role,)}
-    bench.platform.drop([Ending(lease.role, lease.uid, EndReason.REVOKED)])
+    bench.platform.drop([DropRequest(lease.role, lease.uid, EndReason.REVOKED)])
     assert bench.platform.drift() == []
     _, credential = vended(bench.platform, of, regions=["EU"])
     assert bench.log_in(credential).rows("SELECT DISTINCT region FROM people") == [("EU",)]

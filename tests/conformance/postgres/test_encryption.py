@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from rolevend.errors import PlatformUnavailable, UntrustedServer
-from rolevend.platforms.base import Tls, TlsMode
 from rolevend.platforms.postgres.connections import connected
+from rolevend.platforms.protocol import Tls, TlsMode
 from rolevend.policytools.embedded.certificates import Authority, KeyPair
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, IN_CLEAR, PostgresBench, installed, profile, shape, vended

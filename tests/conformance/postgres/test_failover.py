@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rolevend.errors import PoolerInBetween, ReadOnlyServer, Unavailable
-from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, PostgresBench, installed, lease, profile, shape, vend, vended
 from tests.support.proxy import Proxy
@@ -54,7 +54,7 @@ def test_a_standby_is_named_for_what_it_is_and_after_its_promotion_all_goes_on(
         late = lease(of)
         (answer,) = platform.vend([(late, platform.credential(late, secrets.token_bytes))])
         assert isinstance(answer.error, ReadOnlyServer)
-        (dropped,) = platform.drop([Ending(made.role, made.uid, EndReason.RELEASED)])
+        (dropped,) = platform.drop([DropRequest(made.role, made.uid, EndReason.RELEASED)])
         assert isinstance(dropped.error, ReadOnlyServer)
         assert [role.role for role in platform.live()] == [made.role], "nothing is lost"
 
@@ -63,7 +63,7 @@ def test_a_standby_is_named_for_what_it_is_and_after_its_promotion_all_goes_on(
         eventually(lambda: not refusal())
         assert platform.facts() == before
         vend(platform, of, late)
-        (dropped,) = platform.drop([Ending(made.role, made.uid, EndReason.RELEASED)])
+        (dropped,) = platform.drop([DropRequest(made.role, made.uid, EndReason.RELEASED)])
         assert dropped.error is None
         assert [role.role for role in platform.live()] == [late.role]
         platform.close()

@@ -14,12 +14,12 @@ import psycopg
 import pytest
 
 from rolevend.errors import PlatformBusy, PlatformUnavailable, Unavailable
-from rolevend.platforms.base import Address, Ending, EndReason, Secret
 from rolevend.platforms.postgres import Limits, Login, PostgresPlatform
 from rolevend.platforms.postgres.build import look, steps_for
 from rolevend.platforms.postgres.connections import connected
 from rolevend.platforms.postgres.render import render
 from rolevend.platforms.progress import Progress
+from rolevend.platforms.protocol import Address, DropRequest, EndReason, Secret
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, IN_CLEAR, PostgresBench, equal, installed, lease, own, profile, shape, vend, vended
 from tests.support.waiting import eventually
@@ -88,12 +88,12 @@ def test_a_server_that_was_away_is_used_again(own_bench: PostgresBench, server: 
     server.kill()
     with pytest.raises(PlatformUnavailable):
         own_bench.platform.live()
-    (answer,) = own_bench.platform.drop([Ending(made.role, made.uid, EndReason.RELEASED)])
+    (answer,) = own_bench.platform.drop([DropRequest(made.role, made.uid, EndReason.RELEASED)])
     assert isinstance(answer.error, Unavailable)
     server.start()
     late = lease(of)
     eventually(lambda: not vend_error(own_bench, late))
-    eventually(lambda: own_bench.platform.drop([Ending(made.role, made.uid, EndReason.RELEASED)])[0].error is None)
+    eventually(lambda: own_bench.platform.drop([DropRequest(made.role, made.uid, EndReason.RELEASED)])[0].error is None)
     assert [role.role for role in own_bench.platform.live()] == [late.role]
 
 
@@ -172,7 +172,7 @@ def test_a_pool_that_is_all_in_use_is_busy(bench: PostgresBench):
     blocking = bench.as_superuser()
     made, _ = vended(few, profile(shape(bench.people())))
     blocking.run(f"BEGIN; SELECT FROM rolevend.lease WHERE role = '{made.role}' FOR UPDATE")
-    held = threading.Thread(target=lambda: few.drop([Ending(made.role, made.uid, EndReason.RELEASED)]))
+    held = threading.Thread(target=lambda: few.drop([DropRequest(made.role, made.uid, EndReason.RELEASED)]))
     held.start()
     eventually(lambda: bench.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 1)
     with pytest.raises(PlatformBusy, match="every connection of the pool is in use"):
@@ -291,7 +291,7 @@ class TestCollecting:
             bench.platform.ensure(each)
         vended(bench.platform, live)
         made, _ = vended(bench.platform, closed)
-        bench.platform.drop([Ending(made.role, made.uid, EndReason.RELEASED)])
+        bench.platform.drop([DropRequest(made.role, made.uid, EndReason.RELEASED)])
         assert bench.platform.collect(frozenset({kept.name}), made.expires_at.replace(year=2000)) == 0
         assert bench.platform.collect(frozenset({kept.name}), lease(live, seconds=7200).expires_at) == 2
         assert {name for (name,) in bench.admin.execute("SELECT profile FROM rolevend.profile")} == {kept.name, live.name}

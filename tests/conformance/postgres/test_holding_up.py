@@ -15,8 +15,8 @@ from rolevend.catalog import FunctionId
 from rolevend.errors import PlatformBusy, PlatformLocked
 from rolevend.model import ProfileName
 from rolevend.plan import Lease
-from rolevend.platforms.base import Act, Credential, Dropped, Ending, EndReason, InstallMode
 from rolevend.platforms.postgres import Limits
+from rolevend.platforms.protocol import Credential, DropRequest, DropResult, EndReason, InstallMode, LimitAction
 from tests.conformance.bench import (
     CLUSTER,
     OTHER_CLUSTER,
@@ -61,8 +61,8 @@ def gives_to(role: str) -> str:
     return f'ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO "{role}"'
 
 
-def drop(bench: PostgresBench, of: Lease) -> Dropped:
-    (answer,) = bench.platform.drop([Ending(of.role, of.uid, EndReason.REVOKED)])
+def drop(bench: PostgresBench, of: Lease) -> DropResult:
+    (answer,) = bench.platform.drop([DropRequest(of.role, of.uid, EndReason.REVOKED)])
     return answer
 
 
@@ -81,7 +81,7 @@ class TestAnEnd:
         assert not bench.exists(victim[0].role)
         assert was_ended(session)
         (told,) = bench.platform.curb()
-        assert (told.role, told.uid, told.act) == (eve[0].role, eve[0].uid, Act.TERMINATED)
+        assert (told.role, told.uid, told.act) == (eve[0].role, eve[0].uid, LimitAction.TERMINATED)
         assert "in the way of the attempt to drop" in told.why
         assert bench.platform.curb() == [], "it is told once"
 
@@ -231,7 +231,7 @@ class TestABuild:
 
         assert was_ended(session)
         (told,) = impatient.curb()
-        assert (told.role, told.act) == (made.role, Act.TERMINATED)
+        assert (told.role, told.act) == (made.role, LimitAction.TERMINATED)
         assert f"in the way of the attempt to build profile {of.name}" in told.why
 
     def test_names_anybody_else_who_is_in_its_way_and_leaves_them_alone(self, bench: PostgresBench):

@@ -9,8 +9,8 @@ import pytest
 from psycopg import sql
 
 from rolevend.errors import Conflict, InvalidInput, PlatformUnavailable
-from rolevend.platforms.base import Address, Secret
 from rolevend.platforms.postgres import Finding, InstallPlan, Kind, Login, Options, Passwords, PostgresPlatform, connected, install, plan
+from rolevend.platforms.protocol import Address, Secret
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, installed, profile, shape, vended
 from tests.conformance.bench import refused as sqlstate

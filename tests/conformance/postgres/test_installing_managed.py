@@ -8,8 +8,8 @@ import pytest
 from psycopg import sql
 
 from rolevend.errors import Conflict
-from rolevend.platforms.base import Address, InstallMode, Secret
 from rolevend.platforms.postgres import InstallPlan, Kind, Login, Options, Passwords, PostgresPlatform, install, plan
+from rolevend.platforms.protocol import Address, InstallMode, Secret
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, PostgresBench, lease, profile, refused, shape, vended
 

@@ -10,7 +10,7 @@ import pytest
 
 from rolevend.model import Task
 from rolevend.plan import Lease, RoleLimits
-from rolevend.platforms.base import Act, Credential, Curbed, Ending, EndReason, InstallMode
+from rolevend.platforms.protocol import Credential, DropRequest, EndReason, InstallMode, LimitAction, LimitViolation
 from tests.conformance.bench import (
     CLUSTER,
     OTHER_CLUSTER,
@@ -70,9 +70,9 @@ class Agents:
         session.run(FREE)
         return session
 
-    def look_until(self, condition: Callable[[], object]) -> list[Curbed]:
+    def look_until(self, condition: Callable[[], object]) -> list[LimitViolation]:
         """As the operator does: looks again and again; all that it was told."""
-        told: list[Curbed] = []
+        told: list[LimitViolation] = []
 
         def seen() -> object:
             told.extend(self.bench.platform.curb())
@@ -106,7 +106,7 @@ class TestAStatement:
 
         assert running.error is not None
         assert running.error.sqlstate == CANCELLED
-        assert {(each.role, each.uid, each.act) for each in told} == {(agents.eve[0].role, agents.eve[0].uid, Act.CANCELLED)}
+        assert {(each.role, each.uid, each.act) for each in told} == {(agents.eve[0].role, agents.eve[0].uid, LimitAction.CANCELLED)}
         assert "where 1 are allowed" in told[0].why
         assert mine.rows("SELECT 1") == [(1,)]
         assert not any(other.is_over for other in others)
@@ -124,7 +124,7 @@ class TestAStatement:
 
         told = agents.look_until(lambda: agents.is_out(session))
 
-        assert told[-1].act is Act.TERMINATED
+        assert told[-1].act is LimitAction.TERMINATED
 
     def test_is_curbed_by_the_platforms_own_scheduler_too(self, agents: Agents):
         running = Running(agents.login(), FOREVER)
@@ -155,7 +155,7 @@ class TestATransaction:
 
         told = agents.look_until(lambda: agents.is_out(idle))
 
-        assert {each.act for each in told} == {Act.TERMINATED}
+        assert {each.act for each in told} == {LimitAction.TERMINATED}
 
     def test_that_failed_and_was_left_so_does_too(self, agents: Agents):
         idle = agents.login()
@@ -207,7 +207,7 @@ class TestMessages:
 
         told = agents.look_until(lambda: agents.is_out(listening))
 
-        assert [(each.role, each.act) for each in told] == [(agents.victim[0].role, Act.TERMINATED)]
+        assert [(each.role, each.act) for each in told] == [(agents.victim[0].role, LimitAction.TERMINATED)]
         assert "the queue of NOTIFY is filled to 1" in told[0].why
         assert bench.value(self.FILLED) < 0.01
         assert other.rows("SELECT 1") == [(1,)]
@@ -258,14 +258,14 @@ class TestALeaseThatIsOver:
 
         told = agents.look_until(lambda: running.is_over)
 
-        assert [(each.uid, each.act) for each in told] == [(lease.uid, Act.EXPIRED)] * 2
+        assert [(each.uid, each.act) for each in told] == [(lease.uid, LimitAction.EXPIRED)] * 2
         assert "after the end of the lease" in told[0].why
         assert running.error is not None
         assert running.error.sqlstate == SHUT_DOWN
         eventually(lambda: agents_gone(agents.bench, lease))
         assert not other.is_over
         assert agents.bench.exists(lease.role)
-        (dropped,) = agents.bench.platform.drop([Ending(lease.role, lease.uid, EndReason.EXPIRED)])
+        (dropped,) = agents.bench.platform.drop([DropRequest(lease.role, lease.uid, EndReason.EXPIRED)])
         assert (dropped.error, dropped.sessions) == (None, frozenset())
 
     def test_does_so_while_its_drop_waits_for_a_lock(self, agents: Agents):
@@ -289,7 +289,7 @@ class TestALeaseThatIsOver:
 
         assert agents.bench.platform.curb() == []
         assert not running.is_over
-        (dropped,) = agents.bench.platform.drop([Ending(lease.role, lease.uid, EndReason.EXPIRED)])
+        (dropped,) = agents.bench.platform.drop([DropRequest(lease.role, lease.uid, EndReason.EXPIRED)])
         assert (dropped.error, len(dropped.sessions)) == (None, 1)
 
     def test_is_another_clusters_business(self, agents: Agents):
@@ -441,7 +441,7 @@ class TestARoleThatIsIdle:
 
     @staticmethod
     def idle(bench: PostgresBench) -> set[str]:
-        return {each.role for each in bench.platform.curb() if each.act is Act.IDLE}
+        return {each.role for each in bench.platform.curb() if each.act is LimitAction.IDLE}
 
     def test_is_named_until_it_ends_and_others_are_not(self, bench: PostgresBench):
         people = profile(shape(bench.people()))
@@ -453,7 +453,7 @@ class TestARoleThatIsIdle:
         assert self.idle(bench) == {crashed.role}, "again and again"
         assert bench.exists(crashed.role)
         assert bench.exists(patient.role)
-        bench.platform.drop([Ending(crashed.role, crashed.uid, EndReason.RELEASED)])
+        bench.platform.drop([DropRequest(crashed.role, crashed.uid, EndReason.RELEASED)])
         assert self.idle(bench) == set()
 
     def test_is_one_whose_sessions_only_wait_and_not_one_whose_sessions_work(self, bench: PostgresBench):
@@ -502,7 +502,7 @@ class TestARoleThatIsIdle:
 
         restarted = bench.platform_of(CLUSTER)
 
-        assert [(each.role, each.act) for each in restarted.curb()] == [(lease.role, Act.IDLE)]
+        assert [(each.role, each.act) for each in restarted.curb()] == [(lease.role, LimitAction.IDLE)]
 
     def test_holds_up_no_look_while_somebody_else_ends_it(self, bench: PostgresBench):
         lease, credential = vended(bench.platform, profile(shape(bench.people())), limits=self.SOON)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from rolevend.platforms.base import Credential, InstallMode
+from rolevend.platforms.protocol import Credential, InstallMode
 from tests.conformance.bench import PostgresBench, profile, refused, shape, vended
 
 pytestmark = pytest.mark.both_installs

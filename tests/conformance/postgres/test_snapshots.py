@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from rolevend.plan import Lease, TableShape
-from rolevend.platforms.base import Credential, Ending, EndReason
+from rolevend.platforms.protocol import Credential, DropRequest, EndReason
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import PostgresBench, PostgresSession, installed, own, profile, refused, shape, vended
 from tests.support.standby import has_caught_up
@@ -102,7 +102,7 @@ def test_on_a_standby_an_open_cursor_goes_on_and_nothing_else(primary: PostgresB
             eve.run(f"BEGIN ISOLATION LEVEL {level}; DECLARE kept CURSOR FOR SELECT id FROM people")
         assert begun.rows("FETCH 1 FROM kept") == [(0,)]
 
-        (dropped,) = primary.platform.drop([Ending(lease.role, lease.uid, EndReason.RELEASED)])
+        (dropped,) = primary.platform.drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])
         assert dropped.error is None
         eventually(lambda: has_caught_up(standby, server))
 

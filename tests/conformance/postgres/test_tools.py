@@ -13,8 +13,8 @@ import pytest
 from rolevend.catalog import FunctionId, TableId
 from rolevend.errors import PlatformBusy, RolevendError
 from rolevend.plan import Profile
-from rolevend.platforms.base import Ending, EndReason
 from rolevend.platforms.postgres import Passwords, install, plan
+from rolevend.platforms.protocol import DropRequest, EndReason
 from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, refused, shape, vend, vended
 from tests.conformance.bench import lease as new_lease
 
@@ -210,7 +210,7 @@ def test_a_function_that_becomes_one_ends_the_roles_that_have_it_and_is_not_vend
     if "anew" not in change:
         with pytest.raises(PlatformBusy, match=schema):
             bench.platform.ensure(of)
-    bench.platform.drop([Ending(lease.role, lease.uid, EndReason.REVOKED)])
+    bench.platform.drop([DropRequest(lease.role, lease.uid, EndReason.REVOKED)])
     assert bench.platform.drift() == [], "nobody has to mend what nobody has"
 
     bench.run(CHANGED[change][1].format(**words))
@@ -278,7 +278,7 @@ def test_a_function_that_brings_another_schema_into_reach_is_none_from_then_on(b
     assert eve.rows(f"SELECT {schema}.answer()") == [("reached",)], "there is nothing to find otherwise"
     assert told in obstacles(bench, schema)[str(tool)]
     assert [each.roles for each in bench.platform.drift()] == [(lease.role,)]
-    bench.platform.drop([Ending(lease.role, lease.uid, EndReason.REVOKED)])
+    bench.platform.drop([DropRequest(lease.role, lease.uid, EndReason.REVOKED)])
     with pytest.raises(RolevendError):
         bench.platform.ensure(of)
     bench.run(obstacles(bench, schema)[str(tool)].partition("run: ")[2])

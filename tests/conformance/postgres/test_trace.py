@@ -17,7 +17,7 @@ import pytest
 from rolevend.app.trace import Trace, shown
 from rolevend.model import AgentHandle, RoleName, UserHandle
 from rolevend.naming import parse_role_name, role_name
-from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.platforms.statement import Statement
 from rolevend.policytools.embedded.database import DatabaseServer, PostgresServer
 from tests.conformance.bench import PostgresBench, PostgresSession, installed, lease, profile, shape, vend
@@ -229,7 +229,7 @@ def test_a_statement_that_the_end_of_its_role_cut_off_is_told_with_that(logging:
         running = threads.submit(outcome, session, query)
         watching = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND state = 'active' AND query = %s"
         eventually(lambda: logging.bench.admin.execute(watching, [role, query]).fetchone() == (1,))
-        ended = Ending(RoleName(role), parse_role_name(role).uid, EndReason.REVOKED)
+        ended = DropRequest(RoleName(role), parse_role_name(role).uid, EndReason.REVOKED)
         assert logging.bench.platform.drop([ended])[0].error is None
         assert running.result() == "57P01"
 

@@ -11,8 +11,8 @@ import pytest
 
 from rolevend.model import ClusterId
 from rolevend.plan import Lease, Profile, RoleLimits, TableShape
-from rolevend.platforms.base import Credential, Ending, EndReason
 from rolevend.platforms.postgres import PostgresPlatform
+from rolevend.platforms.protocol import Credential, DropRequest, EndReason
 from rolevend.policy.mask import Nullify
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, PostgresBench, PostgresSession, lease, moved, own, profile, refused, shape, vend
 from tests.support.waiting import eventually
@@ -40,8 +40,8 @@ class Site:
     regions: set[str]
 
     @property
-    def ending(self) -> Ending:
-        return Ending(self.lease.role, self.lease.uid, EndReason.RELEASED)
+    def ending(self) -> DropRequest:
+        return DropRequest(self.lease.role, self.lease.uid, EndReason.RELEASED)
 
     def state(self) -> list[object]:
         return self.bench.belongings(self.cluster)

@@ -6,9 +6,9 @@ import secrets
 import pytest
 
 from rolevend.errors import PlatformBusy, RolevendError
-from rolevend.platforms.base import Ending, EndReason
 from rolevend.platforms.postgres import Kind, Passwords, install, plan
-from rolevend.platforms.postgres.files import query
+from rolevend.platforms.postgres.sql_files import query
+from rolevend.platforms.protocol import DropRequest, EndReason
 from tests.conformance.bench import PostgresBench, own, profile, refused, shape, vend, vended
 from tests.conformance.bench import lease as new_lease
 from tests.conformance.postgres.test_tools import calling, function, obstacles
@@ -37,7 +37,7 @@ def test_an_agent_that_has_a_tool_reads_no_file_through_what_is_beside_it(bench:
     assert eve.rows(f"SELECT {READ.format(schema=schema)}") == [(str(bench.version),)], "there is nothing to find otherwise"
     assert "which is written in internal" in obstacles(bench, schema)[str(tool)]
     assert [each.roles for each in bench.platform.drift()] == [(lease.role,)]
-    bench.platform.drop([Ending(lease.role, lease.uid, EndReason.REVOKED)])
+    bench.platform.drop([DropRequest(lease.role, lease.uid, EndReason.REVOKED)])
     with pytest.raises(RolevendError):
         bench.platform.ensure(of)
     bench.run(obstacles(bench, schema)[str(tool)].partition("run: ")[2])
@@ -173,7 +173,7 @@ def test_one_that_every_vended_role_can_call_is_drift_until_it_is_closed(bench: 
     assert isinstance(answer.error, PlatformBusy)
     with pytest.raises(PlatformBusy, match="every vended role can call it"):
         bench.platform.ensure(of)
-    bench.platform.drop([Ending(lease.role, lease.uid, EndReason.REVOKED)])
+    bench.platform.drop([DropRequest(lease.role, lease.uid, EndReason.REVOKED)])
     assert len(bench.platform.drift()) == 1, "it is open to the next role"
 
     bench.run(found.finding.partition("run: ")[2].partition(";")[0])

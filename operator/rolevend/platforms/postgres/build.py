@@ -20,9 +20,9 @@ from rolevend.errors import PlatformDrifted, PlatformLocked
 from rolevend.model import ProfileName
 from rolevend.platforms.postgres.clearing import Clearing, InTheWay
 from rolevend.platforms.postgres.connections import Connection
-from rolevend.platforms.postgres.files import query
 from rolevend.platforms.postgres.render import ProfileText, Template, roles
-from rolevend.platforms.progress import Counting, Told, untold
+from rolevend.platforms.postgres.sql_files import query
+from rolevend.platforms.progress import Counting, ProgressCallback, no_progress
 
 _TOGETHER = 25
 """Transactions in one message to the server: a slow network is waited for once."""
@@ -77,7 +77,7 @@ def build(
     wanted: ProfileText,
     attempts: int,
     clearing: Clearing,
-    told: Told = untold,
+    told: ProgressCallback = no_progress,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """`PlatformLocked` if a table is still locked after `attempts` without progress, and a few more in which no vended role may lock it;

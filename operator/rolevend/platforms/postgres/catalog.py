@@ -10,7 +10,7 @@ from rolevend.catalog import Catalog, Column, Family, Function, FunctionId, Tabl
 from rolevend.errors import InvalidInput
 from rolevend.model import Tag
 from rolevend.platforms.postgres.connections import Connection
-from rolevend.platforms.postgres.files import query
+from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.postgres.types import FAMILIES, limits_of
 
 _KINDS = {

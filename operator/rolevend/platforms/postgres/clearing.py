@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 from rolevend.errors import RolevendError
 from rolevend.model import ClusterId, RoleName, Uid
-from rolevend.platforms.base import Act, Curbed
 from rolevend.platforms.postgres.connections import Connection
+from rolevend.platforms.protocol import LimitAction, LimitViolation
 
 Result = TypeVar("Result")
 
@@ -43,7 +43,7 @@ class Clearing:
         self._pool = pool
         self._cluster = cluster
         self._attempt = f"end what is in the way on {where}"
-        self._ended: deque[Curbed] = deque(maxlen=_MOST_UNTOLD)
+        self._ended: deque[LimitViolation] = deque(maxlen=_MOST_UNTOLD)
 
     @contextmanager
     def watching(self, attempt: str, waiting: Sequence[Connection]) -> Iterator[InTheWay]:
@@ -62,9 +62,9 @@ class Clearing:
         with self.watching(attempt, [connection]):
             return work(connection)
 
-    def told(self) -> list[Curbed]:
+    def told(self) -> list[LimitViolation]:
         """The roles of this cluster whose sessions were ended since it was last asked."""
-        ended: list[Curbed] = []
+        ended: list[LimitViolation] = []
         while self._ended:
             ended.append(self._ended.popleft())
         return ended
@@ -85,4 +85,6 @@ class Clearing:
             found.sessions[pid] = role or "a role that is gone"
         if ended and pid not in told and cluster == self._cluster:
             told.add(pid)
-            self._ended.append(Curbed(RoleName(role), Uid(uid), Act.TERMINATED, f"it was in the way of the attempt to {attempt}"))
+            self._ended.append(
+                LimitViolation(RoleName(role), Uid(uid), LimitAction.TERMINATED, f"it was in the way of the attempt to {attempt}")
+            )

@@ -8,8 +8,8 @@ from psycopg import sql
 
 from rolevend.model import ClusterId, ProfileName
 from rolevend.platforms.postgres.connections import Connection
-from rolevend.platforms.postgres.files import query
 from rolevend.platforms.postgres.render import LOCK_TIMEOUT
+from rolevend.platforms.postgres.sql_files import query
 
 _IN_USE = frozenset({"55P03", "40P01", "23514", "23503", "2BP01", "XX000"})
 """Locked by somebody, or a live lease came meanwhile (the CHECK on leases refuses), or something depends on it still."""

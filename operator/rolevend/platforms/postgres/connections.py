@@ -15,9 +15,9 @@ import psycopg.errors
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from rolevend.errors import ReadOnlyServer
-from rolevend.platforms.base import Address, Secret
 from rolevend.platforms.postgres.failures import translated
 from rolevend.platforms.postgres.tls import Trust, explained
+from rolevend.platforms.protocol import Address, Secret
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")

@@ -1,4 +1,4 @@
-"""The driver of PostgreSQL: `rolevend.platforms.base.Platform`, whose docstrings are its promises.
+"""The driver of PostgreSQL: `rolevend.platforms.protocol.Platform`, whose docstrings are its promises.
 
 Two logins, kept apart: the vendor makes and drops roles of profiles that exist, and the programmer builds profiles. A process
 that only vends has no programmer, and then what needs one is `PlatformUnavailable`.
@@ -14,28 +14,9 @@ from rolevend.catalog import Catalog, TableId, ToolId
 from rolevend.errors import PlatformBusy, PlatformDrifted, PlatformUnavailable, ProfileNotBuilt
 from rolevend.model import ClusterId, ProfileName, RoleName
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.base import (
-    Act,
-    Address,
-    CheckResult,
-    Credential,
-    Curbed,
-    Drift,
-    Dropped,
-    Ended,
-    Ending,
-    EndReason,
-    InstallMode,
-    LiveRole,
-    PasswordCredential,
-    Randomness,
-    Secret,
-    ServerFacts,
-    Vended,
-)
-from rolevend.platforms.built import Built
+from rolevend.platforms.built import BuiltProfiles
 from rolevend.platforms.canaries import cluster_of_canaries
-from rolevend.platforms.postgres.attest import Ground, attest
+from rolevend.platforms.postgres.attest import PostgresAttestEnvironment, attest
 from rolevend.platforms.postgres.build import build
 from rolevend.platforms.postgres.catalog import read_catalog
 from rolevend.platforms.postgres.clearing import Clearing
@@ -43,11 +24,30 @@ from rolevend.platforms.postgres.collect import collect_profiles, collect_templa
 from rolevend.platforms.postgres.connections import Connection, Limits, Login, Pool
 from rolevend.platforms.postgres.drops import drop_all
 from rolevend.platforms.postgres.facts import facts_of, programmer_of
-from rolevend.platforms.postgres.files import query
 from rolevend.platforms.postgres.render import render
+from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.postgres.tombstones import Tombstone, tombstone_of
 from rolevend.platforms.postgres.vends import vend_all
-from rolevend.platforms.progress import Told, untold
+from rolevend.platforms.progress import ProgressCallback, no_progress
+from rolevend.platforms.protocol import (
+    Address,
+    CheckResult,
+    CreatedRole,
+    Credential,
+    Drift,
+    DropRequest,
+    DropResult,
+    EndedRole,
+    EndReason,
+    InstallMode,
+    LimitAction,
+    LimitViolation,
+    LiveRole,
+    PasswordCredential,
+    Randomness,
+    Secret,
+    ServerFacts,
+)
 
 _PASSWORD_BYTES = 32
 _CURB = "SELECT role, uid, act, why FROM rolevend.curb(%(cluster)s)"
@@ -75,10 +75,10 @@ class PostgresPlatform:
         self._programmer = _pool(address, programmer, self._limits, programmer=True) if programmer else None
         self._guard = _pool(address, vendor, replace(self._limits, vendor_connections=1, wait_for_connection=0.5), programmer=False)
         self._clearing = Clearing(self._guard, cluster, self._where)
-        self._built = Built()
+        self._built = BuiltProfiles()
 
     @property
-    def vends_at_once(self) -> None:
+    def max_parallel_vends(self) -> None:
         """A transaction costs more than a role in it, and GRANT locks a profile until its end."""
         return None
 
@@ -102,7 +102,7 @@ class PostgresPlatform:
             return self._programmer.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions))
         return self._vendor.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions, programmer_of(connection)))
 
-    def ensure(self, profile: Profile, told: Told = untold) -> None:
+    def ensure(self, profile: Profile, told: ProgressCallback = no_progress) -> None:
         if self._built.has(profile.name):
             return
         if self._programmer is None:
@@ -129,7 +129,7 @@ class PostgresPlatform:
         password = base64.urlsafe_b64encode(randomness(_PASSWORD_BYTES)).rstrip(b"=").decode()
         return PasswordCredential(lease.role, Secret(password), self._agent_address)
 
-    def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[Vended]:
+    def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[CreatedRole]:
         attempt = f"vend on {self._where}"
         answers = vend_all(lambda work: self._vendor.run(attempt, work), attempt, vends, self._limits.scram_iterations)
         for (lease, _), answer in zip(vends, answers, strict=True):
@@ -137,7 +137,7 @@ class PostgresPlatform:
                 self._built.remove(lease.profile)
         return answers
 
-    def drop(self, endings: Sequence[Ending]) -> Sequence[Dropped]:
+    def drop(self, endings: Sequence[DropRequest]) -> Sequence[DropResult]:
         attempt = f"drop on {self._where}"
 
         def run(work: Callable[[Connection], Any]) -> Any:
@@ -152,19 +152,19 @@ class PostgresPlatform:
         )
         return [LiveRole(role, uid, expires_at, closed) for role, uid, expires_at, closed in rows]
 
-    def ended(self, reason: EndReason) -> Sequence[Ended]:
+    def ended(self, reason: EndReason) -> Sequence[EndedRole]:
         rows = self._vendor.run(
             f"list the roles that ended on {self._where}",
             lambda connection: connection.execute(query("ended"), {"cluster": self._cluster, "reason": reason.value}).fetchall(),
         )
-        return [Ended(*row) for row in rows]
+        return [EndedRole(*row) for row in rows]
 
-    def curb(self) -> Sequence[Curbed]:
+    def curb(self) -> Sequence[LimitViolation]:
         rows = self._vendor.run(
             f"curb the vended roles of {self._where}",
             lambda connection: connection.execute(_CURB, {"cluster": self._cluster}, prepare=True).fetchall(),
         )
-        return [*self._clearing.told(), *(Curbed(role, uid, Act(act), why) for role, uid, act, why in rows)]
+        return [*self._clearing.told(), *(LimitViolation(role, uid, LimitAction(act), why) for role, uid, act, why in rows)]
 
     def drift(self) -> Sequence[Drift]:
         """What the server finds is also noted there: a profile over a changed table is not vended until it is mended. Without a
@@ -194,7 +194,7 @@ class PostgresPlatform:
         limits = replace(self._limits, vendor_connections=1, programmer_connections=1)
         driver = PostgresPlatform(self._address, cluster, vendor, programmer, limits, self._agent_address)
         try:
-            return attest(Ground(driver, cluster, self._address, vendor, programmer, randomness, alone, wanted), mode)
+            return attest(PostgresAttestEnvironment(driver, cluster, self._address, vendor, programmer, randomness, alone, wanted), mode)
         finally:
             driver.close()
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from rolevend.errors import PlatformBusy, RolevendError
 from rolevend.model import ClusterId, RoleName
-from rolevend.platforms.base import Dropped, Ending
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import failure
-from rolevend.platforms.postgres.files import query
+from rolevend.platforms.postgres.sql_files import query
+from rolevend.platforms.protocol import DropRequest, DropResult
 
 CHUNK = 60
 """What `rolevend.close_many` and `rolevend.finish_many` take."""
@@ -22,27 +22,27 @@ _SESSIONS_REMAIN = "sessions remain"
 _FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.2
 
 
-def drop_all(run: Run, attempt: str, cluster: ClusterId, endings: Sequence[Ending], patience: float) -> Sequence[Dropped]:
+def drop_all(run: Run, attempt: str, cluster: ClusterId, endings: Sequence[DropRequest], patience: float) -> Sequence[DropResult]:
     """One answer for each ending, in their order."""
-    answers: dict[RoleName, Dropped] = {}
+    answers: dict[RoleName, DropResult] = {}
     for start in range(0, len(endings), CHUNK):
         chunk = endings[start : start + CHUNK]
         try:
             answers |= _chunk(run, attempt, cluster, chunk, patience)
         except RolevendError as error:
-            answers |= {ending.role: Dropped(ending.role, error) for ending in chunk}
+            answers |= {ending.role: DropResult(ending.role, error) for ending in chunk}
     return [answers[ending.role] for ending in endings]
 
 
-def _chunk(run: Run, attempt: str, cluster: ClusterId, endings: Sequence[Ending], patience: float) -> dict[RoleName, Dropped]:
+def _chunk(run: Run, attempt: str, cluster: ClusterId, endings: Sequence[DropRequest], patience: float) -> dict[RoleName, DropResult]:
     asked = [{"role": each.role, "cluster": cluster, "uid": each.uid, "reason": each.reason.value} for each in endings]
     closed = run(lambda connection: connection.execute(_CLOSE, {"endings": json.dumps(asked)}, prepare=True).fetchall())
-    refused = {RoleName(role): Dropped(role, failure(attempt, state, message)) for role, state, message in closed if state is not None}
+    refused = {RoleName(role): DropResult(role, failure(attempt, state, message)) for role, state, message in closed if state is not None}
     left = [ending.role for ending in endings if ending.role not in refused]
     return refused | _finish(run, attempt, left, patience)
 
 
-def _finish(run: Run, attempt: str, roles: Sequence[RoleName], patience: float) -> dict[RoleName, Dropped]:
+def _finish(run: Run, attempt: str, roles: Sequence[RoleName], patience: float) -> dict[RoleName, DropResult]:
     states: dict[RoleName, str] = dict.fromkeys(roles, "not tried")
     sessions: dict[RoleName, set[int]] = {role: set() for role in roles}
     deadline, wait = time.monotonic() + patience, _FIRST_WAIT
@@ -60,7 +60,7 @@ def _finish(run: Run, attempt: str, roles: Sequence[RoleName], patience: float) 
     gone = [role for role in roles if states[role] == "dropped"]
     for role in _still_there(run, gone):
         states[role] = "it was dropped, and a session or a role of that name is there again"
-    return {role: Dropped(role, _error(attempt, role, states[role]), frozenset(sessions[role])) for role in roles}
+    return {role: DropResult(role, _error(attempt, role, states[role]), frozenset(sessions[role])) for role in roles}
 
 
 def _still_there(run: Run, roles: Sequence[RoleName]) -> list[RoleName]:

@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from psycopg.rows import kwargs_row
 
 from rolevend.errors import PlatformUnavailable, PoolerInBetween, ReadOnlyServer
-from rolevend.platforms.base import InstallMode, ServerFacts, TlsMode
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import NOT_INSTALLED
-from rolevend.platforms.postgres.files import query
 from rolevend.platforms.postgres.install import VERSION
-from rolevend.platforms.postgres.left_open import (
+from rolevend.platforms.postgres.limitations import (
     MANAGED,
     UNBOUNDED_FILES,
     UNENDABLE,
@@ -19,7 +17,9 @@ from rolevend.platforms.postgres.left_open import (
     not_reserved_for,
     some,
 )
+from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.postgres.survey import Right
+from rolevend.platforms.protocol import InstallMode, ServerFacts, TlsMode
 
 _UNPROTECTED = {
     TlsMode.VERIFY_CA: "any server with a certificate of the authority is believed to be this one: the host's name is not checked",

@@ -4,9 +4,9 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rolevend.platforms.base import InstallMode
-from rolevend.platforms.postgres.left_open import MANAGED, UNBOUNDED_FILES, UNENDABLE, UNRESERVED, left_to_public, not_reserved_for
+from rolevend.platforms.postgres.limitations import MANAGED, UNBOUNDED_FILES, UNENDABLE, UNRESERVED, left_to_public, not_reserved_for
 from rolevend.platforms.postgres.survey import GovernedTable, Options, Survey
+from rolevend.platforms.protocol import InstallMode
 
 FENCED = 12
 """The version of the installation from which on views read behind the fence."""

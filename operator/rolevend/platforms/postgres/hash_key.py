@@ -6,10 +6,10 @@ import re
 from typing import Final
 
 from rolevend.errors import Conflict, InvalidInput
-from rolevend.platforms.base import Secret
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import translating
 from rolevend.platforms.postgres.install import VERSION
+from rolevend.platforms.protocol import Secret
 
 FEWEST_CHARACTERS: Final = 32
 _DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

@@ -14,13 +14,13 @@ from typing import Any
 from psycopg import sql
 
 from rolevend.errors import Conflict
-from rolevend.platforms.base import Randomness, Secret
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import translating
 from rolevend.platforms.postgres.findings import Finding, Kind, findings_of
+from rolevend.platforms.postgres.install_statements import Statement, steps_of
 from rolevend.platforms.postgres.scram import SALT_BYTES, verifier
-from rolevend.platforms.postgres.steps import Statement, steps_of
 from rolevend.platforms.postgres.survey import Options, Survey, survey
+from rolevend.platforms.protocol import Randomness, Secret
 
 VERSION = 12
 """Of the files in `sql/install`. Grows with every change that a running operator must be able to see."""

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 from psycopg.rows import kwargs_row, scalar_row, tuple_row
 
 from rolevend.errors import Conflict, InvalidInput
-from rolevend.platforms.base import InstallMode
 from rolevend.platforms.postgres.catalog import governable
 from rolevend.platforms.postgres.connections import Connection
-from rolevend.platforms.postgres.files import query
+from rolevend.platforms.postgres.sql_files import query
+from rolevend.platforms.protocol import InstallMode
 
 Row = TypeVar("Row")
 

@@ -6,7 +6,7 @@ import ssl
 import struct
 
 from rolevend.errors import RolevendError, UntrustedServer
-from rolevend.platforms.base import Address, Tls, TlsMode
+from rolevend.platforms.protocol import Address, Tls, TlsMode
 
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 _SECONDS = 3.0

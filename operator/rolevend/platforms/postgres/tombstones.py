@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rolevend.model import ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.platforms.postgres.connections import Connection
-from rolevend.platforms.postgres.files import query
+from rolevend.platforms.postgres.sql_files import query
 
 
 @dataclass(frozen=True, slots=True)

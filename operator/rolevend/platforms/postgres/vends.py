@@ -10,10 +10,10 @@ from typing import Any, Final
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.model import Task
 from rolevend.plan import Lease, RoleLimits
-from rolevend.platforms.base import Credential, PasswordCredential, Vended
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import failure
 from rolevend.platforms.postgres.scram import SALT_BYTES, verifier
+from rolevend.platforms.protocol import CreatedRole, Credential, PasswordCredential
 
 CHUNK = 60
 """What `rolevend.vend_many` takes."""
@@ -33,15 +33,15 @@ Run = Callable[[Callable[[Connection], Any]], Any]
 """Gives a connection to a piece of work, and answers what that answers."""
 
 
-def vend_all(run: Run, attempt: str, vends: Sequence[tuple[Lease, Credential]], iterations: int) -> Sequence[Vended]:
+def vend_all(run: Run, attempt: str, vends: Sequence[tuple[Lease, Credential]], iterations: int) -> Sequence[CreatedRole]:
     """One answer for each vend, in their order. What happens to one is its own; what happens to the connection is a whole chunk's."""
-    answers: list[Vended] = []
+    answers: list[CreatedRole] = []
     for start in range(0, len(vends), CHUNK):
         answers += _chunk(run, attempt, vends[start : start + CHUNK], iterations)
     return answers
 
 
-def _chunk(run: Run, attempt: str, vends: Sequence[tuple[Lease, Credential]], iterations: int) -> list[Vended]:
+def _chunk(run: Run, attempt: str, vends: Sequence[tuple[Lease, Credential]], iterations: int) -> list[CreatedRole]:
     refused: dict[Any, InvalidInput] = {}
     sent: dict[Any, dict[str, Any]] = {}
     for lease, credential in vends:
@@ -53,21 +53,21 @@ def _chunk(run: Run, attempt: str, vends: Sequence[tuple[Lease, Credential]], it
     try:
         made = _send(run, attempt, list(sent.values()))
     except RolevendError as error:
-        made = {role: Vended(role, None, error) for role in sent}
-    return [made[lease.role] if lease.role in sent else Vended(lease.role, None, refused[lease.role]) for lease, _ in vends]
+        made = {role: CreatedRole(role, None, error) for role in sent}
+    return [made[lease.role] if lease.role in sent else CreatedRole(lease.role, None, refused[lease.role]) for lease, _ in vends]
 
 
-def _send(run: Run, attempt: str, sent: list[dict[str, Any]]) -> dict[Any, Vended]:
+def _send(run: Run, attempt: str, sent: list[dict[str, Any]]) -> dict[Any, CreatedRole]:
     if not sent:
         return {}
     if len(sent) == 1:
         (one,) = sent
         parameters = {**one, "attrs": json.dumps(one["attrs"]), "limits": json.dumps(one["limits"]), "resources": _json(one["resources"])}
         expires_at: datetime = run(lambda connection: connection.execute(_ONE, parameters, prepare=True).fetchone())[0]
-        return {one["role"]: Vended(one["role"], expires_at)}
+        return {one["role"]: CreatedRole(one["role"], expires_at)}
     rows = run(lambda connection: connection.execute(_MANY, {"vends": json.dumps(sent)}, prepare=True).fetchall())
     return {
-        role: Vended(role, expires_at, None if failed is None else failure(attempt, failed, message))
+        role: CreatedRole(role, expires_at, None if failed is None else failure(attempt, failed, message))
         for role, expires_at, failed, message in rows
     }
 

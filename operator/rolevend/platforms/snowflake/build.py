@@ -18,10 +18,10 @@ from rolevend.catalog import Column, TableId
 from rolevend.errors import Conflict, InvalidInput, PlatformBusy
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Profile, TableShape
-from rolevend.platforms.base import Account
-from rolevend.platforms.progress import Counting, Progress, Told, untold
-from rolevend.platforms.snowflake import behind, tools
-from rolevend.platforms.snowflake.attached import ROW_ACCESS_POLICY, Attached, read_policies
+from rolevend.platforms.progress import Counting, Progress, ProgressCallback, no_progress
+from rolevend.platforms.protocol import Account
+from rolevend.platforms.snowflake import table_policies, tools
+from rolevend.platforms.snowflake.attachments import ROW_ACCESS_POLICY, Attachments, read_policies
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import profile_role
 from rolevend.platforms.snowflake.drift import tables_text
@@ -29,7 +29,7 @@ from rolevend.platforms.snowflake.drops import found, look
 from rolevend.platforms.snowflake.failures import OTHER_ROW_POLICY, code_of
 from rolevend.platforms.snowflake.names import DATABASE, MARKER, PROFILE, VENDOR, VENDOR_ROLE, role_of, schema_of
 from rolevend.platforms.snowflake.policies import Policy, View, row_policy, secure_view, set_row_policy
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal
+from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal
 from rolevend.platforms.snowflake.types import column_type
 
 TOGETHER: Final = 50
@@ -87,7 +87,7 @@ def beginning(text: ProfileText, cluster: ClusterId) -> tuple[Sql, ...]:
     )
 
 
-def walls(text: ProfileText, account: Account, attached: Mapping[TableId, Sequence[Attached]]) -> tuple[Sql, ...]:
+def walls(text: ProfileText, account: Account, attached: Mapping[TableId, Sequence[Attachments]]) -> tuple[Sql, ...]:
     """First the policies, then each on its table, where there is none, or one of an older rolevend: in its place, so that the table is
     never without."""
     wanted = []
@@ -135,7 +135,7 @@ def build(
     cluster: ClusterId,
     turn: AbstractContextManager[object],
     spread: Spread,
-    told: Told = untold,
+    told: ProgressCallback = no_progress,
 ) -> None:
     """Raises `Conflict`, before anything is changed on a table, where one has a policy of somebody else's: Snowflake takes one, and two
     would not add up. And where a column is filtered by and masked for tools at once. `turn` is held while policies of some tables are put
@@ -147,7 +147,7 @@ def build(
     _expect_ours(attached)
     session.script(beginning(text, cluster))
     with turn:
-        settled = behind.put(session, profile, account.database)
+        settled = table_policies.put(session, profile, account.database)
     missing_walls = [wall for wall in text.walls if wall[0] not in settled]  # those behind tools have more than a wall already
     counting = Counting(_telling(text, told), len(text.walls), "wall", len(settled))
     for few in _together(missing_walls, lambda _: 0):
@@ -180,7 +180,7 @@ def _make(session: Session, views: Sequence[View]) -> None:
     session.script([Sql(view.create) for view in views])
 
 
-def _wall(session: Session, text: ProfileText, account: Account, attached: Mapping[TableId, Sequence[Attached]]) -> None:
+def _wall(session: Session, text: ProfileText, account: Account, attached: Mapping[TableId, Sequence[Attachments]]) -> None:
     for _ in range(_ATTEMPTS):
         wanted = walls(text, account, attached)
         try:
@@ -207,7 +207,7 @@ def _hand_over(session: Session, text: ProfileText) -> None:
             raise
 
 
-def _expect_ours(attached: Mapping[TableId, Sequence[Attached]]) -> None:
+def _expect_ours(attached: Mapping[TableId, Sequence[Attachments]]) -> None:
     for table, policies in sorted(attached.items()):
         for each in policies:
             if not each.is_ours:
@@ -233,7 +233,7 @@ def _together(items: Sequence[Item], size: Callable[[Item], int]) -> Iterator[Se
         yield few
 
 
-def _telling(text: ProfileText, told: Told) -> Told:
+def _telling(text: ProfileText, told: ProgressCallback) -> ProgressCallback:
     """The log, too, where a build takes more than a moment."""
 
     def tell(progress: Progress) -> None:

@@ -9,9 +9,9 @@ from rolevend.model import ClusterId, ProfileName
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import OPENED, profile_role
 from rolevend.platforms.snowflake.drift import WRITTEN_OFF
-from rolevend.platforms.snowflake.marks import cluster_of
 from rolevend.platforms.snowflake.names import DATABASE, LEASE, PROFILE, role_of, schema_of
-from rolevend.platforms.snowflake.text import Sql, compose, literal
+from rolevend.platforms.snowflake.ownership_tags import cluster_of
+from rolevend.platforms.snowflake.sql import Sql, compose, literal
 
 _OF_PROFILES: Final = "RV_P_"
 

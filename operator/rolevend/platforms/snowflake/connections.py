@@ -17,10 +17,10 @@ import snowflake.connector
 from snowflake.connector import errors as vendor
 
 from rolevend.errors import PlatformBusy, PlatformUnavailable
-from rolevend.platforms.base import Account, Secret
+from rolevend.platforms.protocol import Account, Secret
 from rolevend.platforms.snowflake.failures import is_lost, translated
 from rolevend.platforms.snowflake.keys import der
-from rolevend.platforms.snowflake.text import Sql, identifier
+from rolevend.platforms.snowflake.sql import Sql, identifier
 
 # Otherwise the connector asks the metadata services of three clouds, with each login, where it runs, and tells Snowflake.
 os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
@@ -43,12 +43,12 @@ class Limits:
     """Seconds, and numbers of sessions."""
 
     vendor_connections: int = 4
-    """Beside those of `vends_at_once` and `drops_at_once`: none of the three waits for another's."""
+    """Beside those of `max_parallel_vends` and `drops_at_once`: none of the three waits for another's."""
     programmer_connections: int = 2
     """Beside those of `builds_beside`."""
     builds_beside: int = 4
     """For the views of large profiles: what makes one is not in the way of another."""
-    vends_at_once: int = 16
+    max_parallel_vends: int = 16
     """A vend is most of a second of waiting for the account, and of nothing else."""
     drops_at_once: int = 8
     login_timeout: int = 20

@@ -11,7 +11,7 @@ from typing import Final
 
 from rolevend.catalog import Family, TableId
 from rolevend.model import Attributes, ProfileName
-from rolevend.platforms.snowflake.text import Sql, compose, literal, name, qualified
+from rolevend.platforms.snowflake.sql import Sql, compose, literal, name, qualified
 from rolevend.policy.literal import canonical, value_fits
 
 DATABASE: Final = "ROLEVEND"

@@ -11,14 +11,14 @@ from typing import Final
 
 from rolevend.catalog import TableId
 from rolevend.model import ClusterId, ProfileName, RoleName
-from rolevend.platforms.base import Account, Drift
-from rolevend.platforms.snowflake import behind
-from rolevend.platforms.snowflake.attached import ROW_ACCESS_POLICY, Attached, read_policies
+from rolevend.platforms.protocol import Account, Drift
+from rolevend.platforms.snowflake import table_policies
+from rolevend.platforms.snowflake.attachments import ROW_ACCESS_POLICY, Attachments, read_policies
 from rolevend.platforms.snowflake.catalog import read_tables
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import OPENED, profile_role
 from rolevend.platforms.snowflake.names import LEASE, PROFILE
-from rolevend.platforms.snowflake.text import Sql, compose, literal
+from rolevend.platforms.snowflake.sql import Sql, compose, literal
 
 _TAKEN_OFF: Final = "its policies are not those that its tools need: the next vend that reads it puts them back"
 WRITTEN_OFF: Final = "OFF "
@@ -55,9 +55,9 @@ def drifted(session: Session, account: Account, cluster: ClusterId) -> tuple[Seq
 
 def _behind_tools(session: Session, account: Account, tables: Collection[TableId]) -> dict[TableId, str]:
     """What came to such a table no tool sees, which is mended at once. What was taken off is said."""
-    behind_tools = sorted(behind.read_fragments(session).keys() & set(tables))
-    behind.hide_added(session, behind_tools, account.database)
-    return dict.fromkeys(behind.unsettled(session, behind_tools, account.database), _TAKEN_OFF)
+    behind_tools = sorted(table_policies.read_fragments(session).keys() & set(tables))
+    table_policies.hide_added(session, behind_tools, account.database)
+    return dict.fromkeys(table_policies.unsettled(session, behind_tools, account.database), _TAKEN_OFF)
 
 
 def _findings(session: Session, account: Account, tables: Sequence[TableId]) -> Mapping[TableId, str]:
@@ -84,7 +84,7 @@ def _forget(name: str) -> Sql:
     return compose("DELETE FROM {} WHERE PROFILE = {}", PROFILE, literal(name))
 
 
-def _finding(attached: Sequence[Attached]) -> str:
+def _finding(attached: Sequence[Attachments]) -> str:
     foreign = [each for each in attached if not each.is_ours]
     if foreign:
         return f"the table {foreign[0].obstacle}"

@@ -1,4 +1,4 @@
-"""The driver of Snowflake: `rolevend.platforms.base.Platform`, whose docstrings are its promises.
+"""The driver of Snowflake: `rolevend.platforms.protocol.Platform`, whose docstrings are its promises.
 
 Two logins, kept apart: the vendor makes and drops roles of profiles that exist, and the programmer builds profiles. A process
 that only vends has no programmer, and then what needs one is `PlatformUnavailable`.
@@ -16,42 +16,42 @@ from rolevend.catalog import Catalog, TableId, Tool, ToolId
 from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, ProfileNotBuilt, RolevendError
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.base import (
+from rolevend.platforms.built import BuiltProfiles
+from rolevend.platforms.canaries import cluster_of_canaries
+from rolevend.platforms.progress import ProgressCallback, no_progress
+from rolevend.platforms.protocol import (
     Account,
     CheckResult,
+    CreatedRole,
     Credential,
-    Curbed,
     Drift,
-    Dropped,
-    Ended,
-    Ending,
+    DropRequest,
+    DropResult,
+    EndedRole,
     EndReason,
     InstallMode,
     KeyPairCredential,
+    LimitViolation,
     LiveRole,
     Randomness,
     ServerFacts,
-    Vended,
 )
-from rolevend.platforms.built import Built
-from rolevend.platforms.canaries import cluster_of_canaries
-from rolevend.platforms.progress import Told, untold
-from rolevend.platforms.snowflake import behind
-from rolevend.platforms.snowflake.attest import Ground, account_of_canaries, attest
+from rolevend.platforms.snowflake import table_policies
+from rolevend.platforms.snowflake.attest import SnowflakeAttestEnvironment, account_of_canaries, attest
 from rolevend.platforms.snowflake.build import Spread, build, is_handed_over, is_written_down, render
 from rolevend.platforms.snowflake.catalog import Notes, expect_governable_database, noted, read_notes, read_tables
 from rolevend.platforms.snowflake.collect import drop_role, drop_views, forgotten
 from rolevend.platforms.snowflake.connections import Limits, Login, Pool, Session
 from rolevend.platforms.snowflake.control import OWNER
+from rolevend.platforms.snowflake.create import make
 from rolevend.platforms.snowflake.drift import drifted
-from rolevend.platforms.snowflake.ending import end
+from rolevend.platforms.snowflake.drop_statements import end
 from rolevend.platforms.snowflake.facts import expect_row_policies, facts_of
-from rolevend.platforms.snowflake.kept import Kept
 from rolevend.platforms.snowflake.keys import SpareKeys
 from rolevend.platforms.snowflake.live import curb_expired, ended_roles, live_roles
-from rolevend.platforms.snowflake.making import make
 from rolevend.platforms.snowflake.names import VENDOR_ROLE
 from rolevend.platforms.snowflake.tools import Noted, read_noted, read_tools, write_noted
+from rolevend.platforms.snowflake.ttl_cache import TtlCache
 from rolevend.platforms.snowflake.vends import unsendable
 
 _DRIFTED_SECONDS: Final = 60.0
@@ -78,25 +78,25 @@ class SnowflakePlatform:
         self._logins = vendor, programmer
         self._cluster = cluster
         self._limits = limits or Limits()
-        vending = self._limits.vendor_connections + self._limits.vends_at_once + self._limits.drops_at_once
+        vending = self._limits.vendor_connections + self._limits.max_parallel_vends + self._limits.drops_at_once
         self._vendor = self._pool(vendor, VENDOR_ROLE, vending, self._limits.vendor_statement_timeout)
         programming = self._limits.programmer_connections + self._limits.builds_beside
         self._programmer = self._pool(programmer, OWNER, programming, self._limits.programmer_statement_timeout) if programmer else None
         self._beside = ThreadPoolExecutor(self._limits.builds_beside, thread_name_prefix="snowflake-build")
         self._drops = ThreadPoolExecutor(self._limits.drops_at_once, thread_name_prefix="snowflake-drop")
         self._keys = SpareKeys()
-        self._built = Built()
+        self._built = BuiltProfiles()
         self._governs = False
         self._turn = threading.Lock()
-        self._notes: Kept[tuple[TableId, ...], Notes] = Kept(self._limits.tags_seconds)
-        self._seen_tools: Kept[frozenset[ToolId], Noted] = Kept(self._limits.tags_seconds)
+        self._notes: TtlCache[tuple[TableId, ...], Notes] = TtlCache(self._limits.tags_seconds)
+        self._seen_tools: TtlCache[frozenset[ToolId], Noted] = TtlCache(self._limits.tags_seconds)
         self._drift: tuple[float, Sequence[Drift]] = 0.0, ()
         """Until when it is believed, and what it is."""
 
     @property
-    def vends_at_once(self) -> int:
+    def max_parallel_vends(self) -> int:
         """Nothing there is done for two roles in one statement, and no grant waits for another."""
-        return self._limits.vends_at_once
+        return self._limits.max_parallel_vends
 
     def facts(self) -> ServerFacts:
         attempt = f"ask {self._where} what it is"
@@ -125,7 +125,7 @@ class SnowflakePlatform:
         notes = self._notes.get(ids, lambda: pool.run(attempt, lambda session: read_notes(session, database, ids, programs=programs)))
         return noted(tables, notes, self._tools_of(pool, attempt, tools))
 
-    def ensure(self, profile: Profile, told: Told = untold) -> None:
+    def ensure(self, profile: Profile, told: ProgressCallback = no_progress) -> None:
         if self._built.has(profile.name):
             return
         program = self._programmer
@@ -151,25 +151,25 @@ class SnowflakePlatform:
             return KeyPairCredential(lease.role, lease.agent_user, None, self._account)
         return KeyPairCredential(lease.role, lease.role, self._keys.take(), self._account)
 
-    def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[Vended]:
-        """Three requests for each, one after the other: who wants them side by side calls as often, see `vends_at_once`."""
+    def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[CreatedRole]:
+        """Three requests for each, one after the other: who wants them side by side calls as often, see `max_parallel_vends`."""
         answers = [self._vend_one(*each) for each in vends]
         for (lease, _), answer in zip(vends, answers, strict=True):
             if isinstance(answer.error, PlatformBusy):  # its profile may have been collected: look again next time
                 self._built.remove(lease.profile)
         return answers
 
-    def drop(self, endings: Sequence[Ending]) -> Sequence[Dropped]:
+    def drop(self, endings: Sequence[DropRequest]) -> Sequence[DropResult]:
         """Three requests for each, several at a time."""
         return [self._drop_one(each) for each in endings] if len(endings) < 2 else list(self._drops.map(self._drop_one, endings))
 
     def live(self) -> Sequence[LiveRole]:
         return self._vendor.run(f"list the vended roles of {self._where}", lambda session: live_roles(session, self._cluster))
 
-    def ended(self, reason: EndReason) -> Sequence[Ended]:
+    def ended(self, reason: EndReason) -> Sequence[EndedRole]:
         return self._vendor.run(f"list the roles that ended on {self._where}", lambda session: ended_roles(session, self._cluster, reason))
 
-    def curb(self) -> Sequence[Curbed]:
+    def curb(self) -> Sequence[LimitViolation]:
         """Statements end at their user's own timeout; idle sessions by the session policy."""
         return self._vendor.run(f"curb the vended roles of {self._where}", lambda session: curb_expired(session, self._cluster))
 
@@ -199,7 +199,7 @@ class SnowflakePlatform:
         limits = replace(self._limits, vendor_connections=1, programmer_connections=1)
         driver = SnowflakePlatform(account, cluster, vendor, programmer, limits, governs_itself=True)
         try:
-            return attest(Ground(driver, cluster, account, vendor, programmer, limits, randomness, alone, wanted))
+            return attest(SnowflakeAttestEnvironment(driver, cluster, account, vendor, programmer, limits, randomness, alone, wanted))
         finally:
             driver.close()
 
@@ -236,7 +236,7 @@ class SnowflakePlatform:
                 return False
             self._built.remove(profile)
             with self._turn:
-                program.run(attempt, lambda session: behind.take_away(session, profile, self._account.database))
+                program.run(attempt, lambda session: table_policies.take_away(session, profile, self._account.database))
             owner = self._vendor if program.run(attempt, lambda session: is_handed_over(session, profile)) else program
             owner.run(attempt, lambda session: session.rows(drop_role(profile)))
             program.run(attempt, lambda session: session.rows(drop_views(profile)))
@@ -259,23 +259,23 @@ class SnowflakePlatform:
             raise PlatformUnavailable(f"this process has no programmer's credential for {self._where}")
         return self._programmer
 
-    def _vend_one(self, lease: Lease, credential: Credential) -> Vended:
+    def _vend_one(self, lease: Lease, credential: Credential) -> CreatedRole:
         try:
             if not isinstance(credential, KeyPairCredential) or not _is_for(credential, lease):
                 raise InvalidInput("credential", f"is not a key pair for {lease.role}")
             if (refusal := unsendable(lease)) is not None:
                 raise refusal
             attempt = f"vend {lease.role} on {self._where}"
-            return Vended(lease.role, self._vendor.run(attempt, lambda session: make(session, lease, credential, self._account)))
+            return CreatedRole(lease.role, self._vendor.run(attempt, lambda session: make(session, lease, credential, self._account)))
         except RolevendError as error:
-            return Vended(lease.role, None, error)
+            return CreatedRole(lease.role, None, error)
 
-    def _drop_one(self, ending: Ending) -> Dropped:
+    def _drop_one(self, ending: DropRequest) -> DropResult:
         try:
             self._vendor.run(f"drop {ending.role} on {self._where}", lambda session: end(session, ending, self._cluster))
         except RolevendError as error:
-            return Dropped(ending.role, error)
-        return Dropped(ending.role)
+            return DropResult(ending.role, error)
+        return DropResult(ending.role)
 
     def _tools_of(self, pool: Pool, attempt: str, wanted: frozenset[ToolId]) -> tuple[Tool, ...]:
         if not wanted:

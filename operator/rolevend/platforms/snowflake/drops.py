@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rolevend.model import ClusterId, RoleName
-from rolevend.platforms.base import Ending
+from rolevend.platforms.protocol import DropRequest
 from rolevend.platforms.snowflake.names import LEASE, QUARANTINE
-from rolevend.platforms.snowflake.text import Sql, compose, literal, name
+from rolevend.platforms.snowflake.sql import Sql, compose, literal, name
 
 Row = Mapping[str, Any]
 
 
-def drop(ending: Ending, cluster: ClusterId) -> tuple[Sql, ...]:
+def drop(ending: DropRequest, cluster: ClusterId) -> tuple[Sql, ...]:
     """Of a role that is there. The answer to the first statement says what it held, for `owned`: that goes to who drops it, and from
     there to quarantine.
 
@@ -22,7 +22,7 @@ def drop(ending: Ending, cluster: ClusterId) -> tuple[Sql, ...]:
     return (compose("SHOW GRANTS TO ROLE {}", name(ending.role)), *drop_remains(ending, cluster))
 
 
-def drop_remains(ending: Ending, cluster: ClusterId) -> tuple[Sql, ...]:
+def drop_remains(ending: DropRequest, cluster: ClusterId) -> tuple[Sql, ...]:
     """Of a role that is not there: it never was, is gone already, or its vend was cut short or is under way."""
     return (close(ending, cluster), *without_warehouse(ending.role))
 
@@ -37,7 +37,7 @@ def without_warehouse(role: RoleName) -> tuple[Sql, ...]:
     )
 
 
-def close(ending: Ending, cluster: ClusterId) -> Sql:
+def close(ending: DropRequest, cluster: ClusterId) -> Sql:
     """Writes its end down, once. CLUSTER is NULL, and so the row and all that follows refused, where the name belongs to another vend."""
     return compose(
         "INSERT INTO {lease} (ROLE, EVENT, CLUSTER, UID)\n"

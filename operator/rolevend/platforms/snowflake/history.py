@@ -12,7 +12,7 @@ from rolevend.model import ProfileName, RoleName, Uid
 from rolevend.platforms.snowflake.connections import Row, Session
 from rolevend.platforms.snowflake.control import OPENED
 from rolevend.platforms.snowflake.names import DATABASE, LEASE
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal, number
+from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal, number
 from rolevend.platforms.statement import Statement
 
 MOST_TOLD: Final = 10_000

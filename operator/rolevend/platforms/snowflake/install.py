@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from rolevend.platforms.base import Account
+from rolevend.platforms.protocol import Account
 from rolevend.platforms.snowflake.control import LEASE_TABLE, SALT_TABLE
 from rolevend.platforms.snowflake.installation import PLACEHOLDERS, VERSION, Options, PublicKeys, Script, Statement
 from rolevend.platforms.snowflake.installing_tools import for_tools
@@ -30,8 +30,8 @@ from rolevend.platforms.snowflake.names import (
     TOOL,
     VENDOR,
 )
-from rolevend.platforms.snowflake.reaper import reap
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal, name, qualified
+from rolevend.platforms.snowflake.session_killer import reap
+from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal, name, qualified
 
 VENDOR_USER: Final = "ROLEVEND_VENDOR"
 PROGRAMMER_USER: Final = "ROLEVEND_PROGRAMMER"

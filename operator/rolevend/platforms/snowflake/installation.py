@@ -6,8 +6,8 @@ from textwrap import fill
 from typing import Final
 
 from rolevend.catalog import ToolId
-from rolevend.platforms.base import Account
-from rolevend.platforms.snowflake.text import Sql
+from rolevend.platforms.protocol import Account
+from rolevend.platforms.snowflake.sql import Sql
 
 VERSION: Final = 2
 """Of what the script makes. Grows with every change that a running operator must be able to see."""

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from rolevend.errors import InvalidInput
-from rolevend.platforms.base import Secret
+from rolevend.platforms.protocol import Secret
 
 _BITS = 2048
 """What Snowflake asks for at least. A vended key lives for hours."""

@@ -6,12 +6,12 @@ from typing import Final
 
 from rolevend.model import ClusterId, RoleName
 from rolevend.naming import PREFIX
-from rolevend.platforms.base import Act, Curbed, Ended, EndReason, LiveRole
+from rolevend.platforms.protocol import EndedRole, EndReason, LimitAction, LimitViolation, LiveRole
 from rolevend.platforms.snowflake.catalog import MOST_SHOWN
 from rolevend.platforms.snowflake.connections import Row, Session
-from rolevend.platforms.snowflake.marks import Mark, mark_of
 from rolevend.platforms.snowflake.names import LEASE
-from rolevend.platforms.snowflake.text import Sql, compose, literal, name, number
+from rolevend.platforms.snowflake.ownership_tags import OwnershipTag, mark_of
+from rolevend.platforms.snowflake.sql import Sql, compose, literal, name, number
 
 _NOW: Final = Sql("SELECT CURRENT_TIMESTAMP() AS now")
 _GRACE: Final = timedelta(seconds=1)
@@ -29,7 +29,7 @@ def live_roles(session: Session, cluster: ClusterId) -> Sequence[LiveRole]:
     ]
 
 
-def curb_expired(session: Session, cluster: ClusterId) -> Sequence[Curbed]:
+def curb_expired(session: Session, cluster: ClusterId) -> Sequence[LimitViolation]:
     """Locks out each user whose time has been over for a second: that ends what it runs. By Snowflake's own clock."""
     enabled = [(row, mark) for row in _shown(session, Sql("USERS")) if not _is_disabled(row) and (mark := _ours(row, cluster))]
     if not enabled:
@@ -39,12 +39,12 @@ def curb_expired(session: Session, cluster: ClusterId) -> Sequence[Curbed]:
     for role, _ in over:
         session.rows(compose("ALTER USER IF EXISTS {} SET DISABLED = TRUE", name(role)))
     return [
-        Curbed(role, mark.uid, Act.EXPIRED, f"its lease is over since {(now - mark.expires_at).total_seconds():.0f} s")
+        LimitViolation(role, mark.uid, LimitAction.EXPIRED, f"its lease is over since {(now - mark.expires_at).total_seconds():.0f} s")
         for role, mark in over
     ]
 
 
-def ended_roles(session: Session, cluster: ClusterId, reason: EndReason) -> Sequence[Ended]:
+def ended_roles(session: Session, cluster: ClusterId, reason: EndReason) -> Sequence[EndedRole]:
     """Of the last day. What is written down at the beginning of a drop counts where the role is not there any more."""
     rows = session.rows(
         compose(
@@ -54,7 +54,9 @@ def ended_roles(session: Session, cluster: ClusterId, reason: EndReason) -> Sequ
         )
     )
     there = {role.role for role in live_roles(session, cluster)} if rows else set()
-    return [Ended(RoleName(row["role"]), row["uid"], row["recorded_at"], row["recorded_at"]) for row in rows if row["role"] not in there]
+    return [
+        EndedRole(RoleName(row["role"]), row["uid"], row["recorded_at"], row["recorded_at"]) for row in rows if row["role"] not in there
+    ]
 
 
 def _shown(session: Session, what: Sql) -> Iterator[Row]:
@@ -68,7 +70,7 @@ def _shown(session: Session, what: Sql) -> Iterator[Row]:
         after = compose(" LIMIT {} FROM {}", number(MOST_SHOWN), literal(str(rows[-1]["name"])))
 
 
-def _ours(row: Row, cluster: ClusterId) -> Mark | None:
+def _ours(row: Row, cluster: ClusterId) -> OwnershipTag | None:
     mark = mark_of(row.get("comment"))
     return mark if mark is not None and mark.cluster == cluster else None
 

@@ -9,7 +9,7 @@ from typing import Final, LiteralString, assert_never
 
 from rolevend.catalog import Family, Limits
 from rolevend.platforms.snowflake.control import control
-from rolevend.platforms.snowflake.text import Sql, compose, literal, number
+from rolevend.platforms.snowflake.sql import Sql, compose, literal, number
 from rolevend.platforms.snowflake.types import ColumnType, column_type, limits_of, simple_type
 from rolevend.platforms.snowflake.values import value_text
 from rolevend.policy.mask import (

@@ -5,7 +5,7 @@ from typing import Final
 from rolevend.model import ProfileName
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.control import control as part
-from rolevend.platforms.snowflake.text import Sql, compose, join, name
+from rolevend.platforms.snowflake.sql import Sql, compose, join, name
 
 DATABASE: Final = name(control.DATABASE)
 CONTROL: Final = compose("{}.{}", DATABASE, name(control.SCHEMA))

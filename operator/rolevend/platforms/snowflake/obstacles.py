@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rolevend.catalog import TableId
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.names import OBSTACLE
-from rolevend.platforms.snowflake.text import Sql, compose, join, literal
+from rolevend.platforms.snowflake.sql import Sql, compose, join, literal
 
 Obstacles = Mapping[TableId, str]
 

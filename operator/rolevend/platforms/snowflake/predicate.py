@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 from rolevend.catalog import Family
 from rolevend.errors import InvalidInput
-from rolevend.platforms.snowflake.text import Sql, compose, join
+from rolevend.platforms.snowflake.sql import Sql, compose, join
 from rolevend.platforms.snowflake.types import ColumnType, simple_type
 from rolevend.platforms.snowflake.values import canonical_text, decimal_text, fits, in_units, moment_text, value_text
 from rolevend.policy.expression import (

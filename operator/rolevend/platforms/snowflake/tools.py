@@ -17,7 +17,7 @@ from rolevend.platforms.snowflake.connections import Row, Session
 from rolevend.platforms.snowflake.control import OWNER
 from rolevend.platforms.snowflake.failures import NOT_THERE, code_of
 from rolevend.platforms.snowflake.names import TOOL, cortex_role
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, name, qualified
+from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, name, qualified
 
 _RV: Final = "RV_"
 """What only roles of ours begin with."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from rolevend.catalog import Family, Limits
 from rolevend.errors import InvalidInput
-from rolevend.platforms.snowflake.text import Sql
+from rolevend.platforms.snowflake.sql import Sql
 
 MOST_DIGITS: Final = 38
 _FLOAT_PLACES: Final = 15

@@ -10,7 +10,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from typing import Final, LiteralString
 
 from rolevend.catalog import Family
-from rolevend.platforms.snowflake.text import Sql, compose, literal, number
+from rolevend.platforms.snowflake.sql import Sql, compose, literal, number
 from rolevend.platforms.snowflake.types import ColumnType, simple_type
 from rolevend.policy.relative_time import Clock, Moment, Span
 

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from rolevend.errors import InvalidInput
 from rolevend.plan import Lease
-from rolevend.platforms.base import Account
+from rolevend.platforms.protocol import Account
 from rolevend.platforms.snowflake.control import OPENED, lease_of, narrowed_to, profile_role
-from rolevend.platforms.snowflake.marks import Mark
 from rolevend.platforms.snowflake.names import LEASE, PROFILE, SESSION_POLICY, role_of, schema_of
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal, name, number
+from rolevend.platforms.snowflake.ownership_tags import OwnershipTag
+from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal, name, number
 
 DAYS_TO_EXPIRY: Final = 2
 """No role lives longer than a day. After these Snowflake itself lets the user in no more, whether anything of ours runs or not."""
@@ -170,5 +170,5 @@ def _tag(lease: Lease) -> str:
     return json.dumps({"rolevend": {"uid": lease.uid, "agent": str(lease.agent), **task}}, separators=(",", ":"))
 
 
-def _mark(lease: Lease) -> Mark:
-    return Mark(lease.cluster, lease.uid, lease.expires_at)
+def _mark(lease: Lease) -> OwnershipTag:
+    return OwnershipTag(lease.cluster, lease.uid, lease.expires_at)

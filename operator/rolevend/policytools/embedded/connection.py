@@ -8,8 +8,8 @@ from typing import Any, Self
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from rolevend.platforms.base import Tls, TlsMode
 from rolevend.platforms.postgres.tls import Trust
+from rolevend.platforms.protocol import Tls, TlsMode
 
 
 @dataclass(frozen=True, slots=True)

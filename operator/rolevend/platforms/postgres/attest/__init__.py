@@ -7,19 +7,19 @@ that it fails when what it looks at is broken.
 from collections.abc import Sequence
 
 from rolevend.errors import Unavailable
-from rolevend.platforms.base import CheckResult, InstallMode, Outcome
 from rolevend.platforms.postgres.attest import attacks, ending, hidden, logins, reading
 from rolevend.platforms.postgres.attest.canaries import hatched
 from rolevend.platforms.postgres.attest.check import Check, examine
-from rolevend.platforms.postgres.attest.ground import Ground
+from rolevend.platforms.postgres.attest.environment import PostgresAttestEnvironment
 from rolevend.platforms.postgres.failures import translating
+from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 
-__all__ = ["CHECKS", "Check", "Ground", "attest", "examine", "hatched"]
+__all__ = ["CHECKS", "Check", "PostgresAttestEnvironment", "attest", "examine", "hatched"]
 
 CHECKS: tuple[Check, ...] = (*reading.CHECKS, *attacks.CHECKS, *hidden.CHECKS, *logins.CHECKS, *ending.CHECKS)
 
 
-def attest(ground: Ground, mode: InstallMode, checks: Sequence[Check] = CHECKS) -> tuple[CheckResult, ...]:
+def attest(ground: PostgresAttestEnvironment, mode: InstallMode, checks: Sequence[Check] = CHECKS) -> tuple[CheckResult, ...]:
     """See `platforms.base.Platform.attest`. What failed is told also where the canaries cannot all be taken away again."""
     results: tuple[CheckResult, ...] = ()
     where = f"{ground.address.host}:{ground.address.port}/{ground.address.database}"

@@ -14,14 +14,12 @@ from psycopg import sql
 
 from rolevend.errors import InvalidInput, PlatformUnavailable, RolevendError
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.base import Dropped, Ending, EndReason, PasswordCredential, Secret
 from rolevend.platforms.canaries import Profiles, lease_of_canary
-from rolevend.platforms.examining import expected
-from rolevend.platforms.postgres.attest.ground import (
+from rolevend.platforms.postgres.attest.environment import (
     GUARDED,
     PEOPLE,
     TIMED,
-    Ground,
+    PostgresAttestEnvironment,
     clear,
     lay_out,
     now,
@@ -30,6 +28,8 @@ from rolevend.platforms.postgres.attest.ground import (
 )
 from rolevend.platforms.postgres.attest.session import Session
 from rolevend.platforms.postgres.connections import Login
+from rolevend.platforms.protocol import DropRequest, DropResult, EndReason, PasswordCredential, Secret
+from rolevend.platforms.run_checks import expected
 
 _LIFE = 300.0
 """Seconds: no attestation takes that long, and what a crash leaves is dead then."""
@@ -70,14 +70,14 @@ class Leaver:
     """Has the cursor `kept` open."""
     running: Future[Any]
     """A statement under way."""
-    dropped: Dropped
+    dropped: DropResult
 
 
 @dataclass
 class Canaries:
     """All that checks need: see `hatched`."""
 
-    ground: Ground
+    ground: PostgresAttestEnvironment
     token: str
     vendor: Session
     programmer: Session
@@ -217,12 +217,12 @@ class Canaries:
         under_way = self.threads.submit(running.rows, sql.SQL("SELECT pg_sleep(5)"))
         return Leaver(canary, own_password, idle, reading, under_way, self.drop(canary))
 
-    def drop(self, canary: Canary) -> Dropped:
-        (answer,) = self.ground.platform.drop([Ending(canary.lease.role, canary.lease.uid, EndReason.RELEASED)])
+    def drop(self, canary: Canary) -> DropResult:
+        (answer,) = self.ground.platform.drop([DropRequest(canary.lease.role, canary.lease.uid, EndReason.RELEASED)])
         return answer
 
 
-def _take_turn(ground: Ground, programmer: Session) -> None:
+def _take_turn(ground: PostgresAttestEnvironment, programmer: Session) -> None:
     """Holds for as long as the session: the server may not notice for hours that a process is gone with the whole machine, so where we are
     alone a session of our own login that holds it is ended."""
     turn = sql.Literal(ground.turn)
@@ -232,7 +232,7 @@ def _take_turn(ground: Ground, programmer: Session) -> None:
 
 
 @contextmanager
-def hatched(ground: Ground) -> Iterator[Canaries]:
+def hatched(ground: PostgresAttestEnvironment) -> Iterator[Canaries]:
     """Makes schema, tables and profiles, one attestation of a cluster at a time; roles are vended when a check needs them.
 
     What an earlier run left goes first, and in the end all of it goes again. If that fails the next run does it, and nothing else is

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import psycopg
 
 from rolevend.errors import RolevendError, Unavailable
-from rolevend.platforms import examining
-from rolevend.platforms.base import CheckResult, InstallMode
+from rolevend.platforms import run_checks
 from rolevend.platforms.postgres.attest.canaries import Canaries
 from rolevend.platforms.postgres.attest.session import passes, said
 from rolevend.platforms.postgres.failures import translated
+from rolevend.platforms.protocol import CheckResult, InstallMode
 
-Check = examining.Check[Canaries]
+Check = run_checks.Check[Canaries]
 
 
 def examine(checks: Sequence[Check], canaries: Canaries, mode: InstallMode) -> tuple[CheckResult, ...]:
-    return examining.examine(checks, canaries, mode, _judge, canaries.ground.wanted)
+    return run_checks.run_checks(checks, canaries, mode, _judge, canaries.ground.wanted)
 
 
 def _judge(check: Check, error: Exception) -> tuple[str, bool]:

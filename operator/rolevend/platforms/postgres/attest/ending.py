@@ -7,10 +7,10 @@ from psycopg import sql
 
 from rolevend.errors import Conflict
 from rolevend.model import Uid
-from rolevend.platforms.base import Ending, EndReason
 from rolevend.platforms.postgres.attest.canaries import Canaries, Canary
 from rolevend.platforms.postgres.attest.check import Check
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, Session, Statement, passes, said
+from rolevend.platforms.protocol import DropRequest, EndReason
 
 _ASK = sql.SQL("SELECT count(*) FROM timed")
 _SECONDS = 3.0
@@ -126,7 +126,7 @@ def _conflict(canaries: Canaries, canary: Canary) -> str:
 
 def _another_uid(canaries: Canaries) -> str:
     bob = canaries.bob.lease
-    (answer,) = canaries.ground.platform.drop([Ending(bob.role, Uid("another"), EndReason.REVOKED)])
+    (answer,) = canaries.ground.platform.drop([DropRequest(bob.role, Uid("another"), EndReason.REVOKED)])
     return "" if isinstance(answer.error, Conflict) else "was ended by an ending that is not its own"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from rolevend.platforms.postgres.attest.canaries import Canaries
 from rolevend.platforms.postgres.attest.check import Check
-from rolevend.platforms.postgres.attest.ground import PROBED
+from rolevend.platforms.postgres.attest.environment import PROBED
 from rolevend.platforms.postgres.attest.probes import Probe, probes
 from rolevend.platforms.postgres.attest.probing import Prober
 

@@ -14,7 +14,7 @@ from rolevend.errors import PlatformUnavailable
 from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT
 from rolevend.platforms.postgres.attest.canaries import Canaries
 from rolevend.platforms.postgres.attest.check import Check
-from rolevend.platforms.postgres.attest.ground import CODES, GUARDED, WITHHELD
+from rolevend.platforms.postgres.attest.environment import CODES, GUARDED, WITHHELD
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
 _MOST_DATABASES = 16

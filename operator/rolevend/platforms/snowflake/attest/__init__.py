@@ -8,12 +8,12 @@ ones on the stand-in, and shows of each check of that model that one of these no
 from collections.abc import Mapping, Sequence
 
 from rolevend.errors import PlatformBusy, Unavailable
-from rolevend.platforms.base import CheckResult, Outcome
-from rolevend.platforms.snowflake.attest import assumed, attacks, ending, logins, policies, reading, walls
-from rolevend.platforms.snowflake.attest.assumed import UNTRIED
+from rolevend.platforms.protocol import CheckResult, Outcome
+from rolevend.platforms.snowflake.attest import assumptions, attacks, deny_policies, ending, logins, policies, reading
+from rolevend.platforms.snowflake.attest.assumptions import UNTRIED
 from rolevend.platforms.snowflake.attest.check import Trial, Untried, examine
-from rolevend.platforms.snowflake.attest.ground import Ground, account_of_canaries
-from rolevend.platforms.snowflake.attest.hatching import hatched
+from rolevend.platforms.snowflake.attest.deploy import deployed_canaries
+from rolevend.platforms.snowflake.attest.environment import SnowflakeAttestEnvironment, account_of_canaries
 from rolevend.platforms.snowflake.attest.session import now
 from rolevend.platforms.snowflake.failures import translating
 
@@ -21,33 +21,33 @@ __all__ = [
     "PARTS",
     "TRIALS",
     "UNTRIED",
-    "Ground",
+    "SnowflakeAttestEnvironment",
     "Trial",
     "Untried",
     "account_of_canaries",
     "attest",
+    "deployed_canaries",
     "examine",
-    "hatched",
 ]
 
 PARTS: Mapping[str, tuple[Trial, ...]] = {
     "What a role reads": reading.TRIALS,
-    "The wall on governed tables": walls.TRIALS,
+    "The wall on governed tables": deny_policies.TRIALS,
     "What an agent could try": attacks.TRIALS,
     "Snowflake's policies": policies.TRIALS,
     "Logins": logins.TRIALS,
     "The end of a role": ending.TRIALS,
-    "What else is assumed": assumed.TRIALS,
+    "What else is assumed": assumptions.TRIALS,
 }
 TRIALS: tuple[Trial, ...] = tuple(each for trials in PARTS.values() for each in trials)
 
 
-def attest(ground: Ground, trials: Sequence[Trial] = TRIALS) -> tuple[CheckResult, ...]:
+def attest(ground: SnowflakeAttestEnvironment, trials: Sequence[Trial] = TRIALS) -> tuple[CheckResult, ...]:
     """See `platforms.base.Platform.attest`. What failed is told also where the canaries cannot all be taken away again."""
     results: tuple[CheckResult, ...] = ()
     where = f"{ground.account.identifier}/{ground.account.database}"
     try:
-        with translating(f"make canaries in {where}"), hatched(ground) as canaries:
+        with translating(f"make canaries in {where}"), deployed_canaries(ground) as canaries:
             results = *examine(trials, canaries), *(each.result for each in UNTRIED)
             if now(canaries.programmer) > canaries.until:
                 results = ()

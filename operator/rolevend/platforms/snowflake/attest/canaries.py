@@ -13,15 +13,15 @@ from snowflake.connector import errors as vendor
 
 from rolevend.errors import InvalidInput
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.base import Dropped, Ending, EndReason, KeyPairCredential, Secret
 from rolevend.platforms.canaries import Profiles, lease_of_canary
+from rolevend.platforms.protocol import DropRequest, DropResult, EndReason, KeyPairCredential, Secret
 from rolevend.platforms.snowflake import control
-from rolevend.platforms.snowflake.attest.ground import TABLES, UNGOVERNED, Ground, wall
+from rolevend.platforms.snowflake.attest.environment import TABLES, UNGOVERNED, SnowflakeAttestEnvironment, wall
 from rolevend.platforms.snowflake.attest.session import LOCKED_OUT, NotAsExpected, now, passes, said
 from rolevend.platforms.snowflake.connections import Login, Session, connect_plainly
 from rolevend.platforms.snowflake.failures import code_of
 from rolevend.platforms.snowflake.names import LEASE, MARKER, PROFILE, SALT, VENDOR, role_of, schema_of
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, name
+from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, name
 from rolevend.platforms.snowflake.vends import grants
 
 LIFE = 600.0
@@ -81,14 +81,14 @@ class Leaver:
     idle: Session
     running: Future[Any]
     """A statement under way."""
-    dropped: Dropped
+    dropped: DropResult
 
 
 @dataclass
 class Canaries:
     """All that checks need: see `hatching.hatched`."""
 
-    ground: Ground
+    ground: SnowflakeAttestEnvironment
     token: str
     vendor: Session
     programmer: Session
@@ -292,8 +292,8 @@ class Canaries:
         while not self.vendor.rows(question)[0]["running"] and time.monotonic() < patience:
             time.sleep(0.05)
 
-    def drop(self, canary: Canary, reason: EndReason = EndReason.RELEASED) -> Dropped:
-        (answer,) = self.ground.platform.drop([Ending(canary.lease.role, canary.lease.uid, reason)])
+    def drop(self, canary: Canary, reason: EndReason = EndReason.RELEASED) -> DropResult:
+        (answer,) = self.ground.platform.drop([DropRequest(canary.lease.role, canary.lease.uid, reason)])
         return answer
 
     def held_by(self, canary: Canary) -> list[tuple[str, str]]:

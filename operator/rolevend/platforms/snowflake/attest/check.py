@@ -11,14 +11,14 @@ from typing import LiteralString
 from snowflake.connector import errors as vendor
 
 from rolevend.errors import RolevendError, Unavailable
-from rolevend.platforms import examining
-from rolevend.platforms.base import CheckResult, InstallMode, Outcome
+from rolevend.platforms import run_checks
+from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 from rolevend.platforms.snowflake.attest.canaries import Canaries
 from rolevend.platforms.snowflake.attest.session import NotAsExpected, attempted, passes, refused, said
 from rolevend.platforms.snowflake.failures import translated
 
 Test = Callable[[Canaries], str]
-Check = examining.Check[Canaries]
+Check = run_checks.Check[Canaries]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def examine(trials: Sequence[Trial], canaries: Canaries) -> tuple[CheckResult, .
     possible = [each for each in trials if canaries.ground.is_account or not each.on_accounts_alone]
     left = [CheckResult(each.name, Outcome.NOT_TRIED, ON_ACCOUNTS_ALONE) for each in trials if each not in possible]
     checks = [each.check for each in possible]
-    return *examining.examine(checks, canaries, InstallMode.SUPERUSER, _judge, canaries.ground.wanted), *left
+    return *run_checks.run_checks(checks, canaries, InstallMode.SUPERUSER, _judge, canaries.ground.wanted), *left
 
 
 def _judge(check: Check, error: Exception) -> tuple[str, bool]:

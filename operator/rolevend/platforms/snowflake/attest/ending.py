@@ -7,13 +7,13 @@ from snowflake.connector import errors as vendor
 
 from rolevend.errors import Conflict
 from rolevend.model import ClusterId, Uid
-from rolevend.platforms.base import Ending, EndReason, KeyPairCredential
-from rolevend.platforms.snowflake import ending as driver_ending
+from rolevend.platforms.protocol import DropRequest, EndReason, KeyPairCredential
+from rolevend.platforms.snowflake import drop_statements as driver_ending
 from rolevend.platforms.snowflake.attest.canaries import Canaries, Canary
 from rolevend.platforms.snowflake.attest.check import Trial, trial
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.drops import found, look
-from rolevend.platforms.snowflake.text import Sql, compose, name
+from rolevend.platforms.snowflake.sql import Sql, compose, name
 
 _ASK = Sql("SELECT ID FROM TIMED")
 _SECONDS = 15.0
@@ -101,14 +101,14 @@ def _conflict(canaries: Canaries, canary: Canary) -> str:
 
 def _another_uid(canaries: Canaries) -> str:
     bob = canaries.bob.lease
-    (answer,) = canaries.ground.platform.drop([Ending(bob.role, Uid("another"), EndReason.REVOKED)])
+    (answer,) = canaries.ground.platform.drop([DropRequest(bob.role, Uid("another"), EndReason.REVOKED)])
     return "" if isinstance(answer.error, Conflict) else "was ended by an ending that is not its own"
 
 
 def _another_cluster(canaries: Canaries) -> str:
     bob = canaries.bob.lease
     try:
-        driver_ending.end(canaries.vendor, Ending(bob.role, bob.uid, EndReason.REVOKED), ClusterId("another"))
+        driver_ending.end(canaries.vendor, DropRequest(bob.role, bob.uid, EndReason.REVOKED), ClusterId("another"))
     except Conflict:
         return ""
     return "was ended by another cluster"

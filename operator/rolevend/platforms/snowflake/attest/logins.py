@@ -10,7 +10,7 @@ from rolevend.model import ProfileName
 from rolevend.plan import Profile
 from rolevend.platforms.snowflake.attest.canaries import Canaries
 from rolevend.platforms.snowflake.attest.check import Trial, trial
-from rolevend.platforms.snowflake.attest.forging import is_let_in
+from rolevend.platforms.snowflake.attest.forged_leases import is_let_in
 from rolevend.platforms.snowflake.attest.session import refused
 from rolevend.platforms.snowflake.connections import Login
 from rolevend.platforms.snowflake.keys import new_key

@@ -11,7 +11,7 @@ from rolevend.platforms.snowflake.attest.reading import exactly, ids
 from rolevend.platforms.snowflake.attest.session import NotAsExpected, refusal, refused, values
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.failures import OTHER_ROW_POLICY, POLICY_IN_USE
-from rolevend.platforms.snowflake.text import compose
+from rolevend.platforms.snowflake.sql import compose
 
 _SWAPS: Final = 6
 _SWAP: Final[tuple[LiteralString, ...]] = (

@@ -11,11 +11,11 @@ from snowflake.connector import errors as vendor
 from rolevend.catalog import TableId
 from rolevend.platforms.snowflake.attest.canaries import Canaries
 from rolevend.platforms.snowflake.attest.check import Trial, trial
-from rolevend.platforms.snowflake.attest.ground import CODES, WITHHELD
+from rolevend.platforms.snowflake.attest.environment import CODES, WITHHELD
 from rolevend.platforms.snowflake.attest.session import LACKS, NotAsExpected, attempted, passes, refusal, values
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.failures import NO_WAREHOUSE, code_of
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, literal
+from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal
 
 _HOSTILE = ("' OR TRUE --", "') OR ('1'='1", '"; DROP TABLE people; --', '["eu","us"]', "\\", "\\'", "%", "☃", "$$")
 _IDS = Sql("SELECT ID FROM PEOPLE ORDER BY ID")

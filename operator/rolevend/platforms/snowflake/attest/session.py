@@ -8,7 +8,7 @@ from snowflake.connector import errors as vendor
 
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.failures import NOT_PERMITTED, NOT_THERE, code_of, is_lost
-from rolevend.platforms.snowflake.text import Sql
+from rolevend.platforms.snowflake.sql import Sql
 
 NOT_ASSIGNED: Final = 3013
 LACKS: Final = frozenset({NOT_PERMITTED, NOT_THERE, 2043, NOT_ASSIGNED})

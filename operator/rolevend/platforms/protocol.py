@@ -13,7 +13,7 @@ from typing import Protocol
 from rolevend.catalog import Catalog, TableId, ToolId
 from rolevend.model import ProfileName, RoleName, Uid
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.progress import Told, untold
+from rolevend.platforms.progress import ProgressCallback, no_progress
 
 Randomness = Callable[[int], bytes]
 """That many random bytes; `secrets.token_bytes` outside of tests."""
@@ -102,7 +102,7 @@ Credential = PasswordCredential | KeyPairCredential
 
 
 @dataclass(frozen=True, slots=True)
-class Vended:
+class CreatedRole:
     """The role exists and can log in until `expires_at`, or `error` says why not and nothing was made."""
 
     role: RoleName
@@ -118,14 +118,14 @@ class EndReason(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class DropRequest:
     role: RoleName
     uid: Uid
     reason: EndReason
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DropResult:
     """`error` is None only if the role was looked for and is gone, and no session of it is left."""
 
     role: RoleName
@@ -137,7 +137,7 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedRole:
     """A role that is gone, as the platform remembers it."""
 
     role: RoleName
@@ -156,7 +156,7 @@ class LiveRole:
     closed: bool
 
 
-class Act(enum.StrEnum):
+class LimitAction(enum.StrEnum):
     CANCELLED = "Cancelled"
     """The statement."""
     TERMINATED = "Terminated"
@@ -168,12 +168,12 @@ class Act(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Curbed:
+class LimitViolation:
     """A role that is beyond a limit of its lease, or beyond its end."""
 
     role: RoleName
     uid: Uid
-    act: Act
+    act: LimitAction
     why: str
     """The limit, and how far beyond it the role is, one line."""
 
@@ -237,7 +237,7 @@ class CheckResult:
 
 class Platform(Protocol):
     @property
-    def vends_at_once(self) -> int | None:
+    def max_parallel_vends(self) -> int | None:
         """So many calls with one vend each, where one waits for no other. None: a call of many costs little more than one, and two calls
         of one profile would wait for each other."""
         ...
@@ -259,7 +259,7 @@ class Platform(Protocol):
         programmer could not govern it, whichever credential reads."""
         ...
 
-    def ensure(self, profile: Profile, told: Told = untold) -> None:
+    def ensure(self, profile: Profile, told: ProgressCallback = no_progress) -> None:
         """Builds the shape where it is missing, and tells how far it is as often as it hears from the platform. Idempotent; cut short at
         any point it leaves nothing a vend could use."""
         ...
@@ -272,7 +272,7 @@ class Platform(Protocol):
         """A fresh login for the lease's role. Pure: stored before the role exists."""
         ...
 
-    def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[Vended]:
+    def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[CreatedRole]:
         """One round trip, however many tables. Each vend happens whole or not at all, and fails alone.
 
         The same lease again is the same role with the new password and the *old* expiry. A lease that was closed stays closed:
@@ -280,7 +280,7 @@ class Platform(Protocol):
         """
         ...
 
-    def drop(self, endings: Sequence[Ending]) -> Sequence[Dropped]:
+    def drop(self, endings: Sequence[DropRequest]) -> Sequence[DropResult]:
         """Locks out, ends sessions, drops, and looks again. Total and idempotent: a role that never was is a success, and
         a vend of it that arrives later is refused. Another cluster's or another uid's role is never touched: `Conflict`."""
         ...
@@ -289,11 +289,11 @@ class Platform(Protocol):
         """Every role of our cluster that still exists or still has a session, closed ones included."""
         ...
 
-    def ended(self, reason: EndReason) -> Sequence[Ended]:
+    def ended(self, reason: EndReason) -> Sequence[EndedRole]:
         """The roles of our cluster that were dropped for this reason a day ago or less, whoever dropped them."""
         ...
 
-    def curb(self) -> Sequence[Curbed]:
+    def curb(self) -> Sequence[LimitViolation]:
         """Stops what exceeds the limits of its lease, whatever the session has set for itself, ends the sessions of leases that have been
         over for a second without being closed, and names the roles that are idle for too long, again and again until they end. By the
         platform's clock, and only roles of our cluster."""

@@ -16,12 +16,12 @@ from psycopg import sql
 from rolevend.catalog import Table, TableId
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Lease, Profile, TableShape
-from rolevend.platforms.base import Address, Ending, EndReason, PasswordCredential, Platform, Randomness
 from rolevend.platforms.canaries import Profiles
 from rolevend.platforms.postgres.attest.probes import ProbedColumn, View
 from rolevend.platforms.postgres.attest.session import Session
 from rolevend.platforms.postgres.connections import Login, connect
 from rolevend.platforms.postgres.types import type_name
+from rolevend.platforms.protocol import Address, DropRequest, EndReason, PasswordCredential, Platform, Randomness
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 
@@ -76,7 +76,7 @@ class PasswordPlatform(Platform, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class PostgresAttestEnvironment:
     """Where an attestation takes place, and with whose logins."""
 
     platform: PasswordPlatform
@@ -109,10 +109,10 @@ def open_session(ends: ExitStack, address: Address, login: Login, *, proof: bool
     return Session(connection)
 
 
-def clear(ground: Ground, programmer: Session) -> None:
+def clear(ground: PostgresAttestEnvironment, programmer: Session) -> None:
     """Takes away whatever there is of canaries. The first thing that stays is raised."""
     platform = ground.platform
-    left = [Ending(role.role, role.uid, EndReason.ORPHANED) for role in platform.live()]
+    left = [DropRequest(role.role, role.uid, EndReason.ORPHANED) for role in platform.live()]
     for answer in platform.drop(left):
         if answer.error is not None:
             raise answer.error
@@ -127,7 +127,7 @@ def now(session: Session) -> datetime:
     return moment.astimezone(UTC)
 
 
-def lay_out(ground: Ground, programmer: Session, token: str) -> None:
+def lay_out(ground: PostgresAttestEnvironment, programmer: Session, token: str) -> None:
     """The schema, its tables and their rows, owned by the programmer."""
     people = [
         (
@@ -187,7 +187,7 @@ def _probed_rows(token: str) -> Iterator[list[sql.Composable]]:
         yield [sql.Literal(number), sql.Literal(region and f"{region}-{token}"), *typed]
 
 
-def profiles(ground: Ground) -> Profiles:
+def profiles(ground: PostgresAttestEnvironment) -> Profiles:
     tables = ground.platform.catalog(frozenset({ground.schema})).tables
     names = (PEOPLE, GUARDED, TIMED, DATED, PROBED.name)
     people, guarded, timed, dated, probed = (tables[TableId(ground.schema, name)] for name in names)

@@ -7,15 +7,15 @@ from typing import Any, Final, LiteralString
 
 from snowflake.connector import errors as vendor
 
-from rolevend.platforms.base import Ending, EndReason
+from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.platforms.snowflake.attest.canaries import Canaries
 from rolevend.platforms.snowflake.attest.check import Trial, Untried, trial
 from rolevend.platforms.snowflake.attest.session import passes, refusal, refused, said, values
 from rolevend.platforms.snowflake.connections import Login, Session
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_PERMITTED, NOT_THERE, ONE_OF_SEVERAL, code_of
 from rolevend.platforms.snowflake.keys import new_key, public_key
-from rolevend.platforms.snowflake.marks import Mark, mark_of
-from rolevend.platforms.snowflake.text import Sql, compose, literal, name
+from rolevend.platforms.snowflake.ownership_tags import OwnershipTag, mark_of
+from rolevend.platforms.snowflake.sql import Sql, compose, literal, name
 
 _LONG: Final = 98765432109876543210987654321098765432
 _FUNCTIONS: Final[tuple[tuple[str, LiteralString, object, str], ...]] = (
@@ -111,7 +111,7 @@ def _not_null(canaries: Canaries) -> str:
 def _plain_user(canaries: Canaries) -> str:
     """Made by the vendor with nothing but a key."""
     lease, key = canaries.lease(canaries.profiles.brief, "PLAIN"), new_key()
-    user, mark = name(lease.role), literal(Mark(lease.cluster, lease.uid, lease.expires_at).text())
+    user, mark = name(lease.role), literal(OwnershipTag(lease.cluster, lease.uid, lease.expires_at).text())
     made = compose("CREATE USER {} TYPE = SERVICE RSA_PUBLIC_KEY = {} COMMENT = {}", user, literal(public_key(key)), mark)
     canaries.vendor.rows(made)
     try:
@@ -123,7 +123,7 @@ def _plain_user(canaries: Canaries) -> str:
             question = canaries.filled("SELECT NOTE FROM {ungoverned_table}")
             return refused(session, question, {606}) or _several(session)
     finally:
-        canaries.ground.platform.drop([Ending(lease.role, lease.uid, EndReason.RELEASED)])
+        canaries.ground.platform.drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])
 
 
 def _several(session: Session) -> str:

@@ -9,7 +9,7 @@ T = TypeVar("T")
 Asked = TypeVar("Asked")
 
 
-class Kept(Generic[Asked, T]):
+class TtlCache(Generic[Asked, T]):
     """What was read a moment ago, or is read now."""
 
     def __init__(self, seconds: float) -> None:

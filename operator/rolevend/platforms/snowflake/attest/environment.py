@@ -18,12 +18,12 @@ from typing import Final
 from rolevend.catalog import Column, TableId
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Profile, TableShape
-from rolevend.platforms.base import Account, Platform, Randomness
 from rolevend.platforms.canaries import Profiles
+from rolevend.platforms.protocol import Account, Platform, Randomness
 from rolevend.platforms.snowflake.connections import Limits, Login, Session
 from rolevend.platforms.snowflake.control import DATABASE
 from rolevend.platforms.snowflake.policies import row_policy
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, name, qualified
+from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, name, qualified
 from rolevend.platforms.snowflake.types import family
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
@@ -62,7 +62,7 @@ EVERY_ROW: Final = Condition((), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class SnowflakeAttestEnvironment:
     """Where an attestation takes place, and with whose logins."""
 
     platform: Platform
@@ -105,7 +105,7 @@ def account_of_canaries(account: Account) -> Account:
     return replace(account, database=DATABASE)
 
 
-def begin(ground: Ground, until: datetime) -> Sql:
+def begin(ground: SnowflakeAttestEnvironment, until: datetime) -> Sql:
     """Fails where another attestation of this cluster has begun. Its comment says when it counts as crashed."""
     mark = json.dumps({"rolevend": {"cluster": ground.cluster, "attestation_until": until.isoformat()}}, separators=(",", ":"))
     return compose("CREATE SCHEMA {} DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {}", ground.place, literal(mark))
@@ -120,7 +120,7 @@ def until_of(comment: str | None) -> datetime | None:
     return found if found.tzinfo else None
 
 
-def lay_out(ground: Ground, programmer: Session, token: str) -> None:
+def lay_out(ground: SnowflakeAttestEnvironment, programmer: Session, token: str) -> None:
     """Tables and their rows, owned by the programmer, and a bystander who reads them."""
     people = [
         (
@@ -150,7 +150,7 @@ def lay_out(ground: Ground, programmer: Session, token: str) -> None:
     )
 
 
-def profiles(ground: Ground) -> Profiles:
+def profiles(ground: SnowflakeAttestEnvironment) -> Profiles:
     first, second = _equal("0"), _equal("2")
     mixed = {
         "EMAIL": (Cell((first,), Clear()),),
@@ -183,7 +183,7 @@ def columns_of(table: str) -> tuple[Column, ...]:
     return tuple(Column(column, family(native), native) for column, native in TABLES[table].items())
 
 
-def wall(ground: Ground) -> str:
+def wall(ground: SnowflakeAttestEnvironment) -> str:
     """The policy that all of these tables share."""
     return row_policy(TableId(ground.schema, "PEOPLE"), columns_of("PEOPLE"), {}).name
 

@@ -10,7 +10,7 @@ from rolevend.platforms.snowflake.attest.check import trial
 from rolevend.platforms.snowflake.attest.reading import ids
 from rolevend.platforms.snowflake.attest.session import NotAsExpected, attempted, refusal, values
 from rolevend.platforms.snowflake.connections import Session
-from rolevend.platforms.snowflake.text import Sql
+from rolevend.platforms.snowflake.sql import Sql
 
 _ALL: LiteralString = "SELECT ID FROM {guarded_table}"
 _WAYS: Sequence[tuple[LiteralString, ...]] = (

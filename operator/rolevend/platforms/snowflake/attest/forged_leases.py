@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from rolevend.errors import PlatformUnavailable
-from rolevend.platforms.base import Account, Secret
+from rolevend.platforms.protocol import Account, Secret
 from rolevend.platforms.snowflake.keys import public_key
 
 _TIMEOUT = 20.0

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from psycopg import sql
 
-from rolevend.platforms.base import InstallMode
+from rolevend.platforms.protocol import InstallMode
 
 _PIECES = re.compile(
     r"--[^\n]*|/\*.*?\*/"  # comments

@@ -6,7 +6,7 @@ from rolevend.errors import InvalidInput
 from rolevend.naming import PREFIX
 from rolevend.platforms.snowflake.control import OPENED
 from rolevend.platforms.snowflake.names import LEASE, REAP
-from rolevend.platforms.snowflake.text import Sql, compose, literal
+from rolevend.platforms.snowflake.sql import Sql, compose, literal
 
 _BODY: Final = """
 DECLARE

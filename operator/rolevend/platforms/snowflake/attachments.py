@@ -8,7 +8,7 @@ from typing import Final
 from rolevend.catalog import TableId
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.connections import Session
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, join, literal, qualified
+from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, qualified
 
 _TOGETHER: Final = 50
 """Tables that are asked about in one statement."""
@@ -18,7 +18,7 @@ ROW_ACCESS_POLICY: Final = "ROW_ACCESS_POLICY"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Attached:
+class Attachments:
     """One policy on a table, or on a column of it."""
 
     database: str
@@ -45,13 +45,13 @@ class Attached:
         )
 
 
-def read_policies(session: Session, database: str, tables: Sequence[TableId]) -> Mapping[TableId, tuple[Attached, ...]]:
+def read_policies(session: Session, database: str, tables: Sequence[TableId]) -> Mapping[TableId, tuple[Attachments, ...]]:
     """Of the tables that have any."""
-    found: dict[TableId, set[Attached]] = {}
+    found: dict[TableId, set[Attachments]] = {}
     for start in range(0, len(tables), _TOGETHER):
         for row in session.rows(_references(database, tables[start : start + _TOGETHER])):
             names = row["policy_db"], row["policy_schema"], row["policy_name"], row["policy_kind"]
-            policy = Attached(*names, row["ref_column_name"], _names(row["ref_arg_column_names"] or "[]"))
+            policy = Attachments(*names, row["ref_column_name"], _names(row["ref_arg_column_names"] or "[]"))
             found.setdefault(TableId(row["ref_schema_name"], row["ref_entity_name"]), set()).add(policy)
     return {table: tuple(sorted(policies, key=repr)) for table, policies in found.items()}
 

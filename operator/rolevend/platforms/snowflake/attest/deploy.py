@@ -9,23 +9,23 @@ from datetime import datetime, timedelta
 from snowflake.connector import errors as vendor
 
 from rolevend.errors import PlatformBusy
-from rolevend.platforms.examining import expected
+from rolevend.platforms.run_checks import expected
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.attest.canaries import LIFE, Canaries
-from rolevend.platforms.snowflake.attest.clearing import clear
-from rolevend.platforms.snowflake.attest.ground import Ground, begin, lay_out, profiles, until_of
+from rolevend.platforms.snowflake.attest.cleanup import clear
+from rolevend.platforms.snowflake.attest.environment import SnowflakeAttestEnvironment, begin, lay_out, profiles, until_of
 from rolevend.platforms.snowflake.attest.session import now
 from rolevend.platforms.snowflake.connections import Login, Session, connect
 from rolevend.platforms.snowflake.drops import found
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, code_of
 from rolevend.platforms.snowflake.names import VENDOR_ROLE
-from rolevend.platforms.snowflake.text import compose, literal, name
+from rolevend.platforms.snowflake.sql import compose, literal, name
 
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def hatched(ground: Ground) -> Iterator[Canaries]:
+def deployed_canaries(ground: SnowflakeAttestEnvironment) -> Iterator[Canaries]:
     """Makes schema, tables and profiles, one attestation of a cluster at a time; roles are vended when a check needs them.
 
     What an earlier run left goes first, where we are alone at once, else when its time is over; and in the end all of it goes again. If
@@ -49,7 +49,7 @@ def hatched(ground: Ground) -> Iterator[Canaries]:
         clear(ground, programmer, vendor_session)
 
 
-def _begin(ground: Ground, programmer: Session, vendor_session: Session) -> datetime:
+def _begin(ground: SnowflakeAttestEnvironment, programmer: Session, vendor_session: Session) -> datetime:
     """Until when it may take."""
     started = now(programmer)
     until = started + timedelta(seconds=LIFE)
@@ -72,7 +72,7 @@ def _begin(ground: Ground, programmer: Session, vendor_session: Session) -> date
     return until
 
 
-def _clear_if_possible(ground: Ground, programmer: Session, vendor_session: Session) -> None:
+def _clear_if_possible(ground: SnowflakeAttestEnvironment, programmer: Session, vendor_session: Session) -> None:
     """What keeps it from going is told by the next run, which begins with it."""
     try:
         clear(ground, programmer, vendor_session)
@@ -80,7 +80,7 @@ def _clear_if_possible(ground: Ground, programmer: Session, vendor_session: Sess
         _log.warning("canaries are left on the account: the next attestation takes them away", exc_info=True)
 
 
-def _opened(ends: ExitStack, ground: Ground, login: Login, role: str) -> Session:
+def _opened(ends: ExitStack, ground: SnowflakeAttestEnvironment, login: Login, role: str) -> Session:
     session = connect(ground.account, login, role=role, statement_timeout=ground.limits.programmer_statement_timeout, limits=ground.limits)
     ends.callback(session.close)
     return session

@@ -1,6 +1,7 @@
 """What one profile adds to the policies of a table that a tool of it reads by its own name. Pure.
 
-One row access policy and one masking policy for each column say less than a view does: what they show is decided in `policy.table_policy`, and
+One row access policy and one masking policy for each column say less than a view does: what they show is decided in
+`policy.table_policy`, and
 written as SQL here.
 """
 
@@ -14,7 +15,7 @@ from rolevend.model import ProfileName
 from rolevend.platforms.snowflake.control import current_lease
 from rolevend.platforms.snowflake.masks import Place, mask_text
 from rolevend.platforms.snowflake.predicate import Need, Reading, all_of
-from rolevend.platforms.snowflake.text import Sql, compose, identifier, join
+from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join
 from rolevend.platforms.snowflake.types import column_type, limits_of
 from rolevend.platforms.snowflake.views import attribute_values, column_text
 from rolevend.policy.mask import Nullify

@@ -8,7 +8,7 @@ from rolevend.model import ClusterId, Uid
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class OwnershipTag:
     cluster: ClusterId
     uid: Uid
     expires_at: datetime
@@ -25,12 +25,12 @@ class Mark:
         return (self.cluster, self.uid) == (cluster, uid)
 
 
-def mark_of(comment: str | None) -> Mark | None:
+def mark_of(comment: str | None) -> OwnershipTag | None:
     """The mark in a comment; None where somebody else wrote it."""
     try:
         found = json.loads(comment or "")["rolevend"]
         expires_at = datetime.fromisoformat(found["expires"])
-        return Mark(ClusterId(str(found["cluster"])), Uid(str(found["uid"])), expires_at) if expires_at.tzinfo else None
+        return OwnershipTag(ClusterId(str(found["cluster"])), Uid(str(found["uid"])), expires_at) if expires_at.tzinfo else None
     except (ValueError, TypeError, KeyError):
         return None
 

@@ -11,7 +11,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from rolevend.platforms.postgres.files import installation
+from rolevend.platforms.postgres.sql_files import installation
 from rolevend.platforms.postgres.survey import Options, Right, Survey
 
 _MADE_TRIGGER = re.compile(r"CREATE EVENT TRIGGER (\w+) ON (\w+)")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rolevend.errors import Unavailable
-from rolevend.platforms.base import CheckResult, InstallMode, Outcome
+from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 
 Step = TypeVar("Step")
 Canaries = TypeVar("Canaries")
@@ -36,7 +36,7 @@ Judge = Callable[[Check[Canaries], Exception], tuple[str, bool]]
 platform was busy or went away, and the error itself where it is a bug."""
 
 
-def examine(
+def run_checks(
     checks: Sequence[Check[Canaries]], canaries: Canaries, mode: InstallMode, judge: Judge[Canaries], wanted: Callable[[], bool]
 ) -> tuple[CheckResult, ...]:
     """One result for each check, in their order. `Unavailable` where they are not `wanted` any more.
