@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rolevend_client import reading
+from rolevend_client import parsing
 from tests.conformance.snowflake_tools import BEFORE, semantic
 from tests.support.calling import Caller, Doors
 from tests.support.lake import PATIENCE, SCHEMA, Lake, registered
@@ -36,7 +36,7 @@ def test_a_caller_is_told_where_a_tool_sees_less_than_the_role(site: Site, lake:
     (table,) = role["explanation"]["tables"]
     assert (table["table"], table["stricterForTools"]) == ("PEOPLE", [why])
     assert role["explanation"]["functions"] == ["semantic view SEM.PEOPLE"]
-    (read,) = reading.explanation(role["explanation"]).tables
+    (read,) = parsing.explanation(role["explanation"]).tables
     assert read.stricter_for_tools == (why,)
     decided = caller.call("POST", "/v1/decisions", caller.question(platforms=["lake"])).json()
     assert decided["explanation"] == role["explanation"]

@@ -15,7 +15,7 @@ from mcp import Client
 from sqlalchemy.engine import make_url
 
 from rolevend.platforms.snowflake.keys import new_key
-from rolevend_client import KeyPairCredential, LeftOut, Misconfigured, Unexpected, connecting
+from rolevend_client import KeyPairCredential, LeftOut, Misconfigured, Unexpected, database_login
 from rolevend_client.langchain import RolevendToolkit
 from rolevend_client.run import Bounds, ForTheModel, Run
 from tests.client.answers import CREDENTIAL, USER_TOKEN, Api, role
@@ -133,7 +133,7 @@ def test_a_url_for_sqlalchemy_holds_no_key_and_the_arguments_beside_it_do():
     with Api(answer(WAREHOUSE, CRM)).client().vend(USER_TOKEN, platform=BOTH) as both:
         login = both.platforms[1].credential
         assert isinstance(login, KeyPairCredential)
-        url = make_url(connecting.snowflake_url(login))
+        url = make_url(database_login.snowflake_url(login))
         assert both.sqlalchemy_arguments("crm") == both.snowflake_parameters()
         assert both.sqlalchemy_arguments("warehouse") == {}
         assert make_url(both.sqlalchemy_url(platform="warehouse")).host == CREDENTIAL["host"]

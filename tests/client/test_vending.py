@@ -23,7 +23,7 @@ from rolevend_client import (
     Unexpected,
     UserToken,
 )
-from rolevend_client.open_roles import open_roles
+from rolevend_client.active_roles import open_roles
 from tests.client.answers import PASSWORD, TOKEN, USER_TOKEN, Api, problem, role, vended
 
 VEND, RELEASE = "POST /v1/vended-roles", "DELETE /v1/vended-roles/finbot-0f3a"

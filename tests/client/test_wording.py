@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from rolevend_client import wording
+from rolevend_client import messages
 from rolevend_client.role import OpenRole
 from rolevend_client.values import Agent, Column, Credential, Explanation, Platform, Table, User, VendedRole
 
@@ -25,13 +25,13 @@ def role(*tables: Table, **more: object) -> OpenRole:
 
 
 def test_tables_of_one_name_are_told_apart_as_the_role_finds_them():
-    told = wording.tables(role(Table("claims", "notes"), Table("finbot", "notes"), Table("claims", "payments")))
+    told = messages.tables(role(Table("claims", "notes"), Table("finbot", "notes"), Table("claims", "payments")))
     assert [line.partition(":")[0] for line in told.splitlines()] == ["claims__notes", "finbot__notes", "payments"]
 
 
 def test_a_row_is_there_if_one_filter_holds_and_every_restriction():
     def rows(filters: tuple[str, ...], restrictions: tuple[str, ...]) -> str:
-        return wording.tables(role(Table("claims", "payments", (Column("id", "Clear"),), filters, restrictions))).removeprefix(
+        return messages.tables(role(Table("claims", "payments", (Column("id", "Clear"),), filters, restrictions))).removeprefix(
             "payments: id"
         )
 
@@ -45,15 +45,15 @@ def test_a_row_is_there_if_one_filter_holds_and_every_restriction():
 
 def test_a_table_of_which_functions_see_less_is_told_with_the_reason():
     less = ("SALES.PEOPLE shows no row to tools: …", "column SSN of SALES.PEOPLE …")
-    told = wording.tables(role(Table("SALES", "PEOPLE", (Column("ID", "Clear"),), ("ID = 1",), stricter_for_tools=less)))
+    told = messages.tables(role(Table("SALES", "PEOPLE", (Column("ID", "Clear"),), ("ID = 1",), stricter_for_tools=less)))
     assert told == f"PEOPLE: ID; only rows where (ID = 1); functions see less of it: {less[0]}; {less[1]}"
 
 
 def test_what_is_not_said_is_counted_and_what_is_nothing_is_said():
-    assert wording.tables(role()) == "The role reads no table."
-    told = wording.tables(role(Table("claims", "payments"), functions=("sem.total(integer)",), tables_left_out=900))
+    assert messages.tables(role()) == "The role reads no table."
+    told = messages.tables(role(Table("claims", "payments"), functions=("sem.total(integer)",), tables_left_out=900))
     assert told.splitlines()[1:] == ["functions: sem.total(integer)", "(900 more tables, of which nothing is said here)"]
 
 
 def test_an_explanation_holds_no_secret():
-    assert "secret" not in wording.explained(role(Table("claims", "payments", policies=("domain-claims/analysts",))))
+    assert "secret" not in messages.explained(role(Table("claims", "payments", policies=("domain-claims/analysts",))))

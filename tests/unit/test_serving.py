@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from rolevend.app.serving import Serving, listening
+from rolevend.app.http_server import Serving, listening
 from rolevend.errors import InvalidInput
 from rolevend.settings import ApiSettings
 from rolevend.telemetry.probes import ProbeServer

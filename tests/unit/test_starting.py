@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from rolevend.app.starting import patiently
+from rolevend.app.bootstrap import retry_until_available
 from rolevend.errors import ClusterUnavailable, InvalidInput, NotPermitted, RolevendError
 
 
@@ -31,7 +31,7 @@ async def asked(answers: Iterable[RolevendError | str], clock: Clock) -> str:
             raise last
         return last
 
-    return await patiently(ask, moment=clock.moment, sleep=clock.sleep)
+    return await retry_until_available(ask, moment=clock.moment, sleep=clock.sleep)
 
 
 async def test_an_api_server_that_cannot_be_reached_is_asked_for_ever():

@@ -7,7 +7,7 @@
 It imports nothing of rolevend: an agent's image holds this package and httpx.
 """
 
-from rolevend_client.asynchronous import AsyncRolevend
+from rolevend_client.async_client import AsyncRolevend
 from rolevend_client.client import Rolevend
 from rolevend_client.errors import (
     Conflict,

@@ -15,8 +15,8 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from rolevend_client import protocol
+from rolevend_client.active_roles import open_roles, unwinding
 from rolevend_client.errors import NotFound, RolevendError
-from rolevend_client.open_roles import open_roles, unwinding
 from rolevend_client.protocol import Call, Send
 from rolevend_client.role import Role
 from rolevend_client.settings import Settings, TokenSource

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import httpx
 
-from rolevend_client import reading
+from rolevend_client import parsing
 from rolevend_client.errors import (
     Conflict,
     Denied,
@@ -134,21 +134,21 @@ def wish(
 
 
 def vend(wanted: Wish, idempotency_key: str | None = None) -> Call[VendedRole]:
-    made = Call(f"vend a role on {wanted.place}", "POST", _ROLES, _reads(reading.vended_role), wanted.body())
+    made = Call(f"vend a role on {wanted.place}", "POST", _ROLES, _reads(parsing.vended_role), wanted.body())
     return replace(made, headers={**made.headers, "Idempotency-Key": idempotency_key or secrets.token_hex(16)})
 
 
 def decide(wanted: Wish) -> Call[Decision]:
     body = {name: value for name, value in wanted.body().items() if name not in {"expirationSeconds", "task"}}
-    return Call(f"ask what would be granted on {wanted.place}", "POST", "/v1/decisions", _reads(reading.decision), body)
+    return Call(f"ask what would be granted on {wanted.place}", "POST", "/v1/decisions", _reads(parsing.decision), body)
 
 
 def get(role_id: str) -> Call[VendedRole]:
-    return Call(f"look at the role {role_id}", "GET", _path(role_id), _reads(reading.vended_role))
+    return Call(f"look at the role {role_id}", "GET", _path(role_id), _reads(parsing.vended_role))
 
 
 def listed() -> Call[tuple[VendedRole, ...]]:
-    return Call("list the roles", "GET", _ROLES, _reads(reading.vended_roles))
+    return Call("list the roles", "GET", _ROLES, _reads(parsing.vended_roles))
 
 
 def release(role_id: str) -> Call[bool]:
@@ -158,7 +158,7 @@ def release(role_id: str) -> Call[bool]:
 
 def made_by(vending: Call[VendedRole]) -> Call[str]:
     """The id of the role that `vending` made, or may have made: its answer was lost, or could not be read."""
-    return vending.reading(_reads(lambda document: reading.text(document, "id")))
+    return vending.reading(_reads(lambda document: parsing.text(document, "id")))
 
 
 def conversation(
@@ -222,11 +222,11 @@ def _read(call: Call[Answer], response: httpx.Response) -> Answer:
     try:
         return call.read(response)
     except ValueError as error:
-        why = str(error) if isinstance(error, reading.Unreadable) else "it is no JSON"
+        why = str(error) if isinstance(error, parsing.Unreadable) else "it is no JSON"
         raise Unexpected(f"cannot {call.doing}: the answer is none that this version understands: {why}") from None
 
 
-def _reads(read: Callable[[reading.Members], Answer]) -> Callable[[httpx.Response], Answer]:
+def _reads(read: Callable[[parsing.Members], Answer]) -> Callable[[httpx.Response], Answer]:
     def from_response(response: httpx.Response) -> Answer:
         document = json.loads(response.content)
         return read(document) if isinstance(document, dict) else _no_object()
@@ -235,7 +235,7 @@ def _reads(read: Callable[[reading.Members], Answer]) -> Callable[[httpx.Respons
 
 
 def _no_object() -> NoReturn:
-    raise reading.Unreadable("it is no object")
+    raise parsing.Unreadable("it is no object")
 
 
 def _problem(response: httpx.Response) -> Problem:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rolevend_client import connecting
+from rolevend_client import database_login
 from rolevend_client.errors import Misconfigured, Unexpected
 from rolevend_client.values import Credential, Explanation, KeyPairCredential, LeftOut, Platform, VendedRole
 
@@ -29,7 +29,7 @@ class OpenRole:
         if not self.platforms:
             raise Unexpected(f"cannot use the role {vended.id}: the answer holds no credential")
         self._logins = {each.name: each.credential for each in vended.platforms if each.credential is not None}
-        self._authorities: dict[str, connecting.Authority] = {}
+        self._authorities: dict[str, database_login.Authority] = {}
 
     @property
     def id(self) -> str:
@@ -66,31 +66,31 @@ class OpenRole:
         place, credential = self._login(Credential, platform)
         certificates = credential.ca_certificates
         if certificates is not None and place not in self._authorities:
-            self._authorities[place] = connecting.Authority(certificates)
-        return connecting.parameters(credential, self._authorities.get(place))
+            self._authorities[place] = database_login.Authority(certificates)
+        return database_login.parameters(credential, self._authorities.get(place))
 
     def snowflake_parameters(self, platform: str | None = None) -> dict[str, str | int]:
         """For `snowflake.connector.connect(**…)`."""
-        return connecting.snowflake_parameters(self._login(KeyPairCredential, platform)[1])
+        return database_login.snowflake_parameters(self._login(KeyPairCredential, platform)[1])
 
     @property
     def uri(self) -> str:
         """The login of the one PostgreSQL for libpq, as one text, password and all."""
-        return connecting.url("postgresql", self.connection_parameters())
+        return database_login.url("postgresql", self.connection_parameters())
 
     def sqlalchemy_url(self, driver: str = "psycopg", *, platform: str | None = None) -> str:
         """For `sqlalchemy.create_engine`. Dispose of the engine before the block ends; `poolclass=NullPool` keeps nothing to dispose of.
         Of Snowflake it takes `connect_args=role.sqlalchemy_arguments(…)`, too, and snowflake-sqlalchemy."""
         credential = self._any_login(platform)
         if isinstance(credential, KeyPairCredential):
-            connecting.expect_snowflake_sqlalchemy()
-            return connecting.snowflake_url(credential)
-        return connecting.url(f"postgresql+{driver}", self.connection_parameters(platform))
+            database_login.expect_snowflake_sqlalchemy()
+            return database_login.snowflake_url(credential)
+        return database_login.url(f"postgresql+{driver}", self.connection_parameters(platform))
 
     def sqlalchemy_arguments(self, platform: str | None = None) -> dict[str, str | int]:
         """The `connect_args` of `sqlalchemy.create_engine`: what a url cannot hold. Of PostgreSQL, nothing."""
         credential = self._any_login(platform)
-        return connecting.snowflake_parameters(credential) if isinstance(credential, KeyPairCredential) else {}
+        return database_login.snowflake_parameters(credential) if isinstance(credential, KeyPairCredential) else {}
 
     def _any_login(self, platform: str | None) -> Credential | KeyPairCredential:
         """Of this platform, or of the only one."""
@@ -122,13 +122,13 @@ class Role(OpenRole):
 
     def connect(self, platform: str | None = None, **options: Any) -> "psycopg.Connection[Any]":
         """A new connection to PostgreSQL (DB-API 2.0), closed with the role. `options` go to `psycopg.connect`, such as autocommit=True."""
-        made: psycopg.Connection[Any] = connecting.psycopg().connect(**{**self.connection_parameters(platform), **options})
+        made: psycopg.Connection[Any] = database_login.psycopg().connect(**{**self.connection_parameters(platform), **options})
         self._connections.append(made)
         return made
 
     def connect_snowflake(self, platform: str | None = None, **options: Any) -> "SnowflakeConnection":
         """A new connection to Snowflake (DB-API 2.0), closed with the role. `options` go to `snowflake.connector.connect`."""
-        made: SnowflakeConnection = connecting.snowflake().connect(**{**self.snowflake_parameters(platform), **options})
+        made: SnowflakeConnection = database_login.snowflake().connect(**{**self.snowflake_parameters(platform), **options})
         self._connections.append(made)
         return made
 
@@ -152,14 +152,14 @@ class AsyncRole(OpenRole):
 
     async def connect(self, platform: str | None = None, **options: Any) -> "psycopg.AsyncConnection[Any]":
         """A new connection to PostgreSQL, closed with the role. `options` go to `psycopg.AsyncConnection.connect`."""
-        driver, login = connecting.psycopg(), self.connection_parameters(platform)
+        driver, login = database_login.psycopg(), self.connection_parameters(platform)
         made: psycopg.AsyncConnection[Any] = await driver.AsyncConnection.connect(**{**login, **options})
         self._connections.append(made)
         return made
 
     async def connect_snowflake(self, platform: str | None = None, **options: Any) -> "AsyncSnowflakeConnection":
         """A new connection to Snowflake, closed with the role. `options` go to `snowflake.connector.aio.connect`."""
-        connecting.snowflake()
+        database_login.snowflake()
         from snowflake.connector import aio
 
         made = await aio.connect(**{**self.snowflake_parameters(platform), **options})

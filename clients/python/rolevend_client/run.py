@@ -2,7 +2,7 @@
 
 import threading
 
-from rolevend_client import wording
+from rolevend_client import messages
 from rolevend_client.errors import Denied
 from rolevend_client.role import OpenRole
 from rolevend_client.sessions import Bounds, ForTheModel, Session, session_of
@@ -23,7 +23,7 @@ class Run:
     def role(self) -> OpenRole:
         """`ForTheModel` where nothing was granted."""
         if isinstance(self._given, Denied):
-            raise ForTheModel(wording.denied(self._given))
+            raise ForTheModel(messages.denied(self._given))
         return self._given
 
     @property
@@ -36,7 +36,7 @@ class Run:
         try:
             with self._lock:
                 if self._ended:
-                    raise ForTheModel(wording.OVER)
+                    raise ForTheModel(messages.OVER)
                 if place not in self._sessions:
                     self._sessions[place] = session_of(self.role, place)
                 return self._sessions[place].ask(statement, bounds)
@@ -54,7 +54,7 @@ class Run:
             return str(platform)
         if platform is None and len(names) == 1:
             return names[0]
-        raise ForTheModel(wording.no_such_platform(self.role, platform))
+        raise ForTheModel(messages.no_such_platform(self.role, platform))
 
     def _close_if_ended(self) -> None:
         if self._ended and self._lock.acquire(blocking=False):

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from rolevend_client import connecting, wording
+from rolevend_client import database_login, messages
 from rolevend_client.role import OpenRole
 from rolevend_client.values import KeyPairCredential
 
@@ -47,11 +47,11 @@ class PostgresSession:
         self._connection: Any = None
 
     def ask(self, statement: str, bounds: Bounds) -> str:
-        driver = connecting.psycopg()
+        driver = database_login.psycopg()
         try:
             return self._asked(driver, statement, bounds)
         except driver.Error as error:
-            raise ForTheModel(wording.refused(error)) from None
+            raise ForTheModel(messages.refused(error)) from None
 
     def close(self) -> None:
         if self._connection is not None:
@@ -61,11 +61,11 @@ class PostgresSession:
     def _asked(self, driver: Any, statement: str, bounds: Bounds) -> str:
         if self._connection is None:
             login = self._role.connection_parameters(self._platform)
-            self._connection = driver.connect(**login, autocommit=True, context=connecting.as_texts(driver))
+            self._connection = driver.connect(**login, autocommit=True, context=database_login.as_texts(driver))
         try:
             limit = _cancelled_after(bounds.seconds, self._connection)
             with limit, self._connection.cursor() as cursor, closing(cursor.stream(statement)) as rows:
-                return wording.table(rows, lambda: [column.name for column in cursor.description or ()], bounds.rows, bounds.characters)
+                return messages.table(rows, lambda: [column.name for column in cursor.description or ()], bounds.rows, bounds.characters)
         finally:
             self._tidy(driver)
 
@@ -87,22 +87,22 @@ class SnowflakeSession:
         self._connection: Any = None
 
     def ask(self, statement: str, bounds: Bounds) -> str:
-        driver = connecting.snowflake()
+        driver = database_login.snowflake()
         try:
             if self._connection is None:
                 self._connection = self._opened(driver, bounds)
             with self._connection.cursor() as cursor:
                 cursor.execute(statement)
-                return wording.table(cursor, lambda: [column.name for column in cursor.description or ()], bounds.rows, bounds.characters)
+                return messages.table(cursor, lambda: [column.name for column in cursor.description or ()], bounds.rows, bounds.characters)
         except driver.Error as error:
-            if wording.is_lost(error):
+            if messages.is_lost(error):
                 self.close()
-            raise ForTheModel(wording.refused_by_snowflake(error)) from None
+            raise ForTheModel(messages.refused_by_snowflake(error)) from None
 
     def close(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            with suppress(connecting.snowflake().Error):  # it is gone already
+            with suppress(database_login.snowflake().Error):  # it is gone already
                 connection.close()
 
     def _opened(self, driver: Any, bounds: Bounds) -> Any:

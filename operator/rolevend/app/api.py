@@ -20,9 +20,9 @@ from rolevend.api.role_service import RoleService
 from rolevend.api.routes import CALLS, application
 from rolevend.api.tracing import Tracing
 from rolevend.api.vend_service import VendService
+from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
-from rolevend.app.serving import Serving
-from rolevend.app.starting import cluster_id_of, now, patiently, settle_in
+from rolevend.app.http_server import Serving
 from rolevend.audit.journal import Journal
 from rolevend.audit.key_file import read_key
 from rolevend.audit.receipt_files import receipts_by
@@ -59,8 +59,8 @@ async def run(settings: ApiSettings) -> None:
     metrics, serving = Metrics(), Serving(settings)
     cluster = await KubeClient.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
     try:
-        cluster_id = await patiently(lambda: cluster_id_of(cluster))
-        key = await patiently(lambda: own_key(cluster, settings.namespace, settings.handle_key_secret, None))
+        cluster_id = await retry_until_available(lambda: cluster_id_of(cluster))
+        key = await retry_until_available(lambda: own_key(cluster, settings.namespace, settings.handle_key_secret, None))
         await Api(settings, serving, cluster, cluster_id, key, metrics).run()
     finally:
         await cluster.close()
@@ -133,7 +133,7 @@ class Api:
                 tasks.append(parts.create_task(self._issuers.run()))
                 tasks.append(parts.create_task(self._refusals.run()))
                 tasks.append(parts.create_task(self._serving.follow_certificate()))
-                settle_in()
+                freeze_gc()
                 await self._serving.run(self._application)
                 for task in tasks:
                     task.cancel()

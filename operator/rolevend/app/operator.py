@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Never
 
+from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
-from rolevend.app.starting import cluster_id_of, now, patiently, settle_in
 from rolevend.audit.journal import Journal
 from rolevend.audit.key_file import read_key
 from rolevend.audit.receipt_files import receipts_by
@@ -83,7 +83,7 @@ async def run(settings: Settings) -> None:
     )
     try:
         _log.info("probes and metrics", extra={"port": await probes.start()})
-        cluster_id = await patiently(lambda: cluster_id_of(cluster))
+        cluster_id = await retry_until_available(lambda: cluster_id_of(cluster))
         keys = Keys(
             handles=await _key(cluster, settings.namespace, settings.handle_key_secret),
             credentials=await _key(cluster, settings.namespace, CREDENTIAL_KEY_SECRET),
@@ -106,7 +106,7 @@ class Keys:
 
 
 async def _key(cluster: KubeClient, namespace: str, name: str) -> bytes:
-    return await patiently(lambda: own_key(cluster, namespace, name, secrets.token_bytes))
+    return await retry_until_available(lambda: own_key(cluster, namespace, name, secrets.token_bytes))
 
 
 def _exit(why: str) -> Never:
@@ -237,7 +237,7 @@ class Operator:
                 await self._listed.wait()
                 tasks.append(parts.create_task(self.sweeper.run(self._reevaluator.retry)))
                 tasks.append(parts.create_task(self._curb.run()))
-                settle_in()
+                freeze_gc()
                 await run_kopf(registry(self._watcher, self._reconciler, self._dropper), self._settings.kubeconfig, now)
                 for task in tasks:
                     task.cancel()

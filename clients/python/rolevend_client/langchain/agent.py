@@ -16,7 +16,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 
-from rolevend_client.asynchronous import AsyncRolevend
+from rolevend_client.async_client import AsyncRolevend
 from rolevend_client.errors import Denied, Misconfigured
 from rolevend_client.langchain.run import with_run
 from rolevend_client.langchain.toolkit import RolevendToolkit

@@ -8,7 +8,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool, ToolException
 from pydantic import ConfigDict, Field
 
-from rolevend_client import wording
+from rolevend_client import messages
 from rolevend_client.client import Rolevend
 from rolevend_client.langchain.run import run_of
 from rolevend_client.run import Bounds, ForTheModel
@@ -53,12 +53,12 @@ class RolevendToolkit(BaseToolkit):
         def list_tables(config: RunnableConfig) -> str:
             """List the tables that the role of this run reads, with their columns. There are no others for it."""
             with _told():
-                return wording.tables(run_of(config).role)
+                return messages.tables(run_of(config).role)
 
         def explain_access(config: RunnableConfig) -> str:
             """Say for whom the role of this run is, until when, and which policies grant each table; or why nothing is granted."""
             run = run_of(config)
-            return wording.denied(run.denial) if run.denial else wording.explained(run.role)
+            return messages.denied(run.denial) if run.denial else messages.explained(run.role)
 
         several = not isinstance(self.platform, str) and len(self.platform) > 1
         # A ToolException is for the model: it becomes a tool message with the status "error". Any other one is for the program.

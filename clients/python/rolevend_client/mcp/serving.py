@@ -21,12 +21,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rolevend_client import __version__
-from rolevend_client.asynchronous import AsyncRolevend
+from rolevend_client.async_client import AsyncRolevend
 from rolevend_client.errors import Misconfigured, Refused, RolevendError
 from rolevend_client.mcp.connections import LimitedConnection, LimitedServer, token_is_valid
-from rolevend_client.mcp.conversations import Conversations, Key, Vend
 from rolevend_client.mcp.issuer import Issuer, Person, claimed
 from rolevend_client.mcp.own_token import OwnToken
+from rolevend_client.mcp.sessions import Conversations, Key, Vend
 from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
 from rolevend_client.mcp.tools import INSTRUCTIONS, AnyContext, Caller, CallerOf, add_tools
 from rolevend_client.role import AsyncRole

@@ -13,9 +13,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from rolevend_client import wording
+from rolevend_client import messages
 from rolevend_client.errors import Misconfigured, RolevendError, Unexpected
-from rolevend_client.mcp.conversations import Conversations, Key, Proof
+from rolevend_client.mcp.sessions import Conversations, Key, Proof
 from rolevend_client.mcp.settings import Wanted
 from rolevend_client.run import ForTheModel, Run
 
@@ -75,13 +75,13 @@ def add_tools(server: MCPServer[Any], conversations: Conversations, caller_of: C
     async def list_tables(context: AnyContext) -> str:
         """List the tables that the role of this session reads, with their columns. There are no others for it."""
         async with run_of(context) as run:
-            return wording.tables(run.role)
+            return messages.tables(run.role)
 
     @server.tool(annotations=_READS, structured_output=False)
     async def explain(context: AnyContext) -> str:
         """Say for whom the role of this session is, until when, and which policies grant each table; or why nothing is granted."""
         async with run_of(context) as run:
-            return wording.denied(run.denial) if run.denial else wording.explained(run.role)
+            return messages.denied(run.denial) if run.denial else messages.explained(run.role)
 
     @server.tool(annotations=_GIVES_BACK, structured_output=False)
     async def release(context: AnyContext) -> str:

@@ -21,7 +21,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if
 _log = logging.getLogger("rolevend_client")
 
 
-class OpenRoles:
+class ActiveRoles:
     """Safe to use from several threads."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class OpenRoles:
             self.discard(role_id)
 
 
-class Unwinding:
+class Cleanup:
     """Who holds it wants deadly signals to unwind the main thread. Handlers are there while somebody does."""
 
     def __init__(self) -> None:
@@ -88,8 +88,8 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
     raise SystemExit(128 + number)
 
 
-open_roles = OpenRoles()
-unwinding = Unwinding()
+open_roles = ActiveRoles()
+unwinding = Cleanup()
 atexit.register(open_roles.release_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=open_roles.forget_all)

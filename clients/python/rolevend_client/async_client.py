@@ -14,9 +14,9 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from rolevend_client import protocol
+from rolevend_client.active_roles import open_roles, unwinding
 from rolevend_client.client import RELEASE_PATIENCE, Rolevend, release_at_last, request
 from rolevend_client.errors import NotFound, RolevendError
-from rolevend_client.open_roles import open_roles, unwinding
 from rolevend_client.protocol import Call, Send
 from rolevend_client.role import AsyncRole
 from rolevend_client.settings import Settings, TokenSource

@@ -31,7 +31,7 @@ async def cluster_id_of(cluster: KubeClient) -> ClusterId:
     return ClusterId(namespace["metadata"]["uid"])
 
 
-async def patiently(
+async def retry_until_available(
     ask: Callable[[], Awaitable[T]],
     *,
     moment: Callable[[], float] = time.monotonic,
@@ -56,7 +56,7 @@ async def patiently(
         await sleep(_RETRY_SECONDS)
 
 
-def settle_in() -> None:
+def freeze_gc() -> None:
     """What is there by now stays, as good as all of it, for as long as the process. While the garbage collector looks at all of it again,
     nothing else goes on: 55 ms for the modules alone, by which a vend takes longer. From here on it looks at what came later."""
     gc.collect()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from rolevend_client import wording
+from rolevend_client import messages
 from rolevend_client.errors import Denied
 from rolevend_client.mcp.issuer import Person
 from rolevend_client.role import AsyncRole
@@ -107,7 +107,7 @@ class Conversations:
     async def _run(self, conversation: _Conversation, proof: Proof) -> Run:
         async with conversation.lock:
             if conversation.over or self._over:
-                raise ForTheModel(wording.OVER)
+                raise ForTheModel(messages.OVER)
             if conversation.run is not None and _has_ended(conversation.run, self._now()):
                 await _end(conversation)
             try:
