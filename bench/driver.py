@@ -24,7 +24,7 @@ from rolevend.model import PlatformName
 from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platforms.postgres import Limits
-from rolevend.platforms.postgres.vends import _MANY, _ONE, _arguments
+from rolevend.platforms.postgres.vend.vends import _MANY, _ONE, _arguments
 from rolevend.platforms.protocol import Credential, DropRequest, DropResult, EndReason, Platform
 from rolevend.policy.mask import Partial
 from tests.conformance.bench import PostgresBench, equal, lease, own, profile, shape

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rolevend.plan import Profile, TableShape
-from rolevend.platforms.postgres.render import column_text, template_of
+from rolevend.platforms.postgres.build.render import column_text, template_of
 from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, quoted
 
 Asked = tuple[PostgresSession, str]

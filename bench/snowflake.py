@@ -20,7 +20,7 @@ from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platforms.protocol import Credential, DropRequest, EndReason
 from rolevend.platforms.snowflake import Limits
-from rolevend.platforms.snowflake.keys import new_key
+from rolevend.platforms.snowflake.vend.keys import new_key
 from tests.conformance.bench import CLUSTER, lease, own, profile, shape
 from tests.conformance.snowflake_bench import DATABASE, SnowflakeBench, installed
 from tests.support.snowflake import StandIn

@@ -16,7 +16,7 @@ from demo.crm import ON_BOTH, PLATFORM, Crm, note_of
 from demo.questions import CUSTOMERS, EVERYBODY
 from rolevend.naming import parse_role_name
 from rolevend.platforms.protocol import Secret
-from rolevend.platforms.snowflake.keys import der
+from rolevend.platforms.snowflake.vend.keys import der
 from testbed.snowflake_model import logged_in
 
 _REQUESTS = ON_BOTH / "vended-roles.yaml"

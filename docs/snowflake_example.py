@@ -6,8 +6,8 @@ from pathlib import Path
 from rolevend.kinds import AccessPolicy, DataPlatform, values
 from rolevend.model import ObjectName, PlatformName, User
 from rolevend.plan import Profile
-from rolevend.platforms.snowflake.build import ProfileText, render
-from rolevend.platforms.snowflake.policies import set_row_policy
+from rolevend.platforms.snowflake.build.builder import ProfileText, render
+from rolevend.platforms.snowflake.build.policies import set_row_policy
 from rolevend.policytools.folder import Folder, read_catalogs
 from rolevend.policytools.verdicts import Who, opened, verdict
 from rolevend.vending.verdict import Granted

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Lease
 from rolevend.platforms.protocol import Account, DropRequest, EndReason
-from rolevend.platforms.snowflake import Options, drops, script, vends
+from rolevend.platforms.snowflake import Options, script
+from rolevend.platforms.snowflake.drop import drops
+from rolevend.platforms.snowflake.vend import vends
 
 _ACCOUNT = Account("myorg-account1", "myorg-account1.snowflakecomputing.com", 443, "SALES", "AGENTS_WH")
 _CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000001")

@@ -14,7 +14,7 @@ import snowflake.connector
 from mcp import Client
 from sqlalchemy.engine import make_url
 
-from rolevend.platforms.snowflake.keys import new_key
+from rolevend.platforms.snowflake.vend.keys import new_key
 from rolevend_client import KeyPairCredential, LeftOut, Misconfigured, Unexpected, database_login
 from rolevend_client.langchain import RolevendToolkit
 from rolevend_client.run import Bounds, ForTheModel, Run

@@ -16,10 +16,10 @@ from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Lease
 from rolevend.platforms.protocol import Account, Credential, KeyPairCredential, Secret
 from rolevend.platforms.snowflake import Limits, Login, Options, PublicKeys, SnowflakePlatform, script
-from rolevend.platforms.snowflake.install import PROGRAMMER_USER, VENDOR_USER
-from rolevend.platforms.snowflake.keys import der, new_key, public_key
+from rolevend.platforms.snowflake.install.installer import PROGRAMMER_USER, VENDOR_USER
 from rolevend.platforms.snowflake.sql import qualified
 from rolevend.platforms.snowflake.types import limits_of
+from rolevend.platforms.snowflake.vend.keys import der, new_key, public_key
 from tests.conformance.bench import CLUSTER, PEOPLE
 from tests.conformance.protocol import Rows, Session
 from tests.support.snowflake import StandIn

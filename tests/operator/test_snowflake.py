@@ -12,7 +12,7 @@ from snowflake.connector import errors as vendor
 
 from rolevend.cli import cli
 from rolevend.kinds.shared import ATTEST
-from rolevend.platforms.snowflake.keys import new_key, public_key
+from rolevend.platforms.snowflake.vend.keys import new_key, public_key
 from testbed.installation import NAMESPACE
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeSession, not_lent, suspended
 from tests.conformance.snowflake_tools import BEFORE, TOOLS

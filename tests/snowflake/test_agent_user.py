@@ -10,7 +10,7 @@ from snowflake.connector import errors as vendor
 from rolevend.errors import Conflict, InvalidInput
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.protocol import DropRequest, EndReason, KeyPairCredential, Secret
-from rolevend.platforms.snowflake.keys import new_key, public_key
+from rolevend.platforms.snowflake.vend.keys import new_key, public_key
 from tests.conformance.bench import lease, own, profile, shape, vend
 from tests.conformance.snowflake_bench import SnowflakeBench, SnowflakeSession, installed
 from tests.support.snowflake import StandIn

@@ -14,8 +14,8 @@ from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.plan import view_names
 from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.platforms.snowflake import Login, SnowflakePlatform
-from rolevend.platforms.snowflake.keys import new_key, public_key
 from rolevend.platforms.snowflake.sql import qualified
+from rolevend.platforms.snowflake.vend.keys import new_key, public_key
 from rolevend.policy.mask import Constant
 from tests.conformance.bench import CLUSTER, lease, own, profile, shape, vended
 from tests.conformance.snowflake_bench import (

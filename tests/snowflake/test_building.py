@@ -11,7 +11,7 @@ import pytest
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import Conflict, InvalidInput, PlatformBusy
 from rolevend.platforms.protocol import Account
-from rolevend.platforms.snowflake.build import LONGEST, TOGETHER, render
+from rolevend.platforms.snowflake.build.builder import LONGEST, TOGETHER, render
 from rolevend.policy.mask import Nullify
 from tests.conformance.bench import CLUSTER, own, profile, shape, vended
 from tests.conformance.snowflake_bench import DATABASE, SnowflakeBench, installed

@@ -17,9 +17,9 @@ from rolevend.model import ClusterId
 from rolevend.platforms.protocol import Credential, DropRequest, EndReason, KeyPairCredential, LimitAction
 from rolevend.platforms.snowflake import Limits, Login
 from rolevend.platforms.snowflake.connections import Row, Session, connect
-from rolevend.platforms.snowflake.create import make
-from rolevend.platforms.snowflake.keys import new_key
 from rolevend.platforms.snowflake.sql import Sql
+from rolevend.platforms.snowflake.vend.create import make
+from rolevend.platforms.snowflake.vend.keys import new_key
 from tests.conformance.bench import CLUSTER, lease, own, profile, shape, vend, vended
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, installed
 from tests.support.snowflake import Account, Fault, Harm, StandIn

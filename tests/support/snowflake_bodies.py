@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from rolevend.catalog import Family, Table, TableId
 from rolevend.model import Attributes, ProfileName
+from rolevend.platforms.snowflake.build.policies import Policy
 from rolevend.platforms.snowflake.control import MARKER, OPENED, lease_of, narrowed_to, profile_role
-from rolevend.platforms.snowflake.policies import Policy
 from tests.support.oracle_rows import Row
 from tests.support.snowflake_dialect import Database, Session
 

@@ -14,7 +14,7 @@ from rolevend.errors import InvalidInput
 from rolevend.kinds.catalog_file import catalog_text, parse_catalog
 from rolevend.platforms.postgres import types as postgres
 from rolevend.platforms.snowflake import types as snowflake
-from rolevend.platforms.snowflake.masks import Place, mask_text
+from rolevend.platforms.snowflake.build.masks import Place, mask_text
 from rolevend.platforms.snowflake.sql import Sql
 from rolevend.platforms.snowflake.types import MOST_DIGITS, family
 from rolevend.platforms.snowflake.values import value_text

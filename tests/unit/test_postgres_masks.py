@@ -3,7 +3,7 @@
 from psycopg import sql
 
 from rolevend.catalog import Family
-from rolevend.platforms.postgres.masks import mask_text
+from rolevend.platforms.postgres.build.masks import mask_text
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
 from tests.support.golden import golden
 from tests.support.policies import NATIVE

@@ -23,12 +23,12 @@ from rolevend.errors import (
     RolevendError,
 )
 from rolevend.model import ProfileName, Tag, Task
-from rolevend.platforms.postgres.build import ProfileState, TemplateState, steps_for
+from rolevend.platforms.postgres.build.builder import ProfileState, TemplateState, steps_for
+from rolevend.platforms.postgres.build.render import ProfileText, Template
 from rolevend.platforms.postgres.catalog import malformed_tags, tags_of
 from rolevend.platforms.postgres.failures import failure, translated
-from rolevend.platforms.postgres.render import ProfileText, Template
 from rolevend.platforms.postgres.sql_files import installation, query, statements
-from rolevend.platforms.postgres.vends import application_name
+from rolevend.platforms.postgres.vend.vends import application_name
 from rolevend.platforms.protocol import InstallMode
 
 

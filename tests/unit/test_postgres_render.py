@@ -14,8 +14,8 @@ from rolevend.catalog import Family, FunctionId, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, Condition, Profile, TableShape
-from rolevend.platforms.postgres.predicate import any_of, condition_text, predicate_text
-from rolevend.platforms.postgres.render import render, roles, row_filter, template_of
+from rolevend.platforms.postgres.build.predicate import any_of, condition_text, predicate_text
+from rolevend.platforms.postgres.build.render import render, roles, row_filter, template_of
 from rolevend.platforms.postgres.types import type_name
 from rolevend.policy.binding import bind
 from rolevend.policy.expression import (

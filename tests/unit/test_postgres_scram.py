@@ -3,7 +3,7 @@
 import pytest
 
 from rolevend.errors import InvalidInput
-from rolevend.platforms.postgres.scram import verifier
+from rolevend.platforms.postgres.vend.scram import verifier
 
 SALT = bytes(range(16))
 

@@ -12,8 +12,8 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import Conflict
 from rolevend.model import Attributes, ProfileName
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape
+from rolevend.platforms.snowflake.build.policies import Policy, TableFragment, fragment
 from rolevend.platforms.snowflake.exchange import Carried, Placed, exchanged
-from rolevend.platforms.snowflake.policies import Policy, TableFragment, fragment
 from rolevend.policy.binding import bind
 from rolevend.policy.expression import attributes
 from rolevend.policy.mask import Clear, Mask, Nullify, Partial

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.platforms.protocol import Secret
-from rolevend.platforms.snowflake.keys import SpareKeys, new_key, public_key
+from rolevend.platforms.snowflake.vend.keys import SpareKeys, new_key, public_key
 from tests.support.manifests import on_snowflake, valid
 
 

@@ -10,8 +10,8 @@ from rolevend.errors import Conflict, InvalidInput
 from rolevend.model import Attributes, ProfileName
 from rolevend.naming import PREFIX
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape
+from rolevend.platforms.snowflake.build.policies import Policy, dumped, fragment, loaded, masking_policies, row_policy, secure_view
 from rolevend.platforms.snowflake.control import MARKER, OWNER
-from rolevend.platforms.snowflake.policies import Policy, dumped, fragment, loaded, masking_policies, row_policy, secure_view
 from rolevend.policy.expression import AttributeMembership, ColumnReference
 from rolevend.policy.mask import Clear, Hash, Mask, Nullify, Partial
 from tests.support.snowflake_bodies import PROFILE, ROLE, Account, vended

@@ -9,9 +9,9 @@ import pytest
 
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape
-from rolevend.platforms.postgres.hash_key import salt_of
+from rolevend.platforms.postgres.install.hash_key import salt_of
 from rolevend.platforms.protocol import Secret
-from rolevend.platforms.snowflake.policies import fragment, masking_policies, secure_view
+from rolevend.platforms.snowflake.build.policies import fragment, masking_policies, secure_view
 from rolevend.platforms.snowflake.types import family
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Partial, Regex, Round, Unit, strictest
 from rolevend.policy.pattern import admit

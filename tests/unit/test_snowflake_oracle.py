@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rolevend.catalog import Catalog, Column, Family
 from rolevend.model import Attributes, ClusterId
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape, attribute_keys, plan
-from rolevend.platforms.snowflake.policies import Policy, TableFragment, fragment, masking_policies, row_policy, secure_view
+from rolevend.platforms.snowflake.build.policies import Policy, TableFragment, fragment, masking_policies, row_policy, secure_view
 from rolevend.policy.binding import bind
 from rolevend.policy.combination import Combination
 from rolevend.policy.decision import decide

@@ -13,11 +13,11 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape
+from rolevend.platforms.snowflake.build.policies import fragment, row_policy, secure_view
+from rolevend.platforms.snowflake.build.predicate import Need, Reading, condition_text, needs_of, predicate_text
+from rolevend.platforms.snowflake.build.views import attribute_values
 from rolevend.platforms.snowflake.control import lease_of
-from rolevend.platforms.snowflake.policies import fragment, row_policy, secure_view
-from rolevend.platforms.snowflake.predicate import Need, Reading, condition_text, needs_of, predicate_text
 from rolevend.platforms.snowflake.sql import Sql, identifier
-from rolevend.platforms.snowflake.views import attribute_values
 from rolevend.policy.binding import bind
 from rolevend.policy.expression import (
     And,

@@ -9,12 +9,12 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import Conflict, InvalidInput
 from rolevend.model import ProfileName
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape
-from rolevend.platforms.snowflake.masks import Place
-from rolevend.platforms.snowflake.policies import fragment, masking_policies, row_policy, secure_view
-from rolevend.platforms.snowflake.predicate import Reading, any_of, predicate_text
+from rolevend.platforms.snowflake.build.masks import Place
+from rolevend.platforms.snowflake.build.policies import fragment, masking_policies, row_policy, secure_view
+from rolevend.platforms.snowflake.build.predicate import Reading, any_of, predicate_text
+from rolevend.platforms.snowflake.build.views import View
 from rolevend.platforms.snowflake.sql import Sql, identifier
 from rolevend.platforms.snowflake.types import family
-from rolevend.platforms.snowflake.views import View
 from rolevend.policy.expression import (
     And,
     AttributeMembership,

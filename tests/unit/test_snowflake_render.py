@@ -10,8 +10,7 @@ from sqlglot.tokens import TokenType
 
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
-from rolevend.platforms.snowflake.control import profile_role
-from rolevend.platforms.snowflake.policies import (
+from rolevend.platforms.snowflake.build.policies import (
     Policy,
     fragment,
     masking_policies,
@@ -21,6 +20,7 @@ from rolevend.platforms.snowflake.policies import (
     set_row_policy,
     unset_masking_policy,
 )
+from rolevend.platforms.snowflake.control import profile_role
 from rolevend.platforms.snowflake.sql import compose, identifier, literal, name, qualified
 from rolevend.platforms.snowflake.types import column_type, family, simple_type
 from tests.support.example_shapes import CUSTOMERS, PROFILES, condition, shaped

@@ -11,11 +11,14 @@ from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, Profi
 from rolevend.naming import PREFIX
 from rolevend.plan import Lease
 from rolevend.platforms.protocol import Account, DropRequest, EndReason
-from rolevend.platforms.snowflake import Options, collect, drops, script, vends
-from rolevend.platforms.snowflake.install import digest
-from rolevend.platforms.snowflake.installation import PublicKeys
+from rolevend.platforms.snowflake import Options, script
+from rolevend.platforms.snowflake.build import collect
+from rolevend.platforms.snowflake.drop import drops
+from rolevend.platforms.snowflake.install.installation import PublicKeys
+from rolevend.platforms.snowflake.install.installer import digest
 from rolevend.platforms.snowflake.ownership_tags import OwnershipTag, mark_of
 from rolevend.platforms.snowflake.sql import Sql
+from rolevend.platforms.snowflake.vend import vends
 from tests.support.golden import golden
 
 ACCOUNT = Account("myorg-account1", "myorg-account1.snowflakecomputing.com", 443, "CLAIMS", "AGENTS_WH")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from rolevend.platforms.snowflake.masks import Place, mask_text
+from rolevend.platforms.snowflake.build.masks import Place, mask_text
 from rolevend.platforms.snowflake.sql import Sql
 from rolevend.platforms.snowflake.types import family
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, beyond, carries

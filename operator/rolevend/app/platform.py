@@ -20,7 +20,7 @@ from rolevend.platforms.postgres import install as run_plan
 from rolevend.platforms.postgres import plan as make_plan
 from rolevend.platforms.postgres.catalog import seen_by
 from rolevend.platforms.postgres.connections import Connection
-from rolevend.platforms.postgres.hash_key import share
+from rolevend.platforms.postgres.install.hash_key import share
 from rolevend.platforms.protocol import Secret
 
 _PASSWORD_BYTES = 32

@@ -11,11 +11,11 @@ from rolevend.kinds.catalog_file import catalog_text
 from rolevend.kinds.data_platform import Snowflake
 from rolevend.model import PlatformName
 from rolevend.platforms.protocol import Account, Secret
-from rolevend.platforms.snowflake import install
 from rolevend.platforms.snowflake.catalog import seen_by_administrator
 from rolevend.platforms.snowflake.connections import administrator, administrators_session
-from rolevend.platforms.snowflake.installation import Options, PublicKeys
-from rolevend.platforms.snowflake.keys import new_login_key, public_key
+from rolevend.platforms.snowflake.install import installer
+from rolevend.platforms.snowflake.install.installation import Options, PublicKeys
+from rolevend.platforms.snowflake.vend.keys import new_login_key, public_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Installation:
 def plan(platform: DataPlatform) -> tuple[str, str]:
     """The script, and the digest that consents to it. Nothing is asked and nothing changed: the same manifest gives the same."""
     account, options = _account(platform), _options(platform)
-    return install.script(account, options).text(), install.digest(account, options)
+    return installer.script(account, options).text(), installer.digest(account, options)
 
 
 def prepare(platform: DataPlatform, accept: str, namespace: str) -> Installation:
     """With new keys. `Conflict` where a person accepted another script than this one."""
     account, options = _account(platform), _options(platform)
-    digest = install.digest(account, options)
+    digest = installer.digest(account, options)
     if digest != accept:
         raise Conflict(
             f"cannot install under digest {accept[:12]}…: the script is now {digest[:12]}…, because the manifest or rolevend changed; "
@@ -46,10 +46,10 @@ def prepare(platform: DataPlatform, accept: str, namespace: str) -> Installation
     keys = PublicKeys(public_key(vendor), public_key(programmer))
     credentials = platform.spec.credentials
     secrets = [
-        _secret(credentials.programmer_secret_ref.name, namespace, install.PROGRAMMER_USER, programmer),
-        _secret(credentials.vendor_secret_ref.name, namespace, install.VENDOR_USER, vendor),
+        _secret(credentials.programmer_secret_ref.name, namespace, installer.PROGRAMMER_USER, programmer),
+        _secret(credentials.vendor_secret_ref.name, namespace, installer.VENDOR_USER, vendor),
     ]
-    return Installation(install.script(account, options, keys).text(), yaml.safe_dump_all(secrets, sort_keys=False))
+    return Installation(installer.script(account, options, keys).text(), yaml.safe_dump_all(secrets, sort_keys=False))
 
 
 def apply(prepared: Installation, connection: str) -> None:

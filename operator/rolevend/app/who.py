@@ -19,7 +19,7 @@ from rolevend.kube.handles import HandleRegistry
 from rolevend.kube.paths import VENDED_ROLES, path_of
 from rolevend.model import RoleName, User
 from rolevend.naming import RoleNameParts, parse_role_name
-from rolevend.platforms.postgres.tombstones import tombstone_of
+from rolevend.platforms.postgres.drop.tombstones import tombstone_of
 from rolevend.snapshot.controller import ready_condition
 from rolevend.vending.proof import Actor
 

@@ -15,9 +15,9 @@ import pytest
 
 from rolevend.errors import PlatformBusy, PlatformUnavailable, Unavailable
 from rolevend.platforms.postgres import Limits, Login, PostgresPlatform
-from rolevend.platforms.postgres.build import look, steps_for
+from rolevend.platforms.postgres.build.builder import look, steps_for
+from rolevend.platforms.postgres.build.render import render
 from rolevend.platforms.postgres.connections import connected
-from rolevend.platforms.postgres.render import render
 from rolevend.platforms.progress import Progress
 from rolevend.platforms.protocol import Address, DropRequest, EndReason, Secret
 from rolevend.policytools.embedded.database import PostgresServer

@@ -6,10 +6,10 @@ Nothing outside of this package knows psycopg.
 
 from rolevend.platforms.postgres.connections import Limits, Login, connected
 from rolevend.platforms.postgres.driver import PostgresPlatform
-from rolevend.platforms.postgres.findings import Finding, Kind
-from rolevend.platforms.postgres.install import InstallPlan, Passwords, install, plan
-from rolevend.platforms.postgres.survey import Options
-from rolevend.platforms.postgres.tombstones import Tombstone
+from rolevend.platforms.postgres.drop.tombstones import Tombstone
+from rolevend.platforms.postgres.install.findings import Finding, Kind
+from rolevend.platforms.postgres.install.installer import InstallPlan, Passwords, install, plan
+from rolevend.platforms.postgres.install.survey import Options
 
 __all__ = [
     "Finding",

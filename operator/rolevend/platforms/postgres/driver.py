@@ -17,17 +17,17 @@ from rolevend.plan import Lease, Profile
 from rolevend.platforms.built import BuiltProfiles
 from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.postgres.attest import PostgresAttestEnvironment, attest
-from rolevend.platforms.postgres.build import build
+from rolevend.platforms.postgres.build.builder import build
+from rolevend.platforms.postgres.build.collect import collect_profiles, collect_templates
+from rolevend.platforms.postgres.build.render import render
 from rolevend.platforms.postgres.catalog import read_catalog
-from rolevend.platforms.postgres.clearing import Clearing
-from rolevend.platforms.postgres.collect import collect_profiles, collect_templates
 from rolevend.platforms.postgres.connections import Connection, Limits, Login, Pool
-from rolevend.platforms.postgres.drops import drop_all
+from rolevend.platforms.postgres.drop.clearing import Clearing
+from rolevend.platforms.postgres.drop.drops import drop_all
+from rolevend.platforms.postgres.drop.tombstones import Tombstone, tombstone_of
 from rolevend.platforms.postgres.facts import facts_of, programmer_of
-from rolevend.platforms.postgres.render import render
 from rolevend.platforms.postgres.sql_files import query
-from rolevend.platforms.postgres.tombstones import Tombstone, tombstone_of
-from rolevend.platforms.postgres.vends import vend_all
+from rolevend.platforms.postgres.vend.vends import vend_all
 from rolevend.platforms.progress import ProgressCallback, no_progress
 from rolevend.platforms.protocol import (
     Address,

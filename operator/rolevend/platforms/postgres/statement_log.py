@@ -13,7 +13,7 @@ from itertools import chain
 
 from rolevend.errors import InvalidInput
 from rolevend.model import RoleName
-from rolevend.platforms.postgres import pgaudit
+from rolevend.platforms.postgres.install import pgaudit
 from rolevend.platforms.statement import Statement
 
 _CSV_COLUMNS = (

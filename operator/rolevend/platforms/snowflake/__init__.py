@@ -5,7 +5,7 @@ Rendering is pure: values to SQL text. Nothing outside of this package knows the
 
 from rolevend.platforms.snowflake.connections import Limits, Login, connected
 from rolevend.platforms.snowflake.driver import SnowflakePlatform
-from rolevend.platforms.snowflake.install import script
-from rolevend.platforms.snowflake.installation import Options, PublicKeys, Script
+from rolevend.platforms.snowflake.install.installation import Options, PublicKeys, Script
+from rolevend.platforms.snowflake.install.installer import script
 
 __all__ = ["Limits", "Login", "Options", "PublicKeys", "Script", "SnowflakePlatform", "connected", "script"]

@@ -9,11 +9,11 @@ from snowflake.connector import errors as vendor
 from rolevend.catalog import Catalog, Column, Table, TableId, Tool, ToolId
 from rolevend.errors import InvalidInput
 from rolevend.model import Tag
-from rolevend.platforms.snowflake.attachments import read_policies
+from rolevend.platforms.snowflake.build.attachments import read_policies
+from rolevend.platforms.snowflake.build.obstacles import Obstacles, read_obstacles, write_obstacles
 from rolevend.platforms.snowflake.connections import Row, Session
 from rolevend.platforms.snowflake.control import DATABASE
 from rolevend.platforms.snowflake.failures import NOT_THERE, code_of
-from rolevend.platforms.snowflake.obstacles import Obstacles, read_obstacles, write_obstacles
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, number, qualified
 from rolevend.platforms.snowflake.tools import read_tools
 from rolevend.platforms.snowflake.types import family, limits_of

@@ -19,8 +19,8 @@ from snowflake.connector import errors as vendor
 from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.platforms.protocol import Account, Secret
 from rolevend.platforms.snowflake.failures import is_lost, translated
-from rolevend.platforms.snowflake.keys import der
 from rolevend.platforms.snowflake.sql import Sql, identifier
+from rolevend.platforms.snowflake.vend.keys import der
 
 # Otherwise the connector asks the metadata services of three clouds, with each login, where it runs, and tells Snowflake.
 os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")

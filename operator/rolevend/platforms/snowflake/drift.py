@@ -12,8 +12,8 @@ from typing import Final
 from rolevend.catalog import TableId
 from rolevend.model import ClusterId, ProfileName, RoleName
 from rolevend.platforms.protocol import Account, Drift
-from rolevend.platforms.snowflake import table_policies
-from rolevend.platforms.snowflake.attachments import ROW_ACCESS_POLICY, Attachments, read_policies
+from rolevend.platforms.snowflake.build import table_policies
+from rolevend.platforms.snowflake.build.attachments import ROW_ACCESS_POLICY, Attachments, read_policies
 from rolevend.platforms.snowflake.catalog import read_tables
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import OPENED, profile_role

@@ -36,23 +36,23 @@ from rolevend.platforms.protocol import (
     Randomness,
     ServerFacts,
 )
-from rolevend.platforms.snowflake import table_policies
 from rolevend.platforms.snowflake.attest import SnowflakeAttestEnvironment, account_of_canaries, attest
-from rolevend.platforms.snowflake.build import Spread, build, is_handed_over, is_written_down, render
+from rolevend.platforms.snowflake.build import table_policies
+from rolevend.platforms.snowflake.build.builder import Spread, build, is_handed_over, is_written_down, render
+from rolevend.platforms.snowflake.build.collect import drop_role, drop_views, forgotten
 from rolevend.platforms.snowflake.catalog import Notes, expect_governable_database, noted, read_notes, read_tables
-from rolevend.platforms.snowflake.collect import drop_role, drop_views, forgotten
 from rolevend.platforms.snowflake.connections import Limits, Login, Pool, Session
 from rolevend.platforms.snowflake.control import OWNER
-from rolevend.platforms.snowflake.create import make
 from rolevend.platforms.snowflake.drift import drifted
-from rolevend.platforms.snowflake.drop_statements import end
+from rolevend.platforms.snowflake.drop.statements import end
 from rolevend.platforms.snowflake.facts import expect_row_policies, facts_of
-from rolevend.platforms.snowflake.keys import SpareKeys
 from rolevend.platforms.snowflake.live import curb_expired, ended_roles, live_roles
 from rolevend.platforms.snowflake.names import VENDOR_ROLE
 from rolevend.platforms.snowflake.tools import Noted, read_noted, read_tools, write_noted
 from rolevend.platforms.snowflake.ttl_cache import TtlCache
-from rolevend.platforms.snowflake.vends import unsendable
+from rolevend.platforms.snowflake.vend.create import make
+from rolevend.platforms.snowflake.vend.keys import SpareKeys
+from rolevend.platforms.snowflake.vend.vends import unsendable
 
 _DRIFTED_SECONDS: Final = 60.0
 """A look wakes a warehouse up, which then runs for a minute at least."""

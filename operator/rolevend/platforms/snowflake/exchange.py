@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rolevend.catalog import Column, TableId
-from rolevend.platforms.snowflake.policies import (
+from rolevend.platforms.snowflake.build.policies import (
     Fragments,
     Policy,
     masking_policies,

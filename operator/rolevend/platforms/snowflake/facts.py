@@ -4,10 +4,10 @@ from rolevend.catalog import Column, Family, TableId
 from rolevend.errors import PlatformUnavailable
 from rolevend.platforms.protocol import ServerFacts
 from rolevend.platforms.snowflake import control
+from rolevend.platforms.snowflake.build.policies import row_policy
 from rolevend.platforms.snowflake.connections import Row, Session
-from rolevend.platforms.snowflake.install import installed_version
-from rolevend.platforms.snowflake.installation import VERSION
-from rolevend.platforms.snowflake.policies import row_policy
+from rolevend.platforms.snowflake.install.installation import VERSION
+from rolevend.platforms.snowflake.install.installer import installed_version
 from rolevend.platforms.snowflake.sql import Sql, compose, literal
 
 NOT_INSTALLED = "the script of rolevend platform plan was not run in this account, or did not come to its end"

@@ -13,9 +13,9 @@ from rolevend.platforms.snowflake.attest.check import Trial, Untried, trial
 from rolevend.platforms.snowflake.attest.session import passes, refusal, refused, said, values
 from rolevend.platforms.snowflake.connections import Login, Session
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_PERMITTED, NOT_THERE, ONE_OF_SEVERAL, code_of
-from rolevend.platforms.snowflake.keys import new_key, public_key
 from rolevend.platforms.snowflake.ownership_tags import OwnershipTag, mark_of
 from rolevend.platforms.snowflake.sql import Sql, compose, literal, name
+from rolevend.platforms.snowflake.vend.keys import new_key, public_key
 
 _LONG: Final = 98765432109876543210987654321098765432
 _FUNCTIONS: Final[tuple[tuple[str, LiteralString, object, str], ...]] = (

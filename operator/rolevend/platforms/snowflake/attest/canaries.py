@@ -22,7 +22,7 @@ from rolevend.platforms.snowflake.connections import Login, Session, connect_pla
 from rolevend.platforms.snowflake.failures import code_of
 from rolevend.platforms.snowflake.names import LEASE, MARKER, PROFILE, SALT, VENDOR, role_of, schema_of
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, name
-from rolevend.platforms.snowflake.vends import grants
+from rolevend.platforms.snowflake.vend.vends import grants
 
 LIFE = 600.0
 """Seconds: no attestation may take longer, and what a crash leaves is dead then."""

@@ -16,7 +16,7 @@ from rolevend.platforms.snowflake.attest.cleanup import clear
 from rolevend.platforms.snowflake.attest.environment import SnowflakeAttestEnvironment, begin, lay_out, profiles, until_of
 from rolevend.platforms.snowflake.attest.session import now
 from rolevend.platforms.snowflake.connections import Login, Session, connect
-from rolevend.platforms.snowflake.drops import found
+from rolevend.platforms.snowflake.drop.drops import found
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, code_of
 from rolevend.platforms.snowflake.names import VENDOR_ROLE
 from rolevend.platforms.snowflake.sql import compose, literal, name

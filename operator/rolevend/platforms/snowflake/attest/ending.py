@@ -8,11 +8,11 @@ from snowflake.connector import errors as vendor
 from rolevend.errors import Conflict
 from rolevend.model import ClusterId, Uid
 from rolevend.platforms.protocol import DropRequest, EndReason, KeyPairCredential
-from rolevend.platforms.snowflake import drop_statements as driver_ending
 from rolevend.platforms.snowflake.attest.canaries import Canaries, Canary
 from rolevend.platforms.snowflake.attest.check import Trial, trial
 from rolevend.platforms.snowflake.connections import Session
-from rolevend.platforms.snowflake.drops import found, look
+from rolevend.platforms.snowflake.drop import statements as driver_ending
+from rolevend.platforms.snowflake.drop.drops import found, look
 from rolevend.platforms.snowflake.sql import Sql, compose, name
 
 _ASK = Sql("SELECT ID FROM TIMED")

@@ -20,9 +20,9 @@ from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Profile, TableShape
 from rolevend.platforms.canaries import Profiles
 from rolevend.platforms.protocol import Account, Platform, Randomness
+from rolevend.platforms.snowflake.build.policies import row_policy
 from rolevend.platforms.snowflake.connections import Limits, Login, Session
 from rolevend.platforms.snowflake.control import DATABASE
-from rolevend.platforms.snowflake.policies import row_policy
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, name, qualified
 from rolevend.platforms.snowflake.types import family
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from rolevend.errors import PlatformUnavailable
 from rolevend.platforms.protocol import Account, Secret
-from rolevend.platforms.snowflake.keys import public_key
+from rolevend.platforms.snowflake.vend.keys import public_key
 
 _TIMEOUT = 20.0
 

@@ -13,7 +13,7 @@ from rolevend.platforms.snowflake.attest.check import Trial, trial
 from rolevend.platforms.snowflake.attest.forged_leases import is_let_in
 from rolevend.platforms.snowflake.attest.session import refused
 from rolevend.platforms.snowflake.connections import Login
-from rolevend.platforms.snowflake.keys import new_key
+from rolevend.platforms.snowflake.vend.keys import new_key
 
 _VENDOR: dict[str, LiteralString] = {
     "read a table": "SELECT * FROM {people_table}",

@@ -5,7 +5,7 @@ from itertools import product
 
 from rolevend.catalog import ToolId, ToolKind
 from rolevend.platforms.protocol import Account
-from rolevend.platforms.snowflake.installation import Options, Statement
+from rolevend.platforms.snowflake.install.installation import Options, Statement
 from rolevend.platforms.snowflake.names import PROGRAMMER, cortex_role, database_role
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, qualified
 from rolevend.platforms.snowflake.tools import object_of, privilege_on

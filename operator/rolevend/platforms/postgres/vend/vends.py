@@ -12,7 +12,7 @@ from rolevend.model import Task
 from rolevend.plan import Lease, RoleLimits
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import failure
-from rolevend.platforms.postgres.scram import SALT_BYTES, verifier
+from rolevend.platforms.postgres.vend.scram import SALT_BYTES, verifier
 from rolevend.platforms.protocol import CreatedRole, Credential, PasswordCredential
 
 CHUNK = 60

@@ -20,15 +20,16 @@ from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Profile, TableShape
 from rolevend.platforms.progress import Counting, Progress, ProgressCallback, no_progress
 from rolevend.platforms.protocol import Account
-from rolevend.platforms.snowflake import table_policies, tools
-from rolevend.platforms.snowflake.attachments import ROW_ACCESS_POLICY, Attachments, read_policies
+from rolevend.platforms.snowflake import tools
+from rolevend.platforms.snowflake.build import table_policies
+from rolevend.platforms.snowflake.build.attachments import ROW_ACCESS_POLICY, Attachments, read_policies
+from rolevend.platforms.snowflake.build.policies import Policy, View, row_policy, secure_view, set_row_policy
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import profile_role
 from rolevend.platforms.snowflake.drift import tables_text
-from rolevend.platforms.snowflake.drops import found, look
+from rolevend.platforms.snowflake.drop.drops import found, look
 from rolevend.platforms.snowflake.failures import OTHER_ROW_POLICY, code_of
 from rolevend.platforms.snowflake.names import DATABASE, MARKER, PROFILE, VENDOR, VENDOR_ROLE, role_of, schema_of
-from rolevend.platforms.snowflake.policies import Policy, View, row_policy, secure_view, set_row_policy
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal
 from rolevend.platforms.snowflake.types import column_type
 

@@ -8,7 +8,7 @@ from typing import Final
 from rolevend.errors import Conflict, InvalidInput
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import translating
-from rolevend.platforms.postgres.install import VERSION
+from rolevend.platforms.postgres.install.installer import VERSION
 from rolevend.platforms.protocol import Secret
 
 FEWEST_CHARACTERS: Final = 32

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from rolevend.errors import InvalidInput
 from rolevend.model import ProfileName
 from rolevend.plan import Condition
+from rolevend.platforms.snowflake.build.masks import Place, mask_text
+from rolevend.platforms.snowflake.build.predicate import Need, Reading, all_of, needs_of
 from rolevend.platforms.snowflake.control import DATABASE, current_lease, profile_role
-from rolevend.platforms.snowflake.masks import Place, mask_text
-from rolevend.platforms.snowflake.predicate import Need, Reading, all_of, needs_of
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, name, qualified
 from rolevend.policy.mask import Nullify
 from rolevend.policy.shape import ColumnShape, TableShape

@@ -15,16 +15,16 @@ from rolevend.catalog import Column, TableId
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.model import ProfileName
 from rolevend.plan import Profile
-from rolevend.platforms.snowflake.attachments import ROW_ACCESS_POLICY, Attachments, read_policies
+from rolevend.platforms.snowflake.build.attachments import ROW_ACCESS_POLICY, Attachments, read_policies
+from rolevend.platforms.snowflake.build.policies import Fragments
+from rolevend.platforms.snowflake.build.sql_fragments import TableFragment, completed, dumped, fragment, loaded
 from rolevend.platforms.snowflake.catalog import read_columns
 from rolevend.platforms.snowflake.connections import Session
 from rolevend.platforms.snowflake.control import profile_role
 from rolevend.platforms.snowflake.exchange import Carried, Placed, exchanged
 from rolevend.platforms.snowflake.failures import OTHER_ROW_POLICY, code_of
 from rolevend.platforms.snowflake.names import FRAGMENT
-from rolevend.platforms.snowflake.policies import Fragments
 from rolevend.platforms.snowflake.sql import Sql, compose, literal
-from rolevend.platforms.snowflake.sql_fragments import TableFragment, completed, dumped, fragment, loaded
 
 _ATTEMPTS: Final = 3
 

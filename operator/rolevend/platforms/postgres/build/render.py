@@ -18,8 +18,8 @@ from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import ColumnShape, Profile, TableShape
-from rolevend.platforms.postgres.masks import mask_text
-from rolevend.platforms.postgres.predicate import any_of
+from rolevend.platforms.postgres.build.masks import mask_text
+from rolevend.platforms.postgres.build.predicate import any_of
 from rolevend.policy.expression import Condition, atoms
 from rolevend.policy.mask import Nullify
 

@@ -7,8 +7,8 @@ import psycopg
 from psycopg import sql
 
 from rolevend.model import ClusterId, ProfileName
+from rolevend.platforms.postgres.build.render import LOCK_TIMEOUT
 from rolevend.platforms.postgres.connections import Connection
-from rolevend.platforms.postgres.render import LOCK_TIMEOUT
 from rolevend.platforms.postgres.sql_files import query
 
 _IN_USE = frozenset({"55P03", "40P01", "23514", "23503", "2BP01", "XX000"})

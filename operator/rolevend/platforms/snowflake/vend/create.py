@@ -9,12 +9,13 @@ from snowflake.connector import errors as vendor
 from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformUnavailable, ProfileNotBuilt
 from rolevend.plan import Lease
 from rolevend.platforms.protocol import Account, KeyPairCredential
-from rolevend.platforms.snowflake import drops, vends
 from rolevend.platforms.snowflake.connections import Row, Session
 from rolevend.platforms.snowflake.control import OPENED
+from rolevend.platforms.snowflake.drop import drops
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_PERMITTED, NOT_THERE, code_of
-from rolevend.platforms.snowflake.keys import public_key
 from rolevend.platforms.snowflake.ownership_tags import mark_of
+from rolevend.platforms.snowflake.vend import vends
+from rolevend.platforms.snowflake.vend.keys import public_key
 
 _TO_LOOK_AT: Final = frozenset({ALREADY_EXISTS, NOT_NULL, NOT_THERE, NOT_PERMITTED})
 """A profile that is being built is not ours to grant, or not there."""

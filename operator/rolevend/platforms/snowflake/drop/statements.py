@@ -8,8 +8,8 @@ from snowflake.connector import errors as vendor
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.model import ClusterId
 from rolevend.platforms.protocol import DropRequest
-from rolevend.platforms.snowflake import drops
 from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.drop import drops
 from rolevend.platforms.snowflake.failures import NO_WAREHOUSE, NOT_NULL, NOT_THERE, code_of
 from rolevend.platforms.snowflake.ownership_tags import mark_of
 

@@ -12,12 +12,12 @@ from typing import Final
 
 from rolevend.catalog import Column
 from rolevend.model import ProfileName
+from rolevend.platforms.snowflake.build.masks import Place, mask_text
+from rolevend.platforms.snowflake.build.predicate import Need, Reading, all_of
+from rolevend.platforms.snowflake.build.views import attribute_values, column_text
 from rolevend.platforms.snowflake.control import current_lease
-from rolevend.platforms.snowflake.masks import Place, mask_text
-from rolevend.platforms.snowflake.predicate import Need, Reading, all_of
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join
 from rolevend.platforms.snowflake.types import column_type, limits_of
-from rolevend.platforms.snowflake.views import attribute_values, column_text
 from rolevend.policy.mask import Nullify
 from rolevend.policy.shape import ColumnShape, TableShape
 from rolevend.policy.table_policy import table_policy

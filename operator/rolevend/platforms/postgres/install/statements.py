@@ -11,8 +11,8 @@ from typing import LiteralString
 
 from psycopg import sql
 
+from rolevend.platforms.postgres.install.survey import Options, Right, Survey
 from rolevend.platforms.postgres.sql_files import installation
-from rolevend.platforms.postgres.survey import Options, Right, Survey
 
 _MADE_TRIGGER = re.compile(r"CREATE EVENT TRIGGER (\w+) ON (\w+)")
 _MADE_ROLE = re.compile(r'CREATE ROLE ("(?:[^"]|"")+"|\w+)')

@@ -10,8 +10,9 @@ from typing import Final
 
 from rolevend.platforms.protocol import Account
 from rolevend.platforms.snowflake.control import LEASE_TABLE, SALT_TABLE
-from rolevend.platforms.snowflake.installation import PLACEHOLDERS, VERSION, Options, PublicKeys, Script, Statement
-from rolevend.platforms.snowflake.installing_tools import for_tools
+from rolevend.platforms.snowflake.drop.session_killer import reap
+from rolevend.platforms.snowflake.install.installation import PLACEHOLDERS, VERSION, Options, PublicKeys, Script, Statement
+from rolevend.platforms.snowflake.install.tools import for_tools
 from rolevend.platforms.snowflake.names import (
     CONTROL,
     DATABASE,
@@ -30,7 +31,6 @@ from rolevend.platforms.snowflake.names import (
     TOOL,
     VENDOR,
 )
-from rolevend.platforms.snowflake.session_killer import reap
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal, name, qualified
 
 VENDOR_USER: Final = "ROLEVEND_VENDOR"

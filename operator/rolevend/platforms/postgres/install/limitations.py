@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rolevend.platforms.postgres.survey import Right
+from rolevend.platforms.postgres.install.survey import Right
 
 LIVE_ROLES = 2000
 """For how many live roles at a time an installation without a superuser is meant. `bench/managed.py` measures it:

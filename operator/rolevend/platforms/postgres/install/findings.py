@@ -4,8 +4,15 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rolevend.platforms.postgres.limitations import MANAGED, UNBOUNDED_FILES, UNENDABLE, UNRESERVED, left_to_public, not_reserved_for
-from rolevend.platforms.postgres.survey import GovernedTable, Options, Survey
+from rolevend.platforms.postgres.install.limitations import (
+    MANAGED,
+    UNBOUNDED_FILES,
+    UNENDABLE,
+    UNRESERVED,
+    left_to_public,
+    not_reserved_for,
+)
+from rolevend.platforms.postgres.install.survey import GovernedTable, Options, Survey
 from rolevend.platforms.protocol import InstallMode
 
 FENCED = 12

@@ -16,10 +16,10 @@ from psycopg import sql
 from rolevend.errors import Conflict
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import translating
-from rolevend.platforms.postgres.findings import Finding, Kind, findings_of
-from rolevend.platforms.postgres.install_statements import Statement, steps_of
-from rolevend.platforms.postgres.scram import SALT_BYTES, verifier
-from rolevend.platforms.postgres.survey import Options, Survey, survey
+from rolevend.platforms.postgres.install.findings import Finding, Kind, findings_of
+from rolevend.platforms.postgres.install.statements import Statement, steps_of
+from rolevend.platforms.postgres.install.survey import Options, Survey, survey
+from rolevend.platforms.postgres.vend.scram import SALT_BYTES, verifier
 from rolevend.platforms.protocol import Randomness, Secret
 
 VERSION = 12

@@ -18,9 +18,9 @@ from psycopg import sql
 
 from rolevend.errors import PlatformDrifted, PlatformLocked
 from rolevend.model import ProfileName
-from rolevend.platforms.postgres.clearing import Clearing, InTheWay
+from rolevend.platforms.postgres.build.render import ProfileText, Template, roles
 from rolevend.platforms.postgres.connections import Connection
-from rolevend.platforms.postgres.render import ProfileText, Template, roles
+from rolevend.platforms.postgres.drop.clearing import Clearing, InTheWay
 from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.progress import Counting, ProgressCallback, no_progress
 

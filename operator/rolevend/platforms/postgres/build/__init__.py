@@ -1,0 +1,1 @@
+"""What builds profiles: views, policies and templates, made ahead of a vend and collected when unused."""

@@ -1,0 +1,1 @@
+"""What drops roles, and what keeps record of them."""

@@ -1,0 +1,1 @@
+"""What drops roles, and ends the sessions that still use them."""

@@ -1,0 +1,1 @@
+"""What vends a role, with a user or a key of its own."""
