@@ -241,6 +241,23 @@ def test_a_lookup_column_alone_is_read_without_a_fence(lookup: str):
     assert _inner(shape) == {**_inner(_MASKED), lookup: f's."{lookup}"'}
 
 
+def test_columns_that_only_masks_test_are_read_last_and_are_fenced():
+    shape = replace(_MASKED, columns=tuple(each for each in _MASKED.columns if each.name not in {"region", "email"}))
+    assert list(_inner(shape).items()) == [
+        *((each.name, f'rolevend.fence(s."{each.name}")') for each in shape.columns),
+        ("email", 'rolevend.fence(s."email")'),
+        ("region", 'rolevend.fence(s."region")'),
+    ]
+
+
+@pytest.mark.parametrize(("lookup", "test"), [(False, "(({gate}) IS NOT NULL OR s.tableoid IS NULL)"), (True, "({gate}) IS NOT NULL")])
+def test_a_view_with_a_lookup_column_checks_its_lease_before_it_reads_a_row(lookup: bool, test: str):
+    shape = replace(ONE_GRANT, columns=tuple(replace(each, lookup=lookup and each.name == "id") for each in ONE_GRANT.columns))
+    gate = """SELECT rolevend.guarded('"raw"."customers"'::regclass) AND rolevend.reads('raw', 'customers')"""
+    text = render(Profile(ProfileName("rv_p_1"), (shape,)), CLUSTER).create
+    assert f"WHERE {test.format(gate=gate)}" in text, text
+
+
 def test_a_view_without_columns_is_fenced_as_well():
     shape = replace(shaped(CUSTOMERS, (condition(X),), {}), columns=())
     assert _inner(shape) == {"nothing": "rolevend.fence(NULL::integer)"}
