@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from rolevend.decision.verdict import Granted
 from rolevend.kinds import AccessPolicy, DataPlatform, values
 from rolevend.model import ObjectName, PlatformName, User
 from rolevend.plan import Profile
@@ -10,7 +11,6 @@ from rolevend.platforms.snowflake.build.builder import ProfileText, render
 from rolevend.platforms.snowflake.build.policies import set_row_policy
 from rolevend.policytools.folder import Folder, read_catalogs
 from rolevend.policytools.verdicts import Who, opened, verdict
-from rolevend.vending.verdict import Granted
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 ON_BOTH = EXAMPLES / "05-two-platforms"

@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from rolevend.vending.effects import CallEffect
+from rolevend.roles.side_effects import CallEffect
 from testbed.brief import in_time
 from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors

@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from rolevend.vending.effects import CallEffect, Effect
+from rolevend.roles.side_effects import CallEffect, Effect
 from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.effects import call_effects_of, effects_of

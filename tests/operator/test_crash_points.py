@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from rolevend.kinds.shared import ATTEST
-from rolevend.vending.effects import Effect
+from rolevend.roles.side_effects import Effect
 from testbed.installation import NAMESPACE
 from tests.support.effects import ON_THE_PLATFORM, effects_of
 from tests.support.governed import DATABASE, Governed

@@ -1,10 +1,10 @@
-"""Which effect a request of the operator, or of the API, has, if any: the other side of `rolevend.vending.effects`."""
+"""Which effect a request of the operator, or of the API, has, if any: the other side of `rolevend.roles.side_effects`."""
 
 import re
 from importlib.resources import files
 from typing import TypeVar
 
-from rolevend.vending.effects import CallEffect, Effect
+from rolevend.roles.side_effects import CallEffect, Effect
 from tests.support.proxies import Asked
 
 _OBJECT = r"/apis/rolevend\.dev/v1alpha1/namespaces/[^/]+/vendedroles/[^/]+"

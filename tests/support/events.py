@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from rolevend.audit.events import End, Event
+from rolevend.decision.directory import Directory, Sources
 from rolevend.errors import Conflict
 from rolevend.model import RoleName, Uid, Version
 from rolevend.platforms.protocol import EndReason
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement
-from rolevend.vending.directory import Directory, Sources
 from tests.support import registered
 from tests.support.policies import policy
 from tests.support.registered import AGENT, ANNA, MINE, NOW, PERSON, WAREHOUSE, shapes

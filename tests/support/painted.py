@@ -5,13 +5,13 @@ from typing import Any
 
 from rolevend.catalog import Family
 from rolevend.controllers.attesting import attestation_of
+from rolevend.decision.verdict import Request, Verdict
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, parse
 from rolevend.model import ClusterId, ObjectName, PlatformName, Uid, User
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.platforms.protocol import CheckResult, Drift, Outcome, ServerFacts
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder, SnapshotInputs
 from rolevend.snapshot.conditions.common import StatusEvaluation
-from rolevend.vending.verdict import Request, Verdict
 from tests.support.manifests import MISSING, Body, changed, valid
 from tests.support.policies import catalog, column, table
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from rolevend.catalog import Family
+from rolevend.decision.directory import Directory, Person, Shapes
+from rolevend.decision.terms import Agent, AgentTerms, PlatformTerms
+from rolevend.decision.verdict import Granted, Request
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Policy
-from rolevend.vending.directory import Directory, Person, Shapes
-from rolevend.vending.terms import Agent, AgentTerms, PlatformTerms
-from rolevend.vending.verdict import Granted, Request
 from tests.support.policies import catalog, column, policy, table
 
 CLUSTER = ClusterId("cluster-1")

@@ -25,6 +25,8 @@ from rolevend.controllers.api_vends import ApiVendSupervisor
 from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.controllers.watcher import VendedRoleWatcher
+from rolevend.decision.directory import Directory, Sources
+from rolevend.decision.proof import ClientIdentity
 from rolevend.errors import RolevendError
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
@@ -49,8 +51,6 @@ from rolevend.roles.store import RoleStore
 from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.directory import Directory, Sources
-from rolevend.vending.proof import ClientIdentity
 from tests.support import registered, tokens
 from tests.support.events import Trail
 from tests.support.in_memory import NOW, ApiServer, Connected, Database

@@ -8,6 +8,7 @@ from functools import partial
 from hypothesis import strategies as st
 
 from rolevend.catalog import Column, Family, Table, TableId
+from rolevend.decision.tools import own_tables
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, Tag, User
 from rolevend.policy.combination import Combination, GrantTarget
@@ -18,7 +19,6 @@ from rolevend.policy.predicate import parse
 from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
-from rolevend.vending.tools import own_tables
 from tests.support.oracle_conditions import OF_ANYBODY, OF_USERS, Asked, both, chosen, either, negated
 from tests.support.oracle_rows import Row, written
 from tests.support.oracle_values import carried

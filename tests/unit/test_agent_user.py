@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from rolevend.decision.verdict import Denied, Granted, Undecided, ended_by
 from rolevend.errors import InvalidInput
 from rolevend.kinds import NAME_LABEL, Agent, DataPlatform, parse
 from rolevend.kube.credentials import _login_keys
 from rolevend.model import AgentHandle, ObjectName, RoleName
 from rolevend.platforms.protocol import Account, KeyPairCredential
-from rolevend.vending.verdict import Denied, Granted, Undecided, ended_by
 from tests.support.manifests import MISSING, Body, changed
 from tests.support.painted import CRM, OBJECTS, REQUEST, WAREHOUSE, answering, message, paint, raw, raw_agent, said, verdict
 

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from rolevend.controllers.attesting import Attesting, attestation_of
+from rolevend.decision.verdict import Granted, Undecided, taken_by
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.registry import ConnectedPlatform
@@ -17,7 +18,6 @@ from rolevend.platform_runtime.state import PlatformState
 from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome, Randomness
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.verdict import Granted, Undecided, taken_by
 from tests.support.painted import NOW, OBJECTS, REQUEST, STATES, WAREHOUSE, message, paint, said
 
 LEAK = CheckResult("read the table", Outcome.FAILED, "was not refused", leaks=True)

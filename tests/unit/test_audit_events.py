@@ -14,6 +14,8 @@ from rolevend.audit.evidence import access_summary
 from rolevend.audit.json_size import as_json
 from rolevend.catalog import Family
 from rolevend.controllers.reconciler import VendedRoleReconciler
+from rolevend.decision.directory import Directory, Shapes
+from rolevend.decision.verdict import Granted
 from rolevend.errors import Conflict
 from rolevend.model import Attributes, ObjectName, RoleName, Task
 from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape
@@ -32,8 +34,6 @@ from rolevend.roles.store import RoleStore
 from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.directory import Directory, Shapes
-from rolevend.vending.verdict import Granted
 from tests.support import painted, registered
 from tests.support.events import OTHERS, SOURCES, UID, Free, Taken, Trail, directory, end, version
 from tests.support.manifests import MISSING

@@ -17,14 +17,14 @@ from rolevend.audit.evidence import access_summary
 from rolevend.audit.json_size import as_json, bytes_of, clipped, within
 from rolevend.audit.receipt import MOST_BYTES, Receipts
 from rolevend.catalog import FunctionId, TableId
+from rolevend.decision.directory import Directory, Sources
+from rolevend.decision.proof import Actor, Proof, UserProof
+from rolevend.decision.verdict import Granted, Request
 from rolevend.identity.signature import SigningKey
 from rolevend.model import Attributes, ObjectName, RoleName, Task, Uid, User, Version
 from rolevend.plan import Profile
 from rolevend.platforms.protocol import EndReason
 from rolevend.policy.statement import Requirement
-from rolevend.vending.directory import Directory, Sources
-from rolevend.vending.proof import Actor, Proof, UserProof
-from rolevend.vending.verdict import Granted, Request
 from tests.support import registered
 from tests.support.policies import policy
 from tests.support.registered import AGENT, NOW, PERSON, REQUEST, TERMS, WAREHOUSE, shapes

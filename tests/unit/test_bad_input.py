@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from rolevend.decision.verdict import Denied, Granted
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Guardrail, TagBinding, UserAttributes, parse
 from rolevend.plan import contains
 from rolevend.snapshot.builder import SnapshotBuild
-from rolevend.vending.verdict import Denied, Granted
 from tests.support.manifests import Body, changed, valid
 from tests.support.painted import CRM, OBJECTS, STATES, TABLES, WAREHOUSE, judged, made, message, paint, said, verdict
 from tests.support.policies import catalog, column, table

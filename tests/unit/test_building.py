@@ -19,8 +19,8 @@ from rolevend.platforms.progress import Counting, Progress
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.protocols import AsyncPlatform
 from rolevend.roles.status import StatusBuilder
-from rolevend.vending.protocols import AsyncPlatform
 from tests.support import registered
 from tests.support.manifests import valid
 from tests.support.registered import NOW, REQUEST

@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from rolevend.catalog import TableId
+from rolevend.decision.verdict import Denied, Granted, Undecided, ended_by
 from rolevend.model import Attributes
 from rolevend.plan import RoleLimits
 from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import admit
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement, TableSelector
-from rolevend.vending.verdict import Denied, Granted, Undecided, ended_by
 from tests.support.policies import policy
 from tests.support.registered import AGENT, ANNA, MINE, NOW, PERSON, REQUEST, TERMS, WAREHOUSE, directory, granted, shapes, terms
 

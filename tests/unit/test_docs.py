@@ -20,6 +20,7 @@ from rolevend import errors
 from rolevend.api.problems import CODES
 from rolevend.catalog import Family
 from rolevend.cli import cli
+from rolevend.decision.directory import TOKEN_UNREAD
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.refusal import Code
 from rolevend.kinds import API_VERSION, KINDS, AccessPolicy, kind_named, parse
@@ -32,7 +33,6 @@ from rolevend.policy.refusal import Reason
 from rolevend.settings import ApiSettings, Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.timing import Step
-from rolevend.vending.directory import TOKEN_UNREAD
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "rolevend"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolevend.model import Uid
-from rolevend.vending.expiry import Expiries
+from rolevend.roles.expiry_queue import ExpiryQueue
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -16,7 +16,7 @@ def at(seconds: int) -> datetime:
 
 
 def test_nothing_is_due_before_its_time_and_everything_once_after_it():
-    expiries = Expiries()
+    expiries = ExpiryQueue()
     for name, seconds in (("b", 2), ("a", 1), ("c", 3)):
         expiries.put(Uid(name), at(seconds))
 
@@ -28,7 +28,7 @@ def test_nothing_is_due_before_its_time_and_everything_once_after_it():
 
 
 def test_whoever_waits_is_told_only_of_what_comes_earlier():
-    expiries = Expiries()
+    expiries = ExpiryQueue()
 
     assert expiries.put(Uid("a"), at(5))
     assert not expiries.put(Uid("b"), at(6))
@@ -37,7 +37,7 @@ def test_whoever_waits_is_told_only_of_what_comes_earlier():
 
 
 def test_what_was_taken_away_is_never_due_and_may_come_back():
-    expiries = Expiries()
+    expiries = ExpiryQueue()
     expiries.put(Uid("a"), at(1))
     expiries.remove(Uid("a"))
     expiries.remove(Uid("never there"))
@@ -54,7 +54,7 @@ _CHANGES = st.lists(
 
 @given(_CHANGES)
 def test_it_is_a_table_of_times_that_is_read_from_the_front(changes: list[tuple[str, str, int]]):
-    expiries, table = Expiries(), dict[Uid, datetime]()
+    expiries, table = ExpiryQueue(), dict[Uid, datetime]()
     for change, name, seconds in changes:
         uid, moment = Uid(name), at(seconds)
         match change:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 
 from rolevend.catalog import Family, TableId
+from rolevend.decision.verdict import Denied, Granted, ended_by
 from rolevend.kinds import Guardrail as GuardrailObject
 from rolevend.model import Attributes, ClusterId, Tag
 from rolevend.plan import Cell, Profile, contains, plan
@@ -18,7 +19,6 @@ from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.requirement import RequirementOperator, may_meet
 from rolevend.policy.statement import ColumnSelector, Guardrail, Policy, Requirement, TableSelector
-from rolevend.vending.verdict import Denied, Granted, ended_by
 from tests.support.painted import OBJECTS, made, message, paint, said, verdict
 from tests.support.painted import judged as judged_of
 from tests.support.policies import catalog, column, guardrail, masked, policy, table, user

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rolevend.decision.proof import ClientIdentity
 from rolevend.identity.proven import AgentWanted, OwnSubject, Party, ProofKind, ProvenAgent, ProvenUser, UserWanted, Wanting
 from rolevend.identity.provider import InlineKeys, Provider, TokenType, by_issuer
 from rolevend.identity.refusal import Code, TokenRefused
@@ -17,7 +18,6 @@ from rolevend.kinds import Agent, IdentityProvider, parse
 from rolevend.kinds.identities import agent_identity
 from rolevend.roles.user_authenticator import wanted
 from rolevend.snapshot.identity_providers import provider_of
-from rolevend.vending.proof import ClientIdentity
 from tests.support.pages import ROOT
 from tests.support.registered import AGENT
 from tests.support.tokens import KEYS, NOW, checked, header, known, token

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from rolevend.decision.claims import Claim, user_claim
 from rolevend.kinds import AccessPolicy, Guardrail, UserAttributes
 from rolevend.model import User, UserHandle
 from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
-from rolevend.vending.claims import Claim, user_claim
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, judged, made, said
 
 CLAIMS = {"key": "department", "operator": "In", "values": ["claims"]}

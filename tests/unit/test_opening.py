@@ -10,11 +10,11 @@ import pytest
 from rolevend.api.manifest import body_of
 from rolevend.api.problems import Problem
 from rolevend.api.repository import VendedRoleRepository
+from rolevend.decision.verdict import Delivery
 from rolevend.kube.client import Body, KubeClient, ResourceConflict
 from rolevend.model import ObjectName
 from rolevend.roles.decision import PlatformGrant
 from rolevend.roles.objects import VendedRoleWriter
-from rolevend.vending.verdict import Delivery
 from tests.support import registered
 from tests.support.registered import REQUEST
 

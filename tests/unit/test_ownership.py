@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import TableId
+from rolevend.decision.verdict import Denied, Granted, ended_by
 from rolevend.kinds import AccessPolicy, DataPlatform, TagBinding
 from rolevend.model import PlatformName
 from rolevend.policy.bitmap import places
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotInputs
-from rolevend.vending.verdict import Denied, Granted, ended_by
 from tests.support.painted import CRM, OBJECTS, WAREHOUSE, judged, made, message, paint, said, verdict
 
 BY_TAG = {"matchTags": [{"key": "domain", "operator": "Exists"}]}

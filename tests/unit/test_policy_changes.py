@@ -13,6 +13,7 @@ from rolevend.audit.chain import Chain
 from rolevend.audit.evidence import access_summary
 from rolevend.catalog import Catalog, Family
 from rolevend.cli import cli
+from rolevend.decision.verdict import Granted, Request
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, parse
 from rolevend.kinds.catalog_file import catalog_text
@@ -20,7 +21,6 @@ from rolevend.model import PlatformName
 from rolevend.policytools.backtest import backtest, moment
 from rolevend.policytools.diff import Compared, diff
 from rolevend.snapshot.builder import SnapshotBuild
-from rolevend.vending.verdict import Granted, Request
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, Body, changed, every_row, valid
 from tests.support.painted import NOW, OBJECTS, REQUEST, STATES, TABLES, paint, raw, raw_agent, raw_policy, verdict

@@ -9,6 +9,9 @@ import pytest
 
 from rolevend.audit import events
 from rolevend.audit.evidence import AttributeRead, access_summary
+from rolevend.decision.directory import Directory, Shapes
+from rolevend.decision.proof import Actor, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
+from rolevend.decision.verdict import Denied, Granted, Request, Undecided, Verdict, ended_by
 from rolevend.errors import ClusterUnavailable, IdentityProviderUnavailable, InvalidInput, NotPermitted
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.proven import Party, UserWanted
@@ -29,9 +32,6 @@ from rolevend.roles.state import role_request, role_states
 from rolevend.roles.status import StatusBuilder
 from rolevend.roles.store import RoleStore
 from rolevend.roles.user_authenticator import UserAuthenticator, wanted
-from rolevend.vending.directory import Directory, Shapes
-from rolevend.vending.proof import Actor, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
-from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict, ended_by
 from tests.support import registered, tokens
 from tests.support.manifests import valid
 from tests.support.painted import OBJECTS, made, paint, said

@@ -23,6 +23,7 @@ from rolevend.audit.json_size import as_json
 from rolevend.audit.receipt import FIRST, HALVES, Receipts, digest_of, said_by
 from rolevend.audit.receipt_files import Verified, public_key_set, read_public_keys, read_signing_key, verify
 from rolevend.cli import cli
+from rolevend.decision.verdict import Granted, Request
 from rolevend.errors import InvalidInput, PlatformBusy, Rejected
 from rolevend.identity.key_set import KeySet, parse
 from rolevend.identity.refusal import TokenRefused
@@ -39,7 +40,6 @@ from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.store import RoleRecord
 from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.verdict import Granted, Request
 from tests.support import registered, tokens
 from tests.support.events import Free, Trail, directory, end
 from tests.support.registered import NOW, REQUEST, WAREHOUSE

@@ -13,6 +13,9 @@ from rolevend.controllers.api_vends import ApiVendSupervisor
 from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.controllers.watcher import VendedRoleWatcher
+from rolevend.decision.directory import Directory, Person, Shapes
+from rolevend.decision.terms import Agent, AgentTerms, PlatformTerms
+from rolevend.decision.verdict import Granted, Request
 from rolevend.errors import ClusterUnavailable
 from rolevend.kinds import API_VERSION, VendedRole, parse
 from rolevend.kube.client import Body, KubeClient, Resource
@@ -36,9 +39,6 @@ from rolevend.roles.store import RoleStore
 from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.directory import Directory, Person, Shapes
-from rolevend.vending.terms import Agent, AgentTerms, PlatformTerms
-from rolevend.vending.verdict import Granted, Request
 from tests.support.policies import catalog, column, policy, table
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

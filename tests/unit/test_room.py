@@ -6,6 +6,8 @@ from typing import cast
 
 import pytest
 
+from rolevend.decision.directory import Directory
+from rolevend.decision.verdict import Denied, Granted, Request
 from rolevend.errors import ClusterUnavailable
 from rolevend.model import Attributes, PlatformName, RoleName, Uid
 from rolevend.roles import quota as room_module
@@ -15,8 +17,6 @@ from rolevend.roles.quota import TOO_MANY as REASON
 from rolevend.roles.quota import RoleQuota
 from rolevend.roles.state import RoleState
 from rolevend.roles.store import RoleStore
-from rolevend.vending.directory import Directory
-from rolevend.vending.verdict import Denied, Granted, Request
 from tests.support.registered import AGENT, REQUEST, TERMS, WAREHOUSE, directory, terms
 
 ANNEX = PlatformName("annex")

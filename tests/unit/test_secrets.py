@@ -8,6 +8,7 @@ from typing import Any, cast
 import psycopg.conninfo
 import pytest
 
+from rolevend.decision.verdict import Request
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import KubeClient, NotFound, Resource, ResourceConflict
 from rolevend.kube.credentials import CREDENTIAL_TYPE, MAC, CredentialSecrets
@@ -16,7 +17,6 @@ from rolevend.model import AgentHandle, ObjectName, PlatformName, RoleName, Uid,
 from rolevend.naming import role_name
 from rolevend.platforms.protocol import Account, Address, Credential, KeyPairCredential, PasswordCredential, Secret, Tls, TlsMode
 from rolevend.policytools.embedded.certificates import Authority as Signer
-from rolevend.vending.verdict import Request
 
 KEY = b"k" * 32
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import Catalog, Table, digest
+from rolevend.decision.claims import Claim, agent_claim, user_claim
+from rolevend.decision.verdict import Denied, Granted, Undecided, ended_by
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse, values
 from rolevend.model import AgentHandle, ObjectName, Tag, User, UserHandle
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
 from rolevend.platforms.protocol import Drift
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder, SnapshotInputs
-from rolevend.vending.claims import Claim, agent_claim, user_claim
-from rolevend.vending.verdict import Denied, Granted, Undecided, ended_by
 from tests.support.manifests import MISSING, Body
 from tests.support.painted import (
     ANNA,

@@ -7,6 +7,8 @@ import pytest
 from rolevend.api import answers
 from rolevend.audit import events, evidence
 from rolevend.catalog import Catalog, TableId, Tool, ToolId, ToolKind, digest
+from rolevend.decision.tools import beyond
+from rolevend.decision.verdict import Granted, Request, ended_by
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Guardrail, parse
 from rolevend.plan import contains
 from rolevend.platforms.protocol import Account
@@ -15,8 +17,6 @@ from rolevend.platforms.snowflake.sql import name
 from rolevend.platforms.snowflake.tools import grants
 from rolevend.roles.decision import PlatformGrant
 from rolevend.snapshot.builder import SnapshotBuild
-from rolevend.vending.tools import beyond
-from rolevend.vending.verdict import Granted, Request, ended_by
 from tests.support.golden import golden
 from tests.support.manifests import MISSING, Body, changed, every_row
 from tests.support.painted import (

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from rolevend.catalog import TableId
+from rolevend.decision.proof import UserToken
+from rolevend.decision.verdict import Denied, Undecided, Verdict
 from rolevend.errors import InvalidInput
 from rolevend.kinds import VendedRole, parse
 from rolevend.kube.credentials import secret_name
@@ -16,8 +18,6 @@ from rolevend.roles.decision import RoleDecision
 from rolevend.roles.state import NOTHING_BEGUN, RoleState, revocation_reason, role_request, role_requests, role_states
 from rolevend.roles.status import StatusBuilder, abandoned_platform, granted_condition
 from rolevend.roles.store import RoleStore
-from rolevend.vending.proof import UserToken
-from rolevend.vending.verdict import Denied, Undecided, Verdict
 from tests.support import registered
 from tests.support.manifests import valid
 from tests.support.registered import NOW, REQUEST

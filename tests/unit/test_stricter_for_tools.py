@@ -8,6 +8,7 @@ import pytest
 
 from rolevend.api.answers import decision
 from rolevend.catalog import Catalog, Column, TableId, Tool, ToolId, ToolKind
+from rolevend.decision.verdict import Granted
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Guardrail, VendedRole, parse
 from rolevend.platforms.snowflake.types import family, limits_of
 from rolevend.policy.expression import ColumnReference, Comparison, Condition, Literal, Operator
@@ -21,7 +22,6 @@ from rolevend.policytools.verdicts import Who
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.status import StatusBuilder
 from rolevend.snapshot.builder import SnapshotBuild
-from rolevend.vending.verdict import Granted
 from tests.support.as_code import write
 from tests.support.manifests import EVERY_ROW, MISSING, Body, changed
 from tests.support.painted import (

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from rolevend.model import RoleName, Uid
 from rolevend.platforms.protocol import DropRequest, EndReason, LiveRole
-from rolevend.vending.sweep import Orphans, Sweep
+from rolevend.roles.orphans import Orphans, Sweep
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 GRACE = timedelta(seconds=60)

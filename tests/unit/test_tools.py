@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import Catalog, Family, Function, FunctionId, digest
+from rolevend.decision.tools import FunctionName, Permitted, Refusal, Tools, functions_of, permitted, refused_functions
+from rolevend.decision.verdict import Denied, Granted, ended_by
 from rolevend.kinds import Agent, DataPlatform, Guardrail, parse
 from rolevend.model import ObjectName, PlatformName
 from rolevend.plan import contains
 from rolevend.snapshot.builder import SnapshotBuild
-from rolevend.vending.tools import FunctionName, Permitted, Refusal, Tools, functions_of, permitted, refused_functions
-from rolevend.vending.verdict import Denied, Granted, ended_by
 from tests.support.manifests import MISSING, Body, changed
 from tests.support.painted import CRM, OBJECTS, STATES, TABLES, WAREHOUSE, made, message, paint, raw_agent, said, verdict
 from tests.support.policies import catalog, column, table

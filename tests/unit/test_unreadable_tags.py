@@ -8,6 +8,7 @@ from typing import ClassVar, cast
 
 import pytest
 
+from rolevend.decision.verdict import Granted, Undecided, Verdict
 from rolevend.kinds import DataPlatform, kind_named
 from rolevend.kube.client import NAMESPACES, KubeClient, Resource
 from rolevend.model import PlatformName
@@ -15,7 +16,6 @@ from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegist
 from rolevend.snapshot.builder import SnapshotBuilder
 from rolevend.snapshot.controller import SnapshotController
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.verdict import Granted, Undecided, Verdict
 from tests.support.manifests import Body
 from tests.support.painted import (
     CLUSTER,

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from rolevend.decision.proof import Claimed, Proof, UserProof
+from rolevend.decision.verdict import Denied, Granted, Request, Undecided, Verdict
 from rolevend.model import PlatformName
 from rolevend.roles.decision import RoleDecision
-from rolevend.vending.proof import Claimed, Proof, UserProof
-from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
 from tests.support import registered
 from tests.support.registered import NOW, REQUEST
 

@@ -19,6 +19,9 @@ from rolevend.api.schemas import (
 )
 from rolevend.api.vend_service import SkippedPlatform, VendAnswer
 from rolevend.audit.evidence import tables_of
+from rolevend.decision.proof import UserProof
+from rolevend.decision.terms import PlatformTerms
+from rolevend.decision.tools import PlatformType
 from rolevend.kinds import VendedRole
 from rolevend.kinds.text import timestamp_text
 from rolevend.kube.credentials import connection_uri
@@ -28,9 +31,6 @@ from rolevend.platforms import protocol
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.state import is_ready
 from rolevend.roles.status import build_progress
-from rolevend.vending.proof import UserProof
-from rolevend.vending.terms import PlatformTerms
-from rolevend.vending.tools import PlatformType
 
 MOST_TABLES: Final = 100
 """In one answer."""

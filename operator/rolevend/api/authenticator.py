@@ -7,6 +7,10 @@ from rolevend.api.problems import Problem, of_token
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.schemas import Question
 from rolevend.audit.api_events import Bearer, Refusal
+from rolevend.decision.directory import Directory
+from rolevend.decision.proof import Presented, Proof
+from rolevend.decision.terms import Agent
+from rolevend.decision.verdict import Request
 from rolevend.errors import IdentityProviderUnavailable
 from rolevend.identity.compact import digest
 from rolevend.identity.proven import ProvenUser
@@ -17,10 +21,6 @@ from rolevend.model import ObjectName, User
 from rolevend.roles.agent_lookup import agent_wanted, find_agent
 from rolevend.roles.user_authenticator import UserAuthenticator, proof_of, wanted
 from rolevend.telemetry.timing import Step, timed
-from rolevend.vending.directory import Directory
-from rolevend.vending.proof import Presented, Proof
-from rolevend.vending.terms import Agent
-from rolevend.vending.verdict import Request
 
 BEARER: Final = "Authorization"
 USER_TOKEN: Final = "userToken"  # noqa: S105 - a member

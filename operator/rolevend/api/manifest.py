@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rolevend.api.schemas import Question
+from rolevend.decision.terms import Agent
 from rolevend.kinds import API_VERSION, FINALIZER, REQUEST_ID
 from rolevend.kinds.shared import CALL, HANDLES
 from rolevend.kube.client import Body
@@ -15,7 +16,6 @@ from rolevend.model import ObjectName
 from rolevend.model import Task as CoreTask
 from rolevend.naming import length_prefixed
 from rolevend.roles.decision import PlatformGrant
-from rolevend.vending.terms import Agent
 
 _LONGEST_PREFIX: Final = 60
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any, Final
 
+from rolevend.decision.verdict import Denied, Undecided
 from rolevend.errors import (
     AuditUnavailable,
     ClusterUnavailable,
@@ -26,7 +27,6 @@ from rolevend.errors import (
 )
 from rolevend.identity.refusal import TokenRefused
 from rolevend.roles.quota import TOO_MANY
-from rolevend.vending.verdict import Denied, Undecided
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 2

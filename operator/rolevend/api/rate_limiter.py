@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from rolevend.api.problems import Problem
+from rolevend.decision.terms import Agent
 from rolevend.model import ObjectName
-from rolevend.vending.terms import Agent
 
 DECISIONS_PER_MINUTE: Final = 600
 """Of each agent, unless it may vend less often."""

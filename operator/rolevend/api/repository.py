@@ -12,6 +12,9 @@ from rolevend.api.index import VendedRoleIndex
 from rolevend.api.manifest import body_of, name_of, prefix
 from rolevend.api.problems import Problem, of_error
 from rolevend.api.schemas import Question
+from rolevend.decision.directory import Directory
+from rolevend.decision.terms import Agent
+from rolevend.decision.verdict import Delivery, Request, Verdict
 from rolevend.errors import PlatformDrifted, ProfileNotBuilt, RolevendError
 from rolevend.kinds import VendedRole, parse
 from rolevend.kinds.shared import CALL
@@ -24,9 +27,6 @@ from rolevend.roles.objects import VendedRoleWriter, is_ending
 from rolevend.roles.quota import within_quota
 from rolevend.roles.state import NOTHING_BEGUN, for_deletion, role_request
 from rolevend.roles.status import build_progress, ended_status, needs_person
-from rolevend.vending.directory import Directory
-from rolevend.vending.terms import Agent
-from rolevend.vending.verdict import Delivery, Request, Verdict
 
 MAX_BEGINNING_SECONDS: Final = 1.0
 MAX_UNDO_SECONDS: Final = 5.0

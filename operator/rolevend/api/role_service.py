@@ -5,6 +5,7 @@ from typing import Final
 
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.problems import Problem
+from rolevend.decision.terms import Agent
 from rolevend.errors import AuditUnavailable
 from rolevend.kinds import VendedRole, parse
 from rolevend.kube.client import Body, NotFound
@@ -12,7 +13,6 @@ from rolevend.model import ObjectName
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.state import assigned_role_name, role_request
-from rolevend.vending.terms import Agent
 
 LONGEST_RELEASE_SECONDS: Final = 10.0
 

@@ -6,11 +6,11 @@ from pydantic import ConfigDict, Field, SecretStr, StrictBool
 from pydantic.config import JsonDict
 
 from rolevend.catalog import TableId
+from rolevend.decision.tools import PlatformType
 from rolevend.kinds.part import Distinct, KeyedBy, Part, Rule, exactly_one
 from rolevend.kinds.shared import UserName
 from rolevend.kinds.text import Label, ObjectReferenceName, Seconds
 from rolevend.kinds.vended_role import MOST_PLATFORMS, TableName, Task
-from rolevend.vending.tools import PlatformType
 
 LONGEST_TOKEN = 16_384
 PROOFS = ("userToken", "user")

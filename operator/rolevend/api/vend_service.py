@@ -18,6 +18,9 @@ from rolevend.api.problems import RETRY_SECONDS, Problem, is_retryable, of_error
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.repository import VendedRoleRepository, role_ended
 from rolevend.api.schemas import Question
+from rolevend.decision.directory import Directory
+from rolevend.decision.terms import Agent
+from rolevend.decision.verdict import Denied, Request, Undecided
 from rolevend.errors import Overtaken, PlatformBusy, ProfileNotBuilt, RolevendError
 from rolevend.kinds import VendedRole, values
 from rolevend.kube.client import NotFound, ResourceConflict
@@ -26,16 +29,13 @@ from rolevend.plan import Profile
 from rolevend.platforms.protocol import Credential
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import Door
+from rolevend.roles.protocols import AsyncPlatform
 from rolevend.roles.quota import TOO_MANY
 from rolevend.roles.state import role_requests
 from rolevend.roles.store import RoleRecord
 from rolevend.roles.vender import GrantWithdrawn, NotVendableEverywhere, RoleEnding, Vender, not_connected
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.timing import Step, observe, timed
-from rolevend.vending.directory import Directory
-from rolevend.vending.protocols import AsyncPlatform
-from rolevend.vending.terms import Agent
-from rolevend.vending.verdict import Denied, Request, Undecided
 
 MAX_BUILD_SECONDS: Final = 5.0
 """How long a call waits until the operator has built its profiles."""

@@ -12,6 +12,7 @@ import psycopg
 
 from rolevend.audit.event_files import events_of
 from rolevend.audit.events import EventType
+from rolevend.decision.proof import Actor
 from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.kinds import REQUESTED_BY, Agent, Resource, UserAttributes
 from rolevend.kube.client import Body, KubeClient
@@ -21,7 +22,6 @@ from rolevend.model import RoleName, User
 from rolevend.naming import RoleNameParts, parse_role_name
 from rolevend.platforms.postgres.drop.tombstones import tombstone_of
 from rolevend.snapshot.controller import ready_condition
-from rolevend.vending.proof import Actor
 
 _ORDER = (
     *("role", "agent", "user", "proof", "token", "actors", "request", "object", "requester"),

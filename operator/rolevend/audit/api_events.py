@@ -8,8 +8,8 @@ from hashlib import sha256
 
 from rolevend.audit.events import Body, Event, EventType, asked
 from rolevend.audit.truncate import MAX_BYTES, fit_event
+from rolevend.decision.verdict import Request
 from rolevend.model import ObjectName, RoleName
-from rolevend.vending.verdict import Request
 
 
 class Bearer(enum.StrEnum):

@@ -13,13 +13,13 @@ from typing import Any, Protocol
 
 from rolevend.audit.evidence import AccessSummary, AttributeRead, ObjectRead, TableAccess, evidence
 from rolevend.audit.truncate import MAX_BYTES, fit_event
+from rolevend.decision.directory import Directory
+from rolevend.decision.proof import Proof, Unproven, UserProof
+from rolevend.decision.verdict import Granted, Request
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.naming import parse_role_name
 from rolevend.platforms.protocol import EndReason
-from rolevend.vending.directory import Directory
-from rolevend.vending.proof import Proof, Unproven, UserProof
-from rolevend.vending.verdict import Granted, Request
 
 
 class EventType(enum.StrEnum):

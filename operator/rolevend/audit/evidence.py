@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from rolevend.audit.json_size import within
+from rolevend.decision.directory import Directory
+from rolevend.decision.proof import Proof
+from rolevend.decision.verdict import Request
 from rolevend.model import Uid, Version
 from rolevend.plan import Cell, ColumnShape, TableShape
 from rolevend.policy.combination import Combination
@@ -12,9 +15,6 @@ from rolevend.policy.decision import concerning, covering, granting_to_agent
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.policy.requirement import facts_of
-from rolevend.vending.directory import Directory
-from rolevend.vending.proof import Proof
-from rolevend.vending.verdict import Request
 
 _MOST_TABLE_BYTES = 28 * 1024
 """Of an event."""

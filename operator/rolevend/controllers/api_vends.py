@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import Final
 
+from rolevend.decision.verdict import Delivery, Granted
 from rolevend.errors import PlatformDrifted, RolevendError, Unavailable
 from rolevend.kube.client import NotFound
 from rolevend.model import Uid
@@ -19,11 +20,10 @@ from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.protocol import EndReason
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.objects import VendedRoleWriter, uid_of
+from rolevend.roles.protocols import Snapshots
 from rolevend.roles.state import RoleState, for_deletion, is_ready
 from rolevend.roles.status import ended_status
 from rolevend.roles.store import RoleStore
-from rolevend.vending.protocols import Snapshots
-from rolevend.vending.verdict import Delivery, Granted
 
 BY: Final = "Unanswered"
 """As `status.ended.by` says it."""

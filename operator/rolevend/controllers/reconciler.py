@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass, replace
 
+from rolevend.decision.directory import Directory
+from rolevend.decision.verdict import Denied, Request, Undecided, taken_by
 from rolevend.errors import Overtaken
 from rolevend.kinds import VendedRole, parse
 from rolevend.kube.client import Body
@@ -16,8 +18,6 @@ from rolevend.roles.status import error_reason, granted_condition
 from rolevend.roles.store import RoleRecord, RoleStore
 from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import GrantWithdrawn, NotVendableEverywhere, RoleEnding, Vender
-from rolevend.vending.directory import Directory
-from rolevend.vending.verdict import Denied, Request, Undecided, taken_by
 
 
 @dataclass(frozen=True, slots=True)

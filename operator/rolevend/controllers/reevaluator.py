@@ -9,18 +9,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
+from rolevend.decision.verdict import Delivery, Granted, Verdict, taken_by
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
 from rolevend.platforms.protocol import Drift
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.protocols import Snapshots
 from rolevend.roles.quota import RoleQuota
 from rolevend.roles.state import RoleState, revocation_reason
 from rolevend.roles.status import granted_condition
 from rolevend.roles.store import RoleStore
-from rolevend.vending.protocols import Snapshots
-from rolevend.vending.verdict import Delivery, Granted, Verdict, taken_by
 
 _MAX_PARALLEL = 16
 """Revocations that are written concurrently. On the platform all of them begin at once."""

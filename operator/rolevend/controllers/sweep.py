@@ -16,9 +16,9 @@ from rolevend.platforms.protocol import DropRequest, EndedRole, EndReason
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.orphans import Orphans
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.sweep import Orphans
 
 _LISTED_EVERY = 10
 """If one page does not hold all objects, only every tenth sweep lists them: ten thousand cost more than the rest of an idle operator."""

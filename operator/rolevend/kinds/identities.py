@@ -1,8 +1,8 @@
 """Who an agent is to issuers of tokens, and where a user's token is: from parsed objects to values. Pure."""
 
+from rolevend.decision.proof import ClientIdentity, Identity, Presented, ServiceAccountIdentity, UserToken
 from rolevend.kinds.agent import Agent
 from rolevend.kinds.vended_role import VendedRole
-from rolevend.vending.proof import ClientIdentity, Identity, Presented, ServiceAccountIdentity, UserToken
 
 
 def user_token(role: VendedRole) -> UserToken | Presented | None:

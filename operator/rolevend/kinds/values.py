@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from rolevend.catalog import TableId, ToolId, ToolKind
+from rolevend.decision.tools import POSTGRESQL, SNOWFLAKE, FunctionName, PlatformType, Tools
 from rolevend.errors import InvalidInput
 from rolevend.kinds.agent import Agent
 from rolevend.kinds.data_platform import DataPlatform, Postgres, Snowflake
@@ -14,7 +15,6 @@ from rolevend.kinds.vended_role import VendedRole
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User, UserHandle, Version
 from rolevend.plan import RoleLimits
 from rolevend.platforms.protocol import Account, Address, Tls, TlsMode
-from rolevend.vending.tools import POSTGRESQL, SNOWFLAKE, FunctionName, PlatformType, Tools
 
 
 def object_name(resource: Resource) -> ObjectName:

@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import Final, assert_never
 from urllib.parse import quote, urlencode
 
+from rolevend.decision.verdict import Request
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, Body, KubeClient, NotFound, NotYetCollected, ResourceConflict
 from rolevend.kube.secrets import text_of, texts_of
 from rolevend.model import RoleName
 from rolevend.naming import length_prefixed, parse_role_name
 from rolevend.platforms.protocol import Address, Credential, KeyPairCredential, PasswordCredential, Secret, TlsMode
-from rolevend.vending.verdict import Request
 
 CREDENTIAL_TYPE: Final = "rolevend.dev/credential"
 CREDENTIAL_KEY_SECRET: Final = "rolevend-credential-key"  # noqa: S105 - its name

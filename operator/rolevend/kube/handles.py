@@ -7,11 +7,11 @@ bounded number of records for users that nothing else in the cluster knows.
 
 from collections.abc import Callable
 
+from rolevend.decision.claims import Claim, agent_claim, user_claim
 from rolevend.errors import Conflict, NotPermitted, TooManyUnknownUsers
 from rolevend.kube.client import CONFIG_MAPS, Body, KubeClient, NotFound, ResourceConflict
 from rolevend.model import AgentHandle, ObjectName, User, UserHandle
 from rolevend.plan import Lease
-from rolevend.vending.claims import Claim, agent_claim, user_claim
 
 RECORD_LABEL = "rolevend.dev/handle-of"
 NAMED_BY_LABEL = "rolevend.dev/named-by"

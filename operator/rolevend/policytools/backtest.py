@@ -16,13 +16,13 @@ from rolevend.audit.access_diff import Change, compare
 from rolevend.audit.event_files import events
 from rolevend.audit.events import EventType
 from rolevend.audit.evidence import ColumnAccess, TableAccess
+from rolevend.decision.directory import Directory, Person
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, PlatformName, User
 from rolevend.policy.combination import Combination
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.tables import Form, noted, rendered
 from rolevend.policytools.verdicts import SECONDS, Who, given, narrower, opened, unlabelled
-from rolevend.vending.directory import Directory, Person
 
 _AGO = re.compile(r"([1-9][0-9]{0,5})([dh])")
 

@@ -16,6 +16,8 @@ import psycopg
 from psycopg import sql
 
 from rolevend.catalog import Catalog, Family, TableId
+from rolevend.decision.directory import Directory
+from rolevend.decision.verdict import Granted
 from rolevend.errors import InvalidInput
 from rolevend.kinds import values
 from rolevend.kinds.policy_test import Case, PolicyTest
@@ -30,8 +32,6 @@ from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.folder import CLUSTER, Catalogs, Folder
 from rolevend.policytools.verdicts import ANY_AGENT, Who, opened, unlabelled, verdict, without_labels
-from rolevend.vending.directory import Directory
-from rolevend.vending.verdict import Granted
 
 _OWNER = "policy_test_owner"
 _SECONDS = 600

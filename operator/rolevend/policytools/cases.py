@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rolevend.catalog import Catalog, Family, Table, TableId
+from rolevend.decision.directory import Directory
+from rolevend.decision.tools import SNOWFLAKE
 from rolevend.errors import InvalidInput
 from rolevend.kinds import values
 from rolevend.kinds.catalog_file import FORMAT
@@ -15,8 +17,6 @@ from rolevend.policy.suggestions import closest
 from rolevend.policytools.folder import Folder, Refused
 from rolevend.policytools.manifests import Document
 from rolevend.policytools.verdicts import unknown_agent
-from rolevend.vending.directory import Directory
-from rolevend.vending.tools import SNOWFLAKE
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from rolevend.catalog import TagAssignment, is_lookup_of
+from rolevend.decision.directory import Shapes
+from rolevend.decision.terms import PlatformTerms
 from rolevend.errors import InvalidInput
 from rolevend.kinds import (
     AccessPolicy,
@@ -37,8 +39,6 @@ from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.snapshot.conditions.guardrails import UNTIL_MENDED, guardrail_scope_condition
 from rolevend.snapshot.scope import schemas_in_scope, scope_condition
-from rolevend.vending.directory import Shapes
-from rolevend.vending.terms import PlatformTerms
 
 Level = Literal["error", "warning"]
 

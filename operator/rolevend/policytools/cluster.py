@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+from rolevend.decision.verdict import Request
 from rolevend.kinds import API_VERSION, KINDS, VendedRole, parse
 from rolevend.kube.client import NAMESPACES, KubeClient
 from rolevend.kube.paths import path_of
@@ -10,7 +11,6 @@ from rolevend.policytools.folder import Folder
 from rolevend.policytools.manifests import documents_in
 from rolevend.policytools.verdicts import Who
 from rolevend.roles.state import role_requests
-from rolevend.vending.verdict import Request
 
 
 async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, tuple[Who, ...], str]:

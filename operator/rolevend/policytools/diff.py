@@ -6,13 +6,13 @@ from pathlib import Path
 
 from rolevend.audit.access_diff import Change, compare
 from rolevend.audit.evidence import TableAccess
+from rolevend.decision.directory import Directory, Person
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, UserAttributes, values
 from rolevend.model import PlatformName
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.tables import Form, noted, rendered
 from rolevend.policytools.verdicts import SECONDS, Who, agents_of, given, opened, unlabelled, without_labels
-from rolevend.vending.directory import Directory, Person
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,10 @@ from typing import Any
 from rolevend.audit.access_diff import LOOKUP
 from rolevend.audit.evidence import TableAccess, mask_shown, tables_of
 from rolevend.catalog import FunctionId, ToolId
+from rolevend.decision.directory import Directory
+from rolevend.decision.proof import Proof
+from rolevend.decision.tools import beyond
+from rolevend.decision.verdict import Granted, Undecided
 from rolevend.errors import InvalidInput
 from rolevend.kinds import Agent, values
 from rolevend.plan import withheld
@@ -19,10 +23,6 @@ from rolevend.policy.suggestions import closest
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.verdicts import ANY_AGENT, Who, opened, unknown_agent, unlabelled, verdict, without_labels
 from rolevend.snapshot.builder import SnapshotBuild
-from rolevend.vending.directory import Directory
-from rolevend.vending.proof import Proof
-from rolevend.vending.tools import beyond
-from rolevend.vending.verdict import Granted, Undecided
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,16 @@ from typing import Final
 
 from rolevend.audit.evidence import TableAccess, tables_of
 from rolevend.catalog import TableId
+from rolevend.decision.directory import Directory, Person
+from rolevend.decision.proof import Presented, Proof, Unproven, UserToken
+from rolevend.decision.terms import Agent, AgentTerms
+from rolevend.decision.verdict import Granted, Request, Undecided, Verdict
 from rolevend.errors import InvalidInput
 from rolevend.kinds import NAME_LABEL
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
 from rolevend.policy.combination import Combination
 from rolevend.policy.suggestions import near
 from rolevend.policytools.folder import asks_more
-from rolevend.vending.directory import Directory, Person
-from rolevend.vending.proof import Presented, Proof, Unproven, UserToken
-from rolevend.vending.terms import Agent, AgentTerms
-from rolevend.vending.verdict import Granted, Request, Undecided, Verdict
 
 ANY_AGENT: Final = ObjectName("", "any agent")
 """Stands for all agents that are in no file."""

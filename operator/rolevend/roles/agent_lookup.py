@@ -3,11 +3,11 @@
 from collections.abc import Container
 from dataclasses import dataclass, field
 
+from rolevend.decision.directory import Directory
+from rolevend.decision.proof import ClientIdentity
+from rolevend.decision.terms import Agent
 from rolevend.identity.proven import AgentWanted, OwnSubject, Party, ProvenAgent, ServiceAccount
 from rolevend.identity.refusal import Code, TokenRefused
-from rolevend.vending.directory import Directory
-from rolevend.vending.proof import ClientIdentity
-from rolevend.vending.terms import Agent
 
 
 def agent_wanted(directory: Directory) -> AgentWanted:

@@ -9,11 +9,11 @@ from rolevend.audit.events import AuditSink, End, Event, denied, dropped, grante
 from rolevend.audit.evidence import AccessSummary, access_summary
 from rolevend.audit.receipt import Receipts, digest_of
 from rolevend.catalog import TableId
+from rolevend.decision.directory import Directory
+from rolevend.decision.verdict import Granted, Request
 from rolevend.errors import Conflict, TooManyUnknownUsers
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
-from rolevend.vending.directory import Directory
-from rolevend.vending.protocols import Handles
-from rolevend.vending.verdict import Granted, Request
+from rolevend.roles.protocols import Handles
 
 _MAX_PROFILES = 200
 

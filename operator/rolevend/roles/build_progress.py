@@ -11,15 +11,15 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
+from rolevend.decision.verdict import Request
 from rolevend.errors import RolevendError
 from rolevend.kube.client import Body, NotFound, ResourceConflict
 from rolevend.plan import Profile
 from rolevend.platforms.progress import Progress
 from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.protocols import AsyncPlatform
 from rolevend.roles.state import for_deletion, is_ready
 from rolevend.roles.status import StatusBuilder, error_reason
-from rolevend.vending.protocols import AsyncPlatform
-from rolevend.vending.verdict import Request
 
 PAUSE_SECONDS: Final = 3.0
 """Seconds before an object first says how far its profile is, and between updates. Less than a call of the API waits for a profile."""

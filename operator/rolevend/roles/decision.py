@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from rolevend.decision.proof import Proof
+from rolevend.decision.verdict import Denied, Granted, Request, Undecided, Verdict
 from rolevend.model import Attributes, PlatformName, RoleName, Uid
-from rolevend.vending.proof import Proof
-from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from rolevend.decision.verdict import Request
 from rolevend.plan import Profile
-from rolevend.vending.protocols import AsyncPlatform, CredentialStore
-from rolevend.vending.verdict import Request
+from rolevend.roles.protocols import AsyncPlatform, CredentialStore
 
 
 class ProfileProvider(Protocol):

@@ -9,6 +9,7 @@ import contextlib
 import logging
 
 from rolevend.audit.events import End
+from rolevend.decision.verdict import Delivery, Request
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kinds import FINALIZER, VendedRole, shell
 from rolevend.kinds.shared import HANDLES
@@ -19,11 +20,10 @@ from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.expiry import ExpiryScheduler
 from rolevend.roles.immediate_drops import ImmediateDrops
 from rolevend.roles.objects import VendedRoleWriter, uid_of
+from rolevend.roles.protocols import CredentialStore
 from rolevend.roles.state import assigned_role_name, for_deletion, for_report, is_platform_active, role_requests, state_on
 from rolevend.roles.status import error_reason
 from rolevend.roles.store import RoleRecord, RoleStore
-from rolevend.vending.protocols import CredentialStore
-from rolevend.vending.verdict import Delivery, Request
 
 _log = logging.getLogger(__name__)
 

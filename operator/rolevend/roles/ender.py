@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from rolevend.decision.verdict import Request
 from rolevend.errors import RolevendError
 from rolevend.model import RoleName
 from rolevend.platforms.protocol import DropRequest, EndReason
@@ -12,7 +13,6 @@ from rolevend.roles.state import RoleState
 from rolevend.roles.status import ended_status
 from rolevend.roles.store import RoleRecord, RoleStore
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.verdict import Request
 
 _log = logging.getLogger(__name__)
 

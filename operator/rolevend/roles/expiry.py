@@ -10,8 +10,8 @@ from datetime import datetime
 
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName, Uid
+from rolevend.roles.expiry_queue import ExpiryQueue
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.expiry import Expiries
 
 FEW, AT_ONCE, BESIDE_VENDS = 16, 8, 1
 """Roles of a platform that expire concurrently: as many as expire in one second in ordinary times, and fewer of a crowd, one while somebody
@@ -32,7 +32,7 @@ class ExpiryScheduler:
     def __init__(self, now: Callable[[], datetime], metrics: Metrics) -> None:
         self._now = now
         self._metrics = metrics
-        self._expiries = Expiries()
+        self._expiries = ExpiryQueue()
         self._platforms: dict[Uid, PlatformName] = {}
         self._earlier = asyncio.Event()
         self._turns: dict[PlatformName, _Turns] = defaultdict(lambda: _Turns(self._most))

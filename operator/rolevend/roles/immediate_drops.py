@@ -7,13 +7,13 @@ object's own end finds the role gone; after a crash the next evaluation or sweep
 import asyncio
 import time
 
+from rolevend.decision.verdict import Request
 from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.protocol import DropRequest, DropResult
+from rolevend.roles.protocols import AsyncPlatform
 from rolevend.roles.store import RoleRecord
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.protocols import AsyncPlatform
-from rolevend.vending.verdict import Request
 
 
 class ImmediateDrops:

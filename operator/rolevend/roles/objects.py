@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from rolevend.decision.verdict import Request
 from rolevend.kinds import VendedRole
 from rolevend.kinds.shared import RECONSIDERED
 from rolevend.kube.client import Body, KubeClient
@@ -10,7 +11,6 @@ from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName, Uid
 from rolevend.roles.state import is_let_go
 from rolevend.roles.status import StatusBuilder
-from rolevend.vending.verdict import Request
 
 
 class VendedRoleWriter:

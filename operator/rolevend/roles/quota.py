@@ -10,13 +10,13 @@ import logging
 from collections import defaultdict
 from typing import Final
 
+from rolevend.decision.directory import Directory
+from rolevend.decision.verdict import Denied, Granted, Request, Verdict
 from rolevend.errors import RolevendError
 from rolevend.model import ObjectName, Uid
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.state import RoleState
 from rolevend.roles.store import RoleStore
-from rolevend.vending.directory import Directory
-from rolevend.vending.verdict import Denied, Granted, Request, Verdict
 
 TOO_MANY: Final = "TooManyRoles"
 _RETRY_SECONDS: Final = 1.0

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from rolevend.decision.proof import Actor, Claimed, Proof, UserProof
+from rolevend.decision.verdict import Delivery, Granted, Request, Verdict, ended_by
 from rolevend.errors import InvalidInput
 from rolevend.kinds import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, parse, shell, values
 from rolevend.kinds.identities import user_token
@@ -13,8 +15,6 @@ from rolevend.kube.client import Body
 from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name
 from rolevend.plan import attribute_keys
-from rolevend.vending.proof import Actor, Claimed, Proof, UserProof
-from rolevend.vending.verdict import Delivery, Granted, Request, Verdict, ended_by
 
 LONGEST_REQUEST_ID: Final = 128
 NOTHING_BEGUN: Final = "NothingBegun"

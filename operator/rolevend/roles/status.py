@@ -6,6 +6,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
+from rolevend.decision.proof import Proof, Unproven, UserProof
+from rolevend.decision.verdict import Delivery, Denied, Granted, Request, Undecided
 from rolevend.errors import PlatformDrifted, RolevendError
 from rolevend.kinds import VendedRole
 from rolevend.kinds.status import ConditionUpdate, Truth, body, reported, shortened
@@ -16,8 +18,6 @@ from rolevend.model import PlatformName
 from rolevend.platforms.progress import Progress
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.state import is_platform_active, may_exist_on, role_requests
-from rolevend.vending.proof import Proof, Unproven, UserProof
-from rolevend.vending.verdict import Delivery, Denied, Granted, Request, Undecided
 
 BUILDING: Final = "Building"
 """The reason of the condition Ready while the role's profile is being built."""

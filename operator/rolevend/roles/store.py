@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from rolevend.decision.proof import Proof, Unproven
+from rolevend.decision.verdict import Granted, Request
 from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.platforms.protocol import DropResult
 from rolevend.roles.audit_recorder import AuditMemory
 from rolevend.roles.state import RoleState
-from rolevend.vending.proof import Proof, Unproven
-from rolevend.vending.verdict import Granted, Request
 
 
 @dataclass(eq=False, slots=True)

@@ -4,6 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, assert_never
 
+from rolevend.decision.directory import TOKEN_UNREAD, Directory
+from rolevend.decision.proof import Actor, Basis, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
+from rolevend.decision.terms import Agent
+from rolevend.decision.verdict import Request, Undecided, Verdict
 from rolevend.errors import IdentityProviderUnavailable
 from rolevend.identity import compact
 from rolevend.identity.proven import Party, ProvenUser, UserWanted
@@ -16,10 +20,6 @@ from rolevend.kube.token_replay import TokenReplayStore
 from rolevend.model import ObjectName
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.store import RoleRecord
-from rolevend.vending.directory import TOKEN_UNREAD, Directory
-from rolevend.vending.proof import Actor, Basis, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
-from rolevend.vending.terms import Agent
-from rolevend.vending.verdict import Request, Undecided, Verdict
 
 FIELD: Final = "spec.userTokenSecretRef"
 _LONGEST_SOURCE: Final = 1024

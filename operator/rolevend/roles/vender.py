@@ -2,7 +2,7 @@
 
 The role exists on every platform or on none, unless the object allows less. Everything is on record before anything is created on a
 platform, and every profile and credential is ready before the first role can log in. Every step may run twice. A crash between two steps
-leaves something that the next attempt completes, or the end of the object undoes: see `vending.effects`.
+leaves something that the next attempt completes, or the end of the object undoes: see `roles.side_effects`.
 """
 
 import asyncio
@@ -13,6 +13,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
+from rolevend.decision.directory import Directory
+from rolevend.decision.verdict import Denied, Request, Verdict, ended_by, taken_by
 from rolevend.errors import Overtaken, PlatformUnavailable, Rejected, RolevendError
 from rolevend.kinds import VendedRole
 from rolevend.kube.client import Body
@@ -24,14 +26,12 @@ from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import Door
 from rolevend.roles.objects import VendedRoleWriter, is_ending
+from rolevend.roles.protocols import Snapshots
 from rolevend.roles.state import assigned_role_name, may_exist_on
 from rolevend.roles.status import abandoned_platform, error_reason, skipped_platform
 from rolevend.roles.store import RoleRecord
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.timing import Step, timed
-from rolevend.vending.directory import Directory
-from rolevend.vending.protocols import Snapshots
-from rolevend.vending.verdict import Denied, Request, Verdict, ended_by, taken_by
 
 _log = logging.getLogger(__name__)
 

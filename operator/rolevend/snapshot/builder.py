@@ -5,6 +5,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from rolevend.catalog import Table, TagAssignment
+from rolevend.decision.claims import Claim, agent_claim
+from rolevend.decision.directory import Directory, Shapes, Sources
+from rolevend.decision.terms import Agent as RegisteredAgent
+from rolevend.decision.terms import AgentTerms, PlatformTerms, terms_for, tools_of
+from rolevend.decision.tools import own_tables
 from rolevend.errors import InvalidInput
 from rolevend.identity.provider import Provider
 from rolevend.kinds import (
@@ -43,11 +48,6 @@ from rolevend.snapshot.identity_providers import IdentityProviderCache, KeysStat
 from rolevend.snapshot.index_cache import IndexCache
 from rolevend.snapshot.scope import schemas_in_scope, scope_condition
 from rolevend.snapshot.user_cache import UserCache
-from rolevend.vending.claims import Claim, agent_claim
-from rolevend.vending.directory import Directory, Shapes, Sources
-from rolevend.vending.terms import Agent as RegisteredAgent
-from rolevend.vending.terms import AgentTerms, PlatformTerms, terms_for, tools_of
-from rolevend.vending.tools import own_tables
 
 
 @dataclass(frozen=True, slots=True)

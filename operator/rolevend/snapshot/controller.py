@@ -11,6 +11,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TypeVar, cast
 
+from rolevend.decision.claims import Claim
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.provider import Provider
 from rolevend.kinds import (
@@ -38,7 +39,6 @@ from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.snapshot.identity_providers import KeysState
 from rolevend.snapshot.status import status_of
 from rolevend.telemetry.metrics import Metrics
-from rolevend.vending.claims import Claim
 
 R = TypeVar("R", bound=Resource)
 

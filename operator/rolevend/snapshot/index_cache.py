@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rolevend.catalog import Catalog, TagAssignment
+from rolevend.decision.directory import Shapes
 from rolevend.model import ClusterId, PlatformName
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Guardrail, Policy
-from rolevend.vending.directory import Shapes
 
 
 @dataclass(frozen=True, slots=True)

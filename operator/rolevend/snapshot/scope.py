@@ -7,11 +7,11 @@ guess which of them holds.
 from collections.abc import Iterable, Mapping, Sequence
 
 from rolevend.catalog import matches
+from rolevend.decision.terms import PlatformTerms
 from rolevend.kinds import AccessPolicy, DataPlatform, Resource, TagBinding, values
 from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.policy.suggestions import closest
-from rolevend.vending.terms import PlatformTerms
 
 CONTESTED = "OwnershipConflict"
 

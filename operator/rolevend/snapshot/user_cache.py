@@ -4,12 +4,12 @@ of ten thousand people one changes, and a policy changes more often than any of 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import is_
 
+from rolevend.decision.claims import Claim, user_claim
+from rolevend.decision.directory import Person
 from rolevend.kinds import UserAttributes, values
 from rolevend.model import User, UserHandle
 from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.snapshot.conditions.common import StatusEvaluation, evaluate_unique, with_refusals
-from rolevend.vending.claims import Claim, user_claim
-from rolevend.vending.directory import Person
 
 
 class UserCache:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from rolevend.decision.terms import Agent as RegisteredAgent
+from rolevend.decision.terms import PlatformTerms, permitting, terms_for, wider_than_permitted
 from rolevend.kinds import Agent
 from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.snapshot.conditions.common import StatusEvaluation
-from rolevend.vending.terms import Agent as RegisteredAgent
-from rolevend.vending.terms import PlatformTerms, permitting, terms_for, wider_than_permitted
 
 
 def evaluate_combination(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from rolevend.catalog import Catalog, TableId, TagAssignment, matches
+from rolevend.decision.terms import PlatformTerms
 from rolevend.kinds import Resource, TagBinding, statements, values
 from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
@@ -12,7 +13,6 @@ from rolevend.policy.tag_conflicts import TagConflict
 from rolevend.policy.unresolved_names import no_column, no_table
 from rolevend.snapshot.conditions.common import StatusEvaluation, not_ready
 from rolevend.snapshot.scope import CONTESTED, schemas_in_scope
-from rolevend.vending.terms import PlatformTerms
 
 Disagreed = Mapping[str, Sequence[str]]
 """TagBinding -> what it is told of data for which others say other values."""

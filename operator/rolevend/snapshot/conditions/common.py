@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
+from rolevend.decision.directory import Shapes
 from rolevend.kinds import AccessPolicy, DataPlatform, Resource, values
 from rolevend.kinds.data_platform import Attestation
 from rolevend.kinds.status import Body, ConditionUpdate, Truth, body, shortened
@@ -24,7 +25,6 @@ from rolevend.policy.unresolved_names import unknown_attributes
 from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.snapshot.conditions.isolation import isolation_conditions
 from rolevend.snapshot.scope import CONTESTED, ownership_condition
-from rolevend.vending.directory import Shapes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LEAK = "Leak"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from rolevend.decision.directory import Shapes
+from rolevend.decision.terms import PlatformTerms
 from rolevend.errors import InvalidInput
 from rolevend.kinds import Guardrail, Resource, statements
 from rolevend.kinds.status import Body, ConditionUpdate, shortened
@@ -12,8 +14,6 @@ from rolevend.policy.suggestions import closest
 from rolevend.policy.unresolved_names import unknown_attributes
 from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.snapshot.conditions.common import StatusEvaluation, mask_fallback, names_known
-from rolevend.vending.directory import Shapes
-from rolevend.vending.terms import PlatformTerms
 
 UNTIL_MENDED: Final = "Until that is mended all its tables are denied"
 

@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from rolevend.decision.directory import Shapes
+from rolevend.decision.terms import Agent as RegisteredAgent
+from rolevend.decision.terms import PlatformTerms, terms_for, tools_of
+from rolevend.decision.tools import Refusal, Tools, name_of_own, refused_functions, refused_tools
 from rolevend.kinds import Agent
 from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.policy.index import Index
 from rolevend.policy.suggestions import closest
 from rolevend.snapshot.conditions.common import StatusEvaluation
-from rolevend.vending.directory import Shapes
-from rolevend.vending.terms import Agent as RegisteredAgent
-from rolevend.vending.terms import PlatformTerms, terms_for, tools_of
-from rolevend.vending.tools import Refusal, Tools, name_of_own, refused_functions, refused_tools
 
 
 def evaluate_tools(

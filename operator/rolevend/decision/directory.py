@@ -12,18 +12,9 @@ from hashlib import sha256
 from typing import Final
 
 from rolevend.catalog import Function, FunctionId, TableId, Tool
-from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
-from rolevend.naming import role_name, user_handle
-from rolevend.plan import Lease, Profile, attribute_keys, plan
-from rolevend.policy.decision import Entitlement, entitlement, switch
-from rolevend.policy.explanation import smallest_step
-from rolevend.policy.index import CompiledPolicy, Index
-from rolevend.policy.refusal import Denial, Reason
-from rolevend.policy.request_context import RequestContext
-from rolevend.policy.requirement import facts_of, meets
-from rolevend.vending.behind import of_policy, of_profile
-from rolevend.vending.proof import Basis, ClientIdentity, Proof, ServiceAccountIdentity, Unproven
-from rolevend.vending.terms import (
+from rolevend.decision.behind import of_policy, of_profile
+from rolevend.decision.proof import Basis, ClientIdentity, Proof, ServiceAccountIdentity, Unproven
+from rolevend.decision.terms import (
     Agent,
     AgentTerms,
     PlatformTerms,
@@ -36,8 +27,17 @@ from rolevend.vending.terms import (
     terms_for,
     tools_of,
 )
-from rolevend.vending.tools import functions_of, tools_within
-from rolevend.vending.verdict import Denied, Granted, Request, Undecided, Verdict
+from rolevend.decision.tools import functions_of, tools_within
+from rolevend.decision.verdict import Denied, Granted, Request, Undecided, Verdict
+from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
+from rolevend.naming import role_name, user_handle
+from rolevend.plan import Lease, Profile, attribute_keys, plan
+from rolevend.policy.decision import Entitlement, entitlement, switch
+from rolevend.policy.explanation import smallest_step
+from rolevend.policy.index import CompiledPolicy, Index
+from rolevend.policy.refusal import Denial, Reason
+from rolevend.policy.request_context import RequestContext
+from rolevend.policy.requirement import facts_of, meets
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from rolevend.model import Uid
 
 
-class Expiries:
+class ExpiryQueue:
     """Not thread-safe. A removed or moved entry stays in the heap until it surfaces, and is then passed over."""
 
     def __init__(self) -> None:

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from rolevend.decision.proof import Identity
+from rolevend.decision.tools import POSTGRESQL, Permitted, PlatformType, Tools, permitted
+from rolevend.decision.verdict import Denied, Request
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Version
 from rolevend.plan import RoleLimits
 from rolevend.policy.combination import Combination, widest
 from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import Requirement
-from rolevend.vending.proof import Identity
-from rolevend.vending.tools import POSTGRESQL, Permitted, PlatformType, Tools, permitted
-from rolevend.vending.verdict import Denied, Request
 
 
 @dataclass(frozen=True, slots=True)

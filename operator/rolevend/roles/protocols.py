@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Protocol
 
+from rolevend.decision.directory import Directory
+from rolevend.decision.verdict import Request
 from rolevend.model import UserHandle
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.progress import Progress
 from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, DropResult, Randomness
-from rolevend.vending.directory import Directory
-from rolevend.vending.verdict import Request
 
 
 class Snapshots(Protocol):

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rolevend.catalog import TableId
+from rolevend.decision.proof import Presented, Proof, Unproven, UserToken
 from rolevend.model import ObjectName, PlatformName, Task, Uid, User, UserHandle
 from rolevend.plan import Lease, Profile, TableShape, attribute_keys, contains
-from rolevend.vending.proof import Presented, Proof, Unproven, UserToken
 
 
 class Delivery(enum.StrEnum):
