@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rolevend.decision.verdict import Granted
+from rolevend.decision.outcome import Granted
 from rolevend.kinds import AccessPolicy, DataPlatform, values
 from rolevend.model import ObjectName, PlatformName, User
 from rolevend.plan import Profile
@@ -61,7 +61,7 @@ def page() -> Iterator[str]:
 def _profile(folder: Folder, person: str) -> Profile:
     pictured = folder.picture(read_catalogs([ON_BOTH / "catalog" / f"{name}.yaml" for name in ("warehouse", "crm")]))
     who = Who(User("https://idp.example.org", person), ObjectName("agents", "finbot"), _PLATFORM)
-    found = verdict(opened(pictured.directory), who)
+    found = verdict(opened(pictured.snapshot), who)
     if not isinstance(found, Granted):
         raise TypeError(f"the example grants {person} nothing on {_PLATFORM}: {found}")
     return found.profile

@@ -46,9 +46,9 @@ MODULES = (
     "rolevend.platforms.snowflake.build.predicate",
     "rolevend.platforms.snowflake.build.views",
     "rolevend.plan",
-    "rolevend.decision.terms",
+    "rolevend.decision.admission",
 )
-ALONE = {"rolevend.plan": ("contains", "_carries"), "rolevend.decision.terms": ("_combination", "_widest")}
+ALONE = {"rolevend.plan": ("contains", "_carries"), "rolevend.decision.admission": ("_combination", "_widest")}
 """Of these modules nothing else decides what is shown."""
 TESTS = tuple(
     f"tests/unit/test_{name}.py"

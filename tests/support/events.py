@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from rolevend.audit.events import End, Event
-from rolevend.decision.directory import Directory, Sources
+from rolevend.decision.snapshot import Snapshot, SourceVersions
 from rolevend.errors import Conflict
 from rolevend.model import RoleName, Uid, Version
 from rolevend.platforms.protocol import EndReason
@@ -23,7 +23,7 @@ def version(kind: str, name: str, generation: int = 1) -> Version:
     return Version(kind, name, Uid(f"uid of {name}"), generation)
 
 
-SOURCES = Sources(
+SOURCES = SourceVersions(
     version("DataPlatform", "warehouse"),
     {MINE.id: version("AccessPolicy", str(MINE.id), 3), OTHERS.id: version("AccessPolicy", str(OTHERS.id))},
     (version("TagBinding", "domain/tags"),),
@@ -31,7 +31,7 @@ SOURCES = Sources(
 )
 
 
-def directory(**changes: Any) -> Directory:
+def directory(**changes: Any) -> Snapshot:
     return registered.directory(
         **{
             "shapes": {WAREHOUSE: shapes(MINE, OTHERS)},

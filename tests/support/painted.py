@@ -5,7 +5,7 @@ from typing import Any
 
 from rolevend.catalog import Family
 from rolevend.controllers.attesting import attestation_of
-from rolevend.decision.verdict import Request, Verdict
+from rolevend.decision.outcome import Decision, Request
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, parse
 from rolevend.model import ClusterId, ObjectName, PlatformName, Uid, User
 from rolevend.platform_runtime.state import PlatformState
@@ -102,8 +102,8 @@ def paint(objects: SnapshotInputs = OBJECTS, states: dict[PlatformName, Platform
     return SnapshotBuilder(CLUSTER, KEY).build(objects, states or STATES, "")
 
 
-def verdict(picture: SnapshotBuild, *, begun: bool = False, request: Request = REQUEST) -> Verdict:
-    return picture.directory.verdict(request, begun=begun)
+def verdict(picture: SnapshotBuild, *, begun: bool = False, request: Request = REQUEST) -> Decision:
+    return picture.snapshot.verdict(request, begun=begun)
 
 
 def judged(picture: SnapshotBuild, name: str) -> StatusEvaluation[Resource]:

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from rolevend.catalog import Family
-from rolevend.decision.directory import Directory, Person, Shapes
-from rolevend.decision.terms import Agent, AgentTerms, PlatformTerms
-from rolevend.decision.verdict import Granted, Request
+from rolevend.decision.admission import Agent, AgentAdmission, PlatformAdmission
+from rolevend.decision.outcome import Granted, Request
+from rolevend.decision.snapshot import KnownUser, ProfileCache, Snapshot
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
@@ -27,8 +27,8 @@ REQUEST = Request(
     expiration_seconds=900,
 )
 AGENT = Agent(ObjectName("agents", "finbot"), AgentHandle("FINBOT"), may_assert=True, users=(), longest_seconds=3600)
-PERSON = Person(ANNA, UserHandle("ANNA"), Attributes.of({"department": ["claims"], "countries": ["DE"]}.items()))
-TERMS = AgentTerms({"team": "claims"}, may_assert=True, longest_seconds=3600)
+PERSON = KnownUser(ANNA, UserHandle("ANNA"), Attributes.of({"department": ["claims"], "countries": ["DE"]}.items()))
+TERMS = AgentAdmission({"team": "claims"}, may_assert=True, longest_seconds=3600)
 TABLES = (
     table("claims.people", column("id", Family.INTEGER), column("country")),
     table("claims.payments", column("id", Family.INTEGER), column("country")),
@@ -36,17 +36,17 @@ TABLES = (
 MINE = policy("mine", row_filter=parse("country IN (user_attr('countries'))"))
 
 
-def terms(*agents: AgentTerms, closed: str = "") -> PlatformTerms:
-    return PlatformTerms(WAREHOUSE, closed, {"domain": frozenset({"claims"})}, agents or (TERMS,))
+def terms(*agents: AgentAdmission, closed: str = "") -> PlatformAdmission:
+    return PlatformAdmission(WAREHOUSE, closed, {"domain": frozenset({"claims"})}, agents or (TERMS,))
 
 
-def shapes(*policies: Policy) -> Shapes:
-    return Shapes(compile_policies(catalog(*TABLES), policies), CLUSTER)
+def shapes(*policies: Policy) -> ProfileCache:
+    return ProfileCache(compile_policies(catalog(*TABLES), policies), CLUSTER)
 
 
-def directory(**changes: object) -> Directory:
+def directory(**changes: object) -> Snapshot:
     """In which `REQUEST` is granted, unless something is changed."""
-    complete = Directory(
+    complete = Snapshot(
         cluster=CLUSTER,
         handle_key=b"k" * 32,
         agents={AGENT.name: AGENT},

@@ -25,8 +25,8 @@ from rolevend.controllers.api_vends import ApiVendSupervisor
 from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.controllers.watcher import VendedRoleWatcher
-from rolevend.decision.directory import Directory, Sources
 from rolevend.decision.proof import ClientIdentity
+from rolevend.decision.snapshot import Snapshot, SourceVersions
 from rolevend.errors import RolevendError
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
@@ -65,12 +65,12 @@ PROVEN = replace(
 _SYSTEM = "rolevend-system"
 
 
-def granting(*platforms: PlatformName, most_live: int | None = None) -> Directory:
+def granting(*platforms: PlatformName, most_live: int | None = None) -> Snapshot:
     """Grants on these platforms. The agent is trusted to name its users, and may prove them as well."""
     admits = terms(replace(TERMS, may_prove=True, most_live=most_live))
     both = (WAREHOUSE, ANNEX)
     known = {each: shapes(MINE) if each in platforms else shapes() for each in both}
-    sources = {each: Sources(Version("DataPlatform", each, Uid(each), 1), {}, (), "sha256:catalog") for each in both}
+    sources = {each: SourceVersions(Version("DataPlatform", each, Uid(each), 1), {}, (), "sha256:catalog") for each in both}
     issuers = {tokens.ISSUER: Version("IdentityProvider", "workforce", Uid("i"), 1)}
     return registered.directory(
         agents={PROVEN.name: PROVEN}, platforms=dict.fromkeys(both, admits), shapes=known, sources=sources, issuers=issuers

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from rolevend.decision.verdict import Denied, Granted, Undecided, ended_by
+from rolevend.decision.outcome import Denied, Granted, Pending, revocation_reason
 from rolevend.errors import InvalidInput
 from rolevend.kinds import NAME_LABEL, Agent, DataPlatform, parse
 from rolevend.kube.credentials import _login_keys
@@ -70,7 +70,7 @@ def test_an_agent_of_that_name_in_another_namespace_gets_no_role_of_that_user():
 
     mine, found = verdict(picture), verdict(picture, request=replace(REQUEST, agent=other, name=ObjectName("elsewhere", "ask")))
 
-    assert picture.directory.agents[other].handle == AgentHandle("THEIRBOT")
+    assert picture.snapshot.agents[other].handle == AgentHandle("THEIRBOT")
     assert isinstance(mine, Granted)
     assert mine.lease.agent_user == USER
     assert isinstance(found, Denied)
@@ -86,14 +86,14 @@ def test_a_second_platform_of_the_account_gives_its_users_to_nobody():
     assert said(picture, CRM, "Accepted") == ("True", "Valid")
     assert said(picture, WAREHOUSE, "Accepted") == ("False", "Conflict")
     assert message(picture, WAREHOUSE, "Accepted").startswith("spec.snowflake: this is the account of DataPlatform crm")
-    assert isinstance(verdict(picture), Undecided)
+    assert isinstance(verdict(picture), Pending)
 
 
 def test_a_live_role_ends_where_its_agent_logs_in_as_somebody_else_now():
-    assert ended_by(given(USER), given(USER)) == ""
-    assert ended_by(given("OTHER_SVC"), given(USER)) != ""
-    assert ended_by(given(None), given(USER)) != ""
-    assert ended_by(given(USER), given(None)) != ""
+    assert revocation_reason(given(USER), given(USER)) == ""
+    assert revocation_reason(given("OTHER_SVC"), given(USER)) != ""
+    assert revocation_reason(given(None), given(USER)) != ""
+    assert revocation_reason(given(USER), given(None)) != ""
 
 
 def test_the_platform_warns_of_it_for_as_long_as_it_is_so():

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from rolevend.controllers.attesting import Attesting, attestation_of
-from rolevend.decision.verdict import Granted, Undecided, taken_by
+from rolevend.decision.outcome import Granted, Pending, revocation_code
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.registry import ConnectedPlatform
@@ -40,7 +40,7 @@ def allowing():
 
 def outcome(state: PlatformState, objects=OBJECTS, *, begun: bool = False):
     picture = paint(objects, {**STATES, WAREHOUSE: state})
-    return picture, picture.directory.verdict(REQUEST, begun=begun)
+    return picture, picture.snapshot.verdict(REQUEST, begun=begun)
 
 
 def test_where_promises_hold_roles_are_vended():
@@ -63,7 +63,7 @@ def test_else_requests_wait_unless_the_platform_team_allows_it_and_live_roles_li
         "too long ago": replace(state, attestation_overdue=True),
     }[what]
     picture, verdict = outcome(state)
-    assert isinstance(verdict, Undecided)
+    assert isinstance(verdict, Pending)
     assert (verdict.reason, verdict.withdrawn) == ("NotAttested", False)
     assert said(picture, WAREHOUSE, "Ready") == ("False", "NotAttested")
     expected = {"a check failed": ("False", "ChecksFailed"), "too long ago": ("Unknown", "Overdue")}
@@ -78,8 +78,8 @@ def test_else_requests_wait_unless_the_platform_team_allows_it_and_live_roles_li
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_leak_closes_the_platform_and_ends_what_lives_there_whatever_is_allowed(allowed: bool, begun: bool):
     picture, verdict = outcome(attested(LEAK, WEAKNESS), allowing() if allowed else OBJECTS, begun=begun)
-    assert isinstance(verdict, Undecided)
-    assert (verdict.reason, verdict.withdrawn, taken_by(verdict)) == ("Leak", True, "Leak")
+    assert isinstance(verdict, Pending)
+    assert (verdict.reason, verdict.withdrawn, revocation_code(verdict)) == ("Leak", True, "Leak")
     assert "read the table: was not refused" in verdict.message
     assert said(picture, WAREHOUSE, "Attested") == ("False", "Leak")
     assert said(picture, WAREHOUSE, "Ready") == ("False", "Leak")
@@ -89,7 +89,7 @@ def test_a_leak_stays_one_until_another_attestation_finds_none():
     state = attested(LEAK)
     assert state.facts is not None
     _, verdict = outcome(replace(state, facts=replace(state.facts, version="18.5"), attest_problem=("PlatformBusy", "locked")))
-    assert isinstance(verdict, Undecided)
+    assert isinstance(verdict, Pending)
     assert verdict.reason == "Leak"
 
 

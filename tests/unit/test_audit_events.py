@@ -14,8 +14,8 @@ from rolevend.audit.evidence import access_summary
 from rolevend.audit.json_size import as_json
 from rolevend.catalog import Family
 from rolevend.controllers.reconciler import VendedRoleReconciler
-from rolevend.decision.directory import Directory, Shapes
-from rolevend.decision.verdict import Granted
+from rolevend.decision.outcome import Granted
+from rolevend.decision.snapshot import ProfileCache, Snapshot
 from rolevend.errors import Conflict
 from rolevend.model import Attributes, ObjectName, RoleName, Task
 from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape
@@ -41,7 +41,7 @@ from tests.support.policies import catalog, guardrail, policy
 from tests.support.registered import AGENT, ANNA, CLUSTER, MINE, NOW, PERSON, REQUEST, TABLES, WAREHOUSE, shapes
 
 
-def grant(known: Directory | None = None) -> Event:
+def grant(known: Snapshot | None = None) -> Event:
     asked = replace(REQUEST, requested_by="system:serviceaccount:agents:finbot")
     found = known or directory()
     verdict = found.verdict(asked)
@@ -207,7 +207,7 @@ def test_a_grant_tells_the_guardrails_that_concerned_the_user_and_what_they_rest
     )
     index = compile_policies(catalog(*TABLES), [MINE], [contractors, others])
     known = {each: version("Guardrail", each, 4) for each in ("a", "b")}
-    changes = {"shapes": {WAREHOUSE: Shapes(index, CLUSTER)}, "sources": {WAREHOUSE: replace(SOURCES, guardrails=known)}}
+    changes = {"shapes": {WAREHOUSE: ProfileCache(index, CLUSTER)}, "sources": {WAREHOUSE: replace(SOURCES, guardrails=known)}}
 
     body = as_json(grant(directory(**changes)).body)
 
@@ -367,7 +367,7 @@ async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_r
     async def started_and_asked() -> dict[str, Any]:
         """By a process that remembers nothing."""
         record = AuditRecorder(trail, Free(), lambda: NOW)
-        observed: Any = SimpleNamespace(directory=picture.directory)
+        observed: Any = SimpleNamespace(directory=picture.snapshot)
         roles, objects = RoleStore(), VendedRoleWriter(nothing, lambda: NOW)
         users, quota = UserAuthenticator(nothing, nothing, nothing, lambda: NOW), RoleQuota(roles, objects)
         vender = Vender(observed, nothing, record, objects, Metrics(), nothing)

@@ -17,9 +17,9 @@ from rolevend.audit.evidence import access_summary
 from rolevend.audit.json_size import as_json, bytes_of, clipped, within
 from rolevend.audit.receipt import MOST_BYTES, Receipts
 from rolevend.catalog import FunctionId, TableId
-from rolevend.decision.directory import Directory, Sources
+from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.proof import Actor, Proof, UserProof
-from rolevend.decision.verdict import Granted, Request
+from rolevend.decision.snapshot import Snapshot, SourceVersions
 from rolevend.identity.signature import SigningKey
 from rolevend.model import Attributes, ObjectName, RoleName, Task, Uid, User, Version
 from rolevend.plan import Profile
@@ -88,7 +88,7 @@ def asked(character: str, many: dict[str, int]) -> Request:
     )
 
 
-def known(request: Request, character: str, many: dict[str, int]) -> Directory:
+def known(request: Request, character: str, many: dict[str, int]) -> Snapshot:
     user, agent = (facts(many[each], many["values"], character) for each in ("attributes", "agentAttributes"))
     reader = policy("reader", agents=tuple(Requirement(key, frozenset({"other"})) for key, _ in agent))
     versions = tuple(Version("TagBinding", f"{'n' * 63}/{number:0253}", Uid("u" * 36), 2**62) for number in range(many["objects"]))
@@ -98,7 +98,7 @@ def known(request: Request, character: str, many: dict[str, int]) -> Directory:
         platforms={WAREHOUSE: registered.terms(replace(TERMS, attributes=agent))},
         namespaces={request.agent.namespace: {"team": "claims"}},
         shapes={WAREHOUSE: shapes(registered.MINE, reader)},
-        sources={WAREHOUSE: Sources(None, {}, versions, "sha256:catalog")},
+        sources={WAREHOUSE: SourceVersions(None, {}, versions, "sha256:catalog")},
     )
 
 

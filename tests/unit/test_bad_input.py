@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from rolevend.decision.verdict import Denied, Granted
+from rolevend.decision.outcome import Denied, Granted
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Guardrail, TagBinding, UserAttributes, parse
 from rolevend.plan import contains
@@ -192,7 +192,7 @@ def test_a_name_that_nothing_has_is_told_beside_others_that_are_right(spec: Body
 
 
 def granted_by(name: str, picture: SnapshotBuild) -> list[object]:
-    index = picture.directory.shapes[WAREHOUSE].index
+    index = picture.snapshot.shapes[WAREHOUSE].index
     return [grants for each in index.policies if each.id.name == name for grants in each.grant_sets]
 
 

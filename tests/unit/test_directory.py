@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rolevend.catalog import TableId
-from rolevend.decision.verdict import Denied, Granted, Undecided, ended_by
+from rolevend.decision.outcome import Denied, Granted, Pending, revocation_reason
 from rolevend.model import Attributes
 from rolevend.plan import RoleLimits
 from rolevend.policy.combination import Combination, GrantTarget
@@ -51,10 +51,10 @@ def test_what_is_not_known_yet_is_named_and_only_a_deleted_agent_ends_what_lives
 ):
     verdict = directory(**changes).verdict(REQUEST)
 
-    assert isinstance(verdict, Undecided)
+    assert isinstance(verdict, Pending)
     assert (verdict.reason, verdict.withdrawn) == (reason, withdrawn)
     assert said in verdict.message
-    assert bool(ended_by(verdict, granted())) == withdrawn
+    assert bool(revocation_reason(verdict, granted())) == withdrawn
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_is_refused_says_why_and_ends_what_lives(changes: dict[str, object]
     assert isinstance(verdict, Denied)
     assert verdict.reason == reason
     assert said in verdict.message
-    assert ended_by(verdict, granted()) == verdict.message
+    assert revocation_reason(verdict, granted()) == verdict.message
 
 
 def test_where_several_terms_select_a_namespace_the_widest_holds_and_only_of_those_that_permit_the_assertion():
@@ -138,24 +138,24 @@ def test_an_agent_may_have_its_statements_cut_short_sooner_and_no_later(agents: 
 def test_limits_that_change_end_no_role():
     wider = {WAREHOUSE: terms(replace(TERMS, limits=RoleLimits(connections=1)))}
 
-    assert ended_by(granted(platforms=wider), granted()) == ""
+    assert revocation_reason(granted(platforms=wider), granted()) == ""
 
 
 def test_a_platform_that_is_closed_vends_nothing_new_and_its_live_roles_are_still_judged():
     closed = {"platforms": {WAREHOUSE: terms(closed="it is being deleted")}}
 
-    assert isinstance(directory(**closed).verdict(REQUEST), Undecided)
-    assert ended_by(directory(**closed).verdict(REQUEST, begun=True), granted()) == ""
-    assert ended_by(directory(**closed, people={}).verdict(REQUEST, begun=True), granted())
+    assert isinstance(directory(**closed).verdict(REQUEST), Pending)
+    assert revocation_reason(directory(**closed).verdict(REQUEST, begun=True), granted()) == ""
+    assert revocation_reason(directory(**closed, people={}).verdict(REQUEST, begun=True), granted())
 
 
 def test_a_live_role_stays_while_all_that_it_reads_is_granted_unchanged():
     held = granted()
     wider = policy("wider", users=(Requirement("department", frozenset({"hr"})),))
 
-    assert ended_by(granted(), held) == ""
-    assert ended_by(granted(shapes={WAREHOUSE: shapes(MINE, wider)}), held) == "", "somebody else's policy"
-    assert ended_by(granted(people={ANNA: replace(PERSON, attributes=values(countries=["DE"], job=["analyst"]))}), held) == ""
+    assert revocation_reason(granted(), held) == ""
+    assert revocation_reason(granted(shapes={WAREHOUSE: shapes(MINE, wider)}), held) == "", "somebody else's policy"
+    assert revocation_reason(granted(people={ANNA: replace(PERSON, attributes=values(countries=["DE"], job=["analyst"]))}), held) == ""
 
 
 @pytest.mark.parametrize(
@@ -167,13 +167,13 @@ def test_a_live_role_stays_while_all_that_it_reads_is_granted_unchanged():
     ids=["narrower", "other rows"],
 )
 def test_a_live_role_ends_when_what_it_reads_is_granted_otherwise(changes: dict[str, object]):
-    assert "no longer granted unchanged" in ended_by(granted(**changes), granted())
+    assert "no longer granted unchanged" in revocation_reason(granted(**changes), granted())
 
 
 def test_a_live_role_ends_when_a_value_that_its_filters_read_changes():
     changed = {ANNA: replace(PERSON, attributes=values(countries=["AT"]))}
 
-    assert "no longer granted unchanged" in ended_by(granted(people=changed), granted())
+    assert "no longer granted unchanged" in revocation_reason(granted(people=changed), granted())
 
 
 def test_users_of_one_shape_share_its_profile():
@@ -212,7 +212,7 @@ class TestAPurpose:
         held = directory(platforms={WAREHOUSE: terms(PURPOSE)}).verdict(self.asked)
 
         assert isinstance(held, Granted)
-        assert ended_by(directory().verdict(self.asked), held).startswith("spec.purpose: ")
+        assert revocation_reason(directory().verdict(self.asked), held).startswith("spec.purpose: ")
 
 
 class TestTheAttributesOfAnAgent:
@@ -238,7 +238,7 @@ class TestTheAttributesOfAnAgent:
         trusting = {WAREHOUSE: shapes(self.TRUSTING)}
         held = granted(platforms={WAREHOUSE: terms(self.HIGH)}, shapes=trusting)
 
-        assert ended_by(directory(platforms={WAREHOUSE: terms(self.LOW)}, shapes=trusting).verdict(REQUEST), held)
+        assert revocation_reason(directory(platforms={WAREHOUSE: terms(self.LOW)}, shapes=trusting).verdict(REQUEST), held)
 
 
 class TestTheCombinationOfAnAgent:
@@ -277,7 +277,7 @@ class TestTheCombinationOfAnAgent:
         assert isinstance(verdict, Denied)
         assert verdict.reason == "NotPermitted"
         assert f"spec.combination {said} of Agent finbot is wider than {bound}" in verdict.message
-        assert ended_by(verdict, held)
+        assert revocation_reason(verdict, held)
 
     def test_counts_only_items_that_let_the_agent_in(self):
         unproven = replace(TERMS, may_assert=False, widest=self.UNION)
@@ -290,9 +290,9 @@ class TestTheCombinationOfAnAgent:
     def test_that_gets_narrower_ends_a_live_role_and_one_that_gets_wider_does_not(self):
         union, ceiling, crossed = (granted(**self.changes(each, self.UNION)) for each in Combination)
 
-        assert ended_by(ceiling, union)
-        assert ended_by(crossed, union)
-        assert not ended_by(ceiling, crossed)
+        assert revocation_reason(ceiling, union)
+        assert revocation_reason(crossed, union)
+        assert not revocation_reason(ceiling, crossed)
 
 
 def test_an_agent_that_no_item_names_is_not_admitted():
@@ -331,7 +331,7 @@ class TestResources:
         few = {WAREHOUSE: shapes(replace(MINE, tables=TableSelector(names=(TableId("claims", "payments"),))))}
 
         assert isinstance(held, Granted)
-        assert "people is not granted" in ended_by(directory(shapes=few).verdict(asked), held)
+        assert "people is not granted" in revocation_reason(directory(shapes=few).verdict(asked), held)
 
     def test_outlive_what_they_leave_out(self):
         """Each table has a filter of its own: what the role does not read may be lost, and what that asks of its user may change."""
@@ -349,7 +349,7 @@ class TestResources:
         moved = {"people": {ANNA: replace(PERSON, attributes=values(countries=["AT"], levels=["1"]))}}
 
         for change in ({"shapes": {WAREHOUSE: shapes(people)}}, promoted):
-            assert ended_by(directory(**(both | change)).verdict(asked), narrow) == ""
-            assert ended_by(directory(**(both | change)).verdict(REQUEST), whole)
-        assert ended_by(directory(**(both | moved)).verdict(asked), narrow)
-        assert ended_by(directory(**(both | {"shapes": {WAREHOUSE: shapes(payments)}})).verdict(asked), narrow)
+            assert revocation_reason(directory(**(both | change)).verdict(asked), narrow) == ""
+            assert revocation_reason(directory(**(both | change)).verdict(REQUEST), whole)
+        assert revocation_reason(directory(**(both | moved)).verdict(asked), narrow)
+        assert revocation_reason(directory(**(both | {"shapes": {WAREHOUSE: shapes(payments)}})).verdict(asked), narrow)

@@ -20,7 +20,7 @@ from rolevend import errors
 from rolevend.api.problems import CODES
 from rolevend.catalog import Family
 from rolevend.cli import cli
-from rolevend.decision.directory import TOKEN_UNREAD
+from rolevend.decision.snapshot import TOKEN_UNREAD
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.refusal import Code
 from rolevend.kinds import API_VERSION, KINDS, AccessPolicy, kind_named, parse

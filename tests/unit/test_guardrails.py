@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from rolevend.catalog import Family, TableId
-from rolevend.decision.verdict import Denied, Granted, ended_by
+from rolevend.decision.outcome import Denied, Granted, revocation_reason
 from rolevend.kinds import Guardrail as GuardrailObject
 from rolevend.model import Attributes, ClusterId, Tag
 from rolevend.plan import Cell, Profile, contains, plan
@@ -308,5 +308,5 @@ class TestAnObjectOfTheKind:
         narrowed = verdict(paint(replace(OBJECTS, guardrails=[self.one()])), begun=True)
         elsewhere = [self.one(tables={"matchNames": [{"schema": "hr", "name": "*"}]})]
 
-        assert "guardrails" in ended_by(narrowed, held)
-        assert not ended_by(verdict(paint(replace(OBJECTS, guardrails=elsewhere)), begun=True), held)
+        assert "guardrails" in revocation_reason(narrowed, held)
+        assert not revocation_reason(verdict(paint(replace(OBJECTS, guardrails=elsewhere)), begun=True), held)

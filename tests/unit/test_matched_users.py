@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rolevend.decision.claims import Claim, user_claim
+from rolevend.decision.handle_claims import Claim, user_claim
 from rolevend.kinds import AccessPolicy, Guardrail, UserAttributes
 from rolevend.model import User, UserHandle
 from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs

@@ -10,7 +10,7 @@ import pytest
 from rolevend.api.manifest import body_of
 from rolevend.api.problems import Problem
 from rolevend.api.repository import VendedRoleRepository
-from rolevend.decision.verdict import Delivery
+from rolevend.decision.outcome import Delivery
 from rolevend.kube.client import Body, KubeClient, ResourceConflict
 from rolevend.model import ObjectName
 from rolevend.roles.decision import PlatformGrant

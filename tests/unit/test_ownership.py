@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import TableId
-from rolevend.decision.verdict import Denied, Granted, ended_by
+from rolevend.decision.outcome import Denied, Granted, revocation_reason
 from rolevend.kinds import AccessPolicy, DataPlatform, TagBinding
 from rolevend.model import PlatformName
 from rolevend.policy.bitmap import places
@@ -46,7 +46,7 @@ def objects(where: DataPlatform = CONTESTED, *policies: AccessPolicy, bindings: 
 
 
 def granted(picture: SnapshotBuild) -> set[TableId]:
-    index = picture.directory.shapes[WAREHOUSE].index
+    index = picture.snapshot.shapes[WAREHOUSE].index
     return {index.tables[place].id for each in index.policies for grants in each.grant_sets for place in places(grants.tables)}
 
 
@@ -89,7 +89,7 @@ def test_tags_of_neither_owner_count_and_their_bindings_say_so(name: str):
 
     picture = paint(objects(bindings=tags, where=CONTESTED))
 
-    (table,) = [each for each in picture.directory.shapes[WAREHOUSE].index.tables if each.id.schema == "hr"]
+    (table,) = [each for each in picture.snapshot.shapes[WAREHOUSE].index.tables if each.id.schema == "hr"]
     found = {(each.resource.kind, each.resource.name): each for each in picture.evaluations}["TagBinding", name]
     assert not table.tags
     assert [(each.type, each.status, each.reason) for each in found.findings[:2]] == [("Accepted", *CONFLICT), ("Ready", *CONFLICT)]
@@ -110,7 +110,7 @@ def test_what_one_platform_gives_twice_is_no_conflict_on_another():
     picture = paint(objects(CONTESTED, policy("both", "domain-hr", "hr", platformRefs=refs)))
 
     assert said(picture, "both", "Accepted") == CONFLICT
-    assert [len(picture.directory.shapes[PlatformName(name)].index.policies[0].grant_sets) for name in (WAREHOUSE, CRM)] == [0, 1]
+    assert [len(picture.snapshot.shapes[PlatformName(name)].index.policies[0].grant_sets) for name in (WAREHOUSE, CRM)] == [0, 1]
 
 
 def test_a_role_that_reads_what_gets_a_second_owner_ends_and_another_one_lives_on():
@@ -120,11 +120,11 @@ def test_a_role_that_reads_what_gets_a_second_owner_ends_and_another_one_lives_o
 
     second = verdict(paint(replace(everything, platforms=objects().platforms)), begun=True)
 
-    assert ended_by(second, live)
+    assert revocation_reason(second, live)
     claims = replace(everything, policies=[policy("claims", "domain-claims", "claims")])
     before, after = verdict(paint(claims)), verdict(paint(replace(claims, platforms=objects().platforms)), begun=True)
     assert isinstance(before, Granted)
-    assert not ended_by(after, before)
+    assert not revocation_reason(after, before)
 
 
 def test_who_is_covered_in_a_schema_with_two_owners_alone_is_denied():
@@ -142,7 +142,7 @@ def test_two_policies_of_one_name_in_two_namespaces_are_two_policies():
     picture = paint(objects(ONE_OWNER, *same))
 
     assert granted(picture) == {TableId("claims", "people"), TableId("hr", "people")}
-    assert {str(each) for each in picture.directory.sources[WAREHOUSE].policies} == {"domain-claims/same", "domain-hr/same"}
+    assert {str(each) for each in picture.snapshot.sources[WAREHOUSE].policies} == {"domain-claims/same", "domain-hr/same"}
     assert granted(paint(objects(ONE_OWNER, same[0], broken))) == {TableId("claims", "people")}
     of = {
         each.resource.namespace: each.accepted

@@ -13,7 +13,7 @@ from rolevend.audit.chain import Chain
 from rolevend.audit.evidence import access_summary
 from rolevend.catalog import Catalog, Family
 from rolevend.cli import cli
-from rolevend.decision.verdict import Granted, Request
+from rolevend.decision.outcome import Granted, Request
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, parse
 from rolevend.kinds.catalog_file import catalog_text
@@ -197,8 +197,8 @@ def recorded(path: Path, *, days_ago: int = 1, request: Request = REQUEST, pictu
     at = NOW - timedelta(days=days_ago)
     chain = Chain("/rolevend/clusters/c", "one")
     events = [
-        audit_events.granted(request, granted, picture.directory, access_summary(granted.tables), at),
-        audit_events.denied(request, "NoPolicy", "no policy covers the user", picture.directory, at),
+        audit_events.granted(request, granted, picture.snapshot, access_summary(granted.tables), at),
+        audit_events.denied(request, "NoPolicy", "no policy covers the user", picture.snapshot, at),
     ]
     path.write_bytes(b"".join(chain.append(event) for event in events * 2) + b"no event\n")
     return path

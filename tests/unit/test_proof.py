@@ -9,9 +9,9 @@ import pytest
 
 from rolevend.audit import events
 from rolevend.audit.evidence import AttributeRead, access_summary
-from rolevend.decision.directory import Directory, Shapes
+from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request, revocation_reason
 from rolevend.decision.proof import Actor, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
-from rolevend.decision.verdict import Denied, Granted, Request, Undecided, Verdict, ended_by
+from rolevend.decision.snapshot import ProfileCache, Snapshot
 from rolevend.errors import ClusterUnavailable, IdentityProviderUnavailable, InvalidInput, NotPermitted
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.proven import Party, UserWanted
@@ -57,7 +57,7 @@ PROOF = Proof(
 PROVEN = replace(ASKED, proof=PROOF)
 
 
-def known(**changes: Any) -> Directory:
+def known(**changes: Any) -> Snapshot:
     """In which nobody is known but by tokens."""
     platforms = {WAREHOUSE: terms(replace(TERMS, may_assert=False, may_prove=True))}
     fields = {
@@ -73,7 +73,7 @@ def known(**changes: Any) -> Directory:
 OF_AT = replace(MINE, users=(Requirement("countries", frozenset({"AT"})),))
 
 
-def verdict(request: Request = PROVEN, **changes: Any) -> Verdict:
+def verdict(request: Request = PROVEN, **changes: Any) -> Decision:
     return known(**changes).verdict(request)
 
 
@@ -126,11 +126,11 @@ class TestVerdict:
         trusted = {AGENT.name: replace(PROVING, may_assert=True)}
         platforms = {WAREHOUSE: terms(TERMS)}
 
-        assert refusal(ASKED, agents=trusted, platforms=platforms) == (Undecided, "TokenUnread", False)
+        assert refusal(ASKED, agents=trusted, platforms=platforms) == (Pending, "TokenUnread", False)
         assert isinstance(verdict(PROVEN, agents=trusted, platforms=platforms), Granted)
 
     def test_a_token_is_looked_at_only_where_all_else_permits_it(self):
-        assert refusal(ASKED) == (Undecided, "TokenUnread", False)
+        assert refusal(ASKED) == (Pending, "TokenUnread", False)
         assert refusal(replace(ASKED, expiration_seconds=86400))[1] == "ExpirationTooLong"
         assert refusal(ASKED, agents={})[1] == "AgentUnknown"
 
@@ -151,17 +151,17 @@ class TestVerdict:
         changed = {"agents": {AGENT.name: replace(PROVING, version=replace(AGENT_VERSION, generation=2))}}
 
         assert isinstance(verdict(proven), Granted)
-        assert refusal(proven, **changed) == (Undecided, "TokenUnread", False)
+        assert refusal(proven, **changed) == (Pending, "TokenUnread", False)
         assert isinstance(known(**changed).verdict(proven, begun=True), Granted)
 
     def test_what_an_issuer_has_proved_counts_no_more_when_it_is_gone(self):
-        assert refusal(issuers={}) == (Undecided, "IdentityProviderUnknown", True)
-        assert ended_by(verdict(issuers={}), cast(Granted, verdict()))
+        assert refusal(issuers={}) == (Pending, "IdentityProviderUnknown", True)
+        assert revocation_reason(verdict(issuers={}), cast(Granted, verdict()))
 
     def test_a_service_account_needs_the_issuer_of_its_cluster(self):
         agents = {AGENT.name: replace(PROVING, identity=ServiceAccountIdentity("finbot"))}
 
-        assert refusal(agents=agents) == (Undecided, "IdentityProviderUnknown", True)
+        assert refusal(agents=agents) == (Pending, "IdentityProviderUnknown", True)
         assert isinstance(verdict(agents=agents, cluster_issuer="https://cluster"), Granted)
 
 
@@ -196,7 +196,7 @@ class TestAttributes:
 
     def test_a_guardrail_that_asks_for_what_cannot_be_read_closes_too(self):
         guard = guardrail("g", users=(Requirement("team", frozenset({"a"})),))
-        guarded = Shapes(compile_policies(catalog(*registered.TABLES), [OF_AT], [guard]), registered.CLUSTER)
+        guarded = ProfileCache(compile_policies(catalog(*registered.TABLES), [OF_AT], [guard]), registered.CLUSTER)
         hidden = replace(PROVEN, proof=replace(PROOF, unreadable=frozenset({"team"})))
 
         assert refusal(hidden, shapes={WAREHOUSE: guarded})[1] == "AttributeUnreadable"

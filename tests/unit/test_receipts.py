@@ -23,7 +23,7 @@ from rolevend.audit.json_size import as_json
 from rolevend.audit.receipt import FIRST, HALVES, Receipts, digest_of, said_by
 from rolevend.audit.receipt_files import Verified, public_key_set, read_public_keys, read_signing_key, verify
 from rolevend.cli import cli
-from rolevend.decision.verdict import Granted, Request
+from rolevend.decision.outcome import Granted, Request
 from rolevend.errors import InvalidInput, PlatformBusy, Rejected
 from rolevend.identity.key_set import KeySet, parse
 from rolevend.identity.refusal import TokenRefused

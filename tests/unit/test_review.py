@@ -13,9 +13,9 @@ from rolevend.controllers.api_vends import ApiVendSupervisor
 from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.controllers.watcher import VendedRoleWatcher
-from rolevend.decision.directory import Directory, Person, Shapes
-from rolevend.decision.terms import Agent, AgentTerms, PlatformTerms
-from rolevend.decision.verdict import Granted, Request
+from rolevend.decision.admission import Agent, AgentAdmission, PlatformAdmission
+from rolevend.decision.outcome import Granted, Request
+from rolevend.decision.snapshot import KnownUser, ProfileCache, Snapshot
 from rolevend.errors import ClusterUnavailable
 from rolevend.kinds import API_VERSION, VendedRole, parse
 from rolevend.kube.client import Body, KubeClient, Resource
@@ -59,18 +59,18 @@ WITH_ANOTHER_COLUMN = replace(NAMES, columns=ColumnSelector(names=("*",)))
 ANOTHER_TABLE = policy("payments", tables=replace(policy().tables, names=(PAYMENTS.id,)))
 
 
-def directory(*policies: Policy, **changes: Any) -> Directory:
+def directory(*policies: Policy, **changes: Any) -> Snapshot:
     """In which finbot may act for anna, of the claims department and of DE."""
     attributes = Attributes.of({"department": ["claims"], "countries": ["DE"]}.items())
     fields: dict[str, Any] = {
         "agents": {FINBOT: Agent(FINBOT, AgentHandle("FINBOT"), True, (), 3600)},
-        "people": {ANNA: Person(ANNA, None, attributes)},
-        "platforms": {WAREHOUSE: PlatformTerms(WAREHOUSE, "", {}, (AgentTerms({}, True, 3600),))},
+        "people": {ANNA: KnownUser(ANNA, None, attributes)},
+        "platforms": {WAREHOUSE: PlatformAdmission(WAREHOUSE, "", {}, (AgentAdmission({}, True, 3600),))},
         "namespaces": {"agents": {}},
-        "shapes": {WAREHOUSE: Shapes(compile_policies(catalog(PEOPLE, PAYMENTS), policies), CLUSTER)},
+        "shapes": {WAREHOUSE: ProfileCache(compile_policies(catalog(PEOPLE, PAYMENTS), policies), CLUSTER)},
         "pending": "",
     }
-    return Directory(CLUSTER, b"k" * 32, **(fields | changes))
+    return Snapshot(CLUSTER, b"k" * 32, **(fields | changes))
 
 
 class ApiServer:
@@ -122,7 +122,7 @@ class Database:
 class Operator:
     """Its review, over an API server and a platform that only remember; `directory` is the newest picture."""
 
-    def __init__(self, known: Directory) -> None:
+    def __init__(self, known: Snapshot) -> None:
         self.directory = known
         self.server = ApiServer()
         self.database = Database()
@@ -270,7 +270,7 @@ async def test_a_role_whose_values_changed_ends(operator, how):
     standing = operator.stands(**how)
     elsewhere = Attributes.of({"department": ["claims"], "countries": ["AT"]}.items())
 
-    assert await operator.review(NAMES, people={ANNA: Person(ANNA, None, elsewhere)}) == [standing.request.uid]
+    assert await operator.review(NAMES, people={ANNA: KnownUser(ANNA, None, elsewhere)}) == [standing.request.uid]
 
 
 @pytest.mark.parametrize("how", LIVE)
@@ -301,7 +301,7 @@ async def test_what_is_not_known_ends_nothing(operator, how, unknown):
 
 @pytest.mark.parametrize("how", LIVE)
 async def test_a_platform_that_takes_no_new_roles_keeps_those_it_has_and_ends_what_is_withdrawn(operator, how):
-    closed = {WAREHOUSE: PlatformTerms(WAREHOUSE, "it is being deleted", {}, (AgentTerms({}, True, 3600),))}
+    closed = {WAREHOUSE: PlatformAdmission(WAREHOUSE, "it is being deleted", {}, (AgentAdmission({}, True, 3600),))}
     standing = operator.stands(**how)
 
     assert await operator.review(NAMES, platforms=closed) == []

@@ -6,8 +6,8 @@ from typing import cast
 
 import pytest
 
-from rolevend.decision.directory import Directory
-from rolevend.decision.verdict import Denied, Granted, Request
+from rolevend.decision.outcome import Denied, Granted, Request
+from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import ClusterUnavailable
 from rolevend.model import Attributes, PlatformName, RoleName, Uid
 from rolevend.roles import quota as room_module
@@ -22,7 +22,7 @@ from tests.support.registered import AGENT, REQUEST, TERMS, WAREHOUSE, directory
 ANNEX = PlatformName("annex")
 
 
-def bounded(agent: int | None, *platform: int | None, sessions: int | None = None) -> Directory:
+def bounded(agent: int | None, *platform: int | None, sessions: int | None = None) -> Snapshot:
     items = [replace(TERMS, most_live=most) for most in platform] or [TERMS]
     admits = replace(terms(*items), sessions=sessions)
     return directory(agents={AGENT.name: replace(AGENT, most_live=agent)}, platforms={WAREHOUSE: admits})
@@ -51,7 +51,7 @@ def quota(called: Called) -> RoleQuota:
     return RoleQuota(roles, cast(VendedRoleWriter, called))
 
 
-def asked(room: RoleQuota, number: int, known: Directory) -> str:
+def asked(room: RoleQuota, number: int, known: Snapshot) -> str:
     verdict = room.decide(request(number), known, role_exists=False)
     room.reserve(request(number), verdict)
     return "" if isinstance(verdict, Granted) else verdict.reason

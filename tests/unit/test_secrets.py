@@ -8,7 +8,7 @@ from typing import Any, cast
 import psycopg.conninfo
 import pytest
 
-from rolevend.decision.verdict import Request
+from rolevend.decision.outcome import Request
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import KubeClient, NotFound, Resource, ResourceConflict
 from rolevend.kube.credentials import CREDENTIAL_TYPE, MAC, CredentialSecrets

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import Catalog, Table, digest
-from rolevend.decision.claims import Claim, agent_claim, user_claim
-from rolevend.decision.verdict import Denied, Granted, Undecided, ended_by
+from rolevend.decision.handle_claims import Claim, agent_claim, user_claim
+from rolevend.decision.outcome import Denied, Granted, Pending, revocation_reason
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse, values
 from rolevend.model import AgentHandle, ObjectName, Tag, User, UserHandle
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
@@ -45,7 +45,7 @@ def test_what_everybody_agrees_on_is_granted():
 def test_nothing_is_decided_while_something_is_still_to_be_read():
     picture = SnapshotBuilder(CLUSTER, KEY).build(SnapshotInputs(), {}, "the operator has not listed all agents yet")
 
-    assert picture.directory.pending == "the operator has not listed all agents yet"
+    assert picture.snapshot.pending == "the operator has not listed all agents yet"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ class TestOfTwoThatClaimTheSame:
 
         picture = paint(replace(OBJECTS, agents=agents[::-1] if newest_first else agents))
 
-        assert list(picture.directory.agents) == [ObjectName("agents", "elder")]
+        assert list(picture.snapshot.agents) == [ObjectName("agents", "elder")]
         assert said(picture, "elder", "Accepted") == ("True", "Valid")
         assert said(picture, "finbot", "Accepted") == ("False", "Conflict")
         assert message(picture, "finbot", "Accepted") == "spec.handle: agents/elder has it already; choose another one"
@@ -85,7 +85,7 @@ class TestOfTwoThatClaimTheSame:
 
         picture = paint(replace(OBJECTS, people=people[::-1] if newest_first else people))
 
-        assert list(picture.directory.people) == [ANNA] == [User("idp", "anna")]
+        assert list(picture.snapshot.people) == [ANNA] == [User("idp", "anna")]
         assert message(picture, "again", "Accepted").startswith("spec.user: anna has it already")
         assert said(picture, "beth", "Accepted") == ("False", "Conflict")
         assert message(picture, "beth", "Accepted").startswith("spec.handle: anna has it already")
@@ -99,7 +99,7 @@ class TestOfTwoThatClaimTheSame:
         assert said(picture, CRM, "Accepted") == ("True", "Valid")
         assert said(picture, WAREHOUSE, "Ready") == said(picture, WAREHOUSE, "Accepted") == ("False", "Conflict")
         assert "this is the server of DataPlatform crm" in message(picture, WAREHOUSE, "Accepted")
-        assert isinstance(verdict(picture), Undecided)
+        assert isinstance(verdict(picture), Pending)
 
     def test_of_two_platforms_in_one_account_the_later_one_is_told_its_own_field(self, newest_first: bool):
         account = ("spec.postgres", MISSING), ("spec.snowflake", ACCOUNT), ("spec.agents[0].tools", MISSING)
@@ -117,7 +117,7 @@ def test_a_platform_that_does_not_answer_keeps_its_catalog_and_says_what_is_wron
     picture = paint(states={**STATES, WAREHOUSE: down})
 
     assert said(picture, WAREHOUSE, "Ready") == ("False", "PlatformUnavailable")
-    assert WAREHOUSE in picture.directory.shapes, "an outage is no reason to end a role"
+    assert WAREHOUSE in picture.snapshot.shapes, "an outage is no reason to end a role"
 
 
 def test_drift_is_told_with_the_table_and_more_than_five_are_counted():
@@ -143,7 +143,7 @@ class TestAPlatformThatIsClosed:
     def test_vends_nothing_new(self, why: str):
         found = verdict(paint(*CLOSED[why]))
 
-        assert isinstance(found, Undecided)
+        assert isinstance(found, Pending)
         assert (found.reason, found.withdrawn) == ("PlatformClosed", False)
         assert f"DataPlatform warehouse: {why}" in found.message
 
@@ -154,7 +154,7 @@ class TestAPlatformThatIsClosed:
         found = verdict(paint(*CLOSED[why]), begun=True)
 
         assert found == live
-        assert not ended_by(found, live)
+        assert not revocation_reason(found, live)
 
     def test_still_ends_live_roles_whose_grant_was_taken_away(self, why: str):
         live = verdict(paint())
@@ -166,7 +166,7 @@ class TestAPlatformThatIsClosed:
         narrowed = verdict(paint(replace(objects, policies=[parse(AccessPolicy, raw_policy("country = 'AT'"))]), states), begun=True)
 
         assert isinstance(without_policy, Denied)
-        assert all(ended_by(each, live) for each in (without_policy, without_agent, narrowed))
+        assert all(revocation_reason(each, live) for each in (without_policy, without_agent, narrowed))
 
 
 class TestAPolicy:
@@ -184,13 +184,13 @@ class TestAPolicy:
         picture = paint(replace(OBJECTS, policies=[self.policy(namespace="elsewhere")]))
 
         assert said(picture, "analysts", "Accepted") == ("False", "NotPermitted")
-        assert not picture.directory.shapes[WAREHOUSE].index.policies
+        assert not picture.snapshot.shapes[WAREHOUSE].index.policies
 
     def test_whose_filter_cannot_be_read_spoils_no_other(self):
         picture = paint(replace(OBJECTS, policies=[self.policy("broken", rowFilter="country ="), self.policy("sound")]))
 
         assert said(picture, "broken", "Accepted") == ("False", "InvalidInput")
-        assert [policy.id.name for policy in picture.directory.shapes[WAREHOUSE].index.policies] == ["sound"]
+        assert [policy.id.name for policy in picture.snapshot.shapes[WAREHOUSE].index.policies] == ["sound"]
 
     def test_waits_for_a_platform_that_is_not_there_and_for_a_catalog_that_was_not_read(self):
         objects = replace(OBJECTS, policies=[self.policy()])
@@ -206,7 +206,7 @@ class TestARowFilter:
     @staticmethod
     def parsed(painter: SnapshotBuilder, body: Body) -> object:
         objects = replace(OBJECTS, policies=[parse(AccessPolicy, body)])
-        shapes = painter.build(objects, STATES, "").directory.shapes[WAREHOUSE]
+        shapes = painter.build(objects, STATES, "").snapshot.shapes[WAREHOUSE]
         return shapes.index
 
     def test_is_parsed_once_however_often_a_picture_is_painted(self):
@@ -255,7 +255,7 @@ def test_what_did_not_change_is_not_compiled_again():
     painter = SnapshotBuilder(CLUSTER, KEY)
 
     def shapes(objects: SnapshotInputs) -> object:
-        return painter.build(objects, STATES, "").directory.shapes[WAREHOUSE]
+        return painter.build(objects, STATES, "").snapshot.shapes[WAREHOUSE]
 
     first = shapes(OBJECTS)
 
@@ -344,5 +344,5 @@ def test_an_agent_may_have_as_many_roles_as_take_half_of_the_sessions_of_the_ser
     picture = paint(states=states)
 
     assert unlimited.max_live_roles is None
-    assert picture.directory.most_live(REQUEST) == 97 // 2 // unlimited.role_limits.max_connections
+    assert picture.snapshot.most_live(REQUEST) == 97 // 2 // unlimited.role_limits.max_connections
     assert paint().directory.most_live(REQUEST) is None, "the platform has no such number"

@@ -7,8 +7,8 @@ import pytest
 from rolevend.api import answers
 from rolevend.audit import events, evidence
 from rolevend.catalog import Catalog, TableId, Tool, ToolId, ToolKind, digest
+from rolevend.decision.outcome import Granted, Request, revocation_reason
 from rolevend.decision.tools import beyond
-from rolevend.decision.verdict import Granted, Request, ended_by
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Guardrail, parse
 from rolevend.plan import contains
 from rolevend.platforms.protocol import Account
@@ -122,7 +122,7 @@ def test_a_role_that_is_narrowed_to_other_tables_has_no_search_service_over_this
     assert SEARCH not in tools_of(picture, replace(REQUEST, resources=(prices.id,)))
     assert CLAIMS in tools_of(picture, replace(REQUEST, resources=(prices.id,))), "its lease shows no row of people"
     assert beyond(SEARCH, (prices.id,)) == "shows a copy of claims.people, which is not asked for"
-    assert SEARCH in picture.directory.tools(replace(REQUEST, resources=(prices.id,))), "its agent may have it"
+    assert SEARCH in picture.snapshot.tools(replace(REQUEST, resources=(prices.id,))), "its agent may have it"
 
 
 def test_the_audit_event_and_the_answer_of_the_api_name_each_after_its_kind():
@@ -135,7 +135,7 @@ def test_the_audit_event_and_the_answer_of_the_api_name_each_after_its_kind():
         "semantic view SEM.CLAIMS",
     )
 
-    event = events.granted(REQUEST, found, picture.directory, evidence.access_summary(found.tables), NOW)
+    event = events.granted(REQUEST, found, picture.snapshot, evidence.access_summary(found.tables), NOW)
 
     assert event.body.functions == answers.explanation([PlatformGrant(REQUEST, found)]).functions == (*names, "warehouse EXTRA_WH")
 
@@ -162,7 +162,7 @@ def test_tools_are_in_the_name_of_the_profile_and_none_leave_it_as_it_was():
 def test_a_live_role_ends_where_a_tool_is_not_what_it_was(there: tuple[Tool, ...], kept: bool):
     held, now = given(painted()), given(painted(there=there))
 
-    assert (not ended_by(now, held)) is kept
+    assert (not revocation_reason(now, held)) is kept
     assert contains(now.profile, held.profile) is kept
 
 

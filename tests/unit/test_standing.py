@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rolevend.catalog import TableId
+from rolevend.decision.outcome import Decision, Denied, Pending
 from rolevend.decision.proof import UserToken
-from rolevend.decision.verdict import Denied, Undecided, Verdict
 from rolevend.errors import InvalidInput
 from rolevend.kinds import VendedRole, parse
 from rolevend.kube.credentials import secret_name
@@ -29,7 +29,7 @@ def role(status: dict[str, Any] | None = None, **metadata: Any) -> VendedRole:
     return parse(VendedRole, body | ({"status": status} if status else {}))
 
 
-def alone(verdict: Verdict) -> RoleDecision:
+def alone(verdict: Decision) -> RoleDecision:
     """On the only platform that is asked for."""
     return RoleDecision(((REQUEST, verdict),))
 
@@ -110,8 +110,8 @@ def test_each_step_of_a_vend_can_be_read_back_from_the_status_it_wrote():
     assert live["expirationTimestamp"] == "2026-11-24T12:15:00Z"
 
 
-@pytest.mark.parametrize(("verdict", "truth"), [(Undecided("AgentUnknown", "who?"), "Unknown"), (Denied("NoPolicy", "no"), "False")])
-def test_a_refusal_says_the_same_in_granted_and_ready_and_makes_nothing(verdict: Undecided | Denied, truth: str):
+@pytest.mark.parametrize(("verdict", "truth"), [(Pending("AgentUnknown", "who?"), "Unknown"), (Denied("NoPolicy", "no"), "False")])
+def test_a_refusal_says_the_same_in_granted_and_ready_and_makes_nothing(verdict: Pending | Denied, truth: str):
     status = StatusBuilder(role(), NOW).denied_status(verdict, alone(verdict))
 
     assert conditions(status) == {"Granted": (truth, verdict.reason), "Ready": ("False", verdict.reason)}
@@ -169,7 +169,7 @@ def on_both(status: dict[str, Any] | None = None, **spec: Any) -> VendedRole:
     return parse(VendedRole, body | ({"status": status} if status else {}))
 
 
-def both(first: Verdict, second: Verdict, **spec: Any) -> RoleDecision:
+def both(first: Decision, second: Decision, **spec: Any) -> RoleDecision:
     return RoleDecision(tuple(zip(role_requests(on_both(**spec)), (first, second), strict=True)))
 
 

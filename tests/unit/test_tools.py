@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import Catalog, Family, Function, FunctionId, digest
+from rolevend.decision.outcome import Denied, Granted, revocation_reason
 from rolevend.decision.tools import FunctionName, Permitted, Refusal, Tools, functions_of, permitted, refused_functions
-from rolevend.decision.verdict import Denied, Granted, ended_by
 from rolevend.kinds import Agent, DataPlatform, Guardrail, parse
 from rolevend.model import ObjectName, PlatformName
 from rolevend.plan import contains
@@ -175,7 +175,7 @@ class TestOfAnAgent:
 
         now = given(painted(asked, **changes))  # type: ignore[arg-type]
 
-        assert (not ended_by(now, held)) is kept
+        assert (not revocation_reason(now, held)) is kept
         assert contains(now.profile, held.profile) is kept
 
     def test_one_that_gets_all_its_tools_is_ready_and_so_is_one_that_asks_for_none(self):
@@ -221,7 +221,7 @@ class TestOfAnAgent:
 
         picture = painted(*[each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in two.spec.tools])
 
-        assert picture.directory.agents[ObjectName("agents", "finbot")].tools == {
+        assert picture.snapshot.agents[ObjectName("agents", "finbot")].tools == {
             PlatformName(WAREHOUSE): tools("tools.score", "tools.leak", schemas=("notes",))
         }
 

@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 
 import pytest
 
-from rolevend.decision.verdict import Granted, Undecided, Verdict
+from rolevend.decision.outcome import Decision, Granted, Pending
 from rolevend.kinds import DataPlatform, kind_named
 from rolevend.kube.client import NAMESPACES, KubeClient, Resource
 from rolevend.model import PlatformName
@@ -47,13 +47,13 @@ class TestATagBindingThatCannotBeRead:
     def test_leaves_its_platform_undecided_and_is_named(self, begun: bool):
         picture = paint(replace(OBJECTS, unsure=self.UNREADABLE))
 
-        assert verdict(picture, begun=begun) == Undecided("CatalogUnread", self.UNREADABLE[WAREHOUSE], withdrawn=False)
+        assert verdict(picture, begun=begun) == Pending("CatalogUnread", self.UNREADABLE[WAREHOUSE], withdrawn=False)
 
     def test_opens_no_policy_there(self):
         picture = paint(replace(OBJECTS, unsure=self.UNREADABLE))
 
         assert said(picture, "analysts", "Ready") == ("Unknown", "CatalogUnread")
-        assert not [name for name in picture.directory.shapes if name == WAREHOUSE]
+        assert not [name for name in picture.snapshot.shapes if name == WAREHOUSE]
 
     def test_is_no_concern_of_another_platform(self):
         elsewhere = {CRM: self.UNREADABLE[WAREHOUSE]}
@@ -74,7 +74,7 @@ class TestATagBindingThatCannotBeRead:
     async def test_is_found_among_the_objects_of_the_watch_and_opens_nothing(self, path: str, value: object):
         decided = await decided_of(raw_binding((path, value)))
 
-        assert isinstance(decided, Undecided)
+        assert isinstance(decided, Pending)
         assert decided.reason == "CatalogUnread"
         assert decided.message.startswith("TagBinding domain-claims/pii cannot be read: spec.")
 
@@ -82,11 +82,11 @@ class TestATagBindingThatCannotBeRead:
     async def test_that_names_its_platforms_in_a_way_that_cannot_be_read_is_in_the_way_wherever_its_namespace_owns_schemas(
         self, refs: object
     ):
-        assert isinstance(await decided_of(raw_binding(("spec.platformRefs", refs))), Undecided)
+        assert isinstance(await decided_of(raw_binding(("spec.platformRefs", refs))), Pending)
 
     @pytest.mark.parametrize("spec", [None, [], "warehouse"])
     async def test_that_has_no_spec_to_read_is_in_the_way_too_and_breaks_nothing(self, spec: object):
-        assert isinstance(await decided_of(raw_binding(("spec", spec))), Undecided)
+        assert isinstance(await decided_of(raw_binding(("spec", spec))), Pending)
 
     async def test_of_a_namespace_that_owns_no_schema_is_in_nobodys_way(self):
         strangers = [raw("TagBinding", str(number), "domain-of-nothing", change) for number, change in enumerate(self.SPOILED)]
@@ -106,7 +106,7 @@ class TestAGuardrailThatCannotBeRead:
     async def test_is_found_among_the_objects_of_the_watch_and_opens_nothing(self, path: str, value: object):
         decided = await decided_of(raw("Guardrail", "limits", "", (path, value)))
 
-        assert isinstance(decided, Undecided)
+        assert isinstance(decided, Pending)
         assert decided.message.startswith("Guardrail limits cannot be read: spec")
 
     async def test_that_names_other_platforms_only_is_not_in_the_way_of_this_one(self):
@@ -147,14 +147,14 @@ class OnePlatform:
             yield PlatformName(each.name), at_work
 
 
-async def decided_of(*bindings: Body) -> Verdict:
+async def decided_of(*bindings: Body) -> Decision:
     """The verdict on the request in the first picture that shows everything, of an operator that watches."""
     server = ApiServer(raw_agent(), raw("DataPlatform", WAREHOUSE, ""), raw_policy(), raw_person(), *bindings)
     observed = SnapshotController(cast(KubeClient, server), SnapshotBuilder(CLUSTER, KEY), Metrics(), lambda: NOW)
     complete = asyncio.Event()
 
     def viewed() -> None:
-        if not observed.directory.pending:
+        if not observed.snapshot.pending:
             complete.set()
 
     runs = [observed.run(cast(PlatformRegistry, OnePlatform()), viewed), *(informer.run() for informer in observed.informers)]
@@ -166,4 +166,4 @@ async def decided_of(*bindings: Body) -> Verdict:
     for task in done:
         task.result()
     assert complete.is_set()
-    return observed.directory.verdict(REQUEST)
+    return observed.snapshot.verdict(REQUEST)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from rolevend.decision.admission import Agent
 from rolevend.decision.proof import ClientIdentity, ServiceAccountIdentity
-from rolevend.decision.terms import Agent
 from rolevend.identity.proven import OwnSubject, Party, ProvenAgent, ServiceAccount, TokenFacts
 from rolevend.identity.provider import TokenType
 from rolevend.identity.refusal import Code, Standing, TokenRefused

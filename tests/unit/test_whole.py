@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
 from rolevend.decision.proof import Claimed, Proof, UserProof
-from rolevend.decision.verdict import Denied, Granted, Request, Undecided, Verdict
 from rolevend.model import PlatformName
 from rolevend.roles.decision import RoleDecision
 from tests.support import registered
@@ -12,15 +12,15 @@ from tests.support.registered import NOW, REQUEST
 ANNEX = PlatformName("annex")
 FURTHER = replace(REQUEST, platform=ANNEX, further=True)
 GRANTED = registered.granted()
-DENIED, UNKNOWN = Denied("NoPolicy", "no"), Undecided("CatalogUnread", "not yet")
+DENIED, UNKNOWN = Denied("NoPolicy", "no"), Pending("CatalogUnread", "not yet")
 
 
-def whole(first: Verdict, second: Verdict, *, partial: bool = False) -> RoleDecision:
+def whole(first: Decision, second: Decision, *, partial: bool = False) -> RoleDecision:
     requests = [replace(each, allow_partial=partial) for each in (REQUEST, FURTHER)]
     return RoleDecision(tuple(zip(requests, (first, second), strict=True)))
 
 
-def on(requests: tuple[tuple[Request, Undecided | Denied], ...]) -> list[str]:
+def on(requests: tuple[tuple[Request, Pending | Denied], ...]) -> list[str]:
     return [request.platform for request, _ in requests]
 
 

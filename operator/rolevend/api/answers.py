@@ -19,8 +19,8 @@ from rolevend.api.schemas import (
 )
 from rolevend.api.vend_service import SkippedPlatform, VendAnswer
 from rolevend.audit.evidence import tables_of
+from rolevend.decision.admission import PlatformAdmission
 from rolevend.decision.proof import UserProof
-from rolevend.decision.terms import PlatformTerms
 from rolevend.decision.tools import PlatformType
 from rolevend.kinds import VendedRole
 from rolevend.kinds.text import timestamp_text
@@ -59,7 +59,7 @@ def vended(made: VendAnswer) -> VendedRoleShown:
     )
 
 
-def shown(role: VendedRole, platforms: Mapping[PlatformName, PlatformTerms]) -> VendedRoleShown:
+def shown(role: VendedRole, platforms: Mapping[PlatformName, PlatformAdmission]) -> VendedRoleShown:
     """Of an object, without its credential, which nobody knows any more. `platforms` are those that there are now."""
     status, user = role.status, role.status.user
     ending = role.metadata.deletion_timestamp is not None or status.ended is not None
@@ -87,7 +87,7 @@ def shown(role: VendedRole, platforms: Mapping[PlatformName, PlatformTerms]) -> 
     )
 
 
-def _type(terms: PlatformTerms | None) -> PlatformType | None:
+def _type(terms: PlatformAdmission | None) -> PlatformType | None:
     return None if terms is None else terms.type
 
 

@@ -7,10 +7,10 @@ from rolevend.api.problems import Problem, of_token
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.schemas import Question
 from rolevend.audit.api_events import Bearer, Refusal
-from rolevend.decision.directory import Directory
+from rolevend.decision.admission import Agent
+from rolevend.decision.outcome import Request
 from rolevend.decision.proof import Presented, Proof
-from rolevend.decision.terms import Agent
-from rolevend.decision.verdict import Request
+from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import IdentityProviderUnavailable
 from rolevend.identity.compact import digest
 from rolevend.identity.proven import ProvenUser
@@ -48,7 +48,7 @@ class Authenticator:
         self.users = users
         self._refusals = refusals
 
-    async def agent(self, authorization: str | None, directory: Directory, request_id: str) -> Agent:
+    async def agent(self, authorization: str | None, directory: Snapshot, request_id: str) -> Agent:
         """Return the registered agent that bears the token. Raises Problem, and ClusterUnavailable if the cluster must confirm it."""
         if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
             why = "the agent's own token is missing: send Authorization: Bearer <token>"
@@ -64,7 +64,7 @@ class Authenticator:
                 error, BEARER, Refusal(Bearer.AGENT, error.code, str(error), digest(token), None, request_id)
             ) from error
 
-    async def authenticate_user(self, question: Question, agent: Agent, directory: Directory, request_id: str) -> AuthenticatedUser:
+    async def authenticate_user(self, question: Question, agent: Agent, directory: Snapshot, request_id: str) -> AuthenticatedUser:
         """Raises Problem."""
         if question.user_token is None:
             assert question.user is not None  # noqa: S101 - its rules say so

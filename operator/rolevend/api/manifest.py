@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rolevend.api.schemas import Question
-from rolevend.decision.terms import Agent
+from rolevend.decision.admission import Agent
 from rolevend.kinds import API_VERSION, FINALIZER, REQUEST_ID
 from rolevend.kinds.shared import CALL, HANDLES
 from rolevend.kube.client import Body

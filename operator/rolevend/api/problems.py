@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any, Final
 
-from rolevend.decision.verdict import Denied, Undecided
+from rolevend.decision.outcome import Denied, Pending
 from rolevend.errors import (
     AuditUnavailable,
     ClusterUnavailable,
@@ -137,9 +137,9 @@ def of_token(error: TokenRefused, where: str) -> Problem:
     return Problem(int(error.standing), error.code.value, f"{where}: {error}", field=where, headers=headers)
 
 
-def of_verdict(verdict: Denied | Undecided) -> Problem:
+def of_verdict(verdict: Denied | Pending) -> Problem:
     """A denial is the caller's to read; what is not decided yet may be in a moment."""
-    if isinstance(verdict, Undecided):
+    if isinstance(verdict, Pending):
         status = 403 if verdict.withdrawn else 503
         return Problem(status, verdict.reason, verdict.message, retry_after=None if verdict.withdrawn else RETRY_SECONDS)
     field, _, rest = verdict.message.partition(": ")

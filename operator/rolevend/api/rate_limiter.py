@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rolevend.api.problems import Problem
-from rolevend.decision.terms import Agent
+from rolevend.decision.admission import Agent
 from rolevend.model import ObjectName
 
 DECISIONS_PER_MINUTE: Final = 600

@@ -12,9 +12,9 @@ from rolevend.api.index import VendedRoleIndex
 from rolevend.api.manifest import body_of, name_of, prefix
 from rolevend.api.problems import Problem, of_error
 from rolevend.api.schemas import Question
-from rolevend.decision.directory import Directory
-from rolevend.decision.terms import Agent
-from rolevend.decision.verdict import Delivery, Request, Verdict
+from rolevend.decision.admission import Agent
+from rolevend.decision.outcome import Decision, Delivery, Request
+from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import PlatformDrifted, ProfileNotBuilt, RolevendError
 from rolevend.kinds import VendedRole, parse
 from rolevend.kinds.shared import CALL
@@ -69,7 +69,7 @@ class VendedRoleRepository:
         """Return the name of the call's object. With a key it is the same in every replica."""
         return ObjectName(agent.name.namespace, name_of(agent, key) if key else f"{prefix(agent)}{self._identifier().hex}")
 
-    def decide(self, name: ObjectName, request: Request, snapshot: Directory) -> Verdict:
+    def decide(self, name: ObjectName, request: Request, snapshot: Snapshot) -> Decision:
         """Return what `snapshot` decides on the request, within the agent's quota. An object that exists has its place."""
         verdict = snapshot.verdict(request)
         if self._index.get(name) is not None:

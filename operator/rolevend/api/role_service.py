@@ -5,7 +5,7 @@ from typing import Final
 
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.problems import Problem
-from rolevend.decision.terms import Agent
+from rolevend.decision.admission import Agent
 from rolevend.errors import AuditUnavailable
 from rolevend.kinds import VendedRole, parse
 from rolevend.kube.client import Body, NotFound

@@ -21,7 +21,7 @@ from rolevend.api.role_service import RoleService
 from rolevend.api.schemas import Decision, ProblemShown, Question, VendedRoleShown, VendedRolesShown
 from rolevend.api.tracing import Application, Message, Receive, Scope, Send, TooLong
 from rolevend.api.vend_service import VendService
-from rolevend.decision.terms import Agent
+from rolevend.decision.admission import Agent
 from rolevend.errors import RolevendError
 from rolevend.kinds.text import SUBDOMAIN_PATTERN
 from rolevend.roles.protocols import Snapshots

@@ -18,9 +18,9 @@ from rolevend.api.problems import RETRY_SECONDS, Problem, is_retryable, of_error
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.repository import VendedRoleRepository, role_ended
 from rolevend.api.schemas import Question
-from rolevend.decision.directory import Directory
-from rolevend.decision.terms import Agent
-from rolevend.decision.verdict import Denied, Request, Undecided
+from rolevend.decision.admission import Agent
+from rolevend.decision.outcome import Denied, Pending, Request
+from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import Overtaken, PlatformBusy, ProfileNotBuilt, RolevendError
 from rolevend.kinds import VendedRole, values
 from rolevend.kube.client import NotFound, ResourceConflict
@@ -53,7 +53,7 @@ class SkippedPlatform:
     """See vending.verdict.Denied."""
 
     @classmethod
-    def by(cls, request: Request, verdict: Denied | Undecided) -> "SkippedPlatform":
+    def by(cls, request: Request, verdict: Denied | Pending) -> "SkippedPlatform":
         return cls(request.platform, verdict.reason, verdict.message, verdict.missing if isinstance(verdict, Denied) else "")
 
     @classmethod
@@ -181,7 +181,7 @@ class VendService:
             await self._repository.ready(role, result.status)
         return VendAnswer(result.created, credentials.by_platform, _skipped(decision, result.failed))
 
-    async def _require_granted(self, role: VendedRole | None, decision: RoleDecision, snapshot: Directory) -> None:
+    async def _require_granted(self, role: VendedRole | None, decision: RoleDecision, snapshot: Snapshot) -> None:
         """Raises Problem if a decision blocks the role, and puts a denial on record. `role` is None before the object exists."""
         if decision.blocking_decision is None:
             return

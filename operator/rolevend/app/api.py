@@ -147,7 +147,7 @@ class Api:
         self._issuers.sync(self._observed.providers)
 
     def _unready(self) -> str:
-        pending = self._serving.unready or self._observed.directory.pending
+        pending = self._serving.unready or self._observed.snapshot.pending
         return pending or ("" if self._index.informer.synced else "the vended roles were not listed yet")
 
     def _measure(self) -> None:

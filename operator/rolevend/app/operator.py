@@ -264,6 +264,6 @@ class Operator:
 
     def _viewed(self) -> None:
         self._issuers.sync(self.observed.providers)
-        if not self.observed.directory.pending:
+        if not self.observed.snapshot.pending:
             self._listed.set()
         self._reevaluator.wake()

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from rolevend.audit.events import Body, Event, EventType, asked
 from rolevend.audit.truncate import MAX_BYTES, fit_event
-from rolevend.decision.verdict import Request
+from rolevend.decision.outcome import Request
 from rolevend.model import ObjectName, RoleName
 
 

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from rolevend.audit.evidence import AccessSummary, AttributeRead, ObjectRead, TableAccess, evidence
 from rolevend.audit.truncate import MAX_BYTES, fit_event
-from rolevend.decision.directory import Directory
+from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.proof import Proof, Unproven, UserProof
-from rolevend.decision.verdict import Granted, Request
+from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.naming import parse_role_name
@@ -182,7 +182,7 @@ class AuditSink(Protocol):
         ...
 
 
-def granted(request: Request, verdict: Granted, directory: Directory, given: AccessSummary, now: datetime) -> Event:
+def granted(request: Request, verdict: Granted, directory: Snapshot, given: AccessSummary, now: datetime) -> Event:
     lease, profile = verdict.lease, verdict.profile
     shape = _digest(profile.name, [[key, list(values)] for key, values in lease.attributes])
     body = Body(
@@ -206,7 +206,7 @@ def granted(request: Request, verdict: Granted, directory: Directory, given: Acc
     )
 
 
-def denied(request: Request, reason: str, message: str, directory: Directory, now: datetime) -> Event:
+def denied(request: Request, reason: str, message: str, directory: Snapshot, now: datetime) -> Event:
     body = Body(**asked(request), **evidence(directory, request), reason=reason, message=message)
     id_ = f"{request.uid}/denied/{request.platform}/{_digest(reason, message)}"
     return Event(id_, EventType.DENIED, str(request.name), now, fit_event(MAX_BYTES, body))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from rolevend.audit.json_size import within
-from rolevend.decision.directory import Directory
+from rolevend.decision.outcome import Request
 from rolevend.decision.proof import Proof
-from rolevend.decision.verdict import Request
+from rolevend.decision.snapshot import Snapshot
 from rolevend.model import Uid, Version
 from rolevend.plan import Cell, ColumnShape, TableShape
 from rolevend.policy.combination import Combination
@@ -80,7 +80,7 @@ def tables_of(tables: Iterable[TableShape]) -> tuple[TableAccess, ...]:
     return tuple(map(_table, tables))
 
 
-def evidence(directory: Directory, request: Request) -> dict[str, Any]:
+def evidence(directory: Snapshot, request: Request) -> dict[str, Any]:
     """Fields of `audit.Body`: what the verdict on `request` was made of, however much that is."""
     sources = directory.sources.get(request.platform)
     agent = directory.agents.get(request.agent)

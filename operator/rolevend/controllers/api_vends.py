@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import Final
 
-from rolevend.decision.verdict import Delivery, Granted
+from rolevend.decision.outcome import Delivery, Granted
 from rolevend.errors import PlatformDrifted, RolevendError, Unavailable
 from rolevend.kube.client import NotFound
 from rolevend.model import Uid

@@ -3,8 +3,8 @@
 import time
 from dataclasses import dataclass, replace
 
-from rolevend.decision.directory import Directory
-from rolevend.decision.verdict import Denied, Request, Undecided, taken_by
+from rolevend.decision.outcome import Denied, Pending, Request, revocation_code
+from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import Overtaken
 from rolevend.kinds import VendedRole, parse
 from rolevend.kube.client import Body
@@ -86,7 +86,7 @@ class VendedRoleReconciler:
         report = self._vender.objects.report(for_report(body))
         return report.not_ready_status(*error_reason(error), record.blocked_on, created)
 
-    def _decide(self, requests: tuple[Request, ...], record: RoleRecord, snapshot: Directory, *, role_exists: bool) -> RoleDecision:
+    def _decide(self, requests: tuple[Request, ...], record: RoleRecord, snapshot: Snapshot, *, role_exists: bool) -> RoleDecision:
         decision = self._vender.decide(requests, lambda request: self._quota.decide(request, snapshot, role_exists=role_exists))
         self._quota.reserve(requests[0], decision.combined)
         record.set_decision(granted_condition(decision))
@@ -97,18 +97,18 @@ class VendedRoleReconciler:
         role: VendedRole,
         decision: RoleDecision,
         request: Request,
-        verdict: Undecided | Denied,
+        verdict: Pending | Denied,
         record: RoleRecord,
-        snapshot: Directory,
+        snapshot: Snapshot,
     ) -> Outcome:
         if role.status.role_name is not None and verdict.withdrawn:
             # An earlier attempt may have created the role, and could not report it before the grant was withdrawn.
             requests = tuple(each for each, _ in decision.decisions)
             message = decision.where(request) + verdict.message
-            await self._ender.revoke_requests(requests, assigned_role_name(role), taken_by(verdict), message)
+            await self._ender.revoke_requests(requests, assigned_role_name(role), revocation_code(verdict), message)
             return _NOTHING
         status = self._vender.objects.report(role).denied_status(verdict, decision)
-        if isinstance(verdict, Undecided):
+        if isinstance(verdict, Pending):
             return Outcome(status)
         await self._vender.deny(role, request, verdict, snapshot, record)
         return Outcome(status, Event("Warning", "Denied", verdict.message))

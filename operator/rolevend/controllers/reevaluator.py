@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
-from rolevend.decision.verdict import Delivery, Granted, Verdict, taken_by
+from rolevend.decision.outcome import Decision, Delivery, Granted, revocation_code
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName
 from rolevend.platforms.protocol import Drift
@@ -98,7 +98,7 @@ class Reevaluator:
             verdict = self._verdict(state)
             if reason := revocation_reason(verdict, state):
                 self._ender.begin_drops(state)
-                begin(self._revoke(state, taken_by(verdict), _where(state, states) + reason))
+                begin(self._revoke(state, revocation_code(verdict), _where(state, states) + reason))
                 return None
             if isinstance(verdict, Granted) and state.granted is None:  # the profile's name shows that it was vended before a restart
                 self._roles.record(state.request.uid).set_grant(state.request.platform, verdict)
@@ -112,7 +112,7 @@ class Reevaluator:
         if granted_condition(decision) != first.verdict:
             begin(self._act(self._objects.request_reconcile(first.request, "verdict changed"), "cannot reconcile a request", first))
 
-    def _verdict(self, state: RoleState) -> Verdict:
+    def _verdict(self, state: RoleState) -> Decision:
         return self._quota.decide(state.request, self._snapshots.directory, role_exists=state.role is not None)
 
     async def _revoke(self, state: RoleState, by: str, message: str) -> None:

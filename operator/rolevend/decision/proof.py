@@ -72,7 +72,7 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
+class ProofContext:
     """What a token is checked against, beside keys and time: where that is another one, it is worth another look."""
 
     agent: Version | None
@@ -97,7 +97,7 @@ class Proof:
     """Keys of attributes whose claims are there and not known: they may have any value."""
     actors: tuple[Actor, ...] = ()
     """Who acts for the user: the agent first, then whom it got that from."""
-    basis: Basis | None = None
+    basis: ProofContext | None = None
     """None: as it was written down when the role was begun."""
 
     def only(self, keys: Collection[str]) -> "Proof":
@@ -114,4 +114,4 @@ class Unproven:
     """As in `identity.refusal`."""
     message: str
     digest: str
-    basis: Basis
+    basis: ProofContext

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, assert_never
 from urllib.parse import quote, urlencode
 
-from rolevend.decision.verdict import Request
+from rolevend.decision.outcome import Request
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, Body, KubeClient, NotFound, NotYetCollected, ResourceConflict
 from rolevend.kube.secrets import text_of, texts_of

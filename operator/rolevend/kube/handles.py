@@ -7,7 +7,7 @@ bounded number of records for users that nothing else in the cluster knows.
 
 from collections.abc import Callable
 
-from rolevend.decision.claims import Claim, agent_claim, user_claim
+from rolevend.decision.handle_claims import Claim, agent_claim, user_claim
 from rolevend.errors import Conflict, NotPermitted, TooManyUnknownUsers
 from rolevend.kube.client import CONFIG_MAPS, Body, KubeClient, NotFound, ResourceConflict
 from rolevend.model import AgentHandle, ObjectName, User, UserHandle

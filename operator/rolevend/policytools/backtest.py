@@ -16,7 +16,7 @@ from rolevend.audit.access_diff import Change, compare
 from rolevend.audit.event_files import events
 from rolevend.audit.events import EventType
 from rolevend.audit.evidence import ColumnAccess, TableAccess
-from rolevend.decision.directory import Directory, Person
+from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, PlatformName, User
 from rolevend.policy.combination import Combination
@@ -80,7 +80,7 @@ class Backtest:
 
 
 def backtest(paths: Sequence[Path], audit_files: Sequence[str], since: datetime | None, catalogs: Catalogs) -> Backtest:
-    directory = Folder.sound(paths).picture(catalogs).directory
+    directory = Folder.sound(paths).picture(catalogs).snapshot
     asked = _asked(audit_files, since)
     missing = {past.who.platform for past in asked} - directory.shapes.keys()
     left = {past: told for past, told in asked.items() if past.who.platform not in missing and not past.partial}
@@ -113,10 +113,10 @@ def _decisions(asked: Mapping[Past, Told]) -> int:
     return sum(told.decisions for told in asked.values())
 
 
-def _known(directory: Directory, past: Past, unsaid: Container[str]) -> Directory:
+def _known(directory: Snapshot, past: Past, unsaid: Container[str]) -> Snapshot:
     """What is known for it. Of an agent that is not among the files nobody knows whether it would have its combination of then or the
     widest one: the narrower of the two counts."""
-    who, people = past.who, [Person(past.who.user, None, past.attributes)]
+    who, people = past.who, [KnownUser(past.who.user, None, past.attributes)]
     if who.agent.namespace in unsaid:
         return opened(directory, people, [who.agent], [who.purpose], past.combination, past.agent_attributes)
     known = opened(directory, people, [who.agent], [who.purpose])

@@ -16,8 +16,8 @@ import psycopg
 from psycopg import sql
 
 from rolevend.catalog import Catalog, Family, TableId
-from rolevend.decision.directory import Directory
-from rolevend.decision.verdict import Granted
+from rolevend.decision.outcome import Granted
+from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.kinds import values
 from rolevend.kinds.policy_test import Case, PolicyTest
@@ -49,7 +49,7 @@ class Tried:
 def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
     """Every case of every file among `paths`, where the objects are, too. InvalidInput where there is none."""
     folder = Folder.sound(paths)
-    pictured = folder.picture(catalogs).directory
+    pictured = folder.picture(catalogs).snapshot
     tests = _tests(folder, pictured, catalogs)
     purposes = {case.purpose for _, test in tests for case in test.cases if case.purpose}
     unsaid = unlabelled(pictured, pictured.agents)
@@ -67,7 +67,7 @@ def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
                         yield Tried(file, case.name, tuple(failures))
 
 
-def _tests(folder: Folder, directory: Directory, catalogs: Catalogs) -> list[tuple[str, PolicyTest]]:
+def _tests(folder: Folder, directory: Snapshot, catalogs: Catalogs) -> list[tuple[str, PolicyTest]]:
     """Every file of cases. InvalidInput for the first of all the mistakes in them, which could be no case's fault."""
     files, refused = read_cases(folder)
     if not folder.cases:
@@ -134,7 +134,7 @@ def _fill(database: Connection, catalog: Catalog, test: PolicyTest) -> None:
 
 
 def _failures(
-    case: Case, test: PolicyTest, directory: Directory, catalog: Catalog, platform: PostgresPlatform, database: Connection
+    case: Case, test: PolicyTest, directory: Snapshot, catalog: Catalog, platform: PostgresPlatform, database: Connection
 ) -> Iterator[str]:
     agent = ObjectName(case.agent.namespace, case.agent.name) if case.agent else ANY_AGENT
     who = Who(values.user(case.user), agent, PlatformName(test.platform), case.purpose or "", case.expiration_seconds)

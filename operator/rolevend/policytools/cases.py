@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rolevend.catalog import Catalog, Family, Table, TableId
-from rolevend.decision.directory import Directory
+from rolevend.decision.snapshot import Snapshot
 from rolevend.decision.tools import SNOWFLAKE
 from rolevend.errors import InvalidInput
 from rolevend.kinds import values
@@ -44,7 +44,7 @@ def _unreadable(document: Document) -> tuple[InvalidInput, ...]:
     return part_faults(PolicyTest, document.body)
 
 
-def faults_of(test: PolicyTest, directory: Directory, catalog: Catalog | None) -> Iterator[InvalidInput]:
+def faults_of(test: PolicyTest, directory: Snapshot, catalog: Catalog | None) -> Iterator[InvalidInput]:
     """What would keep cases from being tried. Without a catalog nothing is said of tables."""
     terms = directory.platforms.get(PlatformName(test.platform))
     if terms is None:
@@ -85,7 +85,7 @@ def _rows(field: str, rows: Sequence[Mapping[str, Any]], table: Table) -> Iterat
                 yield InvalidInput(place, f"column {name} is text: write its value in quotes, since YAML takes 007 for 7, and no for false")
 
 
-def doubts_of(test: PolicyTest, directory: Directory) -> Iterator[InvalidInput]:
+def doubts_of(test: PolicyTest, directory: Snapshot) -> Iterator[InvalidInput]:
     """What can be tried, and is probably not what was meant."""
     terms = directory.platforms.get(PlatformName(test.platform))
     purposes = {purpose for each in (terms.agents if terms else ()) for purpose in each.purposes}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from rolevend.catalog import TagAssignment, is_lookup_of
-from rolevend.decision.directory import Shapes
-from rolevend.decision.terms import PlatformTerms
+from rolevend.decision.admission import PlatformAdmission
+from rolevend.decision.snapshot import ProfileCache
 from rolevend.errors import InvalidInput
 from rolevend.kinds import (
     AccessPolicy,
@@ -113,7 +113,7 @@ def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
 
 def _judged(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
     """What the operator would say of each object, in its conditions."""
-    terms = picture.directory.platforms
+    terms = picture.snapshot.platforms
     for judgement in picture.evaluations:
         document, _ = folder.found[judgement.resource.uid]
         yield from _unknown(document, judgement.unknown)
@@ -131,7 +131,7 @@ def _matched_elsewhere(judgement: StatusEvaluation[Resource]) -> bool:
     return denies or isinstance(judgement.resource, AccessPolicy | DataPlatform | IdentityProvider)
 
 
-def _not_accepted(resource: Resource, finding: ConditionUpdate, terms: Mapping[PlatformName, PlatformTerms]) -> Iterator[InvalidInput]:
+def _not_accepted(resource: Resource, finding: ConditionUpdate, terms: Mapping[PlatformName, PlatformAdmission]) -> Iterator[InvalidInput]:
     """All that keeps it from being accepted, where a condition tells the first: its text is read whatever it names, and what it names is
     looked for whatever its text is."""
     faults = statements.faults_of(resource)
@@ -153,7 +153,7 @@ def _matched(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
     }
     known = {attribute.key for person in folder.of(UserAttributes) for attribute in person.spec.attributes}
     guarding = {each.name: document for document, each in folder.found.values() if isinstance(each, Guardrail)}
-    for shapes in picture.directory.shapes.values():
+    for shapes in picture.snapshot.shapes.values():
         yield from _reports(written, shapes)
         for report in shapes.index.guardrail_reports:
             yield from (_diagnostic(guarding[report.guardrail], InvalidInput(each.field, each.message)) for each in report.problems)
@@ -165,7 +165,7 @@ def _matched(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
 
 def _lookups(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
     """Lookup columns that give away what somebody hides."""
-    directory = picture.directory
+    directory = picture.snapshot
     bindings = [(document, each) for document, each in folder.found.values() if isinstance(each, TagBinding)]
     for platform, shapes in directory.shapes.items():
         doubts = tuple(lookup_doubts(shapes.index))
@@ -177,7 +177,7 @@ def _lookups(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
 
 
 def _lookup_entries(
-    binding: TagBinding, platform: PlatformName, terms: Mapping[PlatformName, PlatformTerms]
+    binding: TagBinding, platform: PlatformName, terms: Mapping[PlatformName, PlatformAdmission]
 ) -> Iterator[tuple[str, TagAssignment]]:
     for _, schemas in schemas_in_scope(binding, [ref.name for ref in binding.spec.platform_refs if ref.name == platform], terms):
         for field, entry in statements.tag_entries(binding):
@@ -190,7 +190,7 @@ def _attributes(written: dict[ObjectName, Document], index: Index, known: set[st
             yield _diagnostic(written[policy.id], InvalidInput("spec", message), "warning")
 
 
-def _reports(written: dict[ObjectName, Document], shapes: Shapes) -> Iterator[Diagnostic]:
+def _reports(written: dict[ObjectName, Document], shapes: ProfileCache) -> Iterator[Diagnostic]:
     for policy, report in zip(shapes.index.policies, shapes.index.reports, strict=True):
         document = written.get(report.policy)
         if document is None:  # the tables of an agent's own, of which its condition tells
@@ -206,12 +206,12 @@ def _cases(folder: Folder, picture: SnapshotBuild, catalogs: Catalogs) -> Iterat
     """What stands in files of cases, as far as it can be known without trying them."""
     files, refused = read_cases(folder)
     yield from (_diagnostic(each.document, fault) for each in refused for fault in each.faults)
-    if not picture.directory.platforms:
+    if not picture.snapshot.platforms:
         return
     for document, test in ((each.document, each.test) for each in files):
         catalog = catalogs.get(PlatformName(test.platform))
-        yield from (_diagnostic(document, fault) for fault in faults_of(test, picture.directory, catalog))
-        yield from (_diagnostic(document, doubt, "warning") for doubt in doubts_of(test, picture.directory))
+        yield from (_diagnostic(document, fault) for fault in faults_of(test, picture.snapshot, catalog))
+        yield from (_diagnostic(document, doubt, "warning") for doubt in doubts_of(test, picture.snapshot))
 
 
 def _fallbacks(document: Document, field: str, fallbacks: Iterable[MaskFallback]) -> Iterator[Diagnostic]:
@@ -238,7 +238,7 @@ def _notes(folder: Folder, picture: SnapshotBuild, catalogs: Catalogs) -> Iterat
         yield f"what policies match was not judged: give --catalog for {', '.join(unread)}"
     for name in sorted(catalogs.keys() - platforms if platforms else ()):
         yield f"the catalog of {name} was not used: no DataPlatform of that name is among these files"
-    yield from without_labels(unlabelled(picture.directory, picture.directory.agents))
+    yield from without_labels(unlabelled(picture.snapshot, picture.snapshot.agents))
 
 
 def _located(message: str) -> InvalidInput:

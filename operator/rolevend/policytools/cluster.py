@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from rolevend.decision.verdict import Request
+from rolevend.decision.outcome import Request
 from rolevend.kinds import API_VERSION, KINDS, VendedRole, parse
 from rolevend.kube.client import NAMESPACES, KubeClient
 from rolevend.kube.paths import path_of

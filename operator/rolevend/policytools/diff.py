@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rolevend.audit.access_diff import Change, compare
 from rolevend.audit.evidence import TableAccess
-from rolevend.decision.directory import Directory, Person
+from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, UserAttributes, values
 from rolevend.model import PlatformName
@@ -32,11 +32,11 @@ class Compared:
 def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpose: str = "", seconds: int = SECONDS) -> Compared:
     """For every user of either folder, or of `users` alone where they are given, where agents say that `purpose` and ask for a role for so
     many `seconds`. What `old` has not, such as a platform that is new, gives nothing."""
-    people = [Person(*values.known_user(each)) for each in Folder.sound(users).of(UserAttributes)] if users else None
+    people = [KnownUser(*values.known_user(each)) for each in Folder.sound(users).of(UserAttributes)] if users else None
     is_there, comes = Folder.sound([old]), Folder.sound([new])
     notes = list(_uncompared(is_there, comes, catalogs))
     said = [purpose] if purpose else []
-    pictured = [each.picture(catalogs).directory for each in (is_there, comes)]
+    pictured = [each.picture(catalogs).snapshot for each in (is_there, comes)]
     before, after = (opened(each, people, purposes=said) for each in pictured)
     if not before.people and not after.people:
         raise InvalidInput("--users", f"{old} and {new} hold no UserAttributes: name a file with some people who stand for many")
@@ -71,7 +71,7 @@ def _named(folder: Folder) -> set[PlatformName]:
     return {PlatformName(ref.name) for ref in [*refs, *(tool.platform_ref for agent in folder.of(Agent) for tool in agent.spec.tools)]}
 
 
-def _given(before: Directory, who: Who) -> tuple[TableAccess, ...]:
+def _given(before: Snapshot, who: Who) -> tuple[TableAccess, ...]:
     return given(before, who) if who.platform in before.platforms else ()
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from rolevend.audit.access_diff import LOOKUP
 from rolevend.audit.evidence import TableAccess, mask_shown, tables_of
 from rolevend.catalog import FunctionId, ToolId
-from rolevend.decision.directory import Directory
+from rolevend.decision.outcome import Granted, Pending
 from rolevend.decision.proof import Proof
+from rolevend.decision.snapshot import Snapshot
 from rolevend.decision.tools import beyond
-from rolevend.decision.verdict import Granted, Undecided
 from rolevend.errors import InvalidInput
 from rolevend.kinds import Agent, values
 from rolevend.plan import withheld
@@ -64,7 +64,7 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
     InvalidInput where the agent or the platform is not there, a catalog is missing, or an object that the answer depends on cannot be
     read."""
     picture = folder.picture(catalogs)
-    directory, missing = picture.directory, _tools_missing(picture, who)
+    directory, missing = picture.snapshot, _tools_missing(picture, who)
     notes = tuple(_notes(directory, who))
     if said is None:
         if who.agent not in (ANY_AGENT, *directory.agents):
@@ -80,7 +80,7 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
     sources = tuple(sorted(person.sources.items()))
     found = verdict(directory, who)
     if not isinstance(found, Granted):
-        refusal = found.message if explanation.denial is None or isinstance(found, Undecided) else ""
+        refusal = found.message if explanation.denial is None or isinstance(found, Pending) else ""
         return Explained(who, refusal, _narrowed(explanation, who), (), said or "", tools_missing=missing, notes=notes, sources=sources)
     return Explained(
         who,
@@ -109,7 +109,7 @@ def all_explained(folder: Folder, asked: Sequence[Who], catalogs: Catalogs, said
     return tuple(explained(folder, who, catalogs, said) for who in asked)
 
 
-def _notes(directory: Directory, who: Who) -> Iterator[str]:
+def _notes(directory: Snapshot, who: Who) -> Iterator[str]:
     if who.user not in directory.people and not isinstance(who.proof, Proof):
         near = closest(str(who.user), map(str, directory.people))
         yield f"no accepted UserAttributes names {who.user}, so nothing is known of them{near}"
@@ -122,7 +122,7 @@ def _tools_missing(picture: SnapshotBuild, who: Who) -> str:
     return next((message for message in told if message.startswith("spec.tools: ")), "")
 
 
-def _withheld(directory: Directory, who: Who, found: Granted) -> Iterator[ToolWithheld]:
+def _withheld(directory: Snapshot, who: Who, found: Granted) -> Iterator[ToolWithheld]:
     shapes = {shape.table: shape for shape in found.profile.tables}
     for tool in directory.tools(who.request):
         if why := withheld(tool, shapes) or beyond(tool, who.resources):

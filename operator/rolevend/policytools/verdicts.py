@@ -11,10 +11,10 @@ from typing import Final
 
 from rolevend.audit.evidence import TableAccess, tables_of
 from rolevend.catalog import TableId
-from rolevend.decision.directory import Directory, Person
+from rolevend.decision.admission import Agent, AgentAdmission
+from rolevend.decision.outcome import Decision, Granted, Pending, Request
 from rolevend.decision.proof import Presented, Proof, Unproven, UserToken
-from rolevend.decision.terms import Agent, AgentTerms
-from rolevend.decision.verdict import Granted, Request, Undecided, Verdict
+from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.kinds import NAME_LABEL
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
@@ -54,19 +54,19 @@ class Who:
 
 
 def opened(
-    directory: Directory,
-    people: Iterable[Person] | None = None,
+    directory: Snapshot,
+    people: Iterable[KnownUser] | None = None,
     agents: Iterable[ObjectName] = (),
     purposes: Iterable[str] = (),
     combination: Combination | None = None,
     agent_attributes: Attributes | None = None,
-) -> Directory:
+) -> Snapshot:
     """The same for these people, where they are given, instead of those that it knows. Of `agents` those that it does not know may act
     for everybody, and combine in the way of `combination`. `agent_attributes`, where they are given, and the width of `combination` count
     in the place of all that platforms say of agents."""
     unknown = {name: _admitted(Agent(name, AgentHandle("ANY"), True, (), 0, combination=combination)) for name in [ANY_AGENT, *agents]}
     known = {name: _admitted(agent) for name, agent in directory.agents.items()}
-    anybody = AgentTerms({}, True, _LONGEST_SECONDS, purposes=frozenset(purposes), widest=None)
+    anybody = AgentAdmission({}, True, _LONGEST_SECONDS, purposes=frozenset(purposes), widest=None)
     if agent_attributes is None:
         platforms = {name: replace(terms, closed="", agents=(anybody, *terms.agents)) for name, terms in directory.platforms.items()}
     else:
@@ -80,7 +80,7 @@ def opened(
     return replace(directory, agents={**unknown, **known}, people=everybody, platforms=platforms, namespaces=labels)
 
 
-def unknown_agent(name: ObjectName, directory: Directory) -> str:
+def unknown_agent(name: ObjectName, directory: Snapshot) -> str:
     """A message about an Agent that is not there, or not accepted."""
     known = {each.name: each for each in sorted(directory.agents)}
     found = near(name.name, known)
@@ -91,7 +91,7 @@ def narrower(one: Combination | None, other: Combination) -> Combination:
     return other if one is None or one.is_wider_than(other) else one
 
 
-def unlabelled(directory: Directory, agents: Iterable[ObjectName]) -> frozenset[str]:
+def unlabelled(directory: Snapshot, agents: Iterable[ObjectName]) -> frozenset[str]:
     """The namespaces of these agents of which some platform asks labels that are not known, so that nobody can tell what it says of them.
     To be asked before `opened`."""
     selectors = [each.labels for terms in directory.platforms.values() for each in terms.agents]
@@ -112,24 +112,24 @@ def _admitted(agent: Agent) -> Agent:
     return replace(agent, may_assert=True, longest_seconds=_LONGEST_SECONDS)
 
 
-def agents_of(*directories: Directory) -> list[ObjectName]:
+def agents_of(*directories: Snapshot) -> list[ObjectName]:
     """Every agent, or the one that stands for all where there is none."""
     names = {name for directory in directories for name in directory.agents} - {ANY_AGENT}
     return sorted(names) or [ANY_AGENT]
 
 
-def verdict(directory: Directory, who: Who) -> Verdict:
+def verdict(directory: Snapshot, who: Who) -> Decision:
     return directory.verdict(who.request, begun=True)
 
 
-def given(directory: Directory, who: Who) -> tuple[TableAccess, ...]:
+def given(directory: Snapshot, who: Who) -> tuple[TableAccess, ...]:
     """What `who` may read; () where it is nothing. InvalidInput where the files do not tell."""
     match verdict(directory, who):
         case Granted(tables=tables):
             return tables_of(tables)
-        case Undecided(reason="AgentUnknown"):
+        case Pending(reason="AgentUnknown"):
             return ()
-        case Undecided(message=message):
+        case Pending(message=message):
             raise InvalidInput("", message)
         case _:
             return ()

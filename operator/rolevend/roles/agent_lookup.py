@@ -3,22 +3,22 @@
 from collections.abc import Container
 from dataclasses import dataclass, field
 
-from rolevend.decision.directory import Directory
+from rolevend.decision.admission import Agent
 from rolevend.decision.proof import ClientIdentity
-from rolevend.decision.terms import Agent
+from rolevend.decision.snapshot import Snapshot
 from rolevend.identity.proven import AgentWanted, OwnSubject, Party, ProvenAgent, ServiceAccount
 from rolevend.identity.refusal import Code, TokenRefused
 
 
-def agent_wanted(directory: Directory) -> AgentWanted:
+def agent_wanted(directory: Snapshot) -> AgentWanted:
     """Return whose own tokens are accepted: those of any agent in the directory. Cheap."""
     return AgentWanted(_OwnSubjects(directory))
 
 
-def find_agent(proven: ProvenAgent, directory: Directory) -> Agent:
+def find_agent(proven: ProvenAgent, directory: Snapshot) -> Agent:
     """Raises TokenRefused if the token is of no registered agent, without a hint which ones exist.
 
-    Call it only when nothing is still to be read (`Directory.pending`): the agent may be in that.
+    Call it only when nothing is still to be read (`Snapshot.pending`): the agent may be in that.
     """
     agent = _registered(proven, directory)
     if agent is None:
@@ -26,7 +26,7 @@ def find_agent(proven: ProvenAgent, directory: Directory) -> Agent:
     return agent
 
 
-def _registered(proven: ProvenAgent, directory: Directory) -> Agent | None:
+def _registered(proven: ProvenAgent, directory: Snapshot) -> Agent | None:
     match proven:
         case ProvenAgent(party=Party(issuer), service_account=ServiceAccount(name)):
             # Another cluster has a ServiceAccount of this name as well.
@@ -41,7 +41,7 @@ def _registered(proven: ProvenAgent, directory: Directory) -> Agent | None:
 class _OwnSubjects(Container[OwnSubject]):
     """Evaluated lazily: a snapshot with a thousand agents is replaced several times a minute."""
 
-    directory: Directory = field(repr=False)
+    directory: Snapshot = field(repr=False)
 
     def __contains__(self, own: object) -> bool:
         if not isinstance(own, OwnSubject):

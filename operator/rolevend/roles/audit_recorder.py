@@ -9,8 +9,8 @@ from rolevend.audit.events import AuditSink, End, Event, denied, dropped, grante
 from rolevend.audit.evidence import AccessSummary, access_summary
 from rolevend.audit.receipt import Receipts, digest_of
 from rolevend.catalog import TableId
-from rolevend.decision.directory import Directory
-from rolevend.decision.verdict import Granted, Request
+from rolevend.decision.outcome import Granted, Request
+from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import Conflict, TooManyUnknownUsers
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.roles.protocols import Handles
@@ -44,7 +44,7 @@ class AuditRecorder:
         self._receipts = receipts
         self._given: dict[tuple[ProfileName, tuple[TableId, ...] | None], AccessSummary] = {}
 
-    async def handles(self, request: Request, verdict: Granted, directory: Directory, memory: AuditMemory) -> None:
+    async def handles(self, request: Request, verdict: Granted, directory: Snapshot, memory: AuditMemory) -> None:
         """Record whom the role's handles stand for.
 
         Raises Conflict if a handle stands for somebody else, and TooManyUnknownUsers. Each is recorded as a denial.
@@ -60,7 +60,7 @@ class AuditRecorder:
     def gives_receipts(self) -> bool:
         return self._receipts is not None
 
-    async def granted(self, request: Request, verdict: Granted, directory: Directory, memory: AuditMemory) -> str | None:
+    async def granted(self, request: Request, verdict: Granted, directory: Snapshot, memory: AuditMemory) -> str | None:
         """Write the event and return the digest of its receipt. Without it nothing may be created."""
         event = granted(request, verdict, directory, self._summary(verdict), self._now())
         if memory.last.get(request.platform) != event.id:
@@ -70,7 +70,7 @@ class AuditRecorder:
                 memory.receipts[request.platform] = digest_of(signed.body.receipt)
         return memory.receipts.get(request.platform)
 
-    async def denied(self, request: Request, reason: str, message: str, directory: Directory, memory: AuditMemory) -> None:
+    async def denied(self, request: Request, reason: str, message: str, directory: Snapshot, memory: AuditMemory) -> None:
         await self._write(request, denied(request, reason, message, directory, self._now()), memory)
 
     async def dropped(self, request: Request, end: End, memory: AuditMemory) -> None:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
-from rolevend.decision.verdict import Request
+from rolevend.decision.outcome import Request
 from rolevend.errors import RolevendError
 from rolevend.kube.client import Body, NotFound, ResourceConflict
 from rolevend.plan import Profile

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
 from rolevend.decision.proof import Proof
-from rolevend.decision.verdict import Denied, Granted, Request, Undecided, Verdict
 from rolevend.model import Attributes, PlatformName, RoleName, Uid
 
 
@@ -24,10 +24,10 @@ class PlatformGrant:
 class RoleDecision:
     """The decision on each request of one object, in its order; at least one."""
 
-    decisions: tuple[tuple[Request, Verdict], ...]
+    decisions: tuple[tuple[Request, Decision], ...]
 
     @classmethod
-    def for_platforms(cls, requests: Iterable[Request], decide: Callable[[Request], Verdict]) -> "RoleDecision":
+    def for_platforms(cls, requests: Iterable[Request], decide: Callable[[Request], Decision]) -> "RoleDecision":
         return cls(tuple((request, decide(request)) for request in requests))
 
     @property
@@ -40,7 +40,7 @@ class RoleDecision:
         return self.decisions[0][0].allow_partial
 
     @property
-    def blocking_decision(self) -> tuple[Request, Undecided | Denied] | None:
+    def blocking_decision(self) -> tuple[Request, Pending | Denied] | None:
         """Return the decision that keeps the role from every platform, or None.
 
         Without `allow_partial` that is the first one that is not granted. With it, a decision blocks only if no platform grants. An open
@@ -49,11 +49,11 @@ class RoleDecision:
         refused = [(request, verdict) for request, verdict in self.decisions if not isinstance(verdict, Granted)]
         if not refused or (self.allow_partial and len(refused) < len(self.decisions)):
             return None
-        unknown = [each for each in refused if isinstance(each[1], Undecided)]
+        unknown = [each for each in refused if isinstance(each[1], Pending)]
         return (unknown or refused)[0] if self.allow_partial else refused[0]
 
     @property
-    def combined(self) -> Verdict:
+    def combined(self) -> Decision:
         """Return the blocking decision, or the grant on the first platform that grants."""
         blocking = self.blocking_decision
         return self.grants[0].granted if blocking is None else blocking[1]
@@ -66,7 +66,7 @@ class RoleDecision:
         return tuple(PlatformGrant(request, verdict) for request, verdict in self.decisions if isinstance(verdict, Granted))
 
     @property
-    def skipped(self) -> tuple[tuple[Request, Undecided | Denied], ...]:
+    def skipped(self) -> tuple[tuple[Request, Pending | Denied], ...]:
         """The platforms that do not grant, beside those that do."""
         if self.blocking_decision is not None:
             return ()

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rolevend.decision.verdict import Request
+from rolevend.decision.outcome import Request
 from rolevend.plan import Profile
 from rolevend.roles.protocols import AsyncPlatform, CredentialStore
 

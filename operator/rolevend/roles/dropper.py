@@ -9,7 +9,7 @@ import contextlib
 import logging
 
 from rolevend.audit.events import End
-from rolevend.decision.verdict import Delivery, Request
+from rolevend.decision.outcome import Delivery, Request
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kinds import FINALIZER, VendedRole, shell
 from rolevend.kinds.shared import HANDLES

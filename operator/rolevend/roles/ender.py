@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from rolevend.decision.verdict import Request
+from rolevend.decision.outcome import Request
 from rolevend.errors import RolevendError
 from rolevend.model import RoleName
 from rolevend.platforms.protocol import DropRequest, EndReason

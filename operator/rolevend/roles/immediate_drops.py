@@ -7,7 +7,7 @@ object's own end finds the role gone; after a crash the next evaluation or sweep
 import asyncio
 import time
 
-from rolevend.decision.verdict import Request
+from rolevend.decision.outcome import Request
 from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.protocol import DropRequest, DropResult

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from rolevend.decision.verdict import Request
+from rolevend.decision.outcome import Request
 from rolevend.kinds import VendedRole
 from rolevend.kinds.shared import RECONSIDERED
 from rolevend.kube.client import Body, KubeClient

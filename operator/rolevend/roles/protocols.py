@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Protocol
 
-from rolevend.decision.directory import Directory
-from rolevend.decision.verdict import Request
+from rolevend.decision.outcome import Request
+from rolevend.decision.snapshot import Snapshot
 from rolevend.model import UserHandle
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.progress import Progress
@@ -13,7 +13,7 @@ from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, Dr
 
 class Snapshots(Protocol):
     @property
-    def directory(self) -> Directory:
+    def directory(self) -> Snapshot:
         """The newest one."""
         ...
 

@@ -10,8 +10,8 @@ import logging
 from collections import defaultdict
 from typing import Final
 
-from rolevend.decision.directory import Directory
-from rolevend.decision.verdict import Denied, Granted, Request, Verdict
+from rolevend.decision.outcome import Decision, Denied, Granted, Request
+from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import RolevendError
 from rolevend.model import ObjectName, Uid
 from rolevend.roles.objects import VendedRoleWriter
@@ -24,7 +24,7 @@ _RETRY_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
-def within_quota(request: Request, verdict: Verdict, snapshot: Directory, count: int) -> Verdict:
+def within_quota(request: Request, verdict: Decision, snapshot: Snapshot, count: int) -> Decision:
     """Return `verdict`, or a denial if it is a grant and the request's agent has as many roles as it may. `count` is how many it has."""
     if not isinstance(verdict, Granted):
         return verdict
@@ -46,14 +46,14 @@ class RoleQuota:
         self._waiting: dict[ObjectName, dict[Uid, None]] = defaultdict(dict)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def decide(self, request: Request, snapshot: Directory, *, role_exists: bool) -> Verdict:
+    def decide(self, request: Request, snapshot: Snapshot, *, role_exists: bool) -> Decision:
         """Return what `snapshot` decides, within the quota. Reserves nothing."""
         verdict, held = snapshot.verdict(request, begun=role_exists), self._held[request.agent]
         if role_exists or request.uid in held:
             return verdict
         return within_quota(request, verdict, snapshot, len(held))
 
-    def reserve(self, request: Request, verdict: Verdict) -> None:
+    def reserve(self, request: Request, verdict: Decision) -> None:
         """Act on a decision: the request has its place from now on, or waits for one, or needs none."""
         if isinstance(verdict, Granted):
             self._hold(request.agent, request.uid)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from rolevend.decision.outcome import Decision, Delivery, Granted, Request, revocation_reason
 from rolevend.decision.proof import Actor, Claimed, Proof, UserProof
-from rolevend.decision.verdict import Delivery, Granted, Request, Verdict, ended_by
 from rolevend.errors import InvalidInput
 from rolevend.kinds import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, parse, shell, values
 from rolevend.kinds.identities import user_token
@@ -177,10 +177,10 @@ def _state_on_platform(role: VendedRole, request: Request) -> RoleState:
     )
 
 
-def revocation_reason(verdict: Verdict, state: RoleState) -> str:
+def revocation_reason(verdict: Decision, state: RoleState) -> str:
     """Return why a live role must end now; empty while it may live on."""
     if state.granted is not None:
-        return ended_by(verdict, state.granted)
+        return revocation_reason(verdict, state.granted)
     if isinstance(verdict, Granted):
         # After a restart only the profile's name is known, which is a digest of what it grants: any other one ends the role.
         now, then = verdict.lease.attributes, state.attributes

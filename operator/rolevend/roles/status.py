@@ -6,8 +6,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
+from rolevend.decision.outcome import Delivery, Denied, Granted, Pending, Request
 from rolevend.decision.proof import Proof, Unproven, UserProof
-from rolevend.decision.verdict import Delivery, Denied, Granted, Request, Undecided
 from rolevend.errors import PlatformDrifted, RolevendError
 from rolevend.kinds import VendedRole
 from rolevend.kinds.status import ConditionUpdate, Truth, body, reported, shortened
@@ -32,9 +32,9 @@ class StatusBuilder:
     role: VendedRole
     now: datetime
 
-    def denied_status(self, verdict: Undecided | Denied, decision: RoleDecision) -> Body:
+    def denied_status(self, verdict: Pending | Denied, decision: RoleDecision) -> Body:
         """`verdict` is the one that blocks `decision`."""
-        truth: Truth = "Unknown" if isinstance(verdict, Undecided) else "False"
+        truth: Truth = "Unknown" if isinstance(verdict, Pending) else "False"
         request = decision.decisions[0][0]
         conditions = [
             ConditionUpdate("Granted", truth, verdict.reason, verdict.message),
@@ -164,7 +164,7 @@ def ended_status(reason: str, by: str, message: str) -> Body:
 def granted_condition(decision: RoleDecision) -> tuple[Truth, str]:
     """Return status and message of the condition Granted."""
     match decision.combined:
-        case Undecided(message=message):
+        case Pending(message=message):
             return "Unknown", message
         case Denied(message=message):
             return "False", message

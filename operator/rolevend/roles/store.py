@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.proof import Proof, Unproven
-from rolevend.decision.verdict import Granted, Request
 from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.platforms.protocol import DropResult
 from rolevend.roles.audit_recorder import AuditMemory

@@ -4,10 +4,20 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, assert_never
 
-from rolevend.decision.directory import TOKEN_UNREAD, Directory
-from rolevend.decision.proof import Actor, Basis, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
-from rolevend.decision.terms import Agent
-from rolevend.decision.verdict import Request, Undecided, Verdict
+from rolevend.decision.admission import Agent
+from rolevend.decision.outcome import Decision, Pending, Request
+from rolevend.decision.proof import (
+    Actor,
+    Claimed,
+    ClientIdentity,
+    Proof,
+    ProofContext,
+    ServiceAccountIdentity,
+    Unproven,
+    UserProof,
+    UserToken,
+)
+from rolevend.decision.snapshot import TOKEN_UNREAD, Snapshot
 from rolevend.errors import IdentityProviderUnavailable
 from rolevend.identity import compact
 from rolevend.identity.proven import Party, ProvenUser, UserWanted
@@ -34,7 +44,7 @@ class UserAuthenticator:
         self._now = now
 
     async def authenticate(
-        self, requests: tuple[Request, ...], record: RoleRecord, snapshot: Directory, *, role_exists: bool
+        self, requests: tuple[Request, ...], record: RoleRecord, snapshot: Snapshot, *, role_exists: bool
     ) -> tuple[Request, ...]:
         """Return the requests of one object with the proof of their user, if that is all that a decision waits for."""
         first = requests[0]
@@ -47,7 +57,7 @@ class UserAuthenticator:
         record.set_proof(await self.prove(first, first.token, agent, snapshot))
         return tuple(map(record.with_proof, requests))
 
-    async def prove(self, request: Request, place: UserToken, agent: Agent, directory: Directory) -> Proof | Unproven:
+    async def prove(self, request: Request, place: UserToken, agent: Agent, directory: Snapshot) -> Proof | Unproven:
         """Read and check the token of a request whose agent has an identity.
 
         Raises InvalidInput if there is no token, IdentityProviderUnavailable if its issuer's keys are not known now, and what the API
@@ -87,8 +97,8 @@ class UserAuthenticator:
             raise _replayed()
 
 
-def _waits_for_token(verdict: Verdict) -> bool:
-    return isinstance(verdict, Undecided) and verdict.reason == TOKEN_UNREAD
+def _waits_for_token(verdict: Decision) -> bool:
+    return isinstance(verdict, Pending) and verdict.reason == TOKEN_UNREAD
 
 
 def _token_id(proven: ProvenUser) -> str:
@@ -112,7 +122,7 @@ def wanted(agent: Agent, cluster_issuer: str) -> UserWanted:
     assert_never(agent.identity)
 
 
-def proof_of(proven: ProvenUser, basis: Basis) -> Proof:
+def proof_of(proven: ProvenUser, basis: ProofContext) -> Proof:
     token = proven.token
     return Proof(
         kind=UserProof(proven.proof.value),

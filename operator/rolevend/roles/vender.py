@@ -13,8 +13,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
-from rolevend.decision.directory import Directory
-from rolevend.decision.verdict import Denied, Request, Verdict, ended_by, taken_by
+from rolevend.decision.outcome import Decision, Denied, Request, revocation_code, revocation_reason
+from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import Overtaken, PlatformUnavailable, Rejected, RolevendError
 from rolevend.kinds import VendedRole
 from rolevend.kube.client import Body
@@ -51,7 +51,7 @@ class RoleEnding(RolevendError):
 
 
 class GrantWithdrawn(RolevendError):
-    """What the role reads ceased to be granted while it was created. `ended_by` is the code for `status.ended.by`."""
+    """What the role reads ceased to be granted while it was created. `revocation_reason` is the code for `status.ended.by`."""
 
     def __init__(self, ended_by: str, message: str) -> None:
         super().__init__(message)
@@ -78,7 +78,7 @@ class _Attempt:
 
     role: VendedRole
     decision: RoleDecision
-    snapshot: Directory
+    snapshot: Snapshot
     record: RoleRecord
     door: Door
     executors: dict[PlatformName, PlatformExecutor]
@@ -141,7 +141,7 @@ class Vender:
         self._randomness = randomness
 
     @property
-    def snapshot(self) -> Directory:
+    def snapshot(self) -> Snapshot:
         """The newest one."""
         return self._snapshots.directory
 
@@ -150,7 +150,7 @@ class Vender:
         connected = self._platforms.get(platform)
         return connected.executor if connected else None
 
-    def decide(self, requests: Iterable[Request], decide: Callable[[Request], Verdict]) -> RoleDecision:
+    def decide(self, requests: Iterable[Request], decide: Callable[[Request], Decision]) -> RoleDecision:
         """Decide all requests of one object by `decide`."""
         started = time.perf_counter()
         with timed(Step.DECIDE):
@@ -158,14 +158,14 @@ class Vender:
         self._metrics.decision_seconds.observe(time.perf_counter() - started)
         return decision
 
-    async def deny(self, role: VendedRole | None, request: Request, verdict: Denied, snapshot: Directory, record: RoleRecord) -> None:
+    async def deny(self, role: VendedRole | None, request: Request, verdict: Denied, snapshot: Snapshot, record: RoleRecord) -> None:
         """Put a denial on record, unless the object `role` says it already."""
         condition = role.status.condition("Granted") if role is not None else None
         if condition is None or (condition.reason, condition.message) != (verdict.reason, verdict.message):
             await self._recorder.denied(request, verdict.reason, verdict.message, snapshot, record.audit)
         self._metrics.denials.labels(request.platform, verdict.reason).inc()
 
-    async def vend(self, role: VendedRole, decision: RoleDecision, snapshot: Directory, record: RoleRecord, door: Door) -> VendResult:
+    async def vend(self, role: VendedRole, decision: RoleDecision, snapshot: Snapshot, record: RoleRecord, door: Door) -> VendResult:
         """Create the role that `snapshot` granted by `decision`. Idempotent.
 
         Raises Overtaken, NotVendableEverywhere, GrantWithdrawn or RoleEnding if this role can never be Ready; any other error of
@@ -290,8 +290,8 @@ class Vender:
         with timed(Step.DECIDE):
             for grant in attempt.created:
                 verdict = newer.verdict(grant.request, begun=True)
-                if reason := ended_by(verdict, grant.granted):
-                    raise GrantWithdrawn(taken_by(verdict), f"{attempt.decision.where(grant.request)}{reason}")
+                if reason := revocation_reason(verdict, grant.granted):
+                    raise GrantWithdrawn(revocation_code(verdict), f"{attempt.decision.where(grant.request)}{reason}")
 
     def _observe(self, platforms: Iterable[PlatformName], outcome: str, door: Door) -> None:
         for each in platforms:

@@ -1,14 +1,14 @@
-"""From all the objects there are, and what platforms answered, to one `Directory` and a evaluation on each object. Pure."""
+"""From all the objects there are, and what platforms answered, to one `Snapshot` and a evaluation on each object. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from rolevend.catalog import Table, TagAssignment
-from rolevend.decision.claims import Claim, agent_claim
-from rolevend.decision.directory import Directory, Shapes, Sources
-from rolevend.decision.terms import Agent as RegisteredAgent
-from rolevend.decision.terms import AgentTerms, PlatformTerms, terms_for, tools_of
+from rolevend.decision.admission import Agent as RegisteredAgent
+from rolevend.decision.admission import AgentAdmission, PlatformAdmission, terms_for, tools_of
+from rolevend.decision.handle_claims import Claim, agent_claim
+from rolevend.decision.snapshot import ProfileCache, Snapshot, SourceVersions
 from rolevend.decision.tools import own_tables
 from rolevend.errors import InvalidInput
 from rolevend.identity.provider import Provider
@@ -73,7 +73,7 @@ class SnapshotInputs:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotBuild:
-    directory: Directory
+    snapshot: Snapshot
     evaluations: tuple[StatusEvaluation[Resource], ...]
     providers: Mapping[str, tuple[IdentityProvider, Provider]] = field(default_factory=dict)
     """Those that are accepted, by issuer."""
@@ -109,7 +109,7 @@ class SnapshotBuilder:
             if agent is not None:
                 labels = objects.namespaces.get(agent.name.namespace)
                 agents[number] = evaluate_tools(evaluate_combination(judged, agent, labels, terms), agent, labels, terms, shapes)
-        directory = Directory(
+        directory = Snapshot(
             cluster=self._cluster,
             handle_key=self._handle_key,
             agents=registered,
@@ -130,9 +130,9 @@ class SnapshotBuilder:
         self,
         objects: SnapshotInputs,
         agents: Mapping[ObjectName, RegisteredAgent],
-        terms: Mapping[PlatformName, PlatformTerms],
+        terms: Mapping[PlatformName, PlatformAdmission],
         states: Mapping[PlatformName, PlatformState],
-    ) -> tuple[dict[PlatformName, Shapes], list[StatusEvaluation[Resource]]]:
+    ) -> tuple[dict[PlatformName, ProfileCache], list[StatusEvaluation[Resource]]]:
         policies = _own_tables(objects, agents, terms)
         said: dict[PlatformName, dict[str, tuple[TagAssignment, ...]]] = {name: {} for name in terms}
         obstacles: dict[str, ConditionUpdate | None] = {}
@@ -186,7 +186,7 @@ class SnapshotBuilder:
 
 
 def _own_tables(
-    objects: SnapshotInputs, agents: Mapping[ObjectName, RegisteredAgent], terms: Mapping[PlatformName, PlatformTerms]
+    objects: SnapshotInputs, agents: Mapping[ObjectName, RegisteredAgent], terms: Mapping[PlatformName, PlatformAdmission]
 ) -> dict[PlatformName, list[Policy]]:
     """By platform, what agents read there whoever they act for."""
     policies: dict[PlatformName, list[Policy]] = {name: [] for name in terms}
@@ -200,7 +200,7 @@ def _own_tables(
 
 
 def _guardrails(
-    objects: SnapshotInputs, terms: Mapping[PlatformName, PlatformTerms]
+    objects: SnapshotInputs, terms: Mapping[PlatformName, PlatformAdmission]
 ) -> tuple[dict[PlatformName, list[Restraining]], dict[str, InvalidInput]]:
     """By platform; and by uid what is wrong with those of which not all can be read. They deny the tables that they are about."""
     guardrails: dict[PlatformName, list[Restraining]] = {name: [] for name in terms}
@@ -218,8 +218,8 @@ def _guardrails(
 
 
 def _sources(
-    objects: SnapshotInputs, terms: Mapping[PlatformName, PlatformTerms], states: Mapping[PlatformName, PlatformState]
-) -> dict[PlatformName, Sources]:
+    objects: SnapshotInputs, terms: Mapping[PlatformName, PlatformAdmission], states: Mapping[PlatformName, PlatformState]
+) -> dict[PlatformName, SourceVersions]:
     policies: dict[PlatformName, dict[ObjectName, Version]] = {name: {} for name in terms}
     bindings: dict[PlatformName, list[Version]] = {name: [] for name in terms}
     for policy in objects.policies:
@@ -229,7 +229,7 @@ def _sources(
         for name, _ in schemas_in_scope(binding, [ref.name for ref in binding.spec.platform_refs], terms):
             bindings[name].append(values.version(binding))
     return {
-        name: Sources(
+        name: SourceVersions(
             values.version(platform), policies[name], tuple(sorted(bindings[name])), state.catalog_digest, _concerning(objects, name)
         )
         for platform in objects.platforms
@@ -260,18 +260,18 @@ def _agent(agent: Agent) -> RegisteredAgent:
     )
 
 
-def _terms(judged: StatusEvaluation[DataPlatform], state: PlatformState | None) -> PlatformTerms:
+def _terms(judged: StatusEvaluation[DataPlatform], state: PlatformState | None) -> PlatformAdmission:
     platform = judged.resource
     attested = next(finding for finding in judged.findings if finding.type == "Attested")
     closed = "" if judged.accepted else "it is not accepted; see its conditions"
     if platform.metadata.deletion_timestamp is not None:
         closed = "it is being deleted"
-    return PlatformTerms(
+    return PlatformAdmission(
         PlatformName(platform.name),
         closed,
         values.schemas_of(platform),
         tuple(
-            AgentTerms(
+            AgentAdmission(
                 each.namespace_selector.match_labels,
                 "Trusted" in each.assertions,
                 each.max_expiration_seconds,

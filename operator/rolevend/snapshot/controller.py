@@ -11,7 +11,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TypeVar, cast
 
-from rolevend.decision.claims import Claim
+from rolevend.decision.handle_claims import Claim
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.provider import Provider
 from rolevend.kinds import (
@@ -58,7 +58,7 @@ _RETRY_SECONDS = 2.0
 
 
 class SnapshotController:
-    """`directory` is the newest picture. Until the first listing of every kind it decides nothing."""
+    """`snapshot` is the newest picture. Until the first listing of every kind it decides nothing."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class SnapshotController:
         """What objects say of themselves already: of ten thousand, one changes."""
         self._informers = {kind: Informer(cluster, path_of(kind), self.mark_dirty, now) for kind in _KINDS}
         self._namespaces = Informer(cluster, NAMESPACES, self.mark_dirty, now)
-        self.directory = builder.build(SnapshotInputs(), {}, "nothing was read yet").directory
+        self.snapshot = builder.build(SnapshotInputs(), {}, "nothing was read yet").snapshot
 
     @property
     def informers(self) -> tuple[Informer, ...]:
@@ -114,7 +114,7 @@ class SnapshotController:
             objects, refused, unreadable = self._objects()
             platforms.sync(objects.platforms, unreadable)
             picture = self._builder.build(objects, {name: self._known_of(at_work) for name, at_work in platforms}, self.pending)
-            self.directory, self.providers = picture.directory, picture.providers
+            self.snapshot, self.providers = picture.snapshot, picture.providers
             on_snapshot()
             if self._reports:
                 await self._publish_status([*picture.evaluations, *refused])

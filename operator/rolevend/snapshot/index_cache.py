@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rolevend.catalog import Catalog, TagAssignment
-from rolevend.decision.directory import Shapes
+from rolevend.decision.snapshot import ProfileCache
 from rolevend.model import ClusterId, PlatformName
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Guardrail, Policy
@@ -16,7 +16,7 @@ class _Compiled:
     assignments: tuple[TagAssignment, ...]
     tagged: Catalog
     statements: tuple[tuple[Policy, ...], tuple[Guardrail, ...]]
-    shapes: Shapes
+    shapes: ProfileCache
 
 
 class IndexCache:
@@ -31,7 +31,7 @@ class IndexCache:
         policies: Sequence[Policy],
         guardrails: Sequence[Guardrail],
         assignments: Sequence[TagAssignment],
-    ) -> Shapes:
+    ) -> ProfileCache:
         """The same object while nothing changed."""
         tags, statements = tuple(assignments), (tuple(policies), tuple(guardrails))
         known = self._compiled.get(name)
@@ -44,7 +44,7 @@ class IndexCache:
         else:
             return known.shapes
         index = compile_policies(tagged, policies, guardrails, known.shapes.index if known else None)
-        shapes = Shapes(index, self._cluster, catalog.functions, catalog.tools)
+        shapes = ProfileCache(index, self._cluster, catalog.functions, catalog.tools)
         self._compiled[name] = _Compiled(catalog, tags, tagged, statements, shapes)
         return shapes
 

@@ -7,7 +7,7 @@ guess which of them holds.
 from collections.abc import Iterable, Mapping, Sequence
 
 from rolevend.catalog import matches
-from rolevend.decision.terms import PlatformTerms
+from rolevend.decision.admission import PlatformAdmission
 from rolevend.kinds import AccessPolicy, DataPlatform, Resource, TagBinding, values
 from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
@@ -17,13 +17,13 @@ CONTESTED = "OwnershipConflict"
 
 
 def schemas_in_scope(
-    resource: Resource, refs: Iterable[str], terms: Mapping[PlatformName, PlatformTerms]
+    resource: Resource, refs: Iterable[str], terms: Mapping[PlatformName, PlatformAdmission]
 ) -> list[tuple[PlatformName, frozenset[str]]]:
     names = [PlatformName(ref) for ref in refs if PlatformName(ref) in terms]
     return [(name, terms[name].schemas_of[resource.namespace]) for name in names if resource.namespace in terms[name].schemas_of]
 
 
-def scope_condition(resource: AccessPolicy | TagBinding, terms: Mapping[PlatformName, PlatformTerms]) -> ConditionUpdate | None:
+def scope_condition(resource: AccessPolicy | TagBinding, terms: Mapping[PlatformName, PlatformAdmission]) -> ConditionUpdate | None:
     """What keeps the object from the platforms that it names, or from some of their schemas: `CONTESTED` keeps it from these alone."""
     refs = [ref.name for ref in resource.spec.platform_refs]
     unknown = [ref for ref in refs if PlatformName(ref) not in terms or terms[PlatformName(ref)].closed]
@@ -47,7 +47,7 @@ def scope_condition(resource: AccessPolicy | TagBinding, terms: Mapping[Platform
     return None
 
 
-def unknown_platforms(names: Sequence[str], terms: Mapping[PlatformName, PlatformTerms]) -> str:
+def unknown_platforms(names: Sequence[str], terms: Mapping[PlatformName, PlatformAdmission]) -> str:
     known = [name for name, each in terms.items() if not each.closed and name not in names]
     return f"no accepted DataPlatform is named {', '.join(names)}{closest(names[0], known)}"
 

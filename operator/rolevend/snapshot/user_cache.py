@@ -4,8 +4,8 @@ of ten thousand people one changes, and a policy changes more often than any of 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import is_
 
-from rolevend.decision.claims import Claim, user_claim
-from rolevend.decision.directory import Person
+from rolevend.decision.handle_claims import Claim, user_claim
+from rolevend.decision.snapshot import KnownUser
 from rolevend.kinds import UserAttributes, values
 from rolevend.model import User, UserHandle
 from rolevend.policy.user_match_counter import UserMatchCounter
@@ -17,11 +17,11 @@ class UserCache:
 
     def __init__(self) -> None:
         self.evaluations: Sequence[StatusEvaluation[UserAttributes]] = ()
-        self.known: Mapping[User, Person] = {}
+        self.known: Mapping[User, KnownUser] = {}
         """Those who are accepted."""
         self.census = UserMatchCounter()
         self._made_of: tuple[Sequence[UserAttributes], Mapping[Claim, str]] = ((), {})
-        self._read: dict[str, tuple[int, Person]] = {}
+        self._read: dict[str, tuple[int, KnownUser]] = {}
 
     def update(self, resources: Sequence[UserAttributes], refused: Mapping[Claim, str]) -> None:
         """`refused` are the handles of people that are somebody else's, and whose."""
@@ -33,13 +33,13 @@ class UserCache:
         self.known = {person.user: person for person in self._all(each.resource for each in self.evaluations if each.accepted)}
         self.census.follow({user: person.attributes for user, person in self.known.items()})
 
-    def _all(self, accepted: Iterable[UserAttributes]) -> list[Person]:
+    def _all(self, accepted: Iterable[UserAttributes]) -> list[KnownUser]:
         """Each version is read once."""
         read = {}
         for resource in accepted:
             before = self._read.get(resource.uid)
             if before is None or before[0] != resource.generation:
-                before = (resource.generation, Person(*values.known_user(resource), version=values.version(resource)))
+                before = (resource.generation, KnownUser(*values.known_user(resource), version=values.version(resource)))
             read[resource.uid] = before
         self._read = read
         return [person for _, person in read.values()]

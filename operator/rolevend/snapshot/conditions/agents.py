@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rolevend.decision.terms import Agent as RegisteredAgent
-from rolevend.decision.terms import PlatformTerms, permitting, terms_for, wider_than_permitted
+from rolevend.decision.admission import Agent as RegisteredAgent
+from rolevend.decision.admission import PlatformAdmission, permitting, terms_for, wider_than_permitted
 from rolevend.kinds import Agent
 from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
@@ -12,7 +12,10 @@ from rolevend.snapshot.conditions.common import StatusEvaluation
 
 
 def evaluate_combination(
-    judged: StatusEvaluation[Agent], agent: RegisteredAgent, labels: Mapping[str, str] | None, terms: Mapping[PlatformName, PlatformTerms]
+    judged: StatusEvaluation[Agent],
+    agent: RegisteredAgent,
+    labels: Mapping[str, str] | None,
+    terms: Mapping[PlatformName, PlatformAdmission],
 ) -> StatusEvaluation[Agent]:
     """The same with another `Ready` where every platform that admits the agent refuses its combination. Where one of several does, each
     request there is told so. `labels` are those of its namespace, where known."""

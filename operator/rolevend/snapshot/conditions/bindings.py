@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from rolevend.catalog import Catalog, TableId, TagAssignment, matches
-from rolevend.decision.terms import PlatformTerms
+from rolevend.decision.admission import PlatformAdmission
 from rolevend.kinds import Resource, TagBinding, statements, values
 from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
@@ -21,7 +21,7 @@ Disagreed = Mapping[str, Sequence[str]]
 def evaluate_binding(
     binding: TagBinding,
     obstacle: ConditionUpdate | None,
-    terms: Mapping[PlatformName, PlatformTerms],
+    terms: Mapping[PlatformName, PlatformAdmission],
     states: Mapping[PlatformName, PlatformState],
     disagreed: Mapping[PlatformName, Disagreed],
 ) -> StatusEvaluation[Resource]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from rolevend.decision.directory import Shapes
+from rolevend.decision.snapshot import ProfileCache
 from rolevend.kinds import AccessPolicy, DataPlatform, Resource, values
 from rolevend.kinds.data_platform import Attestation
 from rolevend.kinds.status import Body, ConditionUpdate, Truth, body, shortened
@@ -193,7 +193,7 @@ _IN_USE = _both("True", "Valid", "in use")
 
 
 def evaluate_policy(
-    policy: AccessPolicy, obstacle: ConditionUpdate | None, shapes: Mapping[PlatformName, Shapes], census: UserMatchCounter
+    policy: AccessPolicy, obstacle: ConditionUpdate | None, shapes: Mapping[PlatformName, ProfileCache], census: UserMatchCounter
 ) -> StatusEvaluation[Resource]:
     """`census` is of everybody. A policy holds in its other schemas where some have two owners."""
     if obstacle is not None and obstacle.reason != CONTESTED:

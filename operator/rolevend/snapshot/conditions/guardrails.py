@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from rolevend.decision.directory import Shapes
-from rolevend.decision.terms import PlatformTerms
+from rolevend.decision.admission import PlatformAdmission
+from rolevend.decision.snapshot import ProfileCache
 from rolevend.errors import InvalidInput
 from rolevend.kinds import Guardrail, Resource, statements
 from rolevend.kinds.status import Body, ConditionUpdate, shortened
@@ -18,7 +18,7 @@ from rolevend.snapshot.conditions.common import StatusEvaluation, mask_fallback,
 UNTIL_MENDED: Final = "Until that is mended all its tables are denied"
 
 
-def guardrail_scope_condition(guardrail: Guardrail, terms: Mapping[PlatformName, PlatformTerms]) -> ConditionUpdate | None:
+def guardrail_scope_condition(guardrail: Guardrail, terms: Mapping[PlatformName, PlatformAdmission]) -> ConditionUpdate | None:
     """What keeps it from the platforms that it names."""
     unknown = [ref.name for ref in guardrail.spec.platform_refs if PlatformName(ref.name) not in terms]
     if not unknown:
@@ -30,8 +30,8 @@ def guardrail_scope_condition(guardrail: Guardrail, terms: Mapping[PlatformName,
 def evaluate_guardrail(
     guardrail: Guardrail,
     fault: InvalidInput | None,
-    terms: Mapping[PlatformName, PlatformTerms],
-    shapes: Mapping[PlatformName, Shapes],
+    terms: Mapping[PlatformName, PlatformAdmission],
+    shapes: Mapping[PlatformName, ProfileCache],
     census: UserMatchCounter,
 ) -> StatusEvaluation[Resource]:
     """What of it cannot be read denies the tables that it is about: it counts them like any other. `census` is of everybody."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from rolevend.decision.directory import Shapes
-from rolevend.decision.terms import Agent as RegisteredAgent
-from rolevend.decision.terms import PlatformTerms, terms_for, tools_of
+from rolevend.decision.admission import Agent as RegisteredAgent
+from rolevend.decision.admission import PlatformAdmission, terms_for, tools_of
+from rolevend.decision.snapshot import ProfileCache
 from rolevend.decision.tools import Refusal, Tools, name_of_own, refused_functions, refused_tools
 from rolevend.kinds import Agent
 from rolevend.kinds.status import ConditionUpdate, shortened
@@ -19,8 +19,8 @@ def evaluate_tools(
     judged: StatusEvaluation[Agent],
     agent: RegisteredAgent,
     labels: Mapping[str, str] | None,
-    terms: Mapping[PlatformName, PlatformTerms],
-    shapes: Mapping[PlatformName, Shapes],
+    terms: Mapping[PlatformName, PlatformAdmission],
+    shapes: Mapping[PlatformName, ProfileCache],
 ) -> StatusEvaluation[Agent]:
     """The same with another `Ready` where a tool is refused, or is not known yet; `labels` are those of its namespace, where known."""
     accepted, ready = judged.findings
@@ -44,8 +44,8 @@ def _refusals(
     name: PlatformName,
     agent: RegisteredAgent,
     labels: Mapping[str, str],
-    terms: Mapping[PlatformName, PlatformTerms],
-    shapes: Mapping[PlatformName, Shapes],
+    terms: Mapping[PlatformName, PlatformAdmission],
+    shapes: Mapping[PlatformName, ProfileCache],
 ) -> Iterator[Refusal]:
     if name not in terms:
         yield Refusal("PlatformUnknown", f"no DataPlatform is named {name}{closest(name, terms)}")

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from rolevend.decision.outcome import Denied, Request
 from rolevend.decision.proof import Identity
 from rolevend.decision.tools import POSTGRESQL, Permitted, PlatformType, Tools, permitted
-from rolevend.decision.verdict import Denied, Request
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Version
 from rolevend.plan import RoleLimits
 from rolevend.policy.combination import Combination, widest
@@ -40,7 +40,7 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentTerms:
+class AgentAdmission:
     """What a DataPlatform says of agents of the namespaces that carry all of `labels`, and permits to them."""
 
     labels: Mapping[str, str]
@@ -66,13 +66,13 @@ class AgentTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class PlatformTerms:
+class PlatformAdmission:
     name: PlatformName
     closed: str
     """Why no new role is vended here, or empty. Live ones are still judged: what ends them must not wait."""
     schemas_of: Mapping[str, frozenset[str]]
     """Namespace -> the schemas whose policy it writes: those that no other one is given, too."""
-    agents: tuple[AgentTerms, ...]
+    agents: tuple[AgentAdmission, ...]
     contested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Schema -> the namespaces that are all given it: nobody writes its policy."""
     leak: str = ""
@@ -84,7 +84,7 @@ class PlatformTerms:
     """How many it has for everybody together; None: it has no such number."""
 
 
-def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> Denied | None:
+def refusal(request: Request, agent: Agent, terms: PlatformAdmission, here: Sequence[AgentAdmission]) -> Denied | None:
     """Where the platform team or the agent team does not allow it, whoever the user is."""
     if not here:
         whom = (
@@ -115,7 +115,7 @@ def refusal(request: Request, agent: Agent, terms: PlatformTerms, here: Sequence
     return Denied("NotPermitted", f"spec.agentRef: spec.combination {too_wide}") if too_wide else None
 
 
-def wider_than_permitted(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> str:
+def wider_than_permitted(agent: Agent, terms: PlatformAdmission, here: Sequence[AgentAdmission]) -> str:
     """Why the agent's combination is more than the platform permits on the terms that are about it; empty where it is not."""
     bound = _widest(permitting(agent, here))
     if agent.combination is None or bound is None or not agent.combination.is_wider_than(bound):
@@ -131,22 +131,22 @@ def _not_permitted(agent: Agent, platform: PlatformName) -> str:
     return f"{why}: assertion TokenRequired is not in its spec.agents"
 
 
-def asking_of(request: Request, agent: Agent | None, here: Sequence[AgentTerms]) -> RequestContext:
+def asking_of(request: Request, agent: Agent | None, here: Sequence[AgentAdmission]) -> RequestContext:
     """`here` are the terms of the platform that are about the agent: what it says of agents holds also where it permits nothing."""
     known = Attributes.of(item for each in here for item in each.attributes)
     combination = _combination(agent, here)
     return RequestContext(request.user, request.agent, known, request.platform, request.purpose, request.expiration_seconds, combination)
 
 
-def _combination(agent: Agent | None, here: Sequence[AgentTerms]) -> Combination:
+def _combination(agent: Agent | None, here: Sequence[AgentAdmission]) -> Combination:
     return (agent and (agent.combination or _widest(permitting(agent, here)))) or Combination.USER_CEILING
 
 
-def _widest(here: Iterable[AgentTerms]) -> Combination | None:
+def _widest(here: Iterable[AgentAdmission]) -> Combination | None:
     return widest(each.widest for each in here if each.widest is not None)
 
 
-def terms_for(platform: PlatformTerms, labels: Mapping[str, str], agent: Agent) -> list[AgentTerms]:
+def terms_for(platform: PlatformAdmission, labels: Mapping[str, str], agent: Agent) -> list[AgentAdmission]:
     return [
         each
         for each in platform.agents
@@ -154,17 +154,17 @@ def terms_for(platform: PlatformTerms, labels: Mapping[str, str], agent: Agent) 
     ]
 
 
-def permitting(agent: Agent, here: Sequence[AgentTerms]) -> list[AgentTerms]:
+def permitting(agent: Agent, here: Sequence[AgentAdmission]) -> list[AgentAdmission]:
     """The terms on which the agent gets a role: those that permit how it shows for whom it acts."""
     return [each for each in here if (each.may_assert if agent.may_assert else each.may_prove)]
 
 
-def agent_users(permitted: Sequence[AgentTerms]) -> list[str]:
+def agent_users(permitted: Sequence[AgentAdmission]) -> list[str]:
     """The users that are named for the agent, sorted: none, or the one that is granted its roles."""
     return sorted({each.agent_user for each in permitted if each.agent_user is not None})
 
 
-def tools_of(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> Permitted:
+def tools_of(agent: Agent, terms: PlatformAdmission, here: Sequence[AgentAdmission]) -> Permitted:
     """Of those that the agent asks for on the platform; `here` are the terms that are about it."""
     most = Tools()
     for each in permitting(agent, here):
@@ -175,7 +175,7 @@ def tools_of(agent: Agent, terms: PlatformTerms, here: Sequence[AgentTerms]) -> 
     return permitted(agent.tools.get(terms.name, Tools()), most, owners, terms.name, adds=adds, kind=terms.type)
 
 
-def most_live(agent: Agent, permitted: Sequence[AgentTerms], sessions: int | None) -> int | None:
+def most_live(agent: Agent, permitted: Sequence[AgentAdmission], sessions: int | None) -> int | None:
     """How many roles the agent may have at once: the most generous of the terms, as far as the agent's own limit goes. None: any number."""
     default = default_live(sessions, limits_of(agent, permitted).connections)
     here = [default if each.most_live is None else each.most_live for each in permitted]
@@ -188,7 +188,7 @@ def default_live(sessions: int | None, of_each_role: int) -> int | None:
     return None if sessions is None else max(1, sessions // 2 // of_each_role)
 
 
-def limits_of(agent: Agent, permitted: Sequence[AgentTerms]) -> RoleLimits:
+def limits_of(agent: Agent, permitted: Sequence[AgentAdmission]) -> RoleLimits:
     """The most generous ones; but how long a role may be idle, and a transaction last, the agent may cut further."""
     limits = RoleLimits.widest([each.limits for each in permitted])
     idle = [seconds for seconds in (limits.idle_seconds, agent.idle_seconds) if seconds is not None]

@@ -59,7 +59,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Undecided:
+class Pending:
     """Something that the verdict needs is not known yet; `message` says what."""
 
     reason: str
@@ -112,10 +112,10 @@ class Granted:
         return is_same_login and contains(self.profile, held) and self.lease.attributes.only(keys) == other.lease.attributes.only(keys)
 
 
-Verdict = Undecided | Denied | Granted
+Decision = Pending | Denied | Granted
 
 
-def ended_by(verdict: Verdict, held: Granted) -> str:
+def revocation_reason(verdict: Decision, held: Granted) -> str:
     """Why a role that was vended as `held` must end now; empty while it may live on."""
     if isinstance(verdict, Granted):
         return (
@@ -126,6 +126,6 @@ def ended_by(verdict: Verdict, held: Granted) -> str:
     return verdict.message if verdict.withdrawn else ""
 
 
-def taken_by(verdict: Verdict) -> str:
+def revocation_code(verdict: Decision) -> str:
     """What took a live role's ground away: a leak of the platform, or policy."""
-    return "Leak" if isinstance(verdict, Undecided) and verdict.reason == "Leak" else "PolicyChanged"
+    return "Leak" if isinstance(verdict, Pending) and verdict.reason == "Leak" else "PolicyChanged"

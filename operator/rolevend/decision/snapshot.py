@@ -1,6 +1,6 @@
 """Who is registered, what platforms permit, and the verdict on one request. Pure: an immutable picture of the cluster's objects.
 
-A picture is incomplete until everything that could change the verdict was read; until then the verdict is `Undecided`, never a
+A picture is incomplete until everything that could change the verdict was read; until then the verdict is `Pending`, never a
 denial, because a denial of a live role ends it. An Agent may yet arrive, so a request waits for it, too.
 """
 
@@ -12,12 +12,10 @@ from hashlib import sha256
 from typing import Final
 
 from rolevend.catalog import Function, FunctionId, TableId, Tool
-from rolevend.decision.behind import of_policy, of_profile
-from rolevend.decision.proof import Basis, ClientIdentity, Proof, ServiceAccountIdentity, Unproven
-from rolevend.decision.terms import (
+from rolevend.decision.admission import (
     Agent,
-    AgentTerms,
-    PlatformTerms,
+    AgentAdmission,
+    PlatformAdmission,
     agent_users,
     asking_of,
     limits_of,
@@ -27,8 +25,10 @@ from rolevend.decision.terms import (
     terms_for,
     tools_of,
 )
+from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
+from rolevend.decision.proof import ClientIdentity, Proof, ProofContext, ServiceAccountIdentity, Unproven
+from rolevend.decision.tool_visibility import of_policy, of_profile
 from rolevend.decision.tools import functions_of, tools_within
-from rolevend.decision.verdict import Denied, Granted, Request, Undecided, Verdict
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, attribute_keys, plan
@@ -41,7 +41,7 @@ from rolevend.policy.requirement import facts_of, meets
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class KnownUser:
     user: User
     handle: UserHandle | None
     attributes: Attributes
@@ -53,7 +53,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Sources:
+class SourceVersions:
     """The versions of what the verdicts of one platform are made of."""
 
     platform: Version
@@ -79,7 +79,7 @@ _MOST_SHAPES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ResolvedProfile:
     profile: Profile
     granted_by: Mapping[TableId, tuple[ObjectName, ...]]
     """The policies that grant each of its tables."""
@@ -87,9 +87,9 @@ class Shape:
     """The tables that a tool of it reads by their own names, each with what is stricter there than what is granted."""
 
 
-class Shapes:
+class ProfileCache:
     """One platform's index, and the profile of every combination of its parts that was asked for. Never wrong: a changed index is
-    another `Shapes`. Planning a thousand tables takes longer than vending them, so all users of one shape share it."""
+    another `ProfileCache`. Planning a thousand tables takes longer than vending them, so all users of one shape share it."""
 
     def __init__(self, index: Index, cluster: ClusterId, functions: tuple[Function, ...] = (), tools: tuple[Tool, ...] = ()) -> None:
         """`functions` and `tools` are those that agents might have."""
@@ -97,7 +97,7 @@ class Shapes:
         self.functions = functions
         self.tools = tools
         self._cluster = cluster
-        self._known: dict[Hashable, Shape | Denial] = {}
+        self._known: dict[Hashable, ResolvedProfile | Denial] = {}
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -116,7 +116,7 @@ class Shapes:
         asking: RequestContext | None = None,
         functions: tuple[FunctionId, ...] = (),
         tools: tuple[Tool, ...] = (),
-    ) -> Shape | Denial:
+    ) -> ResolvedProfile | Denial:
         """`functions` and `tools` are those that the agent has, the latter as far as the user is granted what is behind them."""
         switches = switch(attributes, self.index, asking)
         if isinstance(switches, Denial):
@@ -135,24 +135,24 @@ class Shapes:
         """What tools see less of than `policy`, one of the index, grants, as far as it decides alone; one sentence each."""
         return tuple(of_policy(policy, self.index.tables, self.tools))
 
-    def _shape(self, entitled: Entitlement, functions: tuple[FunctionId, ...], tools: tuple[Tool, ...]) -> Shape:
+    def _shape(self, entitled: Entitlement, functions: tuple[FunctionId, ...], tools: tuple[Tool, ...]) -> ResolvedProfile:
         profile = plan(entitled, self._cluster, functions, tools)
-        return Shape(profile, _granted_by(entitled), of_profile(profile, {each.table.id: each.table for each in entitled.tables}))
+        return ResolvedProfile(profile, _granted_by(entitled), of_profile(profile, {each.table.id: each.table for each in entitled.tables}))
 
 
 @dataclass(frozen=True)
-class Directory:
+class Snapshot:
     cluster: ClusterId
     handle_key: bytes
     """The secret of opaque user handles; the same for the life of the cluster, or traces of old roles end."""
     agents: Mapping[ObjectName, Agent] = field(default_factory=dict)
-    people: Mapping[User, Person] = field(default_factory=dict)
-    platforms: Mapping[PlatformName, PlatformTerms] = field(default_factory=dict)
+    people: Mapping[User, KnownUser] = field(default_factory=dict)
+    platforms: Mapping[PlatformName, PlatformAdmission] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Labels by namespace."""
-    shapes: Mapping[PlatformName, Shapes] = field(default_factory=dict)
+    shapes: Mapping[PlatformName, ProfileCache] = field(default_factory=dict)
     """Only of platforms whose catalog was read."""
-    sources: Mapping[PlatformName, Sources] = field(default_factory=dict)
+    sources: Mapping[PlatformName, SourceVersions] = field(default_factory=dict)
     unsure: Mapping[PlatformName, str] = field(default_factory=dict)
     """Platforms of which something cannot be read that may be in the way of a grant: nothing is decided there, and why."""
     issuers: Mapping[str, Version] = field(default_factory=dict)
@@ -174,28 +174,28 @@ class Directory:
         accounts = ((each.identity, each) for each in self.agents.values() if isinstance(each.identity, ServiceAccountIdentity))
         return {ObjectName(agent.name.namespace, identity.name): agent for identity, agent in accounts}
 
-    def verdict(self, request: Request, *, begun: bool = False) -> Verdict:
+    def verdict(self, request: Request, *, begun: bool = False) -> Decision:
         """What is granted now. No side effect, no clock: the expiry is a fact of the request. `begun`: its role may be there
         already, which a platform that is closed to new ones does not end."""
         if self.pending:
-            return Undecided("Starting", self.pending)
+            return Pending("Starting", self.pending)
         terms = self.platforms.get(request.platform)
         if terms is None:
             why = f"spec.platformRefs: no DataPlatform is named {request.platform}"
-            return Undecided("PlatformUnknown", self.unsure.get(request.platform, why))
+            return Pending("PlatformUnknown", self.unsure.get(request.platform, why))
         if terms.leak:
-            return Undecided("Leak", f"DataPlatform {request.platform}: {terms.leak}", withdrawn=True)
+            return Pending("Leak", f"DataPlatform {request.platform}: {terms.leak}", withdrawn=True)
         if terms.closed and not begun:
-            return Undecided("PlatformClosed", f"spec.platformRefs: DataPlatform {request.platform}: {terms.closed}")
+            return Pending("PlatformClosed", f"spec.platformRefs: DataPlatform {request.platform}: {terms.closed}")
         if terms.unattested and not begun:
-            return Undecided("NotAttested", f"DataPlatform {request.platform}: {terms.unattested}")
+            return Pending("NotAttested", f"DataPlatform {request.platform}: {terms.unattested}")
         agent = self.agents.get(request.agent)
         if agent is None:
             where = f"is named {request.agent.name} in namespace {request.agent.namespace}"
-            return Undecided("AgentUnknown", f"spec.agentRef: no accepted Agent {where}", withdrawn=True)
+            return Pending("AgentUnknown", f"spec.agentRef: no accepted Agent {where}", withdrawn=True)
         labels = self.namespaces.get(request.agent.namespace)
         if labels is None:
-            return Undecided("NamespaceUnknown", f"the labels of namespace {request.agent.namespace} are not known yet")
+            return Pending("NamespaceUnknown", f"the labels of namespace {request.agent.namespace} are not known yet")
         here = terms_for(terms, labels, agent)
         refused = refusal(request, agent, terms, here)
         if refused is not None:
@@ -213,7 +213,7 @@ class Directory:
         shapes = self.shapes.get(request.platform)
         if shapes is None:
             why = f"the tables of DataPlatform {request.platform} were not read yet"
-            return Undecided("CatalogUnread", self.unsure.get(request.platform, why))
+            return Pending("CatalogUnread", self.unsure.get(request.platform, why))
         if unknown := _unknown(person, shapes.reads):
             return unknown
         permitted = tools_of(agent, terms, here).tools
@@ -238,21 +238,21 @@ class Directory:
         here = terms_for(terms, self.namespaces.get(agent.name.namespace, {}), agent)
         return tools_within(tools_of(agent, terms, here).tools, self.shapes[request.platform].tools, None)
 
-    def person(self, request: Request) -> Person:
+    def person(self, request: Request) -> KnownUser:
         """What is known of its user: what a token says of an attribute takes the place of what UserAttributes say of it."""
-        known = self.people.get(request.user) or Person(request.user, None, Attributes())
+        known = self.people.get(request.user) or KnownUser(request.user, None, Attributes())
         proof = request.proof
         if not isinstance(proof, Proof):
             return known
         sources = {each.key: each.source for each in proof.attributes}
         kept = ((key, values) for key, values in known.attributes if key not in sources and key not in proof.unreadable)
         attributes = Attributes.of([*kept, *((each.key, each.values) for each in proof.attributes)])
-        return Person(request.user, known.handle or proof.handle, attributes, known.version, sources, proof.unreadable)
+        return KnownUser(request.user, known.handle or proof.handle, attributes, known.version, sources, proof.unreadable)
 
-    def basis(self, agent: Agent) -> Basis:
-        return Basis(agent.version, self.issuers)
+    def basis(self, agent: Agent) -> ProofContext:
+        return ProofContext(agent.version, self.issuers)
 
-    def _unproven(self, request: Request, agent: Agent, *, begun: bool) -> Undecided | Denied | None:
+    def _unproven(self, request: Request, agent: Agent, *, begun: bool) -> Pending | Denied | None:
         """Where the request names a token, and that does not prove its user."""
         if request.token is None:
             return None
@@ -260,17 +260,17 @@ class Directory:
             return Denied("NotPermitted", f"spec.userTokenSecretRef: Agent {agent.name.name} has no spec.identity that a token could name")
         if isinstance(agent.identity, ServiceAccountIdentity) and not self.cluster_issuer:
             why = f"no accepted IdentityProvider takes tokens of ServiceAccounts, and Agent {agent.name.name} is one"
-            return Undecided("IdentityProviderUnknown", f"spec.agentRef: {why}", withdrawn=True)
+            return Pending("IdentityProviderUnknown", f"spec.agentRef: {why}", withdrawn=True)
         match request.proof:
             case Proof() if request.user.issuer not in self.issuers:
                 why = f"no accepted IdentityProvider has the issuer {request.user.issuer} any more"
-                return Undecided("IdentityProviderUnknown", f"spec.user.issuer: {why}", withdrawn=True)
+                return Pending("IdentityProviderUnknown", f"spec.user.issuer: {why}", withdrawn=True)
             case Proof(basis=basis) if begun or basis in (None, self.basis(agent)):
                 return None
             case Unproven(code, message, _, basis) if basis == self.basis(agent):
                 return Denied(code, message)
             case _:
-                return Undecided(TOKEN_UNREAD, "spec.userTokenSecretRef: the token was not checked yet")
+                return Pending(TOKEN_UNREAD, "spec.userTokenSecretRef: the token was not checked yet")
 
     def asking(self, request: Request) -> RequestContext:
         """What policies may match of the request, as far as it is known now."""
@@ -278,7 +278,9 @@ class Directory:
         labels = self.namespaces.get(request.agent.namespace)
         return asking_of(request, agent, terms_for(terms, labels, agent) if terms and agent and labels is not None else [])
 
-    def _granted(self, request: Request, agent: Agent, person: Person, shape: Shape, permitted: Sequence[AgentTerms]) -> Granted:
+    def _granted(
+        self, request: Request, agent: Agent, person: KnownUser, shape: ResolvedProfile, permitted: Sequence[AgentAdmission]
+    ) -> Granted:
         profile = shape.profile
         handle = person.handle or user_handle(self.handle_key, person.user)
         asked = self.shapes[request.platform].reads | {requirement.key for requirement in agent.users}
@@ -308,7 +310,7 @@ def _granted_by(entitled: Entitlement) -> dict[TableId, tuple[ObjectName, ...]]:
     }
 
 
-def _unknown(person: Person, asked: Collection[str]) -> Denied | None:
+def _unknown(person: KnownUser, asked: Collection[str]) -> Denied | None:
     """What may have any value could open what asks for its absence, and close nothing that asks for a value."""
     unknown = sorted(person.unreadable.intersection(asked))
     if not unknown:
