@@ -19,7 +19,7 @@ from snowflake.connector import errors as vendor
 
 from rolevend.app.attest import Attested, as_text
 from rolevend.cli import cli
-from rolevend.controllers.attesting import attestation_of
+from rolevend.controllers.attestation import attestation_of
 from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, Unavailable
 from rolevend.kinds import API_VERSION, DataPlatform, parse
 from rolevend.model import ClusterId

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rolevend.catalog import Family
-from rolevend.controllers.attesting import attestation_of
+from rolevend.controllers.attestation import attestation_of
 from rolevend.decision.outcome import Decision, Request
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Resource, TagBinding, UserAttributes, parse
 from rolevend.model import ClusterId, ObjectName, PlatformName, Uid, User

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from rolevend.controllers.attesting import Attesting, attestation_of
+from rolevend.controllers.attestation import AttestationController, attestation_of
 from rolevend.decision.outcome import Granted, Pending, revocation_code
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.executor import PlatformExecutor
@@ -106,7 +106,7 @@ def test_what_was_not_repeated_for_too_long_says_what_was_in_the_way():
 def test_an_attestation_stands_for_two_periods_and_until_the_next_one():
     clock = [NOW]
     changed: list[str] = []
-    attesting = Attesting(Settings(attest_seconds=3600), Metrics(), changed.append, lambda: clock[0], token_bytes)
+    attesting = AttestationController(Settings(attest_seconds=3600), Metrics(), changed.append, lambda: clock[0], token_bytes)
     at_work = ConnectedPlatform(OBJECTS.platforms[0])
     at_work.state = replace(attested(OPEN), problem=("PlatformUnavailable", "so that nothing is tried"))
 
@@ -144,7 +144,7 @@ def tried_by(executor: Attested) -> ConnectedPlatform:
 
 async def test_one_server_is_attested_once_at_a_time_whatever_it_is_called():
     over: list[str] = []
-    attesting = Attesting(Settings(), Metrics(), over.append, lambda: NOW, token_bytes)
+    attesting = AttestationController(Settings(), Metrics(), over.append, lambda: NOW, token_bytes)
     first, second = Attested(), Attested()
     looks = [(WAREHOUSE, tried_by(first)), (PlatformName("the-same-server"), tried_by(second))]
 
@@ -166,7 +166,7 @@ async def test_one_server_is_attested_once_at_a_time_whatever_it_is_called():
 
 
 async def test_at_its_end_it_cuts_short_what_is_under_way_and_begins_nothing():
-    attesting = Attesting(Settings(), Metrics(), lambda _: None, lambda: NOW, token_bytes)
+    attesting = AttestationController(Settings(), Metrics(), lambda _: None, lambda: NOW, token_bytes)
     under_way, late = Attested(), Attested()
     attesting.consider(WAREHOUSE, tried_by(under_way))
     await asyncio.sleep(0)

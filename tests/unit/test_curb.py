@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from rolevend.controllers.curb import Curb
+from rolevend.controllers.limit_enforcer import LimitEnforcer
 from rolevend.errors import ClusterUnavailable, PlatformUnavailable
 from rolevend.kube.client import Body, KubeClient, Resource
 from rolevend.model import PlatformName, RoleName
@@ -76,7 +76,7 @@ class Operator:
 
     async def looks(self, times: int = 1) -> None:
         """Until the platform `warehouse` has been asked so often, and what it answered was followed."""
-        curb = Curb(cast(KubeClient, self), cast(RoleEnder, self), cast(PlatformRegistry, self), self.metrics, lambda: NOW, 0)
+        curb = LimitEnforcer(cast(KubeClient, self), cast(RoleEnder, self), cast(PlatformRegistry, self), self.metrics, lambda: NOW, 0)
         running = asyncio.create_task(curb.run())
         async with asyncio.timeout(10):
             while self.executors[WAREHOUSE].asked <= times:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from rolevend.controllers.sweep import Sweeper
+from rolevend.controllers.orphan_sweeper import OrphanSweeper
 from rolevend.kube.client import PAGE, Body, KubeClient, Resource
 from rolevend.model import Attributes, PlatformName, ProfileName, RoleName, Uid
 from rolevend.platform_runtime.registry import PlatformRegistry
@@ -70,7 +70,7 @@ class World:
         nothing: Any = None
         here: Any = self
         objects = VendedRoleWriter(cast(KubeClient, here), lambda: NOW)
-        sweeper = Sweeper(cast(RoleEnder, here), cast(PlatformRegistry, here), nothing, objects, Settings(), Metrics())
+        sweeper = OrphanSweeper(cast(RoleEnder, here), cast(PlatformRegistry, here), nothing, objects, Settings(), Metrics())
         await sweeper.sweep()
 
 

@@ -17,7 +17,7 @@ import yaml
 
 from rolevend.app.drivers import drivers
 from rolevend.app.manifest import read
-from rolevend.controllers.attesting import attestation_of
+from rolevend.controllers.attestation import attestation_of
 from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kinds import DataPlatform, parse, values
 from rolevend.kinds.data_platform import Attestation

@@ -16,13 +16,13 @@ from rolevend.audit.journal import Journal
 from rolevend.audit.key_file import read_key
 from rolevend.audit.receipt_files import receipts_by
 from rolevend.controllers.api_vends import ApiVendSupervisor
-from rolevend.controllers.attesting import Attesting
-from rolevend.controllers.curb import Curb
+from rolevend.controllers.attestation import AttestationController
 from rolevend.controllers.handlers import registry, run_kopf
-from rolevend.controllers.holding import Holding
+from rolevend.controllers.limit_enforcer import LimitEnforcer
+from rolevend.controllers.orphan_sweeper import OrphanSweeper
+from rolevend.controllers.platform_finalizer import PlatformFinalizer
 from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.controllers.reevaluator import Reevaluator
-from rolevend.controllers.sweep import Sweeper
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
@@ -174,7 +174,7 @@ class Operator:
         self.observed = SnapshotController(
             cluster, SnapshotBuilder(cluster_id, keys.handles), metrics, now, handles.refused, self._issuers.states
         )
-        self._attesting = Attesting(settings, metrics, self._platform_changed, now, secrets.token_bytes)
+        self._attesting = AttestationController(settings, metrics, self._platform_changed, now, secrets.token_bytes)
         self._platforms = PlatformRegistry(
             cluster,
             settings,
@@ -184,7 +184,7 @@ class Operator:
             self._looked,
             now,
         )
-        self._holding = Holding(cluster, self._in_use)
+        self._holding = PlatformFinalizer(cluster, self._in_use)
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         source = f"/rolevend/clusters/{cluster_id}"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
@@ -206,8 +206,8 @@ class Operator:
         self._watcher = VendedRoleWatcher(self._roles, quota, self._expiry, ender, api_vends, self._reevaluator)
         self._reconciler = VendedRoleReconciler(self._roles, authenticator, quota, vender, ender, Door(credentials, builds))
         self._dropper = RoleDropper(self._roles, objects, drops, credentials, recorder, self._expiry)
-        self.sweeper = Sweeper(ender, self._platforms, recorder, objects, settings, metrics)
-        self._curb = Curb(cluster, ender, self._platforms, metrics, now, settings.curb_seconds)
+        self.sweeper = OrphanSweeper(ender, self._platforms, recorder, objects, settings, metrics)
+        self._curb = LimitEnforcer(cluster, ender, self._platforms, metrics, now, settings.curb_seconds)
         health.operator = self
 
     def measure(self) -> None:

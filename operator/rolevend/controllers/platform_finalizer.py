@@ -13,7 +13,7 @@ from rolevend.platform_runtime.registry import ConnectedPlatform
 _log = logging.getLogger(__name__)
 
 
-class Holding:
+class PlatformFinalizer:
     def __init__(self, cluster: KubeClient, in_use: Callable[[PlatformName], bool]) -> None:
         """`in_use`: whether a VendedRole says that its role may be there."""
         self._cluster = cluster

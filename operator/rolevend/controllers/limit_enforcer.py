@@ -19,7 +19,7 @@ from rolevend.telemetry.metrics import Metrics
 _log = logging.getLogger(__name__)
 
 
-class Curb:
+class LimitEnforcer:
     def __init__(
         self,
         cluster: KubeClient,

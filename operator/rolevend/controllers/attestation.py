@@ -28,7 +28,7 @@ _LONGEST_DETAIL = 1024
 _log = logging.getLogger(__name__)
 
 
-class Attesting:
+class AttestationController:
     def __init__(
         self,
         settings: Settings,

@@ -26,7 +26,7 @@ _LISTED_EVERY = 10
 _log = logging.getLogger(__name__)
 
 
-class Sweeper:
+class OrphanSweeper:
     def __init__(
         self,
         ender: RoleEnder,
