@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from rolevend.api.manifest import digest_of, name_of
-from rolevend.api.schemas import Question
+from rolevend.api.schemas import VendRequest
 from rolevend.kinds import API_VERSION
 from rolevend.kinds.shared import CALL
 from rolevend.model import ObjectName
@@ -139,7 +139,7 @@ def test_an_object_that_somebody_planted_under_the_name_of_a_call_is_not_taken_u
     """Whoever may make VendedRoles chooses their names and annotations, and knows how the API derives both."""
     tenant, question = first.proven.tenant, first.question()
     agent = replace(AGENT, name=ObjectName(AGENTS, tenant.name))
-    digest = digest_of(Question.model_validate(question))
+    digest = digest_of(VendRequest.model_validate(question))
     planted = {
         "apiVersion": API_VERSION,
         "kind": "VendedRole",

@@ -19,7 +19,7 @@ from rolevend.api.problems import Problem, of_error
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.repository import VendedRoleRepository
-from rolevend.api.schemas import Question
+from rolevend.api.schemas import VendRequest
 from rolevend.api.vend_service import VendService
 from rolevend.controllers.api_vends import ApiVendSupervisor
 from rolevend.controllers.reconciler import VendedRoleReconciler
@@ -167,13 +167,13 @@ class World:
         return Fate(self._lives_on(there), "Partial" if answer.skipped else str(_ready(there["status"])["reason"]))
 
     @staticmethod
-    def question(*, partial: bool, token: str | None = None) -> Question:
+    def question(*, partial: bool, token: str | None = None) -> VendRequest:
         """The body of a call."""
         user = None if token is not None else {"issuer": tokens.ISSUER, "subject": "anna"}
         presented = None if token is None else SecretStr(token)
         platforms = [WAREHOUSE, ANNEX]
         told = {"user": user, "userToken": presented, "platforms": platforms, "allowPartial": partial, "expirationSeconds": 300}
-        return Question.model_validate(told)
+        return VendRequest.model_validate(told)
 
     async def settle(self) -> None:
         """What kopf does: reconcile and drop until nothing changes any more, or fails three times."""

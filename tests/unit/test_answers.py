@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rolevend.api import answers
+from rolevend.api import responses
 from rolevend.kinds import DataPlatform, VendedRole, parse
 from rolevend.model import PlatformName
 from rolevend.platforms.progress import Progress
@@ -20,7 +20,7 @@ def test_a_role_that_is_looked_at_says_of_each_platform_what_it_is():
     on_snowflake = raw("DataPlatform", CRM, "", ("spec.postgres", MISSING), ("spec.snowflake", ACCOUNT), ("spec.agents[0].tools", MISSING))
     platforms = [OBJECTS.platforms[0], parse(DataPlatform, on_snowflake)]
 
-    shown = answers.shown(role, paint(replace(OBJECTS, platforms=platforms)).directory.platforms)
+    shown = responses.shown(role, paint(replace(OBJECTS, platforms=platforms)).directory.platforms)
 
     assert [(each.name, each.type) for each in shown.platforms] == [(WAREHOUSE, "PostgreSQL"), (CRM, "Snowflake"), ("old", None)]
     assert "type" not in shown.model_dump(mode="json", by_alias=True, exclude_none=True)["platforms"][2]
@@ -30,7 +30,7 @@ def test_a_role_that_waits_for_its_profile_says_how_far_that_is_until_it_ends():
     asked = raw("VendedRole", "ask", "agents")
 
     def shown(status: Body) -> tuple[str, object]:
-        told = answers.shown(parse(VendedRole, asked | {"status": status}), {}).model_dump(mode="json", by_alias=True, exclude_none=True)
+        told = responses.shown(parse(VendedRole, asked | {"status": status}), {}).model_dump(mode="json", by_alias=True, exclude_none=True)
         return told["state"], told.get("progress")
 
     waiting = StatusBuilder(parse(VendedRole, asked), NOW).building_status(PlatformName(WAREHOUSE), Progress(340, 1000, "view"))

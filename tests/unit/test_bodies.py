@@ -10,10 +10,10 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from rolevend.api.bodies import Misread, read_body
+from rolevend.api.json_body import Misread, read_body
+from rolevend.api.middleware import Tracing
 from rolevend.api.routes import application
-from rolevend.api.schemas import Question
-from rolevend.api.tracing import Tracing
+from rolevend.api.schemas import VendRequest
 
 REPEATED = {
     "in the question": (b'{"platforms":["warehouse"],"platforms":["annex"]}', "platforms"),
@@ -107,7 +107,7 @@ LAX = {
 @pytest.mark.parametrize(("member", "value"), LAX.values(), ids=LAX.keys())
 def test_a_value_of_another_type_is_none_of_a_member(member: str, value: object):
     with pytest.raises(ValidationError) as refused:
-        Question.model_validate({"userToken": "token", "platforms": ["warehouse"], member: value})
+        VendRequest.model_validate({"userToken": "token", "platforms": ["warehouse"], member: value})
 
     assert {each["loc"][0] for each in refused.value.errors()} == {member}
 

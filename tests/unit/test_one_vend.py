@@ -27,7 +27,7 @@ NOT_NAMED = (
 )
 """As the chapter says. What it names all the same is not left out."""
 STAND_INS = {"roles/door.py", "platform_runtime/registry.py", "platforms/postgres/driver.py", "platforms/postgres/vend/vends.py"}
-NOT_TRACED = {"kubectl": STAND_INS | {"controllers/handlers.py"}, "HTTP": STAND_INS | {"api/routes.py", "api/answers.py"}}
+NOT_TRACED = {"kubectl": STAND_INS | {"controllers/handlers.py"}, "HTTP": STAND_INS | {"api/routes.py", "api/responses.py"}}
 """What the traced world leaves out or has a stand-in for; the hops show that they are on the way. A Door is a value: nothing runs there."""
 DOORS = ("kubectl", "HTTP")
 

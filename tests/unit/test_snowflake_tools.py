@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rolevend.api import answers
+from rolevend.api import responses
 from rolevend.audit import events, evidence
 from rolevend.catalog import Catalog, TableId, Tool, ToolId, ToolKind, digest
 from rolevend.decision.outcome import Granted, Request, revocation_reason
@@ -137,7 +137,7 @@ def test_the_audit_event_and_the_answer_of_the_api_name_each_after_its_kind():
 
     event = events.granted(REQUEST, found, picture.snapshot, evidence.access_summary(found.tables), NOW)
 
-    assert event.body.functions == answers.explanation([PlatformGrant(REQUEST, found)]).functions == (*names, "warehouse EXTRA_WH")
+    assert event.body.functions == responses.explanation([PlatformGrant(REQUEST, found)]).functions == (*names, "warehouse EXTRA_WH")
 
 
 def test_tools_are_in_the_name_of_the_profile_and_none_leave_it_as_it_was():

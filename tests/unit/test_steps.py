@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import Histogram
 
-from rolevend.api.tracing import Message, Receive, Scope, Send, Tracing
+from rolevend.api.middleware import Message, Receive, Scope, Send, Tracing
 from rolevend.telemetry.logs import configure
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.timing import Step, observe, of_a_call, timed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rolevend.api.answers import decision
+from rolevend.api.responses import decision
 from rolevend.catalog import Catalog, Column, TableId, Tool, ToolId, ToolKind
 from rolevend.decision.outcome import Granted
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Guardrail, VendedRole, parse

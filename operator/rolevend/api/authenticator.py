@@ -5,7 +5,7 @@ from typing import Final
 
 from rolevend.api.problems import Problem, of_token
 from rolevend.api.refusals import RefusalLog
-from rolevend.api.schemas import Question
+from rolevend.api.schemas import VendRequest
 from rolevend.audit.api_events import Bearer, Refusal
 from rolevend.decision.admission import Agent
 from rolevend.decision.outcome import Request
@@ -64,7 +64,7 @@ class Authenticator:
                 error, BEARER, Refusal(Bearer.AGENT, error.code, str(error), digest(token), None, request_id)
             ) from error
 
-    async def authenticate_user(self, question: Question, agent: Agent, directory: Snapshot, request_id: str) -> AuthenticatedUser:
+    async def authenticate_user(self, question: VendRequest, agent: Agent, directory: Snapshot, request_id: str) -> AuthenticatedUser:
         """Raises Problem."""
         if question.user_token is None:
             assert question.user is not None  # noqa: S101 - its rules say so

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from rolevend.api.schemas import Question
+from rolevend.api.schemas import VendRequest
 from rolevend.decision.admission import Agent
 from rolevend.kinds import API_VERSION, FINALIZER, REQUEST_ID
 from rolevend.kinds.shared import CALL, HANDLES
@@ -31,7 +31,7 @@ def name_of(agent: Agent, key: str) -> str:
     return f"{prefix(agent)}{digest[:32]}"
 
 
-def digest_of(question: Question) -> str:
+def digest_of(question: VendRequest) -> str:
     """Return the digest of all members, the token included, which it does not reveal."""
     token = question.user_token.get_secret_value() if question.user_token else ""
     told = question.model_dump_json(exclude={"user_token"}) + hashlib.sha256(token.encode()).hexdigest()

@@ -11,7 +11,7 @@ from rolevend.api.authenticator import AuthenticatedUser
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.manifest import body_of, name_of, prefix
 from rolevend.api.problems import Problem, of_error
-from rolevend.api.schemas import Question
+from rolevend.api.schemas import VendRequest
 from rolevend.decision.admission import Agent
 from rolevend.decision.outcome import Decision, Delivery, Request
 from rolevend.decision.snapshot import Snapshot
@@ -43,7 +43,7 @@ class VendedRoleRepository:
         self._index = index
         self._identifier = identifier
 
-    def drafts(self, agent: Agent, question: Question, user: AuthenticatedUser, request_id: str) -> tuple[Request, ...]:
+    def drafts(self, agent: Agent, question: VendRequest, user: AuthenticatedUser, request_id: str) -> tuple[Request, ...]:
         """Return the requests that the object will make, under a uid that no object has."""
         uid = self._identifier()
         first = Request(

@@ -11,15 +11,15 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from rolevend import __version__
-from rolevend.api import answers
+from rolevend.api import responses
 from rolevend.api.authenticator import BEARER, Authenticator
-from rolevend.api.bodies import Misread, StrictRoute, plain
 from rolevend.api.connections import token_is_valid
-from rolevend.api.document import describe
+from rolevend.api.json_body import Misread, StrictRoute, plain
+from rolevend.api.middleware import Application, Message, Receive, Scope, Send, TooLong
+from rolevend.api.openapi import describe
 from rolevend.api.problems import MEDIA_TYPE, Problem, of_error
 from rolevend.api.role_service import RoleService
-from rolevend.api.schemas import Decision, ProblemShown, Question, VendedRoleShown, VendedRolesShown
-from rolevend.api.tracing import Application, Message, Receive, Scope, Send, TooLong
+from rolevend.api.schemas import Decision, ProblemShown, VendedRoleShown, VendedRolesShown, VendRequest
 from rolevend.api.vend_service import VendService
 from rolevend.decision.admission import Agent
 from rolevend.errors import RolevendError
@@ -78,12 +78,12 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         response_model_exclude_none=True,
         **secured,
     )
-    async def vend(request: Request, response: Response, agent: agent_type, question: Question, key: key_type = None) -> VendedRoleShown:
+    async def vend(request: Request, response: Response, agent: agent_type, question: VendRequest, key: key_type = None) -> VendedRoleShown:
         made = await vends.vend(agent, question, key, request.state.request_id)
         if key is None and await request.is_disconnected():
             await roles.release(agent, made.request.name.name, request.state.request_id)  # nobody will ever use it
         response.headers["Location"] = f"{ROLES}/{made.request.name.name}"
-        return answers.vended(made)
+        return responses.vended(made)
 
     @app.get(
         ROLES,
@@ -95,7 +95,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
     )
     async def own_roles(agent: agent_type) -> VendedRolesShown:
         platforms = snapshots.directory.platforms
-        return VendedRolesShown(items=tuple(answers.shown(each, platforms) for each in roles.all_of(agent)))
+        return VendedRolesShown(items=tuple(responses.shown(each, platforms) for each in roles.all_of(agent)))
 
     @app.get(
         f"{ROLES}/{{id}}",
@@ -106,7 +106,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         **secured,
     )
     async def role(agent: agent_type, name: name_type) -> VendedRoleShown:
-        return answers.shown(await roles.own(agent, name), snapshots.directory.platforms)
+        return responses.shown(await roles.own(agent, name), snapshots.directory.platforms)
 
     @app.delete(
         f"{ROLES}/{{id}}",
@@ -123,7 +123,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         left = await roles.release(agent, name, request.state.request_id)
         if left is None:
             return Response(status_code=204)
-        shown = answers.shown(left, snapshots.directory.platforms).model_dump(mode="json", by_alias=True, exclude_none=True)
+        shown = responses.shown(left, snapshots.directory.platforms).model_dump(mode="json", by_alias=True, exclude_none=True)
         return JSONResponse(shown, status_code=202)
 
     @app.post(
@@ -134,8 +134,8 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         response_model_exclude_none=True,
         **secured,
     )
-    async def decide(request: Request, agent: agent_type, question: Question) -> Decision:
-        return answers.decision(await vends.decide(agent, question, request.state.request_id))
+    async def decide(request: Request, agent: agent_type, question: VendRequest) -> Decision:
+        return responses.decision(await vends.decide(agent, question, request.state.request_id))
 
     _tell_problems(app)
     describe(app)

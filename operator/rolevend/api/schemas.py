@@ -23,7 +23,7 @@ EXAMPLE: JsonDict = {
 }
 
 
-class Question(Part):
+class VendRequest(Part):
     """For whom, and on what. One of `userToken` and `user`."""
 
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one("proof of the user", *PROOFS),)

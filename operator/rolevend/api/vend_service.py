@@ -17,7 +17,7 @@ from rolevend.api.manifest import digest_of
 from rolevend.api.problems import RETRY_SECONDS, Problem, is_retryable, of_error, of_verdict
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.repository import VendedRoleRepository, role_ended
-from rolevend.api.schemas import Question
+from rolevend.api.schemas import VendRequest
 from rolevend.decision.admission import Agent
 from rolevend.decision.outcome import Denied, Pending, Request
 from rolevend.decision.snapshot import Snapshot
@@ -126,7 +126,7 @@ class VendService:
         self._metrics = metrics
         self._patience = patience
 
-    async def decide(self, agent: Agent, question: Question, request_id: str) -> RoleDecision:
+    async def decide(self, agent: Agent, question: VendRequest, request_id: str) -> RoleDecision:
         """Return what would be granted now. Creates nothing and redeems no token; a redeemed one is refused, as by a vend."""
         self._limiter.require_decision_rate(agent)
         snapshot = self._vender.snapshot
@@ -135,7 +135,7 @@ class VendService:
         await PresentedToken(self._authenticator, user).redeem(drafts[0], final=False)
         return self._vender.decide(drafts, snapshot.verdict)
 
-    async def vend(self, agent: Agent, question: Question, key: str | None, request_id: str) -> VendAnswer:
+    async def vend(self, agent: Agent, question: VendRequest, key: str | None, request_id: str) -> VendAnswer:
         """Create a role. With the same `key` again it is the same role with fresh credentials, which replace those before.
 
         Raises Problem, or an error of `rolevend.errors`; then there is no role, or none that lives for long.

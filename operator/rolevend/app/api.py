@@ -13,12 +13,12 @@ from uuid import uuid4
 from rolevend.api.authenticator import Authenticator
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.known import as_attested
+from rolevend.api.middleware import Tracing
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.repository import VendedRoleRepository
 from rolevend.api.role_service import RoleService
 from rolevend.api.routes import CALLS, application
-from rolevend.api.tracing import Tracing
 from rolevend.api.vend_service import VendService
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
