@@ -31,8 +31,8 @@ SOURCES = SourceVersions(
 )
 
 
-def directory(**changes: Any) -> Snapshot:
-    return registered.directory(
+def a_snapshot(**changes: Any) -> Snapshot:
+    return registered.a_snapshot(
         **{
             "shapes": {WAREHOUSE: shapes(MINE, OTHERS)},
             "sources": {WAREHOUSE: SOURCES},

@@ -128,7 +128,7 @@ class Database:
 class Driver:
     """Of one process. `builds`: it has the programmer's credential."""
 
-    vends_at_once = None
+    max_parallel_vends = None
 
     def __init__(self, database: Database, *, builds: bool) -> None:
         self._database = database

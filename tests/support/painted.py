@@ -102,8 +102,8 @@ def paint(objects: SnapshotInputs = OBJECTS, states: dict[PlatformName, Platform
     return SnapshotBuilder(CLUSTER, KEY).build(objects, states or STATES, "")
 
 
-def verdict(picture: SnapshotBuild, *, begun: bool = False, request: Request = REQUEST) -> Decision:
-    return picture.snapshot.verdict(request, begun=begun)
+def verdict(picture: SnapshotBuild, *, role_exists: bool = False, request: Request = REQUEST) -> Decision:
+    return picture.snapshot.decide(request, role_exists=role_exists)
 
 
 def judged(picture: SnapshotBuild, name: str) -> StatusEvaluation[Resource]:

@@ -1,4 +1,4 @@
-"""Builders of a directory: an agent, a platform that admits it, a person, and a policy that grants; each may be changed."""
+"""Builders of a snapshot: an agent, a platform that admits it, a person, and a policy that grants; each may be changed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ def shapes(*policies: Policy) -> ProfileCache:
     return ProfileCache(compile_policies(catalog(*TABLES), policies), CLUSTER)
 
 
-def directory(**changes: object) -> Snapshot:
+def a_snapshot(**changes: object) -> Snapshot:
     """In which `REQUEST` is granted, unless something is changed."""
     complete = Snapshot(
         cluster=CLUSTER,
@@ -60,6 +60,6 @@ def directory(**changes: object) -> Snapshot:
 
 
 def granted(**changes: object) -> Granted:
-    verdict = directory(**changes).verdict(REQUEST)
+    verdict = a_snapshot(**changes).decide(REQUEST)
     assert isinstance(verdict, Granted), verdict
     return verdict

@@ -72,7 +72,7 @@ def granting(*platforms: PlatformName, most_live: int | None = None) -> Snapshot
     known = {each: shapes(MINE) if each in platforms else shapes() for each in both}
     sources = {each: SourceVersions(Version("DataPlatform", each, Uid(each), 1), {}, (), "sha256:catalog") for each in both}
     issuers = {tokens.ISSUER: Version("IdentityProvider", "workforce", Uid("i"), 1)}
-    return registered.directory(
+    return registered.a_snapshot(
         agents={PROVEN.name: PROVEN}, platforms=dict.fromkeys(both, admits), shapes=known, sources=sources, issuers=issuers
     )
 
@@ -89,7 +89,7 @@ class Fate:
 
 class World:
     def __init__(self) -> None:
-        self.directory = granting(WAREHOUSE, ANNEX)
+        self.snapshot = granting(WAREHOUSE, ANNEX)
         """The newest snapshot of both processes."""
         self.server = ApiServer()
         self.databases = {WAREHOUSE: Database(), ANNEX: Database()}

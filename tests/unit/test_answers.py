@@ -20,7 +20,7 @@ def test_a_role_that_is_looked_at_says_of_each_platform_what_it_is():
     on_snowflake = raw("DataPlatform", CRM, "", ("spec.postgres", MISSING), ("spec.snowflake", ACCOUNT), ("spec.agents[0].tools", MISSING))
     platforms = [OBJECTS.platforms[0], parse(DataPlatform, on_snowflake)]
 
-    shown = responses.shown(role, paint(replace(OBJECTS, platforms=platforms)).directory.platforms)
+    shown = responses.shown(role, paint(replace(OBJECTS, platforms=platforms)).snapshot.platforms)
 
     assert [(each.name, each.type) for each in shown.platforms] == [(WAREHOUSE, "PostgreSQL"), (CRM, "Snowflake"), ("old", None)]
     assert "type" not in shown.model_dump(mode="json", by_alias=True, exclude_none=True)["platforms"][2]

@@ -38,9 +38,9 @@ def allowing():
     return replace(OBJECTS, platforms=[allowed(platform) for platform in OBJECTS.platforms])
 
 
-def outcome(state: PlatformState, objects=OBJECTS, *, begun: bool = False):
+def outcome(state: PlatformState, objects=OBJECTS, *, role_exists: bool = False):
     picture = paint(objects, {**STATES, WAREHOUSE: state})
-    return picture, picture.snapshot.verdict(REQUEST, begun=begun)
+    return picture, picture.snapshot.decide(REQUEST, role_exists=role_exists)
 
 
 def test_where_promises_hold_roles_are_vended():
@@ -68,16 +68,16 @@ def test_else_requests_wait_unless_the_platform_team_allows_it_and_live_roles_li
     assert said(picture, WAREHOUSE, "Ready") == ("False", "NotAttested")
     expected = {"a check failed": ("False", "ChecksFailed"), "too long ago": ("Unknown", "Overdue")}
     assert said(picture, WAREHOUSE, "Attested") == expected.get(what, ("Unknown", "NotAttested"))
-    assert isinstance(outcome(state, begun=True)[1], Granted)
+    assert isinstance(outcome(state, role_exists=True)[1], Granted)
     allowed, verdict = outcome(state, allowing())
     assert isinstance(verdict, Granted)
     assert said(allowed, WAREHOUSE, "Ready") == ("True", "Connected")
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-@pytest.mark.parametrize("begun", [False, True])
-def test_a_leak_closes_the_platform_and_ends_what_lives_there_whatever_is_allowed(allowed: bool, begun: bool):
-    picture, verdict = outcome(attested(LEAK, WEAKNESS), allowing() if allowed else OBJECTS, begun=begun)
+@pytest.mark.parametrize("role_exists", [False, True])
+def test_a_leak_closes_the_platform_and_ends_what_lives_there_whatever_is_allowed(allowed: bool, role_exists: bool):
+    picture, verdict = outcome(attested(LEAK, WEAKNESS), allowing() if allowed else OBJECTS, role_exists=role_exists)
     assert isinstance(verdict, Pending)
     assert (verdict.reason, verdict.withdrawn, revocation_code(verdict)) == ("Leak", True, "Leak")
     assert "read the table: was not refused" in verdict.message
@@ -122,13 +122,13 @@ class Attested:
     """Of an executor the part that attests: until `finish` is set."""
 
     def __init__(self) -> None:
-        self.begun: list[bool] = []
+        self.role_exists: list[bool] = []
         self.finish = asyncio.Event()
 
     async def attest(
         self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool]
     ) -> tuple[CheckResult, ...]:
-        self.begun.append(alone)
+        self.role_exists.append(alone)
         while wanted() and not self.finish.is_set():
             await asyncio.sleep(0)
         return ()
@@ -155,13 +155,13 @@ async def test_one_server_is_attested_once_at_a_time_whatever_it_is_called():
 
     for _ in range(2):
         await look()
-    assert (first.begun, second.begun) == ([True], [])
+    assert (first.role_exists, second.role_exists) == ([True], [])
 
     first.finish.set()
     async with asyncio.timeout(10):
-        while not second.begun:
+        while not second.role_exists:
             await look()
-    assert (first.begun, over) == ([True], [WAREHOUSE])
+    assert (first.role_exists, over) == ([True], [WAREHOUSE])
     await attesting.end()
 
 
@@ -175,7 +175,7 @@ async def test_at_its_end_it_cuts_short_what_is_under_way_and_begins_nothing():
 
     attesting.consider(WAREHOUSE, tried_by(late))
     await asyncio.sleep(0)
-    assert (under_way.begun, late.begun) == ([True], [])
+    assert (under_way.role_exists, late.role_exists) == ([True], [])
 
 
 def test_what_could_not_be_carried_out_says_why():

@@ -35,7 +35,7 @@ from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
 from tests.support import painted, registered
-from tests.support.events import OTHERS, SOURCES, UID, Free, Taken, Trail, directory, end, version
+from tests.support.events import OTHERS, SOURCES, UID, Free, Taken, Trail, a_snapshot, end, version
 from tests.support.manifests import MISSING
 from tests.support.policies import catalog, guardrail, policy
 from tests.support.registered import AGENT, ANNA, CLUSTER, MINE, NOW, PERSON, REQUEST, TABLES, WAREHOUSE, shapes
@@ -43,8 +43,8 @@ from tests.support.registered import AGENT, ANNA, CLUSTER, MINE, NOW, PERSON, RE
 
 def grant(known: Snapshot | None = None) -> Event:
     asked = replace(REQUEST, requested_by="system:serviceaccount:agents:finbot")
-    found = known or directory()
-    verdict = found.verdict(asked)
+    found = known or a_snapshot()
+    verdict = found.decide(asked)
     assert isinstance(verdict, Granted)
     return granted(asked, verdict, found, access_summary(verdict.tables), NOW)
 
@@ -75,8 +75,8 @@ def test_a_grant_tells_who_asked_for_whom_and_how_the_user_was_proven():
 
 def test_a_grant_a_denial_and_an_end_tell_the_task_and_the_call_that_they_are_of():
     asked = replace(REQUEST, task=Task("chat-4711", f"sha256:{'a' * 64}"), request_id="call-1")
-    known = directory()
-    verdict = known.verdict(asked)
+    known = a_snapshot()
+    verdict = known.decide(asked)
     assert isinstance(verdict, Granted)
     events = (
         granted(asked, verdict, known, access_summary(verdict.tables), NOW),
@@ -155,7 +155,7 @@ def test_a_grant_tells_how_both_sides_were_combined_and_which_policies_granted_t
 
     def body(combination: Combination) -> dict[str, Any]:
         agents = {AGENT.name: replace(AGENT, combination=combination)}
-        return dict(as_json(grant(directory(**both, agents=agents, sources={WAREHOUSE: sources})).body))
+        return dict(as_json(grant(a_snapshot(**both, agents=agents, sources={WAREHOUSE: sources})).body))
 
     def policies(told: dict[str, Any]) -> list[str]:
         return [each["name"] for each in told["objects"] if each["kind"] == "AccessPolicy"]
@@ -169,7 +169,7 @@ def test_a_grant_tells_how_both_sides_were_combined_and_which_policies_granted_t
 
 def test_another_version_of_any_policy_or_binding_is_another_digest():
     def digest(**changes: Any) -> str:
-        return str(as_json(grant(directory(sources={WAREHOUSE: replace(SOURCES, **changes)})).body)["policyDigest"])
+        return str(as_json(grant(a_snapshot(sources={WAREHOUSE: replace(SOURCES, **changes)})).body)["policyDigest"])
 
     edited = {MINE.id: SOURCES.policies[MINE.id], OTHERS.id: version("AccessPolicy", str(OTHERS.id), 2)}
     assert digest() == digest() != digest(policies=edited)
@@ -179,7 +179,7 @@ def test_another_version_of_any_policy_or_binding_is_another_digest():
 def test_a_grant_tells_the_attributes_that_were_asked_for_and_no_others():
     known = Attributes.of({"department": ["claims"], "countries": ["DE", "AT"], "salary": ["1"], "office": ["Bonn"]}.items())
 
-    body = as_json(grant(directory(people={ANNA: replace(PERSON, attributes=known)})).body)
+    body = as_json(grant(a_snapshot(people={ANNA: replace(PERSON, attributes=known)})).body)
 
     assert [each["key"] for each in body["attributes"]] == ["countries", "department", "office"]
     assert body["attributes"][0]["values"] == ["AT", "DE"]
@@ -209,7 +209,7 @@ def test_a_grant_tells_the_guardrails_that_concerned_the_user_and_what_they_rest
     known = {each: version("Guardrail", each, 4) for each in ("a", "b")}
     changes = {"shapes": {WAREHOUSE: ProfileCache(index, CLUSTER)}, "sources": {WAREHOUSE: replace(SOURCES, guardrails=known)}}
 
-    body = as_json(grant(directory(**changes)).body)
+    body = as_json(grant(a_snapshot(**changes)).body)
 
     assert {"kind": "Guardrail", "name": "a", "uid": "uid of a", "generation": 4} in body["objects"]
     assert "uid of b" not in str(body["objects"])
@@ -237,11 +237,11 @@ def profile(*tables: TableShape) -> Profile:
 
 
 def test_a_thousand_tables_and_long_attributes_are_told_within_bounds_and_what_is_left_out_is_counted():
-    verdict = directory().verdict(REQUEST)
+    verdict = a_snapshot().decide(REQUEST)
     assert isinstance(verdict, Granted)
     many = replace(verdict, profile=Profile(verdict.profile.name, verdict.profile.tables * 1000))
     long = Attributes.of({"department": ["claims"], "countries": [f"{number:0200}" for number in range(200)]}.items())
-    known = directory(people={ANNA: replace(PERSON, attributes=long)})
+    known = a_snapshot(people={ANNA: replace(PERSON, attributes=long)})
 
     event = granted(REQUEST, many, known, access_summary(many.tables), NOW)
 
@@ -254,14 +254,14 @@ def test_a_thousand_tables_and_long_attributes_are_told_within_bounds_and_what_i
 def test_the_same_step_says_the_same_event_and_another_decision_another_one():
     assert grant().id == grant().id
     elsewhere = Attributes.of({"department": ["claims"], "countries": ["AT"]}.items())
-    assert grant().id != grant(directory(people={ANNA: replace(PERSON, attributes=elsewhere)})).id
+    assert grant().id != grant(a_snapshot(people={ANNA: replace(PERSON, attributes=elsewhere)})).id
     assert grant().id.startswith(f"{REQUEST.uid}/granted/warehouse/")
-    one, again = (denied(REQUEST, "NoPolicy", "m", directory(), NOW + timedelta(seconds=late)) for late in (0, 9))
-    assert one.id == again.id != denied(REQUEST, "NoPolicy", "another", directory(), NOW).id
+    one, again = (denied(REQUEST, "NoPolicy", "m", a_snapshot(), NOW + timedelta(seconds=late)) for late in (0, 9))
+    assert one.id == again.id != denied(REQUEST, "NoPolicy", "another", a_snapshot(), NOW).id
 
 
 def test_a_denial_tells_reason_and_message_also_where_nothing_is_known():
-    body = as_json(denied(REQUEST, "NoPolicy", "no policy covers the user", registered.directory(people={}, shapes={}), NOW).body)
+    body = as_json(denied(REQUEST, "NoPolicy", "no policy covers the user", registered.a_snapshot(people={}, shapes={}), NOW).body)
 
     assert (body["reason"], body["message"]) == ("NoPolicy", "no policy covers the user")
     assert "role" not in body
@@ -303,9 +303,9 @@ def trail() -> Trail:
 
 
 async def test_a_step_that_is_tried_again_is_recorded_once_and_one_that_failed_again(trail: Trail):
-    record, known = AuditRecorder(trail, Free(), lambda: NOW), directory()
+    record, known = AuditRecorder(trail, Free(), lambda: NOW), a_snapshot()
     memory, other = AuditMemory(), AuditMemory()
-    verdict = known.verdict(REQUEST)
+    verdict = known.decide(REQUEST)
     assert isinstance(verdict, Granted)
     trail.failures = 1
     with pytest.raises(OSError, match="not now"):
@@ -329,8 +329,8 @@ async def test_what_a_call_of_the_api_is_refused_or_asks_for_is_recorded_each_ti
 
 
 async def test_a_handle_that_is_somebody_elses_is_a_denial(trail: Trail):
-    record, known, memory = AuditRecorder(trail, Taken(), lambda: NOW), directory(), AuditMemory()
-    verdict = known.verdict(REQUEST)
+    record, known, memory = AuditRecorder(trail, Taken(), lambda: NOW), a_snapshot(), AuditMemory()
+    verdict = known.decide(REQUEST)
     assert isinstance(verdict, Granted)
 
     for _ in range(2):
@@ -367,7 +367,7 @@ async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_r
     async def started_and_asked() -> dict[str, Any]:
         """By a process that remembers nothing."""
         record = AuditRecorder(trail, Free(), lambda: NOW)
-        observed: Any = SimpleNamespace(directory=picture.snapshot)
+        observed: Any = SimpleNamespace(snapshot=picture.snapshot)
         roles, objects = RoleStore(), VendedRoleWriter(nothing, lambda: NOW)
         users, quota = UserAuthenticator(nothing, nothing, nothing, lambda: NOW), RoleQuota(roles, objects)
         vender = Vender(observed, nothing, record, objects, Metrics(), nothing)

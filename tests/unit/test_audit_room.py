@@ -92,7 +92,7 @@ def known(request: Request, character: str, many: dict[str, int]) -> Snapshot:
     user, agent = (facts(many[each], many["values"], character) for each in ("attributes", "agentAttributes"))
     reader = policy("reader", agents=tuple(Requirement(key, frozenset({"other"})) for key, _ in agent))
     versions = tuple(Version("TagBinding", f"{'n' * 63}/{number:0253}", Uid("u" * 36), 2**62) for number in range(many["objects"]))
-    return registered.directory(
+    return registered.a_snapshot(
         agents={request.agent: replace(AGENT, name=request.agent, users=tuple(Requirement(key, frozenset({"other"})) for key, _ in user))},
         people={request.user: replace(PERSON, user=request.user, attributes=user)},
         platforms={WAREHOUSE: registered.terms(replace(TERMS, attributes=agent))},
@@ -105,14 +105,14 @@ def known(request: Request, character: str, many: dict[str, int]) -> Snapshot:
 def told(character: str, many: dict[str, int]) -> Iterator[Event]:
     """A grant, a denial and an end, all of the same request."""
     request = asked(character, many)
-    directory = known(request, character, many)
-    verdict = registered.directory().verdict(REQUEST)
+    snapshot = known(request, character, many)
+    verdict = registered.a_snapshot().decide(REQUEST)
     assert isinstance(verdict, Granted)
     functions = tuple(FunctionId(name(character), name(character, number), character * 200) for number in range(many["functions"]))
     tables = (verdict.profile.tables * 1000)[: many["tables"]]
     large = replace(verdict, profile=Profile(verdict.profile.name, tables, functions))
-    yield granted(request, large, directory, access_summary(large.tables), NOW)
-    yield denied(request, "NoPolicy", character * 40_000, directory, NOW)
+    yield granted(request, large, snapshot, access_summary(large.tables), NOW)
+    yield denied(request, "NoPolicy", character * 40_000, snapshot, NOW)
     role = RoleName("IMMUTA_VENDED_FINBOT_ANNA_42SKFT181Z8TKB28R3A49B8MN0")
     end = End(role, EndReason.REVOKED, NOW - timedelta(1), NOW, 0.25, 3, character * 1024, character * 1024, "rv_p_1")
     yield dropped(request, end, NOW)

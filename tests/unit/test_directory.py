@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rolevend.catalog import TableId
-from rolevend.decision.outcome import Denied, Granted, Pending, revocation_reason
+from rolevend.decision.outcome import Denied, Granted, Pending, withdrawal_reason
 from rolevend.model import Attributes
 from rolevend.plan import RoleLimits
 from rolevend.policy.combination import Combination, GrantTarget
@@ -14,7 +14,7 @@ from rolevend.policy.condition import admit
 from rolevend.policy.predicate import parse
 from rolevend.policy.statement import Requirement, TableSelector
 from tests.support.policies import policy
-from tests.support.registered import AGENT, ANNA, MINE, NOW, PERSON, REQUEST, TERMS, WAREHOUSE, directory, granted, shapes, terms
+from tests.support.registered import AGENT, ANNA, MINE, NOW, PERSON, REQUEST, TERMS, WAREHOUSE, a_snapshot, granted, shapes, terms
 
 
 def test_a_grant_names_role_expiry_and_only_the_attributes_that_its_filters_read():
@@ -49,12 +49,12 @@ def test_a_person_without_a_handle_has_an_opaque_one_that_stays_the_same():
 def test_what_is_not_known_yet_is_named_and_only_a_deleted_agent_ends_what_lives(
     changes: dict[str, object], reason: str, said: str, withdrawn: bool
 ):
-    verdict = directory(**changes).verdict(REQUEST)
+    verdict = a_snapshot(**changes).decide(REQUEST)
 
     assert isinstance(verdict, Pending)
     assert (verdict.reason, verdict.withdrawn) == (reason, withdrawn)
     assert said in verdict.message
-    assert bool(revocation_reason(verdict, granted())) == withdrawn
+    assert bool(withdrawal_reason(verdict, granted())) == withdrawn
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_what_is_not_known_yet_is_named_and_only_a_deleted_agent_ends_what_lives
     ],
 )
 def test_what_is_refused_says_why_and_ends_what_lives(changes: dict[str, object], reason: str, said: str):
-    verdict = directory(**changes).verdict(REQUEST)
+    verdict = a_snapshot(**changes).decide(REQUEST)
 
     assert isinstance(verdict, Denied)
     assert verdict.reason == reason
     assert said in verdict.message
-    assert revocation_reason(verdict, granted()) == verdict.message
+    assert withdrawal_reason(verdict, granted()) == verdict.message
 
 
 def test_where_several_terms_select_a_namespace_the_widest_holds_and_only_of_those_that_permit_the_assertion():
@@ -98,7 +98,7 @@ def test_where_several_terms_select_a_namespace_the_widest_holds_and_only_of_tho
 
     assert granted(platforms={WAREHOUSE: terms(short, TERMS)})
     for narrow in (other, unproven):
-        verdict = directory(platforms={WAREHOUSE: terms(short, narrow)}).verdict(REQUEST)
+        verdict = a_snapshot(platforms={WAREHOUSE: terms(short, narrow)}).decide(REQUEST)
         assert isinstance(verdict, Denied)
         assert "longer than the 60" in verdict.message
 
@@ -138,24 +138,24 @@ def test_an_agent_may_have_its_statements_cut_short_sooner_and_no_later(agents: 
 def test_limits_that_change_end_no_role():
     wider = {WAREHOUSE: terms(replace(TERMS, limits=RoleLimits(connections=1)))}
 
-    assert revocation_reason(granted(platforms=wider), granted()) == ""
+    assert withdrawal_reason(granted(platforms=wider), granted()) == ""
 
 
 def test_a_platform_that_is_closed_vends_nothing_new_and_its_live_roles_are_still_judged():
     closed = {"platforms": {WAREHOUSE: terms(closed="it is being deleted")}}
 
-    assert isinstance(directory(**closed).verdict(REQUEST), Pending)
-    assert revocation_reason(directory(**closed).verdict(REQUEST, begun=True), granted()) == ""
-    assert revocation_reason(directory(**closed, people={}).verdict(REQUEST, begun=True), granted())
+    assert isinstance(a_snapshot(**closed).decide(REQUEST), Pending)
+    assert withdrawal_reason(a_snapshot(**closed).decide(REQUEST, role_exists=True), granted()) == ""
+    assert withdrawal_reason(a_snapshot(**closed, people={}).decide(REQUEST, role_exists=True), granted())
 
 
 def test_a_live_role_stays_while_all_that_it_reads_is_granted_unchanged():
     held = granted()
     wider = policy("wider", users=(Requirement("department", frozenset({"hr"})),))
 
-    assert revocation_reason(granted(), held) == ""
-    assert revocation_reason(granted(shapes={WAREHOUSE: shapes(MINE, wider)}), held) == "", "somebody else's policy"
-    assert revocation_reason(granted(people={ANNA: replace(PERSON, attributes=values(countries=["DE"], job=["analyst"]))}), held) == ""
+    assert withdrawal_reason(granted(), held) == ""
+    assert withdrawal_reason(granted(shapes={WAREHOUSE: shapes(MINE, wider)}), held) == "", "somebody else's policy"
+    assert withdrawal_reason(granted(people={ANNA: replace(PERSON, attributes=values(countries=["DE"], job=["analyst"]))}), held) == ""
 
 
 @pytest.mark.parametrize(
@@ -167,13 +167,13 @@ def test_a_live_role_stays_while_all_that_it_reads_is_granted_unchanged():
     ids=["narrower", "other rows"],
 )
 def test_a_live_role_ends_when_what_it_reads_is_granted_otherwise(changes: dict[str, object]):
-    assert "no longer granted unchanged" in revocation_reason(granted(**changes), granted())
+    assert "no longer granted unchanged" in withdrawal_reason(granted(**changes), granted())
 
 
 def test_a_live_role_ends_when_a_value_that_its_filters_read_changes():
     changed = {ANNA: replace(PERSON, attributes=values(countries=["AT"]))}
 
-    assert "no longer granted unchanged" in revocation_reason(granted(people=changed), granted())
+    assert "no longer granted unchanged" in withdrawal_reason(granted(people=changed), granted())
 
 
 def test_users_of_one_shape_share_its_profile():
@@ -194,25 +194,25 @@ class TestAPurpose:
     asked = replace(REQUEST, purpose="fraud-review")
 
     def test_can_be_said_only_where_the_platform_lets_the_agent(self):
-        assert isinstance(directory(platforms={WAREHOUSE: terms(PURPOSE)}).verdict(self.asked), Granted)
+        assert isinstance(a_snapshot(platforms={WAREHOUSE: terms(PURPOSE)}).decide(self.asked), Granted)
         for silent in (TERMS, replace(PURPOSE, purposes=frozenset({"reporting"})), replace(PURPOSE, names=frozenset({"another"}))):
-            refused = directory(platforms={WAREHOUSE: terms(TERMS, silent)}).verdict(self.asked)
+            refused = a_snapshot(platforms={WAREHOUSE: terms(TERMS, silent)}).decide(self.asked)
             assert isinstance(refused, Denied)
             assert (refused.reason, refused.message.split(":")[0]) == ("NotPermitted", "spec.purpose")
 
     def test_is_seen_by_policies(self):
-        known = directory(platforms={WAREHOUSE: terms(PURPOSE)}, shapes={WAREHOUSE: shapes(FRAUD)})
+        known = a_snapshot(platforms={WAREHOUSE: terms(PURPOSE)}, shapes={WAREHOUSE: shapes(FRAUD)})
 
-        assert isinstance(known.verdict(self.asked), Granted)
-        unsaid = known.verdict(REQUEST)
+        assert isinstance(known.decide(self.asked), Granted)
+        unsaid = known.decide(REQUEST)
         assert isinstance(unsaid, Denied)
         assert unsaid.reason == "ConditionUnmet"
 
     def test_that_may_no_longer_be_said_ends_a_live_role(self):
-        held = directory(platforms={WAREHOUSE: terms(PURPOSE)}).verdict(self.asked)
+        held = a_snapshot(platforms={WAREHOUSE: terms(PURPOSE)}).decide(self.asked)
 
         assert isinstance(held, Granted)
-        assert revocation_reason(directory().verdict(self.asked), held).startswith("spec.purpose: ")
+        assert withdrawal_reason(a_snapshot().decide(self.asked), held).startswith("spec.purpose: ")
 
 
 class TestTheAttributesOfAnAgent:
@@ -221,7 +221,7 @@ class TestTheAttributesOfAnAgent:
     TRUSTING = replace(MINE, agents=(Requirement("trust", frozenset({"high"})),))
 
     def test_are_those_of_all_items_that_select_it(self):
-        found = directory(platforms={WAREHOUSE: terms(self.LOW, self.HIGH)}).asking(REQUEST)
+        found = a_snapshot(platforms={WAREHOUSE: terms(self.LOW, self.HIGH)}).asking(REQUEST)
 
         assert found.agent_attributes == Attributes.of({"trust": ["high", "low"]}.items())
 
@@ -230,7 +230,7 @@ class TestTheAttributesOfAnAgent:
 
         assert granted(platforms={WAREHOUSE: terms(self.HIGH)}, shapes=trusting)
         for other in (self.LOW, TERMS):
-            refused = directory(platforms={WAREHOUSE: terms(other)}, shapes=trusting).verdict(REQUEST)
+            refused = a_snapshot(platforms={WAREHOUSE: terms(other)}, shapes=trusting).decide(REQUEST)
             assert isinstance(refused, Denied)
             assert refused.reason == "AgentNotCovered"
 
@@ -238,7 +238,7 @@ class TestTheAttributesOfAnAgent:
         trusting = {WAREHOUSE: shapes(self.TRUSTING)}
         held = granted(platforms={WAREHOUSE: terms(self.HIGH)}, shapes=trusting)
 
-        assert revocation_reason(directory(platforms={WAREHOUSE: terms(self.LOW)}, shapes=trusting).verdict(REQUEST), held)
+        assert withdrawal_reason(a_snapshot(platforms={WAREHOUSE: terms(self.LOW)}, shapes=trusting).decide(REQUEST), held)
 
 
 class TestTheCombinationOfAnAgent:
@@ -272,12 +272,12 @@ class TestTheCombinationOfAnAgent:
     def test_that_is_wider_is_not_permitted_and_ends_a_live_role(self, said: str, bound: str):
         held = granted(**self.changes(Combination(said), self.UNION))
 
-        verdict = directory(**self.changes(Combination(said), Combination(bound))).verdict(REQUEST)
+        verdict = a_snapshot(**self.changes(Combination(said), Combination(bound))).decide(REQUEST)
 
         assert isinstance(verdict, Denied)
         assert verdict.reason == "NotPermitted"
         assert f"spec.combination {said} of Agent finbot is wider than {bound}" in verdict.message
-        assert revocation_reason(verdict, held)
+        assert withdrawal_reason(verdict, held)
 
     def test_counts_only_items_that_let_the_agent_in(self):
         unproven = replace(TERMS, may_assert=False, widest=self.UNION)
@@ -290,13 +290,13 @@ class TestTheCombinationOfAnAgent:
     def test_that_gets_narrower_ends_a_live_role_and_one_that_gets_wider_does_not(self):
         union, ceiling, crossed = (granted(**self.changes(each, self.UNION)) for each in Combination)
 
-        assert revocation_reason(ceiling, union)
-        assert revocation_reason(crossed, union)
-        assert not revocation_reason(ceiling, crossed)
+        assert withdrawal_reason(ceiling, union)
+        assert withdrawal_reason(crossed, union)
+        assert not withdrawal_reason(ceiling, crossed)
 
 
 def test_an_agent_that_no_item_names_is_not_admitted():
-    verdict = directory(platforms={WAREHOUSE: terms(replace(TERMS, names=frozenset({"another"})))}).verdict(REQUEST)
+    verdict = a_snapshot(platforms={WAREHOUSE: terms(replace(TERMS, names=frozenset({"another"})))}).decide(REQUEST)
 
     assert isinstance(verdict, Denied)
     assert verdict.message.startswith("DataPlatform warehouse admits no agent agents/finbot;")
@@ -306,7 +306,7 @@ class TestResources:
     PEOPLE = TableId("claims", "people")
 
     def test_narrow_the_lease_and_leave_the_profile_as_it_is(self):
-        narrow = directory().verdict(replace(REQUEST, resources=(self.PEOPLE,)))
+        narrow = a_snapshot().decide(replace(REQUEST, resources=(self.PEOPLE,)))
 
         assert isinstance(narrow, Granted)
         assert narrow.profile == granted().profile
@@ -317,7 +317,7 @@ class TestResources:
         few = {WAREHOUSE: shapes(replace(MINE, tables=TableSelector(names=(self.PEOPLE,))))}
 
         def said(table: TableId) -> str:
-            verdict = directory(shapes=few).verdict(replace(REQUEST, resources=(self.PEOPLE, table)))
+            verdict = a_snapshot(shapes=few).decide(replace(REQUEST, resources=(self.PEOPLE, table)))
             assert isinstance(verdict, Denied)
             assert verdict.reason == "ResourceNotGranted"
             return verdict.message.replace(str(table), "TABLE")
@@ -327,11 +327,11 @@ class TestResources:
 
     def test_of_which_one_is_no_longer_granted_end_the_role(self):
         asked = replace(REQUEST, resources=(self.PEOPLE,))
-        held = directory().verdict(asked)
+        held = a_snapshot().decide(asked)
         few = {WAREHOUSE: shapes(replace(MINE, tables=TableSelector(names=(TableId("claims", "payments"),))))}
 
         assert isinstance(held, Granted)
-        assert "people is not granted" in revocation_reason(directory(shapes=few).verdict(asked), held)
+        assert "people is not granted" in withdrawal_reason(a_snapshot(shapes=few).decide(asked), held)
 
     def test_outlive_what_they_leave_out(self):
         """Each table has a filter of its own: what the role does not read may be lost, and what that asks of its user may change."""
@@ -342,14 +342,14 @@ class TestResources:
         )
         known = replace(PERSON, attributes=values(countries=["DE"], levels=["1"]))
         both = {"shapes": {WAREHOUSE: shapes(people, payments)}, "people": {ANNA: known}}
-        narrow, whole = (directory(**both).verdict(each) for each in (asked, REQUEST))
+        narrow, whole = (a_snapshot(**both).decide(each) for each in (asked, REQUEST))
         assert isinstance(narrow, Granted)
         assert isinstance(whole, Granted)
         promoted = {"people": {ANNA: replace(PERSON, attributes=values(countries=["DE"], levels=["2"]))}}
         moved = {"people": {ANNA: replace(PERSON, attributes=values(countries=["AT"], levels=["1"]))}}
 
         for change in ({"shapes": {WAREHOUSE: shapes(people)}}, promoted):
-            assert revocation_reason(directory(**(both | change)).verdict(asked), narrow) == ""
-            assert revocation_reason(directory(**(both | change)).verdict(REQUEST), whole)
-        assert revocation_reason(directory(**(both | moved)).verdict(asked), narrow)
-        assert revocation_reason(directory(**(both | {"shapes": {WAREHOUSE: shapes(payments)}})).verdict(asked), narrow)
+            assert withdrawal_reason(a_snapshot(**(both | change)).decide(asked), narrow) == ""
+            assert withdrawal_reason(a_snapshot(**(both | change)).decide(REQUEST), whole)
+        assert withdrawal_reason(a_snapshot(**(both | moved)).decide(asked), narrow)
+        assert withdrawal_reason(a_snapshot(**(both | {"shapes": {WAREHOUSE: shapes(payments)}})).decide(asked), narrow)

@@ -36,7 +36,7 @@ from rolevend.telemetry.timing import Step
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "rolevend"
-EDGES = ("atwork", "picture", "reconcile", "roles")
+EDGES = ("controllers", "platform_runtime", "roles", "snapshot", "snapshot/conditions")
 """Where conditions are found and written."""
 PAGES = sorted([*ROOT.glob("*.md"), *(page for part in ("docs", "examples", "clients", ".github") for page in (ROOT / part).rglob("*.md"))])
 REFERENCE = ROOT / "docs" / "reference"
@@ -153,7 +153,7 @@ def test_nobody_is_told_to_install_a_name_that_is_not_ours():
     folders = ("docs", "examples", "charts", "operator", "tests", ".github", ".ci")
     files = [*ROOT.glob("*"), *(each for folder in folders for each in (ROOT / folder).rglob("*"))]
     texts = {path: text_of(path) for path in files if path.is_file() and path.suffix != ".pyc"}
-    bare = r"\b(?:pipx?|uv tool) install (?:-\S+ )*['\"]?rolevend(?!(?:\[[\w,]+\])? @ ).*"
+    bare = r"\b(?:pipx?|uv tool) install (?:-\S+ )*['\"]?rolevend(?!(?:\[[\w,-]+\])? @ ).*"
     assert {path: found for path, text in texts.items() if (found := re.findall(bare, text))} == {}
 
 
@@ -173,13 +173,13 @@ def constants(*names: str) -> set[str]:
 def reported() -> tuple[set[str], set[str]]:
     """The condition types and the reasons that the operator writes, where they stand as texts."""
     types, reasons = set(), {each.value for each in Reason} | {each.value for each in Code} | {TOKEN_UNREAD}
-    place = {"ConditionUpdate": 2, "_both": 1, "Undecided": 0, "Denied": 0, "Refusal": 0}
-    for path in [path for folder in (*EDGES, "vending") for path in (PACKAGE / folder).glob("*.py")]:
+    place = {"ConditionUpdate": 2, "_both": 1, "Pending": 0, "Denied": 0, "Refusal": 0}
+    for path in [path for folder in (*EDGES, "decision") for path in (PACKAGE / folder).glob("*.py")]:
         for node in ast.walk(ast.parse(text_of(path))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place:
                 texts = [argument.value if isinstance(argument, ast.Constant) else None for argument in node.args]
                 reasons |= {text for text in texts[place[node.func.id] :][:1] if isinstance(text, str)}
-                types |= {text for text in texts[:1] if isinstance(text, str) and node.func.id == "Finding"}
+                types |= {text for text in texts[:1] if isinstance(text, str) and node.func.id == "ConditionUpdate"}
     return types, reasons
 
 
@@ -221,7 +221,7 @@ def test_words_in_camel_case_are_words_of_ours(path: Path):
 def words_of_ours() -> frozenset[str]:
     types, reasons = reported()
     kinds = {kind.name for kind in KINDS}.union(*(enums(structural(kind.model)) for kind in KINDS))
-    edges = [f"{each.parent.name}/{each.name}" for folder in (*EDGES, "api") for each in (PACKAGE / folder).glob("*.py")]
+    edges = [str(each.relative_to(PACKAGE)) for folder in (*EDGES, "api") for each in (PACKAGE / folder).glob("*.py")]
     found = constants(*edges, "platforms/protocol.py")
     others = {"IfNotPresent", "CertManager", "LeftOut", *rolevend_client.__all__, *dir(builtins), *CODES, *Step}
     return frozenset(types | reasons | error_names() | kinds | found | others)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from rolevend.catalog import Family, TableId
-from rolevend.decision.outcome import Denied, Granted, revocation_reason
+from rolevend.decision.outcome import Denied, Granted, withdrawal_reason
 from rolevend.kinds import Guardrail as GuardrailObject
 from rolevend.model import Attributes, ClusterId, Tag
 from rolevend.plan import Cell, Profile, contains, plan
@@ -305,8 +305,8 @@ class TestAnObjectOfTheKind:
         held = verdict(paint())
         assert isinstance(held, Granted)
 
-        narrowed = verdict(paint(replace(OBJECTS, guardrails=[self.one()])), begun=True)
+        narrowed = verdict(paint(replace(OBJECTS, guardrails=[self.one()])), role_exists=True)
         elsewhere = [self.one(tables={"matchNames": [{"schema": "hr", "name": "*"}]})]
 
-        assert "guardrails" in revocation_reason(narrowed, held)
-        assert not revocation_reason(verdict(paint(replace(OBJECTS, guardrails=elsewhere)), begun=True), held)
+        assert "guardrails" in withdrawal_reason(narrowed, held)
+        assert not withdrawal_reason(verdict(paint(replace(OBJECTS, guardrails=elsewhere)), role_exists=True), held)

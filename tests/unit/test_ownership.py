@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import TableId
-from rolevend.decision.outcome import Denied, Granted, revocation_reason
+from rolevend.decision.outcome import Denied, Granted, withdrawal_reason
 from rolevend.kinds import AccessPolicy, DataPlatform, TagBinding
 from rolevend.model import PlatformName
 from rolevend.policy.bitmap import places
@@ -118,13 +118,13 @@ def test_a_role_that_reads_what_gets_a_second_owner_ends_and_another_one_lives_o
     live = verdict(paint(everything))
     assert isinstance(live, Granted)
 
-    second = verdict(paint(replace(everything, platforms=objects().platforms)), begun=True)
+    second = verdict(paint(replace(everything, platforms=objects().platforms)), role_exists=True)
 
-    assert revocation_reason(second, live)
+    assert withdrawal_reason(second, live)
     claims = replace(everything, policies=[policy("claims", "domain-claims", "claims")])
-    before, after = verdict(paint(claims)), verdict(paint(replace(claims, platforms=objects().platforms)), begun=True)
+    before, after = verdict(paint(claims)), verdict(paint(replace(claims, platforms=objects().platforms)), role_exists=True)
     assert isinstance(before, Granted)
-    assert not revocation_reason(after, before)
+    assert not withdrawal_reason(after, before)
 
 
 def test_who_is_covered_in_a_schema_with_two_owners_alone_is_denied():

@@ -93,7 +93,7 @@ def test_another_filter_table_or_cluster_is_another_template(other: TableShape):
 
 _IN_ANOTHER_PROCESS = """
 from rolevend.plan import plan
-from rolevend.platforms.postgres.render import render
+from rolevend.platforms.postgres.build.render import render
 from rolevend.policy.decision import decide
 from rolevend.policy.index import compile_policies
 from tests.support.analysts import GUARDRAILS, POLICIES, TABLES, USERS

@@ -9,7 +9,7 @@ import pytest
 
 from rolevend.audit import events
 from rolevend.audit.evidence import AttributeRead, access_summary
-from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request, revocation_reason
+from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request, withdrawal_reason
 from rolevend.decision.proof import Actor, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
 from rolevend.decision.snapshot import ProfileCache, Snapshot
 from rolevend.errors import ClusterUnavailable, IdentityProviderUnavailable, InvalidInput, NotPermitted
@@ -67,14 +67,14 @@ def known(**changes: Any) -> Snapshot:
         "issuers": ISSUERS,
         "shapes": {WAREHOUSE: shapes(OF_AT)},
     }
-    return registered.directory(**{**fields, **changes})
+    return registered.a_snapshot(**{**fields, **changes})
 
 
 OF_AT = replace(MINE, users=(Requirement("countries", frozenset({"AT"})),))
 
 
 def verdict(request: Request = PROVEN, **changes: Any) -> Decision:
-    return known(**changes).verdict(request)
+    return known(**changes).decide(request)
 
 
 def refusal(request: Request = PROVEN, **changes: Any) -> tuple[type, str, bool]:
@@ -152,11 +152,11 @@ class TestVerdict:
 
         assert isinstance(verdict(proven), Granted)
         assert refusal(proven, **changed) == (Pending, "TokenUnread", False)
-        assert isinstance(known(**changed).verdict(proven, begun=True), Granted)
+        assert isinstance(known(**changed).decide(proven, role_exists=True), Granted)
 
     def test_what_an_issuer_has_proved_counts_no_more_when_it_is_gone(self):
         assert refusal(issuers={}) == (Pending, "IdentityProviderUnknown", True)
-        assert revocation_reason(verdict(issuers={}), cast(Granted, verdict()))
+        assert withdrawal_reason(verdict(issuers={}), cast(Granted, verdict()))
 
     def test_a_service_account_needs_the_issuer_of_its_cluster(self):
         agents = {AGENT.name: replace(PROVING, identity=ServiceAccountIdentity("finbot"))}
@@ -493,7 +493,7 @@ class TestAgents:
             AgentObject, "finbot", "agents", identity=identity, tools=None, onBehalfOf={"assertion": "TokenRequired"}, handle="FINBOT"
         )
 
-        found = paint(replace(OBJECTS, agents=[agent])).directory
+        found = paint(replace(OBJECTS, agents=[agent])).snapshot
         (registered_agent,) = found.agents.values()
 
         assert (registered_agent.may_assert, registered_agent.identity) == (False, ServiceAccountIdentity("finbot"))

@@ -154,30 +154,30 @@ def issuers(keys: Keys, cluster: Any = None, now: Callable[[], Any] = lambda: NO
 
 async def test_what_became_of_keys_is_told_once():
     keys = Keys()
-    follow, store, told = issuers(keys)
-    follow.follow(painted(provider(keys={"url": "https://idp.example.org/keys"})).providers)
+    controller, store, told = issuers(keys)
+    controller.sync(painted(provider(keys={"url": "https://idp.example.org/keys"})).providers)
 
-    follow._tell()
-    assert follow.states == {"workforce": KeysState()}
+    controller._publish_states()
+    assert controller.states == {"workforce": KeysState()}
     await store.refresh("https://idp.example.org")
-    follow._tell()
-    follow._tell()
+    controller._publish_states()
+    controller._publish_states()
 
-    assert follow.states == {"workforce": KeysState(6)}
+    assert controller.states == {"workforce": KeysState(6)}
     assert len(told) == 2
 
 
 async def test_what_becomes_of_keys_is_told_as_it_happens_and_nobody_looks_meanwhile():
     keys = Keys()
-    follow, store, _ = issuers(keys)
-    running = asyncio.create_task(follow.run())
+    controller, store, _ = issuers(keys)
+    running = asyncio.create_task(controller.run())
 
     async def is_told(state: KeysState) -> None:
         async with asyncio.timeout(POLL_SECONDS / 3):
-            while follow.states != {"workforce": state}:
+            while controller.states != {"workforce": state}:
                 await store.refresh("https://idp.example.org")
 
-    follow.follow(painted(provider(keys={"url": "https://idp.example.org/keys"})).providers)
+    controller.sync(painted(provider(keys={"url": "https://idp.example.org/keys"})).providers)
     await is_told(KeysState(6))
     keys.answer = InvalidInput("", "no route")
     await is_told(KeysState(6, "no route"))
@@ -188,18 +188,18 @@ async def test_what_becomes_of_keys_is_told_as_it_happens_and_nobody_looks_meanw
 
 async def test_keys_that_cannot_be_read_for_too_long_are_told_with_since_when():
     keys, clock = Keys(), [NOW]
-    follow, store, _ = issuers(keys, now=lambda: clock[0])
-    follow.follow(painted(provider(keys={"url": "https://idp.example.org/keys"})).providers)
+    controller, store, _ = issuers(keys, now=lambda: clock[0])
+    controller.sync(painted(provider(keys={"url": "https://idp.example.org/keys"})).providers)
     await store.refresh("https://idp.example.org")
     keys.answer = InvalidInput("", "no route")
     await store.refresh("https://idp.example.org")
-    follow._tell()
-    assert follow.states == {"workforce": KeysState(6, "no route")}
+    controller._publish_states()
+    assert controller.states == {"workforce": KeysState(6, "no route")}
 
     clock[0] += timedelta(minutes=11)
-    follow._tell()
+    controller._publish_states()
 
-    assert follow.states == {"workforce": KeysState(6, "no route", "2026-11-24T12:00:00Z")}
+    assert controller.states == {"workforce": KeysState(6, "no route", "2026-11-24T12:00:00Z")}
 
 
 class Secrets:
@@ -213,15 +213,15 @@ class Secrets:
 
 async def test_nobody_is_asked_before_the_authorities_that_the_object_names_are_read():
     keys = Keys()
-    follow, store, _ = issuers(keys, Secrets(**{"idp-ca": "no PEM"}))
+    controller, store, _ = issuers(keys, Secrets(**{"idp-ca": "no PEM"}))
     resource = provider()
-    follow.follow(painted(resource).providers)
+    controller.sync(painted(resource).providers)
     await store.refresh("https://idp.example.org")
     assert keys.asked == []
 
-    await follow._read_authority("https://idp.example.org", resource)
-    follow._hand_over()
-    follow._tell()
+    await controller._read_authority("https://idp.example.org", resource)
+    controller._hand_over()
+    controller._publish_states()
 
     assert keys.asked == []
-    assert "idp-ca holds no certificates in PEM" in follow.states["workforce"].problem
+    assert "idp-ca holds no certificates in PEM" in controller.states["workforce"].problem

@@ -41,7 +41,7 @@ from rolevend.roles.store import RoleRecord
 from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
 from tests.support import registered, tokens
-from tests.support.events import Free, Trail, directory, end
+from tests.support.events import Free, Trail, a_snapshot, end
 from tests.support.registered import NOW, REQUEST, WAREHOUSE
 
 SOURCE = "/rolevend/clusters/c"
@@ -55,8 +55,8 @@ def known(*keys: SigningKey) -> KeySet:
 
 
 def beginning(asked: Request = ASKED, receipts: Receipts = RECEIPTS) -> Event:
-    found = directory()
-    verdict = found.verdict(asked)
+    found = a_snapshot()
+    verdict = found.decide(asked)
     assert isinstance(verdict, Granted)
     return receipts.on(granted(asked, verdict, found, access_summary(verdict.tables), NOW))
 
@@ -66,7 +66,7 @@ def ending(first: str | None, asked: Request = ASKED, receipts: Receipts = RECEI
 
 
 def role_of(asked: Request) -> str:
-    verdict = directory().verdict(asked)
+    verdict = a_snapshot().decide(asked)
     assert isinstance(verdict, Granted)
     return verdict.lease.role
 
@@ -123,7 +123,7 @@ def test_both_halves_of_a_role_are_found_as_they_were_signed_and_say_what_their_
             "taskId": "chat-4711",
             "intentDigest": f"sha256:{'a' * 64}",
             "requestId": "call-1",
-            "policyDigest": directory().sources[WAREHOUSE].policy_digest,
+            "policyDigest": a_snapshot().sources[WAREHOUSE].policy_digest,
             "catalogDigest": "sha256:catalog",
             "tableCount": 2,
             "tables": ["claims.payments", "claims.people"],
@@ -449,9 +449,9 @@ class TestTheKey:
 
 class TestTheRecord:
     async def test_says_the_digest_of_the_receipt_that_is_written_also_when_the_step_runs_again(self):
-        trail, found = Trail(), directory()
+        trail, found = Trail(), a_snapshot()
         record, memory = AuditRecorder(trail, Free(), lambda: NOW, RECEIPTS), AuditMemory()
-        verdict = found.verdict(ASKED)
+        verdict = found.decide(ASKED)
         assert isinstance(verdict, Granted)
 
         told = [await record.granted(ASKED, verdict, found, memory) for _ in range(2)]
@@ -469,9 +469,9 @@ class TestTheRecord:
         assert checked(receipt(event), known()).payload[FIRST] == f"sha256:{'b' * 64}"
 
     async def test_has_none_without_a_key(self):
-        trail, found = Trail(), registered.directory()
+        trail, found = Trail(), registered.a_snapshot()
         record = AuditRecorder(trail, Free(), lambda: NOW)
-        verdict = found.verdict(REQUEST)
+        verdict = found.decide(REQUEST)
         assert isinstance(verdict, Granted)
 
         assert await record.granted(REQUEST, verdict, found, AuditMemory()) is None
@@ -559,13 +559,13 @@ async def begun_by_a_process(server: Written, trail: Trail, body: dict[str, Any]
         async def provide(self, *_: object) -> None:
             raise PlatformBusy("killed")
 
-    found: Any = SimpleNamespace(directory=directory())
+    found: Any = SimpleNamespace(snapshot=a_snapshot())
     platform: Any = SimpleNamespace(get=lambda _: SimpleNamespace(executor=SimpleNamespace(is_built=lambda _: False)))
     recorder, nothing = AuditRecorder(trail, Free(), lambda: NOW, RECEIPTS), cast(Any, None)
     vender = Vender(found, platform, recorder, VendedRoleWriter(cast(KubeClient, server), lambda: NOW), Metrics(), nothing)
-    decision = RoleDecision(((ASKED, found.directory.verdict(ASKED)),))
+    decision = RoleDecision(((ASKED, found.snapshot.decide(ASKED)),))
     with pytest.raises(PlatformBusy):
-        await vender.vend(parse_object(VendedRole, body), decision, found.directory, RoleRecord(), Door(nothing, Dies()))
+        await vender.vend(parse_object(VendedRole, body), decision, found.snapshot, RoleRecord(), Door(nothing, Dies()))
 
 
 async def test_what_was_begun_and_has_its_receipt_is_begun_again_without_a_word():

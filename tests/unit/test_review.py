@@ -59,7 +59,7 @@ WITH_ANOTHER_COLUMN = replace(NAMES, columns=ColumnSelector(names=("*",)))
 ANOTHER_TABLE = policy("payments", tables=replace(policy().tables, names=(PAYMENTS.id,)))
 
 
-def directory(*policies: Policy, **changes: Any) -> Snapshot:
+def a_snapshot(*policies: Policy, **changes: Any) -> Snapshot:
     """In which finbot may act for anna, of the claims department and of DE."""
     attributes = Attributes.of({"department": ["claims"], "countries": ["DE"]}.items())
     fields: dict[str, Any] = {
@@ -123,7 +123,7 @@ class Operator:
     """Its review, over an API server and a platform that only remember; `directory` is the newest picture."""
 
     def __init__(self, known: Snapshot) -> None:
-        self.directory = known
+        self.snapshot = known
         self.server = ApiServer()
         self.database = Database()
         nothing: Any = None
@@ -146,7 +146,7 @@ class Operator:
         name = f"ask-{number}"
         uid = Uid(f"0d5f1e7a-0000-4000-8000-{number:012}")
         request = Request(ObjectName("agents", name), uid, FINBOT, ANNA, WAREHOUSE, NOW - timedelta(seconds=5), 900, None, resources)
-        given = self.directory.verdict(request)
+        given = self.snapshot.decide(request)
         assert isinstance(given, Granted)
         profile, attributes = (given.profile.name, given.lease.attributes) if listed_ready else ("", Attributes())
         verdict = ("True", f"{len(given.profile.tables)} tables")
@@ -173,7 +173,7 @@ class Operator:
         body["metadata"]["creationTimestamp"] = (NOW - timedelta(seconds=5)).isoformat()
         role = parse(VendedRole, body)
         request = role_request(role)
-        return {**body, "status": StatusBuilder(role, NOW).ready_status(RoleDecision(((request, self.directory.verdict(request)),)))}
+        return {**body, "status": StatusBuilder(role, NOW).ready_status(RoleDecision(((request, self.snapshot.decide(request)),)))}
 
     def waiting(self) -> Body:
         """One whose role was begun by another process, which is what its status says, and is not there yet."""
@@ -182,7 +182,7 @@ class Operator:
         return {
             **body,
             "status": StatusBuilder(role, NOW).pending_status(
-                RoleDecision(((role_request(role), self.directory.verdict(role_request(role))),))
+                RoleDecision(((role_request(role), self.snapshot.decide(role_request(role))),))
             ),
         }
 
@@ -202,14 +202,14 @@ class Operator:
 
     async def review(self, *policies: Policy, **changes: Any) -> list[str]:
         """With these policies and nothing else of what was; the objects that were deleted so far."""
-        self.directory = directory(*policies, **changes)
+        self.snapshot = a_snapshot(*policies, **changes)
         await self._reevaluator.evaluate_all()
         return self.server.deleted
 
 
 @pytest.fixture
 def operator() -> Operator:
-    return Operator(directory(NAMES))
+    return Operator(a_snapshot(NAMES))
 
 
 LIVE = [
@@ -376,7 +376,7 @@ async def test_a_verdict_that_the_object_does_not_say_yet_is_the_one_that_anothe
     """After a restart: what was granted before waits for a catalog, and the catalog is read before that is written down."""
     body = operator.waiting()
     operator.watcher.on_event(None, body)
-    operator.directory = directory(NAMES, shapes={})
+    operator.snapshot = a_snapshot(NAMES, shapes={})
     outcome = await operator.reconciler.reconcile(body)
     assert outcome.status["conditions"][0]["status"] == "Unknown"
 
@@ -420,7 +420,7 @@ async def test_a_role_that_is_first_listed_when_the_review_is_over_is_judged_the
 
 async def test_a_role_that_could_not_be_ended_when_it_was_first_listed_ends_at_the_next_sweep(operator):
     body = operator.live()
-    operator.directory, operator.server.failures = directory(NARROWED), 1
+    operator.snapshot, operator.server.failures = a_snapshot(NARROWED), 1
     operator.watcher.on_event(None, body)
     await operator.settled()
     assert operator.server.deleted == []

@@ -17,7 +17,7 @@ from rolevend.roles.quota import TOO_MANY as REASON
 from rolevend.roles.quota import RoleQuota
 from rolevend.roles.state import RoleState
 from rolevend.roles.store import RoleStore
-from tests.support.registered import AGENT, REQUEST, TERMS, WAREHOUSE, directory, terms
+from tests.support.registered import AGENT, REQUEST, TERMS, WAREHOUSE, a_snapshot, terms
 
 ANNEX = PlatformName("annex")
 
@@ -25,7 +25,7 @@ ANNEX = PlatformName("annex")
 def bounded(agent: int | None, *platform: int | None, sessions: int | None = None) -> Snapshot:
     items = [replace(TERMS, most_live=most) for most in platform] or [TERMS]
     admits = replace(terms(*items), sessions=sessions)
-    return directory(agents={AGENT.name: replace(AGENT, most_live=agent)}, platforms={WAREHOUSE: admits})
+    return a_snapshot(agents={AGENT.name: replace(AGENT, most_live=agent)}, platforms={WAREHOUSE: admits})
 
 
 def request(number: int) -> Request:
@@ -139,7 +139,7 @@ async def test_who_waits_longest_is_called_first_and_only_when_there_is_room():
 async def test_a_role_that_is_there_already_is_never_refused_for_want_of_room():
     room, known = quota(Called()), bounded(1)
     for number in range(3):
-        standing = RoleState(request(number), True, None, RoleName("R"), "", known.verdict(REQUEST).lease.attributes, ("", ""))  # type: ignore[union-attr]
+        standing = RoleState(request(number), True, None, RoleName("R"), "", known.decide(REQUEST).lease.attributes, ("", ""))  # type: ignore[union-attr]
         room.observe(standing)
 
     assert isinstance(room.decide(request(2), known, role_exists=True), Granted)

@@ -6,7 +6,7 @@ import pytest
 
 from rolevend.catalog import Catalog, Table, digest
 from rolevend.decision.handle_claims import Claim, agent_claim, user_claim
-from rolevend.decision.outcome import Denied, Granted, Pending, revocation_reason
+from rolevend.decision.outcome import Denied, Granted, Pending, withdrawal_reason
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse, values
 from rolevend.model import AgentHandle, ObjectName, Tag, User, UserHandle
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
@@ -151,22 +151,22 @@ class TestAPlatformThatIsClosed:
         live = verdict(paint())
         assert isinstance(live, Granted)
 
-        found = verdict(paint(*CLOSED[why]), begun=True)
+        found = verdict(paint(*CLOSED[why]), role_exists=True)
 
         assert found == live
-        assert not revocation_reason(found, live)
+        assert not withdrawal_reason(found, live)
 
     def test_still_ends_live_roles_whose_grant_was_taken_away(self, why: str):
         live = verdict(paint())
         assert isinstance(live, Granted)
         objects, states = CLOSED[why]
 
-        without_policy = verdict(paint(replace(objects, policies=[]), states), begun=True)
-        without_agent = verdict(paint(replace(objects, agents=[]), states), begun=True)
-        narrowed = verdict(paint(replace(objects, policies=[parse(AccessPolicy, raw_policy("country = 'AT'"))]), states), begun=True)
+        without_policy = verdict(paint(replace(objects, policies=[]), states), role_exists=True)
+        without_agent = verdict(paint(replace(objects, agents=[]), states), role_exists=True)
+        narrowed = verdict(paint(replace(objects, policies=[parse(AccessPolicy, raw_policy("country = 'AT'"))]), states), role_exists=True)
 
         assert isinstance(without_policy, Denied)
-        assert all(revocation_reason(each, live) for each in (without_policy, without_agent, narrowed))
+        assert all(withdrawal_reason(each, live) for each in (without_policy, without_agent, narrowed))
 
 
 class TestAPolicy:
@@ -266,14 +266,14 @@ def test_what_did_not_change_is_not_compiled_again():
 def test_a_picture_knows_the_versions_that_its_verdicts_are_made_of():
     elsewhere = made(AccessPolicy, "elsewhere", "nobody")
 
-    directory = paint(replace(OBJECTS, policies=[*OBJECTS.policies, elsewhere])).directory
+    snapshot = paint(replace(OBJECTS, policies=[*OBJECTS.policies, elsewhere])).snapshot
 
-    sources = directory.sources[WAREHOUSE]
+    sources = snapshot.sources[WAREHOUSE]
     assert sources.platform == values.version(OBJECTS.platforms[0])
     assert list(sources.policies.values()) == [values.version(OBJECTS.policies[0])], "what reaches it, and nothing else"
     assert sources.bindings == (values.version(OBJECTS.bindings[0]),)
-    assert [each.version for each in directory.agents.values()] == [values.version(OBJECTS.agents[0])]
-    assert [each.version for each in directory.people.values()] == [values.version(OBJECTS.people[0])]
+    assert [each.version for each in snapshot.agents.values()] == [values.version(OBJECTS.agents[0])]
+    assert [each.version for each in snapshot.people.values()] == [values.version(OBJECTS.people[0])]
 
 
 def test_a_platform_names_the_tables_that_cannot_be_governed_also_where_no_policy_is_about_them():
@@ -345,4 +345,4 @@ def test_an_agent_may_have_as_many_roles_as_take_half_of_the_sessions_of_the_ser
 
     assert unlimited.max_live_roles is None
     assert picture.snapshot.most_live(REQUEST) == 97 // 2 // unlimited.role_limits.max_connections
-    assert paint().directory.most_live(REQUEST) is None, "the platform has no such number"
+    assert paint().snapshot.most_live(REQUEST) is None, "the platform has no such number"

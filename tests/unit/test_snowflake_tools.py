@@ -7,7 +7,7 @@ import pytest
 from rolevend.api import responses
 from rolevend.audit import events, evidence
 from rolevend.catalog import Catalog, TableId, Tool, ToolId, ToolKind, digest
-from rolevend.decision.outcome import Granted, Request, revocation_reason
+from rolevend.decision.outcome import Granted, Request, withdrawal_reason
 from rolevend.decision.tools import beyond
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Guardrail, parse
 from rolevend.plan import contains
@@ -162,7 +162,7 @@ def test_tools_are_in_the_name_of_the_profile_and_none_leave_it_as_it_was():
 def test_a_live_role_ends_where_a_tool_is_not_what_it_was(there: tuple[Tool, ...], kept: bool):
     held, now = given(painted()), given(painted(there=there))
 
-    assert (not revocation_reason(now, held)) is kept
+    assert (not withdrawal_reason(now, held)) is kept
     assert contains(now.profile, held.profile) is kept
 
 

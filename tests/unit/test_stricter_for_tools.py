@@ -95,7 +95,7 @@ def painted(*policies: Body, held: Catalog | None = None, asked: bool = True, gu
 
 
 def whole_of(picture: SnapshotBuild) -> RoleDecision:
-    whole = RoleDecision.for_platforms([REQUEST], picture.snapshot.verdict)
+    whole = RoleDecision.for_platforms([REQUEST], picture.snapshot.decide)
     assert isinstance(whole.combined, Granted), whole.combined
     return whole
 
@@ -198,7 +198,7 @@ def test_a_role_that_is_narrowed_to_other_tables_is_not_told_of_this_one():
     held = Catalog.of([*catalog("place").tables.values(), table("claims.prices", column("id", "NUMBER(38,0)"))], tools=[CLAIMS])
     spoiled, prices = policy(*EVERY_ROW, ("spec.masks", [mask("ssn", "Hash")])), TableId("claims", "prices")
     picture = painted(spoiled, held=held)
-    narrowed = [RoleDecision.for_platforms([replace(REQUEST, resources=(each,))], picture.snapshot.verdict) for each in (PEOPLE, prices)]
+    narrowed = [RoleDecision.for_platforms([replace(REQUEST, resources=(each,))], picture.snapshot.decide) for each in (PEOPLE, prices)]
 
     assert ["StricterForTools" in conditions(report().ready_status(whole)) for whole in narrowed] == [True, False]
 

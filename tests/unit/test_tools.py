@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import Catalog, Family, Function, FunctionId, digest
-from rolevend.decision.outcome import Denied, Granted, revocation_reason
+from rolevend.decision.outcome import Denied, Granted, withdrawal_reason
 from rolevend.decision.tools import FunctionName, Permitted, Refusal, Tools, functions_of, permitted, refused_functions
 from rolevend.kinds import Agent, DataPlatform, Guardrail, parse
 from rolevend.model import ObjectName, PlatformName
@@ -175,7 +175,7 @@ class TestOfAnAgent:
 
         now = given(painted(asked, **changes))  # type: ignore[arg-type]
 
-        assert (not revocation_reason(now, held)) is kept
+        assert (not withdrawal_reason(now, held)) is kept
         assert contains(now.profile, held.profile) is kept
 
     def test_one_that_gets_all_its_tools_is_ready_and_so_is_one_that_asks_for_none(self):

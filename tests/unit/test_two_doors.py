@@ -56,11 +56,11 @@ def annex_says(error: Exception) -> Callable[[World], None]:
 
 
 def denied_on_annex(world: World) -> None:
-    world.directory = granting(WAREHOUSE)
+    world.snapshot = granting(WAREHOUSE)
 
 
 def denied_everywhere(world: World) -> None:
-    world.directory = granting()
+    world.snapshot = granting()
 
 
 def policy_goes_meanwhile(world: World) -> None:
@@ -154,7 +154,7 @@ async def test_a_token_that_was_used_at_one_door_is_used_at_the_other(world: Wor
 @pytest.mark.parametrize("second", ["kubectl", "HTTP"])
 @pytest.mark.parametrize("first", ["kubectl", "HTTP"])
 async def test_the_quota_counts_the_roles_of_both_doors(world: World, first: str, second: str, partial: bool):
-    world.directory = granting(WAREHOUSE, ANNEX, most_live=1)
+    world.snapshot = granting(WAREHOUSE, ANNEX, most_live=1)
     assert (await asked(world, first, partial=partial, name="first")).lives_on == BOTH
 
     assert await asked(world, second, partial=partial, name="second") == Fate(NOWHERE, "TooManyRoles")

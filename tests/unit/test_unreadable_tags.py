@@ -43,11 +43,11 @@ class TestATagBindingThatCannotBeRead:
 
     SPOILED: ClassVar = [("spec.colums", []), ("spec.platformRefs", "warehouse"), ("spec", None)]
 
-    @pytest.mark.parametrize("begun", [False, True])
-    def test_leaves_its_platform_undecided_and_is_named(self, begun: bool):
+    @pytest.mark.parametrize("role_exists", [False, True])
+    def test_leaves_its_platform_undecided_and_is_named(self, role_exists: bool):
         picture = paint(replace(OBJECTS, unsure=self.UNREADABLE))
 
-        assert verdict(picture, begun=begun) == Pending("CatalogUnread", self.UNREADABLE[WAREHOUSE], withdrawn=False)
+        assert verdict(picture, role_exists=role_exists) == Pending("CatalogUnread", self.UNREADABLE[WAREHOUSE], withdrawn=False)
 
     def test_opens_no_policy_there(self):
         picture = paint(replace(OBJECTS, unsure=self.UNREADABLE))
@@ -137,7 +137,7 @@ class ApiServer:
 class OnePlatform:
     """At work, and read."""
 
-    def follow(self, objects: Iterable[DataPlatform], _: object) -> None:
+    def sync(self, objects: Iterable[DataPlatform], _: object) -> None:
         self.objects = tuple(objects)
 
     def __iter__(self) -> Iterator[tuple[PlatformName, ConnectedPlatform]]:
@@ -166,4 +166,4 @@ async def decided_of(*bindings: Body) -> Decision:
     for task in done:
         task.result()
     assert complete.is_set()
-    return observed.snapshot.verdict(REQUEST)
+    return observed.snapshot.decide(REQUEST)

@@ -11,7 +11,7 @@ from rolevend.identity.provider import TokenType
 from rolevend.identity.refusal import Code, Standing, TokenRefused
 from rolevend.model import AgentHandle, ObjectName, Uid
 from rolevend.roles.agent_lookup import agent_wanted, find_agent
-from tests.support.registered import AGENT, NOW, directory
+from tests.support.registered import AGENT, NOW, a_snapshot
 from tests.support.tokens import AS_AGENT, CLUSTER, ISSUER, OTHER_ISSUER, UID, agent_token, checked, service_account_token
 
 POD = replace(AGENT, identity=ServiceAccountIdentity("finbot"))
@@ -24,7 +24,7 @@ CLIENT = Agent(
     identity=ClientIdentity(ISSUER, frozenset({"portal-web", "portal-batch"}), "service-account-7f1c"),
 )
 NAMELESS = Agent(ObjectName("agents", "trusted"), AgentHandle("TRUSTED"), may_assert=True, users=(), longest_seconds=60)
-REGISTERED = directory(agents={each.name: each for each in (POD, CLIENT, NAMELESS)}, cluster_issuer=CLUSTER)
+REGISTERED = a_snapshot(agents={each.name: each for each in (POD, CLIENT, NAMELESS)}, cluster_issuer=CLUSTER)
 FACTS = TokenFacts(TokenType.ACCESS_TOKEN, "workforce", "0" * 64, NOW, NOW, None)
 
 
@@ -74,7 +74,7 @@ def test_everybody_else_is_refused_alike(proven: ProvenAgent):
 
 def test_where_no_issuer_is_the_clusters_no_account_is_an_agent():
     with pytest.raises(TokenRefused):
-        find_agent(account("agents", "finbot"), directory(agents={POD.name: POD}))
+        find_agent(account("agents", "finbot"), a_snapshot(agents={POD.name: POD}))
 
 
 def test_tokens_that_were_checked_lead_to_their_agents():
@@ -102,5 +102,5 @@ def test_whose_subject_is_another_is_asked_of_the_directory_alone():
     own = OwnSubject(Party(ISSUER, "portal-web"), "service-account-7f1c")
 
     assert own in agent_wanted(REGISTERED).own_subjects
-    assert own not in agent_wanted(directory()).own_subjects
+    assert own not in agent_wanted(a_snapshot()).own_subjects
     assert own not in AS_AGENT.own_subjects

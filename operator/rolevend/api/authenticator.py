@@ -48,23 +48,23 @@ class Authenticator:
         self.users = users
         self._refusals = refusals
 
-    async def agent(self, authorization: str | None, directory: Snapshot, request_id: str) -> Agent:
+    async def agent(self, authorization: str | None, snapshot: Snapshot, request_id: str) -> Agent:
         """Return the registered agent that bears the token. Raises Problem, and ClusterUnavailable if the cluster must confirm it."""
         if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
             why = "the agent's own token is missing: send Authorization: Bearer <token>"
             raise Problem(401, "TokenMissing", why, field=BEARER, headers={"WWW-Authenticate": "Bearer"})
-        if directory.pending:
-            raise Problem(503, "Starting", directory.pending, retry_after=1)
+        if snapshot.pending:
+            raise Problem(503, "Starting", snapshot.pending, retry_after=1)
         token = authorization[len(_SCHEME) :].strip()
         try:
             with timed(Step.CHECK_AGENT):
-                return find_agent(await self._check.agent(token, agent_wanted(directory)), directory)
+                return find_agent(await self._check.agent(token, agent_wanted(snapshot)), snapshot)
         except TokenRefused as error:
             raise await self._refused(
                 error, BEARER, Refusal(Bearer.AGENT, error.code, str(error), digest(token), None, request_id)
             ) from error
 
-    async def authenticate_user(self, question: VendRequest, agent: Agent, directory: Snapshot, request_id: str) -> AuthenticatedUser:
+    async def authenticate_user(self, question: VendRequest, agent: Agent, snapshot: Snapshot, request_id: str) -> AuthenticatedUser:
         """Raises Problem."""
         if question.user_token is None:
             assert question.user is not None  # noqa: S101 - its rules say so
@@ -74,11 +74,11 @@ class Authenticator:
         token = question.user_token.get_secret_value()
         try:
             with timed(Step.CHECK_USER):
-                proven = await self._check.user(token, wanted(agent, directory.cluster_issuer))
+                proven = await self._check.user(token, wanted(agent, snapshot.cluster_issuer))
             self.users.require_unexpired(proven)
         except TokenRefused as error:
             raise await self.refused_user(error, digest(token), agent.name, request_id) from error
-        return AuthenticatedUser(proven.user, proven, proof_of(proven, directory.basis(agent)))
+        return AuthenticatedUser(proven.user, proven, proof_of(proven, snapshot.basis(agent)))
 
     async def refused_user(self, error: TokenRefused, token_digest: str, agent: ObjectName, request_id: str | None) -> Exception:
         """Put a refused token of a user on record, and return what to raise."""

@@ -87,7 +87,7 @@ def describe(app: FastAPI) -> None:
             for path in document["paths"].values():
                 for operation in path.values():
                     _complete(operation)
-            question = document["components"]["schemas"]["Question"]
+            question = document["components"]["schemas"]["VendRequest"]
             question["oneOf"] = [{"required": [proof], "not": {"required": [other]}} for proof, other in (PROOFS, PROOFS[::-1])]
             app.openapi_schema = document
         return app.openapi_schema

@@ -71,7 +71,7 @@ class VendedRoleRepository:
 
     def decide(self, name: ObjectName, request: Request, snapshot: Snapshot) -> Decision:
         """Return what `snapshot` decides on the request, within the agent's quota. An object that exists has its place."""
-        verdict = snapshot.verdict(request)
+        verdict = snapshot.decide(request)
         if self._index.get(name) is not None:
             return verdict
         return within_quota(request, verdict, snapshot, self._index.count(request.agent))

@@ -55,7 +55,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
                 raise Problem(
                     400, "RepeatedHeader", f"{each}: it stands there twice, and whoever is in between may read the other one", each
                 )
-        agent = await authenticator.agent(request.headers.get("authorization"), snapshots.directory, request.state.request_id)
+        agent = await authenticator.agent(request.headers.get("authorization"), snapshots.snapshot, request.state.request_id)
         token_is_valid()
         return agent
 
@@ -94,7 +94,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         **secured,
     )
     async def own_roles(agent: agent_type) -> VendedRolesShown:
-        platforms = snapshots.directory.platforms
+        platforms = snapshots.snapshot.platforms
         return VendedRolesShown(items=tuple(responses.shown(each, platforms) for each in roles.all_of(agent)))
 
     @app.get(
@@ -106,7 +106,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         **secured,
     )
     async def role(agent: agent_type, name: name_type) -> VendedRoleShown:
-        return responses.shown(await roles.own(agent, name), snapshots.directory.platforms)
+        return responses.shown(await roles.own(agent, name), snapshots.snapshot.platforms)
 
     @app.delete(
         f"{ROLES}/{{id}}",
@@ -123,7 +123,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         left = await roles.release(agent, name, request.state.request_id)
         if left is None:
             return Response(status_code=204)
-        shown = responses.shown(left, snapshots.directory.platforms).model_dump(mode="json", by_alias=True, exclude_none=True)
+        shown = responses.shown(left, snapshots.snapshot.platforms).model_dump(mode="json", by_alias=True, exclude_none=True)
         return JSONResponse(shown, status_code=202)
 
     @app.post(

@@ -50,7 +50,7 @@ class SkippedPlatform:
     reason: str
     message: str
     missing: str = ""
-    """See vending.verdict.Denied."""
+    """See decision.outcome.Denied."""
 
     @classmethod
     def by(cls, request: Request, verdict: Denied | Pending) -> "SkippedPlatform":
@@ -64,7 +64,7 @@ class SkippedPlatform:
 
 
 class ResponseCredentialStore:
-    """Keeps the credentials for as long as the call takes. See vending.protocols.CredentialStore."""
+    """Keeps the credentials for as long as the call takes. See roles.protocols.CredentialStore."""
 
     def __init__(self) -> None:
         self.by_platform: dict[PlatformName, Credential] = {}
@@ -133,7 +133,7 @@ class VendService:
         user = await self._authenticator.authenticate_user(question, agent, snapshot, request_id)
         drafts = self._repository.drafts(agent, question, user, request_id)
         await PresentedToken(self._authenticator, user).redeem(drafts[0], final=False)
-        return self._vender.decide(drafts, snapshot.verdict)
+        return self._vender.decide(drafts, snapshot.decide)
 
     async def vend(self, agent: Agent, question: VendRequest, key: str | None, request_id: str) -> VendAnswer:
         """Create a role. With the same `key` again it is the same role with fresh credentials, which replace those before.
@@ -165,7 +165,7 @@ class VendService:
     async def _create(self, role: VendedRole, user: AuthenticatedUser, door: Door, credentials: ResponseCredentialStore) -> VendAnswer:
         requests = [replace(each, token=user.token, proof=user.proof) for each in role_requests(role)]
         snapshot, record = self._vender.snapshot, RoleRecord()
-        decision = self._vender.decide(requests, lambda request: snapshot.verdict(request, begun=not door.created_object))
+        decision = self._vender.decide(requests, lambda request: snapshot.decide(request, role_exists=not door.created_object))
         await self._require_granted(role, decision, snapshot)
         try:
             result = await self._vender.vend(role, decision, snapshot, record, door)

@@ -182,12 +182,12 @@ class AuditSink(Protocol):
         ...
 
 
-def granted(request: Request, verdict: Granted, directory: Snapshot, given: AccessSummary, now: datetime) -> Event:
+def granted(request: Request, verdict: Granted, snapshot: Snapshot, given: AccessSummary, now: datetime) -> Event:
     lease, profile = verdict.lease, verdict.profile
     shape = _digest(profile.name, [[key, list(values)] for key, values in lease.attributes])
     body = Body(
         **asked(request),
-        **evidence(directory, request),
+        **evidence(snapshot, request),
         role=lease.role,
         agent_handle=lease.agent_handle,
         user_handle=verdict.user_handle,
@@ -206,8 +206,8 @@ def granted(request: Request, verdict: Granted, directory: Snapshot, given: Acce
     )
 
 
-def denied(request: Request, reason: str, message: str, directory: Snapshot, now: datetime) -> Event:
-    body = Body(**asked(request), **evidence(directory, request), reason=reason, message=message)
+def denied(request: Request, reason: str, message: str, snapshot: Snapshot, now: datetime) -> Event:
+    body = Body(**asked(request), **evidence(snapshot, request), reason=reason, message=message)
     id_ = f"{request.uid}/denied/{request.platform}/{_digest(reason, message)}"
     return Event(id_, EventType.DENIED, str(request.name), now, fit_event(MAX_BYTES, body))
 

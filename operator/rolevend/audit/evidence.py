@@ -80,14 +80,14 @@ def tables_of(tables: Iterable[TableShape]) -> tuple[TableAccess, ...]:
     return tuple(map(_table, tables))
 
 
-def evidence(directory: Snapshot, request: Request) -> dict[str, Any]:
+def evidence(snapshot: Snapshot, request: Request) -> dict[str, Any]:
     """Fields of `audit.Body`: what the verdict on `request` was made of, however much that is."""
-    sources = directory.sources.get(request.platform)
-    agent = directory.agents.get(request.agent)
-    person = directory.person(request)
-    shapes = directory.shapes.get(request.platform)
+    sources = snapshot.sources.get(request.platform)
+    agent = snapshot.agents.get(request.agent)
+    person = snapshot.person(request)
+    shapes = snapshot.shapes.get(request.platform)
     known = person.attributes
-    asking = directory.asking(request)
+    asking = snapshot.asking(request)
     facts, of_itself = facts_of(known), facts_of(asking.agent_attributes)
     asked = {requirement.key for requirement in agent.users} if agent else set()
     of_agent: set[str] = set()
@@ -95,7 +95,7 @@ def evidence(directory: Snapshot, request: Request) -> dict[str, Any]:
         sources.platform if sources else None,
         agent.version if agent else None,
         person.version,
-        directory.issuers.get(request.user.issuer) if isinstance(request.proof, Proof) else None,
+        snapshot.issuers.get(request.user.issuer) if isinstance(request.proof, Proof) else None,
     ]
     if shapes is not None:
         asked |= shapes.reads

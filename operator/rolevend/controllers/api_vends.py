@@ -71,7 +71,7 @@ class ApiVendSupervisor:
     async def give_up(self, state: RoleState) -> bool:
         """Write to the object that its call did not complete. Return False if it just did, or if the object is gone.
 
-        Raises AlreadyExists if the call wrote meanwhile: then look again.
+        Raises ResourceConflict if the call wrote meanwhile: then look again.
         """
         request = state.request
         try:
@@ -129,7 +129,7 @@ class ApiVendSupervisor:
             await self._reporter.stopped(state.request, error)
 
     def _granted(self, state: RoleState) -> Granted | None:
-        verdict = self._snapshots.directory.verdict(state.request, begun=True)
+        verdict = self._snapshots.snapshot.decide(state.request, role_exists=True)
         return verdict if isinstance(verdict, Granted) else None
 
 

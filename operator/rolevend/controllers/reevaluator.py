@@ -113,7 +113,7 @@ class Reevaluator:
             begin(self._act(self._objects.request_reconcile(first.request, "verdict changed"), "cannot reconcile a request", first))
 
     def _verdict(self, state: RoleState) -> Decision:
-        return self._quota.decide(state.request, self._snapshots.directory, role_exists=state.role is not None)
+        return self._quota.decide(state.request, self._snapshots.snapshot, role_exists=state.role is not None)
 
     async def _revoke(self, state: RoleState, by: str, message: str) -> None:
         async with self._slots:

@@ -1,6 +1,5 @@
-"""The core of a role's life: decide a request, record it, find what must end. Its needs are stated as Protocols; `app` fills them.
+"""What one agent may read and use for one user now, and the reason if it may not. No I/O, no clock.
 
-`terms` says who may ask for what, and `proof` how a user is proven; `directory` knows who is registered and gives the `verdict`;
-`protocols` states what is needed of platforms and stores; `expiry` keeps the times to live; `sweep` compares a platform with the objects.
-`audit` states what happened, and `evidence` what a decision read and gave.
+`snapshot` is the immutable state that every decision reads; `outcome` is what a decision returns. `admission` says which agents a platform
+admits, and within which limits; `proof` how a user is proven; `tools` and `tool_visibility` which tools of the agent the user may use.
 """

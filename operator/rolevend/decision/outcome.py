@@ -115,7 +115,7 @@ class Granted:
 Decision = Pending | Denied | Granted
 
 
-def revocation_reason(verdict: Decision, held: Granted) -> str:
+def withdrawal_reason(verdict: Decision, held: Granted) -> str:
     """Why a role that was vended as `held` must end now; empty while it may live on."""
     if isinstance(verdict, Granted):
         return (

@@ -174,8 +174,8 @@ class Snapshot:
         accounts = ((each.identity, each) for each in self.agents.values() if isinstance(each.identity, ServiceAccountIdentity))
         return {ObjectName(agent.name.namespace, identity.name): agent for identity, agent in accounts}
 
-    def verdict(self, request: Request, *, begun: bool = False) -> Decision:
-        """What is granted now. No side effect, no clock: the expiry is a fact of the request. `begun`: its role may be there
+    def decide(self, request: Request, *, role_exists: bool = False) -> Decision:
+        """What is granted now. No side effect, no clock: the expiry is a fact of the request. `role_exists`: its role may be there
         already, which a platform that is closed to new ones does not end."""
         if self.pending:
             return Pending("Starting", self.pending)
@@ -185,9 +185,9 @@ class Snapshot:
             return Pending("PlatformUnknown", self.unsure.get(request.platform, why))
         if terms.leak:
             return Pending("Leak", f"DataPlatform {request.platform}: {terms.leak}", withdrawn=True)
-        if terms.closed and not begun:
+        if terms.closed and not role_exists:
             return Pending("PlatformClosed", f"spec.platformRefs: DataPlatform {request.platform}: {terms.closed}")
-        if terms.unattested and not begun:
+        if terms.unattested and not role_exists:
             return Pending("NotAttested", f"DataPlatform {request.platform}: {terms.unattested}")
         agent = self.agents.get(request.agent)
         if agent is None:
@@ -200,7 +200,7 @@ class Snapshot:
         refused = refusal(request, agent, terms, here)
         if refused is not None:
             return refused
-        unproven = self._unproven(request, agent, begun=begun)
+        unproven = self._unproven(request, agent, role_exists=role_exists)
         if unproven is not None:
             return unproven
         person = self.person(request)
@@ -252,7 +252,7 @@ class Snapshot:
     def basis(self, agent: Agent) -> ProofContext:
         return ProofContext(agent.version, self.issuers)
 
-    def _unproven(self, request: Request, agent: Agent, *, begun: bool) -> Pending | Denied | None:
+    def _unproven(self, request: Request, agent: Agent, *, role_exists: bool) -> Pending | Denied | None:
         """Where the request names a token, and that does not prove its user."""
         if request.token is None:
             return None
@@ -265,7 +265,7 @@ class Snapshot:
             case Proof() if request.user.issuer not in self.issuers:
                 why = f"no accepted IdentityProvider has the issuer {request.user.issuer} any more"
                 return Pending("IdentityProviderUnknown", f"spec.user.issuer: {why}", withdrawn=True)
-            case Proof(basis=basis) if begun or basis in (None, self.basis(agent)):
+            case Proof(basis=basis) if role_exists or basis in (None, self.basis(agent)):
                 return None
             case Unproven(code, message, _, basis) if basis == self.basis(agent):
                 return Denied(code, message)

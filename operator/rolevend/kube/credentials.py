@@ -43,7 +43,7 @@ class CredentialSecrets:
         self._key = key
 
     async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:
-        """See vending.protocols.CredentialStore. A Secret that says it is the request's, and this operator did not write, is replaced."""
+        """See roles.protocols.CredentialStore. A Secret that says it is the request's, and this operator did not write, is replaced."""
         namespace = request.name.namespace
         body = self._signed(request, _credential_secret(request, fresh, expires_at))
         try:
@@ -64,7 +64,7 @@ class CredentialSecrets:
         return fresh
 
     async def discard(self, request: Request) -> None:
-        """See vending.protocols.CredentialStore."""
+        """See roles.protocols.CredentialStore."""
         namespace, name = request.name.namespace, secret_name(request)
         try:
             secret = await self._cluster.get(SECRETS, name, namespace)

@@ -39,7 +39,7 @@ class HandleRegistry:
         """Agents that add none any more; until the process starts again, so that refusals cost nothing."""
 
     async def claim(self, lease: Lease, user_handle: UserHandle, *, is_known: bool) -> None:
-        """See vending.protocols.Handles."""
+        """See roles.protocols.Handles."""
         agent, user = agent_claim(lease.agent_handle, lease.agent), user_claim(user_handle, lease.user)
         await self._claim(agent, "spec.agentRef", "the handle {handle} of this Agent is that of Agent {namespace}/{name}")
         named_by = None if is_known else lease

@@ -46,7 +46,7 @@ def _untold(_kind: str, _count: int) -> None:
 
 
 class PlatformExecutor:
-    """See vending.protocols.AsyncPlatform. Looking, building, vending and dropping have threads of their own: none waits for another,
+    """See roles.protocols.AsyncPlatform. Looking, building, vending and dropping have threads of their own: none waits for another,
     and a vend whose profile is built waits for no build."""
 
     def __init__(self, name: PlatformName, driver: Platform, workers: int, depth: Callable[[str, int], None] = _untold) -> None:

@@ -80,18 +80,18 @@ class Backtest:
 
 
 def backtest(paths: Sequence[Path], audit_files: Sequence[str], since: datetime | None, catalogs: Catalogs) -> Backtest:
-    directory = Folder.sound(paths).picture(catalogs).snapshot
+    snapshot = Folder.sound(paths).picture(catalogs).snapshot
     asked = _asked(audit_files, since)
-    missing = {past.who.platform for past in asked} - directory.shapes.keys()
+    missing = {past.who.platform for past in asked} - snapshot.shapes.keys()
     left = {past: told for past, told in asked.items() if past.who.platform not in missing and not past.partial}
-    found = Backtest(_decisions(asked), _decisions(left), frozenset(missing & directory.platforms.keys()))
+    found = Backtest(_decisions(asked), _decisions(left), frozenset(missing & snapshot.platforms.keys()))
     found.notes += [f"nothing on {name} was compared: its DataPlatform and its --catalog are needed" for name in sorted(missing)]
-    unsaid = unlabelled(directory, (past.who.agent for past in left))
+    unsaid = unlabelled(snapshot, (past.who.agent for past in left))
     for past, told in sorted(left.items(), key=lambda item: (item[0].who, item[1].last)):
         recorded = {each.table for each in past.tables} if past.cut else None
         after = [
             each
-            for each in given(_known(directory, past, unsaid), past.who)
+            for each in given(_known(snapshot, past, unsaid), past.who)
             if (recorded is None or each.table in recorded) and (past.resources is None or each.table in past.resources)
         ]
         found.outcomes += [Outcome(past.who, told.decisions, told.last, change) for change in compare(past.tables, after)]
@@ -113,15 +113,15 @@ def _decisions(asked: Mapping[Past, Told]) -> int:
     return sum(told.decisions for told in asked.values())
 
 
-def _known(directory: Snapshot, past: Past, unsaid: Container[str]) -> Snapshot:
+def _known(snapshot: Snapshot, past: Past, unsaid: Container[str]) -> Snapshot:
     """What is known for it. Of an agent that is not among the files nobody knows whether it would have its combination of then or the
     widest one: the narrower of the two counts."""
     who, people = past.who, [KnownUser(past.who.user, None, past.attributes)]
     if who.agent.namespace in unsaid:
-        return opened(directory, people, [who.agent], [who.purpose], past.combination, past.agent_attributes)
-    known = opened(directory, people, [who.agent], [who.purpose])
+        return opened(snapshot, people, [who.agent], [who.purpose], past.combination, past.agent_attributes)
+    known = opened(snapshot, people, [who.agent], [who.purpose])
     widest = known.asking(who.request).combination
-    return opened(directory, people, [who.agent], [who.purpose], narrower(past.combination, widest))
+    return opened(snapshot, people, [who.agent], [who.purpose], narrower(past.combination, widest))
 
 
 def moment(text: str, now: datetime) -> datetime:

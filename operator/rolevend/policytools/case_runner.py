@@ -53,7 +53,7 @@ def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
     tests = _tests(folder, pictured, catalogs)
     purposes = {case.purpose for _, test in tests for case in test.cases if case.purpose}
     unsaid = unlabelled(pictured, pictured.agents)
-    directory = opened(pictured, purposes=purposes)
+    snapshot = opened(pictured, purposes=purposes)
     for name in dict.fromkeys(PlatformName(test.platform) for _, test in tests):
         catalog = catalogs[name]
         with _installed(catalog) as (platform, database):
@@ -63,11 +63,11 @@ def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
                     for case in test.cases:
                         # What a platform says of agents decides what they see: a case must not hold because it is not known.
                         unknown = without_labels(unsaid & {case.agent.namespace}) if case.agent else []
-                        failures = unknown or _failures(case, test, directory, catalog, platform, database)
+                        failures = unknown or _failures(case, test, snapshot, catalog, platform, database)
                         yield Tried(file, case.name, tuple(failures))
 
 
-def _tests(folder: Folder, directory: Snapshot, catalogs: Catalogs) -> list[tuple[str, PolicyTest]]:
+def _tests(folder: Folder, snapshot: Snapshot, catalogs: Catalogs) -> list[tuple[str, PolicyTest]]:
     """Every file of cases. InvalidInput for the first of all the mistakes in them, which could be no case's fault."""
     files, refused = read_cases(folder)
     if not folder.cases:
@@ -77,7 +77,7 @@ def _tests(folder: Folder, directory: Snapshot, catalogs: Catalogs) -> list[tupl
         catalog = catalogs.get(PlatformName(test.platform))
         if catalog is None:
             faults.append((document, InvalidInput("platform", f"the catalog of DataPlatform {test.platform} must be given")))
-        faults += ((document, fault) for fault in faults_of(test, directory, catalog))
+        faults += ((document, fault) for fault in faults_of(test, snapshot, catalog))
     if faults:
         (document, first), others = faults[0], len(faults) - 1
         everything = f"and {others} more; rolevend policy check names everything" if others else "rolevend policy check names everything"
@@ -134,11 +134,11 @@ def _fill(database: Connection, catalog: Catalog, test: PolicyTest) -> None:
 
 
 def _failures(
-    case: Case, test: PolicyTest, directory: Snapshot, catalog: Catalog, platform: PostgresPlatform, database: Connection
+    case: Case, test: PolicyTest, snapshot: Snapshot, catalog: Catalog, platform: PostgresPlatform, database: Connection
 ) -> Iterator[str]:
     agent = ObjectName(case.agent.namespace, case.agent.name) if case.agent else ANY_AGENT
     who = Who(values.user(case.user), agent, PlatformName(test.platform), case.purpose or "", case.expiration_seconds)
-    found = verdict(directory, who)
+    found = verdict(snapshot, who)
     seen = None
     if isinstance(found, Granted):
         seen = _seen(found, TableId(case.schema_name, case.table), platform, database)

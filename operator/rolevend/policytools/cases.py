@@ -44,19 +44,19 @@ def _unreadable(document: Document) -> tuple[InvalidInput, ...]:
     return part_faults(PolicyTest, document.body)
 
 
-def faults_of(test: PolicyTest, directory: Snapshot, catalog: Catalog | None) -> Iterator[InvalidInput]:
+def faults_of(test: PolicyTest, snapshot: Snapshot, catalog: Catalog | None) -> Iterator[InvalidInput]:
     """What would keep cases from being tried. Without a catalog nothing is said of tables."""
-    terms = directory.platforms.get(PlatformName(test.platform))
+    terms = snapshot.platforms.get(PlatformName(test.platform))
     if terms is None:
-        yield InvalidInput("platform", f"no DataPlatform is named {test.platform}{closest(test.platform, directory.platforms)}")
+        yield InvalidInput("platform", f"no DataPlatform is named {test.platform}{closest(test.platform, snapshot.platforms)}")
     elif terms.type == SNOWFLAKE:
         why = f"DataPlatform {test.platform} is a Snowflake account, and cases are tried on PostgreSQL, which has other types"
         yield InvalidInput("platform", f"{why}: write them for a DataPlatform of PostgreSQL that the same policies are for")
         return
     for number, case in enumerate(test.cases):
         agent = ObjectName(case.agent.namespace, case.agent.name) if case.agent else None
-        if agent is not None and agent not in directory.agents:
-            yield InvalidInput(f"cases[{number}].agent.name", unknown_agent(agent, directory))
+        if agent is not None and agent not in snapshot.agents:
+            yield InvalidInput(f"cases[{number}].agent.name", unknown_agent(agent, snapshot))
     if catalog is None:
         return
     rows = [
@@ -85,13 +85,13 @@ def _rows(field: str, rows: Sequence[Mapping[str, Any]], table: Table) -> Iterat
                 yield InvalidInput(place, f"column {name} is text: write its value in quotes, since YAML takes 007 for 7, and no for false")
 
 
-def doubts_of(test: PolicyTest, directory: Snapshot) -> Iterator[InvalidInput]:
+def doubts_of(test: PolicyTest, snapshot: Snapshot) -> Iterator[InvalidInput]:
     """What can be tried, and is probably not what was meant."""
-    terms = directory.platforms.get(PlatformName(test.platform))
+    terms = snapshot.platforms.get(PlatformName(test.platform))
     purposes = {purpose for each in (terms.agents if terms else ()) for purpose in each.purposes}
     for number, case in enumerate(test.cases):
         user = values.user(case.user)
-        near = "" if user in directory.people else closest(str(user), map(str, directory.people))
+        near = "" if user in snapshot.people else closest(str(user), map(str, snapshot.people))
         if near:
             yield InvalidInput(f"cases[{number}].user", f"no accepted UserAttributes names {user}, so nothing is known of them{near}")
         if case.purpose and terms and case.purpose not in purposes:

@@ -165,12 +165,12 @@ def _matched(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
 
 def _lookups(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
     """Lookup columns that give away what somebody hides."""
-    directory = picture.snapshot
+    snapshot = picture.snapshot
     bindings = [(document, each) for document, each in folder.found.values() if isinstance(each, TagBinding)]
-    for platform, shapes in directory.shapes.items():
+    for platform, shapes in snapshot.shapes.items():
         doubts = tuple(lookup_doubts(shapes.index))
         for document, binding in bindings if doubts else ():
-            for field, assignment in _lookup_entries(binding, platform, directory.platforms):
+            for field, assignment in _lookup_entries(binding, platform, snapshot.platforms):
                 for doubt in doubts:
                     if is_lookup_of(assignment, doubt.table, doubt.column):
                         yield _diagnostic(document, InvalidInput(field, doubt.message), "warning")

@@ -64,21 +64,21 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
     InvalidInput where the agent or the platform is not there, a catalog is missing, or an object that the answer depends on cannot be
     read."""
     picture = folder.picture(catalogs)
-    directory, missing = picture.snapshot, _tools_missing(picture, who)
-    notes = tuple(_notes(directory, who))
+    snapshot, missing = picture.snapshot, _tools_missing(picture, who)
+    notes = tuple(_notes(snapshot, who))
     if said is None:
-        if who.agent not in (ANY_AGENT, *directory.agents):
-            raise InvalidInput("--agent", f"{unknown_agent(who.agent, directory)} (--namespace says in which namespace it is)")
-        directory = opened(directory, purposes=[who.purpose])
-    if who.platform not in directory.platforms:
-        raise InvalidInput("", f"no DataPlatform is named {who.platform}{closest(who.platform, directory.platforms)}")
-    shapes = directory.shapes.get(who.platform)
+        if who.agent not in (ANY_AGENT, *snapshot.agents):
+            raise InvalidInput("--agent", f"{unknown_agent(who.agent, snapshot)} (--namespace says in which namespace it is)")
+        snapshot = opened(snapshot, purposes=[who.purpose])
+    if who.platform not in snapshot.platforms:
+        raise InvalidInput("", f"no DataPlatform is named {who.platform}{closest(who.platform, snapshot.platforms)}")
+    shapes = snapshot.shapes.get(who.platform)
     if shapes is None:
         raise InvalidInput("--catalog", f"what DataPlatform {who.platform} holds is not known: rolevend platform catalog writes it")
-    person = directory.person(who.request)
-    explanation = explain(person.attributes, shapes.index, directory.asking(who.request))
+    person = snapshot.person(who.request)
+    explanation = explain(person.attributes, shapes.index, snapshot.asking(who.request))
     sources = tuple(sorted(person.sources.items()))
-    found = verdict(directory, who)
+    found = verdict(snapshot, who)
     if not isinstance(found, Granted):
         refusal = found.message if explanation.denial is None or isinstance(found, Pending) else ""
         return Explained(who, refusal, _narrowed(explanation, who), (), said or "", tools_missing=missing, notes=notes, sources=sources)
@@ -90,7 +90,7 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
         said or "",
         found.profile.functions,
         tuple(tool.id for tool in found.profile.tools),
-        tuple(_withheld(directory, who, found)),
+        tuple(_withheld(snapshot, who, found)),
         missing,
         notes,
         sources,
@@ -109,11 +109,11 @@ def all_explained(folder: Folder, asked: Sequence[Who], catalogs: Catalogs, said
     return tuple(explained(folder, who, catalogs, said) for who in asked)
 
 
-def _notes(directory: Snapshot, who: Who) -> Iterator[str]:
-    if who.user not in directory.people and not isinstance(who.proof, Proof):
-        near = closest(str(who.user), map(str, directory.people))
+def _notes(snapshot: Snapshot, who: Who) -> Iterator[str]:
+    if who.user not in snapshot.people and not isinstance(who.proof, Proof):
+        near = closest(str(who.user), map(str, snapshot.people))
         yield f"no accepted UserAttributes names {who.user}, so nothing is known of them{near}"
-    yield from without_labels(unlabelled(directory, [who.agent]))
+    yield from without_labels(unlabelled(snapshot, [who.agent]))
 
 
 def _tools_missing(picture: SnapshotBuild, who: Who) -> str:
@@ -122,9 +122,9 @@ def _tools_missing(picture: SnapshotBuild, who: Who) -> str:
     return next((message for message in told if message.startswith("spec.tools: ")), "")
 
 
-def _withheld(directory: Snapshot, who: Who, found: Granted) -> Iterator[ToolWithheld]:
+def _withheld(snapshot: Snapshot, who: Who, found: Granted) -> Iterator[ToolWithheld]:
     shapes = {shape.table: shape for shape in found.profile.tables}
-    for tool in directory.tools(who.request):
+    for tool in snapshot.tools(who.request):
         if why := withheld(tool, shapes) or beyond(tool, who.resources):
             yield ToolWithheld(tool.id, why)
 

@@ -54,7 +54,7 @@ class Who:
 
 
 def opened(
-    directory: Snapshot,
+    snapshot: Snapshot,
     people: Iterable[KnownUser] | None = None,
     agents: Iterable[ObjectName] = (),
     purposes: Iterable[str] = (),
@@ -65,24 +65,24 @@ def opened(
     for everybody, and combine in the way of `combination`. `agent_attributes`, where they are given, and the width of `combination` count
     in the place of all that platforms say of agents."""
     unknown = {name: _admitted(Agent(name, AgentHandle("ANY"), True, (), 0, combination=combination)) for name in [ANY_AGENT, *agents]}
-    known = {name: _admitted(agent) for name, agent in directory.agents.items()}
+    known = {name: _admitted(agent) for name, agent in snapshot.agents.items()}
     anybody = AgentAdmission({}, True, _LONGEST_SECONDS, purposes=frozenset(purposes), widest=None)
     if agent_attributes is None:
-        platforms = {name: replace(terms, closed="", agents=(anybody, *terms.agents)) for name, terms in directory.platforms.items()}
+        platforms = {name: replace(terms, closed="", agents=(anybody, *terms.agents)) for name, terms in snapshot.platforms.items()}
     else:
         bound = combination or Combination.USER_CEILING
         known = {name: replace(agent, combination=narrower(agent.combination, bound)) for name, agent in known.items()}
         anybody = replace(anybody, attributes=agent_attributes, widest=bound)
-        platforms = {name: replace(terms, closed="", agents=(anybody,)) for name, terms in directory.platforms.items()}
-    everybody = directory.people if people is None else {person.user: person for person in people}
-    namespaces = {name.namespace for name in unknown.keys() | known.keys()} | directory.namespaces.keys()
-    labels = {name: {NAME_LABEL: name, **directory.namespaces.get(name, {})} for name in namespaces}
-    return replace(directory, agents={**unknown, **known}, people=everybody, platforms=platforms, namespaces=labels)
+        platforms = {name: replace(terms, closed="", agents=(anybody,)) for name, terms in snapshot.platforms.items()}
+    everybody = snapshot.people if people is None else {person.user: person for person in people}
+    namespaces = {name.namespace for name in unknown.keys() | known.keys()} | snapshot.namespaces.keys()
+    labels = {name: {NAME_LABEL: name, **snapshot.namespaces.get(name, {})} for name in namespaces}
+    return replace(snapshot, agents={**unknown, **known}, people=everybody, platforms=platforms, namespaces=labels)
 
 
-def unknown_agent(name: ObjectName, directory: Snapshot) -> str:
+def unknown_agent(name: ObjectName, snapshot: Snapshot) -> str:
     """A message about an Agent that is not there, or not accepted."""
-    known = {each.name: each for each in sorted(directory.agents)}
+    known = {each.name: each for each in sorted(snapshot.agents)}
     found = near(name.name, known)
     return f"no accepted Agent is named {name}" + (f"; did you mean {known[found]}?" if found else "")
 
@@ -91,11 +91,11 @@ def narrower(one: Combination | None, other: Combination) -> Combination:
     return other if one is None or one.is_wider_than(other) else one
 
 
-def unlabelled(directory: Snapshot, agents: Iterable[ObjectName]) -> frozenset[str]:
+def unlabelled(snapshot: Snapshot, agents: Iterable[ObjectName]) -> frozenset[str]:
     """The namespaces of these agents of which some platform asks labels that are not known, so that nobody can tell what it says of them.
     To be asked before `opened`."""
-    selectors = [each.labels for terms in directory.platforms.values() for each in terms.agents]
-    namespaces = {agent.namespace for agent in agents} - {ANY_AGENT.namespace} - directory.namespaces.keys()
+    selectors = [each.labels for terms in snapshot.platforms.values() for each in terms.agents]
+    namespaces = {agent.namespace for agent in agents} - {ANY_AGENT.namespace} - snapshot.namespaces.keys()
     return frozenset(name for name in namespaces if any(asks_more(labels, name) for labels in selectors))
 
 
@@ -114,17 +114,17 @@ def _admitted(agent: Agent) -> Agent:
 
 def agents_of(*directories: Snapshot) -> list[ObjectName]:
     """Every agent, or the one that stands for all where there is none."""
-    names = {name for directory in directories for name in directory.agents} - {ANY_AGENT}
+    names = {name for snapshot in directories for name in snapshot.agents} - {ANY_AGENT}
     return sorted(names) or [ANY_AGENT]
 
 
-def verdict(directory: Snapshot, who: Who) -> Decision:
-    return directory.verdict(who.request, begun=True)
+def verdict(snapshot: Snapshot, who: Who) -> Decision:
+    return snapshot.decide(who.request, role_exists=True)
 
 
-def given(directory: Snapshot, who: Who) -> tuple[TableAccess, ...]:
+def given(snapshot: Snapshot, who: Who) -> tuple[TableAccess, ...]:
     """What `who` may read; () where it is nothing. InvalidInput where the files do not tell."""
-    match verdict(directory, who):
+    match verdict(snapshot, who):
         case Granted(tables=tables):
             return tables_of(tables)
         case Pending(reason="AgentUnknown"):

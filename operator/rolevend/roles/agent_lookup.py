@@ -10,29 +10,29 @@ from rolevend.identity.proven import AgentWanted, OwnSubject, Party, ProvenAgent
 from rolevend.identity.refusal import Code, TokenRefused
 
 
-def agent_wanted(directory: Snapshot) -> AgentWanted:
+def agent_wanted(snapshot: Snapshot) -> AgentWanted:
     """Return whose own tokens are accepted: those of any agent in the directory. Cheap."""
-    return AgentWanted(_OwnSubjects(directory))
+    return AgentWanted(_OwnSubjects(snapshot))
 
 
-def find_agent(proven: ProvenAgent, directory: Snapshot) -> Agent:
+def find_agent(proven: ProvenAgent, snapshot: Snapshot) -> Agent:
     """Raises TokenRefused if the token is of no registered agent, without a hint which ones exist.
 
     Call it only when nothing is still to be read (`Snapshot.pending`): the agent may be in that.
     """
-    agent = _registered(proven, directory)
+    agent = _registered(proven, snapshot)
     if agent is None:
         raise TokenRefused(Code.AGENT_UNKNOWN, "the token is of no agent that is registered here")
     return agent
 
 
-def _registered(proven: ProvenAgent, directory: Snapshot) -> Agent | None:
+def _registered(proven: ProvenAgent, snapshot: Snapshot) -> Agent | None:
     match proven:
         case ProvenAgent(party=Party(issuer), service_account=ServiceAccount(name)):
             # Another cluster has a ServiceAccount of this name as well.
-            return directory.service_accounts.get(name) if issuer == directory.cluster_issuer else None
+            return snapshot.service_accounts.get(name) if issuer == snapshot.cluster_issuer else None
         case ProvenAgent(client=Party(issuer, client_id)):
-            return directory.clients.get((issuer, client_id))
+            return snapshot.clients.get((issuer, client_id))
         case _:
             return None
 
@@ -41,10 +41,10 @@ def _registered(proven: ProvenAgent, directory: Snapshot) -> Agent | None:
 class _OwnSubjects(Container[OwnSubject]):
     """Evaluated lazily: a snapshot with a thousand agents is replaced several times a minute."""
 
-    directory: Snapshot = field(repr=False)
+    snapshot: Snapshot = field(repr=False)
 
     def __contains__(self, own: object) -> bool:
         if not isinstance(own, OwnSubject):
             return False
-        agent = self.directory.clients.get((own.client.issuer, own.client.name))
+        agent = self.snapshot.clients.get((own.client.issuer, own.client.name))
         return agent is not None and isinstance(agent.identity, ClientIdentity) and agent.identity.subject == own.subject

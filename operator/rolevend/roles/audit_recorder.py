@@ -44,25 +44,25 @@ class AuditRecorder:
         self._receipts = receipts
         self._given: dict[tuple[ProfileName, tuple[TableId, ...] | None], AccessSummary] = {}
 
-    async def handles(self, request: Request, verdict: Granted, directory: Snapshot, memory: AuditMemory) -> None:
+    async def handles(self, request: Request, verdict: Granted, snapshot: Snapshot, memory: AuditMemory) -> None:
         """Record whom the role's handles stand for.
 
         Raises Conflict if a handle stands for somebody else, and TooManyUnknownUsers. Each is recorded as a denial.
         """
-        is_known = verdict.proof is not None or request.user in directory.people
+        is_known = verdict.proof is not None or request.user in snapshot.people
         try:
             await self._handles.claim(verdict.lease, verdict.user_handle, is_known=is_known)
         except (Conflict, TooManyUnknownUsers) as error:
-            await self.denied(request, type(error).__name__, str(error), directory, memory)
+            await self.denied(request, type(error).__name__, str(error), snapshot, memory)
             raise
 
     @property
     def gives_receipts(self) -> bool:
         return self._receipts is not None
 
-    async def granted(self, request: Request, verdict: Granted, directory: Snapshot, memory: AuditMemory) -> str | None:
+    async def granted(self, request: Request, verdict: Granted, snapshot: Snapshot, memory: AuditMemory) -> str | None:
         """Write the event and return the digest of its receipt. Without it nothing may be created."""
-        event = granted(request, verdict, directory, self._summary(verdict), self._now())
+        event = granted(request, verdict, snapshot, self._summary(verdict), self._now())
         if memory.last.get(request.platform) != event.id:
             signed = self._signed(event)
             await self._write(request, signed, memory)
@@ -70,8 +70,8 @@ class AuditRecorder:
                 memory.receipts[request.platform] = digest_of(signed.body.receipt)
         return memory.receipts.get(request.platform)
 
-    async def denied(self, request: Request, reason: str, message: str, directory: Snapshot, memory: AuditMemory) -> None:
-        await self._write(request, denied(request, reason, message, directory, self._now()), memory)
+    async def denied(self, request: Request, reason: str, message: str, snapshot: Snapshot, memory: AuditMemory) -> None:
+        await self._write(request, denied(request, reason, message, snapshot, self._now()), memory)
 
     async def dropped(self, request: Request, end: End, memory: AuditMemory) -> None:
         """Write the end of the role on the request's platform. Until that succeeds the object must stay."""

@@ -86,7 +86,7 @@ class BuildProgressReporter:
     async def _write(self, request: Request, status: Callable[[StatusBuilder], Body]) -> bool:
         """Return False if nobody waits for this role any more.
 
-        Raises AlreadyExists if the object was written meanwhile: the API may have said that its role is Ready, and that must stay.
+        Raises ResourceConflict if the object was written meanwhile: the API may have said that its role is Ready, and that must stay.
         """
         try:
             role = for_deletion(await self._objects.read(request.name))

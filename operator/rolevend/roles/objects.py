@@ -23,7 +23,7 @@ class VendedRoleWriter:
         return StatusBuilder(role, self.now())
 
     async def create(self, body: Body, namespace: str) -> Body:
-        """Raises AlreadyExists."""
+        """Raises ResourceConflict."""
         return await self._cluster.create(VENDED_ROLES, body, namespace)
 
     async def read(self, name: ObjectName) -> Body:
@@ -38,7 +38,7 @@ class VendedRoleWriter:
     async def write_status(self, name: ObjectName, uid: str, status: Body, *, version: str | None = None) -> Body:
         """Merge `status` and return the object.
 
-        Raises NotFound if the object is gone, and AlreadyExists if another object has its name now, or if it is not at the resource
+        Raises NotFound if the object is gone, and ResourceConflict if another object has its name now, or if it is not at the resource
         version `version` any more.
         """
         precondition = {"uid": uid} if version is None else {"uid": uid, "resourceVersion": version}

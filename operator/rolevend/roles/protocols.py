@@ -13,7 +13,7 @@ from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, Dr
 
 class Snapshots(Protocol):
     @property
-    def directory(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         """The newest one."""
         ...
 

@@ -48,7 +48,7 @@ class RoleQuota:
 
     def decide(self, request: Request, snapshot: Snapshot, *, role_exists: bool) -> Decision:
         """Return what `snapshot` decides, within the quota. Reserves nothing."""
-        verdict, held = snapshot.verdict(request, begun=role_exists), self._held[request.agent]
+        verdict, held = snapshot.decide(request, role_exists=role_exists), self._held[request.agent]
         if role_exists or request.uid in held:
             return verdict
         return within_quota(request, verdict, snapshot, len(held))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from rolevend.decision.outcome import Decision, Delivery, Granted, Request, revocation_reason
+from rolevend.decision.outcome import Decision, Delivery, Granted, Request, withdrawal_reason
 from rolevend.decision.proof import Actor, Claimed, Proof, UserProof
 from rolevend.errors import InvalidInput
 from rolevend.kinds import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, parse, shell, values
@@ -180,7 +180,7 @@ def _state_on_platform(role: VendedRole, request: Request) -> RoleState:
 def revocation_reason(verdict: Decision, state: RoleState) -> str:
     """Return why a live role must end now; empty while it may live on."""
     if state.granted is not None:
-        return revocation_reason(verdict, state.granted)
+        return withdrawal_reason(verdict, state.granted)
     if isinstance(verdict, Granted):
         # After a restart only the profile's name is known, which is a digest of what it grants: any other one ends the role.
         now, then = verdict.lease.attributes, state.attributes

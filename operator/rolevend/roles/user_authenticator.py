@@ -51,13 +51,13 @@ class UserAuthenticator:
         agent = snapshot.agents.get(first.agent)
         if not isinstance(first.token, UserToken) or agent is None:
             return requests
-        blocking = RoleDecision.for_platforms(requests, lambda each: snapshot.verdict(each, begun=role_exists)).blocking_decision
+        blocking = RoleDecision.for_platforms(requests, lambda each: snapshot.decide(each, role_exists=role_exists)).blocking_decision
         if blocking is None or not _waits_for_token(blocking[1]):
             return requests
         record.set_proof(await self.prove(first, first.token, agent, snapshot))
         return tuple(map(record.with_proof, requests))
 
-    async def prove(self, request: Request, place: UserToken, agent: Agent, directory: Snapshot) -> Proof | Unproven:
+    async def prove(self, request: Request, place: UserToken, agent: Agent, snapshot: Snapshot) -> Proof | Unproven:
         """Read and check the token of a request whose agent has an identity.
 
         Raises InvalidInput if there is no token, IdentityProviderUnavailable if its issuer's keys are not known now, and what the API
@@ -66,15 +66,15 @@ class UserAuthenticator:
         text = (await user_token(self._cluster, request.name.namespace, place.secret, place.key, FIELD)).reveal()
         digest = compact.digest(text)
         try:
-            proven = await self._check.user(text, wanted(agent, directory.cluster_issuer))
+            proven = await self._check.user(text, wanted(agent, snapshot.cluster_issuer))
             self._require_person(proven, request)
             await self.redeem(proven, request)
         except TokenRefused as error:
-            not_yet = request.user.issuer in directory.issuers and not self._check.follows(request.user.issuer)
+            not_yet = request.user.issuer in snapshot.issuers and not self._check.follows(request.user.issuer)
             if error.code is Code.STALE_KEYS or (error.code is Code.UNKNOWN_ISSUER and not_yet):
                 raise IdentityProviderUnavailable(f"{FIELD}: the keys of {request.user.issuer} were not read, or too long ago") from error
-            return Unproven(error.code.value, f"{FIELD}: {error}", digest, directory.basis(agent))
-        return proof_of(proven, directory.basis(agent))
+            return Unproven(error.code.value, f"{FIELD}: {error}", digest, snapshot.basis(agent))
+        return proof_of(proven, snapshot.basis(agent))
 
     def _require_person(self, proven: ProvenUser, request: Request) -> None:
         if proven.user != request.user:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
-from rolevend.decision.outcome import Decision, Denied, Request, revocation_code, revocation_reason
+from rolevend.decision.outcome import Decision, Denied, Request, revocation_code, withdrawal_reason
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import Overtaken, PlatformUnavailable, Rejected, RolevendError
 from rolevend.kinds import VendedRole
@@ -143,7 +143,7 @@ class Vender:
     @property
     def snapshot(self) -> Snapshot:
         """The newest one."""
-        return self._snapshots.directory
+        return self._snapshots.snapshot
 
     def executor(self, platform: PlatformName) -> PlatformExecutor | None:
         """None while the platform is not connected."""
@@ -289,8 +289,8 @@ class Vender:
             return
         with timed(Step.DECIDE):
             for grant in attempt.created:
-                verdict = newer.verdict(grant.request, begun=True)
-                if reason := revocation_reason(verdict, grant.granted):
+                verdict = newer.decide(grant.request, role_exists=True)
+                if reason := withdrawal_reason(verdict, grant.granted):
                     raise GrantWithdrawn(revocation_code(verdict), f"{attempt.decision.where(grant.request)}{reason}")
 
     def _observe(self, platforms: Iterable[PlatformName], outcome: str, door: Door) -> None:

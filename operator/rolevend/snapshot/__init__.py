@@ -1,6 +1,6 @@
-"""The objects that decide, as one picture: watched, parsed, judged against each other, and made into a `Directory` that gives verdicts.
+"""Watch the objects that decisions depend on, and build one immutable `decision.snapshot.Snapshot` of them after each change.
 
-Every process that gives verdicts has one of its own: `objects` holds what the informers bring, `painting` turns it into a
-`vending.directory.Directory`, and `evaluation` says of each object whether it is accepted. `providers` are those whose tokens are
-believed, by the keys that `issuers` keeps at hand. Nothing here vends, ends or asks for a role.
+`controller` runs the informers and publishes, `builder` builds, `conditions` evaluates each object, and `status` renders the result for its
+status. `identity_providers` and `issuer_controller` keep the issuers whose tokens are accepted, and their keys. Nothing here vends or ends
+a role.
 """

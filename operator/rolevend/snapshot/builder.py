@@ -109,7 +109,7 @@ class SnapshotBuilder:
             if agent is not None:
                 labels = objects.namespaces.get(agent.name.namespace)
                 agents[number] = evaluate_tools(evaluate_combination(judged, agent, labels, terms), agent, labels, terms, shapes)
-        directory = Snapshot(
+        snapshot = Snapshot(
             cluster=self._cluster,
             handle_key=self._handle_key,
             agents=registered,
@@ -124,7 +124,7 @@ class SnapshotBuilder:
             pending=pending,
         )
         evaluations = (*platforms, *agents, *self._people.evaluations, *self._providers.evaluations, *policy_evaluations)
-        return SnapshotBuild(directory, evaluations, self._providers.accepted)
+        return SnapshotBuild(snapshot, evaluations, self._providers.accepted)
 
     def _compile(
         self,
