@@ -1,5 +1,5 @@
 """Whoever attacks the API with tokens or calls gets a problem document with a stable code; no statement reaches the platform, and no
-role is left. The codes of two hundred tokens are tried in `tests/unit/test_token_attacks.py`; here are whole calls over HTTP."""
+role is left. The codes of two hundred tokens are tried in `tests/unit/identity/test_token_attacks.py`; here are whole calls over HTTP."""
 
 import hashlib
 import hmac

@@ -14,7 +14,7 @@ from rolevend.kinds import KINDS, AccessPolicy, Agent, DataPlatform, VendedRole,
 from tests.support.manifests import KINDS as KIND_NAMES
 from tests.support.manifests import MISSING, SPOILED, Spoiled, changed, valid
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 @pytest.mark.parametrize("name", KIND_NAMES)

@@ -12,7 +12,7 @@ from rolevend.cli.extras import BROUGHT_BY
 from tests.support.bare import brought_by, run_without
 from tests.support.manifests import on_snowflake
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "02-policy-as-code"
 CATALOG = ("--catalog", str(EXAMPLE / "catalog" / "warehouse.yaml"))
 PLATFORM = str(ROOT / "examples" / "00-minimal" / "platform.yaml")

@@ -19,7 +19,7 @@ from rolevend.cli import cli
 from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kinds import kind_named
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 CATALOG = str(EXAMPLES / "02-policy-as-code" / "catalog" / "warehouse.yaml")
 INSTALL = ("platform", "install", "-f", str(EXAMPLES / "00-minimal" / "platform.yaml"), "--dsn", "host=127.0.0.1 port=1", "--accept", "x")
 ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-LISTED = tomllib.loads((Path(__file__).parents[1] / "mutants" / "equivalent.toml").read_text(encoding="utf-8"))["mutant"]
+LISTED = tomllib.loads((Path(__file__).parents[2] / "mutants" / "equivalent.toml").read_text(encoding="utf-8"))["mutant"]
 
 
 @pytest.mark.parametrize("entry", LISTED, ids=lambda entry: f"{entry['in']}: {entry['now']}")

@@ -118,7 +118,7 @@ def test_of_an_intersection_it_tells_what_each_side_is_granted_and_what_one_of_t
 
 @pytest.mark.parametrize("output", ["text", "json"])
 def test_it_says_of_files_how_both_sides_combine(tmp_path: Path, output: str):
-    example = Path(__file__).parents[2] / "examples" / "03-granted-to-agents"
+    example = Path(__file__).parents[3] / "examples" / "03-granted-to-agents"
     asked = ["--files", str(example), "--catalog", str(example / "catalog" / "warehouse.yaml"), "-n", "agents", "--user", "anna"]
 
     answer = CliRunner().invoke(cli, ["explain", *asked, "--agent", "carefulbot", "-o", output], catch_exceptions=False).stdout

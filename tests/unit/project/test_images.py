@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 IMAGES = {"Dockerfile": "pyproject.toml", "clients/python/Dockerfile": "clients/python/pyproject.toml"}
 """With what they install."""
 

@@ -44,7 +44,7 @@ from tests.support.example_shapes import (
 from tests.support.golden import golden
 from tests.support.policies import EVERY_FAMILY, predicates
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000001")
 
 

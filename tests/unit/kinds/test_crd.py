@@ -12,7 +12,7 @@ from rolevend.kinds.crd import chart_templates, definition, differences, documen
 from rolevend.kinds.schema import structural
 from rolevend.kinds.shared import Part
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 UNBOUNDED_ON_PURPOSE = {"time", "apiVersion", "kind", "lastTransitionTime", "expirationTimestamp"}
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docs" / "decisions"
 PAGES = sorted(set(FOLDER.glob("*.md")) - {FOLDER / "README.md"})
 SECTIONS = ["Context", "Decision", "Rejected", "Consequences", "See"]

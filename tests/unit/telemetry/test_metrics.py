@@ -12,7 +12,7 @@ from rolevend.api.routes import CALLS, application
 from rolevend.model import PlatformName
 from rolevend.telemetry.metrics import Metrics
 
-ALERTS = yaml.safe_load((Path(__file__).parents[2] / "charts" / "rolevend" / "alerts.yaml").read_text(encoding="utf-8"))
+ALERTS = yaml.safe_load((Path(__file__).parents[3] / "charts" / "rolevend" / "alerts.yaml").read_text(encoding="utf-8"))
 WAREHOUSE, CRM = PlatformName("warehouse"), PlatformName("crm")
 
 

@@ -34,7 +34,7 @@ from rolevend.settings import ApiSettings, Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.timing import Step
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "operator" / "rolevend"
 EDGES = ("controllers", "platform_runtime", "roles", "snapshot", "snapshot/conditions")
 """Where conditions are found and written."""
