@@ -25,7 +25,7 @@ from bench.lines import Line, ms, p50, percentile, quick, reported, table
 from bench.openbao import AGAINST, ISSUING, Budget, Measured, at_once, compared
 from bench.peers import READER, OpenBao
 from rolevend.policytools.embedded.connection import logged_in
-from rolevend.telemetry.timing import Step
+from rolevend.telemetry.timing import VendStep
 from testbed.installation import ApiProcess
 from tests.support.governed import DATABASE
 from tests.support.installed import SYSTEM
@@ -181,7 +181,7 @@ def where_the_time_goes(clients: dict[int, tuple[list[Body], list[float]]]) -> I
 
 
 def _parts(calls: list[Body], asked: list[float]) -> dict[str, float]:
-    steps = [step for step in Step if any(step in call["steps"] for call in calls)]
+    steps = [step for step in VendStep if any(step in call["steps"] for call in calls)]
     taken = {step.value: p50([call["steps"].get(step, 0.0) for call in calls]) for step in steps}
     rest = p50([call["seconds"] - sum(call["steps"].values()) for call in calls])
     way = p50(asked) - p50([call["seconds"] for call in calls])

@@ -23,14 +23,14 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.model import PlatformName
 from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.executor import PlatformExecutor
-from rolevend.platforms.postgres import Limits
+from rolevend.platforms.postgres import PostgresLimits
 from rolevend.platforms.postgres.vend.vends import _MANY, _ONE, _arguments
 from rolevend.platforms.protocol import Credential, DropRequest, DropResult, EndReason, Platform
 from rolevend.policy.mask import Partial
 from tests.conformance.bench import PostgresBench, equal, lease, own, profile, shape
 
 Pair = tuple[Lease, Credential]
-DEFAULT = Limits().scram_iterations
+DEFAULT = PostgresLimits().scram_iterations
 FEW = 1
 """Iterations of SCRAM: as safe as many with passwords that hold 256 random bits."""
 CALLERS, TOGETHER = 16, 50
@@ -62,7 +62,7 @@ def vending(bench: PostgresBench, size: Size) -> Iterator[Line]:
     of = built(bench)
     with connection(bench, bench.vendor.user, bench.vendor.password.reveal()) as raw:
         for iterations in (DEFAULT, FEW):
-            platform = bench.platform_of(lease(of).cluster, Limits(scram_iterations=iterations))
+            platform = bench.platform_of(lease(of).cluster, PostgresLimits(scram_iterations=iterations))
             pairs = [new(bench, of) for _ in range(2 * size.rounds)]
             ready = {pair[0].role: arguments(pair, iterations) for pair in pairs[1::2]}
             ours, theirs = alternating(
@@ -124,7 +124,7 @@ def hashed(bench: PostgresBench, of: Profile, iterations: int, count: int) -> fl
 
 def both(bench: PostgresBench, of: Profile, iterations: int, each: int) -> tuple[float, float]:
     """Vends a second: through the queue, and by the same SQL in calls of sixteen on one connection."""
-    platform = bench.platform_of(lease(of).cluster, Limits(scram_iterations=iterations))
+    platform = bench.platform_of(lease(of).cluster, PostgresLimits(scram_iterations=iterations))
     shares = [[new(bench, of) for _ in range(each)] for _ in range(CALLERS)]
     seconds = asyncio.run(all_of(platform, shares))
     batches = [[_arguments(*new(bench, of), iterations) for _ in range(CALLERS)] for _ in range(each)]
@@ -176,7 +176,7 @@ def ending(bench: PostgresBench, size: Size) -> Iterator[Line]:
     of = built(bench)
     count = size.calls * TOGETHER
     for iterations in (DEFAULT, FEW):
-        platform = bench.platform_of(lease(of).cluster, Limits(scram_iterations=iterations))
+        platform = bench.platform_of(lease(of).cluster, PostgresLimits(scram_iterations=iterations))
         drop_together(bench, platform, of)  # connects
         rounds = [(*drop_together(bench, platform, of), drop_by_hand(bench, platform, of)) for _ in range(size.calls)]
         vends, drops, bare = (sum(seconds) for seconds in zip(*rounds, strict=True))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from bench.driver import FEW, ended, new
 from bench.lines import Line, ms, p50, quick, reported, table, timed
 from bench.server import installed_server, version
-from rolevend.platforms.postgres import Limits
+from rolevend.platforms.postgres import PostgresLimits
 from rolevend.platforms.postgres.install.limitations import LIVE_ROLES
 from rolevend.platforms.protocol import InstallMode
 from tests.conformance.bench import CLUSTER, PostgresBench, own, profile, shape
@@ -26,7 +26,7 @@ def main() -> None:
 def lines(bench: PostgresBench, numbers: Sequence[int]) -> Iterator[Line]:
     people = bench.people()
     of = profile(shape(people, own(people, "region", "regions")))
-    platform = bench.platform_of(CLUSTER, Limits(scram_iterations=FEW, vendor_statement_timeout=60))
+    platform = bench.platform_of(CLUSTER, PostgresLimits(scram_iterations=FEW, vendor_statement_timeout=60))
     platform.ensure(of)
     first, live = 0.0, 0
     for wanted in numbers:

@@ -20,7 +20,7 @@ from bench.cluster import Fleet, fresh_site
 from bench.driver import FEW
 from bench.lines import Line, ms, p50, percentile, quick, reported, table
 from bench.peers import READER, Driver, OpenBao, Operator, Peer
-from rolevend.platforms.postgres import Limits
+from rolevend.platforms.postgres import PostgresLimits
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import installed
@@ -87,7 +87,7 @@ def beside_driver(size: Size) -> Iterator[Line]:
         with installed(*where, "bench", 18, tls=superuser.tls) as bench:
             bench.run(f"CREATE ROLE {READER}")
             connection = superuser.to_database("bench")
-            with Driver(bench, Limits().scram_iterations) as ours, OpenBao(connection) as theirs:
+            with Driver(bench, PostgresLimits().scram_iterations) as ours, OpenBao(connection) as theirs:
                 yield from lines(ours, theirs, connection, size, HASHING)
             bench.run(f"ALTER ROLE {superuser.user} SET scram_iterations = {FEW}")  # OpenBao leaves the hashing to the server
             with Driver(bench, FEW) as ours, OpenBao(connection) as theirs:

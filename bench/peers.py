@@ -19,7 +19,7 @@ from bench.cluster import VENDED_ROLES, Caller, Fleet
 from rolevend.model import PlatformName
 from rolevend.plan import Lease
 from rolevend.platform_runtime.executor import DROPPERS, LOOKERS, PlatformExecutor
-from rolevend.platforms.postgres import Limits
+from rolevend.platforms.postgres import PostgresLimits
 from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.ports import HOST, free_ports
@@ -59,7 +59,7 @@ class Driver:
 
     def __init__(self, bench: PostgresBench, iterations: int) -> None:
         """`iterations` of SCRAM; the operator's are the default of Limits."""
-        limits = Limits(vendor_connections=_CONNECTIONS + DROPPERS + LOOKERS, scram_iterations=iterations)
+        limits = PostgresLimits(vendor_connections=_CONNECTIONS + DROPPERS + LOOKERS, scram_iterations=iterations)
         self._platform = bench.platform_of(CLUSTER, limits)
         people = bench.people()
         self._profile = profile(shape(people, own(people, "region", "regions")))

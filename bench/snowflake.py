@@ -19,7 +19,7 @@ from rolevend.model import PlatformName
 from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platforms.protocol import Credential, DropRequest, EndReason
-from rolevend.platforms.snowflake import Limits
+from rolevend.platforms.snowflake import SnowflakeLimits
 from rolevend.platforms.snowflake.vend.keys import new_key
 from tests.conformance.bench import CLUSTER, lease, own, profile, shape
 from tests.conformance.snowflake_bench import DATABASE, SnowflakeBench, installed
@@ -141,7 +141,7 @@ def one(bench: SnowflakeBench, of: Profile) -> tuple[Asked, Asked]:
 def looking(bench: SnowflakeBench, tables: Sequence[Table]) -> Iterator[Line]:
     """What the catalog of so many tables takes: all of it, and when it was read a moment ago."""
     wire, schemas = Wire(bench.snowflake), frozenset({tables[0].id.schema})
-    keeping = bench.platform_of(CLUSTER, Limits())
+    keeping = bench.platform_of(CLUSTER, SnowflakeLimits())
     keeping.facts()
     first = wire.asked(lambda: keeping.catalog(schemas))
     count = len(tables)
@@ -182,7 +182,7 @@ def programming(bench: SnowflakeBench, tables: Sequence[Table], wanted: Profile)
 def _minutes(build: Asked) -> str:
     """Views are made in several sessions at once."""
     views = sum("SECURE VIEW" in text for text in build.statements)
-    turns = len(build.statements) - views + views / Limits().builds_beside
+    turns = len(build.statements) - views + views / SnowflakeLimits().builds_beside
     return f"{turns * STATEMENT_SECONDS / 60:.1f} min"
 
 

@@ -15,7 +15,7 @@ from demo.seed import Seed, generate, load
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.embedded.errors import PartFailed
-from rolevend.policytools.embedded.progress import Progress, Step
+from rolevend.policytools.embedded.progress import ProgressStep, StepProgress
 from testbed.binaries import obtain
 from testbed.controlplane import ControlPlane
 from testbed.identity_provider import IdentityProvider
@@ -50,7 +50,7 @@ _LOG = {"log_line_prefix": "%m [%p] %u ", "log_statement": "all"}
 class Stage(AbstractContextManager["Stage"]):
     """Up within the ``with``; on leaving it, in whatever way, everything is ended and nothing remains."""
 
-    def __init__(self, claims: int, progress: Progress, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, claims: int, progress: StepProgress, settings: Mapping[str, str] | None = None) -> None:
         """`settings` of the operator, as in `rolevend.settings`, in upper case."""
         self._claims = claims
         self._progress = progress
@@ -157,7 +157,7 @@ class Stage(AbstractContextManager["Stage"]):
         self.postgres.start()
         self.superuser = load(self.postgres.superuser, self.seed)
 
-    def _install(self, step: Step) -> None:
+    def _install(self, step: ProgressStep) -> None:
         self.admin = Kubectl(self.cluster, self.cluster.kubeconfig)
         manifests = checkout() / EXAMPLE / "manifests"
         here = self.scratch / "manifests"

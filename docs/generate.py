@@ -26,7 +26,7 @@ import snowflake_reference
 import yaml
 
 from rolevend.audit.chain import Chain, Key
-from rolevend.audit.events import Body, Event, EventType
+from rolevend.audit.events import AuditEvent, Body, EventType
 from rolevend.audit.evidence import AttributeRead, ColumnAccess, ObjectRead, TableAccess
 from rolevend.audit.json_size import json_name
 from rolevend.audit.receipt import MAX_NAME_BYTES, SAID
@@ -371,7 +371,7 @@ def _audit() -> Iterator[str]:
     yield ""
     yield "## Envelope"
     yield ""
-    envelope = json.loads(Chain("", "", key=Key(b"")).append(Event("", EventType.STARTED, "", datetime.now(UTC), Body())))
+    envelope = json.loads(Chain("", "", key=Key(b"")).append(AuditEvent("", EventType.STARTED, "", datetime.now(UTC), Body())))
     yield from _table(("Attribute", "Holds"), ((_code(name), _ENVELOPE[name]) for name in envelope))
     yield ""
     yield "Without a key the hashes show what was altered by somebody who cannot write all that follows. With one (the chart's value"

@@ -7,10 +7,10 @@ from rolevend.decision.outcome import Granted
 from rolevend.kinds import AccessPolicy, DataPlatform, values
 from rolevend.model import ObjectName, PlatformName, User
 from rolevend.plan import Profile
-from rolevend.platforms.snowflake.build.builder import ProfileText, render
+from rolevend.platforms.snowflake.build.builder import SnowflakeProfileText, render
 from rolevend.platforms.snowflake.build.policies import set_row_policy
 from rolevend.policytools.folder import Folder, read_catalogs
-from rolevend.policytools.verdicts import Who, opened, verdict
+from rolevend.policytools.verdicts import Requester, opened, verdict
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 ON_BOTH = EXAMPLES / "05-two-platforms"
@@ -60,14 +60,14 @@ def page() -> Iterator[str]:
 
 def _profile(folder: Folder, person: str) -> Profile:
     pictured = folder.picture(read_catalogs([ON_BOTH / "catalog" / f"{name}.yaml" for name in ("warehouse", "crm")]))
-    who = Who(User("https://idp.example.org", person), ObjectName("agents", "finbot"), _PLATFORM)
+    who = Requester(User("https://idp.example.org", person), ObjectName("agents", "finbot"), _PLATFORM)
     found = verdict(opened(pictured.snapshot), who)
     if not isinstance(found, Granted):
         raise TypeError(f"the example grants {person} nothing on {_PLATFORM}: {found}")
     return found.profile
 
 
-def _walls(text: ProfileText, database: str) -> Iterator[str]:
+def _walls(text: SnowflakeProfileText, database: str) -> Iterator[str]:
     for table, wall in text.walls:
         yield f"{wall.create};"
         yield f"{set_row_policy(table, wall, database=database)};"

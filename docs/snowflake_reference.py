@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Lease
 from rolevend.platforms.protocol import Account, DropRequest, EndReason
-from rolevend.platforms.snowflake import Options, script
+from rolevend.platforms.snowflake import SnowflakeInstallOptions, script
 from rolevend.platforms.snowflake.drop import drops
 from rolevend.platforms.snowflake.vend import vends
 
@@ -38,7 +38,7 @@ def page() -> Iterator[str]:
         "`rolevend platform plan` prints it.",
         "",
     )
-    yield from _block([script(_ACCOUNT, Options(("PUBLIC",))).text().rstrip()])
+    yield from _block([script(_ACCOUNT, SnowflakeInstallOptions(("PUBLIC",))).text().rstrip()])
     yield from ("", "## A vend", "", "One request with six statements, whatever the number of tables.", "")
     yield from _statements(vends.vend(_LEASE, "<public key of the agent>", _ACCOUNT))
     yield from ("", "Then a look at what the role holds. Where it is anything but its profile, the role is dropped again.", "")

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from rolevend.policytools.embedded.errors import BuildFailed, MissingProgram, Unusable
-from rolevend.policytools.embedded.progress import Progress, Silence
+from rolevend.policytools.embedded.progress import Silence, StepProgress
 from testbed import gobuild, released
 
 _SECONDS_OF_DOWNLOAD = 10.0
@@ -43,14 +43,14 @@ class Binaries:
 class Builder(Protocol):
     """Makes programs; `_make` is the real one."""
 
-    def __call__(self, programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
+    def __call__(self, programs: Sequence[str], into: Path, cache: Path, progress: StepProgress) -> None:
         """Put an executable file for each of `programs` into the folder `into`, or raise a `BenchError`."""
 
 
 def obtain(
     programs: Sequence[str] = PROGRAMS,
     *,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
     environ: Mapping[str, str] = os.environ,
     module: gobuild.Module | None = None,
     build: Builder | None = None,
@@ -100,7 +100,7 @@ def _present(programs: Sequence[str], folder: Path) -> dict[str, Path]:
     return {program: path for program in programs if os.access(path := folder / program, os.X_OK) and path.is_file()}
 
 
-def _cached(programs: Sequence[str], folder: Path, build: Builder, progress: Progress) -> dict[str, Path]:
+def _cached(programs: Sequence[str], folder: Path, build: Builder, progress: StepProgress) -> dict[str, Path]:
     present = _present(programs, folder)
     if len(present) == len(programs):
         return present
@@ -115,7 +115,7 @@ def _cached(programs: Sequence[str], folder: Path, build: Builder, progress: Pro
     return _present(programs, folder)
 
 
-def _build_into(folder: Path, programs: Sequence[str], build: Builder, progress: Progress) -> None:
+def _build_into(folder: Path, programs: Sequence[str], build: Builder, progress: StepProgress) -> None:
     """Build elsewhere, then move each program in one step. The caller holds the lock."""
     for remains in folder.parent.glob(f"{folder.name}.build-*"):
         shutil.rmtree(remains, ignore_errors=True)  # of one that was killed
@@ -128,7 +128,7 @@ def _build_into(folder: Path, programs: Sequence[str], build: Builder, progress:
             path.replace(folder / program)
 
 
-def _make(module: gobuild.Module, programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
+def _make(module: gobuild.Module, programs: Sequence[str], into: Path, cache: Path, progress: StepProgress) -> None:
     """Take what is released, and build the rest; all of it where the package with the released programs cannot be had."""
     wanted = [program for program in programs if released.has(program)]
     if wanted and module.released is not None:
@@ -139,7 +139,7 @@ def _make(module: gobuild.Module, programs: Sequence[str], into: Path, cache: Pa
 
 
 @contextmanager
-def _locked(path: Path, progress: Progress) -> Iterator[None]:
+def _locked(path: Path, progress: StepProgress) -> Iterator[None]:
     """Hold a lock that the kernel gives back when this process ends, however it ends."""
     with path.open("a") as file:
         try:

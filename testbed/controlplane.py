@@ -16,11 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rolevend.policytools.embedded.certificates import Authority, KeyPair, signing_key
+from rolevend.policytools.embedded.certificates import CertificateAuthority, KeyPair, signing_key
 from rolevend.policytools.embedded.errors import Unusable
 from rolevend.policytools.embedded.ports import HOST, free_ports
 from rolevend.policytools.embedded.process import Process, Program
-from rolevend.policytools.embedded.progress import Progress, Silence
+from rolevend.policytools.embedded.progress import Silence, StepProgress
 from testbed.binaries import Binaries, obtain
 from testbed.kubeconfig import ApiClient, ClientCertificate, Server, Token, write_kubeconfig, write_private
 
@@ -58,7 +58,7 @@ class ControlPlane:
         directory: Path | None = None,
         binaries: Binaries | None = None,
         api_server_arguments: Sequence[str] = (),
-        progress: Progress | None = None,
+        progress: StepProgress | None = None,
     ) -> None:
         self._progress = progress or Silence()
         self._binaries = binaries
@@ -69,7 +69,7 @@ class ControlPlane:
         self._api_server: Process | None = None
         self._controllers: Process | None = None
         self._etcd_port, self._peer_port, port = free_ports(3)
-        self._authority = Authority("rolevend-bench", datetime.datetime.now(datetime.UTC), _LIFETIME)
+        self._authority = CertificateAuthority("rolevend-bench", datetime.datetime.now(datetime.UTC), _LIFETIME)
         self.server = Server(HOST, port, self._authority.certificate)
 
     def start(self) -> Self:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rolevend.policytools.embedded.errors import BenchError, Unusable
-from rolevend.policytools.embedded.progress import Progress, progress_for
+from rolevend.policytools.embedded.progress import StepProgress, progress_for
 from testbed.binaries import download_sources
 
 _OURS = (".", "clients/python")
@@ -22,7 +22,7 @@ _SECONDS = 5.0
 _SECONDS_PER_PACKAGE = 0.35
 
 
-def set_up(folder: Path, lock: Path, progress: Progress) -> None:
+def set_up(folder: Path, lock: Path, progress: StepProgress) -> None:
     """Make the environment in `folder`, or bring it up to date, with what `lock` names and the packages of the checkout, editable.
 
     What it has besides stays. `Unusable` with what pip says, if that fails.

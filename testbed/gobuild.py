@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from rolevend.policytools.embedded.errors import BuildFailed
 from rolevend.policytools.embedded.process import Program
-from rolevend.policytools.embedded.progress import Progress
+from rolevend.policytools.embedded.progress import StepProgress
 from testbed.toolchain import WAYS_OUT, find_go, go_version
 
 _FOLDER = Path(__file__).parent / "go"
@@ -69,7 +69,7 @@ class Module:
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
-def build(module: Module, programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
+def build(module: Module, programs: Sequence[str], into: Path, cache: Path, progress: StepProgress) -> None:
     """Build `programs` of the module into the folder `into`; a Go toolchain that had to be fetched stays in `cache`.
 
     `MissingProgram` where no Go is to be had, `BuildFailed` where it fails; `into` then holds a part of them.
@@ -91,7 +91,7 @@ def build(module: Module, programs: Sequence[str], into: Path, cache: Path, prog
         _run(go, module, ("install", "-v", *flags, *_packages(module, programs)), tell, {"GOBIN": str(into)})
 
 
-def download(module: Module, programs: Sequence[str], cache: Path, progress: Progress) -> None:
+def download(module: Module, programs: Sequence[str], cache: Path, progress: StepProgress) -> None:
     """Download a Go toolchain, if need be, and the sources of `programs`.
 
     `MissingProgram` where no Go is to be had, `BuildFailed` where it fails.
@@ -99,7 +99,7 @@ def download(module: Module, programs: Sequence[str], cache: Path, progress: Pro
     _download(find_go(module.go, cache, os.environ, progress), module, programs, progress)
 
 
-def _download(go: Path, module: Module, programs: Sequence[str], progress: Progress) -> Mapping[str, int]:
+def _download(go: Path, module: Module, programs: Sequence[str], progress: StepProgress) -> Mapping[str, int]:
     """Return the size of each package that is still to be compiled, in bytes of source."""
     sizes = {}
 

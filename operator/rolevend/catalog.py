@@ -37,7 +37,7 @@ class TableId:
         return f"{self.schema}.{self.name}"
 
 
-class Limits(NamedTuple):
+class TypeLimits(NamedTuple):
     """What a column's own type has no room for, of what policy may ask of its family. None: no such limit."""
 
     least: Decimal | None = None
@@ -59,7 +59,7 @@ class Column:
     native_type: str
     """The platform's own name of the type, as a literal is cast to it: PostgreSQL's without length or precision."""
     tags: frozenset[Tag] = frozenset()
-    limits: Limits | None = None
+    limits: TypeLimits | None = None
     """Those of `native_type`; None: it has room for all of its family."""
     lookup: bool = False
     """Its owner lets conditions of agents use its indexes, and accepts that its values in hidden rows can be found out."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from rolevend.policytools.embedded.certificates import Authority
+from rolevend.policytools.embedded.certificates import CertificateAuthority
 from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.flooding import MOST_MIB, Target, alive, endless, halves, many, seconds_until_closed, send_without_end
@@ -38,12 +38,12 @@ def target(replica: ApiProcess) -> Target:
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority("rolevend-test", datetime.now(UTC), timedelta(hours=1))
+def authority() -> CertificateAuthority:
+    return CertificateAuthority("rolevend-test", datetime.now(UTC), timedelta(hours=1))
 
 
 @pytest.fixture(scope="module")
-def over_tls(doors: Doors, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def over_tls(doors: Doors, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("tls")
     pair = authority.issue("rolevend-api", hosts=("127.0.0.1",))
     files = {"API_TLS_CERT_FILE": folder / "tls.crt", "API_TLS_KEY_FILE": folder / "tls.key"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rolevend.audit.event_files import verify as verify_chain
-from rolevend.audit.receipt_files import Verified, new_private_key, public_key_set, read_signing_key, verify
+from rolevend.audit.receipt_files import VerifiedReceipts, new_private_key, public_key_set, read_signing_key, verify
 from rolevend.identity.key_set import parse
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
@@ -29,7 +29,7 @@ class Trails:
         lines = self.of_api.read_text().splitlines() if self.of_api.exists() else []
         return [event["data"] for event in map(json.loads, lines) if event["type"] == f"dev.rolevend.{kind}"]
 
-    def verified(self) -> Verified:
+    def verified(self) -> VerifiedReceipts:
         for file in (self.of_api, self.of_operator):
             assert verify_chain([str(file)]).problems == []
         keys = parse(public_key_set([read_signing_key(self.key)]).encode())

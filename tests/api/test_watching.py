@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from rolevend.api.routes import CALLS
-from rolevend.telemetry.timing import Step
+from rolevend.telemetry.timing import VendStep
 from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
@@ -50,7 +50,7 @@ def test_the_log_and_the_metrics_say_where_the_time_of_a_vend_went(caller: Calle
 
     assert answer.status_code == 201
     line = logged(caller.api, "where-its-time-went")
-    assert list(line["steps"]) == [each for each in Step if each is not Step.AWAIT_PROFILE]
+    assert list(line["steps"]) == [each for each in VendStep if each is not VendStep.AWAIT_PROFILE]
     assert sum(line["steps"].values()) <= line["seconds"]
     assert line["trace_id"] == answer.headers["traceparent"].split("-")[1]
     assert grown(before, told(caller.api, STEPS)) == {(step,): 1 for step in line["steps"]}
@@ -62,7 +62,7 @@ def test_a_call_that_gives_no_role_says_what_it_tried(caller: Caller):
     assert caller.call("POST", "/v1/vended-roles", question, **{"X-Request-Id": "tried-in-vain"}).status_code == 403
 
     line = logged(caller.api, "tried-in-vain")
-    assert list(line["steps"]) == [Step.CHECK_AGENT, Step.CHECK_USER, Step.DECIDE]
+    assert list(line["steps"]) == [VendStep.CHECK_AGENT, VendStep.CHECK_USER, VendStep.DECIDE]
 
 
 def test_calls_are_counted_by_what_was_asked_and_how_it_went(caller: Caller):

@@ -18,7 +18,7 @@ from rolevend.catalog import Table, TableId
 from rolevend.errors import PlatformBusy
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Cell, ColumnShape, Lease, Profile, RoleLimits, TableShape
-from rolevend.platforms.postgres import Limits, Login, Options, Passwords, PostgresPlatform, install, plan
+from rolevend.platforms.postgres import Passwords, PostgresInstallOptions, PostgresLimits, PostgresLogin, PostgresPlatform, install, plan
 from rolevend.platforms.postgres.tls import Trust
 from rolevend.platforms.protocol import Address, Credential, InstallMode, Platform, Secret, Tls, TlsMode
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
@@ -148,7 +148,7 @@ class PostgresBench:
     address: Address
     superuser: str
     superuser_password: str
-    options: Options
+    options: PostgresInstallOptions
     passwords: Passwords
     admin: psycopg.Connection[tuple[Any, ...]]
     version: int
@@ -170,7 +170,7 @@ class PostgresBench:
         self.trust = Trust(self.address.tls)
         self.platform = self.platform_of(CLUSTER)
 
-    def platform_of(self, cluster: ClusterId, limits: Limits | None = None, **changes: Any) -> PostgresPlatform:
+    def platform_of(self, cluster: ClusterId, limits: PostgresLimits | None = None, **changes: Any) -> PostgresPlatform:
         made = PostgresPlatform(
             **{
                 "address": self.address,
@@ -185,11 +185,11 @@ class PostgresBench:
         return made
 
     @property
-    def vendor(self) -> Login:
+    def vendor(self) -> PostgresLogin:
         return _login(self.options.vendor, self.passwords.vendor)
 
     @property
-    def programmer(self) -> Login:
+    def programmer(self) -> PostgresLogin:
         return _login(self.options.programmer, self.passwords.programmer)
 
     def schema(self, name: str = "") -> str:
@@ -305,7 +305,7 @@ class PostgresBench:
         self._sessions.append(made)
         return made
 
-    def login_of(self, login: Login) -> PostgresSession:
+    def login_of(self, login: PostgresLogin) -> PostgresSession:
         return self.session(login.user, login.password.reveal())
 
     def as_superuser(self, database: str | None = None) -> PostgresSession:
@@ -358,9 +358,9 @@ class PostgresBench:
         self.trust.close()
 
 
-def _login(user: str, password: Secret | None) -> Login:
+def _login(user: str, password: Secret | None) -> PostgresLogin:
     assert password is not None
-    return Login(user, password)
+    return PostgresLogin(user, password)
 
 
 @contextmanager
@@ -397,7 +397,7 @@ def installed(
             installing.execute("CREATE ROLE app_owner")
         admin.execute("CREATE SCHEMA governed AUTHORIZATION app_owner")
         admin.execute("CREATE TABLE governed.first (id integer); ALTER TABLE governed.first OWNER TO app_owner")
-        options = Options(schemas=("governed",), **logins)
+        options = PostgresInstallOptions(schemas=("governed",), **logins)
         passwords = Passwords(Secret(secrets.token_urlsafe(16)), Secret(secrets.token_urlsafe(16)))
         install(installing, options, accept=plan(installing, options).digest, passwords=passwords, randomness=secrets.token_bytes)
     bench = PostgresBench(

@@ -15,7 +15,7 @@ from rolevend.catalog import Table, TableId, ToolId
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Lease
 from rolevend.platforms.protocol import Account, Credential, KeyPairCredential, Secret
-from rolevend.platforms.snowflake import Limits, Login, Options, PublicKeys, SnowflakePlatform, script
+from rolevend.platforms.snowflake import PublicKeys, SnowflakeInstallOptions, SnowflakeLimits, SnowflakeLogin, SnowflakePlatform, script
 from rolevend.platforms.snowflake.install.installer import PROGRAMMER_USER, VENDOR_USER
 from rolevend.platforms.snowflake.sql import qualified
 from rolevend.platforms.snowflake.types import limits_of
@@ -55,8 +55,8 @@ class SnowflakeBench:
 
     snowflake: StandIn
     admin: SnowflakeSession
-    vendor: Login
-    programmer: Login
+    vendor: SnowflakeLogin
+    programmer: SnowflakeLogin
     crowd: int = 24
     forever: str = "SELECT SYSTEM$WAIT(600)"
     beyond: frozenset[str] = frozenset(BEYOND)
@@ -75,9 +75,9 @@ class SnowflakeBench:
     def account(self) -> Account:
         return account_of(self.snowflake)
 
-    def platform_of(self, cluster: ClusterId, limits: Limits | None = None, **changes: Any) -> SnowflakePlatform:
+    def platform_of(self, cluster: ClusterId, limits: SnowflakeLimits | None = None, **changes: Any) -> SnowflakePlatform:
         chosen = {"account": self.account, "vendor": self.vendor, "programmer": self.programmer, **changes}
-        made = SnowflakePlatform(cluster=cluster, limits=limits or Limits(tags_seconds=0), **chosen)
+        made = SnowflakePlatform(cluster=cluster, limits=limits or SnowflakeLimits(tags_seconds=0), **chosen)
         self._platforms.append(made)
         return made
 
@@ -245,9 +245,9 @@ def installed(snowflake: StandIn, before: Sequence[str] = (), tools: Sequence[To
         admin.run(statement)
     vendor, programmer = new_key(), new_key()
     keys = PublicKeys(public_key(vendor), public_key(programmer))
-    for statement in script(account_of(snowflake), Options(("GOVERNED",), tuple(tools)), keys).statements:
+    for statement in script(account_of(snowflake), SnowflakeInstallOptions(("GOVERNED",), tuple(tools)), keys).statements:
         admin.run(statement.text)
-    bench = SnowflakeBench(snowflake, admin, Login(VENDOR_USER, vendor), Login(PROGRAMMER_USER, programmer))
+    bench = SnowflakeBench(snowflake, admin, SnowflakeLogin(VENDOR_USER, vendor), SnowflakeLogin(PROGRAMMER_USER, programmer))
     try:
         yield bench
     finally:

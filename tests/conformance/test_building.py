@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rolevend.errors import PlatformBusy
-from rolevend.platforms.progress import Progress
+from rolevend.platforms.progress import BuildProgress
 from rolevend.platforms.protocol import DropRequest, EndReason
 from tests.conformance.bench import CLUSTER, equal, lease, profile, reads, shape, vend, vended
 from tests.conformance.protocol import Bench
@@ -30,7 +30,7 @@ def test_two_operators_build_one_profile_at_once(bench: Bench):
 
 def test_a_build_tells_how_far_it_is_until_all_tables_have_all_parts_and_what_is_built_tells_nothing(bench: Bench):
     wanted = profile(*(shape(bench.people(), view=f"v{number}") for number in range(3)))
-    told: list[Progress] = []
+    told: list[BuildProgress] = []
 
     bench.platform.ensure(wanted, told.append)
 

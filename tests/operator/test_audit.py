@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from rolevend.audit.event_files import verify
-from rolevend.audit.receipt_files import Verified, new_private_key, public_key_set, read_signing_key
+from rolevend.audit.receipt_files import VerifiedReceipts, new_private_key, public_key_set, read_signing_key
 from rolevend.audit.receipt_files import verify as verify_receipts
 from rolevend.identity.key_set import parse
 from tests.support.site import AGENTS, ANNEX, DOMAIN, WAREHOUSE, Body, Site
@@ -70,7 +70,7 @@ class Trail:
         assert self.receipts().problems == []
         return found.events > 0
 
-    def receipts(self) -> Verified:
+    def receipts(self) -> VerifiedReceipts:
         return verify_receipts([str(self.file)], parse(public_key_set([read_signing_key(self.key)]).encode()))
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rolevend.policytools.embedded.certificates import Authority
+from rolevend.policytools.embedded.certificates import CertificateAuthority
 from testbed.installation import NAMESPACE
 from tests.support.full_disk import full_disk
 from tests.support.installed import Body
@@ -65,7 +65,7 @@ def test_a_certificate_of_another_host_is_named_and_vends_and_drops_wait_for_the
         ({"tls.crt": "x"}, f"there is no usable key ca.crt of Secret {NAMESPACE}/annex-ca, which has the keys: tls.crt"),
         ({"ca.crt": "x"}, f"key ca.crt of Secret {NAMESPACE}/annex-ca holds no certificates in PEM"),
         (
-            {"ca.crt": Authority("old", datetime(2020, 1, 1, tzinfo=UTC), timedelta(days=1)).certificate.decode()},
+            {"ca.crt": CertificateAuthority("old", datetime(2020, 1, 1, tzinfo=UTC), timedelta(days=1)).certificate.decode()},
             f"the authority in key ca.crt of Secret {NAMESPACE}/annex-ca expired at 2020-01-02 00:00 UTC",
         ),
     ],
@@ -87,7 +87,7 @@ def test_an_authority_that_cannot_be_used_is_named_and_who_is_connected_stays_so
 def test_an_authority_that_is_changed_reaches_the_operator_and_the_credentials_of_the_next_roles(site: Site, annex: Body, tenant: Tenant):
     tenant.ready_to_ask(ANNEX)
     live = tenant.ask(platform=ANNEX).ready()
-    following = Authority("following", datetime.now(UTC), timedelta(days=1))
+    following = CertificateAuthority("following", datetime.now(UTC), timedelta(days=1))
     site.annex.server.certify(following.issue("postgres", hosts=HERE))
     (site.annex.server.directory / "ca.crt").write_bytes(following.certificate)
     site.annex.server.restart()

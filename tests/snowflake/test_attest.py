@@ -26,7 +26,7 @@ from rolevend.model import ClusterId
 from rolevend.plan import Lease
 from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
-from rolevend.platforms.snowflake import Limits
+from rolevend.platforms.snowflake import SnowflakeLimits
 from rolevend.platforms.snowflake.attest import (
     TRIALS,
     UNTRIED,
@@ -103,7 +103,7 @@ def account() -> Iterator[SnowflakeBench]:
 
 def ground(bench: SnowflakeBench, cluster: ClusterId = CLUSTER) -> SnowflakeAttestEnvironment:
     of_canaries = cluster_of_canaries(cluster)
-    limits = Limits(vendor_connections=1, programmer_connections=1)
+    limits = SnowflakeLimits(vendor_connections=1, programmer_connections=1)
     place = account_of_canaries(bench.account)
     driver = bench.platform_of(of_canaries, limits, account=place, governs_itself=True)
     return SnowflakeAttestEnvironment(driver, of_canaries, place, bench.vendor, bench.programmer, limits, secrets.token_bytes)
@@ -389,7 +389,7 @@ def test_one_that_takes_longer_than_its_canaries_live_says_nothing(account: Snow
 def test_an_account_that_goes_away_in_between_is_no_failure_of_a_promise(account: SnowflakeBench):
     with deployed_canaries(ground(account)) as canaries:
         assert canaries.session.rows(canaries.filled("SELECT ID FROM PEOPLE"))
-        account.snowflake.account.faults.on_statement(Harm.LOST_BEFORE, "FROM PEOPLE", times=Limits().attempts)
+        account.snowflake.account.faults.on_statement(Harm.LOST_BEFORE, "FROM PEOPLE", times=SnowflakeLimits().attempts)
         with pytest.raises(Unavailable):
             examine([BY_NAME["read exactly the permitted rows"]], canaries)
 

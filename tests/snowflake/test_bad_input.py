@@ -13,7 +13,7 @@ from rolevend.catalog import TableId
 from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.plan import view_names
 from rolevend.platforms.protocol import DropRequest, EndReason
-from rolevend.platforms.snowflake import Login, SnowflakePlatform
+from rolevend.platforms.snowflake import SnowflakeLogin, SnowflakePlatform
 from rolevend.platforms.snowflake.sql import qualified
 from rolevend.platforms.snowflake.vend.keys import new_key, public_key
 from rolevend.policy.mask import Constant
@@ -184,7 +184,10 @@ def test_without_a_warehouse_nothing_is_vended_and_the_field_is_named_and_with_i
 
 
 def test_another_key_of_a_login_is_told_and_so_is_one_that_is_no_key(bench: SnowflakeBench):
-    for changes in ({"vendor": Login(bench.vendor.user, new_key())}, {"programmer": Login(bench.programmer.user, new_key())}):
+    for changes in (
+        {"vendor": SnowflakeLogin(bench.vendor.user, new_key())},
+        {"programmer": SnowflakeLogin(bench.programmer.user, new_key())},
+    ):
         with pytest.raises(PlatformUnavailable, match="the private key of the Secret must belong to the RSA_PUBLIC_KEY of the user"):
             fresh(bench, **changes).facts()
 
@@ -197,7 +200,7 @@ def test_a_key_that_is_replaced_is_noticed_when_the_session_ends_and_the_new_one
         bench.snowflake.account.tokens.expire(masters=True)
         with pytest.raises(PlatformUnavailable, match="JWT token is invalid"):
             platform.facts()
-        assert fresh(bench, vendor=Login(bench.vendor.user, key)).facts().version
+        assert fresh(bench, vendor=SnowflakeLogin(bench.vendor.user, key)).facts().version
     finally:
         reopened(bench)
         bench.run(f"ALTER USER \"{bench.vendor.user}\" SET RSA_PUBLIC_KEY = '{public_key(bench.vendor.private_key)}'")

@@ -15,8 +15,8 @@ import snowflake.connector
 from rolevend.errors import Conflict, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
 from rolevend.model import ClusterId
 from rolevend.platforms.protocol import Credential, DropRequest, EndReason, KeyPairCredential, LimitAction
-from rolevend.platforms.snowflake import Limits, Login
-from rolevend.platforms.snowflake.connections import Row, Session, connect
+from rolevend.platforms.snowflake import SnowflakeLimits, SnowflakeLogin
+from rolevend.platforms.snowflake.connections import Row, SnowflakeSession, connect
 from rolevend.platforms.snowflake.sql import Sql
 from rolevend.platforms.snowflake.vend.create import make
 from rolevend.platforms.snowflake.vend.keys import new_key
@@ -116,10 +116,10 @@ def test_what_a_vend_that_was_cut_short_left_is_seen_and_dropped(bench: Snowflak
     assert not bench.exists(made.role)
 
 
-class Interrupted(Session):
+class Interrupted(SnowflakeSession):
     """In which something happens before the vend looks at what it made."""
 
-    def __init__(self, session: Session, happens: Callable[[], object]) -> None:
+    def __init__(self, session: SnowflakeSession, happens: Callable[[], object]) -> None:
         super().__init__(session._connection)
         self._happens = happens
 
@@ -135,7 +135,7 @@ def test_a_role_that_is_dropped_while_its_vend_looks_at_it_is_told_as_ended(benc
     made = lease(wanted)
     credential = bench.platform.credential(made, secrets.token_bytes)
     assert isinstance(credential, KeyPairCredential)
-    session = connect(bench.account, bench.vendor, role="RV_VENDOR", statement_timeout=60, limits=Limits())
+    session = connect(bench.account, bench.vendor, role="RV_VENDOR", statement_timeout=60, limits=SnowflakeLimits())
 
     with pytest.raises(Overtaken, match="was ended, and stays so"):
         make(Interrupted(session, lambda: bench.platform.drop([ending(made)])), made, credential, bench.account)
@@ -200,7 +200,7 @@ def test_a_look_of_a_vend_or_a_drop_that_nobody_heard_of_is_a_look_again(bench: 
     bench.platform.ensure(wanted)
     made = lease(wanted)
     credential = bench.platform.credential(made, secrets.token_bytes)
-    lost = Fault(Harm.LOST_AFTER, lambda came, sql: path in came and text in sql, Limits().attempts)
+    lost = Fault(Harm.LOST_AFTER, lambda came, sql: path in came and text in sql, SnowflakeLimits().attempts)
 
     bench.snowflake.account.faults.inject(lost)
     assert [each.error for each in bench.platform.vend([(made, credential)])] == [None]
@@ -235,7 +235,7 @@ def test_a_vend_whose_answer_nobody_heard_is_made_again_and_is_one_role(bench: S
     bench.platform.ensure(wanted)
     made = lease(wanted)
     credential = bench.platform.credential(made, secrets.token_bytes)
-    bench.snowflake.account.faults.on_statement(harm, "CREATE ROLE", times=1 if times == 1 else Limits().attempts)
+    bench.snowflake.account.faults.on_statement(harm, "CREATE ROLE", times=1 if times == 1 else SnowflakeLimits().attempts)
 
     (answer,) = bench.platform.vend([(made, credential)])
 
@@ -247,7 +247,7 @@ def test_a_vend_whose_answer_nobody_heard_is_made_again_and_is_one_role(bench: S
 @pytest.mark.parametrize("harm", [Harm.LOST_AFTER, Harm.LOST_BEFORE])
 def test_a_drop_whose_answer_nobody_heard_is_done_again(bench: SnowflakeBench, harm: Harm):
     made, credential = vended(bench.platform, profile(shape(bench.people())))
-    bench.snowflake.account.faults.on_statement(harm, "DROP ROLE", times=Limits().attempts)
+    bench.snowflake.account.faults.on_statement(harm, "DROP ROLE", times=SnowflakeLimits().attempts)
     assert [each.error for each in bench.platform.drop([ending(made)])] == [None]
     assert not reads(bench, credential)
 
@@ -467,7 +467,7 @@ def test_a_wall_that_was_taken_away_is_found_and_put_back_by_the_next_vend(bench
 def test_drift_that_was_found_is_looked_for_again_after_a_minute_and_what_is_in_order_after_ten(
     bench: SnowflakeBench, monkeypatch: pytest.MonkeyPatch
 ):
-    platform, passed = bench.platform_of(ClusterId("one-that-waits"), Limits(tags_seconds=600)), 0.0
+    platform, passed = bench.platform_of(ClusterId("one-that-waits"), SnowflakeLimits(tags_seconds=600)), 0.0
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed)
     monkeypatch.setattr("rolevend.platforms.snowflake.driver.time", clock)
     people = bench.people()
@@ -516,7 +516,7 @@ def test_another_profile_over_the_same_tables_puts_no_wall_there_again(bench: Sn
 
 
 def test_a_login_with_another_key_is_refused_and_the_reason_is_told(bench: SnowflakeBench):
-    stranger = bench.platform_of(CLUSTER, vendor=Login(bench.vendor.user, new_key()), programmer=None)
+    stranger = bench.platform_of(CLUSTER, vendor=SnowflakeLogin(bench.vendor.user, new_key()), programmer=None)
     with pytest.raises(PlatformUnavailable, match="the private key of the Secret must belong to the RSA_PUBLIC_KEY"):
         stranger.facts()
 

@@ -14,7 +14,7 @@ from rolevend.kinds import DataPlatform, parse, values
 from rolevend.kinds.catalog_file import parse_catalog
 from rolevend.model import ClusterId
 from rolevend.platforms.protocol import Account, Secret
-from rolevend.platforms.snowflake import Login, SnowflakePlatform
+from rolevend.platforms.snowflake import SnowflakeLogin, SnowflakePlatform
 from tests.conformance.snowflake_bench import connected
 from tests.support.manifests import MISSING, changed, on_snowflake
 from tests.support.snowflake import StandIn
@@ -61,7 +61,7 @@ def test_an_installation_by_a_connection_is_what_the_operator_logs_in_to_and_may
 
     programmer, vendor = (each["stringData"] for each in yaml.safe_load_all(prepared.secrets))
     account = Account(snowflake.account.name, "127.0.0.1", snowflake.port, "SALES", "agents wh", encrypted=False)
-    logins = [Login(each["username"], Secret(each["private_key"])) for each in (vendor, programmer)]
+    logins = [SnowflakeLogin(each["username"], Secret(each["private_key"])) for each in (vendor, programmer)]
     driver = SnowflakePlatform(account, ClusterId("c"), *logins)
     try:
         assert driver.facts().limitations == ()
@@ -96,7 +96,7 @@ def test_the_catalog_that_an_administrator_writes_is_what_the_programmer_sees(sn
     programmer, vendor = (each["stringData"] for each in yaml.safe_load_all(prepared.secrets))
     account = Account(snowflake.account.name, "127.0.0.1", snowflake.port, "SALES", "agents wh", encrypted=False)
     driver = SnowflakePlatform(
-        account, ClusterId("c"), *(Login(each["username"], Secret(each["private_key"])) for each in (vendor, programmer))
+        account, ClusterId("c"), *(SnowflakeLogin(each["username"], Secret(each["private_key"])) for each in (vendor, programmer))
     )
     try:
         assert written == driver.catalog(values.governed(manifest), tools=values.objects(manifest))

@@ -12,7 +12,7 @@ from rolevend.errors import Conflict, PlatformBusy
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Profile, TableShape
 from rolevend.platforms.protocol import Credential
-from rolevend.platforms.snowflake import Limits
+from rolevend.platforms.snowflake import SnowflakeLimits
 from rolevend.policy.mask import Mask, Nullify, Partial
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, equal, lease, own, profile, shape, vend, vended
 from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeBench, installed
@@ -142,7 +142,7 @@ class TestWhatIsThere:
     def test_is_looked_for_again_by_who_only_vends_until_the_programmer_has_looked(self, bench: SnowflakeBench):
         """And then kept, also where one of them is not there; until a profile is asked for that nobody built."""
         cluster, wanted = ClusterId("a-third-one"), frozenset({EXTRA, ToolId(ToolKind.WAREHOUSE, "GONE")})
-        vendor_only = bench.platform_of(cluster, Limits(tags_seconds=600), programmer=None)
+        vendor_only = bench.platform_of(cluster, SnowflakeLimits(tags_seconds=600), programmer=None)
 
         def seen() -> tuple[Tool, ...]:
             return vendor_only.catalog(frozenset({GOVERNED}), tools=wanted).tools

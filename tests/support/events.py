@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from rolevend.audit.events import End, Event
+from rolevend.audit.events import AuditEvent, End
 from rolevend.decision.snapshot import Snapshot, SourceVersions
 from rolevend.errors import Conflict
 from rolevend.model import RoleName, Uid, Version
@@ -52,10 +52,10 @@ class Trail:
     """Remembers; or fails so many times first."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events: list[AuditEvent] = []
         self.failures = 0
 
-    async def record(self, event: Event) -> None:
+    async def record(self, event: AuditEvent) -> None:
         if self.failures:
             self.failures -= 1
             raise OSError("not now")

@@ -9,7 +9,7 @@ from typing import cast
 from uuid import uuid4
 
 from rolevend.errors import PlatformUnavailable, ProfileNotBuilt
-from rolevend.kube.client import Body, NotFound, Resource, ResourceConflict
+from rolevend.kube.client import Body, NotFound, ResourceConflict, ResourcePath
 from rolevend.model import PlatformName, ProfileName, RoleName
 from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.executor import PlatformExecutor
@@ -38,13 +38,13 @@ class ApiServer:
         self.listeners: list[Callable[[str, Body], None]] = []
         self._version = 0
 
-    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Body:
+    async def get(self, resource: ResourcePath, name: str, namespace: str | None = None) -> Body:
         try:
             return copy.deepcopy(self.objects[resource.plural, namespace or "", name])
         except KeyError:
             raise NotFound(f"GET {name}: 404") from None
 
-    async def create(self, resource: Resource, body: Body, namespace: str | None = None) -> Body:
+    async def create(self, resource: ResourcePath, body: Body, namespace: str | None = None) -> Body:
         key = (resource.plural, namespace or "", body["metadata"]["name"])
         if key in self.objects:
             raise ResourceConflict(f"POST {key}: 409")
@@ -56,7 +56,7 @@ class ApiServer:
         return self._changed(key, "ADDED")
 
     async def merge(
-        self, resource: Resource, name: str, patch: Body, namespace: str | None = None, _subresource: str | None = None
+        self, resource: ResourcePath, name: str, patch: Body, namespace: str | None = None, _subresource: str | None = None
     ) -> Body:
         key = (resource.plural, namespace or "", name)
         if key not in self.objects:
@@ -67,7 +67,7 @@ class ApiServer:
         _merge(self.objects[key], patch)
         return self._changed(key, "MODIFIED")
 
-    async def delete(self, resource: Resource, name: str, uid: str, namespace: str | None = None) -> None:
+    async def delete(self, resource: ResourcePath, name: str, uid: str, namespace: str | None = None) -> None:
         key = (resource.plural, namespace or "", name)
         there = self.objects.get(key)
         if there is None or there["metadata"]["uid"] != uid:
@@ -78,7 +78,7 @@ class ApiServer:
         else:
             self._tell(key, "DELETED", self.objects.pop(key))
 
-    async def pages(self, resource: Resource, namespace: str | None = None, _selector: str = "") -> AsyncIterator[Body]:
+    async def pages(self, resource: ResourcePath, namespace: str | None = None, _selector: str = "") -> AsyncIterator[Body]:
         yield {"items": [body for key, body in self.objects.items() if key[:2] == (resource.plural, namespace)]}
 
     def all_of(self, plural: str) -> list[Body]:

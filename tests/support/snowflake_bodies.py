@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from rolevend.catalog import Family, Table, TableId
 from rolevend.model import Attributes, ProfileName
-from rolevend.platforms.snowflake.build.policies import Policy
+from rolevend.platforms.snowflake.build.policies import SnowflakePolicy
 from rolevend.platforms.snowflake.control import MARKER, OPENED, lease_of, narrowed_to, profile_role
 from tests.support.oracle_rows import Row
 from tests.support.snowflake_dialect import Database, Session
@@ -93,7 +93,7 @@ class Account:
         return self.database.rows(create.split(" AS\n", 1)[1], session)
 
     def governed(
-        self, table: Table, row: Policy, masks: Iterable[Policy], session: Session, columns: Sequence[str] = ()
+        self, table: Table, row: SnowflakePolicy, masks: Iterable[SnowflakePolicy], session: Session, columns: Sequence[str] = ()
     ) -> list[tuple[Any, ...]]:
         """What a table shows that has these policies. Snowflake puts the columns in the places of the arguments, which have their names."""
         bodies = {each.arguments[0]: body(each) for each in masks}
@@ -106,7 +106,7 @@ def vended(role: str = ROLE, profile: ProfileName = PROFILE, *others: str) -> Se
     return Session(role, frozenset({role, profile_role(profile), MARKER, "PUBLIC", *others}))
 
 
-def body(policy: Policy) -> str:
+def body(policy: SnowflakePolicy) -> str:
     return policy.create.split(" ->\n", 1)[1]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import ClientConnectionError, ClientSession, TCPConnector, web
 
-from rolevend.policytools.embedded.certificates import Authority
+from rolevend.policytools.embedded.certificates import CertificateAuthority
 from testbed.controlplane import ControlPlane
 from testbed.installation import NAMESPACE, SERVICE_ACCOUNT, OperatorProcess
 from testbed.kubeconfig import Server
@@ -30,7 +30,7 @@ class Troubled:
         self.refused = 0
         """Answers of our own so far."""
         self._server = server
-        self._authority = Authority("troubled", datetime.now(UTC), timedelta(days=1))
+        self._authority = CertificateAuthority("troubled", datetime.now(UTC), timedelta(days=1))
         pair = self._authority.issue("troubled", hosts=("127.0.0.1",))
         file = directory / "troubled.pem"
         file.write_bytes(pair.certificate + pair.key)

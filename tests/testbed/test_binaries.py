@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rolevend.policytools.embedded.errors import BuildFailed, MissingProgram, Unusable
-from rolevend.policytools.embedded.progress import Progress, Silence, Step
+from rolevend.policytools.embedded.progress import ProgressStep, Silence, StepProgress
 from testbed.binaries import PROGRAMS, Binaries, obtain
 from testbed.gobuild import Module
 from testbed.toolchain import find_go, go_version
@@ -29,7 +29,7 @@ class FakeBuilder:
     def __init__(self) -> None:
         self.builds: list[tuple[str, ...]] = []
 
-    def __call__(self, programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
+    def __call__(self, programs: Sequence[str], into: Path, cache: Path, progress: StepProgress) -> None:
         self.builds.append(tuple(programs))
         for program in programs:
             write_program(into, program)
@@ -85,14 +85,14 @@ def test_many_at_once_build_once(environ: dict[str, str]) -> None:
 
     class Waiters(Silence):
         @contextmanager
-        def step(self, title: str) -> Iterator[Step]:
+        def step(self, title: str) -> Iterator[ProgressStep]:
             assert "waiting for another process" in title
             waiting.release()
             with super().step(title) as step:
                 yield step
 
     class SlowBuilder(FakeBuilder):
-        def __call__(self, programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
+        def __call__(self, programs: Sequence[str], into: Path, cache: Path, progress: StepProgress) -> None:
             for _ in range(callers - 1):
                 assert waiting.acquire(timeout=30)
             super().__call__(programs, into, cache, progress)
@@ -110,7 +110,7 @@ def test_many_at_once_build_once(environ: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("problem", [BuildFailed("no"), KeyboardInterrupt()], ids=["failure", "interrupt"])
 def test_a_build_that_is_cut_short_leaves_nothing_behind(environ: dict[str, str], problem: BaseException) -> None:
-    def half(programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
+    def half(programs: Sequence[str], into: Path, cache: Path, progress: StepProgress) -> None:
         write_program(into, programs[0])
         raise problem
 
@@ -131,7 +131,7 @@ def test_what_a_killed_build_left_behind_goes_with_the_next(environ: dict[str, s
 
 
 def test_a_build_that_makes_too_little_is_an_error(environ: dict[str, str]) -> None:
-    def lazy(programs: Sequence[str], into: Path, cache: Path, progress: Progress) -> None:
+    def lazy(programs: Sequence[str], into: Path, cache: Path, progress: StepProgress) -> None:
         write_program(into, "etcd")
 
     with pytest.raises(BuildFailed, match="made no kube-apiserver, kube-controller-manager, kubectl, helm"):

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from rolevend.policytools.embedded.errors import PartFailed
-from rolevend.policytools.embedded.process import Account, Process, Program
+from rolevend.policytools.embedded.process import Process, Program, SystemUser
 
 FOREVER = "exec sleep 600"
 
 
-def shell(script: str, log: Path, account: Account | None = None) -> Program:
+def shell(script: str, log: Path, account: SystemUser | None = None) -> Program:
     return Program("example", ("/bin/sh", "-c", script), log, {"PATH": os.defpath}, account)
 
 
@@ -149,5 +149,5 @@ def test_only_we_can_read_a_log(log: Path) -> None:
 
 @pytest.mark.needs_root
 def test_a_program_can_run_as_another_user_without_our_groups(log: Path) -> None:
-    shell("id -u; id -G", log, account=Account("nobody", 65534, 65534)).run(timeout=30)
+    shell("id -u; id -G", log, account=SystemUser("nobody", 65534, 65534)).run(timeout=30)
     assert log.read_text().split() == ["65534", "65534"]

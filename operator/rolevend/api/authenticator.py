@@ -6,7 +6,7 @@ from typing import Final
 from rolevend.api.problems import Problem, of_token
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.schemas import VendRequest
-from rolevend.audit.api_events import Bearer, Refusal
+from rolevend.audit.api_events import Bearer, RefusedCall
 from rolevend.decision.admission import Agent
 from rolevend.decision.outcome import Request
 from rolevend.decision.proof import Presented, Proof
@@ -20,7 +20,7 @@ from rolevend.kinds import values
 from rolevend.model import ObjectName, User
 from rolevend.roles.agent_lookup import agent_wanted, find_agent
 from rolevend.roles.user_authenticator import UserAuthenticator, proof_of, wanted
-from rolevend.telemetry.timing import Step, timed
+from rolevend.telemetry.timing import VendStep, timed
 
 BEARER: Final = "Authorization"
 USER_TOKEN: Final = "userToken"  # noqa: S105 - a member
@@ -57,11 +57,11 @@ class Authenticator:
             raise Problem(503, "Starting", snapshot.pending, retry_after=1)
         token = authorization[len(_SCHEME) :].strip()
         try:
-            with timed(Step.CHECK_AGENT):
+            with timed(VendStep.CHECK_AGENT):
                 return find_agent(await self._check.agent(token, agent_wanted(snapshot)), snapshot)
         except TokenRefused as error:
             raise await self._refused(
-                error, BEARER, Refusal(Bearer.AGENT, error.code, str(error), digest(token), None, request_id)
+                error, BEARER, RefusedCall(Bearer.AGENT, error.code, str(error), digest(token), None, request_id)
             ) from error
 
     async def authenticate_user(self, question: VendRequest, agent: Agent, snapshot: Snapshot, request_id: str) -> AuthenticatedUser:
@@ -73,7 +73,7 @@ class Authenticator:
             raise Problem(403, "NotPermitted", f"Agent {agent.name.name} has no spec.identity that a token could name", field=USER_TOKEN)
         token = question.user_token.get_secret_value()
         try:
-            with timed(Step.CHECK_USER):
+            with timed(VendStep.CHECK_USER):
                 proven = await self._check.user(token, wanted(agent, snapshot.cluster_issuer))
             self.users.require_unexpired(proven)
         except TokenRefused as error:
@@ -82,9 +82,9 @@ class Authenticator:
 
     async def refused_user(self, error: TokenRefused, token_digest: str, agent: ObjectName, request_id: str | None) -> Exception:
         """Put a refused token of a user on record, and return what to raise."""
-        return await self._refused(error, USER_TOKEN, Refusal(Bearer.USER, error.code, str(error), token_digest, agent, request_id))
+        return await self._refused(error, USER_TOKEN, RefusedCall(Bearer.USER, error.code, str(error), token_digest, agent, request_id))
 
-    async def _refused(self, error: TokenRefused, where: str, refusal: Refusal) -> Exception:
+    async def _refused(self, error: TokenRefused, where: str, refusal: RefusedCall) -> Exception:
         """Put it on record, unless the keys are missing here."""
         if error.code is Code.STALE_KEYS:
             return IdentityProviderUnavailable("the keys of the token's issuer were not read, or too long ago")
@@ -105,7 +105,7 @@ class PresentedToken:
         if proven is None:
             return
         try:
-            with timed(Step.TAKE_TOKEN):
+            with timed(VendStep.TAKE_TOKEN):
                 await (users.redeem if final else users.require_unredeemed)(proven, request)
         except TokenRefused as error:
             raise await self.authenticator.refused_user(error, proven.token.digest, request.agent, request.request_id) from error

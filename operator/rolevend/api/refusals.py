@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from rolevend.api.rate_limiter import TokenBucket
-from rolevend.audit.api_events import Refusal
+from rolevend.audit.api_events import RefusedCall
 from rolevend.errors import AuditUnavailable
 from rolevend.model import ObjectName
 from rolevend.roles.audit_recorder import AuditRecorder
@@ -32,9 +32,9 @@ class RefusalLog:
         self._record = record
         self._moment = moment
         self._buckets: dict[ObjectName | None, TokenBucket] = {}
-        self._left_out: dict[ObjectName | None, Refusal] = {}
+        self._left_out: dict[ObjectName | None, RefusedCall] = {}
 
-    async def refused(self, refusal: Refusal) -> None:
+    async def refused(self, refusal: RefusedCall) -> None:
         """Never raises: the call is refused all the same."""
         now = self._moment()
         bucket = self._buckets.setdefault(refusal.agent, TokenBucket(MOST_AT_ONCE, now))
@@ -44,7 +44,7 @@ class RefusalLog:
         before = self._left_out.get(refusal.agent)
         count = 1 if before is None or before.left_out is None else before.left_out + 1
         message = "more tokens were refused than are put on record one by one"
-        self._left_out[refusal.agent] = Refusal(refusal.bearer, LEFT_OUT, message, agent=refusal.agent, left_out=count)
+        self._left_out[refusal.agent] = RefusedCall(refusal.bearer, LEFT_OUT, message, agent=refusal.agent, left_out=count)
 
     async def run(self) -> None:
         """Until cancelled: tells of those that were left out."""
@@ -62,7 +62,7 @@ class RefusalLog:
             count = (refusal.left_out or 0) + ((since.left_out or 0) if since else 0)
             self._left_out[agent] = replace(refusal, left_out=count)
 
-    async def _tell(self, refusal: Refusal) -> bool:
+    async def _tell(self, refusal: RefusedCall) -> bool:
         try:
             await self._record.refused(refusal)
         except AuditUnavailable as error:

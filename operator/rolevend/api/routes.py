@@ -170,10 +170,10 @@ def _tell_problems(app: FastAPI) -> None:
     def fault(scope: Scope) -> Response:
         return answered(Problem(500, "InternalError", "this is a fault of rolevend's; its log has the request id"), Request(scope))
 
-    app.add_middleware(Faults, answer=fault)
+    app.add_middleware(InternalErrors, answer=fault)
 
 
-class Faults:
+class InternalErrors:
     """A fault of ours is told by the id under which the log has it, and by nothing else. Plain ASGI: the framework's own middleware would
     keep from the calls that their client is gone."""
 

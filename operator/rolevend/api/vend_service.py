@@ -35,7 +35,7 @@ from rolevend.roles.state import role_requests
 from rolevend.roles.store import RoleRecord
 from rolevend.roles.vender import GrantWithdrawn, NotVendableEverywhere, RoleEnding, Vender, not_connected
 from rolevend.telemetry.metrics import Metrics
-from rolevend.telemetry.timing import Step, observe, timed
+from rolevend.telemetry.timing import VendStep, observe, timed
 
 MAX_BUILD_SECONDS: Final = 5.0
 """How long a call waits until the operator has built its profiles."""
@@ -149,7 +149,7 @@ class VendService:
         decision = self._vender.decide(drafts, lambda request: self._repository.decide(name, request, snapshot))
         await self._require_granted(None, decision, snapshot)
         grants, skipped = self._connected(decision)
-        with timed(Step.CREATE_OBJECT):
+        with timed(VendStep.CREATE_OBJECT):
             role, is_new = await self._repository.open(grants, name, digest_of(question))
         credentials = ResponseCredentialStore()
         door = Door(credentials, AwaitedProfiles(), PresentedToken(self._authenticator, user), created_object=is_new, started=started)
@@ -177,7 +177,7 @@ class VendService:
             raise error.cause from error
         except GrantWithdrawn as error:
             raise Problem(403, "PolicyChanged", str(error)) from error
-        with timed(Step.WRITE_READY):
+        with timed(VendStep.WRITE_READY):
             await self._repository.ready(role, result.status)
         return VendAnswer(result.created, credentials.by_platform, _skipped(decision, result.failed))
 

@@ -18,8 +18,8 @@ from rolevend.kube.client import (
     Body,
     KubeClient,
     NotFound,
-    Resource,
     ResourceConflict,
+    ResourcePath,
     WatchExpired,
 )
 from rolevend.kube.paths import VENDED_ROLES, path_of
@@ -182,7 +182,7 @@ class Drain:
             return str(error)
         return "a request was accepted"
 
-    async def _end(self, kind: Resource, name: str, ask: Callable[[Body], Awaitable[None]]) -> tuple[Left, ...]:
+    async def _end(self, kind: ResourcePath, name: str, ask: Callable[[Body], Awaitable[None]]) -> tuple[Left, ...]:
         """Asks each object once to go; those that are left at the deadline. Those that only finalizers of others keep are not: nothing is
         left of them on a platform, and nobody here can make them go."""
         asked: set[str] = set()

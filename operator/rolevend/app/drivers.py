@@ -38,15 +38,15 @@ def _vending(workers: int, keys: Keys) -> int:
 
 
 def _postgres(platform: DataPlatform, keys: PasswordLogins, cluster_id: ClusterId, workers: int) -> Platform:
-    def login(known: Login) -> postgres.Login:
-        return postgres.Login(known.username, known.password)
+    def login(known: Login) -> postgres.PostgresLogin:
+        return postgres.PostgresLogin(known.username, known.password)
 
     return postgres.PostgresPlatform(
         values.address(platform, keys.authority.certificates if keys.authority else None),
         cluster_id,
         vendor=login(keys.vendor),
         programmer=login(keys.programmer) if keys.programmer else None,
-        limits=postgres.Limits(
+        limits=postgres.PostgresLimits(
             vendor_connections=_vending(workers, keys),
             programmer_connections=LOOKERS + BUILDERS,
             scram_iterations=values.postgres_of(platform).scram_iterations,
@@ -60,13 +60,13 @@ def _snowflake(spec: Snowflake, keys: KeyPairLogins, cluster_id: ClusterId, work
     except ModuleNotFoundError as error:
         raise InvalidInput("spec.snowflake", "this installation has no driver for it: install rolevend with the extra snowflake") from error
 
-    def login(known: KeyLogin) -> snowflake.Login:
-        return snowflake.Login(known.username, known.private_key)
+    def login(known: KeyLogin) -> snowflake.SnowflakeLogin:
+        return snowflake.SnowflakeLogin(known.username, known.private_key)
 
     return snowflake.SnowflakePlatform(
         values.account(spec),
         cluster_id,
         vendor=login(keys.vendor),
         programmer=login(keys.programmer) if keys.programmer else None,
-        limits=snowflake.Limits(vendor_connections=_vending(workers, keys), programmer_connections=LOOKERS + BUILDERS),
+        limits=snowflake.SnowflakeLimits(vendor_connections=_vending(workers, keys), programmer_connections=LOOKERS + BUILDERS),
     )

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from rolevend.api.connections import LimitedServer, Limits
+from rolevend.api.connections import ConnectionLimits, LimitedServer
 from rolevend.api.parsing import ApiConnection
 from rolevend.errors import InvalidInput
 from rolevend.settings import PREFIX, ApiSettings
@@ -33,7 +33,9 @@ class Serving:
         """Raises InvalidInput where the port is taken, or the certificate is none: before anything else begins."""
         self._files = _certificate(settings)
         self._socket = listening(settings.api_host, settings.api_port)
-        self._limits = Limits(settings.api_max_header_bytes, settings.api_read_seconds, settings.api_max_connections_without_token)
+        self._limits = ConnectionLimits(
+            settings.api_max_header_bytes, settings.api_read_seconds, settings.api_max_connections_without_token
+        )
         self._server: _Server | None = None
 
     @property

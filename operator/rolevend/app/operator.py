@@ -88,7 +88,7 @@ async def run(settings: Settings) -> None:
             handles=await _key(cluster, settings.namespace, settings.handle_key_secret),
             credentials=await _key(cluster, settings.namespace, CREDENTIAL_KEY_SECRET),
         )
-        await Operator(settings, cluster, election, cluster_id, keys, metrics, health).run()
+        await OperatorParts(settings, cluster, election, cluster_id, keys, metrics, health).run()
     finally:
         await probes.stop()
         await cluster.close()
@@ -118,7 +118,7 @@ def _exit(why: str) -> Never:
 class Health:
     """What the probes answer; nothing is wrong before there is something to ask."""
 
-    operator: "Operator | None" = None
+    operator: "OperatorParts | None" = None
 
     def measure(self) -> None:
         if self.operator is not None:
@@ -146,7 +146,7 @@ class Health:
         return ""
 
 
-class Operator:
+class OperatorParts:
     """The parts, each given what it needs of the others."""
 
     def __init__(

@@ -15,7 +15,7 @@ from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import PlatformName
-from rolevend.platforms.postgres import InstallPlan, Options, Passwords
+from rolevend.platforms.postgres import InstallPlan, Passwords, PostgresInstallOptions
 from rolevend.platforms.postgres import install as run_plan
 from rolevend.platforms.postgres import plan as make_plan
 from rolevend.platforms.postgres.catalog import seen_by
@@ -71,14 +71,14 @@ def share_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> str | No
         return share(connection, domain, secret)
 
 
-def _options(platform: DataPlatform) -> Options:
+def _options(platform: DataPlatform) -> PostgresInstallOptions:
     schemas = values.governed(platform)
     if not schemas:
         raise InvalidInput(
             "spec.domains", "names no schema, so there is nothing to govern: give a namespace the schemas that it writes policy for"
         )
     tools = values.own_schemas(platform), values.function_schemas(platform)
-    return Options(tuple(sorted(schemas | tools[0])), functions=tuple(sorted(tools[1])))
+    return PostgresInstallOptions(tuple(sorted(schemas | tools[0])), functions=tuple(sorted(tools[1])))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from rolevend.platforms.protocol import Account, Secret
 from rolevend.platforms.snowflake.catalog import seen_by_administrator
 from rolevend.platforms.snowflake.connections import administrator, administrators_session
 from rolevend.platforms.snowflake.install import installer
-from rolevend.platforms.snowflake.install.installation import Options, PublicKeys
+from rolevend.platforms.snowflake.install.installation import PublicKeys, SnowflakeInstallOptions
 from rolevend.platforms.snowflake.vend.keys import new_login_key, public_key
 
 
@@ -76,13 +76,13 @@ def _snowflake(platform: DataPlatform) -> Snowflake:
     return platform.spec.snowflake
 
 
-def _options(platform: DataPlatform) -> Options:
+def _options(platform: DataPlatform) -> SnowflakeInstallOptions:
     schemas = values.governed(platform)
     if not schemas:
         raise InvalidInput(
             "spec.domains", "names no schema, so there is nothing to govern: give a namespace the schemas that it writes policy for"
         )
-    return Options(tuple(sorted(schemas)), tuple(sorted(values.objects(platform))))
+    return SnowflakeInstallOptions(tuple(sorted(schemas)), tuple(sorted(values.objects(platform))))
 
 
 def _secret(name: str, namespace: str, username: str, private_key: Secret) -> dict[str, object]:

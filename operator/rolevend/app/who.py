@@ -54,7 +54,7 @@ class Fact:
 
 
 @dataclass(slots=True)
-class Who:
+class RoleOwner:
     facts: list[Fact] = field(default_factory=list)
     """One of each name; whoever said it first counts."""
     notes: list[str] = field(default_factory=list)
@@ -83,10 +83,10 @@ class Who:
             self.notes.append(str(error))
 
 
-async def describe(role_name: str, sources: Sources) -> Who:
+async def describe(role_name: str, sources: Sources) -> RoleOwner:
     """Raises InvalidInput for what is no vended role; what cannot be asked is a note."""
     parts = parse_role_name(role_name)
-    who = Who()
+    who = RoleOwner()
     who.learn("its name", [("role", role_name), ("request", parts.uid)])
     if sources.kubeconfig is not None:
         await _ask_cluster(who, parts, sources.kubeconfig, sources.namespace)
@@ -106,7 +106,7 @@ async def describe(role_name: str, sources: Sources) -> Who:
     return who
 
 
-async def _ask_cluster(who: Who, parts: RoleNameParts, kubeconfig: str, namespace: str) -> None:
+async def _ask_cluster(who: RoleOwner, parts: RoleNameParts, kubeconfig: str, namespace: str) -> None:
     try:
         cluster = await KubeClient.connect(kubeconfig)
     except RolevendError as error:
@@ -122,7 +122,7 @@ async def _ask_cluster(who: Who, parts: RoleNameParts, kubeconfig: str, namespac
         await cluster.close()
 
 
-async def _ask_who_has_them_now(who: Who, parts: RoleNameParts, kubeconfig: str) -> None:
+async def _ask_who_has_them_now(who: RoleOwner, parts: RoleNameParts, kubeconfig: str) -> None:
     """Of roles that were vended before there were records: the best guess, and told as one."""
     try:
         cluster = await KubeClient.connect(kubeconfig)

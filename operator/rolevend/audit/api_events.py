@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from rolevend.audit.events import Body, Event, EventType, asked
+from rolevend.audit.events import AuditEvent, Body, EventType, asked
 from rolevend.audit.truncate import MAX_BYTES, fit_event
 from rolevend.decision.outcome import Request
 from rolevend.model import ObjectName, RoleName
@@ -20,7 +20,7 @@ class Bearer(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedCall:
     """A token that proves nothing, or not what it should."""
 
     bearer: Bearer
@@ -37,7 +37,7 @@ class Refusal:
     """How many refusals this stands for, each of which was not written for itself."""
 
 
-def refused(refusal: Refusal, now: datetime) -> Event:
+def refused(refusal: RefusedCall, now: datetime) -> AuditEvent:
     """Each call is an event of its own, also the same one again: who asks chooses its request id, and must not hide one behind another."""
     body = Body(
         agent=None if refusal.agent is None else str(refusal.agent),
@@ -49,14 +49,14 @@ def refused(refusal: Refusal, now: datetime) -> Event:
         refusals_left_out=refusal.left_out,
     )
     told = [refusal.bearer, refusal.code, refusal.token_digest, str(refusal.agent), refusal.request_id, now.isoformat()]
-    return Event(f"refused/{_digest(told)}", EventType.REFUSED, str(refusal.agent or "api"), now, fit_event(MAX_BYTES, body))
+    return AuditEvent(f"refused/{_digest(told)}", EventType.REFUSED, str(refusal.agent or "api"), now, fit_event(MAX_BYTES, body))
 
 
-def release_requested(request: Request, role: RoleName | None, request_id: str | None, now: datetime) -> Event:
+def release_requested(request: Request, role: RoleName | None, request_id: str | None, now: datetime) -> AuditEvent:
     """`role` is None where none was made yet; `request_id` is that of this call, and not of the one that made the request."""
     body = Body(**{**asked(request), "request_id": request_id}, role=role)
     id_ = f"{request.uid}/releaserequested/{_digest([request_id, now.isoformat()])}"
-    return Event(id_, EventType.RELEASE_REQUESTED, role or str(request.name), now, fit_event(MAX_BYTES, body))
+    return AuditEvent(id_, EventType.RELEASE_REQUESTED, role or str(request.name), now, fit_event(MAX_BYTES, body))
 
 
 def _digest(told: list[str | None]) -> str:

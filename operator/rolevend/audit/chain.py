@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from rolevend.audit.events import Event, EventType
+from rolevend.audit.events import AuditEvent, EventType
 from rolevend.audit.json_size import as_json
 
 BEGINNING = "0" * 64
@@ -49,7 +49,7 @@ class Chain:
     length: int = 0
     key: Key | None = None
 
-    def append(self, event: Event) -> bytes:
+    def append(self, event: AuditEvent) -> bytes:
         """The line of `event`, with its end: a CloudEvent in the JSON format, with the chain in extension attributes."""
         envelope = {
             "specversion": "1.0",
@@ -95,7 +95,7 @@ class Line:
 
 
 @dataclass(slots=True)
-class Verified:
+class VerifiedChain:
     """What became of a look at whole files. Without `problems` every event that was ever written between the first and the last one is
     there, as it was written."""
 
@@ -117,7 +117,7 @@ class _Link:
     type: str
 
 
-def verify(lines: Iterable[Line], expect: str = "", keys: Collection[Key] = ()) -> Verified:
+def verify(lines: Iterable[Line], expect: str = "", keys: Collection[Key] = ()) -> VerifiedChain:
     """In the order in which they were written, older files first. `expect` is a hash that must be there. With `keys`, every event must
     be sealed with one of them; without, none may be."""
     verifier = _Verifier(expect, keys)
@@ -131,7 +131,7 @@ class _Verifier:
         self._keys = {key.id: key for key in keys}
         self._sealed_with: set[str] = set()
         """Keys that are named in the file and were not given: each is told of once."""
-        self._found = Verified()
+        self._found = VerifiedChain()
         self._chains: dict[str, _Link] = {}
         self._torn: Line | None = None
         self._expected = expect
@@ -193,7 +193,7 @@ class _Verifier:
         if link.hash == self._expected:
             self._expected = ""
 
-    def end(self) -> Verified:
+    def end(self) -> VerifiedChain:
         self._tear()
         found = self._found
         for link in self._chains.values():

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rolevend.audit.chain import Verified
+from rolevend.audit.chain import VerifiedChain
 from rolevend.audit.chain import verify as verify_lines
 from rolevend.audit.key_file import read_key
 from rolevend.audit.line_reader import lines_of
 
 
-def verify(files: Sequence[str], expect: str = "", keys: Sequence[str] = ()) -> Verified:
+def verify(files: Sequence[str], expect: str = "", keys: Sequence[str] = ()) -> VerifiedChain:
     """Older files first. `keys` are files, too."""
     return verify_lines(lines_of(files), expect, [read_key(Path(key)) for key in keys])
 

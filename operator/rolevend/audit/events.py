@@ -167,7 +167,7 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class AuditEvent:
     id: str
     type: EventType
     subject: str
@@ -177,12 +177,12 @@ class Event:
 
 
 class AuditSink(Protocol):
-    async def record(self, event: Event) -> None:
+    async def record(self, event: AuditEvent) -> None:
         """Returns when the event is written for good. Raises AuditUnavailable, and may then have written it all the same."""
         ...
 
 
-def granted(request: Request, verdict: Granted, snapshot: Snapshot, given: AccessSummary, now: datetime) -> Event:
+def granted(request: Request, verdict: Granted, snapshot: Snapshot, given: AccessSummary, now: datetime) -> AuditEvent:
     lease, profile = verdict.lease, verdict.profile
     shape = _digest(profile.name, [[key, list(values)] for key, values in lease.attributes])
     body = Body(
@@ -197,7 +197,7 @@ def granted(request: Request, verdict: Granted, snapshot: Snapshot, given: Acces
         tables_left_out=given.left_out or None,
         functions=tuple(map(str, (*profile.functions, *profile.tools))) or None,
     )
-    return Event(
+    return AuditEvent(
         f"{request.uid}/granted/{request.platform}/{shape}",
         EventType.GRANTED,
         lease.role,
@@ -206,10 +206,10 @@ def granted(request: Request, verdict: Granted, snapshot: Snapshot, given: Acces
     )
 
 
-def denied(request: Request, reason: str, message: str, snapshot: Snapshot, now: datetime) -> Event:
+def denied(request: Request, reason: str, message: str, snapshot: Snapshot, now: datetime) -> AuditEvent:
     body = Body(**asked(request), **evidence(snapshot, request), reason=reason, message=message)
     id_ = f"{request.uid}/denied/{request.platform}/{_digest(reason, message)}"
-    return Event(id_, EventType.DENIED, str(request.name), now, fit_event(MAX_BYTES, body))
+    return AuditEvent(id_, EventType.DENIED, str(request.name), now, fit_event(MAX_BYTES, body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,15 +231,15 @@ class End:
     """Of the receipt of its beginning; None: it has none, or nobody knows any more."""
 
 
-def dropped(request: Request, end: End, now: datetime) -> Event:
+def dropped(request: Request, end: End, now: datetime) -> AuditEvent:
     return _dropped(request.uid, end, now, {**asked(request), "expires_at": request.expires_at})
 
 
-def orphan_dropped(uid: Uid, platform: PlatformName, end: End, now: datetime) -> Event:
+def orphan_dropped(uid: Uid, platform: PlatformName, end: End, now: datetime) -> AuditEvent:
     return _dropped(uid, end, now, {"request_uid": uid, "platform": platform})
 
 
-def _dropped(uid: Uid, end: End, now: datetime, about: dict[str, Any]) -> Event:
+def _dropped(uid: Uid, end: End, now: datetime, about: dict[str, Any]) -> AuditEvent:
     body = Body(
         **about,
         **_handles(end.role),
@@ -253,7 +253,7 @@ def _dropped(uid: Uid, end: End, now: datetime, about: dict[str, Any]) -> Event:
         drop_seconds=round(end.seconds, 6),
         late_seconds=round(max(0.0, (end.ended_at - end.due_at).total_seconds()), 3),
     )
-    return Event(f"{uid}/dropped/{about['platform']}/{end.reason.value}", EventType.DROPPED, end.role, now, fit_event(MAX_BYTES, body))
+    return AuditEvent(f"{uid}/dropped/{about['platform']}/{end.reason.value}", EventType.DROPPED, end.role, now, fit_event(MAX_BYTES, body))
 
 
 def asked(request: Request) -> dict[str, Any]:

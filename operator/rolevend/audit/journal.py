@@ -16,7 +16,7 @@ from typing import Protocol
 
 from rolevend import __version__
 from rolevend.audit.chain import BEGINNING, Chain, Key, hash_at_end
-from rolevend.audit.events import Body, Event, EventType
+from rolevend.audit.events import AuditEvent, Body, EventType
 from rolevend.errors import AuditUnavailable
 from rolevend.telemetry.metrics import Metrics
 
@@ -63,11 +63,11 @@ class Journal:
         self._chain = Chain(source, "")
         self._written = BEGINNING
         """The hash of the last event that was written for good."""
-        self._waiting: list[tuple[Event, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[AuditEvent, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
 
-    async def record(self, event: Event) -> None:
+    async def record(self, event: AuditEvent) -> None:
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((event, written))
         if self._writing is None or self._writing.done():
@@ -97,7 +97,7 @@ class Journal:
                 else:
                     written.set_exception(error)
 
-    def _write(self, events: list[Event]) -> AuditUnavailable | None:
+    def _write(self, events: list[AuditEvent]) -> AuditUnavailable | None:
         try:
             if self._sink is None or not self._sink.current:
                 self._open()
@@ -118,13 +118,13 @@ class Journal:
         self._chain = Chain(self._source, self._name(), sink.before if sink.before != BEGINNING else self._written, key=self._key)
         host = socket.gethostname()
         started = Body(version=__version__, host=host)
-        sink.write(self._chain.append(Event(f"{self._chain.name}/started", EventType.STARTED, host, self._now(), started)))
+        sink.write(self._chain.append(AuditEvent(f"{self._chain.name}/started", EventType.STARTED, host, self._now(), started)))
 
     def _end(self) -> None:
         if self._sink is None:
             return
         host = socket.gethostname()
-        stopped = Event(f"{self._chain.name}/stopped", EventType.STOPPED, host, self._now(), Body(version=__version__, host=host))
+        stopped = AuditEvent(f"{self._chain.name}/stopped", EventType.STOPPED, host, self._now(), Body(version=__version__, host=host))
         self._write([stopped])
         self._let_go()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
-from rolevend.audit.events import Event, EventType
+from rolevend.audit.events import AuditEvent, EventType
 from rolevend.audit.evidence import TableAccess
 from rolevend.audit.json_size import as_json, within
 
@@ -58,7 +58,7 @@ class Receipts:
         self._known: dict[int, tuple[tuple[TableAccess, ...], TablesSaid]] = {}
         """By the identity of what is told of tables: what many roles of one profile share takes longer to say than one role does."""
 
-    def on(self, event: Event, first: str | None = None) -> Event:
+    def on(self, event: AuditEvent, first: str | None = None) -> AuditEvent:
         """The same with its half. `first` is, of an end, the digest of its beginning's."""
         envelope = {
             "id": event.id,

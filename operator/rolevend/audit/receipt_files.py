@@ -68,14 +68,14 @@ class Receipt:
 
 
 @dataclass(slots=True)
-class Verified:
+class VerifiedReceipts:
     receipts: list[Receipt] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What need not be wrong, and what a person should know."""
 
 
-def verify(files: Sequence[str], keys: KeySet) -> Verified:
+def verify(files: Sequence[str], keys: KeySet) -> VerifiedReceipts:
     """Of files of audit events, or of receipts alone, one a line. Without `problems` each receipt was signed with one of `keys`, says what
     its event says, and each end belongs to its beginning."""
     reader = _Reader(keys)
@@ -87,7 +87,7 @@ def verify(files: Sequence[str], keys: KeySet) -> Verified:
 class _Reader:
     def __init__(self, keys: KeySet) -> None:
         self._keys = keys
-        self._found = Verified()
+        self._found = VerifiedReceipts()
         self._beginnings: dict[str, Half] = {}
         """By digest."""
         self._ends: dict[str, Half] = {}
@@ -138,7 +138,7 @@ class _Reader:
             self._problem(where, problem)
         (self._beginnings if half.said["type"] == BEGINNING else self._ends).setdefault(half.digest, half)
 
-    def end(self) -> Verified:
+    def end(self) -> VerifiedReceipts:
         ended = {end.request for end in self._ends.values()}
         named = [self._ended(end) for end in self._ends.values()]
         closed = {half.digest for half in named if half is not None}

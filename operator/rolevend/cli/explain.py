@@ -65,12 +65,12 @@ def explain(
     from rolevend.model import ObjectName, PlatformName
     from rolevend.policytools.explain import all_explained, as_json, as_text, explained
     from rolevend.policytools.folder import Folder, read_catalogs
-    from rolevend.policytools.verdicts import ANY_AGENT, Who
+    from rolevend.policytools.verdicts import ANY_AGENT, Requester
 
     held = read_catalogs(catalogs)
     if (vended_role is None) == (user is None) or (vended_role is not None and files):
         raise click.UsageError("name a VendedRole of the cluster, or a --user")
-    asked: tuple[Who, ...] = ()
+    asked: tuple[Requester, ...] = ()
     said = ""
     if files:
         folder = Folder.sound(files)
@@ -84,7 +84,7 @@ def explain(
     else:
         known = _user(folder, user or "", issuer)
         name = ObjectName(namespace, agent) if agent else ANY_AGENT
-        who = Who(known, name, PlatformName(platform or next(iter(held))), purpose, expiration_seconds)
+        who = Requester(known, name, PlatformName(platform or next(iter(held))), purpose, expiration_seconds)
         found = (explained(folder, who, held),)
     click.echo(as_json(found) if output == "json" else as_text(found))
 

@@ -21,7 +21,7 @@ from rolevend.roles.vender import GrantWithdrawn, NotVendableEverywhere, RoleEnd
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class KubernetesEvent:
     """A Kubernetes Event, for people."""
 
     type: str
@@ -30,12 +30,12 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReconcileResult:
     status: Body
-    event: Event | None = None
+    event: KubernetesEvent | None = None
 
 
-_NOTHING = Outcome({})
+_NOTHING = ReconcileResult({})
 
 
 class VendedRoleReconciler:
@@ -50,7 +50,7 @@ class VendedRoleReconciler:
         self._ender = ender
         self._door = door
 
-    async def reconcile(self, body: Body) -> Outcome:
+    async def reconcile(self, body: Body) -> ReconcileResult:
         """Create the object's role on each of its platforms, or report why not. Idempotent.
 
         Raises an error of `rolevend.errors` if another attempt may succeed, or if a person must repair a platform.
@@ -77,7 +77,7 @@ class VendedRoleReconciler:
             return _NOTHING
         reads = ", ".join(f"on {each.platform} reads {len(each.granted.profile.tables)} tables" for each in result.created)
         message = f"{decision.role} {reads} until {requests[0].expires_at:%H:%M:%S} UTC"
-        return Outcome(result.status, Event("Normal", "Vended", message))
+        return ReconcileResult(result.status, KubernetesEvent("Normal", "Vended", message))
 
     def not_ready_status(self, body: Body, error: Exception) -> Body:
         """Return the status after `error`, which `reconcile` raised."""
@@ -100,7 +100,7 @@ class VendedRoleReconciler:
         verdict: Pending | Denied,
         record: RoleRecord,
         snapshot: Snapshot,
-    ) -> Outcome:
+    ) -> ReconcileResult:
         if role.status.role_name is not None and verdict.withdrawn:
             # An earlier attempt may have created the role, and could not report it before the grant was withdrawn.
             requests = tuple(each for each, _ in decision.decisions)
@@ -109,6 +109,6 @@ class VendedRoleReconciler:
             return _NOTHING
         status = self._vender.objects.report(role).denied_status(verdict, decision)
         if isinstance(verdict, Pending):
-            return Outcome(status)
+            return ReconcileResult(status)
         await self._vender.deny(role, request, verdict, snapshot, record)
-        return Outcome(status, Event("Warning", "Denied", verdict.message))
+        return ReconcileResult(status, KubernetesEvent("Warning", "Denied", verdict.message))

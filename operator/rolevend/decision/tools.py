@@ -48,7 +48,7 @@ class Tools:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ToolRefusal:
     """A tool that an agent asks for and does not get."""
 
     reason: str
@@ -60,7 +60,7 @@ class Permitted:
     """What of its tools an agent may have on a platform, if it is there and no way around policies."""
 
     tools: Tools = Tools()
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[ToolRefusal, ...] = ()
 
 
 def permitted(
@@ -70,21 +70,23 @@ def permitted(
     policies alone. `adds`: what the agent is granted itself adds to what the user is granted, without which it has no table of its own."""
     if beside := wanted.beside(kind):
         why = f"DataPlatform {platform} is of {kind}, which has no {beside[0]}: name what the agent needs there under {_FIELDS[kind]}"
-        return Permitted(refusals=(Refusal("NotPermitted", why),))
+        return Permitted(refusals=(ToolRefusal("NotPermitted", why),))
 
-    def refusal(what: str, schema: str, *, allowed: bool) -> Refusal | None:
+    def refusal(what: str, schema: str, *, allowed: bool) -> ToolRefusal | None:
         if schema in owners:
-            return Refusal("NotPermitted", f"{what} is in a domain, that of {owners[schema]}, where nobody has more than policies grant")
+            return ToolRefusal(
+                "NotPermitted", f"{what} is in a domain, that of {owners[schema]}, where nobody has more than policies grant"
+            )
         if not allowed:
             why = f"DataPlatform {platform} does not let the agent have {what}; see the tools in its spec.agents"
-            return Refusal("NotPermitted", why)
+            return ToolRefusal("NotPermitted", why)
         return None
 
-    def refusal_of_schema(schema: str) -> Refusal | None:
+    def refusal_of_schema(schema: str) -> ToolRefusal | None:
         refused = refusal(f"schema {schema}", schema, allowed=schema in most.schemas)
         if refused is None and not adds:
             why = "would add to what the user is granted, which takes the combination Union; see the widestCombination"
-            return Refusal("NotPermitted", f"schema {schema} {why} in the spec.agents of DataPlatform {platform}")
+            return ToolRefusal("NotPermitted", f"schema {schema} {why} in the spec.agents of DataPlatform {platform}")
         return refused
 
     functions = {
@@ -100,7 +102,7 @@ def permitted(
     )
 
 
-def _given(judged: Mapping[T, Refusal | None]) -> frozenset[T]:
+def _given(judged: Mapping[T, ToolRefusal | None]) -> frozenset[T]:
     return frozenset(each for each, refused in judged.items() if refused is None)
 
 
@@ -113,13 +115,13 @@ def functions_of(tools: Tools, there: Iterable[Function]) -> tuple[FunctionId, .
     return tuple(sorted(each.id for each in there if FunctionName(each.id.schema, each.id.name) in tools.functions and not each.obstacle))
 
 
-def refused_functions(tools: Tools, there: Collection[Function]) -> Iterator[Refusal]:
+def refused_functions(tools: Tools, there: Collection[Function]) -> Iterator[ToolRefusal]:
     """What of the tools is not among `functions_of`, and why."""
     for name in sorted(tools.functions):
         found = [each for each in there if (each.id.schema, each.id.name) == (name.schema, name.name)]
         if not found:
-            yield Refusal("ToolMissing", f"there is no function {name}")
-        yield from (Refusal("ToolRefused", f"function {each.id} {each.obstacle}") for each in found if each.obstacle)
+            yield ToolRefusal("ToolMissing", f"there is no function {name}")
+        yield from (ToolRefusal("ToolRefused", f"function {each.id} {each.obstacle}") for each in found if each.obstacle)
 
 
 def tools_within(tools: Tools, there: Iterable[Tool], asked: Collection[TableId] | None) -> tuple[Tool, ...]:
@@ -136,21 +138,21 @@ def beyond(tool: Tool, asked: Collection[TableId] | None) -> str:
     return f"shows a copy of {others[0]}, which is not asked for" if others else ""
 
 
-def refused_tools(tools: Tools, there: Collection[Tool], tables: Mapping[TableId, Table]) -> Iterator[Refusal]:
+def refused_tools(tools: Tools, there: Collection[Tool], tables: Mapping[TableId, Table]) -> Iterator[ToolRefusal]:
     """What of the tools nobody gets, whomever the agent acts for, and why. `tables` are those that can be granted."""
     known = {each.id: each for each in there}
     for each in sorted(tools.objects):
         found = known.get(each)
         if found is None:
-            yield Refusal("ToolMissing", f"there is no {each}, or the operator may not see it{_hint(each)}")
+            yield ToolRefusal("ToolMissing", f"there is no {each}, or the operator may not see it{_hint(each)}")
         elif found.obstacle:
-            yield Refusal("ToolRefused", f"{each} {found.obstacle}")
+            yield ToolRefusal("ToolRefused", f"{each} {found.obstacle}")
         else:
             for table in found.tables:
                 if table not in tables:
-                    yield Refusal("ToolRefused", f"{each} reads {table}, which no domain governs: add its schema to spec.domains")
+                    yield ToolRefusal("ToolRefused", f"{each} reads {table}, which no domain governs: add its schema to spec.domains")
                 elif tables[table].obstacle:
-                    yield Refusal("ToolRefused", f"{each} reads {table}, which {tables[table].obstacle}")
+                    yield ToolRefusal("ToolRefused", f"{each} reads {table}, which {tables[table].obstacle}")
 
 
 def _hint(tool: ToolId) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field
 
-from rolevend.catalog import Catalog, Column, Family, Function, FunctionId, Limits, Table, TableId, Tool, ToolId, ToolKind
+from rolevend.catalog import Catalog, Column, Family, Function, FunctionId, Table, TableId, Tool, ToolId, ToolKind, TypeLimits
 from rolevend.kinds.parse import parse_part
 from rolevend.kinds.part import KeyedBy, Part
 from rolevend.kinds.tag_binding import DataTag
@@ -163,11 +163,11 @@ def _table(table: CatalogTable) -> Table:
     return Table(TableId(table.schema_name, table.name), tuple(columns), _tags(table.tags), table.obstacle or "")
 
 
-def _limits(limits: CatalogLimits | None) -> Limits | None:
+def _limits(limits: CatalogLimits | None) -> TypeLimits | None:
     if limits is None:
         return None
     least, greatest = (None if each is None else Decimal(each) for each in (limits.least, limits.greatest))
-    return Limits(least, greatest, limits.places, limits.step_places, limits.length, limits.maskable is None)
+    return TypeLimits(least, greatest, limits.places, limits.step_places, limits.length, limits.maskable is None)
 
 
 def _function(function: CatalogFunction) -> Function:
@@ -232,7 +232,7 @@ def _told(table: Table) -> dict[str, Any]:
     }
 
 
-def _told_limits(limits: Limits | None) -> dict[str, Any]:
+def _told_limits(limits: TypeLimits | None) -> dict[str, Any]:
     if limits is None:
         return {}
     least, greatest = (None if each is None else f"{each:f}" for each in (limits.least, limits.greatest))

@@ -30,7 +30,7 @@ shorter than the 90 s after which the API server closes it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ResourcePath:
     """Where objects of one kind are found."""
 
     prefix: str
@@ -45,15 +45,15 @@ class Resource:
         return "/".join(parts)
 
 
-SECRETS = Resource("/api/v1", "secrets")
-NAMESPACES = Resource("/api/v1", "namespaces")
-CONFIG_MAPS = Resource("/api/v1", "configmaps")
-VALIDATING_POLICIES = Resource("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies")
-VALIDATING_BINDINGS = Resource("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings")
-EVENTS = Resource("/api/v1", "events")
-TOKEN_REVIEWS = Resource("/apis/authentication.k8s.io/v1", "tokenreviews")
-PODS = Resource("/api/v1", "pods")
-DEPLOYMENTS = Resource("/apis/apps/v1", "deployments")
+SECRETS = ResourcePath("/api/v1", "secrets")
+NAMESPACES = ResourcePath("/api/v1", "namespaces")
+CONFIG_MAPS = ResourcePath("/api/v1", "configmaps")
+VALIDATING_POLICIES = ResourcePath("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies")
+VALIDATING_BINDINGS = ResourcePath("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings")
+EVENTS = ResourcePath("/api/v1", "events")
+TOKEN_REVIEWS = ResourcePath("/apis/authentication.k8s.io/v1", "tokenreviews")
+PODS = ResourcePath("/api/v1", "pods")
+DEPLOYMENTS = ResourcePath("/apis/apps/v1", "deployments")
 
 
 class NotFound(Rejected):
@@ -117,7 +117,7 @@ class KubeClient:
     async def close(self) -> None:
         await self._api.close()
 
-    async def get(self, resource: Resource, name: str, namespace: str | None = None, subresource: str | None = None) -> Body:
+    async def get(self, resource: ResourcePath, name: str, namespace: str | None = None, subresource: str | None = None) -> Body:
         return await self._json("GET", resource.path(namespace, name, subresource))
 
     async def document(self, path: str) -> bytes:
@@ -129,7 +129,7 @@ class KubeClient:
             except _TRANSPORT_ERRORS as error:
                 raise ClusterUnavailable(f"GET {path}: {_said(error)}") from error
 
-    async def pages(self, resource: Resource, namespace: str | None = None, selector: str = "") -> AsyncIterator[Body]:
+    async def pages(self, resource: ResourcePath, namespace: str | None = None, selector: str = "") -> AsyncIterator[Body]:
         """Lists of every object in one namespace, or in all, one after the other, for who need not hold them all: ten thousand bodies
         are more than everything else in memory. `selector` chooses by labels."""
         query: dict[str, str] = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {})}
@@ -140,7 +140,7 @@ class KubeClient:
                 return
             query["continue"] = token
 
-    async def list(self, resource: Resource) -> tuple[list[Body], str]:
+    async def list(self, resource: ResourcePath) -> tuple[list[Body], str]:
         """Every object in every namespace, and the version to watch from."""
         items: list[Body] = []
         version = ""
@@ -149,28 +149,30 @@ class KubeClient:
             version = str(page["metadata"]["resourceVersion"])
         return items, version
 
-    async def create(self, resource: Resource, body: Body, namespace: str | None = None, *, dry_run: bool = False) -> Body:
+    async def create(self, resource: ResourcePath, body: Body, namespace: str | None = None, *, dry_run: bool = False) -> Body:
         return await self._json("POST", resource.path(namespace), {"dryRun": "All"} if dry_run else None, body)
 
-    async def apply(self, resource: Resource, body: Body, manager: str) -> Body:
+    async def apply(self, resource: ResourcePath, body: Body, manager: str) -> Body:
         """Server-side apply of a cluster's own object: made if it is not there, for which a right on this name is enough."""
         path = resource.path(name=body["metadata"]["name"])
         return await self._json("PATCH", path, {"fieldManager": manager}, body, "application/apply-patch+yaml")
 
-    async def merge(self, resource: Resource, name: str, patch: Body, namespace: str | None = None, subresource: str | None = None) -> Body:
+    async def merge(
+        self, resource: ResourcePath, name: str, patch: Body, namespace: str | None = None, subresource: str | None = None
+    ) -> Body:
         """A JSON merge patch; `metadata.uid` or `metadata.resourceVersion` in it are preconditions."""
         return await self._json(
             "PATCH", resource.path(namespace, name, subresource), body=patch, content_type="application/merge-patch+json"
         )
 
-    async def delete(self, resource: Resource, name: str, uid: str, namespace: str | None = None) -> None:
+    async def delete(self, resource: ResourcePath, name: str, uid: str, namespace: str | None = None) -> None:
         """Deletes exactly the object with this uid; one that is gone, or another of the name, is fine."""
         try:
             await self._json("DELETE", resource.path(namespace, name), body={"preconditions": {"uid": uid}})
         except (NotFound, ResourceConflict):
             return
 
-    async def watch(self, resource: Resource, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
+    async def watch(self, resource: ResourcePath, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
         """(type, object) of every change since `version`, with bookmarks, until the server ends it after `seconds`. `WatchExpired` where
         `version` is too old, and where nothing was heard for so long that the connection may be dead."""
         query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}

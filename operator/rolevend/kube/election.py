@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Literal, Never, Self
 
 from rolevend.errors import RolevendError
-from rolevend.kube.client import Body, KubeClient, NotFound, Resource, ResourceConflict
+from rolevend.kube.client import Body, KubeClient, NotFound, ResourceConflict, ResourcePath
 from rolevend.kube.leadership import LeaderAction, LeaseView, lease_view, move, pod_of, safe_until
 
-LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
+LEASES = ResourcePath("/apis/coordination.k8s.io/v1", "leases")
 LEASE = "rolevend-operator"
 
 ATTEMPT = 1 / 5

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from rolevend.errors import RolevendError
-from rolevend.kube.client import Body, KubeClient, Resource, WatchExpired
+from rolevend.kube.client import Body, KubeClient, ResourcePath, WatchExpired
 
 _WATCH_SECONDS = 240
 _LONGEST_PAUSE_SECONDS = 10.0
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 class Informer:
     """`objects` by (namespace, name). `changed` is called after every change, in the event loop, and must not block."""
 
-    def __init__(self, cluster: KubeClient, resource: Resource, changed: Callable[[], None], clock: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: KubeClient, resource: ResourcePath, changed: Callable[[], None], clock: Callable[[], datetime]) -> None:
         self.resource = resource
         self.objects: dict[tuple[str, str], Body] = {}
         self.synced = False

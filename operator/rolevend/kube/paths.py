@@ -3,7 +3,7 @@
 from typing import Final
 
 from rolevend.kinds import API_VERSION, Resource, VendedRole, kind_named
-from rolevend.kube.client import Resource as Path
+from rolevend.kube.client import ResourcePath as Path
 
 
 def path_of(kind: type[Resource]) -> Path:

@@ -14,7 +14,7 @@ from rolevend.model import PlatformName, ProfileName
 from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.breaker import CircuitBreaker
 from rolevend.platform_runtime.queues import DropQueue, Vend, VendQueue
-from rolevend.platforms.progress import Progress, ProgressCallback
+from rolevend.platforms.progress import BuildProgress, ProgressCallback
 from rolevend.platforms.protocol import (
     CheckResult,
     CreatedRole,
@@ -56,7 +56,7 @@ class PlatformExecutor:
         self._driver = driver
         self._closed = False
         self._building: dict[ProfileName, asyncio.Future[None]] = {}
-        self._progress: dict[ProfileName, Progress] = {}
+        self._progress: dict[ProfileName, BuildProgress] = {}
         self._looks = ThreadPoolExecutor(LOOKERS, thread_name_prefix=f"{name}-look")
         self._builds = ThreadPoolExecutor(BUILDERS, thread_name_prefix=f"{name}-build")
         self._attests = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-attest")
@@ -115,12 +115,12 @@ class PlatformExecutor:
             building.add_done_callback(lambda _: self._over(profile.name))
         await asyncio.shield(building)  # several vends may wait for one build
 
-    def progress(self, profile: Profile) -> Progress | None:
+    def progress(self, profile: Profile) -> BuildProgress | None:
         """How far its build is; None where none is under way here, or it has not begun to make anything."""
         return self._progress.get(profile.name)
 
     def _told(self, profile: ProfileName) -> ProgressCallback:
-        def told(progress: Progress) -> None:
+        def told(progress: BuildProgress) -> None:
             self._expect_open()
             self._progress[profile] = progress
 

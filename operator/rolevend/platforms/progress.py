@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BuildProgress:
     done: int
     """So many of the profile's `tables` have their `part`."""
     tables: int
@@ -17,11 +17,11 @@ class Progress:
         return f"{self.done:,} of {self.tables:,} tables have their {self.part}"
 
 
-ProgressCallback = Callable[[Progress], None]
+ProgressCallback = Callable[[BuildProgress], None]
 """Returns at once. Called by any thread of a build; what it raises ends that, and the next one goes on with what is there."""
 
 
-def no_progress(_: Progress) -> None:
+def no_progress(_: BuildProgress) -> None:
     """Nobody waits."""
 
 
@@ -30,12 +30,12 @@ class Counting:
 
     def __init__(self, told: ProgressCallback, tables: int, part: str, done: int = 0) -> None:
         self._told = told
-        self._progress = Progress(done, tables, part)
+        self._progress = BuildProgress(done, tables, part)
         self._lock = threading.Lock()
         told(self._progress)
 
     def more(self, count: int) -> None:
         with self._lock:
             before = self._progress
-            self._progress = Progress(before.done + count, before.tables, before.part)
+            self._progress = BuildProgress(before.done + count, before.tables, before.part)
             self._told(self._progress)

@@ -17,7 +17,7 @@ from rolevend.policy.requirement import Facts, may_meet
 from rolevend.policy.selection import column_choice, column_test
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Requirement, column_selectors
 from rolevend.policy.statement_matches import NOTHING, TABLES, StatementMatches, fallbacks, presence, unshown
-from rolevend.policy.table_fit import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
+from rolevend.policy.table_fit import Demand, MaskFallback, PolicyProblem, conditions, demands_of, in_order, references_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,11 @@ class GuardrailReport:
     """How many it takes something away from."""
     columns: int
     """How many of their columns it denies or has a floor for; those of a denied table count all."""
-    problems: tuple[Problem, ...]
+    problems: tuple[PolicyProblem, ...]
     mask_fallbacks: tuple[MaskFallback, ...]
-    unknown: tuple[Problem, ...] = ()
+    unknown: tuple[PolicyProblem, ...] = ()
     """Names and tags that it gives and that nothing has or carries: what rests on one with `In` or `Exists` takes nothing away."""
-    idle: tuple[Problem, ...] = ()
+    idle: tuple[PolicyProblem, ...] = ()
     """Denials and floors that give names and are for no column of its tables: somebody relies on them, and they take nothing away. By
     tags they are ready before the first column is tagged."""
 
@@ -108,7 +108,7 @@ class GuardrailCompiler:
     def restraint(self, table: Table) -> Restraint:
         guardrail = self.guardrail
         condition = None if guardrail.denies_tables or guardrail.row_restriction is None else self._restriction_of(table)
-        if guardrail.denies_tables or isinstance(condition, Problem):
+        if guardrail.denies_tables or isinstance(condition, PolicyProblem):
             return Restraint(guardrail.name, denies_table=True)
         chosen = ((column.name, choice.given) for column in table.columns if (choice := self._floor_of(column)) is not None)
         denied = frozenset(column.name for column in table.columns if self._is_denied(column))
@@ -126,7 +126,7 @@ class GuardrailCompiler:
         denied, rules = self._kinds(postings)
         kinds = denied | union(found for _, found in rules)
         hiding, touched = postings.having(denied), selected if guardrail.denies_lookup else postings.having(kinds)
-        problems: dict[int, Problem] = {}
+        problems: dict[int, PolicyProblem] = {}
         sets: dict[Does, int] = {}
 
         def put(does: Does, tables: int) -> None:
@@ -138,9 +138,11 @@ class GuardrailCompiler:
             put(((), False, False), selected & touched & ~hiding)
         for part in postings.alike(references_of(guardrail.row_restriction), selected if guardrail.row_restriction else 0):
             condition = self._restriction_of(table_at(first(part)))
-            if isinstance(condition, Problem):
+            if isinstance(condition, PolicyProblem):
                 put(_DENIES, part)
-                problems |= {place: found for place in places(part) if isinstance(found := self._restriction_of(table_at(place)), Problem)}
+                problems |= {
+                    place: found for place in places(part) if isinstance(found := self._restriction_of(table_at(place)), PolicyProblem)
+                }
             else:
                 put((demands_of(condition), False, True), part & hiding)
                 put((demands_of(condition), False, False), part & ~hiding)
@@ -168,15 +170,15 @@ def compiled_guardrail(restraining: GuardrailCompiler, outcome: StatementMatches
     return CompiledGuardrail(restraining.guardrail, sets, restraining.restraint)
 
 
-def guardrail_report(guardrail: Guardrail, outcome: StatementMatches[Does], unknown: tuple[Problem, ...]) -> GuardrailReport:
+def guardrail_report(guardrail: Guardrail, outcome: StatementMatches[Does], unknown: tuple[PolicyProblem, ...]) -> GuardrailReport:
     return GuardrailReport(guardrail.name, outcome.tables, outcome.columns, *outcome.told, unknown, tuple(_idle(guardrail, outcome)))
 
 
-def _idle(guardrail: Guardrail, outcome: StatementMatches[Does]) -> Iterator[Problem]:
+def _idle(guardrail: Guardrail, outcome: StatementMatches[Does]) -> Iterator[PolicyProblem]:
     if outcome.found.get(TABLES):
         for field_, selector in column_selectors(guardrail):
             if selector.names and not outcome.found[field_]:
-                yield Problem(
+                yield PolicyProblem(
                     None, field_, f"{field_}: this is for no column of the tables, so it takes nothing away; check names and tags"
                 )
 

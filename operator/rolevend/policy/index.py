@@ -28,7 +28,7 @@ from rolevend.policy.policy_compiler import TagJoin as TagJoin
 from rolevend.policy.postings import Postings
 from rolevend.policy.statement import Guardrail, Policy, reach_of
 from rolevend.policy.statement_matches import StatementMatches
-from rolevend.policy.table_fit import Problem
+from rolevend.policy.table_fit import PolicyProblem
 from rolevend.policy.unresolved_names import Vocabulary, unknown_names, unknown_tags
 
 _MOST_CHANGES: Final = 1_000
@@ -40,8 +40,8 @@ _STRETCH: Final = 500
 class _Unknown(NamedTuple):
     """Words of a statement that nothing answers to."""
 
-    tags: tuple[Problem, ...]
-    names: tuple[Problem, ...]
+    tags: tuple[PolicyProblem, ...]
+    names: tuple[PolicyProblem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +144,12 @@ class _Ground:
         names = known.unknown.names if same_names else self._unknown_names(said, outcome)
         return known.unknown if known.unknown == (tags, names) else _Unknown(tags, names)
 
-    def _unknown_tags(self, said: Policy | Guardrail) -> tuple[Problem, ...]:
-        return tuple(Problem(None, field, message) for field, message in unknown_tags(said, self.vocabulary))
+    def _unknown_tags(self, said: Policy | Guardrail) -> tuple[PolicyProblem, ...]:
+        return tuple(PolicyProblem(None, field, message) for field, message in unknown_tags(said, self.vocabulary))
 
-    def _unknown_names(self, said: Policy | Guardrail, outcome: StatementMatches[Any]) -> tuple[Problem, ...]:
+    def _unknown_names(self, said: Policy | Guardrail, outcome: StatementMatches[Any]) -> tuple[PolicyProblem, ...]:
         told = unknown_names(said, outcome.selected, self.postings, self.tables)
-        return tuple(Problem(None, field, message) for field, message in told)
+        return tuple(PolicyProblem(None, field, message) for field, message in told)
 
 
 def compile_policies(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, assert_never
 
-from rolevend.catalog import Family, Limits
+from rolevend.catalog import Family, TypeLimits
 from rolevend.policy.literal import canonical
 
 
@@ -154,14 +154,14 @@ def rank_named(name: str) -> int | None:
     return next((place for place, mask in enumerate(_ORDER) if mask.__name__ == name), None)
 
 
-def carries(mask: Mask, family: Family, limits: Limits | None) -> bool:
+def carries(mask: Mask, family: Family, limits: TypeLimits | None) -> bool:
     """Whether a column of this family, with these limits, can show the result of `mask`; otherwise Nullify takes its place.
 
     Of what it carries, it carries what `strictest` makes of that, too."""
     return _is_of(mask, family) and beyond(mask, family, limits) is None
 
 
-def beyond(mask: Mask, family: Family, limits: Limits | None) -> str | None:
+def beyond(mask: Mask, family: Family, limits: TypeLimits | None) -> str | None:
     """What of `mask` is beyond the limits of a column, as a clause; None where nothing is, or where the whole family cannot show it."""
     if limits is None or not _is_of(mask, family):
         return None
@@ -174,7 +174,7 @@ def beyond(mask: Mask, family: Family, limits: Limits | None) -> str | None:
     return None
 
 
-def _beyond(number: str, limits: Limits) -> str | None:
+def _beyond(number: str, limits: TypeLimits) -> str | None:
     """`number` is canonical."""
     said = number if len(number) <= _LONGEST_SHOWN else f"{number[:_LONGEST_SHOWN]}…"
     if limits.least is not None and Decimal(number) < limits.least:

@@ -20,7 +20,7 @@ from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.selection import column_choice
 from rolevend.policy.statement import MaskRule, Policy, Requirement, column_selectors
 from rolevend.policy.statement_matches import NOTHING, StatementMatches, fallbacks, presence, unshown
-from rolevend.policy.table_fit import Demand, MaskFallback, Problem, conditions, demands_of, in_order, references_of
+from rolevend.policy.table_fit import Demand, MaskFallback, PolicyProblem, conditions, demands_of, in_order, references_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,9 @@ class PolicyReport:
     policy: ObjectName
     granted_tables: int
     granted_columns: int
-    problems: tuple[Problem, ...]
+    problems: tuple[PolicyProblem, ...]
     mask_fallbacks: tuple[MaskFallback, ...]
-    unknown: tuple[Problem, ...] = ()
+    unknown: tuple[PolicyProblem, ...] = ()
     """Names and tags that it gives and that nothing has or carries which it could reach."""
 
 
@@ -139,12 +139,12 @@ class PolicyCompiler:
             return NOTHING
         kinds = postings.kinds(policy.columns, unknown=False)
         rules = [(rule, postings.kinds(rule.columns, unknown=True)) for rule in policy.masks]
-        problems: dict[int, Problem] = {}
+        problems: dict[int, PolicyProblem] = {}
         sets: dict[Asks, int] = {}
         with_column = postings.having(kinds) & selected
         for part in postings.alike(self._references, with_column & ~postings.obstructed):
             condition = self._filter_of(table_at(first(part)))
-            if isinstance(condition, Problem):
+            if isinstance(condition, PolicyProblem):
                 problems |= self._problems(part, table_at)
                 continue
             for ties, tables in self._tied(part, postings):
@@ -159,9 +159,9 @@ class PolicyCompiler:
     def columns(self, sets: Mapping[Asks, int], postings: Postings) -> int:
         return postings.count(postings.kinds(self.policy.columns, unknown=False), union(sets.values()))
 
-    def _problems(self, tables: int, table_at: Callable[[int], Table]) -> dict[int, Problem]:
+    def _problems(self, tables: int, table_at: Callable[[int], Table]) -> dict[int, PolicyProblem]:
         found = ((place, self._filter_of(table_at(place))) for place in places(tables))
-        return {place: problem for place, problem in found if isinstance(problem, Problem)}
+        return {place: problem for place, problem in found if isinstance(problem, PolicyProblem)}
 
     def _tied(self, tables: int, postings: Postings) -> list[tuple[tuple[TagJoin, ...], int]]:
         parts: list[tuple[tuple[TagJoin, ...], int]] = [((), tables)]
@@ -185,14 +185,14 @@ def compiled_policy(granting: PolicyCompiler, outcome: StatementMatches[Asks]) -
     return CompiledPolicy(policy, grant_sets, granting.grant, policy.grants_to, required)
 
 
-def report_of(policy: Policy, outcome: StatementMatches[Asks], unknown: tuple[Problem, ...]) -> PolicyReport:
+def report_of(policy: Policy, outcome: StatementMatches[Asks], unknown: tuple[PolicyProblem, ...]) -> PolicyReport:
     problems, fallbacks = outcome.told
     idle = _idle(policy, outcome)
     if idle:
-        problems += tuple(Problem(None, f"spec.masks[{rule.name}]", _masks_nothing(rule)) for rule in idle)
+        problems += tuple(PolicyProblem(None, f"spec.masks[{rule.name}]", _masks_nothing(rule)) for rule in idle)
         return PolicyReport(policy.id, 0, 0, problems, (), unknown)
     if not outcome.sets and not problems:
-        problems = (Problem(None, "spec.tables", _nothing_selected(policy)),)
+        problems = (PolicyProblem(None, "spec.tables", _nothing_selected(policy)),)
     return PolicyReport(policy.id, outcome.tables, outcome.columns, problems, fallbacks, unknown)
 
 

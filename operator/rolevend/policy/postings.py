@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from typing import Final, Self
 
-from rolevend.catalog import Column, Family, Limits, Table, TableId, matches
+from rolevend.catalog import Column, Family, Table, TableId, TypeLimits, matches
 from rolevend.model import Tag
 from rolevend.policy.bitmap import bits, places, union
 from rolevend.policy.expression import ColumnReference, TaggedColumn
@@ -34,7 +34,7 @@ class Postings:
         """By kind: the tables that have such a column, without so many zeros at the end. Most kinds stand in few tables."""
         self._column_tags = TagIndex()
         self._by_name: dict[str, int] = {}
-        self._by_type: dict[tuple[Family, Limits | None], int] = {}
+        self._by_type: dict[tuple[Family, TypeLimits | None], int] = {}
         self._answers: dict[object, int] = {}
         """The kinds of columns that match a pattern, the tables that have columns of some kinds."""
 
@@ -164,7 +164,7 @@ class Postings:
         return frozenset(self._columns[kind].name for kind in places(kinds))
 
     @property
-    def types(self) -> Iterable[tuple[tuple[Family, Limits | None], int]]:
+    def types(self) -> Iterable[tuple[tuple[Family, TypeLimits | None], int]]:
         """Each family, with limits of its own or none, and the kinds of columns of it."""
         return self._by_type.items()
 

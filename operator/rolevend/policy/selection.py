@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rolevend.catalog import Column, Family, Limits, matcher
+from rolevend.catalog import Column, Family, TypeLimits, matcher
 from rolevend.policy.mask import Mask, Nullify, carries, strictest
 from rolevend.policy.requirement import tag_test
 from rolevend.policy.statement import ColumnSelector, MaskRule
@@ -23,7 +23,7 @@ def column_choice(columns: ColumnSelector, masks: Iterable[MaskRule]) -> Callabl
     selected = column_test(columns, unknown=False)
     # By name, so that of two constants that of the rule that sorts first holds.
     rules = [(column_test(rule.columns, unknown=True), rule) for rule in sorted(masks, key=lambda rule: rule.name)]
-    answers: dict[tuple[tuple[Mask, ...], Family, Limits | None], SelectedColumn] = {}
+    answers: dict[tuple[tuple[Mask, ...], Family, TypeLimits | None], SelectedColumn] = {}
 
     def choose(column: Column) -> SelectedColumn | None:
         if not selected(column):
@@ -37,7 +37,7 @@ def column_choice(columns: ColumnSelector, masks: Iterable[MaskRule]) -> Callabl
     return choose
 
 
-def _choice(given: Sequence[Mask], family: Family, limits: Limits | None) -> SelectedColumn:
+def _choice(given: Sequence[Mask], family: Family, limits: TypeLimits | None) -> SelectedColumn:
     carried = tuple(mask if carries(mask, family, limits) else Nullify() for mask in given)
     return SelectedColumn(strictest(carried), carried, tuple(mask for mask in given if not carries(mask, family, limits)))
 

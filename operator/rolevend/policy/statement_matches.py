@@ -11,7 +11,7 @@ from rolevend.policy.mask import carries, clashing
 from rolevend.policy.postings import Postings
 from rolevend.policy.selection import SelectedColumn
 from rolevend.policy.statement import MaskRule
-from rolevend.policy.table_fit import MaskFallback, Problem, fallbacks_of
+from rolevend.policy.table_fit import MaskFallback, PolicyProblem, fallbacks_of
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -25,7 +25,7 @@ class StatementMatches(Generic[Key]):
     """The tables that it is about, by what they have in common; disjoint, and none of them empty."""
     columns: int = 0
     """How many of their columns."""
-    problems: Mapping[int, Problem] = field(default_factory=dict)
+    problems: Mapping[int, PolicyProblem] = field(default_factory=dict)
     fallbacks: Mapping[int, tuple[MaskFallback, ...]] = field(default_factory=dict)
     found: Mapping[str, int] = field(default_factory=dict)
     """By field, of what the statement is about: under `TABLES` all tables that it selects, and of those, under a selector of columns,
@@ -69,7 +69,7 @@ class StatementMatches(Generic[Key]):
         return union(self.sets.values()) | self.selected
 
     @property
-    def told(self) -> tuple[tuple[Problem, ...], tuple[MaskFallback, ...]]:
+    def told(self) -> tuple[tuple[PolicyProblem, ...], tuple[MaskFallback, ...]]:
         """Problems and fallbacks, in the order of the tables."""
         fallbacks = chain.from_iterable(self.fallbacks[place] for place in sorted(self.fallbacks))
         return tuple(self.problems[place] for place in sorted(self.problems)), tuple(fallbacks)

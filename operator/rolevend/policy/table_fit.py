@@ -24,7 +24,7 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class PolicyProblem:
     """Something that a policy says and that does not hold; `table` is None where it concerns the policy as a whole."""
 
     table: TableId | None
@@ -43,26 +43,26 @@ class MaskFallback:
     message: str
 
 
-def conditions(row_filter: Predicate | None, otherwise: str, field: str = "spec.rowFilter") -> Callable[[Table], Condition | Problem]:
+def conditions(row_filter: Predicate | None, otherwise: str, field: str = "spec.rowFilter") -> Callable[[Table], Condition | PolicyProblem]:
     """`row_filter`, bound; `otherwise` says what becomes of a table for which it cannot be. Tables whose filtered columns have the same
     types share one value: so does all that is made of it."""
     references = references_of(row_filter)
     bound: dict[tuple[tuple[str, Family, str] | None, ...], Condition | str] = {}
 
-    def condition(table: Table) -> Condition | Problem:
+    def condition(table: Table) -> Condition | PolicyProblem:
         if table.obstacle:
-            return Problem(table.id, "spec.tables", f"{table.id} {table.obstacle}: it {otherwise}")
+            return PolicyProblem(table.id, "spec.tables", f"{table.id} {table.obstacle}: it {otherwise}")
         columns = [candidates(table, reference) for reference in references]
         types = tuple((each[0].name, each[0].family, each[0].native_type) if len(each) == 1 else None for each in columns)
         if types not in bound:
             try:
                 predicate = None if row_filter is None else bind(row_filter, table, field)
             except InvalidInput as error:
-                return Problem(table.id, error.field, f"{error.message} ({table.id} {otherwise})")
+                return PolicyProblem(table.id, error.field, f"{error.message} ({table.id} {otherwise})")
             wrong = None if predicate is None else constant_value(predicate)  # some of it is seen with types alone
             bound[types] = "; ".join(wrong) if wrong else Condition(() if predicate is None else attributes(predicate), predicate)
         found = bound[types]
-        return Problem(table.id, field, f"{found} ({table.id} {otherwise})") if isinstance(found, str) else found
+        return PolicyProblem(table.id, field, f"{found} ({table.id} {otherwise})") if isinstance(found, str) else found
 
     return condition
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from rolevend.catalog import Column, Limits, Table, TableId
+from rolevend.catalog import Column, Table, TableId, TypeLimits
 from rolevend.policy.expression import Condition, atoms
 from rolevend.policy.mask import Constant, Hash, Mask, Nullify, Partial, Regex, beyond, strictest
 from rolevend.policy.shape import Cell, ColumnShape, TableShape
@@ -69,7 +69,7 @@ def of_one_grant(condition: Condition, masks: Mapping[str, Mask], table: Table) 
     return table_policy(TableShape(table.id, table.id.name, (condition,), tuple(columns)), table.columns)
 
 
-def limits_of_policy(limits: Limits | None) -> Limits | None:
+def limits_of_policy(limits: TypeLimits | None) -> TypeLimits | None:
     """Those of a column whose own type the result must have, where a view shows numbers of more places."""
     return limits if limits is None or limits.places is None else limits._replace(step_places=limits.places)
 
@@ -131,7 +131,7 @@ def _strictest(cells: Sequence[Cell]) -> Mask:
     return Nullify() if cells[-1].conditions else strictest(cell.mask for cell in cells)
 
 
-def _shortfalls(column: ColumnShape, limits: Limits | None, table: TableId) -> Iterator[str]:
+def _shortfalls(column: ColumnShape, limits: TypeLimits | None, table: TableId) -> Iterator[str]:
     for mask in dict.fromkeys(cell.mask for cell in column.cells):
         what, where = type(mask).__name__, f"column {column.name} of {table} is {column.native_type}"
         if (why := beyond(mask, column.family, limits_of_policy(limits))) is not None:

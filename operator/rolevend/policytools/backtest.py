@@ -22,7 +22,7 @@ from rolevend.model import Attributes, ObjectName, PlatformName, User
 from rolevend.policy.combination import Combination
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.tables import Form, noted, rendered
-from rolevend.policytools.verdicts import SECONDS, Who, given, narrower, opened, unlabelled
+from rolevend.policytools.verdicts import SECONDS, Requester, given, narrower, opened, unlabelled
 
 _AGO = re.compile(r"([1-9][0-9]{0,5})([dh])")
 
@@ -31,7 +31,7 @@ _AGO = re.compile(r"([1-9][0-9]{0,5})([dh])")
 class Past:
     """Decisions of the past that are one question: who asked, what was known of the user, and what was given."""
 
-    who: Who
+    who: Requester
     attributes: Attributes
     agent_attributes: Attributes
     combination: Combination | None
@@ -54,8 +54,8 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    who: Who
+class BacktestOutcome:
+    who: Requester
     decisions: int
     last: str
     """When the last of them was made."""
@@ -69,7 +69,7 @@ class Backtest:
     """How many of them."""
     unread: frozenset[PlatformName] = frozenset()
     """Platforms among the files on which decisions were made, and whose catalogs were not given."""
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[BacktestOutcome] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What could not be compared."""
 
@@ -94,7 +94,7 @@ def backtest(paths: Sequence[Path], audit_files: Sequence[str], since: datetime 
             for each in given(_known(snapshot, past, unsaid), past.who)
             if (recorded is None or each.table in recorded) and (past.resources is None or each.table in past.resources)
         ]
-        found.outcomes += [Outcome(past.who, told.decisions, told.last, change) for change in compare(past.tables, after)]
+        found.outcomes += [BacktestOutcome(past.who, told.decisions, told.last, change) for change in compare(past.tables, after)]
     if unsaid:
         names = ", ".join(sorted(unsaid))
         why = f"agents of namespace {names} were taken as the records have them, not as the files do"
@@ -159,7 +159,7 @@ def _past(told: dict[str, Any]) -> Past:
     namespace, _, name = told["agent"].partition("/")
     seconds = _seconds(told)
     return Past(
-        Who(
+        Requester(
             User(told["userIssuer"], told["userSubject"]),
             ObjectName(namespace, name),
             PlatformName(told["platform"]),
@@ -205,7 +205,7 @@ def _table(told: dict[str, Any]) -> TableAccess:
 HEAD = ("User", "Agent", "Platform", "Decisions", "Last", "Change", "What", "Before", "After")
 
 
-def _row(outcome: Outcome) -> tuple[str, ...]:
+def _row(outcome: BacktestOutcome) -> tuple[str, ...]:
     who, change = outcome.who, outcome.change
     about = (who.user.subject, str(who.agent), who.platform, str(outcome.decisions), outcome.last[:10])
     return (*about, change.direction, change.name, change.before, change.after)

@@ -23,7 +23,7 @@ from rolevend.kinds import values
 from rolevend.kinds.policy_test import Case, PolicyTest
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.naming import role_name
-from rolevend.platforms.postgres import Login, Options, Passwords, PostgresPlatform, install, plan
+from rolevend.platforms.postgres import Passwords, PostgresInstallOptions, PostgresLogin, PostgresPlatform, install, plan
 from rolevend.platforms.postgres.types import type_name
 from rolevend.platforms.protocol import Address, DropRequest, EndReason, Secret
 from rolevend.policy.literal import canonical
@@ -31,7 +31,7 @@ from rolevend.policytools.cases import faults_of, read_cases
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.folder import CLUSTER, Catalogs, Folder
-from rolevend.policytools.verdicts import ANY_AGENT, Who, opened, unlabelled, verdict, without_labels
+from rolevend.policytools.verdicts import ANY_AGENT, Requester, opened, unlabelled, verdict, without_labels
 
 _OWNER = "policy_test_owner"
 _SECONDS = 600
@@ -92,8 +92,8 @@ def _installed(catalog: Catalog) -> Iterator[tuple[PostgresPlatform, Connection]
         database = server.superuser.to_database("cases")
         with psycopg.connect(server.superuser.dsn, autocommit=True) as outside:
             outside.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database.database)))
-        options = Options(tuple(sorted({table.schema for table in catalog.tables})))
-        vendor, programmer = (Login(name, Secret(secrets.token_urlsafe(16))) for name in (options.vendor, options.programmer))
+        options = PostgresInstallOptions(tuple(sorted({table.schema for table in catalog.tables})))
+        vendor, programmer = (PostgresLogin(name, Secret(secrets.token_urlsafe(16))) for name in (options.vendor, options.programmer))
         passwords = Passwords(vendor=vendor.password, programmer=programmer.password)
         with psycopg.connect(database.dsn, autocommit=True) as connection:
             _make_tables(connection, catalog)
@@ -137,7 +137,7 @@ def _failures(
     case: Case, test: PolicyTest, snapshot: Snapshot, catalog: Catalog, platform: PostgresPlatform, database: Connection
 ) -> Iterator[str]:
     agent = ObjectName(case.agent.namespace, case.agent.name) if case.agent else ANY_AGENT
-    who = Who(values.user(case.user), agent, PlatformName(test.platform), case.purpose or "", case.expiration_seconds)
+    who = Requester(values.user(case.user), agent, PlatformName(test.platform), case.purpose or "", case.expiration_seconds)
     found = verdict(snapshot, who)
     seen = None
     if isinstance(found, Granted):

@@ -29,11 +29,11 @@ from rolevend.kinds.status import ConditionUpdate
 from rolevend.model import ObjectName, PlatformName
 from rolevend.policy.index import Index
 from rolevend.policy.lookup import lookup_doubts
-from rolevend.policy.table_fit import MaskFallback, Problem
+from rolevend.policy.table_fit import MaskFallback, PolicyProblem
 from rolevend.policy.unresolved_names import unknown_attributes
 from rolevend.policytools.cases import doubts_of, faults_of, read_cases
 from rolevend.policytools.folder import Catalogs, Folder
-from rolevend.policytools.manifests import Document, Place
+from rolevend.policytools.manifests import Document, FilePosition
 from rolevend.policytools.verdicts import unlabelled, without_labels
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.snapshot.conditions.common import StatusEvaluation
@@ -47,7 +47,7 @@ _FIELD = re.compile(r"((?:spec|metadata)(?:\.\w+|\[[^\]]+\])*): ")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Diagnostic:
-    place: Place
+    place: FilePosition
     level: Level
     object: str
     """`Kind namespace/name`, or empty where it is about a file."""
@@ -219,7 +219,7 @@ def _fallbacks(document: Document, field: str, fallbacks: Iterable[MaskFallback]
         yield _diagnostic(document, InvalidInput(field, fallback.message), "warning")
 
 
-def _unknown(document: Document, problems: Iterable[Problem]) -> Iterator[Diagnostic]:
+def _unknown(document: Document, problems: Iterable[PolicyProblem]) -> Iterator[Diagnostic]:
     for problem in problems:
         yield _diagnostic(document, InvalidInput(problem.field, problem.message.removeprefix(f"{problem.field}: ")), "warning")
 

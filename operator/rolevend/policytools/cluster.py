@@ -9,11 +9,11 @@ from rolevend.kube.client import NAMESPACES, KubeClient
 from rolevend.kube.paths import path_of
 from rolevend.policytools.folder import Folder
 from rolevend.policytools.manifests import documents_in
-from rolevend.policytools.verdicts import Who
+from rolevend.policytools.verdicts import Requester
 from rolevend.roles.state import role_requests
 
 
-async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, tuple[Who, ...], str]:
+async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, tuple[Requester, ...], str]:
     """Every object that decides; and who a VendedRole (namespace, name) is for, on each of its platforms, and what it says of itself, where
     one is named."""
     cluster = await KubeClient.connect(kubeconfig)
@@ -23,7 +23,7 @@ async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> 
             if kind.model is not VendedRole:
                 found, _ = await cluster.list(path_of(kind.model))
                 items += [{**each, "apiVersion": API_VERSION, "kind": kind.name} for each in found]
-        asked: tuple[Who, ...] = ()
+        asked: tuple[Requester, ...] = ()
         told = ""
         if vended_role is not None:
             namespace, name = vended_role
@@ -34,8 +34,8 @@ async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> 
         await cluster.close()
 
 
-def _who(request: Request) -> Who:
-    who = Who(request.user, request.agent, request.platform, request.purpose or "", request.expiration_seconds, request.resources)
+def _who(request: Request) -> Requester:
+    who = Requester(request.user, request.agent, request.platform, request.purpose or "", request.expiration_seconds, request.resources)
     return replace(who, token=request.token, proof=request.proof)
 
 

@@ -12,12 +12,12 @@ from rolevend.kinds import AccessPolicy, Agent, DataPlatform, UserAttributes, va
 from rolevend.model import PlatformName
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.tables import Form, noted, rendered
-from rolevend.policytools.verdicts import SECONDS, Who, agents_of, given, opened, unlabelled, without_labels
+from rolevend.policytools.verdicts import SECONDS, Requester, agents_of, given, opened, unlabelled, without_labels
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    who: Who
+    who: Requester
     change: Change
 
 
@@ -46,7 +46,7 @@ def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpos
             raise InvalidInput("", f"DataPlatform {name}, whose catalog is given, must be in {also}{new}")
     notes += without_labels(frozenset[str]().union(*(unlabelled(each, each.agents) for each in pictured)))
     asked = (
-        Who(user, agent, platform, purpose, seconds)
+        Requester(user, agent, platform, purpose, seconds)
         for user in sorted(before.people.keys() | after.people.keys())
         for agent in agents_of(before, after)
         for platform in sorted(catalogs)
@@ -71,7 +71,7 @@ def _named(folder: Folder) -> set[PlatformName]:
     return {PlatformName(ref.name) for ref in [*refs, *(tool.platform_ref for agent in folder.of(Agent) for tool in agent.spec.tools)]}
 
 
-def _given(before: Snapshot, who: Who) -> tuple[TableAccess, ...]:
+def _given(before: Snapshot, who: Requester) -> tuple[TableAccess, ...]:
     return given(before, who) if who.platform in before.platforms else ()
 
 

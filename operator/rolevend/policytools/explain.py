@@ -21,7 +21,7 @@ from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, P
 from rolevend.policy.mask import Clear
 from rolevend.policy.suggestions import closest
 from rolevend.policytools.folder import Catalogs, Folder
-from rolevend.policytools.verdicts import ANY_AGENT, Who, opened, unknown_agent, unlabelled, verdict, without_labels
+from rolevend.policytools.verdicts import ANY_AGENT, Requester, opened, unknown_agent, unlabelled, verdict, without_labels
 from rolevend.snapshot.builder import SnapshotBuild
 
 
@@ -36,7 +36,7 @@ class ToolWithheld:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    who: Who
+    who: Requester
     refusal: str
     """Why nothing would be given, whatever policies say; empty otherwise."""
     explanation: Explanation
@@ -59,7 +59,7 @@ class Explained:
     """Where tools of the role see less of a table than the role itself, one sentence each."""
 
 
-def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = None) -> Explained:
+def explained(folder: Folder, who: Requester, catalogs: Catalogs, said: str | None = None) -> Explained:
     """`said`, of a VendedRole: it is explained as it was asked. Otherwise every agent counts as admitted, and may say any purpose.
     InvalidInput where the agent or the platform is not there, a catalog is missing, or an object that the answer depends on cannot be
     read."""
@@ -98,7 +98,7 @@ def explained(folder: Folder, who: Who, catalogs: Catalogs, said: str | None = N
     )
 
 
-def all_explained(folder: Folder, asked: Sequence[Who], catalogs: Catalogs, said: str) -> tuple[Explained, ...]:
+def all_explained(folder: Folder, asked: Sequence[Requester], catalogs: Catalogs, said: str) -> tuple[Explained, ...]:
     """Each platform of a VendedRole, as `explained`. InvalidInput names every platform whose catalog is missing, too."""
     unknown = [who.platform for who in asked if who.platform not in catalogs]
     if len(asked) > 1 and unknown:
@@ -109,27 +109,27 @@ def all_explained(folder: Folder, asked: Sequence[Who], catalogs: Catalogs, said
     return tuple(explained(folder, who, catalogs, said) for who in asked)
 
 
-def _notes(snapshot: Snapshot, who: Who) -> Iterator[str]:
+def _notes(snapshot: Snapshot, who: Requester) -> Iterator[str]:
     if who.user not in snapshot.people and not isinstance(who.proof, Proof):
         near = closest(str(who.user), map(str, snapshot.people))
         yield f"no accepted UserAttributes names {who.user}, so nothing is known of them{near}"
     yield from without_labels(unlabelled(snapshot, [who.agent]))
 
 
-def _tools_missing(picture: SnapshotBuild, who: Who) -> str:
+def _tools_missing(picture: SnapshotBuild, who: Requester) -> str:
     agents = (each for each in picture.evaluations if isinstance(each.resource, Agent) and values.object_name(each.resource) == who.agent)
     told = (finding.message for each in agents for finding in each.findings if finding.type == "Ready" and finding.status != "True")
     return next((message for message in told if message.startswith("spec.tools: ")), "")
 
 
-def _withheld(snapshot: Snapshot, who: Who, found: Granted) -> Iterator[ToolWithheld]:
+def _withheld(snapshot: Snapshot, who: Requester, found: Granted) -> Iterator[ToolWithheld]:
     shapes = {shape.table: shape for shape in found.profile.tables}
     for tool in snapshot.tools(who.request):
         if why := withheld(tool, shapes) or beyond(tool, who.resources):
             yield ToolWithheld(tool.id, why)
 
 
-def _narrowed(explanation: Explanation, who: Who) -> Explanation:
+def _narrowed(explanation: Explanation, who: Requester) -> Explanation:
     """To the tables that are asked for."""
     if who.resources is None:
         return explanation

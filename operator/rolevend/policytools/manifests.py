@@ -18,7 +18,7 @@ _INNER = re.compile(r"line (\d+), column (\d+): ")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class FilePosition:
     file: str
     line: int = 1
     column: int = 1
@@ -31,7 +31,7 @@ class Place:
 class Unreadable(InvalidInput):
     """A file, or a part of it, is no YAML. `field` is empty."""
 
-    def __init__(self, place: Place, message: str) -> None:
+    def __init__(self, place: FilePosition, message: str) -> None:
         super().__init__("", f"{place}: {message}")
         self.place = place
         self.problem = message
@@ -56,7 +56,7 @@ class Document:
         parts = [str(said[part]) for part in ("namespace", "name") if part in said]
         return f"{self.body.get('kind', 'object')} {'/'.join(parts)}".strip()
 
-    def place(self, field: str = "", message: str = "") -> Place:
+    def place(self, field: str = "", message: str = "") -> FilePosition:
         """Where `field` stands, such as `spec.masks[0].type`, or `spec.masks[ids].type` by the name of an item, which goes before a
         number; what is missing would stand in the place of the nearest that is there.
         A `message` that begins with a line and a column is about these of a text in `field`."""
@@ -70,17 +70,17 @@ class Document:
         inner = _INNER.match(message)
         if inner is not None and isinstance(node, yaml.ScalarNode):
             return self._inside(node, int(inner[1]), int(inner[2]))
-        return Place(self.file, mark.line + 1, mark.column + 1)
+        return FilePosition(self.file, mark.line + 1, mark.column + 1)
 
-    def _inside(self, node: yaml.ScalarNode, line: int, column: int) -> Place:
+    def _inside(self, node: yaml.ScalarNode, line: int, column: int) -> FilePosition:
         start = node.start_mark
         if node.style == "|":
             first = next((each for each in self._lines[start.line + 1 :] if each.strip()), "")
             indentation = len(first) - len(first.lstrip(" "))
-            return Place(self.file, start.line + line + 1, indentation + column)
+            return FilePosition(self.file, start.line + line + 1, indentation + column)
         if node.style == ">" or node.start_mark.line != node.end_mark.line:
-            return Place(self.file, start.line + 1, start.column + 1)
-        return Place(self.file, start.line + 1, start.column + column + (node.style in ("'", '"')))
+            return FilePosition(self.file, start.line + 1, start.column + 1)
+        return FilePosition(self.file, start.line + 1, start.column + column + (node.style in ("'", '"')))
 
     @cached_property
     def _node(self) -> yaml.Node:
@@ -118,7 +118,7 @@ def read_documents(path: Path) -> Iterator[Document | Unreadable]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        yield Unreadable(Place(file), f"cannot be read: {error}")
+        yield Unreadable(FilePosition(file), f"cannot be read: {error}")
         return
     yield from documents_in(file, text)
 
@@ -132,10 +132,10 @@ def documents_in(file: str, text: str) -> Iterator[Document | Unreadable]:
             yield from _documents(Document(file, loader.construct_document(node), text, (number,)), node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        place = FilePosition(file, mark.line + 1, mark.column + 1) if mark else FilePosition(file)
         yield Unreadable(place, " ".join(f"{error.context or ''} {error.problem or 'is no YAML'}".split()))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        yield Unreadable(Place(file), f"is no YAML: {' '.join(str(error).split())[:200]}")
+        yield Unreadable(FilePosition(file), f"is no YAML: {' '.join(str(error).split())[:200]}")
     finally:
         if loader is not None:
             loader.dispose()
@@ -150,7 +150,7 @@ def _documents(found: Document, node: yaml.Node) -> Iterator[Document | Unreadab
     """What there is in `found`, whose body may yet be anything."""
     twice = _twice(node)
     if twice is not None:
-        yield Unreadable(Place(found.file, twice.start_mark.line + 1, twice.start_mark.column + 1), f"{twice.value} is there twice")
+        yield Unreadable(FilePosition(found.file, twice.start_mark.line + 1, twice.start_mark.column + 1), f"{twice.value} is there twice")
     elif isinstance(found.body, dict):
         items = _items(node) if str(found.body.get("kind", "")).endswith("List") else None
         if items is None:
@@ -158,7 +158,9 @@ def _documents(found: Document, node: yaml.Node) -> Iterator[Document | Unreadab
         for number, below in enumerate(items or ()):
             yield from _documents(replace(found, body=found.body["items"][number], trail=(*found.trail, number)), below)
     elif found.body is not None:
-        yield Unreadable(Place(found.file, node.start_mark.line + 1, node.start_mark.column + 1), "is no mapping, as every object is")
+        yield Unreadable(
+            FilePosition(found.file, node.start_mark.line + 1, node.start_mark.column + 1), "is no mapping, as every object is"
+        )
 
 
 def _items(node: yaml.Node) -> list[yaml.Node] | None:

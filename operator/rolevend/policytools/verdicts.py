@@ -32,7 +32,7 @@ _LONGEST_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Who:
+class Requester:
     user: User
     agent: ObjectName
     platform: PlatformName
@@ -118,11 +118,11 @@ def agents_of(*directories: Snapshot) -> list[ObjectName]:
     return sorted(names) or [ANY_AGENT]
 
 
-def verdict(snapshot: Snapshot, who: Who) -> Decision:
+def verdict(snapshot: Snapshot, who: Requester) -> Decision:
     return snapshot.decide(who.request, role_exists=True)
 
 
-def given(snapshot: Snapshot, who: Who) -> tuple[TableAccess, ...]:
+def given(snapshot: Snapshot, who: Requester) -> tuple[TableAccess, ...]:
     """What `who` may read; () where it is nothing. InvalidInput where the files do not tell."""
     match verdict(snapshot, who):
         case Granted(tables=tables):

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rolevend.audit.api_events import Refusal, refused, release_requested
-from rolevend.audit.events import AuditSink, End, Event, denied, dropped, granted, orphan_dropped
+from rolevend.audit.api_events import RefusedCall, refused, release_requested
+from rolevend.audit.events import AuditEvent, AuditSink, End, denied, dropped, granted, orphan_dropped
 from rolevend.audit.evidence import AccessSummary, access_summary
 from rolevend.audit.receipt import Receipts, digest_of
 from rolevend.catalog import TableId
@@ -27,7 +27,7 @@ class AuditMemory:
 
     last: dict[PlatformName, str] = field(default_factory=dict)
     """The id of the last event on each platform."""
-    unwritten: dict[PlatformName, Event] = field(default_factory=dict)
+    unwritten: dict[PlatformName, AuditEvent] = field(default_factory=dict)
     """Drops whose event could not be written yet. The first text is the one that is written."""
     receipts: dict[PlatformName, str] = field(default_factory=dict)
     """The digests of the receipts that were written."""
@@ -80,7 +80,7 @@ class AuditRecorder:
         await self._trail.record(memory.unwritten[request.platform])
         memory.unwritten.pop(request.platform, None)
 
-    async def refused(self, refusal: Refusal) -> None:
+    async def refused(self, refusal: RefusedCall) -> None:
         """A token that a call of the API brought. The call is refused in any case."""
         await self._trail.record(refused(refusal, self._now()))
 
@@ -92,10 +92,10 @@ class AuditRecorder:
         """Must be called again if it fails."""
         await self._trail.record(self._signed(orphan_dropped(uid, platform, end, self._now()), end.receipt_digest))
 
-    def _signed(self, event: Event, first: str | None = None) -> Event:
+    def _signed(self, event: AuditEvent, first: str | None = None) -> AuditEvent:
         return event if self._receipts is None else self._receipts.on(event, first)
 
-    async def _write(self, request: Request, event: Event, memory: AuditMemory) -> None:
+    async def _write(self, request: Request, event: AuditEvent, memory: AuditMemory) -> None:
         if memory.last.get(request.platform) != event.id:
             await self._trail.record(event)
             memory.last[request.platform] = event.id

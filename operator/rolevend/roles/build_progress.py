@@ -15,7 +15,7 @@ from rolevend.decision.outcome import Request
 from rolevend.errors import RolevendError
 from rolevend.kube.client import Body, NotFound, ResourceConflict
 from rolevend.plan import Profile
-from rolevend.platforms.progress import Progress
+from rolevend.platforms.progress import BuildProgress
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.protocols import AsyncPlatform
 from rolevend.roles.state import for_deletion, is_ready
@@ -64,7 +64,7 @@ class BuildProgressReporter:
             except RolevendError as failed:
                 _log.warning("cannot report why a profile is not built: %s", failed, extra={"object": str(request.name)})
 
-    async def _report(self, request: Request, how_far: Callable[[], Progress | None], over: asyncio.Event) -> None:
+    async def _report(self, request: Request, how_far: Callable[[], BuildProgress | None], over: asyncio.Event) -> None:
         said: object = _NOTHING
         while not await _comes_within(over, self._pause):
             async with self._turn:

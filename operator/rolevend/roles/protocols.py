@@ -7,7 +7,7 @@ from rolevend.decision.outcome import Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.model import UserHandle
 from rolevend.plan import Lease, Profile
-from rolevend.platforms.progress import Progress
+from rolevend.platforms.progress import BuildProgress
 from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, DropResult, Randomness
 
 
@@ -25,7 +25,7 @@ class AsyncPlatform(Protocol):
 
     def is_built(self, profile: Profile) -> bool: ...
 
-    def progress(self, profile: Profile) -> Progress | None: ...
+    def progress(self, profile: Profile) -> BuildProgress | None: ...
 
     def credential(self, lease: Lease, randomness: Randomness) -> Credential: ...
 

@@ -15,7 +15,7 @@ from rolevend.kinds.text import timestamp_text
 from rolevend.kube.client import Body
 from rolevend.kube.credentials import secret_name
 from rolevend.model import PlatformName
-from rolevend.platforms.progress import Progress
+from rolevend.platforms.progress import BuildProgress
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.state import is_platform_active, may_exist_on, role_requests
 
@@ -54,7 +54,7 @@ class StatusBuilder:
         platforms = self._platforms(decision, {each.platform: _platform(each, "Pending", receipts) for each in decision.grants})
         return self._status(conditions, **_names(decision), **({"receiptDigest": first[0]} if first else {}), platforms=platforms)
 
-    def building_status(self, platform: PlatformName, progress: Progress | None) -> Body:
+    def building_status(self, platform: PlatformName, progress: BuildProgress | None) -> Body:
         """The role waits for its profile on `platform`. None: nothing of the profile exists yet."""
         where = f"on {platform}: " if len(self.role.spec.platform_refs) > 1 else ""
         so_far = "" if progress is None else f": {progress}"

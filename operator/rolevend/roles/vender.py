@@ -31,7 +31,7 @@ from rolevend.roles.state import assigned_role_name, may_exist_on
 from rolevend.roles.status import abandoned_platform, error_reason, skipped_platform
 from rolevend.roles.store import RoleRecord
 from rolevend.telemetry.metrics import Metrics
-from rolevend.telemetry.timing import Step, timed
+from rolevend.telemetry.timing import VendStep, timed
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class Vender:
     def decide(self, requests: Iterable[Request], decide: Callable[[Request], Decision]) -> RoleDecision:
         """Decide all requests of one object by `decide`."""
         started = time.perf_counter()
-        with timed(Step.DECIDE):
+        with timed(VendStep.DECIDE):
             decision = RoleDecision.for_platforms(requests, decide)
         self._metrics.decision_seconds.observe(time.perf_counter() - started)
         return decision
@@ -199,10 +199,10 @@ class Vender:
         attempt.require_any()
         missing = {each.platform for each in attempt.remaining if not attempt.executor(each).is_built(each.granted.profile)}
         await door.token.redeem(request, final=not missing)
-        with timed(Step.RECORD):
+        with timed(VendStep.RECORD):
             await self._put_on_record(attempt, write_intent=bool(missing) or not door.created_object)
         for grant in attempt.remaining:
-            with attempt.on(grant), timed(Step.AWAIT_PROFILE) if grant.platform in missing else nullcontext():
+            with attempt.on(grant), timed(VendStep.AWAIT_PROFILE) if grant.platform in missing else nullcontext():
                 await door.profiles.provide(grant.request, attempt.executor(grant), grant.granted.profile)
         attempt.require_any()
         if missing:
@@ -248,7 +248,7 @@ class Vender:
     async def _create(self, attempt: _Attempt) -> None:
         """First every credential is stored, then the roles are created, one after the other."""
         credentials: dict[PlatformName, Credential] = {}
-        with timed(Step.MAKE_ROLE):
+        with timed(VendStep.MAKE_ROLE):
             for grant in attempt.remaining:
                 with attempt.on(grant):
                     lease = grant.granted.lease
@@ -287,7 +287,7 @@ class Vender:
         newer = self.snapshot
         if newer is attempt.snapshot:
             return
-        with timed(Step.DECIDE):
+        with timed(VendStep.DECIDE):
             for grant in attempt.created:
                 verdict = newer.decide(grant.request, role_exists=True)
                 if reason := withdrawal_reason(verdict, grant.granted):

@@ -12,7 +12,7 @@ from enum import StrEnum
 from prometheus_client import Histogram
 
 
-class Step(StrEnum):
+class VendStep(StrEnum):
     """The steps of a vend, in the order of their first time. Repeated steps are added up."""
 
     CHECK_AGENT = "CheckAgent"
@@ -35,7 +35,7 @@ class Step(StrEnum):
     """That it can log in, in the object's status."""
 
 
-Taken = dict[Step, float]
+Taken = dict[VendStep, float]
 """Seconds, by step."""
 
 _taken: ContextVar[Taken | None] = ContextVar("taken", default=None)
@@ -53,7 +53,7 @@ def of_a_call() -> Iterator[Taken]:
 
 
 @contextmanager
-def timed(step: Step) -> Iterator[None]:
+def timed(step: VendStep) -> Iterator[None]:
     """Measure the code inside as this step, whether or not it succeeds."""
     taken = _taken.get()
     started = time.perf_counter()

@@ -12,7 +12,7 @@ from rolevend.errors import PlatformLocked, Unavailable
 from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.postgres.attest import CHECKS, PostgresAttestEnvironment, attacks, attest, ending, examine, hatched, hidden, logins
 from rolevend.platforms.postgres.attest.canaries import Canaries
-from rolevend.platforms.postgres.connections import Limits
+from rolevend.platforms.postgres.connections import PostgresLimits
 from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 from tests.conformance.bench import CLUSTER, PostgresBench
 from tests.support.waiting import eventually
@@ -364,7 +364,7 @@ OF_ITS_OWN = frozenset({"log in without the password"})
 @pytest.fixture
 def ground(bench: PostgresBench) -> PostgresAttestEnvironment:
     cluster = cluster_of_canaries(CLUSTER)
-    driver = bench.platform_of(cluster, Limits(vendor_connections=1, programmer_connections=1, drop_patience=0.2))
+    driver = bench.platform_of(cluster, PostgresLimits(vendor_connections=1, programmer_connections=1, drop_patience=0.2))
     return PostgresAttestEnvironment(driver, cluster, bench.address, bench.vendor, bench.programmer, secrets.token_bytes)
 
 

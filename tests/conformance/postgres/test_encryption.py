@@ -11,7 +11,7 @@ import pytest
 from rolevend.errors import PlatformUnavailable, UntrustedServer
 from rolevend.platforms.postgres.connections import connected
 from rolevend.platforms.protocol import Tls, TlsMode
-from rolevend.policytools.embedded.certificates import Authority, KeyPair
+from rolevend.policytools.embedded.certificates import CertificateAuthority, KeyPair
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, IN_CLEAR, PostgresBench, installed, profile, shape, vended
 from tests.support.waiting import eventually
@@ -32,13 +32,13 @@ def bench(server: PostgresServer) -> Iterator[PostgresBench]:
 
 
 @pytest.fixture
-def authority(server: PostgresServer) -> Authority:
+def authority(server: PostgresServer) -> CertificateAuthority:
     assert server.authority is not None
     return server.authority
 
 
 @pytest.fixture
-def certify(server: PostgresServer, bench: PostgresBench, authority: Authority) -> Iterator:
+def certify(server: PostgresServer, bench: PostgresBench, authority: CertificateAuthority) -> Iterator:
     """Has the server show another certificate; its own again after the test."""
 
     def show(pair: KeyPair) -> None:
@@ -51,12 +51,12 @@ def certify(server: PostgresServer, bench: PostgresBench, authority: Authority) 
     show(authority.issue("postgres", hosts=("127.0.0.1",)))
 
 
-def expired(authority: Authority) -> KeyPair:
+def expired(authority: CertificateAuthority) -> KeyPair:
     return authority.issue("postgres", hosts=("127.0.0.1",), now=datetime.now(UTC) - timedelta(days=30))
 
 
-def somebody() -> Authority:
-    return Authority("somebody", datetime.now(UTC), timedelta(days=1))
+def somebody() -> CertificateAuthority:
+    return CertificateAuthority("somebody", datetime.now(UTC), timedelta(days=1))
 
 
 def log_of(server: PostgresServer) -> str:
@@ -99,7 +99,7 @@ def test_a_server_that_does_not_show_who_it_is_is_told_nothing(
     assert not re.findall(rf"\[(?:{'|'.join(sessions)})\].*user=rv_", said_of_us), "not even a name was sent"
 
 
-def test_the_same_server_is_used_again_when_it_shows_who_it_is(bench: PostgresBench, certify, authority: Authority):
+def test_the_same_server_is_used_again_when_it_shows_who_it_is(bench: PostgresBench, certify, authority: CertificateAuthority):
     platform = bench.platform_of(CLUSTER)
     certify(authority.issue("postgres", hosts=("db.example.org",)))
     with pytest.raises(UntrustedServer):
@@ -111,7 +111,7 @@ def test_the_same_server_is_used_again_when_it_shows_who_it_is(bench: PostgresBe
 
 
 @pytest.mark.parametrize("mode", [TlsMode.VERIFY_CA, TlsMode.REQUIRE])
-def test_who_asks_for_less_gets_less_and_is_told_so(bench: PostgresBench, certify, authority: Authority, mode: TlsMode):
+def test_who_asks_for_less_gets_less_and_is_told_so(bench: PostgresBench, certify, authority: CertificateAuthority, mode: TlsMode):
     bench.platform.facts()
     certify(authority.issue("postgres", hosts=("db.example.org",)))
     tls = replace(bench.address.tls, mode=mode) if mode is TlsMode.VERIFY_CA else Tls(mode)

@@ -14,11 +14,11 @@ import psycopg
 import pytest
 
 from rolevend.errors import PlatformBusy, PlatformUnavailable, Unavailable
-from rolevend.platforms.postgres import Limits, Login, PostgresPlatform
+from rolevend.platforms.postgres import PostgresLimits, PostgresLogin, PostgresPlatform
 from rolevend.platforms.postgres.build.builder import look, steps_for
 from rolevend.platforms.postgres.build.render import render
 from rolevend.platforms.postgres.connections import connected
-from rolevend.platforms.progress import Progress
+from rolevend.platforms.progress import BuildProgress
 from rolevend.platforms.protocol import Address, DropRequest, EndReason, Secret
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, IN_CLEAR, PostgresBench, equal, installed, lease, own, profile, shape, vend, vended
@@ -71,7 +71,7 @@ class Impostor:
 _WANTS_ENCRYPTION = (struct.pack("!I", 80877103), struct.pack("!I", 80877104))
 """SSLRequest and GSSENCRequest."""
 
-IMPATIENT = Limits(build_attempts=2, wait_for_connection=0.5)
+IMPATIENT = PostgresLimits(build_attempts=2, wait_for_connection=0.5)
 
 
 @pytest.fixture
@@ -114,8 +114,8 @@ def test_idle_connections_that_the_server_closed_are_not_noticed(bench: Postgres
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"vendor": Login("rv_vendor", Secret("wrong"))}, "password authentication failed"),
-        ({"vendor": Login("nobody", Secret("wrong"))}, "password authentication failed"),
+        ({"vendor": PostgresLogin("rv_vendor", Secret("wrong"))}, "password authentication failed"),
+        ({"vendor": PostgresLogin("nobody", Secret("wrong"))}, "password authentication failed"),
         ({"address": Address("127.0.0.1", 1, "conformance", IN_CLEAR)}, "refused"),
         ({"address": Address("does-not-exist.invalid", 5432, "conformance", IN_CLEAR)}, "does-not-exist.invalid"),
     ],
@@ -135,7 +135,7 @@ def asking(request: pytest.FixtureRequest) -> Iterator[Impostor]:
 
 def test_a_server_that_asks_for_the_password_in_a_weaker_way_than_scram_never_gets_it(asking: Impostor):
     address = Address("127.0.0.1", asking.port, "claims", IN_CLEAR)
-    logins = Login("rv_vendor", Secret("the-vendors-password")), Login("rv_programmer", Secret("the-programmers-password"))
+    logins = PostgresLogin("rv_vendor", Secret("the-vendors-password")), PostgresLogin("rv_programmer", Secret("the-programmers-password"))
     platform = PostgresPlatform(address, CLUSTER, *logins)
 
     for ask in (platform.facts, platform.live, lambda: platform.catalog(frozenset({"claims"}))):
@@ -152,7 +152,7 @@ def test_a_server_that_asks_for_the_password_in_a_weaker_way_than_scram_never_ge
 
 def test_the_programmers_credential_is_asked_too(bench: PostgresBench):
     with pytest.raises(PlatformUnavailable, match="authentication failed"):
-        bench.platform_of(CLUSTER, programmer=Login("rv_programmer", Secret("wrong"))).facts()
+        bench.platform_of(CLUSTER, programmer=PostgresLogin("rv_programmer", Secret("wrong"))).facts()
 
 
 def test_a_database_without_rolevend_says_so(bench: PostgresBench):
@@ -168,7 +168,7 @@ def test_a_database_without_rolevend_says_so(bench: PostgresBench):
 
 
 def test_a_pool_that_is_all_in_use_is_busy(bench: PostgresBench):
-    few = bench.platform_of(CLUSTER, Limits(vendor_connections=1, wait_for_connection=0.2))
+    few = bench.platform_of(CLUSTER, PostgresLimits(vendor_connections=1, wait_for_connection=0.2))
     blocking = bench.as_superuser()
     made, _ = vended(few, profile(shape(bench.people())))
     blocking.run(f"BEGIN; SELECT FROM rolevend.lease WHERE role = '{made.role}' FOR UPDATE")
@@ -213,7 +213,7 @@ def test_a_build_on_two_connections_finishes_what_was_locked_on_either(bench: Po
 
 def test_builds_that_hold_every_connection_do_not_wait_for_each_others(bench: PostgresBench):
     wanted = [profile(*(shape(bench.people(), view=f"v{place}") for place in range(30))) for _ in range(4)]
-    platform = bench.platform_of(CLUSTER, Limits(programmer_connections=2))
+    platform = bench.platform_of(CLUSTER, PostgresLimits(programmer_connections=2))
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(platform.ensure, wanted))
     for of in wanted:
@@ -350,9 +350,9 @@ class TestCollecting:
 
     def test_a_template_that_goes_while_a_profile_of_it_is_built_is_made_again(self, bench: PostgresBench):
         of = profile(shape(bench.people()))
-        gone: list[Progress] = []
+        gone: list[BuildProgress] = []
 
-        def once(progress: Progress) -> None:
+        def once(progress: BuildProgress) -> None:
             if progress.done == 1 and not gone:
                 gone.append(progress)
                 bench.run(DROP_TEMPLATES)

@@ -10,7 +10,7 @@ from rolevend.catalog import Table, TableId
 from rolevend.model import ProfileName
 from rolevend.plan import TableShape
 from rolevend.platforms.postgres.attest.probe_words import SETTINGS
-from rolevend.platforms.postgres.attest.probes import Probe, View, probes
+from rolevend.platforms.postgres.attest.probes import Probe, ProbedView, probes
 from rolevend.platforms.postgres.attest.probing import Prober
 from rolevend.policy.binding import bind
 from rolevend.policy.expression import Condition, attributes
@@ -18,7 +18,7 @@ from rolevend.policy.predicate import parse
 from tests.conformance.bench import EVERY_ROW, PostgresBench, profile, quoted, shape, vended
 from tests.support.hidden_columns import COLUMNS, INDEXES, TYPES
 
-VIEW = View("probed", COLUMNS)
+VIEW = ProbedView("probed", COLUMNS)
 REGIONS = ("EU", "EU", "US", "US", "APAC", None)
 FILTERS: Mapping[str, tuple[Sequence[str], Sequence[Sequence[str]]]] = {
     "an attribute": (["region IN (user_attr('regions'))"], []),
@@ -163,7 +163,7 @@ def test_a_lookup_column_tells_of_itself_and_of_no_other_column(bench: PostgresB
     columns = tuple(replace(each, lookup=each.name in lookups) for each in whole.columns)
     probing, _ = prober(bench, replace(whole, columns=columns), shape(other))
     fenced, looked_up = (
-        list(probes(View("probed", tuple(each for each in COLUMNS if (each.name in lookups) is chosen)), count, seed=7))
+        list(probes(ProbedView("probed", tuple(each for each in COLUMNS if (each.name in lookups) is chosen)), count, seed=7))
         for chosen, count in ((False, 200), (True, 40))
     )
     assert differences(probing, fenced) == {}
@@ -180,7 +180,7 @@ def test_a_fence_that_one_column_lost_is_found_by_probes_of_that_column(bench: P
     assert fenced in text
     bench.run(f"CREATE OR REPLACE VIEW {view} AS {text.replace(fenced, f's.{column}')}")
 
-    of_it, of_others = (View("probed", tuple(each for each in COLUMNS if (each.name == column) is own)) for own in (True, False))
+    of_it, of_others = (ProbedView("probed", tuple(each for each in COLUMNS if (each.name == column) is own)) for own in (True, False))
 
     assert differences(probing, list(probes(of_it, 40))) != {}
     assert differences(probing, list(probes(of_others, 40))) == {}

@@ -15,7 +15,7 @@ from rolevend.catalog import FunctionId
 from rolevend.errors import PlatformBusy, PlatformLocked
 from rolevend.model import ProfileName
 from rolevend.plan import Lease
-from rolevend.platforms.postgres import Limits
+from rolevend.platforms.postgres import PostgresLimits
 from rolevend.platforms.protocol import Credential, DropRequest, DropResult, EndReason, InstallMode, LimitAction
 from tests.conformance.bench import (
     CLUSTER,
@@ -36,7 +36,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.both_installs
 
 SHUT_DOWN = "57P01"
-IMPATIENT = Limits(build_attempts=1, wait_for_connection=0.5)
+IMPATIENT = PostgresLimits(build_attempts=1, wait_for_connection=0.5)
 
 
 @pytest.fixture(autouse=True)

@@ -9,14 +9,25 @@ import pytest
 from psycopg import sql
 
 from rolevend.errors import Conflict, InvalidInput, PlatformUnavailable
-from rolevend.platforms.postgres import Finding, InstallPlan, Kind, Login, Options, Passwords, PostgresPlatform, connected, install, plan
+from rolevend.platforms.postgres import (
+    Finding,
+    FindingKind,
+    InstallPlan,
+    Passwords,
+    PostgresInstallOptions,
+    PostgresLogin,
+    PostgresPlatform,
+    connected,
+    install,
+    plan,
+)
 from rolevend.platforms.protocol import Address, Secret
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, installed, profile, shape, vended
 from tests.conformance.bench import refused as sqlstate
 
 PASSWORDS = Passwords(Secret("for the vendor"), Secret("for the programmer"))
-OPTIONS = Options(schemas=("raw",))
+OPTIONS = PostgresInstallOptions(schemas=("raw",))
 
 
 class Database:
@@ -44,10 +55,10 @@ class Database:
     def login(self, user: str, password: str = "x", database: str = "postgres") -> PostgresSession:
         return PostgresSession(psycopg.connect(self.superuser.as_user(user, password).to_database(database).dsn, autocommit=True))
 
-    def plan(self, options: Options = OPTIONS) -> InstallPlan:
+    def plan(self, options: PostgresInstallOptions = OPTIONS) -> InstallPlan:
         return plan(self.admin, options)
 
-    def install(self, options: Options = OPTIONS, accept: str = "") -> InstallPlan:
+    def install(self, options: PostgresInstallOptions = OPTIONS, accept: str = "") -> InstallPlan:
         digest = accept or self.plan(options).digest
         return install(self.admin, options, accept=digest, passwords=PASSWORDS, randomness=secrets.token_bytes)
 
@@ -56,8 +67,8 @@ class Database:
         self._platform = PostgresPlatform(
             Address(self.superuser.host, self.superuser.port, "postgres", self.superuser.tls),
             CLUSTER,
-            Login("rv_vendor", Secret("for the vendor")),
-            Login("rv_programmer", Secret("for the programmer")),
+            PostgresLogin("rv_vendor", Secret("for the vendor")),
+            PostgresLogin("rv_programmer", Secret("for the programmer")),
         )
         return self._platform
 
@@ -74,7 +85,7 @@ def database(server: PostgresServer) -> Iterator[Database]:
     made.admin.close()
 
 
-def of_kind(found: InstallPlan, kind: Kind) -> dict[str, str]:
+def of_kind(found: InstallPlan, kind: FindingKind) -> dict[str, str]:
     return {finding.subject: finding.text for finding in found.findings if finding.kind is kind}
 
 
@@ -103,7 +114,7 @@ def nothing_changes_without_consent(database: Database):
     assert database.value("SELECT to_regnamespace('rolevend')") is None
     database.run("DROP ROLE newcomer")
     assert database.plan().digest == found.digest
-    assert database.plan(Options(schemas=("raw",), vendor="another")).digest != found.digest
+    assert database.plan(PostgresInstallOptions(schemas=("raw",), vendor="another")).digest != found.digest
 
 
 def the_plan_says_who_is_touched(database: Database):
@@ -114,16 +125,16 @@ def the_plan_says_who_is_touched(database: Database):
     found = database.plan()
     text = found.text()
     assert found.refusals == ()
-    keeps = of_kind(found, Kind.KEEPS)
+    keeps = of_kind(found, FindingKind.KEEPS)
     for login in ("reader", "app"):
         for right in ("database postgres", "database template1", "schema public", "language plpgsql"):
             assert right in keeps[login]
     assert "rv_public" in keeps["database template1"]
-    readers = of_kind(found, Kind.READERS)["raw.customers"]
+    readers = of_kind(found, FindingKind.READERS)["raw.customers"]
     assert "reader" in readers
     assert "its owner app_owner" in readers
-    assert "PostgreSQL has no row security for it" in of_kind(found, Kind.UNGOVERNED)["raw.a_view"]
-    opened = of_kind(found, Kind.OPEN)
+    assert "PostgreSQL has no row security for it" in of_kind(found, FindingKind.UNGOVERNED)["raw.a_view"]
+    opened = of_kind(found, FindingKind.OPEN)
     assert "REVOKE ALL ON public.shared FROM PUBLIC" in opened["public.shared"]
     assert "acts with the rights of postgres" in opened["public.as_owner()"]
     for finding in found.findings:
@@ -140,15 +151,15 @@ def superusers_tables_are_refused(database: Database):
     database.run("ALTER TABLE raw.aboves OWNER TO above")
     found = database.plan()
     assert {finding.subject for finding in found.refusals} == {"raw.supers", "raw.aboves"}
-    assert "ALTER TABLE raw.supers OWNER TO" in of_kind(found, Kind.REFUSED)["raw.supers"]
+    assert "ALTER TABLE raw.supers OWNER TO" in of_kind(found, FindingKind.REFUSED)["raw.supers"]
     with pytest.raises(Conflict, match=r"raw\.supers"):
         database.install(accept=found.digest)
     assert database.value("SELECT to_regnamespace('rolevend')") is None
     database.run("DROP TABLE raw.supers, raw.aboves; DROP ROLE above")
-    assert "no such schema" in of_kind(database.plan(Options(schemas=("raw", "nowhere"))), Kind.REFUSED)["nowhere"]
+    assert "no such schema" in of_kind(database.plan(PostgresInstallOptions(schemas=("raw", "nowhere"))), FindingKind.REFUSED)["nowhere"]
     for strength in ("SUPERUSER", "BYPASSRLS", "CREATEROLE"):
         database.run(f"CREATE ROLE rv_vendor LOGIN {strength}")
-        assert of_kind(database.plan(), Kind.REFUSED).keys() == {"rv_vendor"}
+        assert of_kind(database.plan(), FindingKind.REFUSED).keys() == {"rv_vendor"}
         database.run("DROP ROLE rv_vendor")
 
 
@@ -208,7 +219,7 @@ def installing_again_changes_nothing(database: Database):
     assert "REVOKE CONNECT ON DATABASE opened FROM PUBLIC" in [each.text for each in database.install().statements]
     assert not any("opened" in text for text in platform.facts().limitations)
     with pytest.raises(Conflict, match="use these"):
-        database.plan(Options(schemas=("raw",), vendor="another"))
+        database.plan(PostgresInstallOptions(schemas=("raw",), vendor="another"))
 
 
 def another_database_of_the_server_is_refused(database: Database):
@@ -242,7 +253,7 @@ def test_somebody_without_superuser_is_refused_clearly(bench: PostgresBench):
 @pytest.mark.parametrize("schema", ["pg_catalog", "rolevend", "information_schema"])
 def test_schemas_that_cannot_be_governed(schema: str):
     with pytest.raises(InvalidInput):
-        Options(schemas=(schema,))
+        PostgresInstallOptions(schemas=(schema,))
 
 
 @pytest.mark.parametrize(
@@ -250,7 +261,7 @@ def test_schemas_that_cannot_be_governed(schema: str):
 )
 def test_logins_that_cannot_be(changes: dict[str, str]):
     with pytest.raises(InvalidInput):
-        Options(schemas=("raw",), **changes)
+        PostgresInstallOptions(schemas=("raw",), **changes)
 
 
 def test_the_logins_may_have_any_names(server: PostgresServer):
@@ -272,4 +283,4 @@ def test_the_logins_may_have_any_names(server: PostgresServer):
 
 
 def test_findings_are_sentences():
-    assert str(Finding(Kind.OPEN, "server", "is open")) == "server: is open"
+    assert str(Finding(FindingKind.OPEN, "server", "is open")) == "server: is open"

@@ -8,13 +8,22 @@ import pytest
 from psycopg import sql
 
 from rolevend.errors import Conflict
-from rolevend.platforms.postgres import InstallPlan, Kind, Login, Options, Passwords, PostgresPlatform, install, plan
+from rolevend.platforms.postgres import (
+    FindingKind,
+    InstallPlan,
+    Passwords,
+    PostgresInstallOptions,
+    PostgresLogin,
+    PostgresPlatform,
+    install,
+    plan,
+)
 from rolevend.platforms.protocol import Address, InstallMode, Secret
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, PostgresBench, lease, profile, refused, shape, vended
 
 ADMINISTRATOR, DATABASE = "cloud_admin", "claims"
-OPTIONS = Options(schemas=("raw",))
+OPTIONS = PostgresInstallOptions(schemas=("raw",))
 PASSWORDS = Passwords(Secret("for the vendor"), Secret("for the programmer"))
 
 
@@ -60,8 +69,8 @@ class Service:
         return PostgresPlatform(
             Address(self._superuser.host, self._superuser.port, DATABASE, self._superuser.tls),
             CLUSTER,
-            Login("rv_vendor", Secret("for the vendor")),
-            Login("rv_programmer", Secret("for the programmer")),
+            PostgresLogin("rv_vendor", Secret("for the vendor")),
+            PostgresLogin("rv_programmer", Secret("for the programmer")),
         )
 
     def close(self) -> None:
@@ -125,7 +134,7 @@ def what_cannot_be_handed_on_is_refused(service: Service):
 def the_plan_says_what_cannot_be_prevented(service: Service):
     found = service.plan()
     assert found == service.plan()
-    stays = {finding.subject: finding.text for finding in found.findings if finding.kind is Kind.STAYS}
+    stays = {finding.subject: finding.text for finding in found.findings if finding.kind is FindingKind.STAYS}
     assert {subject.split(" (")[0] for subject in stays} >= {
         "server",
         "sessions",
@@ -226,7 +235,7 @@ def test_an_installation_over_an_older_one_ends_the_roles_of_profiles_that_leak(
         assert "vended roles" not in {each.subject for each in plan(administrator, bench.options).findings}
         bench.run("UPDATE rolevend.version SET version = 11; UPDATE rolevend.profile SET form = 1")
         found = plan(administrator, bench.options)
-        assert "leak hidden rows" in next(each.text for each in found.findings if each.kind is Kind.ENDS)
+        assert "leak hidden rows" in next(each.text for each in found.findings if each.kind is FindingKind.ENDS)
         install(administrator, bench.options, accept=found.digest, passwords=bench.passwords, randomness=secrets.token_bytes)
 
     assert refused(lambda: eve.rows("SELECT * FROM people")) in ("42501", "42P01")

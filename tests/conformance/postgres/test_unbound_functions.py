@@ -6,7 +6,7 @@ import secrets
 import pytest
 
 from rolevend.errors import PlatformBusy, RolevendError
-from rolevend.platforms.postgres import Kind, Passwords, install, plan
+from rolevend.platforms.postgres import FindingKind, Passwords, install, plan
 from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.protocol import DropRequest, EndReason
 from tests.conformance.bench import PostgresBench, own, profile, refused, shape, vend, vended
@@ -194,7 +194,7 @@ def test_one_that_the_plan_lists_is_open_by_consent(bench: PostgresBench):
             planned = plan(administrator, bench.options)
             assert (
                 "everybody may call it, and it is written in internal"
-                in {each.subject: each.text for each in planned.findings if each.kind is Kind.OPEN}[f"{schema}.it(text)"]
+                in {each.subject: each.text for each in planned.findings if each.kind is FindingKind.OPEN}[f"{schema}.it(text)"]
             )
 
             install(administrator, bench.options, accept=planned.digest, passwords=Passwords(), randomness=secrets.token_bytes)

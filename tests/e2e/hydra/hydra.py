@@ -18,12 +18,12 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from joserfc.jwk import RSAKey
 
-from rolevend.policytools.embedded.certificates import Authority
+from rolevend.policytools.embedded.certificates import CertificateAuthority
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.errors import PartFailed
 from rolevend.policytools.embedded.ports import HOST, free_ports
 from rolevend.policytools.embedded.process import Process, Program
-from rolevend.policytools.embedded.progress import Progress
+from rolevend.policytools.embedded.progress import StepProgress
 from testbed.binaries import obtain
 from testbed.gobuild import Module
 from testbed.kubeconfig import write_private
@@ -54,7 +54,7 @@ class Hydra:
         people: Iterable[Person],
         clients: Iterable[Client],
         audience: str,
-        progress: Progress,
+        progress: StepProgress,
     ) -> None:
         """`database` is empty, and its user owns it. `settings` are Hydra's own, beside where it is. It is built here, which takes minutes
         the first time."""
@@ -64,7 +64,7 @@ class Hydra:
         self._clients = tuple(clients)
         self._audience = audience
         self._public, self._admin = free_ports(2)
-        self._authority = Authority("rolevend-hydra", datetime.datetime.now(datetime.UTC), _LIFETIME)
+        self._authority = CertificateAuthority("rolevend-hydra", datetime.datetime.now(datetime.UTC), _LIFETIME)
         self._process: Process | None = None
         self.issuer = f"https://{HOST}:{self._public}"
         self.tokens = HydraTokens(self, {person.subject: person for person in people}, self._clients)

@@ -18,7 +18,7 @@ import yaml
 from demo.seed import Seed
 from rolevend.policytools.embedded.connection import Connection, logged_in
 from rolevend.policytools.embedded.database import PostgresServer
-from rolevend.policytools.embedded.progress import Progress
+from rolevend.policytools.embedded.progress import StepProgress
 from testbed.installation import NAMESPACE, authority_secret, checkout, with_address
 from tests.e2e.node.clusters import Cluster
 from tests.support.waiting import eventually
@@ -42,7 +42,7 @@ class Bench:
         seed: Seed,
         identity_port: int,
         folder: Path,
-        progress: Progress,
+        progress: StepProgress,
     ) -> None:
         self.cluster = cluster
         self.database = database

@@ -14,7 +14,7 @@ from typing import Protocol, Self
 
 from rolevend.policytools.embedded.errors import PartFailed, Unusable
 from rolevend.policytools.embedded.ports import free_ports
-from rolevend.policytools.embedded.progress import Progress
+from rolevend.policytools.embedded.progress import StepProgress
 from testbed.binaries import Binaries, obtain
 from tests.e2e.node.node import Node
 
@@ -61,7 +61,7 @@ def ports_for(count: int, environ: Mapping[str, str] = os.environ) -> tuple[int,
     return tuple(map(int, ports))
 
 
-def choose(progress: Progress, ports: Sequence[int], environ: Mapping[str, str] = os.environ) -> AbstractContextManager[Cluster]:
+def choose(progress: StepProgress, ports: Sequence[int], environ: Mapping[str, str] = os.environ) -> AbstractContextManager[Cluster]:
     """Enter it to start it. `ports` are those of this machine that its pods need. `Unusable` says what is missing."""
     if environ.get(KUBECONFIG):
         return Named(progress, environ)
@@ -92,7 +92,7 @@ class Own(Node):
 class Named:
     """A cluster that somebody else looks after. The tests stop before they change anything where rolevend is installed already."""
 
-    def __init__(self, progress: Progress, environ: Mapping[str, str]) -> None:
+    def __init__(self, progress: StepProgress, environ: Mapping[str, str]) -> None:
         missing = [name for name in (IMAGE, MCP_IMAGE, HOST) if not environ.get(name)]
         if missing:
             raise Unusable(
@@ -128,7 +128,7 @@ class Named:
 class Kind:
     """A cluster of kind, made for these tests and deleted afterwards."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: StepProgress) -> None:
         self._progress = progress
 
     host: str

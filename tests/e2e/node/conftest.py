@@ -7,7 +7,7 @@ import pytest
 
 from demo.seed import Seed, generate, load
 from rolevend.policytools.embedded.database import PostgresServer
-from rolevend.policytools.embedded.progress import Progress, progress_for
+from rolevend.policytools.embedded.progress import StepProgress, progress_for
 from tests.e2e.node.bench import Bench
 from tests.e2e.node.clusters import Cluster, choose, ports_for
 
@@ -15,7 +15,7 @@ _CLAIMS = 2000
 
 
 @pytest.fixture(scope="session")
-def progress(request: pytest.FixtureRequest) -> Iterator[Progress]:
+def progress(request: pytest.FixtureRequest) -> Iterator[StepProgress]:
     """Told past pytest's capture: whoever waits for a build should see it."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
@@ -23,7 +23,7 @@ def progress(request: pytest.FixtureRequest) -> Iterator[Progress]:
 
 
 @pytest.fixture(scope="session")
-def bench(progress: Progress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(progress: StepProgress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """With nothing of rolevend on it yet."""
     folder = tmp_path_factory.mktemp("bench")
     ports = ports_for(2)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from rolevend.policytools.embedded.certificates import Authority
+from rolevend.policytools.embedded.certificates import CertificateAuthority
 from testbed.identity_provider import IdentityProvider
 from testbed.installation import NAMESPACE, checkout
 from testbed.oidc.registry import Client, Person
@@ -41,9 +41,9 @@ def workforce(bench: Bench) -> IdentityProvider:
 
 
 @contextlib.contextmanager
-def served(bench: Bench, provider: IdentityProvider) -> Iterator[Authority]:
+def served(bench: Bench, provider: IdentityProvider) -> Iterator[CertificateAuthority]:
     """By the page's commands, in the example's namespace, beside the API; who signed its certificate. Then it is gone again."""
-    authority = Authority("rolevend-mcp", datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1))
+    authority = CertificateAuthority("rolevend-mcp", datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1))
     certificate = authority.issue("mcp", hosts=(HOST,))
     bench.write("client-secret.txt", str(provider.client(SERVER).secret))
     bench.write("mcp.crt", certificate.certificate.decode())
@@ -62,7 +62,7 @@ def served(bench: Bench, provider: IdentityProvider) -> Iterator[Authority]:
         _let_the_platform_take(bench, "Trusted")
 
 
-def told(bench: Bench, provider: IdentityProvider, authority: Authority) -> Any:
+def told(bench: Bench, provider: IdentityProvider, authority: CertificateAuthority) -> Any:
     """What everybody's client in a pod was told at once; see mcp_client.py. AssertionError where a question failed."""
     tokens = provider.tokens
     brought = {name: tokens.tokens_of(name, client=EDITOR, audience=URL).access_token for name in COUNTRIES}

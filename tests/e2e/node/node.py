@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Self
 
-from rolevend.policytools.embedded.certificates import Authority, signing_key
+from rolevend.policytools.embedded.certificates import CertificateAuthority, signing_key
 from rolevend.policytools.embedded.errors import PartFailed, Unusable
 from rolevend.policytools.embedded.ports import free_ports
 from rolevend.policytools.embedded.process import Process, Program
-from rolevend.policytools.embedded.progress import Progress
+from rolevend.policytools.embedded.progress import StepProgress
 from testbed.binaries import PROGRAMS, Binaries, cache_folder, obtain
 from testbed.gobuild import Module
 from testbed.kubeconfig import ClientCertificate, Server, write_kubeconfig, write_private
@@ -46,7 +46,7 @@ class Node:
     host = HOST_NAME
     """What pods call the machine. They reach its ports in `exposed`, and no other."""
 
-    def __init__(self, progress: Progress, *, exposed: Sequence[int] = ()) -> None:
+    def __init__(self, progress: StepProgress, *, exposed: Sequence[int] = ()) -> None:
         self._progress = progress
         self._exposed = tuple(exposed)
         self._store = cache_folder() / "node"
@@ -180,7 +180,7 @@ class Node:
         pki = self._run / "pki"
         for folder in (self._run, pki, self.logs):
             folder.mkdir(mode=0o700)
-        authority = Authority("rolevend-node", datetime.datetime.now(datetime.UTC), _LIFETIME)
+        authority = CertificateAuthority("rolevend-node", datetime.datetime.now(datetime.UTC), _LIFETIME)
         write_private(pki / "ca.crt", authority.certificate)
         write_private(pki / "service-accounts.key", signing_key())
         names = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")

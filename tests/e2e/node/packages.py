@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from rolevend.policytools.embedded.errors import MissingProgram
-from rolevend.policytools.embedded.progress import Progress
+from rolevend.policytools.embedded.progress import StepProgress
 
 _PACKAGES = (
     "buildah",
@@ -20,7 +20,7 @@ _PACKAGES = (
 )
 
 
-def install_packages(progress: Progress) -> None:
+def install_packages(progress: StepProgress) -> None:
     """`MissingProgram` where that is no Debian, or its archive cannot be reached."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-query") is None:
         raise MissingProgram(f"a node needs Debian, for its packages {', '.join(_PACKAGES)}: this system has no apt-get")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rolevend.policytools.embedded.progress import Progress
+from rolevend.policytools.embedded.progress import StepProgress
 from testbed.binaries import obtain
 from testbed.gobuild import Module
 
@@ -29,7 +29,7 @@ class Series:
 
 
 class Engine:
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: StepProgress) -> None:
         self._program = obtain([_PROGRAM], module=Module(_MODULE), progress=progress)[_PROGRAM]
 
     def evaluate(self, expression: str, series: Iterable[Series], steps: int) -> list[list[Labels]]:

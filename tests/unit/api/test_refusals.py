@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from rolevend.api.refusals import LEFT_OUT, MOST_AT_ONCE, PER_MINUTE, RefusalLog
-from rolevend.audit.api_events import Bearer, Refusal
-from rolevend.audit.events import Body, Event
+from rolevend.audit.api_events import Bearer, RefusedCall
+from rolevend.audit.events import AuditEvent, Body
 from rolevend.errors import AuditUnavailable
 from rolevend.model import ObjectName
 from rolevend.roles.audit_recorder import AuditRecorder
@@ -21,7 +21,7 @@ class Trail:
         self.bodies: list[Body] = []
         self.full = False
 
-    async def record(self, event: Event) -> None:
+    async def record(self, event: AuditEvent) -> None:
         if self.full:
             raise AuditUnavailable("writing an audit event: no space left on device")
         self.bodies.append(event.body)
@@ -61,7 +61,7 @@ class _NoHandles:
 async def flood(refusals: RefusalLog, many: int, agent: ObjectName | None = None) -> None:
     bearer = Bearer.AGENT if agent is None else Bearer.USER
     for number in range(many):
-        await refusals.refused(Refusal(bearer, "BadSignature", "the signature is not of the token", str(number), agent, str(number)))
+        await refusals.refused(RefusedCall(bearer, "BadSignature", "the signature is not of the token", str(number), agent, str(number)))
 
 
 async def test_each_is_written_up_to_the_rate_and_the_rest_is_a_number(refusals: RefusalLog, trail: Trail):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from rolevend.api import responses
 from rolevend.kinds import DataPlatform, VendedRole, parse
 from rolevend.model import PlatformName
-from rolevend.platforms.progress import Progress
+from rolevend.platforms.progress import BuildProgress
 from rolevend.roles.status import StatusBuilder
 from tests.support.manifests import MISSING, Body
 from tests.support.painted import CRM, NOW, OBJECTS, WAREHOUSE, paint, raw
@@ -33,7 +33,7 @@ def test_a_role_that_waits_for_its_profile_says_how_far_that_is_until_it_ends():
         told = responses.shown(parse(VendedRole, asked | {"status": status}), {}).model_dump(mode="json", by_alias=True, exclude_none=True)
         return told["state"], told.get("progress")
 
-    waiting = StatusBuilder(parse(VendedRole, asked), NOW).building_status(PlatformName(WAREHOUSE), Progress(340, 1000, "view"))
+    waiting = StatusBuilder(parse(VendedRole, asked), NOW).building_status(PlatformName(WAREHOUSE), BuildProgress(340, 1000, "view"))
     assert shown({}) == ("Pending", None)
     assert shown(waiting) == ("Pending", "building its profile: 340 of 1,000 tables have their view")
     assert shown(waiting | {"ended": {"reason": "Revoked", "by": "Unanswered"}}) == ("Ending", None)

@@ -12,7 +12,7 @@ import pytest
 
 from rolevend.app.drain import Drain, Left
 from rolevend.errors import ClusterUnavailable, NotPermitted, Rejected, Unavailable
-from rolevend.kube.client import PAGE, Body, KubeClient, NotFound, Resource, WatchExpired
+from rolevend.kube.client import PAGE, Body, KubeClient, NotFound, ResourcePath, WatchExpired
 
 POLICY = "rolevend-closed"
 API = "rolevend-api"
@@ -49,7 +49,7 @@ class Agents:
     held: int | None = None
     """One that somebody else's finalizer keeps when ours is off."""
 
-    async def get(self, resource: Resource, name: str, namespace: str = "", subresource: str = "") -> Body:
+    async def get(self, resource: ResourcePath, name: str, namespace: str = "", subresource: str = "") -> Body:
         if resource.plural == "validatingadmissionpolicies":
             if name != POLICY:
                 raise NotFound("no such policy")
@@ -66,7 +66,7 @@ class Agents:
         assert dry_run
         raise NotPermitted("vending is closed" if self.closes else "who are you")
 
-    async def pages(self, resource: Resource, namespace: str = "", selector: str = "") -> AsyncIterator[Body]:
+    async def pages(self, resource: ResourcePath, namespace: str = "", selector: str = "") -> AsyncIterator[Body]:
         if resource.plural == "pods":
             assert (namespace, selector) == ("rolevend-system", "component=api")
             running = [{"metadata": {"namespace": namespace, "name": "api-1"}, "status": {"phase": "Running"}}] * bool(self.finishing)
@@ -82,7 +82,7 @@ class Agents:
             there["metadata"] |= {"deletionTimestamp": "2026-11-24T12:00:00Z", "finalizers": ["example.org/hold"]}
             yield {"items": [there]}
 
-    async def merge(self, resource: Resource, name: str, patch: Body, _namespace: str, subresource: str) -> None:
+    async def merge(self, resource: ResourcePath, name: str, patch: Body, _namespace: str, subresource: str) -> None:
         if resource.plural == "deployments":
             assert (name, subresource) == (API, "scale")
             self.replicas = patch["spec"]["replicas"]
@@ -90,7 +90,7 @@ class Agents:
         assert (patch["status"]["ended"]["reason"], subresource) == ("Revoked", "status")
         self.ended[name] += 1
 
-    async def delete(self, _resource: Resource, name: str, _uid: str, _namespace: str) -> None:
+    async def delete(self, _resource: ResourcePath, name: str, _uid: str, _namespace: str) -> None:
         assert self.ended[name], "the reason is written first"
         self.deleted[name] += 1
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolevend.audit.chain import BEGINNING, Chain, Key, Line, Verified, verify
-from rolevend.audit.events import Body, Event, EventType
+from rolevend.audit.chain import BEGINNING, Chain, Key, Line, VerifiedChain, verify
+from rolevend.audit.events import AuditEvent, Body, EventType
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 
 
-def event(number: int, type_: EventType = EventType.GRANTED) -> Event:
-    return Event(f"uid-{number}/{type_}", type_, f"role-{number}", NOW, Body(message=f"é \u202e {number}", table_count=number))
+def event(number: int, type_: EventType = EventType.GRANTED) -> AuditEvent:
+    return AuditEvent(f"uid-{number}/{type_}", type_, f"role-{number}", NOW, Body(message=f"é \u202e {number}", table_count=number))
 
 
 KEY, OTHER_KEY = Key(b"k" * 32), Key(b"o" * 32)
@@ -31,7 +31,7 @@ def head(lines: list[bytes]) -> str:
     return str(json.loads(lines[-1])["hash"])
 
 
-def verified(lines: list[bytes], expect: str = "", *keys: Key) -> Verified:
+def verified(lines: list[bytes], expect: str = "", *keys: Key) -> VerifiedChain:
     return verify([Line(f"f:{number}", text) for number, text in enumerate(lines, start=1)], expect, keys)
 
 
@@ -67,7 +67,7 @@ def test_a_line_that_was_altered_with_its_hash_does_not_fit_the_next(place: int)
     lines = chain()
     forged = json.loads(lines[place])
     made = Chain(forged["source"], forged["chain"], forged["previoushash"], int(forged["sequence"]) - 1)
-    lines[place] = made.append(Event(forged["id"], EventType(forged["type"]), "another role", NOW, Body()))
+    lines[place] = made.append(AuditEvent(forged["id"], EventType(forged["type"]), "another role", NOW, Body()))
 
     assert verified(lines).problems == [f"f:{place + 2}: does not follow from f:{place + 1}: one of the two was altered"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rolevend.audit.api_events import Bearer, Refusal, refused, release_requested
-from rolevend.audit.events import Event, denied, dropped, granted, orphan_dropped
+from rolevend.audit.api_events import Bearer, RefusedCall, refused, release_requested
+from rolevend.audit.events import AuditEvent, denied, dropped, granted, orphan_dropped
 from rolevend.audit.evidence import access_summary
 from rolevend.audit.json_size import as_json
 from rolevend.catalog import Family
@@ -41,7 +41,7 @@ from tests.support.policies import catalog, guardrail, policy
 from tests.support.registered import AGENT, ANNA, CLUSTER, MINE, NOW, PERSON, REQUEST, TABLES, WAREHOUSE, shapes
 
 
-def grant(known: Snapshot | None = None) -> Event:
+def grant(known: Snapshot | None = None) -> AuditEvent:
     asked = replace(REQUEST, requested_by="system:serviceaccount:agents:finbot")
     found = known or a_snapshot()
     verdict = found.decide(asked)
@@ -90,7 +90,7 @@ def test_a_grant_a_denial_and_an_end_tell_the_task_and_the_call_that_they_are_of
     assert not {"taskId", "intentDigest", "requestId"} & as_json(grant().body).keys()
 
 
-REFUSAL = Refusal(Bearer.USER, "TokenExpired", "the token is expired; get a new one", "d" * 64, AGENT.name, "call-1")
+REFUSAL = RefusedCall(Bearer.USER, "TokenExpired", "the token is expired; get a new one", "d" * 64, AGENT.name, "call-1")
 
 
 def test_a_refused_token_is_told_with_its_code_its_digest_and_the_agent_that_was_proven():
@@ -108,7 +108,7 @@ def test_a_refused_token_is_told_with_its_code_its_digest_and_the_agent_that_was
 
 
 def test_a_token_that_proves_no_agent_is_told_without_one():
-    event = refused(Refusal(Bearer.AGENT, "MalformedToken", "the token cannot be read"), NOW)
+    event = refused(RefusedCall(Bearer.AGENT, "MalformedToken", "the token cannot be read"), NOW)
 
     assert event.subject == "api"
     assert as_json(event.body).keys() == {"bearer", "reason", "message"}

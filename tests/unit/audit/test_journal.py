@@ -12,7 +12,7 @@ import pytest
 
 from rolevend.audit.chain import Key
 from rolevend.audit.event_files import verify
-from rolevend.audit.events import Body, Event, EventType
+from rolevend.audit.events import AuditEvent, Body, EventType
 from rolevend.audit.journal import Journal
 from rolevend.audit.key_file import read_key
 from rolevend.errors import AuditUnavailable, InvalidInput
@@ -21,8 +21,8 @@ from rolevend.telemetry.metrics import Metrics
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
-def event(number: int) -> Event:
-    return Event(f"e{number}", EventType.GRANTED, "role", NOW, Body(message="x" * 500))
+def event(number: int) -> AuditEvent:
+    return AuditEvent(f"e{number}", EventType.GRANTED, "role", NOW, Body(message="x" * 500))
 
 
 class Journals:

@@ -12,7 +12,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from rolevend.audit.chain import Chain, Key
-from rolevend.audit.events import End, Event, EventType, denied, dropped, granted
+from rolevend.audit.events import AuditEvent, End, EventType, denied, dropped, granted
 from rolevend.audit.evidence import access_summary
 from rolevend.audit.json_size import as_json, bytes_of, clipped, within
 from rolevend.audit.receipt import MOST_BYTES, Receipts
@@ -102,7 +102,7 @@ def known(request: Request, character: str, many: dict[str, int]) -> Snapshot:
     )
 
 
-def told(character: str, many: dict[str, int]) -> Iterator[Event]:
+def told(character: str, many: dict[str, int]) -> Iterator[AuditEvent]:
     """A grant, a denial and an end, all of the same request."""
     request = asked(character, many)
     snapshot = known(request, character, many)

@@ -17,11 +17,11 @@ from joserfc.jws import JWSRegistry
 
 from rolevend.audit.chain import Chain
 from rolevend.audit.event_files import verify as verify_chain
-from rolevend.audit.events import Event, dropped, granted, orphan_dropped
+from rolevend.audit.events import AuditEvent, dropped, granted, orphan_dropped
 from rolevend.audit.evidence import access_summary
 from rolevend.audit.json_size import as_json
 from rolevend.audit.receipt import FIRST, HALVES, Receipts, digest_of, said_by
-from rolevend.audit.receipt_files import Verified, public_key_set, read_public_keys, read_signing_key, verify
+from rolevend.audit.receipt_files import VerifiedReceipts, public_key_set, read_public_keys, read_signing_key, verify
 from rolevend.cli import cli
 from rolevend.decision.outcome import Granted, Request
 from rolevend.errors import InvalidInput, PlatformBusy, Rejected
@@ -54,14 +54,14 @@ def known(*keys: SigningKey) -> KeySet:
     return parse(public_key_set(keys or (KEY,)).encode())
 
 
-def beginning(asked: Request = ASKED, receipts: Receipts = RECEIPTS) -> Event:
+def beginning(asked: Request = ASKED, receipts: Receipts = RECEIPTS) -> AuditEvent:
     found = a_snapshot()
     verdict = found.decide(asked)
     assert isinstance(verdict, Granted)
     return receipts.on(granted(asked, verdict, found, access_summary(verdict.tables), NOW))
 
 
-def ending(first: str | None, asked: Request = ASKED, receipts: Receipts = RECEIPTS, reason: EndReason = EndReason.RELEASED) -> Event:
+def ending(first: str | None, asked: Request = ASKED, receipts: Receipts = RECEIPTS, reason: EndReason = EndReason.RELEASED) -> AuditEvent:
     return receipts.on(dropped(asked, end(reason, role=role_of(asked)), NOW), first)
 
 
@@ -71,17 +71,17 @@ def role_of(asked: Request) -> str:
     return verdict.lease.role
 
 
-def receipt(event: Event) -> str:
+def receipt(event: AuditEvent) -> str:
     assert event.body.receipt is not None
     return event.body.receipt
 
 
-def both(asked: Request = ASKED, receipts: Receipts = RECEIPTS) -> tuple[Event, Event]:
+def both(asked: Request = ASKED, receipts: Receipts = RECEIPTS) -> tuple[AuditEvent, AuditEvent]:
     first = beginning(asked, receipts)
     return first, ending(digest_of(receipt(first)), asked, receipts)
 
 
-def line(event: Event) -> dict[str, Any]:
+def line(event: AuditEvent) -> dict[str, Any]:
     """As it stands in a file."""
     return dict(json.loads(Chain(SOURCE, "c1").append(event)))
 
@@ -90,7 +90,7 @@ def line(event: Event) -> dict[str, Any]:
 class File:
     path: Path
 
-    def of(self, *lines: dict[str, Any] | str, keys: KeySet | None = None) -> Verified:
+    def of(self, *lines: dict[str, Any] | str, keys: KeySet | None = None) -> VerifiedReceipts:
         """What is found in a file of these events and receipts."""
         self.path.write_text("".join(f"{each if isinstance(each, str) else json.dumps(each)}\n" for each in lines))
         return verify([str(self.path)], keys or known())
@@ -101,7 +101,7 @@ def file(tmp_path: Path) -> File:
     return File(tmp_path / "audit.ndjson")
 
 
-def problems(found: Verified) -> list[str]:
+def problems(found: VerifiedReceipts) -> list[str]:
     return [each.partition("ndjson:")[2] for each in found.problems]
 
 

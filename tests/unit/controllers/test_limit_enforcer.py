@@ -9,7 +9,7 @@ import pytest
 
 from rolevend.controllers.limit_enforcer import LimitEnforcer
 from rolevend.errors import ClusterUnavailable, PlatformUnavailable
-from rolevend.kube.client import Body, KubeClient, Resource
+from rolevend.kube.client import Body, KubeClient, ResourcePath
 from rolevend.model import PlatformName, RoleName
 from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.protocol import EndReason, LimitAction, LimitViolation
@@ -64,7 +64,7 @@ class Operator:
         for name, executor in self.executors.items():
             yield name, type("AtWork", (), {"executor": executor})()
 
-    async def create(self, resource: Resource, body: Body, namespace: str) -> Body:
+    async def create(self, resource: ResourcePath, body: Body, namespace: str) -> Body:
         if self.failing:
             raise ClusterUnavailable("not now")
         assert (resource.plural, namespace) == ("events", "agents")

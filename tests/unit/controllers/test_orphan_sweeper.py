@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from rolevend.controllers.orphan_sweeper import OrphanSweeper
-from rolevend.kube.client import PAGE, Body, KubeClient, Resource
+from rolevend.kube.client import PAGE, Body, KubeClient, ResourcePath
 from rolevend.model import Attributes, PlatformName, ProfileName, RoleName, Uid
 from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.protocol import DropRequest, DropResult, EndedRole, EndReason, LiveRole
@@ -43,7 +43,7 @@ class World:
         request = replace(REQUEST, uid=Uid(uid))
         self.roles.upsert(RoleState(request, False, None, None, "", Attributes(), ("", ""), let_go=uid in self._let_go))
 
-    async def pages(self, resource: Resource) -> AsyncIterator[Body]:
+    async def pages(self, resource: ResourcePath) -> AsyncIterator[Body]:
         self.listings += 1
         ending = {"deletionTimestamp": "2026-11-24T12:00:00Z", "finalizers": ["example.org/hold"]}
         yield {"items": [{"metadata": {"uid": uid, **(ending if uid in self._let_go else {})}} for uid in self._listed]}

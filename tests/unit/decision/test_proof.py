@@ -20,7 +20,7 @@ from rolevend.identity.token_check import TokenCheck
 from rolevend.kinds import Agent as AgentObject
 from rolevend.kinds import VendedRole
 from rolevend.kinds import parse as parse_object
-from rolevend.kube.client import KubeClient, NotFound, Resource, ResourceConflict
+from rolevend.kube.client import KubeClient, NotFound, ResourceConflict, ResourcePath
 from rolevend.kube.secrets import user_token
 from rolevend.kube.token_replay import PREFIX, TokenReplayStore
 from rolevend.model import Attributes, Task, Uid, UserHandle, Version
@@ -305,7 +305,7 @@ class ApiServer:
         self.leases: dict[str, dict[str, Any]] = {}
         self.failure: Exception | None = None
 
-    async def get(self, resource: Resource, name: str, namespace: str) -> dict[str, Any]:
+    async def get(self, resource: ResourcePath, name: str, namespace: str) -> dict[str, Any]:
         if self.failure:
             raise self.failure
         if resource.plural == "leases":
@@ -315,7 +315,7 @@ class ApiServer:
         kind, text = self.secrets[name]
         return {"type": kind, "data": {"token": base64.b64encode(text.encode()).decode()}}
 
-    async def create(self, resource: Resource, body: dict[str, Any], namespace: str) -> dict[str, Any]:
+    async def create(self, resource: ResourcePath, body: dict[str, Any], namespace: str) -> dict[str, Any]:
         if self.failure:
             raise self.failure
         name = body["metadata"]["name"]
@@ -324,11 +324,11 @@ class ApiServer:
         self.leases[name] = {**body, "metadata": {**body["metadata"], "uid": name}}
         return body
 
-    async def delete(self, resource: Resource, name: str, uid: str, namespace: str) -> None:
+    async def delete(self, resource: ResourcePath, name: str, uid: str, namespace: str) -> None:
         assert self.leases[name]["metadata"]["uid"] == uid
         del self.leases[name]
 
-    async def pages(self, resource: Resource, namespace: str) -> Any:
+    async def pages(self, resource: ResourcePath, namespace: str) -> Any:
         yield {"items": list(self.leases.values())}
 
 
@@ -447,7 +447,9 @@ class TestTakenTokens:
         names = [("https://a", "bc"), ("https://ab", "c"), ("https://a", "bd")]
         for number, (issuer, token_id) in enumerate(names):
             assert await taken.take(issuer, token_id, REQUEST.uid, tokens.after(60 * number))
-        await taken._cluster.create(Resource("", "leases"), {"metadata": {"name": "rolevend-operator"}, "spec": {"acquireTime": None}}, "")
+        await taken._cluster.create(
+            ResourcePath("", "leases"), {"metadata": {"name": "rolevend-operator"}, "spec": {"acquireTime": None}}, ""
+        )
         assert len(server.leases) == 4
 
         clock[0] = tokens.after(300)
@@ -460,7 +462,7 @@ class TestTakenTokens:
     async def test_a_record_that_does_not_say_when_it_ends_stays(self):
         server = ApiServer()
         taken = TokenReplayStore(cast(KubeClient, server), "system", lambda: tokens.NOW)
-        await server.create(Resource("", "leases"), {"metadata": {"name": f"{PREFIX}1"}, "spec": {"holderIdentity": "x"}}, "")
+        await server.create(ResourcePath("", "leases"), {"metadata": {"name": f"{PREFIX}1"}, "spec": {"holderIdentity": "x"}}, "")
 
         assert await taken.collect() == 0
 

@@ -18,7 +18,7 @@ from rolevend.policy.table_policy import ColumnPolicy, TablePolicy, table_policy
 from rolevend.policytools.check import check
 from rolevend.policytools.explain import as_json, as_text, explained
 from rolevend.policytools.folder import Folder
-from rolevend.policytools.verdicts import Who
+from rolevend.policytools.verdicts import Requester
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.status import StatusBuilder
 from rolevend.snapshot.builder import SnapshotBuild
@@ -223,7 +223,7 @@ def test_policy_check_warns_of_it_and_explain_tells_it(tmp_path: Path):
     write(tmp_path, "a.yaml", namespace, *map(filed, (account(), agent(), raw_person(), spoiled)))
 
     found = check([tmp_path], catalogs).diagnostics
-    told = explained(Folder.read([tmp_path]), Who(ANNA, REQUEST.agent, WAREHOUSE), catalogs)
+    told = explained(Folder.read([tmp_path]), Requester(ANNA, REQUEST.agent, WAREHOUSE), catalogs)
 
     assert [(each.level, each.field, each.message) for each in found if "tools" in each.message] == [("warning", "spec", TOO_LONG)]
     assert told.stricter == (TOO_LONG,), as_text([told])

@@ -6,7 +6,7 @@ import pytest
 
 from rolevend.catalog import Catalog, Family, Function, FunctionId, digest
 from rolevend.decision.outcome import Denied, Granted, withdrawal_reason
-from rolevend.decision.tools import FunctionName, Permitted, Refusal, Tools, functions_of, permitted, refused_functions
+from rolevend.decision.tools import FunctionName, Permitted, ToolRefusal, Tools, functions_of, permitted, refused_functions
 from rolevend.kinds import Agent, DataPlatform, Guardrail, parse
 from rolevend.model import ObjectName, PlatformName
 from rolevend.plan import contains
@@ -39,7 +39,7 @@ class TestWhatAnAgentMayHave:
         found = permitted(tools(wanted), tools("tools.sc*"), DOMAINS, "warehouse", adds=True)
 
         why = f"DataPlatform warehouse does not let the agent have function {wanted}; see the tools in its spec.agents"
-        assert found == Permitted(refusals=(Refusal("NotPermitted", why),))
+        assert found == Permitted(refusals=(ToolRefusal("NotPermitted", why),))
 
     def test_is_no_schema_beyond_that(self):
         found = permitted(tools(schemas=("notes", "other")), tools(schemas=("notes", "not*", "*")), DOMAINS, "warehouse", adds=True)
@@ -68,8 +68,8 @@ class TestWhatAnAgentMayHave:
 
         assert functions_of(wanted, THERE) == (RESCORE, SCORE)
         assert list(refused_functions(wanted, THERE)) == [
-            Refusal("ToolMissing", "there is no function tools.gone"),
-            Refusal("ToolRefused", "function tools.leak() acts with the rights of its owner"),
+            ToolRefusal("ToolMissing", "there is no function tools.gone"),
+            ToolRefusal("ToolRefused", "function tools.leak() acts with the rights of its owner"),
         ]
 
     def test_is_no_function_that_it_does_not_name(self):

@@ -10,7 +10,7 @@ import pytest
 
 from rolevend.decision.outcome import Decision, Granted, Pending
 from rolevend.kinds import DataPlatform, kind_named
-from rolevend.kube.client import NAMESPACES, KubeClient, Resource
+from rolevend.kube.client import NAMESPACES, KubeClient, ResourcePath
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
 from rolevend.snapshot.builder import SnapshotBuilder
@@ -121,12 +121,12 @@ class ApiServer:
     def __init__(self, *bodies: Body) -> None:
         self.bodies = bodies
 
-    async def list(self, resource: Resource) -> tuple[Sequence[Body], str]:
+    async def list(self, resource: ResourcePath) -> tuple[Sequence[Body], str]:
         if resource == NAMESPACES:
             return [{"metadata": {"uid": "namespace", "name": "agents", "labels": {"team": "claims"}, "resourceVersion": "1"}}], "1"
         return [each for each in self.bodies if kind_named(each["kind"]).plural == resource.plural], "1"
 
-    async def watch(self, resource: Resource, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
+    async def watch(self, resource: ResourcePath, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
         await asyncio.Event().wait()
         yield "BOOKMARK", {}
 

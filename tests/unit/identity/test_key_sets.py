@@ -22,7 +22,7 @@ from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.review import Reviews
 from rolevend.identity.service_account import NotTaken, Review
 from rolevend.identity.token_check import TokenCheck
-from rolevend.policytools.embedded.certificates import Authority
+from rolevend.policytools.embedded.certificates import CertificateAuthority
 from tests.support.tokens import (
     FOR_AGENT,
     ISSUER,
@@ -298,7 +298,7 @@ async def unused_port() -> int:
 
 async def test_a_server_is_believed_by_the_named_authorities_alone(tmp_path: Path):
     now, day = datetime.now(UTC), timedelta(days=1)
-    authority, stranger = Authority("issuer", now, day), Authority("stranger", now, day)
+    authority, stranger = CertificateAuthority("issuer", now, day), CertificateAuthority("stranger", now, day)
     async for server in serve(server_context(authority, tmp_path)):
         server.says("/keys", ONE)
 
@@ -313,7 +313,7 @@ async def test_authorities_that_are_no_certificates_are_refused():
         await KeyFetcher().read(at("https://127.0.0.1/keys", "nothing"))
 
 
-def server_context(authority: Authority, folder: Path) -> ssl.SSLContext:
+def server_context(authority: CertificateAuthority, folder: Path) -> ssl.SSLContext:
     pair = authority.issue("issuer", hosts=("127.0.0.1",))
     (folder / "server.crt").write_bytes(pair.certificate)
     (folder / "server.key").write_bytes(pair.key)

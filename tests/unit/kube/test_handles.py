@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from rolevend.errors import Conflict, NotPermitted, TooManyUnknownUsers
-from rolevend.kube.client import Body, KubeClient, NotFound, Resource, ResourceConflict
+from rolevend.kube.client import Body, KubeClient, NotFound, ResourceConflict, ResourcePath
 from rolevend.kube.handles import HandleRegistry
 from rolevend.model import AgentHandle, ObjectName, User, UserHandle
 from tests.support.registered import ANNA, granted
@@ -26,7 +26,7 @@ class ApiServer:
         self.listings = 0
         self.forbidden = False
 
-    async def create(self, resource: Resource, body: Body, namespace: str | None = None) -> Body:
+    async def create(self, resource: ResourcePath, body: Body, namespace: str | None = None) -> Body:
         self.requests += 1
         assert (resource.plural, namespace) == ("configmaps", "rolevend-system")
         if self.forbidden:
@@ -37,7 +37,7 @@ class ApiServer:
         self.kept[name] = {**body, "metadata": {**body["metadata"], "namespace": namespace}}
         return self.kept[name]
 
-    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Body:
+    async def get(self, resource: ResourcePath, name: str, namespace: str | None = None) -> Body:
         self.requests += 1
         if self.forbidden:
             raise NotPermitted("no")
@@ -45,7 +45,7 @@ class ApiServer:
             raise NotFound(name)
         return self.kept[name]
 
-    async def pages(self, resource: Resource, namespace: str, selector: str) -> AsyncIterator[Body]:
+    async def pages(self, resource: ResourcePath, namespace: str, selector: str) -> AsyncIterator[Body]:
         self.listings += 1
         name, _, value = selector.partition("=")
         yield {"items": [each for each in self.kept.values() if each["metadata"]["labels"].get(name) == value]}

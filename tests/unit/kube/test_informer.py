@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from rolevend.errors import ClusterUnavailable
-from rolevend.kube.client import NAMESPACES, Body, KubeClient, Resource
+from rolevend.kube.client import NAMESPACES, Body, KubeClient, ResourcePath
 from rolevend.kube.informer import Informer
 
 
@@ -21,14 +21,14 @@ class ApiServer:
         self._listings = iter(listings)
         self.is_over = asyncio.Event()
 
-    async def list(self, resource: Resource) -> tuple[list[Body], str]:
+    async def list(self, resource: ResourcePath) -> tuple[list[Body], str]:
         listing = next(self._listings, None)
         if listing is None:
             self.is_over.set()
             raise ClusterUnavailable("that was all")
         return listing, "1"
 
-    async def watch(self, resource: Resource, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
+    async def watch(self, resource: ResourcePath, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
         for event in ():
             yield event
 

@@ -10,13 +10,13 @@ import pytest
 
 from rolevend.decision.outcome import Request
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
-from rolevend.kube.client import KubeClient, NotFound, Resource, ResourceConflict
+from rolevend.kube.client import KubeClient, NotFound, ResourceConflict, ResourcePath
 from rolevend.kube.credentials import CREDENTIAL_TYPE, MAC, CredentialSecrets
 from rolevend.kube.secrets import authority, key_login, login, own_key
 from rolevend.model import AgentHandle, ObjectName, PlatformName, RoleName, Uid, User, UserHandle
 from rolevend.naming import role_name
 from rolevend.platforms.protocol import Account, Address, Credential, KeyPairCredential, PasswordCredential, Secret, Tls, TlsMode
-from rolevend.policytools.embedded.certificates import Authority as Signer
+from rolevend.policytools.embedded.certificates import CertificateAuthority as Signer
 
 KEY = b"k" * 32
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -40,14 +40,14 @@ class Secrets:
         self.hidden: set[str] = set()
         """Which nobody here may read."""
 
-    async def get(self, resource: Resource, name: str, namespace: str) -> dict[str, Any]:
+    async def get(self, resource: ResourcePath, name: str, namespace: str) -> dict[str, Any]:
         if name in self.hidden:
             raise NotPermitted(f"may not get {name}")
         if (namespace, name) not in self.stored:
             raise NotFound(name)
         return self.stored[namespace, name]
 
-    async def create(self, resource: Resource, body: dict[str, Any], namespace: str) -> dict[str, Any]:
+    async def create(self, resource: ResourcePath, body: dict[str, Any], namespace: str) -> dict[str, Any]:
         key = namespace, body["metadata"]["name"]
         if key in self.stored:
             raise ResourceConflict(key[1])
@@ -56,14 +56,14 @@ class Secrets:
         self.stored[key] = {**body, "metadata": metadata, "data": {**body.get("data", {}), **texts}}
         return self.stored[key]
 
-    async def delete(self, resource: Resource, name: str, uid: str, namespace: str) -> None:
+    async def delete(self, resource: ResourcePath, name: str, uid: str, namespace: str) -> None:
         assert self.stored[namespace, name]["metadata"]["uid"] == uid
         if self.forbidding:
             raise NotPermitted("no right on Secrets here")
         del self.stored[namespace, name]
 
     async def put(self, name: str, **texts: str) -> None:
-        await self.create(Resource("", ""), {"metadata": {"name": name}, "stringData": texts}, "system")
+        await self.create(ResourcePath("", ""), {"metadata": {"name": name}, "stringData": texts}, "system")
 
 
 @pytest.fixture

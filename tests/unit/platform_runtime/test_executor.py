@@ -13,7 +13,7 @@ from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.plan import Profile
 from rolevend.platform_runtime.executor import BUILDERS, PlatformExecutor
-from rolevend.platforms.progress import Progress, ProgressCallback
+from rolevend.platforms.progress import BuildProgress, ProgressCallback
 from rolevend.platforms.protocol import CheckResult, DropRequest, EndReason, InstallMode, Outcome, Platform, Randomness, ServerFacts
 
 WAREHOUSE = PlatformName("warehouse")
@@ -162,9 +162,9 @@ async def test_how_far_a_build_is_can_be_asked_while_it_goes_on(executor: Platfo
     await driver.begun(1)
     assert executor.progress(cold) is None
 
-    await asyncio.to_thread(driver.told[0], Progress(1, 3, "view"))
+    await asyncio.to_thread(driver.told[0], BuildProgress(1, 3, "view"))
 
-    assert (executor.progress(cold), executor.progress(other)) == (Progress(1, 3, "view"), None)
+    assert (executor.progress(cold), executor.progress(other)) == (BuildProgress(1, 3, "view"), None)
     driver.finish.set()
     await soon(building)
     assert executor.progress(cold) is None
@@ -229,7 +229,7 @@ async def test_a_build_that_goes_on_when_it_is_closed_ends_at_its_next_step_and_
     closing = asyncio.create_task(executor.close())
     await asyncio.sleep(0)
     with pytest.raises(PlatformUnavailable, match="connected anew") as raised:
-        driver.told[0](Progress(20, 1000, "view"))
+        driver.told[0](BuildProgress(20, 1000, "view"))
 
     driver.failure = raised.value
     driver.finish.set()

@@ -9,12 +9,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolevend.catalog import Catalog, Column, Family, Limits, digest
+from rolevend.catalog import Catalog, Column, Family, TypeLimits, digest
 from rolevend.errors import InvalidInput
 from rolevend.kinds.catalog_file import catalog_text, parse_catalog
 from rolevend.platforms.postgres import types as postgres
 from rolevend.platforms.snowflake import types as snowflake
-from rolevend.platforms.snowflake.build.masks import Place, mask_text
+from rolevend.platforms.snowflake.build.masks import MaskPosition, mask_text
 from rolevend.platforms.snowflake.sql import Sql
 from rolevend.platforms.snowflake.types import MOST_DIGITS, family
 from rolevend.platforms.snowflake.values import value_text
@@ -42,8 +42,8 @@ STEPS = ["0.000001", "0.000003", "0.00025", "0.005", "0.01", "0.1", "0.125", "0.
 @pytest.mark.parametrize(
     ("native", "limits"),
     [
-        ("smallint", Limits(Decimal(-32768), Decimal(32767))),
-        ("integer", Limits(Decimal(-2147483648), Decimal(2147483647))),
+        ("smallint", TypeLimits(Decimal(-32768), Decimal(32767))),
+        ("integer", TypeLimits(Decimal(-2147483648), Decimal(2147483647))),
         ("bigint", None),
         ("numeric", None),
         ("text", None),
@@ -51,28 +51,28 @@ STEPS = ["0.000001", "0.000003", "0.00025", "0.005", "0.01", "0.1", "0.125", "0.
         ("double precision", None),
     ],
 )
-def test_a_type_of_postgresql_has_these_limits(native: str, limits: Limits | None):
+def test_a_type_of_postgresql_has_these_limits(native: str, limits: TypeLimits | None):
     assert postgres.limits_of(native) == limits
 
 
 @pytest.mark.parametrize(
     ("native", "limits"),
     [
-        ("NUMBER(5,2)", Limits(Decimal("-999.99"), Decimal("999.99"), 2, 35)),
-        ("NUMBER(38,37)", Limits(Decimal(f"-9.{'9' * 37}"), Decimal(f"9.{'9' * 37}"), 37, 37)),
-        ("NUMBER(5,0)", Limits(Decimal(-99999), Decimal(99999), 0, 33)),
+        ("NUMBER(5,2)", TypeLimits(Decimal("-999.99"), Decimal("999.99"), 2, 35)),
+        ("NUMBER(38,37)", TypeLimits(Decimal(f"-9.{'9' * 37}"), Decimal(f"9.{'9' * 37}"), 37, 37)),
+        ("NUMBER(5,0)", TypeLimits(Decimal(-99999), Decimal(99999), 0, 33)),
         ("NUMBER(19,0)", None),
         ("NUMBER(38,0)", None),
-        ("FLOAT", Limits(step_places=15)),
-        ("VARCHAR(5)", Limits(length=5)),
-        ("VARCHAR(16777215)", Limits(length=16777215)),
+        ("FLOAT", TypeLimits(step_places=15)),
+        ("VARCHAR(5)", TypeLimits(length=5)),
+        ("VARCHAR(16777215)", TypeLimits(length=16777215)),
         ("VARCHAR(16777216)", None),
         ("VARCHAR", None),
         ("DATE", None),
-        ("VECTOR(FLOAT, 3)", Limits(maskable=False)),
+        ("VECTOR(FLOAT, 3)", TypeLimits(maskable=False)),
     ],
 )
-def test_a_type_of_snowflake_has_these_limits(native: str, limits: Limits | None):
+def test_a_type_of_snowflake_has_these_limits(native: str, limits: TypeLimits | None):
     assert snowflake.limits_of(native) == limits
 
 
@@ -95,7 +95,7 @@ def test_a_type_of_snowflake_has_these_limits(native: str, limits: Limits | None
         (Round("0.000000000000001"), RATE, None),
         (Round("0.0000000000000001"), RATE, "a step of 0.0000000000000001 has more than 15 decimal places"),
         (Constant("-0.5"), RATE, None),
-        (Constant("5"), Column("name", Family.TEXT, "VARCHAR(1)", limits=Limits(least=Decimal(7), length=1)), None),
+        (Constant("5"), Column("name", Family.TEXT, "VARCHAR(1)", limits=TypeLimits(least=Decimal(7), length=1)), None),
         (Partial(4), CENTS, None),
         (Clear(), CENTS, None),
         (Nullify(), SMALL, None),
@@ -129,7 +129,7 @@ def test_a_constant_is_carried_where_the_type_has_such_a_value(native: str, digi
 @pytest.mark.parametrize("native", NUMBERS)
 def test_what_a_view_rounds_to_is_a_type_that_there_is(native: str):
     for step in STEPS:
-        text = mask_text(Round(step), Place(Sql("C"), family(native), native))
+        text = mask_text(Round(step), MaskPosition(Sql("C"), family(native), native))
         carried = carries(Round(step), family(native), snowflake.limits_of(native))
         assert (text == f"NULL::{native}") is not carried
         if carried and "::NUMBER" in text:

@@ -32,7 +32,7 @@ from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Parti
 from rolevend.policy.refusal import Reason
 from rolevend.settings import ApiSettings, Settings
 from rolevend.telemetry.metrics import Metrics
-from rolevend.telemetry.timing import Step
+from rolevend.telemetry.timing import VendStep
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "operator" / "rolevend"
@@ -223,7 +223,7 @@ def words_of_ours() -> frozenset[str]:
     kinds = {kind.name for kind in KINDS}.union(*(enums(structural(kind.model)) for kind in KINDS))
     edges = [str(each.relative_to(PACKAGE)) for folder in (*EDGES, "api") for each in (PACKAGE / folder).glob("*.py")]
     found = constants(*edges, "platforms/protocol.py")
-    others = {"IfNotPresent", "CertManager", "LeftOut", *rolevend_client.__all__, *dir(builtins), *CODES, *Step}
+    others = {"IfNotPresent", "CertManager", "LeftOut", *rolevend_client.__all__, *dir(builtins), *CODES, *VendStep}
     return frozenset(types | reasons | error_names() | kinds | found | others)
 
 

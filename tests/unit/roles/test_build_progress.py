@@ -15,7 +15,7 @@ from rolevend.kube import client
 from rolevend.kube.client import Body, NotFound, ResourceConflict
 from rolevend.model import ProfileName
 from rolevend.plan import Profile
-from rolevend.platforms.progress import Counting, Progress
+from rolevend.platforms.progress import BuildProgress, Counting
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.objects import VendedRoleWriter
@@ -104,12 +104,12 @@ class Builds:
 
     def __init__(self, *, built: bool = False) -> None:
         self.built = built
-        self.far: Progress | None = None
+        self.far: BuildProgress | None = None
 
     def is_built(self, profile: Profile) -> bool:
         return self.built
 
-    def progress(self, profile: Profile) -> Progress | None:
+    def progress(self, profile: Profile) -> BuildProgress | None:
         assert profile is PROFILE
         return self.far
 
@@ -150,7 +150,7 @@ async def test_the_object_says_how_far_it_is_as_often_as_that_changes_and_keeps_
     before = cluster.conditions
     async with told(building(cluster), builds):
         await cluster.so(lambda: len(cluster.said) == 1)
-        for count, progress in enumerate((Progress(340, 1000, "view"), Progress(1000, 1000, "view")), 2):
+        for count, progress in enumerate((BuildProgress(340, 1000, "view"), BuildProgress(1000, 1000, "view")), 2):
             builds.far = progress
             await cluster.so(lambda count=count: len(cluster.said) == count)
         for _ in range(20):
@@ -249,7 +249,7 @@ async def test_what_a_build_raises_goes_to_whoever_waits(cluster: Cluster, build
 
 
 def test_several_threads_count_together_and_the_last_word_is_the_whole():
-    heard: list[Progress] = []
+    heard: list[BuildProgress] = []
     counting = Counting(heard.append, 1000, "template", done=25)
     for _ in range(3):
         counting.more(325)

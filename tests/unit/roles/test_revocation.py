@@ -18,7 +18,7 @@ from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.snapshot import KnownUser, ProfileCache, Snapshot
 from rolevend.errors import ClusterUnavailable
 from rolevend.kinds import API_VERSION, VendedRole, parse
-from rolevend.kube.client import Body, KubeClient, Resource
+from rolevend.kube.client import Body, KubeClient, ResourcePath
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User
 from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.protocol import DropRequest, DropResult
@@ -82,13 +82,15 @@ class ApiServer:
         self.failures = 0
         """So many deletions fail first."""
 
-    async def delete(self, resource: Resource, name: str, uid: str, namespace: str | None = None) -> None:
+    async def delete(self, resource: ResourcePath, name: str, uid: str, namespace: str | None = None) -> None:
         if self.failures:
             self.failures -= 1
             raise ClusterUnavailable("not now")
         self.deleted.append(uid)
 
-    async def merge(self, resource: Resource, name: str, patch: Body, namespace: str | None = None, subresource: str | None = None) -> Body:
+    async def merge(
+        self, resource: ResourcePath, name: str, patch: Body, namespace: str | None = None, subresource: str | None = None
+    ) -> Body:
         self.patches.append(patch)
         return {}
 

@@ -12,7 +12,7 @@ from prometheus_client import Histogram
 from rolevend.api.middleware import Message, Receive, Scope, Send, Tracing
 from rolevend.telemetry.logs import configure
 from rolevend.telemetry.metrics import Metrics
-from rolevend.telemetry.timing import Step, observe, of_a_call, timed
+from rolevend.telemetry.timing import VendStep, observe, of_a_call, timed
 
 
 @pytest.fixture(autouse=True)
@@ -32,42 +32,42 @@ def counts(histogram: Histogram) -> dict[str, float]:
 
 def test_a_step_that_comes_twice_is_one_and_takes_as_long_as_both():
     with of_a_call() as taken:
-        with timed(Step.DECIDE):
+        with timed(VendStep.DECIDE):
             pass
-        first = taken[Step.DECIDE]
-        with timed(Step.DECIDE):
+        first = taken[VendStep.DECIDE]
+        with timed(VendStep.DECIDE):
             pass
 
-    assert list(taken) == [Step.DECIDE]
-    assert taken[Step.DECIDE] > first > 0
+    assert list(taken) == [VendStep.DECIDE]
+    assert taken[VendStep.DECIDE] > first > 0
 
 
 def test_a_step_that_fails_is_told():
-    with of_a_call() as taken, pytest.raises(ValueError, match="no"), timed(Step.MAKE_ROLE):
+    with of_a_call() as taken, pytest.raises(ValueError, match="no"), timed(VendStep.MAKE_ROLE):
         raise ValueError("no")
 
-    assert list(taken) == [Step.MAKE_ROLE]
+    assert list(taken) == [VendStep.MAKE_ROLE]
 
 
 async def test_calls_at_once_tell_each_of_its_own_steps_also_of_those_in_tasks():
-    met = asyncio.Barrier(len(Step))
+    met = asyncio.Barrier(len(VendStep))
 
-    async def work(step: Step) -> None:
+    async def work(step: VendStep) -> None:
         with timed(step):
             await met.wait()
 
-    async def call(step: Step) -> list[Step]:
+    async def call(step: VendStep) -> list[VendStep]:
         with of_a_call() as taken:
             await asyncio.create_task(work(step))
         return list(taken)
 
-    assert await asyncio.gather(*map(call, Step)) == [[step] for step in Step]
+    assert await asyncio.gather(*map(call, VendStep)) == [[step] for step in VendStep]
 
 
 def test_what_is_done_outside_of_a_call_is_nobodys():
     metrics = Metrics()
 
-    with timed(Step.DECIDE):
+    with timed(VendStep.DECIDE):
         pass
     observe(metrics.vend_step_seconds)
 
@@ -78,7 +78,7 @@ def test_a_histogram_is_told_of_the_steps_that_there_were():
     metrics = Metrics()
 
     with of_a_call():
-        for step in (Step.CHECK_USER, Step.DECIDE, Step.DECIDE):
+        for step in (VendStep.CHECK_USER, VendStep.DECIDE, VendStep.DECIDE):
             with timed(step):
                 pass
         observe(metrics.vend_step_seconds)
@@ -89,7 +89,7 @@ def test_a_histogram_is_told_of_the_steps_that_there_were():
 @pytest.mark.parametrize("fails", [False, True])
 async def test_the_line_of_a_call_says_how_long_its_steps_took(capsys: pytest.CaptureFixture[str], fails: bool):
     async def application(_scope: Scope, _receive: Receive, _send: Send) -> None:
-        with timed(Step.CHECK_AGENT):
+        with timed(VendStep.CHECK_AGENT):
             if fails:
                 raise ConnectionError
 

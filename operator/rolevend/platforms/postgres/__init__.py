@@ -4,21 +4,21 @@ The SQL stands in files beside this one: `sql/install` is what a database gets, 
 Nothing outside of this package knows psycopg.
 """
 
-from rolevend.platforms.postgres.connections import Limits, Login, connected
+from rolevend.platforms.postgres.connections import PostgresLimits, PostgresLogin, connected
 from rolevend.platforms.postgres.driver import PostgresPlatform
 from rolevend.platforms.postgres.drop.tombstones import Tombstone
-from rolevend.platforms.postgres.install.findings import Finding, Kind
+from rolevend.platforms.postgres.install.findings import Finding, FindingKind
 from rolevend.platforms.postgres.install.installer import InstallPlan, Passwords, install, plan
-from rolevend.platforms.postgres.install.survey import Options
+from rolevend.platforms.postgres.install.survey import PostgresInstallOptions
 
 __all__ = [
     "Finding",
+    "FindingKind",
     "InstallPlan",
-    "Kind",
-    "Limits",
-    "Login",
-    "Options",
     "Passwords",
+    "PostgresInstallOptions",
+    "PostgresLimits",
+    "PostgresLogin",
     "PostgresPlatform",
     "Tombstone",
     "connected",

@@ -29,13 +29,13 @@ _MOMENT = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class PostgresLogin:
     user: str
     password: Secret
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PostgresLimits:
     """Seconds, and numbers of connections."""
 
     vendor_connections: int = 4
@@ -55,13 +55,13 @@ class Limits:
     """How long a drop waits for sessions that do not end."""
 
 
-class Pool:
+class PostgresPool:
     """Connections in autocommit: what runs together says BEGIN itself."""
 
     def __init__(
         self,
         address: Address,
-        login: Login,
+        login: PostgresLogin,
         *,
         size: int,
         wait: float,
@@ -199,7 +199,7 @@ def _telling(failures: _Failures) -> type[Connection]:
     return Telling
 
 
-def _where(address: Address, login: Login, trust: Trust) -> dict[str, Any]:
+def _where(address: Address, login: PostgresLogin, trust: Trust) -> dict[str, Any]:
     return {
         "host": address.host,
         "port": address.port,
@@ -214,13 +214,13 @@ def _where(address: Address, login: Login, trust: Trust) -> dict[str, Any]:
 
 
 @contextmanager
-def connected(address: Address, login: Login) -> Iterator[Connection]:
+def connected(address: Address, login: PostgresLogin) -> Iterator[Connection]:
     """One connection outside of any pool, for an installation."""
     with connect(address, login) as connection:
         yield connection
 
 
-def connect(address: Address, login: Login, *, proof: bool = True) -> Connection:
+def connect(address: Address, login: PostgresLogin, *, proof: bool = True) -> Connection:
     """Without `proof` also where the server lets everybody in."""
     trust = Trust(address.tls)
     parameters = _where(address, login, trust) | {"connect_timeout": _CONNECT_SECONDS} | ({} if proof else {"require_auth": None})

@@ -21,7 +21,7 @@ from rolevend.platforms.postgres.build.builder import build
 from rolevend.platforms.postgres.build.collect import collect_profiles, collect_templates
 from rolevend.platforms.postgres.build.render import render
 from rolevend.platforms.postgres.catalog import read_catalog
-from rolevend.platforms.postgres.connections import Connection, Limits, Login, Pool
+from rolevend.platforms.postgres.connections import Connection, PostgresLimits, PostgresLogin, PostgresPool
 from rolevend.platforms.postgres.drop.clearing import Clearing
 from rolevend.platforms.postgres.drop.drops import drop_all
 from rolevend.platforms.postgres.drop.tombstones import Tombstone, tombstone_of
@@ -60,9 +60,9 @@ class PostgresPlatform:
         self,
         address: Address,
         cluster: ClusterId,
-        vendor: Login,
-        programmer: Login | None = None,
-        limits: Limits | None = None,
+        vendor: PostgresLogin,
+        programmer: PostgresLogin | None = None,
+        limits: PostgresLimits | None = None,
         agent_address: Address | None = None,
     ) -> None:
         """`agent_address` is where agents log in, if that is another than the operator's `address`."""
@@ -70,7 +70,7 @@ class PostgresPlatform:
         self._agent_address = agent_address or address
         self._cluster = cluster
         self._logins = (vendor, programmer)
-        self._limits = limits or Limits()
+        self._limits = limits or PostgresLimits()
         self._vendor = _pool(address, vendor, self._limits, programmer=False)
         self._programmer = _pool(address, programmer, self._limits, programmer=True) if programmer else None
         self._guard = _pool(address, vendor, replace(self._limits, vendor_connections=1, wait_for_connection=0.5), programmer=False)
@@ -223,7 +223,7 @@ class PostgresPlatform:
     def _where(self) -> str:
         return f"{self._address.host}:{self._address.port}/{self._address.database}"
 
-    def _program(self) -> Pool:
+    def _program(self) -> PostgresPool:
         if self._programmer is None:
             raise PlatformUnavailable(f"this process has no programmer's credential for {self._where}")
         return self._programmer
@@ -240,9 +240,9 @@ class PostgresPlatform:
         self._built.add(profile)
 
 
-def _pool(address: Address, login: Login, limits: Limits, *, programmer: bool) -> Pool:
+def _pool(address: Address, login: PostgresLogin, limits: PostgresLimits, *, programmer: bool) -> PostgresPool:
     statement_timeout = limits.programmer_statement_timeout if programmer else limits.vendor_statement_timeout
-    return Pool(
+    return PostgresPool(
         address=address,
         login=login,
         size=limits.programmer_connections if programmer else limits.vendor_connections,

@@ -7,7 +7,7 @@ from typing import Final
 
 from psycopg import sql
 
-from rolevend.catalog import Family, Limits
+from rolevend.catalog import Family, TypeLimits
 from rolevend.errors import InvalidInput
 
 FAMILIES = {
@@ -29,10 +29,10 @@ FAMILIES = {
 """By the type's name in pg_type, in pg_catalog only: a type of somebody else's may compare as it likes."""
 
 _LIMITS: Final = {
-    "smallint": Limits(Decimal(-(2**15)), Decimal(2**15 - 1)),
-    "integer": Limits(Decimal(-(2**31)), Decimal(2**31 - 1)),
+    "smallint": TypeLimits(Decimal(-(2**15)), Decimal(2**15 - 1)),
+    "integer": TypeLimits(Decimal(-(2**31)), Decimal(2**31 - 1)),
     # What is read as infinity, or as 0 without being it, is an error: up to here it is neither.
-    "real": Limits(Decimal(-(2**128 - 2**103 - 1)), Decimal(2**128 - 2**103 - 1), places=45),
+    "real": TypeLimits(Decimal(-(2**128 - 2**103 - 1)), Decimal(2**128 - 2**103 - 1), places=45),
 }
 """Types with fewer values than their family. `numeric(5,2)` shows a constant as `numeric`, and `varchar(5)` as `text`: it has room."""
 
@@ -56,7 +56,7 @@ def type_name(native_type: str) -> sql.Composable:
     return sql.SQL(native_type)
 
 
-def limits_of(native_type: str) -> Limits | None:
+def limits_of(native_type: str) -> TypeLimits | None:
     """None: the type holds every value of its family."""
     return _LIMITS.get(native_type)
 

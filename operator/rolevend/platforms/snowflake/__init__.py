@@ -3,9 +3,18 @@
 Rendering is pure: values to SQL text. Nothing outside of this package knows the connector.
 """
 
-from rolevend.platforms.snowflake.connections import Limits, Login, connected
+from rolevend.platforms.snowflake.connections import SnowflakeLimits, SnowflakeLogin, connected
 from rolevend.platforms.snowflake.driver import SnowflakePlatform
-from rolevend.platforms.snowflake.install.installation import Options, PublicKeys, Script
+from rolevend.platforms.snowflake.install.installation import PublicKeys, Script, SnowflakeInstallOptions
 from rolevend.platforms.snowflake.install.installer import script
 
-__all__ = ["Limits", "Login", "Options", "PublicKeys", "Script", "SnowflakePlatform", "connected", "script"]
+__all__ = [
+    "PublicKeys",
+    "Script",
+    "SnowflakeInstallOptions",
+    "SnowflakeLimits",
+    "SnowflakeLogin",
+    "SnowflakePlatform",
+    "connected",
+    "script",
+]

@@ -11,7 +11,7 @@ from rolevend.errors import InvalidInput
 from rolevend.model import Tag
 from rolevend.platforms.snowflake.build.attachments import read_policies
 from rolevend.platforms.snowflake.build.obstacles import Obstacles, read_obstacles, write_obstacles
-from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.connections import Row, SnowflakeSession
 from rolevend.platforms.snowflake.control import DATABASE
 from rolevend.platforms.snowflake.failures import NOT_THERE, code_of
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, number, qualified
@@ -28,7 +28,7 @@ Tags = Mapping[tuple[TableId, str | None], frozenset[Tag]]
 """Of each table (None) and column that has any."""
 
 
-def read_tables(session: Session, database: str, schemas: Iterable[str]) -> list[Table]:
+def read_tables(session: SnowflakeSession, database: str, schemas: Iterable[str]) -> list[Table]:
     """Every table of these schemas, without columns: this takes no warehouse. A schema that is not there has no tables."""
     return [table for schema in sorted(governable(schemas)) for table in _tables(session, database, schema)]
 
@@ -42,7 +42,7 @@ class Notes:
     obstacles: Mapping[TableId, str]
 
 
-def read_notes(session: Session, database: str, tables: Sequence[TableId], *, programs: bool) -> Notes:
+def read_notes(session: SnowflakeSession, database: str, tables: Sequence[TableId], *, programs: bool) -> Notes:
     """Takes a warehouse. Only the programmer may ask which policies a table has, and writes down what it found for the vendor."""
     if not tables:
         return Notes({}, {}, {})
@@ -54,7 +54,7 @@ def read_notes(session: Session, database: str, tables: Sequence[TableId], *, pr
     return Notes(read_columns(session, database, {table.schema for table in tables}), _tags(session, database, tables), obstacles)
 
 
-def seen_by_administrator(session: Session, database: str, schemas: Iterable[str], tools: Collection[ToolId] = ()) -> Catalog:
+def seen_by_administrator(session: SnowflakeSession, database: str, schemas: Iterable[str], tools: Collection[ToolId] = ()) -> Catalog:
     """The same as the programmer sees, by somebody who may ask which policies a table has. Takes a warehouse, and writes nothing."""
     tables, found = read_tables(session, database, schemas), read_tools(session, database, tools)
     ids = tuple(sorted(table.id for table in tables))
@@ -64,7 +64,7 @@ def seen_by_administrator(session: Session, database: str, schemas: Iterable[str
     return noted(tables, Notes(columns, _tags(session, database, ids), _of_others(session, database, ids)), found)
 
 
-def _of_others(session: Session, database: str, tables: Sequence[TableId]) -> Obstacles:
+def _of_others(session: SnowflakeSession, database: str, tables: Sequence[TableId]) -> Obstacles:
     policies = read_policies(session, database, tables)
     foreign = {table: [each.obstacle for each in attached if not each.is_ours] for table, attached in policies.items()}
     return {table: found[0] for table, found in foreign.items() if found}
@@ -100,7 +100,7 @@ def expect_governable_database(database: str) -> None:
         raise InvalidInput("spec.snowflake.database", f"{database} belongs to Snowflake or to rolevend and cannot be governed")
 
 
-def _tables(session: Session, database: str, schema: str) -> Iterator[Table]:
+def _tables(session: SnowflakeSession, database: str, schema: str) -> Iterator[Table]:
     after = Sql("")
     while True:
         try:
@@ -115,7 +115,7 @@ def _tables(session: Session, database: str, schema: str) -> Iterator[Table]:
         after = compose(" LIMIT {} FROM {}", number(MOST_SHOWN), literal(str(shown[-1]["name"])))
 
 
-def read_columns(session: Session, database: str, schemas: Iterable[str]) -> Mapping[TableId, tuple[Column, ...]]:
+def read_columns(session: SnowflakeSession, database: str, schemas: Iterable[str]) -> Mapping[TableId, tuple[Column, ...]]:
     """Of every table there, in its own order. Takes a warehouse."""
     if not schemas:
         return {}
@@ -147,7 +147,7 @@ def native_type(row: Row) -> str:
             return kind
 
 
-def _tags(session: Session, database: str, tables: Sequence[TableId]) -> Tags:
+def _tags(session: SnowflakeSession, database: str, tables: Sequence[TableId]) -> Tags:
     """Tags that stand on a schema or a database count for the tables in it, as Snowflake passes them on."""
     found: dict[tuple[TableId, str | None], set[Tag]] = {}
     for start in range(0, len(tables), _TAGS_TOGETHER):

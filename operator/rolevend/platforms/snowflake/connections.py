@@ -33,13 +33,13 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class SnowflakeLogin:
     user: str
     private_key: Secret
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SnowflakeLimits:
     """Seconds, and numbers of sessions."""
 
     vendor_connections: int = 4
@@ -62,7 +62,7 @@ class Limits:
     """How long tags and policies that were read hold: reading them takes a warehouse."""
 
 
-class Session:
+class SnowflakeSession:
     """One login at work."""
 
     def __init__(self, connection: snowflake.connector.SnowflakeConnection) -> None:
@@ -98,19 +98,21 @@ def _rows(cursor: Any) -> list[Row]:
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-class Pool:
-    def __init__(self, account: Account, login: Login, *, role: str, size: int, statement_timeout: int, limits: Limits) -> None:
+class SnowflakePool:
+    def __init__(
+        self, account: Account, login: SnowflakeLogin, *, role: str, size: int, statement_timeout: int, limits: SnowflakeLimits
+    ) -> None:
         self._account = account
         self._login = login
         self._role = role
         self._statement_timeout = statement_timeout
         self._limits = limits
-        self._idle: deque[Session] = deque()
+        self._idle: deque[SnowflakeSession] = deque()
         self._room = threading.BoundedSemaphore(size)
         self._lock = threading.Lock()
         self._closed = False
 
-    def run(self, attempt: str, work: Callable[[Session], Result]) -> Result:
+    def run(self, attempt: str, work: Callable[[SnowflakeSession], Result]) -> Result:
         """The result of `work`, which must be safe to run twice: where the session is lost meanwhile, nobody knows whether its
         statement happened, and `work` gets another session."""
         if not self._room.acquire(timeout=self._limits.wait_for_connection):
@@ -134,7 +136,7 @@ class Pool:
         for session in idle:
             session.close()
 
-    def _once(self, work: Callable[[Session], Result], *, fresh: bool) -> Result:
+    def _once(self, work: Callable[[SnowflakeSession], Result], *, fresh: bool) -> Result:
         session = self._session(fresh=fresh)
         try:
             result = work(session)
@@ -150,7 +152,7 @@ class Pool:
         self._give_back(session)
         return result
 
-    def _session(self, *, fresh: bool) -> Session:
+    def _session(self, *, fresh: bool) -> SnowflakeSession:
         with self._lock:
             if self._closed:
                 raise PlatformUnavailable(f"the sessions of {self._login.user} were given back")
@@ -158,7 +160,7 @@ class Pool:
                 return self._idle.pop()
         return connect(self._account, self._login, role=self._role, statement_timeout=self._statement_timeout, limits=self._limits)
 
-    def _give_back(self, session: Session) -> None:
+    def _give_back(self, session: SnowflakeSession) -> None:
         with self._lock:
             if not self._closed:
                 self._idle.append(session)
@@ -174,7 +176,9 @@ class _Lost(Exception):
         self.vendor = error
 
 
-def connect(account: Account, login: Login, *, role: str | None, statement_timeout: int, limits: Limits) -> Session:
+def connect(
+    account: Account, login: SnowflakeLogin, *, role: str | None, statement_timeout: int, limits: SnowflakeLimits
+) -> SnowflakeSession:
     """A new login with this role alone. Raises what the connector raises."""
     connection = snowflake.connector.connect(
         **_logging_in(account, login, limits),
@@ -193,16 +197,18 @@ def connect(account: Account, login: Login, *, role: str | None, statement_timeo
         client_session_keep_alive=True,
         query_timeout=statement_timeout + limits.login_timeout,
     )
-    return Session(connection)
+    return SnowflakeSession(connection)
 
 
-def connect_plainly(account: Account, login: Login, *, role: str | None, limits: Limits, query_timeout: int) -> Session:
+def connect_plainly(
+    account: Account, login: SnowflakeLogin, *, role: str | None, limits: SnowflakeLimits, query_timeout: int
+) -> SnowflakeSession:
     """As an agent does: with what Snowflake gives the user, and nothing of ours. Raises what the connector raises."""
     made = snowflake.connector.connect(**_logging_in(account, login, limits), role=role, query_timeout=query_timeout)
-    return Session(made)
+    return SnowflakeSession(made)
 
 
-def _logging_in(account: Account, login: Login, limits: Limits) -> dict[str, Any]:
+def _logging_in(account: Account, login: SnowflakeLogin, limits: SnowflakeLimits) -> dict[str, Any]:
     return {
         "account": account.identifier,
         "host": account.host,
@@ -219,11 +225,11 @@ def _logging_in(account: Account, login: Login, limits: Limits) -> dict[str, Any
 
 
 @contextmanager
-def connected(account: Account, login: Login) -> Iterator[Session]:
+def connected(account: Account, login: SnowflakeLogin) -> Iterator[SnowflakeSession]:
     """One session outside of any pool, with the login's own default role."""
     attempt = f"connect to {account.host} as {login.user}"
     try:
-        session = connect(account, login, role=None, statement_timeout=60, limits=Limits())
+        session = connect(account, login, role=None, statement_timeout=60, limits=SnowflakeLimits())
     except vendor.Error as error:
         raise translated(attempt, error) from error
     try:
@@ -246,10 +252,10 @@ def administrator(connection_name: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def administrators_session(connection_name: str) -> Iterator[Session]:
+def administrators_session(connection_name: str) -> Iterator[SnowflakeSession]:
     """The same, to look at what is there."""
     with _named(connection_name, f"read by the connection {connection_name}") as connection:
-        yield Session(connection)
+        yield SnowflakeSession(connection)
 
 
 @contextmanager

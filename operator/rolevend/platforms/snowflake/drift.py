@@ -15,7 +15,7 @@ from rolevend.platforms.protocol import Account, Drift
 from rolevend.platforms.snowflake.build import table_policies
 from rolevend.platforms.snowflake.build.attachments import ROW_ACCESS_POLICY, Attachments, read_policies
 from rolevend.platforms.snowflake.catalog import read_tables
-from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.control import OPENED, profile_role
 from rolevend.platforms.snowflake.names import LEASE, PROFILE
 from rolevend.platforms.snowflake.sql import Sql, compose, literal
@@ -34,7 +34,7 @@ def tables_text(tables: Sequence[TableId]) -> str:
     return json.dumps([[each.schema, each.name] for each in tables], ensure_ascii=False)
 
 
-def drifted(session: Session, account: Account, cluster: ClusterId) -> tuple[Sequence[Drift], frozenset[ProfileName]]:
+def drifted(session: SnowflakeSession, account: Account, cluster: ClusterId) -> tuple[Sequence[Drift], frozenset[ProfileName]]:
     """With the profiles that were written off now."""
     built, written_off = _profiles(session, cluster)
     if not built and not written_off:
@@ -53,14 +53,14 @@ def drifted(session: Session, account: Account, cluster: ClusterId) -> tuple[Seq
     return tuple(told), broken
 
 
-def _behind_tools(session: Session, account: Account, tables: Collection[TableId]) -> dict[TableId, str]:
+def _behind_tools(session: SnowflakeSession, account: Account, tables: Collection[TableId]) -> dict[TableId, str]:
     """What came to such a table no tool sees, which is mended at once. What was taken off is said."""
     behind_tools = sorted(table_policies.read_fragments(session).keys() & set(tables))
     table_policies.hide_added(session, behind_tools, account.database)
     return dict.fromkeys(table_policies.unsettled(session, behind_tools, account.database), _TAKEN_OFF)
 
 
-def _findings(session: Session, account: Account, tables: Sequence[TableId]) -> Mapping[TableId, str]:
+def _findings(session: SnowflakeSession, account: Account, tables: Sequence[TableId]) -> Mapping[TableId, str]:
     """Snowflake tells of policies only where each table that it is asked about is there."""
     there = {each.id for each in read_tables(session, account.database, {table.schema for table in tables})}
     policies = read_policies(session, account.database, [table for table in tables if table in there])
@@ -93,7 +93,7 @@ def _finding(attached: Sequence[Attachments]) -> str:
     return "its row access policy is gone: the next vend that reads it puts it back, or leave it out of every policy"
 
 
-def _profiles(session: Session, cluster: ClusterId) -> tuple[Tables, Tables]:
+def _profiles(session: SnowflakeSession, cluster: ClusterId) -> tuple[Tables, Tables]:
     """Those that are built, and those that were written off."""
     built: dict[ProfileName, frozenset[TableId]] = {}
     written_off: dict[ProfileName, frozenset[TableId]] = {}
@@ -103,7 +103,7 @@ def _profiles(session: Session, cluster: ClusterId) -> tuple[Tables, Tables]:
     return built, written_off
 
 
-def _live_roles(session: Session, cluster: ClusterId) -> Mapping[RoleName, ProfileName]:
+def _live_roles(session: SnowflakeSession, cluster: ClusterId) -> Mapping[RoleName, ProfileName]:
     rows = session.rows(
         compose(
             "SELECT ROLE, PROFILE FROM {lease} WHERE CLUSTER = {cluster} AND EVENT = {opened} AND EXPIRES_AT > CURRENT_TIMESTAMP()\n"

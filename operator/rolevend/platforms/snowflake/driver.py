@@ -41,7 +41,7 @@ from rolevend.platforms.snowflake.build import table_policies
 from rolevend.platforms.snowflake.build.builder import Spread, build, is_handed_over, is_written_down, render
 from rolevend.platforms.snowflake.build.collect import drop_role, drop_views, forgotten
 from rolevend.platforms.snowflake.catalog import Notes, expect_governable_database, noted, read_notes, read_tables
-from rolevend.platforms.snowflake.connections import Limits, Login, Pool, Session
+from rolevend.platforms.snowflake.connections import SnowflakeLimits, SnowflakeLogin, SnowflakePool, SnowflakeSession
 from rolevend.platforms.snowflake.control import OWNER
 from rolevend.platforms.snowflake.drift import drifted
 from rolevend.platforms.snowflake.drop.statements import end
@@ -65,9 +65,9 @@ class SnowflakePlatform:
         self,
         account: Account,
         cluster: ClusterId,
-        vendor: Login,
-        programmer: Login | None = None,
-        limits: Limits | None = None,
+        vendor: SnowflakeLogin,
+        programmer: SnowflakeLogin | None = None,
+        limits: SnowflakeLimits | None = None,
         *,
         governs_itself: bool = False,
     ) -> None:
@@ -77,7 +77,7 @@ class SnowflakePlatform:
         self._account = account
         self._logins = vendor, programmer
         self._cluster = cluster
-        self._limits = limits or Limits()
+        self._limits = limits or SnowflakeLimits()
         vending = self._limits.vendor_connections + self._limits.max_parallel_vends + self._limits.drops_at_once
         self._vendor = self._pool(vendor, VENDOR_ROLE, vending, self._limits.vendor_statement_timeout)
         programming = self._limits.programmer_connections + self._limits.builds_beside
@@ -248,13 +248,13 @@ class SnowflakePlatform:
     def _where(self) -> str:
         return f"{self._account.identifier}/{self._account.database}"
 
-    def _pool(self, login: Login, role: str, size: int, statement_timeout: int) -> Pool:
-        return Pool(self._account, login, role=role, size=size, statement_timeout=statement_timeout, limits=self._limits)
+    def _pool(self, login: SnowflakeLogin, role: str, size: int, statement_timeout: int) -> SnowflakePool:
+        return SnowflakePool(self._account, login, role=role, size=size, statement_timeout=statement_timeout, limits=self._limits)
 
-    def _spread(self, program: Pool, attempt: str) -> Spread:
+    def _spread(self, program: SnowflakePool, attempt: str) -> Spread:
         return lambda work, items: self._beside.map(lambda item: program.run(attempt, lambda session: work(session, item)), items)
 
-    def _program(self) -> Pool:
+    def _program(self) -> SnowflakePool:
         if self._programmer is None:
             raise PlatformUnavailable(f"this process has no programmer's credential for {self._where}")
         return self._programmer
@@ -277,7 +277,7 @@ class SnowflakePlatform:
             return DropResult(ending.role, error)
         return DropResult(ending.role)
 
-    def _tools_of(self, pool: Pool, attempt: str, wanted: frozenset[ToolId]) -> tuple[Tool, ...]:
+    def _tools_of(self, pool: SnowflakePool, attempt: str, wanted: frozenset[ToolId]) -> tuple[Tool, ...]:
         if not wanted:
             return ()
         known = self._seen_tools.get(wanted, lambda: pool.run(attempt, lambda session: self._look_for_tools(session, wanted)))
@@ -285,7 +285,7 @@ class SnowflakePlatform:
             self._seen_tools.forget()
         return tuple(tool for each in sorted(wanted) if (tool := known.get(each)) is not None)
 
-    def _look_for_tools(self, session: Session, wanted: frozenset[ToolId]) -> Noted:
+    def _look_for_tools(self, session: SnowflakeSession, wanted: frozenset[ToolId]) -> Noted:
         """Who only vends may not see them all, and decides by what the programmer saw."""
         if self._programmer is None:
             return read_noted(session, self._cluster)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from rolevend.catalog import Column, TableId
 from rolevend.platforms.snowflake.build.policies import (
     Fragments,
-    Policy,
+    SnowflakePolicy,
     masking_policies,
     row_policy,
     set_masking_policy,
@@ -66,15 +66,15 @@ def exchanged(table: TableId, columns: Sequence[Column], carried: Carried, fragm
     )
 
 
-def _set(table: TableId, row: Policy, instead_of: Placed | None, database: str) -> str:
+def _set(table: TableId, row: SnowflakePolicy, instead_of: Placed | None, database: str) -> str:
     return set_row_policy(table, row, database=database, instead_of=None if instead_of is None else instead_of.name)
 
 
-def _is(row: Policy, other: Policy) -> bool:
+def _is(row: SnowflakePolicy, other: SnowflakePolicy) -> bool:
     return (row.name, row.arguments) == (other.name, other.arguments)
 
 
-def _is_straight(carried: Carried, row: Policy, masks: Sequence[Policy]) -> bool:
+def _is_straight(carried: Carried, row: SnowflakePolicy, masks: Sequence[SnowflakePolicy]) -> bool:
     """Whether any of the policies there and to come may stand beside each other."""
     every = _signatures(carried, masks)
     masked, conditional = {signature[0] for signature in every}, {name for signature in every for name in signature[1:]}
@@ -82,6 +82,6 @@ def _is_straight(carried: Carried, row: Policy, masks: Sequence[Policy]) -> bool
     return not (masked & conditional or read & (masked | conditional))
 
 
-def _signatures(carried: Carried, masks: Sequence[Policy]) -> list[tuple[str, ...]]:
+def _signatures(carried: Carried, masks: Sequence[SnowflakePolicy]) -> list[tuple[str, ...]]:
     """Of the masking policies there and to come."""
     return [*(each.arguments for each in carried.masks.values()), *(each.arguments for each in masks)]

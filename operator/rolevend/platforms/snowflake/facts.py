@@ -5,7 +5,7 @@ from rolevend.errors import PlatformUnavailable
 from rolevend.platforms.protocol import ServerFacts
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.build.policies import row_policy
-from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.connections import Row, SnowflakeSession
 from rolevend.platforms.snowflake.install.installation import VERSION
 from rolevend.platforms.snowflake.install.installer import installed_version
 from rolevend.platforms.snowflake.sql import Sql, compose, literal
@@ -22,7 +22,7 @@ _HARMLESS = frozenset({("USAGE", "ROLE")})
 _MOST_NAMED = 5
 
 
-def facts_of(session: Session) -> ServerFacts:
+def facts_of(session: SnowflakeSession) -> ServerFacts:
     """Raises `PlatformUnavailable` where the account is not prepared, or for another rolevend than this one."""
     shown = session.rows(compose("SHOW DATABASES STARTS WITH {}", literal(control.DATABASE)))
     comments = [row.get("comment") for row in shown if row["name"] == control.DATABASE]
@@ -42,7 +42,7 @@ def facts_of(session: Session) -> ServerFacts:
     )
 
 
-def expect_row_policies(session: Session) -> None:
+def expect_row_policies(session: SnowflakeSession) -> None:
     """Raises the connector's own error where the account has none, as in Standard Edition. Makes a wall, for tables to share."""
     any_table, column = TableId("", ""), Column("C", Family.TEXT, "VARCHAR(16777216)")
     session.rows(Sql(row_policy(any_table, (column,), {}).create))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from rolevend.model import ProfileName, RoleName, Uid
-from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.connections import Row, SnowflakeSession
 from rolevend.platforms.snowflake.control import OPENED
 from rolevend.platforms.snowflake.names import DATABASE, LEASE
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal, number
@@ -39,7 +39,7 @@ class Remembered:
     """What ended it."""
 
 
-def statements_of(session: Session, role: RoleName, *, user: str | None = None, most: int = MOST_TOLD) -> list[Statement]:
+def statements_of(session: SnowflakeSession, role: RoleName, *, user: str | None = None, most: int = MOST_TOLD) -> list[Statement]:
     """What the role ran in the last seven days, oldest first, up to now. `user` is who had it, where that is not a user of its name.
 
     Snowflake answers `most` at a time, so it is asked again for what ended before those.
@@ -56,7 +56,7 @@ def statements_of(session: Session, role: RoleName, *, user: str | None = None, 
         before = min(ended)
 
 
-def archived_statements_of(session: Session, role: RoleName, *, user: str | None = None) -> list[Statement]:
+def archived_statements_of(session: SnowflakeSession, role: RoleName, *, user: str | None = None) -> list[Statement]:
     """What the role ran in the last year, oldest first, and up to 45 minutes ago."""
     return _in_order(session.rows(archived(role, user)))
 
@@ -86,7 +86,7 @@ def archived(role: RoleName, user: str | None) -> Sql:
     )
 
 
-def lease_of_role(session: Session, role: RoleName) -> Remembered | None:
+def lease_of_role(session: SnowflakeSession, role: RoleName) -> Remembered | None:
     """None where nothing is known of it: rows are kept for a week after the end."""
     rows = session.rows(compose("SELECT EVENT, UID, PROFILE, RECORDED_AT, EXPIRES_AT FROM {} WHERE ROLE = {}", LEASE, literal(role)))
     if not rows:

@@ -8,7 +8,7 @@ from rolevend.model import ClusterId, RoleName
 from rolevend.naming import PREFIX
 from rolevend.platforms.protocol import EndedRole, EndReason, LimitAction, LimitViolation, LiveRole
 from rolevend.platforms.snowflake.catalog import MOST_SHOWN
-from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.connections import Row, SnowflakeSession
 from rolevend.platforms.snowflake.names import LEASE
 from rolevend.platforms.snowflake.ownership_tags import OwnershipTag, mark_of
 from rolevend.platforms.snowflake.sql import Sql, compose, literal, name, number
@@ -17,7 +17,7 @@ _NOW: Final = Sql("SELECT CURRENT_TIMESTAMP() AS now")
 _GRACE: Final = timedelta(seconds=1)
 
 
-def live_roles(session: Session, cluster: ClusterId) -> Sequence[LiveRole]:
+def live_roles(session: SnowflakeSession, cluster: ClusterId) -> Sequence[LiveRole]:
     """Roles of this cluster, and users of it whose role is gone already: both must go. One whose user is locked out counts as closed."""
     users = {str(row["name"]): row for row in _shown(session, Sql("USERS"))}
     roles = {str(row["name"]): row for row in _shown(session, Sql("ROLES"))}
@@ -29,7 +29,7 @@ def live_roles(session: Session, cluster: ClusterId) -> Sequence[LiveRole]:
     ]
 
 
-def curb_expired(session: Session, cluster: ClusterId) -> Sequence[LimitViolation]:
+def curb_expired(session: SnowflakeSession, cluster: ClusterId) -> Sequence[LimitViolation]:
     """Locks out each user whose time has been over for a second: that ends what it runs. By Snowflake's own clock."""
     enabled = [(row, mark) for row in _shown(session, Sql("USERS")) if not _is_disabled(row) and (mark := _ours(row, cluster))]
     if not enabled:
@@ -44,7 +44,7 @@ def curb_expired(session: Session, cluster: ClusterId) -> Sequence[LimitViolatio
     ]
 
 
-def ended_roles(session: Session, cluster: ClusterId, reason: EndReason) -> Sequence[EndedRole]:
+def ended_roles(session: SnowflakeSession, cluster: ClusterId, reason: EndReason) -> Sequence[EndedRole]:
     """Of the last day. What is written down at the beginning of a drop counts where the role is not there any more."""
     rows = session.rows(
         compose(
@@ -59,7 +59,7 @@ def ended_roles(session: Session, cluster: ClusterId, reason: EndReason) -> Sequ
     ]
 
 
-def _shown(session: Session, what: Sql) -> Iterator[Row]:
+def _shown(session: SnowflakeSession, what: Sql) -> Iterator[Row]:
     """Of `what` all that have a vended role's name: SHOW answers ten thousand at a time."""
     after = Sql("")
     while True:

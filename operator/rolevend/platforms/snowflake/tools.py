@@ -13,7 +13,7 @@ from snowflake.connector import errors as vendor
 
 from rolevend.catalog import TableId, Tool, ToolId, ToolKind
 from rolevend.model import ClusterId
-from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.connections import Row, SnowflakeSession
 from rolevend.platforms.snowflake.control import OWNER
 from rolevend.platforms.snowflake.failures import NOT_THERE, code_of
 from rolevend.platforms.snowflake.names import TOOL, cortex_role
@@ -33,7 +33,7 @@ Noted = Mapping[ToolId, Tool | None]
 """Each that the programmer looked for; None where there is none that it may see."""
 
 
-def read_tools(session: Session, database: str, wanted: Collection[ToolId]) -> tuple[Tool, ...]:
+def read_tools(session: SnowflakeSession, database: str, wanted: Collection[ToolId]) -> tuple[Tool, ...]:
     """Those of `wanted` that are there and that the programmer, who asks, may see; in the order of their ids."""
     shown: dict[Sql, list[Row]] = {}
     return tuple(tool for each in sorted(wanted) if (tool := _read(session, database, each, shown)) is not None)
@@ -79,13 +79,13 @@ def grant(tool: ToolId, role: Sql, database: str) -> Sql:
     return compose("GRANT {} ON {} TO ROLE {}", privilege_on(tool.kind), object_of(tool, database), role)
 
 
-def read_noted(session: Session, cluster: ClusterId) -> Noted:
+def read_noted(session: SnowflakeSession, cluster: ClusterId) -> Noted:
     """By the cluster's programmer."""
     rows = session.rows(compose("SELECT TOOL FROM {} WHERE CLUSTER = {}", TOOL, literal(cluster)))
     return dict(_loaded(row["tool"]) for row in rows)
 
 
-def write_noted(session: Session, cluster: ClusterId, noted: Noted) -> None:
+def write_noted(session: SnowflakeSession, cluster: ClusterId, noted: Noted) -> None:
     """In one request, and only where it is something new."""
     if read_noted(session, cluster) == noted:
         return
@@ -94,7 +94,7 @@ def write_noted(session: Session, cluster: ClusterId, noted: Noted) -> None:
     session.script([Sql("BEGIN"), compose("DELETE FROM {} WHERE CLUSTER = {}", TOOL, literal(cluster)), *added, Sql("COMMIT")])
 
 
-def _read(session: Session, database: str, wanted: ToolId, shown: dict[Sql, list[Row]]) -> Tool | None:
+def _read(session: SnowflakeSession, database: str, wanted: ToolId, shown: dict[Sql, list[Row]]) -> Tool | None:
     row = next((row for row in _shown(session, _listing(wanted, database), shown) if _is(wanted, row)), None)
     if row is None:
         return None
@@ -112,7 +112,7 @@ def _read(session: Session, database: str, wanted: ToolId, shown: dict[Sql, list
             return Tool(wanted, obstacle)
 
 
-def _shown(session: Session, listing: Sql, shown: dict[Sql, list[Row]]) -> list[Row]:
+def _shown(session: SnowflakeSession, listing: Sql, shown: dict[Sql, list[Row]]) -> list[Row]:
     if listing not in shown:
         try:
             shown[listing] = session.rows(listing)
@@ -145,7 +145,7 @@ def _is(wanted: ToolId, row: Row) -> bool:
     return row["name"] == wanted.name and (wanted.kind is not ToolKind.PROCEDURE or str(row["arguments"]).startswith(signature))
 
 
-def _ungrantable(session: Session, thing: Sql, privilege: Sql) -> str:
+def _ungrantable(session: SnowflakeSession, thing: Sql, privilege: Sql) -> str:
     """Why the programmer cannot give it away; empty where it can."""
     for row in session.rows(compose("SHOW GRANTS ON {}", thing)):
         is_enough = str(row["privilege"]) in (privilege, "OWNERSHIP") and str(row["grant_option"]).lower() == "true"
@@ -161,7 +161,7 @@ def _of_owner(row: Row) -> str:
     return f"belongs to {owner}, which policies let pass: give it to another role" if owner.startswith(_RV) else ""
 
 
-def _semantic_view(session: Session, database: str, wanted: ToolId, obstacle: str) -> Tool:
+def _semantic_view(session: SnowflakeSession, database: str, wanted: ToolId, obstacle: str) -> Tool:
     tables: dict[str, dict[str, str]] = {}
     for row in session.rows(compose("DESCRIBE {}", object_of(wanted, database))):
         if "sample_values" in str(row["property_value"]).lower() or "sample" in str(row["property"]).lower():
@@ -178,7 +178,7 @@ def _semantic_view(session: Session, database: str, wanted: ToolId, obstacle: st
     return Tool(wanted, obstacle or _unreadable(session, database, reads), reads)
 
 
-def _unreadable(session: Session, database: str, tables: Iterable[TableId]) -> str:
+def _unreadable(session: SnowflakeSession, database: str, tables: Iterable[TableId]) -> str:
     """Whoever asks through a semantic view needs SELECT on what is behind it."""
     for table in tables:
         try:
@@ -192,7 +192,7 @@ def _unreadable(session: Session, database: str, tables: Iterable[TableId]) -> s
     return ""
 
 
-def _search_service(session: Session, database: str, wanted: ToolId, obstacle: str) -> Tool:
+def _search_service(session: SnowflakeSession, database: str, wanted: ToolId, obstacle: str) -> Tool:
     (row,) = session.rows(compose("DESCRIBE {}", object_of(wanted, database)))
     query = _PLAIN_QUERY.fullmatch(str(row["definition"]))
     if query is None:
@@ -210,7 +210,7 @@ def _names(text: str) -> list[str]:
     return [word[1:-1].replace('""', '"') if word.startswith('"') else word.upper() for word in words]
 
 
-def _of_rights(session: Session, database: str, wanted: ToolId) -> str:
+def _of_rights(session: SnowflakeSession, database: str, wanted: ToolId) -> str:
     properties = {str(row["property"]): str(row["value"]) for row in session.rows(compose("DESCRIBE {}", object_of(wanted, database)))}
     if properties.get("execute as", "OWNER").upper() == "CALLER":
         return ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from rolevend.catalog import Family, Limits
+from rolevend.catalog import Family, TypeLimits
 from rolevend.errors import InvalidInput
 from rolevend.platforms.snowflake.sql import Sql
 
@@ -83,18 +83,18 @@ def family(native_type: str, *, collated: bool = False) -> Family:
     return FAMILIES.get(found.kind, Family.OTHER)
 
 
-def limits_of(native_type: str) -> Limits | None:
+def limits_of(native_type: str) -> TypeLimits | None:
     """None: the type has room for all of its family."""
     found = column_type(native_type)
     if found is None:
-        return Limits(maskable=False)
+        return TypeLimits(maskable=False)
     match found.kind:
         case "NUMBER" if found.scale or found.digits < _DIGITS_OF_INTEGERS:
             greatest = Decimal(f"{10**found.digits - 1}E-{found.scale}")
-            return Limits(greatest.copy_negate(), greatest, found.scale, MOST_DIGITS - found.digits + found.scale)
+            return TypeLimits(greatest.copy_negate(), greatest, found.scale, MOST_DIGITS - found.digits + found.scale)
         case "FLOAT":
-            return Limits(step_places=_FLOAT_PLACES)
+            return TypeLimits(step_places=_FLOAT_PLACES)
         case "VARCHAR" if found.first is not None and found.first < _LONGEST_TEXT:
-            return Limits(length=found.first)
+            return TypeLimits(length=found.first)
         case _:
             return None

@@ -25,7 +25,7 @@ class KeyPair:
     key: bytes
 
 
-class Authority:
+class CertificateAuthority:
     """A certificate authority whose key exists only in this process."""
 
     def __init__(self, name: str, now: datetime.datetime, lifetime: datetime.timedelta) -> None:

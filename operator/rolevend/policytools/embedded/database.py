@@ -19,13 +19,13 @@ from typing import Literal, Protocol, Self
 import psycopg
 
 from rolevend.policytools.embedded.account import reachable, unprivileged_account
-from rolevend.policytools.embedded.certificates import Authority, KeyPair
+from rolevend.policytools.embedded.certificates import CertificateAuthority, KeyPair
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.errors import Unusable
 from rolevend.policytools.embedded.ports import HOST, free_ports
 from rolevend.policytools.embedded.postgres_programs import WITH_TLS, Version, postgres_programs
 from rolevend.policytools.embedded.process import Process, Program
-from rolevend.policytools.embedded.progress import Progress, Silence
+from rolevend.policytools.embedded.progress import Silence, StepProgress
 
 StopMode = Literal["smart", "fast", "immediate"]
 
@@ -68,7 +68,7 @@ class PostgresServer:
         port: int | None = None,
         settings: Mapping[str, str] = _NOTHING,
         fsync: bool = True,
-        progress: Progress | None = None,
+        progress: StepProgress | None = None,
     ) -> None:
         self._version = version
         self._given = directory
@@ -78,7 +78,9 @@ class PostgresServer:
         self._process: Process | None = None
         chosen = port or free_ports(1)[0]
         self._superuser = Connection(HOST, chosen, "postgres", secrets.token_urlsafe(24))
-        self._authority = Authority("rolevend-database", datetime.datetime.now(datetime.UTC), _LIFETIME) if version in WITH_TLS else None
+        self._authority = (
+            CertificateAuthority("rolevend-database", datetime.datetime.now(datetime.UTC), _LIFETIME) if version in WITH_TLS else None
+        )
         self._settings = {
             "listen_addresses": HOST,
             "port": str(chosen),
@@ -115,7 +117,7 @@ class PostgresServer:
         return self._superuser
 
     @property
-    def authority(self) -> Authority | None:
+    def authority(self) -> CertificateAuthority | None:
         """Who signs the server's certificate; None where it knows no TLS."""
         return self._authority
 
@@ -247,7 +249,7 @@ class PostgresServer:
             *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
         ).run(_TIMEOUT)
 
-    def _protect(self, authority: Authority) -> None:
+    def _protect(self, authority: CertificateAuthority) -> None:
         """Nobody gets in without TLS, and who gets in can tell who we are."""
         trusted = self.directory / "ca.crt"
         trusted.write_bytes(authority.certificate)

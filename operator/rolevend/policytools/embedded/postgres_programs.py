@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 from rolevend.policytools.embedded.errors import MissingProgram, PartFailed
-from rolevend.policytools.embedded.process import Account, Program
+from rolevend.policytools.embedded.process import Program, SystemUser
 
 Version = Literal[16, 17, 18]
 VERSIONS: tuple[Version, ...] = get_args(Version)
@@ -22,7 +22,7 @@ _ONLY_FOR_COMPILERS = shutil.ignore_patterns("include", "pkgconfig", "*.a")
 _TIMEOUT = 60.0
 
 
-def postgres_programs(version: Version, account: Account | None, scratch: Path) -> Path:
+def postgres_programs(version: Version, account: SystemUser | None, scratch: Path) -> Path:
     """The folder with initdb and postgres, which `account` can run.
 
     An environment in root's home is closed to any other user; the programs are then copied into `scratch`.
@@ -53,7 +53,7 @@ def _package(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _runs(programs: Path, account: Account, scratch: Path) -> bool:
+def _runs(programs: Path, account: SystemUser, scratch: Path) -> bool:
     log = scratch / "version.log"
     try:
         Program("postgres", (str(programs / "postgres"), "--version"), log, account=account).run(_TIMEOUT)

@@ -27,7 +27,7 @@ _TAIL = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class SystemUser:
     """The system user that a program runs as."""
 
     name: str
@@ -47,7 +47,7 @@ class Program:
     command: tuple[str, ...]
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
-    account: Account | None = None
+    account: SystemUser | None = None
     death_signal: signal.Signals = signal.SIGKILL
 
     def start(self) -> "Process":

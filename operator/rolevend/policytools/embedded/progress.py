@@ -1,6 +1,6 @@
 """Tells a waiting person what is going on and how long it takes: a line that redraws itself on a terminal, plain lines elsewhere.
 
-The starters know only the `Progress` protocol, so that tests can be silent. Needs nothing but Python: the packages are installed under it.
+The starters know only the `StepProgress` protocol, so that tests can be silent. Needs nothing but Python: the packages are installed under it.
 """
 
 import itertools
@@ -19,17 +19,17 @@ Clock = Callable[[], float]
 _BAR = 20
 
 
-class Step(Protocol):
+class ProgressStep(Protocol):
     """Something that takes a while."""
 
     def update(self, detail: str, *, fraction: float | None = None) -> None:
         """Say what is happening right now, and how much of the step is done, from 0 to 1. Cheap: may be called thousands of times."""
 
 
-class Progress(Protocol):
+class StepProgress(Protocol):
     """Where steps are told."""
 
-    def step(self, title: str, expected: float | None = None) -> AbstractContextManager[Step]:
+    def step(self, title: str, expected: float | None = None) -> AbstractContextManager[ProgressStep]:
         """Tell that `title` (lower case, "-ing") begins, and on leaving, that it is done or failed, and how long it took.
 
         `expected` is how many seconds it usually takes.
@@ -40,7 +40,7 @@ class Silence:
     """Tells nothing."""
 
     @contextmanager
-    def step(self, title: str, expected: float | None = None) -> Iterator[Step]:  # noqa: ARG002 - the protocol's
+    def step(self, title: str, expected: float | None = None) -> Iterator[ProgressStep]:  # noqa: ARG002 - the protocol's
         yield _Mute()
 
 
@@ -91,7 +91,7 @@ class State:
 
 
 class _Telling(ABC):
-    """A `Progress` that writes on `stream`: when a step begins, every `every` seconds while it lasts, and when it ends."""
+    """A `StepProgress` that writes on `stream`: when a step begins, every `every` seconds while it lasts, and when it ends."""
 
     def __init__(self, stream: TextIO, *, every: float, clock: Clock) -> None:
         self._stream = stream
@@ -99,7 +99,7 @@ class _Telling(ABC):
         self._clock = clock
 
     @contextmanager
-    def step(self, title: str, expected: float | None = None) -> Iterator[Step]:
+    def step(self, title: str, expected: float | None = None) -> Iterator[ProgressStep]:
         state = State(title, expected, self._clock)
         over = threading.Event()
 
@@ -174,7 +174,7 @@ class Live(_Telling):
         self._write(f"\r\x1b[2K{mark} {state.title}  \x1b[2m{duration(state.elapsed)}\x1b[0m\n")
 
 
-def progress_for(stream: TextIO | None = None) -> Progress:
+def progress_for(stream: TextIO | None = None) -> StepProgress:
     """`Live` on a terminal, else `Lines`; standard error unless another stream is named."""
     stream = stream or sys.stderr
     return Live(stream) if stream.isatty() and os.environ.get("TERM") != "dumb" else Lines(stream)

@@ -8,7 +8,7 @@ from rolevend.kinds import Resource, TagBinding, statements, values
 from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.state import PlatformState
-from rolevend.policy.table_fit import Problem
+from rolevend.policy.table_fit import PolicyProblem
 from rolevend.policy.tag_conflicts import TagConflict
 from rolevend.policy.unresolved_names import no_column, no_table
 from rolevend.snapshot.conditions.common import StatusEvaluation, not_ready
@@ -39,7 +39,7 @@ def evaluate_binding(
             ),
         )
     tables = columns = 0
-    unknown: dict[Problem, None] = {}
+    unknown: dict[PolicyProblem, None] = {}
     for name, schemas in here:
         tagged, idle = _tagged(binding, schemas, states[name].catalog or Catalog())
         tables += sum(column is None for _, column in tagged)
@@ -50,7 +50,7 @@ def evaluate_binding(
     return StatusEvaluation(binding, (accepted, _ready(obstacle, tables, columns), _known(list(unknown)), agree), counts, tuple(unknown))
 
 
-def _tagged(binding: TagBinding, schemas: frozenset[str], catalog: Catalog) -> tuple[set[tuple[TableId, str | None]], list[Problem]]:
+def _tagged(binding: TagBinding, schemas: frozenset[str], catalog: Catalog) -> tuple[set[tuple[TableId, str | None]], list[PolicyProblem]]:
     """The tables and columns that it tags, and what is told of the entries that tag none."""
     tagged: set[tuple[TableId, str | None]] = set()
     idle = []
@@ -58,7 +58,7 @@ def _tagged(binding: TagBinding, schemas: frozenset[str], catalog: Catalog) -> t
         given = [each for assignment in statements.within(entry, schemas) for each in catalog.given(assignment)]
         tagged.update(given)
         if not given:
-            idle.append(Problem(None, field, f"{field}: {_missing(entry, schemas, catalog)}"))
+            idle.append(PolicyProblem(None, field, f"{field}: {_missing(entry, schemas, catalog)}"))
     return tagged, idle
 
 
@@ -71,7 +71,7 @@ def _missing(entry: TagAssignment, schemas: frozenset[str], catalog: Catalog) ->
     return no_column(entry.column, {column.name for name in named for column in catalog.tables[name].columns})
 
 
-def _known(unknown: Sequence[Problem]) -> ConditionUpdate:
+def _known(unknown: Sequence[PolicyProblem]) -> ConditionUpdate:
     if not unknown:
         return ConditionUpdate("NamesKnown", "True", "Known", "every entry gives tags to something")
     told = shortened([each.message for each in unknown])

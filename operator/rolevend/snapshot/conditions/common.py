@@ -20,7 +20,7 @@ from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState, is_ab
 from rolevend.policy.combination import GrantTarget
 from rolevend.policy.guardrail_compiler import GuardrailReport
 from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
-from rolevend.policy.table_fit import Problem
+from rolevend.policy.table_fit import PolicyProblem
 from rolevend.policy.unresolved_names import unknown_attributes
 from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.snapshot.conditions.isolation import isolation_conditions
@@ -39,7 +39,7 @@ class StatusEvaluation(Generic[R]):
     resource: R
     findings: tuple[ConditionUpdate, ...]
     counts: Body = field(default_factory=dict)
-    unknown: tuple[Problem, ...] = ()
+    unknown: tuple[PolicyProblem, ...] = ()
     """Of a TagBinding: each of its entries that tags nothing, of which the findings tell the first."""
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import replace
 from rolevend.decision.admission import Agent as RegisteredAgent
 from rolevend.decision.admission import PlatformAdmission, terms_for, tools_of
 from rolevend.decision.snapshot import ProfileCache
-from rolevend.decision.tools import Refusal, Tools, name_of_own, refused_functions, refused_tools
+from rolevend.decision.tools import ToolRefusal, Tools, name_of_own, refused_functions, refused_tools
 from rolevend.kinds import Agent
 from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
@@ -46,9 +46,9 @@ def _refusals(
     labels: Mapping[str, str],
     terms: Mapping[PlatformName, PlatformAdmission],
     shapes: Mapping[PlatformName, ProfileCache],
-) -> Iterator[Refusal]:
+) -> Iterator[ToolRefusal]:
     if name not in terms:
-        yield Refusal("PlatformUnknown", f"no DataPlatform is named {name}{closest(name, terms)}")
+        yield ToolRefusal("PlatformUnknown", f"no DataPlatform is named {name}{closest(name, terms)}")
         return
     found = tools_of(agent, terms[name], terms_for(terms[name], labels, agent))
     yield from found.refusals
@@ -59,13 +59,13 @@ def _refusals(
             *refused_tools(found.tools, shape.tools, tables),
             *_refused_tables(found.tools, agent, shape.index),
         ):
-            yield Refusal(each.reason, f"{each.message} (on {name})")
+            yield ToolRefusal(each.reason, f"{each.message} (on {name})")
 
 
-def _refused_tables(tools: Tools, agent: RegisteredAgent, index: Index) -> Iterator[Refusal]:
+def _refused_tables(tools: Tools, agent: RegisteredAgent, index: Index) -> Iterator[ToolRefusal]:
     there = {table.id.schema for table in index.tables}
     for schema in sorted(tools.schemas - there):
-        yield Refusal("ToolMissing", f"schema {schema} holds no table, or is not there")
+        yield ToolRefusal("ToolMissing", f"schema {schema} holds no table, or is not there")
     for report in index.reports:
         if report.policy == name_of_own(agent.name):
-            yield from (Refusal("ToolRefused", problem.message) for problem in report.problems if problem.table is not None)
+            yield from (ToolRefusal("ToolRefused", problem.message) for problem in report.problems if problem.table is not None)

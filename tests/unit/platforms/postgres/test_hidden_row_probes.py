@@ -7,10 +7,10 @@ import pytest
 from rolevend.platforms.postgres.attest.environment import PROBED
 from rolevend.platforms.postgres.attest.hidden import CHECKS, COUNT
 from rolevend.platforms.postgres.attest.probe_words import FORMS, JOINS, MODES, OF_TYPES, POSITIONS, SCANS, SENTINELS, SETTINGS, WORKERS
-from rolevend.platforms.postgres.attest.probes import View, probes
+from rolevend.platforms.postgres.attest.probes import ProbedView, probes
 from tests.support.hidden_columns import COLUMNS
 
-EVERYTHING = View("probed", COLUMNS)
+EVERYTHING = ProbedView("probed", COLUMNS)
 
 
 def test_they_are_the_same_each_time_and_others_with_another_seed():

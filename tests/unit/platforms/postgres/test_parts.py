@@ -24,7 +24,7 @@ from rolevend.errors import (
 )
 from rolevend.model import ProfileName, Tag, Task
 from rolevend.platforms.postgres.build.builder import ProfileState, TemplateState, steps_for
-from rolevend.platforms.postgres.build.render import ProfileText, Template
+from rolevend.platforms.postgres.build.render import PostgresProfileText, Template
 from rolevend.platforms.postgres.catalog import malformed_tags, tags_of
 from rolevend.platforms.postgres.failures import failure, translated
 from rolevend.platforms.postgres.sql_files import installation, query, statements
@@ -132,7 +132,7 @@ SELECT ';', ";" /* ; */ , '--';
 
 
 TEMPLATES = tuple(Template(f"rv_t_{name}", TableId("raw", name), f"create {name}", f"renew {name}") for name in "ab")
-WANTED = ProfileText(ProfileName("rv_p_1"), "digest", TEMPLATES, "create profile", "renew profile")
+WANTED = PostgresProfileText(ProfileName("rv_p_1"), "digest", TEMPLATES, "create profile", "renew profile")
 THERE = TemplateState(role_exists=True, must_be_made=False, finding="")
 ABSENT = TemplateState(role_exists=False, must_be_made=True, finding="")
 BUILT = ProfileState("digest", None, altered=False, stale=False)

@@ -12,7 +12,7 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import Conflict
 from rolevend.model import Attributes, ProfileName
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape
-from rolevend.platforms.snowflake.build.policies import Policy, TableFragment, fragment
+from rolevend.platforms.snowflake.build.policies import SnowflakePolicy, TableFragment, fragment
 from rolevend.platforms.snowflake.exchange import Carried, Placed, exchanged
 from rolevend.policy.binding import bind
 from rolevend.policy.expression import attributes
@@ -95,8 +95,8 @@ class Governed:
     def carried(self) -> Carried:
         return Carried(self.row, dict(self.masks))
 
-    def policy(self, placed: Placed) -> Policy:
-        return Policy(placed.name, self.policies[placed.name][0], placed.arguments)
+    def policy(self, placed: Placed) -> SnowflakePolicy:
+        return SnowflakePolicy(placed.name, self.policies[placed.name][0], placed.arguments)
 
     def seen(self, account: Account, profile: ProfileName) -> Counter[tuple[object, ...]]:
         assert self.row is not None

@@ -10,7 +10,7 @@ from rolevend.errors import Conflict, InvalidInput
 from rolevend.model import Attributes, ProfileName
 from rolevend.naming import PREFIX
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape
-from rolevend.platforms.snowflake.build.policies import Policy, dumped, fragment, loaded, masking_policies, row_policy, secure_view
+from rolevend.platforms.snowflake.build.policies import SnowflakePolicy, dumped, fragment, loaded, masking_policies, row_policy, secure_view
 from rolevend.platforms.snowflake.control import MARKER, OWNER
 from rolevend.policy.expression import AttributeMembership, ColumnReference
 from rolevend.policy.mask import Clear, Hash, Mask, Nullify, Partial
@@ -72,7 +72,7 @@ class Asked:
         return self.account.governed(TABLE, self._row, self._masks, session)
 
 
-def _edited(policy: Policy, edit: Edit) -> Policy:
+def _edited(policy: SnowflakePolicy, edit: Edit) -> SnowflakePolicy:
     return replace(policy, create=edit(policy.create))
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rolevend.catalog import Catalog, Column, Family
 from rolevend.model import Attributes, ClusterId
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape, attribute_keys, plan
-from rolevend.platforms.snowflake.build.policies import Policy, TableFragment, fragment, masking_policies, row_policy, secure_view
+from rolevend.platforms.snowflake.build.policies import SnowflakePolicy, TableFragment, fragment, masking_policies, row_policy, secure_view
 from rolevend.policy.binding import bind
 from rolevend.policy.combination import Combination
 from rolevend.policy.decision import decide
@@ -217,7 +217,7 @@ def of_the_table(account: Account, part: TableFragment) -> list[tuple[Any, ...]]
     return account.governed(PEOPLE, row, masks, vended())
 
 
-def require_allowed(row: Policy, masks: Sequence[Policy]) -> None:
+def require_allowed(row: SnowflakePolicy, masks: Sequence[SnowflakePolicy]) -> None:
     """What Snowflake refuses: a column in both kinds of signature, and a condition that is masked itself."""
     masked = {each.arguments[0] for each in masks}
     conditional = {name for each in masks for name in each.arguments[1:]}

@@ -9,7 +9,7 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import Conflict, InvalidInput
 from rolevend.model import ProfileName
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape
-from rolevend.platforms.snowflake.build.masks import Place
+from rolevend.platforms.snowflake.build.masks import MaskPosition
 from rolevend.platforms.snowflake.build.policies import fragment, masking_policies, row_policy, secure_view
 from rolevend.platforms.snowflake.build.predicate import Reading, any_of, predicate_text
 from rolevend.platforms.snowflake.build.views import View
@@ -84,7 +84,7 @@ def test_what_cannot_be_rendered_is_refused_in_a_sentence(render: Callable[[], o
     ],
 )
 def test_a_type_shows_what_it_can_just_hold_and_of_more_is_said_why_not(native: str, mask: Mask, typed: bool, why: str | None):
-    place = Place(Sql("C"), family(native), native, typed=typed)
+    place = MaskPosition(Sql("C"), family(native), native, typed=typed)
 
     assert beyond(mask, place.family, place.limits) == why
     assert carries(mask, place.family, place.limits) is (why is None)

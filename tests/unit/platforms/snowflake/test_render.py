@@ -11,7 +11,7 @@ from sqlglot.tokens import TokenType
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.platforms.snowflake.build.policies import (
-    Policy,
+    SnowflakePolicy,
     fragment,
     masking_policies,
     row_policy,
@@ -63,7 +63,7 @@ def test_a_mask_is_exchanged_and_taken_away_in_one_statement_each():
 
 
 def test_policies_of_several_columns_are_set_on_all_of_them_in_order():
-    several, table = Policy("RV_X_1", "", ("a", 'b"', "c")), TableId("s", "t")
+    several, table = SnowflakePolicy("RV_X_1", "", ("a", 'b"', "c")), TableId("s", "t")
     assert set_row_policy(table, several, database="D") == (
         'ALTER TABLE "D"."s"."t" ADD ROW ACCESS POLICY "ROLEVEND"."CONTROL"."RV_X_1" ON ("a", "b""", "c")'
     )

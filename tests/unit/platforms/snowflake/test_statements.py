@@ -11,7 +11,7 @@ from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, Profi
 from rolevend.naming import PREFIX
 from rolevend.plan import Lease
 from rolevend.platforms.protocol import Account, DropRequest, EndReason
-from rolevend.platforms.snowflake import Options, script
+from rolevend.platforms.snowflake import SnowflakeInstallOptions, script
 from rolevend.platforms.snowflake.build import collect
 from rolevend.platforms.snowflake.drop import drops
 from rolevend.platforms.snowflake.install.installation import PublicKeys
@@ -46,13 +46,13 @@ def text_of(*parts: tuple[str, tuple[Sql, ...]]) -> str:
 
 def test_the_script_of_an_installation():
     keys = PublicKeys("MIIBvendor", "MIIBprogrammer")
-    golden("snowflake_install.sql", script(ACCOUNT, Options(("PUBLIC", 'odd "schema"')), keys).text())
+    golden("snowflake_install.sql", script(ACCOUNT, SnowflakeInstallOptions(("PUBLIC", 'odd "schema"')), keys).text())
 
 
 def test_what_an_administrator_consents_to_is_the_script_without_keys():
-    options = Options(("PUBLIC",))
+    options = SnowflakeInstallOptions(("PUBLIC",))
     assert digest(ACCOUNT, options) == digest(ACCOUNT, options)
-    assert digest(ACCOUNT, options) != digest(ACCOUNT, Options(("PUBLIC", "MORE")))
+    assert digest(ACCOUNT, options) != digest(ACCOUNT, SnowflakeInstallOptions(("PUBLIC", "MORE")))
 
 
 def test_vending_and_dropping_one_role():

@@ -12,7 +12,7 @@ from rolevend.decision.tools import beyond
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Guardrail, parse
 from rolevend.plan import contains
 from rolevend.platforms.protocol import Account
-from rolevend.platforms.snowflake import Options, script
+from rolevend.platforms.snowflake import SnowflakeInstallOptions, script
 from rolevend.platforms.snowflake.sql import name
 from rolevend.platforms.snowflake.tools import grants
 from rolevend.roles.decision import PlatformGrant
@@ -225,7 +225,9 @@ def test_a_catalog_with_another_tool_is_another_one():
 
 def test_what_is_run_for_tools_is_kept_word_for_word():
     account = Account("myorg-account1", "myorg-account1.snowflakecomputing.com", 443, "SALES", "AGENTS_WH")
-    plain, having = (script(account, Options(("claims", "hr"), tuple(sorted(each.id for each in tools)))).text() for tools in ((), TOOLS))
+    plain, having = (
+        script(account, SnowflakeInstallOptions(("claims", "hr"), tuple(sorted(each.id for each in tools)))).text() for tools in ((), TOOLS)
+    )
     added = [line for line in having.splitlines() if line not in plain.splitlines()]
     given_to = grants(name("RV_P_1"), TOOLS, "SALES")
 

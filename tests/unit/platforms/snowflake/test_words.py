@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from rolevend.platforms.snowflake.build.masks import Place, mask_text
+from rolevend.platforms.snowflake.build.masks import MaskPosition, mask_text
 from rolevend.platforms.snowflake.sql import Sql
 from rolevend.platforms.snowflake.types import family
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, beyond, carries
@@ -48,7 +48,7 @@ def test_a_mask_of_a_type_is_written_with_these_words():
     def lines() -> Iterator[str]:
         for mask in MASKS:
             for native in TYPES:
-                place = Place(Sql('t."C"'), family(native), native)
+                place = MaskPosition(Sql('t."C"'), family(native), native)
                 in_policy = replace(place, typed=True)
                 yield f"-- {mask}, {native}"
                 yield mask_text(mask, place)
@@ -61,7 +61,7 @@ def test_a_mask_of_a_type_is_written_with_these_words():
     golden("snowflake_masks.sql", "\n".join(lines()) + "\n")
 
 
-def why_null(mask: Mask, place: Place) -> str | None:
+def why_null(mask: Mask, place: MaskPosition) -> str | None:
     if carries(mask, place.family, place.limits):
         return None
     return beyond(mask, place.family, place.limits) or "its type cannot show that"
@@ -80,7 +80,7 @@ def why_null(mask: Mask, place: Place) -> str | None:
     ],
 )
 def test_what_a_type_cannot_show_is_null_and_said(native: str, mask: Mask, typed: bool):
-    place = Place(Sql("C"), family(native), native, typed)
+    place = MaskPosition(Sql("C"), family(native), native, typed)
     assert why_null(mask, place) is not None
     assert mask_text(mask, place) == mask_text(Nullify(), place)
 
@@ -98,11 +98,11 @@ def test_what_a_type_cannot_show_is_null_and_said(native: str, mask: Mask, typed
 )
 def test_a_policy_shows_no_more_characters_than_its_column_holds(mask: Mask, length: int, cut: bool):
     native = f"VARCHAR({length})"
-    place = Place(Sql('"C"'), family(native), native, typed=True)
+    place = MaskPosition(Sql('"C"'), family(native), native, typed=True)
     assert mask_text(mask, place).startswith("LEFT(") is cut
     assert not mask_text(mask, replace(place, typed=False)).startswith("LEFT(")
 
 
 def test_a_text_without_a_length_of_its_own_is_as_long_as_any_may_be():
-    place = Place(Sql('"C"'), family("VARCHAR"), "VARCHAR", typed=True)
+    place = MaskPosition(Sql('"C"'), family("VARCHAR"), "VARCHAR", typed=True)
     assert not any(mask_text(mask, place).startswith("LEFT(") for mask in (Hash(), Regex("a", "b"), Partial(4)))

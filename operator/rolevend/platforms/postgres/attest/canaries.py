@@ -26,8 +26,8 @@ from rolevend.platforms.postgres.attest.environment import (
     open_session,
     profiles,
 )
-from rolevend.platforms.postgres.attest.session import Session
-from rolevend.platforms.postgres.connections import Login
+from rolevend.platforms.postgres.attest.session import AttestSession
+from rolevend.platforms.postgres.connections import PostgresLogin
 from rolevend.platforms.protocol import DropRequest, DropResult, EndReason, PasswordCredential, Secret
 from rolevend.platforms.run_checks import expected
 
@@ -52,9 +52,9 @@ class Mayfly:
     """A canary whose time is nearly over, and what it began before."""
 
     canary: Canary
-    prepared: Session
+    prepared: AttestSession
     """Has the statement `kept` prepared."""
-    earlier: Session
+    earlier: AttestSession
     """In a transaction that has read already."""
 
 
@@ -65,8 +65,8 @@ class Leaver:
     canary: Canary
     own_password: Secret
     """That it set itself, in place of the first."""
-    idle: Session
-    reading: Session
+    idle: AttestSession
+    reading: AttestSession
     """Has the cursor `kept` open."""
     running: Future[Any]
     """A statement under way."""
@@ -79,8 +79,8 @@ class Canaries:
 
     ground: PostgresAttestEnvironment
     token: str
-    vendor: Session
-    programmer: Session
+    vendor: AttestSession
+    programmer: AttestSession
     profiles: Profiles
     ends: ExitStack
     threads: ThreadPoolExecutor
@@ -101,12 +101,12 @@ class Canaries:
         return self.vend(self.lease(self.profiles.other, "CAROL"))
 
     @cached_property
-    def session(self) -> Session:
+    def session(self) -> AttestSession:
         """Of eve."""
         return self.log_in(self.eve)
 
     @cached_property
-    def victims_session(self) -> Session:
+    def victims_session(self) -> AttestSession:
         return self.log_in(self.carol)
 
     def region(self, name: str) -> str:
@@ -129,11 +129,11 @@ class Canaries:
             raise answer.error
         return Canary(lease, credential)
 
-    def log_in(self, canary: Canary, *, password: Secret | None = None, database: str | None = None, proof: bool = True) -> Session:
+    def log_in(self, canary: Canary, *, password: Secret | None = None, database: str | None = None, proof: bool = True) -> AttestSession:
         """As an agent does, at the agents' address. `PlatformUnavailable` where the login is refused. Without `proof` the server
         need not ask for the password."""
         address = canary.credential.address
-        login = Login(canary.lease.role, password or canary.credential.password)
+        login = PostgresLogin(canary.lease.role, password or canary.credential.password)
         where = replace(address, database=database or address.database)
         return open_session(self.ends, where, login, proof=proof)
 
@@ -222,7 +222,7 @@ class Canaries:
         return answer
 
 
-def _take_turn(ground: PostgresAttestEnvironment, programmer: Session) -> None:
+def _take_turn(ground: PostgresAttestEnvironment, programmer: AttestSession) -> None:
     """Holds for as long as the session: the server may not notice for hours that a process is gone with the whole machine, so where we are
     alone a session of our own login that holds it is ended."""
     turn = sql.Literal(ground.turn)

@@ -9,7 +9,7 @@ from rolevend.errors import Conflict
 from rolevend.model import Uid
 from rolevend.platforms.postgres.attest.canaries import Canaries, Canary
 from rolevend.platforms.postgres.attest.check import Check
-from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, Session, Statement, passes, said
+from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, AttestSession, Statement, passes, said
 from rolevend.platforms.protocol import DropRequest, EndReason
 
 _ASK = sql.SQL("SELECT count(*) FROM timed")
@@ -21,7 +21,7 @@ _REFUSED = (INSUFFICIENT_PRIVILEGE, "42P01")
 """Without its profile, a closed role has no right on a view, or does not find it in its search path."""
 
 
-def _over(session: Session, statement: Statement) -> str:
+def _over(session: AttestSession, statement: Statement) -> str:
     """Empty where the statement is refused, or the session was ended."""
     try:
         session.run(statement)
@@ -81,7 +81,7 @@ def _open_cursor(canaries: Canaries) -> str:
     return _lost(canaries.leaver.reading, sql.SQL("FETCH 1 FROM kept"))
 
 
-def _lost(session: Session, statement: Statement) -> str:
+def _lost(session: AttestSession, statement: Statement) -> str:
     try:
         session.run(statement)
     except psycopg.Error as error:

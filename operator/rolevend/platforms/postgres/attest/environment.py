@@ -17,9 +17,9 @@ from rolevend.catalog import Table, TableId
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Cell, ColumnShape, Lease, Profile, TableShape
 from rolevend.platforms.canaries import Profiles
-from rolevend.platforms.postgres.attest.probes import ProbedColumn, View
-from rolevend.platforms.postgres.attest.session import Session
-from rolevend.platforms.postgres.connections import Login, connect
+from rolevend.platforms.postgres.attest.probes import ProbedColumn, ProbedView
+from rolevend.platforms.postgres.attest.session import AttestSession
+from rolevend.platforms.postgres.connections import PostgresLogin, connect
 from rolevend.platforms.postgres.types import type_name
 from rolevend.platforms.protocol import Address, DropRequest, EndReason, PasswordCredential, Platform, Randomness
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
@@ -33,7 +33,7 @@ CODES = ("12345678", "1234567", "1", "", "é☃é☃é☃é☃", None)
 AMOUNTS = ("1299.99", "-1299.99", "0", "99", "1e20", None)
 PHONES = ("+49 30 1234", "unlisted", "0", "", "٣☃", None)
 WITHHELD = "withheld"
-PROBED = View(
+PROBED = ProbedView(
     "probed",
     (
         ProbedColumn("small", "smallint", "10", "20", "30"),
@@ -84,8 +84,8 @@ class PostgresAttestEnvironment:
     cluster: ClusterId
     """Of the canaries alone: see `platforms.canaries`."""
     address: Address
-    vendor: Login
-    programmer: Login
+    vendor: PostgresLogin
+    programmer: PostgresLogin
     randomness: Randomness
     alone: bool = False
     wanted: Callable[[], bool] = lambda: True
@@ -101,15 +101,15 @@ class PostgresAttestEnvironment:
         return int.from_bytes(_digest(self.cluster)[:8], "big", signed=True)
 
 
-def open_session(ends: ExitStack, address: Address, login: Login, *, proof: bool = True) -> Session:
+def open_session(ends: ExitStack, address: Address, login: PostgresLogin, *, proof: bool = True) -> AttestSession:
     connection = connect(address, login, proof=proof)
     ends.callback(connection.close)
     connection.autocommit = True
     connection.execute(_LIMITS)
-    return Session(connection)
+    return AttestSession(connection)
 
 
-def clear(ground: PostgresAttestEnvironment, programmer: Session) -> None:
+def clear(ground: PostgresAttestEnvironment, programmer: AttestSession) -> None:
     """Takes away whatever there is of canaries. The first thing that stays is raised."""
     platform = ground.platform
     left = [DropRequest(role.role, role.uid, EndReason.ORPHANED) for role in platform.live()]
@@ -120,14 +120,14 @@ def clear(ground: PostgresAttestEnvironment, programmer: Session) -> None:
     platform.collect(frozenset(), now(programmer) + _LATER)
 
 
-def now(session: Session) -> datetime:
+def now(session: AttestSession) -> datetime:
     """By the server's clock, which decides."""
     ((moment,),) = session.rows(sql.SQL("SELECT clock_timestamp()"))
     assert isinstance(moment, datetime)  # noqa: S101 - for mypy
     return moment.astimezone(UTC)
 
 
-def lay_out(ground: PostgresAttestEnvironment, programmer: Session, token: str) -> None:
+def lay_out(ground: PostgresAttestEnvironment, programmer: AttestSession, token: str) -> None:
     """The schema, its tables and their rows, owned by the programmer."""
     people = [
         (

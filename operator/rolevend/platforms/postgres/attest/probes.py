@@ -55,7 +55,7 @@ class ProbedColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ProbedView:
     """What is probed: a view with the columns, `id` and a text `region`, and some other view with `id`. The session does not see the row
     `hidden`, and no region that is NULL."""
 
@@ -85,7 +85,7 @@ class Probe:
         return [each.replace("{statement_text}", whole.replace("'", "''")).replace("{statement}", whole) for each in self.mode]
 
 
-def probes(view: View, count: int, *, settings: Settings = SETTINGS, seed: int = _SEED) -> Iterator[Probe]:
+def probes(view: ProbedView, count: int, *, settings: Settings = SETTINGS, seed: int = _SEED) -> Iterator[Probe]:
     """`count` of them, deterministic. `settings` by name: what a session may set beside those that choose scans, joins and workers."""
     forms = max(len(column.conditions(view.hidden)) for column in view.columns)
     words: Sequence[Mapping[str, object]] = (SENTINELS, POSITIONS, MODES, SCANS, JOINS, WORKERS, settings)
@@ -95,7 +95,7 @@ def probes(view: View, count: int, *, settings: Settings = SETTINGS, seed: int =
         yield _probe(view, view.columns[column], form, names, settings[names[-1]])
 
 
-def _probe(view: View, column: ProbedColumn, form: int, names: Sequence[str], more: Sequence[str]) -> Probe:
+def _probe(view: ProbedView, column: ProbedColumn, form: int, names: Sequence[str], more: Sequence[str]) -> Probe:
     sentinel, position, mode, scan, join, workers, _ = names
     conditions = column.conditions(view.hidden)
     guesses = conditions[form % len(conditions)]

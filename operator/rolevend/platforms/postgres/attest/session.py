@@ -14,7 +14,7 @@ _PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
 _PASSING = frozenset({"55P03", "XX000"})
 
 
-class Session:
+class AttestSession:
     """Each statement is a transaction of its own."""
 
     def __init__(self, connection: Connection) -> None:
@@ -45,7 +45,9 @@ class Session:
         return self.connection.closed
 
 
-def refused(session: Session, statement: Statement, states: Collection[str] = (INSUFFICIENT_PRIVILEGE,), *, alone: bool = False) -> str:
+def refused(
+    session: AttestSession, statement: Statement, states: Collection[str] = (INSUFFICIENT_PRIVILEGE,), *, alone: bool = False
+) -> str:
     """Empty where the statement is refused with one of these SQLSTATEs, else what happened instead."""
     error = session.refusal(statement, alone=alone)
     if error is None:

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from rolevend.errors import PlatformDrifted, PlatformLocked
 from rolevend.model import ProfileName
-from rolevend.platforms.postgres.build.render import ProfileText, Template, roles
+from rolevend.platforms.postgres.build.render import PostgresProfileText, Template, roles
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.drop.clearing import Clearing, InTheWay
 from rolevend.platforms.postgres.sql_files import query
@@ -50,7 +50,7 @@ class ProfileState:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class BuildStep:
     text: str
     subject: str
     """What it locks, for the message when it cannot."""
@@ -60,11 +60,11 @@ class Step:
 class Steps:
     """In this order; those of the templates in any."""
 
-    first: list[Step]
-    templates: list[Step]
-    last: list[Step]
+    first: list[BuildStep]
+    templates: list[BuildStep]
+    last: list[BuildStep]
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[BuildStep]:
         return chain(self.first, self.templates, self.last)
 
     def __len__(self) -> int:
@@ -74,7 +74,7 @@ class Steps:
 def build(
     connection: Connection,
     helper: Connection | None,
-    wanted: ProfileText,
+    wanted: PostgresProfileText,
     attempts: int,
     clearing: Clearing,
     told: ProgressCallback = no_progress,
@@ -108,7 +108,7 @@ def build(
                     return
 
 
-def look(connection: Connection, wanted: ProfileText) -> tuple[ProfileState | None, dict[str, TemplateState]]:
+def look(connection: Connection, wanted: PostgresProfileText) -> tuple[ProfileState | None, dict[str, TemplateState]]:
     with connection.pipeline():
         profiles = connection.execute(query("profile"), {"profile": wanted.name})
         templates = connection.execute(query("templates"), {"templates": [template.name for template in wanted.templates]})
@@ -116,7 +116,7 @@ def look(connection: Connection, wanted: ProfileText) -> tuple[ProfileState | No
     return (None if row is None else ProfileState(*row)), {name: TemplateState(*state) for name, *state in templates.fetchall()}
 
 
-def steps_for(wanted: ProfileText, profile: ProfileState | None, templates: dict[str, TemplateState]) -> Steps:
+def steps_for(wanted: PostgresProfileText, profile: ProfileState | None, templates: dict[str, TemplateState]) -> Steps:
     """What is missing. Pure. `PlatformDrifted` if something was changed by hand that nobody accepted."""
     for template in wanted.templates:
         state = templates[template.name]
@@ -127,17 +127,17 @@ def steps_for(wanted: ProfileText, profile: ProfileState | None, templates: dict
     missing = [template for template in wanted.templates if templates[template.name].must_be_made]
     without_role = [template for template in missing if not templates[template.name].role_exists]
     steps = Steps(
-        [Step(roles(without_role), "the list of roles")] if without_role else [],
+        [BuildStep(roles(without_role), "the list of roles")] if without_role else [],
         [
-            Step(template.renew if templates[template.name].role_exists else template.create, f"table {template.table}")
+            BuildStep(template.renew if templates[template.name].role_exists else template.create, f"table {template.table}")
             for template in missing
         ],
         [],
     )
     if profile is None:
-        steps.last.append(Step(wanted.create, f"a table of profile {wanted.name}"))
+        steps.last.append(BuildStep(wanted.create, f"a table of profile {wanted.name}"))
     elif profile.digest != wanted.digest or profile.stale or profile.drift is not None or missing:
-        steps.last.append(Step(wanted.renew, f"a view of profile {wanted.name}"))
+        steps.last.append(BuildStep(wanted.renew, f"a view of profile {wanted.name}"))
     return steps
 
 
@@ -162,7 +162,7 @@ def _run(connection: Connection, helper: Connection | None, steps: Steps, counti
     return done and _in_order(connection, [steps.last])
 
 
-def _in_order(connection: Connection, batches: Sequence[Sequence[Step]], counting: Counting | None = None) -> bool:
+def _in_order(connection: Connection, batches: Sequence[Sequence[BuildStep]], counting: Counting | None = None) -> bool:
     for together in filter(None, batches):
         try:
             connection.execute(sql.SQL("\n".join(step.text for step in together)))

@@ -81,7 +81,7 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileText:
+class PostgresProfileText:
     name: ProfileName
     digest: str
     """Of everything the profile is made of."""
@@ -90,7 +90,7 @@ class ProfileText:
     renew: str
 
 
-def render(profile: Profile, cluster: ClusterId) -> ProfileText:
+def render(profile: Profile, cluster: ClusterId) -> PostgresProfileText:
     """Everything that `profile` needs, in the order in which it must run: the templates, then the profile."""
     owners = {table.view: template_of(table, cluster) for table in profile.tables}
     templates = {template.name: template for template in owners.values()}
@@ -118,7 +118,7 @@ def render(profile: Profile, cluster: ClusterId) -> ProfileText:
     create = sql.SQL("SELECT rolevend.make_profile({});").format(sql.Literal(profile.name)).as_string()
     renew = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE;").format(sql.Identifier(profile.name)).as_string()
     made, renewed = _transaction(create, body, *functions), _transaction(renew, body, *functions)
-    return ProfileText(profile.name, digest, tuple(templates.values()), made, renewed)
+    return PostgresProfileText(profile.name, digest, tuple(templates.values()), made, renewed)
 
 
 def _functions(profile: Profile) -> list[str]:

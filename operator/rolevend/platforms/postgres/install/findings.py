@@ -12,14 +12,14 @@ from rolevend.platforms.postgres.install.limitations import (
     left_to_public,
     not_reserved_for,
 )
-from rolevend.platforms.postgres.install.survey import GovernedTable, Options, Survey
+from rolevend.platforms.postgres.install.survey import GovernedTable, PostgresInstallOptions, Survey
 from rolevend.platforms.protocol import InstallMode
 
 FENCED = 12
 """The version of the installation from which on views read behind the fence."""
 
 
-class Kind(enum.StrEnum):
+class FindingKind(enum.StrEnum):
     REFUSED = "refused"
     """Must be mended before anything is installed."""
     OPEN = "open to vended roles"
@@ -40,7 +40,7 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    kind: Kind
+    kind: FindingKind
     subject: str
     text: str
 
@@ -48,9 +48,9 @@ class Finding:
         return f"{self.subject}: {self.text}"
 
 
-def findings_of(survey: Survey, options: Options) -> tuple[Finding, ...]:
+def findings_of(survey: Survey, options: PostgresInstallOptions) -> tuple[Finding, ...]:
     """Everything that a person should know first; the worst comes first."""
-    order = list(Kind)
+    order = list(FindingKind)
     found = [
         *_logins(survey, options),
         *_schemas(survey, options),
@@ -65,20 +65,24 @@ def findings_of(survey: Survey, options: Options) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: (order.index(finding.kind), finding.subject, finding.text)))
 
 
-def _logins(survey: Survey, options: Options) -> Iterator[Finding]:
+def _logins(survey: Survey, options: PostgresInstallOptions) -> Iterator[Finding]:
     for name in (options.vendor, options.programmer):
         role = survey.roles.get(name)
         if role is not None and (role.is_superuser or role.is_strong):
             yield Finding(
-                Kind.REFUSED, name, "this login exists and is stronger than it may be; choose another name, or take from it what it has"
+                FindingKind.REFUSED,
+                name,
+                "this login exists and is stronger than it may be; choose another name, or take from it what it has",
             )
     vendor = survey.roles.get(options.vendor)
     if vendor is not None and vendor.member_of:
-        yield Finding(Kind.REFUSED, options.vendor, f"the vendor may be a member of nothing, and is one of {', '.join(vendor.member_of)}")
+        yield Finding(
+            FindingKind.REFUSED, options.vendor, f"the vendor may be a member of nothing, and is one of {', '.join(vendor.member_of)}"
+        )
     for role in survey.roles.values():
         if not role.is_mine:
             text = f"this role exists, and {survey.server.administrator} may not administer it; drop it, or connect as one who may"
-            yield Finding(Kind.REFUSED, role.name, text)
+            yield Finding(FindingKind.REFUSED, role.name, text)
     owner = survey.roles.get("rv_owner")
     if owner is None:
         return
@@ -87,50 +91,50 @@ def _logins(survey: Survey, options: Options) -> Iterator[Finding]:
             "this role exists, but it is not the superuser without login that it should be; if rolevend was installed here without one, "
             "connect as the same administrator, or run first: ALTER ROLE rv_owner SUPERUSER"
         )
-        yield Finding(Kind.REFUSED, "rv_owner", text)
+        yield Finding(FindingKind.REFUSED, "rv_owner", text)
     if survey.mode is InstallMode.MANAGED and (not owner.makes_roles or owner.can_login):
         yield Finding(
-            Kind.REFUSED, "rv_owner", "this role exists, but it is not the one with CREATEROLE and without login that it should be"
+            FindingKind.REFUSED, "rv_owner", "this role exists, but it is not the one with CREATEROLE and without login that it should be"
         )
 
 
-def _schemas(survey: Survey, options: Options) -> Iterator[Finding]:
+def _schemas(survey: Survey, options: PostgresInstallOptions) -> Iterator[Finding]:
     for missing in sorted(set(options.schemas) - {schema.name for schema in survey.schemas}):
-        yield Finding(Kind.REFUSED, missing, "there is no such schema")
+        yield Finding(FindingKind.REFUSED, missing, "there is no such schema")
     for schema in survey.schemas:
         if not schema.is_mine and not schema.is_given and schema.owner not in survey.owners:
             text = (
                 f"belongs to {schema.owner}, for whom {survey.server.administrator} does not act, so its use cannot be granted; "
                 f"run: GRANT {schema.owner} TO {survey.server.administrator} WITH INHERIT TRUE"
             )
-            yield Finding(Kind.REFUSED, schema.name, text)
+            yield Finding(FindingKind.REFUSED, schema.name, text)
 
 
 def _tables(survey: Survey) -> Iterator[Finding]:
     kinds = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
     for table in survey.tables:
         if table.kind in kinds:
-            yield Finding(Kind.UNGOVERNED, table.shown, f"is {kinds[table.kind]}: PostgreSQL has no row security for it")
+            yield Finding(FindingKind.UNGOVERNED, table.shown, f"is {kinds[table.kind]}: PostgreSQL has no row security for it")
         elif table.owner_is_superuser:
             text = (
                 f"is owned by the superuser {table.owner}, for whom the programmer must not act; "
                 f"run: ALTER TABLE {table.shown} OWNER TO <a role that is no superuser>"
             )
-            yield Finding(Kind.REFUSED, table.shown, text)
+            yield Finding(FindingKind.REFUSED, table.shown, text)
         elif table.administrator_above is not None:
             text = (
                 f"its owner {table.owner} is, or acts for, {table.administrator_above}, for whom the programmer must not act; "
                 f"run: ALTER TABLE {table.shown} OWNER TO <a role that does not>"
             )
-            yield Finding(Kind.REFUSED, table.shown, text)
+            yield Finding(FindingKind.REFUSED, table.shown, text)
         elif not table.owner_is_mine and table.owner in survey.owners:
             text = (
                 f"is owned by {table.owner}, which {survey.server.administrator} may not grant to the programmer; "
                 f"run as one who may: GRANT {table.owner} TO {survey.server.administrator} WITH ADMIN TRUE"
             )
-            yield Finding(Kind.REFUSED, table.shown, text)
+            yield Finding(FindingKind.REFUSED, table.shown, text)
         elif not table.has_row_security:
-            yield Finding(Kind.READERS, table.shown, _readers(table))
+            yield Finding(FindingKind.READERS, table.shown, _readers(table))
 
 
 def _indexes() -> Finding:
@@ -138,7 +142,7 @@ def _indexes() -> Finding:
         "a condition of an agent uses an index only on columns that spec.lookupColumns of a TagBinding names, and a query on other columns "
         "reads all visible rows; in return, the values that lookup columns have in hidden rows can be found out"
     )
-    return Finding(Kind.INDEXES, "governed tables", text)
+    return Finding(FindingKind.INDEXES, "governed tables", text)
 
 
 def _readers(table: GovernedTable) -> str:
@@ -156,50 +160,54 @@ def _ending(survey: Survey) -> Iterator[Finding]:
             "every one that lives now is closed, because an earlier version built its views, which leak hidden rows; "
             "profiles are built again when they are next needed, and agents ask for a new role"
         )
-        yield Finding(Kind.ENDS, "vended roles", text)
+        yield Finding(FindingKind.ENDS, "vended roles", text)
 
 
-def _staying(survey: Survey, options: Options) -> Iterator[Finding]:
+def _staying(survey: Survey, options: PostgresInstallOptions) -> Iterator[Finding]:
     if survey.mode is InstallMode.SUPERUSER:
         return
     for text in MANAGED:
-        yield Finding(Kind.STAYS, "server", text)
+        yield Finding(FindingKind.STAYS, "server", text)
     without = [name for name in (options.vendor, options.programmer) if name not in survey.roles or not survey.roles[name].gets_reserved]
     if without and not survey.server.may_lend_connections:
-        yield Finding(Kind.STAYS, "connections", not_reserved_for(without))
+        yield Finding(FindingKind.STAYS, "connections", not_reserved_for(without))
     if not survey.server.may_lend_signals:
-        yield Finding(Kind.STAYS, "sessions", UNENDABLE)
+        yield Finding(FindingKind.STAYS, "sessions", UNENDABLE)
     if not survey.server.may_lend_files:
-        yield Finding(Kind.STAYS, "temporary files", UNBOUNDED_FILES)
+        yield Finding(FindingKind.STAYS, "temporary files", UNBOUNDED_FILES)
     for subject, text in left_to_public(right for right in survey.public if not right.may_be_taken):
-        yield Finding(Kind.STAYS, subject, text)
+        yield Finding(FindingKind.STAYS, subject, text)
     if not survey.server.shows_access:
         text = "is not shown here, so nobody can say whether vended roles are asked for a password; it must be so (scram-sha-256)"
-        yield Finding(Kind.STAYS, "pg_hba.conf", text)
+        yield Finding(FindingKind.STAYS, "pg_hba.conf", text)
 
 
 def _exposed(survey: Survey) -> Iterator[Finding]:
     for each in survey.exposed:
         if each.kind == "relation":
-            yield Finding(Kind.OPEN, each.object, f"PUBLIC has {each.what} on it; to close it run: REVOKE ALL ON {each.object} FROM PUBLIC")
+            yield Finding(
+                FindingKind.OPEN, each.object, f"PUBLIC has {each.what} on it; to close it run: REVOKE ALL ON {each.object} FROM PUBLIC"
+            )
         elif each.kind == "function":
             text = f"everybody may call it, and it {each.what}; to close it run: REVOKE EXECUTE ON ROUTINE {each.object} FROM PUBLIC"
-            yield Finding(Kind.OPEN, each.object, text)
+            yield Finding(FindingKind.OPEN, each.object, text)
         else:
             text = (
                 f"everybody may call {each.what}; to close it run: ALTER EXTENSION {each.object} SET SCHEMA <one that PUBLIC may not use>, "
                 "or revoke EXECUTE on them from PUBLIC"
             )
-            yield Finding(Kind.OPEN, f"extension {each.object}", text)
+            yield Finding(FindingKind.OPEN, f"extension {each.object}", text)
 
 
 def _keeping(survey: Survey) -> Iterator[Finding]:
     for login, rights in survey.logins:
-        yield Finding(Kind.KEEPS, login, f"has through PUBLIC alone, and keeps as a member of rv_public: {', '.join(rights)}")
+        yield Finding(FindingKind.KEEPS, login, f"has through PUBLIC alone, and keeps as a member of rv_public: {', '.join(rights)}")
     for right in survey.public:
         if right.may_be_taken and right.kind == "DATABASE" and right.privilege == "CONNECT":
             yield Finding(
-                Kind.KEEPS, f"database {right.object}", "is open to PUBLIC, and then to rv_public only: add roles that are made later"
+                FindingKind.KEEPS,
+                f"database {right.object}",
+                "is open to PUBLIC, and then to rv_public only: add roles that are made later",
             )
 
 
@@ -210,16 +218,16 @@ def _server(survey: Survey) -> Iterator[Finding]:
             f"PostgreSQL {server.version} has no login trigger: without a password (trust, peer, a certificate) "
             "an expired role can log in, and read nothing"
         )
-        yield Finding(Kind.OPEN, "server", text)
+        yield Finding(FindingKind.OPEN, "server", text)
     if server.prepared_transactions > 0:
         text = (
             f"max_prepared_transactions is {server.prepared_transactions}: a vended role can leave a prepared transaction "
             "behind, which keeps its locks; set it to 0"
         )
-        yield Finding(Kind.OPEN, "server", text)
+        yield Finding(FindingKind.OPEN, "server", text)
     if server.reserved_connections == 0:
-        yield Finding(Kind.OPEN, "server", UNRESERVED)
+        yield Finding(FindingKind.OPEN, "server", UNRESERVED)
     for line in survey.trusting_lines:
         yield Finding(
-            Kind.OPEN, f"pg_hba.conf line {line}", "lets in without a password, so anybody can be any vended role; use scram-sha-256"
+            FindingKind.OPEN, f"pg_hba.conf line {line}", "lets in without a password, so anybody can be any vended role; use scram-sha-256"
         )

@@ -16,9 +16,9 @@ from psycopg import sql
 from rolevend.errors import Conflict
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import translating
-from rolevend.platforms.postgres.install.findings import Finding, Kind, findings_of
-from rolevend.platforms.postgres.install.statements import Statement, steps_of
-from rolevend.platforms.postgres.install.survey import Options, Survey, survey
+from rolevend.platforms.postgres.install.findings import Finding, FindingKind, findings_of
+from rolevend.platforms.postgres.install.statements import InstallStatement, steps_of
+from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, Survey, survey
 from rolevend.platforms.postgres.vend.scram import SALT_BYTES, verifier
 from rolevend.platforms.protocol import Randomness, Secret
 
@@ -40,8 +40,8 @@ class InstallPlan:
 
     server: str
     database: str
-    options: Options
-    statements: tuple[Statement, ...]
+    options: PostgresInstallOptions
+    statements: tuple[InstallStatement, ...]
     findings: tuple[Finding, ...]
     digest: str = field(init=False)
     """SHA-256 over everything else here: the same plan for the same database is the same digest."""
@@ -53,7 +53,7 @@ class InstallPlan:
     @property
     def refusals(self) -> tuple[Finding, ...]:
         """What must be mended first: with any of these nothing is installed."""
-        return tuple(finding for finding in self.findings if finding.kind is Kind.REFUSED)
+        return tuple(finding for finding in self.findings if finding.kind is FindingKind.REFUSED)
 
     def as_json(self) -> dict[str, Any]:
         return {"digest": self.digest, **self._content()}
@@ -78,7 +78,7 @@ class InstallPlan:
 
     def _text_of_findings(self) -> Iterator[str]:
         yield f"-- rolevend {VERSION} in database {self.database} of server {self.server}"
-        for kind in Kind:
+        for kind in FindingKind:
             found = [finding for finding in self.findings if finding.kind is kind]
             if found:
                 yield f"--\n-- {kind.value}:"
@@ -94,7 +94,7 @@ class InstallPlan:
         yield "\n-- and the passwords of the two logins, as SCRAM-SHA-256 verifiers\nCOMMIT;\n"
 
 
-def plan(connection: Connection, options: Options) -> InstallPlan:
+def plan(connection: Connection, options: PostgresInstallOptions) -> InstallPlan:
     """What `install` would do now, as the superuser that `connection` belongs to. Changes nothing.
 
     `Conflict` where this server or database is none that rolevend can be installed in.
@@ -105,7 +105,9 @@ def plan(connection: Connection, options: Options) -> InstallPlan:
         return _planned(connection, options)
 
 
-def install(connection: Connection, options: Options, *, accept: str, passwords: Passwords, randomness: Randomness) -> InstallPlan:
+def install(
+    connection: Connection, options: PostgresInstallOptions, *, accept: str, passwords: Passwords, randomness: Randomness
+) -> InstallPlan:
     """Runs exactly the plan whose digest a person accepted, in one transaction, and answers it.
 
     `Conflict`, and nothing has changed, where the plan of now is another one or has refusals.
@@ -129,7 +131,7 @@ def install(connection: Connection, options: Options, *, accept: str, passwords:
     return current
 
 
-def _planned(connection: Connection, options: Options) -> InstallPlan:
+def _planned(connection: Connection, options: PostgresInstallOptions) -> InstallPlan:
     found = survey(connection, options)
     _same_logins(found, options)
     return InstallPlan(
@@ -137,7 +139,7 @@ def _planned(connection: Connection, options: Options) -> InstallPlan:
     )
 
 
-def _same_logins(found: Survey, options: Options) -> None:
+def _same_logins(found: Survey, options: PostgresInstallOptions) -> None:
     there = found.installed
     if there is None:
         return
@@ -155,7 +157,7 @@ def _pin(connection: Connection) -> None:
     connection.execute("SET LOCAL standard_conforming_strings = on")
 
 
-def _verifiers(options: Options, passwords: Passwords, randomness: Randomness) -> list[sql.Composed]:
+def _verifiers(options: PostgresInstallOptions, passwords: Passwords, randomness: Randomness) -> list[sql.Composed]:
     pairs = ((options.vendor, passwords.vendor), (options.programmer, passwords.programmer))
     return [
         sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(name), sql.Literal(verifier(password.reveal(), randomness(SALT_BYTES))))

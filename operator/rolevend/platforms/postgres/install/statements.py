@@ -11,7 +11,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from rolevend.platforms.postgres.install.survey import Options, Right, Survey
+from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, Right, Survey
 from rolevend.platforms.postgres.sql_files import installation
 
 _MADE_TRIGGER = re.compile(r"CREATE EVENT TRIGGER (\w+) ON (\w+)")
@@ -19,12 +19,12 @@ _MADE_ROLE = re.compile(r'CREATE ROLE ("(?:[^"]|"")+"|\w+)')
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class InstallStatement:
     text: str
     why: str
 
 
-def steps_of(survey: Survey, options: Options, version: int) -> tuple[Statement, ...]:
+def steps_of(survey: Survey, options: PostgresInstallOptions, version: int) -> tuple[InstallStatement, ...]:
     """Every statement, apart from the passwords, which are nobody's to read."""
     return (
         *_files(survey, options),
@@ -35,7 +35,7 @@ def steps_of(survey: Survey, options: Options, version: int) -> tuple[Statement,
     )
 
 
-def _files(survey: Survey, options: Options) -> Iterator[Statement]:
+def _files(survey: Survey, options: PostgresInstallOptions) -> Iterator[InstallStatement]:
     there = {sql.Identifier(name).as_string() for name in survey.roles} | set(survey.roles)
     for why, text in installation(survey.mode, {"vendor": options.vendor, "programmer": options.programmer}):
         role = _MADE_ROLE.match(text)
@@ -44,69 +44,69 @@ def _files(survey: Survey, options: Options) -> Iterator[Statement]:
         trigger = _MADE_TRIGGER.match(text)
         if trigger is not None and (trigger[1] in survey.server.event_triggers or not _knows(survey, trigger[2])):
             continue
-        yield Statement(text, why)
+        yield InstallStatement(text, why)
 
 
 def _knows(survey: Survey, event: str) -> bool:
     return event != "login" or survey.server.version_number >= 170000
 
 
-def _hardening(survey: Survey) -> Iterator[Statement]:
+def _hardening(survey: Survey) -> Iterator[InstallStatement]:
     """First rv_public gets a right, then PUBLIC loses it, then everybody who was there becomes a member of rv_public."""
     taken = sorted((right for right in survey.public if right.may_be_taken), key=_order)
     for (kind, privilege), rights in groupby(taken, key=lambda right: (right.kind, right.privilege)):
         for objects in [[right.object] for right in rights] if kind != "FUNCTION" else [[right.object for right in rights]]:
             on = f"{privilege} ON {kind} {', '.join(objects)}"
-            yield Statement(f"GRANT {on} TO rv_public", "Whoever was here keeps this.")
-            yield Statement(f"REVOKE {on} FROM PUBLIC", "A vended role does not have this.")
+            yield InstallStatement(f"GRANT {on} TO rv_public", "Whoever was here keeps this.")
+            yield InstallStatement(f"REVOKE {on} FROM PUBLIC", "A vended role does not have this.")
     if taken and survey.everybody:
         members = ", ".join(sql.Identifier(name).as_string() for name in survey.everybody)
-        yield Statement(f"GRANT rv_public TO {members} WITH INHERIT TRUE, SET FALSE", "Everybody who was here before rolevend.")
+        yield InstallStatement(f"GRANT rv_public TO {members} WITH INHERIT TRUE, SET FALSE", "Everybody who was here before rolevend.")
 
 
 def _order(right: Right) -> tuple[str, str, str]:
     return (right.kind, right.privilege, right.object)
 
 
-def _programmer(survey: Survey, options: Options) -> Iterator[Statement]:
+def _programmer(survey: Survey, options: PostgresInstallOptions) -> Iterator[InstallStatement]:
     programmer = sql.Identifier(options.programmer).as_string()
     for name in (options.vendor, options.programmer):
         if name in survey.roles and not survey.roles[name].can_login:
-            yield Statement(f"ALTER ROLE {sql.Identifier(name).as_string()} LOGIN", "The operator logs in as it.")
+            yield InstallStatement(f"ALTER ROLE {sql.Identifier(name).as_string()} LOGIN", "The operator logs in as it.")
     for schema in survey.schemas:
         if schema.is_mine:
             text = f"GRANT USAGE ON SCHEMA {sql.Identifier(schema.name).as_string()} TO {programmer}"
-            yield Statement(text, "It makes views of tables in it.")
+            yield InstallStatement(text, "It makes views of tables in it.")
     if survey.server.may_lend_signals:
-        yield Statement(
+        yield InstallStatement(
             "GRANT pg_signal_backend TO rv_owner WITH INHERIT TRUE, SET FALSE",
             "It ends sessions also of a vended role that somebody dropped by hand.",
         )
     if survey.server.may_lend_files:
-        yield Statement("GRANT SET ON PARAMETER temp_file_limit TO rv_owner", "It bounds the temporary files of vended roles.")
+        yield InstallStatement("GRANT SET ON PARAMETER temp_file_limit TO rv_owner", "It bounds the temporary files of vended roles.")
     if survey.server.may_lend_connections:
-        yield Statement(
+        yield InstallStatement(
             f"GRANT pg_use_reserved_connections TO {sql.Identifier(options.vendor).as_string()}, {programmer} WITH INHERIT TRUE, SET FALSE",
             "The operator ends roles also while agents have every connection that is not reserved (reserved_connections).",
         )
     for owner in survey.owners:
         text = f"GRANT {sql.Identifier(owner).as_string()} TO {programmer} WITH INHERIT TRUE, SET FALSE"
-        yield Statement(text, "Only an owner may switch row security on, make policies, and let others call a function.")
+        yield InstallStatement(text, "Only an owner may switch row security on, make policies, and let others call a function.")
     database = sql.Identifier(survey.server.database).as_string()
     vendor = sql.Identifier(options.vendor).as_string()
-    yield Statement(f"GRANT CONNECT ON DATABASE {database} TO rv_connect, {vendor}, {programmer}", "Nobody else needs it of us.")
-    yield Statement(f"GRANT CREATE ON DATABASE {database} TO {programmer}", "A profile is a schema.")
+    yield InstallStatement(f"GRANT CONNECT ON DATABASE {database} TO rv_connect, {vendor}, {programmer}", "Nobody else needs it of us.")
+    yield InstallStatement(f"GRANT CREATE ON DATABASE {database} TO {programmer}", "A profile is a schema.")
 
 
-def _consent(survey: Survey) -> Iterator[Statement]:
+def _consent(survey: Survey) -> Iterator[InstallStatement]:
     """Functions that the plan lists as open are no drift afterwards. All others are."""
-    yield Statement(
+    yield InstallStatement(
         "DELETE FROM rolevend.consented", "Whoever installs consents to what this plan lists as open to vended roles, and to no more."
     )
     for kind, text in _CONSENT.items():
         objects = [sql.Literal(each.object) for each in survey.exposed if each.kind == kind]
         if objects:
-            yield Statement(
+            yield InstallStatement(
                 sql.SQL(text).format(sql.SQL(", ").join(objects)).as_string(), f"It is no drift that everybody may call this {kind}."
             )
 
@@ -123,9 +123,9 @@ _CONSENT: dict[str, LiteralString] = {
 }
 
 
-def _marks(survey: Survey, options: Options, version: int) -> Iterator[Statement]:
+def _marks(survey: Survey, options: PostgresInstallOptions, version: int) -> Iterator[InstallStatement]:
     comment = f"rolevend vends from the database {survey.server.database}"
-    yield Statement(
+    yield InstallStatement(
         sql.SQL("COMMENT ON ROLE rv_owner IS {}").format(sql.Literal(comment)).as_string(),
         "Vended roles belong to the whole server: another database of it is refused.",
     )
@@ -134,4 +134,4 @@ def _marks(survey: Survey, options: Options, version: int) -> Iterator[Statement
         "INSERT INTO rolevend.version (version, vendor, programmer, schemas) VALUES ({}, {}, {}, ARRAY[{}])\n"
         "ON CONFLICT (one) DO UPDATE SET version = excluded.version, schemas = excluded.schemas, installed_at = clock_timestamp()"
     ).format(sql.Literal(version), sql.Literal(options.vendor), sql.Literal(options.programmer), schemas)
-    yield Statement(text.as_string(), "Whether an operator and this database fit.")
+    yield InstallStatement(text.as_string(), "Whether an operator and this database fit.")

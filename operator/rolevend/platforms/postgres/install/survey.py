@@ -16,7 +16,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class PostgresInstallOptions:
     """What a person chooses. A schema is governed when policies may grant tables of it."""
 
     schemas: tuple[str, ...]
@@ -163,7 +163,7 @@ class Survey:
 OUR_ROLES = ("rv_owner", "rv_connect", "rv_template", "rv_public")
 
 
-def survey(connection: Connection, options: Options) -> Survey:
+def survey(connection: Connection, options: PostgresInstallOptions) -> Survey:
     """`Conflict` where this server is none that rolevend can be installed on; nothing else is looked at then."""
     reader = _Reader(connection, options)
     server = reader.rows("server", Server)[0]
@@ -208,7 +208,7 @@ def admit(server: Server) -> None:
 
 
 class _Reader:
-    def __init__(self, connection: Connection, options: Options) -> None:
+    def __init__(self, connection: Connection, options: PostgresInstallOptions) -> None:
         self._connection = connection
         ours = [*OUR_ROLES, options.vendor, options.programmer]
         self._parameters: dict[str, Any] = {

@@ -11,7 +11,7 @@ from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.platforms.snowflake.attest.canaries import Canaries
 from rolevend.platforms.snowflake.attest.check import Trial, Untried, trial
 from rolevend.platforms.snowflake.attest.session import passes, refusal, refused, said, values
-from rolevend.platforms.snowflake.connections import Login, Session
+from rolevend.platforms.snowflake.connections import SnowflakeLogin, SnowflakeSession
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_PERMITTED, NOT_THERE, ONE_OF_SEVERAL, code_of
 from rolevend.platforms.snowflake.ownership_tags import OwnershipTag, mark_of
 from rolevend.platforms.snowflake.sql import Sql, compose, literal, name
@@ -66,7 +66,7 @@ def _note(canaries: Canaries, number: int) -> Sql:
     return compose("INSERT INTO {} VALUES ({}, 'x')", canaries.words["ungoverned_table"], Sql(str(number)))
 
 
-def _error(session: Session, *statements: Sql) -> vendor.Error | None:
+def _error(session: SnowflakeSession, *statements: Sql) -> vendor.Error | None:
     try:
         session.script(statements)
     except vendor.Error as error:
@@ -118,7 +118,7 @@ def _plain_user(canaries: Canaries) -> str:
         (shown,) = canaries.vendor.rows(compose("SHOW USERS STARTS WITH {}", literal(lease.role)))
         if "ALL" not in str(shown["default_secondary_roles"]).upper():
             return "has no secondary roles unless they are set"
-        session = canaries.log_in_as(Login(lease.role, key))
+        session = canaries.log_in_as(SnowflakeLogin(lease.role, key))
         with canaries.open_to_public():
             question = canaries.filled("SELECT NOTE FROM {ungoverned_table}")
             return refused(session, question, {606}) or _several(session)
@@ -126,7 +126,7 @@ def _plain_user(canaries: Canaries) -> str:
         canaries.ground.platform.drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])
 
 
-def _several(session: Session) -> str:
+def _several(session: SnowflakeSession) -> str:
     try:
         session.script([Sql("SHOW ROLES LIKE 'PUBLIC'"), Sql("SHOW ROLES LIKE 'PUBLIC'")])
     except vendor.Error as error:

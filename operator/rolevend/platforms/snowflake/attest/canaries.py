@@ -18,7 +18,7 @@ from rolevend.platforms.protocol import DropRequest, DropResult, EndReason, KeyP
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.attest.environment import TABLES, UNGOVERNED, SnowflakeAttestEnvironment, wall
 from rolevend.platforms.snowflake.attest.session import LOCKED_OUT, NotAsExpected, now, passes, said
-from rolevend.platforms.snowflake.connections import Login, Session, connect_plainly
+from rolevend.platforms.snowflake.connections import SnowflakeLogin, SnowflakeSession, connect_plainly
 from rolevend.platforms.snowflake.failures import code_of
 from rolevend.platforms.snowflake.names import LEASE, MARKER, PROFILE, SALT, VENDOR, role_of, schema_of
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, name
@@ -53,8 +53,8 @@ class Canary:
     credential: KeyPairCredential
 
     @property
-    def login(self) -> Login:
-        return Login(self.credential.user, self.key)
+    def login(self) -> SnowflakeLogin:
+        return SnowflakeLogin(self.credential.user, self.key)
 
     @property
     def key(self) -> Secret:
@@ -68,8 +68,8 @@ class Mayfly:
     """A canary whose time is nearly over, and what it began before."""
 
     canary: Canary
-    open: Session
-    earlier: Session
+    open: SnowflakeSession
+    earlier: SnowflakeSession
     """In a transaction that has read already."""
 
 
@@ -78,7 +78,7 @@ class Leaver:
     """A canary that was released, and what it had begun."""
 
     canary: Canary
-    idle: Session
+    idle: SnowflakeSession
     running: Future[Any]
     """A statement under way."""
     dropped: DropResult
@@ -90,8 +90,8 @@ class Canaries:
 
     ground: SnowflakeAttestEnvironment
     token: str
-    vendor: Session
-    programmer: Session
+    vendor: SnowflakeSession
+    programmer: SnowflakeSession
     profiles: Profiles
     until: datetime
     ends: ExitStack
@@ -118,12 +118,12 @@ class Canaries:
         return self.vend(self.lease(self.profiles.other, "CAROL"))
 
     @cached_property
-    def session(self) -> Session:
+    def session(self) -> SnowflakeSession:
         """Of eve."""
         return self.log_in(self.eve)
 
     @cached_property
-    def bobs_session(self) -> Session:
+    def bobs_session(self) -> SnowflakeSession:
         return self.log_in(self.bob)
 
     def region(self, of: str) -> str:
@@ -147,20 +147,20 @@ class Canaries:
             raise answer.error
         return Canary(lease, credential)
 
-    def vended(self, of: Profile, user: str, **attributes: Sequence[str]) -> Session:
+    def vended(self, of: Profile, user: str, **attributes: Sequence[str]) -> SnowflakeSession:
         """The session of a canary for one check."""
         return self.log_in(self.vend(self.lease(of, user, LIFE, **attributes)))
 
-    def log_in(self, canary: Canary, *, key: Secret | None = None, role: str | None = None) -> Session:
+    def log_in(self, canary: Canary, *, key: Secret | None = None, role: str | None = None) -> SnowflakeSession:
         """As an agent does. The role is its user's default one."""
-        return self.log_in_as(Login(canary.credential.user, key or canary.key), role=role)
+        return self.log_in_as(SnowflakeLogin(canary.credential.user, key or canary.key), role=role)
 
-    def log_in_as(self, login: Login, *, role: str | None = None) -> Session:
+    def log_in_as(self, login: SnowflakeLogin, *, role: str | None = None) -> SnowflakeSession:
         session = connect_plainly(self.ground.account, login, role=role, limits=self.ground.limits, query_timeout=_AGENTS_PATIENCE)
         self.ends.callback(session.close)
         return session
 
-    def lets_in(self, login: Login, *, role: str | None = None) -> bool:
+    def lets_in(self, login: SnowflakeLogin, *, role: str | None = None) -> bool:
         """Whether a login works."""
         try:
             self.log_in_as(login, role=role).close()
@@ -219,7 +219,7 @@ class Canaries:
         }
 
     @property
-    def programmer_login(self) -> Login:
+    def programmer_login(self) -> SnowflakeLogin:
         return self.ground.programmer
 
     @contextmanager

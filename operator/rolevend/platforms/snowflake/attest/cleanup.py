@@ -8,7 +8,7 @@ from snowflake.connector import errors as vendor
 from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.platforms.snowflake.attest.environment import TABLES, UNGOVERNED, SnowflakeAttestEnvironment, wall
 from rolevend.platforms.snowflake.attest.session import passes
-from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.control import DATABASE, control
 from rolevend.platforms.snowflake.failures import NOT_PERMITTED, NOT_THERE, POLICY_IN_USE, code_of
 from rolevend.platforms.snowflake.names import PROFILE
@@ -19,7 +19,7 @@ _OF_PROFILES: Final = "RV_P_CANARY"
 _NO_TROUBLE: Final = frozenset({NOT_THERE, 2043, NOT_PERMITTED, POLICY_IN_USE})
 
 
-def clear(ground: SnowflakeAttestEnvironment, programmer: Session, vendor_session: Session) -> None:
+def clear(ground: SnowflakeAttestEnvironment, programmer: SnowflakeSession, vendor_session: SnowflakeSession) -> None:
     """Roles first, since they could use the rest, and the schema, whose name says that an attestation is under way, last. Raises what
     stays first. Rows of leases stay for a week, as all do."""
     _take_from_public(ground, programmer)
@@ -38,7 +38,7 @@ def clear(ground: SnowflakeAttestEnvironment, programmer: Session, vendor_sessio
     _without(programmer, compose("DROP ROW ACCESS POLICY IF EXISTS {}", control(wall(ground))))
 
 
-def _take_from_public(ground: SnowflakeAttestEnvironment, programmer: Session) -> None:
+def _take_from_public(ground: SnowflakeAttestEnvironment, programmer: SnowflakeSession) -> None:
     """What `Canaries.open_to_public` lends."""
     _without(programmer, compose("REVOKE USAGE ON DATABASE {} FROM ROLE PUBLIC", name(DATABASE)))
     _without(programmer, compose("REVOKE USAGE ON SCHEMA {} FROM ROLE PUBLIC", ground.place))
@@ -46,14 +46,14 @@ def _take_from_public(ground: SnowflakeAttestEnvironment, programmer: Session) -
         _without(programmer, compose("REVOKE SELECT ON TABLE {} FROM ROLE PUBLIC", ground.table(table)))
 
 
-def _detach(ground: SnowflakeAttestEnvironment, programmer: Session) -> None:
+def _detach(ground: SnowflakeAttestEnvironment, programmer: SnowflakeSession) -> None:
     """So that policies can go, whatever becomes of tables that were dropped."""
     for table in TABLES:
         _without(programmer, compose("ALTER TABLE {} DROP ALL ROW ACCESS POLICIES", ground.table(table)))
         _without(programmer, compose("DROP TABLE IF EXISTS {}", ground.table(table)))
 
 
-def _marked(ground: SnowflakeAttestEnvironment, session: Session, shown: Sql) -> Iterator[str]:
+def _marked(ground: SnowflakeAttestEnvironment, session: SnowflakeSession, shown: Sql) -> Iterator[str]:
     """Names of profiles' parts of our cluster."""
     for row in session.rows(shown):
         found = str(row["name"])
@@ -61,13 +61,13 @@ def _marked(ground: SnowflakeAttestEnvironment, session: Session, shown: Sql) ->
             yield found
 
 
-def _drop_role(role: str, *owners: Session) -> None:
+def _drop_role(role: str, *owners: SnowflakeSession) -> None:
     """Whoever made it owns it, until the vendor does."""
     for session in owners:
         _without(session, compose("DROP ROLE IF EXISTS {}", identifier(role)))
 
 
-def _without(session: Session, statement: Sql) -> None:
+def _without(session: SnowflakeSession, statement: Sql) -> None:
     """What is not there, or not ours, is no trouble; what stays is found by whoever makes it next."""
     try:
         session.rows(statement)

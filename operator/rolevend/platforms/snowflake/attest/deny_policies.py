@@ -9,7 +9,7 @@ from rolevend.platforms.snowflake.attest.canaries import Canaries
 from rolevend.platforms.snowflake.attest.check import trial
 from rolevend.platforms.snowflake.attest.reading import ids
 from rolevend.platforms.snowflake.attest.session import NotAsExpected, attempted, refusal, values
-from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.sql import Sql
 
 _ALL: LiteralString = "SELECT ID FROM {guarded_table}"
@@ -131,7 +131,7 @@ def _as_bystander(canaries: Canaries) -> ExitStack:
     return ends
 
 
-def _bystander(canaries: Canaries) -> Session:
+def _bystander(canaries: Canaries) -> SnowflakeSession:
     session = canaries.log_in_as(canaries.programmer_login, role=canaries.ground.bystander)
     session.rows(Sql("USE SECONDARY ROLES NONE"))
     return session

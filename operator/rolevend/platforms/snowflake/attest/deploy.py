@@ -15,7 +15,7 @@ from rolevend.platforms.snowflake.attest.canaries import LIFE, Canaries
 from rolevend.platforms.snowflake.attest.cleanup import clear
 from rolevend.platforms.snowflake.attest.environment import SnowflakeAttestEnvironment, begin, lay_out, profiles, until_of
 from rolevend.platforms.snowflake.attest.session import now
-from rolevend.platforms.snowflake.connections import Login, Session, connect
+from rolevend.platforms.snowflake.connections import SnowflakeLogin, SnowflakeSession, connect
 from rolevend.platforms.snowflake.drop.drops import found
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, code_of
 from rolevend.platforms.snowflake.names import VENDOR_ROLE
@@ -49,7 +49,7 @@ def deployed_canaries(ground: SnowflakeAttestEnvironment) -> Iterator[Canaries]:
         clear(ground, programmer, vendor_session)
 
 
-def _begin(ground: SnowflakeAttestEnvironment, programmer: Session, vendor_session: Session) -> datetime:
+def _begin(ground: SnowflakeAttestEnvironment, programmer: SnowflakeSession, vendor_session: SnowflakeSession) -> datetime:
     """Until when it may take."""
     started = now(programmer)
     until = started + timedelta(seconds=LIFE)
@@ -72,7 +72,7 @@ def _begin(ground: SnowflakeAttestEnvironment, programmer: Session, vendor_sessi
     return until
 
 
-def _clear_if_possible(ground: SnowflakeAttestEnvironment, programmer: Session, vendor_session: Session) -> None:
+def _clear_if_possible(ground: SnowflakeAttestEnvironment, programmer: SnowflakeSession, vendor_session: SnowflakeSession) -> None:
     """What keeps it from going is told by the next run, which begins with it."""
     try:
         clear(ground, programmer, vendor_session)
@@ -80,7 +80,7 @@ def _clear_if_possible(ground: SnowflakeAttestEnvironment, programmer: Session, 
         _log.warning("canaries are left on the account: the next attestation takes them away", exc_info=True)
 
 
-def _opened(ends: ExitStack, ground: SnowflakeAttestEnvironment, login: Login, role: str) -> Session:
+def _opened(ends: ExitStack, ground: SnowflakeAttestEnvironment, login: SnowflakeLogin, role: str) -> SnowflakeSession:
     session = connect(ground.account, login, role=role, statement_timeout=ground.limits.programmer_statement_timeout, limits=ground.limits)
     ends.callback(session.close)
     return session

@@ -10,7 +10,7 @@ from rolevend.model import ClusterId, Uid
 from rolevend.platforms.protocol import DropRequest, EndReason, KeyPairCredential
 from rolevend.platforms.snowflake.attest.canaries import Canaries, Canary
 from rolevend.platforms.snowflake.attest.check import Trial, trial
-from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.drop import statements as driver_ending
 from rolevend.platforms.snowflake.drop.drops import found, look
 from rolevend.platforms.snowflake.sql import Sql, compose, name
@@ -20,7 +20,7 @@ _SECONDS = 15.0
 """How long a statement may go on after the release that ends it; left to itself it takes longer."""
 
 
-def _answers(session: Session, statement: Sql = _ASK) -> str:
+def _answers(session: SnowflakeSession, statement: Sql = _ASK) -> str:
     """Empty where there is no answer, or one without a row."""
     try:
         rows = session.rows(statement)
@@ -29,7 +29,7 @@ def _answers(session: Session, statement: Sql = _ASK) -> str:
     return f"shows {len(rows)} rows" if rows else ""
 
 
-def _lives(session: Session) -> str:
+def _lives(session: SnowflakeSession) -> str:
     """Empty where the session was ended, so that not even this is answered."""
     return "goes on" if _answers(session, Sql("SELECT 1 AS A")) else ""
 

@@ -21,7 +21,7 @@ from rolevend.plan import Cell, ColumnShape, Profile, TableShape
 from rolevend.platforms.canaries import Profiles
 from rolevend.platforms.protocol import Account, Platform, Randomness
 from rolevend.platforms.snowflake.build.policies import row_policy
-from rolevend.platforms.snowflake.connections import Limits, Login, Session
+from rolevend.platforms.snowflake.connections import SnowflakeLimits, SnowflakeLogin, SnowflakeSession
 from rolevend.platforms.snowflake.control import DATABASE
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, name, qualified
 from rolevend.platforms.snowflake.types import family
@@ -70,9 +70,9 @@ class SnowflakeAttestEnvironment:
     cluster: ClusterId
     """Of the canaries alone: see `platforms.canaries`."""
     account: Account
-    vendor: Login
-    programmer: Login
-    limits: Limits
+    vendor: SnowflakeLogin
+    programmer: SnowflakeLogin
+    limits: SnowflakeLimits
     randomness: Randomness
     alone: bool = False
     wanted: Callable[[], bool] = lambda: True
@@ -120,7 +120,7 @@ def until_of(comment: str | None) -> datetime | None:
     return found if found.tzinfo else None
 
 
-def lay_out(ground: SnowflakeAttestEnvironment, programmer: Session, token: str) -> None:
+def lay_out(ground: SnowflakeAttestEnvironment, programmer: SnowflakeSession, token: str) -> None:
     """Tables and their rows, owned by the programmer, and a bystander who reads them."""
     people = [
         (

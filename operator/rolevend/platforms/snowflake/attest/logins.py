@@ -12,7 +12,7 @@ from rolevend.platforms.snowflake.attest.canaries import Canaries
 from rolevend.platforms.snowflake.attest.check import Trial, trial
 from rolevend.platforms.snowflake.attest.forged_leases import is_let_in
 from rolevend.platforms.snowflake.attest.session import refused
-from rolevend.platforms.snowflake.connections import Login
+from rolevend.platforms.snowflake.connections import SnowflakeLogin
 from rolevend.platforms.snowflake.vend.keys import new_key
 
 _VENDOR: dict[str, LiteralString] = {
@@ -58,13 +58,13 @@ def _refused(who: str, what: str, statement: LiteralString) -> Trial:
 
 
 def _another_key(canaries: Canaries) -> str:
-    return "was let in" if canaries.lets_in(Login(canaries.eve.credential.user, new_key())) else ""
+    return "was let in" if canaries.lets_in(SnowflakeLogin(canaries.eve.credential.user, new_key())) else ""
 
 
 def _own_key_for_another(canaries: Canaries) -> str:
     key = canaries.eve.key
     others = (canaries.bob.credential.user, canaries.ground.vendor.user, canaries.ground.programmer.user)
-    inside = [user for user in others if canaries.lets_in(Login(user, key))]
+    inside = [user for user in others if canaries.lets_in(SnowflakeLogin(user, key))]
     return f"was let in as {inside[0]}" if inside else ""
 
 

@@ -9,7 +9,7 @@ from rolevend.platforms.snowflake.attest.canaries import Canaries
 from rolevend.platforms.snowflake.attest.check import Trial, trial
 from rolevend.platforms.snowflake.attest.reading import exactly, ids
 from rolevend.platforms.snowflake.attest.session import NotAsExpected, refusal, refused, values
-from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.failures import OTHER_ROW_POLICY, POLICY_IN_USE
 from rolevend.platforms.snowflake.sql import compose
 
@@ -20,7 +20,7 @@ _SWAP: Final[tuple[LiteralString, ...]] = (
 )
 
 
-def _seen(canaries: Canaries, session: Session) -> list[int]:
+def _seen(canaries: Canaries, session: SnowflakeSession) -> list[int]:
     return ids(session, compose("SELECT ID FROM {} ORDER BY ID", canaries.policed))
 
 

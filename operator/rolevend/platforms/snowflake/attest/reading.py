@@ -13,7 +13,7 @@ from rolevend.platforms.snowflake.attest.canaries import Canaries
 from rolevend.platforms.snowflake.attest.check import Trial, trial
 from rolevend.platforms.snowflake.attest.environment import CODES, WITHHELD
 from rolevend.platforms.snowflake.attest.session import LACKS, NotAsExpected, attempted, passes, refusal, values
-from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.failures import NO_WAREHOUSE, code_of
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal
 
@@ -21,7 +21,7 @@ _HOSTILE = ("' OR TRUE --", "') OR ('1'='1", '"; DROP TABLE people; --', '["eu",
 _IDS = Sql("SELECT ID FROM PEOPLE ORDER BY ID")
 
 
-def ids(session: Session, statement: Sql = _IDS) -> list[int]:
+def ids(session: SnowflakeSession, statement: Sql = _IDS) -> list[int]:
     return [int(number) for (number,) in values(session, statement)]
 
 
@@ -191,7 +191,7 @@ def _rows_or_nothing(canaries: Canaries, statement: LiteralString) -> list[tuple
     return attempted(canaries.session, canaries.filled(statement))
 
 
-def _none(session: Session, statement: Sql = _IDS) -> str:
+def _none(session: SnowflakeSession, statement: Sql = _IDS) -> str:
     rows = values(session, statement)
     return f"shows {len(rows)} rows" if rows else ""
 

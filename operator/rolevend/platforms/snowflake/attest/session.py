@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from snowflake.connector import errors as vendor
 
-from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.failures import NOT_PERMITTED, NOT_THERE, code_of, is_lost
 from rolevend.platforms.snowflake.sql import Sql
 
@@ -22,11 +22,11 @@ class NotAsExpected(Exception):
     """Nothing leaks, and yet something is not what the promises rest on."""
 
 
-def values(session: Session, statement: Sql) -> list[tuple[Any, ...]]:
+def values(session: SnowflakeSession, statement: Sql) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in session.rows(statement)]
 
 
-def refusal(session: Session, statement: Sql) -> vendor.Error | None:
+def refusal(session: SnowflakeSession, statement: Sql) -> vendor.Error | None:
     """What refuses the statement, or None where it succeeds."""
     try:
         session.rows(statement)
@@ -37,7 +37,7 @@ def refusal(session: Session, statement: Sql) -> vendor.Error | None:
     return None
 
 
-def refused(session: Session, statement: Sql, codes: Collection[int] = LACKS) -> str:
+def refused(session: SnowflakeSession, statement: Sql, codes: Collection[int] = LACKS) -> str:
     """Empty where the statement is refused with one of these numbers. `NotAsExpected` where it is with another one: nothing happened, but
     perhaps for a reason that will not be there tomorrow."""
     error = refusal(session, statement)
@@ -48,7 +48,7 @@ def refused(session: Session, statement: Sql, codes: Collection[int] = LACKS) ->
     raise NotAsExpected(f"was refused, but with {said(error)}")
 
 
-def attempted(session: Session, *statements: Sql) -> list[tuple[Any, ...]]:
+def attempted(session: SnowflakeSession, *statements: Sql) -> list[tuple[Any, ...]]:
     """What the last one answers; nothing where that is refused. The others may be: an attack tries what it can."""
     for statement in statements[:-1]:
         refusal(session, statement)
@@ -60,7 +60,7 @@ def attempted(session: Session, *statements: Sql) -> list[tuple[Any, ...]]:
         return []
 
 
-def now(session: Session) -> datetime:
+def now(session: SnowflakeSession) -> datetime:
     """By the account's clock, which decides."""
     moment = session.rows(Sql("SELECT CURRENT_TIMESTAMP() AS now"))[0]["now"]
     assert isinstance(moment, datetime)  # noqa: S101 - for mypy

@@ -7,7 +7,7 @@ from typing import Final
 
 from rolevend.catalog import TableId
 from rolevend.platforms.snowflake import control
-from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, qualified
 
 _TOGETHER: Final = 50
@@ -45,7 +45,7 @@ class Attachments:
         )
 
 
-def read_policies(session: Session, database: str, tables: Sequence[TableId]) -> Mapping[TableId, tuple[Attachments, ...]]:
+def read_policies(session: SnowflakeSession, database: str, tables: Sequence[TableId]) -> Mapping[TableId, tuple[Attachments, ...]]:
     """Of the tables that have any."""
     found: dict[TableId, set[Attachments]] = {}
     for start in range(0, len(tables), _TOGETHER):

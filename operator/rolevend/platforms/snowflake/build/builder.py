@@ -18,13 +18,13 @@ from rolevend.catalog import Column, TableId
 from rolevend.errors import Conflict, InvalidInput, PlatformBusy
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Profile, TableShape
-from rolevend.platforms.progress import Counting, Progress, ProgressCallback, no_progress
+from rolevend.platforms.progress import BuildProgress, Counting, ProgressCallback, no_progress
 from rolevend.platforms.protocol import Account
 from rolevend.platforms.snowflake import tools
 from rolevend.platforms.snowflake.build import table_policies
 from rolevend.platforms.snowflake.build.attachments import ROW_ACCESS_POLICY, Attachments, read_policies
-from rolevend.platforms.snowflake.build.policies import Policy, View, row_policy, secure_view, set_row_policy
-from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.build.policies import SnowflakePolicy, View, row_policy, secure_view, set_row_policy
+from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.control import profile_role
 from rolevend.platforms.snowflake.drift import tables_text
 from rolevend.platforms.snowflake.drop.drops import found, look
@@ -41,18 +41,18 @@ _ATTEMPTS: Final = 3
 
 Item = TypeVar("Item")
 
-Spread = Callable[[Callable[[Session, Sequence[View]], object], Sequence[Sequence[View]]], Iterator[object]]
+Spread = Callable[[Callable[[SnowflakeSession, Sequence[View]], object], Sequence[Sequence[View]]], Iterator[object]]
 """Has the work done for each of the items, several at a time, each time with a session of its own; answers in their order."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileText:
+class SnowflakeProfileText:
     """What a profile is, in the order in which it is made."""
 
     name: ProfileName
-    walls: tuple[tuple[TableId, Policy], ...]
+    walls: tuple[tuple[TableId, SnowflakePolicy], ...]
     """For tables that have none yet; tables share them, by the type of a column."""
     good_walls: Mapping[TableId, frozenset[str]]
     """By name: those that say the same, on whichever of the table's columns."""
@@ -67,10 +67,10 @@ class ProfileText:
         return role_of(self.name)
 
 
-def render(profile: Profile, account: Account) -> ProfileText:
+def render(profile: Profile, account: Account) -> SnowflakeProfileText:
     if not profile.tables:
         raise InvalidInput("profile", f"{profile.name} has no tables")
-    return ProfileText(
+    return SnowflakeProfileText(
         profile.name,
         tuple((shape.table, row_policy(shape.table, _columns(shape), {})) for shape in profile.tables),
         {shape.table: _good_walls(shape) for shape in profile.tables},
@@ -78,7 +78,7 @@ def render(profile: Profile, account: Account) -> ProfileText:
     )
 
 
-def beginning(text: ProfileText, cluster: ClusterId) -> tuple[Sql, ...]:
+def beginning(text: SnowflakeProfileText, cluster: ClusterId) -> tuple[Sql, ...]:
     """The place and the role, which nobody can use yet. By the place what is left of a profile is found: see `collect`."""
     comment = literal(f'{{"rolevend":{{"cluster":"{cluster}"}}}}')
     return (
@@ -88,7 +88,7 @@ def beginning(text: ProfileText, cluster: ClusterId) -> tuple[Sql, ...]:
     )
 
 
-def walls(text: ProfileText, account: Account, attached: Mapping[TableId, Sequence[Attachments]]) -> tuple[Sql, ...]:
+def walls(text: SnowflakeProfileText, account: Account, attached: Mapping[TableId, Sequence[Attachments]]) -> tuple[Sql, ...]:
     """First the policies, then each on its table, where there is none, or one of an older rolevend: in its place, so that the table is
     never without."""
     wanted = []
@@ -99,7 +99,7 @@ def walls(text: ProfileText, account: Account, attached: Mapping[TableId, Sequen
     return *sorted({Sql(policy.create) for policy, _ in wanted}), *(Sql(statement) for _, statement in wanted)
 
 
-def grants(text: ProfileText, account: Account) -> tuple[Sql, ...]:
+def grants(text: SnowflakeProfileText, account: Account) -> tuple[Sql, ...]:
     return (
         compose("GRANT USAGE ON DATABASE {} TO ROLE {}", DATABASE, text.role),
         compose("GRANT USAGE ON SCHEMA {} TO ROLE {}", text.schema, text.role),
@@ -108,12 +108,12 @@ def grants(text: ProfileText, account: Account) -> tuple[Sql, ...]:
     )
 
 
-def hand_over(text: ProfileText) -> Sql:
+def hand_over(text: SnowflakeProfileText) -> Sql:
     """Only the owner of a role can grant it."""
     return compose("GRANT OWNERSHIP ON ROLE {} TO ROLE {} COPY CURRENT GRANTS", text.role, VENDOR)
 
 
-def write_down(text: ProfileText, cluster: ClusterId) -> Sql:
+def write_down(text: SnowflakeProfileText, cluster: ClusterId) -> Sql:
     return compose(
         "INSERT INTO {profiles} (PROFILE, CLUSTER, TABLES) SELECT {profile}, {cluster}, {tables}\n"
         " WHERE (SELECT COUNT(*) FROM {profiles} WHERE PROFILE = {profile}) = 0",
@@ -129,9 +129,9 @@ def is_written_down(profile: ProfileName) -> Sql:
 
 
 def build(
-    session: Session,
+    session: SnowflakeSession,
     profile: Profile,
-    text: ProfileText,
+    text: SnowflakeProfileText,
     account: Account,
     cluster: ClusterId,
     turn: AbstractContextManager[object],
@@ -169,7 +169,7 @@ def build(
     session.rows(write_down(text, cluster))
 
 
-def _expect_unchanged(session: Session, profile: Profile, account: Account) -> None:
+def _expect_unchanged(session: SnowflakeSession, profile: Profile, account: Account) -> None:
     """Whoever may replace a tool may have done so since it was looked at."""
     there = tools.read_tools(session, account.database, [tool.id for tool in profile.tools])
     for planned in profile.tools:
@@ -177,11 +177,13 @@ def _expect_unchanged(session: Session, profile: Profile, account: Account) -> N
             raise PlatformBusy(f"{planned.id} is not what it was when profile {profile.name} was planned")
 
 
-def _make(session: Session, views: Sequence[View]) -> None:
+def _make(session: SnowflakeSession, views: Sequence[View]) -> None:
     session.script([Sql(view.create) for view in views])
 
 
-def _wall(session: Session, text: ProfileText, account: Account, attached: Mapping[TableId, Sequence[Attachments]]) -> None:
+def _wall(
+    session: SnowflakeSession, text: SnowflakeProfileText, account: Account, attached: Mapping[TableId, Sequence[Attachments]]
+) -> None:
     for _ in range(_ATTEMPTS):
         wanted = walls(text, account, attached)
         try:
@@ -197,7 +199,7 @@ def _wall(session: Session, text: ProfileText, account: Account, attached: Mappi
     raise PlatformBusy(f"policies come and go on tables of profile {text.name}")
 
 
-def _hand_over(session: Session, text: ProfileText) -> None:
+def _hand_over(session: SnowflakeSession, text: SnowflakeProfileText) -> None:
     """Who builds the same at the same time may have done it."""
     if is_handed_over(session, text.name):
         return
@@ -215,7 +217,7 @@ def _expect_ours(attached: Mapping[TableId, Sequence[Attachments]]) -> None:
                 raise Conflict(f"{table} {each.obstacle}")
 
 
-def is_handed_over(session: Session, profile: ProfileName) -> bool:
+def is_handed_over(session: SnowflakeSession, profile: ProfileName) -> bool:
     """Whether the vendor owns its role."""
     role = profile_role(profile)
     there = found(role, session.rows(look(role)))
@@ -234,10 +236,10 @@ def _together(items: Sequence[Item], size: Callable[[Item], int]) -> Iterator[Se
         yield few
 
 
-def _telling(text: ProfileText, told: ProgressCallback) -> ProgressCallback:
+def _telling(text: SnowflakeProfileText, told: ProgressCallback) -> ProgressCallback:
     """The log, too, where a build takes more than a moment."""
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: BuildProgress) -> None:
         told(progress)
         if progress.tables > TOGETHER:
             _log.info("building a profile: %s", progress, extra={"profile": text.name})

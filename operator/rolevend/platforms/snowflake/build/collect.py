@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from rolevend.model import ClusterId, ProfileName
-from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.control import OPENED, profile_role
 from rolevend.platforms.snowflake.drift import WRITTEN_OFF
 from rolevend.platforms.snowflake.names import DATABASE, LEASE, PROFILE, role_of, schema_of
@@ -16,7 +16,9 @@ from rolevend.platforms.snowflake.sql import Sql, compose, literal
 _OF_PROFILES: Final = "RV_P_"
 
 
-def forgotten(session: Session, cluster: ClusterId, keep: Collection[ProfileName], unused_since: datetime) -> tuple[ProfileName, ...]:
+def forgotten(
+    session: SnowflakeSession, cluster: ClusterId, keep: Collection[ProfileName], unused_since: datetime
+) -> tuple[ProfileName, ...]:
     """The profiles of which there is something that no vend finds any more, those that are unused among them from now on."""
     kept = {profile_role(each) for each in keep}
     for row in session.rows(unused(cluster, unused_since)):
@@ -81,7 +83,7 @@ def _used(since: datetime) -> Sql:
     )
 
 
-def _schemas(session: Session, cluster: ClusterId, before: datetime) -> frozenset[str]:
+def _schemas(session: SnowflakeSession, cluster: ClusterId, before: datetime) -> frozenset[str]:
     """Of profiles of our cluster, made before then."""
     shown = session.rows(compose("SHOW SCHEMAS IN DATABASE {} STARTS WITH {}", DATABASE, literal(_OF_PROFILES)))
     return frozenset(str(row["name"]) for row in shown if row["created_on"] < before and cluster_of(row.get("comment")) == cluster)

@@ -7,7 +7,7 @@ by the limits of a column, and by `behind` what a policy of the table has less r
 from dataclasses import dataclass
 from typing import Final, LiteralString, assert_never
 
-from rolevend.catalog import Family, Limits
+from rolevend.catalog import Family, TypeLimits
 from rolevend.platforms.snowflake.control import control
 from rolevend.platforms.snowflake.sql import Sql, compose, literal, number
 from rolevend.platforms.snowflake.types import ColumnType, column_type, limits_of, simple_type
@@ -33,7 +33,7 @@ _UNITS: Final[dict[Unit, LiteralString]] = {Unit.YEAR: "YEAR", Unit.QUARTER: "QU
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MaskPosition:
     """Where a mask is shown: `column`, of a type, as text finds it."""
 
     column: Sql
@@ -43,12 +43,12 @@ class Place:
     """Whether the result has to be of the column's own type, as in a masking policy; a view may show a longer text."""
 
     @property
-    def limits(self) -> Limits | None:
+    def limits(self) -> TypeLimits | None:
         limits = limits_of(self.native_type)
         return limits_of_policy(limits) if self.typed else limits
 
 
-def mask_text(mask: Mask, place: Place) -> Sql:
+def mask_text(mask: Mask, place: MaskPosition) -> Sql:
     """What is shown in `place` under `mask`."""
     if not carries(mask, place.family, place.limits):
         mask = Nullify()
@@ -57,7 +57,7 @@ def mask_text(mask: Mask, place: Place) -> Sql:
     return text if length is None else compose("LEFT({text}, {length})", text=text, length=number(length))
 
 
-def _masked(mask: Mask, place: Place) -> Sql:
+def _masked(mask: Mask, place: MaskPosition) -> Sql:
     column = place.column
     match mask:
         case Clear():
@@ -83,7 +83,7 @@ def _masked(mask: Mask, place: Place) -> Sql:
             assert_never(mask)
 
 
-def _constant(place: Place, value: str) -> Sql:
+def _constant(place: MaskPosition, value: str) -> Sql:
     """In the column's own type, so that every branch of a CASE has it. A text may be longer than the column."""
     text = value_text(value, place.family, place.native_type)
     if text is None:
@@ -91,7 +91,7 @@ def _constant(place: Place, value: str) -> Sql:
     return text if place.family in (Family.TEXT, Family.FLOAT) else compose("{}::{}", text, simple_type(place.native_type).sql)
 
 
-def _null(place: Place) -> Sql:
+def _null(place: MaskPosition) -> Sql:
     """A type that needs more than a word is not named."""
     kind = column_type(place.native_type)
     if kind is None:
@@ -105,7 +105,7 @@ def _partial(column: Sql, keep_last: int) -> Sql:
     return compose("'***' || RIGHT({column}, LEAST({keep}, FLOOR(LENGTH({column}) / 2)))", column=column, keep=number(keep_last))
 
 
-def _round(place: Place, step: str) -> Sql:
+def _round(place: MaskPosition, step: str) -> Sql:
     """By truncation, which leaves no type's range. The remainder is taken of what is not negative: whose sign it has else is no matter."""
     if place.family is Family.FLOAT:
         return _round_float(place.column, step)
@@ -147,7 +147,7 @@ def _regex(column: Sql, pattern: str, replacement: str) -> Sql:
     )
 
 
-def _date_trunc(place: Place, unit: Unit) -> Sql:
+def _date_trunc(place: MaskPosition, unit: Unit) -> Sql:
     part = Sql(f"'{_UNITS[unit]}'")
     column = compose("CONVERT_TIMEZONE('UTC', {column})", column=place.column) if place.family is Family.TIMESTAMP_TZ else place.column
     return compose("DATE_TRUNC({part}, {column})::{type}", part=part, column=column, type=simple_type(place.native_type).sql)
@@ -159,7 +159,7 @@ def _rounded_type(step: str, kind: ColumnType) -> ColumnType:
     return ColumnType(kind.kind, kind.digits - kind.scale + scale, scale)
 
 
-def _bound(mask: Mask, place: Place) -> int | None:
+def _bound(mask: Mask, place: MaskPosition) -> int | None:
     """How many characters of a result may be shown, where there may be more."""
     length = place.limits.length if place.limits is not None and place.typed and place.family is Family.TEXT else None
     return length if length is not None and is_cut(mask, length) else None

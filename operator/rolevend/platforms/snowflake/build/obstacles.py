@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 
 from rolevend.catalog import TableId
-from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.names import OBSTACLE
 from rolevend.platforms.snowflake.sql import Sql, compose, join, literal
 
 Obstacles = Mapping[TableId, str]
 
 
-def read_obstacles(session: Session) -> Obstacles:
+def read_obstacles(session: SnowflakeSession) -> Obstacles:
     rows = session.rows(compose("SELECT SCHEMA_NAME, TABLE_NAME, OBSTACLE FROM {}", OBSTACLE))
     return {TableId(row["schema_name"], row["table_name"]): row["obstacle"] for row in rows}
 
 
-def write_obstacles(session: Session, obstacles: Obstacles) -> None:
+def write_obstacles(session: SnowflakeSession, obstacles: Obstacles) -> None:
     """In one request, and only where it is something new."""
     if read_obstacles(session) != obstacles:
         session.script([compose("BEGIN"), compose("DELETE FROM {}", OBSTACLE), *_rows(obstacles), compose("COMMIT")])

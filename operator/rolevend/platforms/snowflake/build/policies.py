@@ -39,8 +39,8 @@ from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, lit
 from rolevend.platforms.snowflake.types import column_type, simple_type
 
 __all__ = [
-    "Policy",
     "Shown",
+    "SnowflakePolicy",
     "TableFragment",
     "View",
     "dumped",
@@ -58,7 +58,7 @@ Fragments = Mapping[ProfileName, TableFragment]
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class SnowflakePolicy:
     """A row access policy or a masking policy. Its name is a digest of what it says."""
 
     name: str
@@ -69,7 +69,7 @@ class Policy:
     """The table's columns that it is set on, in order; the first one of a masking policy is what it masks."""
 
 
-def row_policy(table: TableId, columns: Sequence[Column], fragments: Fragments) -> Policy:
+def row_policy(table: TableId, columns: Sequence[Column], fragments: Fragments) -> SnowflakePolicy:
     """The one row access policy of a table, all of whose columns are given: the wall, and the rows of `fragments`.
 
     `Conflict` where those cannot be in force together, or where no column is left that a row policy could be set on.
@@ -86,7 +86,7 @@ def row_policy(table: TableId, columns: Sequence[Column], fragments: Fragments) 
     return _policy("RV_R_", "ROW ACCESS POLICY", signature, Sql("BOOLEAN"), body, [column.name for column in arguments])
 
 
-def masking_policies(table: TableId, columns: Sequence[Column], fragments: Fragments) -> tuple[Policy, ...]:
+def masking_policies(table: TableId, columns: Sequence[Column], fragments: Fragments) -> tuple[SnowflakePolicy, ...]:
     """One for each column that one of `fragments` masks, in the table's order. `Conflict` as for `row_policy`."""
     _require_compatible(table, fragments)
     masked = {name for each in fragments.values() for name in each.columns}
@@ -94,7 +94,7 @@ def masking_policies(table: TableId, columns: Sequence[Column], fragments: Fragm
     return tuple(_masking_policy(column, by_name, fragments) for column in columns if column.name in masked)
 
 
-def set_row_policy(table: TableId, policy: Policy, *, database: str, instead_of: str | None = None) -> str:
+def set_row_policy(table: TableId, policy: SnowflakePolicy, *, database: str, instead_of: str | None = None) -> str:
     """One statement, so that the table is never without; `instead_of` is the policy of ours that it has."""
     return compose(
         "ALTER TABLE {table} {dropped}ADD ROW ACCESS POLICY {policy} ON ({arguments})",
@@ -105,7 +105,7 @@ def set_row_policy(table: TableId, policy: Policy, *, database: str, instead_of:
     )
 
 
-def set_masking_policy(table: TableId, policy: Policy, *, database: str, replacing: bool = False) -> str:
+def set_masking_policy(table: TableId, policy: SnowflakePolicy, *, database: str, replacing: bool = False) -> str:
     """One statement. `replacing` says that the column has a policy of ours, which this one takes the place of; where it is somebody
     else's it must not be set at all."""
     return compose(
@@ -138,7 +138,7 @@ _PASSES = (
 either: such a user may put its role aside, and be nothing but PUBLIC. And views of ours, which have a rule of their own."""
 
 
-def _masking_policy(column: Column, by_name: Mapping[str, Column], fragments: Fragments) -> Policy:
+def _masking_policy(column: Column, by_name: Mapping[str, Column], fragments: Fragments) -> SnowflakePolicy:
     kind, name = simple_type(column.native_type).sql, identifier(column.name)
     conditional = sorted({read for each in fragments.values() if (shown := each.columns.get(column.name)) for read in shown.reads})
     whens = [
@@ -158,7 +158,7 @@ def _masking_policy(column: Column, by_name: Mapping[str, Column], fragments: Fr
     return _policy("RV_M_", "MASKING POLICY", signature, kind, body, [each.name for each in arguments])
 
 
-def _policy(prefix: str, kind: str, signature: Sequence[Sql], returns: Sql, body: Sql, arguments: Iterable[str]) -> Policy:
+def _policy(prefix: str, kind: str, signature: Sequence[Sql], returns: Sql, body: Sql, arguments: Iterable[str]) -> SnowflakePolicy:
     digest = hashlib.sha256(json.dumps([kind, *signature, returns, body]).encode()).hexdigest()[:32].upper()
     create = compose(
         "CREATE {kind} IF NOT EXISTS {policy} AS ({signature}) RETURNS {returns} ->\n{body}",
@@ -168,7 +168,7 @@ def _policy(prefix: str, kind: str, signature: Sequence[Sql], returns: Sql, body
         returns=returns,
         body=body,
     )
-    return Policy(prefix + digest, create, tuple(arguments))
+    return SnowflakePolicy(prefix + digest, create, tuple(arguments))
 
 
 def _argument(name: Sql, column: Column) -> Sql:

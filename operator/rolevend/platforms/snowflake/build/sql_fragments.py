@@ -12,7 +12,7 @@ from typing import Final
 
 from rolevend.catalog import Column
 from rolevend.model import ProfileName
-from rolevend.platforms.snowflake.build.masks import Place, mask_text
+from rolevend.platforms.snowflake.build.masks import MaskPosition, mask_text
 from rolevend.platforms.snowflake.build.predicate import Need, Reading, all_of
 from rolevend.platforms.snowflake.build.views import attribute_values, column_text
 from rolevend.platforms.snowflake.control import current_lease
@@ -93,5 +93,5 @@ def loaded(text: str) -> TableFragment:
     return TableFragment(lease, row, tuple(reads), shown, tuple(stricter), frozenset(written_for))
 
 
-def _place(column: Column | ColumnShape) -> Place:
-    return Place(identifier(column.name), column.family, column.native_type, typed=True)
+def _place(column: Column | ColumnShape) -> MaskPosition:
+    return MaskPosition(identifier(column.name), column.family, column.native_type, typed=True)

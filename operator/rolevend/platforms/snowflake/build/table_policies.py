@@ -19,7 +19,7 @@ from rolevend.platforms.snowflake.build.attachments import ROW_ACCESS_POLICY, At
 from rolevend.platforms.snowflake.build.policies import Fragments
 from rolevend.platforms.snowflake.build.sql_fragments import TableFragment, completed, dumped, fragment, loaded
 from rolevend.platforms.snowflake.catalog import read_columns
-from rolevend.platforms.snowflake.connections import Session
+from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.control import profile_role
 from rolevend.platforms.snowflake.exchange import Carried, Placed, exchanged
 from rolevend.platforms.snowflake.failures import OTHER_ROW_POLICY, code_of
@@ -31,7 +31,7 @@ _ATTEMPTS: Final = 3
 _log = logging.getLogger(__name__)
 
 
-def put(session: Session, profile: Profile, database: str) -> frozenset[TableId]:
+def put(session: SnowflakeSession, profile: Profile, database: str) -> frozenset[TableId]:
     """The tables of the profile that have such policies now, its own among them. `Conflict` where those of several profiles cannot be
     in force together: then nothing of this one is left."""
     known = read_fragments(session)
@@ -52,7 +52,7 @@ def put(session: Session, profile: Profile, database: str) -> frozenset[TableId]
     return frozenset(behind)
 
 
-def settle(session: Session, tables: Sequence[TableId], database: str) -> None:
+def settle(session: SnowflakeSession, tables: Sequence[TableId], database: str) -> None:
     """Each table gets the policies that all of its fragments ask for, where it has others."""
     for _ in range(_ATTEMPTS):
         missing = unsettled(session, tables, database)
@@ -68,7 +68,7 @@ def settle(session: Session, tables: Sequence[TableId], database: str) -> None:
     raise PlatformBusy(f"policies come and go on {tables[0]}")
 
 
-def unsettled(session: Session, tables: Sequence[TableId], database: str) -> Mapping[TableId, tuple[str, ...]]:
+def unsettled(session: SnowflakeSession, tables: Sequence[TableId], database: str) -> Mapping[TableId, tuple[str, ...]]:
     """What has to be run for those that have not the policies which their fragments ask for."""
     columns = read_columns(session, database, {table.schema for table in tables})
     there = [table for table in tables if table in columns]
@@ -79,7 +79,7 @@ def unsettled(session: Session, tables: Sequence[TableId], database: str) -> Map
     return {table: statements for table, statements in wanted.items() if statements}
 
 
-def hide_added(session: Session, tables: Sequence[TableId], database: str) -> None:
+def hide_added(session: SnowflakeSession, tables: Sequence[TableId], database: str) -> None:
     """Masks for tools what came to the tables since their fragments were written."""
     columns, fragments = read_columns(session, database, {table.schema for table in tables}), read_fragments(session)
     grown = [
@@ -90,7 +90,7 @@ def hide_added(session: Session, tables: Sequence[TableId], database: str) -> No
     settle(session, grown, database)
 
 
-def take_away(session: Session, profile: ProfileName, database: str) -> None:
+def take_away(session: SnowflakeSession, profile: ProfileName, database: str) -> None:
     """What the profile added; others' parts stay. A table that somebody else governs now is theirs, as it is."""
     tables = sorted(table for table, fragments in read_fragments(session).items() if profile in fragments)
     if tables:
@@ -102,7 +102,7 @@ def take_away(session: Session, profile: ProfileName, database: str) -> None:
             _log.warning("policies for tools are left where they are: %s", error, extra={"profile": profile, "table": str(table)})
 
 
-def read_fragments(session: Session) -> Mapping[TableId, Fragments]:
+def read_fragments(session: SnowflakeSession) -> Mapping[TableId, Fragments]:
     found: dict[TableId, dict[ProfileName, TableFragment]] = {}
     for row in session.rows(compose("SELECT PROFILE, PLACE, FRAGMENT FROM {}", FRAGMENT)):
         table = TableId(*json.loads(row["place"]))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rolevend.errors import InvalidInput
 from rolevend.model import ProfileName
 from rolevend.plan import Condition
-from rolevend.platforms.snowflake.build.masks import Place, mask_text
+from rolevend.platforms.snowflake.build.masks import MaskPosition, mask_text
 from rolevend.platforms.snowflake.build.predicate import Need, Reading, all_of, needs_of
 from rolevend.platforms.snowflake.control import DATABASE, current_lease, profile_role
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, name, qualified
@@ -67,7 +67,7 @@ def conditions_of(table: TableShape) -> Iterator[Condition]:
             yield from (*cell.conditions, *cell.also)
 
 
-def column_text(column: ColumnShape, place: Place, reading: Reading) -> Sql:
+def column_text(column: ColumnShape, place: MaskPosition, reading: Reading) -> Sql:
     """What a column shows: the first cell that applies, and NULL where none does."""
     whens: list[Sql] = []
     nothing = mask_text(Nullify(), place)
@@ -98,7 +98,7 @@ def _values(names: Mapping[Need, Sql]) -> Iterator[Sql]:
 
 
 def _shown(column: ColumnShape, reading: Reading) -> Sql:
-    text = column_text(column, Place(_of_table(column.name), column.family, column.native_type), reading)
+    text = column_text(column, MaskPosition(_of_table(column.name), column.family, column.native_type), reading)
     return compose("{text} AS {name}", text=text, name=identifier(column.name))
 
 

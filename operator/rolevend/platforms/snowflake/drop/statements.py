@@ -8,7 +8,7 @@ from snowflake.connector import errors as vendor
 from rolevend.errors import Conflict, PlatformBusy
 from rolevend.model import ClusterId
 from rolevend.platforms.protocol import DropRequest
-from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.connections import Row, SnowflakeSession
 from rolevend.platforms.snowflake.drop import drops
 from rolevend.platforms.snowflake.failures import NO_WAREHOUSE, NOT_NULL, NOT_THERE, code_of
 from rolevend.platforms.snowflake.ownership_tags import mark_of
@@ -19,7 +19,7 @@ _ATTEMPTS: Final = 3
 _log = logging.getLogger(__name__)
 
 
-def end(session: Session, ending: DropRequest, cluster: ClusterId) -> None:
+def end(session: SnowflakeSession, ending: DropRequest, cluster: ClusterId) -> None:
     """Returns when the role was looked for and is gone. Raises an error of rolevend, or the connector's own."""
     for _ in range(_ATTEMPTS):
         held = _dropped(session, ending, cluster)
@@ -31,7 +31,7 @@ def end(session: Session, ending: DropRequest, cluster: ClusterId) -> None:
     raise PlatformBusy(f"{ending.role} was dropped, and a role of that name is there again")
 
 
-def _dropped(session: Session, ending: DropRequest, cluster: ClusterId) -> list[Row]:
+def _dropped(session: SnowflakeSession, ending: DropRequest, cluster: ClusterId) -> list[Row]:
     """What the role held."""
     try:
         return session.script(drops.drop(ending, cluster))
@@ -53,7 +53,7 @@ def _dropped(session: Session, ending: DropRequest, cluster: ClusterId) -> list[
     return []
 
 
-def _drop_unwritten(session: Session, ending: DropRequest, cluster: ClusterId, error: vendor.Error) -> list[Row]:
+def _drop_unwritten(session: SnowflakeSession, ending: DropRequest, cluster: ClusterId, error: vendor.Error) -> list[Row]:
     """Nobody waits for a warehouse to be locked out. That the end is not written down stays an error, so the drop goes on."""
     there = drops.found(ending.role, session.rows(drops.look(ending.role)))
     if there is not None:

@@ -14,7 +14,7 @@ VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SnowflakeInstallOptions:
     """Which schemas are governed, and which tools agents may have."""
 
     schemas: tuple[str, ...]
@@ -34,7 +34,7 @@ PLACEHOLDERS: Final = PublicKeys("<public key of the vendor>", "<public key of t
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class SnowflakeInstallStatement:
     text: Sql
     why: str
 
@@ -42,8 +42,8 @@ class Statement:
 @dataclass(frozen=True, slots=True)
 class Script:
     account: Account
-    options: Options
-    statements: tuple[Statement, ...]
+    options: SnowflakeInstallOptions
+    statements: tuple[SnowflakeInstallStatement, ...]
 
     def text(self) -> str:
         """For an administrator: every statement with its reason."""

@@ -9,7 +9,7 @@ from snowflake.connector import errors as vendor
 from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformUnavailable, ProfileNotBuilt
 from rolevend.plan import Lease
 from rolevend.platforms.protocol import Account, KeyPairCredential
-from rolevend.platforms.snowflake.connections import Row, Session
+from rolevend.platforms.snowflake.connections import Row, SnowflakeSession
 from rolevend.platforms.snowflake.control import OPENED
 from rolevend.platforms.snowflake.drop import drops
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_PERMITTED, NOT_THERE, code_of
@@ -21,7 +21,7 @@ _TO_LOOK_AT: Final = frozenset({ALREADY_EXISTS, NOT_NULL, NOT_THERE, NOT_PERMITT
 """A profile that is being built is not ours to grant, or not there."""
 
 
-def make(session: Session, lease: Lease, credential: KeyPairCredential, account: Account) -> datetime:
+def make(session: SnowflakeSession, lease: Lease, credential: KeyPairCredential, account: Account) -> datetime:
     """Until when the role lives. Raises an error of rolevend where it cannot be, or the connector's own; the role that is left then can
     do nothing, or is what the same call makes whole."""
     key = public_key(credential.private_key) if credential.private_key is not None else None
@@ -41,7 +41,7 @@ def make(session: Session, lease: Lease, credential: KeyPairCredential, account:
     return expires_at
 
 
-def _make_again(session: Session, lease: Lease, key: str | None, account: Account, error: vendor.Error) -> datetime:
+def _make_again(session: SnowflakeSession, lease: Lease, key: str | None, account: Account, error: vendor.Error) -> datetime:
     """The role was there, or the name is used up, or the lease cannot be: look, and go on where that is right."""
     rows = session.rows(vends.leases(lease))
     _expect_ours(session, lease, rows)
@@ -63,7 +63,7 @@ def _make_again(session: Session, lease: Lease, key: str | None, account: Accoun
     return min((row["expires_at"] for row in rows), default=lease.expires_at)
 
 
-def _expect_possible(session: Session, lease: Lease, *, undo: bool) -> None:
+def _expect_possible(session: SnowflakeSession, lease: Lease, *, undo: bool) -> None:
     (found,) = session.rows(vends.obstacles(lease))
     if all((found["built"], found["ahead"], found["near"])):
         return
@@ -76,13 +76,13 @@ def _expect_possible(session: Session, lease: Lease, *, undo: bool) -> None:
     raise InvalidInput("expiresAt", f"{lease.role}: a lease ends within a day, and not in the past")
 
 
-def _expect_open(session: Session, lease: Lease, rows: list[Row]) -> None:
+def _expect_open(session: SnowflakeSession, lease: Lease, rows: list[Row]) -> None:
     if any(row["event"] != OPENED for row in rows):
         _undo(session, lease)
         raise Overtaken(f"{lease.role} was ended, and stays so")
 
 
-def _expect_ours(session: Session, lease: Lease, rows: list[Row]) -> None:
+def _expect_ours(session: SnowflakeSession, lease: Lease, rows: list[Row]) -> None:
     there = _there(session, lease)
     mark = mark_of(there.get("comment")) if there is not None else None
     is_ours = mark is not None and mark.is_of(lease.cluster, lease.uid)
@@ -94,11 +94,11 @@ def _expect_ours(session: Session, lease: Lease, rows: list[Row]) -> None:
         raise Conflict(f"there is a role {lease.role} that rolevend did not make for this lease: rename or drop it")
 
 
-def _there(session: Session, lease: Lease) -> Mapping[str, Any] | None:
+def _there(session: SnowflakeSession, lease: Lease) -> Mapping[str, Any] | None:
     return drops.found(lease.role, session.rows(drops.look(lease.role)))
 
 
-def _verify(session: Session, lease: Lease) -> None:
+def _verify(session: SnowflakeSession, lease: Lease) -> None:
     """Closes again what holds anything else than was planned."""
     wrong = vends.excess(lease, session.rows(vends.grants(lease)))
     if wrong:
@@ -106,5 +106,5 @@ def _verify(session: Session, lease: Lease) -> None:
         raise PlatformUnavailable(f"{lease.role} was dropped again, since {wrong}")
 
 
-def _undo(session: Session, lease: Lease) -> None:
+def _undo(session: SnowflakeSession, lease: Lease) -> None:
     session.script(drops.without_warehouse(lease.role))
