@@ -37,7 +37,7 @@ from rolevend.platforms.snowflake.attest import (
     deployed_canaries,
     examine,
 )
-from rolevend.platforms.snowflake.attest.canaries import LIFE, Canaries, Canary
+from rolevend.platforms.snowflake.attest.canaries import LIFE, SnowflakeCanaries, SnowflakeCanary
 from rolevend.platforms.snowflake.attest.check import ON_ACCOUNTS_ALONE
 from rolevend.platforms.snowflake.attest.session import now
 from rolevend.platforms.snowflake.sql import Sql
@@ -257,7 +257,7 @@ def test_a_role_that_is_vended_meanwhile_is_not_touched(account: SnowflakeBench)
 @dataclass
 class Hatched:
     bench: SnowflakeBench
-    canaries: Canaries
+    canaries: SnowflakeCanaries
 
     def failures(self, whats: tuple[str, ...]) -> set[str]:
         results = examine([BY_NAME[what] for what in whats], self.canaries)
@@ -331,7 +331,7 @@ def test_on_a_slow_account_the_canary_that_expires_soon_gets_a_longer_lease(acco
     with deployed_canaries(ground(account)) as canaries:
         vend, expired = canaries.vend, []
 
-        def slow(lease: Lease) -> Canary:
+        def slow(lease: Lease) -> SnowflakeCanary:
             if not expired:
                 expired.append(lease)
                 eventually(lambda: now(canaries.vendor) > lease.expires_at)
@@ -374,7 +374,7 @@ def test_one_that_takes_longer_than_its_canaries_live_says_nothing(account: Snow
     before = everything(account)
     clock = account.snowflake.account.clock
 
-    def late(_: Canaries) -> str:
+    def late(_: SnowflakeCanaries) -> str:
         account.snowflake.account.clock = lambda: datetime.now(UTC) + timedelta(seconds=LIFE + 5)
         return "shows what is hidden"
 
@@ -419,7 +419,7 @@ def test_rows_that_are_missing_are_no_leak_and_those_that_are_too_many_are_one(a
 
 
 def test_what_fails_for_another_reason_than_a_missing_right_is_no_leak(account: SnowflakeBench):
-    def odd(canaries: Canaries) -> str:
+    def odd(canaries: SnowflakeCanaries) -> str:
         canaries.session.rows(canaries.filled("SELECT NO_SUCH_COLUMN FROM PEOPLE"))
         return ""
 

@@ -11,7 +11,7 @@ import pytest
 from rolevend.errors import PlatformLocked, Unavailable
 from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.postgres.attest import CHECKS, PostgresAttestEnvironment, attacks, attest, ending, examine, hatched, hidden, logins
-from rolevend.platforms.postgres.attest.canaries import Canaries
+from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
 from rolevend.platforms.postgres.connections import PostgresLimits
 from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 from tests.conformance.bench import CLUSTER, PostgresBench
@@ -368,12 +368,12 @@ def ground(bench: PostgresBench) -> PostgresAttestEnvironment:
     return PostgresAttestEnvironment(driver, cluster, bench.address, bench.vendor, bench.programmer, secrets.token_bytes)
 
 
-def failures(names: frozenset[str], canaries: Canaries, mode: InstallMode = InstallMode.SUPERUSER) -> set[str]:
+def failures(names: frozenset[str], canaries: PostgresCanaries, mode: InstallMode = InstallMode.SUPERUSER) -> set[str]:
     results = examine([check for check in CHECKS if check.name in names], canaries, mode)
     return {result.check for result in results if result.outcome is Outcome.FAILED}
 
 
-def words(bench: PostgresBench, canaries: Canaries) -> dict[str, str]:
+def words(bench: PostgresBench, canaries: PostgresCanaries) -> dict[str, str]:
     known = {word: value.as_string() for word, value in canaries.words.items()}
     mixed, timed = (
         psycopg.sql.Identifier(profile.name, table).as_string()
@@ -383,7 +383,7 @@ def words(bench: PostgresBench, canaries: Canaries) -> dict[str, str]:
 
 
 @contextmanager
-def broken(bench: PostgresBench, canaries: Canaries, what: Break) -> Iterator[None]:
+def broken(bench: PostgresBench, canaries: PostgresCanaries, what: Break) -> Iterator[None]:
     for name in what.ahead:
         getattr(canaries, name)
     bench.run("SET lock_timeout = '5s'")

@@ -6,7 +6,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from rolevend.platforms.postgres.attest.canaries import Canaries
+from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
 from rolevend.platforms.postgres.attest.check import Check
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
@@ -29,7 +29,7 @@ class Attack:
     """For a statement that must stand outside of a transaction."""
 
 
-def _refused(attack: Attack, canaries: Canaries) -> str:
+def _refused(attack: Attack, canaries: PostgresCanaries) -> str:
     alone = bool(attack.undo)
     seen = refused(canaries.session, canaries.filled(attack.statement), attack.states, alone=alone)
     if seen and alone:
@@ -168,7 +168,7 @@ LEAKY: dict[str, LiteralString] = {
 """No row that eve may see answers these; a hidden one would, or would be an error."""
 
 
-def _stays_narrow(statement: LiteralString, canaries: Canaries) -> str:
+def _stays_narrow(statement: LiteralString, canaries: PostgresCanaries) -> str:
     eve = canaries.session
     eve.run(sql.SQL("BEGIN"))
     try:
@@ -182,7 +182,7 @@ def _stays_narrow(statement: LiteralString, canaries: Canaries) -> str:
         eve.run(sql.SQL("ROLLBACK"))
 
 
-def _finds_nothing(statement: LiteralString, canaries: Canaries) -> str:
+def _finds_nothing(statement: LiteralString, canaries: PostgresCanaries) -> str:
     return "finds hidden values" if canaries.session.rows(canaries.filled(statement)) else ""
 
 

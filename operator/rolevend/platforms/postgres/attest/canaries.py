@@ -42,16 +42,16 @@ _END_HOLDERS = sql.SQL(
 
 
 @dataclass(frozen=True, slots=True)
-class Canary:
+class PostgresCanary:
     lease: Lease
     credential: PasswordCredential
 
 
 @dataclass(frozen=True, slots=True)
-class Mayfly:
+class ExpiringPostgresCanary:
     """A canary whose time is nearly over, and what it began before."""
 
-    canary: Canary
+    canary: PostgresCanary
     prepared: AttestSession
     """Has the statement `kept` prepared."""
     earlier: AttestSession
@@ -59,10 +59,10 @@ class Mayfly:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaver:
+class ReleasedPostgresCanary:
     """A canary that was released, and what it had begun."""
 
-    canary: Canary
+    canary: PostgresCanary
     own_password: Secret
     """That it set itself, in place of the first."""
     idle: AttestSession
@@ -74,7 +74,7 @@ class Leaver:
 
 
 @dataclass
-class Canaries:
+class PostgresCanaries:
     """All that checks need: see `hatched`."""
 
     ground: PostgresAttestEnvironment
@@ -86,17 +86,17 @@ class Canaries:
     threads: ThreadPoolExecutor
 
     @cached_property
-    def eve(self) -> Canary:
+    def eve(self) -> PostgresCanary:
         """The agent that attacks: it reads the rows of Europe."""
         return self.vend(self.lease(self.profiles.shared, "EVE", regions=[self.region("eu")]))
 
     @cached_property
-    def bob(self) -> Canary:
+    def bob(self) -> PostgresCanary:
         """The same profile, for America."""
         return self.vend(self.lease(self.profiles.shared, "BOB", regions=[self.region("us")]))
 
     @cached_property
-    def carol(self) -> Canary:
+    def carol(self) -> PostgresCanary:
         """Another profile, and every row: the victim."""
         return self.vend(self.lease(self.profiles.other, "CAROL"))
 
@@ -122,14 +122,16 @@ class Canaries:
             randomness=self.ground.randomness,
         )
 
-    def vend(self, lease: Lease) -> Canary:
+    def vend(self, lease: Lease) -> PostgresCanary:
         credential = self.ground.platform.credential(lease, self.ground.randomness)
         (answer,) = self.ground.platform.vend([(lease, credential)])
         if answer.error is not None:
             raise answer.error
-        return Canary(lease, credential)
+        return PostgresCanary(lease, credential)
 
-    def log_in(self, canary: Canary, *, password: Secret | None = None, database: str | None = None, proof: bool = True) -> AttestSession:
+    def log_in(
+        self, canary: PostgresCanary, *, password: Secret | None = None, database: str | None = None, proof: bool = True
+    ) -> AttestSession:
         """As an agent does, at the agents' address. `PlatformUnavailable` where the login is refused. Without `proof` the server
         need not ask for the password."""
         address = canary.credential.address
@@ -137,7 +139,7 @@ class Canaries:
         where = replace(address, database=database or address.database)
         return open_session(self.ends, where, login, proof=proof)
 
-    def lets_in(self, canary: Canary, **how: Any) -> bool:
+    def lets_in(self, canary: PostgresCanary, **how: Any) -> bool:
         """Whether a login works. One that is refused while bob's works is refused for what it is; else the error is raised."""
         try:
             self.log_in(canary, **how).connection.close()
@@ -186,7 +188,7 @@ class Canaries:
         return words | {"victims_process": sql.Literal(process), "turn": sql.Literal(self.ground.turn + 1)}
 
     @cached_property
-    def mayfly(self) -> Mayfly:
+    def mayfly(self) -> ExpiringPostgresCanary:
         seconds = _BRIEF_LIFE
         while True:
             lease = self.lease(self.profiles.brief, "MAYFLY", seconds)
@@ -195,7 +197,7 @@ class Canaries:
                 prepared, earlier = self.log_in(canary), self.log_in(canary)
                 prepared.run(sql.SQL("SET plan_cache_mode = force_generic_plan; PREPARE kept AS SELECT count(*) FROM timed; EXECUTE kept"))
                 earlier.run(sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM timed"))
-                return Mayfly(canary, prepared, earlier)
+                return ExpiringPostgresCanary(canary, prepared, earlier)
             except (psycopg.Error, PlatformUnavailable, InvalidInput):
                 if seconds > _LONGEST_BRIEF_LIFE or now(self.vendor) < lease.expires_at:
                     raise
@@ -207,7 +209,7 @@ class Canaries:
             time.sleep(left + 0.005)
 
     @cached_property
-    def leaver(self) -> Leaver:
+    def leaver(self) -> ReleasedPostgresCanary:
         """Sessions of every kind, and then the release."""
         canary = self.vend(self.lease(self.profiles.brief, "LEAVER"))
         idle, reading, running = (self.log_in(canary) for _ in range(3))
@@ -215,9 +217,9 @@ class Canaries:
         idle.run(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(canary.lease.role), sql.Literal(own_password.reveal())))
         reading.run(sql.SQL("BEGIN; DECLARE kept CURSOR FOR SELECT * FROM timed; FETCH 1 FROM kept"))
         under_way = self.threads.submit(running.rows, sql.SQL("SELECT pg_sleep(5)"))
-        return Leaver(canary, own_password, idle, reading, under_way, self.drop(canary))
+        return ReleasedPostgresCanary(canary, own_password, idle, reading, under_way, self.drop(canary))
 
-    def drop(self, canary: Canary) -> DropResult:
+    def drop(self, canary: PostgresCanary) -> DropResult:
         (answer,) = self.ground.platform.drop([DropRequest(canary.lease.role, canary.lease.uid, EndReason.RELEASED)])
         return answer
 
@@ -232,7 +234,7 @@ def _take_turn(ground: PostgresAttestEnvironment, programmer: AttestSession) -> 
 
 
 @contextmanager
-def hatched(ground: PostgresAttestEnvironment) -> Iterator[Canaries]:
+def hatched(ground: PostgresAttestEnvironment) -> Iterator[PostgresCanaries]:
     """Makes schema, tables and profiles, one attestation of a cluster at a time; roles are vended when a check needs them.
 
     What an earlier run left goes first, and in the end all of it goes again. If that fails the next run does it, and nothing else is
@@ -250,7 +252,7 @@ def hatched(ground: PostgresAttestEnvironment) -> Iterator[Canaries]:
             made = profiles(ground)
             for profile in expected(made, ground.wanted):
                 ground.platform.ensure(profile)
-            yield Canaries(ground, token, vendor, programmer, made, ends, threads)
+            yield PostgresCanaries(ground, token, vendor, programmer, made, ends, threads)
         except BaseException:
             with suppress(RolevendError, psycopg.Error):
                 clear(ground, programmer)

@@ -6,15 +6,15 @@ import psycopg
 
 from rolevend.errors import RolevendError, Unavailable
 from rolevend.platforms import run_checks
-from rolevend.platforms.postgres.attest.canaries import Canaries
+from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
 from rolevend.platforms.postgres.attest.session import passes, said
 from rolevend.platforms.postgres.failures import translated
 from rolevend.platforms.protocol import CheckResult, InstallMode
 
-Check = run_checks.Check[Canaries]
+Check = run_checks.Check[PostgresCanaries]
 
 
-def examine(checks: Sequence[Check], canaries: Canaries, mode: InstallMode) -> tuple[CheckResult, ...]:
+def examine(checks: Sequence[Check], canaries: PostgresCanaries, mode: InstallMode) -> tuple[CheckResult, ...]:
     return run_checks.run_checks(checks, canaries, mode, _judge, canaries.ground.wanted)
 
 

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from rolevend.errors import Conflict
 from rolevend.model import Uid
-from rolevend.platforms.postgres.attest.canaries import Canaries, Canary
+from rolevend.platforms.postgres.attest.canaries import PostgresCanaries, PostgresCanary
 from rolevend.platforms.postgres.attest.check import Check
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, AttestSession, Statement, passes, said
 from rolevend.platforms.protocol import DropRequest, EndReason
@@ -32,22 +32,22 @@ def _over(session: AttestSession, statement: Statement) -> str:
     return "was answered"
 
 
-def _new_statement(canaries: Canaries) -> str:
+def _new_statement(canaries: PostgresCanaries) -> str:
     canaries.wait_for_expiry()
     return _over(canaries.mayfly.prepared, _ASK)
 
 
-def _prepared_statement(canaries: Canaries) -> str:
+def _prepared_statement(canaries: PostgresCanaries) -> str:
     canaries.wait_for_expiry()
     return _over(canaries.mayfly.prepared, sql.SQL("EXECUTE kept"))
 
 
-def _older_snapshot(canaries: Canaries) -> str:
+def _older_snapshot(canaries: PostgresCanaries) -> str:
     canaries.wait_for_expiry()
     return _over(canaries.mayfly.earlier, _ASK)
 
 
-def _without_row_security(canaries: Canaries) -> str:
+def _without_row_security(canaries: PostgresCanaries) -> str:
     """The view asks for the lease, too."""
     canaries.wait_for_expiry()
     canaries.mayfly.earlier.connection.close()  # it may hold the table
@@ -58,12 +58,12 @@ def _without_row_security(canaries: Canaries) -> str:
         canaries.programmer.run(canaries.filled("ALTER TABLE {timed_table} ENABLE ROW LEVEL SECURITY"))
 
 
-def _login_after_expiry(canaries: Canaries) -> str:
+def _login_after_expiry(canaries: PostgresCanaries) -> str:
     canaries.wait_for_expiry()
     return "was let in" if canaries.lets_in(canaries.mayfly.canary) else ""
 
 
-def _gone(canaries: Canaries) -> str:
+def _gone(canaries: PostgresCanaries) -> str:
     leaver = canaries.leaver
     if leaver.dropped.error is not None:
         return str(leaver.dropped.error)
@@ -73,11 +73,11 @@ def _gone(canaries: Canaries) -> str:
     return "the role, or a session of it, is still there" if there or listed else ""
 
 
-def _idle_session(canaries: Canaries) -> str:
+def _idle_session(canaries: PostgresCanaries) -> str:
     return _lost(canaries.leaver.idle, sql.SQL("SELECT 1"))
 
 
-def _open_cursor(canaries: Canaries) -> str:
+def _open_cursor(canaries: PostgresCanaries) -> str:
     return _lost(canaries.leaver.reading, sql.SQL("FETCH 1 FROM kept"))
 
 
@@ -89,7 +89,7 @@ def _lost(session: AttestSession, statement: Statement) -> str:
     return "was answered"
 
 
-def _running_statement(canaries: Canaries) -> str:
+def _running_statement(canaries: PostgresCanaries) -> str:
     try:
         canaries.leaver.running.result(_SECONDS)
     except Late:
@@ -99,45 +99,45 @@ def _running_statement(canaries: Canaries) -> str:
     return "was answered"
 
 
-def _login_after_release(canaries: Canaries) -> str:
+def _login_after_release(canaries: PostgresCanaries) -> str:
     leaver = canaries.leaver
     passwords = (leaver.canary.credential.password, leaver.own_password)
     return "was let in" if any(canaries.lets_in(leaver.canary, password=password) for password in passwords) else ""
 
 
-def _vended_again(canaries: Canaries) -> str:
+def _vended_again(canaries: PostgresCanaries) -> str:
     return _conflict(canaries, canaries.leaver.canary)
 
 
-def _vended_late(canaries: Canaries) -> str:
+def _vended_late(canaries: PostgresCanaries) -> str:
     lease = canaries.lease(canaries.profiles.brief, "LATE")
-    never = Canary(lease, canaries.ground.platform.credential(lease, canaries.ground.randomness))
+    never = PostgresCanary(lease, canaries.ground.platform.credential(lease, canaries.ground.randomness))
     if (error := canaries.drop(never).error) is not None:
         return str(error)
     return _conflict(canaries, never)
 
 
-def _conflict(canaries: Canaries, canary: Canary) -> str:
+def _conflict(canaries: PostgresCanaries, canary: PostgresCanary) -> str:
     (answer,) = canaries.ground.platform.vend([(canary.lease, canary.credential)])
     if answer.error is None:
         return "was vended"
     return "" if isinstance(answer.error, Conflict) else str(answer.error)
 
 
-def _another_uid(canaries: Canaries) -> str:
+def _another_uid(canaries: PostgresCanaries) -> str:
     bob = canaries.bob.lease
     (answer,) = canaries.ground.platform.drop([DropRequest(bob.role, Uid("another"), EndReason.REVOKED)])
     return "" if isinstance(answer.error, Conflict) else "was ended by an ending that is not its own"
 
 
-def _another_cluster(canaries: Canaries) -> str:
+def _another_cluster(canaries: PostgresCanaries) -> str:
     bob = canaries.bob.lease
     call = sql.SQL("SELECT rolevend.close({}, 'another', {}, 'Revoked')").format(sql.Literal(bob.role), sql.Literal(bob.uid))
     error = canaries.vendor.refusal(call)
     return "" if error is not None and error.sqlstate == "RV002" else "was closed by another cluster"
 
 
-def _closed(canaries: Canaries) -> str:
+def _closed(canaries: PostgresCanaries) -> str:
     """What holds between the two steps of an end, should the second one fail for long."""
     canary = canaries.vend(canaries.lease(canaries.profiles.brief, "CLOSED"))
     session, lease = canaries.log_in(canary), canary.lease
@@ -153,7 +153,7 @@ def _closed(canaries: Canaries) -> str:
     return "" if error is None else str(error)
 
 
-def _held_up(canaries: Canaries) -> str:
+def _held_up(canaries: PostgresCanaries) -> str:
     """By an open transaction that has locked the other role."""
     holder, other = (canaries.vend(canaries.lease(canaries.profiles.brief, name)) for name in ("HOLDER", "HELD"))
     session = canaries.log_in(holder)
@@ -167,7 +167,7 @@ def _held_up(canaries: Canaries) -> str:
     return "" if (error := canaries.drop(holder).error) is None else str(error)
 
 
-def _soon_over(canaries: Canaries) -> object:
+def _soon_over(canaries: PostgresCanaries) -> object:
     return canaries.mayfly
 
 

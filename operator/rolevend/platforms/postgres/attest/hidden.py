@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from rolevend.platforms.postgres.attest.canaries import Canaries
+from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
 from rolevend.platforms.postgres.attest.check import Check
 from rolevend.platforms.postgres.attest.environment import PROBED
 from rolevend.platforms.postgres.attest.probes import Probe, probes
@@ -16,7 +16,7 @@ BY_ERRORS = frozenset({"division", "division, as a number", "division by the row
 BY_TRACES = frozenset({"setting", "setting in an array", "random number", "seed", "transaction", "statement in a function"})
 
 
-def _hidden_rows(canaries: Canaries, chosen: Collection[Probe]) -> str:
+def _hidden_rows(canaries: PostgresCanaries, chosen: Collection[Probe]) -> str:
     session = canaries.log_in(canaries.eve)
     try:
         telling = next(Prober(session.connection, canaries.ground.schema).differing(chosen), None)

@@ -7,7 +7,7 @@ from typing import LiteralString
 from psycopg import sql
 
 from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT
-from rolevend.platforms.postgres.attest.canaries import Canaries
+from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
 from rolevend.platforms.postgres.attest.check import Check
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
@@ -79,7 +79,7 @@ _UNFIT_VENDS: dict[str, tuple[str, str, str]] = {
 }
 
 
-def _refused(who: str, statement: LiteralString, states: Collection[str], canaries: Canaries) -> str:
+def _refused(who: str, statement: LiteralString, states: Collection[str], canaries: PostgresCanaries) -> str:
     session = canaries.vendor if who == "vendor" else canaries.programmer
     return refused(session, canaries.filled(statement), states)
 
@@ -88,7 +88,7 @@ def _check(who: str, name: str, statement: LiteralString, states: Collection[str
     return Check(f"{who}: {name}", lambda canaries: _refused(who, statement, states, canaries))
 
 
-def _vend(canaries: Canaries, role: str, of: str, life: str, verifier: str, state: str) -> str:
+def _vend(canaries: PostgresCanaries, role: str, of: str, life: str, verifier: str, state: str) -> str:
     arguments = sql.SQL("{}, 'canary', 'u', {}, {}, clock_timestamp() + {}::interval, 'n/a', 'i', 's', '{{}}'").format(
         sql.Literal(role), sql.Literal(of), sql.Literal(verifier), sql.Literal(life)
     )
@@ -104,7 +104,7 @@ def _no_profile(role: str) -> Check:
 
 
 def _profile_of(role: str) -> Check:
-    def test(canaries: Canaries) -> str:
+    def test(canaries: PostgresCanaries) -> str:
         arguments = sql.SQL("{}, 'canary', '', '{{}}', '{{}}', 2").format(sql.Literal(role))
         return refused(canaries.programmer, sql.SQL("SELECT rolevend.record_profile({})").format(arguments), (_NOT_ALLOWED,))
 
@@ -114,7 +114,7 @@ def _profile_of(role: str) -> Check:
 def _drops_nothing_else(name: str, call: LiteralString) -> Check:
     """It may say that there was nothing to drop."""
 
-    def test(canaries: Canaries) -> str:
+    def test(canaries: PostgresCanaries) -> str:
         programmer = canaries.programmer
         programmer.run(sql.SQL("BEGIN; SAVEPOINT before"))
         try:
@@ -128,7 +128,7 @@ def _drops_nothing_else(name: str, call: LiteralString) -> Check:
     return Check(f"programmer: {name}", test)
 
 
-def _become_an_owner(canaries: Canaries) -> str:
+def _become_an_owner(canaries: PostgresCanaries) -> str:
     """It acts for the owners of governed tables, since they alone may make policies; it cannot become one of them."""
     owners = canaries.programmer.rows(
         sql.SQL(

@@ -12,7 +12,7 @@ from psycopg import sql
 from rolevend.catalog import TableId
 from rolevend.errors import PlatformUnavailable
 from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT
-from rolevend.platforms.postgres.attest.canaries import Canaries
+from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
 from rolevend.platforms.postgres.attest.check import Check
 from rolevend.platforms.postgres.attest.environment import CODES, GUARDED, WITHHELD
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
@@ -22,12 +22,12 @@ _CONNECTIONS = 8
 _HOSTILE = ("' OR true --", "') OR ('1'='1", '"; DROP TABLE people; --', "{eu,us}", "\\", "%", "☃")
 
 
-def _rows(canaries: Canaries) -> str:
+def _rows(canaries: PostgresCanaries) -> str:
     found = [number for (number,) in canaries.session.rows(sql.SQL("SELECT id FROM people ORDER BY id"))]
     return "" if found == [0, 1] else f"shows the rows {found}, and may show 0 and 1"
 
 
-def _two_users(canaries: Canaries) -> str:
+def _two_users(canaries: PostgresCanaries) -> str:
     bob = canaries.log_in(canaries.bob)
     for _ in range(2):
         for session, region in ((canaries.session, "eu"), (bob, "us")):
@@ -37,7 +37,7 @@ def _two_users(canaries: Canaries) -> str:
     return ""
 
 
-def _no_attribute(canaries: Canaries) -> str:
+def _no_attribute(canaries: PostgresCanaries) -> str:
     session = canaries.log_in(canaries.vend(canaries.lease(canaries.profiles.shared, "NOBODY")))
     return _none(session.rows(sql.SQL("SELECT * FROM people")))
 
@@ -57,7 +57,7 @@ _OF_ANOTHER_TABLE: tuple[LiteralString, ...] = (
 """Each would be a division by zero on a row that the user may see, or show it."""
 
 
-def _other_table(canaries: Canaries) -> str:
+def _other_table(canaries: PostgresCanaries) -> str:
     """Of the same profile, which another role of the user reads."""
     lease = canaries.lease(canaries.profiles.shared, "NARA", regions=[canaries.region("eu")])
     session = canaries.log_in(canaries.vend(replace(lease, resources=(TableId(canaries.ground.schema, GUARDED),))))
@@ -68,12 +68,12 @@ def _other_table(canaries: Canaries) -> str:
     return next((seen for seen in tried if seen), "")
 
 
-def _hostile_attributes(canaries: Canaries) -> str:
+def _hostile_attributes(canaries: PostgresCanaries) -> str:
     session = canaries.log_in(canaries.vend(canaries.lease(canaries.profiles.shared, "MALLORY", regions=_HOSTILE)))
     return _none(session.rows(sql.SQL("SELECT * FROM people")))
 
 
-def _ambiguous_dates(canaries: Canaries) -> str:
+def _ambiguous_dates(canaries: PostgresCanaries) -> str:
     """Which day they are would be the session's to say."""
     lease = canaries.lease(canaries.profiles.dated, "DORA", days=["01/02/2024"], times=["2024-02-01 00:00:00"])
     session = canaries.log_in(canaries.vend(lease))
@@ -85,19 +85,19 @@ def _ambiguous_dates(canaries: Canaries) -> str:
     return ""
 
 
-def _cells(canaries: Canaries) -> str:
+def _cells(canaries: PostgresCanaries) -> str:
     session = canaries.log_in(canaries.vend(canaries.lease(canaries.profiles.mixed, "DAN")))
     found = session.rows(sql.SQL("SELECT id, email, ssn, code FROM people ORDER BY id"))
     wanted = [(0, f"p0@{canaries.token}.example", WITHHELD, None), (2, None, f"ssn-{canaries.token}-2", CODES[2])]
     return "" if found == wanted else "a cell is shown that no grant of its row shows, or one is missing"
 
 
-def _mask(canaries: Canaries, column: str, wanted: object) -> str:
+def _mask(canaries: PostgresCanaries, column: str, wanted: object) -> str:
     found = [value for (value,) in canaries.session.rows(sql.SQL("SELECT {} FROM people ORDER BY id").format(sql.Identifier(column)))]
     return "" if found == wanted else "the column does not show what its mask says"
 
 
-def _hash(canaries: Canaries) -> str:
+def _hash(canaries: PostgresCanaries) -> str:
     first, second = (value for (value,) in canaries.session.rows(sql.SQL("SELECT email FROM people ORDER BY id")))
     plain = hashlib.sha256(f"p0@{canaries.token}.example".encode()).hexdigest()
     if not all(isinstance(value, str) and len(value) == 64 for value in (first, second)) or first == second:
@@ -105,7 +105,7 @@ def _hash(canaries: Canaries) -> str:
     return "the hash is made without a secret" if first == plain else ""
 
 
-def _row_security_off(canaries: Canaries) -> str:
+def _row_security_off(canaries: PostgresCanaries) -> str:
     eve = canaries.session
     eve.run(sql.SQL("SET row_security = off"))
     try:
@@ -114,7 +114,7 @@ def _row_security_off(canaries: Canaries) -> str:
         eve.run(sql.SQL("RESET row_security"))
 
 
-def _statistics(canaries: Canaries) -> str:
+def _statistics(canaries: PostgresCanaries) -> str:
     for view in ("pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"):
         question = sql.SQL("SELECT * FROM {} WHERE schemaname = {}").format(sql.Identifier(view), sql.Literal(canaries.ground.schema))
         if canaries.session.rows(question):
@@ -122,7 +122,7 @@ def _statistics(canaries: Canaries) -> str:
     return ""
 
 
-def _definitions(canaries: Canaries) -> str:
+def _definitions(canaries: PostgresCanaries) -> str:
     for view in ("pg_policies", "pg_views", "pg_rules"):
         (shown,) = canaries.session.rows(sql.SQL("SELECT string_agg(d::text, '') FROM {} AS d").format(sql.Identifier(view)))
         if canaries.token in (shown[0] or ""):
@@ -130,7 +130,7 @@ def _definitions(canaries: Canaries) -> str:
     return ""
 
 
-def _questions_of_others(canaries: Canaries) -> str:
+def _questions_of_others(canaries: PostgresCanaries) -> str:
     _ = canaries.victims_session
     found = canaries.session.rows(
         sql.SQL("SELECT query FROM pg_stat_activity WHERE usename <> session_user AND query NOT IN ('<insufficient privilege>', '')")
@@ -138,7 +138,7 @@ def _questions_of_others(canaries: Canaries) -> str:
     return f"shows statements of {len(found)} other sessions" if found else ""
 
 
-def _cheap_function(canaries: Canaries) -> str:
+def _cheap_function(canaries: PostgresCanaries) -> str:
     """One that costs nothing, that its owner lent to the profile, and that would be an error on every hidden row and cell."""
     programmer = canaries.programmer
     programmer.run(
@@ -156,7 +156,7 @@ def _cheap_function(canaries: Canaries) -> str:
         programmer.run(canaries.filled("REVOKE USAGE ON SCHEMA {schema} FROM {profile}; DROP FUNCTION {leak}"))
 
 
-def _granted_table(canaries: Canaries) -> str:
+def _granted_table(canaries: PostgresCanaries) -> str:
     canaries.programmer.run(
         canaries.filled("GRANT USAGE ON SCHEMA {schema} TO {profile}; GRANT SELECT (id) ON {guarded_table} TO {profile}")
     )
@@ -168,7 +168,7 @@ def _granted_table(canaries: Canaries) -> str:
         )
 
 
-def _policy_for_everybody(canaries: Canaries) -> str:
+def _policy_for_everybody(canaries: PostgresCanaries) -> str:
     canaries.programmer.run(canaries.filled("CREATE POLICY everybody ON {people_table} USING (true)"))
     try:
         return _rows(canaries)
@@ -176,7 +176,7 @@ def _policy_for_everybody(canaries: Canaries) -> str:
         canaries.programmer.run(canaries.filled("DROP POLICY everybody ON {people_table}"))
 
 
-def _policies_dropped(canaries: Canaries) -> str:
+def _policies_dropped(canaries: PostgresCanaries) -> str:
     """First the one that narrows, then the one that opens; `guarded` is of no use afterwards."""
     names = [
         name
@@ -194,7 +194,7 @@ def _policies_dropped(canaries: Canaries) -> str:
     return ""
 
 
-def _copy(canaries: Canaries) -> str:
+def _copy(canaries: PostgresCanaries) -> str:
     try:
         with canaries.session.connection.cursor().copy(canaries.filled("COPY {people_table} TO STDOUT")) as copied:
             for _ in copied:
@@ -206,7 +206,7 @@ def _copy(canaries: Canaries) -> str:
     return "was not refused"
 
 
-def _other_databases(canaries: Canaries) -> str:
+def _other_databases(canaries: PostgresCanaries) -> str:
     databases = canaries.vendor.rows(
         sql.SQL("SELECT datname::text FROM pg_database WHERE datallowconn AND datname <> current_database() ORDER BY oid LIMIT {}").format(
             sql.Literal(_MOST_DATABASES)
@@ -216,14 +216,14 @@ def _other_databases(canaries: Canaries) -> str:
     return f"could log in to {', '.join(inside)}: plan and run the installation again" if inside else ""
 
 
-def _without_password(canaries: Canaries) -> str:
+def _without_password(canaries: PostgresCanaries) -> str:
     wrong = type(canaries.eve.credential.password)("wrong")
     if canaries.lets_in(canaries.eve, password=wrong, proof=False):
         return "was let in with a wrong password: a line of pg_hba.conf trusts who comes from here"
     return ""
 
 
-def _connections(canaries: Canaries) -> str:
+def _connections(canaries: PostgresCanaries) -> str:
     opened = [canaries.session]
     while len(opened) <= _CONNECTIONS:
         try:
@@ -235,7 +235,7 @@ def _connections(canaries: Canaries) -> str:
     return "" if len(opened) == _CONNECTIONS else f"could open {len(opened)}, and may open {_CONNECTIONS}"
 
 
-def _dblink(canaries: Canaries) -> str:
+def _dblink(canaries: PostgresCanaries) -> str:
     found = canaries.session.rows(
         sql.SQL(
             "SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE p.proname ~ '^dblink'"

@@ -8,7 +8,7 @@ from typing import Any, Final, LiteralString
 from snowflake.connector import errors as vendor
 
 from rolevend.platforms.protocol import DropRequest, EndReason
-from rolevend.platforms.snowflake.attest.canaries import Canaries
+from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.check import Trial, Untried, trial
 from rolevend.platforms.snowflake.attest.session import passes, refusal, refused, said, values
 from rolevend.platforms.snowflake.connections import SnowflakeLogin, SnowflakeSession
@@ -51,18 +51,18 @@ _OF_ACCOUNTS: Final[tuple[tuple[str, LiteralString, object, str], ...]] = (
 
 
 def _function(what: str, statement: LiteralString, wanted: object, assumption: str, *, on_accounts_alone: bool = False) -> Trial:
-    def test(canaries: Canaries) -> str:
+    def test(canaries: SnowflakeCanaries) -> str:
         ((found,),) = values(canaries.programmer, canaries.filled(statement))
         return "" if found == wanted else f"is {found!r}, and not {wanted!r}"
 
     return trial(what, test, assumption, "D4", leaks=False, on_accounts_alone=on_accounts_alone)
 
 
-def _notes(canaries: Canaries, number: int) -> list[tuple[Any, ...]]:
+def _notes(canaries: SnowflakeCanaries, number: int) -> list[tuple[Any, ...]]:
     return values(canaries.programmer, compose("SELECT NOTE FROM {} WHERE ID = {}", canaries.words["ungoverned_table"], Sql(str(number))))
 
 
-def _note(canaries: Canaries, number: int) -> Sql:
+def _note(canaries: SnowflakeCanaries, number: int) -> Sql:
     return compose("INSERT INTO {} VALUES ({}, 'x')", canaries.words["ungoverned_table"], Sql(str(number)))
 
 
@@ -76,19 +76,19 @@ def _error(session: SnowflakeSession, *statements: Sql) -> vendor.Error | None:
     return None
 
 
-def _no_transaction(canaries: Canaries) -> str:
+def _no_transaction(canaries: SnowflakeCanaries) -> str:
     error = _error(canaries.programmer, _note(canaries, 11), canaries.filled("SELECT * FROM {schema}.MISSING"))
     if error is None or error.errno != ONE_OF_SEVERAL or code_of(error) != NOT_THERE:
         return f"do not say which of them failed, and why: {'none failed' if error is None else said(error)}"
     return "" if _notes(canaries, 11) else "are a transaction"
 
 
-def _not_understood(canaries: Canaries) -> str:
+def _not_understood(canaries: SnowflakeCanaries) -> str:
     error = _error(canaries.programmer, _note(canaries, 12), Sql("GRANT ROLE"))
     return "run in part" if error is None or _notes(canaries, 12) else ""
 
 
-def _block(canaries: Canaries) -> str:
+def _block(canaries: SnowflakeCanaries) -> str:
     text = compose("BEGIN\n {};\n SELECT * FROM {}.MISSING;\nEND", _note(canaries, 13), canaries.ground.place)
     error = refusal(canaries.programmer, text)
     if error is None or code_of(error) != NOT_THERE:
@@ -96,7 +96,7 @@ def _block(canaries: Canaries) -> str:
     return "" if _notes(canaries, 13) else "is a transaction"
 
 
-def _ddl_commits(canaries: Canaries) -> str:
+def _ddl_commits(canaries: SnowflakeCanaries) -> str:
     programmer = canaries.programmer
     for statement in (Sql("BEGIN"), _note(canaries, 14), canaries.filled("CREATE TABLE {mine} (A NUMBER)"), Sql("ROLLBACK")):
         programmer.rows(statement)
@@ -104,11 +104,11 @@ def _ddl_commits(canaries: Canaries) -> str:
     return "" if _notes(canaries, 14) else "does not end the transaction"
 
 
-def _not_null(canaries: Canaries) -> str:
+def _not_null(canaries: SnowflakeCanaries) -> str:
     return refused(canaries.programmer, canaries.filled("INSERT INTO {ungoverned_table} VALUES (NULL, 'x')"), {NOT_NULL})
 
 
-def _plain_user(canaries: Canaries) -> str:
+def _plain_user(canaries: SnowflakeCanaries) -> str:
     """Made by the vendor with nothing but a key."""
     lease, key = canaries.lease(canaries.profiles.brief, "PLAIN"), new_key()
     user, mark = name(lease.role), literal(OwnershipTag(lease.cluster, lease.uid, lease.expires_at).text())
@@ -134,7 +134,7 @@ def _several(session: SnowflakeSession) -> str:
     return "may send several statements at once"
 
 
-def _no_password(canaries: Canaries) -> str:
+def _no_password(canaries: SnowflakeCanaries) -> str:
     statement = canaries.filled("CREATE USER {my_role} TYPE = SERVICE_AGENT PASSWORD = 'Canary-1234567890'")
     if refusal(canaries.vendor, statement) is not None:
         return ""
@@ -142,7 +142,7 @@ def _no_password(canaries: Canaries) -> str:
     return "takes a password"
 
 
-def _forgotten_grants(canaries: Canaries) -> str:
+def _forgotten_grants(canaries: SnowflakeCanaries) -> str:
     programmer = canaries.programmer
     for statement in ("CREATE ROLE {my_role}", "GRANT SELECT ON TABLE {ungoverned_table} TO ROLE {my_role}", "DROP ROLE {my_role}"):
         programmer.rows(canaries.filled(statement))
@@ -151,24 +151,24 @@ def _forgotten_grants(canaries: Canaries) -> str:
     return "is listed still" if kept else ""
 
 
-def _dependent_grants(canaries: Canaries) -> str:
+def _dependent_grants(canaries: SnowflakeCanaries) -> str:
     return refused(canaries.programmer, canaries.filled("GRANT OWNERSHIP ON TABLE {ungoverned_table} TO ROLE {bystander}"), {3124})
 
 
-def _there_already(canaries: Canaries) -> str:
+def _there_already(canaries: SnowflakeCanaries) -> str:
     return refused(canaries.programmer, canaries.filled("CREATE ROLE {bystander}"), {ALREADY_EXISTS})
 
 
-def _may_not_use(canaries: Canaries) -> str:
+def _may_not_use(canaries: SnowflakeCanaries) -> str:
     return refused(canaries.session, canaries.filled("DELETE FROM {guarded_table}"), {NOT_PERMITTED})
 
 
-def _may_not_know(canaries: Canaries) -> str:
+def _may_not_know(canaries: SnowflakeCanaries) -> str:
     there, nowhere = canaries.filled("SELECT * FROM {people_table}"), canaries.filled("SELECT * FROM {schema}.NOWHERE")
     return refused(canaries.session, there, {NOT_THERE, 2043}) or refused(canaries.session, nowhere, {NOT_THERE, 2043})
 
 
-def _lists(canaries: Canaries) -> str:
+def _lists(canaries: SnowflakeCanaries) -> str:
     """Users for who owns them, and roles for everybody: the driver finds by them what there is to end."""
     lease = canaries.eve.lease
     users = canaries.vendor.rows(canaries.filled("SHOW USERS STARTS WITH {eve_text}"))
@@ -180,13 +180,13 @@ def _lists(canaries: Canaries) -> str:
     return "" if all(mark is not None and mark.is_of(lease.cluster, lease.uid) for mark in marks) else "do not show whose they are"
 
 
-def _grants_of_a_user(canaries: Canaries) -> str:
+def _grants_of_a_user(canaries: SnowflakeCanaries) -> str:
     rows = canaries.vendor.rows(canaries.filled("SHOW GRANTS TO USER {eve}"))
     missing = {"privilege", "granted_on", "name", "grantee_name"} - set(rows[0] if rows else ())
     return f"have no {', '.join(sorted(missing))}" if missing else ""
 
 
-def _parameters(canaries: Canaries) -> str:
+def _parameters(canaries: SnowflakeCanaries) -> str:
     lease = canaries.eve.lease
     wanted = {"QUERY_TAG": str(lease.uid), "STATEMENT_TIMEOUT_IN_SECONDS": str(lease.limits.transaction_seconds)}
     for key, value in wanted.items():
@@ -196,7 +196,7 @@ def _parameters(canaries: Canaries) -> str:
     return ""
 
 
-def _history(canaries: Canaries) -> str:
+def _history(canaries: SnowflakeCanaries) -> str:
     asked = compose("SELECT {} AS ASKED", literal(canaries.token))
     canaries.session.rows(asked)
     newest = canaries.filled("SELECT QUERY_TEXT, QUERY_TAG FROM TABLE({database}.INFORMATION_SCHEMA.QUERY_HISTORY(RESULT_LIMIT => 3))")

@@ -48,7 +48,7 @@ _POLICED: Final[tuple[LiteralString, ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Canary:
+class SnowflakeCanary:
     lease: Lease
     credential: KeyPairCredential
 
@@ -64,20 +64,20 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
-class Mayfly:
+class ExpiringSnowflakeCanary:
     """A canary whose time is nearly over, and what it began before."""
 
-    canary: Canary
+    canary: SnowflakeCanary
     open: SnowflakeSession
     earlier: SnowflakeSession
     """In a transaction that has read already."""
 
 
 @dataclass(frozen=True, slots=True)
-class Leaver:
+class ReleasedSnowflakeCanary:
     """A canary that was released, and what it had begun."""
 
-    canary: Canary
+    canary: SnowflakeCanary
     idle: SnowflakeSession
     running: Future[Any]
     """A statement under way."""
@@ -85,7 +85,7 @@ class Leaver:
 
 
 @dataclass
-class Canaries:
+class SnowflakeCanaries:
     """All that checks need: see `hatching.hatched`."""
 
     ground: SnowflakeAttestEnvironment
@@ -98,7 +98,7 @@ class Canaries:
     threads: ThreadPoolExecutor
 
     @cached_property
-    def eve(self) -> Canary:
+    def eve(self) -> SnowflakeCanary:
         """The agent that attacks: it reads the rows of Europe. Somebody has granted its profile a table by hand, so it knows of it."""
         canary = self.vend(self.lease(self.profiles.shared, "EVE", regions=[self.region("eu")]))
         self.programmer.rows(compose("GRANT USAGE ON SCHEMA {} TO ROLE {}", self.ground.place, role_of(self.profiles.shared.name)))
@@ -108,12 +108,12 @@ class Canaries:
         return canary
 
     @cached_property
-    def bob(self) -> Canary:
+    def bob(self) -> SnowflakeCanary:
         """The same profile, for America."""
         return self.vend(self.lease(self.profiles.shared, "BOB", regions=[self.region("us")]))
 
     @cached_property
-    def carol(self) -> Canary:
+    def carol(self) -> SnowflakeCanary:
         """Another profile, and every row: the victim."""
         return self.vend(self.lease(self.profiles.other, "CAROL"))
 
@@ -139,19 +139,19 @@ class Canaries:
             randomness=self.ground.randomness,
         )
 
-    def vend(self, lease: Lease) -> Canary:
+    def vend(self, lease: Lease) -> SnowflakeCanary:
         credential = self.ground.platform.credential(lease, self.ground.randomness)
         assert isinstance(credential, KeyPairCredential)  # noqa: S101 - for mypy
         (answer,) = self.ground.platform.vend([(lease, credential)])
         if answer.error is not None:
             raise answer.error
-        return Canary(lease, credential)
+        return SnowflakeCanary(lease, credential)
 
     def vended(self, of: Profile, user: str, **attributes: Sequence[str]) -> SnowflakeSession:
         """The session of a canary for one check."""
         return self.log_in(self.vend(self.lease(of, user, LIFE, **attributes)))
 
-    def log_in(self, canary: Canary, *, key: Secret | None = None, role: str | None = None) -> SnowflakeSession:
+    def log_in(self, canary: SnowflakeCanary, *, key: Secret | None = None, role: str | None = None) -> SnowflakeSession:
         """As an agent does. The role is its user's default one."""
         return self.log_in_as(SnowflakeLogin(canary.credential.user, key or canary.key), role=role)
 
@@ -249,7 +249,7 @@ class Canaries:
         return words["policed"]
 
     @cached_property
-    def mayfly(self) -> Mayfly:
+    def mayfly(self) -> ExpiringSnowflakeCanary:
         seconds = _BRIEF_LIFE
         while True:
             lease = self.lease(self.profiles.brief, "MAYFLY", seconds)
@@ -260,7 +260,7 @@ class Canaries:
                 earlier.rows(Sql("BEGIN"))
                 seen = [session.rows(Sql("SELECT ID FROM TIMED")) for session in (opened, earlier)]
                 if all(len(rows) == 2 for rows in seen):
-                    return Mayfly(canary, opened, earlier)
+                    return ExpiringSnowflakeCanary(canary, opened, earlier)
             except InvalidInput as error:
                 problem = error
             if seconds > _LONGEST_BRIEF_LIFE or now(self.vendor) < lease.expires_at:
@@ -273,14 +273,14 @@ class Canaries:
             time.sleep(left + 0.005)
 
     @cached_property
-    def leaver(self) -> Leaver:
+    def leaver(self) -> ReleasedSnowflakeCanary:
         canary = self.vend(self.lease(self.profiles.brief, "LEAVER"))
         idle, running = self.log_in(canary), self.log_in(canary)
         under_way = self.threads.submit(running.rows, Sql("SELECT SYSTEM$WAIT(20)"))
         self._wait_until_it_runs(canary)
-        return Leaver(canary, idle, under_way, self.drop(canary))
+        return ReleasedSnowflakeCanary(canary, idle, under_way, self.drop(canary))
 
-    def _wait_until_it_runs(self, canary: Canary) -> None:
+    def _wait_until_it_runs(self, canary: SnowflakeCanary) -> None:
         """The vendor owns the user, and sees what it does."""
         question = compose(
             "SELECT COUNT(*) AS running FROM TABLE({}.INFORMATION_SCHEMA.QUERY_HISTORY_BY_USER(USER_NAME => {}))\n"
@@ -292,9 +292,9 @@ class Canaries:
         while not self.vendor.rows(question)[0]["running"] and time.monotonic() < patience:
             time.sleep(0.05)
 
-    def drop(self, canary: Canary, reason: EndReason = EndReason.RELEASED) -> DropResult:
+    def drop(self, canary: SnowflakeCanary, reason: EndReason = EndReason.RELEASED) -> DropResult:
         (answer,) = self.ground.platform.drop([DropRequest(canary.lease.role, canary.lease.uid, reason)])
         return answer
 
-    def held_by(self, canary: Canary) -> list[tuple[str, str]]:
+    def held_by(self, canary: SnowflakeCanary) -> list[tuple[str, str]]:
         return [(str(row["privilege"]), str(row["name"])) for row in self.vendor.rows(grants(canary.lease))]

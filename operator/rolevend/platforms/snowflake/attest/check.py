@@ -13,12 +13,12 @@ from snowflake.connector import errors as vendor
 from rolevend.errors import RolevendError, Unavailable
 from rolevend.platforms import run_checks
 from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
-from rolevend.platforms.snowflake.attest.canaries import Canaries
+from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.session import NotAsExpected, attempted, passes, refused, said
 from rolevend.platforms.snowflake.failures import translated
 
-Test = Callable[[Canaries], str]
-Check = run_checks.Check[Canaries]
+Test = Callable[[SnowflakeCanaries], str]
+Check = run_checks.Check[SnowflakeCanaries]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Trial:
     leaks: bool = True
     on_accounts_alone: bool = False
     """A stand-in does not have what is tried."""
-    ahead: Callable[[Canaries], object] | None = None
+    ahead: Callable[[SnowflakeCanaries], object] | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +74,7 @@ def attack(what: str, statement: LiteralString, *assumptions: str, leaks: bool =
 def shows_nothing(what: str, *statements: LiteralString, assumptions: Sequence[str] = (), on_accounts_alone: bool = False) -> Trial:
     """What eve tries in a session of its own; the last statement is refused, or has no row."""
 
-    def test(canaries: Canaries) -> str:
+    def test(canaries: SnowflakeCanaries) -> str:
         session = canaries.log_in(canaries.eve)
         found = attempted(session, *(canaries.filled(each) for each in statements))
         return f"shows {len(found)} rows" if found else ""
@@ -82,7 +82,7 @@ def shows_nothing(what: str, *statements: LiteralString, assumptions: Sequence[s
     return Trial(what, test, tuple(assumptions), on_accounts_alone=on_accounts_alone)
 
 
-def examine(trials: Sequence[Trial], canaries: Canaries) -> tuple[CheckResult, ...]:
+def examine(trials: Sequence[Trial], canaries: SnowflakeCanaries) -> tuple[CheckResult, ...]:
     """In their order, and then those that cannot be tried there."""
     possible = [each for each in trials if canaries.ground.is_account or not each.on_accounts_alone]
     left = [CheckResult(each.name, Outcome.NOT_TRIED, ON_ACCOUNTS_ALONE) for each in trials if each not in possible]

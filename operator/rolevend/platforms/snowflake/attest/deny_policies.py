@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import LiteralString
 
-from rolevend.platforms.snowflake.attest.canaries import Canaries
+from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.check import trial
 from rolevend.platforms.snowflake.attest.reading import ids
 from rolevend.platforms.snowflake.attest.session import NotAsExpected, attempted, refusal, values
@@ -23,7 +23,7 @@ _WAYS: Sequence[tuple[LiteralString, ...]] = (
 """How a session may put its role aside, or gather all that its user has."""
 
 
-def _behind_the_wall(canaries: Canaries, *more: tuple[LiteralString, ...]) -> str:
+def _behind_the_wall(canaries: SnowflakeCanaries, *more: tuple[LiteralString, ...]) -> str:
     for way in (*_WAYS, *more):
         session = canaries.log_in(canaries.eve)
         found = attempted(session, *map(canaries.filled, (*way, _ALL)))
@@ -35,19 +35,19 @@ def _behind_the_wall(canaries: Canaries, *more: tuple[LiteralString, ...]) -> st
     return ""
 
 
-def _granted_to_the_profile(canaries: Canaries) -> str:
+def _granted_to_the_profile(canaries: SnowflakeCanaries) -> str:
     """It can ask, and is told nothing: the grant by hand holds, and so does the wall."""
     if (error := refusal(canaries.session, canaries.filled(_ALL))) is not None:
         raise NotAsExpected(f"the table cannot be asked: {error}")
     return _behind_the_wall(canaries)
 
 
-def _granted_to_public(canaries: Canaries) -> str:
+def _granted_to_public(canaries: SnowflakeCanaries) -> str:
     with canaries.open_to_public():
         return _behind_the_wall(canaries)
 
 
-def _granted_to_the_user(canaries: Canaries) -> str:
+def _granted_to_the_user(canaries: SnowflakeCanaries) -> str:
     """A privilege of a user itself."""
     granted: LiteralString = "SELECT ON TABLE {guarded_table}"
     if refusal(canaries.programmer, canaries.filled(f"GRANT {granted} TO USER {{eve}}")) is not None:
@@ -59,13 +59,13 @@ def _granted_to_the_user(canaries: Canaries) -> str:
         return _behind_the_wall(canaries)
 
 
-def _granted_role(canaries: Canaries) -> str:
+def _granted_role(canaries: SnowflakeCanaries) -> str:
     """A role that reads the table, and is no profile's, for the agent's user."""
     with canaries.lent("GRANT ROLE {bystander} TO USER {eve}", "REVOKE ROLE {bystander} FROM USER {eve}"):
         return _behind_the_wall(canaries, ("USE ROLE {bystander}",), ("USE ROLE {bystander}", "USE SECONDARY ROLES ALL"))
 
 
-def _marked_bystander(canaries: Canaries) -> str:
+def _marked_bystander(canaries: SnowflakeCanaries) -> str:
     """A user that is not made for a vended role, such as one that an agent has already: the marker alone must tell."""
     with _as_bystander(canaries) as ends:
         ends.enter_context(canaries.lent("GRANT ROLE {marker} TO ROLE {bystander}", "REVOKE ROLE {marker} FROM ROLE {bystander}"))
@@ -77,24 +77,24 @@ def _marked_bystander(canaries: Canaries) -> str:
     return ""
 
 
-def _reads_as_before(canaries: Canaries) -> str:
+def _reads_as_before(canaries: SnowflakeCanaries) -> str:
     with _as_bystander(canaries):
         found = len(ids(_bystander(canaries), canaries.filled(_ALL)))
     return "" if found == 6 else f"shows {found} of 6 rows to who is no agent"
 
 
-def _marker_in_session(canaries: Canaries) -> str:
+def _marker_in_session(canaries: SnowflakeCanaries) -> str:
     held = values(canaries.session, canaries.filled("SELECT IS_ROLE_IN_SESSION({marker_text})"))
     return "" if held == [(True,)] else "is not seen, though the profile of the session's role holds it"
 
 
-def _public_is_inherited(canaries: Canaries) -> str:
+def _public_is_inherited(canaries: SnowflakeCanaries) -> str:
     with canaries.open_to_public():
         found = values(canaries.log_in(canaries.eve), canaries.filled("SELECT NOTE FROM {ungoverned_table}"))
     return "" if found == [(canaries.token,)] else "does not hold"
 
 
-def _secondary_roles(canaries: Canaries) -> str:
+def _secondary_roles(canaries: SnowflakeCanaries) -> str:
     """The hole for which there is a marker: they count, with what they inherit."""
     with _as_bystander(canaries):
         session = _bystander(canaries)
@@ -104,7 +104,7 @@ def _secondary_roles(canaries: Canaries) -> str:
         return "" if found else "do not count"
 
 
-def _fresh_secondary_roles(canaries: Canaries) -> str:
+def _fresh_secondary_roles(canaries: SnowflakeCanaries) -> str:
     """In a session that is open, before the role is granted."""
     session = canaries.log_in_as(canaries.programmer_login, role="PUBLIC")
     session.rows(Sql("USE SECONDARY ROLES ALL"))
@@ -113,7 +113,7 @@ def _fresh_secondary_roles(canaries: Canaries) -> str:
     return "" if held == [(True,)] else "are not looked up again for a statement"
 
 
-def _turned_on(canaries: Canaries) -> str:
+def _turned_on(canaries: SnowflakeCanaries) -> str:
     """The session policy stands against what a user sets for itself."""
     with canaries.lent("GRANT ROLE {bystander} TO USER {eve}", "REVOKE ROLE {bystander} FROM USER {eve}"):
         session = canaries.log_in(canaries.eve)
@@ -124,14 +124,14 @@ def _turned_on(canaries: Canaries) -> str:
     return "" if held == [[(False,)]] * 2 else "has a role that is not its primary one"
 
 
-def _as_bystander(canaries: Canaries) -> ExitStack:
+def _as_bystander(canaries: SnowflakeCanaries) -> ExitStack:
     """The programmer's user, which is nobody's agent, holds the bystander's role for a moment."""
     ends = ExitStack()
     ends.enter_context(canaries.lent("GRANT ROLE {bystander} TO USER {programmer}", "REVOKE ROLE {bystander} FROM USER {programmer}"))
     return ends
 
 
-def _bystander(canaries: Canaries) -> SnowflakeSession:
+def _bystander(canaries: SnowflakeCanaries) -> SnowflakeSession:
     session = canaries.log_in_as(canaries.programmer_login, role=canaries.ground.bystander)
     session.rows(Sql("USE SECONDARY ROLES NONE"))
     return session

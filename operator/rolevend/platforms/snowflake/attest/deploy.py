@@ -11,7 +11,7 @@ from snowflake.connector import errors as vendor
 from rolevend.errors import PlatformBusy
 from rolevend.platforms.run_checks import expected
 from rolevend.platforms.snowflake import control
-from rolevend.platforms.snowflake.attest.canaries import LIFE, Canaries
+from rolevend.platforms.snowflake.attest.canaries import LIFE, SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.cleanup import clear
 from rolevend.platforms.snowflake.attest.environment import SnowflakeAttestEnvironment, begin, lay_out, profiles, until_of
 from rolevend.platforms.snowflake.attest.session import now
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def deployed_canaries(ground: SnowflakeAttestEnvironment) -> Iterator[Canaries]:
+def deployed_canaries(ground: SnowflakeAttestEnvironment) -> Iterator[SnowflakeCanaries]:
     """Makes schema, tables and profiles, one attestation of a cluster at a time; roles are vended when a check needs them.
 
     What an earlier run left goes first, where we are alone at once, else when its time is over; and in the end all of it goes again. If
@@ -42,7 +42,7 @@ def deployed_canaries(ground: SnowflakeAttestEnvironment) -> Iterator[Canaries]:
             made = profiles(ground)
             for profile in expected(made, ground.wanted):
                 ground.platform.ensure(profile)
-            yield Canaries(ground, token, vendor_session, programmer, made, until, ends, threads)
+            yield SnowflakeCanaries(ground, token, vendor_session, programmer, made, until, ends, threads)
         except BaseException:
             _clear_if_possible(ground, programmer, vendor_session)
             raise

@@ -8,7 +8,7 @@ from snowflake.connector import errors as vendor
 from rolevend.errors import Conflict
 from rolevend.model import ClusterId, Uid
 from rolevend.platforms.protocol import DropRequest, EndReason, KeyPairCredential
-from rolevend.platforms.snowflake.attest.canaries import Canaries, Canary
+from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries, SnowflakeCanary
 from rolevend.platforms.snowflake.attest.check import Trial, trial
 from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.drop import statements as driver_ending
@@ -34,24 +34,24 @@ def _lives(session: SnowflakeSession) -> str:
     return "goes on" if _answers(session, Sql("SELECT 1 AS A")) else ""
 
 
-def _new_statement(canaries: Canaries) -> str:
+def _new_statement(canaries: SnowflakeCanaries) -> str:
     canaries.wait_for_expiry()
     return _answers(canaries.mayfly.open)
 
 
-def _transaction(canaries: Canaries) -> str:
+def _transaction(canaries: SnowflakeCanaries) -> str:
     canaries.wait_for_expiry()
     return _answers(canaries.mayfly.earlier)
 
 
-def _login_after_expiry(canaries: Canaries) -> str:
+def _login_after_expiry(canaries: SnowflakeCanaries) -> str:
     """It may be let in until somebody ends its user, and sees nothing."""
     canaries.wait_for_expiry()
     canary = canaries.mayfly.canary
     return _answers(canaries.log_in(canary)) if canaries.lets_in(canary.login) else ""
 
 
-def _gone(canaries: Canaries) -> str:
+def _gone(canaries: SnowflakeCanaries) -> str:
     leaver = canaries.leaver
     if leaver.dropped.error is not None:
         return str(leaver.dropped.error)
@@ -60,11 +60,11 @@ def _gone(canaries: Canaries) -> str:
     return "the role, or its user, is still there" if there or any(each.role == role for each in canaries.ground.platform.live()) else ""
 
 
-def _idle_session(canaries: Canaries) -> str:
+def _idle_session(canaries: SnowflakeCanaries) -> str:
     return _lives(canaries.leaver.idle)
 
 
-def _running_statement(canaries: Canaries) -> str:
+def _running_statement(canaries: SnowflakeCanaries) -> str:
     try:
         canaries.leaver.running.result(_SECONDS)
     except Late:
@@ -74,38 +74,38 @@ def _running_statement(canaries: Canaries) -> str:
     return "was answered"
 
 
-def _login_after_release(canaries: Canaries) -> str:
+def _login_after_release(canaries: SnowflakeCanaries) -> str:
     return "was let in" if canaries.lets_in(canaries.leaver.canary.login) else ""
 
 
-def _vended_again(canaries: Canaries) -> str:
+def _vended_again(canaries: SnowflakeCanaries) -> str:
     return _conflict(canaries, canaries.leaver.canary)
 
 
-def _vended_late(canaries: Canaries) -> str:
+def _vended_late(canaries: SnowflakeCanaries) -> str:
     lease = canaries.lease(canaries.profiles.brief, "LATE")
     credential = canaries.ground.platform.credential(lease, canaries.ground.randomness)
     assert isinstance(credential, KeyPairCredential)  # noqa: S101 - for mypy
-    never = Canary(lease, credential)
+    never = SnowflakeCanary(lease, credential)
     if (error := canaries.drop(never).error) is not None:
         return str(error)
     return _conflict(canaries, never)
 
 
-def _conflict(canaries: Canaries, canary: Canary) -> str:
+def _conflict(canaries: SnowflakeCanaries, canary: SnowflakeCanary) -> str:
     (answer,) = canaries.ground.platform.vend([(canary.lease, canary.credential)])
     if answer.error is None:
         return "was vended"
     return "" if isinstance(answer.error, Conflict) else str(answer.error)
 
 
-def _another_uid(canaries: Canaries) -> str:
+def _another_uid(canaries: SnowflakeCanaries) -> str:
     bob = canaries.bob.lease
     (answer,) = canaries.ground.platform.drop([DropRequest(bob.role, Uid("another"), EndReason.REVOKED)])
     return "" if isinstance(answer.error, Conflict) else "was ended by an ending that is not its own"
 
 
-def _another_cluster(canaries: Canaries) -> str:
+def _another_cluster(canaries: SnowflakeCanaries) -> str:
     bob = canaries.bob.lease
     try:
         driver_ending.end(canaries.vendor, DropRequest(bob.role, bob.uid, EndReason.REVOKED), ClusterId("another"))
@@ -117,7 +117,7 @@ def _another_cluster(canaries: Canaries) -> str:
 def _with_user(what: str, statement: LiteralString, *assumptions: str) -> Trial:
     """What the vendor does to the user of a canary while a session of it is open."""
 
-    def test(canaries: Canaries) -> str:
+    def test(canaries: SnowflakeCanaries) -> str:
         canary = canaries.vend(canaries.lease(canaries.profiles.brief, "CLOSED"))
         session = canaries.log_in(canary)
         if not session.rows(_ASK):
@@ -130,7 +130,7 @@ def _with_user(what: str, statement: LiteralString, *assumptions: str) -> Trial:
     return trial(what, test, *assumptions)
 
 
-def _dropped_role(canaries: Canaries) -> str:
+def _dropped_role(canaries: SnowflakeCanaries) -> str:
     """Its user is there still."""
     canary = canaries.vend(canaries.lease(canaries.profiles.brief, "DROPPED"))
     session = canaries.log_in(canary)
@@ -140,7 +140,7 @@ def _dropped_role(canaries: Canaries) -> str:
     return seen or ("" if error is None else str(error))
 
 
-def _quarantined(canaries: Canaries) -> str:
+def _quarantined(canaries: SnowflakeCanaries) -> str:
     """What somebody gave the role as its own must not be the vendor's, nor of the next role of that name."""
     canary = canaries.vend(canaries.lease(canaries.profiles.brief, "OWNER"))
     owned = canaries.ground.table("OWNED")
@@ -154,7 +154,7 @@ def _quarantined(canaries: Canaries) -> str:
     return "belongs to the vendor" if kept else ""
 
 
-def _soon_over(canaries: Canaries) -> object:
+def _soon_over(canaries: SnowflakeCanaries) -> object:
     return canaries.mayfly
 
 

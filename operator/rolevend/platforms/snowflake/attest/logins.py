@@ -8,7 +8,7 @@ from uuid import UUID
 from rolevend.errors import InvalidInput, PlatformBusy
 from rolevend.model import ProfileName
 from rolevend.plan import Profile
-from rolevend.platforms.snowflake.attest.canaries import Canaries
+from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.check import Trial, trial
 from rolevend.platforms.snowflake.attest.forged_leases import is_let_in
 from rolevend.platforms.snowflake.attest.session import refused
@@ -50,59 +50,59 @@ _ASSUMED = {"lend what is to come": ("R22",)}
 
 
 def _refused(who: str, what: str, statement: LiteralString) -> Trial:
-    def test(canaries: Canaries) -> str:
+    def test(canaries: SnowflakeCanaries) -> str:
         session = canaries.vendor if who == "vendor" else canaries.programmer
         return refused(session, canaries.filled(statement))
 
     return trial(f"{who}: {what}", test, *_ASSUMED.get(what, ()))
 
 
-def _another_key(canaries: Canaries) -> str:
+def _another_key(canaries: SnowflakeCanaries) -> str:
     return "was let in" if canaries.lets_in(SnowflakeLogin(canaries.eve.credential.user, new_key())) else ""
 
 
-def _own_key_for_another(canaries: Canaries) -> str:
+def _own_key_for_another(canaries: SnowflakeCanaries) -> str:
     key = canaries.eve.key
     others = (canaries.bob.credential.user, canaries.ground.vendor.user, canaries.ground.programmer.user)
     inside = [user for user in others if canaries.lets_in(SnowflakeLogin(user, key))]
     return f"was let in as {inside[0]}" if inside else ""
 
 
-def _another_role(canaries: Canaries) -> str:
+def _another_role(canaries: SnowflakeCanaries) -> str:
     login = canaries.eve.login
     others = (canaries.bob.lease.role, "RV_PROGRAMMER", "ACCOUNTADMIN")
     inside = [role for role in others if canaries.lets_in(login, role=role)]
     return f"was let in with {inside[0]}" if inside else ""
 
 
-def _forged(canaries: Canaries) -> str:
+def _forged(canaries: SnowflakeCanaries) -> str:
     """The fingerprint of the right key, and the signature of another one."""
     user, key = canaries.eve.credential.user, canaries.eve.key
     taken = is_let_in(canaries.ground.account, user, new_key(), key, until=timedelta(minutes=1))
     return "was let in" if taken else _proof(canaries)
 
 
-def _over(canaries: Canaries) -> str:
+def _over(canaries: SnowflakeCanaries) -> str:
     user, key = canaries.eve.credential.user, canaries.eve.key
     taken = is_let_in(canaries.ground.account, user, key, key, until=timedelta(hours=-1))
     return "was let in" if taken else _proof(canaries)
 
 
-def _proof(canaries: Canaries) -> str:
+def _proof(canaries: SnowflakeCanaries) -> str:
     """The same token as it should be is taken, so it is refused for nothing else."""
     user, key = canaries.eve.credential.user, canaries.eve.key
     taken = is_let_in(canaries.ground.account, user, key, key, until=timedelta(minutes=1))
     return "" if taken else "cannot be told: no token that is made by hand is taken"
 
 
-def _no_role_at_all(canaries: Canaries) -> str:
+def _no_role_at_all(canaries: SnowflakeCanaries) -> str:
     """Its own role and nothing else, as the driver looks for after each vend."""
     held = canaries.held_by(canaries.eve)
     return "" if len(held) == 1 and held[0][0] == "USAGE" else f"holds {len(held)} things"
 
 
 def _unfit(what: str, seconds: float, *kinds: type[Exception], built: bool = True) -> Trial:
-    def test(canaries: Canaries) -> str:
+    def test(canaries: SnowflakeCanaries) -> str:
         shared = canaries.profiles.shared
         other = Profile(ProfileName(f"rv_p_canary{UUID(bytes=canaries.ground.randomness(16)).hex}"), shared.tables)
         lease = canaries.lease(shared if built else other, "UNFIT", seconds)

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Final, LiteralString
 
 from rolevend.platforms.snowflake import control
-from rolevend.platforms.snowflake.attest.canaries import Canaries
+from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.check import Trial, trial
 from rolevend.platforms.snowflake.attest.reading import exactly, ids
 from rolevend.platforms.snowflake.attest.session import NotAsExpected, refusal, refused, values
@@ -20,33 +20,33 @@ _SWAP: Final[tuple[LiteralString, ...]] = (
 )
 
 
-def _seen(canaries: Canaries, session: SnowflakeSession) -> list[int]:
+def _seen(canaries: SnowflakeCanaries, session: SnowflakeSession) -> list[int]:
     return ids(session, compose("SELECT ID FROM {} ORDER BY ID", canaries.policed))
 
 
-def _filters(canaries: Canaries) -> str:
+def _filters(canaries: SnowflakeCanaries) -> str:
     """Its body reads the leases, which the session cannot."""
     return exactly(_seen(canaries, canaries.session), [0, 1])
 
 
-def _binds_the_owner(canaries: Canaries) -> str:
+def _binds_the_owner(canaries: SnowflakeCanaries) -> str:
     seen = _seen(canaries, canaries.programmer)
     return f"does not: {len(seen)} rows are shown to the owner of the table" if seen else ""
 
 
-def _masks(canaries: Canaries) -> str:
+def _masks(canaries: SnowflakeCanaries) -> str:
     shown = [value for (value,) in values(canaries.session, compose("SELECT SSN FROM {}", canaries.policed))]
     found = values(canaries.session, compose("SELECT ID FROM {} WHERE STARTSWITH(SSN, 'ssn')", canaries.policed))
     return "shows what it masks" if any(value is not None for value in shown) or found else ""
 
 
-def _deletes(canaries: Canaries) -> str:
+def _deletes(canaries: SnowflakeCanaries) -> str:
     """The owner sees no row, and so deletes none."""
     canaries.programmer.rows(compose("DELETE FROM {}", canaries.policed))
     return "" if _seen(canaries, canaries.session) == [0, 1] else "deletes rows that are not seen"
 
 
-def _copies(canaries: Canaries) -> str:
+def _copies(canaries: SnowflakeCanaries) -> str:
     programmer, policed = canaries.programmer, canaries.policed
     programmer.rows(compose("CREATE TABLE {} AS SELECT * FROM {}", canaries.words["mine"], policed))
     try:
@@ -56,7 +56,7 @@ def _copies(canaries: Canaries) -> str:
     return f"copies {len(copied)} rows that are not seen" if copied else ""
 
 
-def _temporary(canaries: Canaries) -> str:
+def _temporary(canaries: SnowflakeCanaries) -> str:
     held = canaries.ground.table("HELD")
     canaries.programmer.rows(compose("CREATE TEMPORARY TABLE {} AS SELECT 1 AS A", held))
     try:
@@ -66,7 +66,7 @@ def _temporary(canaries: Canaries) -> str:
         canaries.programmer.rows(compose("DROP TABLE {}", held))
 
 
-def _exchanged(canaries: Canaries) -> str:
+def _exchanged(canaries: SnowflakeCanaries) -> str:
     """Again and again, while somebody looks."""
     canaries.session.rows(compose("SELECT ID FROM {}", canaries.policed))
     over = threading.Event()
@@ -91,14 +91,14 @@ def _exchanged(canaries: Canaries) -> str:
 def _is_refused(what: str, statement: LiteralString, codes: Collection[int], *assumptions: str) -> Trial:
     """To the owner, who may do everything that can be done."""
 
-    def test(canaries: Canaries) -> str:
+    def test(canaries: SnowflakeCanaries) -> str:
         _ = canaries.policed
         return refused(canaries.programmer, canaries.filled(statement), codes)
 
     return trial(what, test, *assumptions, leaks=False)
 
 
-def _type_of_arguments(canaries: Canaries) -> str:
+def _type_of_arguments(canaries: SnowflakeCanaries) -> str:
     """Whatever number that is refused with."""
     _ = canaries.policed
     error = refusal(canaries.programmer, canaries.filled("ALTER TABLE {ungoverned_table} ADD ROW ACCESS POLICY {rows_of} ON (NOTE)"))
@@ -108,7 +108,7 @@ def _type_of_arguments(canaries: Canaries) -> str:
     return ""
 
 
-def _masked_argument(canaries: Canaries) -> str:
+def _masked_argument(canaries: SnowflakeCanaries) -> str:
     """Of a table with a mask and no row access policy."""
     programmer, table = canaries.programmer, canaries.ground.table("MASKED")
     _ = canaries.policed
@@ -123,7 +123,7 @@ def _masked_argument(canaries: Canaries) -> str:
         programmer.rows(compose("DROP TABLE {}", table))
 
 
-def _same_mask_again(canaries: Canaries) -> str:
+def _same_mask_again(canaries: SnowflakeCanaries) -> str:
     programmer, policed = canaries.programmer, canaries.policed
     programmer.rows(compose("ALTER TABLE {} MODIFY COLUMN SSN SET MASKING POLICY {}", policed, canaries.words["hidden"]))
     another = canaries.ground.table("HIDDEN_AS_WELL")
@@ -138,7 +138,7 @@ def _same_mask_again(canaries: Canaries) -> str:
 def _taken_off(what: str, statement: LiteralString) -> Trial:
     """From a table that eve may read, with the policy that it names."""
 
-    def test(canaries: Canaries) -> str:
+    def test(canaries: SnowflakeCanaries) -> str:
         if not _seen(canaries, canaries.session):
             raise NotAsExpected("shows no row of a table with a policy of the plain kind")
         return refused(canaries.session, canaries.filled(statement))

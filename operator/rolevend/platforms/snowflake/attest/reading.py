@@ -9,7 +9,7 @@ from typing import LiteralString
 from snowflake.connector import errors as vendor
 
 from rolevend.catalog import TableId
-from rolevend.platforms.snowflake.attest.canaries import Canaries
+from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.check import Trial, trial
 from rolevend.platforms.snowflake.attest.environment import CODES, WITHHELD
 from rolevend.platforms.snowflake.attest.session import LACKS, NotAsExpected, attempted, passes, refusal, values
@@ -25,7 +25,7 @@ def ids(session: SnowflakeSession, statement: Sql = _IDS) -> list[int]:
     return [int(number) for (number,) in values(session, statement)]
 
 
-def _rows(canaries: Canaries) -> str:
+def _rows(canaries: SnowflakeCanaries) -> str:
     """A login with the user's defaults alone: the warehouse, and the schema in which its views are."""
     return exactly(ids(canaries.session), [0, 1])
 
@@ -38,7 +38,7 @@ def exactly(found: list[int], wanted: list[int]) -> str:
     return seen
 
 
-def _two_users(canaries: Canaries) -> str:
+def _two_users(canaries: SnowflakeCanaries) -> str:
     """The same text, so that an answer that is kept for one user could be given to the other."""
     for _ in range(2):
         for session, region in ((canaries.session, "eu"), (canaries.bobs_session, "us")):
@@ -50,26 +50,26 @@ def _two_users(canaries: Canaries) -> str:
     return ""
 
 
-def _no_attribute(canaries: Canaries) -> str:
+def _no_attribute(canaries: SnowflakeCanaries) -> str:
     return _none(canaries.vended(canaries.profiles.shared, "NOBODY"))
 
 
-def _hostile_attributes(canaries: Canaries) -> str:
+def _hostile_attributes(canaries: SnowflakeCanaries) -> str:
     return _none(canaries.vended(canaries.profiles.shared, "MALLORY", regions=_HOSTILE))
 
 
-def _differs_in_case(canaries: Canaries) -> str:
+def _differs_in_case(canaries: SnowflakeCanaries) -> str:
     return _none(canaries.vended(canaries.profiles.shared, "UPPER", regions=[canaries.region("eu").upper()]))
 
 
-def _other_table(canaries: Canaries) -> str:
+def _other_table(canaries: SnowflakeCanaries) -> str:
     """Of the same profile, which another role of the user reads."""
     lease = canaries.lease(canaries.profiles.shared, "NARA", regions=[canaries.region("eu")])
     session = canaries.log_in(canaries.vend(replace(lease, resources=(TableId(canaries.ground.schema, "GUARDED"),))))
     return _none(session) or exactly(ids(session, Sql("SELECT ID FROM GUARDED ORDER BY ID")), [0, 1])
 
 
-def _ambiguous_dates(canaries: Canaries) -> str:
+def _ambiguous_dates(canaries: SnowflakeCanaries) -> str:
     """Which day it is would be the session's to say."""
     session = canaries.vended(canaries.profiles.dated, "DORA", days=["01/02/2024"])
     for style in ("AUTO", "DD/MM/YYYY", "MM/DD/YYYY"):
@@ -79,7 +79,7 @@ def _ambiguous_dates(canaries: Canaries) -> str:
     return ""
 
 
-def _whatever_is_set(canaries: Canaries) -> str:
+def _whatever_is_set(canaries: SnowflakeCanaries) -> str:
     """Settings that change what a text, a time or a name means."""
     session = canaries.log_in(canaries.eve)
     settings: tuple[LiteralString, ...] = (
@@ -98,7 +98,7 @@ def _whatever_is_set(canaries: Canaries) -> str:
     return ""
 
 
-def _cells(canaries: Canaries) -> str:
+def _cells(canaries: SnowflakeCanaries) -> str:
     session = canaries.vended(canaries.profiles.mixed, "DAN")
     found = values(session, Sql("SELECT ID, EMAIL, SSN, CODE FROM PEOPLE ORDER BY ID"))
     wanted = [(0, f"p0@{canaries.token}.example", WITHHELD, None), (2, None, f"ssn-{canaries.token}-2", CODES[2])]
@@ -106,7 +106,7 @@ def _cells(canaries: Canaries) -> str:
 
 
 def _mask(kind: str, column: str, wanted: list[object], *assumptions: str) -> Trial:
-    def test(canaries: Canaries) -> str:
+    def test(canaries: SnowflakeCanaries) -> str:
         found = [value for (value,) in values(canaries.session, compose("SELECT {} FROM PEOPLE ORDER BY ID", identifier(column)))]
         if found != wanted and set(found) <= {None}:
             raise NotAsExpected("the column shows nothing")
@@ -115,7 +115,7 @@ def _mask(kind: str, column: str, wanted: list[object], *assumptions: str) -> Tr
     return trial(f"mask {kind}", test, *assumptions)
 
 
-def _hash(canaries: Canaries) -> str:
+def _hash(canaries: SnowflakeCanaries) -> str:
     first, second = (value for (value,) in values(canaries.session, Sql("SELECT EMAIL FROM PEOPLE ORDER BY ID")))
     plain = hashlib.sha256(f"p0@{canaries.token}.example".encode()).hexdigest()
     if not all(isinstance(value, str) and len(value) == 64 for value in (first, second)) or first == second:
@@ -123,32 +123,32 @@ def _hash(canaries: Canaries) -> str:
     return "the hash is made without a secret" if first == plain else ""
 
 
-def _own_profile(canaries: Canaries) -> str:
+def _own_profile(canaries: SnowflakeCanaries) -> str:
     """The role has it, so it may use it; there is no lease of that name."""
     session = canaries.log_in(canaries.eve)
     found = attempted(session, canaries.filled("USE ROLE {profile}"), canaries.filled("SELECT ID FROM {people}"))
     return f"shows {len(found)} rows" if found else ""
 
 
-def _text_of_the_view(canaries: Canaries) -> str:
+def _text_of_the_view(canaries: SnowflakeCanaries) -> str:
     shown = canaries.session.rows(canaries.filled("SHOW VIEWS IN SCHEMA {views}"))
     return "shows the text of a view" if any(row.get("text") for row in shown) else ""
 
 
-def _plan(canaries: Canaries) -> str:
+def _plan(canaries: SnowflakeCanaries) -> str:
     """What EXPLAIN says of a secure view: not which table is behind it, nor what is asked of it."""
     error_or_rows = _rows_or_nothing(canaries, "EXPLAIN USING TEXT SELECT * FROM {people}")
     told = str(error_or_rows)
     return "names the table behind the view" if canaries.ground.schema in told or canaries.token in told else ""
 
 
-def _statements_of_others(canaries: Canaries) -> str:
+def _statements_of_others(canaries: SnowflakeCanaries) -> str:
     question = canaries.filled("SELECT QUERY_TEXT, USER_NAME FROM TABLE({database}.INFORMATION_SCHEMA.QUERY_HISTORY(RESULT_LIMIT => 1000))")
     others = {user for _, user in attempted(canaries.session, question) if user != canaries.eve.lease.role}
     return f"shows what {len(others)} others asked" if others else ""
 
 
-def _answers_of_others(canaries: Canaries) -> str:
+def _answers_of_others(canaries: SnowflakeCanaries) -> str:
     bob = canaries.bobs_session
     values(bob, _IDS)
     ((query,),) = values(bob, Sql("SELECT LAST_QUERY_ID()"))
@@ -156,7 +156,7 @@ def _answers_of_others(canaries: Canaries) -> str:
     return f"shows {len(found)} rows of another session's answer" if found else ""
 
 
-def _time_travel(canaries: Canaries) -> str:
+def _time_travel(canaries: SnowflakeCanaries) -> str:
     found = _rows_or_nothing(canaries, "SELECT ID FROM {people} AT (OFFSET => -1)")
     found += _rows_or_nothing(canaries, "SELECT ID FROM {guarded_table} AT (OFFSET => -1)")
     beyond = [number for (number,) in found if number not in (0, 1)]
@@ -175,7 +175,7 @@ _LEAKY: dict[str, LiteralString] = {
 
 
 def _leaky(what: str, statement: LiteralString) -> Trial:
-    def test(canaries: Canaries) -> str:
+    def test(canaries: SnowflakeCanaries) -> str:
         try:
             found = values(canaries.session, canaries.filled(statement))
         except vendor.Error as error:
@@ -187,7 +187,7 @@ def _leaky(what: str, statement: LiteralString) -> Trial:
     return trial(what, test, "E6")
 
 
-def _rows_or_nothing(canaries: Canaries, statement: LiteralString) -> list[tuple[object, ...]]:
+def _rows_or_nothing(canaries: SnowflakeCanaries, statement: LiteralString) -> list[tuple[object, ...]]:
     return attempted(canaries.session, canaries.filled(statement))
 
 
