@@ -173,7 +173,7 @@ def constants(*names: str) -> set[str]:
 def reported() -> tuple[set[str], set[str]]:
     """The condition types and the reasons that the operator writes, where they stand as texts."""
     types, reasons = set(), {each.value for each in Reason} | {each.value for each in Code} | {TOKEN_UNREAD}
-    place = {"ConditionUpdate": 2, "_both": 1, "Pending": 0, "Denied": 0, "Refusal": 0}
+    place = {"ConditionUpdate": 2, "_both": 1, "Pending": 0, "Denied": 0, "ToolRefusal": 0}
     for path in [path for folder in (*EDGES, "decision") for path in (PACKAGE / folder).glob("*.py")]:
         for node in ast.walk(ast.parse(text_of(path))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place:

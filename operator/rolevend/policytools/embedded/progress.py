@@ -1,6 +1,6 @@
 """Tells a waiting person what is going on and how long it takes: a line that redraws itself on a terminal, plain lines elsewhere.
 
-The starters know only the `StepProgress` protocol, so that tests can be silent. It needs nothing but Python: packages are installed under it.
+The starters know only the `StepProgress` protocol, so that tests can be silent. It needs Python alone: packages are installed under it.
 """
 
 import itertools
