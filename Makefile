@@ -7,6 +7,8 @@ STAMP := $(VENV)/.installed
 DEMO := $(if $(wildcard $(STAMP)),$(STAMP),$(VENV)/.demo)
 SET_UP := PYTHONPATH=operator $(PYTHON) -m testbed.environment $(VENV)
 ARGS ?=
+# A process that may not keep what it compiles takes three seconds of a core longer to start, and the tests start hundreds.
+export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

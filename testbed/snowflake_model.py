@@ -66,7 +66,7 @@ class SnowflakeModel:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         written = self._directory / "place.json"
         command = (sys.executable, "-m", "tests.support.snowflake", str(written))
-        environment = {"PYTHONPATH": str(self._checkout), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {"PYTHONPATH": str(self._checkout)}
         program = Program("the model of Snowflake", command, self._directory / "snowflake.log", environment=environment)
         self.process = program.start()
         self._ends.callback(self.process.kill)

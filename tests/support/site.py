@@ -34,11 +34,11 @@ DOMAIN, NOBODY = "domain-claims", "domain-of-nothing"
 WAREHOUSE, ANNEX = "warehouse", "annex"
 
 SETTINGS: Final = {
-    "PLATFORM_POLL_SECONDS": "0.5",
+    "PLATFORM_POLL_SECONDS": "2",
     "PLATFORM_RETRY_SECONDS": "0.5",
-    "SWEEP_SECONDS": "0.5",
+    "SWEEP_SECONDS": "2",
     "ATTEST_RETRY_SECONDS": "0.5",
-    "CURB_SECONDS": "0.5",
+    "CURB_SECONDS": "1",
     "ORPHAN_GRACE_SECONDS": "1",
     "DEAF_AFTER_SECONDS": "3",
     "REQUEST_SECONDS": "3",
@@ -54,7 +54,7 @@ _WITH_THE_API: Final = {
     + "}",
 }
 """Its rights alone matter here, since no pod runs."""
-API_SETTINGS: Final = {"PLATFORM_POLL_SECONDS": "0.5", "PLATFORM_RETRY_SECONDS": "0.5", "REQUEST_SECONDS": "3"}
+API_SETTINGS: Final = {"PLATFORM_POLL_SECONDS": "2", "PLATFORM_RETRY_SECONDS": "0.5", "REQUEST_SECONDS": "3"}
 
 
 def data_platform(name: str, database: Governed, **spec: Any) -> Body:
