@@ -23,6 +23,17 @@ def site(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
         yield site
 
 
+WITH_THEIR_OWN = {"trail", "gateway", "world", "pair", "clocked", "few"}
+"""Fixtures that start an operator of their own, and leave none running."""
+
+
+@pytest.fixture(autouse=True)
+def _an_operator_runs(request: pytest.FixtureRequest) -> None:
+    """Before each test that uses the installation. A start costs seconds: not for tests that would end it first."""
+    if "site" in request.fixturenames and not WITH_THEIR_OWN & set(request.fixturenames):
+        request.getfixturevalue("site").ensure_operator()
+
+
 @pytest.fixture
 def tenant(site: Site) -> Iterator[Tenant]:
     tenant = Tenant(site)

@@ -23,7 +23,6 @@ def gateway(site: Site, tmp_path: Path) -> Iterator[Troubled]:
             yield gateway
         finally:
             site.operator.kill()
-    site.start_operator()
 
 
 @pytest.mark.parametrize("status", by_tier([500], [429, 500]))

@@ -22,14 +22,13 @@ from tests.support.who import who
 
 @pytest.fixture
 def trail(site: Site, tmp_path: Path) -> "Trail":
-    """The operator, started again with an audit file of its own; afterwards as it was."""
+    """An operator with an audit file of its own."""
     site.operator.stop()
     trail = Trail(site, tmp_path / "audit.ndjson", tmp_path / "receipt.key")
     trail.key.write_text(new_private_key())
     trail.start()
     yield trail
     site.operator.stop()
-    site.start_operator()
 
 
 class Trail:

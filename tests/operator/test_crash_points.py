@@ -154,7 +154,6 @@ def world(site: Site) -> Iterator[World]:
         site.operator.kill()
         world.api.close()
         world.wire.close()
-        site.start_operator()
 
 
 def begin(life: Life, effect: Effect) -> None:

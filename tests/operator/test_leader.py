@@ -86,7 +86,7 @@ def clocked(tenant: Tenant, seconds: int, tmp_path: Path) -> Iterator[Pair]:
 
 @contextmanager
 def _replicas(tenant: Tenant, seconds: int, clock: WallClock, preload: Mapping[str, str]) -> Iterator[Pair]:
-    site = tenant.ready_to_ask().site
+    site = tenant.site
     site.operator.stop()
     started: list[Replica] = []
 
@@ -99,6 +99,7 @@ def _replicas(tenant: Tenant, seconds: int, clock: WallClock, preload: Mapping[s
         leader = start("replica-a", preload)
         eventually(lambda: leader.leads)
         other = start("replica-b", {})
+        tenant.ready_to_ask()
         eventually(lambda: other.stands_by_for(leader))
         yield Pair(leader, other, clock)
     finally:
@@ -106,7 +107,6 @@ def _replicas(tenant: Tenant, seconds: int, clock: WallClock, preload: Mapping[s
             each.process.process.send(signal.SIGCONT)
             each.process.stop()
         site.cluster.call("DELETE", LEASE_PATH)
-        site.start_operator()
 
 
 def vended_by(replica: Replica, tenant: Tenant) -> Asked:

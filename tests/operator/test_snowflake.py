@@ -54,6 +54,7 @@ USES = {
 
 @pytest.fixture(scope="module")
 def lake(site: Site) -> Iterator[Lake]:
+    site.ensure_operator()
     with registered(site, "lake", Account(), (*BEFORE, *TAKEN), TOOLS, MOST) as lake:
         site.told(lake.body, "Attested", "True", within=PATIENCE)  # what tests do to the account is none of its business
         site.wait_for_platform("lake")

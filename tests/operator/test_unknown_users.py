@@ -19,7 +19,6 @@ def few(site: Site) -> Iterator[None]:
     site.start_operator({"UNKNOWN_USERS_PER_AGENT": str(MOST)})
     yield
     site.operator.stop()
-    site.start_operator()
 
 
 def records(tenant: Tenant) -> list[Body]:

@@ -142,6 +142,11 @@ class Site:
         if wait:
             self.operator.wait_until_ready()
 
+    def ensure_operator(self) -> None:
+        """Start it if the test before left none running."""
+        if not self.operator.process.running:
+            self.start_operator()
+
     def start_replica(
         self, pod: str, settings: Mapping[str, str] = _NOTHING, preload: Mapping[str, str] = _NOTHING
     ) -> tuple[OperatorProcess, Gateway]:
