@@ -16,7 +16,8 @@ from demo.telling import Teller
 from demo.witness import Witness
 from rolevend.policytools.embedded.progress import Lines
 from testbed.binaries import Binaries
-from tests.e2e.command import ROOT, rolevend, shows
+from tests.e2e.command import ROOT, fences, rolevend, section, shows
+from tests.support.tiers import by_tier
 
 MAIN_LINES = (
     "1. The agent finbot asks the same question for two people, …",
@@ -61,30 +62,38 @@ def files() -> list[Path]:
     return sorted([*ROOT.iterdir(), *(path for folder in folders for path in folder.rglob("*"))])
 
 
+@pytest.fixture(scope="module")
+def told(binaries: Binaries) -> str:
+    """All that `make demo` says when all is well."""
+    with rolevend(program="demo") as demo:
+        status = demo.end()
+        assert status == 0, demo.output
+        assert demo.remains() == []
+        return demo.output
+
+
 @pytest.mark.parametrize("line", MAIN_LINES)
 def test_it_shows(told: str, line: str) -> None:
     assert shows(told.splitlines(), line)
 
 
-def test_the_checkout_stays_as_it_was(binaries: Binaries) -> None:
-    before = files()
-    with rolevend("--claims", "1000", program="demo") as demo:
-        demo.read_until("2. The agent tries")
-        assert files() == before
-        assert demo.interrupt() == 130
-    assert files() == before
+def test_the_transcript_in_the_readme_is_what_the_demo_says(told: str) -> None:
+    (transcript,) = fences(section("What the demo shows"), "text")
+    said = told.splitlines()
+    for line in transcript.splitlines():
+        assert shows(said, line), line
 
 
-@pytest.mark.parametrize(
-    ("broken", "check"),
-    [
-        ("row-security", "the agent's question is answered"),
-        ("fence", "what the agent finds out of the person of claim"),
-        ("mask", "mask: all people of Anna's role"),
-        ("guardrail", "guardrail: no ssn is clearer than its hash"),
-        ("expiry", "expiry: the query ends with the role's time to live"),
-    ],
-)
+BREAKS = [
+    ("fence", "what the agent finds out of the person of claim"),
+    ("guardrail", "guardrail: no ssn is clearer than its hash"),
+    ("expiry", "expiry: the query ends with the role's time to live"),
+    ("mask", "mask: all people of Anna's role"),
+    ("row-security", "the agent's question is answered"),
+]
+
+
+@pytest.mark.parametrize(("broken", "check"), by_tier(BREAKS[:3], BREAKS))
 def test_it_fails_at_the_check_that_names_what_is_broken(binaries: Binaries, broken: str, check: str) -> None:
     with rolevend("--claims", "2000", "--break", broken, program="demo") as demo:
         status = demo.end()
@@ -114,24 +123,32 @@ def test_a_break_that_no_check_notices_is_a_failure() -> None:
     assert "All of it was checked" not in told.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("moment", "number", "status"),
-    [
-        ("starting Kubernetes", signal.SIGINT, 130),
-        ("installing rolevend", signal.SIGTERM, 128 + signal.SIGTERM),
-        ("2. The agent tries", signal.SIGINT, 130),
-        ("and is busy with:", signal.SIGHUP, 128 + signal.SIGHUP),
-    ],
-)
-def test_whoever_interrupts_it_finds_nothing_left(binaries: Binaries, moment: str, number: signal.Signals, status: int) -> None:
+MOMENTS = [
+    ("starting Kubernetes", signal.SIGINT, 130),
+    ("installing rolevend", signal.SIGTERM, 128 + signal.SIGTERM),
+    ("2. The agent tries", signal.SIGHUP, 128 + signal.SIGHUP),
+    ("and is busy with:", signal.SIGINT, 130),
+]
+
+
+@pytest.mark.parametrize(("moment", "number", "status"), by_tier(MOMENTS[:3], MOMENTS))
+def test_an_interrupted_demo_leaves_nothing_and_the_checkout_as_it_was(
+    binaries: Binaries, moment: str, number: signal.Signals, status: int
+) -> None:
+    before = files()
     with rolevend("--claims", "2000", program="demo") as demo:
         demo.read_until(moment)
+        assert files() == before
         assert demo.interrupt(number) == status, demo.output
         assert "Traceback" not in demo.output
         assert demo.remains() == []
+    assert files() == before
 
 
-@pytest.mark.parametrize(("program", "called"), [("postgres", "PostgreSQL 17 (postgres)"), ("kube-apiserver", "kube-apiserver")])
+PARTS = [("kube-apiserver", "kube-apiserver"), ("postgres", "PostgreSQL 17 (postgres)")]
+
+
+@pytest.mark.parametrize(("program", "called"), by_tier(PARTS[:1], PARTS))
 def test_what_is_left_up_says_when_one_of_its_parts_has_ended(binaries: Binaries, program: str, called: str) -> None:
     with rolevend("--dev", "--claims", "1000", program="demo") as dev:
         dev.read_until("Ctrl-C here")

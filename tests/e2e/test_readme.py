@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 
 from testbed.binaries import Binaries
-from tests.e2e.command import DEADLINE, ROOT, rolevend, shows
+from tests.e2e.command import DEADLINE, README, ROOT, fences, rolevend, section, shows
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "examples" / "00-minimal"
 TWO_PLATFORMS = ROOT / "examples" / "05-two-platforms" / "README.md"
 
@@ -22,16 +22,6 @@ class Typed:
 
     command: str
     shown: list[str]
-
-
-def section(title: str) -> str:
-    _, _, rest = README.partition(f"\n## {title}\n")
-    assert rest, f"README has no section {title!r}"
-    return rest.partition("\n## ")[0]
-
-
-def fences(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def typed(text: str) -> Iterator[Typed]:
@@ -57,49 +47,46 @@ def run(script: list[str]) -> "list[tuple[int, list[str]]]":
     return [(int(status), output.splitlines()) for output, status in zip(ends[::2], ends[1::2], strict=False)]
 
 
-def test_the_transcript_is_what_the_demo_says(told: str) -> None:
-    (transcript,) = fences(section("What the demo shows"), "text")
-    said = told.splitlines()
-    for line in transcript.splitlines():
-        assert shows(said, line), line
-
-
-def test_the_commands_to_try_and_those_of_two_platforms_do_what_is_shown(binaries: Binaries) -> None:
-    first, *commands = typed(section("Try it by hand"))
-    assert first.command == "make dev"
-    commands += typed(TWO_PLATFORMS.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def dev(binaries: Binaries) -> Iterator[str]:
+    """What `make dev` printed, while all of it is up. In the end it is interrupted, and leaves nothing."""
     with rolevend("--dev", program="demo") as dev:
-        before = prelude(dev.read_until("Ctrl-C here"))
-        answers = run([*before, *(each.command for each in commands)])[len(before) :]
-        assert len(answers) == len(commands)
-        for each, (status, output) in zip(commands, answers, strict=True):
-            meant_to_fail = any("error:" in line.lower() for line in each.shown)
-            assert (status != 0) == meant_to_fail, (each.command, output)
-            for line in each.shown:
-                assert shows(output, line), (each.command, line, output)
+        yield dev.read_until("Ctrl-C here")
         assert dev.interrupt() == 0, dev.output
         assert dev.remains() == []
 
 
-def test_what_make_dev_prints_works_as_it_is_printed(binaries: Binaries) -> None:
-    with rolevend("--dev", "--claims", "1000", program="demo") as dev:
-        output = dev.read_until("Ctrl-C here")
-        printed = output.partition("In another terminal:")[2].partition("# ")[0]
-        lines = [line.strip() for line in printed.splitlines() if line.strip()]
-        assert len(lines) > 4
-        assert [(line, output) for line, (status, output) in zip(lines, run(lines), strict=True) if status != 0] == []
-        *_, (_, rows), (_, asked), (_, both) = run(lines)
-        assert shows(rows, "***… | … | …-01-01 | …")
-        assert shows(asked, "IMMUTA_VENDED_CHATBOT_E10442_…")
-        assert shows(both, "… open US None - (withheld)")
-        before, superuser = prelude(output), re.search(r"^ *(psql '?postgresql.*)$", output, re.MULTILINE)
-        assert superuser is not None
-        assert run([*before, f"{superuser[1]} -Atc 'SELECT count(*) FROM claims.claims'"])[-1] == (0, ["1000"])
-        become_agent = re.findall(r"^ *(export KUBECONFIG=\S+)$", output, re.MULTILINE)[-1]
-        assert run([*before, become_agent, "kubectl auth whoami -o jsonpath='{.status.userInfo.username}{\"\\n\"}'"])[-1] == (
-            0,
-            ["system:serviceaccount:agents:finbot"],
-        )
+def test_the_commands_to_try_and_those_of_two_platforms_do_what_is_shown(dev: str) -> None:
+    first, *commands = typed(section("Try it by hand"))
+    assert first.command == "make dev"
+    commands += typed(TWO_PLATFORMS.read_text(encoding="utf-8"))
+    before = prelude(dev)
+    answers = run([*before, *(each.command for each in commands)])[len(before) :]
+    assert len(answers) == len(commands)
+    for each, (status, output) in zip(commands, answers, strict=True):
+        meant_to_fail = any("error:" in line.lower() for line in each.shown)
+        assert (status != 0) == meant_to_fail, (each.command, output)
+        for line in each.shown:
+            assert shows(output, line), (each.command, line, output)
+
+
+def test_what_make_dev_prints_works_as_it_is_printed(dev: str) -> None:
+    printed = dev.partition("In another terminal:")[2].partition("# ")[0]
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    assert len(lines) > 4
+    assert [(line, output) for line, (status, output) in zip(lines, run(lines), strict=True) if status != 0] == []
+    *_, (_, rows), (_, asked), (_, both) = run(lines)
+    assert shows(rows, "***… | … | …-01-01 | …")
+    assert shows(asked, "IMMUTA_VENDED_CHATBOT_E10442_…")
+    assert shows(both, "… open US None - (withheld)")
+    before, superuser = prelude(dev), re.search(r"^ *(psql '?postgresql.*)$", dev, re.MULTILINE)
+    assert superuser is not None
+    assert run([*before, f"{superuser[1]} -Atc 'SELECT count(*) FROM claims.claims'"])[-1] == (0, ["100000"])
+    become_agent = re.findall(r"^ *(export KUBECONFIG=\S+)$", dev, re.MULTILINE)[-1]
+    assert run([*before, become_agent, "kubectl auth whoami -o jsonpath='{.status.userInfo.username}{\"\n\"}'"])[-1] == (
+        0,
+        ["system:serviceaccount:agents:finbot"],
+    )
 
 
 def test_its_manifests_are_those_of_the_example() -> None:
