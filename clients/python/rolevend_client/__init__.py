@@ -8,6 +8,7 @@ It imports nothing of rolevend: an agent's image holds this package and httpx.
 """
 
 from rolevend_client.async_client import AsyncRolevend
+from rolevend_client.async_role import AsyncRole
 from rolevend_client.client import Rolevend
 from rolevend_client.errors import (
     Conflict,
@@ -23,7 +24,7 @@ from rolevend_client.errors import (
     Unavailable,
     Unexpected,
 )
-from rolevend_client.role import AsyncRole, Role
+from rolevend_client.role import Role
 from rolevend_client.values import (
     Agent,
     AssertedUser,

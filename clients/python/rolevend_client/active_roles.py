@@ -12,10 +12,19 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import NoReturn
+
+from rolevend_client import protocol
+from rolevend_client.caller import Caller
+from rolevend_client.errors import NotFound
+from rolevend_client.settings import Settings
+
+LAST_PATIENCE = 3.0
+"""Seconds for the release of each role when the interpreter exits."""
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)]
 _log = logging.getLogger("rolevend_client")
@@ -25,26 +34,31 @@ class ActiveRoles:
     """Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._releases: dict[str, Callable[[], object]] = {}
+        self._settings: dict[str, Settings] = {}
 
-    def add(self, role_id: str, release: Callable[[], object]) -> None:
-        """`release` is what is called at the interpreter's exit; it must need nothing that may be gone by then."""
-        self._releases[role_id] = release
+    def add(self, role_id: str, settings: Settings) -> None:
+        """`settings` name the API that releases the role."""
+        self._settings[role_id] = settings
 
     def __contains__(self, role_id: object) -> bool:
-        return role_id in self._releases
+        return role_id in self._settings
 
     def discard(self, role_id: str) -> None:
-        self._releases.pop(role_id, None)
+        self._settings.pop(role_id, None)
 
     def forget_all(self) -> None:
-        self._releases.clear()
+        self._settings.clear()
 
     def release_all(self) -> None:
-        """Each once. Nothing is raised: there is nobody left to handle it, and every role has an end of its own."""
-        for role_id, release in list(self._releases.items()):
+        """Release each role once, with new connections: those of a client may belong to an event loop that is closed.
+
+        Raises nothing: at the interpreter's exit nobody can handle an error, and each role expires.
+        """
+        for role_id, settings in list(self._settings.items()):
             try:
-                release()
+                Caller(replace(settings, patience=LAST_PATIENCE)).call(protocol.release(role_id))
+            except NotFound:
+                pass
             except Exception as error:
                 _log.warning("the role %s is not known to be released, and ends by itself: %s", role_id, error)
             self.discard(role_id)

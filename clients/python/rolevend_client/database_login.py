@@ -6,11 +6,18 @@ import os
 import ssl
 import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from rolevend_client.errors import Misconfigured, Unexpected
 from rolevend_client.values import Credential, KeyPairCredential, on_this_machine
+
+if TYPE_CHECKING:
+    from snowflake import connector
+    from snowflake.connector import aio
+
+    SnowflakeConnection = connector.SnowflakeConnection
+    AsyncSnowflakeConnection = aio.Connection
 
 
 class Authority:
@@ -122,6 +129,14 @@ def snowflake() -> Any:
             "cannot connect: snowflake-connector-python is not installed; it comes with the extra snowflake of rolevend-client"
         ) from None
     return driver
+
+
+def async_snowflake() -> Any:
+    """Return the asynchronous connector. Raises `Misconfigured` where it is not installed."""
+    snowflake()
+    from snowflake.connector import aio
+
+    return aio
 
 
 def psycopg() -> Any:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from rolevend_client.errors import Denied
-from rolevend_client.role import OpenRole
+from rolevend_client.open_role import OpenRole
 from rolevend_client.values import Column, Table
 
 OVER = "this run is over, and its role with it"

@@ -4,7 +4,7 @@ import threading
 
 from rolevend_client import messages
 from rolevend_client.errors import Denied
-from rolevend_client.role import OpenRole
+from rolevend_client.open_role import OpenRole
 from rolevend_client.sessions import Bounds, ForTheModel, Session, session_of
 
 __all__ = ["Bounds", "ForTheModel", "Run"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rolevend_client import database_login, messages
-from rolevend_client.role import OpenRole
+from rolevend_client.open_role import OpenRole
 from rolevend_client.values import KeyPairCredential
 
 

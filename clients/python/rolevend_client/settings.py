@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import httpx
 
@@ -60,6 +60,11 @@ class Settings:
     def trust(self) -> ssl.SSLContext:
         """Of the API's certificate."""
         return trust_of(self.ca_file)
+
+
+class HasSettings(Protocol):
+    @property
+    def settings(self) -> Settings: ...
 
 
 def trust_of(ca_file: Path | None) -> ssl.SSLContext:

@@ -20,7 +20,7 @@ from rolevend_client.async_client import AsyncRolevend
 from rolevend_client.errors import Denied, Misconfigured
 from rolevend_client.langchain.run import with_run
 from rolevend_client.langchain.toolkit import RolevendToolkit
-from rolevend_client.role import OpenRole
+from rolevend_client.open_role import OpenRole
 from rolevend_client.run import Run
 from rolevend_client.values import UserToken
 

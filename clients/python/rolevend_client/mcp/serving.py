@@ -22,6 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rolevend_client import __version__
 from rolevend_client.async_client import AsyncRolevend
+from rolevend_client.async_role import AsyncRole
 from rolevend_client.errors import Misconfigured, Refused, RolevendError
 from rolevend_client.mcp.connections import LimitedConnection, LimitedServer, token_is_valid
 from rolevend_client.mcp.issuer import Issuer, Person, claimed
@@ -29,7 +30,6 @@ from rolevend_client.mcp.own_token import OwnToken
 from rolevend_client.mcp.sessions import Conversations, Key, Vend
 from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
 from rolevend_client.mcp.tools import INSTRUCTIONS, AnyContext, Caller, CallerOf, add_tools
-from rolevend_client.role import AsyncRole
 from rolevend_client.settings import Settings
 from rolevend_client.values import UserToken
 

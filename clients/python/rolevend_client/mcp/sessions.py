@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from rolevend_client import messages
+from rolevend_client.async_role import AsyncRole
 from rolevend_client.errors import Denied
 from rolevend_client.mcp.issuer import Person
-from rolevend_client.role import AsyncRole
 from rolevend_client.run import ForTheModel, Run
 from rolevend_client.values import UserToken
 
