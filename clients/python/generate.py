@@ -18,7 +18,7 @@ NAMES = {
     "async_uncancellable": "uncancellable",
     "asyncio": "time",
     "AsyncBaseTransport": "BaseTransport",
-    "AsyncCaller": "Caller",
+    "AsyncApiCaller": "ApiCaller",
     "AsyncClient": "Client",
     "AsyncConnection": "Connection",
     "AsyncRelease": "Release",

@@ -1,10 +1,10 @@
-"""For AI agents: a database role of one's own for one task, on behalf of one person, from rolevend's HTTP API.
+"""For AI agents: a separate database role for one task, on behalf of one person, from rolevend's HTTP API.
 
     with Rolevend.from_environment().vend(user_token, platform="warehouse") as role:
         for row in role.connect().execute("SELECT country, count(*) FROM claims GROUP BY country"):
             ...
 
-It imports nothing of rolevend: an agent's image holds this package and httpx.
+It imports no code of rolevend: an agent's image needs only this package and httpx.
 """
 
 from rolevend_client.async_client import AsyncRolevend

@@ -1,4 +1,4 @@
-"""The client. `protocol` says what is sent and what an answer means; the caller sends it."""
+"""The client. `protocol` defines the calls and reads their answers; the caller sends them."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ import httpx
 
 from rolevend_client import protocol
 from rolevend_client.active_roles import open_roles, unwinding
-from rolevend_client.async_caller import AsyncCaller
+from rolevend_client.async_caller import AsyncApiCaller
 from rolevend_client.async_role import AsyncRole
 from rolevend_client.errors import NotFound, RolevendError
 from rolevend_client.protocol import Call
@@ -47,7 +47,7 @@ class AsyncRolevend:
         """`token` returns the agent's own token; it is called before each try. `ca_file`, `patience` (seconds) and `in_the_clear` are those
         of `Settings`. The rest is for tests."""
         self.settings = Settings(url, token, ca_file, patience, in_the_clear)
-        self._caller = AsyncCaller(self.settings, transport=transport, sleep=sleep, clock=clock)
+        self._caller = AsyncApiCaller(self.settings, transport=transport, sleep=sleep, clock=clock)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

@@ -17,7 +17,7 @@ from rolevend_client.waiting import Sleep
 Answer = TypeVar("Answer")
 
 
-class Caller:
+class ApiCaller:
     """Connections are kept while at least one `with` block of the caller is open."""
 
     def __init__(
@@ -32,7 +32,7 @@ class Caller:
         self._transport = transport
         self._sleep = sleep
         self._clock = clock
-        self._lock = threading.Lock()  # for Caller, which threads may share
+        self._lock = threading.Lock()  # for ApiCaller, which threads may share
         self._holders = 0
         self._http: httpx.Client | None = None
 

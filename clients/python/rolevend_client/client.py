@@ -1,5 +1,5 @@
 # Generated from async_client.py by `make fix`. Do not edit.
-"""The client. `protocol` says what is sent and what an answer means; the caller sends it."""
+"""The client. `protocol` defines the calls and reads their answers; the caller sends them."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ import httpx
 
 from rolevend_client import protocol
 from rolevend_client.active_roles import open_roles, unwinding
-from rolevend_client.caller import Caller
+from rolevend_client.caller import ApiCaller
 from rolevend_client.errors import NotFound, RolevendError
 from rolevend_client.protocol import Call
 from rolevend_client.role import Role
@@ -47,7 +47,7 @@ class Rolevend:
         """`token` returns the agent's own token; it is called before each try. `ca_file`, `patience` (seconds) and `in_the_clear` are those
         of `Settings`. The rest is for tests."""
         self.settings = Settings(url, token, ca_file, patience, in_the_clear)
-        self._caller = Caller(self.settings, transport=transport, sleep=sleep, clock=clock)
+        self._caller = ApiCaller(self.settings, transport=transport, sleep=sleep, clock=clock)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

@@ -1,4 +1,4 @@
-"""A role that is open: how to log in as it. It renews nothing, and is gone when its `with` block ends."""
+"""An open role and its logins. A role is not renewed; it is released when its `with` block ends."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,15 +12,15 @@ Login = TypeVar("Login", bound=Credential | KeyPairCredential)
 
 
 class OpenRole:
-    """What is the same in both colours.
+    """What Role and AsyncRole share.
 
-    A role is on one platform or on several. Where a method takes a platform, it may be left out if there is one alone of its kind.
+    A role is on one platform or on several. The argument `platform` of a method is optional if the role has one platform of that kind.
     """
 
     def __init__(self, vended: VendedRole) -> None:
         self.vended = vended
         self.platforms = tuple(each for each in vended.platforms if each.credential is not None)
-        """Those that it can log in to."""
+        """The platforms with a login."""
         if not self.platforms:
             raise Unexpected(f"cannot use the role {vended.id}: the answer holds no credential")
         self._logins = {each.name: each.credential for each in vended.platforms if each.credential is not None}
@@ -32,32 +32,32 @@ class OpenRole:
 
     @property
     def name(self) -> str:
-        """As every platform knows it."""
+        """The name of the role, the same on each platform."""
         login = self._logins[self.platform.name]
         return login.role if isinstance(login, KeyPairCredential) else login.username
 
     @property
     def platform(self) -> Platform:
-        """The first one."""
+        """The first platform."""
         return self.platforms[0]
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """Where it is not, though it was asked for: a call with `allow_partial`."""
+        """The requested platforms without a role; only with `allow_partial`."""
         return self.vended.left_out
 
     @property
     def expires_at(self) -> datetime | None:
-        """Its end at the latest, whoever is connected then."""
+        """The time at which the role expires, even if it is connected then."""
         return self.vended.expires_at
 
     @property
     def explanation(self) -> Explanation:
-        """What it may read, and why."""
+        """The tables that the role reads, and the policies that grant them."""
         return self.vended.explanation or Explanation()
 
     def connection_parameters(self, platform: str | None = None) -> dict[str, str | int]:
-        """For `psycopg.connect(**…)`, or anything else that knows libpq's names. The certificates that they name are gone with the role."""
+        """Return the arguments for `psycopg.connect(**…)`, under libpq's names. The file of certificates is deleted with the role."""
         place, credential = self._login(Credential, platform)
         certificates = credential.ca_certificates
         if certificates is not None and place not in self._authorities:
@@ -65,17 +65,19 @@ class OpenRole:
         return database_login.parameters(credential, self._authorities.get(place))
 
     def snowflake_parameters(self, platform: str | None = None) -> dict[str, str | int]:
-        """For `snowflake.connector.connect(**…)`."""
+        """Return the arguments for `snowflake.connector.connect(**…)`."""
         return database_login.snowflake_parameters(self._login(KeyPairCredential, platform)[1])
 
     @property
     def uri(self) -> str:
-        """The login of the one PostgreSQL for libpq, as one text, password and all."""
+        """The login to the only PostgreSQL as a URI for libpq, with the password."""
         return database_login.url("postgresql", self.connection_parameters())
 
     def sqlalchemy_url(self, driver: str = "psycopg", *, platform: str | None = None) -> str:
-        """For `sqlalchemy.create_engine`. Dispose of the engine before the block ends; `poolclass=NullPool` keeps nothing to dispose of.
-        Of Snowflake it takes `connect_args=role.sqlalchemy_arguments(…)`, too, and snowflake-sqlalchemy."""
+        """Return the URL for `sqlalchemy.create_engine`. Dispose of the engine before the block ends, or use `poolclass=NullPool`.
+
+        Snowflake needs the package snowflake-sqlalchemy and `connect_args=role.sqlalchemy_arguments(…)`.
+        """
         credential = self._any_login(platform)
         if isinstance(credential, KeyPairCredential):
             database_login.expect_snowflake_sqlalchemy()
@@ -83,17 +85,17 @@ class OpenRole:
         return database_login.url(f"postgresql+{driver}", self.connection_parameters(platform))
 
     def sqlalchemy_arguments(self, platform: str | None = None) -> dict[str, str | int]:
-        """The `connect_args` of `sqlalchemy.create_engine`: what a url cannot hold. Of PostgreSQL, nothing."""
+        """Return the `connect_args` for `sqlalchemy.create_engine`. Empty for PostgreSQL."""
         credential = self._any_login(platform)
         return database_login.snowflake_parameters(credential) if isinstance(credential, KeyPairCredential) else {}
 
     def _any_login(self, platform: str | None) -> Credential | KeyPairCredential:
-        """Of this platform, or of the only one."""
+        """Return the login to this platform, or to the only one."""
         kinds = {type(login) for name, login in self._logins.items() if platform in (None, name)}
         return self._login(KeyPairCredential if kinds == {KeyPairCredential} else Credential, platform)[1]
 
     def _login(self, kind: type[Login], platform: str | None) -> tuple[str, Login]:
-        """The login to this platform, or to the only one of that kind, with its name. `Misconfigured` where there is none."""
+        """Return the name and the login of this platform, or of the only one of that kind. Raises `Misconfigured` if there is none."""
         fitting = {name: login for name, login in self._logins.items() if isinstance(login, kind)}
         chosen = fitting if platform is None else {name: login for name, login in fitting.items() if name == platform}
         if len(chosen) != 1:
@@ -110,7 +112,7 @@ class OpenRole:
 
 
 def _no_login(wanted: str | None, platforms: Sequence[Platform], fitting: Sequence[str], left_out: Sequence[LeftOut]) -> str:
-    """What is wrong, and the way out."""
+    """Return the error message: the cause, and what to do."""
     there = ", ".join(f"{each.name} ({each.type})" for each in platforms)
     absent = next((each for each in left_out if each.platform == wanted), None)
     if absent is not None:
